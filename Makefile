@@ -1,0 +1,70 @@
+# The only front door. `make help` lists what is behind it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+SEEDS ?= 200
+WORKERS ?= 2
+UV ?= uv
+
+# The newest interpreter that really starts (a shim may exist and still refuse) and is new enough.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; \
+	done)
+
+.PHONY: help install demo test check soak bench fuzz lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/.dev ## the virtual environment with everything for tests and checks
+
+demo: $(VENV)/.run ## a market, a desk and a board on this machine, nothing else needed
+	$(BIN)/pitwire demo
+
+test: $(VENV)/.dev ## every test but the long ones
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+check: $(VENV)/.dev ## lint, format, types, import contracts, house rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict src
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/test_house_rules.py
+
+soak: $(VENV)/.dev ## worlds over many seeds and fault scripts (SEEDS=200)
+	SEEDS=$(SEEDS) $(BIN)/python -m pytest -m soak --timeout 0 -n $(WORKERS) $(ARGS)
+
+bench: $(VENV)/.dev ## every claim of speed, measured here
+	$(BIN)/python -m bench $(ARGS)
+
+fuzz: $(VENV)/.dev ## every decoder against mutated frames
+	$(BIN)/python -m fuzz $(ARGS)
+
+lock: ## pin every dependency again, by hash (needs uv)
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--extra fast pyproject.toml requirements/build.in -o requirements/run.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--extra dev pyproject.toml requirements/build.in -c requirements/run.txt -o requirements/dev.txt
+
+clean: ## everything that was built, the virtual environment included
+	rm -rf $(VENV) build dist .coverage htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache \
+		.import_linter_cache src/*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "pitwire needs Python 3.11 or newer" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements/run.txt pyproject.toml | $(BIN)/python
+	$(PIP) --require-hashes --requirement requirements/run.txt
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.run | $(BIN)/python
+	$(PIP) --require-hashes --requirement requirements/dev.txt
+	@touch $@
