@@ -1,0 +1,1 @@
+"""Books that are right, or say that they are not. Pure."""

@@ -1,0 +1,47 @@
+"""Time, read at the border and passed down. Integer nanoseconds since 1970-01-01 UTC."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+SECOND = 1_000_000_000
+MILLISECOND = 1_000_000
+MICROSECOND = 1_000
+
+
+class Clock(Protocol):
+    """Anything that tells the time and never runs backwards."""
+
+    def now(self) -> int: ...
+
+
+class SystemClock:
+    """Wall time anchored to the monotonic clock at start: steps of the wall clock are not followed."""
+
+    def __init__(self) -> None:
+        self._anchor = time.time_ns() - time.monotonic_ns()
+
+    def now(self) -> int:
+        return time.monotonic_ns() + self._anchor
+
+    def jump(self) -> int:
+        """How far the wall clock has been moved since the anchor was set, in ns."""
+        return time.time_ns() - time.monotonic_ns() - self._anchor
+
+
+class ManualClock:
+    """A clock that moves when told to."""
+
+    def __init__(self, start: int = 1_700_000_000 * SECOND) -> None:
+        self._now = start
+
+    def now(self) -> int:
+        return self._now
+
+    def advance(self, seconds: float) -> int:
+        """Move forward and return the new time."""
+        if seconds < 0:
+            raise ValueError(f"seconds: found {seconds}, expected zero or more")
+        self._now += round(seconds * SECOND)
+        return self._now

@@ -1,0 +1,342 @@
+"""Every normalised fact, frozen and tagged. Times are ns since 1970-01-01 UTC.
+
+House rules: an event points down to leaves only (so the collector may ignore it); `received` is
+our clock at the border, `venue_time` is what the venue wrote, 0 where it wrote none; market
+numbers are floats, owned numbers are Decimals; `symbol` is our spelling, "" where none applies.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from pitwire.model.orders import OrderType, RejectReason, Side, TimeInForce, UpdateKind
+
+Level = tuple[float, float]
+"""Price, size. Size 0 in a delta removes the level."""
+
+
+class Event(msgspec.Struct, frozen=True, gc=False, tag=True, tag_field="kind"):
+    """What all events share."""
+
+    venue: str
+    symbol: str
+    venue_time: int
+    received: int
+
+
+# ── market ────────────────────────────────────────────────────────────────────────────────────
+
+
+class Trade(Event, frozen=True, gc=False, tag=True):
+    """One match of a taker with a maker; `side` is the taker's."""
+
+    price: float
+    size: float
+    side: Side
+    trade_id: int
+
+
+class AggregateTrade(Event, frozen=True, gc=False, tag=True):
+    """The fills of one taker at one price at one time, as the venue merged them."""
+
+    price: float
+    size: float
+    side: Side
+    aggregate_id: int
+    first_id: int
+    last_id: int
+
+
+class Quote(Event, frozen=True, gc=False, tag=True):
+    """Best bid and ask at one book id (`update_id` 0 where the venue gives none)."""
+
+    bid: float
+    bid_size: float
+    ask: float
+    ask_size: float
+    update_id: int = 0
+
+
+class Ticker(Event, frozen=True, gc=False, tag=True):
+    """Rolling statistics over `window`; fields the venue's message lacks are NaN."""
+
+    window: str
+    open: float
+    high: float
+    low: float
+    last: float
+    volume: float
+    quote_volume: float
+    change: float = float("nan")
+    change_percent: float = float("nan")
+    average: float = float("nan")
+    bid: float = float("nan")
+    bid_size: float = float("nan")
+    ask: float = float("nan")
+    ask_size: float = float("nan")
+    trades: int = 0
+
+
+class AveragePrice(Event, frozen=True, gc=False, tag=True):
+    """Mean price over `window`."""
+
+    window: str
+    price: float
+
+
+class BookSnapshot(Event, frozen=True, gc=False, tag=True):
+    """A whole book, best level first on both sides, as of `last_id`.
+
+    `depth` is how many levels a side the venue was asked for (0: all there are); levels beyond
+    it are unknown, not empty.
+    """
+
+    last_id: int
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+    depth: int = 0
+
+
+class BookDelta(Event, frozen=True, gc=False, tag=True):
+    """New absolute sizes for some levels, covering ids `first_id` to `last_id` inclusive.
+
+    `previous_id` is the last id of the delta before, for venues that chain that way, else 0.
+    """
+
+    first_id: int
+    last_id: int
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+    previous_id: int = 0
+
+
+class PartialBook(Event, frozen=True, gc=False, tag=True):
+    """The top `depth` levels, complete in itself; replaces the one before."""
+
+    last_id: int
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+    depth: int
+
+
+class BookStale(Event, frozen=True, gc=False, tag=True):
+    """The book of this symbol must not be used until the next `BookSnapshot`."""
+
+    reason: str
+    expected: int = 0
+    found: int = 0
+
+
+class Bar(Event, frozen=True, gc=False, tag=True):
+    """Open, high, low, close of one `interval`; `closed` when no more trades can enter it."""
+
+    interval: str
+    open_time: int
+    close_time: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    quote_volume: float
+    trades: int
+    closed: bool
+
+
+class MarketStatus(Event, frozen=True, gc=False, tag=True):
+    """The venue opened, halted or closed trading in this symbol."""
+
+    status: str
+
+
+# ── account ───────────────────────────────────────────────────────────────────────────────────
+
+
+class Update(Event, frozen=True, gc=False, tag=True):
+    """What the venue says about an order. `filled` and `filled_quote` are cumulative."""
+
+    order_id: str
+    """Client order id the order was placed with; the venue's own id as text when it had none."""
+    venue_id: str
+    update: UpdateKind
+    side: Side | None = None
+    type: OrderType | None = None
+    time_in_force: TimeInForce | None = None
+    price: Decimal | None = None
+    size: Decimal | None = None
+    filled: Decimal | None = None
+    filled_quote: Decimal | None = None
+    working: bool = False
+    sequence: int = 0
+    """The venue's execution number, rising per symbol; 0 in answers that carry none."""
+    reason: RejectReason | None = None
+    code: int = 0
+    text: str = ""
+
+
+class Fill(Event, frozen=True, gc=False, tag=True):
+    """One of our orders traded. `fee` is positive when we pay."""
+
+    order_id: str
+    venue_id: str
+    trade_id: str
+    side: Side
+    price: Decimal
+    size: Decimal
+    fee: Decimal
+    fee_asset: str
+    maker: bool
+
+
+class Balance(Event, frozen=True, gc=False, tag=True):
+    """Absolute amounts of one asset, in units of that asset."""
+
+    asset: str
+    free: Decimal
+    locked: Decimal
+
+
+class Position(Event, frozen=True, gc=False, tag=True):
+    """An absolute position as the venue reports it; negative when short."""
+
+    size: Decimal
+    average_price: Decimal
+
+
+class OpenOrders(Event, frozen=True, gc=False, tag=True):
+    """The venue's complete list of open orders (of `symbol`, or of all when ""), by `order_id`."""
+
+    order_ids: tuple[str, ...]
+
+
+# ── session ───────────────────────────────────────────────────────────────────────────────────
+
+
+class Opened(Event, frozen=True, gc=False, tag=True):
+    """A connection stands; `attempt` counts the dials it took."""
+
+    link: str
+    attempt: int
+
+
+class Authenticated(Event, frozen=True, gc=False, tag=True):
+    """The venue accepted our key on this connection."""
+
+    link: str
+    account: str
+
+
+class Subscribed(Event, frozen=True, gc=False, tag=True):
+    """The venue confirmed this channel."""
+
+    link: str
+    channel: str
+
+
+class Unsubscribed(Event, frozen=True, gc=False, tag=True):
+    """The venue confirmed the end of this channel."""
+
+    link: str
+    channel: str
+
+
+class Rejected(Event, frozen=True, gc=False, tag=True):
+    """The venue refused something asked after a loss or by nobody who waits: a subscription, a login."""
+
+    link: str
+    what: str
+    code: int
+    text: str
+
+
+class Lost(Event, frozen=True, gc=False, tag=True):
+    """A connection ended; what was subscribed on it is silent until `Opened` and `Subscribed`."""
+
+    link: str
+    reason: str
+    retry_after_seconds: float
+
+
+class Lagging(Event, frozen=True, gc=False, tag=True):
+    """Someone is late: `what` (a rule, a stream, a callback, the venue's clock) by `behind_seconds`."""
+
+    what: str
+    behind_seconds: float
+
+
+class StreamDropped(Event, frozen=True, gc=False, tag=True):
+    """A bounded stream dropped `count` events because its reader was slow."""
+
+    stream: str
+    count: int
+
+
+class FeedStale(Event, frozen=True, gc=False, tag=True):
+    """A subscription that should be speaking has been silent for `silent_seconds`."""
+
+    channel: str
+    silent_seconds: float
+
+
+class FeedFresh(Event, frozen=True, gc=False, tag=True):
+    """A stale subscription speaks again (also its first data ever)."""
+
+    channel: str
+
+
+class TradeGap(Event, frozen=True, gc=False, tag=True):
+    """Trades `first_missing` to `last_missing` never came."""
+
+    first_missing: int
+    last_missing: int
+
+
+class ClockOffset(Event, frozen=True, gc=False, tag=True):
+    """Venue time minus ours, with the error bound of the measurement, both in ns."""
+
+    offset: int
+    error: int
+
+
+class VenueShutdown(Event, frozen=True, gc=False, tag=True):
+    """The venue announced that it will drop this connection."""
+
+    link: str
+
+
+class Malformed(Event, frozen=True, gc=False, tag=True):
+    """A frame that is not what the venue's documents promise; nothing of it was used."""
+
+    channel: str
+    path: str
+    excerpt: str
+
+
+class Unhandled(Event, frozen=True, gc=False, tag=True):
+    """A well-formed message of a kind we do not know."""
+
+    channel: str
+    excerpt: str
+
+
+class Unanswered(Event, frozen=True, gc=False, tag=True):
+    """A request about this order got no answer in time, or an answer that proves nothing."""
+
+    order_id: str
+    what: str
+    """`place`, `cancel`, `replace`, `amend` or `status`."""
+    waited_seconds: float
+
+
+MARKET = (
+    Trade, AggregateTrade, Quote, Ticker, AveragePrice, BookSnapshot, BookDelta, PartialBook,
+    BookStale, Bar, MarketStatus, TradeGap, FeedStale, FeedFresh,
+)  # fmt: skip
+ACCOUNT = (Update, Fill, Balance, Position, OpenOrders, Unanswered)
+SESSION = (
+    Opened, Authenticated, Subscribed, Unsubscribed, Rejected, Lost, Lagging, StreamDropped,
+    ClockOffset, VenueShutdown, Malformed, Unhandled,
+)  # fmt: skip
+EVENTS: tuple[type[Event], ...] = MARKET + ACCOUNT + SESSION

@@ -1,0 +1,114 @@
+"""What a venue lists, with its rules. The only bridge from watched floats to owned Decimals."""
+
+from __future__ import annotations
+
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+
+import msgspec
+
+from pitwire.model.errors import OffGrid
+from pitwire.model.numbers import plain, within_budget
+from pitwire.model.orders import OrderType
+
+Number = Decimal | float | int | str
+ZERO = Decimal(0)
+
+
+class Instrument(msgspec.Struct, frozen=True, kw_only=True):
+    """One listed symbol. A limit of 0 means that the venue does not limit it."""
+
+    venue: str
+    symbol: str
+    native: str
+    """The venue's own spelling."""
+    base: str
+    quote: str
+    tick: Decimal
+    lot: Decimal
+    min_price: Decimal = ZERO
+    max_price: Decimal = ZERO
+    min_size: Decimal = ZERO
+    max_size: Decimal = ZERO
+    market_max_size: Decimal = ZERO
+    min_notional: Decimal = ZERO
+    max_notional: Decimal = ZERO
+    notional_applies_to_market: bool = True
+    base_digits: int = 8
+    quote_digits: int = 8
+    status: str = "TRADING"
+    order_types: tuple[OrderType, ...] = ()
+    max_open_orders: int = 0
+
+    @property
+    def viewable_only(self) -> bool:
+        """Too many digits for float labels: such an instrument is watched, never traded."""
+        largest_price = self.max_price or Decimal(10) ** 8
+        largest_size = self.max_size or Decimal(10) ** 8
+        return not (
+            within_budget(largest_price, self.tick) and within_budget(largest_size, self.lot)
+        )
+
+    def price(self, value: Number) -> Decimal:
+        """The nearest price on the grid, ties to even; refuses what the venue would refuse."""
+        return self._priced(value, ROUND_HALF_EVEN)
+
+    def price_down(self, value: Number) -> Decimal:
+        """The highest price on the grid not above `value`."""
+        return self._priced(value, ROUND_FLOOR)
+
+    def price_up(self, value: Number) -> Decimal:
+        """The lowest price on the grid not below `value`."""
+        return self._priced(value, ROUND_CEILING)
+
+    def size(self, value: Number) -> Decimal:
+        """The largest size on the grid not above `value`; refuses what the venue would refuse."""
+        size = _on_grid(self._exact(value, "size"), self.lot, ROUND_FLOOR)
+        if size <= 0 or size < self.min_size:
+            raise self._off("size", value, f"at least {plain(max(self.min_size, self.lot))}")
+        if self.max_size and size > self.max_size:
+            raise self._off("size", value, f"at most {plain(self.max_size)}")
+        return size
+
+    def check_price(self, value: Decimal, field: str = "price") -> None:
+        """Raise `OffGrid` unless `value` is on the grid and within the limits."""
+        if not value.is_finite() or value <= 0:
+            raise self._off(field, value, "a positive number")
+        if value % self.tick:
+            raise self._off(field, value, f"a multiple of {plain(self.tick)}")
+        if value < self.min_price:
+            raise self._off(field, value, f"at least {plain(self.min_price)}")
+        if self.max_price and value > self.max_price:
+            raise self._off(field, value, f"at most {plain(self.max_price)}")
+
+    def check_size(self, value: Decimal) -> None:
+        """Raise `OffGrid` unless `value` is on the grid and within the limits."""
+        if not value.is_finite() or value <= 0:
+            raise self._off("size", value, "a positive number")
+        if value % self.lot:
+            raise self._off("size", value, f"a multiple of {plain(self.lot)}")
+        if value < self.min_size:
+            raise self._off("size", value, f"at least {plain(self.min_size)}")
+        if self.max_size and value > self.max_size:
+            raise self._off("size", value, f"at most {plain(self.max_size)}")
+
+    def _priced(self, value: Number, rounding: str) -> Decimal:
+        price = _on_grid(self._exact(value, "price"), self.tick, rounding)
+        self.check_price(price)
+        return price
+
+    def _exact(self, value: Number, field: str) -> Decimal:
+        # A float is a label: its shortest text is the venue's own number (docs/numbers.md).
+        try:
+            exact = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+        except ArithmeticError:
+            raise self._off(field, value, "a number") from None
+        if not exact.is_finite():
+            raise self._off(field, value, "a finite number")
+        return exact
+
+    def _off(self, field: str, value: object, expected: str) -> OffGrid:
+        return OffGrid(field=field, value=value, expected=expected, symbol=self.symbol)
+
+
+def _on_grid(value: Decimal, step: Decimal, rounding: str) -> Decimal:
+    return (value / step).to_integral_value(rounding) * step

@@ -1,0 +1,1 @@
+"""Exchange facts to venue bytes and back, one façade a venue. Pure."""

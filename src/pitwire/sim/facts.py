@@ -1,0 +1,270 @@
+"""What can be asked of an exchange and what happens on it, in integer ticks and lots.
+
+House rules: prices are counts of the listing's tick, sizes are counts of its lot, money is exact
+Decimal; nothing here knows a venue's spelling. A fact is said once, in the order it happened.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from pitwire.model.orders import Side
+
+
+class Kind(StrEnum):
+    """Order types of the exchange."""
+
+    LIMIT = "LIMIT"
+    MARKET = "MARKET"
+    LIMIT_MAKER = "LIMIT_MAKER"
+    STOP_LOSS = "STOP_LOSS"
+    STOP_LOSS_LIMIT = "STOP_LOSS_LIMIT"
+    TAKE_PROFIT = "TAKE_PROFIT"
+    TAKE_PROFIT_LIMIT = "TAKE_PROFIT_LIMIT"
+
+
+class Tif(StrEnum):
+    GTC = "GTC"
+    IOC = "IOC"
+    FOK = "FOK"
+
+
+class Stp(StrEnum):
+    """Self-trade prevention; the taker's mode decides."""
+
+    NONE = "NONE"
+    EXPIRE_TAKER = "EXPIRE_TAKER"
+    EXPIRE_MAKER = "EXPIRE_MAKER"
+    EXPIRE_BOTH = "EXPIRE_BOTH"
+    DECREMENT = "DECREMENT"
+
+
+class Status(StrEnum):
+    NEW = "NEW"
+    PARTIALLY_FILLED = "PARTIALLY_FILLED"
+    FILLED = "FILLED"
+    CANCELED = "CANCELED"
+    EXPIRED = "EXPIRED"
+    EXPIRED_IN_MATCH = "EXPIRED_IN_MATCH"
+    REJECTED = "REJECTED"
+
+
+class Refusal(StrEnum):
+    """Why the exchange says no. A façade spells these in its venue's codes and texts."""
+
+    UNKNOWN_SYMBOL = "unknown symbol"
+    MARKET_CLOSED = "market closed"
+    INSUFFICIENT_BALANCE = "insufficient balance"
+    DUPLICATE_CLIENT_ID = "duplicate client id"
+    UNKNOWN_ORDER = "unknown order"
+    ID_MISMATCH = "client id does not belong to that order"
+    WOULD_TAKE = "would immediately match and take"
+    WOULD_TRIGGER = "would trigger immediately"
+    TYPE_NOT_SUPPORTED = "order type not supported"
+    STP_NOT_ALLOWED = "self-trade prevention mode not allowed"
+    RESTRICTED = "cancel restrictions"
+    NO_LIQUIDITY = "book is empty"
+    FILTER = "filter"
+    """`detail` names the filter: PRICE_FILTER, LOT_SIZE, MARKET_LOT_SIZE, NOTIONAL,
+    PERCENT_PRICE_BY_SIDE, MAX_NUM_ORDERS, MAX_NUM_ALGO_ORDERS, MAX_POSITION, TRAILING_DELTA, …"""
+    AMEND_INCREASE = "amend may only make smaller"
+    AMEND_NO_CHANGE = "amend changes nothing"
+    AMEND_LIMIT = "too many amends"
+    ACCOUNT_DISABLED = "account may not trade"
+
+
+class Refused(Exception):
+    """Raised by an exchange's commands; nothing was changed."""
+
+    def __init__(self, refusal: Refusal, detail: str = "") -> None:
+        super().__init__(refusal.value, detail)
+        self.refusal = refusal
+        self.detail = detail
+
+
+class Listing(msgspec.Struct, frozen=True, kw_only=True):
+    """A symbol and its rules. A limit of 0 is no limit."""
+
+    symbol: str
+    """Our spelling, `BTC-USDT`."""
+    base: str
+    quote: str
+    tick: Decimal
+    lot: Decimal
+    min_price: int = 1
+    max_price: int = 0
+    min_lots: int = 1
+    max_lots: int = 0
+    market_max_lots: int = 0
+    min_notional: Decimal = Decimal(0)
+    max_notional: Decimal = Decimal(0)
+    percent_up: Decimal = Decimal(0)
+    percent_down: Decimal = Decimal(0)
+    max_orders: int = 200
+    max_algo_orders: int = 5
+    max_amends: int = 10
+    min_trailing_bips: int = 10
+    max_trailing_bips: int = 2000
+    max_position: Decimal = Decimal(0)
+    kinds: tuple[Kind, ...] = tuple(Kind)
+    default_stp: Stp = Stp.EXPIRE_MAKER
+    allowed_stp: tuple[Stp, ...] = tuple(Stp)
+    status: str = "TRADING"
+    maker_fee: Decimal = Decimal("0.001")
+    taker_fee: Decimal = Decimal("0.001")
+    start_price: int = 0
+    """Where a market begins, in ticks, before the first trade."""
+
+
+class NewOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """A request. Exactly one of `lots` and `quote` (quote units, MARKET only)."""
+
+    account: str
+    symbol: str
+    side: Side
+    kind: Kind
+    tif: Tif = Tif.GTC
+    lots: int | None = None
+    quote: Decimal | None = None
+    price: int | None = None
+    stop_price: int | None = None
+    trailing_bips: int | None = None
+    iceberg_lots: int = 0
+    client_id: str = ""
+    """"" lets the exchange choose one."""
+    stp: Stp | None = None
+    strategy_id: int | None = None
+    strategy_type: int | None = None
+
+
+class SimOrder(msgspec.Struct, kw_only=True):
+    """An order as the exchange holds it. Times are ns since the epoch; ids begin at 1.
+
+    A façade reads these and never writes them.
+    """
+
+    order_id: int
+    account: str
+    symbol: str
+    side: Side
+    kind: Kind
+    tif: Tif
+    lots: int
+    """Original size; for a quote-sized market order what was worked out, 0 before."""
+    quote: Decimal = Decimal(0)
+    price: int = 0
+    stop_price: int = 0
+    trailing_bips: int = 0
+    trailing_since: int = -1
+    iceberg_lots: int = 0
+    client_id: str
+    original_client_id: str = ""
+    """Set when a cancel or an amend gave the order another client id."""
+    stp: Stp
+    strategy_id: int | None = None
+    strategy_type: int | None = None
+    status: Status = Status.NEW
+    filled_lots: int = 0
+    filled_quote: Decimal = Decimal(0)
+    prevented_lots: int = 0
+    created: int = 0
+    updated: int = 0
+    working_since: int = -1
+    """When it entered the book or began to trade; -1 for a stop that waits."""
+    on_book: bool = False
+    expiry_reason: str = ""
+    amends: int = 0
+
+    @property
+    def left(self) -> int:
+        return self.lots - self.filled_lots - self.prevented_lots
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True):
+    """What all facts share. `execution` rises by at least one per fact of a symbol."""
+
+    at: int
+    symbol: str
+
+
+class Accepted(Fact, frozen=True, kw_only=True):
+    """An order came to be: on the book, about to trade, or waiting as a stop. `order` is a copy."""
+
+    execution: int
+    order: SimOrder
+
+
+class Triggered(Fact, frozen=True, kw_only=True):
+    """A stop was touched and its order now works."""
+
+    execution: int
+    order: SimOrder
+
+
+class Traded(Fact, frozen=True, kw_only=True):
+    """One match. `taker` and `maker` are copies taken after it."""
+
+    trade_id: int
+    price: int
+    lots: int
+    taker_side: Side
+    taker: SimOrder
+    maker: SimOrder
+    taker_execution: int
+    maker_execution: int
+    taker_fee: Decimal
+    taker_fee_asset: str
+    maker_fee: Decimal
+    maker_fee_asset: str
+
+
+class Ended(Fact, frozen=True, kw_only=True):
+    """An order was CANCELED, EXPIRED or EXPIRED_IN_MATCH (its `status`)."""
+
+    execution: int
+    order: SimOrder
+
+
+class Amended(Fact, frozen=True, kw_only=True):
+    """An order was made smaller and kept its place."""
+
+    execution: int
+    order: SimOrder
+
+
+class Prevented(Fact, frozen=True, kw_only=True):
+    """A match between two orders of one account was prevented by `stp`."""
+
+    execution: int
+    order: SimOrder
+    counter_order_id: int
+    prevented_id: int
+    price: int
+    lots: int
+
+
+class BalanceChanged(Fact, frozen=True, kw_only=True):
+    """An account's absolute amounts after a change; `symbol` is the one that caused it, or ""."""
+
+    account: str
+    asset: str
+    free: Decimal
+    locked: Decimal
+
+
+class LevelChanged(Fact, frozen=True, kw_only=True):
+    """The visible size at a price is now `lots` (0: gone). `update_id` is dense per symbol."""
+
+    side: Side
+    price: int
+    lots: int
+    update_id: int
+
+
+class StatusChanged(Fact, frozen=True, kw_only=True):
+    """The symbol opened, halted or closed."""
+
+    status: str

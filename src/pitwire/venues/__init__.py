@@ -1,0 +1,1 @@
+"""Dialects: what each venue says, as tables and functions. No sockets, no clocks."""

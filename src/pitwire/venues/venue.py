@@ -1,0 +1,262 @@
+"""The types of a venue's tables. A venue is one frozen `Venue` value and one `Codec` per connection.
+
+House rules: nothing here or in a dialect reads a clock, a socket or chance; nothing in a decoder
+raises (a bad frame becomes `Malformed`, an unknown one `Unhandled`); every byte that leaves is
+made by an encoder from an ask, a command or a question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from typing import Protocol, TypeAlias
+
+import msgspec
+
+from pitwire.market.sequence import Continuity
+from pitwire.model.credentials import Credentials
+from pitwire.model.errors import RemoteError
+from pitwire.model.events import Event
+from pitwire.model.instruments import Instrument
+from pitwire.model.orders import AmendOrder, CancelOrder, Order, ReplaceOrder
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+
+
+class Role(StrEnum):
+    """What a connection is for."""
+
+    MARKET = "market"
+    ORDERS = "orders"
+
+
+class Ask(msgspec.Struct, frozen=True, order=True):
+    """Something wanted on a stream: a channel of the table, our symbol, and a variant.
+
+    `option` is the channel's variant: a bar's interval (`1m`), a book's cadence (`100ms`), a
+    partial book's depth (`20`); "" is the channel's default.
+    """
+
+    channel: str
+    symbol: str = ""
+    option: str = ""
+
+
+class Channel(msgspec.Struct, frozen=True):
+    """One row of a venue's table of streams."""
+
+    name: str
+    """Our word: `ticker`, `trades`, `aggregate_trades`, `book`, `partial_book`, `bars`, `stats`, …"""
+    stream: str
+    """The venue's name of it, with `{symbol}` and `{option}`."""
+    default_option: str = ""
+    options: tuple[str, ...] = ()
+    role: Role = Role.MARKET
+    event: str = ""
+    """Class name of the event this channel delivers."""
+    busy: bool = False
+    """Whether an active symbol speaks at least once a second here."""
+
+
+class Endpoints(msgspec.Struct, frozen=True):
+    """Addresses. `market` and `orders` are WebSocket URLs, `http` is the REST root without a path."""
+
+    market: str
+    orders: str
+    http: str
+
+
+class Limit(msgspec.Struct, frozen=True):
+    """At most `count` in any `per_seconds`. `scope` says what is counted and `per` says for whom.
+
+    Scopes in use: `messages` (frames we send on one connection), `weight` (request weight, REST and
+    WS-API together), `orders` (new orders), `dials` (connection attempts), `streams` (subscriptions
+    on one connection; `per_seconds` is 0).
+    """
+
+    scope: str
+    count: int
+    per_seconds: float
+    per: str = "connection"
+
+
+class Heartbeat(msgspec.Struct, frozen=True):
+    """Who pings and when silence means death."""
+
+    venue_pings_every_seconds: float
+    ping_every_seconds: float
+    """We send a ping of our own this often when nothing arrives."""
+    answer_within_seconds: float
+    max_life_seconds: float
+    """The venue cuts a connection after this long."""
+
+
+class Can(msgspec.Struct, frozen=True):
+    """Capabilities; what a venue cannot do is skipped by name, never guessed."""
+
+    replace: bool = True
+    amend: bool = True
+    cancel_all: bool = True
+    order_test: bool = True
+    order_streams: bool = True
+    trades_by_id: bool = True
+    session_login: bool = True
+
+
+class HttpRequest(msgspec.Struct, frozen=True):
+    """A REST request as facts. `path` has no host; `query` is already encoded and signed.
+
+    `purpose` travels with the request and comes back with its answer; `weight` is what it costs.
+    """
+
+    purpose: str
+    method: str
+    path: str
+    query: str = ""
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
+    weight: int = 1
+    symbol: str = ""
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """The venue's answer to request `request_id` (-1: to a request it could not read).
+
+    `error` is None when the venue agreed. `events` are the facts the answer carries: for an order
+    placed, its `Update` and `Fill`s; for a question, what was asked. `used_weight` is the venue's own
+    count where it says, else -1.
+    """
+
+    request_id: int
+    error: RemoteError | None = None
+    events: tuple[Event, ...] = ()
+    used_weight: int = -1
+    server_time: int = 0
+    """Venue time in ns where the answer states it, else 0."""
+
+
+Decoded: TypeAlias = Event | Reply
+
+
+class Codec(Protocol):
+    """One connection's translator. Made by `Venue.codec`; holds symbol names and the time unit.
+
+    Every encoder takes `request_id`, a small positive integer unique on the connection, and the
+    matching `Reply` carries it back. `now` is our clock in ns plus the venue's measured offset, so
+    it can be written into signed requests as it is.
+    """
+
+    # ── in ──
+    def decode(self, frame: Buffer, now: int) -> Sequence[Decoded]:
+        """A text or binary frame → events and replies, in order. Never raises."""
+        ...
+
+    def decode_response(
+        self,
+        request: HttpRequest,
+        status: int,
+        headers: Mapping[str, str],
+        body: bytes,
+        now: int,
+    ) -> Sequence[Decoded]:
+        """A REST answer → events (a `BookSnapshot`, …) and exactly one `Reply` with id 0. Never raises.
+
+        Headers come with lower-case names.
+        """
+        ...
+
+    def decode_instruments(self, body: bytes) -> Sequence[Instrument]:
+        """The body of the `instruments` request; raises `MalformedFrame` when it is not one."""
+        ...
+
+    # ── streams ──
+    def learn(self, instruments: Sequence[Instrument]) -> None:
+        """Add symbol spellings (both ways) to what the codec knows."""
+        ...
+
+    def check(self, ask: Ask) -> None:
+        """Raise `ConfigError` naming field, value and what was expected when the ask cannot be made."""
+        ...
+
+    def subscribe(self, asks: Sequence[Ask], request_id: int) -> bytes: ...
+
+    def unsubscribe(self, asks: Sequence[Ask], request_id: int) -> bytes: ...
+
+    def ask_of(self, event: Event) -> Ask | None:
+        """Which ask a decoded market event answers, or None where the event cannot tell."""
+        ...
+
+    # ── login and the private stream ──
+    def login(self, credentials: Credentials, now: int, request_id: int) -> bytes:
+        """The login of this key; for keys the venue cannot log on, a cheap signed question.
+
+        After its positive reply the codec signs (or does not need to sign) by these credentials.
+        """
+        ...
+
+    def watch_orders(self, now: int, request_id: int) -> bytes: ...
+
+    # ── commands ──
+    def place(self, order: Order, now: int, request_id: int) -> bytes: ...
+
+    def test_place(self, order: Order, now: int, request_id: int) -> bytes: ...
+
+    def cancel(self, command: CancelOrder, now: int, request_id: int) -> bytes: ...
+
+    def cancel_all(self, symbol: str, now: int, request_id: int) -> bytes: ...
+
+    def replace(self, command: ReplaceOrder, now: int, request_id: int) -> bytes: ...
+
+    def amend(self, command: AmendOrder, now: int, request_id: int) -> bytes: ...
+
+    # ── questions ──
+    def order_status(self, symbol: str, order_id: str, now: int, request_id: int) -> bytes: ...
+
+    def open_orders(self, symbol: str, now: int, request_id: int) -> bytes:
+        """`symbol` "" asks for all symbols."""
+        ...
+
+    def account(self, now: int, request_id: int) -> bytes: ...
+
+    def server_time(self, now: int, request_id: int) -> bytes: ...
+
+    # ── REST ──
+    def ask_instruments(self, symbols: Sequence[str]) -> HttpRequest: ...
+
+    def ask_snapshot(self, symbol: str, depth: int) -> HttpRequest: ...
+
+    def ask_trades(self, symbol: str, from_id: int, count: int) -> HttpRequest:
+        """Public trades by id, for filling a gap."""
+        ...
+
+    def ask_time(self) -> HttpRequest: ...
+
+
+class CodecOptions(msgspec.Struct, frozen=True):
+    """What a codec is made with. `time_unit` is `ms` or `us`."""
+
+    role: Role
+    time_unit: str = "ms"
+    book_option: str = ""
+
+
+class Venue(msgspec.Struct, frozen=True):
+    """Everything that differs from one venue to the next."""
+
+    name: str
+    endpoints: Endpoints
+    testnet: Endpoints | None
+    channels: Mapping[str, Channel]
+    continuity: Continuity
+    """The rule by which book deltas follow one another."""
+    limits: tuple[Limit, ...]
+    heartbeat: Heartbeat
+    can: Can
+    codec: Callable[[CodecOptions], Codec]
+    close_codes: Mapping[int, str]
+    """WebSocket close code → `reconnect`, `policy` (three in ten minutes halt) or `halt`."""
+    stream_path: Callable[[Endpoints, str], str]
+    """(endpoints, time unit) → the URL to dial for a market connection with no stream yet."""
+    orders_path: Callable[[Endpoints, str], str]
+    """(endpoints, time unit) → the URL to dial for the orders connection."""
+    snapshot_depth: int = 1000

@@ -1,0 +1,1 @@
+"""Sockets, and only here. Shells call; the pure middle answers."""

@@ -1,0 +1,58 @@
+"""What a connection looks like from inside: a `Link` to speak through, a `Receiver` that is told.
+
+House rules: a receiver's methods are plain calls made in the turn of the loop that read the socket;
+a frame is a view of the reader's buffer and is valid only during the call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol, TypeAlias
+
+from pitwire.model.errors import ConnectionLost
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+
+
+class Link(Protocol):
+    """An open connection. `send` never waits; a dead link drops what it is given."""
+
+    def send(self, frame: bytes) -> None:
+        """Send one text frame now."""
+        ...
+
+    def ping(self, payload: bytes = b"") -> None: ...
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Say goodbye; `on_lost` follows."""
+        ...
+
+    def abort(self) -> None:
+        """Drop the socket at once; `on_lost` follows with code 1006."""
+        ...
+
+
+class Receiver(Protocol):
+    """Who is told what a connection brings. Venue pings are answered below, and then told."""
+
+    def on_frame(self, frame: Buffer, drained: bool) -> None:
+        """`drained`: nothing more is buffered behind this frame; a burst ends here."""
+        ...
+
+    def on_ping(self, payload: bytes) -> None: ...
+
+    def on_pong(self, payload: bytes) -> None: ...
+
+    def on_lost(self, error: ConnectionLost) -> None:
+        """Called exactly once, last."""
+        ...
+
+
+Dial: TypeAlias = Callable[[str, Receiver], Awaitable[Link]]
+"""(URL, receiver) → an open link; raises `DialFailed`."""
+
+HttpAnswer: TypeAlias = tuple[int, Mapping[str, str], bytes]
+"""Status, headers with lower-case names, body."""
+
+Fetch: TypeAlias = Callable[[str, str, Mapping[str, str], bytes], Awaitable[HttpAnswer]]
+"""(method, URL, headers, body) → answer; raises `DialFailed` when none came."""
