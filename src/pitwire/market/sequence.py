@@ -31,7 +31,7 @@ class Continuity(Protocol):
 
 
 class ByRange(msgspec.Struct, frozen=True):
-    """Ids are dense: a delta must begin no later than the next id (Binance spot, fact sheet §4.1)."""
+    """Ids are dense: a delta must begin no later than the next id (binance §4.1)."""
 
     def judge(
         self, *, book_id: int, first: int, last: int, previous: int, spliced: bool

@@ -17,7 +17,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """Wall time anchored to the monotonic clock at start: steps of the wall clock are not followed."""
+    """Wall time anchored to the monotonic clock at start; steps of the wall clock are ignored."""
 
     def __init__(self) -> None:
         self._anchor = time.time_ns() - time.monotonic_ns()

@@ -75,7 +75,8 @@ class Refused(LocalError):
     symbol: str = ""
 
     def __str__(self) -> str:
-        return f"refused {self.rule} {self.symbol}: {self.limit} is {self.value}, allowed {self.allowed}"
+        what = " ".join(word for word in (self.rule, self.symbol) if word)
+        return f"refused {what}: {self.limit} is {self.value}, allowed {self.allowed}"
 
 
 @dataclass(eq=False, kw_only=True)

@@ -243,7 +243,7 @@ class Unsubscribed(Event, frozen=True, gc=False, tag=True):
 
 
 class Rejected(Event, frozen=True, gc=False, tag=True):
-    """The venue refused something asked after a loss or by nobody who waits: a subscription, a login."""
+    """The venue refused something that nobody waits for, such as a subscription after a loss."""
 
     link: str
     what: str
@@ -260,7 +260,7 @@ class Lost(Event, frozen=True, gc=False, tag=True):
 
 
 class Lagging(Event, frozen=True, gc=False, tag=True):
-    """Someone is late: `what` (a rule, a stream, a callback, the venue's clock) by `behind_seconds`."""
+    """Someone is late by `behind_seconds`: a rule, a stream, a callback."""
 
     what: str
     behind_seconds: float

@@ -143,7 +143,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind
 
 
 class Cancel(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
-    """A wish to cancel every open order of ours that matches all fields given ("" and None match all)."""
+    """A wish to cancel our open orders that match all fields given ("" and None match all)."""
 
     symbol: str = ""
     side: Side | None = None

@@ -14,7 +14,7 @@ _EXPIRY = re.compile(r"\d{6}(\d{2})?\Z")
 
 
 class Symbol(msgspec.Struct, frozen=True, order=True):
-    """One tradable thing: a pair (`base`, `quote`), a share (`base`), a future (`base`, `expiry`)."""
+    """A pair (`base`, `quote`), a share (`base`) or a future (`base`, `expiry`)."""
 
     base: str
     quote: str = ""

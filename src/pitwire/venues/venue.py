@@ -1,4 +1,4 @@
-"""The types of a venue's tables. A venue is one frozen `Venue` value and one `Codec` per connection.
+"""The types of a venue's tables: one frozen `Venue` a venue, one `Codec` a connection.
 
 House rules: nothing here or in a dialect reads a clock, a socket or chance; nothing in a decoder
 raises (a bad frame becomes `Malformed`, an unknown one `Unhandled`); every byte that leaves is
@@ -46,7 +46,7 @@ class Channel(msgspec.Struct, frozen=True):
     """One row of a venue's table of streams."""
 
     name: str
-    """Our word: `ticker`, `trades`, `aggregate_trades`, `book`, `partial_book`, `bars`, `stats`, …"""
+    """Our word: `ticker`, `trades`, `aggregate_trades`, `book`, `partial_book`, `bars`, …"""
     stream: str
     """The venue's name of it, with `{symbol}` and `{option}`."""
     default_option: str = ""
@@ -59,7 +59,7 @@ class Channel(msgspec.Struct, frozen=True):
 
 
 class Endpoints(msgspec.Struct, frozen=True):
-    """Addresses. `market` and `orders` are WebSocket URLs, `http` is the REST root without a path."""
+    """`market` and `orders` are WebSocket URLs, `http` is the REST root without a path."""
 
     market: str
     orders: str
@@ -123,8 +123,8 @@ class Reply(msgspec.Struct, frozen=True):
     """The venue's answer to request `request_id` (-1: to a request it could not read).
 
     `error` is None when the venue agreed. `events` are the facts the answer carries: for an order
-    placed, its `Update` and `Fill`s; for a question, what was asked. `used_weight` is the venue's own
-    count where it says, else -1.
+    placed, its `Update` and `Fill`s; for a question, what was asked. `used_weight` is the venue's
+    own count where it says, else -1.
     """
 
     request_id: int
@@ -159,7 +159,7 @@ class Codec(Protocol):
         body: bytes,
         now: int,
     ) -> Sequence[Decoded]:
-        """A REST answer → events (a `BookSnapshot`, …) and exactly one `Reply` with id 0. Never raises.
+        """A REST answer → events and exactly one `Reply` with id 0. Never raises.
 
         Headers come with lower-case names.
         """
@@ -175,7 +175,7 @@ class Codec(Protocol):
         ...
 
     def check(self, ask: Ask) -> None:
-        """Raise `ConfigError` naming field, value and what was expected when the ask cannot be made."""
+        """Raise `ConfigError` naming field, value and what was expected if it cannot be asked."""
         ...
 
     def subscribe(self, asks: Sequence[Ask], request_id: int) -> bytes: ...
