@@ -36,12 +36,13 @@ REGISTRY_HOSTS = tuple(
         ("proxy", "golang", "org"),
         ("maven", "apache", "org"),
         ("docker", "io"),
+        ("deb", "debian", "org"),
     )
 )
-MACHINE_ROOTS = ("root", "work", "opt", "mnt", r"tmp/\w+")
+MACHINE_ROOTS = ("root", "work", "farm", "opt", "mnt", r"tmp/\w+")
 
 _REGISTRY = re.compile("|".join(re.escape(host) for host in REGISTRY_HOSTS).encode())
-_STARTS_A_PATH = r"(?:(?<![\w.~+=/}*-])|(?<=file://))"
+_STARTS_A_PATH = r"(?:(?<![\w.~+/}*-])|(?<=file://))"
 _MACHINE_PATH = re.compile(
     rf"{_STARTS_A_PATH}/(?:{'|'.join(MACHINE_ROOTS)})/"
     rf"|{_STARTS_A_PATH}/(?:home|Users)/\w"

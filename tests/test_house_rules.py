@@ -250,6 +250,7 @@ PLANTED_FILES: list[tuple[FileRule, str, str, int]] = [
     (house_rules.foreign_addresses, "notes.md", "cd '" + "/".join(("", "opt", "x'")), 1),
     (house_rules.foreign_addresses, "notes.md", "cd " + "/".join(("", "home", "me")), 1),
     (house_rules.foreign_addresses, "notes.md", "cd " + "/".join(("", "Users", "me", "x")), 1),
+    (house_rules.foreign_addresses, "notes.md", "HOME=" + "/".join(("", "root", "x")), 1),
     (house_rules.foreign_addresses, "notes.md", "file://" + "/".join(("", "root", "x")), 1),
     (house_rules.foreign_addresses, "notes.md", "https://example.com/work/root/opt/x", 0),
     (house_rules.foreign_addresses, "notes.md", "#!/usr/bin/env bash", 0),
