@@ -1,0 +1,1 @@
+"""The front door: composition only, one page of code a command."""

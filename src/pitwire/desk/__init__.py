@@ -1,0 +1,1 @@
+"""Composition: configuration, secrets, logs, health, and the desk that runs it all."""

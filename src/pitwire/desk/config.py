@@ -1,0 +1,235 @@
+"""DeskConfig: one TOML file as frozen structs, and the checks that no single field can make.
+
+Sections and fields are documented where they are defined. Relative paths are taken from the
+folder in which the command runs.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from pitwire.desk.strict import read_strictly
+from pitwire.model.clock import SECOND
+from pitwire.model.errors import ConfigError
+from pitwire.model.symbols import Symbol
+from pitwire.venues.venue import Ask, Endpoints
+
+Mode: TypeAlias = Literal["sim", "paper", "live"]
+Level: TypeAlias = Literal["debug", "info", "warning", "error"]
+Frames: TypeAlias = Literal["none", "sampled", "full"]
+LoopKind: TypeAlias = Literal["auto", "asyncio", "uvloop", "polling"]
+
+Positive: TypeAlias = Annotated[int, Meta(ge=1)]
+Port: TypeAlias = Annotated[int, Meta(ge=0, le=65535)]
+Speed: TypeAlias = Annotated[float, Meta(gt=0)]
+Instant: TypeAlias = Annotated[datetime, Meta(tz=True)]
+
+REFERENCES = ("env:", "file:", "keyring:")
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every table of the file is."""
+
+
+class VenueSection(Section, frozen=True):
+    """`[venue]`: where to, and what to listen to."""
+
+    name: str = "binance"
+    symbols: tuple[str, ...] = ("BTC-USDT",)
+    """Our spelling, BASE-QUOTE."""
+    channels: tuple[str, ...] = ("ticker", "trades", "book")
+    """Channels of the venue's table, each for every symbol; `bars@1m` asks for a variant."""
+    endpoints: Endpoints | None = None
+    """Other addresses than the venue's own: `market`, `orders` (ws or wss), `http`."""
+    time_unit: Literal["ms", "us"] = "ms"
+    testnet: bool = False
+
+
+class AccountSection(Section, frozen=True):
+    """`[account]`: who we are. Empty references mean the venue's usual variables (see secrets)."""
+
+    name: str = "main"
+    key: str = ""
+    """`env:NAME`, `file:PATH` or `keyring:NAME`; never the key itself."""
+    secret: str = ""
+    """`env:NAME`, `file:PATH` or `keyring:NAME`; never the secret itself."""
+    kind: Literal["auto", "hmac", "rsa", "ed25519"] = "auto"
+
+
+class LogSection(Section, frozen=True):
+    """`[log]`: the interaction log on disk and the human log on the console."""
+
+    file: str = "pitwire.jsonl"
+    """JSON lines; "" writes none."""
+    level: Level = "info"
+    frames: Frames = "none"
+    """Raw frames in the file: none, every `sample_every`th, or all; secrets always masked."""
+    sample_every: Positive = 100
+    max_megabytes: Positive = 64
+    keep: Positive = 5
+    """Older files kept when the file reaches `max_megabytes`."""
+
+
+class SimSection(Section, frozen=True):
+    """`[sim]`: the simulated venue of mode `sim`."""
+
+    seed: int = 1
+    scenario: str = "calm"
+    faults: tuple[str, ...] = ()
+    speed: Speed = 1.0
+    """Simulated seconds in one real second."""
+    port: Port = 0
+    """First local port; 0 lets the system choose."""
+
+
+class LoopSection(Section, frozen=True):
+    """`[loop]`: the event loop. `polling` spends one core to wake up sooner."""
+
+    kind: LoopKind = "auto"
+
+
+class LiveSection(Section, frozen=True):
+    """`[live]`: the second signature that mode `live` demands."""
+
+    account: str
+    """The name of `[account]`, typed again."""
+    armed_until: Instant
+    """After this moment no order is sent, as in 2026-01-31T12:00:00Z."""
+
+
+class DeskConfig(Section, frozen=True):
+    """Everything a desk is told. Defaults make a harmless desk against the simulator."""
+
+    mode: Mode = "sim"
+    seed: int | None = None
+    """Seed of all chance; none draws one from the system and writes it down."""
+    venue: VenueSection = VenueSection()
+    account: AccountSection = AccountSection()
+    risk: dict[str, Any] | None = None
+    rule: tuple[dict[str, Any], ...] = ()
+    log: LogSection = LogSection()
+    sim: SimSection = SimSection()
+    loop: LoopSection = LoopSection()
+    live: LiveSection | None = None
+
+
+def load_config(path: str | Path) -> DeskConfig:
+    """Read and check a file; raises `ConfigError` naming place, value and what was expected."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        found = error.strerror or type(error).__name__
+        raise ConfigError(where=str(path), found=found, expected="a file to read") from None
+    except UnicodeDecodeError as error:
+        where = f"{path}: byte {error.start}"
+        raise ConfigError(where=where, found="not UTF-8", expected="TOML in UTF-8") from None
+    return parse_config(text, source=Path(path).name)
+
+
+def parse_config(text: str, *, source: str = "config") -> DeskConfig:
+    """Text → checked configuration; `source` is what errors call it."""
+    config = read_strictly(text, DeskConfig, source=source)
+    _check_venue(config.venue, source)
+    _check_references(config.account, source)
+    if config.mode == "live":
+        _check_live(config, source)
+    return config
+
+
+def wanted(config: DeskConfig) -> tuple[Ask, ...]:
+    """Every channel for every symbol, as asks."""
+    pairs = [channel.partition("@") for channel in config.venue.channels]
+    return tuple(
+        Ask(name, symbol, option) for symbol in config.venue.symbols for name, _, option in pairs
+    )
+
+
+def check_arming(config: DeskConfig, now: int) -> None:
+    """Raise `ConfigError` when mode is `live` and the arming has expired."""
+    if config.mode != "live" or config.live is None:
+        return
+    if config.live.armed_until.timestamp() * SECOND <= now:
+        raise ConfigError(
+            where="live.armed_until",
+            found=config.live.armed_until.isoformat(),
+            expected="a time in the future: the arming has expired",
+        )
+
+
+def describe(config: DeskConfig) -> str:
+    """The effective configuration as TOML-like lines; secrets appear as their references only."""
+    tree = msgspec.to_builtins(config, str_keys=True)
+    loose = {name: value for name, value in tree.items() if not isinstance(value, dict)}
+    lines = [f"{name} = {_shown(value)}" for name, value in loose.items() if name != "rule"]
+    for name, table in tree.items():
+        if isinstance(table, dict):
+            lines += ["", f"[{name}]", *(f"{key} = {_shown(item)}" for key, item in table.items())]
+    for rule in tree["rule"]:
+        lines += ["", "[[rule]]", *(f"{key} = {_shown(item)}" for key, item in rule.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _shown(value: object) -> str:
+    match value:
+        case None:
+            return "(none)"
+        case bool():
+            return str(value).lower()
+        case dict():
+            return f"{{ {', '.join(f'{key} = {_shown(item)}' for key, item in value.items())} }}"
+        case list() | tuple():
+            return f"[{', '.join(_shown(item) for item in value)}]"
+        case str():
+            return f'"{value}"'
+        case _:
+            return str(value)
+
+
+def _check_venue(venue: VenueSection, source: str) -> None:
+    for index, symbol in enumerate(venue.symbols):
+        try:
+            Symbol.parse(symbol)
+        except ConfigError as error:
+            where = f"{source}: venue.symbols[{index}]"
+            raise ConfigError(where=where, found=symbol, expected=error.expected) from None
+    if venue.endpoints is None:
+        return
+    if venue.testnet:
+        where = f"{source}: venue.testnet"
+        raise ConfigError(where=where, found=True, expected="false when endpoints are given")
+    for name, scheme in (("market", "ws"), ("orders", "ws"), ("http", "http")):
+        url = getattr(venue.endpoints, name)
+        if not url.startswith((f"{scheme}://", f"{scheme}s://")):
+            where = f"{source}: venue.endpoints.{name}"
+            expected = f"a URL that starts with {scheme}:// or {scheme}s://"
+            raise ConfigError(where=where, found=url, expected=expected)
+
+
+def _check_references(account: AccountSection, source: str) -> None:
+    for name in ("key", "secret"):
+        reference = getattr(account, name)
+        if reference and not reference.startswith(REFERENCES):
+            raise ConfigError(
+                where=f"{source}: account.{name}",
+                found="text that is no reference (not shown)",
+                expected="env:NAME, file:PATH or keyring:NAME",
+            )
+
+
+def _check_live(config: DeskConfig, source: str) -> None:
+    if not config.risk:
+        where = f"{source}: risk"
+        raise ConfigError(where=where, found="no limits", expected="limits, since mode is live")
+    if config.live is None:
+        where = f"{source}: live"
+        expected = "a [live] table with account and armed_until, since mode is live"
+        raise ConfigError(where=where, found="nothing", expected=expected)
+    if config.live.account != config.account.name:
+        where = f"{source}: live.account"
+        expected = f"the name of [account], {config.account.name!r}, typed again"
+        raise ConfigError(where=where, found=config.live.account, expected=expected)

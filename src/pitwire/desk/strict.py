@@ -1,0 +1,209 @@
+"""TOML text → frozen struct, strictly: every complaint names the path, the value and what fits.
+
+House rules: pure, text in and struct out; a key that nobody asked for is an error, not a wish; a
+value under a name that smells of a secret is never shown; a number is finite or refused.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+import tomllib
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import inspect
+
+from pitwire.model.errors import ConfigError
+
+T = TypeVar("T")
+
+SECRET_WORDS = ("secret", "key", "password", "token", "passphrase")
+_AT = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?\Z", re.DOTALL)
+_PLACE = re.compile(r"(?P<what>.*) \(at (?P<place>line \d+, column \d+|end of document)\)\Z", re.S)
+_STEP = re.compile(r"([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+_WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "decimal": "a number",
+    "str": "text in quotes",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+    "null": "nothing",
+    "datetime": "a time with its zone, as in 2026-01-31T12:00:00Z",
+}
+
+
+class _Nothing:
+    def __repr__(self) -> str:
+        return "nothing"
+
+
+class _Masked:
+    def __repr__(self) -> str:
+        return "***"
+
+
+def read_strictly(text: str, kind: type[T], *, source: str) -> T:
+    """Parse `text` as a `kind`; raises `ConfigError` for the first thing that does not fit."""
+    try:
+        tree = tomllib.loads(text, parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
+        raise _not_toml(str(error), text, source) from None
+    shape = inspect.type_info(kind)
+    _refuse_surplus(tree, shape, "", source)
+    try:
+        return msgspec.convert(tree, kind)
+    except msgspec.ValidationError as error:
+        raise _misfit(str(error), tree, shape, source) from None
+
+
+def _not_toml(message: str, text: str, source: str) -> ConfigError:
+    found = _PLACE.match(message)
+    what, place = (found["what"], found["place"]) if found else (message, "end of document")
+    if place == "end of document":
+        lines = text.splitlines() or [""]
+        place = f"line {len(lines)}, column {len(lines[-1]) + 1}"
+    return ConfigError(where=f"{source}: {place}", found=what, expected="TOML")
+
+
+# ── what nobody asked for ─────────────────────────────────────────────────────────────────────
+
+
+def _refuse_surplus(value: object, shape: inspect.Type, path: str, source: str) -> None:
+    """Walk value and type together; refuse unknown keys and numbers that are not finite."""
+    if isinstance(value, float | Decimal) and not math.isfinite(value):
+        raise _complaint(source, path, value, "a finite number")
+    match value, shape:
+        case dict(), inspect.UnionType():
+            _refuse_surplus(value, _branch(value, shape), path, source)
+        case dict(), inspect.StructType():
+            _walk_struct(value, shape, path, source)
+        case dict(), inspect.DictType(value_type=inner):
+            for key, item in value.items():
+                _refuse_surplus(item, inner, _join(path, key), source)
+        case dict(), _:
+            for key, item in value.items():
+                _refuse_surplus(item, inspect.AnyType(), _join(path, key), source)
+        case list(), _:
+            inner = _element(shape)
+            for index, item in enumerate(value):
+                _refuse_surplus(item, inner, f"{path}[{index}]", source)
+
+
+def _walk_struct(value: dict[str, Any], shape: inspect.StructType, path: str, source: str) -> None:
+    fields = {field.encode_name: field.type for field in shape.fields}
+    for key, item in value.items():
+        if key in fields:
+            _refuse_surplus(item, fields[key], _join(path, key), source)
+        elif key != shape.tag_field:
+            known = [*fields, *([shape.tag_field] if shape.tag_field else [])]
+            raise ConfigError(
+                where=f"{source}: {_join(path, key)}",
+                found=f"unknown key {key}",
+                expected=_nearest(key, known),
+            )
+
+
+def _branch(value: Mapping[str, Any], union: inspect.UnionType) -> inspect.Type:
+    """The member of a union that this table means, by its tag; anything goes when none fits."""
+    structs = [member for member in union.types if isinstance(member, inspect.StructType)]
+    if len(structs) == 1 and structs[0].tag_field is None:
+        return structs[0]
+    for member in structs:
+        if member.tag_field is not None and value.get(member.tag_field) == member.tag:
+            return member
+    tables = [member for member in union.types if isinstance(member, inspect.DictType)]
+    return tables[0] if tables else inspect.AnyType()
+
+
+def _element(shape: inspect.Type) -> inspect.Type:
+    match shape:
+        case inspect.ListType(item_type=inner) | inspect.VarTupleType(item_type=inner):
+            return inner
+        case inspect.UnionType(types=members):
+            for member in members:
+                if not isinstance(_element(member), inspect.AnyType):
+                    return _element(member)
+    return inspect.AnyType()
+
+
+def _nearest(key: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.6)
+    return f"{close[0]}" if close else f"one of {', '.join(known)}"
+
+
+# ── what does not fit ─────────────────────────────────────────────────────────────────────────
+
+
+def _misfit(message: str, tree: object, shape: inspect.Type, source: str) -> ConfigError:
+    found = _AT.match(message)
+    what, path = (found["what"], found["path"] or "") if found else (message, "")
+    value, wanted = _follow(tree, shape, path)
+    if missing := re.match(r"Object missing required field `(.+)`", what):
+        return _complaint(source, _join(path, missing[1]), _Nothing(), "a value")
+    if options := _options(wanted):
+        return _complaint(source, path, value, f"one of {', '.join(options)}")
+    return _complaint(source, path, value, _in_words(what))
+
+
+def _follow(tree: object, shape: inspect.Type, path: str) -> tuple[object, inspect.Type]:
+    """The value and the type at `path`; as far as it can be followed."""
+    for key, index in _STEP.findall(path):
+        if index == "..." or not isinstance(tree, dict | list):
+            return tree, inspect.AnyType()
+        if index:
+            tree, shape = tree[int(index)], _element(shape)
+            continue
+        if isinstance(shape, inspect.UnionType) and isinstance(tree, dict):
+            shape = _branch(tree, shape)
+        fields = shape.fields if isinstance(shape, inspect.StructType) else ()
+        shape = next((f.type for f in fields if f.encode_name == key), inspect.AnyType())
+        tree = tree.get(key, _Nothing()) if isinstance(tree, dict) else _Nothing()
+    return tree, shape
+
+
+def _options(shape: inspect.Type) -> list[str]:
+    match shape:
+        case inspect.LiteralType(values=values):
+            return [str(value) for value in values]
+        case inspect.EnumType(cls=cls):
+            return [str(member.value) for member in cls]
+        case inspect.UnionType(types=members):
+            return [option for member in members for option in _options(member)]
+    return []
+
+
+def _in_words(what: str) -> str:
+    if wanted := re.match(r"Expected `([^`]+)`(?: ([<>]=? \S+|matching .+|of length .+))?", what):
+        kinds = [_WORDS.get(kind.strip(), kind.strip()) for kind in wanted[1].split("|")]
+        words = " or ".join(dict.fromkeys(kind for kind in kinds if kind != "nothing"))
+        return f"{words} {wanted[2]}" if wanted[2] else words
+    if what.startswith("Invalid decimal"):
+        return _WORDS["decimal"]
+    if what.startswith("Invalid RFC3339"):
+        return _WORDS["datetime"]
+    return what[:1].lower() + what[1:]
+
+
+def _complaint(source: str, path: str, value: object, expected: str) -> ConfigError:
+    leaf = path.rsplit(".", 1)[-1].lower()
+    secret = any(word in leaf for word in SECRET_WORDS) and not isinstance(value, _Nothing)
+    if isinstance(value, Decimal):
+        value = float(value)
+    elif isinstance(value, datetime):
+        value = value.isoformat()
+    return ConfigError(
+        where=f"{source}: {path or 'the file'}",
+        found=_Masked() if secret else value,
+        expected=expected,
+    )
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key

@@ -1,0 +1,225 @@
+"""One strict file: what is accepted, and how each kind of mistake is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pitwire.desk.config import (
+    DeskConfig,
+    check_arming,
+    describe,
+    load_config,
+    parse_config,
+    wanted,
+)
+from pitwire.model.clock import SECOND
+from pitwire.model.errors import ConfigError
+from pitwire.venues.venue import Ask
+
+ARMED = """
+mode = "live"
+[account]
+name = "main"
+[live]
+account = "main"
+armed_until = 2030-01-01T00:00:00Z
+[risk]
+max_order_size = 1
+"""
+
+
+def complaint(text: str) -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, source="desk.toml")
+    return caught.value
+
+
+def test_an_empty_file_is_a_harmless_desk() -> None:
+    config = parse_config("")
+    assert config == DeskConfig()
+    assert config.mode == "sim"
+    assert config.live is None
+
+
+def test_every_section_is_read() -> None:
+    config = parse_config(
+        """
+        mode = "paper"
+        seed = 7
+        [venue]
+        symbols = ["ETH-USDT"]
+        channels = ["bars@1m", "trades"]
+        time_unit = "us"
+        endpoints = { market = "ws://h:1", orders = "ws://h:2", http = "http://h:3" }
+        [account]
+        name = "second"
+        key = "env:MY_KEY"
+        secret = "file:key.pem"
+        [log]
+        file = ""
+        frames = "sampled"
+        sample_every = 10
+        [sim]
+        speed = 2.5
+        faults = ["cut"]
+        [loop]
+        kind = "polling"
+        """
+    )
+    assert (config.mode, config.seed, config.venue.time_unit) == ("paper", 7, "us")
+    assert config.venue.endpoints is not None
+    assert config.venue.endpoints.http == "http://h:3"
+    assert (config.account.name, config.account.secret) == ("second", "file:key.pem")
+    assert (config.log.sample_every, config.sim.speed, config.loop.kind) == (10, 2.5, "polling")
+    assert wanted(config) == (Ask("bars", "ETH-USDT", "1m"), Ask("trades", "ETH-USDT", ""))
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "found", "expected"),
+    [
+        # malformed TOML: line and column
+        ("mode = \n", "desk.toml: line 1, column 8", "'Invalid value'", "TOML"),
+        ('[log]\nlevel = "x', "desk.toml: line 2, column 11", "'Unterminated string'", "TOML"),
+        ("seed = 1\nseed = 2", "desk.toml: line 2, column 9", "'Cannot overwrite", "TOML"),
+        # unknown keys: the full path and the nearest known key
+        ("[venue]\nsymbls = []", "desk.toml: venue.symbls", "'unknown key symbls'", "symbols"),
+        ("[vnue]\n", "desk.toml: vnue", "'unknown key vnue'", "venue"),
+        ("[loop]\nxyzzy = 1", "desk.toml: loop.xyzzy", "'unknown key xyzzy'", "one of kind"),
+        (
+            "[venue.endpoints]\nhtpp = 'http://x'",
+            "desk.toml: venue.endpoints.htpp",
+            "'unknown key htpp'",
+            "http",
+        ),
+        # types and choices by name
+        ("seed = 'one'", "desk.toml: seed", "'one'", "a whole number"),
+        ("seed = 1.5", "desk.toml: seed", "1.5", "a whole number"),
+        ("mode = 'lief'", "desk.toml: mode", "'lief'", "one of live, paper, sim"),
+        ("venue = 3", "desk.toml: venue", "3", "a table"),
+        ("[venue]\nsymbols = 'BTC-USDT'", "desk.toml: venue.symbols", "'BTC-USDT'", "a list"),
+        ("[venue]\nsymbols = [1]", "desk.toml: venue.symbols[0]", "1", "text in quotes"),
+        ("[venue]\ntestnet = 1", "desk.toml: venue.testnet", "1", "true or false"),
+        ("[log]\nsample_every = 0", "desk.toml: log.sample_every", "0", "a whole number >= 1"),
+        ("[sim]\nspeed = 0", "desk.toml: sim.speed", "0", "a number > 0.0"),
+        ("[sim]\nspeed = nan", "desk.toml: sim.speed", "nan", "a finite number"),
+        ("[sim]\nspeed = inf", "desk.toml: sim.speed", "inf", "a finite number"),
+        ("[sim]\nport = 70000", "desk.toml: sim.port", "70000", "a whole number <= 65535"),
+        ("[live]\naccount = 'main'", "desk.toml: live.armed_until", "nothing", "a value"),
+        (
+            "[live]\naccount = 'main'\narmed_until = 2030-01-01T00:00:00",
+            "desk.toml: live.armed_until",
+            "'2030-01-01T00:00:00'",
+            "a time with its zone",
+        ),
+        # what no single field can tell
+        ("[venue]\nsymbols = ['btcusdt']", "desk.toml: venue.symbols[0]", "'btcusdt'", "BTC-USDT"),
+        (
+            "[venue.endpoints]\nmarket = 'localhost:1'\norders = 'ws://h'\nhttp = 'http://h'",
+            "desk.toml: venue.endpoints.market",
+            "'localhost:1'",
+            "ws://",
+        ),
+        ("mode = 'live'", "desk.toml: risk", "'no limits'", "since mode is live"),
+        (ARMED.replace("[live]", "[sim]\n[x]"), "desk.toml: x", "unknown key x", ""),
+        (
+            ARMED.replace('account = "main"', 'account = "other"'),
+            "desk.toml: live.account",
+            "'other'",
+            "'main', typed again",
+        ),
+    ],
+)
+def test_a_mistake_names_place_value_and_what_was_expected(
+    text: str, where: str, found: str, expected: str
+) -> None:
+    error = complaint(text)
+    assert error.where == where
+    assert found in repr(error.found)
+    assert expected in error.expected
+    assert str(error) == f"{error.where}: found {error.found!r}, expected {error.expected}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[account]\nsecret = 'hunter2hunter2'",
+        "[account]\nkey = 'hunter2hunter2'",
+        "[account]\nsecret = ['hunter2hunter2']",
+        "[account]\nsecret = hunter2hunter2",
+        "[account]\nsecret_key = 'hunter2hunter2'",
+    ],
+)
+def test_a_secret_typed_into_the_file_is_not_repeated(text: str) -> None:
+    error = complaint(text)
+    assert "hunter2" not in str(error)
+    assert "hunter2" not in repr(error)
+    assert error.__cause__ is None
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"absent\.toml: found .*No such file.*expected a file"):
+        load_config(tmp_path / "absent.toml")
+    (tmp_path / "latin.toml").write_bytes(b"mode = '\xff'")
+    with pytest.raises(ConfigError, match=r"latin\.toml: byte 8: .*expected TOML in UTF-8"):
+        load_config(tmp_path / "latin.toml")
+    with pytest.raises(ConfigError, match="expected a file to read"):
+        load_config(tmp_path)
+
+
+def test_live_is_armed_until_a_moment() -> None:
+    config = parse_config(ARMED)
+    expiry = 1_893_456_000 * SECOND
+    check_arming(config, expiry - 1)
+    with pytest.raises(ConfigError, match="the arming has expired"):
+        check_arming(config, expiry)
+    check_arming(DeskConfig(), expiry)
+
+
+def test_the_description_reads_back_as_the_configuration() -> None:
+    config = parse_config("seed = 3\n[account]\nkey = 'env:A'\nsecret = 'env:B'\n[risk]\nx = 1")
+    text = describe(config)
+    assert "[venue]" in text
+    assert 'key = "env:A"' in text
+    lines = [line for line in text.splitlines() if "(none)" not in line]
+    assert parse_config("\n".join(lines)) == config
+
+
+def verdict(text: str) -> DeskConfig | ConfigError:
+    try:
+        return parse_config(text)
+    except ConfigError as error:
+        return error
+
+
+def is_clear(outcome: DeskConfig | ConfigError) -> bool:
+    return isinstance(outcome, DeskConfig) or bool(outcome.where and outcome.expected)
+
+
+@settings(max_examples=100)
+@given(st.text(max_size=60))
+def test_any_text_is_a_configuration_or_a_clear_error(text: str) -> None:
+    assert is_clear(verdict(text))
+
+
+KEYS = st.sampled_from(["mode", "venue", "symbols", "risk", "rule", "live", "x"])
+VALUES = st.recursive(
+    st.sampled_from(["1", "true", "'text'", "2030-01-01T00:00:00Z", "1.5"]),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(items)}]"),
+        st.dictionaries(KEYS, inner, max_size=3).map(
+            lambda table: f"{{{', '.join(f'{k} = {v}' for k, v in table.items())}}}"
+        ),
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=100)
+@given(st.dictionaries(KEYS, VALUES, max_size=4))
+def test_any_toml_is_a_configuration_or_a_clear_error(table: dict[str, str]) -> None:
+    text = "\n".join(f"{key} = {value}" for key, value in table.items())
+    assert is_clear(verdict(text))
