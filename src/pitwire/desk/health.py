@@ -1,0 +1,271 @@
+"""Are we well? Counters, lags and silences of every stream, cheap to note and frozen to read.
+
+House rules: time is an argument; noting an event costs two dictionary look-ups and a few additions;
+memory grows with the number of streams, never with the number of events; a percentile is a
+bucket's upper edge, at most one eighth above the truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from pitwire.model import events
+from pitwire.model.clock import SECOND
+from pitwire.model.events import Event
+
+_SHIFT = 3
+_STEPS = 1 << _SHIFT
+_BUCKETS = 64 * _STEPS
+
+_TALLIED: dict[type, str] = {
+    events.Lost: "losses",
+    events.TradeGap: "trade_gaps",
+    events.Malformed: "malformed",
+    events.Unhandled: "unhandled",
+    events.Rejected: "rejected",
+    events.Unanswered: "unanswered",
+    events.Lagging: "lagging",
+}
+_SPECIAL = frozenset(_TALLIED) | {
+    events.Opened,
+    events.BookStale,
+    events.BookSnapshot,
+    events.FeedStale,
+    events.FeedFresh,
+    events.ClockOffset,
+    events.StreamDropped,
+}
+
+
+class Histogram:
+    """Durations in ns, counted in fixed buckets: eight for each doubling, 4 kB in all."""
+
+    __slots__ = ("_counts", "count", "largest", "total")
+
+    def __init__(self) -> None:
+        self._counts = [0] * _BUCKETS
+        self.count = 0
+        self.total = 0
+        self.largest = 0
+
+    def add(self, duration: int) -> None:
+        """Count one duration; what is below zero counts as zero."""
+        if duration < 0:
+            duration = 0
+        bits = duration.bit_length() - _SHIFT - 1
+        self._counts[duration if bits <= 0 else (bits << _SHIFT) + (duration >> bits)] += 1
+        self.count += 1
+        self.total += duration
+        if duration > self.largest:
+            self.largest = duration
+
+    def percentile(self, share: float) -> int:
+        """The duration that `share` (0 to 1) of all stay within; 0 when nothing was counted."""
+        if not 0 <= share <= 1:
+            raise ValueError(f"share: found {share}, expected 0 to 1")
+        left = max(1, round(share * self.count))
+        for bucket, count in enumerate(self._counts):
+            left -= count
+            if left <= 0 and self.count:
+                return min(_upper_edge(bucket), self.largest)
+        return 0
+
+    def spread(self) -> Spread:
+        """What is worth printing of it."""
+        return Spread(
+            count=self.count,
+            p50=self.percentile(0.5),
+            p99=self.percentile(0.99),
+            largest=self.largest,
+        )
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """Durations in ns."""
+
+    count: int = 0
+    p50: int = 0
+    p99: int = 0
+    largest: int = 0
+
+
+class StreamHealth(msgspec.Struct, frozen=True):
+    """One kind of event of one symbol."""
+
+    venue: str
+    symbol: str
+    event: str
+    count: int
+    per_second: float
+    """Since the first one."""
+    silent_seconds: float
+    lag: Spread
+    """Venue time to our border, corrected by the measured clock offset; empty without stamps."""
+
+
+class HealthReport(msgspec.Struct, frozen=True):
+    """A picture of one moment; counters run since the start."""
+
+    at: int
+    up_seconds: float
+    events: int
+    streams: tuple[StreamHealth, ...]
+    lag: Spread
+    """Venue time to our border, all streams."""
+    work: Spread
+    """Our border to the end of our own work, where it was told."""
+    dials: int
+    losses: int
+    reconnects: int
+    gaps: int
+    """Books that lost their thread and were taken up again from a snapshot."""
+    trade_gaps: int
+    malformed: int
+    unhandled: int
+    rejected: int
+    unanswered: int
+    dropped: int
+    """Events that a bounded stream dropped for a slow reader."""
+    lagging: int
+    stale_books: tuple[str, ...]
+    """Symbols whose book must not be used now."""
+    stale_feeds: tuple[str, ...]
+    """`symbol channel` of every subscription that is silent and should not be."""
+    clock_offset: int | None
+    """Venue time minus ours in ns, None before it was measured."""
+
+    @property
+    def well(self) -> bool:
+        """Whether every book and every feed can be used now."""
+        return not (self.stale_books or self.stale_feeds)
+
+
+class _Stream:
+    """What is kept of one kind of event of one symbol."""
+
+    __slots__ = ("count", "first", "lag", "last", "special", "venue")
+
+    def __init__(self, event: Event) -> None:
+        self.venue = event.venue
+        self.special = type(event) in _SPECIAL
+        self.first = self.last = event.received
+        self.count = 0
+        self.lag = Histogram()
+
+
+class Health:
+    """Counts what it is told. One for a desk, or one for a session."""
+
+    def __init__(self, now: int) -> None:
+        self.started = now
+        self._streams: dict[tuple[type[Event], str], _Stream] = {}
+        self._lag = Histogram()
+        self._work = Histogram()
+        self._tally: dict[str, int] = {}
+        self._links: set[str] = set()
+        self._books: dict[str, None] = {}
+        self._stale_books: dict[str, None] = {}
+        self._stale_feeds: dict[str, None] = {}
+        self._offset: int | None = None
+
+    def note(self, event: Event, now: int = 0) -> None:
+        """Count one event; `now` is when our work on it was done, 0 when that is not told."""
+        key = (type(event), event.symbol)
+        stream = self._streams.get(key)
+        if stream is None:
+            stream = self._streams[key] = _Stream(event)
+        stream.count += 1
+        received = stream.last = event.received
+        if event.venue_time:
+            lag = received - event.venue_time + (self._offset or 0)
+            stream.lag.add(lag)
+            self._lag.add(lag)
+        if now:
+            self._work.add(now - received)
+        if stream.special:
+            self._note_special(event)
+
+    def note_all(self, batch: Iterable[Event], now: int = 0) -> None:
+        """Count a burst."""
+        for event in batch:
+            self.note(event, now)
+
+    def snapshot(self, now: int) -> HealthReport:
+        """The picture of this moment."""
+        tally = self._tally.get
+        return HealthReport(
+            at=now,
+            up_seconds=(now - self.started) / SECOND,
+            events=sum(stream.count for stream in self._streams.values()),
+            streams=tuple(
+                _picture(kind, symbol, stream, now)
+                for (kind, symbol), stream in self._streams.items()
+            ),
+            lag=self._lag.spread(),
+            work=self._work.spread(),
+            dials=tally("dials", 0),
+            losses=tally("losses", 0),
+            reconnects=tally("reconnects", 0),
+            gaps=tally("gaps", 0),
+            trade_gaps=tally("trade_gaps", 0),
+            malformed=tally("malformed", 0),
+            unhandled=tally("unhandled", 0),
+            rejected=tally("rejected", 0),
+            unanswered=tally("unanswered", 0),
+            dropped=tally("dropped", 0),
+            lagging=tally("lagging", 0),
+            stale_books=tuple(self._stale_books),
+            stale_feeds=tuple(self._stale_feeds),
+            clock_offset=self._offset,
+        )
+
+    def _note_special(self, event: Event) -> None:
+        """The few events that mean more than a count."""
+        match event:
+            case events.Opened(link=link, attempt=attempt):
+                self._add("dials", attempt)
+                self._add("reconnects", link in self._links)
+                self._links.add(link)
+            case events.BookStale(symbol=symbol):
+                # Only a book that stood can lose its thread, and one gap is one gap.
+                self._add("gaps", symbol in self._books)
+                self._books.pop(symbol, None)
+                self._stale_books[symbol] = None
+            case events.BookSnapshot(symbol=symbol):
+                self._books[symbol] = None
+                self._stale_books.pop(symbol, None)
+            case events.FeedStale(symbol=symbol, channel=channel):
+                self._stale_feeds[f"{symbol} {channel}"] = None
+            case events.FeedFresh(symbol=symbol, channel=channel):
+                self._stale_feeds.pop(f"{symbol} {channel}", None)
+            case events.ClockOffset(offset=offset):
+                self._offset = offset
+            case events.StreamDropped(count=count):
+                self._add("dropped", count)
+            case _:
+                self._add(_TALLIED[type(event)])
+
+    def _add(self, name: str, count: int = 1) -> None:
+        self._tally[name] = self._tally.get(name, 0) + count
+
+
+def _picture(kind: type[Event], symbol: str, stream: _Stream, now: int) -> StreamHealth:
+    alive = (stream.last - stream.first) / SECOND
+    return StreamHealth(
+        venue=stream.venue,
+        symbol=symbol,
+        event=kind.__name__,
+        count=stream.count,
+        per_second=(stream.count - 1) / alive if alive > 0 else 0.0,
+        silent_seconds=(now - stream.last) / SECOND,
+        lag=stream.lag.spread(),
+    )
+
+
+def _upper_edge(bucket: int) -> int:
+    if bucket < 2 * _STEPS:
+        return bucket
+    bits = (bucket >> _SHIFT) - 1
+    return ((bucket - (bits << _SHIFT)) + 1 << bits) - 1
