@@ -1,0 +1,136 @@
+"""What every client under test has around it: a process, a loop, a control pipe, a meter.
+
+House rules: nothing here is on the measured path but `Meter.count`, which all clients call alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any, Protocol
+
+HMAC_KEY = "benchKeyForHmacOrdersAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+HMAC_SECRET = "benchSecretForHmacOrdersBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"
+LOGON_KEY = "benchKeyForSessionLogonCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCC"
+LOGON_SEED = bytes(range(32))
+"""Seed of an Ed25519 key that is used nowhere but here."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One client under test. `who` is `ours` or `naive`; `auth` is `hmac` or `logon`."""
+
+    who: str
+    loop: str
+    auth: str
+
+    def __str__(self) -> str:
+        return f"{self.who}/{self.loop}/{self.auth}"
+
+
+class Meter:
+    """Counts market events and reads this process's CPU clock at the first and the last."""
+
+    def __init__(self) -> None:
+        self.seen = self._target = 0
+        self._cpu = self._wall = 0
+        self._done: Callable[[dict[str, int]], None] | None = None
+
+    def arm(self, target: int, done: Callable[[dict[str, int]], None]) -> None:
+        """Call `done` when `target` events have been counted from now."""
+        self.seen, self._target, self._done = 0, target, done
+
+    def count(self) -> None:
+        """One market event was handled, book and rule included."""
+        self.seen += 1
+        if self.seen == 1:
+            self._cpu, self._wall = time.process_time_ns(), time.monotonic_ns()
+        elif self.seen == self._target and self._done is not None:
+            cpu, wall = time.process_time_ns() - self._cpu, time.monotonic_ns() - self._wall
+            self._done({"cpu_ns": cpu, "wall_ns": wall, "messages": self._target - 1})
+
+
+Tops = dict[str, tuple[list[tuple[float, float]], list[tuple[float, float]]]]
+"""Best five levels a side of every symbol, ours spelt as the venue spells it."""
+
+
+class Job(Protocol):
+    """The work under test, as the control pipe sees it."""
+
+    async def start(self) -> None:
+        """Connect, log on, subscribe, fill the books."""
+        ...
+
+    def tops(self) -> Tops: ...
+
+    def notes(self) -> dict[str, Any]:
+        """What went wrong, if anything did."""
+        ...
+
+    async def stop(self) -> None: ...
+
+
+Runner = Callable[[Callable[[], Awaitable[None]]], None]
+
+
+def asyncio_runner(main: Callable[[], Awaitable[None]]) -> None:
+    """The loop that comes with Python."""
+    _run(main, None)
+
+
+def uvloop_runner(main: Callable[[], Awaitable[None]]) -> None:
+    """libuv's loop."""
+    import uvloop
+
+    _run(main, uvloop.new_event_loop)
+
+
+def _run(
+    main: Callable[[], Awaitable[None]], factory: Callable[[], asyncio.AbstractEventLoop] | None
+) -> None:
+    async def whole() -> None:
+        await main()
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(whole())
+
+
+async def attend(job: Job, meter: Meter, control: Connection) -> None:
+    """Start the job, then answer the control pipe until told to stop."""
+    await job.start()
+    loop = asyncio.get_running_loop()
+    ended = loop.create_future()
+
+    def obey() -> None:
+        command, argument = control.recv()
+        match command:
+            case "arm":
+                gc.collect()
+                meter.arm(argument, control.send)
+                control.send("armed")
+            case "tops":
+                control.send(job.tops())
+            case "notes":
+                control.send(job.notes())
+            case "stop":
+                ended.set_result(None)
+
+    loop.add_reader(control.fileno(), obey)
+    control.send("started")
+    try:
+        await ended
+    finally:
+        loop.remove_reader(control.fileno())
+        await job.stop()
+    control.send("stopped")
+
+
+def pin(cpu: int | None) -> None:
+    """Keep this process on one core, where the system lets us."""
+    if cpu is not None:
+        os.sched_setaffinity(0, {cpu})

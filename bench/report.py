@@ -1,0 +1,170 @@
+"""Results as tables for a person and as one JSON file for the record.
+
+House rules: absolute figures are for information, ratios are the claim; nothing is measured here.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import figures
+from bench.client import Spec
+from bench.races import LOADS, Results
+
+RESULTS = Path(__file__).with_name("results")
+Verdicts = dict[str, figures.Verdict]
+
+
+def verdicts(results: Results) -> Verdicts:
+    """Every ratio of the rival to ours, under a name that says what it compares."""
+    bars, found = figures.bars(), {}
+    for spec in (spec for spec in results.feed if spec.who == "ours"):
+        rival = _rival(spec, results.feed)
+        bar = _bar(bars["feed", "cpu"], spec)
+        name = f"feed, CPU a message, flat out, {spec.loop}"
+        found[name] = figures.ratio(results.feed[rival], results.feed[spec], bar)
+        if spec in results.paced:
+            name = f"feed, CPU a message, 5,000 msg/s, {spec.loop}"
+            found[name] = figures.ratio(results.paced[rival], results.paced[spec], bar)
+    for (spec, load), chunks in results.trials.items():
+        if spec.who == "ours":
+            rivals = results.trials[_rival(spec, results.trials, load), load]
+            found |= _order_verdicts(spec, load, rivals, chunks)
+    return found
+
+
+def _order_verdicts(
+    spec: Spec, load: float, rivals: list[list[int]], chunks: list[list[int]]
+) -> Verdicts:
+    bars, found = figures.bars(), {}
+    for share, name in ((0.5, "p50"), (0.99, "p99")):
+        theirs, mine = (figures.chunk_figures(side, share) for side in (rivals, chunks))
+        verdict = figures.ratio(theirs, mine, _bar(bars["tick_to_order", name], spec))
+        if name == "p99":  # over all trials: a chunk has too few for its own
+            pooled = figures.figure(rivals).p99 / figures.figure(chunks).p99
+            verdict = figures.Verdict(pooled, verdict.low, verdict.high, verdict.bar)
+        found[f"tick to order {name}, {load:,.0f} msg/s, {spec.auth}, {spec.loop}"] = verdict
+    return found
+
+
+def _bar(bar: figures.Bar, spec: Spec) -> float:
+    return bar.stretch if spec.loop == "polling" else bar.bar
+
+
+def _rival(spec: Spec, measured: Mapping[Any, Any], load: float | None = None) -> Spec:
+    # The plain script runs on the loop that comes with Python, whatever loop ours is on.
+    plain = Spec("naive", "asyncio", spec.auth)
+    if (plain if load is None else (plain, load)) not in measured:
+        raise KeyError(f"{spec}: found no {plain} in the same run")
+    return plain
+
+
+def show(console: Console, results: Results, found: Verdicts) -> None:
+    """Three tables: what a message costs, tick to order, ratios beside the bars."""
+    console.print(_feed_table(results))
+    console.print(_order_table(results))
+    if found:
+        console.print(_ratio_table(found))
+
+
+def _feed_table(results: Results) -> Table:
+    table = Table(title="Feed: trades and depth of 20 symbols, books kept (information)")
+    table.add_column("client")
+    for name in ("CPU µs/msg, flat out", "msg/s, flat out", "CPU µs/msg at 5,000/s"):
+        table.add_column(name, justify="right")
+    for spec, costs in results.feed.items():
+        paced = results.paced.get(spec)
+        table.add_row(
+            f"{spec.who}, {spec.loop}",
+            f"{statistics.median(costs):.1f} ({min(costs):.1f}–{max(costs):.1f})",
+            f"{statistics.median(results.rates[spec]):,.0f}",
+            f"{statistics.median(paced):.1f}" if paced else "burns its core",
+        )
+    return table
+
+
+def _order_table(results: Results) -> Table:
+    table = Table(title="Tick to order, µs: write of the trade → read of the order (information)")
+    table.add_column("client")
+    for load in LOADS:
+        for name in (f"p50 at {load:,.0f}/s", "p99", "missed"):
+            table.add_column(name, justify="right")
+    for spec in dict.fromkeys(spec for spec, _ in results.trials):
+        row = []
+        for load in LOADS:
+            taken = figures.figure(results.trials[spec, load])
+            row += [f"{taken.p50:.0f} ({taken.low:.0f}–{taken.high:.0f})", f"{taken.p99:.0f}"]
+            row.append(str(taken.missed))
+        table.add_row(str(spec), *row)
+    return table
+
+
+def _ratio_table(found: Verdicts) -> Table:
+    table = Table(title="The claim: plain script ÷ ours, same run")
+    table.add_column("measure")
+    for name in ("ratio", "within a round", "bar", ""):
+        table.add_column(name, justify="right")
+    for name, verdict in found.items():
+        table.add_row(
+            name,
+            f"{verdict.ratio:.2f}×",
+            f"{verdict.low:.2f}–{verdict.high:.2f}",
+            f"{verdict.bar:.1f}×",
+            "[green]met[/green]" if verdict.met else "[red]missed[/red]",
+        )
+    return table
+
+
+def rows_table(title: str, unit: str, rows: Sequence[tuple[str, float, str]]) -> Table:
+    """Rows of name, figure, remark."""
+    table = Table(title=title)
+    table.add_column("what")
+    table.add_column(unit, justify="right")
+    table.add_column("remark")
+    for name, value, remark in rows:
+        table.add_row(name, f"{value:,.2f}", remark)
+    return table
+
+
+def save(
+    results: Results, found: Verdicts, sections: Mapping[str, Any], machine: Mapping[str, Any]
+) -> Path:
+    """Write everything to `bench/results/latest.json`."""
+    document = {
+        "machine": dict(machine),
+        "feed_cpu_us": {str(spec): values for spec, values in results.feed.items()},
+        "feed_rate": {str(spec): values for spec, values in results.rates.items()},
+        "paced_cpu_us": {str(spec): values for spec, values in results.paced.items()},
+        "tick_to_order": {
+            f"{spec} at {load:.0f}": asdict(figures.figure(chunks))
+            for (spec, load), chunks in results.trials.items()
+        },
+        "ratios": {name: asdict(v) | {"met": v.met} for name, v in found.items()},
+        "notes": results.notes,
+        **sections,
+    }
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / "latest.json"
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    return path
+
+
+def machine(cores: tuple[int | None, int | None]) -> dict[str, Any]:
+    """What the figures were taken on."""
+    names = ("picows", "msgspec", "uvloop", "websockets")
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()}",
+        "cores": {"server": cores[0], "clients": cores[1]},
+        "versions": {name: metadata.version(name) for name in names},
+    }

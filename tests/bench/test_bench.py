@@ -1,0 +1,113 @@
+"""The bench's own server and the plain client do the job that is being measured."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bench import client, figures, handshake, races, report, traffic
+from bench.arena import Failed, arena
+from bench.client import Spec
+
+PLAIN = Spec("naive", "asyncio", "hmac")
+LOGGED_ON = Spec("naive", "asyncio", "logon")
+
+
+@pytest.fixture(scope="module")
+def measured() -> races.Results:
+    plan = races.Plan(rounds=2, feed_messages=300, paced_messages=100, trials=5)
+    with arena([PLAIN, LOGGED_ON], block_size=300) as opened:
+        return races.run(opened, plan, lambda text: None)
+
+
+def test_every_message_sent_is_counted_and_every_trigger_answered(measured: races.Results) -> None:
+    assert set(measured.feed) == {PLAIN}
+    assert len(measured.feed[PLAIN]) == len(measured.paced[PLAIN]) == 2
+    assert {key: [len(c) for c in chunks] for key, chunks in measured.trials.items()} == {
+        (spec, load): [5, 5] for spec in (PLAIN, LOGGED_ON) for load in races.LOADS
+    }
+    assert all(t > 0 for chunks in measured.trials.values() for chunk in chunks for t in chunk)
+
+
+def test_orders_counted_by_the_server_are_those_the_client_placed(measured: races.Results) -> None:
+    # 20 to warm up, then 2 rounds × 2 loads × 5 trials; `races.run` checked the signature.
+    assert measured.notes[str(PLAIN)]["placed"] == 40
+    assert measured.notes[str(PLAIN)]["unknown"] == []
+
+
+def test_frames_are_what_the_venue_would_send() -> None:
+    block, position = traffic.Block(50, combined=False, micro=False), traffic.Position()
+    for place in range(50):
+        block.stamp(place, position, block.times(1_700_000_000_123_456_789))
+    ids: dict[str, int] = {}
+    for place, mark in enumerate(block.marks):
+        frame = bytes(block.data[block.start(place) : mark.end])
+        event = json.loads(frame[2 if frame[1] < 126 else 4 :])
+        assert event["E"] == 1_700_000_000_123
+        if event["e"] == "depthUpdate":
+            assert event["U"] == ids.get(event["s"], traffic.FIRST_BOOK) + 1
+            ids[event["s"]] = event["u"]
+    assert ids
+
+
+@pytest.mark.parametrize("size", [0, 5, 125, 126, 70_000])
+def test_a_masked_frame_is_read_back(size: int) -> None:
+    payload, mask = bytes(range(256)) * (size // 256 + 1), b"\x01\x02\x03\xff"
+    payload = payload[:size]
+    length = (
+        bytes((0x80 | size,))
+        if size < 126
+        else b"\xfe" + size.to_bytes(2, "big")
+        if size < 65_536
+        else b"\xff" + size.to_bytes(8, "big")
+    )
+    masked = bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload))
+    frame = b"\x81" + length + mask + masked
+    read = handshake.read_frame(frame + b"rest")
+    assert read == handshake.Frame(1, payload, len(frame))
+    assert handshake.read_frame(frame[:-1]) is None
+
+
+def test_an_order_without_its_signature_is_not_accepted_as_measured() -> None:
+    params = {
+        "symbol": "BTCUSDT",
+        "side": "BUY",
+        "type": "LIMIT",
+        "timeInForce": "IOC",
+        "price": traffic.ORDER_PRICE,
+        "quantity": traffic.ORDER_SIZE,
+    }
+    frame = json.dumps({"params": params}).encode()
+    races.check_order(frame, "logon")
+    with pytest.raises(Failed, match="signature"):
+        races.check_order(frame, "hmac")
+
+
+def test_figures_leave_missed_trials_out_and_count_them() -> None:
+    taken = figures.figure([[1_000, 3_000, -1], [5_000, 5_000]])
+    assert (taken.p50, taken.low, taken.high, taken.p99) == (3.5, 2.0, 5.0, 5.0)
+    assert (taken.samples, taken.missed) == (4, 1)
+
+
+def test_ratios_are_put_beside_the_bars() -> None:
+    results = races.Results(
+        feed={Spec("ours", "uvloop", "hmac"): [2.0, 2.0], PLAIN: [6.0, 10.0]},
+        trials={
+            (Spec("ours", "polling", "hmac"), 0.0): [[10_000] * 3],
+            (PLAIN, 0.0): [[30_000] * 3],
+        },
+    )
+    found = report.verdicts(results)
+    feed = found["feed, CPU a message, flat out, uvloop"]
+    assert (feed.ratio, feed.low, feed.high, feed.met) == (4.0, 3.0, 5.0, True)
+    order = found["tick to order p50, 0 msg/s, hmac, polling"]
+    assert (order.ratio, order.bar, order.met) == (3.0, 4.0, False)
+
+
+def test_the_meter_reads_the_clock_at_the_first_and_the_last() -> None:
+    meter, told = client.Meter(), []
+    meter.arm(3, told.append)
+    for _ in range(4):
+        meter.count()
+    assert [taken["messages"] for taken in told] == [2]
