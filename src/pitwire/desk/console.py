@@ -1,0 +1,111 @@
+"""The human log: short sentences on the console, through stdlib logging, secrets masked.
+
+The library itself only ever asks `logging` for a logger named `pitwire.…`; a host that has its own
+handlers never calls `setup_console` and sees the same sentences in its own place.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.logging import RichHandler
+
+from pitwire.desk.masking import Masker, MaskingFilter
+from pitwire.model import events
+from pitwire.model.orders import UpdateKind
+
+ROOT = "pitwire"
+
+
+def setup_console(
+    level: str = "info", *, masker: Masker | None = None, console: Console | None = None
+) -> RichHandler:
+    """Show `pitwire` loggers from `level` up on stderr; doing it again replaces what was there."""
+    handler = RichHandler(
+        console=console or Console(stderr=True),
+        show_path=False,
+        markup=False,
+        highlighter=None,
+        log_time_format="%H:%M:%S",
+    )
+    handler.addFilter(MaskingFilter(masker or Masker()))
+    root = logging.getLogger(ROOT)
+    for old in [each for each in root.handlers if isinstance(each, RichHandler)]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(level.upper())
+    root.propagate = False
+    return handler
+
+
+class Narrator:
+    """Tells events as sentences, to one logger a venue; an interaction log takes it as `told`."""
+
+    def __init__(self) -> None:
+        self._loggers: dict[str, logging.Logger] = {}
+
+    def __call__(self, record: object) -> None:
+        known = SENTENCES.get(type(record))
+        if known is None:
+            return
+        level, sentence = known
+        venue = getattr(record, "venue", "") or "desk"
+        log = self._loggers.get(venue)
+        if log is None:
+            log = self._loggers[venue] = logging.getLogger(f"{ROOT}.{venue}")
+        if log.isEnabledFor(level):
+            log.log(level, "%s", sentence(record))
+
+
+def _update(event: events.Update) -> str:
+    what = f"order {event.order_id} {event.update.value.replace('_', ' ')}"
+    if event.update in (UpdateKind.REJECTED, UpdateKind.CANCEL_REJECTED):
+        return f"{what}: {event.text or event.reason}"
+    if event.filled:
+        return f"{what}: {event.filled} of {event.size} {event.symbol}"
+    return f"{what}: {event.symbol}" if event.symbol else what
+
+
+_Sentence = Callable[[Any], str]
+SENTENCES: Mapping[type, tuple[int, _Sentence]] = {
+    events.Opened: (
+        logging.INFO,
+        lambda e: f"connected ({e.link}{f', try {e.attempt}' if e.attempt > 1 else ''})",
+    ),
+    events.Authenticated: (logging.INFO, lambda e: f"logged on as {e.account} ({e.link})"),
+    events.Subscribed: (logging.INFO, lambda e: f"subscribed to {e.channel} {e.symbol}".rstrip()),
+    events.Unsubscribed: (logging.INFO, lambda e: f"left {e.channel} {e.symbol}".rstrip()),
+    events.Rejected: (logging.WARNING, lambda e: f"refused {e.what}: {e.text} ({e.code})"),
+    events.Lost: (
+        logging.WARNING,
+        lambda e: f"lost {e.link}: {e.reason}; again in {e.retry_after_seconds:.1f} s",
+    ),
+    events.VenueShutdown: (logging.WARNING, lambda e: f"the venue will drop {e.link}"),
+    events.BookStale: (logging.WARNING, lambda e: f"book {e.symbol} is stale: {e.reason}"),
+    events.FeedStale: (
+        logging.WARNING,
+        lambda e: f"{e.channel} {e.symbol} silent for {e.silent_seconds:.1f} s",
+    ),
+    events.FeedFresh: (logging.INFO, lambda e: f"{e.channel} {e.symbol} speaks"),
+    events.TradeGap: (
+        logging.WARNING,
+        lambda e: f"trades {e.first_missing} to {e.last_missing} of {e.symbol} never came",
+    ),
+    events.Malformed: (logging.WARNING, lambda e: f"malformed {e.channel} frame: {e.path}"),
+    events.Unhandled: (logging.DEBUG, lambda e: f"unknown message: {e.channel}"),
+    events.Lagging: (logging.WARNING, lambda e: f"{e.what} is {e.behind_seconds:.3f} s behind"),
+    events.StreamDropped: (logging.WARNING, lambda e: f"{e.stream} dropped {e.count} events"),
+    events.Unanswered: (
+        logging.WARNING,
+        lambda e: f"no answer to {e.what} of {e.order_id} for {e.waited_seconds:.1f} s",
+    ),
+    events.Update: (logging.INFO, _update),
+    events.Fill: (
+        logging.INFO,
+        lambda e: f"fill {e.order_id}: {e.side.value} {e.size} {e.symbol} at {e.price}",
+    ),
+}
+"""Type → level and sentence. What is not listed is not worth a person's attention."""
