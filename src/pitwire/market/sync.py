@@ -1,0 +1,197 @@
+"""BookSync: a snapshot and deltas go in; a gap-free story comes out, or the word that it is broken.
+
+House rules: knows ids, never levels; no clock (`now` is passed); decides nothing about when or how
+often a snapshot is fetched, only says that one is wanted. What it emits can be applied blindly:
+each `BookDelta` follows the event before it, and after a `BookStale` nothing comes until the next
+`BookSnapshot`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from pitwire.market.sequence import ByRange, Continuity, Verdict
+from pitwire.model.events import BookDelta, BookSnapshot, BookStale, Event
+
+HOLD = 600
+"""Deltas kept while a snapshot is on its way: a minute of a stream that speaks every 100 ms."""
+
+_NEVER = -1
+
+
+class BookSync:
+    """Splices the book of one symbol (binance §4.1 for `ByRange`, §4.3 for `ByPrevious`).
+
+    Of held deltas the oldest is dropped beyond `hold`; a snapshot from before the oldest that is
+    left no longer connects and is refused, so the bound costs another fetch and never a wrong book.
+    """
+
+    __slots__ = (
+        "_continuity", "_dense", "_held", "_hold", "_next", "_old", "_old_at", "_refreshing",
+        "_spliced", "depth", "last_id", "live", "live_since", "symbol", "venue",
+    )  # fmt: skip
+
+    def __init__(
+        self, venue: str, symbol: str, continuity: Continuity, depth: int = 0, *, hold: int = HOLD
+    ) -> None:
+        if hold < 1:
+            raise ValueError(f"hold: found {hold}, expected 1 or more")
+        self.venue = venue
+        self.symbol = symbol
+        self.depth = depth
+        """Levels a side to ask a snapshot for."""
+        self.live = False
+        """Whether the story told so far leads to the book as it is."""
+        self.live_since = 0
+        """`now` of the snapshot this story began with."""
+        self.last_id = 0
+        self._continuity = continuity
+        self._dense = isinstance(continuity, ByRange)
+        self._hold = hold
+        self._held: deque[BookDelta] = deque(maxlen=hold)
+        self._next = _NEVER
+        self._spliced = False
+        self._refreshing = False
+        self._old = 0
+        self._old_at = _NEVER
+
+    @property
+    def wants_snapshot(self) -> bool:
+        """Whether a snapshot would help: at the start, after a break, after `refresh`."""
+        return self._refreshing or not self.live
+
+    def accept(self, delta: BookDelta) -> Sequence[Event]:
+        """Pass on a delta that follows; hold, drop or answer one that does not."""
+        # binance §4.1 step 7: the steady state, and the only line that must be fast.
+        if delta.first_id == self._next <= delta.last_id:
+            self.last_id = delta.last_id
+            self._next = delta.last_id + 1
+            return (delta,)
+        if not self.live:
+            self._held.append(delta)
+            return ()
+        return self._judge(delta)
+
+    def _judge(self, delta: BookDelta) -> Sequence[Event]:
+        match self._verdict(delta, self.last_id, self._spliced):
+            case Verdict.OLD:
+                return self._count_old(delta)
+            case Verdict.GAP:
+                chained = delta.previous_id != 0
+                stale = self._stale(
+                    "gap",
+                    delta.received,
+                    venue_time=delta.venue_time,
+                    expected=self.last_id if chained else self.last_id + 1,
+                    found=delta.previous_id if chained else delta.first_id,
+                )
+                self._held.append(delta)
+                return stale
+            case Verdict.APPLY:
+                self._stand_at(delta.last_id, spliced=True)
+                if self._refreshing:
+                    self._held.append(delta)
+                return (delta,)
+
+    def accept_snapshot(self, snapshot: BookSnapshot, now: int) -> Sequence[Event]:
+        """Begin the story at this snapshot, followed by what was held.
+
+        Returns nothing, and goes on wanting one, when the snapshot is older than the deltas held
+        (binance §4.1 step 3). A late one that would take a live book back is ignored.
+        """
+        story: list[Event] = [snapshot]
+        at, spliced = snapshot.last_id, False
+        # In the order of their ids: deltas that overtook one another are in order again here.
+        held = sorted(self._held, key=_last_id)
+        for index, delta in enumerate(held):
+            verdict = self._verdict(delta, at, spliced)
+            if verdict is Verdict.GAP:
+                # What is before a gap connects to no snapshot that is able to bridge the gap.
+                self._held = deque(held[index:], maxlen=self._hold)
+                return ()
+            if verdict is Verdict.APPLY:
+                story.append(delta)
+                at, spliced = delta.last_id, True
+        if self.live and (at < self.last_id or (at == self.last_id and not self._refreshing)):
+            return ()
+        self._held.clear()
+        self._refreshing = False
+        self.live = True
+        self.live_since = now
+        self._stand_at(at, spliced=spliced)
+        return story
+
+    def lost(self, now: int) -> Sequence[Event]:
+        """The connection is gone, and with it the deltas after the last one that came."""
+        stale = self._stale("connection lost", now)
+        self._held.clear()
+        return stale
+
+    def distrust(self, reason: str, now: int) -> Sequence[Event]:
+        """Somebody who knows the levels found them wrong: a crossed book, a checksum."""
+        return self._stale(reason, now)
+
+    def refresh(self) -> None:
+        """Want another snapshot while the book stays live, to know deeper levels again.
+
+        Deltas are passed on and held as well, so that the new snapshot leaves no blackout.
+        """
+        if self.live and not self._refreshing:
+            self._refreshing = True
+            self._next = _NEVER
+
+    def _verdict(self, delta: BookDelta, at: int, spliced: bool) -> Verdict:
+        return self._continuity.judge(
+            book_id=at,
+            first=delta.first_id,
+            last=delta.last_id,
+            previous=delta.previous_id,
+            spliced=spliced,
+        )
+
+    def _stand_at(self, last_id: int, *, spliced: bool) -> None:
+        self.last_id = last_id
+        self._spliced = spliced
+        self._next = last_id + 1 if self._dense and not self._refreshing else _NEVER
+
+    def _count_old(self, delta: BookDelta) -> Sequence[Event]:
+        # A venue that began to count anew would look like endless repeats and freeze the book.
+        if self._old_at != self.last_id:
+            self._old_at, self._old = self.last_id, 0
+        self._old += 1
+        if self._old <= self._hold:
+            return ()
+        return self._stale(
+            "ids went back",
+            delta.received,
+            venue_time=delta.venue_time,
+            expected=self.last_id + 1,
+            found=delta.first_id,
+        )
+
+    def _stale(
+        self, reason: str, now: int, *, venue_time: int = 0, expected: int = 0, found: int = 0
+    ) -> Sequence[Event]:
+        if not self.live:
+            return ()
+        self.live = False
+        self._refreshing = False
+        self._next = _NEVER
+        self._old_at = _NEVER
+        self._held.clear()
+        return (
+            BookStale(
+                venue=self.venue,
+                symbol=self.symbol,
+                venue_time=venue_time,
+                received=now,
+                reason=reason,
+                expected=expected,
+                found=found,
+            ),
+        )
+
+
+def _last_id(delta: BookDelta) -> int:
+    return delta.last_id
