@@ -172,4 +172,4 @@ def test_a_market_that_leaves_its_snapshot_is_learnt_again(captures: Path) -> No
     assert not book.knows(1000)
     assert len(book.bids) > book.known_depth[0]
     assert book.size_at(Side.BUY, 61560.0) is not None
-    assert book.size_at(Side.BUY, 61550.01) is None
+    assert book.size_at(Side.BUY, 61550.005) is None
