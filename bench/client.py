@@ -6,6 +6,7 @@ House rules: nothing here is on the measured path but `Meter.count`, which all c
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import time
@@ -19,6 +20,9 @@ HMAC_SECRET = "benchSecretForHmacOrdersBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"
 LOGON_KEY = "benchKeyForSessionLogonCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCC"
 LOGON_SEED = bytes(range(32))
 """Seed of an Ed25519 key that is used nowhere but here."""
+
+PRIORITY = -10
+"""Niceness of server and clients alike; without it a polling process is put behind all others."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,9 @@ async def attend(job: Job, meter: Meter, control: Connection) -> None:
     control.send("stopped")
 
 
-def pin(cpu: int | None) -> None:
-    """Keep this process on one core, where the system lets us."""
+def pin(cpu: int | None, process: int = 0) -> None:
+    """Keep a process (0: this one) on one core and ahead of others, where the system lets us."""
     if cpu is not None:
-        os.sched_setaffinity(0, {cpu})
+        os.sched_setaffinity(process, {cpu})
+    with contextlib.suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, process, PRIORITY)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import json
-import os
 import random
 import select
 import socket
@@ -18,7 +17,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
-from bench import answers, handshake, traffic
+from bench import answers, client, handshake, traffic
 
 CHUNK = 1 << 18
 DEADLINE_NS = 300_000_000
@@ -328,7 +327,6 @@ class _Schedule:
 
 def serve(control: Connection, cpu: int | None, block_size: int) -> None:
     """The server's process: pin, serve, end."""
-    if cpu is not None:
-        os.sched_setaffinity(0, {cpu})
+    client.pin(cpu)
     gc.disable()
     LoadServer(control, block_size).run()
