@@ -106,6 +106,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     max_orders: int = 200
     max_algo_orders: int = 5
     max_amends: int = 10
+    iceberg_parts: int = 100
     min_trailing_bips: int = 10
     max_trailing_bips: int = 2000
     max_position: Decimal = Decimal(0)
@@ -156,6 +157,8 @@ class SimOrder(msgspec.Struct, kw_only=True):
     """Original size; for a quote-sized market order what was worked out, 0 before."""
     quote: Decimal = Decimal(0)
     price: int = 0
+    reserve_price: int = 0
+    """What the exchange keeps locked per lot of a BUY, in ticks; 0 where it locks nothing."""
     stop_price: int = 0
     trailing_bips: int = 0
     trailing_since: int = -1
@@ -183,8 +186,20 @@ class SimOrder(msgspec.Struct, kw_only=True):
         return self.lots - self.filled_lots - self.prevented_lots
 
 
+class Depth(msgspec.Struct, frozen=True, kw_only=True):
+    """A book as the market sees it: (price, lots), best first, as of `update_id`."""
+
+    update_id: int
+    bids: list[tuple[int, int]]
+    asks: list[tuple[int, int]]
+
+
 class Fact(msgspec.Struct, frozen=True, kw_only=True):
-    """What all facts share. `execution` rises by at least one per fact of a symbol."""
+    """What all facts share. `execution` rises by at least one per fact of a symbol.
+
+    Accounts opened as unlimited (the crowd's) are quiet: they cause `Traded` and `LevelChanged`
+    and no other fact, and their orders are not copied into facts.
+    """
 
     at: int
     symbol: str
@@ -222,7 +237,7 @@ class Traded(Fact, frozen=True, kw_only=True):
 
 
 class Ended(Fact, frozen=True, kw_only=True):
-    """An order was CANCELED, EXPIRED or EXPIRED_IN_MATCH (its `status`)."""
+    """An order was CANCELED or EXPIRED (its `status`)."""
 
     execution: int
     order: SimOrder
@@ -236,7 +251,11 @@ class Amended(Fact, frozen=True, kw_only=True):
 
 
 class Prevented(Fact, frozen=True, kw_only=True):
-    """A match between two orders of one account was prevented by `stp`."""
+    """A match between two orders of one account was prevented by `stp`.
+
+    Told once per order that lost `lots` by it. `order.status` is EXPIRED_IN_MATCH when nothing was
+    left, and then this is the order's last fact: no `Ended` follows.
+    """
 
     execution: int
     order: SimOrder
@@ -255,6 +274,14 @@ class BalanceChanged(Fact, frozen=True, kw_only=True):
     locked: Decimal
 
 
+class Deposited(Fact, frozen=True, kw_only=True):
+    """Money came to an account from outside, or left it (negative); `BalanceChanged` follows."""
+
+    account: str
+    asset: str
+    amount: Decimal
+
+
 class LevelChanged(Fact, frozen=True, kw_only=True):
     """The visible size at a price is now `lots` (0: gone). `update_id` is dense per symbol."""
 
@@ -268,3 +295,13 @@ class StatusChanged(Fact, frozen=True, kw_only=True):
     """The symbol opened, halted or closed."""
 
     status: str
+
+
+class Recorded(Fact, frozen=True, kw_only=True):
+    """A frame of a recorded market is due: `payload` exactly as it was received, `stream` its name.
+
+    `stream` is "" for a payload without a stream's name.
+    """
+
+    stream: str
+    payload: bytes

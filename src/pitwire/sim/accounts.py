@@ -1,0 +1,177 @@
+"""Who owns what: free and locked amounts, exact to the last digit.
+
+House rules: every amount is computed in a context that raises rather than round; what one account
+loses another gains, fees included; an unlimited account is only counted, in whole ticks and lots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+
+from pitwire.model.orders import Side
+from pitwire.sim.facts import BalanceChanged, Listing, Refusal, Refused, SimOrder
+
+EXACT = Context(prec=60, traps=[DivisionByZero, Inexact, InvalidOperation, Overflow])
+FEES = "fees"
+"""The account that commissions go to."""
+
+ZERO = Decimal(0)
+
+
+class Terms:
+    """What money needs to know of a listing."""
+
+    __slots__ = ("base", "lot", "maker_fee", "quote", "symbol", "taker_fee", "unit")
+
+    def __init__(self, listing: Listing) -> None:
+        self.symbol = listing.symbol
+        self.base = listing.base
+        self.quote = listing.quote
+        self.lot = listing.lot
+        self.unit = EXACT.multiply(listing.tick, listing.lot)
+        """Quote amount of one tick for one lot."""
+        self.maker_fee = listing.maker_fee
+        self.taker_fee = listing.taker_fee
+
+
+class Account:
+    """One owner. `unlimited` accounts pay with what they do not have, and are quiet."""
+
+    __slots__ = ("free", "locked", "name", "net", "unlimited")
+
+    def __init__(self, name: str, balances: Mapping[str, Decimal], *, unlimited: bool) -> None:
+        self.name = name
+        self.unlimited = unlimited
+        self.free: dict[str, Decimal] = dict(balances)
+        self.locked: dict[str, Decimal] = dict.fromkeys(balances, ZERO)
+        self.net: dict[str, list[int]] = {}
+        """Of an unlimited account: symbol → [lots gained, price × lots gained]."""
+
+
+class Accounts:
+    """All owners, and the accounts whose amounts have changed since they were last told."""
+
+    def __init__(self) -> None:
+        self._accounts: dict[str, Account] = {FEES: Account(FEES, {}, unlimited=True)}
+        self._fees = self._accounts[FEES].free
+        self._terms: dict[str, Terms] = {}
+        self._changed: dict[tuple[str, str], None] = {}
+
+    def list_terms(self, terms: Terms) -> None:
+        """Learn how a symbol's lots and ticks become money."""
+        self._terms[terms.symbol] = terms
+
+    def open(self, name: str, balances: Mapping[str, Decimal], *, unlimited: bool) -> None:
+        """A new owner; raises `ValueError` for a name in use or an amount below zero."""
+        if name in self._accounts:
+            raise ValueError(f"account: found {name!r} in use, expected a new name")
+        for asset, amount in balances.items():
+            if amount < 0:
+                raise ValueError(f"balances.{asset}: found {amount}, expected zero or more")
+        self._accounts[name] = Account(name, balances, unlimited=unlimited)
+
+    def find(self, name: str) -> Account:
+        """The account of this name; refuses an unknown one."""
+        account = self._accounts.get(name)
+        if account is None:
+            raise Refused(Refusal.ACCOUNT_DISABLED, name)
+        return account
+
+    def names(self) -> list[str]:
+        """All owners, the fees' account among them."""
+        return list(self._accounts)
+
+    def amounts(self, name: str) -> dict[str, tuple[Decimal, Decimal]]:
+        """Asset → (free, locked)."""
+        account = self.find(name)
+        free = dict(account.free)
+        for symbol, (lots, units) in account.net.items():
+            terms = self._terms[symbol]
+            for asset, amount in (
+                (terms.base, EXACT.multiply(lots, terms.lot)),
+                (terms.quote, EXACT.multiply(units, terms.unit)),
+            ):
+                free[asset] = EXACT.add(free.get(asset, ZERO), amount)
+        return {asset: (amount, account.locked.get(asset, ZERO)) for asset, amount in free.items()}
+
+    def deposit(self, name: str, asset: str, amount: Decimal) -> None:
+        """Add to what is free; negative takes away and is refused below zero."""
+        account = self.find(name)
+        if account.free.get(asset, ZERO) + amount < 0:
+            raise Refused(Refusal.INSUFFICIENT_BALANCE, asset)
+        self._move(account, asset, amount, ZERO)
+
+    def lock(self, account: Account, terms: Terms, order: SimOrder) -> None:
+        """Set aside what an order may cost; refuses when there is not enough."""
+        if account.unlimited:
+            return
+        asset, amount = _claim(terms, order, order.left)
+        if account.free.get(asset, ZERO) < amount:
+            raise Refused(Refusal.INSUFFICIENT_BALANCE, asset)
+        if amount:
+            self._move(account, asset, EXACT.minus(amount), amount)
+
+    def unlock(self, account: Account, terms: Terms, order: SimOrder, lots: int) -> None:
+        """Give back what was set aside for `lots` of an order."""
+        if account.unlimited:
+            return
+        asset, amount = _claim(terms, order, lots)
+        if amount:
+            self._move(account, asset, amount, EXACT.minus(amount))
+
+    def settle(self, account: Account, terms: Terms, order: SimOrder, price: int, lots: int,
+               rate: Decimal) -> Decimal:  # fmt: skip
+        """Exchange base for quote; returns the commission, taken from what is received."""
+        buys = order.side is Side.BUY
+        if account.unlimited:
+            net = account.net.setdefault(terms.symbol, [0, 0])
+            net[0] += lots if buys else -lots
+            net[1] -= price * lots if buys else -price * lots
+            return ZERO
+        size = EXACT.multiply(lots, terms.lot)
+        cost = EXACT.multiply(price * lots, terms.unit)
+        if buys:
+            held = EXACT.multiply(order.reserve_price * lots, terms.unit)
+            self._move(account, terms.quote, EXACT.subtract(held, cost), EXACT.minus(held))
+            return self._receive(account, terms.base, size, rate)
+        self._move(account, terms.base, ZERO, EXACT.minus(size))
+        return self._receive(account, terms.quote, cost, rate)
+
+    def take_changes(self, symbol: str, now: int) -> list[BalanceChanged]:
+        """The amounts of every account that changed since the last call, in order of change."""
+        if not self._changed:
+            return []
+        told = []
+        for name, asset in self._changed:
+            account = self._accounts[name]
+            told.append(
+                BalanceChanged(
+                    at=now,
+                    symbol=symbol,
+                    account=name,
+                    asset=asset,
+                    free=account.free[asset],
+                    locked=account.locked.get(asset, ZERO),
+                )
+            )
+        self._changed.clear()
+        return told
+
+    def _receive(self, account: Account, asset: str, amount: Decimal, rate: Decimal) -> Decimal:
+        fee = EXACT.multiply(amount, rate)
+        self._fees[asset] = EXACT.add(self._fees.get(asset, ZERO), fee)
+        self._move(account, asset, EXACT.subtract(amount, fee), ZERO)
+        return fee
+
+    def _move(self, account: Account, asset: str, free: Decimal, locked: Decimal) -> None:
+        account.free[asset] = EXACT.add(account.free.get(asset, ZERO), free)
+        account.locked[asset] = EXACT.add(account.locked.get(asset, ZERO), locked)
+        if not account.unlimited:
+            self._changed[account.name, asset] = None
+
+
+def _claim(terms: Terms, order: SimOrder, lots: int) -> tuple[str, Decimal]:
+    if order.side is Side.SELL:
+        return terms.base, EXACT.multiply(lots, terms.lot)
+    return terms.quote, EXACT.multiply(order.reserve_price * lots, terms.unit)

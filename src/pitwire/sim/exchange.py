@@ -1,0 +1,379 @@
+"""The venue's truth: what may be asked of it, and what it then says happened.
+
+House rules: a command either raises `Refused` and changes nothing, or is done whole when it
+returns; what happened is read with `take_facts`, once, in order; time is the caller's `now`.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Mapping, Sequence
+from copy import copy
+from decimal import Decimal
+
+import msgspec
+
+from pitwire.model.entropy import Entropy
+from pitwire.model.orders import Side
+from pitwire.sim.accounts import ZERO, Account, Accounts
+from pitwire.sim.execution import MARKETS, OVER, Execution
+from pitwire.sim.facts import (
+    Amended,
+    Deposited,
+    Depth,
+    Fact,
+    Kind,
+    Listing,
+    NewOrder,
+    Refusal,
+    Refused,
+    SimOrder,
+    Status,
+    StatusChanged,
+    Tif,
+    Traded,
+)
+from pitwire.sim.pit import AVERAGE_MINUTES, Pit
+from pitwire.sim.stops import STOPS, waits_for_rise
+
+_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_CLIENT_ID_LENGTH = 22
+
+
+class Exchange:
+    """Symbols, accounts and orders in one place."""
+
+    def __init__(self, listings: Sequence[Listing], *, entropy: Entropy) -> None:
+        self.listings: dict[str, Listing] = {}
+        self.accounts = Accounts()
+        self.execution = Execution(self.accounts)
+        self._pits: dict[str, Pit] = {}
+        self._chance = entropy.stream("client ids")
+        self._scheduled: list[tuple[int, str, str]] = []
+        for listing in listings:
+            pit = Pit(listing)
+            self.listings[listing.symbol] = listing
+            self._pits[listing.symbol] = pit
+            self.accounts.list_terms(pit.terms)
+
+    # ── accounts ──────────────────────────────────────────────────────────────────────────────
+
+    def open_account(
+        self, name: str, balances: Mapping[str, Decimal], *, unlimited: bool = False
+    ) -> None:
+        """A new owner. An `unlimited` one has no limits of money or filters, and is quiet."""
+        self.accounts.open(name, balances, unlimited=unlimited)
+
+    def deposit(self, account: str, asset: str, amount: Decimal, now: int) -> None:
+        """Money from outside; a negative amount leaves and is refused below zero."""
+        self.accounts.deposit(account, asset, amount)
+        self.execution.facts.append(
+            Deposited(at=now, symbol="", account=account, asset=asset, amount=amount)
+        )
+        self.execution.facts += self.accounts.take_changes("", now)
+
+    def balances(self, account: str) -> dict[str, tuple[Decimal, Decimal]]:
+        """Asset → (free, locked)."""
+        return self.accounts.amounts(account)
+
+    # ── commands ──────────────────────────────────────────────────────────────────────────────
+
+    def place(self, request: NewOrder, now: int) -> SimOrder:
+        """Take an order; what it did at once is in the facts and in the order returned."""
+        pit = self.pit(request.symbol)
+        account = self.accounts.find(request.account)
+        if not account.unlimited:
+            pit.rules.check(request, pit.reference(now))
+        self._admit(pit, request, account)
+        order = self._draft(pit, request, now)
+        if order.kind is Kind.LIMIT_MAKER and pit.book.against(order.side).best_within(order.price):
+            raise Refused(Refusal.WOULD_TAKE)
+        self._pay(pit, account, order)
+        order.order_id = pit.next_order_id()
+        order.client_id = request.client_id or self._client_id(account, order.order_id)
+        self.execution.accept(pit, order, now)
+        self.execution.settle(pit, now)
+        return order
+
+    def check(self, request: NewOrder, now: int) -> None:
+        """What the filters say of a request; nothing is placed (binance §5.9, order.test)."""
+        pit = self.pit(request.symbol)
+        pit.rules.check(request, pit.reference(now))
+
+    def cancel(
+        self,
+        account: str,
+        symbol: str,
+        *,
+        order_id: int | None = None,
+        client_id: str = "",
+        new_client_id: str = "",
+        only: Status | None = None,
+        now: int,
+    ) -> SimOrder:
+        """End an open order; `only` refuses unless the order has that status."""
+        pit = self.pit(symbol)
+        order = pit.find(account, order_id, client_id)
+        if order.status in OVER:
+            raise Refused(Refusal.UNKNOWN_ORDER)
+        if only is not None and order.status is not only:
+            raise Refused(Refusal.RESTRICTED)
+        self._cancel(pit, order, new_client_id, now)
+        self.execution.settle(pit, now)
+        return order
+
+    def cancel_all(self, account: str, symbol: str, now: int) -> list[SimOrder]:
+        """End every open order of an account in a symbol; refuses when there is none."""
+        pit = self.pit(symbol)
+        orders = list(pit.open_of(account).values())
+        if not orders:
+            raise Refused(Refusal.UNKNOWN_ORDER)
+        for order in orders:
+            self._cancel(pit, order, "", now)
+        self.execution.settle(pit, now)
+        return orders
+
+    def amend(
+        self,
+        account: str,
+        symbol: str,
+        *,
+        order_id: int | None,
+        client_id: str,
+        lots: int,
+        new_client_id: str,
+        now: int,
+    ) -> SimOrder:
+        """Make an open order smaller and keep its place; at or below its fill it expires."""
+        pit = self.pit(symbol)
+        order = pit.find(account, order_id, client_id)
+        self._demand_amendable(pit, order, lots)
+        self._rename(pit, order, new_client_id)
+        order.amends += 1
+        if lots <= order.filled_lots + order.prevented_lots:
+            self.execution.end(pit, order, Status.EXPIRED, now)
+        else:
+            self._shrink(pit, order, lots, now)
+        self.execution.settle(pit, now)
+        return order
+
+    def set_status(self, symbol: str, status: str, now: int) -> None:
+        """Open, halt or close a symbol; only TRADING takes orders."""
+        pit = self.pit(symbol)
+        pit.listing = msgspec.structs.replace(pit.listing, status=status)
+        self.listings[symbol] = pit.listing
+        self.execution.facts.append(StatusChanged(at=now, symbol=symbol, status=status))
+
+    def schedule_status(self, symbol: str, status: str, at: int) -> None:
+        """Do `set_status` when the time comes."""
+        self.pit(symbol)
+        insort(self._scheduled, (at, symbol, status))
+
+    # ── questions ─────────────────────────────────────────────────────────────────────────────
+
+    def pit(self, symbol: str) -> Pit:
+        """The state of a symbol; for those who build a market on this exchange."""
+        pit = self._pits.get(symbol)
+        if pit is None:
+            raise Refused(Refusal.UNKNOWN_SYMBOL, symbol)
+        return pit
+
+    def order(
+        self, account: str, symbol: str, *, order_id: int | None = None, client_id: str = ""
+    ) -> SimOrder:
+        """An order, open or over."""
+        return self.pit(symbol).find(account, order_id, client_id)
+
+    def open_orders(self, account: str, symbol: str = "") -> list[SimOrder]:
+        """Open orders, oldest first; of all symbols when none is named."""
+        pits = [self.pit(symbol)] if symbol else self._pits.values()
+        return [order for pit in pits for order in pit.open_of(account).values()]
+
+    def all_orders(self, account: str, symbol: str) -> list[SimOrder]:
+        """Orders open and over, oldest first."""
+        return self.pit(symbol).all_of(account)
+
+    def trades_of(self, account: str, symbol: str) -> list[Traded]:
+        """An account's trades, oldest first."""
+        return self.pit(symbol).trades_of(account)
+
+    def recent_trades(self, symbol: str, count: int) -> list[Traded]:
+        """The newest trades of a symbol, oldest first."""
+        return self.pit(symbol).trades[-count:] if count > 0 else []
+
+    def trades_from(self, symbol: str, trade_id: int, count: int) -> list[Traded]:
+        """Trades with this id and higher ones, as far as they are remembered."""
+        return self.pit(symbol).trades_from(trade_id, count)
+
+    def book(self, symbol: str, levels: int = 0) -> Depth:
+        """The first levels of both sides (0: all)."""
+        pit = self.pit(symbol)
+        book = pit.book
+        return Depth(
+            update_id=pit.update_id, bids=book.bids.depth(levels), asks=book.asks.depth(levels)
+        )
+
+    def top(self, symbol: str) -> tuple[int, int, int, int]:
+        """Best bid, its lots, best ask, its lots; zeros for an empty side."""
+        book = self.pit(symbol).book
+        bid, ask = book.bids.best(), book.asks.best()
+        return (
+            bid.price if bid else 0,
+            bid.shown if bid else 0,
+            ask.price if ask else 0,
+            ask.shown if ask else 0,
+        )
+
+    def last_price(self, symbol: str) -> int:
+        """Of the last trade, in ticks; the listing's `start_price` before the first."""
+        return self.pit(symbol).last
+
+    def average_price(self, symbol: str, minutes: int, now: int) -> Decimal:
+        """Volume-weighted price of the last minutes in quote units; the last price if none."""
+        if not 1 <= minutes <= AVERAGE_MINUTES:
+            raise ValueError(f"minutes: found {minutes}, expected 1 to {AVERAGE_MINUTES}")
+        pit = self.pit(symbol)
+        units, lots = pit.average.ratio(now, minutes)
+        return pit.listing.tick * (Decimal(units) / lots if lots else pit.last)
+
+    def next_deadline(self) -> int | None:
+        """When `handle_deadline` should next be called."""
+        return self._scheduled[0][0] if self._scheduled else None
+
+    def handle_deadline(self, now: int) -> None:
+        """Do what is due."""
+        while self._scheduled and self._scheduled[0][0] <= now:
+            _, symbol, status = self._scheduled.pop(0)
+            self.set_status(symbol, status, now)
+
+    def take_facts(self) -> list[Fact]:
+        """Everything that happened since the last call, in order."""
+        facts, self.execution.facts = self.execution.facts, []
+        return facts
+
+    # ── within ────────────────────────────────────────────────────────────────────────────────
+
+    def _admit(self, pit: Pit, request: NewOrder, account: Account) -> None:
+        listing, kind = pit.listing, request.kind
+        if listing.status != "TRADING":
+            raise Refused(Refusal.MARKET_CLOSED, listing.status)
+        if kind not in listing.kinds:
+            raise Refused(Refusal.TYPE_NOT_SUPPORTED, kind.value)
+        if request.client_id and pit.is_open(account.name, request.client_id):
+            raise Refused(Refusal.DUPLICATE_CLIENT_ID, request.client_id)
+        if not account.unlimited:
+            self._demand_room(pit, request)
+        if request.stop_price is not None and pit.last:
+            rises = waits_for_rise(kind, request.side)
+            if request.stop_price <= pit.last if rises else request.stop_price >= pit.last:
+                raise Refused(Refusal.WOULD_TRIGGER)
+
+    def _demand_room(self, pit: Pit, request: NewOrder) -> None:
+        listing, mine = pit.listing, pit.open_of(request.account)
+        if listing.max_orders and len(mine) >= listing.max_orders:
+            raise Refused(Refusal.FILTER, "MAX_NUM_ORDERS")
+        if request.kind in STOPS and listing.max_algo_orders:
+            waiting = sum(order.kind in STOPS for order in mine.values())
+            if waiting >= listing.max_algo_orders:
+                raise Refused(Refusal.FILTER, "MAX_NUM_ALGO_ORDERS")
+        if listing.max_position and request.side is Side.BUY:
+            held = sum(self.balances(request.account).get(listing.base, (ZERO, ZERO)))
+            bids = sum(order.left for order in mine.values() if order.side is Side.BUY)
+            if held + (bids + (request.lots or 0)) * listing.lot > listing.max_position:
+                raise Refused(Refusal.FILTER, "MAX_POSITION")
+
+    def _draft(self, pit: Pit, request: NewOrder, now: int) -> SimOrder:
+        lots = request.lots
+        if lots is None:
+            lots = self._worked_out(pit, request)
+        return SimOrder(
+            order_id=0,
+            account=request.account,
+            symbol=request.symbol,
+            side=request.side,
+            kind=request.kind,
+            tif=request.tif if request.kind is not Kind.LIMIT_MAKER else Tif.GTC,
+            lots=lots,
+            quote=request.quote or ZERO,
+            price=request.price or 0,
+            reserve_price=_reserve_price(pit, request),
+            stop_price=request.stop_price or 0,
+            trailing_bips=request.trailing_bips or 0,
+            iceberg_lots=request.iceberg_lots,
+            client_id=request.client_id,
+            stp=request.stp or pit.listing.default_stp,
+            strategy_id=request.strategy_id,
+            strategy_type=request.strategy_type,
+            created=now,
+            updated=now,
+            working_since=-1 if request.kind in STOPS else now,
+        )
+
+    def _worked_out(self, pit: Pit, request: NewOrder) -> int:
+        """binance §7.1: as many whole lots as come closest to the amount, never above it."""
+        assert request.quote is not None
+        lots = pit.book.buys(request.side, int(request.quote // pit.terms.unit))
+        if lots == 0 and not pit.book.against(request.side).keys:
+            raise Refused(Refusal.NO_LIQUIDITY, "LOT_SIZE")
+        pit.rules.check_size(lots)
+        pit.rules.check_market_size(lots)
+        return lots
+
+    def _pay(self, pit: Pit, account: Account, order: SimOrder) -> None:
+        if order.kind is Kind.MARKET and order.side is Side.BUY:
+            free = account.free.get(pit.terms.quote, ZERO)
+            if not account.unlimited and order.quote > free:
+                raise Refused(Refusal.INSUFFICIENT_BALANCE, pit.terms.quote)
+            if not self.execution.affords(pit, account, order):
+                raise Refused(Refusal.INSUFFICIENT_BALANCE, pit.terms.quote)
+        self.accounts.lock(account, pit.terms, order)
+
+    def _client_id(self, account: Account, order_id: int) -> str:
+        if account.unlimited:
+            return f"{account.name}-{order_id}"
+        return "".join(self._chance.choices(_LETTERS, k=_CLIENT_ID_LENGTH))
+
+    def _rename(self, pit: Pit, order: SimOrder, client_id: str) -> None:
+        account = self.accounts.find(order.account)
+        if not account.unlimited:
+            pit.rename(order, client_id or self._client_id(account, order.order_id))
+
+    def _cancel(self, pit: Pit, order: SimOrder, client_id: str, now: int) -> None:
+        self._rename(pit, order, client_id)
+        self.execution.end(pit, order, Status.CANCELED, now)
+
+    def _demand_amendable(self, pit: Pit, order: SimOrder, lots: int) -> None:
+        if order.status in OVER:
+            raise Refused(Refusal.UNKNOWN_ORDER)
+        if lots > order.lots:
+            raise Refused(Refusal.AMEND_INCREASE)
+        if lots == order.lots:
+            raise Refused(Refusal.AMEND_NO_CHANGE)
+        if pit.listing.max_amends and order.amends >= pit.listing.max_amends:
+            raise Refused(Refusal.AMEND_LIMIT)
+        pit.rules.check_size(lots)
+        if order.price:
+            pit.rules.check_units(order.price * lots, market=False)
+
+    def _shrink(self, pit: Pit, order: SimOrder, lots: int, now: int) -> None:
+        account = self.accounts.find(order.account)
+        self.accounts.unlock(account, pit.terms, order, order.lots - lots)
+        order.updated = now
+        if order.on_book:
+            pit.book.shrink(order, lots)
+            self.execution.tell_level(pit, order.side, order.price, now)
+        else:
+            order.lots = lots
+        execution = pit.next_execution()
+        self.execution.facts.append(
+            Amended(at=now, symbol=order.symbol, execution=execution, order=copy(order))
+        )
+
+
+def _reserve_price(pit: Pit, request: NewOrder) -> int:
+    """What a buy sets aside per lot; a market order pays from what is free."""
+    if request.side is Side.SELL or request.kind is Kind.MARKET:
+        return 0
+    if request.kind in MARKETS:
+        return request.stop_price or pit.last
+    return request.price or 0

@@ -1,0 +1,279 @@
+"""How an order lives in a pit: accepted, matched, prevented, triggered, ended.
+
+House rules: every step tells one fact, in the order in which the venue would report it (binance
+§6.2); balances are told last; no order of a quiet account is copied, since nobody reads it.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from decimal import Decimal
+
+from pitwire.model.orders import Side
+from pitwire.sim.accounts import EXACT, ZERO, Account, Accounts
+from pitwire.sim.facts import (
+    Accepted,
+    Ended,
+    Fact,
+    Kind,
+    LevelChanged,
+    Prevented,
+    SimOrder,
+    Status,
+    Stp,
+    Tif,
+    Traded,
+    Triggered,
+)
+from pitwire.sim.matching import Level
+from pitwire.sim.pit import Pit
+
+MARKETS = frozenset((Kind.MARKET, Kind.STOP_LOSS, Kind.TAKE_PROFIT))
+"""Kinds that take any price once they work."""
+
+OVER = frozenset(
+    (Status.FILLED, Status.CANCELED, Status.EXPIRED, Status.EXPIRED_IN_MATCH, Status.REJECTED)
+)
+
+
+class Execution:
+    """Works orders; holds the facts that nobody has taken yet."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+        self.facts: list[Fact] = []
+
+    # ── an order's steps ──────────────────────────────────────────────────────────────────────
+
+    def accept(self, pit: Pit, order: SimOrder, now: int) -> None:
+        """An order, already paid for, comes to be; a stop waits, any other works at once."""
+        account = self._accounts.find(order.account)
+        pit.enter(order)
+        waits = order.working_since < 0
+        execution = pit.next_execution()
+        if not account.unlimited:
+            self.facts.append(
+                Accepted(at=now, symbol=order.symbol, execution=execution, order=copy(order))
+            )
+        if waits:
+            pit.stops.add(order)
+        else:
+            self.work(pit, order, now)
+
+    def work(self, pit: Pit, order: SimOrder, now: int) -> None:
+        """Match an order, then rest or expire what is left of it."""
+        market = order.kind in MARKETS
+        limit = None if market else order.price
+        if order.tif is Tif.FOK and pit.book.fillable(order, limit)[0] < order.left:
+            self.end(pit, order, Status.EXPIRED, now, reason="UNFILLED_FOK_ORDER_EXPIRED")
+            return
+        self._take(pit, order, limit, now)
+        if order.status in OVER:
+            return
+        if market:
+            self.end(pit, order, Status.EXPIRED, now, reason="INSUFFICIENT_LIQUIDITY")
+        elif order.tif is Tif.GTC:
+            pit.book.add(order)
+            order.on_book = True
+            self.tell_level(pit, order.side, order.price, now)
+        else:
+            self.end(pit, order, Status.EXPIRED, now, reason="UNFILLED_IOC_QUANTITY_EXPIRED")
+
+    def end(self, pit: Pit, order: SimOrder, status: Status, now: int, *, reason: str = "") -> None:
+        """An open order is over without a trade."""
+        account = self._accounts.find(order.account)
+        self.withdraw(pit, order, now)
+        self._accounts.unlock(account, pit.terms, order, order.left)
+        order.status = status
+        order.expiry_reason = reason
+        order.updated = now
+        pit.leave(order, forget=account.unlimited)
+        execution = pit.next_execution()
+        if not account.unlimited:
+            self.facts.append(
+                Ended(at=now, symbol=order.symbol, execution=execution, order=copy(order))
+            )
+
+    def withdraw(self, pit: Pit, order: SimOrder, now: int) -> None:
+        """Take an order off the book or out of the waiting stops."""
+        if order.on_book:
+            pit.book.remove(order)
+            order.on_book = False
+            self.tell_level(pit, order.side, order.price, now)
+        elif order.order_id in pit.stops.waiting:
+            pit.stops.remove(order)
+
+    def settle(self, pit: Pit, now: int) -> None:
+        """After a command: fire the stops that its trades touched, then tell the balances."""
+        while pit.touched:
+            for order in pit.stops.touch(pit.touched.pop(0), now):
+                self._trigger(pit, order, now)
+        self.facts += self._accounts.take_changes(pit.listing.symbol, now)
+
+    def touch(self, pit: Pit, price: int, lots: int, now: int) -> None:
+        """A trade happened at this price."""
+        pit.last = price
+        pit.average.add(price, lots, now)
+        if pit.stops.waiting:
+            pit.touched.append(price)
+
+    def tell_level(self, pit: Pit, side: Side, price: int, now: int) -> None:
+        """The visible size at a price has changed."""
+        pit.update_id += 1
+        self.facts.append(
+            LevelChanged(
+                at=now,
+                symbol=pit.listing.symbol,
+                side=side,
+                price=price,
+                lots=pit.book.ladder(side).lots_at(price),
+                update_id=pit.update_id,
+            )
+        )
+
+    def trade(
+        self, pit: Pit, taker: SimOrder, maker: SimOrder, price: int, lots: int, now: int
+    ) -> None:
+        """One match: money, both orders, the fact. The book is the caller's affair."""
+        takes, makes = self._accounts.find(taker.account), self._accounts.find(maker.account)
+        terms = pit.terms
+        taker_fee = self._accounts.settle(takes, terms, taker, price, lots, terms.taker_fee)
+        maker_fee = self._accounts.settle(makes, terms, maker, price, lots, terms.maker_fee)
+        notional = EXACT.multiply(price * lots, terms.unit)
+        taker_execution, maker_execution = pit.next_execution(), pit.next_execution()
+        self._fill(pit, takes, taker, lots, notional, now)
+        self._fill(pit, makes, maker, lots, notional, now)
+        pit.trade_id += 1
+        buys = taker.side is Side.BUY
+        traded = Traded(
+            at=now,
+            symbol=terms.symbol,
+            trade_id=pit.trade_id,
+            price=price,
+            lots=lots,
+            taker_side=taker.side,
+            taker=taker if takes.unlimited else copy(taker),
+            maker=maker if makes.unlimited else copy(maker),
+            taker_execution=taker_execution,
+            maker_execution=maker_execution,
+            taker_fee=taker_fee,
+            taker_fee_asset=terms.base if buys else terms.quote,
+            maker_fee=maker_fee,
+            maker_fee_asset=terms.quote if buys else terms.base,
+        )
+        self.facts.append(traded)
+        owners = {order.account: None for order, account in ((taker, takes), (maker, makes))
+                  if not account.unlimited}  # fmt: skip
+        pit.record(traded, tuple(owners))
+        self.touch(pit, price, lots, now)
+
+    # ── within ────────────────────────────────────────────────────────────────────────────────
+
+    def _take(self, pit: Pit, taker: SimOrder, limit: int | None, now: int) -> None:
+        ladder = pit.book.against(taker.side)
+        side = taker.side.opposite
+        while taker.left > 0 and (level := ladder.best_within(limit)) is not None:
+            before = level.shown
+            self._sweep(pit, taker, level, now)
+            if not level.orders:
+                ladder.drop(level.price)
+            if level.shown != before or not level.orders:
+                self.tell_level(pit, side, level.price, now)
+
+    def _sweep(self, pit: Pit, taker: SimOrder, level: Level, now: int) -> None:
+        orders, book = level.orders, pit.book
+        while orders and taker.left > 0:
+            maker = next(iter(orders.values()))
+            if maker.account == taker.account and taker.stp is not Stp.NONE:
+                self._prevent(pit, taker, maker, level, now)
+                continue
+            lots = min(taker.left, book.shown(maker))
+            self.trade(pit, taker, maker, level.price, lots, now)
+            book.consume(maker, level, lots)
+
+    def _fill(
+        self, pit: Pit, account: Account, order: SimOrder, lots: int, notional: Decimal, now: int
+    ) -> None:
+        order.filled_lots += lots
+        order.filled_quote = EXACT.add(order.filled_quote, notional)
+        order.updated = now
+        if order.left:
+            order.status = Status.PARTIALLY_FILLED
+        else:
+            order.status = Status.FILLED
+            order.on_book = False
+            pit.leave(order, forget=account.unlimited)
+
+    def _trigger(self, pit: Pit, order: SimOrder, now: int) -> None:
+        account = self._accounts.find(order.account)
+        order.working_since = order.updated = now
+        execution = pit.next_execution()
+        if not account.unlimited:
+            self.facts.append(
+                Triggered(at=now, symbol=order.symbol, execution=execution, order=copy(order))
+            )
+        if order.kind in MARKETS and order.side is Side.BUY:
+            self._accounts.unlock(account, pit.terms, order, order.left)
+            order.reserve_price = 0
+            if not self.affords(pit, account, order):
+                self.end(pit, order, Status.EXPIRED, now, reason="REJECTED")
+                return
+        self.work(pit, order, now)
+
+    def affords(self, pit: Pit, account: Account, order: SimOrder) -> bool:
+        """Whether a market buy can pay for what the book would give it."""
+        if account.unlimited:
+            return True
+        units = pit.book.fillable(order, None)[1]
+        cost = EXACT.multiply(units, pit.terms.unit)
+        return cost <= account.free.get(pit.terms.quote, ZERO)
+
+    def _prevent(self, pit: Pit, taker: SimOrder, maker: SimOrder, level: Level, now: int) -> None:
+        """binance §7.4: the taker's mode decides."""
+        pit.prevented_id += 1
+        mode = taker.stp
+        met = min(taker.left, maker.left)
+        if mode is not Stp.EXPIRE_TAKER:
+            lots = met if mode is Stp.DECREMENT else maker.left
+            self._lose_resting(pit, maker, level, lots)
+            self._tell_prevented(pit, maker, taker, level.price, lots, now)
+        if mode is not Stp.EXPIRE_MAKER:
+            lots = met if mode is Stp.DECREMENT else taker.left
+            self._lose(pit, taker, lots)
+            self._tell_prevented(pit, taker, maker, level.price, lots, now)
+
+    def _lose_resting(self, pit: Pit, maker: SimOrder, level: Level, lots: int) -> None:
+        while lots > 0:
+            part = min(lots, pit.book.shown(maker))
+            self._lose(pit, maker, part)
+            pit.book.consume(maker, level, part)
+            lots -= part
+
+    def _lose(self, pit: Pit, order: SimOrder, lots: int) -> None:
+        account = self._accounts.find(order.account)
+        self._accounts.unlock(account, pit.terms, order, lots)
+        order.prevented_lots += lots
+        if order.left == 0:
+            order.status = Status.EXPIRED_IN_MATCH
+            order.on_book = False
+            pit.leave(order, forget=account.unlimited)
+
+    def _tell_prevented(
+        self, pit: Pit, order: SimOrder, other: SimOrder, price: int, lots: int, now: int
+    ) -> None:
+        order.updated = now
+        execution = pit.next_execution()
+        if self._accounts.find(order.account).unlimited:
+            return
+        self.facts.append(
+            Prevented(
+                at=now,
+                symbol=order.symbol,
+                execution=execution,
+                order=copy(order),
+                counter_order_id=other.order_id,
+                prevented_id=pit.prevented_id,
+                price=price,
+                lots=lots,
+            )
+        )

@@ -1,0 +1,128 @@
+"""A listing's rules, in whole ticks and lots.
+
+House rules: what a filter compares are integers, so no order on the grid's edge is judged by a
+rounding; filters look at the request and a reference price alone (binance §7.1), what needs the
+book or the account is the matching engine's affair.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+from pitwire.sim.facts import Kind, Listing, NewOrder, Refusal, Refused
+from pitwire.sim.stops import STOPS
+
+Ratio = tuple[int, int]
+"""A price in ticks as numerator and denominator; (0, 0) where none is known."""
+
+LIMITS = frozenset((Kind.LIMIT, Kind.LIMIT_MAKER, Kind.STOP_LOSS_LIMIT, Kind.TAKE_PROFIT_LIMIT))
+
+
+class Rules:
+    """The filters of one listing."""
+
+    def __init__(self, listing: Listing) -> None:
+        if listing.tick <= 0 or listing.lot <= 0:
+            raise ValueError(
+                f"{listing.symbol}: found tick {listing.tick} and lot {listing.lot}, "
+                "expected both above zero"
+            )
+        self._listing = listing
+        unit = Fraction(listing.tick) * Fraction(listing.lot)
+        self._min_units = math.ceil(Fraction(listing.min_notional) / unit)
+        self._max_units = math.floor(Fraction(listing.max_notional) / unit)
+        self._up = listing.percent_up.as_integer_ratio()
+        self._down = listing.percent_down.as_integer_ratio()
+
+    def check(self, request: NewOrder, reference: Ratio) -> None:
+        """Refuse a request that breaks a filter; `ValueError` for one that lacks a part."""
+        demand_parts(request)
+        listing = self._listing
+        if request.stp is not None and request.stp not in listing.allowed_stp:
+            raise Refused(Refusal.STP_NOT_ALLOWED, request.stp.value)
+        for price in (request.price, request.stop_price):
+            self._check_price(price)
+        self._check_size(request)
+        self._check_trailing(request)
+        self._check_percent(request.price, reference)
+        self._check_notional(request, reference)
+
+    def check_size(self, lots: int) -> None:
+        """Refuse a size outside LOT_SIZE."""
+        _demand_range(lots, self._listing.min_lots, self._listing.max_lots, "LOT_SIZE")
+
+    def check_market_size(self, lots: int) -> None:
+        """Refuse a size outside MARKET_LOT_SIZE."""
+        _demand_range(lots, 0, self._listing.market_max_lots, "MARKET_LOT_SIZE")
+
+    def check_units(self, units: int, *, market: bool) -> None:
+        """Refuse a price × lots outside NOTIONAL; the upper bound leaves market orders alone."""
+        _demand_range(units, self._min_units, 0 if market else self._max_units, "NOTIONAL")
+
+    def _check_price(self, price: int | None) -> None:
+        if price is not None:
+            listing = self._listing
+            _demand_range(price, max(listing.min_price, 1), listing.max_price, "PRICE_FILTER")
+
+    def _check_size(self, request: NewOrder) -> None:
+        if request.lots is None:
+            return
+        self.check_size(request.lots)
+        if request.kind is Kind.MARKET:
+            self.check_market_size(request.lots)
+        if request.iceberg_lots:
+            self.check_size(request.iceberg_lots)
+            parts = -(-request.lots // request.iceberg_lots)
+            if request.iceberg_lots >= request.lots or parts > self._listing.iceberg_parts:
+                raise Refused(Refusal.FILTER, "ICEBERG_PARTS")
+
+    def _check_trailing(self, request: NewOrder) -> None:
+        if request.trailing_bips is not None:
+            lowest, highest = self._listing.min_trailing_bips, self._listing.max_trailing_bips
+            _demand_range(request.trailing_bips, lowest, highest, "TRAILING_DELTA")
+
+    def _check_percent(self, price: int | None, reference: Ratio) -> None:
+        over, under = reference
+        if price is None or not under:
+            return
+        num, den = self._up
+        too_high = num and price * under * den > over * num
+        num, den = self._down
+        if too_high or price * under * den < over * num:
+            raise Refused(Refusal.FILTER, "PERCENT_PRICE_BY_SIDE")
+
+    def _check_notional(self, request: NewOrder, reference: Ratio) -> None:
+        if request.lots is None:
+            if request.quote is not None and request.quote < self._listing.min_notional:
+                raise Refused(Refusal.FILTER, "NOTIONAL")
+            return
+        price = request.price or request.stop_price
+        if price is not None:
+            self.check_units(price * request.lots, market=request.kind not in LIMITS)
+            return
+        over, under = reference
+        if under and over * request.lots < self._min_units * under:
+            raise Refused(Refusal.FILTER, "NOTIONAL")
+
+
+def demand_parts(request: NewOrder) -> None:
+    """Raise `ValueError` naming the part that an order of this kind lacks (binance §7.3)."""
+    kind = request.kind
+    if kind is Kind.MARKET:
+        if (request.lots is None) == (request.quote is None):
+            raise ValueError(
+                f"lots, quote: found {request.lots}, {request.quote}, expected one of them"
+            )
+        return
+    if request.lots is None:
+        raise ValueError(f"lots: found none, expected a size for {kind}")
+    if kind in LIMITS and request.price is None:
+        raise ValueError(f"price: found none, expected one for {kind}")
+    if kind in STOPS and request.stop_price is None and request.trailing_bips is None:
+        raise ValueError(f"stop_price: found none, expected one or trailing_bips for {kind}")
+
+
+def _demand_range(value: int, lowest: int, highest: int, name: str) -> None:
+    if value < lowest or (highest and value > highest):
+        raise Refused(Refusal.FILTER, name)

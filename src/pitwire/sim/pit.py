@@ -1,0 +1,175 @@
+"""One symbol's trading place: its book, its stops, its orders and its counters.
+
+House rules: a pit remembers and counts, it decides nothing; all counters are dense per symbol and
+begin at 1; what quiet accounts did is forgotten once it is over, so that a crowd costs no memory.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from pitwire.model.clock import SECOND
+from pitwire.sim.accounts import Terms
+from pitwire.sim.facts import Listing, Refusal, Refused, SimOrder, Traded
+from pitwire.sim.filters import Ratio, Rules
+from pitwire.sim.matching import Book
+from pitwire.sim.stops import Stops
+
+KEPT_TRADES = 20_000
+"""Public trades of a symbol that can still be asked for."""
+
+AVERAGE_MINUTES = 5
+"""Longest window of the average price (binance §7.1, avgPriceMins)."""
+
+
+class Average:
+    """Volume-weighted price of the last minutes, kept by the second."""
+
+    def __init__(self) -> None:
+        self._seconds: deque[list[int]] = deque()
+        self._units = 0
+        self._lots = 0
+
+    def add(self, price: int, lots: int, now: int) -> None:
+        """Count a trade."""
+        second = now // SECOND
+        seconds = self._seconds
+        if not seconds or seconds[-1][0] != second:
+            seconds.append([second, 0, 0])
+            self._expire(second)
+        last = seconds[-1]
+        last[1] += price * lots
+        last[2] += lots
+        self._units += price * lots
+        self._lots += lots
+
+    def ratio(self, now: int, minutes: int = AVERAGE_MINUTES) -> Ratio:
+        """(price × lots, lots) traded in the window; (0, 0) when nothing was."""
+        second = now // SECOND
+        self._expire(second)
+        if minutes == AVERAGE_MINUTES:
+            return self._units, self._lots
+        recent = [entry for entry in self._seconds if entry[0] > second - minutes * 60]
+        return sum(entry[1] for entry in recent), sum(entry[2] for entry in recent)
+
+    def _expire(self, second: int) -> None:
+        oldest = second - AVERAGE_MINUTES * 60
+        while self._seconds and self._seconds[0][0] <= oldest:
+            _, units, lots = self._seconds.popleft()
+            self._units -= units
+            self._lots -= lots
+
+
+class Pit:
+    """The state of one symbol."""
+
+    def __init__(self, listing: Listing) -> None:
+        self.listing = listing
+        self.rules = Rules(listing)
+        self.terms = Terms(listing)
+        self.book = Book()
+        self.stops = Stops()
+        self.average = Average()
+        self.last = listing.start_price
+        self.order_id = 0
+        self.execution = 0
+        self.trade_id = 0
+        self.prevented_id = 0
+        self.update_id = 0
+        self.touched: list[int] = []
+        """Prices of trades that the stops have not yet seen."""
+        self.trades: list[Traded] = []
+        self._orders: dict[int, SimOrder] = {}
+        self._open: dict[str, dict[int, SimOrder]] = {}
+        self._by_client: dict[tuple[str, str], SimOrder] = {}
+        self._done: dict[str, list[SimOrder]] = {}
+        self._own_trades: dict[str, list[Traded]] = {}
+
+    def next_order_id(self) -> int:
+        self.order_id += 1
+        return self.order_id
+
+    def next_execution(self) -> int:
+        self.execution += 1
+        return self.execution
+
+    def reference(self, now: int) -> Ratio:
+        """The average price, or the last one where nothing traded in the window."""
+        ratio = self.average.ratio(now)
+        return ratio if ratio[1] or not self.last else (self.last, 1)
+
+    # ── orders ────────────────────────────────────────────────────────────────────────────────
+
+    def enter(self, order: SimOrder) -> None:
+        """Remember an open order."""
+        self._orders[order.order_id] = order
+        self._by_client[order.account, order.client_id] = order
+        mine = self._open.get(order.account)
+        if mine is None:
+            mine = self._open[order.account] = {}
+        mine[order.order_id] = order
+
+    def leave(self, order: SimOrder, *, forget: bool) -> None:
+        """An order is over; `forget` drops it from memory altogether."""
+        del self._open[order.account][order.order_id]
+        if forget:
+            del self._orders[order.order_id]
+            del self._by_client[order.account, order.client_id]
+        else:
+            self._done.setdefault(order.account, []).append(order)
+
+    def rename(self, order: SimOrder, client_id: str) -> None:
+        """Give an order another client id; it is still found under the old one."""
+        order.original_client_id = order.client_id
+        order.client_id = client_id
+        self._by_client[order.account, client_id] = order
+
+    def open_of(self, account: str) -> dict[int, SimOrder]:
+        """Order id → open order, oldest first. Not to be changed."""
+        return self._open.get(account, {})
+
+    def all_of(self, account: str) -> list[SimOrder]:
+        """Every order that is remembered, by id."""
+        both = [*self._done.get(account, ()), *self.open_of(account).values()]
+        return sorted(both, key=lambda order: order.order_id)
+
+    def is_open(self, account: str, client_id: str) -> bool:
+        """Whether an open order bears this client id."""
+        order = self._by_client.get((account, client_id))
+        return (
+            order is not None
+            and order.client_id == client_id
+            and order.order_id in self.open_of(account)
+        )
+
+    def find(self, account: str, order_id: int | None, client_id: str) -> SimOrder:
+        """By order id, and then the client id must be right, or by client id (binance §5.10)."""
+        if order_id is None:
+            order = self._by_client.get((account, client_id))
+        else:
+            order = self._orders.get(order_id)
+        if order is None or order.account != account:
+            raise Refused(Refusal.UNKNOWN_ORDER)
+        if client_id and client_id not in (order.client_id, order.original_client_id):
+            raise Refused(Refusal.ID_MISMATCH)
+        return order
+
+    # ── trades ────────────────────────────────────────────────────────────────────────────────
+
+    def record(self, trade: Traded, owners: tuple[str, ...]) -> None:
+        """Remember a trade, and whose it was."""
+        self.trades.append(trade)
+        if len(self.trades) >= 2 * KEPT_TRADES:
+            del self.trades[:-KEPT_TRADES]
+        for owner in owners:
+            self._own_trades.setdefault(owner, []).append(trade)
+
+    def trades_of(self, account: str) -> list[Traded]:
+        """All trades of an account, oldest first."""
+        return list(self._own_trades.get(account, ()))
+
+    def trades_from(self, trade_id: int, count: int) -> list[Traded]:
+        """At most `count` remembered trades with this id or a higher one."""
+        first = self.trades[0].trade_id if self.trades else 0
+        begin = max(trade_id - first, 0)
+        return self.trades[begin : begin + count]
