@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import os
 import time
@@ -14,6 +15,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
+
+from pitwire.cli.loops import Factory, loop_factory
 
 HMAC_KEY = "benchKeyForHmacOrdersAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 HMAC_SECRET = "benchSecretForHmacOrdersBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"
@@ -82,26 +85,17 @@ class Job(Protocol):
 Runner = Callable[[Callable[[], Awaitable[None]]], None]
 
 
-def asyncio_runner(main: Callable[[], Awaitable[None]]) -> None:
-    """The loop that comes with Python."""
-    _run(main, None)
+def runner(loop: str) -> Runner:
+    """Runs a client's main on the loop of this name: `asyncio`, `uvloop` or `polling`."""
+    return functools.partial(_run, loop_factory(loop))
 
 
-def uvloop_runner(main: Callable[[], Awaitable[None]]) -> None:
-    """libuv's loop."""
-    import uvloop
-
-    _run(main, uvloop.new_event_loop)
-
-
-def _run(
-    main: Callable[[], Awaitable[None]], factory: Callable[[], asyncio.AbstractEventLoop] | None
-) -> None:
+def _run(factory: Factory | None, main: Callable[[], Awaitable[None]]) -> None:
     async def whole() -> None:
         await main()
 
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(whole())
+    with asyncio.Runner(loop_factory=factory) as running:
+        running.run(whole())
 
 
 async def attend(job: Job, meter: Meter, control: Connection) -> None:

@@ -193,5 +193,4 @@ def serve(control: Connection, spec: client.Spec, port: int, cpu: int | None) ->
     async def main() -> None:
         await client.attend(Naive(port, spec.auth, meter), meter, control)
 
-    runner = client.uvloop_runner if spec.loop == "uvloop" else client.asyncio_runner
-    runner(main)
+    client.runner(spec.loop)(main)

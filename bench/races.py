@@ -31,7 +31,7 @@ class Plan:
 
 
 QUICK = Plan(rounds=3, feed_messages=20_000, paced_messages=4_000, trials=150)
-FULL = Plan(rounds=7, feed_messages=40_000, paced_messages=10_000, trials=450)
+FULL = Plan(rounds=7, feed_messages=40_000, paced_messages=6_000, trials=300)
 
 
 @dataclass

@@ -125,6 +125,26 @@ def _ratio_table(found: Verdicts) -> Table:
     return table
 
 
+def limit_table(limits: Mapping[tuple[str, float], figures.Figure], results: Results) -> Table:
+    """The C program's figures, and how many times longer ours took."""
+    table = Table(title="Distance from the limit: a C program that does the least (p50, µs)")
+    for name in ("the C program", "msg/s", "p50", "p99", "ours ÷ the C program"):
+        table.add_column(name, justify="left" if name == "the C program" else "right")
+    for (kind, load), taken in limits.items():
+        row = [f"{taken.p50:.0f}", f"{taken.p99:.0f}", _distances(kind, load, taken, results)]
+        table.add_row(kind, f"{load:,.0f}", *row)
+    return table
+
+
+def _distances(kind: str, load: float, limit: figures.Figure, results: Results) -> str:
+    # Who polls is compared with who polls, who sleeps with who sleeps.
+    return "\n".join(
+        f"{spec.loop}, {spec.auth}: {figures.figure(chunks).p50 / limit.p50:.2f}×"
+        for (spec, at), chunks in results.trials.items()
+        if spec.who == "ours" and at == load and (spec.loop == "polling") == (kind == "poll")
+    )
+
+
 def rows_table(title: str, unit: str, rows: Sequence[tuple[str, float, str]]) -> Table:
     """Rows of name, figure, remark."""
     table = Table(title=title)
