@@ -1,0 +1,1 @@
+"""Events as tables: what happened lately in memory, as DataFrames."""

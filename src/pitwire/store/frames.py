@@ -1,0 +1,337 @@
+"""Frames: what happened lately, in bounded columns, read as pandas or polars DataFrames.
+
+House rules: recording is a dict look-up and one store a column, nothing is converted until
+somebody reads; memory is bounded by `capacity` rows a table (a table per kind, venue and symbol;
+one table each for all orders and all fills); what was overwritten is counted, never hidden.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from pitwire.model.errors import ConfigError
+from pitwire.model.events import AggregateTrade, Bar, Event, Fill, Quote, Trade, Update
+from pitwire.store import layouts
+from pitwire.store.layouts import TYPECODES, Column, Kind, Layout, Row
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+Values: TypeAlias = "np.ndarray[Any, Any] | list[Any]"
+"""One column, oldest first: numbers and codes as an array, texts and Decimals as a list."""
+
+_INT64 = range(-(2**63), 2**63)
+
+
+class Ring:
+    """The last `capacity` rows of one layout, column by column; grows until full."""
+
+    __slots__ = ("_columns", "capacity", "total")
+
+    def __init__(self, layout: Layout, capacity: int) -> None:
+        self._columns: list[Any] = [
+            array(TYPECODES[column.kind]) if column.kind in TYPECODES else []
+            for column in layout.columns
+        ]
+        self.capacity = capacity
+        self.total = 0
+        """Rows ever appended."""
+
+    def append(self, row: Row) -> None:
+        try:
+            self._put(row)
+        except OverflowError:
+            # A number no 64 bits can hold is not an id we could look up either.
+            for column in self._columns:
+                del column[min(self.total, self.capacity) :]
+            self._put(tuple(_fitting(cell) for cell in row))
+
+    def _put(self, row: Row) -> None:
+        if self.total < self.capacity:
+            for column, cell in zip(self._columns, row, strict=True):
+                column.append(cell)
+        else:
+            at = self.total % self.capacity
+            for column, cell in zip(self._columns, row, strict=True):
+                column[at] = cell
+        self.total += 1
+
+    def replace_last(self, row: Row) -> None:
+        at = (self.total - 1) % self.capacity
+        for column, cell in zip(self._columns, row, strict=True):
+            column[at] = cell
+
+    @property
+    def last_time(self) -> int | None:
+        """The time of the last row; None when there is none."""
+        if not self.total:
+            return None
+        return int(self._columns[0][(self.total - 1) % self.capacity])
+
+    def __len__(self) -> int:
+        return min(self.total, self.capacity)
+
+    def values(self, number: int) -> Values:
+        """A copy of column `number`, oldest first."""
+        column = self._columns[number]
+        oldest = self.total % self.capacity if self.total > self.capacity else 0
+        if isinstance(column, list):
+            return column[oldest:] + column[:oldest]
+        return np.roll(np.array(column, dtype=column.typecode), -oldest)
+
+
+def _fitting(cell: layouts.Cell) -> layouts.Cell:
+    return -1 if isinstance(cell, int) and cell not in _INT64 else cell
+
+
+class Table:
+    """A window on one table; every reading gives what is there at that moment.
+
+    `dropped` counts the rows that were overwritten. For orders and fills it counts those of all
+    symbols, because they share one table.
+    """
+
+    def __init__(self, layout: Layout, ring: Ring | None, *, symbol: str = "") -> None:
+        self.layout = layout
+        self._ring = ring if ring is not None else Ring(layout, 1)
+        self._symbol = symbol
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Names, kinds and units; the first is the index."""
+        return self.layout.columns
+
+    @property
+    def dropped(self) -> int:
+        return self._ring.total - len(self._ring)
+
+    def __len__(self) -> int:
+        return len(self._ring) if not self._symbol else len(self._chosen())
+
+    def to_columns(self) -> dict[str, Values]:
+        """Plain columns, oldest first: times as ns since 1970 UTC, choices as codes."""
+        found = {
+            column.name: self._ring.values(number) for number, column in enumerate(self.columns)
+        }
+        if not self._symbol:
+            return found
+        chosen = self._chosen()
+        return {
+            name: [values[i] for i in chosen] if isinstance(values, list) else values[chosen]
+            for name, values in found.items()
+        }
+
+    def _chosen(self) -> list[int]:
+        names = [column.name for column in self.columns]
+        symbols = self._ring.values(names.index("symbol"))
+        return [number for number, symbol in enumerate(symbols) if symbol == self._symbol]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A DataFrame indexed by `time` (UTC). `attrs["dropped"]` is how many rows it lacks."""
+        import pandas as pd
+
+        time, *others = self.columns
+        found = self.to_columns()
+        frame = pd.DataFrame(
+            {column.name: _to_pandas(column, found[column.name]) for column in others},
+            index=pd.DatetimeIndex(_utc(found[time.name]), name=time.name),
+        )
+        frame.attrs["dropped"] = self.dropped
+        return frame
+
+    def to_polars(self) -> pl.DataFrame:
+        """A DataFrame whose first column is `time` (UTC); needs the extra `polars`."""
+        try:
+            import polars as pl
+        except ImportError:
+            raise ConfigError(
+                where="to_polars",
+                found="no polars in this environment",
+                expected="polars installed: pip install 'pitwire[polars]'",
+            ) from None
+        found = self.to_columns()
+        return pl.DataFrame([_to_polars(column, found[column.name]) for column in self.columns])
+
+
+def _utc(values: Values) -> Any:
+    import pandas as pd
+
+    times = np.asarray(values, dtype="int64")
+    stamps = np.where(times == 0, np.datetime64("NaT", "ns"), times.view("datetime64[ns]"))
+    return pd.DatetimeIndex(stamps).tz_localize("UTC")
+
+
+def _to_pandas(column: Column, values: Values) -> Any:
+    import pandas as pd
+
+    match column.kind:
+        case Kind.TIME:
+            return _utc(values)
+        case Kind.FLOAT | Kind.INT:
+            return values
+        case Kind.FLAG:
+            return np.asarray(values, dtype=bool)
+        case Kind.CHOICE:
+            words = pd.Index([str(word) for word in column.words])
+            return pd.Categorical.from_codes(np.asarray(values, dtype="int8"), words)
+        case Kind.TEXT:
+            return pd.array(list(values), dtype="str")
+        case Kind.MONEY:
+            exact = np.empty(len(values), dtype=object)
+            exact[:] = values
+            return exact
+
+
+def _to_polars(column: Column, values: Values) -> pl.Series:
+    import polars as pl
+
+    name = column.name
+    match column.kind:
+        case Kind.TIME:
+            told = pl.Series(name, values).cast(pl.Datetime("ns", "UTC"))
+            return told.set(pl.Series(values) == 0, None)
+        case Kind.FLOAT | Kind.INT:
+            return pl.Series(name, values)
+        case Kind.FLAG:
+            return pl.Series(name, values, dtype=pl.Int8).cast(pl.Boolean)
+        case Kind.CHOICE:
+            words = [str(word) for word in column.words]
+            chosen = [words[code] if code >= 0 else None for code in values]
+            return pl.Series(name, chosen, dtype=pl.Enum(words))
+        case Kind.TEXT:
+            return pl.Series(name, values, dtype=pl.String)
+        case Kind.MONEY:
+            return pl.Series(name, values, dtype=pl.Decimal(38, _digits(values)))
+
+
+def _digits(values: Values) -> int:
+    exponents = [value.as_tuple().exponent for value in values if isinstance(value, Decimal)]
+    return max([-e for e in exponents if isinstance(e, int)] + [0])
+
+
+class Frames:
+    """The last `capacity` rows of every table.
+
+    Feed it with `record` for every event and `record_top` after a book changed; kinds that have no
+    table are passed over.
+    """
+
+    def __init__(self, capacity: int = 10_000) -> None:
+        if capacity < 1:
+            raise ConfigError(where="capacity", found=capacity, expected="1 row or more")
+        self.capacity = capacity
+        self._market: dict[str, dict[tuple[str, ...], Ring]] = {
+            layout.name: {}
+            for layout in (
+                layouts.TRADES, layouts.AGGREGATE_TRADES, layouts.QUOTES, layouts.TOPS,
+                layouts.BARS,
+            )
+        }  # fmt: skip
+        self._orders = Ring(layouts.ORDERS, capacity)
+        self._fills = Ring(layouts.FILLS, capacity)
+        self._recorders: dict[type[Event], Callable[[Any], None]] = {
+            Trade: self._recorder(layouts.TRADES, layouts.trade_row),
+            AggregateTrade: self._recorder(layouts.AGGREGATE_TRADES, layouts.aggregate_trade_row),
+            Quote: self._recorder(layouts.QUOTES, layouts.quote_row),
+            Bar: self._record_bar,
+            Update: lambda event: self._orders.append(layouts.order_row(event)),
+            Fill: lambda event: self._fills.append(layouts.fill_row(event)),
+        }
+
+    def _recorder(self, layout: Layout, row: layouts.RowOf) -> Callable[[Any], None]:
+        rings = self._market[layout.name]
+
+        def record(event: Event) -> None:
+            key = event.venue, event.symbol
+            ring = rings.get(key)
+            if ring is None:
+                ring = rings[key] = Ring(layout, self.capacity)
+            ring.append(row(event))
+
+        return record
+
+    def record(self, event: Event) -> None:
+        """Keep one event, if its kind has a table."""
+        recorder = self._recorders.get(type(event))
+        if recorder is not None:
+            recorder(event)
+
+    def record_top(
+        self,
+        venue: str,
+        symbol: str,
+        now: int,
+        *,
+        bid: float,
+        bid_size: float,
+        ask: float,
+        ask_size: float,
+    ) -> None:
+        """Keep the best levels of a book as they stand; NaN for a side that is empty."""
+        ring = self._ring(layouts.TOPS, (venue, symbol))
+        ring.append((now, bid, bid_size, ask, ask_size))
+
+    def _record_bar(self, bar: Bar) -> None:
+        # A venue tells an open bar again and again: its row is the last that was told.
+        ring = self._ring(layouts.BARS, (bar.venue, bar.symbol, bar.interval))
+        keep = ring.replace_last if ring.last_time == bar.open_time else ring.append
+        keep(layouts.bar_row(bar))
+
+    def _ring(self, layout: Layout, key: tuple[str, ...]) -> Ring:
+        rings = self._market[layout.name]
+        ring = rings.get(key)
+        if ring is None:
+            ring = rings[key] = Ring(layout, self.capacity)
+        return ring
+
+    def trades(self, symbol: str, venue: str = "") -> Table:
+        """Single trades of a symbol."""
+        return self._table(layouts.TRADES, symbol, venue)
+
+    def aggregate_trades(self, symbol: str, venue: str = "") -> Table:
+        """Trades as the venue merged them."""
+        return self._table(layouts.AGGREGATE_TRADES, symbol, venue)
+
+    def quotes(self, symbol: str, venue: str = "") -> Table:
+        """Best bid and ask as the venue's quote stream told them."""
+        return self._table(layouts.QUOTES, symbol, venue)
+
+    def tops(self, symbol: str, venue: str = "") -> Table:
+        """Best bid and ask of our own book."""
+        return self._table(layouts.TOPS, symbol, venue)
+
+    def bars(self, symbol: str, interval: str, venue: str = "") -> Table:
+        """Bars of one interval; the last may still be open (`closed` says)."""
+        return self._table(layouts.BARS, symbol, venue, interval)
+
+    def orders(self, symbol: str = "") -> Table:
+        """What the venues said about our orders, one row an update; "" for all symbols."""
+        return Table(layouts.ORDERS, self._orders, symbol=symbol)
+
+    def fills(self, symbol: str = "") -> Table:
+        """Our fills; "" for all symbols."""
+        return Table(layouts.FILLS, self._fills, symbol=symbol)
+
+    def symbols(self, table: str) -> list[tuple[str, ...]]:
+        """The (venue, symbol) pairs a market table has rows of; for bars with the interval."""
+        if table not in self._market:
+            expected = f"one of {', '.join(self._market)}"
+            raise ConfigError(where="table", found=table, expected=expected)
+        return sorted(self._market[table])
+
+    def _table(self, layout: Layout, symbol: str, venue: str, interval: str = "") -> Table:
+        rest = (symbol, interval) if interval else (symbol,)
+        rings = self._market[layout.name]
+        if venue:
+            return Table(layout, rings.get((venue, *rest)))
+        found = [key for key in rings if key[1:] == rest]
+        if len(found) > 1:
+            venues = " or ".join(sorted(key[0] for key in found))
+            raise ConfigError(where=f"venue of {symbol}", found=venue, expected=venues)
+        return Table(layout, rings[found[0]] if found else None)
