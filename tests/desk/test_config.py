@@ -28,7 +28,9 @@ name = "main"
 account = "main"
 armed_until = 2030-01-01T00:00:00Z
 [risk]
-max_order_size = 1
+max_order_notional = 1000
+max_position = 0.5
+max_daily_loss = 50
 """
 
 
@@ -116,6 +118,9 @@ def test_every_section_is_read() -> None:
             "a time with its zone",
         ),
         # what no single field can tell
+        ("[venue]\nname = 'binanse'", "desk.toml: venue.name", "'binanse'", "one of binance"),
+        ("[venue]\nchannels = ['tikker']", "desk.toml: venue.channels[0]", "'tikker'", "ticker"),
+        ("[venue]\nchannels = ['bars@7m']", "desk.toml: venue.channels[0]", "'bars@7m'", "1m"),
         ("[venue]\nsymbols = ['btcusdt']", "desk.toml: venue.symbols[0]", "'btcusdt'", "BTC-USDT"),
         (
             "[venue.endpoints]\nmarket = 'localhost:1'\norders = 'ws://h'\nhttp = 'http://h'",
@@ -123,8 +128,34 @@ def test_every_section_is_read() -> None:
             "'localhost:1'",
             "ws://",
         ),
-        ("mode = 'live'", "desk.toml: risk", "'no limits'", "since mode is live"),
-        (ARMED.replace("[live]", "[sim]\n[x]"), "desk.toml: x", "unknown key x", ""),
+        ("mode = 'live'", "desk.toml: risk.max_order_notional", "'no limit'", "mode is live"),
+        (
+            ARMED.replace("max_daily_loss", "max_daily_lost"),
+            "desk.toml: risk.max_daily_lost",
+            "unknown key",
+            "max_daily_loss",
+        ),
+        (
+            ARMED.replace("max_daily_loss = 50", ""),
+            "desk.toml: risk.max_daily_loss",
+            "no limit",
+            "since mode is live",
+        ),
+        (
+            ARMED[: ARMED.index("[live]")] + ARMED[ARMED.index("[risk]") :],
+            "desk.toml: live",
+            "nothing",
+            "a [live] table",
+        ),
+        ("[risk]\nmax_position = -0.5", "desk.toml: risk.max_position", "-0.5", "zero or more"),
+        ("[risk]\nmax_position = nan", "desk.toml: risk.max_position", "nan", "a finite number"),
+        ("[risk.symbols.btc]\nmax_position = 1", "desk.toml: risk.symbols.btc", "btc", "BTC-USDT"),
+        (
+            "[risk.symbols.BTC-USDT]\nmax_positon = 1",
+            "desk.toml: risk.symbols.BTC-USDT.max_positon",
+            "unknown key",
+            "max_position",
+        ),
         (
             ARMED.replace('account = "main"', 'account = "other"'),
             "desk.toml: live.account",
@@ -180,7 +211,10 @@ def test_live_is_armed_until_a_moment() -> None:
 
 
 def test_the_description_reads_back_as_the_configuration() -> None:
-    config = parse_config("seed = 3\n[account]\nkey = 'env:A'\nsecret = 'env:B'\n[risk]\nx = 1")
+    config = parse_config(
+        ARMED.replace('name = "main"', "name = 'main'\nkey = 'env:A'\nsecret = 'env:B'")
+        + "[risk.symbols.BTC-USDT]\nmax_order_size = 0.10"
+    )
     text = describe(config)
     assert "[venue]" in text
     assert 'key = "env:A"' in text

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import enum
 import io
 import logging
+import typing
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -14,7 +18,8 @@ from pitwire.desk.console import ROOT, SENTENCES, Narrator, setup_console
 from pitwire.desk.masking import Masker
 from pitwire.model import events
 from pitwire.model.credentials import Credentials
-from pitwire.model.orders import Side, UpdateKind
+from pitwire.model.orders import Command, Side, UpdateKind
+from pitwire.trading import journal
 
 
 @pytest.fixture
@@ -66,19 +71,26 @@ def test_orders_and_fills_read_well(screen: io.StringIO) -> None:
     assert "fill id-1: sell 1 BTC-USDT at 5.0" in text
 
 
+def specimen(hint: Any) -> Any:
+    """Some value of this type, made from required fields alone."""
+    if options := typing.get_args(hint):
+        return specimen(options[0])
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        fields = msgspec.structs.fields(hint)
+        return hint(**{field.name: specimen(field.type) for field in fields if field.required})
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return next(iter(hint))
+    return hint(1)
+
+
 def test_every_sentence_can_be_told(screen: io.StringIO) -> None:
     show(screen, "debug")
-    values: dict[object, object] = {
-        "str": "word", "int": 3, "float": 1.5, "bool": True,
-        "UpdateKind": UpdateKind.CANCELED, "Side": Side.BUY, "Decimal": Decimal(1),
-    }  # fmt: skip
     tell = Narrator()
     for kind in SENTENCES:
-        required = [f for f in kind.__struct_fields__ if f in kind.__annotations__]
-        needed = len(kind.__struct_fields__) - len(kind.__struct_defaults__)
-        names = [name for name in kind.__struct_fields__[:needed] if name in required]
-        tell(kind("binance", "S-T", 0, 1, *(values[kind.__annotations__[n]] for n in names)))
-    assert len(screen.getvalue().splitlines()) == len(SENTENCES)
+        tell(specimen(kind))
+    for command in typing.get_args(Command):
+        tell(journal.Decided(at=1, command=specimen(command)))
+    assert len(screen.getvalue().splitlines()) == len(SENTENCES) + len(typing.get_args(Command))
 
 
 def test_doing_it_again_replaces_and_masks(screen: io.StringIO) -> None:

@@ -20,7 +20,8 @@ from pitwire.desk.masking import Masker
 from pitwire.model import events
 from pitwire.model.clock import SECOND
 from pitwire.model.credentials import Credentials
-from pitwire.model.orders import Side, UpdateKind
+from pitwire.model.orders import CancelOrder, Side, UpdateKind
+from pitwire.trading import journal
 
 Make = Callable[..., InteractionLog]
 NOW = 1_700_000_000 * SECOND + 1_002_003
@@ -94,6 +95,22 @@ def test_a_journals_records_join_by_their_type(path: Path, make: Make) -> None:
     assert line["time"] == timestamp(NOW)
     assert (line["group"], line["kind"], line["rule"]) == ("trigger", "Triggered", "dip")
     assert line["detail"] == {"price": "1.50"}
+
+
+def test_it_is_a_journal(path: Path, make: Make) -> None:
+    log: journal.Journal = make()
+    log.write(journal.Came(at=NOW, event=OPENED))
+    log.write(journal.Halted(at=NOW, reason="enough", by="person"))
+    log.write(journal.DayStarted(at=NOW, day=1))
+    cancel = CancelOrder(order_id="id-1", symbol="BTC-USDT", rule="dip")
+    log.write(journal.Decided(at=NOW, command=cancel))
+    assert isinstance(log, InteractionLog)
+    opened, halted, decided = lines(log)
+    assert (opened["group"], opened["kind"], opened["link"]) == ("connection", "Opened", "market-1")
+    assert (halted["group"], halted["by"]) == ("error", "person")
+    assert "record" not in halted
+    assert decided["group"] == "trigger"
+    assert decided["command"]["kind"] == "CancelOrder"
 
 
 def test_what_is_no_event_can_be_said(path: Path, make: Make) -> None:

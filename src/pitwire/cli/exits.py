@@ -52,7 +52,7 @@ def code_for(error: BaseException) -> Code:
         case OSError(errno=errno.EADDRINUSE | errno.EACCES | errno.EADDRNOTAVAIL):
             return Code.USAGE
         case BaseExceptionGroup():
-            return max((code_for(each) for each in _leaves(error)), key=_GRAVITY.index)
+            return gravest(code_for(each) for each in _leaves(error))
     return Code.OTHER
 
 
@@ -74,6 +74,11 @@ def line_for(error: BaseException) -> str:
         case _:
             line = f"unforeseen {type(error).__name__}: {error} (--debug shows where)"
     return mask_frame(" ".join(line.split()))
+
+
+def gravest(codes: Iterable[Code]) -> Code:
+    """The code that matters most of several."""
+    return max(codes, key=_GRAVITY.index, default=Code.DONE)
 
 
 def guarded(run: Callable[[], object], *, debug: Callable[[], bool] = lambda: False) -> int:

@@ -7,6 +7,7 @@ folder in which the command runs.
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -16,8 +17,11 @@ from msgspec import Meta
 from pitwire.desk.strict import read_strictly
 from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConfigError
+from pitwire.model.numbers import plain
 from pitwire.model.symbols import Symbol
-from pitwire.venues.venue import Ask, Endpoints
+from pitwire.trading.limits import Limits, SymbolLimits
+from pitwire.venues.registry import find_venue
+from pitwire.venues.venue import Ask, CodecOptions, Endpoints, Role
 
 Mode: TypeAlias = Literal["sim", "paper", "live"]
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
@@ -110,7 +114,7 @@ class DeskConfig(Section, frozen=True):
     """Seed of all chance; none draws one from the system and writes it down."""
     venue: VenueSection = VenueSection()
     account: AccountSection = AccountSection()
-    risk: dict[str, Any] | None = None
+    risk: Limits = Limits()
     rule: tuple[dict[str, Any], ...] = ()
     log: LogSection = LogSection()
     sim: SimSection = SimSection()
@@ -136,6 +140,10 @@ def parse_config(text: str, *, source: str = "config") -> DeskConfig:
     config = read_strictly(text, DeskConfig, source=source)
     _check_venue(config.venue, source)
     _check_references(config.account, source)
+    _check_limits(config.risk, "risk", source)
+    for symbol, own in config.risk.symbols.items():
+        _check_symbol(symbol, f"{source}: risk.symbols.{symbol}")
+        _check_limits(own, f"risk.symbols.{symbol}", source)
     if config.mode == "live":
         _check_live(config, source)
     return config
@@ -163,7 +171,7 @@ def check_arming(config: DeskConfig, now: int) -> None:
 
 def describe(config: DeskConfig) -> str:
     """The effective configuration as TOML-like lines; secrets appear as their references only."""
-    tree = msgspec.to_builtins(config, str_keys=True)
+    tree = msgspec.to_builtins(config, str_keys=True, builtin_types=(Decimal, datetime))
     loose = {name: value for name, value in tree.items() if not isinstance(value, dict)}
     lines = [f"{name} = {_shown(value)}" for name, value in loose.items() if name != "rule"]
     for name, table in tree.items():
@@ -181,33 +189,65 @@ def _shown(value: object) -> str:
         case bool():
             return str(value).lower()
         case dict():
-            return f"{{ {', '.join(f'{key} = {_shown(item)}' for key, item in value.items())} }}"
+            told = [f"{key} = {_shown(item)}" for key, item in value.items() if item is not None]
+            return f"{{ {', '.join(told)} }}"
         case list() | tuple():
             return f"[{', '.join(_shown(item) for item in value)}]"
         case str():
             return f'"{value}"'
+        case Decimal():
+            return plain(value)
+        case datetime():
+            return value.isoformat()
         case _:
             return str(value)
 
 
 def _check_venue(venue: VenueSection, source: str) -> None:
+    try:
+        codec = find_venue(venue.name).codec(CodecOptions(Role.MARKET, venue.time_unit))
+    except ConfigError as error:
+        where = f"{source}: venue.name"
+        raise ConfigError(where=where, found=venue.name, expected=error.expected) from None
     for index, symbol in enumerate(venue.symbols):
+        _check_symbol(symbol, f"{source}: venue.symbols[{index}]")
+    for index, channel in enumerate(venue.channels):
+        name, _, option = channel.partition("@")
         try:
-            Symbol.parse(symbol)
+            codec.check(Ask(name, venue.symbols[0] if venue.symbols else "BTC-USDT", option))
         except ConfigError as error:
-            where = f"{source}: venue.symbols[{index}]"
-            raise ConfigError(where=where, found=symbol, expected=error.expected) from None
-    if venue.endpoints is None:
-        return
+            where = f"{source}: venue.channels[{index}]"
+            raise ConfigError(where=where, found=channel, expected=error.expected) from None
+    if venue.endpoints is not None:
+        _check_endpoints(venue, venue.endpoints, source)
+
+
+def _check_endpoints(venue: VenueSection, endpoints: Endpoints, source: str) -> None:
     if venue.testnet:
         where = f"{source}: venue.testnet"
         raise ConfigError(where=where, found=True, expected="false when endpoints are given")
     for name, scheme in (("market", "ws"), ("orders", "ws"), ("http", "http")):
-        url = getattr(venue.endpoints, name)
+        url = getattr(endpoints, name)
         if not url.startswith((f"{scheme}://", f"{scheme}s://")):
             where = f"{source}: venue.endpoints.{name}"
             expected = f"a URL that starts with {scheme}:// or {scheme}s://"
             raise ConfigError(where=where, found=url, expected=expected)
+
+
+def _check_symbol(symbol: str, where: str) -> None:
+    try:
+        Symbol.parse(symbol)
+    except ConfigError as error:
+        raise ConfigError(where=where, found=symbol, expected=error.expected) from None
+
+
+def _check_limits(limits: Limits | SymbolLimits, path: str, source: str) -> None:
+    for name in limits.__struct_fields__:
+        value = getattr(limits, name)
+        if isinstance(value, int | float | Decimal) and value < 0:
+            found = plain(value) if isinstance(value, Decimal) else value
+            where = f"{source}: {path}.{name}"
+            raise ConfigError(where=where, found=found, expected="zero or more")
 
 
 def _check_references(account: AccountSection, source: str) -> None:
@@ -222,9 +262,9 @@ def _check_references(account: AccountSection, source: str) -> None:
 
 
 def _check_live(config: DeskConfig, source: str) -> None:
-    if not config.risk:
-        where = f"{source}: risk"
-        raise ConfigError(where=where, found="no limits", expected="limits, since mode is live")
+    if missing := config.risk.missing_for_live():
+        where = f"{source}: risk.{missing[0]}"
+        raise ConfigError(where=where, found="no limit", expected="a limit, since mode is live")
     if config.live is None:
         where = f"{source}: live"
         expected = "a [live] table with account and armed_until, since mode is live"

@@ -15,7 +15,8 @@ from rich.logging import RichHandler
 
 from pitwire.desk.masking import Masker, MaskingFilter
 from pitwire.model import events
-from pitwire.model.orders import UpdateKind
+from pitwire.model.orders import AmendOrder, CancelOrder, Command, ReplaceOrder, UpdateKind
+from pitwire.trading import journal
 
 ROOT = "pitwire"
 
@@ -69,6 +70,20 @@ def _update(event: events.Update) -> str:
     return f"{what}: {event.symbol}" if event.symbol else what
 
 
+def _command(command: Command) -> str:
+    match command:
+        case CancelOrder() | AmendOrder():
+            verb = "cancel" if isinstance(command, CancelOrder) else "amend"
+            return f"{verb} {command.order_id} {command.symbol}"
+        case ReplaceOrder():
+            return f"replace {command.order_id}: {_command(command.order)}"
+    size = command.size if command.size is not None else f"{command.quote_size} quote"
+    price = f" at {command.price}" if command.price is not None else ""
+    rule = f" ({command.rule})" if command.rule else ""
+    words = f"{command.side.value} {size} {command.symbol} {command.type.value}{price}"
+    return f"order {command.id}: {words}{rule}"
+
+
 _Sentence = Callable[[Any], str]
 SENTENCES: Mapping[type, tuple[int, _Sentence]] = {
     events.Opened: (
@@ -107,5 +122,15 @@ SENTENCES: Mapping[type, tuple[int, _Sentence]] = {
         logging.INFO,
         lambda e: f"fill {e.order_id}: {e.side.value} {e.size} {e.symbol} at {e.price}",
     ),
+    journal.Decided: (logging.INFO, lambda r: _command(r.command)),
+    journal.Dropped: (logging.WARNING, lambda r: f"not sent: {_command(r.command)}: {r.why}"),
+    journal.Refusal: (
+        logging.WARNING,
+        lambda r: f"refused {r.rule} {r.symbol}: {r.limit} is {r.value}, allowed {r.allowed}",
+    ),
+    journal.Alerted: (logging.WARNING, lambda r: f"{r.rule or 'alert'}: {r.text}"),
+    journal.Benched: (logging.ERROR, lambda r: f"rule {r.rule} benched: {r.error}: {r.text}"),
+    journal.Halted: (logging.ERROR, lambda r: f"trading halted by {r.by}: {r.reason}"),
+    journal.Resumed: (logging.INFO, lambda r: f"trading resumed by {r.by}"),
 }
 """Type → level and sentence. What is not listed is not worth a person's attention."""

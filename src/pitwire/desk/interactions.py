@@ -5,7 +5,7 @@ and is masked, encoded and written later, in `flush`; nothing secret is written;
 is reported once and counted, and never stops the desk.
 
 Each line has `time` (RFC 3339, UTC, ns), `group`, `kind`, and then the record's own fields. Groups:
-connection, login, subscription, error, reconnect, feed, order, fill, account, trigger, frame.
+connection, login, subscription, error, reconnect, feed, trigger, order, fill, account, desk, frame.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from pitwire.desk.masking import FIELDS, MASK, Masker
 from pitwire.desk.rotating import RotatingFile
 from pitwire.model import events
 from pitwire.model.clock import SECOND
+from pitwire.trading import journal
+from pitwire.trading.tracked import Disagreement
 from pitwire.wire.link import Buffer
 
 logger = logging.getLogger("pitwire.log")
 
 FramesChoice: TypeAlias = Literal["none", "sampled", "full"]
-Direction: TypeAlias = Literal["in", "out"]
 
 GROUPS: Mapping[type, str] = {
     events.Opened: "connection",
@@ -53,8 +54,18 @@ GROUPS: Mapping[type, str] = {
     events.Fill: "fill",
     events.Balance: "account",
     events.Position: "account",
+    journal.Decided: "trigger",
+    journal.Alerted: "trigger",
+    journal.Refusal: "trigger",
+    journal.Left: "order",
+    journal.Dropped: "order",
+    journal.Benched: "error",
+    journal.Halted: "error",
+    journal.Resumed: "error",
+    journal.Seeded: "desk",
+    Disagreement: "error",
 }
-"""Which events are logged, and as what. Prices, books and bars are not: the tape keeps those."""
+"""Which events and journal records are logged, and as what; not prices: the tape keeps those."""
 
 _SECRET_KEYS = frozenset(name.lower() for name in FIELDS)
 
@@ -76,7 +87,7 @@ class _Said(NamedTuple):
 class _Frame(NamedTuple):
     at: int
     link: str
-    direction: Direction
+    direction: str
     number: int
     frame: bytes
 
@@ -84,8 +95,8 @@ class _Frame(NamedTuple):
 class InteractionLog:
     """Writes interactions to a file; everything it is given waits until `flush`.
 
-    `groups` says which types are logged; add a journal's records to it. `told` is called with every
-    record as it is written: a console narrator, say.
+    It is a `trading.journal.Journal`, too. `groups` says which types are logged. `told` is called
+    with every record as it is written: a console narrator, say.
     """
 
     def __init__(
@@ -133,6 +144,10 @@ class InteractionLog:
             if len(self._pending) >= PENDING:
                 self.flush()
 
+    def write(self, record: journal.Record) -> None:
+        """Log a journal record; an event inside a `Came` is logged as itself."""
+        self.note(record.event if type(record) is journal.Came else record)
+
     def note_all(self, batch: Iterable[object]) -> None:
         """Log what is to be logged of a burst."""
         for record in batch:
@@ -142,8 +157,13 @@ class InteractionLog:
         """Log something that is no event: `say("handshake", "Refused", now, url=…, status=403)`."""
         self._pending.append(_Said(now, group, kind, facts))
 
-    def frame(self, link: str, direction: Direction, frame: Buffer, now: int) -> None:
-        """Log a raw frame if it is this one's turn. The bytes are copied, so a view will do."""
+    def frame(
+        self, link: str, direction: str, frame: Buffer, now: int, drained: bool = True
+    ) -> None:
+        """Log a raw frame if it is its turn; a session takes this method as its tap.
+
+        The bytes are copied, so a view will do.
+        """
         if not self._every:
             return
         self._seen[direction] += 1
@@ -230,6 +250,7 @@ def _plain(record: object) -> dict[str, Any]:
     tree: dict[str, Any] = msgspec.to_builtins(
         record, str_keys=True, builtin_types=(bytes,), enc_hook=str
     )
+    tree.pop("record", None)  # the journal's tag; `kind` says the same
     return tree
 
 

@@ -1,0 +1,301 @@
+"""`pitwire doctor`: configuration, keys, clock, reachability, and what would be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.markup import escape
+
+from pitwire.cli import loops
+from pitwire.cli.exits import Code, code_for, gravest, line_for
+from pitwire.desk.config import DeskConfig, check_arming, describe, load_config, wanted
+from pitwire.desk.masking import Masker
+from pitwire.desk.secrets import file_warning, find_credentials
+from pitwire.model.clock import MILLISECOND, SECOND, Clock, SystemClock
+from pitwire.model.credentials import Credentials, mask
+from pitwire.model.errors import ConnectionLost, PitwireError
+from pitwire.model.numbers import plain
+from pitwire.venues.registry import find_venue
+from pitwire.venues.venue import (
+    Buffer,
+    Codec,
+    CodecOptions,
+    Endpoints,
+    HttpRequest,
+    Reply,
+    Role,
+    Venue,
+)
+from pitwire.wire.http import HttpClient
+from pitwire.wire.link import Dial, Fetch
+from pitwire.wire.websocket import WebSocketDialer
+
+WORRYING_OFFSET = SECOND
+"""A clock this far from the venue's is worth a word: requests are valid for a few seconds only."""
+
+_STYLES = {"ok": "green", "note": "yellow", "bad": "red"}
+
+
+class Finding(NamedTuple):
+    """One thing looked at. `verdict` is ok, note or bad; a bad one gives the exit code."""
+
+    verdict: str
+    what: str
+    text: str
+    code: Code = Code.DONE
+
+
+def bad(what: str, error: Exception) -> Finding:
+    """A finding from an error that ends no examination."""
+    return Finding("bad", what, line_for(error), code_for(error))
+
+
+class Patient(NamedTuple):
+    """What is examined, and the means to do so."""
+
+    config: DeskConfig
+    venue: Venue
+    endpoints: Endpoints
+    credentials: Credentials | None
+    clock: Clock
+
+    def codec(self, role: Role) -> Codec:
+        return self.venue.codec(CodecOptions(role, self.config.venue.time_unit))
+
+
+def run(path: Path | None, *, offline: bool = False, console: Console | None = None) -> int:
+    """Examine, print, and return the code of the worst finding."""
+    console = console or Console(soft_wrap=True, highlight=False)
+    tell = _teller(console)
+    config = DeskConfig()
+    if path is not None:
+        try:
+            config = load_config(path)
+        except PitwireError as error:
+            return tell(bad("config", error)).code
+    codes = [tell(finding).code for finding in examine_file(config, path, SystemClock().now())]
+    keys = examine_keys(config)
+    codes += [tell(finding).code for finding in keys.findings]
+    venue = find_venue(config.venue.name)
+    endpoints = endpoints_of(config, venue)
+    patient = Patient(config, venue, endpoints, keys.credentials, SystemClock())
+    if is_local(config):
+        tell(Finding("note", "venue", "simulated on this machine: nothing to reach"))
+    elif offline:
+        tell(Finding("note", "venue", f"not asked ({endpoints.http})"))
+    else:
+        findings = loops.run(_ask_the_venue(patient), config.loop.kind)
+        codes += [tell(finding).code for finding in findings]
+    console.print("\n[bold]Effective configuration[/]")
+    console.print(describe(config), markup=False)
+    console.print("[bold]Would be sent[/]")
+    for line in would_send(patient):
+        console.print(line, markup=False)
+    return gravest(codes)
+
+
+def _teller(console: Console) -> Callable[[Finding], Finding]:
+    def tell(finding: Finding) -> Finding:
+        style = _STYLES[finding.verdict]
+        text = escape(finding.text)
+        console.print(f"[{style}]{finding.verdict:<5}[/] {finding.what:<8} {text}")
+        return finding
+
+    return tell
+
+
+# ── on this machine ───────────────────────────────────────────────────────────────────────────
+
+
+def is_local(config: DeskConfig) -> bool:
+    """Whether the venue would be our own simulation."""
+    return config.mode == "sim" and config.venue.endpoints is None
+
+
+def endpoints_of(config: DeskConfig, venue: Venue) -> Endpoints:
+    """Where this desk would go."""
+    if config.venue.endpoints is not None:
+        return config.venue.endpoints
+    if config.venue.testnet and venue.testnet is not None:
+        return venue.testnet
+    return venue.endpoints
+
+
+def examine_file(config: DeskConfig, path: Path | None, now: int) -> Iterator[Finding]:
+    """The configuration as far as it can be judged without the venue."""
+    source = str(path) if path else "no file, defaults"
+    symbols = ", ".join(config.venue.symbols)
+    yield Finding("ok", "config", f"{source}: mode {config.mode}, {symbols}")
+    if config.mode != "live":
+        return
+    try:
+        check_arming(config, now)
+    except PitwireError as error:
+        yield bad("arming", error)
+    else:
+        until = config.live.armed_until.isoformat() if config.live else ""
+        yield Finding("ok", "arming", f"account {config.account.name}, armed until {until}")
+
+
+class Keys(NamedTuple):
+    credentials: Credentials | None
+    findings: list[Finding]
+
+
+def examine_keys(config: DeskConfig) -> Keys:
+    """Whether keys are there, what kind they are, and who else can read them."""
+    account = config.account
+    try:
+        found = find_credentials(
+            config.venue.name,
+            key_ref=account.key or None,
+            secret_ref=account.secret or None,
+            account=account.name,
+        )
+    except PitwireError as error:
+        return Keys(None, [bad("keys", error)])
+    if found is None:
+        missing = config.mode == "live"
+        verdict, code = ("bad", Code.USAGE) if missing else ("note", Code.DONE)
+        return Keys(None, [Finding(verdict, "keys", "none set: public data only", code)])
+    findings = [Finding("ok", "keys", f"{mask(found.key)}, {found.kind}, account {found.account}")]
+    if account.kind not in ("auto", found.kind):
+        text = f"account.kind: found {found.kind}, expected {account.kind}"
+        findings.append(Finding("bad", "keys", text, Code.USAGE))
+    for reference in (account.key, account.secret):
+        scheme, _, name = reference.partition(":")
+        if scheme == "file" and (warning := file_warning(Path(name).expanduser())):
+            findings.append(Finding("note", "keys", warning))
+    return Keys(found, findings)
+
+
+# ── at the venue ──────────────────────────────────────────────────────────────────────────────
+
+
+async def _ask_the_venue(patient: Patient) -> list[Finding]:
+    http = HttpClient()
+    try:
+        return [
+            *await examine_http(patient, http.fetch),
+            *await examine_sockets(patient, WebSocketDialer()),
+        ]
+    finally:
+        await http.close()
+
+
+async def examine_http(patient: Patient, fetch: Fetch) -> list[Finding]:
+    """The venue's clock against ours, and whether it lists our symbols."""
+    codec = patient.codec(Role.MARKET)
+    try:
+        return [
+            await _examine_clock(patient, codec, fetch),
+            *await _examine_symbols(patient, codec, fetch),
+        ]
+    except PitwireError as error:
+        return [bad("http", error)]
+
+
+async def _examine_clock(patient: Patient, codec: Codec, fetch: Fetch) -> Finding:
+    sent = patient.clock.now()
+    reply, _ = await _ask(patient, codec, codec.ask_time(), fetch)
+    if reply.error is not None:
+        return bad("clock", reply.error)
+    took = patient.clock.now() - sent
+    offset = reply.server_time - (sent + took // 2)
+    text = (
+        f"venue is {offset / MILLISECOND:+.1f} ms from us "
+        f"(± {took / 2 / MILLISECOND:.1f} ms), answered in {took / MILLISECOND:.1f} ms"
+    )
+    return Finding("note" if abs(offset) > WORRYING_OFFSET else "ok", "clock", text)
+
+
+async def _examine_symbols(patient: Patient, codec: Codec, fetch: Fetch) -> list[Finding]:
+    request = codec.ask_instruments(patient.config.venue.symbols)
+    reply, body = await _ask(patient, codec, request, fetch)
+    if reply.error is not None:
+        return [bad("symbols", reply.error)]
+    return [
+        Finding(
+            "ok" if each.status == "TRADING" else "note",
+            "symbols",
+            f"{each.symbol} {each.status.lower()}: tick {plain(each.tick)}, "
+            f"lot {plain(each.lot)}, at least {plain(each.min_notional)} {each.quote}",
+        )
+        for each in codec.decode_instruments(body)
+    ]
+
+
+async def _ask(
+    patient: Patient, codec: Codec, request: HttpRequest, fetch: Fetch
+) -> tuple[Reply, bytes]:
+    query = f"?{request.query}" if request.query else ""
+    url = f"{patient.endpoints.http.rstrip('/')}{request.path}{query}"
+    status, headers, body = await fetch(request.method, url, request.headers, request.body)
+    decoded = codec.decode_response(request, status, headers, body, patient.clock.now())
+    [reply] = [each for each in decoded if isinstance(each, Reply)]
+    return reply, body
+
+
+class _Silent:
+    """A receiver for a connection that is only opened and closed."""
+
+    def on_frame(self, frame: Buffer, drained: bool) -> None: ...
+
+    def on_drained(self) -> None: ...
+
+    def on_ping(self, payload: bytes) -> None: ...
+
+    def on_pong(self, payload: bytes) -> None: ...
+
+    def on_lost(self, error: ConnectionLost) -> None: ...
+
+
+async def examine_sockets(patient: Patient, dial: Dial) -> list[Finding]:
+    """Whether both WebSocket addresses let us in."""
+    unit = patient.config.venue.time_unit
+    findings = []
+    for name, path in (
+        ("market", patient.venue.stream_path(patient.endpoints, unit)),
+        ("orders", patient.venue.orders_path(patient.endpoints, unit)),
+    ):
+        sent = patient.clock.now()
+        try:
+            link = await dial(path, _Silent())
+        except PitwireError as error:
+            findings.append(bad(name, error))
+            continue
+        took = (patient.clock.now() - sent) / MILLISECOND
+        link.close()
+        findings.append(Finding("ok", name, f"{path}: open in {took:.1f} ms"))
+    return findings
+
+
+# ── what would be sent ────────────────────────────────────────────────────────────────────────
+
+
+def would_send(patient: Patient) -> Iterator[str]:
+    """The addresses dialled and the frames sent first, secrets masked."""
+    unit, now = patient.config.venue.time_unit, patient.clock.now()
+    masked = Masker([patient.credentials] if patient.credentials else [])
+    market = patient.codec(Role.MARKET)
+    asks = wanted(patient.config)
+    local = "a port on this machine" if is_local(patient.config) else ""
+    yield f"dial  {local or patient.venue.stream_path(patient.endpoints, unit)}"
+    try:
+        for ask in asks:
+            market.check(ask)
+        yield f"send  {masked(market.subscribe(asks, 1))}"
+    except PitwireError as error:
+        yield f"not sent: {line_for(error)}"
+    if patient.credentials is None:
+        return
+    orders = patient.codec(Role.ORDERS)
+    yield f"dial  {local or patient.venue.orders_path(patient.endpoints, unit)}"
+    try:
+        yield f"send  {masked(orders.login(patient.credentials, now, 1))}"
+        yield f"send  {masked(orders.watch_orders(now, 2))}"
+    except PitwireError as error:
+        yield f"not sent: {line_for(error)}"
