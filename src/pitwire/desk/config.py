@@ -211,13 +211,17 @@ def _check_venue(venue: VenueSection, source: str) -> None:
         raise ConfigError(where=where, found=venue.name, expected=error.expected) from None
     for index, symbol in enumerate(venue.symbols):
         _check_symbol(symbol, f"{source}: venue.symbols[{index}]")
-    for index, channel in enumerate(venue.channels):
+    for number, channel in enumerate(venue.channels):
         name, _, option = channel.partition("@")
-        try:
-            codec.check(Ask(name, venue.symbols[0] if venue.symbols else "BTC-USDT", option))
-        except ConfigError as error:
-            where = f"{source}: venue.channels[{index}]"
-            raise ConfigError(where=where, found=channel, expected=error.expected) from None
+        for index, symbol in enumerate(venue.symbols):
+            try:
+                codec.check(Ask(name, symbol, option))
+            except ConfigError as error:
+                about_symbol = error.found == symbol
+                found = symbol if about_symbol else channel
+                place = f"symbols[{index}]" if about_symbol else f"channels[{number}]"
+                where = f"{source}: venue.{place}"
+                raise ConfigError(where=where, found=found, expected=error.expected) from None
     if venue.endpoints is not None:
         _check_endpoints(venue, venue.endpoints, source)
 

@@ -1,0 +1,225 @@
+"""What the doctor finds, and what it never says."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from pitwire.cli import doctor
+from pitwire.cli.doctor import Patient
+from pitwire.desk.config import DeskConfig, VenueSection
+from pitwire.model.clock import MILLISECOND, SECOND, ManualClock
+from pitwire.model.credentials import Credentials
+from pitwire.model.errors import DialFailed
+from pitwire.venues.registry import find_venue
+from pitwire.venues.venue import Endpoints
+from pitwire.wire.link import HttpAnswer, Link, Receiver
+
+ENDPOINTS = Endpoints(market="ws://h:1", orders="ws://h:2", http="http://h:3")
+LOCAL = """
+mode = "paper"
+[venue.endpoints]
+market = "ws://127.0.0.1:1"
+orders = "ws://127.0.0.1:1"
+http = "http://127.0.0.1:1"
+"""
+EXCHANGE_INFO = {
+    "timezone": "UTC",
+    "serverTime": 1,
+    "rateLimits": [],
+    "symbols": [
+        {
+            "symbol": "BTCUSDT",
+            "status": "BREAK",
+            "baseAsset": "BTC",
+            "baseAssetPrecision": 8,
+            "quoteAsset": "USDT",
+            "quoteAssetPrecision": 8,
+            "orderTypes": ["LIMIT"],
+            "filters": [
+                {"filterType": "PRICE_FILTER", "minPrice": "0.01", "maxPrice": "0",
+                 "tickSize": "0.01"},
+                {"filterType": "LOT_SIZE", "minQty": "0", "maxQty": "0", "stepSize": "0.00001"},
+            ],
+        }
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _no_keys_but_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for tail in ("API_KEY", "API_SECRET", "PRIVATE_KEY", "PRIVATE_KEY_FILE"):
+        monkeypatch.delenv(f"BINANCE_{tail}", raising=False)
+
+
+def patient(clock: ManualClock, credentials: Credentials | None = None) -> Patient:
+    return Patient(DeskConfig(), find_venue("binance"), ENDPOINTS, credentials, clock)
+
+
+def examined(text: str | None, tmp_path: Path, *, offline: bool = True) -> tuple[int, str]:
+    screen = io.StringIO()
+    console = Console(file=screen, width=300)
+    path = None
+    if text is not None:
+        path = tmp_path / "desk.toml"
+        path.write_text(text)
+    return doctor.run(path, offline=offline, console=console), screen.getvalue()
+
+
+def test_without_a_file_it_tells_the_harmless_defaults(tmp_path: Path) -> None:
+    code, text = examined(None, tmp_path)
+    assert code == 0
+    assert "mode sim, BTC-USDT" in text
+    assert "none set: public data only" in text
+    assert '"btcusdt@bookTicker"' in text
+
+
+def test_a_wrong_file_ends_it_with_one_line(tmp_path: Path) -> None:
+    code, text = examined("mode = 'lief'", tmp_path)
+    assert code == 2
+    assert text.startswith("bad   config   desk.toml: mode: found 'lief', expected one of")
+
+
+def test_keys_are_recognised_and_never_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BINANCE_API_KEY", "plantedplantedkey")
+    monkeypatch.setenv("BINANCE_API_SECRET", "plantedplantedsecret")
+    code, text = examined(LOCAL, tmp_path)
+    assert code == 0
+    assert "pla…key, hmac, account main" in text
+    assert '"method":"account.status"' in text
+    assert '"apiKey":"***"' in text
+    assert "planted" not in text
+
+
+def test_half_a_key_and_another_kind_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BINANCE_API_KEY", "k")
+    code, text = examined(LOCAL, tmp_path)
+    assert code == 2
+    assert "BINANCE_PRIVATE_KEY_FILE: found 'not set', expected one of them" in text
+    monkeypatch.setenv("BINANCE_API_SECRET", "s")
+    code, text = examined(f"{LOCAL}[account]\nkind = 'rsa'", tmp_path)
+    assert code == 2
+    assert "account.kind: found hmac, expected rsa" in text
+
+
+def test_a_key_file_that_others_can_read_is_noted(tmp_path: Path) -> None:
+    for name in ("key", "secret"):
+        (tmp_path / name).write_text("abcdefghijkl")
+        (tmp_path / name).chmod(0o644)
+    text = f"{LOCAL}[account]\nkey = 'file:{tmp_path}/key'\nsecret = 'file:{tmp_path}/secret'"
+    code, said = examined(text, tmp_path)
+    assert code == 0
+    assert said.count("others can read this file (mode 644)") == 2
+
+
+def test_live_without_a_key_or_with_an_expired_arming_is_bad(tmp_path: Path) -> None:
+    live = """
+    mode = "live"
+    [live]
+    account = "main"
+    armed_until = 2020-01-01T00:00:00Z
+    [risk]
+    max_order_notional = 1
+    max_position = 1
+    max_daily_loss = 1
+    """
+    code, text = examined(live, tmp_path)
+    assert code == 2
+    assert "bad   arming   live.armed_until: found '2020-01-01T00:00:00+00:00'" in text
+    assert "bad   keys     none set" in text
+    _, text = examined(live.replace("2020", "2999"), tmp_path)
+    assert "armed until 2999-01-01T00:00:00+00:00" in text
+    assert "not asked (https://" in text
+
+
+def test_an_unreachable_venue_is_told_and_coded(tmp_path: Path) -> None:
+    code, text = examined(LOCAL, tmp_path, offline=False)
+    assert code == 4
+    for what in ("http", "market", "orders"):
+        assert f"bad   {what}" in text
+
+
+async def test_the_clock_and_the_symbols_are_asked() -> None:
+    clock = ManualClock()
+    asked: list[str] = []
+
+    async def fetch(method: str, url: str, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
+        asked.append(url)
+        clock.advance(0.010)
+        if "time" in url:
+            ahead = (clock.now() + 2 * SECOND) // MILLISECOND
+            return 200, {}, json.dumps({"serverTime": ahead}).encode()
+        return 200, {}, json.dumps(EXCHANGE_INFO).encode()
+
+    time, symbol = await doctor.examine_http(patient(clock), fetch)
+    assert asked == ["http://h:3/api/v3/time", "http://h:3/api/v3/exchangeInfo?symbol=BTCUSDT"]
+    assert time == ("note", "clock", time.text, 0)
+    assert "venue is +2005.0 ms from us (± 5.0 ms), answered in 10.0 ms" in time.text
+    assert symbol.verdict == "note"
+    assert "BTC-USDT break: tick 0.01, lot 0.00001" in symbol.text
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (200, b"<html>", "malformed frame"),
+        (502, b"<html>bad gateway</html>", "502"),
+        (400, b'{"code":-1121,"msg":"Invalid symbol."}', "-1121"),
+    ],
+)
+async def test_an_answer_that_is_none(status: int, body: bytes, expected: str) -> None:
+    async def fetch(method: str, url: str, headers: Mapping[str, str], sent: bytes) -> HttpAnswer:
+        return status, {}, body
+
+    findings = await doctor.examine_http(patient(ManualClock()), fetch)
+    assert findings
+    assert {each.verdict for each in findings} == {"bad"}
+    assert expected in findings[-1].text.lower()
+
+
+async def test_both_sockets_are_opened_and_closed() -> None:
+    dialled: list[str] = []
+    closed: list[int] = []
+
+    class Opened:
+        def send(self, frame: bytes) -> None:
+            raise AssertionError("the doctor sends nothing")
+
+        def ping(self, payload: bytes = b"") -> None: ...
+
+        def close(self, code: int = 1000, reason: str = "") -> None:
+            closed.append(code)
+
+        def abort(self) -> None: ...
+
+    async def dial(url: str, receiver: Receiver) -> Link:
+        dialled.append(url)
+        if "ws-api" in url:
+            raise DialFailed(address=url, cause="refused", status=403)
+        return Opened()
+
+    market, orders = await doctor.examine_sockets(patient(ManualClock()), dial)
+    assert dialled == ["ws://h:1/stream", "ws://h:2/ws-api/v3"]
+    assert (market.verdict, orders.verdict, orders.code) == ("ok", "bad", 4)
+    assert closed == [1000]
+
+
+def test_what_cannot_be_sent_is_said() -> None:
+    key = Credentials("not a key!", "0123456789")
+    config = DeskConfig(venue=VenueSection(symbols=("AAPL",)))
+    lines = list(doctor.would_send(patient(ManualClock(), key)._replace(config=config)))
+    assert [line for line in lines if line.startswith("not sent")] == [
+        "not sent: symbol: found 'AAPL', expected a pair such as BTC-USDT on binance",
+        "not sent: key of account main: found '10 characters', expected letters and digits, as "
+        "the venue printed it",
+    ]
