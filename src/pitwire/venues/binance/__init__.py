@@ -1,0 +1,5 @@
+"""Binance spot."""
+
+from pitwire.venues.binance.venue import BINANCE
+
+__all__ = ["BINANCE"]

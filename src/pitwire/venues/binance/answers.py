@@ -1,0 +1,350 @@
+"""WS-API answers and stream control answers to `Reply`s (binance §1.3, §1.4, §5).
+
+House rules: the JSON id says what was asked (a letter and the request's number), so an answer can
+be read without looking anything up; an answer that cannot be read is still an answer, so nobody
+waits for it in vain.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from pitwire.model.errors import (
+    AuthenticationFailed,
+    MalformedFrame,
+    OrderRejected,
+    OutcomeUnknown,
+    RemoteError,
+)
+from pitwire.model.events import Event, OpenOrders, Update
+from pitwire.model.orders import UpdateKind
+from pitwire.venues.binance import account
+from pitwire.venues.binance import frames as wire
+from pitwire.venues.binance.amounts import nanoseconds
+from pitwire.venues.binance.decode import (
+    UNREADABLE,
+    excerpt,
+    malformed,
+    refuse_doubled_keys,
+    unhandled,
+)
+from pitwire.venues.binance.refusals import Asked, Context, reason, refusal
+from pitwire.venues.binance.symbols import VENUE, Symbols
+from pitwire.venues.venue import Decoded, Reply
+
+
+class Request(NamedTuple):
+    """What a request was about; kept until its answer comes."""
+
+    symbol: str = ""
+    order_id: str = ""
+    new_id: str = ""
+
+
+class Kind(NamedTuple):
+    """A kind of request: its name in errors and what its refusal means."""
+
+    name: str
+    asked: Asked
+
+
+KINDS: dict[str, Kind] = {
+    "p": Kind("place", Asked.COMMAND),
+    "t": Kind("test", Asked.TEST),
+    "c": Kind("cancel", Asked.COMMAND),
+    "x": Kind("cancel_all", Asked.COMMAND),
+    "r": Kind("replace", Asked.COMMAND),
+    "a": Kind("amend", Asked.COMMAND),
+    "q": Kind("status", Asked.STATUS),
+    "o": Kind("open_orders", Asked.QUESTION),
+    "b": Kind("account", Asked.QUESTION),
+    "h": Kind("time", Asked.QUESTION),
+    "l": Kind("login", Asked.LOGIN),
+    "w": Kind("orders", Asked.STREAM),
+}
+"""First letter of a JSON id → kind."""
+STREAM = Kind("streams", Asked.STREAM)
+_NAMELESS = Kind("request", Asked.QUESTION)
+"""What the WS-API could not read well enough to echo its id (§5.6)."""
+
+_answer = msgspec.json.Decoder(wire.Answer).decode
+_order = msgspec.json.Decoder(wire.OrderResult).decode
+_order_list = msgspec.json.Decoder(wire.OrderListResult).decode
+_orders = msgspec.json.Decoder(tuple[wire.OrderResult, ...]).decode
+_raws = msgspec.json.Decoder(tuple[msgspec.Raw, ...]).decode
+_amend = msgspec.json.Decoder(wire.AmendResult).decode
+_replace = msgspec.json.Decoder(wire.ReplaceResult).decode
+_fault = msgspec.json.Decoder(wire.Fault).decode
+_account = msgspec.json.Decoder(wire.AccountResult).decode
+_time = msgspec.json.Decoder(wire.TimeResult).decode
+_throttle = msgspec.json.Decoder(wire.Throttle).decode
+_user = msgspec.json.Decoder(wire.UserEvent).decode
+_bare_user = msgspec.json.Decoder(wire.UserFrame).decode
+_KEPT = 4096
+USER_KINDS = frozenset(
+    str(kind.__struct_config__.tag)
+    for kind in typing.get_args(wire.UserFrame)
+    if kind is not wire.ShutdownFrame
+)
+"""Event types of user data alone."""
+
+
+class AnswerDecoder:
+    """Decodes what is not market data: answers and user-data events.
+
+    `logged_on` turns true when the venue confirms a login and false when it revokes the key.
+    A replacement's answer carries one `Update` for each of its two orders (CANCELED or
+    CANCEL_REJECTED for the old, ACCEPTED, FILLED, … or REJECTED for the new) whenever the venue
+    says how each half went, also when `error` is set; without events nothing was tried.
+    """
+
+    def __init__(self, symbols: Symbols) -> None:
+        self._symbols = symbols
+        self._requests: dict[int, Request] = {}
+        self.logged_on = False
+
+    def note(self, request_id: int, request: Request) -> None:
+        """Keep what this request is about; the oldest is forgotten beyond a few thousand."""
+        if len(self._requests) >= _KEPT:
+            del self._requests[next(iter(self._requests))]
+        self._requests[request_id] = request
+
+    # ── user data ──
+
+    def decode_user(self, frame: bytes, now: int) -> Sequence[Event]:
+        """A user-data event, wrapped or bare; raises one of `UNREADABLE`."""
+        refuse_doubled_keys(frame)
+        bare = frame.startswith(b'{"e"')
+        data = _bare_user(frame) if bare else _user(frame).event
+        events = account.user_events(data, self._symbols, now)
+        if events is None:
+            return (unhandled(frame, now, str(data.__struct_config__.tag)),)
+        return events
+
+    # ── answers ──
+
+    def decode(self, frame: bytes, now: int) -> Sequence[Decoded]:
+        """An answer; raises one of `UNREADABLE` when it is none."""
+        refuse_doubled_keys(frame)
+        answer = _answer(frame)
+        request_id, kind = _sort(answer.id)
+        request = self._requests.pop(request_id, Request())
+        fault = answer.error
+        if fault is None and (answer.code or answer.status >= 400):
+            fault = wire.Fault(answer.code, answer.msg)
+        if fault is not None:
+            return (self._refused(answer, fault, request_id, kind, request, now),)
+        if not bytes(answer.result):
+            return (malformed(frame, now, KeyError("result"), channel=kind.name),)
+        return self._agreed(answer, frame, request_id, kind, request, now)
+
+    def _agreed(
+        self,
+        answer: wire.Answer,
+        frame: bytes,
+        request_id: int,
+        kind: Kind,
+        request: Request,
+        now: int,
+    ) -> Sequence[Decoded]:
+        used = _used(answer.rate_limits)
+        result = bytes(answer.result)
+        try:
+            events, server_time = self._read(kind.name, result, request, now)
+        except UNREADABLE as error:
+            broken = malformed(frame, now, error, channel=kind.name)
+            return broken, Reply(request_id, _unread(kind, broken.path, frame), used_weight=used)
+        return (Reply(request_id, None, tuple(events), used, server_time),)
+
+    def _read(
+        self, name: str, result: bytes, request: Request, now: int
+    ) -> tuple[Sequence[Event], int]:
+        if name == "time":
+            return (), nanoseconds(_time(result).server_time)
+        if name == "login":
+            self.logged_on = True
+            session = b'"serverTime"' in result
+            return (), nanoseconds(_time(result).server_time) if session else 0
+        reader = _READERS.get(name)
+        return (reader(result, request, self._symbols, now) if reader else ()), 0
+
+    def _refused(
+        self,
+        answer: wire.Answer,
+        fault: wire.Fault,
+        request_id: int,
+        kind: Kind,
+        request: Request,
+        now: int,
+    ) -> Reply:
+        if kind is STREAM and fault.code < 0:
+            kind = _NAMELESS
+        context = Context(
+            asked=kind.asked,
+            request=kind.name,
+            now=now,
+            status=answer.status,
+            order_id=request.new_id or request.order_id,
+            until=_until(fault.data),
+        )
+        error = refusal(fault.code, fault.msg, context)
+        if isinstance(error, AuthenticationFailed):
+            self.logged_on = False
+        events: Sequence[Event] = ()
+        if kind.name == "replace" and bytes(fault.data):
+            events, error = self._halves(bytes(fault.data), request, error, now)
+        return Reply(request_id, error, tuple(events), _used(answer.rate_limits))
+
+    def _halves(
+        self, data: bytes, request: Request, error: RemoteError, now: int
+    ) -> tuple[Sequence[Event], RemoteError]:
+        try:
+            if b'"cancelResult"' not in data:
+                return (), error
+            events = _replaced(data, request, self._symbols, now)
+        except UNREADABLE:
+            # One half may have been done, and we cannot read which.
+            unknown = OutcomeUnknown(
+                venue=VENUE, code=error.code, text=error.text, request="replace"
+            )
+            return (), unknown
+        if isinstance(error, OrderRejected):
+            refused = [e for e in events if isinstance(e, Update) and e.reason is not None]
+            why = refused[-1].reason if refused else None
+            error.reason = why.value if why else error.reason
+        return events, error
+
+
+# ── results by kind of request ────────────────────────────────────────────────────────────────
+
+
+def _placed(result: bytes, _request: Request, symbols: Symbols, now: int) -> Sequence[Event]:
+    return account.placed(_order(result), symbols, now)
+
+
+def _cancelled(result: bytes, _request: Request, symbols: Symbols, now: int) -> Sequence[Event]:
+    if b'"orderReports"' in result:
+        reports = _order_list(result).order_reports
+        return [account.cancelled(row, symbols, now) for row in reports]
+    return (account.cancelled(_order(result), symbols, now),)
+
+
+def _all_cancelled(result: bytes, request: Request, symbols: Symbols, now: int) -> Sequence[Event]:
+    rows = _raws(result)
+    return [event for row in rows for event in _cancelled(bytes(row), request, symbols, now)]
+
+
+def _amended(result: bytes, _request: Request, symbols: Symbols, now: int) -> Sequence[Event]:
+    return (account.amended(_amend(result), symbols, now),)
+
+
+def _replaced(result: bytes, request: Request, symbols: Symbols, now: int) -> Sequence[Event]:
+    data = _replace(result)
+    events: list[Event] = []
+    if data.cancel_result == "SUCCESS":
+        events += _cancelled(bytes(data.cancel_response), request, symbols, now)
+    else:
+        events.append(
+            _half(data.cancel_response, request, request.order_id, UpdateKind.CANCEL_REJECTED, now)
+        )
+    if data.new_order_result == "SUCCESS":
+        events += _placed(bytes(data.new_order_response), request, symbols, now)
+    else:
+        events.append(
+            _half(data.new_order_response, request, request.new_id, UpdateKind.REJECTED, now)
+        )
+    return events
+
+
+def _half(
+    response: msgspec.Raw, request: Request, order_id: str, kind: UpdateKind, now: int
+) -> Update:
+    body = bytes(response)
+    # §5.11: the new order was not even attempted when its response is null.
+    tried = body not in (b"", b"null")
+    fault = _fault(body) if tried else wire.Fault(-2022, "not attempted")
+    return Update(
+        VENUE, request.symbol, 0, now, order_id, "", kind,
+        reason=reason(fault.code, fault.msg), code=fault.code, text=fault.msg,
+    )  # fmt: skip
+
+
+def _status(result: bytes, request: Request, symbols: Symbols, now: int) -> Sequence[Event]:
+    data = _order(result)
+    # §5.13: after a cancel `clientOrderId` is the cancel's, so the id that was asked for counts.
+    order_id = request.order_id or data.client_order_id
+    return (account.order_update(data, symbols, now, order_id=order_id, asked=True),)
+
+
+def _open(result: bytes, request: Request, symbols: Symbols, now: int) -> Sequence[Event]:
+    updates = [
+        account.order_update(row, symbols, now, order_id=row.client_order_id, asked=True)
+        for row in _orders(result)
+    ]
+    ids = tuple(update.order_id for update in updates)
+    return [OpenOrders(VENUE, request.symbol, 0, now, ids), *updates]
+
+
+def _balances(result: bytes, _request: Request, _symbols: Symbols, now: int) -> Sequence[Event]:
+    data = _account(result)
+    venue_time = nanoseconds(data.update_time)
+    return [
+        account.balance(row.asset, row.free, row.locked, venue_time, now) for row in data.balances
+    ]
+
+
+_Reader = Callable[[bytes, Request, Symbols, int], Sequence[Event]]
+_READERS: dict[str, _Reader] = {
+    "place": _placed,
+    "cancel": _cancelled,
+    "cancel_all": _all_cancelled,
+    "replace": _replaced,
+    "amend": _amended,
+    "status": _status,
+    "open_orders": _open,
+    "account": _balances,
+}
+
+
+# ── pieces ────────────────────────────────────────────────────────────────────────────────────
+
+
+def _sort(json_id: str | int | None) -> tuple[int, Kind]:
+    if isinstance(json_id, int):
+        return (json_id if 0 < json_id < 2**53 else -1), STREAM
+    if json_id and json_id[0] in KINDS and json_id[1:].isascii() and json_id[1:].isdigit():
+        return int(json_id[1:16]), KINDS[json_id[0]]
+    return -1, STREAM
+
+
+def _used(limits: Sequence[wire.Usage]) -> int:
+    for limit in limits:
+        if limit.rate_limit_type == "REQUEST_WEIGHT" and limit.interval == "MINUTE":
+            return limit.count
+    return -1
+
+
+def _until(data: msgspec.Raw) -> int:
+    body = bytes(data)
+    if b'"retryAfter"' not in body:
+        return 0
+    try:
+        return nanoseconds(_throttle(body).retry_after)
+    except UNREADABLE:
+        return 0
+
+
+def _unread(kind: Kind, path: str, frame: bytes) -> RemoteError:
+    if kind.asked is Asked.COMMAND:
+        return OutcomeUnknown(venue=VENUE, text="unreadable answer", request=kind.name)
+    return MalformedFrame(
+        venue=VENUE,
+        text="unreadable answer",
+        channel=kind.name,
+        path=path,
+        excerpt=excerpt(frame),
+    )

@@ -1,0 +1,297 @@
+"""Market frames to events (binance §1.2, §3).
+
+House rules: one typed pass over the bytes, wrapper and all; the key after the opening brace only
+chooses the decoder to try first, it is never trusted; whatever cannot be read is a `Malformed`,
+whatever is not known an `Unhandled`, and nothing is raised.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+
+from pitwire.model.events import (
+    AggregateTrade,
+    AveragePrice,
+    Bar,
+    BookDelta,
+    Event,
+    Malformed,
+    PartialBook,
+    Quote,
+    Ticker,
+    Trade,
+    Unhandled,
+    VenueShutdown,
+)
+from pitwire.model.orders import Side
+from pitwire.venues.binance import frames as wire
+from pitwire.venues.binance.amounts import LAST_MILLISECOND, Unreadable, nanoseconds
+from pitwire.venues.binance.symbols import VENUE, Symbols
+
+NAN = float("nan")
+UNREADABLE = (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError, IndexError)
+"""All that parsing hostile bytes can raise: `ValueError` covers bad UTF-8 and `Unreadable`."""
+
+_WRAPPED = b'{"stream":"'
+_E, _U, _QUOTE, _LIST = ord("e"), ord("u"), ord('"'), ord("[")
+
+_event = msgspec.json.Decoder(wire.MarketFrame, strict=False).decode
+_wrapped_event = msgspec.json.Decoder(wire.Wrapped[wire.MarketFrame], strict=False).decode
+_quote = msgspec.json.Decoder(wire.QuoteFrame, strict=False).decode
+_wrapped_quote = msgspec.json.Decoder(wire.Wrapped[wire.QuoteFrame], strict=False).decode
+_depth = msgspec.json.Decoder(wire.DepthBody, strict=False).decode
+_wrapped_depth = msgspec.json.Decoder(wire.Wrapped[wire.DepthBody], strict=False).decode
+_list = msgspec.json.Decoder(tuple[wire.StatisticsFrame, ...], strict=False).decode
+_wrapped_list = msgspec.json.Decoder(
+    wire.Wrapped[tuple[wire.StatisticsFrame, ...]], strict=False
+).decode
+
+Partial: TypeAlias = Callable[[str], tuple[str, int]]
+"""A stream name (or "" on a raw line) → our symbol and the depth; raises `Unreadable`."""
+
+
+class MarketDecoder:
+    """Decodes the frames of a market connection, wrapped (`/stream`) or bare (`/ws`)."""
+
+    def __init__(self, symbols: Symbols, partial: Partial) -> None:
+        self._symbols = symbols
+        self._partial = partial
+
+    def decode(self, frame: bytes, now: int) -> Sequence[Event]:
+        """The events of one frame; raises one of `UNREADABLE` when the fast reading fails."""
+        if frame.startswith(_WRAPPED):
+            return self._wrapped(frame, now)
+        key = frame[2]
+        if key == _E:
+            return self._mapped(_event(frame), frame, now, extra=0)
+        if key == _U:
+            return self._quoted(_quote(frame), frame, now, extra=0)
+        if frame[0] == _LIST:
+            return self._listed(_list(frame), frame, now)
+        return self._topped("", _depth(frame), frame, now)
+
+    def _wrapped(self, frame: bytes, now: int) -> Sequence[Event]:
+        # After the name comes `","data":{"` and then the first letter of the payload's first key.
+        key = frame[frame.find(b'"', 11) + 11]
+        if key == _E:
+            return self._mapped(_wrapped_event(frame).data, frame, now, extra=2)
+        if key == _U:
+            return self._quoted(_wrapped_quote(frame).data, frame, now, extra=2)
+        if key == _QUOTE:
+            return self._listed(_wrapped_list(frame).data, frame, now)
+        depth = _wrapped_depth(frame)
+        return self._topped(depth.stream, depth.data, frame, now)
+
+    def _mapped(self, data: Any, frame: bytes, now: int, extra: int) -> Sequence[Event]:
+        mapper, keys = MAPPERS[data.__class__]
+        if frame.count(b":") != keys + extra:
+            refuse_doubled_keys(frame)
+        return (mapper(data, self._symbols, now),)
+
+    def _quoted(self, data: wire.QuoteFrame, frame: bytes, now: int, extra: int) -> Sequence[Event]:
+        if frame.count(b":") != 6 + extra:
+            refuse_doubled_keys(frame)
+        symbol = self._symbols[data.s]
+        return (Quote(VENUE, symbol, 0, now, data.b, data.B, data.a, data.A, data.u),)
+
+    def _topped(self, stream: str, data: wire.DepthBody, frame: bytes, now: int) -> Sequence[Event]:
+        symbol, depth = self._partial(stream)
+        refuse_doubled_keys(frame)
+        return (
+            PartialBook(VENUE, symbol, 0, now, data.last_update_id, data.bids, data.asks, depth),
+        )
+
+    def _listed(self, rows: Sequence[Any], frame: bytes, now: int) -> Sequence[Event]:
+        refuse_doubled_keys(frame)
+        return [MAPPERS[row.__class__][0](row, self._symbols, now) for row in rows]
+
+    def decode_unusual(self, frame: bytes, now: int) -> Sequence[Event]:
+        """A frame that the fast reading refused: another order of fields, unknown, or broken."""
+        try:
+            found = msgspec.json.decode(frame)
+        except UNREADABLE as worse:
+            return (malformed(frame, now, worse),)
+        stream = ""
+        if isinstance(found, dict) and "stream" in found and "data" in found:
+            stream, found = str(found["stream"]), found["data"]
+        try:
+            return self._reread(stream, found, frame, now)
+        except UNREADABLE as worse:
+            return (malformed(frame, now, worse, channel=stream),)
+
+    def _reread(self, stream: str, found: object, frame: bytes, now: int) -> Sequence[Event]:
+        refuse_doubled_keys(frame)
+        if isinstance(found, list):
+            return self._listed(msgspec.convert(found, _Statistics, strict=False), frame, now)
+        if not isinstance(found, dict):
+            raise Unreadable("$", f"neither an object nor a list: {found!s:.20}")
+        kind = found.get("e")
+        if kind is None and {"u", "b", "B", "a", "A"} <= found.keys():
+            return self._quoted(_convert(found, wire.QuoteFrame), frame, now, extra=0)
+        if kind is None and "lastUpdateId" in found:
+            return self._topped(stream, _convert(found, wire.DepthBody), frame, now)
+        if isinstance(kind, str) and kind not in KINDS:
+            return (unhandled(frame, now, kind),)
+        if kind is None:
+            return (unhandled(frame, now, stream),)
+        row = _convert(found, wire.MarketFrame)
+        return (MAPPERS[row.__class__][0](row, self._symbols, now),)
+
+
+_Statistics = tuple[wire.StatisticsFrame, ...]
+
+
+def _convert(found: object, kind: Any) -> Any:
+    return msgspec.convert(found, kind, strict=False)
+
+
+# ── one function a kind of event ──────────────────────────────────────────────────────────────
+
+
+def _trade(data: wire.TradeFrame, symbols: Symbols, now: int) -> Event:
+    instant = data.T
+    return Trade(
+        VENUE,
+        symbols[data.s],
+        instant * (1_000_000 if instant <= LAST_MILLISECOND else 1_000),
+        now,
+        data.p,
+        data.q,
+        # §3: `m` true means that the buyer was the maker, so the taker sold.
+        Side.SELL if data.m else Side.BUY,
+        data.t,
+    )
+
+
+def _aggregate(data: wire.AggregateFrame, symbols: Symbols, now: int) -> Event:
+    side = Side.SELL if data.m else Side.BUY
+    return AggregateTrade(
+        VENUE, symbols[data.s], nanoseconds(data.T), now, data.p, data.q, side,
+        data.a, data.f, data.l,
+    )  # fmt: skip
+
+
+def _delta(data: wire.DeltaFrame, symbols: Symbols, now: int) -> Event:
+    instant = data.E
+    venue_time = instant * (1_000_000 if instant <= LAST_MILLISECOND else 1_000)
+    return BookDelta(VENUE, symbols[data.s], venue_time, now, data.U, data.u, data.b, data.a)
+
+
+def _bar(data: wire.BarFrame, symbols: Symbols, now: int) -> Event:
+    bar = data.k
+    return Bar(
+        VENUE, symbols[data.s], nanoseconds(data.E), now, bar.i, nanoseconds(bar.t),
+        nanoseconds(bar.T), bar.o, bar.h, bar.l, bar.c, bar.v, bar.q, bar.n, bar.x,
+    )  # fmt: skip
+
+
+def _mini(data: wire.MiniFrame, symbols: Symbols, now: int) -> Event:
+    return Ticker(
+        VENUE, symbols[data.s], nanoseconds(data.E), now, "24h", _price(data.o), _price(data.h),
+        _price(data.l), _price(data.c), data.v, data.q,
+    )  # fmt: skip
+
+
+def _day(data: wire.DayFrame, symbols: Symbols, now: int) -> Event:
+    return Ticker(
+        VENUE, symbols[data.s], nanoseconds(data.E), now, "24h", _price(data.o), _price(data.h),
+        _price(data.l), _price(data.c), data.v, data.q, data.p, data.P, _price(data.w),
+        _price(data.b), data.B, _price(data.a), data.A, data.n,
+    )  # fmt: skip
+
+
+def _rolling(window: str) -> Callable[[Any, Symbols, int], Event]:
+    def rolling(data: wire.HourFrame, symbols: Symbols, now: int) -> Event:
+        return Ticker(
+            VENUE, symbols[data.s], nanoseconds(data.E), now, window, _price(data.o),
+            _price(data.h), _price(data.l), _price(data.c), data.v, data.q, data.p, data.P,
+            _price(data.w), trades=data.n,
+        )  # fmt: skip
+
+    return rolling
+
+
+def _average(data: wire.AverageFrame, symbols: Symbols, now: int) -> Event:
+    return AveragePrice(VENUE, symbols[data.s], nanoseconds(data.E), now, data.i, data.w)
+
+
+def _shutdown(data: wire.ShutdownFrame, _symbols: Symbols, now: int) -> Event:
+    return VenueShutdown(VENUE, "", nanoseconds(data.E), now, "")
+
+
+def _price(value: float) -> float:
+    # Statistics write 0 where nothing traded or nobody quotes; 0 would look like a crash.
+    return value or NAN
+
+
+MAPPERS: dict[type[msgspec.Struct], tuple[Callable[[Any, Symbols, int], Event], int]] = {
+    wire.TradeFrame: (_trade, 9),
+    wire.AggregateFrame: (_aggregate, 11),
+    wire.DeltaFrame: (_delta, 7),
+    wire.BarFrame: (_bar, 21),
+    wire.MiniFrame: (_mini, 9),
+    wire.DayFrame: (_day, 23),
+    wire.HourFrame: (_rolling("1h"), 18),
+    wire.FourHoursFrame: (_rolling("4h"), 18),
+    wire.RollingDayFrame: (_rolling("1d"), 18),
+    wire.AverageFrame: (_average, 6),
+    wire.ShutdownFrame: (_shutdown, 2),
+}
+"""Frame → its mapper and how many colons the documented frame has. Another count is looked into:
+a new field costs a slower reading, a key written twice is refused."""
+KINDS = frozenset(str(kind.__struct_config__.tag) for kind in MAPPERS)
+
+
+# ── what could not be read ────────────────────────────────────────────────────────────────────
+
+
+def refuse_doubled_keys(frame: bytes) -> None:
+    """Raise `Unreadable` when an object in the frame has the same key twice."""
+    json.loads(frame, object_pairs_hook=_single)
+
+
+def _single(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        doubled = next(name for name in names if names.count(name) > 1)
+        raise Unreadable(doubled, "the key twice")
+    return found
+
+
+def excerpt(frame: bytes) -> str:
+    """The first 80 characters, for a person."""
+    return frame[:80].decode("utf-8", "replace")
+
+
+def malformed(frame: bytes, now: int, error: BaseException, *, channel: str = "") -> Malformed:
+    """What a frame that could not be read becomes."""
+    return Malformed(
+        VENUE, "", 0, now, (channel or _channel(frame))[:80], _path(error), excerpt(frame)
+    )
+
+
+def unhandled(frame: bytes, now: int, channel: str) -> Unhandled:
+    """What a well-formed frame of an unknown kind becomes."""
+    return Unhandled(VENUE, "", 0, now, channel[:80], excerpt(frame))
+
+
+def _channel(frame: bytes) -> str:
+    if not frame.startswith(_WRAPPED):
+        return ""
+    name, quote, _ = frame[len(_WRAPPED) : 120].partition(b'"')
+    return name.decode("utf-8", "replace") if quote else ""
+
+
+def _path(error: BaseException) -> str:
+    if isinstance(error, Unreadable):
+        return error.path
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    text = str(error)
+    _, found, path = text.rpartition("`$")
+    return f"${path.rstrip('`')}" if found else text[:80]

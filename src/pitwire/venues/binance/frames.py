@@ -1,0 +1,411 @@
+"""What Binance writes, field by field, in its own names (binance §3, §5, §6).
+
+House rules: a struct lists only the fields that are read, the rest are ignored; a watched number
+is a bounded float, so that NaN, infinities and negative sizes are refused while parsing; an owned
+number stays text until `amounts.py` reads it; ids and times are bounded integers.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Generic, TypeVar
+
+from msgspec import Meta, Raw, Struct, field
+
+HUGE = 1e300
+"""No watched number comes near; the bound is what keeps infinity and NaN out."""
+LAST_INSTANT = 9_223_372_036_854_775
+"""The last µs that fits 63 bits of ns (the year 2262)."""
+
+Price = Annotated[float, Meta(gt=0, lt=HUGE)]
+PriceOrNone = Annotated[float, Meta(ge=0, lt=HUGE)]
+"""Statistics write 0 where there was no trade or no quote."""
+Size = Annotated[float, Meta(ge=0, lt=HUGE)]
+Name = Annotated[str, Meta(min_length=1, max_length=40)]
+Signed = Annotated[float, Meta(gt=-HUGE, lt=HUGE)]
+Id = Annotated[int, Meta(ge=-1, lt=2**62)]
+Time = Annotated[int, Meta(ge=-1, le=LAST_INSTANT)]
+Levels = tuple[tuple[Price, Size], ...]
+
+
+# ── market streams (§3) ───────────────────────────────────────────────────────────────────────
+
+
+class TradeFrame(Struct, gc=False, tag_field="e", tag="trade"):
+    s: Name
+    t: Id
+    p: Price
+    q: Size
+    T: Time
+    m: bool
+
+
+class AggregateFrame(Struct, gc=False, tag_field="e", tag="aggTrade"):
+    s: Name
+    a: Id
+    p: Price
+    q: Size
+    f: Id
+    l: Id  # noqa: E741 - the venue's name
+    T: Time
+    m: bool
+
+
+class DeltaFrame(Struct, gc=False, tag_field="e", tag="depthUpdate"):
+    E: Time
+    s: Name
+    U: Id
+    u: Id
+    b: Levels
+    a: Levels
+
+
+class BarBody(Struct, gc=False):
+    t: Time
+    T: Time
+    i: str
+    o: Price
+    c: Price
+    h: Price
+    l: Price  # noqa: E741 - the venue's name
+    v: Size
+    n: Id
+    x: bool
+    q: Size
+
+
+class BarFrame(Struct, gc=False, tag_field="e", tag="kline"):
+    E: Time
+    s: Name
+    k: BarBody
+
+
+class MiniFrame(Struct, gc=False, tag_field="e", tag="24hrMiniTicker"):
+    E: Time
+    s: Name
+    c: PriceOrNone
+    o: PriceOrNone
+    h: PriceOrNone
+    l: PriceOrNone  # noqa: E741 - the venue's name
+    v: Size
+    q: Size
+
+
+class _Window(MiniFrame, gc=False):
+    """What the day ticker and the rolling windows share."""
+
+    p: Signed
+    P: Signed
+    w: PriceOrNone
+    n: Id
+
+
+class DayFrame(_Window, gc=False, tag_field="e", tag="24hrTicker"):
+    b: PriceOrNone
+    B: Size
+    a: PriceOrNone
+    A: Size
+
+
+class HourFrame(_Window, gc=False, tag_field="e", tag="1hTicker"):
+    """The rolling hour."""
+
+
+class FourHoursFrame(_Window, gc=False, tag_field="e", tag="4hTicker"):
+    """The rolling four hours."""
+
+
+class RollingDayFrame(_Window, gc=False, tag_field="e", tag="1dTicker"):
+    """The rolling day, snapped to minutes."""
+
+
+class AverageFrame(Struct, gc=False, tag_field="e", tag="avgPrice"):
+    E: Time
+    s: Name
+    i: str
+    w: Price
+
+
+class ShutdownFrame(Struct, gc=False, tag_field="e", tag="serverShutdown"):
+    E: Time = 0
+
+
+class QuoteFrame(Struct, gc=False):
+    """bookTicker: neither an event type nor a time."""
+
+    u: Id
+    s: Name
+    b: Price
+    B: Size
+    a: Price
+    A: Size
+
+
+class DepthBody(Struct, gc=False, rename="camel"):
+    """A partial depth event or a REST snapshot: no symbol, no time."""
+
+    last_update_id: Id
+    bids: Levels
+    asks: Levels
+
+
+MarketFrame = (
+    TradeFrame | AggregateFrame | DeltaFrame | BarFrame | MiniFrame | DayFrame | HourFrame
+    | FourHoursFrame | RollingDayFrame | AverageFrame | ShutdownFrame
+)  # fmt: skip
+StatisticsFrame = MiniFrame | DayFrame | HourFrame | FourHoursFrame | RollingDayFrame
+
+
+# ── user data (§6) ────────────────────────────────────────────────────────────────────────────
+
+
+class ReportFrame(Struct, gc=False, tag_field="e", tag="executionReport"):
+    s: Name
+    c: str
+    S: str
+    o: str
+    f: str
+    q: str
+    p: str
+    C: str
+    x: str
+    X: str
+    r: str
+    i: Id
+    l: str  # noqa: E741 - the venue's name
+    z: str
+    L: str
+    n: str
+    N: str | None
+    T: Time
+    t: Id
+    I: Id  # noqa: E741 - the venue's name
+    w: bool
+    m: bool
+    Z: str
+    expiry: str = field(name="eR", default="")
+
+
+class AssetBody(Struct, gc=False):
+    a: str
+    f: str
+    l: str  # noqa: E741 - the venue's name
+
+
+class PositionFrame(Struct, gc=False, tag_field="e", tag="outboundAccountPosition"):
+    E: Time
+    u: Time
+    B: tuple[AssetBody, ...]
+
+
+class DepositFrame(Struct, gc=False, tag_field="e", tag="balanceUpdate"):
+    a: str
+    d: str
+
+
+class ListFrame(Struct, gc=False, tag_field="e", tag="listStatus"):
+    s: Name
+    L: str
+
+
+class LockFrame(Struct, gc=False, tag_field="e", tag="externalLockUpdate"):
+    a: str
+    d: str
+
+
+class TerminatedFrame(Struct, gc=False, tag_field="e", tag="eventStreamTerminated"):
+    E: Time
+
+
+UserFrame = (
+    ReportFrame | PositionFrame | DepositFrame | ListFrame | LockFrame | TerminatedFrame
+    | ShutdownFrame
+)  # fmt: skip
+
+
+# ── envelopes (§1.2, §5.1, §6.1) ──────────────────────────────────────────────────────────────
+
+Body = TypeVar("Body")
+
+
+class Wrapped(Struct, Generic[Body], gc=False):
+    """What a combined connection puts around each event."""
+
+    stream: str
+    data: Body
+
+
+class UserEvent(Struct, gc=False):
+    """What the WS-API puts around each event; `subscriptionId` is optional and not needed."""
+
+    event: UserFrame
+
+
+class Usage(Struct, gc=False, rename="camel"):
+    rate_limit_type: str
+    interval: str
+    count: int
+
+
+class Fault(Struct, gc=False):
+    code: int
+    msg: str = ""
+    data: Raw = Raw()
+
+
+class Answer(Struct, rename="camel"):
+    """Any answer: WS-API, stream control, an error nested or bare (§1.4)."""
+
+    id: str | int | None = None
+    status: int = 0
+    result: Raw = Raw()
+    error: Fault | None = None
+    rate_limits: tuple[Usage, ...] = ()
+    code: int = 0
+    msg: str = ""
+
+
+# ── results (§5.8 – §5.13) ────────────────────────────────────────────────────────────────────
+
+
+class TimeResult(Struct, gc=False, rename="camel"):
+    """`time`, and the part of `session.logon` that we read."""
+
+    server_time: Time
+
+
+class FillBody(Struct, gc=False, rename="camel"):
+    price: str
+    qty: str
+    commission: str
+    commission_asset: str
+    trade_id: Id
+
+
+class OrderResult(Struct, gc=False, rename="camel"):
+    """An order as placement, cancel and query answers write it; ACK has only the first three."""
+
+    symbol: Name
+    order_id: Id
+    client_order_id: str
+    orig_client_order_id: str = ""
+    transact_time: Time = 0
+    update_time: Time = 0
+    price: str = ""
+    orig_qty: str = ""
+    executed_qty: str = ""
+    cummulative_quote_qty: str = ""
+    status: str = ""
+    time_in_force: str = ""
+    type: str = ""
+    side: str = ""
+    working_time: Id = -1
+    is_working: bool = False
+    expiry_reason: str = ""
+    fills: tuple[FillBody, ...] = ()
+
+
+class OrderListResult(Struct, gc=False, rename="camel"):
+    """An order list; cancelling one leg answers with this (§5.10)."""
+
+    order_reports: tuple[OrderResult, ...]
+
+
+class AmendedOrder(Struct, gc=False, rename="camel"):
+    """An amended order: other names than every other order object (§5.10)."""
+
+    symbol: Name
+    order_id: Id
+    client_order_id: str
+    price: str
+    qty: str
+    executed_qty: str
+    cumulative_quote_qty: str
+    status: str
+    time_in_force: str
+    type: str
+    side: str
+    orig_client_order_id: str = ""
+    working_time: Id = -1
+
+
+class AmendResult(Struct, gc=False, rename="camel"):
+    transact_time: Time
+    execution_id: Id
+    amended_order: AmendedOrder
+
+
+class ReplaceResult(Struct, rename="camel"):
+    """Both halves of a cancelReplace; a half that failed is `{code, msg}` (§5.11)."""
+
+    cancel_result: str
+    new_order_result: str
+    cancel_response: Raw = Raw()
+    new_order_response: Raw = Raw()
+
+
+class Holding(Struct, gc=False):
+    asset: str
+    free: str
+    locked: str
+
+
+class AccountResult(Struct, gc=False, rename="camel"):
+    balances: tuple[Holding, ...]
+    update_time: Time = 0
+
+
+class Throttle(Struct, gc=False, rename="camel"):
+    """`error.data` of a 429 or 418: an instant, unlike the REST header (§5.1)."""
+
+    retry_after: Time = 0
+
+
+class HistoricTrade(Struct, gc=False, rename="camel"):
+    id: Id
+    price: Price
+    qty: Size
+    time: Time
+    is_buyer_maker: bool
+
+
+class HistoricAggregate(Struct, gc=False):
+    a: Id
+    p: Price
+    q: Size
+    f: Id
+    l: Id  # noqa: E741 - the venue's name
+    T: Time
+    m: bool
+
+
+# ── exchangeInfo (§5.8, §7.1) ─────────────────────────────────────────────────────────────────
+
+
+class Filter(Struct, gc=False, rename="camel"):
+    filter_type: str
+    min_price: str = "0"
+    max_price: str = "0"
+    tick_size: str = "0"
+    min_qty: str = "0"
+    max_qty: str = "0"
+    step_size: str = "0"
+    min_notional: str = "0"
+    max_notional: str = "0"
+    apply_to_market: bool = True
+    apply_min_to_market: bool = True
+    max_num_orders: int = 0
+
+
+class SymbolInfo(Struct, gc=False, rename="camel"):
+    symbol: Name
+    status: str
+    base_asset: str
+    quote_asset: str
+    order_types: tuple[str, ...] = ()
+    base_asset_precision: Annotated[int, Meta(ge=0, le=18)] = 8
+    quote_asset_precision: Annotated[int, Meta(ge=0, le=18)] = 8
+    filters: tuple[Filter, ...] = ()
+
+
+class ExchangeInfo(Struct, rename="camel"):
+    symbols: tuple[SymbolInfo, ...]

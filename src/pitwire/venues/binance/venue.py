@@ -1,0 +1,101 @@
+"""The table of Binance spot: where, how much, how often (binance §1, §2, §8).
+
+House rules: numbers only, each with the section it comes from.
+"""
+
+from __future__ import annotations
+
+from pitwire.market.sequence import ByRange
+from pitwire.venues.binance.codec import BinanceCodec
+from pitwire.venues.binance.streams import CHANNELS
+from pitwire.venues.binance.symbols import VENUE
+from pitwire.venues.venue import Can, Endpoints, Heartbeat, Limit, Venue
+
+_DAY = 86_400
+
+# §1.1; a path is added by `stream_path` and `orders_path`.
+LIVE = Endpoints(
+    market="wss://stream.binance.com:9443",
+    orders="wss://ws-api.binance.com:443",
+    http="https://api.binance.com",
+)
+TESTNET = Endpoints(
+    market="wss://stream.testnet.binance.vision",
+    orders="wss://ws-api.testnet.binance.vision",
+    http="https://testnet.binance.vision",
+)
+
+LIMITS = (
+    # §2: the venue cuts at 5 a second, trouble is seen from 4 on. On market connections only.
+    Limit("messages", 3, 1, per="market connection"),
+    # §2.
+    Limit("streams", 1024, 0, per="market connection"),
+    # §2: attempts, counted for the address.
+    Limit("dials", 300, 300, per="address"),
+    # §8: REST and WS-API together.
+    Limit("weight", 6000, 60, per="address"),
+    # §8: unfilled orders.
+    Limit("orders", 100, 10, per="account"),
+    Limit("orders", 200_000, _DAY, per="account"),
+)
+
+HEARTBEAT = Heartbeat(
+    venue_pings_every_seconds=20,  # §2
+    # Ours: well inside the venue's 20 s, and cheap under the message limit, as pings count (§2).
+    ping_every_seconds=15,
+    answer_within_seconds=10,
+    max_life_seconds=_DAY,  # §2
+)
+
+CLOSE_CODES = {
+    1000: "reconnect",
+    1001: "reconnect",
+    1006: "reconnect",
+    1008: "policy",  # §2: `Pong timeout`, `Too many requests`
+    1011: "reconnect",
+    1012: "reconnect",
+    1013: "reconnect",
+}
+
+
+def stream_path(endpoints: Endpoints, time_unit: str) -> str:
+    """The combined endpoint without a stream (§1.2).
+
+    Always `/stream`: a partial book names no symbol, so only the wrapper tells whose it is, and
+    reading the wrapper in the same pass costs a few per cent of a frame.
+    """
+    return f"{_root(endpoints.market, '/stream', '/ws')}/stream{_unit(time_unit)}"
+
+
+def orders_path(endpoints: Endpoints, time_unit: str) -> str:
+    """The WebSocket API (§5)."""
+    return f"{_root(endpoints.orders, '/ws-api/v3')}/ws-api/v3{_unit(time_unit)}"
+
+
+def _root(address: str, *paths: str) -> str:
+    root = address.rstrip("/")
+    for path in paths:
+        root = root.removesuffix(path)
+    return root
+
+
+def _unit(time_unit: str) -> str:
+    return "?timeUnit=MICROSECOND" if time_unit == "us" else ""
+
+
+BINANCE = Venue(
+    name=VENUE,
+    endpoints=LIVE,
+    testnet=TESTNET,
+    channels=CHANNELS,
+    continuity=ByRange(),
+    limits=LIMITS,
+    heartbeat=HEARTBEAT,
+    can=Can(),
+    codec=BinanceCodec,
+    close_codes=CLOSE_CODES,
+    stream_path=stream_path,
+    orders_path=orders_path,
+    # §4.1: 1000 levels cost 50 of 6000 weight a minute, 5000 cost 250.
+    snapshot_depth=1000,
+)
