@@ -42,6 +42,7 @@ def test_by_range(ids: tuple[int, int], verdict: Verdict, spliced: bool) -> None
         ((80, 100), 70, APPLY),  # U <= lastUpdateId and u >= lastUpdateId
         ((95, 120), 90, APPLY),
         ((100, 120), 90, APPLY),
+        ((105, 120), 100, APPLY),  # nothing happened between the snapshot and this delta
         ((101, 120), 99, GAP),
     ],
 )

@@ -50,9 +50,9 @@ class ByPrevious(msgspec.Struct, frozen=True):
     ) -> Verdict:
         if last < book_id or (spliced and last == book_id):
             return Verdict.OLD
-        if spliced:
-            return Verdict.APPLY if previous == book_id else Verdict.GAP
-        return Verdict.APPLY if first <= book_id else Verdict.GAP
+        if previous == book_id:
+            return Verdict.APPLY  # the chain itself; at the splice too, though §4.3 asks for U ≤ id
+        return Verdict.APPLY if not spliced and first <= book_id else Verdict.GAP
 
 
 class ByStep(msgspec.Struct, frozen=True):
