@@ -143,7 +143,7 @@ places = st.tuples(
 amounts = st.tuples(st.just("amount"), owners, sides, st.integers(1, 5_000))
 cancels = st.tuples(st.just("cancel"), st.integers(0, 50))
 amends = st.tuples(st.just("amend"), st.integers(0, 50), sizes)
-steps = st.lists(st.one_of(places, places, places, amounts, cancels, amends), max_size=60)
+steps = st.lists(st.one_of(places, places, places, amounts, cancels, amends), min_size=25, max_size=70)
 
 
 class Story:
