@@ -84,11 +84,20 @@ class SimSection(Section, frozen=True):
 
     seed: int = 1
     scenario: str = "calm"
+    """A market by name: calm, trend, volatile, flash-crash, quiet, … (`pitwire sim --help`)."""
     faults: tuple[str, ...] = ()
+    """What goes wrong, by name: cut, gap, lossy, malformed, … (`pitwire sim --help`)."""
     speed: Speed = 1.0
     """Simulated seconds in one real second."""
     port: Port = 0
     """First local port; 0 lets the system choose."""
+
+
+class PaperSection(Section, frozen=True):
+    """`[paper]`: what mode `paper` pretends to own."""
+
+    balances: dict[str, Decimal] = {"USDT": Decimal(10_000)}
+    """Asset → amount."""
 
 
 class LoopSection(Section, frozen=True):
@@ -118,6 +127,7 @@ class DeskConfig(Section, frozen=True):
     rule: tuple[dict[str, Any], ...] = ()
     log: LogSection = LogSection()
     sim: SimSection = SimSection()
+    paper: PaperSection = PaperSection()
     loop: LoopSection = LoopSection()
     live: LiveSection | None = None
 
@@ -141,6 +151,10 @@ def parse_config(text: str, *, source: str = "config") -> DeskConfig:
     _check_venue(config.venue, source)
     _check_references(config.account, source)
     _check_limits(config.risk, "risk", source)
+    for asset, amount in config.paper.balances.items():
+        if amount < 0:
+            where = f"{source}: paper.balances.{asset}"
+            raise ConfigError(where=where, found=plain(amount), expected="zero or more")
     for symbol, own in config.risk.symbols.items():
         _check_symbol(symbol, f"{source}: risk.symbols.{symbol}")
         _check_limits(own, f"risk.symbols.{symbol}", source)

@@ -1,0 +1,63 @@
+"""The table shows the newest prices, rates of the last moment, and what is not well."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from pitwire.cli.screen import Screen
+from pitwire.model import events
+from pitwire.model.clock import MILLISECOND, SECOND
+from pitwire.model.orders import Side
+
+START = 1_700_000_000 * SECOND
+
+
+def drawn(screen: Screen, now: int) -> list[list[str]]:
+    """The rows as cells, and the caption as the last row."""
+    sheet = io.StringIO()
+    Console(file=sheet, width=160).print(screen.draw(now))
+    lines = sheet.getvalue().splitlines()
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if "│" in line]
+    return [*rows, [lines[-1].strip()]]
+
+
+def feed(screen: Screen, symbol: str = "BTC-USDT") -> None:
+    for step in range(10):
+        at = START + step * 100 * MILLISECOND
+        screen.note(
+            events.Quote("binance", symbol, at - 2 * MILLISECOND, at, 99.5, 1.0, 100.5, 1.0)
+        )
+    screen.note(events.Trade("binance", symbol, 0, START, 1234.5, 1.0, Side.BUY, 7))
+
+
+def test_a_symbol_that_has_said_nothing_waits() -> None:
+    [row, caption] = drawn(Screen(["BTC-USDT"], START), START + SECOND)
+    assert row == ["BTC-USDT", "–", "–", "–", "–", "0", "–", "–", "0", "waiting"]
+    assert caption == ["0 events in 1 s, 0 reconnects, 0 book gaps, 0 malformed; Ctrl-C ends"]
+
+
+def test_prices_rate_and_lag() -> None:
+    screen = Screen(["BTC-USDT", "ETH-USDT"], START)
+    feed(screen)
+    first, other, _ = drawn(screen, START + SECOND)
+    assert first == [
+        "BTC-USDT", "99.5", "100.5", "100.0 bp", "1,234.5", "11", "2.0 ms", "2.0 ms", "0", "fresh",
+    ]  # fmt: skip
+    assert other[-1] == "waiting"
+    assert drawn(screen, START + 2 * SECOND)[0][5] == "0", "a rate is of the last moment"
+
+
+def test_what_is_not_well_is_said() -> None:
+    screen = Screen(["BTC-USDT", "ETH-USDT"], START)
+    feed(screen)
+    feed(screen, "ETH-USDT")
+    screen.note(events.BookSnapshot("binance", "BTC-USDT", 0, START, 1, (), ()))
+    screen.note(events.BookStale("binance", "BTC-USDT", 0, START, "gap", 2, 4))
+    screen.note(events.FeedStale("binance", "ETH-USDT", 0, START, "trades", 5.0))
+    screen.note(events.FeedStale("binance", "ETH-USDT", 0, START, "book", 5.0))
+    btc, eth, caption = drawn(screen, START + SECOND)
+    assert btc[-2:] == ["1", "book stale"]
+    assert eth[-2:] == ["0", "trades, book silent"]
+    assert "1 book gaps" in caption[0]
