@@ -96,7 +96,7 @@ class SimSection(Section, frozen=True):
 class PaperSection(Section, frozen=True):
     """`[paper]`: what mode `paper` pretends to own."""
 
-    balances: dict[str, Decimal] = {"USDT": Decimal(10_000)}
+    balances: dict[str, Decimal] = msgspec.field(default_factory=lambda: {"USDT": Decimal(10_000)})
     """Asset → amount."""
 
 
