@@ -7,7 +7,7 @@ a frame is a view of the reader's buffer and is valid only during the call.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from pitwire.model.errors import ConnectionLost
 
@@ -32,11 +32,24 @@ class Link(Protocol):
         ...
 
 
+@runtime_checkable
+class PausableLink(Link, Protocol):
+    """A link whose reader can hold still, so that the sender's own socket fills up."""
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+
 class Receiver(Protocol):
     """Who is told what a connection brings. Venue pings are answered below, and then told."""
 
     def on_frame(self, frame: Buffer, drained: bool) -> None:
         """`drained`: nothing more is buffered behind this frame; a burst ends here."""
+        ...
+
+    def on_drained(self) -> None:
+        """A burst ended with something that is no frame: a ping, or half a message."""
         ...
 
     def on_ping(self, payload: bytes) -> None: ...

@@ -1,0 +1,122 @@
+"""Everybody who is told of events: our books first, then streams, then the caller's functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
+
+from pitwire.market.book import OrderBook
+from pitwire.model.errors import StateError
+from pitwire.model.events import BookDelta, BookSnapshot, BookStale, Event
+from pitwire.session.stream import EventStream, Policy
+
+OnEvent: TypeAlias = Callable[[Event], None]
+OnEvents: TypeAlias = Callable[[Sequence[Event], int, bool], None]
+"""(events, now, drained): a burst ends where `drained` is true; the events may be none."""
+
+
+class Audience:
+    """Hands each event on, in order, to all who asked for it."""
+
+    def __init__(
+        self,
+        venue: str,
+        *,
+        keep_books: bool,
+        on_event: OnEvent | None,
+        on_events: OnEvents | None,
+        on_raised: Callable[[Exception], None],
+        pause: Callable[[], None],
+        resume: Callable[[], None],
+    ) -> None:
+        self._venue, self._keep_books = venue, keep_books
+        self._on_event, self._on_events, self._on_raised = on_event, on_events, on_raised
+        self._pause, self._resume = pause, resume
+        self._books: dict[str, OrderBook] = {}
+        self._streams: list[EventStream] = []
+        self._full: set[str] = set()
+        self._made = 0
+        self._over = False
+
+    def deliver(self, events: Sequence[Event], now: int, drained: bool) -> None:
+        """Tell everybody."""
+        if self._keep_books:
+            for event in events:
+                self._keep(event)
+        if self._streams:
+            for stream in self._streams:
+                for event in events:
+                    stream.offer(event)
+        if self._on_event is not None:
+            self._tell_singly(self._on_event, events)
+        if self._on_events is not None:
+            self._on_events(events, now, drained)
+
+    def book(self, symbol: str) -> OrderBook:
+        """The book of a symbol; empty and not `ready` while it is not known to be right."""
+        if not self._keep_books:
+            raise StateError(verb="book", state="keeping no books", expected="keep_books=True")
+        if symbol not in self._books:
+            self._books[symbol] = OrderBook(self._venue, symbol)
+        return self._books[symbol]
+
+    def stream(
+        self,
+        kinds: tuple[type[Event], ...],
+        *,
+        symbols: Iterable[str],
+        policy: Policy,
+        capacity: int,
+    ) -> EventStream:
+        """A new stream, fed from now on."""
+        self._made += 1
+        made = EventStream(
+            f"stream-{self._made}",
+            kinds,
+            symbols=frozenset(symbols),
+            policy=policy,
+            capacity=capacity,
+            on_full=self._filled,
+            on_room=self._emptied,
+            on_closed=self._left,
+        )
+        self._streams.append(made)
+        if self._over:
+            made.end()
+        return made
+
+    def end(self) -> None:
+        """Nothing more will come."""
+        self._over = True
+        for stream in self._streams:
+            stream.end()
+
+    def _keep(self, event: Event) -> None:
+        kind = type(event)
+        if kind is BookDelta:
+            self.book(event.symbol).apply(event)  # type: ignore[arg-type]
+        elif kind is BookSnapshot:
+            self.book(event.symbol).apply_snapshot(event)  # type: ignore[arg-type]
+        elif kind is BookStale:
+            self.book(event.symbol).clear()
+
+    def _tell_singly(self, tell: OnEvent, events: Sequence[Event]) -> None:
+        for event in events:
+            try:
+                tell(event)
+            except Exception as error:  # noqa: BLE001 — the callback edge: the others are still told
+                self._on_raised(error)
+
+    def _filled(self, stream: EventStream) -> None:
+        if not self._full:
+            self._pause()
+        self._full.add(stream.name)
+
+    def _emptied(self, stream: EventStream) -> None:
+        self._full.discard(stream.name)
+        if not self._full:
+            self._resume()
+
+    def _left(self, stream: EventStream) -> None:
+        if stream in self._streams:
+            self._streams.remove(stream)

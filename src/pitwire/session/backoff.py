@@ -1,0 +1,67 @@
+"""How long to wait before the next attempt.
+
+House rules: pure; time comes in as `now`, chance from a named stream. The first retry is quick,
+later ones grow with full jitter, a calm minute forgives everything, and a dead venue is dialled
+at most thirty times in ten minutes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Protocol
+
+from pitwire.model.clock import SECOND
+from pitwire.session.pacing import Pacing
+from pitwire.venues.venue import Limit
+
+BASE_SECONDS = 0.25
+CAP_SECONDS = 30.0
+CALM_SECONDS = 60.0
+DEAD_VENUE = Limit("failures", 30, 600.0)
+POLICY_WINDOW_SECONDS = 600.0
+POLICY_STRIKES = 3
+
+
+class Chance(Protocol):
+    """A stream of chance, as far as delays need one."""
+
+    def uniform(self, a: float, b: float, /) -> float: ...
+
+
+class Backoff:
+    """Delays between the attempts of one line."""
+
+    def __init__(self, chance: Chance) -> None:
+        self._chance = chance
+        self._attempt = 0
+        self._opened = 0
+        self._failures = Pacing((DEAD_VENUE,))
+        self._policy: deque[int] = deque()
+
+    def opened(self, now: int) -> None:
+        """An attempt succeeded; calm begins to count."""
+        self._opened = now
+
+    def failed(self, now: int) -> None:
+        """A dial failed; it counts against what a dead venue may see of us."""
+        self._failures.spend("failures", now)
+
+    def delay_seconds(self, now: int) -> float:
+        """The next delay; each call is the next attempt."""
+        if self._opened and now - self._opened >= CALM_SECONDS * SECOND:
+            self._attempt = 0
+        self._opened = 0
+        ceiling = min(CAP_SECONDS, BASE_SECONDS * 2.0 ** min(self._attempt, 16))
+        # Full jitter at the cap alone would dial forty times in ten minutes; its lower part goes.
+        floor = CAP_SECONDS * 2 / 3 if ceiling == CAP_SECONDS else 0.0
+        self._attempt += 1
+        drawn = self._chance.uniform(floor, ceiling)
+        allowed = (self._failures.ready_at("failures", now) - now) / SECOND
+        return max(drawn, allowed)
+
+    def policy_strike(self, now: int) -> bool:
+        """Note a close for breaking the venue's rules; True at the third in ten minutes."""
+        self._policy.append(now)
+        while self._policy and now - self._policy[0] > POLICY_WINDOW_SECONDS * SECOND:
+            self._policy.popleft()
+        return len(self._policy) >= POLICY_STRIKES

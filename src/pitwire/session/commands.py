@@ -1,0 +1,299 @@
+"""Orders out, answers in: encoding, pacing, and what each kind of answer proves.
+
+House rules: pure. A command is encoded and leaves in the call that brought it, or waits for the
+venue's limit, cancels before places. Every command ends in exactly one of: the answer's own facts,
+a proof that nothing was done, or `Unanswered`, which proves nothing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
+
+from pitwire.model import errors
+from pitwire.model.clock import SECOND
+from pitwire.model.events import Event, Rejected, Unanswered, Update
+from pitwire.model.orders import (
+    AmendOrder,
+    CancelOrder,
+    Order,
+    RejectReason,
+    ReplaceOrder,
+    UpdateKind,
+)
+from pitwire.session.pacing import Pacing
+from pitwire.session.pending import Pending, Request, What
+from pitwire.venues.venue import Codec, Reply, Venue
+
+Encode: TypeAlias = Callable[[int, int], bytes]
+"""(now in the venue's time, request id) → frame."""
+
+_NOT_DONE = (
+    errors.OrderRejected,
+    errors.RequestRejected,
+    errors.AuthenticationFailed,
+    errors.RateLimited,
+)
+"""Refusals that prove that the venue did nothing. Anything else proves nothing."""
+_REFUSED_AS = {
+    What.PLACE: UpdateKind.REJECTED,
+    What.CANCEL: UpdateKind.CANCEL_REJECTED,
+    What.AMEND: UpdateKind.CANCEL_REJECTED,
+}
+_REASONS = {reason.value: reason for reason in RejectReason}
+_ORDER_COUNT = {What.PLACE: 1, What.REPLACE: 1}
+"""What counts against the venue's limit of new orders (binance §8)."""
+
+
+class Commands:
+    """The orders side of one connection."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        codec: Codec,
+        *,
+        pacing: Pacing,
+        pending: Pending,
+        next_id: Callable[[], int],
+    ) -> None:
+        self._venue = venue.name
+        self._codec = codec
+        self._pacing = pacing
+        self._pending = pending
+        self._next_id = next_id
+        self._urgent: deque[tuple[Request, Encode]] = deque()
+        self._ordinary: deque[tuple[Request, Encode]] = deque()
+
+    # ── out ──
+
+    def place(self, order: Order, now: int, venue_now: int) -> bytes | None:
+        """The frame of an order, or None when it must wait for the limit."""
+        # The path from tick to wire: no closure, no queue, unless the limit says so.
+        if self._ordinary or self._held(now) or not self._pacing.try_spend("orders", now):
+            request = Request(What.PLACE, now, order.id, symbol=order.symbol)
+            self._ordinary.append((request, lambda at, rid: self._codec.place(order, at, rid)))
+            return None
+        request_id = self._next_id()
+        frame = self._codec.place(order, venue_now, request_id)
+        self._pending.add(request_id, Request(What.PLACE, now, order.id, symbol=order.symbol))
+        return frame
+
+    def cancel(self, command: CancelOrder, now: int) -> Sequence[Event]:
+        """Queue a cancel; an order that still waits here is dropped instead."""
+        for waiting in self._ordinary:
+            if waiting[0].what is What.PLACE and waiting[0].order_id == command.order_id:
+                self._ordinary.remove(waiting)
+                return (self._never_sent(command.order_id, waiting[0], now, "cancelled in time"),)
+        request = Request(What.CANCEL, now, command.order_id, symbol=command.symbol)
+        self._urgent.append((request, lambda at, rid: self._codec.cancel(command, at, rid)))
+        return ()
+
+    def cancel_all(self, symbol: str, now: int) -> Sequence[Event]:
+        """Queue a cancel of everything; orders of this symbol that still wait here are dropped."""
+        caught = [w for w in self._ordinary if w[0].symbol == symbol and w[0].what is What.PLACE]
+        for waiting in caught:
+            self._ordinary.remove(waiting)
+        request = Request(What.CANCEL_ALL, now, symbol=symbol)
+        self._urgent.append((request, lambda at, rid: self._codec.cancel_all(symbol, at, rid)))
+        return [self._never_sent(w[0].order_id, w[0], now, "cancelled in time") for w in caught]
+
+    def replace(self, command: ReplaceOrder, now: int) -> None:
+        """Queue a replacement."""
+        request = Request(
+            What.REPLACE,
+            now,
+            command.order_id,
+            new_id=command.order.id,
+            symbol=command.order.symbol,
+        )
+        self._ordinary.append((request, lambda at, rid: self._codec.replace(command, at, rid)))
+
+    def amend(self, command: AmendOrder, now: int) -> None:
+        """Queue an amendment."""
+        request = Request(What.AMEND, now, command.order_id, symbol=command.symbol)
+        self._ordinary.append((request, lambda at, rid: self._codec.amend(command, at, rid)))
+
+    def ask_status(self, symbol: str, order_id: str, now: int) -> None:
+        """Queue the question what became of an order."""
+        request = Request(What.STATUS, now, order_id, symbol=symbol)
+        ask = self._codec.order_status
+        self._urgent.append((request, lambda at, rid: ask(symbol, order_id, at, rid)))
+
+    def ask_open_orders(self, symbol: str, now: int) -> None:
+        """Queue the question which orders are open."""
+        request = Request(What.OPEN_ORDERS, now, symbol=symbol)
+        self._urgent.append((request, lambda at, rid: self._codec.open_orders(symbol, at, rid)))
+
+    def ask_account(self, now: int) -> None:
+        """Queue the question what the account holds."""
+        self._urgent.append((Request(What.ACCOUNT, now), self._codec.account))
+
+    def release(self, now: int, venue_now: int) -> tuple[list[bytes], list[Event]]:
+        """The frames that may leave now, cancels first, and what could not be encoded."""
+        frames: list[bytes] = []
+        events: list[Event] = []
+        for queue in (self._urgent, self._ordinary):
+            while queue and self._may_leave(queue[0][0].what, now):
+                request, encode = queue.popleft()
+                request_id = self._next_id()
+                try:
+                    frames.append(encode(venue_now, request_id))
+                except errors.LocalError as error:
+                    events += self._refused(request, str(error), now)
+                    continue
+                self._pending.add(request_id, _sent_at(request, now))
+        return frames, events
+
+    def next_deadline(self, now: int) -> int | None:
+        """When `release` will next have something to send."""
+        times = []
+        if self._urgent:
+            times.append(self._held_until())
+        if self._ordinary:
+            times.append(max(self._held_until(), self._pacing.ready_at("orders", now)))
+        return max(now, min(times)) if times else None
+
+    # ── in ──
+
+    def answered(self, request: Request, reply: Reply, now: int) -> list[Event]:
+        """What the answer to a command or a question says."""
+        told: list[Event] = list(reply.events)
+        error = reply.error
+        if error is None:
+            return told
+        if not isinstance(error, _NOT_DONE):
+            return told + self.unanswered(request, now, known=told)
+        return told + self._disproved(request, error, now, known=told)
+
+    def unanswered(self, request: Request, now: int, *, known: Iterable[Event] = ()) -> list[Event]:
+        """No answer, or one that proves nothing."""
+        waited = (now - request.sent) / SECOND
+        settled = _order_ids(known)
+        concerned = [i for i in (request.order_id, request.new_id) if i] or [""]
+        return [
+            Unanswered(self._venue, request.symbol, 0, now, order_id, request.what, waited)
+            for order_id in concerned
+            if order_id not in settled
+        ]
+
+    def lost(self, now: int) -> list[Event]:
+        """The connection is gone: what was queued was never sent, and that is proven."""
+        queued = [request for request, _ in (*self._urgent, *self._ordinary)]
+        self._urgent.clear()
+        self._ordinary.clear()
+        reason = "never sent: the connection was lost"
+        return [event for request in queued for event in self._refused(request, reason, now)]
+
+    def _disproved(
+        self, request: Request, error: errors.RemoteError, now: int, *, known: list[Event]
+    ) -> list[Event]:
+        reason = _reason(error)
+        if request.what is What.STATUS:
+            if reason is not RejectReason.UNKNOWN_ORDER:
+                return self.unanswered(request, now)
+            kinds = [(request.order_id, UpdateKind.MISSING)]
+        elif request.what in _REFUSED_AS:
+            kinds = [(request.order_id, _REFUSED_AS[request.what])]
+        elif request.what is What.REPLACE:
+            kinds = [
+                (request.order_id, UpdateKind.CANCEL_REJECTED),
+                (request.new_id, UpdateKind.REJECTED),
+            ]
+        else:
+            return [
+                Rejected(
+                    self._venue,
+                    request.symbol,
+                    0,
+                    now,
+                    "orders",
+                    request.what,
+                    error.code,
+                    str(error),
+                )
+            ]
+        settled = _order_ids(known)
+        return [
+            self._update(order_id, kind, request, now, reason, error.code, error.text or str(error))
+            for order_id, kind in kinds
+            if order_id not in settled
+        ]
+
+    def _refused(self, request: Request, text: str, now: int) -> list[Event]:
+        nothing = errors.RequestRejected(venue=self._venue, text=text, request=request.what)
+        if request.what is What.STATUS:
+            return self.unanswered(request, now)
+        return self._disproved(request, nothing, now, known=[])
+
+    def _never_sent(self, order_id: str, request: Request, now: int, why: str) -> Update:
+        text = f"never sent: {why}"
+        return self._update(
+            order_id, UpdateKind.REJECTED, request, now, RejectReason.OTHER, 0, text
+        )
+
+    def _update(
+        self,
+        order_id: str,
+        kind: UpdateKind,
+        request: Request,
+        now: int,
+        reason: RejectReason,
+        code: int,
+        text: str,
+    ) -> Update:
+        return Update(
+            self._venue,
+            request.symbol,
+            0,
+            now,
+            order_id,
+            "",
+            kind,
+            reason=reason,
+            code=code,
+            text=text,
+        )
+
+    # ── limits ──
+
+    def _held_until(self) -> int:
+        return self._pacing.blocked_until("weight")
+
+    def _held(self, now: int) -> bool:
+        return self._held_until() > now
+
+    def _may_leave(self, what: What, now: int) -> bool:
+        if self._held(now):
+            return False
+        count = _ORDER_COUNT.get(what, 0)
+        return not count or self._pacing.try_spend("orders", now, cost=count)
+
+
+def _sent_at(request: Request, now: int) -> Request:
+    if request.sent == now:
+        return request
+    return Request(
+        request.what, now, request.order_id, request.new_id, request.symbol, request.asks
+    )
+
+
+def _order_ids(events: Iterable[Event]) -> set[str]:
+    return {event.order_id for event in events if isinstance(event, Update)}
+
+
+def _reason(error: errors.RemoteError) -> RejectReason:
+    match error:
+        case errors.OrderRejected(reason=text):
+            return _REASONS.get(text, RejectReason.OTHER)
+        case errors.RateLimited():
+            return RejectReason.RATE_LIMIT
+        case errors.AuthenticationFailed(hint="clock"):
+            return RejectReason.CLOCK
+        case errors.AuthenticationFailed():
+            return RejectReason.NOT_PERMITTED
+        case errors.RequestRejected(code=code):
+            return RejectReason.BAD_PARAMETER if code else RejectReason.OTHER
+        case _:
+            return RejectReason.OTHER

@@ -1,0 +1,148 @@
+"""`connect_to_websocket`: pick the venue, dial, hand back an open `Session`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from typing import Any
+
+from pitwire.model.clock import Clock, SystemClock
+from pitwire.model.credentials import Credentials
+from pitwire.model.entropy import Entropy, system_seed
+from pitwire.model.errors import ConfigError, DialFailed
+from pitwire.session.audience import OnEvent, OnEvents
+from pitwire.session.conversation import PATIENCE_SECONDS
+from pitwire.session.line import Tap
+from pitwire.session.lines import OnError, Setup
+from pitwire.session.session import Session
+from pitwire.venues.registry import find_venue
+from pitwire.venues.venue import Endpoints, Venue
+from pitwire.wire.http import HttpClient
+from pitwire.wire.link import Dial, Fetch, HttpAnswer
+from pitwire.wire.websocket import WebSocketDialer
+
+
+class Connecting:
+    """A connection about to be made: `await` it, or enter it with `async with`."""
+
+    def __init__(self, build: Callable[[], Session]) -> None:
+        self._build = build
+        self._session: Session | None = None
+
+    def __await__(self) -> Generator[Any, None, Session]:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> Session:
+        self._session = await self._open()
+        return self._session
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def _open(self) -> Session:
+        session = self._build()
+        try:
+            return await session.open()
+        except BaseException:
+            await session.close()
+            raise
+
+
+def connect_to_websocket(
+    venue: str | Venue = "binance",
+    *,
+    endpoints: Endpoints | None = None,
+    testnet: bool = False,
+    dial: Dial | None = None,
+    fetch: Fetch | None = None,
+    credentials: Credentials | None = None,
+    on_event: OnEvent | None = None,
+    on_events: OnEvents | None = None,
+    on_error: OnError | None = None,
+    clock: Clock | None = None,
+    entropy: Entropy | None = None,
+    time_unit: str = "ms",
+    book_option: str = "",
+    keep_books: bool = True,
+    tap: Tap | None = None,
+    lap: Clock | None = None,
+    connect_attempts: int = 1,
+    patience_seconds: float = PATIENCE_SECONDS,
+    asks_time: bool = True,
+) -> Connecting:
+    """Connect to a venue: `await` it for an open `Session`, or use it with `async with`.
+
+    Raises `DialFailed` when the first connection does not come about in `connect_attempts` dials;
+    after that a lost connection is dialled again without end.
+
+    Args:
+        venue: a name, or a `Venue` of your own.
+        endpoints: other addresses than the venue's own, such as a simulator's.
+        testnet: the venue's own testing addresses.
+        dial: opens links; sockets by default.
+        fetch: carries HTTP requests. With a `dial` of your own and no `fetch`, none are carried.
+        credentials: for `authenticate_websocket`, which needs none then.
+        on_event: called with each event.
+        on_events: called with each frame's events, the time and whether a burst ends here.
+        on_error: decides what to do about an error; returning None leaves it to the session.
+        clock: tells the time; the system's by default.
+        entropy: seeds the delays; fresh from the system by default.
+        time_unit: `ms` or `us`, the unit the venue is asked to speak in.
+        book_option: the variant of the `book` channel that is meant where none is named.
+        keep_books: whether `Session.book` keeps an `OrderBook` for each subscribed book.
+        tap: sees every frame, in and out.
+        lap: stamps the moments of an order's way out.
+        connect_attempts: dials before the first connection counts as failed.
+        patience_seconds: how long the venue's answer to a request may take.
+        asks_time: whether the venue's clock is asked for over HTTP now and then.
+    """
+    if time_unit not in ("ms", "us"):
+        raise ConfigError(where="time_unit", found=time_unit, expected="ms or us")
+    if connect_attempts < 1:
+        raise ConfigError(where="connect_attempts", found=connect_attempts, expected="1 or more")
+    found = find_venue(venue) if isinstance(venue, str) else venue
+    addresses = endpoints or (_testnet(found) if testnet else found.endpoints)
+
+    def build() -> Session:
+        client = HttpClient() if dial is None and fetch is None else None
+        return Session(
+            Setup(
+                venue=found,
+                endpoints=addresses,
+                dial=dial or WebSocketDialer(),
+                fetch=fetch or (client.fetch if client is not None else _no_fetch),
+                clock=clock or SystemClock(),
+                entropy=entropy or Entropy(system_seed()),
+                credentials=credentials,
+                on_event=on_event,
+                on_events=on_events,
+                on_error=on_error,
+                tap=tap,
+                lap=lap,
+                time_unit=time_unit,
+                book_option=book_option,
+                keep_books=keep_books,
+                connect_attempts=connect_attempts,
+                patience_seconds=patience_seconds,
+                asks_time=asks_time and (dial is None or fetch is not None),
+                release=client.close if client is not None else None,
+            )
+        )
+
+    return Connecting(build)
+
+
+def _testnet(venue: Venue) -> Endpoints:
+    if venue.testnet is None:
+        raise ConfigError(where="testnet", found=True, expected=f"False: {venue.name} has none")
+    return venue.testnet
+
+
+async def _no_fetch(
+    method: str,
+    url: str,
+    _headers: Mapping[str, str],
+    _body: bytes,
+) -> HttpAnswer:
+    cause = f"no {method}: a dial of our own was given, but no fetch"
+    raise DialFailed(address=url.partition("?")[0], cause=cause)

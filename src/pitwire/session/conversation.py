@@ -1,0 +1,496 @@
+"""The life of one connection, without the connection: bytes and time in, events and bytes out.
+
+House rules: no socket, loop, clock or chance of its own. Five duties of whoever carries it: feed
+what came, send `data_to_send`, carry `requests_to_send`, call `handle_deadline` at
+`next_deadline`, and report the loss. `stirred` says that one of these may have changed.
+Nothing that a venue sends raises here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from pitwire.model import errors
+from pitwire.model.clock import SECOND
+from pitwire.model.credentials import Credentials
+from pitwire.model.events import (
+    BookDelta,
+    BookSnapshot,
+    Event,
+    Lost,
+    Malformed,
+    Opened,
+    Rejected,
+    VenueShutdown,
+)
+from pitwire.model.orders import AmendOrder, CancelOrder, Order, ReplaceOrder
+from pitwire.session.backoff import Chance
+from pitwire.session.books import Books
+from pitwire.session.chores import TIME_EVERY_SECONDS, Pulse, Sign, Skew
+from pitwire.session.commands import Commands
+from pitwire.session.errands import AGAIN_SECONDS, Errands, Settled
+from pitwire.session.freshness import Freshness
+from pitwire.session.pacing import Pacing
+from pitwire.session.pending import Pending
+from pitwire.venues.venue import (
+    Ask,
+    Buffer,
+    Codec,
+    CodecOptions,
+    Decoded,
+    HttpRequest,
+    Reply,
+    Role,
+    Venue,
+)
+
+PATIENCE_SECONDS = 5.0
+"""How long an answer may take before it counts as not coming."""
+MALFORMED_RUN, MALFORMED_SECONDS = 5, 10.0
+"""So many malformed frames within so long, and the connection is not worth keeping."""
+
+
+class ConversationOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How one connection of a session is set up. `link` is its name in events."""
+
+    link: str
+    role: Role
+    time_unit: str = "ms"
+    book_option: str = ""
+    patience_seconds: float = PATIENCE_SECONDS
+    asks_time: bool = False
+    """Whether a market connection asks the venue's clock over HTTP."""
+
+
+class Conversation:
+    """Wanted, asked, confirmed; books, orders, chores: all that one connection remembers."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        options: ConversationOptions,
+        *,
+        pacing: Pacing,
+        skew: Skew,
+        chance: Chance,
+    ) -> None:
+        self._venue, self._options = venue, options
+        self.codec: Codec = venue.codec(
+            CodecOptions(options.role, options.time_unit, options.book_option)
+        )
+        self._decode = self.codec.decode
+        self._pacing, self._skew = pacing, skew
+        self.patience = round(options.patience_seconds * SECOND)
+        """How long an answer may take, in ns."""
+        self._pending = Pending(self.patience)
+        self._pulse = Pulse(venue.heartbeat)
+        self._freshness = Freshness(venue.name)
+        self._books = Books(venue, self.codec, pacing, chance)
+        self._seen, self._syncs = self._freshness.heard, self._books.syncs
+        self._errands = Errands(
+            venue,
+            self.codec,
+            link=options.link,
+            role=options.role,
+            skew=skew,
+            pending=self._pending,
+            books=self._books,
+            freshness=self._freshness,
+        )
+        self._commands = Commands(
+            venue, self.codec, pacing=pacing, pending=self._pending, next_id=self._errands.next_id
+        )
+        self._open, self._heard = False, 0
+        self._out: list[bytes] = []
+        self._requests: list[HttpRequest] = []
+        self._told: list[Event] = []
+        self._ping_due = False
+        self._malformed: deque[int] = deque(maxlen=MALFORMED_RUN)
+        self._time_asked: tuple[HttpRequest, int] | None = None
+        self._time_due = 0
+        self.stirred = False
+        """Whether something may be to send, to settle, to tell or to time anew."""
+
+    # ── the connection ──
+
+    def opened(self, now: int, *, attempt: int = 1) -> Sequence[Event]:
+        """A connection stands: everything wanted is asked for, login first."""
+        self._open, self._heard = True, now
+        self._pulse.reset()
+        self._errands.begin_again(now)
+        self._freshness.begin_again()
+        self._malformed.clear()
+        self._pump(now)
+        return (Opened(self._venue.name, "", 0, now, self._options.link, attempt),)
+
+    def receive_data(self, frame: Buffer, now: int) -> Sequence[Event]:
+        """A frame came."""
+        self._heard = now
+        decoded = self._decode(frame, now)
+        # The steady state of a market stream: one event, of a symbol that has spoken before.
+        if len(decoded) == 1:
+            event = decoded[0]
+            seen = self._seen.get(event.__class__)
+            if seen is not None and not isinstance(event, Reply) and event.symbol in seen:
+                seen[event.symbol] = now
+                if not isinstance(event, BookDelta):
+                    return (event,)
+                sync = self._syncs.get(event.symbol)
+                if sync is not None:
+                    events = sync.accept(event)
+                    if not sync.live:
+                        self._books.broken(event.symbol, now)
+                        self._pump(now)
+                    return events
+        return self._receive(decoded, now)
+
+    def receive_pong(self, now: int) -> None:
+        """A sign of life that is no data."""
+        self._heard = now
+
+    def receive_ping(self, now: int) -> None:
+        """The venue pinged and was answered; the answer counts as a message of ours."""
+        self._heard = now
+        self._errands.count_message(now)
+
+    def receive_response(
+        self,
+        request: HttpRequest,
+        status: int,
+        headers: Mapping[str, str],
+        body: bytes,
+        now: int,
+    ) -> Sequence[Event]:
+        """The answer to one of `requests_to_send`."""
+        events: list[Event] = []
+        until = 0
+        for item in self.codec.decode_response(request, status, headers, body, now):
+            if isinstance(item, Reply):
+                until = self._obey(item, now)
+                events += self._learn_time(request, item, now)
+            elif isinstance(item, BookSnapshot):
+                events += self._books.fetched(request, item, now)
+            else:
+                events.append(item)
+        self._books.failed(request, now, until=until)  # only if no snapshot was among it
+        self._pump(now)
+        return events
+
+    def request_failed(self, request: HttpRequest, now: int) -> Sequence[Event]:
+        """No answer came to one of `requests_to_send`."""
+        self._books.failed(request, now)
+        self._pump(now)
+        return ()
+
+    def lost(
+        self, error: errors.PitwireError, now: int, *, retry_after_seconds: float = 0.0
+    ) -> Sequence[Event]:
+        """The connection is gone; what was on its way is unknown, what was queued was not sent."""
+        self._open = False
+        events: list[Event] = [
+            Lost(
+                self._venue.name,
+                "",
+                0,
+                now,
+                self._options.link,
+                str(error),
+                retry_after_seconds,
+            )
+        ]
+        events += self._books.lost(now)
+        for request in self._pending.drain():
+            if request.what.is_command:
+                events += self._commands.unanswered(request, now)
+        events += self._commands.lost(now)
+        self._errands.begin_again(now)
+        self._freshness.begin_again()
+        self._out.clear()
+        self._requests.clear()
+        self._time_asked = None
+        self.stirred = True
+        return events
+
+    # ── what is wanted ──
+
+    @property
+    def streams(self) -> int:
+        """How many streams this connection carries or will."""
+        return len(self._errands.wants)
+
+    def carries(self, ask: Ask) -> bool:
+        """Whether this ask is wanted here."""
+        return ask in self._errands.wants
+
+    def is_confirmed(self, ask: Ask) -> bool:
+        """Whether the venue has confirmed this ask on the present connection."""
+        return self._errands.wants.is_confirmed(ask)
+
+    def want(self, asks: Iterable[Ask], now: int) -> None:
+        """Want these from now on, through every loss; raises `ConfigError` for a wrong one."""
+        asks = list(asks)
+        for ask in asks:
+            self.codec.check(ask)
+        self._errands.wants.add(asks)
+        self._pump(now)
+
+    def unwant(self, asks: Iterable[Ask], now: int) -> None:
+        """Want these no more."""
+        asks = [ask for ask in asks if self.carries(ask)]
+        self._errands.end(asks)
+        for ask in asks:
+            if ask.channel == "book":
+                self._told += self._books.end(ask.symbol, now)
+        self._pump(now)
+
+    def authenticate(self, credentials: Credentials, now: int) -> None:
+        """Log in, now and after every loss."""
+        self._errands.authenticate(credentials)
+        self._pump(now)
+
+    def watch_orders(self, now: int) -> None:
+        """Want the private stream; it is asked for after the login."""
+        self._errands.watch_orders()
+        self._pump(now)
+
+    def resync(self, symbol: str, reason: str, now: int) -> Sequence[Event]:
+        """Fetch this one book again."""
+        events = self._books.resync(symbol, reason, now)
+        self._pump(now)
+        return events
+
+    # ── commands; each leaves in this call, or waits for the venue's limit ──
+
+    @property
+    def may_trade(self) -> bool:
+        """Whether the venue has accepted our login on the present connection."""
+        return self._errands.logged_in
+
+    def place(self, order: Order, now: int) -> None:
+        """Send an order."""
+        self._need_login("place")
+        frame = self._commands.place(order, now, now + self._skew.offset)
+        if frame is not None:
+            self._out.append(frame)
+        else:
+            self._release(now)
+
+    def cancel(self, command: CancelOrder, now: int) -> None:
+        """Send a cancel."""
+        self._need_login("cancel")
+        self._told += self._commands.cancel(command, now)
+        self._release(now)
+
+    def cancel_all(self, symbol: str, now: int) -> None:
+        """Cancel whatever is open in a symbol."""
+        self._need_login("cancel_all")
+        self._told += self._commands.cancel_all(symbol, now)
+        self._release(now)
+
+    def replace(self, command: ReplaceOrder, now: int) -> None:
+        """Cancel one order and place another at once."""
+        self._need_login("replace")
+        self._commands.replace(command, now)
+        self._release(now)
+
+    def amend(self, command: AmendOrder, now: int) -> None:
+        """Make an order smaller."""
+        self._need_login("amend")
+        self._commands.amend(command, now)
+        self._release(now)
+
+    def ask_status(self, symbol: str, order_id: str, now: int) -> None:
+        """Ask what became of an order."""
+        self._need_login("ask_status")
+        self._commands.ask_status(symbol, order_id, now)
+        self._release(now)
+
+    def ask_open_orders(self, symbol: str, now: int) -> None:
+        """Ask which orders are open."""
+        self._need_login("ask_open_orders")
+        self._commands.ask_open_orders(symbol, now)
+        self._release(now)
+
+    def ask_account(self, now: int) -> None:
+        """Ask what the account holds."""
+        self._need_login("ask_account")
+        self._commands.ask_account(now)
+        self._release(now)
+
+    # ── out ──
+
+    def data_to_send(self) -> list[bytes]:
+        """The frames to send, oldest first; they are handed out once."""
+        out, self._out = self._out, []
+        return out
+
+    def requests_to_send(self) -> list[HttpRequest]:
+        """The REST requests to carry; each comes back by `receive_response` or `request_failed`."""
+        requests, self._requests = self._requests, []
+        return requests
+
+    def ping_to_send(self) -> bool:
+        """Whether a ping is to be sent; said once."""
+        due, self._ping_due = self._ping_due, False
+        return due
+
+    @property
+    def has_events_to_tell(self) -> bool:
+        """Whether `events_to_tell` has any."""
+        return bool(self._told)
+
+    def events_to_tell(self) -> list[Event]:
+        """Events that came about in a verb rather than by a frame."""
+        told, self._told = self._told, []
+        return told
+
+    def take_settled(self) -> list[Settled]:
+        """What was confirmed or refused since the last call."""
+        settled, self._errands.settled = self._errands.settled, []
+        return settled
+
+    def take_fault(self) -> errors.PitwireError | None:
+        """Why this connection should be dropped now, if it should; said once."""
+        fault, self._errands.fault = self._errands.fault, None
+        return fault
+
+    # ── time ──
+
+    def next_deadline(self, now: int) -> int | None:
+        """When `handle_deadline` must be called next."""
+        if not self._open:
+            return None
+        times = [
+            self._pulse.next_deadline(self._heard),
+            self._pending.next_deadline(),
+            self._errands.next_deadline(now),
+            self._books.next_deadline(now),
+            self._commands.next_deadline(now),
+            self._freshness.next_deadline(),
+            self._time_due if self._options.asks_time else None,
+        ]
+        return min(time for time in times if time is not None)
+
+    def handle_deadline(self, now: int) -> Sequence[Event]:
+        """Time has passed: what became due is done, what became overdue is told."""
+        if not self._open:
+            return ()
+        events: list[Event] = self._freshness.overdue(now)
+        for request in self._pending.expire(now):
+            if request.what.is_command:
+                events += self._commands.unanswered(request, now)
+            else:
+                self._errands.unanswered(request, now)
+        match self._pulse.judge(self._heard, now):
+            case Sign.PING:
+                self._ping_due = True
+                self._errands.count_message(now)
+            case Sign.DEAD:
+                silent = (now - self._heard) / SECOND
+                self._errands.fault = errors.Stalled(silent_seconds=silent)
+            case Sign.NOTHING:
+                pass
+        self._pump(now)
+        return events
+
+    def note_pause(self, now: int) -> None:
+        """We stopped reading ourselves; silence since then is ours, not the venue's."""
+        self._heard = now
+
+    # ── within ──
+
+    def _receive(self, decoded: Sequence[Decoded], now: int) -> Sequence[Event]:
+        events: list[Event] = []
+        for item in decoded:
+            if isinstance(item, Reply):
+                events += self._answered(item, now)
+            elif isinstance(item, BookDelta):
+                events += self._freshness.first(item, now)
+                events += self._books.accept(item, now)
+            else:
+                events += self._freshness.first(item, now)
+                events.append(item)
+                self._notice(item, now)
+        self._pump(now)
+        return events
+
+    def _notice(self, event: Event, now: int) -> None:
+        if isinstance(event, VenueShutdown):
+            # Overlapping the next connection with this one is the continuity's work, not yet here.
+            self._errands.fault = errors.VenueUnavailable(
+                venue=self._venue.name, text="the venue announced that it will drop the connection"
+            )
+        elif isinstance(event, Malformed):
+            self._malformed.append(now)
+            full = len(self._malformed) == MALFORMED_RUN
+            if full and now - self._malformed[0] <= MALFORMED_SECONDS * SECOND:
+                self._errands.fault = errors.ConnectionLost(
+                    code=1007, reason=f"{MALFORMED_RUN} malformed frames in a row"
+                )
+
+    def _answered(self, reply: Reply, now: int) -> list[Event]:
+        self._obey(reply, now)
+        request = self._pending.pop(reply.request_id)
+        if request is None:
+            return [*reply.events, *self._stray(reply, now)]
+        if request.what.is_command:
+            return self._commands.answered(request, reply, now)
+        return self._errands.answered(request, reply, now)
+
+    def _stray(self, reply: Reply, now: int) -> list[Event]:
+        if reply.error is None:
+            return []
+        error = reply.error
+        text = error.text or str(error)
+        link = self._options.link
+        return [Rejected(self._venue.name, "", 0, now, link, "request", error.code, text)]
+
+    def _obey(self, reply: Reply, now: int) -> int:
+        """Take over the venue's own count and its wish for quiet; returns until when."""
+        if reply.used_weight >= 0:
+            self._pacing.report("weight", reply.used_weight, now)
+        match reply.error:
+            case errors.RateLimited(until=until, limit=limit, banned=banned):
+                quiet = max(until, now + round(AGAIN_SECONDS * SECOND))
+                scope = "orders" if "order" in limit.lower() and not banned else "weight"
+                self._pacing.block(scope, quiet)
+                return quiet
+            case errors.VenueUnavailable(until=until):
+                return until
+            case _:
+                return 0
+
+    def _learn_time(self, request: HttpRequest, reply: Reply, now: int) -> list[Event]:
+        if self._time_asked is None or self._time_asked[0] is not request:
+            return []
+        sent, self._time_asked = self._time_asked[1], None
+        return self._errands.learn_time(sent, reply, now)
+
+    def _need_login(self, verb: str) -> None:
+        if not self._errands.logged_in:
+            state = "not logged in" if self._open else "not connected"
+            raise errors.StateError(verb=verb, state=state, expected="an accepted login")
+
+    def _release(self, now: int) -> None:
+        frames, events = self._commands.release(now, now + self._skew.offset)
+        self._out += frames
+        self._told += events
+        self.stirred = True
+
+    def _pump(self, now: int) -> None:
+        """Everything that may leave now does."""
+        self.stirred = True
+        if not self._open:
+            return
+        self._release(now)
+        self._out += self._errands.frames(now)
+        self._requests += self._books.due(now)
+        if self._options.asks_time and now >= self._time_due:
+            request = self.codec.ask_time()
+            if self._pacing.try_spend("weight", now, cost=request.weight):
+                self._time_asked = (request, now)
+                self._requests.append(request)
+            self._time_due = now + round(TIME_EVERY_SECONDS * SECOND)

@@ -1,0 +1,280 @@
+"""What a connection asks of the venue in its own right: login, private stream, streams, time.
+
+House rules: pure. Login first, the private stream after it, streams in as few messages as the
+venue's limits ask for; a refusal that only time can heal is tried again, any other is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from pitwire.model import errors
+from pitwire.model.clock import SECOND
+from pitwire.model.credentials import Credentials
+from pitwire.model.events import (
+    Authenticated,
+    ClockOffset,
+    Event,
+    Rejected,
+    Subscribed,
+    Unsubscribed,
+)
+from pitwire.session.books import Books
+from pitwire.session.chores import TIME_EVERY_SECONDS, Skew
+from pitwire.session.freshness import Freshness
+from pitwire.session.pacing import Pacing
+from pitwire.session.pending import Pending, Request, What
+from pitwire.session.wants import Wants
+from pitwire.venues.venue import Ask, Codec, Limit, Reply, Role, Venue
+
+AGAIN_SECONDS = 1.0
+"""How long to wait after a refusal that names no time."""
+
+Settled: TypeAlias = tuple[Ask | What, errors.PitwireError | None]
+"""What somebody may be waiting for, and why it failed, if it did."""
+
+
+class Errands:
+    """The part of a conversation that makes the venue do what is wanted."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        codec: Codec,
+        *,
+        link: str,
+        role: Role,
+        skew: Skew,
+        pending: Pending,
+        books: Books,
+        freshness: Freshness,
+    ) -> None:
+        self._venue, self._codec, self._link, self._role = venue, codec, link, role
+        self._skew, self._pending, self._books, self._freshness = skew, pending, books, freshness
+        self._messages = Pacing(message_limits(venue, role))
+        self.wants = Wants()
+        self.settled: list[Settled] = []
+        self.fault: errors.PitwireError | None = None
+        self._credentials: Credentials | None = None
+        self._wants_orders = False
+        self._proven = False
+        """Whether this key was ever accepted: then a refusal is news, not an answer."""
+        self._next_id = 0
+        self.begin_again(0)
+
+    def begin_again(self, now: int) -> None:
+        """A new connection: nothing is asked for, nothing confirmed."""
+        self.wants.begin_again()
+        self.fault = None
+        self.logged_in = False
+        self._login_sent = self._watch_sent = self._clock_forgiven = False
+        self._not_before = 0
+        self._time_due = now
+
+    def next_id(self) -> int:
+        """A request id that this connection has not used."""
+        self._next_id += 1
+        return self._next_id
+
+    # ── wanted ──
+
+    def authenticate(self, credentials: Credentials) -> None:
+        """Log in with these, now and after every loss."""
+        self._credentials, self._proven = credentials, False
+        self.logged_in = self._login_sent = self._watch_sent = self._clock_forgiven = False
+
+    def watch_orders(self) -> None:
+        """Want the private stream, now and after every loss."""
+        self._wants_orders = True
+
+    def end(self, asks: Sequence[Ask]) -> None:
+        """Want these streams no more."""
+        for ask in self.wants.remove(asks):
+            self._freshness.ended(ask, self._venue.channels[ask.channel].event)
+            given_up = errors.StateError(
+                verb="subscribe", state="unsubscribed meanwhile", expected="no unsubscribe"
+            )
+            self.settled.append((ask, given_up))
+
+    # ── out ──
+
+    def count_message(self, now: int) -> None:
+        """We sent something that no errand was: a ping, an answer to one."""
+        self._messages.spend("messages", now)
+
+    def frames(self, now: int) -> list[bytes]:
+        """What may leave now, in the order it must."""
+        out: list[bytes] = []
+        if self._role is Role.ORDERS and now >= self._time_due:
+            self._send(out, What.TIME, now)
+            self._time_due = now + round(TIME_EVERY_SECONDS * SECOND)
+        if now < self._not_before:
+            return out
+        if self._credentials is not None and not self._login_sent:
+            self._login_sent = self._send(out, What.LOGIN, now)
+        if self._wants_orders and self.logged_in and not self._watch_sent:
+            self._watch_sent = self._send(out, What.WATCH, now)
+        while self.wants.has_drops and self._messages.allows("messages", now):
+            self._send(out, What.UNSUBSCRIBE, now, asks=self.wants.next_drops())
+        while self.wants.has_asks and self._messages.allows("messages", now):
+            self._send(out, What.SUBSCRIBE, now, asks=self.wants.next_asks())
+        return out
+
+    def next_deadline(self, now: int) -> int | None:
+        """When `frames` will next have something to say of its own accord."""
+        times = [self._time_due] if self._role is Role.ORDERS else []
+        login_waits = self._credentials is not None and not self._login_sent
+        watch_waits = self._wants_orders and self.logged_in and not self._watch_sent
+        if login_waits or watch_waits or self.wants.has_asks or self.wants.has_drops:
+            times.append(self._messages.ready_at("messages", max(now, self._not_before)))
+        return min(times) if times else None
+
+    def _send(self, out: list[bytes], what: What, now: int, *, asks: tuple[Ask, ...] = ()) -> bool:
+        if not self._messages.try_spend("messages", now):
+            return False
+        request_id = self.next_id()
+        out.append(self._encode(what, now + self._skew.offset, request_id, asks))
+        self._pending.add(request_id, Request(what, now, asks=asks))
+        return True
+
+    def _encode(self, what: What, venue_now: int, request_id: int, asks: tuple[Ask, ...]) -> bytes:
+        match what:
+            case What.TIME:
+                return self._codec.server_time(venue_now, request_id)
+            case What.LOGIN:
+                assert self._credentials is not None
+                return self._codec.login(self._credentials, venue_now, request_id)
+            case What.WATCH:
+                return self._codec.watch_orders(venue_now, request_id)
+            case What.SUBSCRIBE:
+                return self._codec.subscribe(asks, request_id)
+            case _:
+                return self._codec.unsubscribe(asks, request_id)
+
+    # ── in ──
+
+    def answered(self, request: Request, reply: Reply, now: int) -> list[Event]:
+        """The venue's answer to an errand."""
+        error = reply.error
+        if error is not None:
+            return [*reply.events, *self._refused(request, error, now)]
+        told = list(reply.events)
+        match request.what:
+            case What.TIME:
+                told += self.learn_time(request.sent, reply, now)
+            case What.LOGIN:
+                told += self._admitted(now)
+            case What.WATCH:
+                self.settled.append((What.WATCH, None))
+                told.append(Subscribed(self._venue.name, "", 0, now, self._link, "orders"))
+            case What.SUBSCRIBE:
+                told += [self._confirmed(ask, now) for ask in self.wants.confirm(request.asks)]
+            case What.UNSUBSCRIBE:
+                told += [
+                    Unsubscribed(self._venue.name, ask.symbol, 0, now, self._link, ask.channel)
+                    for ask in request.asks
+                ]
+        return told
+
+    def unanswered(self, request: Request, now: int) -> None:
+        """A connection that does not answer is worth as much as a dead one."""
+        silent = (now - request.sent) / SECOND
+        self.fault = errors.Stalled(silent_seconds=silent, what=f"answer to {request.what}")
+
+    def learn_time(self, sent: int, reply: Reply, now: int) -> list[Event]:
+        """Take the venue's clock from an answer that states it."""
+        skew = self._skew
+        if not reply.server_time or not skew.take(
+            sent=sent, received=now, server_time=reply.server_time
+        ):
+            return []
+        return [ClockOffset(self._venue.name, "", reply.server_time, now, skew.offset, skew.error)]
+
+    def _admitted(self, now: int) -> list[Event]:
+        assert self._credentials is not None
+        self.logged_in = self._proven = True
+        self.settled.append((What.LOGIN, None))
+        return [Authenticated(self._venue.name, "", 0, now, self._link, self._credentials.account)]
+
+    def _confirmed(self, ask: Ask, now: int) -> Event:
+        channel = self._venue.channels[ask.channel]
+        self._freshness.confirmed(ask, channel.event, now, busy=channel.busy)
+        if ask.channel == "book":
+            self._books.begin(ask.symbol, now)
+        self.settled.append((ask, None))
+        return Subscribed(self._venue.name, ask.symbol, 0, now, self._link, ask.channel)
+
+    def _refused(self, request: Request, error: errors.RemoteError, now: int) -> list[Event]:
+        if isinstance(error, errors.RateLimited | errors.VenueUnavailable):
+            return self._postponed(request, error, now)
+        match request.what:
+            case What.LOGIN:
+                return self._turned_away(error, now)
+            case What.WATCH:
+                self._wants_orders = False
+                self.settled.append((What.WATCH, error))
+            case What.SUBSCRIBE:
+                return self._not_subscribed(request, error, now)
+            case _:
+                pass  # an unanswered clock or a stream that was not there: told, nothing more
+        return [self._rejected("", request.what, error, now)]
+
+    def _postponed(
+        self,
+        request: Request,
+        error: errors.RateLimited | errors.VenueUnavailable,
+        now: int,
+    ) -> list[Event]:
+        self._not_before = max(error.until, now + round(AGAIN_SECONDS * SECOND))
+        match request.what:
+            case What.LOGIN:
+                self._login_sent = False
+            case What.WATCH:
+                self._watch_sent = False
+            case What.SUBSCRIBE:
+                self.wants.postpone(request.asks)
+            case _:
+                pass
+        return [self._rejected("", request.what, error, now)]
+
+    def _turned_away(self, error: errors.RemoteError, now: int) -> list[Event]:
+        hint = error.hint if isinstance(error, errors.AuthenticationFailed) else ""
+        if hint == "clock" and not self._clock_forgiven:
+            # Once: measure, and log in again by the venue's clock (architecture §10).
+            self._clock_forgiven = True
+            self._time_due, self._not_before = now, now + round(AGAIN_SECONDS * SECOND) // 2
+            self._login_sent = False
+            return [self._rejected("", What.LOGIN, error, now)]
+        if self._proven:
+            self.fault = error
+        self._credentials = None
+        self.settled.append((What.LOGIN, error))
+        return [self._rejected("", What.LOGIN, error, now)]
+
+    def _not_subscribed(self, request: Request, error: errors.RemoteError, now: int) -> list[Event]:
+        told: list[Event] = []
+        for ask in self.wants.refuse(request.asks):
+            reason = errors.SubscriptionRejected(
+                venue=self._venue.name,
+                code=error.code,
+                text=error.text or str(error),
+                channel=ask.channel,
+                symbol=ask.symbol,
+            )
+            self.settled.append((ask, reason))
+            told.append(self._rejected(ask.symbol, ask.channel, reason, now))
+        return told
+
+    def _rejected(self, symbol: str, what: str, error: errors.RemoteError, now: int) -> Rejected:
+        text = error.text or str(error)
+        return Rejected(self._venue.name, symbol, 0, now, self._link, what, error.code, text)
+
+
+def message_limits(venue: Venue, role: Role) -> list[Limit]:
+    """The venue's limits on what we send over one connection of this role."""
+    return [
+        limit
+        for limit in venue.limits
+        if limit.scope == "messages" and limit.per in ("connection", f"{role.value} connection")
+    ]

@@ -1,0 +1,83 @@
+"""Which subscriptions have spoken.
+
+House rules: pure. An acknowledgement proves nothing, data does: a venue may acknowledge a stream
+that it never sends. Silence of the whole connection is the pulse's business, not judged here.
+"""
+
+from __future__ import annotations
+
+from pitwire.model import events
+from pitwire.model.clock import SECOND
+from pitwire.model.events import Event, FeedFresh, FeedStale
+from pitwire.venues.venue import Ask
+
+FIRST_WITHIN_SECONDS = 5.0
+"""A busy subscription that has not spoken this long after its acknowledgement is stale."""
+
+KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in events.MARKET}
+
+
+class Freshness:
+    """First data after each acknowledgement, and when each symbol last spoke, by kind of event."""
+
+    def __init__(self, venue: str) -> None:
+        self._venue = venue
+        self._awaited: dict[tuple[type[Event], str], tuple[Ask, int]] = {}
+        self._busy: dict[Ask, int] = {}
+        self.heard: dict[type, dict[str, int]] = {kind: {} for kind in KINDS.values()}
+        """Kind → symbol → when. A symbol is in here from its first data on."""
+
+    def confirmed(self, ask: Ask, kind_name: str, now: int, *, busy: bool) -> None:
+        """The venue acknowledged; now it must speak."""
+        kind = KINDS.get(kind_name)
+        if kind is None:
+            return
+        self.heard[kind].pop(ask.symbol, None)
+        self._awaited[kind, ask.symbol] = (ask, now)
+        if busy:
+            self._busy[ask] = now
+
+    def ended(self, ask: Ask, kind_name: str) -> None:
+        """Nothing is expected of this ask any more."""
+        kind = KINDS.get(kind_name)
+        self._busy.pop(ask, None)
+        if kind is not None:
+            self.heard[kind].pop(ask.symbol, None)
+            self._awaited.pop((kind, ask.symbol), None)
+
+    def begin_again(self) -> None:
+        """A new connection: nothing has spoken."""
+        self._awaited.clear()
+        self._busy.clear()
+        for symbols in self.heard.values():
+            symbols.clear()
+
+    def first(self, event: Event, now: int) -> tuple[Event, ...]:
+        """Note an event; a symbol's first of its kind is proof that the subscription works."""
+        symbols = self.heard.get(type(event))
+        if symbols is None:
+            return ()
+        symbols[event.symbol] = now
+        awaited = self._awaited.pop((type(event), event.symbol), None)
+        if awaited is None:
+            return ()
+        ask, _ = awaited
+        self._busy.pop(ask, None)
+        return (FeedFresh(self._venue, event.symbol, event.venue_time, now, ask.channel),)
+
+    def next_deadline(self) -> int | None:
+        """When the next busy subscription has been silent for too long."""
+        for since in self._busy.values():
+            return since + round(FIRST_WITHIN_SECONDS * SECOND)
+        return None
+
+    def overdue(self, now: int) -> list[Event]:
+        """One `FeedStale` for each busy subscription that never spoke; told once."""
+        limit = now - round(FIRST_WITHIN_SECONDS * SECOND)
+        late = [(ask, since) for ask, since in self._busy.items() if since <= limit]
+        stale: list[Event] = []
+        for ask, since in late:
+            del self._busy[ask]
+            silent = (now - since) / SECOND
+            stale.append(FeedStale(self._venue, ask.symbol, 0, now, ask.channel, silent))
+        return stale

@@ -1,0 +1,111 @@
+"""Permission to send: no venue limit is ever exceeded, in any window of its length.
+
+House rules: pure; time comes in as `now` and permission goes out. A sliding window is counted in
+slots and a slot is forgotten only when its last moment is out of the window, so the count errs
+on the safe side by at most one slot.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from pitwire.model.clock import SECOND
+from pitwire.venues.venue import Limit
+
+_SLOTS = 64
+
+
+class Pacing:
+    """What may be sent when, over a set of limits. Scopes that have no limit are free."""
+
+    def __init__(self, limits: Sequence[Limit]) -> None:
+        self._windows: dict[str, list[_Window]] = {}
+        for limit in limits:
+            if limit.per_seconds > 0:
+                self._windows.setdefault(limit.scope, []).append(_Window(limit))
+        self._blocked: dict[str, int] = {}
+
+    def ready_at(self, scope: str, now: int, *, cost: int = 1) -> int:
+        """The earliest time from `now` on at which `cost` may be spent."""
+        at = max(now, self._blocked.get(scope, 0))
+        windows = self._windows.get(scope, ())
+        for _ in range(len(windows) + 1):  # each round settles at least one window
+            latest = max((window.ready_at(cost, at) for window in windows), default=at)
+            if latest == at:
+                return at
+            at = latest
+        return at
+
+    def allows(self, scope: str, now: int, *, cost: int = 1) -> bool:
+        """Whether `cost` may be spent now."""
+        return self.ready_at(scope, now, cost=cost) <= now
+
+    def spend(self, scope: str, now: int, *, cost: int = 1) -> None:
+        """Note that `cost` was spent, permitted or not: nobody asks before answering a ping."""
+        for window in self._windows.get(scope, ()):
+            window.add(cost, now)
+
+    def try_spend(self, scope: str, now: int, *, cost: int = 1) -> bool:
+        """Spend if it may be spent, and say whether it was."""
+        if self.ready_at(scope, now, cost=cost) > now:
+            return False
+        self.spend(scope, now, cost=cost)
+        return True
+
+    def report(self, scope: str, used: int, now: int) -> None:
+        """Take over the venue's own count where it is higher than ours."""
+        for window in self._windows.get(scope, ()):
+            window.raise_to(used, now)
+
+    def block(self, scope: str, until: int) -> None:
+        """Send nothing of this scope before `until`."""
+        self._blocked[scope] = max(until, self._blocked.get(scope, 0))
+
+    def blocked_until(self, scope: str) -> int:
+        """When a block ends; a time in the past where there is none."""
+        return self._blocked.get(scope, 0)
+
+
+class _Window:
+    """One limit's recent spending: (slot, cost) pairs, oldest first."""
+
+    def __init__(self, limit: Limit) -> None:
+        self._count = limit.count
+        self._length = round(limit.per_seconds * SECOND)
+        self._slot = max(1, -(-self._length // _SLOTS))
+        self._spent: deque[list[int]] = deque()
+        self._sum = 0
+
+    def ready_at(self, cost: int, now: int) -> int:
+        self._forget(now)
+        # A cost above the whole limit waits for an empty window rather than for ever.
+        room = max(0, self._count - cost)
+        excess = self._sum - room
+        at = now
+        for slot, spent in self._spent:
+            if excess <= 0:
+                break
+            excess -= spent
+            at = self._gone_at(slot)
+        return max(at, now)
+
+    def add(self, cost: int, now: int) -> None:
+        slot = now // self._slot
+        if self._spent and self._spent[-1][0] >= slot:
+            self._spent[-1][1] += cost
+        else:
+            self._spent.append([slot, cost])
+        self._sum += cost
+
+    def raise_to(self, used: int, now: int) -> None:
+        self._forget(now)
+        if used > self._sum:
+            self.add(used - self._sum, now)
+
+    def _gone_at(self, slot: int) -> int:
+        return (slot + 1) * self._slot + self._length
+
+    def _forget(self, now: int) -> None:
+        while self._spent and self._gone_at(self._spent[0][0]) <= now:
+            self._sum -= self._spent.popleft()[1]

@@ -1,0 +1,110 @@
+"""Requests that wait for their answer.
+
+House rules: pure. All requests of a connection have the same patience, so the oldest is always
+the next to be overdue. What is overdue is told once and remembered, since its answer may come yet.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from pitwire.venues.venue import Ask
+
+
+class What(StrEnum):
+    """What was asked. Commands and questions are told under these names."""
+
+    PLACE = "place"
+    CANCEL = "cancel"
+    REPLACE = "replace"
+    AMEND = "amend"
+    STATUS = "status"
+    CANCEL_ALL = "cancel_all"
+    OPEN_ORDERS = "open_orders"
+    ACCOUNT = "account"
+    SUBSCRIBE = "subscribe"
+    UNSUBSCRIBE = "unsubscribe"
+    LOGIN = "login"
+    WATCH = "watch_orders"
+    TIME = "server_time"
+
+    @property
+    def is_command(self) -> bool:
+        """Whether it is the desk's business rather than the connection's own."""
+        return self in _COMMANDS
+
+
+_COMMANDS = frozenset(
+    (
+        What.PLACE,
+        What.CANCEL,
+        What.REPLACE,
+        What.AMEND,
+        What.STATUS,
+        What.CANCEL_ALL,
+        What.OPEN_ORDERS,
+        What.ACCOUNT,
+    )
+)
+
+
+class Request(msgspec.Struct, frozen=True, gc=False):
+    """One request on the wire. A replacement concerns two orders: `order_id` and `new_id`."""
+
+    what: What
+    sent: int
+    order_id: str = ""
+    new_id: str = ""
+    symbol: str = ""
+    asks: tuple[Ask, ...] = ()
+
+
+_REMEMBERED = 1000
+
+
+class Pending:
+    """The table of request id → request."""
+
+    def __init__(self, patience_ns: int) -> None:
+        self._patience = patience_ns
+        self._waiting: dict[int, Request] = {}
+        self._overdue: dict[int, Request] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, request_id: int, request: Request) -> None:
+        """Note a request that has just been encoded."""
+        self._waiting[request_id] = request
+
+    def pop(self, request_id: int) -> Request | None:
+        """The request that this answer closes, overdue or not."""
+        return self._waiting.pop(request_id, None) or self._overdue.pop(request_id, None)
+
+    def next_deadline(self) -> int | None:
+        """When the oldest request becomes overdue."""
+        for request in self._waiting.values():
+            return request.sent + self._patience
+        return None
+
+    def expire(self, now: int) -> list[Request]:
+        """The requests that have become overdue, oldest first."""
+        due = [
+            request_id
+            for request_id, request in self._waiting.items()
+            if request.sent + self._patience <= now
+        ]
+        expired = [self._waiting.pop(request_id) for request_id in due]
+        self._overdue.update(zip(due, expired, strict=True))
+        while len(self._overdue) > _REMEMBERED:
+            del self._overdue[next(iter(self._overdue))]
+        return expired
+
+    def drain(self) -> list[Request]:
+        """Everything that will never be answered now that the connection is gone."""
+        left = list(self._waiting.values())
+        self._waiting.clear()
+        self._overdue.clear()
+        return left

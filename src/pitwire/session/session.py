@@ -1,0 +1,290 @@
+"""`Session`: the verbs, over as many connections as they need.
+
+Frames are handled in the callback that read them, whether or not anybody waits in
+`process_incoming_data`; after a loss each connection comes back by itself and asks again for
+everything that is wanted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Self
+
+from pitwire.market.book import OrderBook
+from pitwire.model import errors
+from pitwire.model.credentials import Credentials
+from pitwire.model.events import Event
+from pitwire.model.instruments import Instrument
+from pitwire.model.orders import AmendOrder, CancelOrder, Order, ReplaceOrder
+from pitwire.model.recovery import Recovery
+from pitwire.session.backoff import Backoff
+from pitwire.session.line import Line
+from pitwire.session.lines import Closed, Lines, Setup
+from pitwire.session.pending import What
+from pitwire.session.stream import EventStream, Policy
+from pitwire.venues.venue import Ask, Reply
+
+
+class Session:
+    """An open session with a venue; made by `connect_to_websocket`."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        self.venue = setup.venue
+        self._clock, self._credentials = setup.clock, setup.credentials
+        self._lines = Lines(setup)
+        self._backoff = Backoff(setup.entropy.stream(f"backoff/{setup.venue.name}/session"))
+        self._instruments: dict[str, Instrument] = {}
+        self._watching = False
+        self._closing: asyncio.Task[None] | None = None
+        self.encoded_at = 0
+        """With a `lap` clock: when the last order's bytes were ready, before the write."""
+
+    # ── the six verbs, and their siblings ──
+
+    async def open(self) -> Self:
+        """Make the first connection; `connect_to_websocket` does this. Raises `DialFailed`."""
+        await self._lines.market_line()
+        return self
+
+    async def authenticate_websocket(self, credentials: Credentials | None = None) -> None:
+        """Log in, now and after every loss; raises `AuthenticationFailed`."""
+        credentials = credentials or self._credentials
+        if credentials is None:
+            raise errors.ConfigError(
+                where="credentials", found=None, expected="an API key and its secret"
+            )
+        line = await self._lines.orders_line()
+        waiter = self._lines.wait_for(What.LOGIN)
+        now = self._clock.now()
+        line.conversation.authenticate(credentials, now)
+        line.flush(now)
+        try:
+            await waiter
+        except errors.AuthenticationFailed:
+            raise
+        except errors.RemoteError as error:
+            text = error.text or str(error)
+            raise errors.AuthenticationFailed(
+                venue=self.venue.name, code=error.code, text=text
+            ) from error
+        self._credentials = credentials
+
+    async def subscribe_to_ticker(self, *symbols: str) -> None:
+        """Best bid and ask, as `Quote`s."""
+        await self.subscribe("ticker", *symbols)
+
+    async def subscribe_to_trades(self, *symbols: str) -> None:
+        """Every trade, as `Trade`s."""
+        await self.subscribe("trades", *symbols)
+
+    async def subscribe_to_book(self, *symbols: str, option: str = "") -> None:
+        """The order book: a `BookSnapshot`, then `BookDelta`s without a gap, or `BookStale`."""
+        await self.subscribe("book", *symbols, option=option)
+
+    async def subscribe_to_partial_book(self, *symbols: str, option: str = "") -> None:
+        """The top levels, complete in each `PartialBook`."""
+        await self.subscribe("partial_book", *symbols, option=option)
+
+    async def subscribe_to_bars(self, *symbols: str, interval: str = "1m") -> None:
+        """Open, high, low, close, as `Bar`s."""
+        await self.subscribe("bars", *symbols, option=interval)
+
+    async def subscribe_to_stats(self, *symbols: str) -> None:
+        """Rolling statistics, as `Ticker`s."""
+        await self.subscribe("stats", *symbols)
+
+    async def subscribe(self, channel: str, *symbols: str, option: str = "") -> None:
+        """Want a channel for these symbols, now and after every loss; returns when confirmed.
+
+        Raises `SubscriptionRejected` for the first that the venue refuses; the others stay.
+        """
+        asks = self._asks(channel, symbols, option)
+        waiters = [self._lines.wait_for(ask) for ask in asks if not self._lines.is_confirmed(ask)]
+        try:
+            await self._lines.assign(asks)
+        except BaseException:
+            for waiter in waiters:
+                waiter.cancel()
+            raise
+        results = await asyncio.gather(*waiters, return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def unsubscribe(self, channel: str, *symbols: str, option: str = "") -> None:
+        """Want a channel no more; a book that was kept from it is stale at once."""
+        now = self._clock.now()
+        asks = self._asks(channel, symbols, option)
+        for line in self._lines.market:
+            line.conversation.unwant(asks, now)
+            line.flush(now)
+
+    async def subscribe_to_order_updates(self) -> None:
+        """The private stream of our orders and balances, after the login; logs in if need be."""
+        line = await self._lines.orders_line()
+        if not line.conversation.may_trade:
+            await self.authenticate_websocket()
+        if self._watching:
+            return
+        waiter = self._lines.wait_for(What.WATCH)
+        now = self._clock.now()
+        line.conversation.watch_orders(now)
+        line.flush(now)
+        await waiter
+        self._watching = True
+
+    async def process_incoming_data(self) -> Closed:
+        """Wait until the session is over for good, and say why."""
+        return await asyncio.shield(self._lines.ended)
+
+    def handle_websocket_error(self, error: BaseException) -> Recovery:
+        """What to do about any error at all; a reconnect comes with the delay that is due.
+
+        Each call counts as one attempt. To decide otherwise, pass `on_error=`.
+        """
+        return self._lines.recovery(error, self._backoff)
+
+    async def close(self) -> None:
+        """End the session: say goodbye on every connection."""
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().create_task(self._lines.close())
+        await asyncio.shield(self._closing)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    # ── looking ──
+
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """What `load_instruments` has learned, by symbol."""
+        return MappingProxyType(self._instruments)
+
+    async def load_instruments(self, symbols: Iterable[str] = ()) -> Mapping[str, Instrument]:
+        """Ask the venue for the rules of these symbols (none: of all it lists)."""
+        codec = (await self._lines.market_line()).conversation.codec
+        request = codec.ask_instruments(tuple(symbols))
+        await self._lines.await_weight(request.weight)
+        url = f"{self._setup.endpoints.http}{request.path}"
+        url += f"?{request.query}" if request.query else ""
+        status, headers, body = await self._setup.fetch(
+            request.method, url, request.headers, request.body
+        )
+        for item in codec.decode_response(request, status, headers, body, self._clock.now()):
+            if isinstance(item, Reply) and item.error is not None:
+                raise item.error
+        learned = codec.decode_instruments(body)
+        self._instruments.update((found.symbol, found) for found in learned)
+        for line in self._lines:
+            line.conversation.codec.learn(learned)
+        return self.instruments
+
+    def book(self, symbol: str) -> OrderBook:
+        """The order book of a symbol: `ready` only while it is known to be right, else empty."""
+        return self._lines.audience.book(symbol)
+
+    def stream(
+        self,
+        *kinds: type[Event],
+        symbols: Iterable[str] = (),
+        policy: Policy = "wait",
+        capacity: int = 1000,
+    ) -> EventStream:
+        """Events of these kinds and symbols (none: all) as an asynchronous iterator.
+
+        `policy` says what happens when the reader is slow; see `pitwire.session.stream`.
+        """
+        if policy == "wait" and not all(line.can_pause for line in self._lines.market):
+            raise errors.StateError(
+                verb="stream", state="on a link that cannot pause", expected="conflate or drop"
+            )
+        return self._lines.audience.stream(kinds, symbols=symbols, policy=policy, capacity=capacity)
+
+    # ── commands: no await, no queue; the bytes leave in this call when limits allow ──
+
+    @property
+    def may_trade(self) -> bool:
+        """Whether a command would be accepted now: connected and logged in."""
+        line = self._lines.orders
+        return line is not None and line.conversation.may_trade
+
+    def place(self, order: Order, now: int) -> int:
+        """Send an order; returns when it was written, 0 without a `lap` clock or when it waits."""
+        line = self._trading("place")
+        conversation, lap = line.conversation, self._setup.lap
+        conversation.place(order, now)
+        if lap is None:
+            line.after_command(now)
+            return 0
+        self.encoded_at = lap.now()
+        line.send()
+        written = 0 if conversation.stirred else lap.now()
+        line.after_command(now)
+        return written
+
+    def cancel(self, command: CancelOrder, now: int) -> None:
+        """Send a cancel; an order that still waits for the venue's limit is dropped instead."""
+        line = self._trading("cancel")
+        line.conversation.cancel(command, now)
+        line.flush(now)
+
+    def cancel_all(self, symbol: str, now: int) -> None:
+        """Cancel whatever is open in a symbol, ours or not."""
+        line = self._trading("cancel_all")
+        line.conversation.cancel_all(symbol, now)
+        line.flush(now)
+
+    def replace(self, command: ReplaceOrder, now: int) -> None:
+        """Cancel one order and place another in one request."""
+        line = self._trading("replace")
+        line.conversation.replace(command, now)
+        line.flush(now)
+
+    def amend(self, command: AmendOrder, now: int) -> None:
+        """Make an order smaller and keep its place in the queue."""
+        line = self._trading("amend")
+        line.conversation.amend(command, now)
+        line.flush(now)
+
+    def ask_status(self, symbol: str, order_id: str, now: int) -> None:
+        """Ask what became of an order; the answer is an `Update`, or `Unanswered`."""
+        line = self._trading("ask_status")
+        line.conversation.ask_status(symbol, order_id, now)
+        line.flush(now)
+
+    def ask_open_orders(self, symbol: str, now: int) -> None:
+        """Ask which orders are open in a symbol, or in all ("")."""
+        line = self._trading("ask_open_orders")
+        line.conversation.ask_open_orders(symbol, now)
+        line.flush(now)
+
+    def ask_account(self, now: int) -> None:
+        """Ask what the account holds; the answer is `Balance`s."""
+        line = self._trading("ask_account")
+        line.conversation.ask_account(now)
+        line.flush(now)
+
+    # ── within ──
+
+    def _trading(self, verb: str) -> Line:
+        line = self._lines.orders
+        if line is None:
+            raise errors.StateError(
+                verb=verb, state="without an orders connection", expected="an accepted login"
+            )
+        return line
+
+    def _asks(self, channel: str, symbols: tuple[str, ...], option: str) -> list[Ask]:
+        row = self.venue.channels.get(channel)
+        if row is None:
+            names = ", ".join(sorted(self.venue.channels))
+            raise errors.ConfigError(where="channel", found=channel, expected=f"one of {names}")
+        if not symbols:
+            raise errors.ConfigError(where="symbols", found="none", expected="at least one symbol")
+        return [Ask(channel, symbol, option) for symbol in dict.fromkeys(symbols)]

@@ -1,0 +1,129 @@
+"""What is wanted on a connection, what was asked for, what the venue confirmed.
+
+House rules: pure. After a loss everything wanted is asked for again, each ask in exactly one
+request; many asks share a request, since a venue counts messages and not streams.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from enum import Enum
+from itertools import islice
+
+from pitwire.venues.venue import Ask
+
+PACK = 200
+"""Asks in one request: a few kilobytes, well within any venue's frame."""
+
+
+class Stage(Enum):
+    WANTED = "wanted"
+    ASKED = "asked"
+    CONFIRMED = "confirmed"
+
+
+class Wants:
+    """The asks of one connection, in the order they were first wanted."""
+
+    def __init__(self) -> None:
+        self._stages: dict[Ask, Stage] = {}
+        self._todo: dict[Ask, None] = {}
+        self._drops: dict[Ask, None] = {}
+        self._halves: deque[tuple[Ask, ...]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._stages)
+
+    def __contains__(self, ask: object) -> bool:
+        return ask in self._stages
+
+    def __iter__(self) -> Iterator[Ask]:
+        return iter(self._stages)
+
+    def is_confirmed(self, ask: Ask) -> bool:
+        """Whether the venue has said yes on this connection."""
+        return self._stages.get(ask) is Stage.CONFIRMED
+
+    @property
+    def has_asks(self) -> bool:
+        """Whether a stream is to be asked for."""
+        return bool(self._todo)
+
+    @property
+    def has_drops(self) -> bool:
+        """Whether a stream is to be ended."""
+        return bool(self._drops)
+
+    def add(self, asks: Iterable[Ask]) -> None:
+        """Want these; what is wanted already stays as it is."""
+        for ask in asks:
+            if ask not in self._stages:
+                self._put_back(ask)
+
+    def remove(self, asks: Iterable[Ask]) -> list[Ask]:
+        """Want these no more; returns those that were wanted."""
+        gone = [ask for ask in dict.fromkeys(asks) if ask in self._stages]
+        for ask in gone:
+            self._todo.pop(ask, None)
+            if self._stages.pop(ask) is not Stage.WANTED:
+                self._drops[ask] = None
+        return gone
+
+    def begin_again(self) -> None:
+        """A new connection: nothing is asked for and nothing confirmed."""
+        for ask in self._stages:
+            self._put_back(ask)
+        self._drops.clear()
+        self._halves.clear()
+
+    def next_drops(self) -> tuple[Ask, ...]:
+        """The next request's worth of streams to end."""
+        pack = tuple(islice(self._drops, PACK))
+        for ask in pack:
+            del self._drops[ask]
+        return pack
+
+    def next_asks(self) -> tuple[Ask, ...]:
+        """The next request's worth of streams to begin; they count as asked for."""
+        pack: tuple[Ask, ...] = ()
+        while self._halves and not pack:
+            pack = tuple(ask for ask in self._halves.popleft() if ask in self._todo)
+        pack = pack or tuple(islice(self._todo, PACK))
+        for ask in pack:
+            del self._todo[ask]
+            self._stages[ask] = Stage.ASKED
+        return pack
+
+    def confirm(self, asks: Iterable[Ask]) -> list[Ask]:
+        """The venue said yes; returns those that are still wanted."""
+        agreed = [ask for ask in asks if self._stages.get(ask) is Stage.ASKED]
+        for ask in agreed:
+            self._stages[ask] = Stage.CONFIRMED
+        return agreed
+
+    def refuse(self, asks: tuple[Ask, ...]) -> list[Ask]:
+        """The venue said no to a request; returns the ask that is to blame, if that is known.
+
+        A request with several asks is split and asked again in halves, so that one bad ask takes
+        no other with it.
+        """
+        blamed = [ask for ask in asks if self._stages.get(ask) is Stage.ASKED]
+        if len(asks) == 1:
+            for ask in blamed:
+                del self._stages[ask]
+            return blamed
+        self.postpone(blamed)
+        middle = (len(blamed) + 1) // 2
+        self._halves.extend((tuple(blamed[:middle]), tuple(blamed[middle:])))
+        return []
+
+    def postpone(self, asks: Iterable[Ask]) -> None:
+        """The venue could not say; these are to be asked for again."""
+        for ask in asks:
+            if self._stages.get(ask) is Stage.ASKED:
+                self._put_back(ask)
+
+    def _put_back(self, ask: Ask) -> None:
+        self._stages[ask] = Stage.WANTED
+        self._todo[ask] = None
