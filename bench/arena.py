@@ -139,6 +139,7 @@ def arena(specs: Sequence[client.Spec], *, block_size: int = 20_000) -> Iterator
     except BaseException:
         for child in (*(child for child, _ in opened.clients.values()), server):
             child.process.kill()
+            child.process.join()
         raise
     finally:
         opened.close()

@@ -156,8 +156,7 @@ class LoadServer:
     def _trial(self, lane: Lane, schedule: _Schedule | None) -> int:
         trigger = self._triggers[lane.combined, lane.micro]
         trigger.stamp(0, lane.position, trigger.times(time.time_ns()))
-        market = lane.market
-        assert market is not None
+        market = _market(lane)
         lane.order_arrived = 0
         started = time.monotonic_ns()
         self._push(market.sock, memoryview(trigger.data))
@@ -195,8 +194,7 @@ class LoadServer:
 
     def _send_next(self, lane: Lane) -> None:
         block = self._blocks[lane.combined, lane.micro]
-        place, market = lane.place, lane.market
-        assert market is not None
+        place, market = lane.place, _market(lane)
         block.stamp(place, lane.position, block.times(time.time_ns()))
         with memoryview(block.data)[block.start(place) : block.marks[place].end] as frame:
             self._push(market.sock, frame)
@@ -209,6 +207,8 @@ class LoadServer:
             except BlockingIOError:
                 select.select([], [sock], [], 1.0)
                 self._turn()
+            except ConnectionError:
+                return  # its end is noticed, and told, where it is read
 
     # ── receiving ──
 
@@ -308,6 +308,12 @@ class LoadServer:
     def _say(self, peer: Peer, answer: dict[str, Any]) -> None:
         text = json.dumps(answer, separators=(",", ":")).encode()
         self._push(peer.sock, memoryview(traffic.text_frame(text)))
+
+
+def _market(lane: Lane) -> Peer:
+    if lane.market is None:
+        raise RuntimeError("the client under test has hung up its market connection")
+    return lane.market
 
 
 class _Schedule:

@@ -1,0 +1,131 @@
+"""`python -m bench`: every claim of speed, measured here. See `--help`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from rich.console import Console
+
+from bench import arena, limit, memory, races, report, stages
+from bench.client import Spec
+
+MICRO = ("micro_market", "micro_decode", "micro_rules")
+SECTIONS = ("micro", "stages", "races", "limit", "memory")
+
+
+@dataclass
+class Run:
+    """What was asked for, and what was found so far."""
+
+    console: Console
+    plan: races.Plan
+    minutes: float
+    results: races.Results = field(default_factory=races.Results)
+    verdicts: report.Verdicts = field(default_factory=dict)
+    sections: dict[str, Any] = field(default_factory=dict)
+
+    def tell(self, text: str) -> None:
+        """A word on how far things are."""
+        self.console.print(f"[dim]{text}[/dim]")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the sections asked for; 0 unless something went wrong. A missed bar is no error."""
+    chosen = _parser().parse_args(arguments)
+    run = Run(
+        Console(width=None if sys.stdout.isatty() else 120),
+        races.QUICK if chosen.quick else races.FULL,
+        10.0 if chosen.full else chosen.minutes,
+    )
+    wanted = chosen.only or [name for name in SECTIONS if not (chosen.quick and name == "memory")]
+    failures = [name for name in wanted if not _section(run, name)]
+    machine = report.machine(arena.cores())
+    run.console.print(f"{machine}", highlight=False, soft_wrap=True)
+    path = report.save(run.results, run.verdicts, run.sections, machine)
+    run.console.print(f"written to {path.relative_to(path.parents[2])}")
+    return 1 if failures else 0
+
+
+def _section(run: Run, name: str) -> bool:
+    began = time.monotonic()
+    try:
+        _RUN[name](run)
+    except arena.Failed as error:
+        run.console.print(f"[red]error[/red] {name}: {error}", highlight=False)
+        return False
+    run.tell(f"{name}: {time.monotonic() - began:.0f} s\n")
+    return True
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="about a minute, no memory run")
+    parser.add_argument("--full", action="store_true", help="ten minutes of memory run")
+    parser.add_argument("--minutes", type=float, default=2.0, help="minutes of memory run")
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, help="sections to run")
+    return parser
+
+
+def _micro(run: Run) -> None:
+    for name in MICRO:
+        rows = importlib.import_module(f"bench.{name}").rows()
+        run.console.print(report.rows_table(name.replace("_", " of "), "figure", rows))
+        run.sections[name] = rows
+
+
+def _stages(run: Run) -> None:
+    rows = stages.rows()
+    run.console.print(report.rows_table("Which stage costs what", "µs", rows))
+    run.sections["stages"] = rows
+
+
+def _races(run: Run) -> None:
+    with arena.arena(_specs()) as opened:
+        run.results = races.run(opened, run.plan, run.tell)
+    run.verdicts = report.verdicts(run.results)
+    report.show(run.console, run.results, run.verdicts)
+
+
+def _limit(run: Run) -> None:
+    if limit.compiler() is None:
+        run.tell("limit: no C compiler on this machine, so the limit is not measured")
+        return
+    with arena.arena([]) as opened:
+        found = limit.measure(opened, run.plan)
+    run.sections["limit"] = {
+        f"{kind} at {load:.0f}": asdict(f) for (kind, load), f in found.items()
+    }
+    run.console.print(report.limit_table(found, run.results))
+
+
+def _memory(run: Run) -> None:
+    found = memory.measure(run.minutes * 60.0, run.tell)
+    run.sections["memory"] = asdict(found)
+    run.console.print(report.rows_table("Memory of a desk", "figure", memory.rows(found)))
+
+
+def _specs() -> list[Spec]:
+    specs = []
+    for auth in ("hmac", "logon"):
+        specs.append(Spec("naive", "asyncio", auth))
+        specs += [Spec("ours", loop, auth) for loop in ("asyncio", "uvloop", "polling")]
+    specs.append(Spec("naive", "uvloop", "hmac"))
+    return specs
+
+
+_RUN: dict[str, Callable[[Run], None]] = {
+    "micro": _micro,
+    "stages": _stages,
+    "races": _races,
+    "limit": _limit,
+    "memory": _memory,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())
