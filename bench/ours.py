@@ -22,7 +22,8 @@ from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy
 from pitwire.model.events import BookDelta, Event, Trade
 from pitwire.model.orders import Order
-from pitwire.session.session import Session, Setup
+from pitwire.session.lines import Setup
+from pitwire.session.session import Session
 from pitwire.trading import rules, wishes
 from pitwire.trading.engine import Engine
 from pitwire.trading.ids import OrderIds
@@ -168,7 +169,8 @@ class Ours:
         found = {}
         for ours, symbol in zip(traffic.OURS, traffic.SYMBOLS, strict=True):
             book = self._engine.state.books[ours]
-            found[symbol] = tuple(list(side) for side in book.depth(5))
+            bids, asks = book.depth(5)
+            found[symbol] = list(bids), list(asks)
         return found
 
     def notes(self) -> dict[str, Any]:

@@ -6,19 +6,23 @@ Everything is µs, the smallest of several runs: other work can only make a run 
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
-from bench import ours, traffic
-from bench.arena import arena
+import msgspec
+
+from bench import answers, ours, traffic
+from bench.arena import Failed, arena
 from bench.client import Spec
 from pitwire.market.book import OrderBook
 from pitwire.market.sync import BookSync
 from pitwire.model.clock import SystemClock
 from pitwire.model.credentials import Credentials
-from pitwire.model.events import BookDelta, BookSnapshot, Event, Trade
+from pitwire.model.events import BookDelta, BookSnapshot, Trade, Update
 from pitwire.model.instruments import Instrument
-from pitwire.model.orders import Order
+from pitwire.model.orders import Command, Order, Side, UpdateKind
 from pitwire.trading.engine import Engine
 from pitwire.venues.binance import BINANCE
 from pitwire.venues.venue import Ask, Codec, CodecOptions, Decoded, Role
@@ -27,6 +31,7 @@ Row = tuple[str, float, str]
 RUNS = 7
 FRAMES = 4_000
 TIMES = 300
+PACE_NS = 500_000_000
 BARE = Spec("bare", "asyncio", "hmac")
 
 
@@ -66,10 +71,6 @@ def _wire() -> tuple[float, float]:
 
 
 def _instruments() -> Sequence[Instrument]:
-    import msgspec
-
-    from bench import answers
-
     codec = BINANCE.codec(CodecOptions(Role.MARKET))
     return codec.decode_instruments(msgspec.json.encode(answers.exchange_info(1_700_000_000_000)))
 
@@ -107,7 +108,7 @@ def _decode_rows(listed: Sequence[Instrument]) -> list[Row]:
         "depth diff": [payload for payload in found if b'"e":"depthUpdate"' in payload],
     }
     rows = [
-        (f"decode a {kind}", best(lambda chosen=chosen: _each(decode, chosen), len(chosen)), "")
+        (f"decode a {kind}", best(partial(_each, decode, chosen), len(chosen)), "")
         for kind, chosen in kinds.items()
     ]
     mix = best(lambda: _each(decode, found), len(found))
@@ -169,43 +170,56 @@ def _ready_engine(listed: Sequence[Instrument]) -> Engine:
 
 
 def _trade(price: float) -> Trade:
-    from pitwire.model.orders import Side
-
     return Trade("binance", traffic.TRIGGER_OURS, 1, 2, price, 1.0, Side.BUY, 1)
 
 
 def _engine_rows(listed: Sequence[Instrument]) -> list[Row]:
-    quiet, firing = _trade(1.0), _trade(traffic.TRIGGER_PRICE)
+    engine, quiet = _ready_engine(listed), _trade(1.0)
 
-    def watch(event: Event, *, decides: bool) -> float:
-        taken = []
-        for _ in range(RUNS):
-            made = _ready_engine(listed)
-            began = time.perf_counter_ns()
-            for now in range(3, 3 + TIMES):
-                made.apply(event)
-                if decides:
-                    made.decide(now * 50_000_000)
-            taken.append(time.perf_counter_ns() - began)
-        return min(taken) / TIMES / 1e3
+    def show() -> None:
+        for _ in range(TIMES):
+            engine.apply(quiet)
 
+    wish, risk = _decisions(listed)
     return [
-        ("rule, nothing to do", watch(quiet, decides=False), "a trade shown to the rule"),
-        ("rule, a wish", watch(firing, decides=False), "the rule's draft, its cause written on it"),
-        (
-            "risk",
-            watch(firing, decides=True) - watch(firing, decides=False),
-            "every limit, the order made and noted in ledger and journal",
-        ),
+        ("rule, nothing to do", best(show, TIMES), "a trade shown to the rule"),
+        ("rule, a wish", wish, "the rule's draft, its cause written on it"),
+        ("risk", risk, "every limit; the order made, noted in ledger and journal"),
     ]
 
 
-def _order(listed: Sequence[Instrument]) -> Order:
-    made = _ready_engine(listed)
-    made.apply(_trade(traffic.TRIGGER_PRICE))
-    command = made.decide(3)[0]
+def _decisions(listed: Sequence[Instrument]) -> tuple[float, float]:
+    """µs from a trade to a wish, and from the wish to the order; medians."""
+    engine, firing = _ready_engine(listed), _trade(traffic.TRIGGER_PRICE)
+    shown, decided = [], []
+    for number in range(1, TIMES + 1):
+        now = number * PACE_NS
+        began = time.perf_counter_ns()
+        engine.apply(firing)
+        between = time.perf_counter_ns()
+        commands = engine.decide(now)
+        decided.append(time.perf_counter_ns() - between)
+        shown.append(between - began)
+        for command in commands:
+            engine.sent(command, now)
+            engine.apply(_expired(command, now))
+        if len(commands) != 1:
+            raise Failed(f"stages: found {len(commands)} orders for one wish, expected 1")
+    return statistics.median(shown) / 1e3, statistics.median(decided) / 1e3
+
+
+def _expired(command: Command, now: int) -> Update:
     if not isinstance(command, Order):
-        raise TypeError(f"command: found {command!r}, expected an order")
+        raise Failed(f"stages: found {command!r}, expected an order")
+    return Update("binance", command.symbol, now, now, command.id, "1", UpdateKind.EXPIRED)
+
+
+def _order(listed: Sequence[Instrument]) -> Order:
+    engine = _ready_engine(listed)
+    engine.apply(_trade(traffic.TRIGGER_PRICE))
+    (command,) = engine.decide(PACE_NS)
+    if not isinstance(command, Order):
+        raise Failed(f"stages: found {command!r}, expected an order")
     return command
 
 

@@ -269,7 +269,7 @@ class LoadServer:
     def _upgrade(self, peer: Peer, head: handshake.Head) -> None:
         peer.upgraded = True
         lane = peer.lane
-        peer.sock.sendall(handshake.accept(head.headers["sec-websocket-key"]))
+        self._push(peer.sock, memoryview(handshake.accept(head.headers["sec-websocket-key"])))
         if "ws-api" in head.path:
             peer.orders = True
             return
@@ -284,9 +284,9 @@ class LoadServer:
             if frame.opcode == 1:
                 self._request(peer, frame.payload, arrived)
             elif frame.opcode == 9:
-                peer.sock.sendall(handshake.control_frame(10, frame.payload))
+                self._push(peer.sock, memoryview(handshake.control_frame(10, frame.payload)))
             elif frame.opcode == 8:
-                peer.sock.sendall(handshake.control_frame(8, frame.payload))
+                self._push(peer.sock, memoryview(handshake.control_frame(8, frame.payload)))
                 self._drop(peer)  # the server hangs up first (RFC 6455 §7.1.1)
                 return
 
