@@ -69,6 +69,15 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
             raise self._off("size", value, f"at most {plain(self.max_size)}")
         return size
 
+    def quote_size(self, value: Number) -> Decimal:
+        """An amount in quote units, cut to the digits the venue takes; refuses what is not one."""
+        size = _on_grid(
+            self._exact(value, "quote size"), Decimal(1).scaleb(-self.quote_digits), ROUND_FLOOR
+        )
+        if size <= 0:
+            raise self._off("quote size", value, "a positive number")
+        return size
+
     def check_price(self, value: Decimal, field: str = "price") -> None:
         """Raise `OffGrid` unless `value` is on the grid and within the limits."""
         if not value.is_finite() or value <= 0:

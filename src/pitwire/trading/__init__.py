@@ -1,0 +1,1 @@
+"""Decisions: state, ledger, portfolio, rules, risk. Pure; imports `market` and `model` only."""

@@ -1,0 +1,84 @@
+"""What we and the venue disagree about, and which orders it must be asked about next.
+
+House rules: a doubt is closed by an answer, never by patience; asking again waits longer each
+time, so a venue that cannot answer is not hammered.
+"""
+
+from __future__ import annotations
+
+from pitwire.model.clock import SECOND
+from pitwire.model.orders import OrderState
+from pitwire.trading.tracked import Disagreement, Question, Tracked
+
+_ASK_EVERY = 2 * SECOND
+_ASK_SELDOM = 60 * SECOND
+MISSING_FILLS = "missing fills"
+
+
+class Doubts:
+    """The open questions of one ledger."""
+
+    def __init__(self) -> None:
+        self.asking: dict[str, Tracked] = {}
+        self._disagreements: list[Disagreement] = []
+
+    def disagree(self, order: Tracked, what: str, ours: object, theirs: object, now: int) -> None:
+        """Record that we believed `ours` where the venue says `theirs`."""
+        self._disagreements.append(
+            Disagreement(
+                at=now,
+                order_id=order.id,
+                symbol=order.symbol,
+                what=what,
+                ours=str(ours),
+                theirs=str(theirs),
+            )
+        )
+
+    def take_disagreements(self) -> list[Disagreement]:
+        """Those recorded since the last call."""
+        taken, self._disagreements = self._disagreements, []
+        return taken
+
+    def doubt(self, order: Tracked, why: str, now: int) -> None:
+        """The venue must be asked about this order."""
+        if not order.doubt:
+            order.doubt = why
+            self.ask(order, now)
+
+    def ask(self, order: Tracked, at: int) -> None:
+        """A question about this order is due at `at`, unless one is due earlier."""
+        if order.id not in self.asking:
+            order.ask_at, order.asked = at, 0
+            self.asking[order.id] = order
+        elif not order.asked:
+            order.ask_at = min(order.ask_at, at)
+
+    def forget(self, order_id: str) -> None:
+        self.asking.pop(order_id, None)
+
+    def due(self, now: int) -> list[Question]:
+        """Orders to ask about now."""
+        due = []
+        for order in tuple(self.asking.values()):
+            why = _why(order)
+            if not why:
+                order.ask_at = order.asked = 0
+                del self.asking[order.id]
+            elif order.ask_at <= now:
+                if why == MISSING_FILLS and order.asked == 0:
+                    self.disagree(order, why, order.filled, order.reported, now)
+                due.append(Question(order_id=order.id, symbol=order.symbol, why=why))
+                order.asked += 1
+                order.ask_at = now + min(_ASK_EVERY << min(order.asked // 4, 5), _ASK_SELDOM)
+        return due
+
+    def next_due(self) -> int | None:
+        """When `due` has something, ns; None when nothing is in doubt."""
+        return min((order.ask_at for order in self.asking.values()), default=None)
+
+
+def _why(order: Tracked) -> str:
+    if order.state is OrderState.UNKNOWN:
+        return "unknown"
+    return order.doubt or (MISSING_FILLS if order.missing else "")

@@ -1,0 +1,306 @@
+"""The engine: events in, approved commands out.
+
+House rules: `apply` for every event, `decide` once a burst; a rule costs only the events it
+watches; what a rule raises is caught here and nowhere else, benches that rule, and nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from heapq import heappop, heappush
+from typing import cast
+
+import msgspec
+
+from pitwire.model import events as ev
+from pitwire.model.events import EVENTS, Event
+from pitwire.model.orders import Cause, Command, Replace
+from pitwire.trading import journal as records
+from pitwire.trading.journal import NOTED, Came, Journal, Noted
+from pitwire.trading.limits import day_marks
+from pitwire.trading.risk import Screen
+from pitwire.trading.rules import Rule, Watch
+from pitwire.trading.state import State
+from pitwire.trading.tracked import Change, Question
+from pitwire.trading.wishes import WISHES, DraftReplace, Wish
+
+_DAY = 86_400_000_000_000
+
+
+class _Seat:
+    """A rule in the engine."""
+
+    __slots__ = ("benched", "each", "number", "rule", "wake", "wake_of")
+
+    def __init__(self, rule: Rule, number: int) -> None:
+        self.rule = rule
+        self.number = number
+        self.benched = False
+        self.wake: int | None = None
+        self.wake_of: Callable[[], int | None] | None = getattr(rule, "next_wake", None)
+
+
+class _Row:
+    """Who is concerned by one type of event."""
+
+    __slots__ = ("anyone", "by_symbol", "noted")
+
+    def __init__(self, noted: bool) -> None:
+        self.noted = noted
+        self.by_symbol: dict[str, tuple[tuple[_Seat, Watch], ...]] = {}
+        self.anyone: tuple[tuple[_Seat, Watch], ...] = ()
+
+
+_NOBODY = _Row(noted=False)
+
+
+class Engine:
+    """State, rules, screen and journal, and the few lines that join them."""
+
+    def __init__(
+        self, rules: Iterable[Rule], screen: Screen, state: State, journal: Journal
+    ) -> None:
+        self.state = state
+        self.screen = screen
+        self.journal = journal
+        self._seats = [_Seat(rule, number) for number, rule in enumerate(rules)]
+        self._rows: dict[type[Event], _Row] = {}
+        self._wishes: list[Wish] = []
+        self._due: dict[_Seat, Event] = {}
+        self._wakes: list[tuple[int, int]] = []
+        self._day = -1
+        self._index()
+        for seat in self._seats:
+            self._note_wake(seat)
+
+    @property
+    def rules(self) -> list[Rule]:
+        """The rules that are heard; benched ones are not among them."""
+        return [seat.rule for seat in self._seats if not seat.benched]
+
+    def apply(self, event: Event) -> Change | None:
+        """Take one event: the state changes, and rules that watch each one are shown it."""
+        change = self.state.apply(event)
+        row = self._rows.get(type(event), _NOBODY)
+        if row.noted:
+            self._write(event, change)
+        seats = row.by_symbol.get(event.symbol, row.anyone)
+        if seats:
+            self._show(event, seats)
+        return change
+
+    def decide(self, now: int) -> list[Command]:
+        """Ask the rules that look at the state alone, then let risk choose."""
+        wishes = self._collect(now)
+        return self.screen.admit(wishes, self.state, now) if wishes else []
+
+    def next_wake(self) -> int | None:
+        """When `decide` should be called though nothing came; None when nobody waits."""
+        while self._wakes and self._is_over(*self._wakes[0]):
+            heappop(self._wakes)
+        return self._wakes[0][0] if self._wakes else None
+
+    def sent(self, command: Command, now: int) -> None:
+        """The bytes of this command left."""
+        self.state.ledger.sent(command, now)
+        self.journal.write(records.Left(at=now, command=command))
+        self._write_disagreements()
+
+    def dropped(self, command: Command, why: str, now: int) -> Change | None:
+        """This command will never leave."""
+        self.journal.write(records.Dropped(at=now, command=command, why=why))
+        change = self.state.ledger.dropped(command, now, why)
+        if change is not None:
+            self.journal.write(change)
+        return change
+
+    def lost(self, now: int) -> list[Change]:
+        """The order connection broke: what was sent and not answered is unknown."""
+        changes = self.state.ledger.lost(now)
+        for change in changes:
+            self.journal.write(change)
+        return changes
+
+    def halt(self, reason: str, by: str, now: int) -> list[Command]:
+        """A person throws the kill switch; the cancels to send."""
+        commands = self.screen.halt(reason, by, self.state, now)
+        for command in commands:
+            self.journal.write(records.Decided(at=now, command=command))
+        return commands
+
+    def questions(self, now: int) -> list[Question]:
+        """Orders that the venue must be asked about now; `state.ledger.next_question` says when."""
+        questions = self.state.ledger.due_questions(now)
+        self._write_disagreements()
+        return questions
+
+    # ── hearing rules ─────────────────────────────────────────────────────────────────────────
+
+    def _show(self, event: Event, seats: tuple[tuple[_Seat, Watch], ...]) -> None:
+        for seat, watch in seats:
+            if watch.option and getattr(event, "interval", "") != watch.option:
+                continue
+            if watch.each:
+                self._hear(seat, event, event.received)
+            else:
+                self._due[seat] = event
+
+    def _collect(self, now: int) -> list[Wish]:
+        """Everything wished since the last burst."""
+        day = now // _DAY
+        if day != self._day:
+            self._start_day(day, now)
+        due, self._due = self._due, {}
+        for seat, event in due.items():
+            self._hear(seat, event, now)
+        for seat in self._awake(now):
+            self._hear(seat, None, now)
+        wishes, self._wishes = self._wishes, []
+        return wishes
+
+    def _hear(self, seat: _Seat, event: Event | None, now: int) -> None:
+        if seat.benched:
+            return
+        self.state.event = event
+        try:
+            wishes = list(seat.rule.react(self.state, now))
+            strange = [wish for wish in wishes if not isinstance(wish, WISHES)]
+            if strange:
+                raise TypeError(f"a rule yields wishes, found {strange[0]!r}")
+            self._note_wake(seat)
+        except Exception as error:  # noqa: BLE001 - the border around a user's rule
+            self._bench(seat, error, event, now)
+            return
+        if wishes:
+            cause = cause_of(event, now)
+            self._wishes += [_signed(wish, seat.rule.name, cause) for wish in wishes]
+
+    def _bench(self, seat: _Seat, error: Exception, event: Event | None, now: int) -> None:
+        seat.benched = True
+        self.journal.write(
+            records.Benched(
+                at=now,
+                rule=seat.rule.name,
+                error=type(error).__name__,
+                text=str(error),
+                event="" if event is None else type(event).__name__,
+                symbol="" if event is None else event.symbol,
+            )
+        )
+        text = f"rule {seat.rule.name} is benched: {type(error).__name__}: {error}"
+        self.journal.write(records.Alerted(at=now, text=text, level="error", rule=seat.rule.name))
+
+    # ── timers ────────────────────────────────────────────────────────────────────────────────
+
+    def _note_wake(self, seat: _Seat) -> None:
+        if seat.wake_of is None:
+            return
+        wake = seat.wake_of()
+        if wake != seat.wake:
+            seat.wake = wake
+            if wake is not None:
+                heappush(self._wakes, (wake, seat.number))
+
+    def _is_over(self, wake: int, number: int) -> bool:
+        seat = self._seats[number]
+        return seat.benched or seat.wake != wake
+
+    def _awake(self, now: int) -> list[_Seat]:
+        awake = []
+        while (wake := self.next_wake()) is not None and wake <= now:
+            seat = self._seats[heappop(self._wakes)[1]]
+            seat.wake = None
+            awake.append(seat)
+        return awake
+
+    def _start_day(self, day: int, now: int) -> None:
+        self._day = day
+        marks = day_marks(self.state)
+        if self.state.portfolio.start_day(day, marks):
+            self.journal.write(records.DayStarted(at=now, day=day))
+
+    # ── writing ───────────────────────────────────────────────────────────────────────────────
+
+    def _write(self, event: Event, change: Change | None) -> None:
+        self.journal.write(Came(at=event.received, event=cast(Noted, event)))
+        if change is not None:
+            self.journal.write(change)
+        self._write_disagreements()
+
+    def _write_disagreements(self) -> None:
+        for disagreement in self.state.ledger.take_disagreements():
+            self.journal.write(disagreement)
+
+    def _index(self) -> None:
+        """Who watches what, so that an event finds them without asking anybody else."""
+        self._rows = {kind: _Row(kind in NOTED) for kind in EVENTS}
+        for seat in self._seats:
+            for watch in _single(seat.rule.watches):
+                row = self._rows[watch.event]
+                if watch.symbol:
+                    there = row.by_symbol.get(watch.symbol, row.anyone)
+                    row.by_symbol[watch.symbol] = (*there, (seat, watch))
+                else:
+                    row.anyone = (*row.anyone, (seat, watch))
+                    for symbol, there in row.by_symbol.items():
+                        row.by_symbol[symbol] = (*there, (seat, watch))
+
+
+def cause_of(event: Event | None, now: int) -> Cause:
+    """What made a rule act, in the words of a record."""
+    if event is None:
+        return Cause(event="Timer", symbol="", venue_time=0, received=now)
+    return Cause(
+        event=type(event).__name__,
+        symbol=event.symbol,
+        venue_time=event.venue_time,
+        received=event.received,
+        detail=_detail(event),
+    )
+
+
+def _detail(event: Event) -> str:
+    match event:
+        case ev.Trade():
+            return f"price {event.price!r} size {event.size!r} id {event.trade_id}"
+        case ev.AggregateTrade():
+            return f"price {event.price!r} size {event.size!r} id {event.aggregate_id}"
+        case ev.Quote():
+            return f"bid {event.bid!r} ask {event.ask!r} id {event.update_id}"
+        case ev.BookSnapshot() | ev.BookDelta() | ev.PartialBook():
+            return f"book id {event.last_id}"
+        case ev.Bar():
+            return f"{event.interval} close {event.close!r}"
+        case ev.Update():
+            return f"order {event.order_id} {event.update}"
+        case ev.Fill():
+            return f"order {event.order_id} trade {event.trade_id} price {event.price}"
+        case _:
+            return ""
+
+
+def _single(watches: Iterable[Watch]) -> list[Watch]:
+    """One watch an event type and symbol: to be shown each one wins over once a burst."""
+    found: dict[tuple[type[Event], str, str], Watch] = {}
+    for watch in watches:
+        key = (watch.event, watch.symbol, watch.option)
+        if key not in found or watch.each:
+            found[key] = watch
+    everywhere = {(watch.event, watch.each) for watch in found.values() if not watch.symbol}
+    return [
+        watch
+        for watch in found.values()
+        if not watch.symbol or (watch.event, watch.each) not in everywhere
+    ]
+
+
+def _signed(wish: Wish, rule: str, cause: Cause) -> Wish:
+    """The wish with the rule's name and the cause written on it."""
+    rule, cause = wish.rule or rule, wish.cause or cause
+    if isinstance(wish, Replace):
+        place = msgspec.structs.replace(wish.place, rule=rule, cause=cause)
+        return msgspec.structs.replace(wish, rule=rule, cause=cause, place=place)
+    if isinstance(wish, DraftReplace):
+        draft = msgspec.structs.replace(wish.draft, rule=rule, cause=cause)
+        return msgspec.structs.replace(wish, rule=rule, cause=cause, draft=draft)
+    return msgspec.structs.replace(wish, rule=rule, cause=cause)

@@ -1,0 +1,76 @@
+"""Client order ids: readable, counted, never used twice.
+
+House rules: an id names an intent, so the same decisions in a replay give the same ids; the epoch
+is handed in by whoever keeps it on disk and must be new at every start.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+
+from pitwire.model.entropy import Entropy
+from pitwire.model.errors import ConfigError
+
+LONGEST = 36
+"""What the tightest venue allows, of letters, digits, dash and underscore (binance §5.2, -1100)."""
+_PREFIX = re.compile(r"[a-zA-Z0-9_]{1,16}\Z")
+_DIGITS = string.digits + string.ascii_lowercase
+
+
+class OrderIds:
+    """Counts ids `PREFIX-EPOCH-NUMBER`, the two numbers in base 36."""
+
+    def __init__(self, prefix: str, epoch: int) -> None:
+        if not _PREFIX.match(prefix):
+            raise ConfigError(
+                where="order id prefix",
+                found=prefix,
+                expected="1 to 16 letters, digits or underscores",
+            )
+        if epoch < 0:
+            raise ConfigError(where="order id epoch", found=epoch, expected="zero or more")
+        self.prefix = prefix
+        self.epoch = epoch
+        self.made = 0
+
+    def next(self) -> str:
+        """An id that was never given before."""
+        self.made += 1
+        text = f"{self.prefix}-{base36(self.epoch)}-{base36(self.made)}"
+        if len(text) > LONGEST:
+            raise ConfigError(where="order id", found=text, expected=f"at most {LONGEST} letters")
+        return text
+
+    def is_ours(self, order_id: str) -> bool:
+        """Whether this installation gave the id, in this run or an earlier one."""
+        return self.read(order_id) is not None
+
+    def read(self, order_id: str) -> tuple[int, int] | None:
+        """(epoch, number) of an id of this installation, None for any other text."""
+        head, _, number = order_id.rpartition("-")
+        prefix, dash, epoch = head.rpartition("-")
+        if not dash or prefix != self.prefix or not _is_base36(epoch) or not _is_base36(number):
+            return None
+        return int(epoch, 36), int(number, 36)
+
+
+def installation_prefix(entropy: Entropy, account: str = "main") -> str:
+    """A prefix of its own for each installation and account: `pw` and eight letters."""
+    draws = entropy.stream(f"order-ids/{account}")
+    return "pw" + "".join(draws.choice(_DIGITS) for _ in range(8))
+
+
+def base36(number: int) -> str:
+    """Digits and small letters."""
+    if number == 0:
+        return "0"
+    letters = []
+    while number:
+        number, digit = divmod(number, 36)
+        letters.append(_DIGITS[digit])
+    return "".join(reversed(letters))
+
+
+def _is_base36(text: str) -> bool:
+    return bool(text) and all(letter in _DIGITS for letter in text)

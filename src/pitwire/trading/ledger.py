@@ -1,0 +1,487 @@
+"""The order ledger: every message about an order, through the table of transitions.
+
+House rules: a message may be late, doubled, or before its time, and none of that is an error; an
+order ends only by proof; whatever contradicts what we believed is recorded as a `Disagreement`
+and asked about; what is not ours is counted and never touched. Facts that only grow (filled,
+reported, sequence) or only shrink (size) make the order of arrival not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+
+from pitwire.model.clock import SECOND
+from pitwire.model.events import Fill, OpenOrders, Unanswered, Update
+from pitwire.model.orders import (
+    FINAL,
+    TRANSITIONS,
+    UNANSWERED,
+    AmendOrder,
+    CancelOrder,
+    Command,
+    Order,
+    OrderState,
+    RejectReason,
+    ReplaceOrder,
+    Side,
+    UpdateKind,
+)
+from pitwire.trading.doubts import Doubts
+from pitwire.trading.shelf import Shelf, TradesSeen
+from pitwire.trading.tracked import (
+    ZERO,
+    Change,
+    Disagreement,
+    Exposure,
+    Origin,
+    Question,
+    Tracked,
+    change_of,
+)
+
+_S, _K = OrderState, UpdateKind
+_PROVES_LIFE = frozenset(
+    (_K.ACCEPTED, _K.TRIGGERED, _K.FILLED, _K.CANCELED, _K.EXPIRED, _K.AMENDED, _K.STATUS_OPEN)
+)
+_ENDS = {_K.CANCELED: _S.CANCELED, _K.EXPIRED: _S.EXPIRED, _K.REJECTED: _S.REJECTED}
+
+
+def _never(_: str) -> bool:
+    return False
+
+
+class OrderLedger:
+    """All orders of one account, ours and others', open and lately finished.
+
+    `dead_after_seconds` is the venue's earliest proof that an order that it does not know was
+    never accepted (reliability: 14 s on Binance, by receive window and processing limit).
+    `fills_grace_seconds` is how long a sum may run ahead of the fills before they count as missing.
+    """
+
+    def __init__(
+        self,
+        *,
+        is_ours: Callable[[str], bool] = _never,
+        dead_after_seconds: float = 14.0,
+        fills_grace_seconds: float = 1.0,
+        keep_finished: int = 10_000,
+        keep_trades: int = 200_000,
+    ) -> None:
+        self._shelf = Shelf(keep_finished)
+        self._trades = TradesSeen(keep_trades)
+        self.open = self._shelf.open
+        self.open_by_symbol = self._shelf.open_by_symbol
+        self.late = 0
+        self.doubled = 0
+        self._doubts = Doubts()
+        self._is_ours = is_ours
+        self._dead_after = round(dead_after_seconds * SECOND)
+        self._grace = round(fills_grace_seconds * SECOND)
+
+    # ── reading ───────────────────────────────────────────────────────────────────────────────
+
+    def find(self, order_id: str, venue_id: str = "", symbol: str = "") -> Tracked | None:
+        """The order by client id, or by the venue's id (which may stand in either place)."""
+        return self._shelf.find(order_id, venue_id, symbol)
+
+    def open_of(self, symbol: str) -> Iterator[Tracked]:
+        """Open orders of this symbol, or of all symbols when it is ""."""
+        orders = self.open_by_symbol.get(symbol, {}) if symbol else self.open
+        return iter(tuple(orders.values()))
+
+    def unknown(self, symbol: str) -> Tracked | None:
+        """An order of this symbol that the venue has not owned up to, if there is one."""
+        for order in self.open_by_symbol.get(symbol, {}).values():
+            if order.state is _S.UNKNOWN:
+                return order
+        return None
+
+    def exposure(self, symbol: str, price: Decimal | None) -> Exposure:
+        """The worst that may still happen here: open, unknown and unsent orders in full.
+
+        `price` turns an order in quote units into base units; a fill that the venue reported and
+        never sent is part of it too.
+        """
+        worst = {Side.BUY: ZERO, Side.SELL: ZERO}
+        for order in self.open_by_symbol.get(symbol, {}).values():
+            if order.side is not None:
+                worst[order.side] += order.may_trade(price) + order.missing
+        for order in self._doubts.asking.values():
+            if not order.is_open and order.symbol == symbol and order.side is not None:
+                worst[order.side] += order.missing
+        return Exposure(buys=worst[Side.BUY], sells=worst[Side.SELL])
+
+    # ── commands ──────────────────────────────────────────────────────────────────────────────
+
+    def made(self, order: Order, now: int) -> Tracked:
+        """Risk approved this order; it counts from here on, though no byte has left."""
+        tracked = Tracked(
+            id=order.id,
+            symbol=order.symbol,
+            origin=Origin.OURS,
+            state=_S.NEW,
+            side=order.side,
+            type=order.type,
+            order=order,
+            size=order.size,
+            quote_size=order.quote_size,
+            price=order.price,
+            stop_price=order.stop_price,
+            tag=order.tag,
+            rule=order.rule,
+            made_at=now,
+            changed_at=now,
+        )
+        self._shelf.add(tracked)
+        return tracked
+
+    def sent(self, command: Command, now: int) -> Tracked | None:
+        """The bytes of this command left."""
+        match command:
+            case Order():
+                return self._sent(command, now)
+            case CancelOrder():
+                return self._cancel_sent(command.order_id, now)
+            case ReplaceOrder():
+                old = self._cancel_sent(command.order_id, now)
+                new = self._sent(command.order, now)
+                new.replaces = command.order_id
+                if old is not None:
+                    old.replaced_by = new.id
+                return new
+            case AmendOrder():
+                order = self.find(command.order_id)
+                if order is not None:
+                    order.amend_to = command.size
+                return order
+
+    def dropped(self, command: Command, now: int, why: str) -> Change | None:
+        """This command never left (expired, paced out, no connection): certain, so it is over."""
+        if isinstance(command, Order | ReplaceOrder):
+            placed = command if isinstance(command, Order) else command.order
+            order = self._shelf.orders.get(placed.id)
+            if order is None or order.state is not _S.NEW:
+                return None
+            before, order.state = order.state, _S.REJECTED
+            return self._changed(order, before, now, f"dropped: {why}")
+        return None
+
+    def lost(self, now: int) -> list[Change]:
+        """The order connection broke: whatever was sent and not acknowledged is unknown."""
+        changes = []
+        for order in tuple(self.open.values()):
+            if order.state is _S.SENT:
+                order.state = _S.UNKNOWN
+                changes.append(self._changed(order, _S.SENT, now, "lost"))
+            elif order.is_ours and order.cancel_sent:
+                order.cancel_sent = 0
+                self._doubts.doubt(order, "the connection broke during a cancel", now)
+        return changes
+
+    # ── what the venue says ───────────────────────────────────────────────────────────────────
+
+    def apply(self, event: Update | Fill | Unanswered, now: int) -> Change | None:
+        """Take one message; None when it changed nothing (late, doubled, about nobody)."""
+        match event:
+            case Update():
+                return self._update(event, now)
+            case Fill():
+                return self._fill(event, now)
+            case Unanswered():
+                return self._unanswered(event, now)
+
+    def compare(self, listed: OpenOrders, now: int) -> None:
+        """Hold the venue's list of open orders beside ours; what differs is asked about."""
+        theirs = set(listed.order_ids)
+        for order in self.open_of(listed.symbol):
+            known = order.id in theirs or order.venue_id in theirs
+            newer = order.acknowledged_at > (listed.venue_time or now)
+            if not known and not newer and order.state in (_S.OPEN, _S.PARTLY_FILLED):
+                self._doubts.disagree(
+                    order, "open orders", order.state, "not in the venue's list", now
+                )
+                self._doubts.doubt(order, "absent from the venue's list of open orders", now)
+        for order_id in listed.order_ids:
+            order_or_none = self.find(order_id, symbol=listed.symbol)
+            if order_or_none is not None and not order_or_none.is_open:
+                self._doubts.disagree(
+                    order_or_none, "open orders", order_or_none.state, "open", now
+                )
+                self._doubts.doubt(order_or_none, "finished for us, open at the venue", now)
+
+    def due_questions(self, now: int) -> list[Question]:
+        """Orders to ask the venue about now. Asking again waits longer each time."""
+        return self._doubts.due(now)
+
+    def next_question(self) -> int | None:
+        """When `due_questions` has something, ns; None when nothing is in doubt."""
+        return self._doubts.next_due()
+
+    def take_disagreements(self) -> list[Disagreement]:
+        """Those recorded since the last call."""
+        return self._doubts.take_disagreements()
+
+    # ── updates ───────────────────────────────────────────────────────────────────────────────
+
+    def _update(self, update: Update, now: int) -> Change | None:
+        order = self.find(update.order_id, update.venue_id, update.symbol)
+        if order is None:
+            order = self._adopt(update, now)
+            if order is None:
+                return None
+        kind, before = update.update, order.state
+        if before is _S.NEW:
+            self._doubts.disagree(order, "answer before sending", before, kind, now)
+            order.state = before = _S.SENT
+        repeat = self._is_repeat(order, update)
+        self._absorb(order, update, now)
+        if not repeat:
+            order.state = self._next(order, update, now)
+            self._settle_pending(order, update, now)
+        self._complete(order)
+        if order.state is before and (repeat or before in FINAL):
+            self.late += not repeat
+            return None
+        return self._changed(order, before, now, kind, update)
+
+    def _is_repeat(self, order: Tracked, update: Update) -> bool:
+        # The execution number rises per symbol (binance §6.2, I), so an equal one is a copy.
+        if not update.sequence or update.sequence > order.sequence:
+            return False
+        if update.sequence == order.sequence:
+            self.doubled += 1
+        else:
+            self.late += 1
+        return True
+
+    def _absorb(self, order: Tracked, update: Update, now: int) -> None:
+        """Take over the facts that only grow or only shrink."""
+        self._shelf.link(order, update.venue_id)
+        if update.update in _PROVES_LIFE and not order.acknowledged:
+            order.acknowledged = True
+            order.acknowledged_at = update.venue_time or now
+        newer = update.sequence >= order.sequence
+        order.sequence = max(order.sequence, update.sequence)
+        if update.filled is not None:
+            order.reported = max(order.reported, update.filled)
+        if update.size:
+            self._absorb_size(order, update, now)
+        order.side = order.side or update.side
+        order.type = order.type or update.type
+        if order.price is None and update.price:
+            order.price = update.price
+        if newer:
+            order.working = update.working
+        if order.missing:
+            self._doubts.ask(order, now + self._grace)
+
+    def _absorb_size(self, order: Tracked, update: Update, now: int) -> None:
+        assert update.size is not None
+        if order.size is None:
+            # A market order in quote units learns its size when it is complete.
+            if order.quote_size is None or update.filled == update.size:
+                order.size = update.size
+        elif update.size < order.size:
+            # An amendment only makes smaller (binance §5.10), so the smallest is the newest.
+            if order.amend_to is None and order.is_ours:
+                self._doubts.disagree(order, "size", order.size, update.size, now)
+            order.size = update.size
+
+    def _next(self, order: Tracked, update: Update, now: int) -> OrderState:
+        """The state after this kind of update, by the table and the exceptions to it."""
+        kind, state = update.update, order.state
+        if kind is _K.REJECTED and update.reason is RejectReason.DUPLICATE_ID:
+            # Somebody lives under our id. That is no proof that this order does not.
+            self._doubts.disagree(order, "duplicate id", state, kind, now)
+            return TRANSITIONS.get((state, UNANSWERED), state)
+        if kind is _K.MISSING:
+            return self._missing(order, now)
+        after = TRANSITIONS.get((state, kind))
+        if after is not None:
+            return after
+        if state in FINAL:
+            return self._after_end(order, kind, now)
+        self._doubts.disagree(order, "transition", state, kind, now)
+        self._doubts.doubt(order, f"{kind} while {state}", now)
+        return state
+
+    def _missing(self, order: Tracked, now: int) -> OrderState:
+        if order.state in FINAL:
+            return order.state
+        if order.acknowledged or order.filled or order.reported:
+            # It existed, so its absence proves nothing about how it ended.
+            self._doubts.disagree(order, "existence", order.state, _K.MISSING, now)
+            self._doubts.doubt(order, "the venue knows no such order, and it had one", now)
+            return order.state
+        if order.state is not _S.UNKNOWN or now < order.sent_at + self._dead_after:
+            return order.state
+        order.declared_dead = True
+        return TRANSITIONS[_S.UNKNOWN, _K.MISSING]
+
+    def _after_end(self, order: Tracked, kind: UpdateKind, now: int) -> OrderState:
+        """A message about a finished order: normal when late, grave when it contradicts."""
+        if order.declared_dead and kind in _PROVES_LIFE:
+            self._doubts.disagree(order, "alive after death", order.state, kind, now)
+            order.declared_dead = False
+            return TRANSITIONS[_S.UNKNOWN, kind]
+        other_end = _ENDS.get(kind, order.state) is not order.state
+        if other_end or (kind is _K.STATUS_OPEN and order.doubt):
+            self._doubts.disagree(order, "end", order.state, kind, now)
+        return order.state
+
+    def _settle_pending(self, order: Tracked, update: Update, now: int) -> None:
+        """Close what was pending, by what this update answers."""
+        kind = update.update
+        if kind is _K.STATUS_OPEN or (kind in _ENDS and order.state in FINAL):
+            order.doubt = ""
+        if kind is _K.AMENDED and order.size == order.amend_to:
+            order.amend_to = None
+        if kind is _K.CANCEL_REJECTED:
+            order.cancel_sent, order.amend_to = 0, None
+            if update.reason is RejectReason.UNKNOWN_ORDER and order.is_open:
+                self._doubts.doubt(order, "the venue knows no such order to cancel", now)
+
+    def _complete(self, order: Tracked) -> None:
+        """Close the order when nothing is left, and never call a traded order untouched."""
+        if order.state not in (_S.SENT, _S.OPEN, _S.PARTLY_FILLED, _S.UNKNOWN) or not order.done:
+            return
+        full = order.size is not None and order.done >= order.size
+        order.state = _S.FILLED if full else _S.PARTLY_FILLED
+
+    # ── fills ─────────────────────────────────────────────────────────────────────────────────
+
+    def _fill(self, fill: Fill, now: int) -> Change | None:
+        if self._is_known_trade(fill, now):
+            return None
+        order = self.find(fill.order_id, fill.venue_id, fill.symbol) or self._adopt_fill(fill, now)
+        before = order.state
+        if before is _S.NEW:
+            self._doubts.disagree(order, "fill before sending", before, "fill", now)
+        if before is _S.NEW or (before is _S.REJECTED and fill.size):
+            order.state = _S.SENT
+        if before is _S.REJECTED:
+            self._doubts.disagree(order, "alive after death", before, "fill", now)
+            order.declared_dead = False
+        self._shelf.link(order, fill.venue_id)
+        order.acknowledged = True
+        order.filled += fill.size
+        order.filled_quote += fill.price * fill.size
+        if order.size is not None and order.filled > order.size:
+            self._doubts.disagree(order, "overfilled", order.size, order.filled, now)
+        self._complete(order)
+        return self._changed(order, before, now, "fill", fill)
+
+    def _is_known_trade(self, fill: Fill, now: int) -> bool:
+        seen = self._trades.earlier(fill)
+        if seen is None:
+            return False
+        self.doubled += 1
+        order = self.find(fill.order_id, fill.venue_id, fill.symbol)
+        if seen != (fill.price, fill.size) and order is not None:
+            ours, theirs = f"{seen[1]} @ {seen[0]}", f"{fill.size} @ {fill.price}"
+            self._doubts.disagree(order, f"trade {fill.trade_id}", ours, theirs, now)
+        return True
+
+    # ── no answer ─────────────────────────────────────────────────────────────────────────────
+
+    def _unanswered(self, event: Unanswered, now: int) -> Change | None:
+        order = self.find(event.order_id, symbol=event.symbol)
+        if order is None:
+            return None
+        placing = order
+        if event.what == "replace":
+            order.cancel_sent = 0
+            if order.is_open:
+                self._doubts.doubt(order, "a replacement went unanswered", now)
+            if order.replaced_by:
+                placing = self._shelf.orders.get(order.replaced_by, order)
+        if event.what in ("place", "replace"):
+            if placing.state is _S.NEW:
+                placing.state = _S.SENT
+            before = placing.state
+            placing.state = TRANSITIONS.get((before, UNANSWERED), before)
+            if placing.state is before:
+                return None
+            return self._changed(placing, before, now, f"{event.what} {UNANSWERED}")
+        if event.what != "status" and order.is_open:
+            order.cancel_sent, order.amend_to = 0, None
+            self._doubts.doubt(order, f"a {event.what} went unanswered", now)
+        return None
+
+    # ── adopting ──────────────────────────────────────────────────────────────────────────────
+
+    def _adopt(self, update: Update, now: int) -> Tracked | None:
+        """An order that this run never sent; None when there is nothing alive to adopt."""
+        if update.update not in _PROVES_LIFE:
+            return None
+        tracked = Tracked(
+            id=update.order_id,
+            symbol=update.symbol,
+            origin=self._origin(update.order_id),
+            state=_S.SENT,
+            side=update.side,
+            type=update.type,
+            size=update.size,
+            price=update.price,
+        )
+        return self._take_in(tracked, "an update", now)
+
+    def _adopt_fill(self, fill: Fill, now: int) -> Tracked:
+        tracked = Tracked(
+            id=fill.order_id,
+            symbol=fill.symbol,
+            origin=self._origin(fill.order_id),
+            state=_S.SENT,
+            side=fill.side,
+        )
+        self._take_in(tracked, "a fill", now)
+        self._doubts.doubt(tracked, "known by a fill only", now)
+        return tracked
+
+    def _take_in(self, tracked: Tracked, by: str, now: int) -> Tracked:
+        tracked.made_at = tracked.sent_at = tracked.changed_at = now
+        self._shelf.add(tracked)
+        self._doubts.disagree(tracked, f"{tracked.origin} order", "not sent by this run", by, now)
+        return tracked
+
+    def _origin(self, order_id: str) -> Origin:
+        return Origin.EARLIER if self._is_ours(order_id) else Origin.FOREIGN
+
+    # ── keeping ───────────────────────────────────────────────────────────────────────────────
+
+    def _sent(self, order: Order, now: int) -> Tracked:
+        tracked = self._shelf.orders.get(order.id) or self.made(order, now)
+        if tracked.state is _S.NEW:
+            tracked.state = _S.SENT
+        tracked.sent_at = tracked.changed_at = now
+        return tracked
+
+    def _cancel_sent(self, order_id: str, now: int) -> Tracked | None:
+        order = self.find(order_id)
+        if order is not None:
+            order.cancel_sent = now
+        return order
+
+    def _changed(
+        self,
+        order: Tracked,
+        before: OrderState,
+        now: int,
+        came: str,
+        event: Update | Fill | None = None,
+    ) -> Change:
+        order.changed_at = now
+        if order.state is _S.UNKNOWN:
+            self._doubts.ask(order, now)
+        if order.state in FINAL:
+            self._close(order)
+        elif before in FINAL:
+            self._shelf.add(order)
+        return change_of(order, before, now, came, event)
+
+    def _close(self, order: Tracked) -> None:
+        order.cancel_sent, order.amend_to, order.doubt = 0, None, ""
+        forgotten = self._shelf.close(order)
+        if forgotten is not None:
+            self._doubts.forget(forgotten.id)

@@ -1,0 +1,343 @@
+"""The limits of risk, and one small pure check for each.
+
+House rules: a check reads a proposal and answers None or a breach with the number it saw; it
+changes nothing and raises nothing. What is unknown counts at its worst.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import NamedTuple, TypeAlias
+
+import msgspec
+
+from pitwire.model.clock import SECOND
+from pitwire.model.errors import OffGrid
+from pitwire.model.instruments import Instrument
+from pitwire.model.numbers import plain
+from pitwire.model.orders import OrderType, Place, Side
+from pitwire.trading.state import State
+from pitwire.trading.tracked import ZERO, Tracked
+
+_OPEN = ("TRADING", "OPEN")
+
+
+class SymbolLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits of one symbol; None takes the general one."""
+
+    max_order_size: Decimal | None = None
+    """Base units in one order."""
+    max_order_notional: Decimal | None = None
+    """Quote units in one order."""
+    max_position: Decimal | None = None
+    """Base units held either way, counting every open and unknown order at its worst."""
+    collar_percent: Decimal | None = None
+    """How far beyond the best price an order may take, in percent of it."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What risk allows. None: not limited."""
+
+    max_order_size: Decimal | None = None
+    max_order_notional: Decimal | None = None
+    max_position: Decimal | None = None
+    collar_percent: Decimal | None = Decimal(5)
+    max_open_orders: int = 100
+    max_open_orders_per_symbol: int = 20
+    max_orders_per_second: int = 10
+    max_orders_per_ten_seconds: int = 50
+    max_daily_loss: Decimal | None = None
+    """Quote units lost since midnight UTC, open result included; then only reducing orders pass."""
+    max_quote_age_seconds: float = 30.0
+    duplicate_seconds: float = 0.25
+    """The same order by the same rule again within this time is a mistake."""
+    check_funds: bool = True
+    """Refuse what the free balance cannot pay, where the venue has told us balances."""
+    symbols: dict[str, SymbolLimits] = {}
+
+    def of(self, symbol: str) -> SymbolLimits:
+        """The limits of this symbol, its own before the general ones."""
+        own = self.symbols.get(symbol, _NO_LIMITS)
+        fields = SymbolLimits.__struct_fields__
+        chosen = {name: getattr(own, name) for name in fields}
+        general = {name: getattr(self, name) for name in fields if chosen[name] is None}
+        return SymbolLimits(**(chosen | general))
+
+    def missing_for_live(self) -> list[str]:
+        """Limits that a live desk must name and this one does not."""
+        wanted = ("max_order_notional", "max_position", "collar_percent", "max_daily_loss")
+        return [name for name in wanted if getattr(self, name) is None]
+
+
+_NO_LIMITS = SymbolLimits()
+
+
+class Breach(NamedTuple):
+    """Which limit, what was found, what is allowed."""
+
+    limit: str
+    value: object
+    allowed: object
+
+
+class Proposal(msgspec.Struct, kw_only=True):
+    """A wished-for order with everything a check may need, gathered once."""
+
+    place: Place
+    instrument: Instrument
+    limits: Limits
+    own: SymbolLimits
+    state: State
+    now: int
+    bid: Decimal | None
+    ask: Decimal | None
+    quoted_at: int
+    price: Decimal | None
+    """What it would trade at, by its own price or the best on the other side."""
+    size: Decimal | None
+    """Base units; of an order in quote units what it buys at `price`."""
+    replacing: Tracked | None
+    recent_second: int
+    recent_ten: int
+    repeated: bool
+
+    @property
+    def buys(self) -> bool:
+        return self.place.side is Side.BUY
+
+    @property
+    def notional(self) -> Decimal | None:
+        if self.place.quote_size is not None:
+            return self.place.quote_size
+        if self.size is None or self.price is None:
+            return None
+        return self.size * self.price
+
+    @property
+    def reduces(self) -> bool:
+        """Whether it can only make the position smaller."""
+        position = self.state.portfolio.position(self.place.symbol)
+        against = position < 0 if self.buys else position > 0
+        return against and self.size is not None and self.size <= abs(position)
+
+
+Check: TypeAlias = Callable[[Proposal], Breach | None]
+
+
+def stale_input(p: Proposal) -> Breach | None:
+    """No order on a feed or book that is stale."""
+    why = p.state.stale_reason(p.place.symbol)
+    return Breach("stale input", why, "fresh feeds") if why else None
+
+
+def quote_age(p: Proposal) -> Breach | None:
+    """No order without a recent price."""
+    if p.bid is None or p.ask is None:
+        return Breach("quote", "none", "a bid and an ask")
+    age = (p.now - p.quoted_at) / SECOND
+    allowed = p.limits.max_quote_age_seconds
+    return Breach("quote age", f"{age:.3f} s", f"{allowed:g} s") if age > allowed else None
+
+
+def market_status(p: Proposal) -> Breach | None:
+    """No order where the venue does not trade, or where floats cannot name every price."""
+    status = p.state.statuses.get(p.place.symbol, p.instrument.status)
+    if status.upper() not in _OPEN:
+        return Breach("market status", status, "TRADING")
+    if p.instrument.viewable_only:
+        return Breach("digits", "more than 15", "an instrument that is safe as float labels")
+    return None
+
+
+def shape(p: Proposal) -> Breach | None:
+    """An order has one size, and the prices that its type needs."""
+    place = p.place
+    if (place.size is None) == (place.quote_size is None):
+        return Breach("size", "none" if place.size is None else "two", "size or quote size")
+    limit = place.type not in (OrderType.MARKET, OrderType.STOP, OrderType.TAKE_PROFIT)
+    if limit != (place.price is not None):
+        return Breach("price", place.price, f"{'a' if limit else 'no'} price for {place.type}")
+    stop = place.type not in (OrderType.MARKET, OrderType.LIMIT, OrderType.POST_ONLY)
+    if stop and place.stop_price is None and place.trailing_bips is None:
+        return Breach("stop price", None, f"a stop price for {place.type}")
+    if p.instrument.order_types and place.type not in p.instrument.order_types:
+        return Breach("order type", place.type, ", ".join(p.instrument.order_types))
+    return None
+
+
+def grid(p: Proposal) -> Breach | None:
+    """Every number is on the instrument's grid and within its limits."""
+    try:
+        if p.place.price is not None:
+            p.instrument.check_price(p.place.price)
+        if p.place.stop_price is not None:
+            p.instrument.check_price(p.place.stop_price, "stop price")
+        if p.place.size is not None:
+            p.instrument.check_size(p.place.size)
+    except OffGrid as off:
+        return Breach(f"grid {off.field}", off.value, off.expected)
+    largest = p.instrument.market_max_size
+    if p.place.type is OrderType.MARKET and largest and p.size is not None and p.size > largest:
+        return Breach("grid size", plain(p.size), f"at most {plain(largest)} at market")
+    return None
+
+
+def instrument_notional(p: Proposal) -> Breach | None:
+    """The venue's own bounds of price times size."""
+    at_market = p.place.type is OrderType.MARKET
+    if p.notional is None or (at_market and not p.instrument.notional_applies_to_market):
+        return None
+    if p.notional < p.instrument.min_notional:
+        allowed = f"at least {plain(p.instrument.min_notional)}"
+        return Breach("grid notional", plain(p.notional), allowed)
+    if p.instrument.max_notional and p.notional > p.instrument.max_notional:
+        return Breach(
+            "grid notional", plain(p.notional), f"at most {plain(p.instrument.max_notional)}"
+        )
+    return None
+
+
+def unknown_order(p: Proposal) -> Breach | None:
+    """While one order here is unknown, no second one."""
+    unknown = p.state.ledger.unknown(p.place.symbol)
+    return Breach("unknown order", unknown.id, "none in this symbol") if unknown else None
+
+
+def order_size(p: Proposal) -> Breach | None:
+    largest = p.own.max_order_size
+    if largest is None or (p.size is not None and p.size <= largest):
+        return None
+    return Breach("max_order_size", p.size, largest)
+
+
+def order_notional(p: Proposal) -> Breach | None:
+    largest = p.own.max_order_notional
+    if largest is None or (p.notional is not None and p.notional <= largest):
+        return None
+    return Breach("max_order_notional", p.notional, largest)
+
+
+def collar(p: Proposal) -> Breach | None:
+    """It must not take at a price far beyond the best one; a stop's limit is held to its stop."""
+    percent = p.own.collar_percent
+    if percent is None or p.bid is None or p.ask is None:
+        return None
+    best = p.place.stop_price or (p.ask if p.buys else p.bid)
+    worst = p.place.price if p.place.price is not None else _worst_of_walk(p)
+    edge = best * (1 + percent / 100) if p.buys else best * (1 - percent / 100)
+    if worst is None or (worst <= edge if p.buys else worst >= edge):
+        return None
+    return Breach("collar_percent", plain(worst), f"{percent} % from {plain(best)}")
+
+
+def _worst_of_walk(p: Proposal) -> Decimal | None:
+    """Where a market order would end in the book we know; None where there is no book."""
+    book = p.state.book(p.place.symbol)
+    if p.place.type is not OrderType.MARKET or book is None or not p.size:
+        return None
+    walk = book.walk(p.place.side, float(p.size))
+    return None if walk is None else Decimal(repr(walk.worst))
+
+
+def open_orders(p: Proposal) -> Breach | None:
+    """Not too many open orders, here and in all; the one being replaced does not count."""
+    ledger = p.state.ledger
+    leaving = 1 if p.replacing is not None else 0
+    here = len(ledger.open_by_symbol.get(p.place.symbol, ())) - leaving
+    allowed = p.limits.max_open_orders_per_symbol
+    if p.instrument.max_open_orders:
+        allowed = min(allowed, p.instrument.max_open_orders)
+    if here >= allowed:
+        return Breach("max_open_orders_per_symbol", here + 1, allowed)
+    total = len(ledger.open) - leaving
+    if total >= p.limits.max_open_orders:
+        return Breach("max_open_orders", total + 1, p.limits.max_open_orders)
+    return None
+
+
+def order_rate(p: Proposal) -> Breach | None:
+    if p.recent_second >= p.limits.max_orders_per_second:
+        return Breach("max_orders_per_second", p.recent_second + 1, p.limits.max_orders_per_second)
+    if p.recent_ten >= p.limits.max_orders_per_ten_seconds:
+        allowed = p.limits.max_orders_per_ten_seconds
+        return Breach("max_orders_per_ten_seconds", p.recent_ten + 1, allowed)
+    return None
+
+
+def position(p: Proposal) -> Breach | None:
+    """What we hold if everything open, unknown and this one trade in full."""
+    largest = p.own.max_position
+    if largest is None:
+        return None
+    if p.size is None:
+        return Breach("max_position", "an unknown size", largest)
+    held = p.state.portfolio.position(p.place.symbol)
+    exposure = p.state.ledger.exposure(p.place.symbol, p.price)
+    leaving = p.replacing.may_trade(p.price) if p.replacing is not None else ZERO
+    if p.replacing is not None and p.replacing.side is not p.place.side:
+        leaving = ZERO
+    worst = (
+        held + exposure.buys - leaving + p.size
+        if p.buys
+        else exposure.sells - leaving + p.size - held
+    )
+    return Breach("max_position", plain(worst), largest) if worst > largest else None
+
+
+def daily_loss(p: Proposal) -> Breach | None:
+    """After the day's loss is used up, only orders that reduce a position."""
+    allowed = p.limits.max_daily_loss
+    if allowed is None or p.reduces:
+        return None
+    marks = day_marks(p.state)
+    result = p.state.portfolio.day_result(p.instrument.quote, marks)
+    return Breach("max_daily_loss", plain(-result), allowed) if -result >= allowed else None
+
+
+def day_marks(state: State) -> dict[str, Decimal]:
+    """What each held symbol is worth now, where a price is known."""
+    marks = {}
+    for symbol, holding in state.portfolio.holdings.items():
+        mark = state.mark(symbol) if holding.size else None
+        if mark is not None:
+            marks[symbol] = Decimal(repr(mark))
+    return marks
+
+
+def funds(p: Proposal) -> Breach | None:
+    """The free balance pays for it and for what is on its way and not reserved yet."""
+    asset = p.instrument.quote if p.buys else p.instrument.base
+    free = p.state.portfolio.free(asset)
+    needed = p.notional if p.buys else p.size
+    if not p.limits.check_funds or free is None or needed is None:
+        return None
+    for order in p.state.ledger.open_of(p.place.symbol):
+        if order.side is p.place.side and not order.acknowledged:
+            amount = order.may_trade(p.price)
+            needed += amount * (order.price or p.price or ZERO) if p.buys else amount
+    if p.replacing is not None and p.replacing.side is p.place.side:
+        amount = p.replacing.may_trade(p.price)
+        needed -= amount * (p.replacing.price or ZERO) if p.buys else amount
+    return Breach("funds", f"{plain(needed)} {asset}", plain(free)) if needed > free else None
+
+
+def reduce_only(p: Proposal) -> Breach | None:
+    if not p.place.reduce_only or p.reduces:
+        return None
+    held = p.state.portfolio.position(p.place.symbol)
+    return Breach("reduce only", f"{p.place.side} {p.size}", f"a position to reduce, not {held}")
+
+
+def duplicate(p: Proposal) -> Breach | None:
+    """A rule that says the same thing twice in a breath has a fault."""
+    allowed = f"{p.limits.duplicate_seconds:g} s apart"
+    return Breach("duplicate", "the same order again", allowed) if p.repeated else None
+
+
+CHECKS: tuple[Check, ...] = (
+    stale_input, quote_age, market_status, shape, grid, instrument_notional, unknown_order,
+    order_size, order_notional, collar, open_orders, order_rate, position, daily_loss, funds,
+    reduce_only, duplicate,
+)  # fmt: skip
+"""In the order asked; the first breach is the one named."""

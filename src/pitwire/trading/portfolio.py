@@ -1,0 +1,228 @@
+"""Positions, cost and result, in exact Decimals, from fills alone; balances as the venue says.
+
+House rules: nothing is rounded but the share of cost that leaves with a partial close, and that
+share is booked once on both sides, so for every symbol and any mark price exactly
+`realised + open result = quote flow + size x mark`. A fee counts in the asset it was taken in; a
+fee in a third asset is shown and not part of a result in quote units. What the venue's balance
+and ours differ by is named, never folded in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+
+import msgspec
+
+from pitwire.model.events import Balance, Fill, Position
+from pitwire.model.instruments import Instrument
+from pitwire.model.orders import Side
+from pitwire.model.symbols import Symbol
+from pitwire.trading.tracked import ZERO
+
+_EXACT = Context(prec=60)
+"""Digits enough that no sum of venue amounts (20 before and 16 after the point) is rounded."""
+_CENT = Decimal("1e-18")
+"""The share of cost of a partial close is kept to this many quote units."""
+
+
+class Holding(msgspec.Struct, kw_only=True, eq=False):
+    """What our fills made of one symbol, counted from zero at the start.
+
+    `size` is in base units, negative when more was sold than bought; `cost` is what that size cost
+    (what it brought, negative, when short), in quote units; `flow` is quote money in and out.
+    """
+
+    symbol: str
+    base: str
+    quote: str
+    size: Decimal = ZERO
+    cost: Decimal = ZERO
+    flow: Decimal = ZERO
+    realised: Decimal = ZERO
+    bought: Decimal = ZERO
+    sold: Decimal = ZERO
+    fills: int = 0
+    fees: dict[str, Decimal] = {}
+
+    @property
+    def average_cost(self) -> Decimal | None:
+        """Quote units per base unit; None when flat."""
+        return self.cost / self.size if self.size else None
+
+    def open_result(self, mark: Decimal) -> Decimal:
+        """What closing at `mark` would add to the realised result, before fees."""
+        return _EXACT.subtract(_EXACT.multiply(self.size, mark), self.cost)
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """The venue's balance of an asset and what our fills make of it do not agree."""
+
+    asset: str
+    ours: Decimal
+    theirs: Decimal
+
+    @property
+    def amount(self) -> Decimal:
+        """Theirs minus ours: what somebody else did to the account, or a fill we miss."""
+        return self.theirs - self.ours
+
+
+class Portfolio:
+    """Everything owned on one account."""
+
+    def __init__(self, instruments: Mapping[str, Instrument] | None = None) -> None:
+        self.holdings: dict[str, Holding] = {}
+        self.flows: dict[str, Decimal] = {}
+        """Per asset, the sum of all our fills and fees since the start."""
+        self.fees: dict[str, Decimal] = {}
+        self.balances: dict[str, Balance] = {}
+        self.venue_positions: dict[str, Position] = {}
+        self._instruments = {} if instruments is None else instruments
+        self._opening: dict[str, Decimal] = {}
+        self._day = -1
+        self._day_start: dict[str, Decimal] = {}
+
+    # ── what comes ────────────────────────────────────────────────────────────────────────────
+
+    def apply(self, fill: Fill) -> Holding:
+        """Book one fill. It must not have been booked before: the ledger sees to that."""
+        holding = self.holding(fill.symbol)
+        size, paid = fill.size, _EXACT.multiply(fill.price, fill.size)
+        if fill.side is Side.BUY:
+            holding.bought = _EXACT.add(holding.bought, size)
+        else:
+            holding.sold = _EXACT.add(holding.sold, size)
+            size, paid = _EXACT.minus(size), _EXACT.minus(paid)
+        holding.fills += 1
+        self._trade(holding, size, paid)
+        self._flow(holding.base, size)
+        self._flow(holding.quote, _EXACT.minus(paid))
+        if fill.fee:
+            self._fee(holding, fill)
+        return holding
+
+    def take_balance(self, balance: Balance) -> None:
+        """Keep what the venue says. The first word about an asset is where our count begins."""
+        self.balances[balance.asset] = balance
+        if balance.asset not in self._opening:
+            total = _EXACT.add(balance.free, balance.locked)
+            self._opening[balance.asset] = _EXACT.subtract(total, self.flow(balance.asset))
+
+    def take_position(self, position: Position) -> None:
+        self.venue_positions[position.symbol] = position
+
+    # ── reading ───────────────────────────────────────────────────────────────────────────────
+
+    def holding(self, symbol: str) -> Holding:
+        """The holding of this symbol, a flat one if there was none."""
+        found = self.holdings.get(symbol)
+        if found is None:
+            base, quote = self._assets(symbol)
+            found = self.holdings[symbol] = Holding(symbol=symbol, base=base, quote=quote)
+        return found
+
+    def position(self, symbol: str) -> Decimal:
+        """Base units held of this symbol by our fills; negative when short."""
+        found = self.holdings.get(symbol)
+        return ZERO if found is None else found.size
+
+    def flow(self, asset: str) -> Decimal:
+        """What our fills and fees did to this asset since the start."""
+        return self.flows.get(asset, ZERO)
+
+    def free(self, asset: str) -> Decimal | None:
+        """What the venue says is free to trade; None when it has not said."""
+        balance = self.balances.get(asset)
+        return None if balance is None else balance.free
+
+    def differences(self) -> list[Difference]:
+        """Assets whose balance at the venue is not the opening balance plus our fills.
+
+        Fills and balances travel apart, so ask when no order is open and nothing is in doubt.
+        """
+        found = []
+        for asset, balance in self.balances.items():
+            ours = _EXACT.add(self._opening[asset], self.flow(asset))
+            theirs = _EXACT.add(balance.free, balance.locked)
+            if ours != theirs:
+                found.append(Difference(asset=asset, ours=ours, theirs=theirs))
+        return found
+
+    def accept(self, difference: Difference) -> None:
+        """Count from the venue's balance on; whoever calls this writes the difference down."""
+        self._opening[difference.asset] = _EXACT.subtract(
+            difference.theirs, self.flow(difference.asset)
+        )
+
+    def result(self, quote: str, marks: Mapping[str, Decimal]) -> Decimal:
+        """Realised and open result of all symbols priced in `quote`; no mark, no open result."""
+        total = ZERO
+        for holding in self.holdings.values():
+            if holding.quote == quote:
+                total = _EXACT.add(total, holding.realised)
+                mark = marks.get(holding.symbol)
+                if holding.size and mark is not None:
+                    total = _EXACT.add(total, holding.open_result(mark))
+        return total
+
+    # ── the day ───────────────────────────────────────────────────────────────────────────────
+
+    def start_day(self, day: int, marks: Mapping[str, Decimal]) -> bool:
+        """Begin the UTC day `day` (days since 1970) unless it has begun; says whether it did."""
+        if day == self._day:
+            return False
+        self._day = day
+        quotes = {holding.quote: None for holding in self.holdings.values()}
+        self._day_start = {quote: self.result(quote, marks) for quote in quotes}
+        return True
+
+    def day_result(self, quote: str, marks: Mapping[str, Decimal]) -> Decimal:
+        """Result in `quote` since the day began: negative is a loss."""
+        return _EXACT.subtract(self.result(quote, marks), self._day_start.get(quote, ZERO))
+
+    # ── booking ───────────────────────────────────────────────────────────────────────────────
+
+    def _trade(self, holding: Holding, size: Decimal, paid: Decimal) -> None:
+        """Add `size` (signed) for `paid` (signed alike); what it closes becomes realised."""
+        holding.flow = _EXACT.subtract(holding.flow, paid)
+        there, here = _EXACT.abs(holding.size), _EXACT.abs(size)
+        if holding.size.is_signed() != size.is_signed() and (closing := min(here, there)):
+            # The part of this trade that closes, and the part of the cost that leaves with it.
+            freed = _share(holding.cost, closing, there)
+            got = _share(paid, closing, here)
+            holding.cost = _EXACT.subtract(holding.cost, freed)
+            holding.realised = _EXACT.subtract(holding.realised, _EXACT.add(freed, got))
+            paid = _EXACT.subtract(paid, got)
+        holding.size = _EXACT.add(holding.size, size)
+        holding.cost = _EXACT.add(holding.cost, paid)
+
+    def _fee(self, holding: Holding, fill: Fill) -> None:
+        asset = fill.fee_asset
+        self._flow(asset, -fill.fee)
+        self.fees[asset] = _EXACT.add(self.fees.get(asset, ZERO), fill.fee)
+        holding.fees = holding.fees | {asset: _EXACT.add(holding.fees.get(asset, ZERO), fill.fee)}
+        if asset == holding.quote:
+            holding.flow = _EXACT.subtract(holding.flow, fill.fee)
+            holding.realised = _EXACT.subtract(holding.realised, fill.fee)
+        elif asset == holding.base:
+            # Base units given away for nothing: their cost is lost.
+            self._trade(holding, -fill.fee, ZERO)
+
+    def _flow(self, asset: str, amount: Decimal) -> None:
+        self.flows[asset] = _EXACT.add(self.flows.get(asset, ZERO), amount)
+
+    def _assets(self, symbol: str) -> tuple[str, str]:
+        instrument = self._instruments.get(symbol)
+        if instrument is not None:
+            return instrument.base, instrument.quote
+        parsed = Symbol.parse(symbol)
+        return parsed.base, parsed.quote
+
+
+def _share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
+    """`amount x part / whole`; all of it, unrounded, when the part is the whole."""
+    if part == whole:
+        return amount
+    exact = _EXACT.divide(_EXACT.multiply(amount, part), whole)
+    return exact.quantize(_CENT, rounding=ROUND_HALF_EVEN, context=_EXACT)

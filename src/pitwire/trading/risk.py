@@ -1,0 +1,341 @@
+"""The screen: wishes in, approved commands out. The one place where an `Order` is made.
+
+House rules: a refusal is a record, never an exception; cancels always pass; the kill switch stays
+thrown until a person releases it; what is approved counts in the ledger from that moment.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import assert_never
+
+import msgspec
+
+from pitwire.model.clock import SECOND
+from pitwire.model.errors import OffGrid
+from pitwire.model.instruments import Instrument
+from pitwire.model.orders import (
+    Alert,
+    Amend,
+    AmendOrder,
+    Cancel,
+    CancelOrder,
+    Cause,
+    Command,
+    HaltTrading,
+    Order,
+    OrderType,
+    Place,
+    Replace,
+    ReplaceOrder,
+    Side,
+)
+from pitwire.trading.ids import OrderIds
+from pitwire.trading.journal import Alerted, Decided, Halted, Journal, Refusal, Resumed
+from pitwire.trading.limits import CHECKS, Breach, Limits, Proposal, SymbolLimits
+from pitwire.trading.state import State
+from pitwire.trading.tracked import Tracked
+from pitwire.trading.wishes import Draft, DraftReplace, Wish
+
+_CANCEL_AGAIN = 2 * SECOND
+_Fingerprint = tuple[object, ...]
+
+
+class Screen:
+    """Holds every wish against the limits. `armed` and `halted` are the two master switches."""
+
+    def __init__(
+        self, limits: Limits, ids: OrderIds, journal: Journal, *, armed: bool = False
+    ) -> None:
+        self.limits = limits
+        self.armed = armed
+        self.halted = ""
+        """Why trading is halted; "" when it is not."""
+        self.refused = 0
+        self._ids = ids
+        self._journal = journal
+        self._own: dict[str, SymbolLimits] = {}
+        self._decided: deque[int] = deque()
+        self._lately: dict[_Fingerprint, int] = {}
+
+    def admit(self, wishes: Iterable[Wish], state: State, now: int) -> list[Command]:
+        """What may leave of what is wished, in order."""
+        commands: list[Command] = []
+        for wish in wishes:
+            commands += self._one(wish, state, now)
+        for command in commands:
+            self._journal.write(Decided(at=now, command=command))
+        return commands
+
+    def halt(
+        self, reason: str, by: str, state: State, now: int, *, cause: Cause | None = None
+    ) -> list[Command]:
+        """Throw the kill switch; the cancels of everything that is ours."""
+        if not self.halted:
+            self.halted = reason
+            self._journal.write(Halted(at=now, reason=reason, by=by))
+        return self._cancels(Cancel(rule=by, cause=cause), state, now)
+
+    def resume(self, by: str, now: int) -> None:
+        """A person releases the kill switch."""
+        self.halted = ""
+        self._journal.write(Resumed(at=now, by=by))
+
+    def refuse(self, wish: Wish, breach: Breach, now: int, symbol: str = "") -> None:
+        """Record that this wish was refused, and why."""
+        self.refused += 1
+        self._journal.write(
+            Refusal(
+                at=now,
+                rule=wish.rule,
+                symbol=symbol or getattr(wish, "symbol", ""),
+                limit=breach.limit,
+                value=str(breach.value),
+                allowed=str(breach.allowed),
+                cause=wish.cause,
+            )
+        )
+
+    # ── one wish ──────────────────────────────────────────────────────────────────────────────
+
+    def _one(self, wish: Wish, state: State, now: int) -> list[Command]:
+        match wish:
+            case Place() | Draft():
+                order = self._order(wish, wish, state, now)
+                return [order] if isinstance(order, Order) else self._no(wish, order, wish, now)
+            case Cancel():
+                return self._cancels(wish, state, now)
+            case Replace():
+                return self._replace(wish, wish.place, state, now)
+            case DraftReplace():
+                return self._replace(wish, wish.draft, state, now)
+            case Amend():
+                return self._amend(wish, state, now)
+            case Alert():
+                self._alert(wish, now)
+                return []
+            case HaltTrading():
+                return self.halt(wish.reason, wish.rule or "rule", state, now, cause=wish.cause)
+        assert_never(wish)
+
+    def _order(
+        self,
+        wish: Wish,
+        wanted: Place | Draft,
+        state: State,
+        now: int,
+        replacing: Tracked | None = None,
+    ) -> Order | Breach:
+        instrument = state.instruments.get(wanted.symbol)
+        if instrument is None:
+            return Breach("instrument", wanted.symbol, "a symbol whose rules are known")
+        if (breach := self._switches()) is not None:
+            return breach
+        try:
+            place = wanted.place(instrument) if isinstance(wanted, Draft) else wanted
+        except OffGrid as off:
+            return Breach(f"grid {off.field}", off.value, off.expected)
+        proposal = self._proposal(place, instrument, state, now, replacing)
+        for check in CHECKS:
+            if (breach := check(proposal)) is not None:
+                return breach
+        return self._approve(place, wish.cause, state, now)
+
+    def _no(self, wish: Wish, breach: Breach, wanted: Place | Draft, now: int) -> list[Command]:
+        self.refuse(wish, breach, now, wanted.symbol)
+        return []
+
+    def _switches(self) -> Breach | None:
+        if self.halted:
+            return Breach("halt", self.halted, "a person to resume")
+        return None if self.armed else Breach("armed", "no", "an armed desk")
+
+    def _proposal(
+        self,
+        place: Place,
+        instrument: Instrument,
+        state: State,
+        now: int,
+        replacing: Tracked | None,
+    ) -> Proposal:
+        touch = state.touch(place.symbol)
+        bid = ask = None
+        if touch is not None:
+            bid, ask = Decimal(repr(touch[0])), Decimal(repr(touch[1]))
+        price = place.price or place.stop_price or (ask if place.side is Side.BUY else bid)
+        size = place.size
+        if size is None and place.quote_size is not None and price:
+            size = place.quote_size / price
+        second, ten = self._recent(now)
+        return Proposal(
+            place=place,
+            instrument=instrument,
+            limits=self.limits,
+            own=self._limits_of(place.symbol),
+            state=state,
+            now=now,
+            bid=bid,
+            ask=ask,
+            quoted_at=touch[2] if touch is not None else 0,
+            price=price,
+            size=size,
+            replacing=replacing,
+            recent_second=second,
+            recent_ten=ten,
+            repeated=self._is_repeated(place, now),
+        )
+
+    def _approve(self, place: Place, cause: Cause | None, state: State, now: int) -> Order:
+        order = Order(
+            id=self._ids.next(),
+            symbol=place.symbol,
+            side=place.side,
+            type=place.type,
+            size=place.size,
+            quote_size=place.quote_size,
+            price=place.price,
+            stop_price=place.stop_price,
+            trailing_bips=place.trailing_bips,
+            time_in_force=place.time_in_force,
+            reduce_only=place.reduce_only,
+            tag=place.tag,
+            rule=place.rule,
+            cause=cause if place.cause is None else place.cause,
+            decided=now,
+        )
+        state.ledger.made(order, now)
+        self._decided.append(now)
+        self._lately[_fingerprint(place)] = now
+        return order
+
+    # ── the other wishes ──────────────────────────────────────────────────────────────────────
+
+    def _cancels(self, wish: Cancel, state: State, now: int) -> list[Command]:
+        """Cancels of every open order of ours that matches; a foreign one is left alone."""
+        if wish.order_id:
+            order = state.ledger.find(wish.order_id, symbol=wish.symbol)
+            if order is None or not order.is_ours or not order.is_open:
+                self.refuse(wish, _not_ours(order, wish.order_id), now)
+                return []
+            matching = [order]
+        else:
+            matching = [one for one in state.ledger.open_of(wish.symbol) if _matches(one, wish)]
+        return [
+            CancelOrder(
+                order_id=one.id,
+                symbol=one.symbol,
+                venue_id=one.venue_id,
+                rule=wish.rule,
+                cause=wish.cause,
+                decided=now,
+            )
+            for one in matching
+            if _may_cancel(one, now)
+        ]
+
+    def _replace(
+        self, wish: Replace | DraftReplace, wanted: Place | Draft, state: State, now: int
+    ) -> list[Command]:
+        old = state.ledger.find(wish.order_id)
+        if old is None or not old.is_ours or not old.is_open or old.symbol != wanted.symbol:
+            return self._no(wish, _not_ours(old, wish.order_id), wanted, now)
+        if old.cancel_sent:
+            pending = Breach("cancel pending", old.id, "an order that is not being cancelled")
+            return self._no(wish, pending, wanted, now)
+        order = self._order(wish, wanted, state, now, old)
+        if not isinstance(order, Order):
+            return self._no(wish, order, wanted, now)
+        old.cancel_sent, old.replaced_by = now, order.id
+        return [ReplaceOrder(order_id=old.id, order=order, venue_id=old.venue_id, decided=now)]
+
+    def _amend(self, wish: Amend, state: State, now: int) -> list[Command]:
+        order = state.ledger.find(wish.order_id)
+        if order is None or not order.is_ours or not order.is_open:
+            self.refuse(wish, _not_ours(order, wish.order_id), now)
+            return []
+        breach = self._switches() or _amend_breach(order, wish.size, state)
+        if breach is not None:
+            self.refuse(wish, breach, now, order.symbol)
+            return []
+        return [
+            AmendOrder(
+                order_id=order.id,
+                symbol=order.symbol,
+                size=wish.size,
+                venue_id=order.venue_id,
+                decided=now,
+            )
+        ]
+
+    def _alert(self, wish: Alert, now: int) -> None:
+        self._journal.write(
+            Alerted(
+                at=now,
+                text=wish.text,
+                level=wish.level,
+                rule=wish.rule,
+                symbol=wish.symbol,
+                cause=wish.cause,
+            )
+        )
+
+    # ── what the screen remembers ─────────────────────────────────────────────────────────────
+
+    def _recent(self, now: int) -> tuple[int, int]:
+        """Orders approved within the last second and the last ten."""
+        decided = self._decided
+        while decided and decided[0] <= now - 10 * SECOND:
+            decided.popleft()
+        return sum(1 for at in decided if at > now - SECOND), len(decided)
+
+    def _is_repeated(self, place: Place, now: int) -> bool:
+        window = round(self.limits.duplicate_seconds * SECOND)
+        if len(self._lately) > 1000:
+            self._lately = {key: at for key, at in self._lately.items() if now - at < window}
+        at = self._lately.get(_fingerprint(place))
+        return at is not None and now - at < window
+
+    def _limits_of(self, symbol: str) -> SymbolLimits:
+        own = self._own.get(symbol)
+        if own is None:
+            own = self._own[symbol] = self.limits.of(symbol)
+        return own
+
+
+def _fingerprint(place: Place) -> _Fingerprint:
+    plain = msgspec.structs.replace(place, cause=None)
+    return tuple(getattr(plain, name) for name in plain.__struct_fields__)
+
+
+def _matches(order: Tracked, wish: Cancel) -> bool:
+    return (
+        order.is_ours
+        and (not wish.tag or order.tag == wish.tag)
+        and (wish.side is None or order.side is wish.side)
+    )
+
+
+def _may_cancel(order: Tracked, now: int) -> bool:
+    """Not while a cancel of it is on its way; a market order cannot be called back."""
+    on_its_way = order.cancel_sent and now < order.cancel_sent + _CANCEL_AGAIN
+    return not on_its_way and order.type is not OrderType.MARKET
+
+
+def _not_ours(order: Tracked | None, order_id: str) -> Breach:
+    found = "no such order" if order is None else f"{order.origin}, {order.state}"
+    return Breach("order", f"{order_id}: {found}", "an open order of ours in this symbol")
+
+
+def _amend_breach(order: Tracked, size: Decimal, state: State) -> Breach | None:
+    if order.size is None or not order.done < size < order.size:
+        return Breach("amend", size, f"more than {order.done} and less than {order.size}")
+    instrument = state.instruments.get(order.symbol)
+    if instrument is None:
+        return Breach("instrument", order.symbol, "a symbol whose rules are known")
+    try:
+        instrument.check_size(size)
+    except OffGrid as off:
+        return Breach("grid size", off.value, off.expected)
+    return None

@@ -1,0 +1,75 @@
+"""Where orders are kept: found by our id or the venue's, open ones at hand, old ones let go."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from pitwire.model.events import Fill
+from pitwire.model.orders import Side
+from pitwire.trading.tracked import Tracked
+
+
+class Shelf:
+    """Orders by every name they have. Keeps the last `keep_finished` that ended."""
+
+    def __init__(self, keep_finished: int) -> None:
+        self.orders: dict[str, Tracked] = {}
+        self.open: dict[str, Tracked] = {}
+        self.open_by_symbol: dict[str, dict[str, Tracked]] = {}
+        self._by_venue_id: dict[tuple[str, str], Tracked] = {}
+        self._finished: dict[str, None] = {}
+        self._keep_finished = keep_finished
+
+    def find(self, order_id: str, venue_id: str, symbol: str) -> Tracked | None:
+        """The order by client id, or by the venue's id (which may stand in either place)."""
+        order = self.orders.get(order_id)
+        if order is None and venue_id:
+            order = self._by_venue_id.get((symbol, venue_id))
+        return self._by_venue_id.get((symbol, order_id)) if order is None else order
+
+    def add(self, order: Tracked) -> None:
+        """Put it among the open ones, also when it had been thought finished."""
+        self._finished.pop(order.id, None)
+        self.orders[order.id] = order
+        self.open[order.id] = order
+        self.open_by_symbol.setdefault(order.symbol, {})[order.id] = order
+
+    def link(self, order: Tracked, venue_id: str) -> None:
+        """Learn the venue's id of this order."""
+        if venue_id and not order.venue_id:
+            order.venue_id = venue_id
+            self._by_venue_id[order.symbol, venue_id] = order
+
+    def close(self, order: Tracked) -> Tracked | None:
+        """Take it from the open ones; returns the old order that is forgotten for it, if any."""
+        self.open.pop(order.id, None)
+        self.open_by_symbol.get(order.symbol, {}).pop(order.id, None)
+        self._finished[order.id] = None
+        if len(self._finished) <= self._keep_finished:
+            return None
+        oldest = next(iter(self._finished))
+        del self._finished[oldest]
+        forgotten = self.orders.pop(oldest)
+        self._by_venue_id.pop((forgotten.symbol, forgotten.venue_id), None)
+        return forgotten
+
+
+class TradesSeen:
+    """Remembers trades, so that a fill told by two paths counts once."""
+
+    def __init__(self, keep: int) -> None:
+        self._seen: dict[tuple[str, str, Side], tuple[Decimal, Decimal]] = {}
+        self._keep = keep
+
+    def earlier(self, fill: Fill) -> tuple[Decimal, Decimal] | None:
+        """(price, size) this trade was told with before; None, and noted, when it is new."""
+        # One trade with ourselves has one id and two sides, so the side is part of the key.
+        if not fill.trade_id:
+            return None
+        key = (fill.symbol, fill.trade_id, fill.side)
+        seen = self._seen.get(key)
+        if seen is None:
+            self._seen[key] = (fill.price, fill.size)
+            if len(self._seen) > self._keep:
+                del self._seen[next(iter(self._seen))]
+        return seen

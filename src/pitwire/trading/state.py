@@ -1,0 +1,243 @@
+"""The only mutable truth: what the market looks like, what we ordered, what we own.
+
+House rules: `apply` is the only writer; reads are plain attributes and dicts by symbol. A book
+exists only where book events came. What may not be trusted is in `stale`, by symbol and channel,
+and stays there until its feed says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from pitwire.market.book import OrderBook
+from pitwire.model import events as ev
+from pitwire.model.events import Event
+from pitwire.model.instruments import Instrument
+from pitwire.trading.ledger import OrderLedger
+from pitwire.trading.portfolio import Portfolio
+from pitwire.trading.tracked import Change
+
+BOOK = "book"
+"""Channel name of a stale book in `State.stale`."""
+
+
+class State:
+    """Everything a rule may look at. Numbers of the market are floats, of the account Decimals."""
+
+    def __init__(
+        self,
+        instruments: Iterable[Instrument] = (),
+        *,
+        ledger: OrderLedger | None = None,
+        portfolio: Portfolio | None = None,
+    ) -> None:
+        self.instruments = {one.symbol: one for one in instruments}
+        self.ledger = OrderLedger() if ledger is None else ledger
+        self.portfolio = Portfolio(self.instruments) if portfolio is None else portfolio
+        self.now = 0
+        """`received` of the newest event."""
+        self.event: Event | None = None
+        """The event a rule is being shown; None when a timer woke it."""
+        self.books: dict[str, OrderBook] = {}
+        self.partials: dict[str, OrderBook] = {}
+        """Books of the top levels only, from `PartialBook`."""
+        self.quotes: dict[str, ev.Quote] = {}
+        self.trades: dict[str, ev.Trade | ev.AggregateTrade] = {}
+        """The last trade; aggregates count only where single trades do not come."""
+        self.bars: dict[tuple[str, str], ev.Bar] = {}
+        """By (symbol, interval)."""
+        self.tickers: dict[str, ev.Ticker] = {}
+        self.averages: dict[str, ev.AveragePrice] = {}
+        self.statuses: dict[str, str] = {}
+        """What the venue last said about trading in a symbol."""
+        self.stale: dict[str, dict[str, str]] = {}
+        """symbol → channel → why; a symbol without stale channels is not in it."""
+        self.offset: ev.ClockOffset | None = None
+        self._channels: dict[str, dict[tuple[str, str], None]] = {}
+        self._takers: dict[type[Event], Callable[[Any], Change | None]] = self._table()
+
+    def apply(self, event: Event) -> Change | None:
+        """Take one event; what it did to an order, if it did."""
+        self.event = event
+        self.now = event.received
+        taker = self._takers.get(type(event))
+        return None if taker is None else taker(event)
+
+    # ── reading ───────────────────────────────────────────────────────────────────────────────
+
+    def book(self, symbol: str) -> OrderBook | None:
+        """The book that is right: the full one, else the top levels; None when there is neither."""
+        book = self.books.get(symbol)
+        if book is not None and book.ready:
+            return book
+        return self.partials.get(symbol)
+
+    def touch(self, symbol: str) -> tuple[float, float, int] | None:
+        """(best bid, best ask, received) by whichever is newer of quote and book."""
+        quote = self.quotes.get(symbol)
+        book = self.book(symbol)
+        if book is not None and (quote is None or book.received > quote.received):
+            bid, ask = book.best_bid, book.best_ask
+            if bid is not None and ask is not None:
+                return bid[0], ask[0], book.received
+        return None if quote is None else (quote.bid, quote.ask, quote.received)
+
+    def mid(self, symbol: str) -> float | None:
+        """Halfway between best bid and best ask."""
+        touch = self.touch(symbol)
+        return None if touch is None else (touch[0] + touch[1]) / 2
+
+    def last(self, symbol: str) -> float | None:
+        """Price of the last trade, else the ticker's."""
+        trade = self.trades.get(symbol)
+        if trade is not None:
+            return trade.price
+        ticker = self.tickers.get(symbol)
+        return None if ticker is None else ticker.last
+
+    def mark(self, symbol: str) -> float | None:
+        """What one base unit is worth now: the mid, else the last price."""
+        mid = self.mid(symbol)
+        return self.last(symbol) if mid is None else mid
+
+    def stale_reason(self, symbol: str) -> str:
+        """Why this symbol's input is not to be trusted; "" when it is."""
+        if symbol not in self.stale:
+            return ""
+        return "; ".join(f"{channel}: {why}" for channel, why in self.stale[symbol].items())
+
+    # ── market ────────────────────────────────────────────────────────────────────────────────
+
+    def _table(self) -> dict[type[Event], Callable[[Any], Change | None]]:
+        return {
+            ev.Trade: self._trade,
+            ev.AggregateTrade: self._aggregate,
+            ev.Quote: self._quote,
+            ev.Ticker: self._ticker,
+            ev.AveragePrice: self._average,
+            ev.BookSnapshot: self._snapshot,
+            ev.BookDelta: self._delta,
+            ev.PartialBook: self._partial,
+            ev.BookStale: self._book_stale,
+            ev.Bar: self._bar,
+            ev.MarketStatus: self._status,
+            ev.FeedStale: self._feed_stale,
+            ev.FeedFresh: self._feed_fresh,
+            ev.Update: self._order_event,
+            ev.Unanswered: self._order_event,
+            ev.Fill: self._fill,
+            ev.Balance: self._balance,
+            ev.Position: self._position,
+            ev.OpenOrders: self._open_orders,
+            ev.Subscribed: self._subscribed,
+            ev.Unsubscribed: self._unsubscribed,
+            ev.Lost: self._lost,
+            ev.ClockOffset: self._clock_offset,
+        }
+
+    def _trade(self, event: ev.Trade) -> None:
+        self.trades[event.symbol] = event
+
+    def _aggregate(self, event: ev.AggregateTrade) -> None:
+        if type(self.trades.get(event.symbol)) is not ev.Trade:
+            self.trades[event.symbol] = event
+
+    def _quote(self, event: ev.Quote) -> None:
+        self.quotes[event.symbol] = event
+
+    def _ticker(self, event: ev.Ticker) -> None:
+        self.tickers[event.symbol] = event
+
+    def _average(self, event: ev.AveragePrice) -> None:
+        self.averages[event.symbol] = event
+
+    def _snapshot(self, event: ev.BookSnapshot) -> None:
+        book = self.books.get(event.symbol)
+        if book is None:
+            book = self.books[event.symbol] = OrderBook(event.venue, event.symbol)
+        book.apply_snapshot(event)
+        self._unmark(event.symbol, BOOK)
+
+    def _delta(self, event: ev.BookDelta) -> None:
+        book = self.books.get(event.symbol)
+        if book is not None:
+            book.apply(event)
+
+    def _partial(self, event: ev.PartialBook) -> None:
+        book = self.partials.get(event.symbol)
+        if book is None:
+            book = self.partials[event.symbol] = OrderBook(event.venue, event.symbol)
+        book.apply_snapshot(event)
+
+    def _book_stale(self, event: ev.BookStale) -> None:
+        book = self.books.get(event.symbol)
+        if book is not None:
+            book.clear()
+        self._mark(event.symbol, BOOK, event.reason)
+
+    def _bar(self, event: ev.Bar) -> None:
+        self.bars[event.symbol, event.interval] = event
+
+    def _status(self, event: ev.MarketStatus) -> None:
+        self.statuses[event.symbol] = event.status
+
+    def _feed_stale(self, event: ev.FeedStale) -> None:
+        self._mark(event.symbol, event.channel, f"silent for {event.silent_seconds:g} s")
+
+    def _feed_fresh(self, event: ev.FeedFresh) -> None:
+        if event.channel != BOOK or self._book_is_right(event.symbol):
+            self._unmark(event.symbol, event.channel)
+
+    # ── account ───────────────────────────────────────────────────────────────────────────────
+
+    def _order_event(self, event: ev.Update | ev.Unanswered) -> Change | None:
+        return self.ledger.apply(event, event.received)
+
+    def _fill(self, event: ev.Fill) -> Change | None:
+        change = self.ledger.apply(event, event.received)
+        if change is not None:
+            self.portfolio.apply(event)
+        return change
+
+    def _balance(self, event: ev.Balance) -> None:
+        self.portfolio.take_balance(event)
+
+    def _position(self, event: ev.Position) -> None:
+        self.portfolio.take_position(event)
+
+    def _open_orders(self, event: ev.OpenOrders) -> None:
+        self.ledger.compare(event, event.received)
+
+    # ── session ───────────────────────────────────────────────────────────────────────────────
+
+    def _subscribed(self, event: ev.Subscribed) -> None:
+        self._channels.setdefault(event.link, {})[event.symbol, event.channel] = None
+        # A book is good again by its snapshot, not by a promise of deltas.
+        if event.channel != BOOK or self._book_is_right(event.symbol):
+            self._unmark(event.symbol, event.channel)
+
+    def _unsubscribed(self, event: ev.Unsubscribed) -> None:
+        self._channels.get(event.link, {}).pop((event.symbol, event.channel), None)
+        self._unmark(event.symbol, event.channel)
+
+    def _lost(self, event: ev.Lost) -> None:
+        for symbol, channel in self._channels.pop(event.link, {}):
+            if symbol:
+                self._mark(symbol, channel, "connection lost")
+
+    def _clock_offset(self, event: ev.ClockOffset) -> None:
+        self.offset = event
+
+    def _book_is_right(self, symbol: str) -> bool:
+        book = self.books.get(symbol)
+        return book is None or book.ready
+
+    def _mark(self, symbol: str, channel: str, why: str) -> None:
+        self.stale.setdefault(symbol, {})[channel] = why
+
+    def _unmark(self, symbol: str, channel: str) -> None:
+        if self.stale and symbol in self.stale:
+            self.stale[symbol].pop(channel, None)
+            if not self.stale[symbol]:
+                del self.stale[symbol]

@@ -1,0 +1,188 @@
+"""One order as we know it, and the records that its life leaves.
+
+House rules: what we counted from fills and what the venue said in sum are two fields, never one;
+an order without proof of its end is counted in full.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from pitwire.model.events import Fill, Update
+from pitwire.model.orders import FINAL, Order, OrderState, OrderType, RejectReason, Side
+
+ZERO = Decimal(0)
+
+
+class Origin(StrEnum):
+    """Whose order it is."""
+
+    OURS = "ours"
+    EARLIER = "earlier"
+    """It carries our prefix but an earlier run sent it."""
+    FOREIGN = "foreign"
+    """Placed by somebody else on this account: counted, never touched."""
+
+
+class Tracked(msgspec.Struct, kw_only=True, eq=False):
+    """An order and everything we believe about it. Rules read it; the ledger alone writes."""
+
+    id: str
+    symbol: str
+    origin: Origin
+    state: OrderState
+    side: Side | None = None
+    type: OrderType | None = None
+    order: Order | None = None
+    size: Decimal | None = None
+    """None while unknown: a market order in quote units, a foreign order seen only by a fill."""
+    quote_size: Decimal | None = None
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+    tag: str = ""
+    rule: str = ""
+    venue_id: str = ""
+    filled: Decimal = ZERO
+    """Sum of the fills that came."""
+    filled_quote: Decimal = ZERO
+    reported: Decimal = ZERO
+    """The most that the venue has said is filled."""
+    working: bool = False
+    acknowledged: bool = False
+    declared_dead: bool = False
+    """REJECTED because the venue knew no such order, not because it refused it."""
+    sequence: int = 0
+    cancel_sent: int = 0
+    """When a cancel left; 0 when none is pending."""
+    amend_to: Decimal | None = None
+    replaces: str = ""
+    replaced_by: str = ""
+    doubt: str = ""
+    """Why the venue has to be asked about it; "" when there is no reason."""
+    made_at: int = 0
+    sent_at: int = 0
+    acknowledged_at: int = 0
+    changed_at: int = 0
+    ask_at: int = 0
+    """When the next question about it is due; 0 when none is wanted."""
+    asked: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Not proven to be over."""
+        return self.state not in FINAL
+
+    @property
+    def is_ours(self) -> bool:
+        return self.origin is not Origin.FOREIGN
+
+    @property
+    def done(self) -> Decimal:
+        """What is filled by either account of it."""
+        return max(self.filled, self.reported)
+
+    @property
+    def remaining(self) -> Decimal | None:
+        """What may still trade; zero once it is over, None when its size is not known."""
+        if self.state in FINAL:
+            return ZERO
+        return None if self.size is None else max(ZERO, self.size - self.done)
+
+    @property
+    def missing(self) -> Decimal:
+        """What the venue says was filled and no fill has told us."""
+        return max(ZERO, self.reported - self.filled)
+
+    def may_trade(self, price: Decimal | None) -> Decimal:
+        """What is left of it at worst, in base units; `price` converts a size in quote units."""
+        if self.remaining is not None:
+            return self.remaining
+        if self.quote_size is not None and price:
+            return max(ZERO, self.quote_size - self.filled_quote) / price
+        return ZERO
+
+    @property
+    def average_price(self) -> Decimal | None:
+        return self.filled_quote / self.filled if self.filled else None
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="record"):
+    """What one message did to one order."""
+
+    at: int
+    order_id: str
+    symbol: str
+    came: str
+    """An `UpdateKind`, `fill`, or what went unanswered."""
+    before: OrderState
+    after: OrderState
+    origin: Origin
+    filled: Decimal
+    size: Decimal | None
+    fill: Decimal = ZERO
+    """What this message alone filled; zero when it was no fill."""
+    price: Decimal | None = None
+    missing: Decimal = ZERO
+    reason: RejectReason | None = None
+    code: int = 0
+    text: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether this message ended the order."""
+        return self.after in FINAL and self.before not in FINAL
+
+
+def change_of(
+    order: Tracked, before: OrderState, at: int, came: str, event: Update | Fill | None = None
+) -> Change:
+    """The record of what `event` did to `order`, which was `before`."""
+    fill = event if isinstance(event, Fill) else None
+    update = event if isinstance(event, Update) else None
+    return Change(
+        at=at,
+        order_id=order.id,
+        symbol=order.symbol,
+        came=came,
+        before=before,
+        after=order.state,
+        origin=order.origin,
+        filled=order.filled,
+        size=order.size,
+        fill=fill.size if fill else ZERO,
+        price=fill.price if fill else None,
+        missing=order.missing,
+        reason=update.reason if update else None,
+        code=update.code if update else 0,
+        text=update.text if update else "",
+    )
+
+
+class Disagreement(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="record"):
+    """We believed one thing and the venue said another. Recorded, never smoothed away."""
+
+    at: int
+    order_id: str
+    symbol: str
+    what: str
+    ours: str
+    theirs: str
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """An order that the venue must be asked about, and why."""
+
+    order_id: str
+    symbol: str
+    why: str
+    """`unknown`, `missing fills`, or the doubt in words."""
+
+
+class Exposure(msgspec.Struct, frozen=True):
+    """The most that open orders of one symbol may still buy and sell, in base units."""
+
+    buys: Decimal
+    sells: Decimal

@@ -1,0 +1,186 @@
+"""Small words for what a rule wants, with numbers as a person writes them.
+
+House rules: a draft holds numbers of any kind and becomes a `Place` only through the instrument's
+grid (`Instrument`), inside the screen; a size is cut down to the grid, a price goes to the nearest.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TypeAlias
+
+import msgspec
+
+from pitwire.model.errors import ConfigError
+from pitwire.model.instruments import Instrument, Number
+from pitwire.model.orders import (
+    Alert,
+    Amend,
+    Cancel,
+    Cause,
+    HaltTrading,
+    Intent,
+    OrderType,
+    Place,
+    Replace,
+    Side,
+    TimeInForce,
+)
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """An order as a rule writes it down: a `Place` whose numbers are not on the grid yet."""
+
+    symbol: str
+    side: Side
+    type: OrderType
+    size: Number | None = None
+    quote_size: Number | None = None
+    price: Number | None = None
+    stop_price: Number | None = None
+    time_in_force: TimeInForce = TimeInForce.GTC
+    reduce_only: bool = False
+    tag: str = ""
+    rule: str = ""
+    cause: Cause | None = None
+
+    def place(self, instrument: Instrument) -> Place:
+        """The same on this instrument's grid; raises `OffGrid` naming what cannot be put there."""
+        return Place(
+            symbol=self.symbol,
+            side=self.side,
+            type=self.type,
+            size=None if self.size is None else instrument.size(self.size),
+            quote_size=None if self.quote_size is None else instrument.quote_size(self.quote_size),
+            price=None if self.price is None else instrument.price(self.price),
+            stop_price=None if self.stop_price is None else instrument.price(self.stop_price),
+            time_in_force=self.time_in_force,
+            reduce_only=self.reduce_only,
+            tag=self.tag,
+            rule=self.rule,
+            cause=self.cause,
+        )
+
+
+class DraftReplace(msgspec.Struct, frozen=True, kw_only=True):
+    """Cancel one order of ours and place the draft at once."""
+
+    order_id: str
+    draft: Draft
+    rule: str = ""
+    cause: Cause | None = None
+
+
+Wish: TypeAlias = Intent | Draft | DraftReplace
+"""Whatever a rule may yield."""
+WISHES = (Place, Cancel, Replace, Amend, Alert, HaltTrading, Draft, DraftReplace)
+
+
+def order(
+    symbol: str,
+    side: Side,
+    *,
+    size: Number | None = None,
+    quote_size: Number | None = None,
+    price: Number | None = None,
+    stop_price: Number | None = None,
+    post_only: bool = False,
+    take_profit: bool = False,
+    time_in_force: TimeInForce | str = TimeInForce.GTC,
+    reduce_only: bool = False,
+    tag: str = "",
+) -> Draft:
+    """A draft; market without `price`, limit with it, a stop with `stop_price`."""
+    if (size is None) == (quote_size is None):
+        found = "neither" if size is None else "both"
+        raise ConfigError(where=f"order {symbol}", found=found, expected="size or quote_size")
+    return Draft(
+        symbol=symbol,
+        side=side,
+        type=_type(price, stop_price, post_only=post_only, take_profit=take_profit),
+        size=size,
+        quote_size=quote_size,
+        price=price,
+        stop_price=stop_price,
+        time_in_force=TimeInForce(time_in_force),
+        reduce_only=reduce_only,
+        tag=tag,
+    )
+
+
+def _type(
+    price: Number | None, stop_price: Number | None, *, post_only: bool, take_profit: bool
+) -> OrderType:
+    if stop_price is not None:
+        if take_profit:
+            return OrderType.TAKE_PROFIT if price is None else OrderType.TAKE_PROFIT_LIMIT
+        return OrderType.STOP if price is None else OrderType.STOP_LIMIT
+    if price is None:
+        if post_only:
+            raise ConfigError(where="post_only", found="no price", expected="a price")
+        return OrderType.MARKET
+    return OrderType.POST_ONLY if post_only else OrderType.LIMIT
+
+
+def buy(
+    symbol: str,
+    size: Number | None = None,
+    *,
+    quote_size: Number | None = None,
+    price: Number | None = None,
+    stop_price: Number | None = None,
+    post_only: bool = False,
+    time_in_force: TimeInForce | str = TimeInForce.GTC,
+    reduce_only: bool = False,
+    tag: str = "",
+) -> Draft:
+    """A wish to buy: at market without `price`, at `price` or better with it."""
+    return order(
+        symbol, Side.BUY, size=size, quote_size=quote_size, price=price, stop_price=stop_price,
+        post_only=post_only, time_in_force=time_in_force, reduce_only=reduce_only, tag=tag,
+    )  # fmt: skip
+
+
+def sell(
+    symbol: str,
+    size: Number | None = None,
+    *,
+    quote_size: Number | None = None,
+    price: Number | None = None,
+    stop_price: Number | None = None,
+    post_only: bool = False,
+    time_in_force: TimeInForce | str = TimeInForce.GTC,
+    reduce_only: bool = False,
+    tag: str = "",
+) -> Draft:
+    """A wish to sell: at market without `price`, at `price` or better with it."""
+    return order(
+        symbol, Side.SELL, size=size, quote_size=quote_size, price=price, stop_price=stop_price,
+        post_only=post_only, time_in_force=time_in_force, reduce_only=reduce_only, tag=tag,
+    )  # fmt: skip
+
+
+def cancel(symbol: str = "", *, side: Side | str = "", tag: str = "", order_id: str = "") -> Cancel:
+    """A wish to cancel our open orders that match everything given; without anything, all."""
+    wanted = Side(side) if side else None
+    return Cancel(symbol=symbol, side=wanted, tag=tag, order_id=order_id)
+
+
+def replace(order_id: str, draft: Draft) -> DraftReplace:
+    """A wish to cancel one order and place another at once."""
+    return DraftReplace(order_id=order_id, draft=draft)
+
+
+def amend(order_id: str, size: Decimal) -> Amend:
+    """A wish to make an order smaller and keep its place in the queue."""
+    return Amend(order_id=order_id, size=size)
+
+
+def alert(text: str, *, level: str = "info", symbol: str = "") -> Alert:
+    """A wish to tell a person something."""
+    return Alert(text=text, level=level, symbol=symbol)
+
+
+def halt(reason: str) -> HaltTrading:
+    """A wish to cancel what is open and send no more orders until a person says so."""
+    return HaltTrading(reason=reason)

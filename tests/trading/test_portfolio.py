@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+from decimal import Decimal, localcontext
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pitwire.model.events import Fill, Position
+from pitwire.model.orders import Side
+from pitwire.trading.portfolio import Portfolio
+from tests.trading.making import BTC, ETH, at, balance, fill, instrument
+
+D = Decimal
+
+
+def booked(*fills: Fill) -> Portfolio:
+    portfolio = Portfolio({BTC: instrument(BTC)})
+    for one in fills:
+        portfolio.apply(one)
+    return portfolio
+
+
+def buy(size: Any, price: Any, **facts: Any) -> Fill:
+    return fill("a", size, price, side=Side.BUY, **facts)
+
+
+def sell(size: Any, price: Any, **facts: Any) -> Fill:
+    return fill("a", size, price, side=Side.SELL, **facts)
+
+
+def test_a_position_its_cost_and_what_closing_it_brought() -> None:
+    holding = booked(buy(1, 100), buy(3, 200), sell(2, 250)).holding(BTC)
+    assert holding.size == 2
+    assert holding.average_cost == 175
+    assert holding.realised == 150
+    assert holding.open_result(D(180)) == 10
+    assert (holding.bought, holding.sold, holding.fills) == (4, 2, 3)
+
+
+def test_a_short_position_earns_when_the_price_falls() -> None:
+    holding = booked(sell(2, 100), buy(1, 90)).holding(BTC)
+    assert (holding.size, holding.realised) == (-1, 10)
+    assert holding.average_cost == 100
+    assert holding.open_result(D(95)) == 5
+
+
+def test_a_position_that_turns_around_starts_anew() -> None:
+    holding = booked(buy(1, 100), sell(3, 110)).holding(BTC)
+    assert (holding.size, holding.realised, holding.average_cost) == (-2, 10, 110)
+
+
+def test_flat_means_no_cost_at_all() -> None:
+    holding = booked(buy("0.3", "99.97"), buy("0.7", "101.13"), sell(1, 100)).holding(BTC)
+    assert (holding.size, holding.cost, holding.average_cost) == (0, 0, None)
+    assert holding.realised == holding.flow
+
+
+def test_fees_count_in_the_asset_they_were_taken_in() -> None:
+    portfolio = booked(
+        buy(1, 100, fee="0.001", fee_asset="BTC"),
+        sell("0.5", 100, fee="0.05", fee_asset="USDT"),
+        buy(1, 100, fee="0.2", fee_asset="BNB"),
+    )
+    holding = portfolio.holding(BTC)
+    assert holding.size == D("1.499")
+    assert portfolio.flow("BTC") == D("1.499")
+    assert portfolio.flow("USDT") == D("-150.05")
+    assert portfolio.flow("BNB") == D("-0.2")
+    assert portfolio.fees == {"BTC": D("0.001"), "USDT": D("0.05"), "BNB": D("0.2")}
+    assert holding.fees == portfolio.fees
+    assert holding.realised + holding.open_result(D(100)) == D("-0.15")
+
+
+def test_fees_of_one_symbol_do_not_show_in_another() -> None:
+    portfolio = booked(buy(1, 100, fee=1), fill("b", 1, 10, symbol=ETH, fee=2))
+    assert portfolio.holding(BTC).fees == {"USDT": 1}
+    assert portfolio.holding(ETH).fees == {"USDT": 2}
+
+
+def test_results_add_up_by_quote_asset() -> None:
+    portfolio = booked(buy(1, 100), fill("b", 2, 10, symbol=ETH), fill("c", 1, 5, symbol="XMR-EUR"))
+    marks = {BTC: D(110), ETH: D(9), "XMR-EUR": D(50)}
+    assert portfolio.result("USDT", marks) == 8
+    assert portfolio.result("EUR", marks) == 45
+    assert portfolio.result("USDT", {}) == 0
+
+
+def test_the_day_counts_from_its_own_start() -> None:
+    portfolio = booked(buy(1, 100))
+    assert portfolio.start_day(1, {BTC: D(100)})
+    assert portfolio.day_result("USDT", {BTC: D(90)}) == -10
+    assert not portfolio.start_day(1, {BTC: D(90)})
+    assert portfolio.start_day(2, {BTC: D(90)})
+    assert portfolio.day_result("USDT", {BTC: D(90)}) == 0
+    portfolio.apply(sell(1, 70))
+    assert portfolio.day_result("USDT", {}) == -20
+
+
+# ── the venue's word ──────────────────────────────────────────────────────────────────────────
+
+
+def test_balances_that_follow_our_fills_agree() -> None:
+    portfolio = Portfolio()
+    portfolio.take_balance(balance("USDT", 1000))
+    portfolio.apply(buy(2, 100, fee="0.2"))
+    portfolio.take_balance(balance("USDT", 700, "99.8"))
+    assert portfolio.differences() == []
+    assert portfolio.free("USDT") == 700
+    assert portfolio.free("BTC") is None
+
+
+def test_a_balance_first_heard_after_some_fills_starts_the_count_there() -> None:
+    portfolio = booked(buy(2, 100))
+    portfolio.take_balance(balance("USDT", 800))
+    assert portfolio.differences() == []
+
+
+def test_what_somebody_else_did_is_named_and_accepted_on_request() -> None:
+    portfolio = Portfolio()
+    portfolio.take_balance(balance("USDT", 1000))
+    portfolio.take_balance(balance("USDT", 1500, 25))
+    [difference] = portfolio.differences()
+    assert (difference.asset, difference.ours, difference.theirs) == ("USDT", 1000, 1525)
+    assert difference.amount == 525
+    portfolio.accept(difference)
+    assert portfolio.differences() == []
+    portfolio.apply(buy(1, 25))
+    assert [d.amount for d in portfolio.differences()] == [25]
+
+
+def test_the_venues_positions_are_kept_beside_ours() -> None:
+    portfolio = Portfolio()
+    position = Position("test", BTC, at(0), at(0), D(3), D(100))
+    portfolio.take_position(position)
+    assert portfolio.venue_positions[BTC] is position
+    assert portfolio.position(BTC) == 0
+
+
+def test_a_symbol_that_is_none_is_refused() -> None:
+    with pytest.raises(Exception, match="symbol"):
+        Portfolio().holding("btc/usdt")
+
+
+# ── money is conserved ────────────────────────────────────────────────────────────────────────
+
+amounts = st.decimals("0.00000001", "9000000", places=8)
+FILLS = st.lists(
+    st.tuples(
+        st.sampled_from(list(Side)),
+        amounts,
+        st.decimals("0.00000001", "1000000", places=8),
+        st.sampled_from(["BTC", "USDT", "BNB"]),
+        st.decimals("-1", "1", places=8),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(FILLS, st.decimals("0", "1000000", places=8))
+def test_result_is_flow_and_worth_to_the_last_digit(
+    trades: list[tuple[Side, Decimal, Decimal, str, Decimal]], mark: Decimal
+) -> None:
+    portfolio = Portfolio()
+    flows = {"BTC": D(0), "USDT": D(0), "BNB": D(0)}
+    for side, size, price, fee_asset, fee in trades:
+        portfolio.apply(fill("a", size, price, side=side, fee=fee, fee_asset=fee_asset))
+    # Reckoned again with more digits than the portfolio has.
+    with localcontext(prec=80):
+        for side, size, price, fee_asset, fee in trades:
+            sign = 1 if side is Side.BUY else -1
+            flows["BTC"] += sign * size
+            flows["USDT"] -= sign * size * price
+            flows[fee_asset] -= fee
+        holding = portfolio.holding(BTC)
+        assert {asset: portfolio.flow(asset) for asset in flows} == flows
+        assert holding.size == flows["BTC"]
+        assert holding.flow == flows["USDT"]
+        assert holding.realised - holding.cost == flows["USDT"]
+        assert holding.realised + holding.open_result(mark) == flows["USDT"] + flows["BTC"] * mark
+        # A position given away whole as fees leaves no cost behind.
+        assert holding.size or not holding.cost

@@ -1,0 +1,474 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pitwire.model import events as ev
+from pitwire.model.orders import (
+    AmendOrder,
+    Cancel,
+    CancelOrder,
+    HaltTrading,
+    Order,
+    OrderState,
+    OrderType,
+    Place,
+    ReplaceOrder,
+    Side,
+    UpdateKind,
+)
+from pitwire.trading.journal import Alerted, Decided, Halted, Refusal, Resumed
+from pitwire.trading.limits import Limits, SymbolLimits
+from pitwire.trading.wishes import alert, amend, buy, cancel, halt, replace, sell
+from tests.trading.making import (
+    BTC,
+    ETH,
+    SECOND,
+    T0,
+    Desk,
+    at,
+    balance,
+    fill,
+    instrument,
+    quote,
+    snapshot,
+    unanswered,
+    update,
+)
+
+D, K = Decimal, UpdateKind
+
+
+def desk(limits: Limits | None = None, **changes: Any) -> Desk:
+    """A desk with a fresh quote on both symbols."""
+    made = Desk(limits=limits, **changes)
+    made.burst(quote(99.99, 100.01), quote(9.99, 10.01, symbol=ETH))
+    return made
+
+
+def admit(made: Desk, *wishes: Any, seconds: float = 0) -> list[Any]:
+    commands = made.screen.admit(wishes, made.state, at(seconds))
+    for command in commands:
+        made.engine.sent(command, at(seconds))
+    return commands
+
+
+# ── what passes ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_good_order_passes_and_counts_at_once() -> None:
+    made = desk()
+    [order] = made.screen.admit([buy(BTC, 0.5, price=99.5, tag="x")], made.state, at(1))
+    assert isinstance(order, Order)
+    assert (order.id, order.symbol, order.side, order.type) == (
+        "t-1-1", BTC, Side.BUY, OrderType.LIMIT,
+    )  # fmt: skip
+    assert (order.size, order.price, order.tag, order.decided) == (D("0.5"), D("99.5"), "x", at(1))
+    tracked = made.state.ledger.find(order.id)
+    assert tracked is not None
+    assert tracked.state is OrderState.NEW
+    assert made.state.ledger.exposure(BTC, None).buys == D("0.5")
+    assert [record.command for record in made.of(Decided)] == [order]
+
+
+def test_a_draft_is_put_on_the_grid() -> None:
+    made = desk()
+    [order] = admit(made, buy(BTC, 0.12345, price="99.504"))
+    assert (order.size, order.price) == (D("0.123"), D("99.50"))
+
+
+# ── every limit refuses, and its neighbour passes ─────────────────────────────────────────────
+
+Case = tuple[str, Callable[[], Desk], Any, Any]
+
+
+def with_position(size: Any, limits: Limits | None = None) -> Desk:
+    made = desk(limits)
+    made.burst(fill("seed", size, 100, trade_id="seed"), update("seed", K.FILLED, size=size))
+    return made
+
+
+def with_stale_feed() -> Desk:
+    made = desk()
+    made.burst(ev.FeedStale("test", BTC, 0, at(0), "trades", 5.0))
+    return made
+
+
+def with_unknown_order() -> Desk:
+    made = desk()
+    [order] = admit(made, buy(BTC, 1, price=90))
+    made.burst(unanswered(order.id))
+    return made
+
+
+def with_open_orders(count: int, **limits: Any) -> Desk:
+    made = desk(Limits(**limits))
+    for number in range(count):
+        admit(made, buy(BTC, 1, price=90 - number))
+    return made
+
+
+def halted() -> Desk:
+    made = desk()
+    made.engine.halt("enough", "person", at(0))
+    return made
+
+
+def losing(loss: Any) -> Desk:
+    made = with_position(1, Limits(max_daily_loss=D(10)))
+    made.burst(quote(99.99 - loss, 100.01 - loss))
+    return made
+
+
+def status(text: str) -> Desk:
+    made = desk()
+    made.burst(ev.MarketStatus("test", BTC, 0, at(0), text))
+    return made
+
+
+def funded(**free: Any) -> Desk:
+    made = desk()
+    made.burst(*(balance(asset, amount) for asset, amount in free.items()))
+    return made
+
+
+def listed(**facts: Any) -> Callable[[], Desk]:
+    return lambda: desk(instruments=[instrument(BTC, **facts), instrument(ETH)])
+
+
+def limited(**limits: Any) -> Callable[[], Desk]:
+    return lambda: desk(Limits(**limits))
+
+
+def placed(**facts: Any) -> Place:
+    return Place(**({"symbol": BTC, "side": Side.BUY, "size": D(1)} | facts))
+
+
+LIMIT = {"type": OrderType.LIMIT}
+CASES: list[Case] = [
+    # limit, a desk, a wish it refuses, one that it admits
+    ("stale input", with_stale_feed, buy(BTC, 1), buy(ETH, 1)),
+    ("quote", lambda: Desk(), buy(BTC, 1), None),
+    ("market status", lambda: status("HALT"), buy(BTC, 1), buy(ETH, 1)),
+    ("digits", listed(max_size=D(10) ** 15), buy(BTC, 1), buy(ETH, 1)),
+    ("instrument", desk, buy("DOGE-USDT", 1), buy(BTC, 1)),
+    ("size", desk, placed(size=None), placed()),
+    ("size", desk, placed(quote_size=D(50)), placed(size=None, quote_size=D(50))),
+    ("price", desk, placed(**LIMIT), placed(**LIMIT, price=D(99))),
+    ("price", desk, placed(price=D(99)), placed()),
+    ("stop price", desk, placed(type=OrderType.STOP),
+     placed(type=OrderType.STOP, stop_price=D(110))),
+    ("order type", listed(order_types=(OrderType.LIMIT,)), buy(BTC, 1), buy(BTC, 1, price=99)),
+    ("grid price", desk, placed(**LIMIT, price=D("99.001")), placed(**LIMIT, price=D("99.01"))),
+    ("grid stop price", desk, placed(type=OrderType.STOP, stop_price=D("110.001")), None),
+    ("grid size", desk, placed(size=D("0.0001")), placed(size=D("0.1"))),
+    ("grid size", desk, buy(BTC, 0.0001), buy(BTC, 0.1)),
+    ("grid price", listed(max_price=D(1000)), buy(BTC, 1, price=1001), buy(BTC, 1, price=99)),
+    ("grid size", listed(market_max_size=D(2)), buy(BTC, 3), buy(BTC, 3, price=99)),
+    ("grid quote size", desk, buy(BTC, quote_size=-5), buy(BTC, quote_size=5)),
+    ("grid notional", desk, buy(BTC, 0.04), buy(BTC, 0.05)),
+    ("grid notional", listed(max_notional=D(1000)), buy(BTC, 11), buy(BTC, 9)),
+    ("unknown order", with_unknown_order, sell(BTC, 1), sell(ETH, 1)),
+    ("max_order_size", limited(max_order_size=D(2)), buy(BTC, 2.001), buy(BTC, 2)),
+    ("max_order_size", limited(max_order_size=D(2)), buy(BTC, quote_size=201),
+     buy(BTC, quote_size=200)),
+    ("max_order_notional", limited(max_order_notional=D(200)), buy(BTC, 2, price=100.01),
+     buy(BTC, 2, price=100)),
+    ("collar_percent", desk, buy(BTC, 1, price=105.02), buy(BTC, 1, price=105.01)),
+    ("collar_percent", desk, sell(BTC, 1, price=94.99), sell(BTC, 1, price=95)),
+    ("collar_percent", desk, buy(BTC, 1, stop_price=110, price=116),
+     buy(BTC, 1, stop_price=110, price=115)),
+    ("max_open_orders_per_symbol", lambda: with_open_orders(2, max_open_orders_per_symbol=2),
+     buy(BTC, 1, price=80), buy(ETH, 1, price=9)),
+    ("max_open_orders_per_symbol", listed(max_open_orders=0), None, buy(BTC, 1)),
+    ("max_open_orders", lambda: with_open_orders(2, max_open_orders=2), buy(ETH, 1, price=9), None),
+    ("max_orders_per_second", lambda: with_open_orders(3, max_orders_per_second=3),
+     buy(ETH, 1, price=9), None),
+    ("max_orders_per_ten_seconds", lambda: with_open_orders(3, max_orders_per_ten_seconds=3),
+     buy(ETH, 1, price=9), None),
+    ("max_position", lambda: with_position(4, Limits(max_position=D(5))), buy(BTC, 1.001),
+     buy(BTC, 1)),
+    ("max_position", lambda: with_position(4, Limits(max_position=D(5))), sell(BTC, 9.001),
+     sell(BTC, 9)),
+    ("max_position", lambda: with_open_orders(3, max_position=D(5)), buy(BTC, 2.001), buy(BTC, 2)),
+    ("max_daily_loss", lambda: losing(10), buy(BTC, 1), sell(BTC, 1)),
+    ("max_daily_loss", lambda: losing(10), sell(BTC, 1.001), sell(BTC, 0.5)),
+    ("max_daily_loss", lambda: losing(9), None, buy(BTC, 1)),
+    ("funds", lambda: funded(USDT=100), buy(BTC, 1), buy(BTC, 0.9)),
+    ("funds", lambda: funded(BTC=1), sell(BTC, 1.001), sell(BTC, 1)),
+    ("reduce only", lambda: with_position(2), sell(BTC, 3, reduce_only=True),
+     sell(BTC, 2, reduce_only=True)),
+    ("reduce only", lambda: with_position(2), buy(BTC, 1, reduce_only=True), None),
+    ("halt", halted, buy(BTC, 1), None),
+    ("armed", lambda: desk(armed=False), buy(BTC, 1), None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("limit", "make", "bad", "good"), CASES, ids=[f"{i}-{c[0]}" for i, c in enumerate(CASES)]
+)
+def test_each_limit_refuses_and_admits(
+    limit: str, make: Callable[[], Desk], bad: Any, good: Any
+) -> None:
+    if bad is not None:
+        made = make()
+        assert admit(made, bad) == []
+        assert made.refusals == [limit]
+    if good is not None:
+        made = make()
+        assert len(admit(made, good)) == 1, made.of(Refusal)
+        assert made.refusals == []
+
+
+def test_a_quote_may_be_only_so_old() -> None:
+    made = desk(Limits(max_quote_age_seconds=5))
+    assert len(admit(made, buy(BTC, 1), seconds=5)) == 1
+    assert admit(made, buy(BTC, 1), seconds=5.5) == []
+    assert made.refusals == ["quote age"]
+
+
+def test_a_market_order_that_would_walk_through_the_book_is_held_by_the_collar() -> None:
+    made = desk()
+    made.burst(snapshot([(99, 5)], [(100, 1), (110, 9)], 1))
+    assert admit(made, buy(BTC, 2), seconds=1) == []
+    assert made.refusals == ["collar_percent"]
+    assert len(admit(made, buy(BTC, 1), seconds=1)) == 1
+
+
+def test_orders_on_their_way_need_funds_too() -> None:
+    made = funded(USDT=150)
+    assert len(admit(made, buy(BTC, 1, price=90), buy(BTC, 1, price=89))) == 1
+    assert made.refusals == ["funds"]
+
+
+def test_the_same_order_again_in_a_breath_is_a_mistake() -> None:
+    made = desk()
+    assert len(admit(made, buy(BTC, 1, price=99), buy(BTC, 1, price=99))) == 1
+    assert made.refusals == ["duplicate"]
+    assert len(admit(made, buy(BTC, 1, price=99), seconds=0.25)) == 1
+    assert len(admit(made, buy(BTC, 1, price=98), seconds=0.25)) == 1
+
+
+def test_the_rate_is_free_again_after_its_window() -> None:
+    made = desk(Limits(max_orders_per_second=2, max_orders_per_ten_seconds=3))
+    prices = iter(range(90, 50, -1))
+    passed = [
+        len(admit(made, buy(BTC, 1, price=next(prices)), seconds=second))
+        for second in (0, 0.5, 0.9, 1.0, 1.6, 10.0)
+    ]
+    assert passed == [1, 1, 0, 1, 0, 1]
+    assert made.refusals == ["max_orders_per_second", "max_orders_per_ten_seconds"]
+
+
+def test_a_symbols_own_limit_goes_before_the_general_one() -> None:
+    limits = Limits(max_order_size=D(1), symbols={ETH: SymbolLimits(max_order_size=D(50))})
+    made = desk(limits)
+    assert len(admit(made, buy(ETH, 50))) == 1
+    assert admit(made, buy(BTC, 2)) == []
+    assert limits.of(ETH).collar_percent == 5
+
+
+def test_what_a_live_desk_must_name() -> None:
+    assert Limits().missing_for_live() == ["max_order_notional", "max_position", "max_daily_loss"]
+    full = Limits(max_order_notional=D(1), max_position=D(1), max_daily_loss=D(1))
+    assert full.missing_for_live() == []
+
+
+def test_a_refusal_names_the_rule_the_value_and_what_is_allowed() -> None:
+    made = desk(Limits(max_order_size=D(2)))
+    admit(made, buy(BTC, 3))
+    [refusal] = made.of(Refusal)
+    assert (refusal.symbol, refusal.limit, refusal.value, refusal.allowed) == (
+        BTC, "max_order_size", "3", "2",
+    )  # fmt: skip
+    assert made.screen.refused == 1
+
+
+# ── cancels ───────────────────────────────────────────────────────────────────────────────────
+
+
+def resting() -> Desk:
+    made = desk()
+    orders = admit(
+        made,
+        buy(BTC, 1, price=90, tag="bid"),
+        sell(BTC, 1, price=110, tag="ask"),
+        buy(ETH, 1, price=9, tag="bid"),
+    )
+    made.burst(*(update(o.id, K.ACCEPTED, symbol=o.symbol, venue_id=f"v{o.id}") for o in orders))
+    made.burst(update("web_1", K.ACCEPTED, side=Side.BUY, size=1))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("wish", "ids"),
+    [
+        (cancel(), ["t-1-1", "t-1-2", "t-1-3"]),
+        (cancel(BTC), ["t-1-1", "t-1-2"]),
+        (cancel(tag="bid"), ["t-1-1", "t-1-3"]),
+        (cancel(BTC, side="buy"), ["t-1-1"]),
+        (cancel(BTC, side="sell", tag="bid"), []),
+        (cancel(order_id="t-1-2"), ["t-1-2"]),
+    ],
+)
+def test_a_cancel_takes_ours_that_match_and_nothing_else(wish: Cancel, ids: list[str]) -> None:
+    commands = admit(resting(), wish)
+    assert [command.order_id for command in commands] == ids
+    assert all(isinstance(c, CancelOrder) and c.venue_id == f"v{c.order_id}" for c in commands)
+
+
+@pytest.mark.parametrize("order_id", ["web_1", "nobody"])
+def test_what_is_not_ours_is_never_cancelled(order_id: str) -> None:
+    made = resting()
+    assert admit(made, cancel(order_id=order_id)) == []
+    assert made.refusals == ["order"]
+
+
+def test_cancels_pass_when_nothing_else_does() -> None:
+    made = resting()
+    made.burst(ev.FeedStale("test", BTC, 0, at(0), "trades", 5.0), unanswered("t-1-1", "cancel"))
+    made.screen.armed = False
+    made.engine.halt("enough", "person", at(9))
+    assert len(admit(made, cancel(), seconds=20)) == 3
+
+
+def test_a_pending_cancel_is_not_said_twice_at_once() -> None:
+    made = resting()
+    assert len(admit(made, cancel(BTC))) == 2
+    assert admit(made, cancel(BTC), seconds=1) == []
+    assert len(admit(made, cancel(BTC), seconds=2)) == 2
+
+
+def test_a_market_order_cannot_be_called_back() -> None:
+    made = desk()
+    assert len(admit(made, buy(BTC, 1))) == 1
+    assert admit(made, cancel()) == []
+
+
+# ── replace and amend ─────────────────────────────────────────────────────────────────────────
+
+
+def test_a_replacement_is_one_command_with_a_new_id() -> None:
+    made = resting()
+    [command] = admit(made, replace("t-1-1", buy(BTC, 1, price=91)))
+    assert isinstance(command, ReplaceOrder)
+    assert (command.order_id, command.venue_id, command.order.id) == ("t-1-1", "vt-1-1", "t-1-4")
+    assert command.order.price == 91
+    assert admit(made, replace("t-1-1", buy(BTC, 1, price=92))) == []
+    assert made.refusals == ["cancel pending"]
+
+
+def test_a_replacement_is_held_to_the_limits_without_the_order_it_replaces() -> None:
+    made = desk(Limits(max_position=D(1), max_open_orders=1))
+    [first] = admit(made, buy(BTC, 1, price=90))
+    assert admit(made, buy(BTC, 0.1, price=91)) == []
+    assert admit(made, replace(first.id, buy(BTC, 1.1, price=91))) == []
+    assert len(admit(made, replace(first.id, buy(BTC, 1, price=91)))) == 1
+    assert made.refusals == ["max_open_orders", "max_position"]
+
+
+@pytest.mark.parametrize("order_id", ["web_1", "nobody", "t-1-3"])
+def test_only_an_open_order_of_ours_in_that_symbol_is_replaced(order_id: str) -> None:
+    made = resting()
+    assert admit(made, replace(order_id, buy(BTC, 1, price=91))) == []
+    assert made.refusals == ["order"]
+
+
+@pytest.mark.parametrize(
+    ("order_id", "size", "limit"),
+    [
+        ("t-1-1", "0.5", None),
+        ("t-1-1", "1", "amend"),
+        ("t-1-1", "2", "amend"),
+        ("t-1-1", "0", "amend"),
+        ("t-1-1", "0.0005", "grid size"),
+        ("web_1", "0.5", "order"),
+    ],
+)
+def test_an_amendment_only_makes_smaller(order_id: str, size: str, limit: str | None) -> None:
+    made = resting()
+    commands = admit(made, amend(order_id, D(size)))
+    assert made.refusals == ([] if limit is None else [limit])
+    if limit is None:
+        [command] = commands
+        assert isinstance(command, AmendOrder)
+        assert (command.order_id, command.size) == (order_id, D(size))
+
+
+# ── the kill switch, and words to people ──────────────────────────────────────────────────────
+
+
+def test_a_halt_cancels_what_is_ours_and_stays_until_a_person_resumes() -> None:
+    made = resting()
+    commands = admit(made, halt("too fast"))
+    assert [command.order_id for command in commands] == ["t-1-1", "t-1-2", "t-1-3"]
+    assert admit(made, HaltTrading(reason="again"), buy(BTC, 1)) == []
+    assert [(record.reason, record.by) for record in made.of(Halted)] == [("too fast", "rule")]
+    assert made.refusals == ["halt"]
+    made.screen.resume("me", at(3))
+    assert [record.by for record in made.of(Resumed)] == ["me"]
+    assert len(admit(made, buy(BTC, 1), seconds=3)) == 1
+
+
+def test_an_alert_is_written_down() -> None:
+    made = desk(armed=False)
+    assert admit(made, alert("look", level="warning", symbol=BTC)) == []
+    [record] = made.of(Alerted)
+    assert (record.text, record.level, record.symbol) == ("look", "warning", BTC)
+
+
+# ── no limit is ever broken ───────────────────────────────────────────────────────────────────
+
+wishes = st.tuples(
+    st.sampled_from([Side.BUY, Side.SELL]),
+    st.floats(0.001, 8),
+    st.one_of(st.none(), st.floats(50, 150)),
+    st.sampled_from(["sent", "accepted", "filled", "unanswered", "canceled"]),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(wishes, max_size=40))
+def test_whatever_is_wished_no_limit_is_broken(wanted: list[Any]) -> None:
+    limits = Limits(
+        max_position=D(5), max_order_size=D(4), max_order_notional=D(300),
+        max_open_orders_per_symbol=3, max_orders_per_second=4,
+    )  # fmt: skip
+    made = desk(limits)
+    sent: list[int] = []
+    for number, (side, size, price, fate) in enumerate(wanted):
+        now = T0 + number * SECOND // 5
+        wish = (buy if side is Side.BUY else sell)(BTC, size, price=price)
+        for order in made.screen.admit([wish], made.state, now):
+            assert isinstance(order, Order)
+            made.engine.sent(order, now)
+            sent.append(now)
+            assert order.size is not None
+            assert order.size <= 4
+            assert order.size * (order.price or D("100.01")) <= 300
+            meet(made, order, fate, number)
+        held = made.state.portfolio.position(BTC)
+        worst = made.state.ledger.exposure(BTC, None)
+        assert held + worst.buys <= 5
+        assert held - worst.sells >= -5
+        assert len(made.state.ledger.open_by_symbol.get(BTC, ())) <= 3
+        assert sum(1 for moment in sent if moment > now - SECOND) <= 4
+
+
+def meet(made: Desk, order: Order, fate: str, number: int) -> None:
+    match fate:
+        case "accepted":
+            made.engine.apply(update(order.id, K.ACCEPTED))
+        case "filled":
+            made.engine.apply(
+                fill(order.id, order.size, 100, trade_id=str(number), side=order.side)
+            )
+        case "unanswered":
+            made.engine.apply(unanswered(order.id))
+        case "canceled":
+            made.engine.apply(update(order.id, K.CANCELED))

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from pitwire.model import events as ev
+from pitwire.model.orders import OrderState, Side, UpdateKind
+from pitwire.trading.state import State
+from tests.trading.making import (
+    BTC,
+    ETH,
+    at,
+    balance,
+    fill,
+    instrument,
+    order,
+    quote,
+    snapshot,
+    trade,
+    unanswered,
+    update,
+)
+
+
+def state(*events: ev.Event) -> State:
+    made = State([instrument(BTC)])
+    for event in events:
+        made.apply(event)
+    return made
+
+
+def test_what_came_last_is_read_by_symbol() -> None:
+    bar = ev.Bar("test", BTC, 0, at(3), "1m", 0, 60, 1.0, 2.0, 0.5, 1.5, 9.0, 9.0, 3, False)
+    ticker = ev.Ticker("test", ETH, 0, at(4), "24h", 1.0, 2.0, 0.5, 1.5, 9.0, 9.0)
+    average = ev.AveragePrice("test", BTC, 0, at(5), "5m", 77.0)
+    made = state(quote(1, 2, 1), trade(1.5, 2), bar, ticker, average)
+    assert made.quotes[BTC].ask == 2
+    assert made.trades[BTC].price == 1.5
+    assert made.bars[BTC, "1m"] is bar
+    assert made.tickers[ETH] is ticker
+    assert made.averages[BTC] is average
+    assert (made.now, made.event) == (at(5), average)
+    assert (made.mid(BTC), made.last(BTC), made.last(ETH)) == (1.5, 1.5, 1.5)
+    assert (made.mark(BTC), made.mark(ETH), made.mark("XMR-USDT")) == (1.5, 1.5, None)
+
+
+def test_aggregates_count_only_where_single_trades_do_not_come() -> None:
+    aggregate = ev.AggregateTrade("test", BTC, 0, at(1), 7.0, 1.0, Side.BUY, 1, 1, 2)
+    made = state(aggregate)
+    assert made.last(BTC) == 7
+    made.apply(trade(8, 2))
+    made.apply(aggregate)
+    assert made.last(BTC) == 8
+
+
+def test_a_book_exists_only_where_book_events_came() -> None:
+    made = state(quote(1, 2), ev.BookDelta("test", BTC, 0, at(1), 2, 2, ((1.0, 1.0),), ()))
+    assert made.books == {}
+    assert made.book(BTC) is None
+    made.apply(snapshot([(99, 1)], [(101, 1)], 2))
+    made.apply(ev.BookDelta("test", BTC, 0, at(3), 2, 2, ((100.0, 1.0),), ()))
+    book = made.book(BTC)
+    assert book is not None
+    assert book.best_bid == (100, 1)
+
+
+def test_the_touch_is_the_newer_of_quote_and_book() -> None:
+    made = state(quote(1, 2, 1))
+    assert made.touch(BTC) == (1, 2, at(1))
+    made.apply(snapshot([(99, 1)], [(101, 1)], 2))
+    assert made.touch(BTC) == (99, 101, at(2))
+    made.apply(quote(98, 100, 3))
+    assert made.touch(BTC) == (98, 100, at(3))
+    assert made.touch(ETH) is None
+
+
+def test_the_top_levels_stand_in_for_a_book_that_is_not_there() -> None:
+    partial = ev.PartialBook("test", BTC, 0, at(1), 5, ((9.0, 1.0),), ((10.0, 1.0),), 5)
+    made = state(partial)
+    assert made.touch(BTC) == (9, 10, at(1))
+    made.apply(snapshot([(99, 1)], [(101, 1)], 2))
+    assert made.touch(BTC) == (99, 101, at(2))
+
+
+def test_a_stale_book_is_empty_and_named_until_its_snapshot() -> None:
+    made = state(snapshot([(99, 1)], [(101, 1)]))
+    made.apply(ev.BookStale("test", BTC, 0, at(1), "gap"))
+    assert made.book(BTC) is None
+    assert made.stale_reason(BTC) == "book: gap"
+    made.apply(ev.Subscribed("test", BTC, 0, at(2), "link", "book"))
+    made.apply(ev.FeedFresh("test", BTC, 0, at(2), "book"))
+    assert made.stale_reason(BTC) == "book: gap"
+    made.apply(snapshot([(99, 1)], [(101, 1)], 3))
+    assert made.stale == {}
+
+
+def test_a_silent_feed_is_stale_until_it_speaks() -> None:
+    made = state(ev.FeedStale("test", BTC, 0, at(1), "trades", 7.5))
+    assert made.stale_reason(BTC) == "trades: silent for 7.5 s"
+    made.apply(ev.FeedStale("test", BTC, 0, at(1), "ticker", 9))
+    made.apply(ev.FeedFresh("test", BTC, 0, at(2), "trades"))
+    assert made.stale_reason(BTC) == "ticker: silent for 9 s"
+    made.apply(ev.FeedFresh("test", BTC, 0, at(2), "ticker"))
+    assert made.stale == {}
+
+
+def test_a_lost_connection_makes_what_it_carried_stale() -> None:
+    made = state(
+        ev.Subscribed("test", BTC, 0, at(0), "one", "trades"),
+        ev.Subscribed("test", ETH, 0, at(0), "one", "ticker"),
+        ev.Unsubscribed("test", ETH, 0, at(0), "one", "ticker"),
+        ev.Subscribed("test", "XMR-USDT", 0, at(0), "two", "trades"),
+        ev.Lost("test", "", 0, at(1), "one", "reset", 0.5),
+    )
+    assert made.stale == {BTC: {"trades": "connection lost"}}
+    made.apply(ev.Subscribed("test", BTC, 0, at(2), "one", "trades"))
+    assert made.stale == {}
+
+
+def test_account_events_reach_ledger_and_portfolio() -> None:
+    made = state()
+    made.ledger.sent(order("a", 2), at(0))
+    made.apply(update("a", UpdateKind.ACCEPTED))
+    change = made.apply(fill("a", 1, trade_id="5"))
+    assert change is not None
+    assert made.apply(fill("a", 1, trade_id="5")) is None
+    assert made.portfolio.position(BTC) == 1
+    made.ledger.sent(order("b", 2), at(0))
+    made.apply(unanswered("b"))
+    unknown = made.ledger.find("b")
+    assert unknown is not None
+    assert unknown.state is OrderState.UNKNOWN
+    made.apply(balance("BTC", 3))
+    assert made.portfolio.free("BTC") == 3
+    made.apply(ev.Position("test", BTC, 0, at(1), Decimal(1), Decimal(2)))
+    assert made.portfolio.venue_positions[BTC].size == 1
+    made.apply(ev.OpenOrders("test", BTC, 0, at(1), ()))
+    assert [told.order_id for told in made.ledger.take_disagreements()] == ["a"]
+
+
+def test_status_and_clock_are_kept() -> None:
+    offset = ev.ClockOffset("test", "", 0, at(1), 5, 6)
+    made = state(ev.MarketStatus("test", BTC, 0, at(1), "HALT"), offset)
+    assert made.statuses == {BTC: "HALT"}
+    assert made.offset is offset
+
+
+@pytest.mark.parametrize("kind", ev.EVENTS, ids=lambda kind: kind.__name__)
+def test_every_event_is_taken_without_complaint(kind: type[ev.Event]) -> None:
+    samples = {str: "x", int: 1, float: 1.0, bool: True, Decimal: Decimal(1)}
+    hints = {"side": Side.BUY, "update": UpdateKind.ACCEPTED, "bids": (), "asks": (),
+             "order_ids": (), "symbol": BTC}  # fmt: skip
+    facts = []
+    for name in kind.__struct_fields__[
+        : len(kind.__struct_fields__) - len(kind.__struct_defaults__)
+    ]:
+        annotation = kind.__annotations__.get(name, "")
+        by_text = {"str": "x", "int": 1, "float": 1.0, "bool": True, "Decimal": Decimal(1)}
+        facts.append(hints.get(name, by_text.get(str(annotation), samples[int])))
+    made = state()
+    event = kind(*facts)
+    made.apply(event)
+    assert made.event is event
