@@ -455,7 +455,8 @@ class Conversation:
         match reply.error:
             case errors.RateLimited(until=until, limit=limit, banned=banned):
                 quiet = max(until, now + round(AGAIN_SECONDS * SECOND))
-                scope = "orders" if "order" in limit.lower() and not banned else "weight"
+                # A ban, and a limit the venue does not name, hold everything back.
+                scope = limit if limit in ("orders", "dials") and not banned else "weight"
                 self._pacing.block(scope, quiet)
                 return quiet
             case errors.VenueUnavailable(until=until):

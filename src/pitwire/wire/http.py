@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import aiohttp
+from yarl import URL
 
 from pitwire.model.errors import DialFailed
 from pitwire.wire.link import HttpAnswer
@@ -32,7 +33,12 @@ class HttpClient:
         address = _address(url)
         try:
             async with self._client.request(
-                method, url, headers=dict(headers), data=body or None, allow_redirects=False
+                # Encoded already: to touch the text would break its signature.
+                method,
+                URL(url, encoded=True),
+                headers=dict(headers),
+                data=body or None,
+                allow_redirects=False,
             ) as answer:
                 content = await self._read(answer, address)
                 lowered = {name.lower(): value for name, value in answer.headers.items()}

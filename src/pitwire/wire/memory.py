@@ -28,11 +28,18 @@ class MemoryLink:
         self._lost: ConnectionLost | None = None
         self._over = False
         self._peer: MemoryLink
-        self._receiver: Receiver
+        self._receiver: Receiver | None = None
 
-    def attach(self, peer: MemoryLink, receiver: Receiver) -> None:
-        """Complete this end: whom it speaks to and who listens here."""
-        self._peer = peer
+    @classmethod
+    def pair(cls) -> tuple[MemoryLink, MemoryLink]:
+        """Two ends of one connection; nothing arrives at an end before it is `attach`ed."""
+        loop = asyncio.get_running_loop()
+        ends = cls(loop), cls(loop)
+        ends[0]._peer, ends[1]._peer = ends[1], ends[0]
+        return ends
+
+    def attach(self, receiver: Receiver) -> None:
+        """Say who listens at this end."""
         self._receiver = receiver
         self._schedule()
 
@@ -82,33 +89,35 @@ class MemoryLink:
             self._schedule()
 
     def _schedule(self) -> None:
-        if not self._scheduled and hasattr(self, "_receiver"):
+        if not self._scheduled and self._receiver is not None:
             self._scheduled = True
             self._loop.call_soon(self._arrive)
 
     def _arrive(self) -> None:
         self._scheduled = False
+        receiver = self._receiver
+        if receiver is None:
+            return
         while self._inbox and not self._paused:
             kind, payload = self._inbox.popleft()
             if kind == "frame":
-                self._receiver.on_frame(payload, not self._inbox or self._inbox[0][0] != "frame")
+                receiver.on_frame(payload, not self._inbox or self._inbox[0][0] != "frame")
             elif kind == "ping":
-                self._receiver.on_ping(payload)
+                receiver.on_ping(payload)
                 if self.is_open:
                     self._peer._take("pong", payload)
             else:
-                self._receiver.on_pong(payload)
+                receiver.on_pong(payload)
         if self._lost is not None and not self._inbox and not self._over:
             self._over = True
-            self._receiver.on_lost(self._lost)
+            receiver.on_lost(self._lost)
 
 
 def join(left: Receiver, right: Receiver) -> tuple[MemoryLink, MemoryLink]:
     """A pair of open links; what one sends, the other's receiver is told."""
-    loop = asyncio.get_running_loop()
-    ends = MemoryLink(loop), MemoryLink(loop)
-    ends[0].attach(ends[1], left)
-    ends[1].attach(ends[0], right)
+    ends = MemoryLink.pair()
+    ends[0].attach(left)
+    ends[1].attach(right)
     return ends
 
 
@@ -116,10 +125,9 @@ def dial_into(welcome: Welcome) -> Dial:
     """A `Dial` whose every connection is answered by `welcome`."""
 
     async def dial(url: str, receiver: Receiver) -> Link:
-        loop = asyncio.get_running_loop()
-        ours, theirs = MemoryLink(loop), MemoryLink(loop)
-        theirs.attach(ours, welcome(url, theirs))
-        ours.attach(theirs, receiver)
+        ours, theirs = MemoryLink.pair()
+        theirs.attach(welcome(url, theirs))
+        ours.attach(receiver)
         return ours
 
     return dial

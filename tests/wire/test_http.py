@@ -1,0 +1,111 @@
+"""HTTP against an aiohttp server and against raw bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+
+from pitwire.model.errors import DialFailed
+from pitwire.wire.http import HttpClient
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[HttpClient]:
+    client = HttpClient(within_seconds=2.0, max_body=1000)
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[str]:
+    async def answer(request: web.Request) -> web.Response:
+        if request.path == "/long":
+            return web.Response(body=b"x" * 5000)
+        if request.path == "/away":
+            raise web.HTTPFound("/elsewhere")
+        body = f"{request.method} {request.rel_url.raw_query_string} {await request.text()}"
+        said = request.headers.get("X-Key", "")
+        return web.Response(status=418, text=body, headers={"X-Said": said})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+async def test_a_request_goes_out_as_it_is(client: HttpClient, server: str) -> None:
+    status, headers, body = await client.fetch(
+        "POST", f"{server}/order?a=1%2C2&b=3", {"X-Key": "k"}, b"hello"
+    )
+    assert (status, body) == (418, b"POST a=1%2C2&b=3 hello")
+    assert headers["x-said"] == "k"
+
+
+async def test_a_redirect_is_an_answer_like_any_other(client: HttpClient, server: str) -> None:
+    status, headers, _ = await client.fetch("GET", f"{server}/away", {}, b"")
+    assert (status, headers["location"]) == (302, "/elsewhere")
+
+
+async def test_a_body_has_a_limit(client: HttpClient, server: str) -> None:
+    with pytest.raises(DialFailed, match="longer than 1000 bytes"):
+        await client.fetch("GET", f"{server}/long", {}, b"")
+
+
+async def test_nobody_listens(client: HttpClient) -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        port = held.getsockname()[1]
+        with pytest.raises(DialFailed) as caught:
+            await client.fetch("GET", f"http://127.0.0.1:{port}/x?signature=secret", {}, b"")
+    assert "refused" in caught.value.cause or "connect call failed" in caught.value.cause
+    assert "secret" not in str(caught.value)
+
+
+async def test_a_name_that_does_not_exist(client: HttpClient) -> None:
+    with pytest.raises(DialFailed, match=r"name not found: nowhere\.invalid"):
+        await client.fetch("GET", "http://nowhere.invalid/", {}, b"")
+
+
+async def test_no_address(client: HttpClient) -> None:
+    with pytest.raises(DialFailed, match="not an address"):
+        await client.fetch("GET", "nonsense", {}, b"")
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"what\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"]
+)
+async def test_an_answer_that_is_none(client: HttpClient, said: bytes) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said)
+        await writer.drain()
+        writer.close()
+
+    listener = await asyncio.start_server(talk, "127.0.0.1", 0)
+    async with listener:
+        port = listener.sockets[0].getsockname()[1]
+        with pytest.raises(DialFailed) as caught:
+            await client.fetch("GET", f"http://127.0.0.1:{port}/", {}, b"")
+    assert caught.value.cause
+
+
+async def test_silence(server: str) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    listener = await asyncio.start_server(talk, "127.0.0.1", 0)
+    client = HttpClient(within_seconds=0.05)
+    async with listener:
+        port = listener.sockets[0].getsockname()[1]
+        with pytest.raises(DialFailed, match=r"no answer within 0\.05 s"):
+            await client.fetch("GET", f"http://127.0.0.1:{port}/", {}, b"")
+        await client.close()

@@ -1,0 +1,112 @@
+"""The polling selector, over an inner selector that counts, and under a real loop."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import socket
+from collections.abc import Mapping
+from typing import Any
+
+from pitwire.model.clock import MILLISECOND, SECOND
+from pitwire.wire.polling import PollingSelector, polling_loop
+
+READY = [(selectors.SelectorKey(0, 0, 1, None), 1)]
+
+
+class Inner(selectors.BaseSelector):
+    """Ready at the given ask; each ask takes a millisecond, and a sleep as long as it may."""
+
+    def __init__(self, ready_at: int) -> None:
+        self.ready_at = ready_at
+        self.asked: list[float | None] = []
+        self.time = 0
+
+    def now(self) -> int:
+        return self.time
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.asked.append(timeout)
+        self.time += MILLISECOND + round((timeout or 0) * SECOND)
+        return READY if len(self.asked) >= self.ready_at else []
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        raise NotImplementedError
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        raise NotImplementedError
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        return {}
+
+
+def polled(ready_at: int, timeout: float | None) -> tuple[Inner, bool]:
+    inner = Inner(ready_at)
+    selector = PollingSelector(now=inner.now, inner=inner)
+    return inner, bool(selector.select(timeout))
+
+
+def test_what_comes_soon_is_met_awake() -> None:
+    inner, ready = polled(ready_at=10, timeout=None)
+    assert ready
+    assert set(inner.asked) == {0}
+
+
+def test_after_20_ms_of_silence_it_sleeps() -> None:
+    inner, ready = polled(ready_at=100, timeout=0.5)
+    assert not ready
+    *awake, asleep = inner.asked
+    assert set(awake) == {0}
+    assert 19 <= len(awake) <= 21
+    assert asleep is not None
+    assert 0.4 < asleep < 0.5
+    assert inner.time <= 0.502 * SECOND
+
+
+def test_without_a_timer_it_sleeps_until_something_comes() -> None:
+    inner, ready = polled(ready_at=30, timeout=None)
+    assert inner.asked[-1] is None
+    assert not ready
+
+
+def test_a_timer_within_the_silence_is_kept_awake() -> None:
+    inner, ready = polled(ready_at=100, timeout=0.005)
+    assert not ready
+    assert set(inner.asked) == {0}
+    assert inner.time <= 7 * MILLISECOND
+
+
+def test_something_that_comes_keeps_it_awake_for_another_while() -> None:
+    inner = Inner(ready_at=1)
+    selector = PollingSelector(now=inner.now, inner=inner)
+    inner.time = SECOND
+    assert selector.select(None)
+    inner.ready_at = 15
+    assert selector.select(None)
+    assert None not in inner.asked
+
+
+def test_asked_not_to_wait_it_does_not() -> None:
+    inner, ready = polled(ready_at=100, timeout=0)
+    assert (inner.asked, ready) == ([0], False)
+
+
+def test_an_ordinary_loop_runs_on_it() -> None:
+    async def echo_once() -> bytes:
+        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(await reader.readline())
+            writer.close()
+
+        server = await asyncio.start_server(talk, "127.0.0.1", 0)
+        async with server:
+            where = server.sockets[0].getsockname()
+            reader, writer = await asyncio.open_connection(*where, family=socket.AF_INET)
+            writer.write(b"hello\n")
+            heard = await reader.readline()
+            await asyncio.sleep(0.001)
+            await asyncio.to_thread(lambda: None)
+            writer.close()
+            return heard
+
+    with asyncio.Runner(loop_factory=polling_loop) as runner:
+        assert runner.run(echo_once()) == b"hello\n"
