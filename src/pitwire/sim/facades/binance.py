@@ -1,0 +1,335 @@
+"""The simulated Binance: connections, heartbeats, and the two doors behind them (binance §1, §2).
+
+House rules: written from the venue's papers alone; bytes and facts in, bytes and commands out;
+time comes in as `now`, chance from named streams.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import deque
+from collections.abc import Mapping, Sequence
+from heapq import heappop, heappush
+from operator import itemgetter
+from urllib.parse import unquote
+
+from pitwire.model.clock import MILLISECOND, SECOND
+from pitwire.model.entropy import Entropy
+from pitwire.sim.facades.binance_auth import ApiKey
+from pitwire.sim.facades.binance_control import Control, Listener
+from pitwire.sim.facades.binance_office import Office
+from pitwire.sim.facades.binance_options import BinanceOptions
+from pitwire.sim.facades.binance_rest import Rest, html
+from pitwire.sim.facades.binance_session import Session
+from pitwire.sim.facades.binance_text import UNITS, ApiError
+from pitwire.sim.facades.binance_ws_api import WsApi
+from pitwire.sim.facades.facade import (
+    Action,
+    Close,
+    HttpReply,
+    Judge,
+    Market,
+    SendPing,
+    SendPong,
+    SendText,
+    no_fault,
+)
+
+WS_API = "/ws-api/v3"
+CONTROL = "control"
+LOCAL = "127.0.0.1"
+
+
+class Connection:
+    """One socket as the venue sees it."""
+
+    def __init__(self, link: int, *, address: str, opened: int) -> None:
+        self.link = link
+        self.address = address
+        self.opened = opened
+        self.listener: Listener | None = None
+        self.session: Session | None = None
+        self.unanswered: dict[bytes, int] = {}
+        """Payload of each ping that waits for its pong → when it was sent."""
+        self.messages: deque[int] = deque()
+
+
+class BinanceFacade:
+    """Streams, WS-API and REST over one exchange.
+
+    `listen_keys=True` brings back what was removed on 2026-02-20, for clients that still need it.
+    """
+
+    def __init__(
+        self,
+        market: Market,
+        *,
+        entropy: Entropy,
+        options: BinanceOptions | None = None,
+        listen_keys: bool = False,
+        judge: Judge = no_fault,
+    ) -> None:
+        self.options = options or BinanceOptions()
+        self._output: list[tuple[int, Action]] = []
+        self.office = Office(market, entropy=entropy, options=self.options, send=self._send)
+        self._control = Control(self.office.hub, self.options)
+        self._ws_api = WsApi(self.office, listen_keys=listen_keys, judge=judge)
+        self._rest = Rest(self.office, listen_keys=listen_keys, judge=judge)
+        self._connections: dict[int, Connection] = {}
+        self._timers: list[tuple[int, int, str]] = []
+        self._late: list[tuple[int, int, SendText]] = []
+        """Answers that a fault holds back: when, to whom, what."""
+
+    # -- what the operator does
+
+    def add_key(self, key: ApiKey) -> None:
+        """Give an account a key."""
+        self.office.keyring.add(key)
+
+    def revoke_key(self, key: str) -> None:
+        """The key is worthless from now on; a session that stands on it finds out at once."""
+        self.office.keyring.revoke(key)
+
+    def ban(self, until: int, address: str = LOCAL) -> None:
+        """Refuse everything from an address until then."""
+        self.office.limits.address(address).ban(until)
+
+    def announce_shutdown(self, now: int, links: Sequence[int] | None = None) -> None:
+        """Tell connections (None: all) that the server goes down soon (binance §2)."""
+        for link in self.links() if links is None else links:
+            connection = self._connections[link]
+            unit = connection.listener.unit if connection.listener else MILLISECOND
+            event = f'{{"e":"serverShutdown","E":{now // unit}}}'
+            if connection.listener is None:
+                event = f'{{"event":{event}}}'
+            elif connection.listener.combined:
+                event = f'{{"stream":"!serverShutdown","data":{event}}}'
+            self._send(connection.link, SendText(event.encode(), "!serverShutdown"))
+
+    def close(self, link: int, code: int, reason: str) -> None:
+        """Hang up on a client."""
+        if link in self._connections:
+            self._send(link, Close(code, reason))
+            self._forget(link)
+
+    def links(self) -> list[int]:
+        return list(self._connections)
+
+    # -- what clients do
+
+    def role(self, target: str) -> str:
+        """`orders` for the WS-API, `market` for streams."""
+        return "orders" if target.partition("?")[0].rstrip("/") == WS_API else "market"
+
+    def connect(self, link: int, target: str, now: int, address: str = LOCAL) -> HttpReply | None:
+        """A client asks to upgrade; None accepts."""
+        path, _, query = target.partition("?")
+        path = unquote(path).rstrip("/")
+        options = _query(query)
+        limits = self.office.limits.address(address)
+        if limits.banned(now):
+            return _refuse(418, limits.banned_until - now)
+        if not limits.connect(now):
+            return _refuse(429, limits.connections.resets(now) - now)
+        unit = UNITS.get(options.get("timeUnit", "MILLISECOND").upper())
+        if unit is None:
+            return html(self.options.bad_time_unit_status, "Bad Request")
+        connection = Connection(link, address=address, opened=now)
+        if path == WS_API:
+            self._open_session(connection, unit, options)
+        elif not self._open_streams(connection, unit, path, options, now):
+            return html(404, "Not Found")
+        self._connections[link] = connection
+        self._set_timer(now + self._span(self.options.ping_every_seconds), link, "ping")
+        self._set_timer(now + self._span(self.options.lifetime_seconds), link, "lifetime")
+        if connection.session is not None:
+            limits.weight.add(self.options.connect_weight, now)
+        return None
+
+    def receive(self, link: int, text: bytes, now: int) -> None:
+        """A text frame from a client."""
+        connection = self._connections.get(link)
+        if connection is None or not self._admits(connection, now):
+            return
+        if connection.listener is not None:
+            frame = self._control.answer(connection.listener, text, now)
+            self._send(link, SendText(frame, CONTROL))
+        elif connection.session is not None:
+            self._request(connection, connection.session, text, now)
+
+    def receive_ping(self, link: int, payload: bytes, now: int) -> None:
+        """A ping from a client: answered, and counted on streams."""
+        connection = self._connections.get(link)
+        if connection is not None and self._admits(connection, now):
+            self._send(link, SendPong(payload))
+
+    def receive_pong(self, link: int, payload: bytes, now: int) -> None:
+        """A pong: it counts when it echoes one of our pings, an unsolicited one does not."""
+        connection = self._connections.get(link)
+        if connection is None or not self._admits(connection, now):
+            return
+        if payload in connection.unanswered:
+            sent = connection.unanswered[payload]
+            connection.unanswered = {
+                each: at for each, at in connection.unanswered.items() if at > sent
+            }
+
+    def lost(self, link: int, now: int) -> None:
+        """The client has gone."""
+        self._forget(link)
+
+    def http(
+        self,
+        method: str,
+        target: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes,
+        now: int,
+        address: str = LOCAL,
+    ) -> HttpReply:
+        """A REST request; header names in lower case."""
+        reply = self._rest.answer(
+            method, target, headers=headers, body=body, address=address, now=now
+        )
+        self.office.publish(now)
+        return reply
+
+    # -- time
+
+    def step(self, now: int) -> None:
+        """Publish what happened, send what is due, keep the connections honest."""
+        self.office.publish(now)
+        self.office.hub.flush(now)
+        self.office.users.expire_keys(now)
+        while self._late and self._late[0][0] <= now:
+            _, link, frame = self._late.pop(0)
+            if link in self._connections:
+                self._send(link, frame)
+        while self._timers and self._timers[0][0] <= now:
+            at, link, what = heappop(self._timers)
+            if link in self._connections:
+                self._timer(self._connections[link], what, at, now)
+
+    def take_output(self) -> list[tuple[int, Action]]:
+        """What is to be sent, in order; given out once."""
+        output, self._output = self._output, []
+        return output
+
+    def next_deadline(self) -> int | None:
+        """When `step` has something to do."""
+        found = [self.office.hub.next_deadline(), self.office.users.next_deadline()]
+        if self._timers:
+            found.append(self._timers[0][0])
+        if self._late:
+            found.append(self._late[0][0])
+        return min((at for at in found if at is not None), default=None)
+
+    # -- inside
+
+    def _open_session(self, connection: Connection, unit: int, options: dict[str, str]) -> None:
+        connection.session = Session(
+            self.office.users.open_connection(connection.link, unit),
+            opened=connection.opened,
+            unit=unit,
+            rate_limits=options.get("returnRateLimits", "true").lower() != "false",
+        )
+
+    def _open_streams(
+        self, connection: Connection, unit: int, path: str, options: dict[str, str], now: int
+    ) -> bool:
+        combined = path == "/stream"
+        if combined:
+            names = [name for name in options.get("streams", "").split("/") if name]
+        elif path == "/ws" or path.startswith("/ws/"):
+            names = [name for name in path.removeprefix("/ws").split("/") if name]
+        else:
+            return False
+        if len(names) > self.options.streams_per_connection:
+            return False
+        connection.listener = Listener(connection.link, combined=combined, unit=unit)
+        self._control.open(connection.listener, names, now)
+        return True
+
+    def _request(self, connection: Connection, session: Session, text: bytes, now: int) -> None:
+        link = connection.link
+        answer = self._ws_api.answer(session, text, address=connection.address, now=now)
+        verdict, frame = answer.verdict, SendText(answer.frame, answer.method)
+        if self.options.events_before_answer or verdict.events_first:
+            self.office.publish(now)
+        if verdict.answers and verdict.delay:
+            insort(self._late, (now + verdict.delay, link, frame), key=itemgetter(0))
+        elif verdict.answers:
+            self._send(link, frame)
+        for step in answer.call.afterwards if answer.call else ():
+            step()
+        self.office.publish(now)
+        if answer.fatal:
+            self.close(link, 1008, "IP banned")
+
+    def _admits(self, connection: Connection, now: int) -> bool:
+        """binance §2: five messages a second on a stream connection, whatever their kind."""
+        if connection.listener is None:
+            return True
+        recent = connection.messages
+        while recent and recent[0] <= now - SECOND:
+            recent.popleft()
+        recent.append(now)
+        if len(recent) > self.options.messages_per_second:
+            self.close(connection.link, 1008, "Too many requests")
+            return False
+        return True
+
+    def _timer(self, connection: Connection, what: str, at: int, now: int) -> None:
+        if what == "lifetime":
+            self.close(connection.link, 1001, "")
+        elif what == "ping":
+            self._ping(connection, now)
+            self._set_timer(
+                at + self._span(self.options.ping_every_seconds), connection.link, "ping"
+            )
+        elif connection.unanswered:
+            oldest = min(connection.unanswered.values())
+            if now - oldest >= self._span(self.options.pong_within_seconds):
+                self.close(connection.link, 1008, "Pong timeout")
+
+    def _ping(self, connection: Connection, now: int) -> None:
+        payload = b""
+        if self.options.ping_payload == "milliseconds":
+            payload = str(now // MILLISECOND).encode()
+        connection.unanswered.setdefault(payload, now)
+        self._send(connection.link, SendPing(payload))
+        self._set_timer(now + self._span(self.options.pong_within_seconds), connection.link, "pong")
+
+    def _set_timer(self, at: int, link: int, what: str) -> None:
+        heappush(self._timers, (at, link, what))
+
+    def _forget(self, link: int) -> None:
+        connection = self._connections.pop(link, None)
+        if connection is not None and connection.listener is not None:
+            self._control.drop(connection.listener)
+        self.office.users.drop(link)
+
+    def _send(self, link: int, action: Action) -> None:
+        self._output.append((link, action))
+
+    @staticmethod
+    def _span(seconds: float) -> int:
+        return int(seconds * SECOND)
+
+
+def _query(text: str) -> dict[str, str]:
+    found = {}
+    for part in text.split("&"):
+        name, _, value = part.partition("=")
+        found[name] = unquote(value)
+    return found
+
+
+def _refuse(status: int, wait: int) -> HttpReply:
+    reply = html(status, "Too Many Requests" if status == 429 else "I'm a teapot")
+    reply.headers["retry-after"] = str(-(-wait // SECOND))
+    return reply
+
+
+__all__ = ["ApiError", "ApiKey", "BinanceFacade", "BinanceOptions"]

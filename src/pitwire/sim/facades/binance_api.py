@@ -1,0 +1,174 @@
+"""The method table: every request there is, its weight and who may ask (binance §5.7).
+
+House rules: a WS method and its REST twin are one row; a REST route is only a name for a row.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pitwire.sim.facades import binance_data as data
+from pitwire.sim.facades import binance_info as info
+from pitwire.sim.facades import binance_orders as orders
+from pitwire.sim.facades import binance_queries as queries
+from pitwire.sim.facades import binance_replace as changes
+from pitwire.sim.facades import binance_session as session
+from pitwire.sim.facades.binance_call import Method, Table, nothing
+
+METHODS: Table = {
+    "ping": Method(read=nothing, run=data.ping, weight=1),
+    "time": Method(read=nothing, run=data.time, weight=1),
+    "exchangeInfo": Method(read=info.read_info, run=info.exchange_info, weight=20),
+    "depth": Method(read=data.read_depth, run=data.depth, weight=5, weigh=data.weigh_depth),
+    "trades.recent": Method(read=data.read_trades, run=data.trades, weight=25),
+    "trades.historical": Method(read=data.read_historical, run=data.trades, weight=25),
+    "trades.aggregate": Method(read=data.read_aggregates, run=data.aggregates, weight=4),
+    "klines": Method(read=data.read_klines, run=data.klines, weight=2),
+    "uiKlines": Method(read=data.read_klines, run=data.klines, weight=2),
+    "avgPrice": Method(read=orders.read_symbol, run=data.average, weight=2),
+    "ticker.24hr": Method(read=data.read_ticker, run=data.day, weight=2, weigh=data.weigh_day),
+    "ticker.tradingDay": Method(
+        read=data.read_ticker, run=data.day, weight=4, weigh=data.weigh_rolling
+    ),
+    "ticker": Method(read=data.read_rolling, run=data.rolling, weight=4, weigh=data.weigh_rolling),
+    "ticker.price": Method(
+        read=data.read_symbols, run=data.price, weight=2, weigh=data.weigh_price
+    ),
+    "ticker.book": Method(read=data.read_symbols, run=data.book, weight=2, weigh=data.weigh_price),
+    "order.place": Method(
+        read=orders.read_order, run=orders.place, weight=1, auth="trade", free=True, orders=True
+    ),
+    "order.test": Method(
+        read=orders.read_test,
+        run=orders.test,
+        weight=1,
+        weigh=lambda ask: 20 if ask.rates else 1,
+        auth="trade",
+    ),
+    "order.cancel": Method(
+        read=changes.read_cancel, run=changes.cancel, weight=1, auth="trade", free=True
+    ),
+    "order.cancelReplace": Method(
+        read=changes.read_replace,
+        run=changes.replace,
+        weight=1,
+        auth="trade",
+        free=True,
+        orders=True,
+    ),
+    "order.amend.keepPriority": Method(
+        read=changes.read_amend, run=changes.amend, weight=4, auth="trade"
+    ),
+    "openOrders.cancelAll": Method(
+        read=orders.read_symbol, run=changes.cancel_all, weight=1, auth="trade", free=True
+    ),
+    "account.status": Method(
+        read=queries.read_account, run=queries.account, weight=20, auth="user"
+    ),
+    "order.status": Method(read=queries.read_status, run=queries.status, weight=4, auth="user"),
+    "openOrders.status": Method(
+        read=queries.read_open,
+        run=queries.open_orders,
+        weight=80,
+        weigh=queries.weigh_open,
+        auth="user",
+    ),
+    "allOrders": Method(read=queries.read_all, run=queries.all_orders, weight=20, auth="user"),
+    "myTrades": Method(
+        read=queries.read_my_trades,
+        run=queries.my_trades,
+        weight=20,
+        weigh=queries.weigh_my_trades,
+        auth="user",
+    ),
+    "account.rateLimits.orders": Method(
+        read=nothing, run=queries.order_limits, weight=40, auth="user"
+    ),
+    "account.commission": Method(
+        read=orders.read_symbol, run=queries.commission, weight=20, auth="user"
+    ),
+    "session.logon": Method(read=nothing, run=session.logon, weight=2, auth="signed"),
+    "session.status": Method(read=nothing, run=session.status, weight=2),
+    "session.logout": Method(read=nothing, run=session.logout, weight=2),
+    "session.subscriptions": Method(read=nothing, run=session.subscriptions, weight=2),
+    "userDataStream.subscribe": Method(read=nothing, run=session.subscribe, weight=2),
+    "userDataStream.subscribe.signature": Method(
+        read=nothing, run=session.subscribe_signed, weight=2, auth="signed"
+    ),
+    "userDataStream.unsubscribe": Method(
+        read=session.read_unsubscribe, run=session.unsubscribe, weight=2
+    ),
+}
+
+LISTEN_KEY_METHODS: Table = {
+    "userDataStream.start": Method(read=nothing, run=session.open_listen_key, weight=2, auth="key"),
+    "userDataStream.ping": Method(
+        read=session.read_listen_key, run=session.keep_listen_key, weight=2, auth="key"
+    ),
+    "userDataStream.stop": Method(
+        read=session.read_listen_key, run=session.close_listen_key, weight=2, auth="key"
+    ),
+}
+"""What was removed on 2026-02-20 and can be brought back for old clients."""
+
+ROUTES: dict[tuple[str, str], str] = {
+    ("GET", "/ping"): "ping",
+    ("GET", "/time"): "time",
+    ("GET", "/exchangeInfo"): "exchangeInfo",
+    ("GET", "/depth"): "depth",
+    ("GET", "/trades"): "trades.recent",
+    ("GET", "/historicalTrades"): "trades.historical",
+    ("GET", "/aggTrades"): "trades.aggregate",
+    ("GET", "/klines"): "klines",
+    ("GET", "/uiKlines"): "uiKlines",
+    ("GET", "/avgPrice"): "avgPrice",
+    ("GET", "/ticker"): "ticker",
+    ("GET", "/ticker/24hr"): "ticker.24hr",
+    ("GET", "/ticker/tradingDay"): "ticker.tradingDay",
+    ("GET", "/ticker/price"): "ticker.price",
+    ("GET", "/ticker/bookTicker"): "ticker.book",
+    ("POST", "/order"): "order.place",
+    ("POST", "/order/test"): "order.test",
+    ("DELETE", "/order"): "order.cancel",
+    ("GET", "/order"): "order.status",
+    ("POST", "/order/cancelReplace"): "order.cancelReplace",
+    ("PUT", "/order/amend/keepPriority"): "order.amend.keepPriority",
+    ("GET", "/openOrders"): "openOrders.status",
+    ("DELETE", "/openOrders"): "openOrders.cancelAll",
+    ("GET", "/allOrders"): "allOrders",
+    ("GET", "/account"): "account.status",
+    ("GET", "/myTrades"): "myTrades",
+    ("GET", "/rateLimit/order"): "account.rateLimits.orders",
+    ("GET", "/account/commission"): "account.commission",
+}
+LISTEN_KEY_ROUTES: dict[tuple[str, str], str] = {
+    ("POST", "/userDataStream"): "userDataStream.start",
+    ("PUT", "/userDataStream"): "userDataStream.ping",
+    ("DELETE", "/userDataStream"): "userDataStream.stop",
+}
+KINDS = {
+    "order.place": "place",
+    "order.cancel": "cancel",
+    "openOrders.cancelAll": "cancel",
+    "order.cancelReplace": "replace",
+    "order.amend.keepPriority": "amend",
+    "order.status": "query",
+    "openOrders.status": "query",
+    "allOrders": "query",
+    "myTrades": "query",
+    "account.status": "query",
+    "depth": "snapshot",
+    "session.logon": "logon",
+    "exchangeInfo": "info",
+}
+"""Method → the kind that a fault script means; any other goes by its own name."""
+INTERNAL = (-1001, "Internal error; unable to process your request. Please try again.")
+
+
+def method(name: str, *, listen_keys: bool) -> Method[Any] | None:
+    """The row of a method, also with a version in front: `v3/order.place`."""
+    plain = name.removeprefix("v3/")
+    found = METHODS.get(plain)
+    if found is None and listen_keys:
+        found = LISTEN_KEY_METHODS.get(plain)
+    return found

@@ -1,0 +1,245 @@
+"""What has traded: bars of every interval, rolling windows, aggregates (binance §3, §5.8).
+
+House rules: ticks and lots throughout, a volume is the sum of ticks × lots; intervals are aligned
+in UTC, or in UTC+8 for the offset variant; history is bounded.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import UTC, datetime
+
+import msgspec
+
+from pitwire.model.clock import MILLISECOND, SECOND
+from pitwire.model.orders import Side
+from pitwire.sim.facts import Traded
+
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+_MONDAY = 4 * DAY
+"""The first Monday of the epoch."""
+
+INTERVALS: dict[str, int] = {
+    "1s": SECOND,
+    "1m": MINUTE,
+    "3m": 3 * MINUTE,
+    "5m": 5 * MINUTE,
+    "15m": 15 * MINUTE,
+    "30m": 30 * MINUTE,
+    "1h": HOUR,
+    "2h": 2 * HOUR,
+    "4h": 4 * HOUR,
+    "6h": 6 * HOUR,
+    "8h": 8 * HOUR,
+    "12h": 12 * HOUR,
+    "1d": DAY,
+    "3d": 3 * DAY,
+    "1w": 7 * DAY,
+    "1M": 0,
+}
+"""Interval → length in ns; a month has no fixed length."""
+
+_BARS_KEPT = 1500
+_AGGREGATES_KEPT = 10_000
+
+
+def opening(interval: str, at: int, offset: int = 0) -> int:
+    """When the interval that contains `at` began."""
+    local = at + offset
+    if interval == "1M":
+        return _month_start(local) - offset
+    span = INTERVALS[interval]
+    anchor = _MONDAY if interval == "1w" else 0
+    return (local - anchor) // span * span + anchor - offset
+
+
+def following(interval: str, opened: int, offset: int = 0) -> int:
+    """When the interval after the one opened at `opened` begins."""
+    if interval == "1M":
+        return _month_start(opened + offset + 32 * DAY) - offset
+    return opened + INTERVALS[interval]
+
+
+def _month_start(at: int) -> int:
+    day = datetime.fromtimestamp(at // SECOND, tz=UTC)
+    first = datetime(day.year, day.month, 1, tzinfo=UTC)
+    return int(first.timestamp()) * SECOND
+
+
+class Bar(msgspec.Struct, gc=False):
+    """One interval's trades. Without a trade the ids are -1 and the prices the last known."""
+
+    opened: int
+    first: int
+    high: int
+    low: int
+    last: int
+    lots: int = 0
+    volume: int = 0
+    trades: int = 0
+    taker_lots: int = 0
+    taker_volume: int = 0
+    first_id: int = -1
+    last_id: int = -1
+
+    def add(self, trade: Traded) -> None:
+        if self.trades == 0:
+            self.first = self.high = self.low = trade.price
+            self.first_id = trade.trade_id
+        self.high = max(self.high, trade.price)
+        self.low = min(self.low, trade.price)
+        self.last = trade.price
+        self.last_id = trade.trade_id
+        self.trades += 1
+        self.lots += trade.lots
+        self.volume += trade.price * trade.lots
+        if trade.taker_side is Side.BUY:
+            self.taker_lots += trade.lots
+            self.taker_volume += trade.price * trade.lots
+
+    def merge(self, later: Bar) -> None:
+        """Take in a bar that follows this one."""
+        self.high = max(self.high, later.high)
+        self.low = min(self.low, later.low)
+        self.last = later.last
+        self.last_id = later.last_id
+        self.trades += later.trades
+        self.lots += later.lots
+        self.volume += later.volume
+        self.taker_lots += later.taker_lots
+        self.taker_volume += later.taker_volume
+
+
+class Aggregate(msgspec.Struct, gc=False):
+    """Fills of one taker order at one price and time."""
+
+    aggregate_id: int
+    price: int
+    lots: int
+    first_id: int
+    last_id: int
+    at: int
+    taker_side: Side
+    taker_order: int
+
+    def takes(self, trade: Traded) -> bool:
+        return (
+            self.taker_order == trade.taker.order_id
+            and self.price == trade.price
+            and self.at == trade.at
+            and self.last_id + 1 == trade.trade_id
+        )
+
+
+class SymbolHistory:
+    """Everything that a symbol's trades add up to."""
+
+    def __init__(self, last_price: int) -> None:
+        self.last_price = last_price
+        self.last_lots = 0
+        self.last_time = 0
+        self.aggregates: deque[Aggregate] = deque(maxlen=_AGGREGATES_KEPT)
+        self._next_aggregate = 1
+        self._open: Aggregate | None = None
+        self._bars: dict[tuple[str, int], deque[Bar]] = {
+            (interval, 0): deque(maxlen=_BARS_KEPT) for interval in INTERVALS
+        }
+
+    def add(self, trade: Traded) -> Aggregate | None:
+        """Take in a trade; returns the aggregate that it completed, if any."""
+        self.last_price, self.last_lots, self.last_time = trade.price, trade.lots, trade.at
+        for (interval, offset), bars in self._bars.items():
+            opened = opening(interval, trade.at, offset)
+            if not bars or bars[-1].opened != opened:
+                bars.append(self._empty(opened))
+            bars[-1].add(trade)
+        if self._open is not None and self._open.takes(trade):
+            self._open.lots += trade.lots
+            self._open.last_id = trade.trade_id
+            return None
+        done = self.close_aggregate()
+        self._open = Aggregate(
+            self._next_aggregate,
+            trade.price,
+            trade.lots,
+            trade.trade_id,
+            trade.trade_id,
+            trade.at,
+            trade.taker_side,
+            trade.taker.order_id,
+        )
+        self._next_aggregate += 1
+        return done
+
+    def close_aggregate(self) -> Aggregate | None:
+        """The aggregate under way is complete: nothing more comes at this instant."""
+        done, self._open = self._open, None
+        if done is not None:
+            self.aggregates.append(done)
+        return done
+
+    def keep(self, interval: str, offset: int) -> None:
+        """Begin to keep bars of an interval with an offset."""
+        self._bars.setdefault((interval, offset), deque(maxlen=_BARS_KEPT))
+
+    def bar(self, interval: str, at: int, offset: int = 0) -> Bar:
+        """The bar under way, also when nothing traded in it yet."""
+        opened = opening(interval, at, offset)
+        bars = self._bars[interval, offset]
+        for bar in reversed(bars):
+            if bar.opened == opened:
+                return bar
+            if bar.opened < opened:
+                return self._flat(opened, bar.last)
+        return self._flat(opened, self.last_price)
+
+    def bars(self, interval: str, *, start: int, end: int, limit: int, newest: bool) -> list[Bar]:
+        """Bars that open in [start, end], oldest first, quiet intervals filled in."""
+        kept = self._bars[interval, 0]
+        if not kept:
+            return []
+        known = {bar.opened: bar for bar in kept}
+        at, last = kept[0].opened, kept[0].first
+        found: deque[Bar] = deque(maxlen=limit if newest else None)
+        while at <= end and (newest or len(found) < limit):
+            bar = known.get(at) or self._flat(at, last)
+            last = bar.last
+            if at >= start:
+                found.append(bar)
+            at = following(interval, at)
+        return list(found)
+
+    def window(self, since: int) -> Bar:
+        """All trades in minute bars that end after `since`, as one bar."""
+        whole: Bar | None = None
+        for bar in self._bars["1m", 0]:
+            if bar.opened + MINUTE <= since:
+                continue
+            if whole is None:
+                whole = msgspec.structs.replace(bar)
+            else:
+                whole.merge(bar)
+        return whole or self._flat(since, self.last_price)
+
+    def price_before(self, trade_id: int) -> int:
+        """The close of the minute before the one that holds this trade; 0 when unknown."""
+        before = 0
+        for bar in self._bars["1m", 0]:
+            if bar.first_id >= trade_id:
+                break
+            before = bar.last
+        return before
+
+    def _empty(self, opened: int) -> Bar:
+        return self._flat(opened, self.last_price)
+
+    @staticmethod
+    def _flat(opened: int, price: int) -> Bar:
+        return Bar(opened, price, price, price, price)
+
+
+def last_instant(interval: str, opened: int, unit: int = MILLISECOND, offset: int = 0) -> int:
+    """The last unit of time inside the interval, in ns."""
+    return following(interval, opened, offset) - unit

@@ -1,0 +1,166 @@
+"""Control requests on a stream connection (binance §1.3, §1.4).
+
+House rules: the error frames are nested, as on the wire; an answer is never wrapped; the checks
+run in a fixed order: JSON, method, id, parameters, stream names.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from pitwire.sim.facades.binance_names import StreamName, parse_stream
+from pitwire.sim.facades.binance_options import BinanceOptions
+from pitwire.sim.facades.binance_params import decode_json
+from pitwire.sim.facades.binance_streams import StreamHub
+
+_encode = msgspec.json.Encoder().encode
+_METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
+_LONGEST_ID = 36
+_UNREAD = object()
+
+
+class Listener:
+    """A stream connection as the streams see it."""
+
+    def __init__(self, link: int, *, combined: bool, unit: int) -> None:
+        self.link = link
+        self.combined = combined
+        self.unit = unit
+        self.streams: dict[str, None] = {}
+
+
+class ControlError(Exception):
+    """A refusal of a control request."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(code, text)
+        self.code = code
+        self.text = text
+
+
+class Control:
+    """Answers control requests."""
+
+    def __init__(self, hub: StreamHub, options: BinanceOptions) -> None:
+        self._hub = hub
+        self._options = options
+
+    def answer(self, listener: Listener, text: bytes, now: int) -> bytes:
+        """Do what a frame asks for, and say so."""
+        request_id: object = _UNREAD
+        try:
+            request = _decode(text)
+            if _is_id(request.get("id", _UNREAD)):
+                request_id = request["id"]
+            method = _method(request, text)
+            if request_id is _UNREAD:
+                raise ControlError(2, "Invalid request: request ID must be an unsigned integer")
+            result = self._do(listener, method, request.get("params"), now)
+        except ControlError as error:
+            return self._refuse(error, request_id)
+        return _encode({"result": result, "id": request_id})
+
+    def open(self, listener: Listener, names: list[str], now: int) -> None:
+        """The streams named in the URL; a malformed one stays silent."""
+        for name in filter(None, map(parse_stream, names)):
+            listener.streams[name.text] = None
+            self._hub.subscribe(listener, name, now)
+
+    def drop(self, listener: Listener) -> None:
+        for name in listener.streams:
+            self._hub.unsubscribe(listener, name)
+
+    def _refuse(self, error: ControlError, request_id: object) -> bytes:
+        frame: dict[str, object] = {"error": {"code": error.code, "msg": error.text}}
+        if request_id is not _UNREAD:
+            frame["id"] = request_id
+        elif self._options.unreadable_id == "null":
+            frame["id"] = None
+        return _encode(frame)
+
+    def _do(self, listener: Listener, method: str, params: object, now: int) -> object:
+        if method == "LIST_SUBSCRIPTIONS":
+            if params:
+                raise ControlError(2, "Invalid request: too many parameters")
+            return list(listener.streams)
+        items = params if isinstance(params, list) else []
+        if method in ("SET_PROPERTY", "GET_PROPERTY"):
+            return _property(listener, items, writing=method == "SET_PROPERTY")
+        names = [self._name(item) for item in items]
+        for text, name in zip(items, names, strict=True):
+            if method == "UNSUBSCRIBE":
+                listener.streams.pop(text, None)
+                self._hub.unsubscribe(listener, text)
+            elif name is not None and text not in listener.streams:
+                self._subscribe(listener, name, now)
+        return None
+
+    def _subscribe(self, listener: Listener, name: StreamName, now: int) -> None:
+        if len(listener.streams) >= self._options.streams_per_connection:
+            raise ControlError(2, "Invalid request: too many streams")
+        listener.streams[name.text] = None
+        self._hub.subscribe(listener, name, now)
+
+    def _name(self, item: object) -> StreamName | None:
+        name = parse_stream(item) if isinstance(item, str) else None
+        if name is None and (self._options.refuse_malformed_streams or not isinstance(item, str)):
+            raise ControlError(2, "Invalid request: invalid stream")
+        return name
+
+
+def _decode(text: bytes) -> dict[str, object]:
+    try:
+        found = decode_json(text)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise ControlError(3, "Invalid JSON: expected value at line 1 column 1") from None
+    if not isinstance(found, dict):
+        raise ControlError(
+            2, f"Invalid request: missing field `method` at line 1 column {len(text)}"
+        )
+    return found
+
+
+def _method(request: dict[str, object], text: bytes) -> str:
+    found = request.get("method")
+    if found is None:
+        raise ControlError(
+            2, f"Invalid request: missing field `method` at line 1 column {len(text)}"
+        )
+    if not isinstance(found, str) or found not in _METHODS:
+        column = text.find(_encode(found)) + len(_encode(found))
+        known = ", ".join(f"`{name}`" for name in _METHODS)
+        raise ControlError(
+            2,
+            f"Invalid request: unknown variant {found}, expected one of {known} "
+            f"at line 1 column {column}",
+        )
+    return found
+
+
+def _no_method(text: bytes) -> ControlError:
+    return ControlError(2, f"Invalid request: missing field `method` at line 1 column {len(text)}")
+
+
+def _is_id(value: object) -> bool:
+    if isinstance(value, bool):
+        return False
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    if isinstance(value, str):
+        return len(value) <= _LONGEST_ID and value.isalnum()
+    return value is None
+
+
+def _property(listener: Listener, items: list[object], *, writing: bool) -> object:
+    if len(items) > 1 + writing:
+        raise ControlError(2, "Invalid request: too many parameters")
+    if not items or not isinstance(items[0], str):
+        raise ControlError(2, "Invalid request: property name must be a string")
+    if items[0] != "combined":
+        raise ControlError(0, "Unknown property")
+    if not writing:
+        return listener.combined
+    if len(items) < 2 or not isinstance(items[1], bool):
+        raise ControlError(1, "Invalid value type: expected Boolean")
+    listener.combined = items[1]
+    return None

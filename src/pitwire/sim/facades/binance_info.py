@@ -1,0 +1,176 @@
+"""exchangeInfo: the listings and their filters as the venue prints them (binance §5.8, §7.1)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from pitwire.sim.facades.binance_call import Call
+from pitwire.sim.facades.binance_params import Args
+from pitwire.sim.facades.binance_text import ApiError, Scale, money, plain
+from pitwire.sim.facts import Stp
+
+_NO_LIMIT = 10**14
+"""What a size filter prints for a listing without one: a million units of 1e8."""
+_STATUSES = ("TRADING", "HALT", "BREAK")
+BAD_STATUS = ApiError(-1122, "Invalid symbolStatus.")
+
+
+class InfoAsk(msgspec.Struct, frozen=True, kw_only=True):
+    symbols: list[str] | None
+    status: str
+    permission_sets: bool
+
+
+def read_info(args: Args) -> InfoAsk:
+    """exchangeInfo: at most one of symbol, symbols and permissions."""
+    symbol = args.text("symbol")
+    symbols = args.names("symbols")
+    permissions = "permissions" in args
+    args.raw("permissions")
+    status = args.word("symbolStatus", _STATUSES, BAD_STATUS)
+    if bool(symbol) + (symbols is not None) + permissions > 1 or (
+        status and (symbol or symbols is not None)
+    ):
+        raise ApiError(-1128, "Combination of optional parameters invalid.")
+    return InfoAsk(
+        symbols=[symbol] if symbol else symbols,
+        status=status,
+        permission_sets=args.flag("showPermissionSets", absent=True),
+    )
+
+
+def exchange_info(call: Call, ask: InfoAsk) -> object:
+    """The whole rule book, or that of some symbols."""
+    office = call.office
+    if ask.symbols is None:
+        scales = list(office.scales.values())
+    else:
+        if len(set(ask.symbols)) < len(ask.symbols):
+            raise ApiError(-1151, "Symbol is present multiple times in the list.")
+        scales = [office.scale(symbol) for symbol in ask.symbols]
+    if ask.status:
+        scales = [scale for scale in scales if _status(call, scale) == ask.status]
+    return {
+        "timezone": "UTC",
+        "serverTime": call.now // call.unit,
+        "rateLimits": rate_limits(call),
+        "exchangeFilters": [],
+        "symbols": [_symbol(call, scale, ask.permission_sets) for scale in scales],
+    }
+
+
+def rate_limits(call: Call) -> list[dict[str, object]]:
+    """REST lists RAW_REQUESTS where the WS-API lists CONNECTIONS."""
+    address = call.office.limits.address(call.address)
+    orders = call.office.limits.orders("")
+    last = address.raw if call.rest else address.connections
+    return [window.rule() for window in (address.weight, *orders.windows, last)]
+
+
+def _status(call: Call, scale: Scale) -> str:
+    return call.office.statuses.get(scale.listing.symbol, scale.listing.status)
+
+
+def _symbol(call: Call, scale: Scale, permission_sets: bool) -> dict[str, object]:
+    listing = scale.listing
+    modes = [mode.value for mode in listing.allowed_stp if mode is not Stp.NONE]
+    return {
+        "symbol": scale.symbol,
+        "status": _status(call, scale),
+        "baseAsset": listing.base,
+        "baseAssetPrecision": 8,
+        "quoteAsset": listing.quote,
+        "quotePrecision": 8,
+        "quoteAssetPrecision": 8,
+        "baseCommissionPrecision": 8,
+        "quoteCommissionPrecision": 8,
+        "orderTypes": sorted(kind.value for kind in listing.kinds),
+        "icebergAllowed": True,
+        "ocoAllowed": False,
+        "otoAllowed": False,
+        "opoAllowed": False,
+        "quoteOrderQtyMarketAllowed": True,
+        "allowTrailingStop": True,
+        "cancelReplaceAllowed": True,
+        "amendAllowed": True,
+        "pegInstructionsAllowed": False,
+        "isSpotTradingAllowed": True,
+        "isMarginTradingAllowed": False,
+        "filters": _filters(scale),
+        "permissions": [],
+        **({"permissionSets": [["SPOT"]]} if permission_sets else {}),
+        "defaultSelfTradePreventionMode": listing.default_stp.value,
+        "allowedSelfTradePreventionModes": modes,
+    }
+
+
+def _filters(scale: Scale) -> list[dict[str, object]]:
+    listing = scale.listing
+    found = _size_filters(scale)
+    if listing.percent_up or listing.percent_down:
+        up, down = plain(listing.percent_up), plain(listing.percent_down)
+        found.append(
+            {
+                "filterType": "PERCENT_PRICE_BY_SIDE",
+                "bidMultiplierUp": up,
+                "bidMultiplierDown": down,
+                "askMultiplierUp": up,
+                "askMultiplierDown": down,
+                "avgPriceMins": 5,
+            }
+        )
+    found.append(
+        {
+            "filterType": "NOTIONAL",
+            "minNotional": money(listing.min_notional),
+            "applyMinToMarket": True,
+            "maxNotional": money(listing.max_notional or Decimal(10**9)),
+            "applyMaxToMarket": False,
+            "avgPriceMins": 5,
+        }
+    )
+    found += [
+        {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": listing.max_orders},
+        {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": listing.max_algo_orders},
+        {"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": listing.max_amends},
+    ]
+    if listing.max_position:
+        found.append({"filterType": "MAX_POSITION", "maxPosition": money(listing.max_position)})
+    return found
+
+
+def _size_filters(scale: Scale) -> list[dict[str, object]]:
+    listing = scale.listing
+    lots = listing.max_lots or _NO_LIMIT // scale.lot
+    market_lots = listing.market_max_lots or lots
+    below, above = listing.min_trailing_bips, listing.max_trailing_bips
+    return [
+        {
+            "filterType": "PRICE_FILTER",
+            "minPrice": scale.price(listing.min_price),
+            "maxPrice": scale.price(listing.max_price),
+            "tickSize": scale.price(1),
+        },
+        {
+            "filterType": "LOT_SIZE",
+            "minQty": scale.size(listing.min_lots),
+            "maxQty": scale.size(lots),
+            "stepSize": scale.size(1),
+        },
+        {"filterType": "ICEBERG_PARTS", "limit": listing.iceberg_parts},
+        {
+            "filterType": "MARKET_LOT_SIZE",
+            "minQty": "0.00000000",
+            "maxQty": scale.size(market_lots),
+            "stepSize": "0.00000000",
+        },
+        {
+            "filterType": "TRAILING_DELTA",
+            "minTrailingAboveDelta": below,
+            "maxTrailingAboveDelta": above,
+            "minTrailingBelowDelta": below,
+            "maxTrailingBelowDelta": above,
+        },
+    ]

@@ -1,0 +1,108 @@
+"""What every request works on: the exchange, the symbols, the keys, the counters, the streams.
+
+House rules: facts are taken from the exchange in one place and published in one place, so that
+an answer can leave before or after the events it causes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pitwire.model.entropy import Entropy
+from pitwire.sim.facades.binance_auth import Keyring
+from pitwire.sim.facades.binance_board import Board
+from pitwire.sim.facades.binance_limits import Limits
+from pitwire.sim.facades.binance_options import BinanceOptions
+from pitwire.sim.facades.binance_streams import StreamHub
+from pitwire.sim.facades.binance_text import ApiError, Scale
+from pitwire.sim.facades.binance_users import UserStreams
+from pitwire.sim.facades.facade import Action, Market
+from pitwire.sim.facts import Ended, Fact, Recorded, SimOrder, StatusChanged, Traded
+
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+
+class Office:
+    """The inside of the simulated Binance."""
+
+    def __init__(
+        self,
+        market: Market,
+        *,
+        entropy: Entropy,
+        options: BinanceOptions,
+        send: Callable[[int, Action], None],
+    ) -> None:
+        self.market = market
+        self.options = options
+        self.scales = {name: Scale(listing) for name, listing in market.listings.items()}
+        self._by_name = {scale.symbol: scale for scale in self.scales.values()}
+        self.keyring = Keyring()
+        self.limits = Limits(options)
+        self.boards: dict[str, Board] = {}
+        self._unpublished: list[Fact] = list(market.take_facts())
+        self._unpublished.clear()  # what happened before anybody could listen
+        for name, scale in self.scales.items():
+            self.boards[name] = Board(scale, market)
+        self.hub = StreamHub(market, self.boards, send)
+        self.users = UserStreams(self.scales, options, send)
+        self.users.emit_raw = self.hub.emit
+        self.statuses: dict[str, str] = {}
+        self._unfilled: set[tuple[str, int]] = set()
+        self._ids = entropy.stream("binance/ids")
+        self._uuids = entropy.stream("binance/uuids")
+
+    def scale(self, symbol: str) -> Scale:
+        """The symbol in the venue's spelling; raises -1121."""
+        found = self._by_name.get(symbol)
+        if found is None:
+            raise ApiError(-1121, "Invalid symbol.")
+        return found
+
+    def board(self, symbol: str) -> Board:
+        return self.boards[self.scale(symbol).listing.symbol]
+
+    def new_id(self, length: int = 22) -> str:
+        """An id as the venue makes them up: alphanumerics."""
+        return "".join(self._ids.choices(_ALPHABET, k=length))
+
+    def new_hex(self, length: int) -> str:
+        """Hexadecimal digits for a request's own id."""
+        return f"{self._uuids.getrandbits(4 * length):0{length}x}"
+
+    def take(self, now: int) -> list[Fact]:
+        """What happened since the last time, to be published later."""
+        facts = self.market.take_facts()
+        for fact in facts:
+            if isinstance(fact, Traded):
+                self._first_fill(fact.taker, now)
+                self._first_fill(fact.maker, now)
+            elif isinstance(fact, StatusChanged):
+                self.statuses[fact.symbol] = fact.status
+            elif isinstance(fact, Ended):
+                self._unfilled.discard((fact.symbol, fact.order.order_id))
+        self._unpublished.extend(facts)
+        return facts
+
+    def publish(self, now: int) -> None:
+        """Tell streams and users everything that was taken."""
+        self.take(now)
+        if not self._unpublished:
+            return
+        facts, self._unpublished = self._unpublished, []
+        self.hub.note(facts, now)
+        self.users.note(facts, now)
+        for fact in facts:
+            if isinstance(fact, Recorded):
+                self.hub.replay(fact)
+
+    def placed(self, order: SimOrder) -> None:
+        """An order counts as unfilled until its first fill (binance §8)."""
+        if not order.filled_lots:
+            self._unfilled.add((order.symbol, order.order_id))
+
+    def _first_fill(self, order: SimOrder, now: int) -> None:
+        key = (order.symbol, order.order_id)
+        if key in self._unfilled:
+            self._unfilled.discard(key)
+            self.limits.orders(order.account).add(-1, now)

@@ -1,0 +1,261 @@
+"""Placing orders: what a new order must look like, and what is answered (binance §5.9, §7).
+
+House rules: reading never touches the exchange; running turns decimals into ticks and lots, so
+an off-grid price or size is the façade's own filter failure; every no of the exchange is spelt
+as the venue would.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from pitwire.model.orders import Side
+from pitwire.sim.facades import binance_reports as reports
+from pitwire.sim.facades.binance_call import Call
+from pitwire.sim.facades.binance_params import CLIENT_ID, Args, missing, neither, superfluous
+from pitwire.sim.facades.binance_text import ApiError, Scale, refused
+from pitwire.sim.facts import (
+    Fact,
+    Kind,
+    NewOrder,
+    Prevented,
+    Refused,
+    SimOrder,
+    Stp,
+    Tif,
+    Traded,
+)
+
+ENGINE = -2010
+_PRICED = (Kind.LIMIT, Kind.LIMIT_MAKER, Kind.STOP_LOSS_LIMIT, Kind.TAKE_PROFIT_LIMIT)
+_TIMED = (Kind.LIMIT, Kind.STOP_LOSS_LIMIT, Kind.TAKE_PROFIT_LIMIT)
+_FULL_BY_DEFAULT = (Kind.LIMIT, Kind.MARKET)
+_LEAST_STRATEGY_TYPE = 1_000_000
+
+
+class VenueSide(StrEnum):
+    BUY = "BUY"
+    SELL = "SELL"
+
+
+class OrderAsk(msgspec.Struct, frozen=True, kw_only=True):
+    """The parameters of a new order, read and of the right shape."""
+
+    symbol: str
+    side: VenueSide
+    kind: Kind
+    tif: Tif | None
+    quantity: Decimal | None
+    quote: Decimal | None
+    price: Decimal | None
+    stop_price: Decimal | None
+    trailing: int | None
+    iceberg: Decimal | None
+    client_id: str
+    response: str
+    stp: Stp | None
+    strategy_id: int | None
+    strategy_type: int | None
+    pegged: bool
+    rates: bool = False
+
+    def request(self, account: str, scale: Scale) -> NewOrder:
+        """In ticks and lots; raises the filter failure of what is off the grid."""
+        return NewOrder(
+            account=account,
+            symbol=scale.listing.symbol,
+            side=Side.BUY if self.side is VenueSide.BUY else Side.SELL,
+            kind=self.kind,
+            tif=self.tif or Tif.GTC,
+            lots=None if self.quantity is None else scale.to_lots(self.quantity),
+            quote=self.quote,
+            price=None if self.price is None else scale.to_ticks(self.price),
+            stop_price=None if self.stop_price is None else scale.to_ticks(self.stop_price),
+            trailing_bips=self.trailing,
+            iceberg_lots=0 if self.iceberg is None else scale.to_lots(self.iceberg),
+            client_id=self.client_id,
+            stp=self.stp,
+            strategy_id=self.strategy_id,
+            strategy_type=self.strategy_type,
+        )
+
+
+def read_order(args: Args) -> OrderAsk:
+    """The parameters of order.place."""
+    symbol = args.need("symbol")
+    side = args.choice("side", VenueSide, ApiError(-1117, "Invalid side."))
+    kind = args.choice("type", Kind, ApiError(-1116, "Invalid orderType."))
+    if side is None or kind is None:
+        raise missing("side" if side is None else "type")
+    ask = OrderAsk(
+        symbol=symbol,
+        side=side,
+        kind=kind,
+        tif=args.choice("timeInForce", Tif, ApiError(-1115, "Invalid timeInForce.")),
+        quantity=args.decimal("quantity"),
+        quote=args.decimal("quoteOrderQty"),
+        price=args.decimal("price"),
+        stop_price=args.decimal("stopPrice"),
+        trailing=args.number("trailingDelta"),
+        iceberg=args.decimal("icebergQty"),
+        client_id=args.text("newClientOrderId", CLIENT_ID),
+        response=args.word("newOrderRespType", ("ACK", "RESULT", "FULL")),
+        stp=args.choice("selfTradePreventionMode", Stp),
+        strategy_id=args.number("strategyId"),
+        strategy_type=args.number("strategyType"),
+        pegged=_pegged(args),
+    )
+    _check_shape(ask)
+    return ask
+
+
+def read_test(args: Args) -> OrderAsk:
+    """order.test: the same and `computeCommissionRates`."""
+    rates = args.flag("computeCommissionRates")
+    return msgspec.structs.replace(read_order(args), rates=rates)
+
+
+def _pegged(args: Args) -> bool:
+    kind = args.word(
+        "pegPriceType", ("PRIMARY_PEG", "MARKET_PEG"), ApiError(-1210, "Invalid pegPriceType.")
+    )
+    offset = args.word("pegOffsetType", ("PRICE_LEVEL",), ApiError(-1211, "Invalid pegOffsetType."))
+    value = args.number("pegOffsetValue")
+    return bool(kind or offset or value)
+
+
+def _check_shape(ask: OrderAsk) -> None:
+    """binance §7.3: what each order type must have and must not have."""
+    _check_amount(ask)
+    if ask.kind in _PRICED and ask.price is None and not ask.pegged:
+        raise missing("price")
+    if ask.kind not in _PRICED and ask.price is not None:
+        raise superfluous("price")
+    if ask.kind in _TIMED and ask.tif is None:
+        raise missing("timeInForce")
+    stops = ask.stop_price is not None or ask.trailing is not None
+    if ask.kind in reports.STOPS and not stops:
+        raise neither("stopPrice", "trailingDelta")
+    if ask.kind not in reports.STOPS and stops:
+        raise superfluous("stopPrice" if ask.stop_price is not None else "trailingDelta")
+    if ask.iceberg is not None and (ask.tif or Tif.GTC) is not Tif.GTC:
+        raise ApiError(-1128, "Combination of optional parameters invalid.")
+    if ask.strategy_type is not None and ask.strategy_type < _LEAST_STRATEGY_TYPE:
+        raise ApiError(-1134, "strategyType was less than 1000000.")
+
+
+def _check_amount(ask: OrderAsk) -> None:
+    if ask.kind is Kind.MARKET:
+        if ask.quantity is None and ask.quote is None:
+            raise neither("quantity", "quoteOrderQty")
+        if ask.quantity is not None and ask.quote is not None:
+            raise ApiError(-1128, "Combination of optional parameters invalid.")
+    elif ask.quantity is None:
+        raise missing("quantity")
+    elif ask.quote is not None:
+        raise superfluous("quoteOrderQty")
+
+
+def place(call: Call, ask: OrderAsk) -> object:
+    """order.place."""
+    scale = call.office.scale(ask.symbol)
+    if exceeded := call.orders.exceeded(call.now):
+        raise exceeded
+    request = on_grid(call, ask, scale)
+    call.orders.add(1, call.now)
+    call.check_age()
+    return submit(call, ask, scale, request)
+
+
+def on_grid(call: Call, ask: OrderAsk, scale: Scale) -> NewOrder:
+    tif_unwanted = ask.kind not in _TIMED and ask.tif is not None
+    if tif_unwanted:
+        raise ApiError(*call.office.options.superfluous_tif)
+    if ask.pegged:
+        raise ApiError(ENGINE, "Pegged orders are not supported for this symbol.")
+    return ask.request(call.account, scale)
+
+
+def submit(call: Call, ask: OrderAsk, scale: Scale, request: NewOrder) -> object:
+    """Hand an order, already counted, to the engine."""
+    office = call.office
+    office.take(call.now)
+    try:
+        order = office.market.place(request, call.now)
+    except Refused as error:
+        found = refused(error, code=ENGINE, kind=ask.kind)
+        if found.text == "Market is closed.":
+            found.code = office.options.market_closed_code
+        if found.code == -1013 or not office.options.rejected_orders_count:
+            call.orders.add(-1, call.now)
+        raise found from error
+    office.placed(order)
+    return _answer(call, ask, scale, order, office.take(call.now))
+
+
+def _answer(call: Call, ask: OrderAsk, scale: Scale, order: SimOrder, facts: list[Fact]) -> object:
+    form = ask.response or ("FULL" if ask.kind in _FULL_BY_DEFAULT else "ACK")
+    if form == "ACK":
+        return reports.ack(scale, order, call.unit)
+    if form == "RESULT":
+        return reports.result(scale, order, call.unit)
+    fills = [
+        fact for fact in facts if isinstance(fact, Traded) and fact.taker.order_id == order.order_id
+    ]
+    prevented = [
+        fact
+        for fact in facts
+        if isinstance(fact, Prevented) and fact.order.order_id == order.order_id
+    ]
+    return reports.full(scale, order, fills=fills, prevented=prevented, unit=call.unit)
+
+
+def test(call: Call, ask: OrderAsk) -> object:
+    """order.test: everything up to the filters, and then nothing."""
+    scale = call.office.scale(ask.symbol)
+    request = on_grid(call, ask, scale)
+    try:
+        call.office.market.check(request, call.now)
+    except Refused as error:
+        raise refused(error, code=ENGINE, kind=ask.kind) from error
+    if not ask.rates:
+        return {}
+    listing = scale.listing
+    rates = {"maker": _rate(listing.maker_fee), "taker": _rate(listing.taker_fee)}
+    none = {"maker": reports.ZERO, "taker": reports.ZERO}
+    return {
+        "standardCommissionForOrder": rates,
+        "specialCommissionForOrder": none,
+        "taxCommissionForOrder": none,
+        "discount": discount(),
+    }
+
+
+def _rate(value: Decimal) -> str:
+    return f"{value:.8f}"
+
+
+def discount() -> dict[str, object]:
+    """The simulated venue gives none."""
+    return {
+        "enabledForAccount": False,
+        "enabledForSymbol": False,
+        "discountAsset": "BNB",
+        "discount": "0.25000000",
+    }
+
+
+def read_symbol(args: Args) -> str:
+    return args.need("symbol")
+
+
+def read_ids(args: Args, id_name: str, client_name: str) -> tuple[int | None, str]:
+    """Which order: at least one of the two ids."""
+    order_id = args.number(id_name)
+    client_id = args.text(client_name)
+    if order_id is None and not client_id:
+        raise neither(client_name, id_name)
+    return order_id, client_id

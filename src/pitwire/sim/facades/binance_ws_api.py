@@ -1,0 +1,145 @@
+"""The WebSocket API's envelope: request frames in, answer frames out (binance §5.1).
+
+House rules: one request a frame, one answer a request, the id echoed as it came; the limits that
+a request touched ride along unless they are not wanted.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pitwire.sim.facades.binance_api import INTERNAL, KINDS, method
+from pitwire.sim.facades.binance_auth import INVALID_KEY, Stamp, signed_text
+from pitwire.sim.facades.binance_call import Auth, Call, Claim, Method, perform
+from pitwire.sim.facades.binance_office import Office
+from pitwire.sim.facades.binance_params import Args, decode_json
+from pitwire.sim.facades.binance_session import Session
+from pitwire.sim.facades.binance_text import ApiError
+from pitwire.sim.facades.facade import Judge
+from pitwire.sim.faults import AS_USUAL, Verdict
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What goes back, which method it answers, and whether the connection survives it."""
+
+    frame: bytes
+    method: str
+    call: Call | None = None
+    fatal: bool = False
+    verdict: Verdict = AS_USUAL
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A frame that is a request."""
+
+    id: object
+    method: str
+    params: dict[str, object]
+
+
+class WsApi:
+    """The WS-API door."""
+
+    def __init__(self, office: Office, *, listen_keys: bool, judge: Judge) -> None:
+        self._office = office
+        self._judge = judge
+        self._listen_keys = listen_keys
+
+    def answer(self, session: Session, text: bytes, *, address: str, now: int) -> Answer:
+        """Do what a frame asks for."""
+        if session.revoked(self._office.keyring):
+            gone = ApiError(*INVALID_KEY, status=401)
+            return Answer(_encode(_envelope(None, gone)), "session.revoked")
+        try:
+            request = self._read(text)
+        except ApiError as error:
+            return Answer(_encode(_envelope(_id_of(text), error)), "")
+        row = method(request.method, listen_keys=self._listen_keys)
+        if row is None:
+            unknown = ApiError(*self._office.options.unknown_method)
+            return Answer(_encode(_envelope(request.id, unknown)), request.method)
+        call = Call(self._office, now=now, unit=session.unit, address=address)
+        call.session = session
+        verdict = self._judge(KINDS.get(request.method, request.method), now)
+        if verdict.status:
+            broken = ApiError(*INTERNAL, status=verdict.status)
+            return Answer(_encode(_envelope(request.id, broken)), request.method, verdict=verdict)
+        call.stale = verdict.stale
+        answer = self._perform(request, row, call, session)
+        return msgspec.structs.replace(answer, verdict=verdict)
+
+    def _perform(self, request: Request, row: Method[Any], call: Call, session: Session) -> Answer:
+        args = Args(request.params)
+        wanted, outcome, fatal = session.rate_limits, None, False
+        try:
+            wanted = args.flag("returnRateLimits", absent=wanted)
+            door = _Door(session, request.params)
+            outcome = perform(row, args, call, door.claim)
+            envelope = {"id": request.id, "status": 200, "result": outcome}
+        except ApiError as error:
+            envelope = _envelope(request.id, error)
+            fatal = error.status == 418
+        if wanted:
+            envelope["rateLimits"] = self._limits(call)
+        return Answer(_encode(envelope), request.method, call, fatal)
+
+    def _limits(self, call: Call) -> list[dict[str, object]]:
+        weight = self._office.limits.address(call.address).weight.state(call.now)
+        orders = call.orders.states(call.now) if call.placed and call.account else []
+        return [*orders, weight]
+
+    def _read(self, text: bytes) -> Request:
+        malformed = ApiError(*self._office.options.malformed_request)
+        try:
+            found = decode_json(text)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise malformed from None
+        if not isinstance(found, dict) or not isinstance(found.get("method"), str):
+            raise malformed
+        if "id" not in found or not _is_id(found["id"]):
+            raise malformed
+        params = found.get("params") or {}
+        if not isinstance(params, dict):
+            raise ApiError(-1135, "Invalid 'params' in JSON request; expected an object.")
+        return Request(found["id"], found["method"], params)
+
+
+class _Door:
+    """How a WS request says who it is from (binance §5.3, §5.4)."""
+
+    def __init__(self, session: Session, params: dict[str, object]) -> None:
+        self._session = session
+        self._params = params
+
+    def claim(self, args: Args, auth: Auth) -> Claim | None:
+        if auth == "none":
+            return None
+        if auth == "key":
+            return Claim(args.need("apiKey"), None, b"", None)
+        explicit = "apiKey" in args or "signature" in args or auth == "signed"
+        if explicit or self._session.key is None:
+            key, signature = args.need("apiKey"), args.need("signature")
+            return Claim(key, signature, signed_text(self._params), Stamp(args))
+        return Claim(self._session.key, None, b"", Stamp(args))
+
+
+def _envelope(request_id: object, error: ApiError) -> dict[str, object]:
+    return {"id": request_id, "status": error.status, "error": error.body()}
+
+
+def _is_id(value: object) -> bool:
+    return value is None or (isinstance(value, int | str) and not isinstance(value, bool))
+
+
+def _id_of(text: bytes) -> object:
+    """The id of a frame that is no request, if one can be read at all."""
+    try:
+        found = decode_json(text)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    request_id = found.get("id") if isinstance(found, dict) else None
+    return request_id if _is_id(request_id) else None

@@ -1,0 +1,300 @@
+"""Links in memory: a venue and its clients joined without a socket, in virtual time.
+
+House rules: whatever is sent arrives later or at once, never out of order on its link; nothing is
+delivered in the call that sent it; venue pings are answered below the receiver, as a library does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from heapq import heappop, heappush
+from typing import Protocol, TypeAlias, TypeVar
+from urllib.parse import urlsplit
+
+from pitwire.model.clock import SECOND
+from pitwire.model.entropy import Entropy
+from pitwire.model.errors import ConnectionLost, DialFailed
+from pitwire.sim.facades.facade import Close, HttpReply, SendPing, SendPong, SendText
+from pitwire.sim.latency import Latency, Path
+from pitwire.sim.stage import Cut, Refusal, Sending, Stage
+
+Value = TypeVar("Value")
+
+HttpAnswer: TypeAlias = tuple[int, Mapping[str, str], bytes]
+SILENCE_SECONDS = 10.0
+"""How long a request waits for an answer that never comes."""
+
+
+class Listener(Protocol):
+    """What a link tells its owner."""
+
+    def on_frame(self, frame: bytes, drained: bool) -> None: ...
+    def on_ping(self, payload: bytes) -> None: ...
+    def on_pong(self, payload: bytes) -> None: ...
+    def on_lost(self, error: ConnectionLost) -> None: ...
+
+
+class MemoryLink:
+    """A client's end of a connection."""
+
+    def __init__(self, carrier: MemoryCarrier, url: str, listener: Listener) -> None:
+        self._carrier = carrier
+        self.url = url
+        self.listener = listener
+        self.number = 0
+        self.alive = True
+        """False once `on_lost` was called."""
+        self.ready = False
+        """False while the one who dialled does not yet hold the link."""
+        self.up = carrier.path("entry")
+        self.down = carrier.path("market")
+        self.queue: deque[tuple[int, object]] = deque()
+        self._closing = False
+
+    def send(self, frame: bytes) -> None:
+        """Send one text frame."""
+        payload = bytes(frame)
+        self._upward(lambda stage, now: stage.receive(self.number, payload, now))
+
+    def ping(self, payload: bytes = b"") -> None:
+        """Ask the venue for a sign of life."""
+        self._upward(lambda stage, now: stage.receive_ping(self.number, payload, now))
+
+    def pong(self, payload: bytes) -> None:
+        self._upward(lambda stage, now: stage.receive_pong(self.number, payload, now))
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Say goodbye; `on_lost` follows when the venue has heard it."""
+        if self._closing or not self.alive:
+            return
+        self._upward(lambda stage, now: stage.lost(self.number, now))
+        self._closing = True
+        lost = ConnectionLost(code=code, reason=reason, clean=True)
+        self.put(self.down.arrival(self._carrier.now()), lost)
+
+    def abort(self) -> None:
+        """Drop the connection; `on_lost` follows with code 1006."""
+        if not self.alive:
+            return
+        self._upward(lambda stage, now: stage.lost(self.number, now))
+        self._closing = True
+        self.queue.clear()
+        self.put(self._carrier.now(), ConnectionLost(code=1006))
+
+    def put(self, at: int, what: object) -> None:
+        """Something is to arrive at the client."""
+        if self.queue:
+            at = max(at, self.queue[-1][0])
+        self.queue.append((at, what))
+        self._carrier.wake_for(at, self)
+
+    def deliver(self, now: int) -> None:
+        """Hand over everything that has arrived; the last frame of it ends the burst."""
+        if not (self.alive and self.ready):
+            return
+        arrived = []
+        while self.queue and self.queue[0][0] <= now:
+            arrived.append(self.queue.popleft()[1])
+        frames = sum(isinstance(what, SendText) for what in arrived)
+        for what in arrived:
+            if isinstance(what, SendText):
+                frames -= 1
+                self.listener.on_frame(what.frame, frames == 0)
+            else:
+                self._hand_over(what)
+                if isinstance(what, ConnectionLost):
+                    return
+
+    def _hand_over(self, what: object) -> None:
+        match what:
+            case SendPing(payload=payload):
+                self.pong(payload)
+                self.listener.on_ping(payload)
+            case SendPong(payload=payload):
+                self.listener.on_pong(payload)
+            case ConnectionLost():
+                self.alive = False
+                self.listener.on_lost(what)
+            case _:
+                raise TypeError(f"link: found {what!r}, expected something that a venue sends")
+
+    def _upward(self, deed: Callable[[Stage, int], None]) -> None:
+        if self.alive and not self._closing:
+            self._carrier.at_venue(self.up.arrival(self._carrier.now()), deed)
+
+
+class MemoryCarrier:
+    """Carries between a stage and its memory links; driven by a loop or by hand."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        *,
+        latency: Latency,
+        entropy: Entropy,
+        now: Callable[[], int],
+        alarm: Callable[[int], None],
+    ) -> None:
+        self._stage = stage
+        self._latency = latency
+        self._entropy = entropy
+        self.now = now
+        self._alarm = alarm
+        """Told when `run` is next wanted."""
+        self._links: dict[int, MemoryLink] = {}
+        self._agenda: list[tuple[int, int, Callable[[int], None]]] = []
+        self._serial = 0
+        self._paths = 0
+
+    # -- dialling
+
+    async def dial(self, url: str, listener: Listener) -> MemoryLink:
+        """Connect; raises `DialFailed`."""
+        link = MemoryLink(self, url, listener)
+        answer: asyncio.Future[Refusal | None] = asyncio.get_running_loop().create_future()
+        self.at_venue(link.up.arrival(self.now()), lambda _, now: self._answer(link, answer, now))
+        refusal = await answer
+        if refusal is not None:
+            raise _dial_failed(url, refusal.reply)
+        self.release(link)
+        return link
+
+    def open(self, url: str, listener: Listener) -> MemoryLink:
+        """Connect at once, outside any loop; raises `DialFailed`."""
+        link = MemoryLink(self, url, listener)
+        refusal = self._join(link, self.now())
+        if refusal is not None:
+            raise _dial_failed(url, refusal.reply)
+        self.release(link)
+        return link
+
+    def release(self, link: MemoryLink) -> None:
+        """The client holds its link: what has come meanwhile may be delivered."""
+        link.ready = True
+        if link.queue:
+            self.wake_for(link.queue[0][0], link)
+
+    async def fetch(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes
+    ) -> HttpAnswer:
+        """One request over HTTP; raises `DialFailed` when no answer comes."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[HttpReply | None] = loop.create_future()
+        entry, back = self.path("entry"), self.path("answer")
+        lower = {name.lower(): value for name, value in headers.items()}
+
+        def arrive(stage: Stage, now: int) -> None:
+            reply = stage.http(method, target(url), headers=lower, body=body, now=now)
+            if reply.answers:
+                at = back.arrival(now + reply.delay)
+                self.schedule(at, lambda _now: _resolve(answer, reply))
+            else:
+                at = now + round(SILENCE_SECONDS * SECOND)
+                self.schedule(at, lambda _now: _resolve(answer, None))
+
+        self.at_venue(entry.arrival(self.now()), arrive)
+        reply = await answer
+        if reply is None:
+            raise DialFailed(address=url, cause="no answer came")
+        return reply.status, reply.headers, reply.body
+
+    # -- time
+
+    def run(self, now: int) -> None:
+        """Let everything happen that is due by `now`, in order of time."""
+        while (due := self.next_deadline()) is not None and due <= now:
+            self._stage.advance(due)
+            self._send()
+            while self._agenda and self._agenda[0][0] <= due:
+                heappop(self._agenda)[2](due)
+                self._send()
+        self._stage.advance(now)
+        self._send()
+        self.arm()
+
+    def next_deadline(self) -> int | None:
+        """When `run` has something to do."""
+        found = [self._stage.next_deadline()]
+        if self._agenda:
+            found.append(self._agenda[0][0])
+        return min((at for at in found if at is not None), default=None)
+
+    def arm(self) -> None:
+        due = self.next_deadline()
+        if due is not None:
+            self._alarm(due)
+
+    def schedule(self, at: int, deed: Callable[[int], None]) -> None:
+        """Do something at a time, after what was scheduled for the same time before."""
+        self._serial += 1
+        heappush(self._agenda, (at, self._serial, deed))
+        self._alarm(at)
+
+    def at_venue(self, at: int, deed: Callable[[Stage, int], None]) -> None:
+        self.schedule(at, lambda now: deed(self._stage, now))
+
+    def wake_for(self, at: int, link: MemoryLink) -> None:
+        self.schedule(max(at, self.now()), link.deliver)
+
+    def path(self, way: str) -> Path:
+        """A way of its own for one connection or request."""
+        self._paths += 1
+        model = getattr(self._latency, way)
+        return Path(model, entropy=self._entropy, name=f"{way} {self._paths}")
+
+    # -- inside
+
+    def _answer(self, link: MemoryLink, answer: asyncio.Future[Refusal | None], now: int) -> None:
+        refusal = self._join(link, now)
+        self.schedule(link.down.arrival(now), lambda _now: _resolve(answer, refusal))
+
+    def _join(self, link: MemoryLink, now: int) -> Refusal | None:
+        opened = self._stage.open(target(link.url), now)
+        if isinstance(opened, Refusal):
+            return opened
+        link.number = opened
+        self._links[opened] = link
+        return None
+
+    def _send(self) -> None:
+        for sending in self._stage.take_sendings():
+            link = self._links.get(sending.link)
+            if link is not None and link.alive:
+                self._put(link, sending)
+
+    def _put(self, link: MemoryLink, sending: Sending) -> None:
+        at, action = link.down.arrival(sending.at), sending.action
+        if isinstance(action, Cut):
+            link.put(at, ConnectionLost(code=1006))
+        elif isinstance(action, Close):
+            lost = ConnectionLost(code=action.code, reason=action.reason, clean=True)
+            link.put(at, lost)
+        else:
+            link.put(at, action)
+        if isinstance(action, Cut | Close):
+            del self._links[sending.link]
+
+
+def target(url: str) -> str:
+    """Path and query of a URL."""
+    parts = urlsplit(url)
+    return f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+
+
+def _resolve(future: asyncio.Future[Value], value: Value) -> None:
+    if not future.done():
+        future.set_result(value)
+
+
+def _dial_failed(url: str, reply: HttpReply | None) -> DialFailed:
+    if reply is None:
+        return DialFailed(address=url, cause="connection refused")
+    wait = reply.headers.get("retry-after")
+    return DialFailed(
+        address=url,
+        cause="upgrade refused",
+        status=reply.status,
+        retry_after_seconds=float(wait) if wait else None,
+    )

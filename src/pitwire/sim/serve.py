@@ -1,0 +1,286 @@
+"""A simulated venue on real local ports, for any client in any language.
+
+House rules: one port carries REST, streams and the WS-API; the façade answers pings and is told
+of pongs itself; a client that does not read is dropped, and never holds up the venue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ssl as tls
+from collections import deque
+from types import TracebackType
+from typing import Self
+
+from aiohttp import WSMsgType, web
+
+from pitwire.model.clock import SECOND
+from pitwire.model.errors import ConfigError
+from pitwire.sim.facades.facade import Action, Close, HttpReply, SendPing, SendPong, SendText
+from pitwire.sim.stage import Cut, Refusal, Sending, Stage
+from pitwire.sim.world import World, WorldClock
+
+BUFFERED_BYTES = 16 * 1024 * 1024
+"""How much may wait for a client that reads slowly before it is dropped."""
+_LARGEST_FRAME = 1 << 20
+_GOODBYE_SECONDS = 2.0
+
+
+class Outlet:
+    """What is on its way to one client."""
+
+    def __init__(self, socket: web.WebSocketResponse, request: web.Request) -> None:
+        self._socket = socket
+        self._request = request
+        self._queue: deque[Action | Cut] = deque()
+        self._bytes = 0
+        self._ready = asyncio.Event()
+
+    def put(self, action: Action | Cut) -> None:
+        """Queue something; a client that is too far behind is cut off."""
+        if isinstance(action, SendText):
+            self._bytes += len(action.frame)
+        if isinstance(action, Cut) or self._bytes > BUFFERED_BYTES:
+            self.abort()
+            return
+        self._queue.append(action)
+        self._ready.set()
+
+    def abort(self) -> None:
+        """Break the connection off as a network does."""
+        self._queue.clear()
+        if self._request.transport is not None:
+            self._request.transport.abort()
+
+    async def write(self) -> None:
+        """Send what is queued until the connection ends."""
+        while True:
+            while self._queue:
+                action = self._queue.popleft()
+                if isinstance(action, SendText):
+                    self._bytes -= len(action.frame)
+                try:
+                    await self._send(action)
+                except ConnectionError:
+                    return
+                if isinstance(action, Close):
+                    return
+            self._ready.clear()
+            await self._ready.wait()
+
+    async def _send(self, action: Action | Cut) -> None:
+        match action:
+            case SendText(frame=frame):
+                await self._socket.send_frame(frame, WSMsgType.TEXT)
+            case SendPing(payload=payload):
+                await self._socket.ping(payload)
+            case SendPong(payload=payload):
+                await self._socket.pong(payload)
+            case Close(code=code, reason=reason):
+                await self._socket.close(code=code, message=reason.encode())
+            case Cut():
+                self.abort()
+
+
+class Venue:
+    """A served venue: where it is, and how to stop it."""
+
+    def __init__(self, world: World, *, host: str, port: int, ssl: tls.SSLContext | None) -> None:
+        self.world = world
+        self._stage: Stage = world.stage
+        self._host = host
+        self._port = port
+        self._ssl = ssl
+        self._clock = world.clock
+        self._outlets: dict[int, Outlet] = {}
+        self._runner: web.AppRunner | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._open = False
+
+    @property
+    def port(self) -> int:
+        return self._port
+
+    @property
+    def market_url(self) -> str:
+        """Where streams are; `/ws` and `/stream` follow."""
+        return f"{'wss' if self._ssl else 'ws'}://{self._authority()}"
+
+    @property
+    def orders_url(self) -> str:
+        """Where the WS-API is."""
+        return f"{self.market_url}/ws-api/v3"
+
+    @property
+    def http_url(self) -> str:
+        """Where REST is; `/api/v3` follows."""
+        return f"{'https' if self._ssl else 'http'}://{self._authority()}"
+
+    async def start(self) -> None:
+        """Listen; raises `ConfigError` when the port cannot be had."""
+        application = web.Application(client_max_size=_LARGEST_FRAME)
+        application.router.add_route("*", "/{path:.*}", self._handle)
+        runner = web.AppRunner(
+            application, access_log=None, handle_signals=False, shutdown_timeout=_GOODBYE_SECONDS
+        )
+        await runner.setup()
+        site = web.TCPSite(runner, self._host, self._port, ssl_context=self._ssl)
+        try:
+            await site.start()
+        except OSError as error:
+            await runner.cleanup()
+            raise _no_port(self._host, self._port, error) from error
+        self._runner = runner
+        self._port = runner.addresses[0][1]
+        self._open = True
+        self._pump()
+
+    async def stop(self) -> None:
+        """Drop every client and stop listening."""
+        self._open = False
+        if self._timer is not None:
+            self._timer.cancel()
+        for outlet in list(self._outlets.values()):
+            outlet.abort()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    def act(self) -> None:
+        """Publish what somebody has just done to the exchange directly."""
+        self._stage.act(self._clock.now())
+        self._pump()
+
+    # -- inside
+
+    def _authority(self) -> str:
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{host}:{self._port}"
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
+        return await (self._upgrade(request) if upgrade else self._answer(request))
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        reply = self._stage.http(
+            request.method, request.raw_path, headers=headers, body=body, now=self._clock.now()
+        )
+        self._pump()
+        if reply.delay:
+            await asyncio.sleep(reply.delay / SECOND)
+        if not reply.answers:
+            _abort(request)
+        return _response(reply)
+
+    async def _upgrade(self, request: web.Request) -> web.StreamResponse:
+        opened = self._stage.open(request.raw_path, self._clock.now())
+        if isinstance(opened, Refusal):
+            if opened.reply is None:
+                _abort(request)
+                return web.Response(status=503)
+            return _response(opened.reply)
+        socket = web.WebSocketResponse(
+            autoping=False, compress=False, max_msg_size=_LARGEST_FRAME, timeout=_GOODBYE_SECONDS
+        )
+        await socket.prepare(request)
+        outlet = self._outlets[opened] = Outlet(socket, request)
+        writer = asyncio.create_task(outlet.write())
+        self._pump()
+        try:
+            await self._read(opened, socket)
+        finally:
+            self._outlets.pop(opened, None)
+            self._stage.lost(opened, self._clock.now())
+            writer.cancel()
+        return socket
+
+    async def _read(self, link: int, socket: web.WebSocketResponse) -> None:
+        while True:
+            message = await socket.receive()
+            now = self._clock.now()
+            if message.type is WSMsgType.TEXT:
+                self._stage.receive(link, message.data.encode(), now)
+            elif message.type is WSMsgType.BINARY:
+                self._stage.receive(link, bytes(message.data), now)
+            elif message.type is WSMsgType.PING:
+                self._stage.receive_ping(link, bytes(message.data), now)
+            elif message.type is WSMsgType.PONG:
+                self._stage.receive_pong(link, bytes(message.data), now)
+            else:
+                return
+            self._pump()
+
+    def _pump(self) -> None:
+        """Bring the venue up to now, hand out what is to be sent, and set the next alarm."""
+        if not self._open:
+            return
+        now = self._clock.now()
+        self._stage.advance(now)
+        for sending in self._stage.take_sendings():
+            if sending.at > now:
+                delay = (sending.at - now) / SECOND
+                asyncio.get_running_loop().call_later(delay, self._put, sending)
+            else:
+                self._put(sending)
+        if self._timer is not None:
+            self._timer.cancel()
+        due = self._stage.next_deadline()
+        if due is not None:
+            delay = max(0.0, (due - self._clock.now()) / SECOND)
+            self._timer = asyncio.get_running_loop().call_later(delay, self._pump)
+
+    def _put(self, sending: Sending) -> None:
+        outlet = self._outlets.get(sending.link)
+        if outlet is not None:
+            outlet.put(sending.action)
+
+
+def serve(
+    world: World,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    ssl: tls.SSLContext | None = None,
+) -> Venue:
+    """A world on a port (0: any free one), as an async context manager.
+
+    The world must live on a real clock: `World(clock=SystemClock())`.
+    """
+    if isinstance(world.clock, WorldClock):
+        raise ConfigError(
+            where="world.clock", found="virtual time", expected="World(clock=SystemClock())"
+        )
+    return Venue(world, host=host, port=port, ssl=ssl)
+
+
+def _response(reply: HttpReply) -> web.Response:
+    return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
+
+
+def _abort(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
+
+
+def _no_port(host: str, port: int, error: OSError) -> ConfigError:
+    expected = {
+        errno.EADDRINUSE: "a port that nobody listens on",
+        errno.EACCES: "a port that this user may open (1024 or higher)",
+        errno.EADDRNOTAVAIL: "an address of this machine",
+    }.get(error.errno or 0, f"an address to listen on ({error.strerror})")
+    return ConfigError(where="port", found=f"{host}:{port}", expected=expected)

@@ -1,0 +1,284 @@
+"""A whole simulated venue as one object: exchange, crowd, façade, faults and links in memory.
+
+House rules: everything follows from the seed; time moves only through `advance` or inside `run`;
+the truth may be looked at, for tests, but only the venue's own frames reach a client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
+from decimal import Decimal
+from typing import TypeVar
+
+from pitwire.model.clock import SECOND, Clock
+from pitwire.model.entropy import Entropy
+from pitwire.model.errors import StateError
+from pitwire.sim.crowd import Crowd
+from pitwire.sim.exchange import Exchange
+from pitwire.sim.facades.binance import BinanceFacade
+from pitwire.sim.facades.binance_auth import ApiKey
+from pitwire.sim.facades.binance_options import BinanceOptions
+from pitwire.sim.facts import Listing
+from pitwire.sim.faults import Fault, FaultPlan
+from pitwire.sim.keys import KeyPair, ed25519_pair, hmac_pair
+from pitwire.sim.latency import INSTANT, Latency
+from pitwire.sim.links import HttpAnswer, Listener, MemoryCarrier, MemoryLink
+from pitwire.sim.loop import START, SimLoop
+from pitwire.sim.scenarios import Scenario
+from pitwire.sim.scenarios import scenario as scenario_named
+from pitwire.sim.scripts import script
+from pitwire.sim.stage import Stage
+
+Answer = TypeVar("Answer")
+
+MARKET_URL = "ws://venue.test"
+ORDERS_URL = "ws://venue.test/ws-api/v3"
+HTTP_URL = "http://venue.test"
+
+BTC_USDT = Listing(
+    symbol="BTC-USDT",
+    base="BTC",
+    quote="USDT",
+    tick=Decimal("0.01"),
+    lot=Decimal("0.00001"),
+    max_price=100_000_000,
+    max_lots=900_000_000,
+    market_max_lots=14_167_845,
+    min_notional=Decimal(5),
+    max_notional=Decimal(9_000_000),
+    percent_up=Decimal(2),
+    percent_down=Decimal("0.5"),
+    start_price=6_000_000,
+)
+ETH_USDT = Listing(
+    symbol="ETH-USDT",
+    base="ETH",
+    quote="USDT",
+    tick=Decimal("0.01"),
+    lot=Decimal("0.0001"),
+    max_price=100_000_000,
+    max_lots=90_000_000,
+    market_max_lots=20_000_000,
+    min_notional=Decimal(5),
+    max_notional=Decimal(9_000_000),
+    percent_up=Decimal(2),
+    percent_down=Decimal("0.5"),
+    start_price=300_000,
+)
+ETH_BTC = Listing(
+    symbol="ETH-BTC",
+    base="ETH",
+    quote="BTC",
+    tick=Decimal("0.00001"),
+    lot=Decimal("0.0001"),
+    max_price=92_233,
+    max_lots=1_000_000_000,
+    market_max_lots=20_000_000,
+    min_notional=Decimal("0.0001"),
+    max_notional=Decimal(9_000_000),
+    percent_up=Decimal(2),
+    percent_down=Decimal("0.5"),
+    start_price=5_000,
+)
+LISTINGS = (BTC_USDT, ETH_USDT, ETH_BTC)
+BALANCES: Mapping[str, Decimal] = {
+    "BTC": Decimal(10),
+    "ETH": Decimal(100),
+    "USDT": Decimal(1_000_000),
+}
+
+
+class WorldClock:
+    """The world's time: moved by hand, or by the loop that runs it."""
+
+    def __init__(self, start: int) -> None:
+        self._now = start
+        self.loop: SimLoop | None = None
+
+    def now(self) -> int:
+        """ns since the epoch."""
+        return self._now if self.loop is None else self.loop.now()
+
+    def set(self, now: int) -> None:
+        """Move by hand; backwards is refused."""
+        if now < self._now:
+            raise ValueError(f"now: found {now}, expected {self._now} or later")
+        self._now = now
+
+
+class World:
+    """A simulated Binance with everything around it."""
+
+    def __init__(
+        self,
+        *,
+        seed: int = 1,
+        listings: Sequence[Listing] = LISTINGS,
+        scenario: str | Scenario | None = "calm",
+        faults: str | Sequence[Fault] = (),
+        latency: Latency = INSTANT,
+        start: int = START,
+        clock: Clock | None = None,
+        options: BinanceOptions | None = None,
+        listen_keys: bool = False,
+        accounts: Mapping[str, Mapping[str, Decimal]] | None = None,
+    ) -> None:
+        self.entropy = Entropy(seed)
+        start = start if clock is None else clock.now()
+        self._virtual = WorldClock(start)
+        self.clock: Clock = clock or self._virtual
+        """Virtual unless a real one was given, as `serve` needs it."""
+        self.exchange = Exchange(listings, entropy=self.entropy.child("exchange"))
+        self.crowds = self._crowds(scenario)
+        faults = script(faults) if isinstance(faults, str) else faults
+        self.plan = FaultPlan(faults, entropy=self.entropy.child("faults"), start=start)
+        for crowd in self.crowds.values():
+            crowd.handle_deadline(start)
+        balances = {"main": BALANCES} if accounts is None else accounts
+        for name, amounts in balances.items():
+            self.exchange.open_account(name, amounts)
+        self.facade = BinanceFacade(
+            self.exchange,
+            entropy=self.entropy.child("facade"),
+            options=options,
+            listen_keys=listen_keys,
+            judge=self.plan.request,
+        )
+        self.pairs = {name: self._issue(name) for name in balances}
+        self.stage = Stage(
+            self.facade,
+            actors=(self.exchange, *self.crowds.values()),
+            plan=self.plan,
+            now=start,
+        )
+        self.carrier = MemoryCarrier(
+            self.stage,
+            latency=latency,
+            entropy=self.entropy.child("latency"),
+            now=self.clock.now,
+            alarm=self._alarm,
+        )
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0
+
+    @property
+    def keys(self) -> dict[str, tuple[str, str]]:
+        """`hmac` and `ed25519` → (API key, secret or private key in PEM) of the first account."""
+        return self.keys_of(next(iter(self.pairs)))
+
+    def keys_of(self, account: str) -> dict[str, tuple[str, str]]:
+        """The same for any account."""
+        return {kind: (pair.key, pair.secret) for kind, pair in self.pairs[account].items()}
+
+    # -- a client's ways in
+
+    async def dial(self, url: str, receiver: Listener) -> MemoryLink:
+        """Connect within `run`; raises `DialFailed`."""
+        return await self.carrier.dial(url, receiver)
+
+    async def fetch(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes
+    ) -> HttpAnswer:
+        """Ask over HTTP within `run`; raises `DialFailed`."""
+        return await self.carrier.fetch(method, url, headers, body)
+
+    def open(self, url: str, receiver: Listener) -> MemoryLink:
+        """Connect outside any loop; move on with `advance`."""
+        return self.carrier.open(url, receiver)
+
+    # -- time
+
+    def advance(self, seconds: float = 0.0) -> int:
+        """Let so much time pass, outside any loop; returns the new time."""
+        clock = self._demand_virtual("advance")
+        now = clock.now() + round(seconds * SECOND)
+        while (due := self.carrier.next_deadline()) is not None and due <= now:
+            clock.set(max(due, clock.now()))
+            self.carrier.run(clock.now())
+        clock.set(now)
+        self.carrier.run(now)
+        return now
+
+    def run(
+        self, main: Coroutine[object, object, Answer], *, within_seconds: float = 3600.0
+    ) -> Answer:
+        """Run a coroutine in virtual time; `TimeoutError` when it takes longer than that."""
+        clock = self._demand_virtual("run")
+        loop = SimLoop(clock.now())
+        clock.loop = loop
+        try:
+            with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                return runner.run(self._limited(main, within_seconds))
+        finally:
+            self._timer = None
+            clock.loop = None
+            clock.set(loop.now())
+
+    async def _limited(self, main: Coroutine[object, object, Answer], seconds: float) -> Answer:
+        self.carrier.arm()
+        async with asyncio.timeout(seconds):
+            return await main
+
+    def act(self) -> None:
+        """Publish what a test has just done to the exchange directly."""
+        self.stage.act(self.clock.now())
+        self.carrier.run(self.clock.now())
+
+    # -- the truth
+
+    def truth_book(self, symbol: str) -> tuple[int, list[tuple[str, str]], list[tuple[str, str]]]:
+        """(update id, bids, asks) as the exchange holds them, prices and sizes as plain text."""
+        listing, book = self.exchange.listings[symbol], self.exchange.book(symbol)
+
+        def text(levels: Sequence[tuple[int, int]]) -> list[tuple[str, str]]:
+            return [
+                (format(price * listing.tick, "f"), format(lots * listing.lot, "f"))
+                for price, lots in levels
+            ]
+
+        return book.update_id, text(book.bids), text(book.asks)
+
+    def nudge(self, symbol: str, bips: float) -> None:
+        """Push a symbol's price."""
+        self.crowds[symbol].nudge(bips, self.clock.now())
+        self.act()
+
+    # -- inside
+
+    def _crowds(self, scenario: str | Scenario | None) -> dict[str, Crowd]:
+        if scenario is None:
+            return {}
+        chosen = scenario_named(scenario) if isinstance(scenario, str) else scenario
+        entropy = self.entropy.child("crowd")
+        return {
+            symbol: Crowd(self.exchange, symbol, chosen, entropy)
+            for symbol in self.exchange.listings
+        }
+
+    def _issue(self, account: str) -> dict[str, KeyPair]:
+        pairs = {
+            "hmac": hmac_pair(self.entropy, account),
+            "ed25519": ed25519_pair(self.entropy, account),
+        }
+        for pair in pairs.values():
+            self.facade.add_key(ApiKey(pair.key, account, pair.material))
+        return pairs
+
+    def _demand_virtual(self, verb: str) -> WorldClock:
+        if self.clock is not self._virtual:
+            raise StateError(verb=verb, state="on a real clock", expected="a world of its own time")
+        return self._virtual
+
+    def _alarm(self, at: int) -> None:
+        loop = self._virtual.loop
+        if loop is None or (self._timer is not None and self._timer_at <= at):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = at
+        self._timer = loop.call_at_ns(max(at, loop.now()), self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self.carrier.run(self.clock.now())
