@@ -90,10 +90,4 @@ class _Deaf:
 
 def serve(control: Connection, spec: client.Spec, port: int, cpu: int | None) -> None:
     """The client's process."""
-    client.pin(cpu)
-    meter = client.Meter()
-
-    async def main() -> None:
-        await client.attend(Bare(port, meter), meter, control)
-
-    client.runner(spec.loop)(main)
+    client.serve(spec, control, cpu, lambda meter: Bare(port, meter))

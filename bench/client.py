@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import gc
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
 from pitwire.cli.loops import Factory, loop_factory
+from pitwire.model.events import BookDelta, Event, Trade
 
 HMAC_KEY = "benchKeyForHmacOrdersAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 HMAC_SECRET = "benchSecretForHmacOrdersBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"
@@ -61,6 +61,12 @@ class Meter:
             cpu, wall = time.process_time_ns() - self._cpu, time.monotonic_ns() - self._wall
             self._done({"cpu_ns": cpu, "wall_ns": wall, "messages": self._target - 1})
 
+    def count_all(self, events: Sequence[Event]) -> None:
+        """The trades and the book changes among these; what else a session tells is no message."""
+        for event in events:
+            if type(event) is Trade or type(event) is BookDelta:
+                self.count()
+
 
 Tops = dict[str, tuple[list[tuple[float, float]], list[tuple[float, float]]]]
 """Best five levels a side of every symbol, ours spelt as the venue spells it."""
@@ -82,12 +88,15 @@ class Job(Protocol):
     async def stop(self) -> None: ...
 
 
-Runner = Callable[[Callable[[], Awaitable[None]]], None]
+def serve(spec: Spec, control: Connection, cpu: int | None, make: Callable[[Meter], Job]) -> None:
+    """A client's whole process, on the loop it names: `asyncio`, `uvloop` or `polling`."""
+    pin(cpu)
+    meter = Meter()
 
+    async def main() -> None:
+        await attend(make(meter), meter, control)
 
-def runner(loop: str) -> Runner:
-    """Runs a client's main on the loop of this name: `asyncio`, `uvloop` or `polling`."""
-    return functools.partial(_run, loop_factory(loop))
+    _run(loop_factory(spec.loop), main)
 
 
 def _run(factory: Factory | None, main: Callable[[], Awaitable[None]]) -> None:

@@ -25,6 +25,8 @@ from bench import client, traffic
 
 SYMBOLS = traffic.SYMBOLS
 MAX_NOTIONAL = 1_000.0
+COLLAR = 1.05
+"""An order may cost at most this times the best ask: of ours' risk, what nobody leaves out."""
 
 
 @dataclass
@@ -139,7 +141,9 @@ class Naive:
     async def _react(self, price: float) -> None:
         if price < traffic.TRIGGER_PRICE:
             return
-        if float(traffic.ORDER_PRICE) * float(traffic.ORDER_SIZE) > MAX_NOTIONAL:
+        limit, size = float(traffic.ORDER_PRICE), float(traffic.ORDER_SIZE)
+        asks = self._books[traffic.TRIGGER_SYMBOL].asks
+        if limit * size > MAX_NOTIONAL or limit > min(asks) * COLLAR:
             return
         number = next(self._ids)
         params: dict[str, Any] = {
@@ -187,10 +191,4 @@ class Naive:
 
 def serve(control: Connection, spec: client.Spec, port: int, cpu: int | None) -> None:
     """The client's process."""
-    client.pin(cpu)
-    meter = client.Meter()
-
-    async def main() -> None:
-        await client.attend(Naive(port, spec.auth, meter), meter, control)
-
-    client.runner(spec.loop)(main)
+    client.serve(spec, control, cpu, lambda meter: Naive(port, spec.auth, meter))

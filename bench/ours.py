@@ -20,8 +20,9 @@ from bench import client, traffic
 from pitwire.model.clock import SystemClock
 from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy
-from pitwire.model.events import BookDelta, Event, Trade
-from pitwire.model.orders import Order
+from pitwire.model.events import Event, Trade
+from pitwire.model.orders import Command, Order
+from pitwire.session.audience import OnEvents
 from pitwire.session.lines import Setup
 from pitwire.session.session import Session
 from pitwire.trading import rules, wishes
@@ -94,57 +95,92 @@ def patient_venue() -> Venue:
     )
 
 
-def engine(clock: SystemClock) -> Engine:
-    """State, one rule, an armed screen, a journal of bounded length."""
+def engine(heard: Sequence[rules.Rule], clock: SystemClock) -> Engine:
+    """State, these rules, an armed screen, a journal of bounded length."""
     ids = OrderIds("bench", clock.now() // 1_000_000_000)
     journal = MemoryJournal(limit=10_000)
     screen = Screen(LIMITS, ids, journal, armed=True)
     state = State(ledger=OrderLedger(is_ours=ids.is_ours))
-    return Engine([trigger], screen, state, journal)
+    return Engine(heard, screen, state, journal)
+
+
+def setup(
+    port: int,
+    auth: str,
+    *,
+    on_events: OnEvents,
+    clock: SystemClock,
+    lap: SystemClock | None = None,
+) -> Setup:
+    """A session with the bench's venue over real sockets; with `lap` it stamps each order."""
+    http = HttpClient()
+    return Setup(
+        venue=patient_venue(),
+        endpoints=Endpoints(
+            market=f"ws://127.0.0.1:{port}",
+            orders=f"ws://127.0.0.1:{port}",
+            http=f"http://127.0.0.1:{port}",
+        ),
+        dial=WebSocketDialer(),
+        fetch=http.fetch,
+        clock=clock,
+        lap=lap,
+        entropy=Entropy(1),
+        credentials=credentials(auth),
+        on_events=on_events,
+        keep_books=False,  # the engine's state keeps them
+        asks_time=False,
+        release=http.close,
+    )
+
+
+async def subscribe(session: Session, state: State) -> None:
+    """Everything the job listens to; returns when every book is right."""
+    await session.subscribe_to_trades(*traffic.OURS)
+    await session.subscribe_to_book(*traffic.OURS)
+    async with asyncio.timeout(WITHIN_SECONDS):
+        while not all(_has_book(state, symbol) for symbol in traffic.OURS):
+            await asyncio.sleep(0.01)
+
+
+def _has_book(state: State, symbol: str) -> bool:
+    book = state.books.get(symbol)
+    return book is not None and book.ready
+
+
+def tops(state: State) -> client.Tops:
+    """Best five levels a side of every symbol."""
+    found = {}
+    for ours, symbol in zip(traffic.OURS, traffic.SYMBOLS, strict=True):
+        bids, asks = state.books[ours].depth(5)
+        found[symbol] = list(bids), list(asks)
+    return found
+
+
+def notes(engine: Engine, placed: int) -> dict[str, Any]:
+    """Orders placed, wishes refused, rules benched."""
+    dead = [] if engine.rules else ["the rule is benched"]
+    if engine.screen.refused:
+        dead.append(f"risk refused {engine.screen.refused} orders")
+    return {"placed": placed, "dead": dead, "open": len(engine.state.ledger.open)}
 
 
 class Ours:
-    """A desk's few lines around a session and an engine."""
+    """A session, an engine, and the few lines between them."""
 
     def __init__(self, port: int, auth: str, meter: client.Meter) -> None:
-        self._clock = SystemClock()
-        self._engine = engine(self._clock)
+        clock = SystemClock()
+        self._engine = engine([trigger], clock)
         self._meter = meter
-        self._http = HttpClient()
+        self._setup = setup(port, auth, on_events=self._on_events, clock=clock)
         self._placed = 0
-        self._setup = Setup(
-            venue=patient_venue(),
-            endpoints=Endpoints(
-                market=f"ws://127.0.0.1:{port}",
-                orders=f"ws://127.0.0.1:{port}",
-                http=f"http://127.0.0.1:{port}",
-            ),
-            dial=WebSocketDialer(),
-            fetch=self._http.fetch,
-            clock=self._clock,
-            entropy=Entropy(1),
-            credentials=credentials(auth),
-            on_events=self._on_events,
-            keep_books=False,  # the engine's state keeps them
-            asks_time=False,
-            release=self._http.close,
-        )
 
     async def start(self) -> None:
         """Connect, log on, subscribe, and wait until every book is right."""
         self._session = await Session(self._setup).open()
-        listed = await self._session.load_instruments()
-        self._engine.state.instruments.update(listed)
+        self._engine.state.instruments.update(await self._session.load_instruments())
         await self._session.authenticate_websocket()
-        await self._session.subscribe_to_trades(*traffic.OURS)
-        await self._session.subscribe_to_book(*traffic.OURS)
-        async with asyncio.timeout(WITHIN_SECONDS):
-            while not all(self._has_book(symbol) for symbol in traffic.OURS):
-                await asyncio.sleep(0.01)
-
-    def _has_book(self, symbol: str) -> bool:
-        book = self._engine.state.books.get(symbol)
-        return book is not None and book.ready
+        await subscribe(self._session, self._engine.state)
 
     def _on_events(self, events: Sequence[Event], now: int, drained: bool) -> None:
         apply = self._engine.apply
@@ -153,11 +189,9 @@ class Ours:
         if drained:
             for command in self._engine.decide(now):
                 self._send(command, now)
-        for event in events:
-            if type(event) is Trade or type(event) is BookDelta:
-                self._meter.count()
+        self._meter.count_all(events)
 
-    def _send(self, command: object, now: int) -> None:
+    def _send(self, command: Command, now: int) -> None:
         if not isinstance(command, Order):
             raise TypeError(f"command: found {command!r}, expected an order")
         self._session.place(command, now)
@@ -166,20 +200,11 @@ class Ours:
 
     def tops(self) -> client.Tops:
         """Best five levels a side of every symbol."""
-        found = {}
-        for ours, symbol in zip(traffic.OURS, traffic.SYMBOLS, strict=True):
-            book = self._engine.state.books[ours]
-            bids, asks = book.depth(5)
-            found[symbol] = list(bids), list(asks)
-        return found
+        return tops(self._engine.state)
 
     def notes(self) -> dict[str, Any]:
         """Orders placed, wishes refused, rules benched."""
-        refused = self._engine.screen.refused
-        dead = [] if self._engine.rules else ["the rule is benched"]
-        if refused:
-            dead.append(f"risk refused {refused} orders")
-        return {"placed": self._placed, "dead": dead, "open": len(self._engine.state.ledger.open)}
+        return notes(self._engine, self._placed)
 
     async def stop(self) -> None:
         """Hang up."""
@@ -188,10 +213,4 @@ class Ours:
 
 def serve(control: Connection, spec: client.Spec, port: int, cpu: int | None) -> None:
     """The client's process."""
-    client.pin(cpu)
-    meter = client.Meter()
-
-    async def main() -> None:
-        await client.attend(Ours(port, spec.auth, meter), meter, control)
-
-    client.runner(spec.loop)(main)
+    client.serve(spec, control, cpu, lambda meter: Ours(port, spec.auth, meter))

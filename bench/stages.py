@@ -162,7 +162,7 @@ _SNAPSHOTS = [_snapshot(place) for place in range(len(traffic.OURS))]
 
 
 def _ready_engine(listed: Sequence[Instrument]) -> Engine:
-    made = ours.engine(SystemClock())
+    made = ours.engine([ours.trigger], SystemClock())
     made.state.instruments.update({one.symbol: one for one in listed})
     for snapshot in _SNAPSHOTS:
         made.apply(snapshot)
