@@ -71,7 +71,7 @@ class Skew:
         stale = received - self._measured > _STALE_SECONDS * SECOND
         apart = abs(server_time - (sent + received) // 2 - self.offset)
         # One that contradicts what we believe is taken too: a clock was moved.
-        if not stale and error > self.error and apart <= error + self.error:
+        if not stale and error >= self.error and apart <= error + self.error:
             return False
         self.offset = server_time + _RESOLUTION // 2 - (sent + received) // 2
         self.error = error

@@ -77,20 +77,21 @@ class _Window:
         self._spent: deque[list[int]] = deque()
         self._sum = 0
 
-    def ready_at(self, cost: int, now: int) -> int:
-        self._forget(now)
+    def ready_at(self, cost: int, at: int) -> int:
         # A cost above the whole limit waits for an empty window rather than for ever.
-        room = max(0, self._count - cost)
-        excess = self._sum - room
-        at = now
+        excess = self._sum - max(0, self._count - cost)
+        if excess <= 0:
+            return at
         for slot, spent in self._spent:
-            if excess <= 0:
+            gone_at = self._gone_at(slot)
+            if excess <= 0 and gone_at > at:
                 break
             excess -= spent
-            at = self._gone_at(slot)
-        return max(at, now)
+            at = max(at, gone_at)
+        return at
 
     def add(self, cost: int, now: int) -> None:
+        self._forget(now)
         slot = now // self._slot
         if self._spent and self._spent[-1][0] >= slot:
             self._spent[-1][1] += cost
