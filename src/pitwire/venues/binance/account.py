@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from pitwire.model.events import Balance, Event, Fill, Update, VenueShutdown
+from pitwire.model.events import Balance, Event, Fill, Rejected, Update, VenueShutdown
 from pitwire.model.orders import RejectReason, Side, TimeInForce, UpdateKind
 from pitwire.venues.binance import frames as wire
 from pitwire.venues.binance.amounts import Unreadable, amount, nanoseconds, signed
@@ -23,6 +23,7 @@ TIMES: Mapping[str, TimeInForce] = {
 }
 _STOPS = frozenset({"STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"})
 _WORKING = frozenset({"NEW", "PARTIALLY_FILLED"})
+_TERMINATED = "eventStreamTerminated"
 
 _EXECUTIONS: Mapping[str, UpdateKind] = {
     "NEW": UpdateKind.ACCEPTED,
@@ -73,7 +74,7 @@ _EXPIRIES: Mapping[str, RejectReason] = {
 
 
 def user_events(data: wire.UserFrame, symbols: Symbols, now: int) -> Sequence[Event] | None:
-    """The facts of one user-data event; None for one that changes nothing we keep."""
+    """The facts of one user-data event; None for a change that it does not state absolutely."""
     match data:
         case wire.ReportFrame():
             return report(data, symbols, now)
@@ -82,9 +83,13 @@ def user_events(data: wire.UserFrame, symbols: Symbols, now: int) -> Sequence[Ev
             return [balance(row.a, row.f, row.l, venue_time, now) for row in rows]
         case wire.ShutdownFrame(E=instant):
             return (VenueShutdown(VENUE, "", nanoseconds(instant), now, ""),)
+        case wire.TerminatedFrame(E=instant):
+            return (Rejected(VENUE, "", nanoseconds(instant), now, "", "orders", 0, _TERMINATED),)
+        case wire.DepositFrame() | wire.ListFrame():
+            # §6.3: what a deposit changed, outboundAccountPosition states absolutely; what a list
+            # does, each leg's own report says.
+            return ()
         case _:
-            # balanceUpdate and externalLockUpdate are differences that outboundAccountPosition
-            # states absolutely (§6.3); listStatus repeats what each leg's report says.
             return None
 
 
@@ -163,7 +168,6 @@ def order_update(
         raise Unreadable("status", data.status) from None
     prevented = data.status == "EXPIRED_IN_MATCH"
     why, text = _why("", data.expiry_reason, prevented=prevented)
-    working = data.status in _WORKING and (data.is_working or data.working_time > 0)
     return Update(
         VENUE,
         symbols[data.symbol],
@@ -179,10 +183,19 @@ def order_update(
         size=_optional(data.orig_qty, "origQty"),
         filled=_optional(data.executed_qty, "executedQty"),
         filled_quote=_ancient(data.cummulative_quote_qty, "cummulativeQuoteQty"),
-        working=working,
+        working=data.status in _WORKING and _works(data),
         reason=why,
         text=text,
     )
+
+
+def _works(data: wire.OrderResult) -> bool:
+    # §5.9, §5.13: a stop that waits has workingTime -1; older answers do not say.
+    if data.is_working is not None:
+        return data.is_working
+    if data.working_time is not None:
+        return data.working_time > 0
+    return data.type not in _STOPS
 
 
 def amended(data: wire.AmendResult, symbols: Symbols, now: int) -> Update:

@@ -21,7 +21,7 @@ from pitwire.model.errors import (
     RemoteError,
 )
 from pitwire.model.events import Event, OpenOrders, Update
-from pitwire.model.orders import UpdateKind
+from pitwire.model.orders import RejectReason, UpdateKind
 from pitwire.venues.binance import account
 from pitwire.venues.binance import frames as wire
 from pitwire.venues.binance.amounts import nanoseconds
@@ -32,7 +32,7 @@ from pitwire.venues.binance.decode import (
     refuse_doubled_keys,
     unhandled,
 )
-from pitwire.venues.binance.refusals import Asked, Context, reason, refusal
+from pitwire.venues.binance.refusals import UNPROVEN, Asked, Context, reason, refusal
 from pitwire.venues.binance.symbols import VENUE, Symbols
 from pitwire.venues.venue import Decoded, Reply
 
@@ -85,6 +85,7 @@ _throttle = msgspec.json.Decoder(wire.Throttle).decode
 _user = msgspec.json.Decoder(wire.UserEvent).decode
 _bare_user = msgspec.json.Decoder(wire.UserFrame).decode
 _KEPT = 4096
+_NOT_TRIED = -2022
 USER_KINDS = frozenset(
     str(kind.__struct_config__.tag)
     for kind in typing.get_args(wire.UserFrame)
@@ -99,7 +100,8 @@ class AnswerDecoder:
     `logged_on` turns true when the venue confirms a login and false when it revokes the key.
     A replacement's answer carries one `Update` for each of its two orders (CANCELED or
     CANCEL_REJECTED for the old, ACCEPTED, FILLED, … or REJECTED for the new) whenever the venue
-    says how each half went, also when `error` is set; without events nothing was tried.
+    says how each half went, also when `error` is set; an order without an `Update` is unknown when
+    `error` is `OutcomeUnknown`, and was not touched when it is anything else.
     """
 
     def __init__(self, symbols: Symbols) -> None:
@@ -121,9 +123,7 @@ class AnswerDecoder:
         bare = frame.startswith(b'{"e"')
         data = _bare_user(frame) if bare else _user(frame).event
         events = account.user_events(data, self._symbols, now)
-        if events is None:
-            return (unhandled(frame, now, str(data.__struct_config__.tag)),)
-        return events
+        return (unhandled(frame, now, "externalLockUpdate"),) if events is None else events
 
     # ── answers ──
 
@@ -202,20 +202,21 @@ class AnswerDecoder:
     def _halves(
         self, data: bytes, request: Request, error: RemoteError, now: int
     ) -> tuple[Sequence[Event], RemoteError]:
+        unknown = OutcomeUnknown(venue=VENUE, code=error.code, text=error.text, request="replace")
         try:
             if b'"cancelResult"' not in data:
                 return (), error
             events = _replaced(data, request, self._symbols, now)
         except UNREADABLE:
             # One half may have been done, and we cannot read which.
-            unknown = OutcomeUnknown(
-                venue=VENUE, code=error.code, text=error.text, request="replace"
-            )
             return (), unknown
-        if isinstance(error, OrderRejected):
-            refused = [e for e in events if isinstance(e, Update) and e.reason is not None]
-            why = refused[-1].reason if refused else None
-            error.reason = why.value if why else error.reason
+        updates = [event for event in events if isinstance(event, Update)]
+        if len(updates) < 2:
+            return events, unknown
+        tried = [update for update in updates if update.code not in (0, _NOT_TRIED)]
+        if isinstance(error, OrderRejected) and tried:
+            error.order_id = tried[-1].order_id
+            error.reason = (tried[-1].reason or RejectReason.OTHER).value
         return events, error
 
 
@@ -248,29 +249,30 @@ def _replaced(result: bytes, request: Request, symbols: Symbols, now: int) -> Se
     if data.cancel_result == "SUCCESS":
         events += _cancelled(bytes(data.cancel_response), request, symbols, now)
     else:
-        events.append(
-            _half(data.cancel_response, request, request.order_id, UpdateKind.CANCEL_REJECTED, now)
+        events += _half(
+            data.cancel_response, request, request.order_id, UpdateKind.CANCEL_REJECTED, now
         )
     if data.new_order_result == "SUCCESS":
         events += _placed(bytes(data.new_order_response), request, symbols, now)
     else:
-        events.append(
-            _half(data.new_order_response, request, request.new_id, UpdateKind.REJECTED, now)
-        )
+        events += _half(data.new_order_response, request, request.new_id, UpdateKind.REJECTED, now)
     return events
 
 
 def _half(
     response: msgspec.Raw, request: Request, order_id: str, kind: UpdateKind, now: int
-) -> Update:
+) -> Sequence[Update]:
     body = bytes(response)
     # §5.11: the new order was not even attempted when its response is null.
     tried = body not in (b"", b"null")
-    fault = _fault(body) if tried else wire.Fault(-2022, "not attempted")
-    return Update(
+    fault = _fault(body) if tried else wire.Fault(_NOT_TRIED, "not attempted")
+    if fault.code in UNPROVEN:
+        return ()  # nothing can be said of this order before it is asked for
+    update = Update(
         VENUE, request.symbol, 0, now, order_id, "", kind,
         reason=reason(fault.code, fault.msg), code=fault.code, text=fault.msg,
     )  # fmt: skip
+    return (update,)
 
 
 def _status(result: bytes, request: Request, symbols: Symbols, now: int) -> Sequence[Event]:

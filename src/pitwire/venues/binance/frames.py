@@ -298,8 +298,8 @@ class OrderResult(Struct, gc=False, rename="camel"):
     time_in_force: str = ""
     type: str = ""
     side: str = ""
-    working_time: Id = -1
-    is_working: bool = False
+    working_time: Id | None = None
+    is_working: bool | None = None
     expiry_reason: str = ""
     fills: tuple[FillBody, ...] = ()
 

@@ -80,6 +80,7 @@ REASONS: Mapping[int, Why] = {
     **dict.fromkeys((-1220, -2016), Why.MARKET_CLOSED),
     **dict.fromkeys((-1010, -1013, -2010, -2021, -2022, -2038), Why.OTHER),
     **dict.fromkeys((-2035, -2036, -2042), Why.OTHER),
+    **dict.fromkeys((-1003, -1015), Why.RATE_LIMIT),
     -1021: Why.CLOCK,
     -1111: Why.BAD_PARAMETER,
     -1112: Why.NO_LIQUIDITY,

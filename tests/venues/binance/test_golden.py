@@ -1,0 +1,114 @@
+"""Frames from the venue's documents against the events they are, field by field.
+
+A line of `tests/golden/binance/*.jsonl` has a name, its source with the date, the frame as the
+document prints it, and what it decodes to (NaN is null there). `stream` is the name under which a
+combined connection would wrap it; `request` is what the answered request was about.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from pitwire.venues.binance.answers import Request
+from pitwire.venues.binance.codec import BinanceCodec
+from pitwire.venues.venue import Ask, CodecOptions, Decoded, Reply, Role
+
+NOW = 1_700_000_000_000_000_000
+GOLDEN = Path(__file__).parents[2] / "golden" / "binance"
+
+
+def _lines(name: str) -> list[Any]:
+    rows = [json.loads(line) for line in (GOLDEN / f"{name}.jsonl").read_text().splitlines()]
+    return [pytest.param(row, id=row["name"]) for row in rows]
+
+
+def _written(decoded: Decoded) -> dict[str, Any]:
+    if not isinstance(decoded, Reply):
+        return json.loads(msgspec.json.encode(decoded))
+    row: dict[str, Any] = {"kind": "Reply", "request_id": decoded.request_id}
+    if decoded.error is not None:
+        facts = {k: v for k, v in vars(decoded.error).items() if v not in ("", 0, False)}
+        assert facts.pop("venue") == "binance"
+        row["error"] = {"class": type(decoded.error).__name__, **facts}
+    if decoded.used_weight != -1:
+        row["used_weight"] = decoded.used_weight
+    if decoded.server_time:
+        row["server_time"] = decoded.server_time
+    if decoded.events:
+        row["events"] = [_written(event) for event in decoded.events]
+    return row
+
+
+def _codec(role: Role) -> BinanceCodec:
+    return BinanceCodec(CodecOptions(role=role))
+
+
+@pytest.mark.parametrize("row", _lines("market"))
+def test_market_frames_wrapped_and_bare(row: dict[str, Any]) -> None:
+    codec = _codec(Role.MARKET)
+    if row["name"] == "partial book":
+        codec.subscribe([Ask("partial_book", "BNB-BTC")], 1)
+    frames = [row["frame"]]
+    if "stream" in row:
+        frames += [
+            f'{{"stream":"{row["stream"]}","data":{row["frame"]}}}',
+            f'{{"data":{row["frame"]},"stream":"{row["stream"]}"}}',
+            f' {{ "stream" : "{row["stream"]}" , "data" : {row["frame"]} }} ',
+        ]
+    for frame in frames:
+        found = [_written(item) for item in codec.decode(frame.encode(), NOW)]
+        for event in found + row["events"]:
+            event.pop("excerpt", None)
+        assert found == row["events"], frame
+
+
+EVENTS = [line for line in _lines("market") if "stream" in line.values[0]]
+
+
+@pytest.mark.parametrize("row", EVENTS)
+def test_the_order_of_fields_is_not_trusted(row: dict[str, Any]) -> None:
+    backwards = dict(reversed(json.loads(row["frame"]).items()))
+    frame = json.dumps({"stream": row["stream"], "data": backwards, "new": [1]})
+    found = [_written(item) for item in _codec(Role.MARKET).decode(frame.encode(), NOW)]
+    for event in found + row["events"]:
+        event.pop("excerpt", None)
+    assert found == row["events"]
+
+
+@pytest.mark.parametrize("row", _lines("user_data"))
+def test_user_data(row: dict[str, Any]) -> None:
+    codec = _codec(Role.ORDERS)
+    found = [_written(item) for item in codec.decode(row["frame"].encode(), NOW)]
+    assert found == row["events"]
+    message = json.loads(row["frame"])
+    bare = json.dumps(message.get("event", message), separators=(",", ":")).encode()
+    again = [_written(item) for item in codec.decode(bare, NOW)]
+    for event in again + found:
+        event.pop("excerpt", None)
+    assert again == found
+
+
+@pytest.mark.parametrize("row", _lines("answers"))
+def test_answers(row: dict[str, Any]) -> None:
+    codec = _codec(Role.ORDERS)
+    if "request" in row:
+        json_id = json.loads(row["frame"])["id"]
+        codec._answers.note(int(json_id[1:]), Request(*row["request"]))
+    frame = memoryview(bytearray(row["frame"].encode()))
+    assert [_written(item) for item in codec.decode(frame, NOW)] == row["events"]
+
+
+def test_microseconds_are_told_from_milliseconds() -> None:
+    frame = (
+        b'{"stream":"btcusdt@trade","data":{"e":"trade","E":1672515782136999,"s":"BTCUSDT",'
+        b'"t":1,"p":"1","q":"1","T":1672515782136123,"m":false,"M":true}}'
+    )
+    codec = BinanceCodec(CodecOptions(role=Role.MARKET, time_unit="us"))
+    [event] = codec.decode(frame, NOW)
+    assert isinstance(event, msgspec.Struct)
+    assert event.venue_time == 1672515782136123000
