@@ -9,7 +9,7 @@ import json
 import platform
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -22,38 +22,38 @@ from bench.client import Spec
 from bench.races import LOADS, Results
 
 RESULTS = Path(__file__).with_name("results")
-Verdicts = dict[str, figures.Verdict]
+Verdicts = dict[tuple[Spec, str], figures.Verdict]
+"""(client of ours, what was measured) → ratio of the plain script to it."""
+PLAIN = "naive"
 
 
 def verdicts(results: Results) -> Verdicts:
-    """Every ratio of the rival to ours, under a name that says what it compares."""
+    """Every ratio of the plain script to ours."""
     bars, found = figures.bars(), {}
-    for spec in (spec for spec in results.feed if spec.who == "ours"):
-        rival = _rival(spec, results.feed)
-        bar = _bar(bars["feed", "cpu"], spec)
-        name = f"feed, CPU a message, flat out, {spec.loop}"
-        found[name] = figures.ratio(results.feed[rival], results.feed[spec], bar)
+    for spec in (spec for spec in results.feed if spec.who != PLAIN):
+        rival, bar = _rival(spec), _bar(bars["feed", "cpu"], spec)
+        found[spec, "CPU, flat out"] = figures.ratio(results.feed[rival], results.feed[spec], bar)
         if spec in results.paced:
-            name = f"feed, CPU a message, 5,000 msg/s, {spec.loop}"
-            found[name] = figures.ratio(results.paced[rival], results.paced[spec], bar)
+            paced = figures.ratio(results.paced[rival], results.paced[spec], bar)
+            found[spec, "CPU, 5,000/s"] = paced
     for (spec, load), chunks in results.trials.items():
-        if spec.who == "ours":
-            rivals = results.trials[_rival(spec, results.trials, load), load]
-            found |= _order_verdicts(spec, load, rivals, chunks)
+        if spec.who != PLAIN:
+            rivals = results.trials[_rival(spec), load]
+            for name, verdict in _order_verdicts(spec, rivals, chunks).items():
+                found[spec, f"{name}, {load:,.0f}/s"] = verdict
     return found
 
 
 def _order_verdicts(
-    spec: Spec, load: float, rivals: list[list[int]], chunks: list[list[int]]
-) -> Verdicts:
+    spec: Spec, rivals: list[list[int]], chunks: list[list[int]]
+) -> dict[str, figures.Verdict]:
     bars, found = figures.bars(), {}
     for share, name in ((0.5, "p50"), (0.99, "p99")):
         theirs, mine = (figures.chunk_figures(side, share) for side in (rivals, chunks))
-        verdict = figures.ratio(theirs, mine, _bar(bars["tick_to_order", name], spec))
-        if name == "p99":  # over all trials: a chunk has too few for its own
-            pooled = figures.figure(rivals).p99 / figures.figure(chunks).p99
-            verdict = figures.Verdict(pooled, verdict.low, verdict.high, verdict.bar)
-        found[f"tick to order {name}, {load:,.0f} msg/s, {spec.auth}, {spec.loop}"] = verdict
+        found[name] = figures.ratio(theirs, mine, _bar(bars["tick_to_order", name], spec))
+    # p99 over all trials: a chunk has too few for its own.
+    pooled = figures.figure(rivals).p99 / figures.figure(chunks).p99
+    found["p99"] = replace(found["p99"], ratio=pooled)
     return found
 
 
@@ -61,12 +61,9 @@ def _bar(bar: figures.Bar, spec: Spec) -> float:
     return bar.stretch if spec.loop == "polling" else bar.bar
 
 
-def _rival(spec: Spec, measured: Mapping[Any, Any], load: float | None = None) -> Spec:
+def _rival(spec: Spec) -> Spec:
     # The plain script runs on the loop that comes with Python, whatever loop ours is on.
-    plain = Spec("naive", "asyncio", spec.auth)
-    if (plain if load is None else (plain, load)) not in measured:
-        raise KeyError(f"{spec}: found no {plain} in the same run")
-    return plain
+    return Spec(PLAIN, "asyncio", spec.auth)
 
 
 def show(console: Console, results: Results, found: Verdicts) -> None:
@@ -110,19 +107,27 @@ def _order_table(results: Results) -> Table:
 
 
 def _ratio_table(found: Verdicts) -> Table:
-    table = Table(title="The claim: plain script ÷ ours, same run")
-    table.add_column("measure")
-    for name in ("ratio", "within a round", "bar", ""):
-        table.add_column(name, justify="right")
-    for name, verdict in found.items():
-        table.add_row(
-            name,
-            f"{verdict.ratio:.2f}×",
-            f"{verdict.low:.2f}–{verdict.high:.2f}",
-            f"{verdict.bar:.1f}×",
-            "[green]met[/green]" if verdict.met else "[red]missed[/red]",
-        )
+    bars = figures.bars()
+    promised = ", ".join(
+        f"{section} {name} {bar.bar:g}× (polling {bar.stretch:g}×)"
+        for (section, name), bar in bars.items()
+    )
+    table = Table(title=f"The claim: plain script ÷ ours, same run\nbars: {promised}")
+    table.add_column("client")
+    measures = list(dict.fromkeys(measure for _, measure in found))
+    for measure in measures:
+        table.add_column(measure, justify="right")
+    for spec in dict.fromkeys(spec for spec, _ in found):
+        cells = (found.get((spec, measure)) for measure in measures)
+        table.add_row(str(spec), *(_cell(verdict) for verdict in cells))
     return table
+
+
+def _cell(verdict: figures.Verdict | None) -> str:
+    if verdict is None:
+        return ""
+    word = "[green]met[/green]" if verdict.met else "[red]missed[/red]"
+    return f"{verdict.ratio:.2f}× {word}\n[dim]{verdict.low:.2f}–{verdict.high:.2f}[/dim]"
 
 
 def limit_table(limits: Mapping[tuple[str, float], figures.Figure], results: Results) -> Table:
@@ -139,9 +144,9 @@ def limit_table(limits: Mapping[tuple[str, float], figures.Figure], results: Res
 def _distances(kind: str, load: float, limit: figures.Figure, results: Results) -> str:
     # Who polls is compared with who polls, who sleeps with who sleeps.
     return "\n".join(
-        f"{spec.loop}, {spec.auth}: {figures.figure(chunks).p50 / limit.p50:.2f}×"
+        f"{spec}: {figures.figure(chunks).p50 / limit.p50:.2f}×"
         for (spec, at), chunks in results.trials.items()
-        if spec.who == "ours" and at == load and (spec.loop == "polling") == (kind == "poll")
+        if spec.who != PLAIN and at == load and (spec.loop == "polling") == (kind == "poll")
     )
 
 
@@ -169,7 +174,10 @@ def save(
             f"{spec} at {load:.0f}": asdict(figures.figure(chunks))
             for (spec, load), chunks in results.trials.items()
         },
-        "ratios": {name: asdict(v) | {"met": v.met} for name, v in found.items()},
+        "ratios": {
+            f"{spec}: {name}": asdict(verdict) | {"met": verdict.met}
+            for (spec, name), verdict in found.items()
+        },
         "notes": results.notes,
         **sections,
     }

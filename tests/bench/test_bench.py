@@ -12,28 +12,32 @@ from bench.client import Spec
 
 PLAIN = Spec("naive", "asyncio", "hmac")
 LOGGED_ON = Spec("naive", "asyncio", "logon")
+OURS = Spec("ours", "uvloop", "hmac")
+POLLING = Spec("ours", "polling", "logon")
+SPECS = (PLAIN, LOGGED_ON, OURS, POLLING)
 
 
 @pytest.fixture(scope="module")
 def measured() -> races.Results:
     plan = races.Plan(rounds=2, feed_messages=300, paced_messages=100, trials=5)
-    with arena([PLAIN, LOGGED_ON], block_size=300) as opened:
+    with arena(SPECS, block_size=300) as opened:
         return races.run(opened, plan, lambda text: None)
 
 
 def test_every_message_sent_is_counted_and_every_trigger_answered(measured: races.Results) -> None:
-    assert set(measured.feed) == {PLAIN}
-    assert len(measured.feed[PLAIN]) == len(measured.paced[PLAIN]) == 2
+    assert set(measured.feed) == {PLAIN, OURS}
+    assert len(measured.feed[PLAIN]) == len(measured.paced[OURS]) == 2
     assert {key: [len(c) for c in chunks] for key, chunks in measured.trials.items()} == {
-        (spec, load): [5, 5] for spec in (PLAIN, LOGGED_ON) for load in races.LOADS
+        (spec, load): [5, 5] for spec in SPECS for load in races.LOADS
     }
     assert all(t > 0 for chunks in measured.trials.values() for chunk in chunks for t in chunk)
 
 
 def test_orders_counted_by_the_server_are_those_the_client_placed(measured: races.Results) -> None:
     # 20 to warm up, then 2 rounds × 2 loads × 5 trials; `races.run` checked the signature.
-    assert measured.notes[str(PLAIN)]["placed"] == 40
-    assert measured.notes[str(PLAIN)]["unknown"] == []
+    for spec in SPECS:
+        assert measured.notes[str(spec)]["placed"] == 40
+        assert measured.notes[str(spec)]["unknown"] == []
 
 
 def test_frames_are_what_the_venue_would_send() -> None:
@@ -99,9 +103,9 @@ def test_ratios_are_put_beside_the_bars() -> None:
         },
     )
     found = report.verdicts(results)
-    feed = found["feed, CPU a message, flat out, uvloop"]
+    feed = found[Spec("ours", "uvloop", "hmac"), "CPU, flat out"]
     assert (feed.ratio, feed.low, feed.high, feed.met) == (4.0, 3.0, 5.0, True)
-    order = found["tick to order p50, 0 msg/s, hmac, polling"]
+    order = found[Spec("ours", "polling", "hmac"), "p50, 0/s"]
     assert (order.ratio, order.bar, order.met) == (3.0, 4.0, False)
 
 
