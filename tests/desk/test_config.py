@@ -66,7 +66,7 @@ def test_every_section_is_read() -> None:
         frames = "sampled"
         sample_every = 10
         [sim]
-        speed = 2.5
+        port = 9443
         faults = ["cut"]
         [loop]
         kind = "polling"
@@ -76,7 +76,7 @@ def test_every_section_is_read() -> None:
     assert config.venue.endpoints is not None
     assert config.venue.endpoints.http == "http://h:3"
     assert (config.account.name, config.account.secret) == ("second", "file:key.pem")
-    assert (config.log.sample_every, config.sim.speed, config.loop.kind) == (10, 2.5, "polling")
+    assert (config.log.sample_every, config.sim.port, config.loop.kind) == (10, 9443, "polling")
     assert wanted(config) == (Ask("bars", "ETH-USDT", "1m"), Ask("trades", "ETH-USDT", ""))
 
 
@@ -106,9 +106,24 @@ def test_every_section_is_read() -> None:
         ("[venue]\nsymbols = [1]", "desk.toml: venue.symbols[0]", "1", "text in quotes"),
         ("[venue]\ntestnet = 1", "desk.toml: venue.testnet", "1", "true or false"),
         ("[log]\nsample_every = 0", "desk.toml: log.sample_every", "0", "a whole number >= 1"),
-        ("[sim]\nspeed = 0", "desk.toml: sim.speed", "0", "a number > 0.0"),
-        ("[sim]\nspeed = nan", "desk.toml: sim.speed", "nan", "a finite number"),
-        ("[sim]\nspeed = inf", "desk.toml: sim.speed", "inf", "a finite number"),
+        (
+            "[risk]\nmax_quote_age_seconds = 'x'",
+            "desk.toml: risk.max_quote_age_seconds",
+            "'x'",
+            "a number",
+        ),
+        (
+            "[risk]\nduplicate_seconds = nan",
+            "desk.toml: risk.duplicate_seconds",
+            "nan",
+            "a finite number",
+        ),
+        (
+            "[risk]\ncollar_percent = inf",
+            "desk.toml: risk.collar_percent",
+            "inf",
+            "a finite number",
+        ),
         ("[sim]\nport = 70000", "desk.toml: sim.port", "70000", "a whole number <= 65535"),
         ("[live]\naccount = 'main'", "desk.toml: live.armed_until", "nothing", "a value"),
         (

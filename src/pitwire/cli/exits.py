@@ -102,6 +102,8 @@ _GRAVITY = (
 
 
 def _code_of(finished: SystemExit) -> int:
+    if finished.code == Code.INTERRUPTED:  # typer turns Ctrl-C into this and says nothing
+        sys.stderr.write("pitwire: interrupted\n")
     if finished.code is None or isinstance(finished.code, int):
         return finished.code or Code.DONE
     sys.stderr.write(f"pitwire: {finished.code}\n")

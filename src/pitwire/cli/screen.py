@@ -11,7 +11,8 @@ from pitwire.model import events
 from pitwire.model.clock import MILLISECOND, SECOND
 from pitwire.model.events import Event
 
-_COLUMNS = ("symbol", "bid", "ask", "spread", "last", "msg/s", "lag p50", "p99", "gaps", "state")
+_COLUMNS = ("symbol", "bid", "ask", "bp", "last", "msg/s", "lag ms", "gaps", "state")
+_LEFT = ("symbol", "state")
 
 
 class Screen:
@@ -22,6 +23,7 @@ class Screen:
         self._symbols = tuple(symbols)
         self._quotes: dict[str, events.Quote] = {}
         self._last: dict[str, float] = {}
+        self._digits: dict[str, int] = {}
         self._counted: dict[str, int] = {}
         self._counted_at = now
 
@@ -36,9 +38,15 @@ class Screen:
     def draw(self, now: int) -> Table:
         """The table of this moment; rates are of the time since it was last drawn."""
         report = self.health.snapshot(now)
-        table = Table(caption=_caption(report), caption_justify="left", expand=False)
+        table = Table(
+            box=None,
+            padding=(0, 1, 0, 0),
+            caption=_caption(report),
+            caption_justify="left",
+            header_style="bold underline",
+        )
         for column in _COLUMNS:
-            table.add_column(column, justify="left" if column in ("symbol", "state") else "right")
+            table.add_column(column, justify="left" if column in _LEFT else "right", no_wrap=True)
         seconds = max((now - self._counted_at) / SECOND, 1e-9)
         for symbol in self._symbols:
             streams = [stream for stream in report.streams if stream.symbol == symbol]
@@ -53,19 +61,23 @@ class Screen:
 
     def _prices(self, symbol: str) -> tuple[str, str, str, str]:
         quote, last = self._quotes.get(symbol), self._last.get(symbol)
-        traded = f"{last:,}" if last is not None else "–"
+        known = [price for price in (last, quote and quote.bid, quote and quote.ask) if price]
+        # As many digits as any price of this symbol has needed, so that columns stand still.
+        needed = max((len(repr(price).partition(".")[2]) for price in known), default=0)
+        digits = self._digits[symbol] = max(self._digits.get(symbol, 0), needed)
+        traded = f"{last:,.{digits}f}" if last is not None else "–"
         if quote is None:
             return "–", "–", "–", traded
+        bid, ask = f"{quote.bid:,.{digits}f}", f"{quote.ask:,.{digits}f}"
         mid = (quote.bid + quote.ask) / 2
-        spread = f"{(quote.ask - quote.bid) / mid * 10_000:.1f} bp" if mid else "–"
-        return f"{quote.bid:,}", f"{quote.ask:,}", spread, traded
+        return bid, ask, f"{(quote.ask - quote.bid) / mid * 10_000:.2f}" if mid else "–", traded
 
 
-def _condition(report: HealthReport, streams: Sequence[StreamHealth]) -> tuple[str, str, str, str]:
+def _condition(report: HealthReport, streams: Sequence[StreamHealth]) -> tuple[str, str, str]:
     symbol = streams[0].symbol if streams else ""
     lags = [stream.lag for stream in streams if stream.lag.count]
-    p50 = f"{max(lag.p50 for lag in lags) / MILLISECOND:.1f} ms" if lags else "–"
-    p99 = f"{max(lag.p99 for lag in lags) / MILLISECOND:.1f} ms" if lags else "–"
+    p50 = max((lag.p50 for lag in lags), default=0) / MILLISECOND
+    p99 = max((lag.p99 for lag in lags), default=0) / MILLISECOND
     gaps = sum(stream.count for stream in streams if stream.event in ("BookStale", "TradeGap"))
     silent = [feed for feed in report.stale_feeds if feed.split()[0] == symbol]
     if not streams:
@@ -76,12 +88,11 @@ def _condition(report: HealthReport, streams: Sequence[StreamHealth]) -> tuple[s
         state = f"[red]{', '.join(feed.split()[1] for feed in silent)} silent[/]"
     else:
         state = "[green]fresh[/]"
-    return p50, p99, str(gaps), state
+    return f"{p50:.1f}/{p99:.1f}" if lags else "–", str(gaps), state
 
 
 def _caption(report: HealthReport) -> str:
     return (
         f"{report.events:,} events in {report.up_seconds:.0f} s, "
-        f"{report.reconnects} reconnects, {report.gaps} book gaps, "
-        f"{report.malformed} malformed; Ctrl-C ends"
+        f"{report.reconnects} reconnects, {report.gaps} gaps, {report.malformed} malformed"
     )

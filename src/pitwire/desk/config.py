@@ -30,7 +30,6 @@ LoopKind: TypeAlias = Literal["auto", "asyncio", "uvloop", "polling"]
 
 Positive: TypeAlias = Annotated[int, Meta(ge=1)]
 Port: TypeAlias = Annotated[int, Meta(ge=0, le=65535)]
-Speed: TypeAlias = Annotated[float, Meta(gt=0)]
 Instant: TypeAlias = Annotated[datetime, Meta(tz=True)]
 
 REFERENCES = ("env:", "file:", "keyring:")
@@ -87,10 +86,8 @@ class SimSection(Section, frozen=True):
     """A market by name: calm, trend, volatile, flash-crash, quiet, … (`pitwire sim --help`)."""
     faults: tuple[str, ...] = ()
     """What goes wrong, by name: cut, gap, lossy, malformed, … (`pitwire sim --help`)."""
-    speed: Speed = 1.0
-    """Simulated seconds in one real second."""
     port: Port = 0
-    """First local port; 0 lets the system choose."""
+    """Local port; 0 lets the system choose."""
 
 
 class PaperSection(Section, frozen=True):

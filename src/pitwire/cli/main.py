@@ -1,0 +1,143 @@
+"""`pitwire`: the commands and their options. What a command does is in its own file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.main import get_command
+
+import pitwire
+from pitwire.cli.exits import guarded
+from pitwire.sim.scenarios import SCENARIOS
+from pitwire.sim.scripts import SCRIPTS
+
+app = typer.Typer(
+    name="pitwire",
+    help="Real-time exchange streaming and trading over WebSockets.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+)
+
+Seed = Annotated[int | None, typer.Option(help="Seed of all chance; none draws a fresh one.")]
+Loop = Annotated[str, typer.Option(help="Event loop: auto, asyncio, uvloop or polling.")]
+Symbols = Annotated[list[str] | None, typer.Argument(help="BASE-QUOTE, as in BTC-USDT.")]
+
+
+@dataclass
+class Options:
+    """What was said before the command's name."""
+
+    debug: bool = False
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code."""
+    options = Options()
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    command = get_command(app)
+    return guarded(
+        lambda: command.main(args=arguments, prog_name="pitwire", obj=options),
+        debug=lambda: options.debug,
+    )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"pitwire {pitwire.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _before(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error arose.")] = False,
+    version: Annotated[  # noqa: ARG001 - its callback does the work
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="And leave.")
+    ] = False,
+) -> None:
+    context.ensure_object(Options).debug = debug
+
+
+@app.command()
+def demo(
+    seconds: Annotated[float, typer.Option(help="How long the market runs.")] = 20.0,
+    seed: Seed = None,
+    loop: Loop = "auto",
+    log: Annotated[Path, typer.Option(help="Interaction log.")] = Path("pitwire-demo.jsonl"),
+) -> None:
+    """A market, a desk and a cut connection on this machine; ends by telling what it did."""
+    from pitwire.cli.demo import run
+
+    raise typer.Exit(run(seconds=seconds, seed=seed, loop=loop, log=log))
+
+
+@app.command()
+def desk(
+    config: Annotated[Path, typer.Argument(help="The desk's TOML file.")],
+    market: Annotated[
+        Path | None, typer.Option(help="A recorded capture to trade against.")
+    ] = None,
+    seconds: Annotated[float | None, typer.Option(help="Stop after this long.")] = None,
+) -> None:
+    """Run rules against a venue: simulated, on paper or live, as the file says."""
+    from pitwire.cli.desk import run
+
+    raise typer.Exit(run(config, market=market, seconds=seconds))
+
+
+@app.command()
+def watch(
+    symbols: Symbols = None,
+    market: Annotated[str | None, typer.Option(help="WebSocket address of the streams.")] = None,
+    http: Annotated[str | None, typer.Option(help="HTTP address of the same venue.")] = None,
+    live: Annotated[bool, typer.Option("--live", help="The venue's own addresses.")] = False,
+    seconds: Annotated[float | None, typer.Option(help="Stop after this long.")] = None,
+    loop: Loop = "auto",
+) -> None:
+    """A live table of quotes, lag and gaps; of a simulated market unless told otherwise."""
+    from pitwire.cli.watch import run
+
+    run(symbols, market=market, http=http, live=live, seconds=seconds, loop=loop)
+
+
+@app.command()
+def sim(
+    symbols: Symbols = None,
+    port: Annotated[int, typer.Option(help="First local port; 0 lets the system choose.")] = 0,
+    seed: Seed = None,
+    scenario: Annotated[str, typer.Option(help=f"One of {', '.join(SCENARIOS)}.")] = "calm",
+    faults: Annotated[
+        list[str] | None, typer.Option(help=f"May be repeated; of {', '.join(SCRIPTS)}.")
+    ] = None,
+    seconds: Annotated[float | None, typer.Option(help="Stop after this long.")] = None,
+    loop: Loop = "auto",
+) -> None:
+    """Serve the simulated venue until stopped; prints its addresses and a ready key pair."""
+    from pitwire.cli.sim import run
+
+    run(
+        symbols,
+        port=port,
+        seed=seed,
+        scenario=scenario,
+        faults=faults or (),
+        seconds=seconds,
+        loop=loop,
+    )
+
+
+@app.command()
+def doctor(
+    config: Annotated[Path | None, typer.Argument(help="The desk's TOML file.")] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask the venue nothing.")] = False,
+) -> None:
+    """Check configuration, keys, clock and reachability, and say what would be sent."""
+    from pitwire.cli.doctor import run
+
+    raise typer.Exit(run(config, offline=offline))

@@ -1,0 +1,59 @@
+"""`pitwire sim`: the simulated venue on a local port, until stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import typer
+
+from pitwire.cli import loops
+from pitwire.cli.simulated import SimulatedVenue, simulated_venue
+from pitwire.model.entropy import system_seed
+
+
+def run(
+    symbols: Sequence[str] | None = None,
+    *,
+    port: int = 0,
+    seed: int | None = None,
+    scenario: str = "calm",
+    faults: Sequence[str] = (),
+    seconds: float | None = None,
+    loop: str = "auto",
+) -> None:
+    """Serve until interrupted, or for `seconds`."""
+    chosen = system_seed() if seed is None else seed
+    place = simulated_venue(symbols or (), seed=chosen, scenario=scenario, faults=faults, port=port)
+
+    async def serve() -> None:
+        async with place as venue:
+            typer.echo(told(venue, seed=chosen, scenario=scenario, faults=faults))
+            try:
+                async with asyncio.timeout(seconds):
+                    await asyncio.Event().wait()
+            except TimeoutError:
+                return
+
+    loops.run(serve(), loop)
+
+
+def told(venue: SimulatedVenue, *, seed: int, scenario: str, faults: Sequence[str] = ()) -> str:
+    """What a client needs: addresses, and two key pairs as lines for a `.env` file."""
+    listed = ", ".join(venue.world.exchange.listings)
+    broken = f", faults {' '.join(faults)}" if faults else ""
+    return "\n".join(
+        (
+            f"# simulated Binance spot: {listed}; seed {seed}, scenario {scenario}{broken}",
+            f"# streams  {venue.endpoints.market}",
+            f"# ws-api   {venue.endpoints.orders}",
+            f"# rest     {venue.endpoints.http}",
+            "# an Ed25519 key, which logs on once:",
+            f"BINANCE_API_KEY={venue.credentials.key}",
+            f'BINANCE_PRIVATE_KEY="{venue.credentials.secret.reveal().strip()}"',
+            "# or an HMAC key of the same account, which signs each request:",
+            f"# BINANCE_API_KEY={venue.hmac.key}",
+            f"# BINANCE_API_SECRET={venue.hmac.secret.reveal()}",
+            "# Ctrl-C ends it",
+        )
+    )

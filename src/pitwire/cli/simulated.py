@@ -1,0 +1,95 @@
+"""A simulated venue on this machine, with addresses and credentials in the client's words."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import NamedTuple
+
+from pitwire.model.clock import SystemClock
+from pitwire.model.credentials import Credentials
+from pitwire.model.errors import ConfigError
+from pitwire.model.symbols import Symbol
+from pitwire.sim.facts import Listing
+from pitwire.sim.faults import Fault
+from pitwire.sim.scenarios import SCENARIOS
+from pitwire.sim.scripts import SCRIPTS
+from pitwire.sim.serve import serve
+from pitwire.sim.world import BALANCES, LISTINGS, World
+from pitwire.venues.venue import Endpoints
+
+ACCOUNT = "main"
+_STAKE = Decimal(1_000)
+"""What the account owns of an asset that no listing of ours knows."""
+
+
+class SimulatedVenue(NamedTuple):
+    """Where it is, who may trade there, and the world behind it, for whoever checks."""
+
+    endpoints: Endpoints
+    credentials: Credentials
+    """An Ed25519 key: the connection logs on once."""
+    hmac: Credentials
+    """Another key of the same account: each request is signed."""
+    world: World
+
+
+@asynccontextmanager
+async def simulated_venue(
+    symbols: Iterable[str] = (),
+    *,
+    seed: int = 1,
+    scenario: str = "calm",
+    faults: Sequence[str] = (),
+    port: int = 0,
+) -> AsyncIterator[SimulatedVenue]:
+    """Serve a market in these symbols (none: our three) on one local port; 0 takes a free one."""
+    listings = [listing(symbol) for symbol in symbols] or list(LISTINGS)
+    assets = [asset for each in listings for asset in (each.base, each.quote)]
+    world = World(
+        seed=seed,
+        listings=listings,
+        scenario=_known("sim.scenario", scenario, SCENARIOS),
+        faults=[fault for name in faults for fault in _script(name)],
+        clock=SystemClock(),
+        accounts={ACCOUNT: {asset: BALANCES.get(asset, _STAKE) for asset in assets}},
+    )
+    async with serve(world, port=port) as venue:
+        yield SimulatedVenue(
+            Endpoints(market=venue.market_url, orders=venue.orders_url, http=venue.http_url),
+            Credentials(*world.keys["ed25519"], account=ACCOUNT),
+            Credentials(*world.keys["hmac"], account=ACCOUNT),
+            world,
+        )
+
+
+def listing(symbol: str) -> Listing:
+    """The rules of a symbol: as the venue has them for those we know, plain ones for any other."""
+    for known in LISTINGS:
+        if known.symbol == symbol:
+            return known
+    pair = Symbol.parse(symbol)
+    if not pair.quote:
+        raise ConfigError(where="symbol", found=symbol, expected="a pair such as BTC-USDT")
+    return Listing(
+        symbol=symbol,
+        base=pair.base,
+        quote=pair.quote,
+        tick=Decimal("0.01"),
+        lot=Decimal("0.0001"),
+        max_price=100_000_000,
+        max_lots=90_000_000,
+        min_notional=Decimal(5),
+        start_price=10_000,
+    )
+
+
+def _script(name: str) -> tuple[Fault, ...]:
+    return SCRIPTS[_known("sim.faults", name, SCRIPTS)]
+
+
+def _known(where: str, name: str, table: Iterable[str]) -> str:
+    if name not in (names := list(table)):
+        raise ConfigError(where=where, found=name, expected=f"one of {', '.join(names)}")
+    return name

@@ -1,0 +1,127 @@
+"""The command line as a person meets it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import dotenv
+import pytest
+
+import pitwire
+from pitwire.cli.main import main
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+
+
+def plain(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"pitwire {pitwire.__version__}\n"
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    text = plain(capsys.readouterr().out)
+    for command in ("demo", "watch", "desk", "sim", "doctor"):
+        assert f" {command} " in text
+
+
+@pytest.mark.parametrize(
+    "arguments", [["bogus"], ["doctor", "--offlin"], ["watch", "--seconds", "soon"], ["desk"]]
+)
+def test_wrong_usage_is_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert "Usage: pitwire" in plain(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "line"),
+    [
+        (["watch", "--http", "http://h"], 2, "pitwire: --http: found 'alone', expected"),
+        (["watch", "btcusdt"], 2, "pitwire: symbol: found 'btcusdt', expected BASE-QUOTE"),
+        (["watch", "--loop", "fast"], 2, "pitwire: loop.kind: found 'fast', expected auto"),
+        (["sim", "--faults", "rain"], 2, "pitwire: sim.faults: found 'rain', expected one of"),
+        (
+            ["watch", "--market", "ws://127.0.0.1:1", "--http", "http://127.0.0.1:1"],
+            4,
+            "pitwire: dial failed: address ws://127.0.0.1:1/stream, cause connection refused",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_and_a_code(
+    arguments: list[str], code: int, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == code
+    said = capsys.readouterr().err
+    assert said.startswith(line)
+    assert said.count("\n") == 1
+
+
+def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--debug", "watch", "btcusdt"]) == 2
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+def test_doctor_without_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--offline"]) == 0
+    assert "mode sim" in plain(capsys.readouterr().out)
+
+
+def test_watching_a_market_of_our_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["watch", "BTC-USDT", "--seconds", "0.3"]) == 0
+    text = plain(capsys.readouterr().out)
+    assert "BTC-USDT" in text
+    assert "0 malformed" in text
+
+
+def test_sim_prints_what_a_client_needs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["sim", "ETH-BTC", "--seconds", "0.1", "--seed", "3", "--faults", "cut"]) == 0
+    text = capsys.readouterr().out
+    assert "ETH-BTC; seed 3, scenario calm, faults cut" in text
+    (tmp_path / ".env").write_text(text)
+    values = dotenv.dotenv_values(tmp_path / ".env")
+    assert sorted(values) == ["BINANCE_API_KEY", "BINANCE_PRIVATE_KEY"]
+    assert str(values["BINANCE_PRIVATE_KEY"]).startswith("-----BEGIN PRIVATE KEY-----\n")
+
+
+@pytest.fixture
+def serving() -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", "from pitwire.cli.main import main; raise SystemExit(main())"]
+    with subprocess.Popen(
+        [*command, "sim", "--scenario", "quiet"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as process:
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "word"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "told to end")],
+)
+def test_a_signal_ends_it_cleanly(
+    serving: subprocess.Popen[str], number: signal.Signals, code: int, word: str
+) -> None:
+    assert serving.stdout is not None
+    while "Ctrl-C" not in (line := serving.stdout.readline()):
+        assert line, "it ended before it served"
+    serving.send_signal(number)
+    _, said = serving.communicate(timeout=20)
+    assert serving.returncode == code
+    assert said == f"pitwire: {word}\n"

@@ -1,0 +1,54 @@
+"""A venue on this machine, whole: the client's words for it, and what cannot be served."""
+
+from __future__ import annotations
+
+import pytest
+
+from pitwire.cli.simulated import listing, simulated_venue
+from pitwire.model.errors import ConfigError
+from pitwire.model.events import Quote
+from pitwire.session.connect import connect_to_websocket
+
+
+async def test_any_pair_can_be_watched_and_both_keys_log_on() -> None:
+    async with simulated_venue(["SOL-EUR"], seed=3) as venue:
+        for credentials in (venue.credentials, venue.hmac):
+            session = await connect_to_websocket(endpoints=venue.endpoints, credentials=credentials)
+            async with session:
+                await session.authenticate_websocket()
+                quotes = session.stream(Quote)
+                await session.subscribe_to_ticker("SOL-EUR")
+                quote = await anext(quotes)
+                assert 0 < quote.bid < quote.ask
+    assert venue.credentials.kind == "ed25519"
+    assert venue.hmac.kind == "hmac"
+
+
+def test_known_symbols_have_the_venues_rules() -> None:
+    assert listing("BTC-USDT").start_price == 6_000_000
+    assert listing("SOL-EUR").base == "SOL"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"symbols": ["AAPL"]}, "symbol: found 'AAPL', expected a pair such as BTC-USDT"),
+        ({"symbols": ["btcusdt"]}, "symbol: found 'btcusdt', expected BASE-QUOTE"),
+        ({"scenario": "sunny"}, "sim.scenario: found 'sunny', expected one of calm"),
+        ({"faults": ["cut", "rain"]}, "sim.faults: found 'rain', expected one of none, cut"),
+    ],
+)
+async def test_what_cannot_be_served_is_said(
+    options: dict[str, list[str] | str], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        async with simulated_venue(**options):  # type: ignore[arg-type]
+            pass
+
+
+async def test_a_port_in_use_is_said() -> None:
+    async with simulated_venue(scenario="quiet") as first:
+        port = int(first.endpoints.http.rpartition(":")[2])
+        with pytest.raises(ConfigError, match=r"port: .*expected a port that nobody listens on"):
+            async with simulated_venue(port=port):
+                pass
