@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from pitwire.venues.binance.answers import Request
 from pitwire.venues.binance.codec import BinanceCodec
 from pitwire.venues.venue import Ask, CodecOptions, Decoded, Reply, Role
 
@@ -98,7 +97,7 @@ def test_answers(row: dict[str, Any]) -> None:
     codec = _codec(Role.ORDERS)
     if "request" in row:
         json_id = json.loads(row["frame"])["id"]
-        codec._answers.note(int(json_id[1:]), Request(*row["request"]))
+        codec._answers.note(int(json_id[1:]), tuple(row["request"]))
     frame = memoryview(bytearray(row["frame"].encode()))
     assert [_written(item) for item in codec.decode(frame, NOW)] == row["events"]
 

@@ -40,9 +40,9 @@ from pitwire.venues.venue import Decoded, Reply
 class Request(NamedTuple):
     """What a request was about; kept until its answer comes."""
 
-    symbol: str = ""
-    order_id: str = ""
-    new_id: str = ""
+    symbol: str
+    order_id: str
+    new_id: str
 
 
 class Kind(NamedTuple):
@@ -106,11 +106,11 @@ class AnswerDecoder:
 
     def __init__(self, symbols: Symbols) -> None:
         self._symbols = symbols
-        self._requests: dict[int, Request] = {}
+        self._requests: dict[int, tuple[str, str, str]] = {}
         self.logged_on = False
 
-    def note(self, request_id: int, request: Request) -> None:
-        """Keep what this request is about; the oldest is forgotten beyond a few thousand."""
+    def note(self, request_id: int, request: tuple[str, str, str]) -> None:
+        """Keep the fields of a `Request`; the oldest is forgotten beyond a few thousand."""
         if len(self._requests) >= _KEPT:
             del self._requests[next(iter(self._requests))]
         self._requests[request_id] = request
@@ -132,7 +132,7 @@ class AnswerDecoder:
         refuse_doubled_keys(frame)
         answer = _answer(frame)
         request_id, kind = _sort(answer.id)
-        request = self._requests.pop(request_id, Request())
+        request = Request(*self._requests.pop(request_id, ("", "", "")))
         fault = answer.error
         if fault is None and (answer.code or answer.status >= 400):
             fault = wire.Fault(answer.code, answer.msg)

@@ -15,7 +15,7 @@ from pitwire.model.events import Event
 from pitwire.model.instruments import Instrument
 from pitwire.model.orders import AmendOrder, CancelOrder, Order, ReplaceOrder
 from pitwire.venues.binance import rest
-from pitwire.venues.binance.answers import USER_KINDS, AnswerDecoder, Request
+from pitwire.venues.binance.answers import USER_KINDS, AnswerDecoder
 from pitwire.venues.binance.decode import UNREADABLE, MarketDecoder, malformed
 from pitwire.venues.binance.encode import (
     Encoder,
@@ -248,7 +248,7 @@ class BinanceCodec:
         return self._encoder.ask(method, params, json_id, now, logged_on=logged_on)
 
     def _note(self, request_id: int, symbol: str, order_id: str = "", new_id: str = "") -> None:
-        self._answers.note(request_id, Request(symbol, order_id, new_id))
+        self._answers.note(request_id, (symbol, order_id, new_id))
 
 
 def _keys(frame: bytes) -> frozenset[str]:

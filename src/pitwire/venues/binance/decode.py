@@ -62,51 +62,56 @@ class MarketDecoder:
         self._partial = partial
 
     def decode(self, frame: bytes, now: int) -> Sequence[Event]:
-        """The events of one frame; raises one of `UNREADABLE` when the fast reading fails."""
-        if frame.startswith(_WRAPPED):
-            return self._wrapped(frame, now)
-        key = frame[2]
-        if key == _E:
-            return self._mapped(_event(frame), frame, now, extra=0)
-        if key == _U:
-            return self._quoted(_quote(frame), frame, now, extra=0)
-        if frame[0] == _LIST:
-            return self._listed(_list(frame), frame, now)
-        return self._topped("", _depth(frame), frame, now)
+        """The events of one frame; raises one of `UNREADABLE` when the fast reading fails.
 
-    def _wrapped(self, frame: bytes, now: int) -> Sequence[Event]:
+        Written out flat: each call saved here is a tenth of what a small frame costs.
+        """
+        if not frame.startswith(_WRAPPED):
+            return self._bare(frame, now)
         # After the name comes `","data":{"` and then the first letter of the payload's first key.
         key = frame[frame.find(b'"', 11) + 11]
         if key == _E:
-            return self._mapped(_wrapped_event(frame).data, frame, now, extra=2)
+            data = _wrapped_event(frame).data
+            mapper, colons = MAPPERS[data.__class__]
+            if frame.count(b":") != colons + 2:
+                refuse_doubled_keys(frame)
+            return (mapper(data, self._symbols, now),)
         if key == _U:
-            return self._quoted(_wrapped_quote(frame).data, frame, now, extra=2)
-        if key == _QUOTE:
-            return self._listed(_wrapped_list(frame).data, frame, now)
-        depth = _wrapped_depth(frame)
-        return self._topped(depth.stream, depth.data, frame, now)
-
-    def _mapped(self, data: Any, frame: bytes, now: int, extra: int) -> Sequence[Event]:
-        mapper, keys = MAPPERS[data.__class__]
-        if frame.count(b":") != keys + extra:
-            refuse_doubled_keys(frame)
-        return (mapper(data, self._symbols, now),)
-
-    def _quoted(self, data: wire.QuoteFrame, frame: bytes, now: int, extra: int) -> Sequence[Event]:
-        if frame.count(b":") != 6 + extra:
-            refuse_doubled_keys(frame)
-        symbol = self._symbols[data.s]
-        return (Quote(VENUE, symbol, 0, now, data.b, data.B, data.a, data.A, data.u),)
-
-    def _topped(self, stream: str, data: wire.DepthBody, frame: bytes, now: int) -> Sequence[Event]:
-        symbol, depth = self._partial(stream)
+            quote = _wrapped_quote(frame).data
+            if frame.count(b":") != 8:
+                refuse_doubled_keys(frame)
+            return (_quoted(quote, self._symbols, now),)
         refuse_doubled_keys(frame)
+        if key == _QUOTE:
+            return self._listed(_wrapped_list(frame).data, now)
+        depth = _wrapped_depth(frame)
+        return self._topped(depth.stream, depth.data, now)
+
+    def _bare(self, frame: bytes, now: int) -> Sequence[Event]:
+        key = frame[2]
+        if key == _E:
+            data = _event(frame)
+            mapper, colons = MAPPERS[data.__class__]
+            if frame.count(b":") != colons:
+                refuse_doubled_keys(frame)
+            return (mapper(data, self._symbols, now),)
+        if key == _U:
+            quote = _quote(frame)
+            if frame.count(b":") != 6:
+                refuse_doubled_keys(frame)
+            return (_quoted(quote, self._symbols, now),)
+        refuse_doubled_keys(frame)
+        if frame[0] == _LIST:
+            return self._listed(_list(frame), now)
+        return self._topped("", _depth(frame), now)
+
+    def _topped(self, stream: str, data: wire.DepthBody, now: int) -> Sequence[Event]:
+        symbol, depth = self._partial(stream)
         return (
             PartialBook(VENUE, symbol, 0, now, data.last_update_id, data.bids, data.asks, depth),
         )
 
-    def _listed(self, rows: Sequence[Any], frame: bytes, now: int) -> Sequence[Event]:
-        refuse_doubled_keys(frame)
+    def _listed(self, rows: Sequence[Any], now: int) -> Sequence[Event]:
         return [MAPPERS[row.__class__][0](row, self._symbols, now) for row in rows]
 
     def decode_unusual(self, frame: bytes, now: int) -> Sequence[Event]:
@@ -126,14 +131,14 @@ class MarketDecoder:
     def _reread(self, stream: str, found: object, frame: bytes, now: int) -> Sequence[Event]:
         refuse_doubled_keys(frame)
         if isinstance(found, list):
-            return self._listed(msgspec.convert(found, _Statistics, strict=False), frame, now)
+            return self._listed(_convert(found, _Statistics), now)
         if not isinstance(found, dict):
             raise Unreadable("$", f"neither an object nor a list: {found!s:.20}")
         kind = found.get("e")
         if kind is None and {"u", "b", "B", "a", "A"} <= found.keys():
-            return self._quoted(_convert(found, wire.QuoteFrame), frame, now, extra=0)
+            return (_quoted(_convert(found, wire.QuoteFrame), self._symbols, now),)
         if kind is None and "lastUpdateId" in found:
-            return self._topped(stream, _convert(found, wire.DepthBody), frame, now)
+            return self._topped(stream, _convert(found, wire.DepthBody), now)
         if isinstance(kind, str) and kind not in KINDS:
             return (unhandled(frame, now, kind),)
         if kind is None:
@@ -165,6 +170,10 @@ def _trade(data: wire.TradeFrame, symbols: Symbols, now: int) -> Event:
         Side.SELL if data.m else Side.BUY,
         data.t,
     )
+
+
+def _quoted(data: wire.QuoteFrame, symbols: Symbols, now: int) -> Event:
+    return Quote(VENUE, symbols[data.s], 0, now, data.b, data.B, data.a, data.A, data.u)
 
 
 def _aggregate(data: wire.AggregateFrame, symbols: Symbols, now: int) -> Event:
