@@ -234,6 +234,8 @@ class Traded(Fact, frozen=True, kw_only=True):
     taker_fee_asset: str
     maker_fee: Decimal
     maker_fee_asset: str
+    public: bool = True
+    """False for a fill against a recorded market, whose public trades are the recorded ones."""
 
 
 class Ended(Fact, frozen=True, kw_only=True):
@@ -298,9 +300,10 @@ class StatusChanged(Fact, frozen=True, kw_only=True):
 
 
 class Recorded(Fact, frozen=True, kw_only=True):
-    """A frame of a recorded market is due: `payload` exactly as it was received, `stream` its name.
+    """A payload of a recorded market is due, byte for byte as it was received.
 
-    `stream` is "" for a payload without a stream's name.
+    `stream` is the name it was sent under; the envelope that carried name and payload together is
+    taken off. "" for a payload that came without a name.
     """
 
     stream: str

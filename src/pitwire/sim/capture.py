@@ -1,0 +1,206 @@
+"""Captured venue traffic: the records as they were kept, and what the market ones mean.
+
+House rules: a record's text is never re-spelt, only sliced; a price becomes a whole count of ticks
+or is an error that names it; texts this module does not know are passed over, not guessed at
+(binance §3, §5.8).
+"""
+
+from __future__ import annotations
+
+import gzip
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+
+from pitwire.model.clock import MILLISECOND
+from pitwire.model.orders import Side
+
+Levels: TypeAlias = tuple[tuple[int, int], ...]
+"""(price in ticks, size in lots)."""
+
+
+class CaptureRecord(msgspec.Struct, frozen=True, gc=False):
+    """One line of a capture, in receive order."""
+
+    t: str
+    """`recv`, `send`, `connect`, `http` or `header`."""
+    conn: str = ""
+    ts_ns: int | None = None
+    data: str = ""
+    """The text exactly as it went over the wire."""
+    addr: str = ""
+    url: str = ""
+
+
+class Diff(msgspec.Struct, frozen=True):
+    """New absolute sizes of some levels, as of ids `first` to `last`."""
+
+    first: int
+    last: int
+    bids: Levels
+    asks: Levels
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """A whole book as of `last`."""
+
+    last: int
+    bids: Levels
+    asks: Levels
+
+
+class Print(msgspec.Struct, frozen=True, gc=False):
+    """A public trade; `side` is the taker's, `at` the venue's time in ns."""
+
+    trade_id: int
+    price: int
+    lots: int
+    side: Side
+    at: int
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """A payload and the name of its stream, "" when it came bare."""
+
+    stream: str
+    payload: bytes
+
+
+class _Combined(msgspec.Struct):
+    stream: str = ""
+    data: msgspec.Raw = msgspec.Raw()
+
+
+class _Wire(msgspec.Struct):
+    """Those fields of depthUpdate and trade, and of the REST book, that a market is made of."""
+
+    e: str = ""
+    s: str = ""
+    U: int = 0
+    u: int = 0
+    t: int = 0
+    p: str = ""
+    q: str = ""
+    T: int = 0
+    m: bool = False
+    b: msgspec.Raw = msgspec.Raw()
+    a: msgspec.Raw = msgspec.Raw()
+    lastUpdateId: int = 0  # noqa: N815
+    bids: msgspec.Raw = msgspec.Raw()
+    asks: msgspec.Raw = msgspec.Raw()
+
+
+_record = msgspec.json.Decoder(CaptureRecord)
+_combined = msgspec.json.Decoder(_Combined)
+_wire = msgspec.json.Decoder(_Wire)
+_levels = msgspec.json.Decoder(list[tuple[str, str]])
+
+
+def load_capture(path: Path | str) -> list[CaptureRecord]:
+    """Read a capture, gzipped or plain; `ValueError` names the file and line it cannot read."""
+    path = Path(path)
+    records = []
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                records.append(_record.decode(line))
+            except msgspec.DecodeError as error:
+                raise ValueError(
+                    f"{path.name} line {number}: found {line[:60]!r}, "
+                    f"expected a capture record ({error})"
+                ) from None
+    return records
+
+
+def open_envelope(text: str) -> Envelope:
+    """Take the payload out of a combined frame without touching a byte of it."""
+    raw = text.encode()
+    try:
+        combined = _combined.decode(raw)
+    except msgspec.DecodeError:
+        return Envelope("", raw)
+    payload = bytes(combined.data)
+    return Envelope(combined.stream, payload) if combined.stream and payload else Envelope("", raw)
+
+
+class Grid:
+    """Turns a decimal text into a count of steps."""
+
+    def __init__(self, field: str, step: Decimal) -> None:
+        self._field = field
+        self._step = step
+        scaled = step.scaleb(8)
+        # Spot pads every decimal to eight places, so most texts are one integer and a division.
+        self._units = int(scaled) if scaled == int(scaled) else 0
+
+    def count(self, text: str) -> int:
+        """Exactly how many steps; `ValueError` for a text off the grid."""
+        whole, rest = self._divide(text)
+        if rest:
+            raise ValueError(f"{self._field}: found {text}, expected a multiple of {self._step}")
+        return whole
+
+    def floor(self, text: str) -> int:
+        """How many whole steps; something is at least one.
+
+        Resting orders outlive a change of the venue's lot, so a recorded size may be off the grid.
+        """
+        whole, rest = self._divide(text)
+        return 1 if rest and not whole else whole
+
+    def _divide(self, text: str) -> tuple[int, bool]:
+        try:
+            if self._units and text[-9:-8] == ".":
+                whole, rest = divmod(int(text[:-9] + text[-8:]), self._units)
+                return whole, rest != 0
+            count, part = divmod(Decimal(text), self._step)
+        except (InvalidOperation, ValueError):
+            raise ValueError(f"{self._field}: found {text!r}, expected a decimal") from None
+        return int(count), part != 0
+
+
+class Reader:
+    """Reads one symbol's books and trades out of captured payloads."""
+
+    def __init__(self, *, tick: Decimal, lot: Decimal, name: str) -> None:
+        self._name = name
+        """The symbol as the payloads spell it."""
+        self._prices = Grid("price", tick)
+        self._sizes = Grid("size", lot)
+
+    def read(self, payload: bytes) -> Diff | Print | None:
+        """What a stream payload says about this symbol's market; None for anything else."""
+        try:
+            wire = _wire.decode(payload)
+        except msgspec.DecodeError:
+            return None
+        if wire.s != self._name:
+            return None
+        if wire.e == "depthUpdate":
+            return Diff(wire.U, wire.u, self._read_levels(wire.b), self._read_levels(wire.a))
+        if wire.e == "trade":
+            # m: the buyer was the maker, so the taker sold (binance §3).
+            side = Side.SELL if wire.m else Side.BUY
+            price, lots = self._prices.count(wire.p), self._sizes.floor(wire.q)
+            return Print(wire.t, price, lots, side, wire.T * MILLISECOND)
+        return None
+
+    def read_snapshot(self, record: CaptureRecord) -> Snapshot | None:
+        """The book in an HTTP record, when it is one and of this symbol."""
+        symbol = record.url.partition("symbol=")[2].partition("&")[0]
+        if record.t != "http" or symbol not in ("", self._name):
+            return None
+        try:
+            wire = _wire.decode(record.data)
+        except msgspec.DecodeError:
+            return None
+        if not wire.lastUpdateId:
+            return None
+        bids, asks = self._read_levels(wire.bids), self._read_levels(wire.asks)
+        return Snapshot(wire.lastUpdateId, bids, asks)
+
+    def _read_levels(self, raw: msgspec.Raw) -> Levels:
+        price, size = self._prices.count, self._sizes.floor
+        return tuple((price(p), size(q)) for p, q in _levels.decode(raw))

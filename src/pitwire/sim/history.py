@@ -1,0 +1,333 @@
+"""A recorded market that our orders join: recorded truth for all to see, simulated fills for us.
+
+House rules: recorded frames are handed on untouched and in their order; the recorded book is never
+changed by us, only what our orders may still take of it; every fill follows the model below.
+
+The model. Beside the recorded book stands a second one, in which the recorded size at each price is
+queued as anonymous orders and ours queue among them:
+
+* Our resting order joins behind all that is recorded at its price at that moment.
+* A recorded trade at that price eats the queue from the front; what reaches us fills us. A trade
+  at a worse price fills us first, at our price, by no more than its size (it traded through us).
+* Where a diff says that a level shrank by more than the trades explain, somebody cancelled. How
+  much of that stood ahead of us is a guess: `Cancels.PROPORTIONAL` takes it from the whole queue
+  evenly (default), `BEHIND` first from behind us (pessimistic), `AHEAD` first from ahead of us.
+* Where a level grew, the newcomers stand behind us.
+* Our taker walks the recorded levels at their prices and sizes. What it took stays taken until a
+  diff names that level again.
+* Where the recorded market comes to quote through our price, we are filled at our price, by no
+  more than the size that it shows there.
+
+What such a fill cannot tell. The recorded traders did not see our order: nobody front-ran it, was
+deterred by it or leaned on it, and the price never moved because of us, so large orders look far
+too good. Trades and diffs come over different streams and are not in step to the millisecond; a
+diff shows the sum of up to a tenth of a second, so a size that came and went inside it is unseen
+and a trade that a diff already counts may be counted again until the next one. Hidden and iceberg
+orders are unknown until they trade. Levels beyond the snapshot's depth are unknown until they
+change. Nothing is known about what the venue would have refused. A strategy that wins here may
+lose; one that loses here will not win by being faster than this model.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+import msgspec
+
+from pitwire.model.entropy import Entropy
+from pitwire.model.orders import Side
+from pitwire.sim.accounts import ZERO
+from pitwire.sim.capture import CaptureRecord, Diff, Print, Reader, open_envelope
+from pitwire.sim.exchange import Exchange
+from pitwire.sim.facts import (
+    Depth,
+    Fact,
+    LevelChanged,
+    Listing,
+    NewOrder,
+    Recorded,
+    SimOrder,
+    Status,
+    Traded,
+)
+from pitwire.sim.pit import KEPT_TRADES
+from pitwire.sim.queues import Cancels, Queues
+
+
+class RecordedMarket:
+    """One symbol of a capture, played at `speed` times its own pace, with an exchange's commands.
+
+    The first call of `handle_deadline` is the moment of the first record.
+    """
+
+    def __init__(
+        self,
+        listing: Listing,
+        records: Sequence[CaptureRecord],
+        entropy: Entropy,
+        *,
+        speed: float = 1.0,
+        cancels: Cancels = Cancels.PROPORTIONAL,
+    ) -> None:
+        if speed <= 0:
+            raise ValueError(f"speed: found {speed}, expected above zero")
+        self._exchange = Exchange([listing], entropy=entropy)
+        self._symbol = listing.symbol
+        self._reader = Reader(
+            tick=listing.tick, lot=listing.lot, name=f"{listing.base}{listing.quote}"
+        )
+        self._queues = Queues(self._exchange, listing.symbol, cancels)
+        self._speed = speed
+        self._frames = [
+            record for record in records if record.t == "recv" and record.ts_ns is not None
+        ]
+        self._next = 0
+        self._start = -1
+        self._book_id = 0
+        self._prints: list[Traded] = []
+        self.gaps = 0
+        """Recorded diffs that did not follow the one before; the book then goes on as it can."""
+        self._stream_prefix = f"{listing.base}{listing.quote}@".lower()
+        self._levels: dict[Side, dict[int, int]] = {Side.BUY: {}, Side.SELL: {}}
+        self._open_book(records)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last record has been played."""
+        return self._next == len(self._frames)
+
+    def next_deadline(self) -> int | None:
+        """When `handle_deadline` should next be called; 0 (at once) before the first time."""
+        times = [self._exchange.next_deadline()]
+        if not self.finished:
+            times.append(self._due(self._next) if self._start >= 0 else 0)
+        return min((at for at in times if at is not None), default=None)
+
+    def handle_deadline(self, now: int) -> None:
+        """Play every record that is due."""
+        self._exchange.handle_deadline(now)
+        if self._start < 0:
+            self._start = now
+        while not self.finished and self._due(self._next) <= now:
+            record = self._frames[self._next]
+            self._next += 1
+            self._play(record, now)
+
+    def take_facts(self) -> list[Fact]:
+        """What happened to our orders, and the recorded payloads, in order."""
+        return [
+            msgspec.structs.replace(fact, public=False) if isinstance(fact, Traded) else fact
+            for fact in self._exchange.take_facts()
+            if not isinstance(fact, LevelChanged)
+        ]
+
+    def book(self, symbol: str, levels: int = 0) -> Depth:
+        """The recorded book, without what our orders did to it; 0 levels: all."""
+        self._exchange.pit(symbol)
+        bids = sorted(self._levels[Side.BUY].items(), reverse=True)
+        asks = sorted(self._levels[Side.SELL].items())
+        if levels:
+            bids, asks = bids[:levels], asks[:levels]
+        return Depth(update_id=self._book_id, bids=bids, asks=asks)
+
+    def top(self, symbol: str) -> tuple[int, int, int, int]:
+        """Recorded best bid, its lots, best ask, its lots; zeros for an empty side."""
+        self._exchange.pit(symbol)
+        bids, asks = self._levels[Side.BUY], self._levels[Side.SELL]
+        bid, ask = max(bids, default=0), min(asks, default=0)
+        return bid, bids.get(bid, 0), ask, asks.get(ask, 0)
+
+    def recent_trades(self, symbol: str, count: int) -> list[Traded]:
+        """The newest recorded trades, oldest first."""
+        self._exchange.pit(symbol)
+        return self._prints[-count:] if count > 0 else []
+
+    def trades_from(self, symbol: str, trade_id: int, count: int) -> list[Traded]:
+        """Recorded trades with this id and higher ones, as far as they are remembered."""
+        self._exchange.pit(symbol)
+        begin = bisect_left(self._prints, trade_id, key=lambda trade: trade.trade_id)
+        return self._prints[begin : begin + count]
+
+    # ── playing ───────────────────────────────────────────────────────────────────────────────
+
+    def _due(self, index: int) -> int:
+        first, this = self._frames[0].ts_ns, self._frames[index].ts_ns
+        assert first is not None
+        assert this is not None
+        return self._start + round((this - first) / self._speed)
+
+    def _play(self, record: CaptureRecord, now: int) -> None:
+        envelope = open_envelope(record.data)
+        if not self._is_ours(envelope.stream):
+            return
+        self._exchange.execution.facts.append(
+            Recorded(at=now, symbol=self._symbol, stream=envelope.stream, payload=envelope.payload)
+        )
+        match self._reader.read(envelope.payload):
+            case Diff() as diff:
+                self._apply(diff, now)
+            case Print() as seen:
+                self._remember(seen)
+                self._queues.trade(seen.side, seen.price, seen.lots, now)
+            case None:
+                pass
+
+    def _is_ours(self, stream: str) -> bool:
+        return not stream or stream.startswith(self._stream_prefix)
+
+    def _apply(self, diff: Diff, now: int) -> None:
+        """binance §4.1: what the book already counts is passed over."""
+        if diff.last <= self._book_id:
+            return
+        if self._book_id and diff.first > self._book_id + 1:
+            self.gaps += 1
+        self._book_id = diff.last
+        changes = [(Side.BUY, *level) for level in diff.bids]
+        changes += [(Side.SELL, *level) for level in diff.asks]
+        # What went away goes first, or a quote that moved would for a moment cross itself.
+        changes.sort(key=lambda change: change[2] > self._levels[change[0]].get(change[1], 0))
+        for side, price, lots in changes:
+            self._set_level(side, price, lots, now)
+        self._queues.uncross(now)
+
+    def _set_level(self, side: Side, price: int, lots: int, now: int) -> None:
+        if lots:
+            self._levels[side][price] = lots
+        else:
+            self._levels[side].pop(price, None)
+        self._queues.set_level(side, price, lots, now)
+
+    def _remember(self, seen: Print) -> None:
+        buys = seen.side is Side.BUY
+        listing = self._exchange.listings[self._symbol]
+        self._prints.append(
+            Traded(
+                at=seen.at,
+                symbol=self._symbol,
+                trade_id=seen.trade_id,
+                price=seen.price,
+                lots=seen.lots,
+                taker_side=seen.side,
+                taker=self._queues.nobody(seen.side),
+                maker=self._queues.nobody(seen.side.opposite),
+                taker_execution=0,
+                maker_execution=0,
+                taker_fee=ZERO,
+                taker_fee_asset=listing.base if buys else listing.quote,
+                maker_fee=ZERO,
+                maker_fee_asset=listing.quote if buys else listing.base,
+            )
+        )
+        if len(self._prints) >= 2 * KEPT_TRADES:
+            del self._prints[:-KEPT_TRADES]
+
+    def _open_book(self, records: Sequence[CaptureRecord]) -> None:
+        """Begin with the first snapshot, so that orders meet a whole book from the start."""
+        for record in records:
+            snapshot = self._reader.read_snapshot(record)
+            if snapshot is not None:
+                break
+        else:
+            return
+        self._book_id = snapshot.last
+        for side, levels in ((Side.BUY, snapshot.bids), (Side.SELL, snapshot.asks)):
+            for price, lots in levels:
+                self._set_level(side, price, lots, 0)
+        pit = self._exchange.pit(self._symbol)
+        pit.last = pit.last or (snapshot.bids[0][0] if snapshot.bids else 0)
+
+    # ── the exchange's commands and questions, unchanged ──────────────────────────────────────
+
+    @property
+    def listings(self) -> Mapping[str, Listing]:
+        return self._exchange.listings
+
+    def open_account(
+        self, name: str, balances: Mapping[str, Decimal], *, unlimited: bool = False
+    ) -> None:
+        self._exchange.open_account(name, balances, unlimited=unlimited)
+
+    def deposit(self, account: str, asset: str, amount: Decimal, now: int) -> None:
+        self._exchange.deposit(account, asset, amount, now)
+
+    def balances(self, account: str) -> dict[str, tuple[Decimal, Decimal]]:
+        return self._exchange.balances(account)
+
+    def place(self, request: NewOrder, now: int) -> SimOrder:
+        return self._exchange.place(request, now)
+
+    def check(self, request: NewOrder, now: int) -> None:
+        self._exchange.check(request, now)
+
+    def cancel(
+        self,
+        account: str,
+        symbol: str,
+        *,
+        order_id: int | None = None,
+        client_id: str = "",
+        new_client_id: str = "",
+        only: Status | None = None,
+        now: int,
+    ) -> SimOrder:
+        return self._exchange.cancel(
+            account,
+            symbol,
+            order_id=order_id,
+            client_id=client_id,
+            new_client_id=new_client_id,
+            only=only,
+            now=now,
+        )
+
+    def cancel_all(self, account: str, symbol: str, now: int) -> list[SimOrder]:
+        return self._exchange.cancel_all(account, symbol, now)
+
+    def amend(
+        self,
+        account: str,
+        symbol: str,
+        *,
+        order_id: int | None,
+        client_id: str,
+        lots: int,
+        new_client_id: str,
+        now: int,
+    ) -> SimOrder:
+        return self._exchange.amend(
+            account,
+            symbol,
+            order_id=order_id,
+            client_id=client_id,
+            lots=lots,
+            new_client_id=new_client_id,
+            now=now,
+        )
+
+    def order(
+        self, account: str, symbol: str, *, order_id: int | None = None, client_id: str = ""
+    ) -> SimOrder:
+        return self._exchange.order(account, symbol, order_id=order_id, client_id=client_id)
+
+    def open_orders(self, account: str, symbol: str = "") -> list[SimOrder]:
+        return self._exchange.open_orders(account, symbol)
+
+    def all_orders(self, account: str, symbol: str) -> list[SimOrder]:
+        return self._exchange.all_orders(account, symbol)
+
+    def trades_of(self, account: str, symbol: str) -> list[Traded]:
+        return self._exchange.trades_of(account, symbol)
+
+    def last_price(self, symbol: str) -> int:
+        return self._exchange.last_price(symbol)
+
+    def average_price(self, symbol: str, minutes: int, now: int) -> Decimal:
+        return self._exchange.average_price(symbol, minutes, now)
+
+    def set_status(self, symbol: str, status: str, now: int) -> None:
+        self._exchange.set_status(symbol, status, now)
+
+    def schedule_status(self, symbol: str, status: str, at: int) -> None:
+        self._exchange.schedule_status(symbol, status, at)
