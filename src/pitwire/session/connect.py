@@ -12,7 +12,7 @@ from pitwire.model.errors import ConfigError, DialFailed
 from pitwire.session.audience import OnEvent, OnEvents
 from pitwire.session.conversation import PATIENCE_SECONDS
 from pitwire.session.line import Tap
-from pitwire.session.lines import OnError, Setup
+from pitwire.session.lines import KeyFinder, OnError, Setup
 from pitwire.session.session import Session
 from pitwire.venues.registry import find_venue
 from pitwire.venues.venue import Endpoints, Venue
@@ -55,7 +55,7 @@ def connect_to_websocket(
     testnet: bool = False,
     dial: Dial | None = None,
     fetch: Fetch | None = None,
-    credentials: Credentials | None = None,
+    credentials: Credentials | KeyFinder | None = None,
     on_event: OnEvent | None = None,
     on_events: OnEvents | None = None,
     on_error: OnError | None = None,
@@ -81,7 +81,8 @@ def connect_to_websocket(
         testnet: the venue's own testing addresses.
         dial: opens links; sockets by default.
         fetch: carries HTTP requests. With a `dial` of your own and no `fetch`, none are carried.
-        credentials: for `authenticate_websocket`, which needs none then.
+        credentials: for `authenticate_websocket`, which needs none then; or a function that
+            finds them when they are needed.
         on_event: called with each event.
         on_events: called with each frame's events, the time and whether a burst ends here.
         on_error: decides what to do about an error; returning None leaves it to the session.

@@ -24,6 +24,8 @@ from pitwire.session.pending import What
 from pitwire.venues.venue import Ask, Endpoints, Limit, Role, Venue
 from pitwire.wire.link import Dial, Fetch
 
+KeyFinder: TypeAlias = Callable[[], Credentials | None]
+"""Looks for credentials once they are needed."""
 OnError: TypeAlias = Callable[[BaseException], Recovery | None]
 """Decides what to do about an error; None leaves it to the session."""
 
@@ -48,7 +50,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     fetch: Fetch
     clock: Clock
     entropy: Entropy
-    credentials: Credentials | None = None
+    credentials: Credentials | KeyFinder | None = None
     on_event: OnEvent | None = None
     on_events: OnEvents | None = None
     on_error: OnError | None = None
