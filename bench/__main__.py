@@ -27,6 +27,7 @@ class Run:
     console: Console
     plan: races.Plan
     minutes: float
+    realtime: bool = False
     results: races.Results = field(default_factory=races.Results)
     verdicts: report.Verdicts = field(default_factory=dict)
     sections: dict[str, Any] = field(default_factory=dict)
@@ -43,10 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Console(width=None if sys.stdout.isatty() else 120),
         races.QUICK if chosen.quick else races.FULL,
         10.0 if chosen.full else chosen.minutes,
+        chosen.realtime,
     )
     wanted = chosen.only or [name for name in SECTIONS if not (chosen.quick and name == "memory")]
     failures = [name for name in wanted if not _section(run, name)]
-    machine = report.machine(arena.cores())
+    machine = report.machine(arena.cores()) | {"realtime": run.realtime}
     run.console.print(f"{machine}", highlight=False, soft_wrap=True)
     path = report.save(run.results, run.verdicts, run.sections, machine)
     run.console.print(f"written to {path.relative_to(path.parents[2])}")
@@ -69,6 +71,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="about a minute, no memory run")
     parser.add_argument("--full", action="store_true", help="ten minutes of memory run")
     parser.add_argument("--minutes", type=float, default=2.0, help="minutes of memory run")
+    parser.add_argument(
+        "--realtime",
+        action="store_true",
+        help="SCHED_FIFO for server and clients, on a busy machine",
+    )
     parser.add_argument("--only", nargs="+", choices=SECTIONS, help="sections to run")
     return parser
 
@@ -91,7 +98,7 @@ def _stages(run: Run) -> None:
 
 
 def _races(run: Run) -> None:
-    with arena.arena(_specs()) as opened:
+    with arena.arena(_specs(), realtime=run.realtime) as opened:
         run.results = races.run(opened, run.plan, run.tell)
     run.verdicts = report.verdicts(run.results)
     report.show(run.console, run.results, run.verdicts)
@@ -101,7 +108,7 @@ def _limit(run: Run) -> None:
     if limit.compiler() is None:
         run.tell("limit: no C compiler on this machine, so the limit is not measured")
         return
-    with arena.arena([]) as opened:
+    with arena.arena([], realtime=run.realtime) as opened:
         found = limit.measure(opened, run.plan)
     run.sections["limit"] = {
         f"{kind} at {load:.0f}": asdict(f) for (kind, load), f in found.items()

@@ -56,8 +56,8 @@ class Child:
 class Arena:
     """One load server and any number of clients."""
 
-    def __init__(self, server: Child, cores: tuple[int | None, int | None]) -> None:
-        self._server, self.cores = server, cores
+    def __init__(self, server: Child, seat: client.Seat) -> None:
+        self._server, self.seat = server, seat
         self.clients: dict[client.Spec, tuple[Child, int]] = {}
 
     def ask(self, command: str, *arguments: Any) -> Any:
@@ -69,7 +69,7 @@ class Arena:
         """Start one client and wait until its books are filled."""
         port: int = self.ask("listen")
         serve = importlib.import_module(f"bench.{spec.who}").serve
-        child = _spawn(str(spec), serve, spec, port, self.cores[1])
+        child = _spawn(str(spec), serve, spec, port, self.seat)
         self.clients[spec] = child, port
         if (word := child.hear()) != "started":
             raise Failed(f"{spec}: found {word!r}, expected 'started'")
@@ -127,11 +127,13 @@ def cores() -> tuple[int | None, int | None]:
 
 
 @contextmanager
-def arena(specs: Sequence[client.Spec], *, block_size: int = 20_000) -> Iterator[Arena]:
+def arena(
+    specs: Sequence[client.Spec], *, block_size: int = 20_000, realtime: bool = False
+) -> Iterator[Arena]:
     """An arena with these clients started; all processes end with it."""
-    pair = cores()
-    server = _spawn("load server", venue.serve, pair[0], block_size)
-    opened = Arena(server, pair)
+    seats = [client.Seat(core, realtime) for core in cores()]
+    server = _spawn("load server", venue.serve, seats[0], block_size)
+    opened = Arena(server, seats[1])
     try:
         for spec in specs:
             opened.enter(spec)

@@ -88,6 +88,6 @@ class _Deaf:
     def on_lost(self, error: ConnectionLost) -> None: ...
 
 
-def serve(control: Connection, spec: client.Spec, port: int, cpu: int | None) -> None:
+def serve(control: Connection, spec: client.Spec, port: int, seat: client.Seat) -> None:
     """The client's process."""
-    client.serve(spec, control, cpu, lambda meter: Bare(port, meter))
+    client.serve(spec, control, seat, lambda meter: Bare(port, meter))

@@ -29,6 +29,14 @@ PRIORITY = -10
 
 
 @dataclass(frozen=True)
+class Seat:
+    """Where a process sits: on which core, and whether nothing ordinary may interrupt it."""
+
+    core: int | None = None
+    realtime: bool = False
+
+
+@dataclass(frozen=True)
 class Spec:
     """One client under test. `who` is `ours` or `naive`; `auth` is `hmac` or `logon`."""
 
@@ -88,9 +96,9 @@ class Job(Protocol):
     async def stop(self) -> None: ...
 
 
-def serve(spec: Spec, control: Connection, cpu: int | None, make: Callable[[Meter], Job]) -> None:
+def serve(spec: Spec, control: Connection, seat: Seat, make: Callable[[Meter], Job]) -> None:
     """A client's whole process, on the loop it names: `asyncio`, `uvloop` or `polling`."""
-    pin(cpu)
+    take(seat)
     meter = Meter()
 
     async def main() -> None:
@@ -137,9 +145,11 @@ async def attend(job: Job, meter: Meter, control: Connection) -> None:
     control.send("stopped")
 
 
-def pin(cpu: int | None, process: int = 0) -> None:
-    """Keep a process (0: this one) on one core and ahead of others, where the system lets us."""
-    if cpu is not None:
-        os.sched_setaffinity(process, {cpu})
+def take(seat: Seat, process: int = 0) -> None:
+    """Put a process (0: this one) on its core and ahead of others, as far as the system lets us."""
+    if seat.core is not None:
+        os.sched_setaffinity(process, {seat.core})
     with contextlib.suppress(OSError, AttributeError):
         os.setpriority(os.PRIO_PROCESS, process, PRIORITY)
+        if seat.realtime:
+            os.sched_setscheduler(process, os.SCHED_FIFO, os.sched_param(1))

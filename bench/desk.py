@@ -72,6 +72,6 @@ class WholeDesk:
         await self._desk.stop(within_seconds=0.5)
 
 
-def serve(control: Connection, spec: client.Spec, port: int, cpu: int | None) -> None:
+def serve(control: Connection, spec: client.Spec, port: int, seat: client.Seat) -> None:
     """The client's process."""
-    client.serve(spec, control, cpu, lambda meter: WholeDesk(port, spec.auth, meter))
+    client.serve(spec, control, seat, lambda meter: WholeDesk(port, spec.auth, meter))

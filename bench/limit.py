@@ -60,7 +60,7 @@ def _running(arena: Arena, program: Path, kind: str) -> Iterator[int]:
     subscribe = json.dumps({"method": "SUBSCRIBE", "params": names, "id": 1})
     arguments = [subscribe, _order(), traffic.TRIGGER_SYMBOL, str(traffic.TRIGGER_PRICE)]
     process = subprocess.Popen([str(program), str(port), kind, *arguments])
-    client.pin(arena.cores[1], process.pid)
+    client.take(arena.seat, process.pid)
     try:
         _await_subscribed(arena, port)
         yield port

@@ -189,6 +189,6 @@ class Naive:
         await self._orders.close()
 
 
-def serve(control: Connection, spec: client.Spec, port: int, cpu: int | None) -> None:
+def serve(control: Connection, spec: client.Spec, port: int, seat: client.Seat) -> None:
     """The client's process."""
-    client.serve(spec, control, cpu, lambda meter: Naive(port, spec.auth, meter))
+    client.serve(spec, control, seat, lambda meter: Naive(port, spec.auth, meter))

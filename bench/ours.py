@@ -211,6 +211,6 @@ class Ours:
         await self._session.close()
 
 
-def serve(control: Connection, spec: client.Spec, port: int, cpu: int | None) -> None:
+def serve(control: Connection, spec: client.Spec, port: int, seat: client.Seat) -> None:
     """The client's process."""
-    client.serve(spec, control, cpu, lambda meter: Ours(port, spec.auth, meter))
+    client.serve(spec, control, seat, lambda meter: Ours(port, spec.auth, meter))

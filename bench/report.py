@@ -33,9 +33,6 @@ def verdicts(results: Results) -> Verdicts:
     for spec in (spec for spec in results.feed if spec.who != PLAIN):
         rival, bar = _rival(spec), _bar(bars["feed", "cpu"], spec)
         found[spec, "CPU, flat out"] = figures.ratio(results.feed[rival], results.feed[spec], bar)
-        if spec in results.paced:
-            paced = figures.ratio(results.paced[rival], results.paced[spec], bar)
-            found[spec, "CPU, 5,000/s"] = paced
     for (spec, load), chunks in results.trials.items():
         if spec.who != PLAIN:
             rivals = results.trials[_rival(spec), load]

@@ -331,8 +331,8 @@ class _Schedule:
         self.due += round(self._chance.expovariate(self._mean))
 
 
-def serve(control: Connection, cpu: int | None, block_size: int) -> None:
+def serve(control: Connection, seat: client.Seat, block_size: int) -> None:
     """The server's process: pin, serve, end."""
-    client.pin(cpu)
+    client.take(seat)
     gc.disable()
     LoadServer(control, block_size).run()
