@@ -51,9 +51,8 @@ class Session:
 
     async def authenticate_websocket(self, credentials: Credentials | None = None) -> None:
         """Log in, now and after every loss; raises `AuthenticationFailed`."""
-        credentials = credentials or self._credentials
-        if callable(credentials):
-            credentials = credentials()
+        known = credentials or self._credentials
+        credentials = known() if callable(known) else known
         if credentials is None:
             raise errors.ConfigError(
                 where="credentials", found=None, expected="an API key and its secret"
