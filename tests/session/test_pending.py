@@ -1,0 +1,53 @@
+"""Requests that wait for their answer."""
+
+from __future__ import annotations
+
+from pitwire.session.pending import Pending, Request, What
+
+
+def test_an_answer_closes_its_request_once() -> None:
+    pending = Pending(patience_ns=10)
+    pending.add(1, Request(What.PLACE, 100, "a"))
+    found = pending.pop(1)
+    assert found is not None
+    assert found.order_id == "a"
+    assert pending.pop(1) is None
+    assert pending.next_deadline() is None
+
+
+def test_the_oldest_is_overdue_first_told_once_and_remembered() -> None:
+    pending = Pending(patience_ns=10)
+    pending.add(1, Request(What.PLACE, 100))
+    pending.add(2, Request(What.LOGIN, 105))
+    assert pending.next_deadline() == 110
+    assert pending.expire(109) == []
+    assert [request.what for request in pending.expire(110)] == [What.PLACE]
+    assert pending.expire(110) == []
+    assert pending.next_deadline() == 115
+    late = pending.pop(1)
+    assert late is not None
+    assert late.what is What.PLACE
+
+
+def test_what_is_remembered_has_a_bound() -> None:
+    pending = Pending(patience_ns=1)
+    for number in range(2500):
+        pending.add(number, Request(What.PLACE, 0))
+    pending.expire(1)
+    assert pending.pop(0) is None
+    assert pending.pop(2499) is not None
+
+
+def test_a_loss_drains_what_waits() -> None:
+    pending = Pending(patience_ns=10)
+    pending.add(1, Request(What.PLACE, 100))
+    pending.expire(200)
+    pending.add(2, Request(What.CANCEL, 200))
+    assert [request.what for request in pending.drain()] == [What.CANCEL]
+    assert len(pending) == 0
+    assert pending.pop(1) is None
+
+
+def test_commands_are_told_from_errands() -> None:
+    errands = {what for what in What if not what.is_command}
+    assert errands == {What.SUBSCRIBE, What.UNSUBSCRIBE, What.LOGIN, What.WATCH, What.TIME}

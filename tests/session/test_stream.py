@@ -1,0 +1,184 @@
+"""Streams are bounded, and what they do when they are full is what they say."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from pitwire.model.errors import ConfigError, StateError
+from pitwire.model.events import (
+    Bar,
+    BookDelta,
+    Event,
+    Lost,
+    Quote,
+    StreamDropped,
+    Trade,
+)
+from pitwire.model.orders import Side
+from pitwire.session.stream import EventStream
+from tests.session.world import World, live, settle
+
+
+def quote(bid: float, symbol: str = "BTC-USDT") -> Quote:
+    return Quote("toy", symbol, 0, 0, bid, 1.0, bid + 1, 1.0)
+
+
+def trade(number: int) -> Trade:
+    return Trade("toy", "BTC-USDT", 0, 0, 1.0, 1.0, Side.BUY, number)
+
+
+class Calls:
+    """A stream, and what it told its owner."""
+
+    def __init__(self, *kinds: type[Event], **more: Any) -> None:
+        self.said: list[str] = []
+        self.stream = EventStream(
+            "s",
+            kinds,
+            **{
+                "symbols": frozenset(),
+                "policy": "drop",
+                "capacity": 3,
+                "on_full": lambda _: self.said.append("full"),
+                "on_room": lambda _: self.said.append("room"),
+                "on_closed": lambda _: self.said.append("closed"),
+                **more,
+            },
+        )
+
+
+async def test_only_what_was_asked_for_comes_in_order() -> None:
+    calls = Calls(Trade, Lost, symbols=frozenset({"BTC-USDT"}))
+    calls.stream.offer(trade(1))
+    calls.stream.offer(quote(1.0))
+    calls.stream.offer(Trade("toy", "ETH-USDT", 0, 0, 1.0, 1.0, Side.BUY, 9))
+    calls.stream.offer(Lost("toy", "", 0, 0, "market-1", "gone", 0.0))  # of no symbol: for all
+    calls.stream.end()
+    assert [type(event).__name__ async for event in calls.stream] == ["Trade", "Lost"]
+
+
+async def test_drop_lets_the_oldest_go_and_says_how_many() -> None:
+    calls = Calls(Trade)
+    for number in range(10):
+        calls.stream.offer(trade(number))
+    calls.stream.end()
+    first, *rest = [event async for event in calls.stream]
+    assert isinstance(first, StreamDropped)
+    assert (first.count, first.stream) == (7, "s")
+    assert [event.trade_id for event in rest if isinstance(event, Trade)] == [7, 8, 9]
+
+
+async def test_conflate_keeps_the_newest_of_each_and_the_place_of_the_oldest() -> None:
+    calls = Calls(Quote, policy="conflate")
+    for bid in (1.0, 2.0, 3.0):
+        calls.stream.offer(quote(bid, "BTC-USDT"))
+        calls.stream.offer(quote(bid * 10, "ETH-USDT"))
+    calls.stream.end()
+    got = [(e.symbol, e.bid) async for e in calls.stream if isinstance(e, Quote)]
+    assert got == [("BTC-USDT", 3.0), ("ETH-USDT", 30.0)]
+    assert calls.stream.conflated == 4
+
+
+async def test_a_new_bar_does_not_take_the_place_of_a_closed_one() -> None:
+    calls = Calls(Bar, policy="conflate")
+    for open_time, close in ((0, 1.0), (0, 2.0), (60, 3.0)):
+        calls.stream.offer(
+            Bar("toy", "A", 0, 0, "1m", open_time, 0, 1.0, 1.0, 1.0, close, 1.0, 1.0, 1, False)
+        )
+    calls.stream.end()
+    assert [e.close async for e in calls.stream if isinstance(e, Bar)] == [2.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "more", "field"),
+    [
+        ((BookDelta,), {"policy": "conflate"}, "kinds to conflate: found 'BookDelta'"),
+        ((), {"policy": "conflate"}, "kinds to conflate: found 'every kind'"),
+        ((Trade,), {"policy": "lose"}, "policy: found 'lose'"),
+        ((Trade,), {"capacity": 0}, "capacity: found 0"),
+    ],
+)
+async def test_what_cannot_be_promised_is_refused(
+    kinds: tuple[type[Event], ...], more: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(ConfigError, match=field):
+        Calls(*kinds, **more)
+
+
+async def test_wait_says_when_it_is_full_and_when_there_is_room() -> None:
+    calls = Calls(Trade, policy="wait", capacity=4)
+    for number in range(6):
+        calls.stream.offer(trade(number))
+    assert calls.said == ["full"]
+    for _ in range(4):
+        await anext(calls.stream)
+    assert calls.said == ["full", "room"]
+    assert len(calls.stream) == 2
+    for number in range(6):
+        calls.stream.offer(trade(number))
+    await calls.stream.aclose()
+    assert calls.said == ["full", "room", "full", "room", "closed"]
+    with pytest.raises(StopAsyncIteration):
+        await anext(calls.stream)
+
+
+async def test_one_reader_only() -> None:
+    calls = Calls(Trade)
+    first = asyncio.ensure_future(anext(calls.stream))
+    await asyncio.sleep(0)
+    with pytest.raises(StateError, match="one reader"):
+        await anext(calls.stream)
+    calls.stream.offer(trade(1))
+    assert isinstance(await first, Trade)
+
+
+async def test_a_reader_that_gives_up_leaves_the_stream_whole() -> None:
+    calls = Calls(Trade)
+    first = asyncio.ensure_future(anext(calls.stream))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)
+    calls.stream.offer(trade(1))
+    assert isinstance(await anext(calls.stream), Trade)
+
+
+def test_a_slow_reader_holds_the_socket_back_and_loses_nothing() -> None:
+    async def story(world: World) -> None:
+        async with world.connect() as session:
+            await session.subscribe_to_trades("BTC-USDT")
+            stream = session.stream(Trade, capacity=5)
+            numbers: list[int] = []
+            for number in range(100):
+                world.server.market.tell(e="trade", s="BTC-USDT", p=1.0, t=number)
+                await settle(2)
+            assert len(stream) == 5
+            # Deaf for a minute: our silence is not the venue's, so the connection is kept.
+            await asyncio.sleep(60)
+            assert len(world.server.connections) == 1
+            while len(numbers) < 100:
+                event = await anext(stream)
+                assert isinstance(event, Trade)
+                numbers.append(event.trade_id)
+                await settle(2)
+            assert numbers == list(range(100))
+
+    live(story)
+
+
+def test_a_stream_ends_with_its_session() -> None:
+    async def story(world: World) -> None:
+        session = await world.connect()
+        stream = session.stream(Quote, policy="conflate")
+        reading = asyncio.ensure_future(anext(stream))
+        await settle()
+        await session.close()
+        with pytest.raises(StopAsyncIteration):
+            await reading
+        late = session.stream(Quote, policy="drop")
+        with pytest.raises(StopAsyncIteration):
+            await anext(late)
+
+    live(story)
