@@ -22,8 +22,12 @@ PriceOrNone = Annotated[float, Meta(ge=0, lt=HUGE)]
 Size = Annotated[float, Meta(ge=0, lt=HUGE)]
 Name = Annotated[str, Meta(min_length=1, max_length=40)]
 Signed = Annotated[float, Meta(gt=-HUGE, lt=HUGE)]
-Id = Annotated[int, Meta(ge=-1, lt=2**62)]
-Time = Annotated[int, Meta(ge=-1, le=LAST_INSTANT)]
+Id = Annotated[int, Meta(ge=0, lt=2**62)]
+IdOrNone = Annotated[int, Meta(ge=-1, lt=2**62)]
+"""The venue writes -1 for "none" (§0.1)."""
+Code = Annotated[int, Meta(ge=-(2**31), lt=2**31)]
+Count = Annotated[int, Meta(ge=0, lt=2**31)]
+Time = Annotated[int, Meta(ge=0, le=LAST_INSTANT)]
 Levels = tuple[tuple[Price, Size], ...]
 
 
@@ -177,8 +181,8 @@ class ReportFrame(Struct, gc=False, tag_field="e", tag="executionReport"):
     n: str
     N: str | None
     T: Time
-    t: Id
-    I: Id  # noqa: E741 - the venue's name
+    t: IdOrNone
+    I: IdOrNone  # noqa: E741 - the venue's name
     w: bool
     m: bool
     Z: str
@@ -243,11 +247,11 @@ class UserEvent(Struct, gc=False):
 class Usage(Struct, gc=False, rename="camel"):
     rate_limit_type: str
     interval: str
-    count: int
+    count: Count
 
 
 class Fault(Struct, gc=False):
-    code: int
+    code: Code
     msg: str = ""
     data: Raw = Raw()
 
@@ -256,11 +260,11 @@ class Answer(Struct, rename="camel"):
     """Any answer: WS-API, stream control, an error nested or bare (§1.4)."""
 
     id: str | int | None = None
-    status: int = 0
+    status: Count = 0
     result: Raw = Raw()
     error: Fault | None = None
     rate_limits: tuple[Usage, ...] = ()
-    code: int = 0
+    code: Code = 0
     msg: str = ""
 
 
@@ -278,7 +282,7 @@ class FillBody(Struct, gc=False, rename="camel"):
     qty: str
     commission: str
     commission_asset: str
-    trade_id: Id
+    trade_id: IdOrNone
 
 
 class OrderResult(Struct, gc=False, rename="camel"):
@@ -298,7 +302,7 @@ class OrderResult(Struct, gc=False, rename="camel"):
     time_in_force: str = ""
     type: str = ""
     side: str = ""
-    working_time: Id | None = None
+    working_time: IdOrNone | None = None
     is_working: bool | None = None
     expiry_reason: str = ""
     fills: tuple[FillBody, ...] = ()
@@ -325,12 +329,12 @@ class AmendedOrder(Struct, gc=False, rename="camel"):
     type: str
     side: str
     orig_client_order_id: str = ""
-    working_time: Id = -1
+    working_time: IdOrNone = -1
 
 
 class AmendResult(Struct, gc=False, rename="camel"):
     transact_time: Time
-    execution_id: Id
+    execution_id: IdOrNone
     amended_order: AmendedOrder
 
 
@@ -393,7 +397,7 @@ class Filter(Struct, gc=False, rename="camel"):
     max_notional: str = "0"
     apply_to_market: bool = True
     apply_min_to_market: bool = True
-    max_num_orders: int = 0
+    max_num_orders: Count = 0
 
 
 class SymbolInfo(Struct, gc=False, rename="camel"):

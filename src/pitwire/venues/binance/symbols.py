@@ -109,7 +109,7 @@ def instrument(info: SymbolInfo) -> Instrument:
         quote_digits=info.quote_asset_precision,
         status=info.status,
         order_types=_types(info.order_types),
-        max_open_orders=max(0, filters.get("MAX_NUM_ORDERS", absent).max_num_orders),
+        max_open_orders=filters.get("MAX_NUM_ORDERS", absent).max_num_orders,
     )
 
 

@@ -1,0 +1,1 @@
+"""Harnesses that feed decoders what no venue should send; see `__main__`."""

@@ -1,0 +1,56 @@
+"""Each harness runs, repeats itself from its seed, and notices a planted fault."""
+
+from __future__ import annotations
+
+import random
+from importlib import import_module
+
+import pytest
+
+from fuzz.__main__ import harnesses, main
+from fuzz.decode_binance import check
+from fuzz.mutations import golden_frames, mutate
+from pitwire.model.events import Quote, Trade
+from pitwire.model.orders import Side
+from pitwire.venues.binance.codec import BinanceCodec
+
+
+@pytest.mark.parametrize("name", harnesses())
+def test_a_harness_finds_no_fault(name: str) -> None:
+    assert import_module(f"fuzz.{name}").run(20, 7, most=1500) == 1500
+
+
+def test_the_same_seed_spoils_alike() -> None:
+    seeds = golden_frames("binance")
+    first, second = random.Random(3), random.Random(3)
+    assert [mutate(frame, seeds, first) for frame in seeds] == [
+        mutate(frame, seeds, second) for frame in seeds
+    ]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Quote("binance", "A-B", 0, 0, float("nan"), 1.0, 1.0, 1.0),
+        Trade("binance", "A-B", 0, 0, 1.0, -1.0, Side.BUY, 1),
+        Trade("binance", "A-B", 2**63, 0, 1.0, 1.0, Side.BUY, 1),
+    ],
+)
+def test_a_wrong_number_is_noticed(event: Quote | Trade) -> None:
+    with pytest.raises(AssertionError):
+        check([event])
+
+
+def test_a_decoder_that_raises_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: BinanceCodec, frame: bytes, now: int) -> list[Trade]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(BinanceCodec, "decode", broken)
+    with pytest.raises(ZeroDivisionError) as caught:
+        main(["5", "1"])
+    assert "frame b" in caught.value.__notes__[0]
+
+
+def test_bad_arguments_are_answered(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["soon"]) == 2
+    assert "expected seconds" in capsys.readouterr().err
