@@ -227,6 +227,14 @@ def test_a_market_order_by_amount_never_spends_more_than_it():
     assert (order.quote, order.filled_quote) == (D("1.5"), D("1.4"))
 
 
+def test_an_amount_is_worked_out_without_orders_of_ones_own():
+    room = Room()
+    room.sell("bob", 10_000, 50)
+    room.sell("ann", 20_000, 50)
+    order = room.send("bob", Side.BUY, Kind.MARKET, quote=D(4), stp=Stp.EXPIRE_MAKER)
+    assert (order.lots, order.filled_quote) == (20, D(4))
+
+
 def test_an_amount_that_the_book_cannot_serve_is_left_with_an_expired_rest():
     room = Room()
     room.sell("ann", 10_000, 10)

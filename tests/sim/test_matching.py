@@ -85,13 +85,16 @@ def test_within_stops_at_the_limit():
 
 def test_buys_rounds_down_and_reckons_the_rest_at_the_last_price():
     book = Book()
-    assert book.buys(Side.BUY, 100) == 0
+
+    def buys(units: int, account: str = "bob", stp: Stp = Stp.EXPIRE_MAKER) -> int:
+        return book.buys(Side.BUY, units, account=account, stp=stp)
+
+    assert buys(100) == 0
     book.add(resting(1, Side.SELL, 10, 3))
     book.add(resting(2, Side.SELL, 20, 2))
-    assert book.buys(Side.BUY, 9) == 0
-    assert book.buys(Side.BUY, 39) == 3
-    assert book.buys(Side.BUY, 69) == 4
-    assert book.buys(Side.BUY, 110) == 3 + 2 + 2
+    assert [buys(units) for units in (9, 39, 69, 110)] == [0, 3, 4, 3 + 2 + 2]
+    assert buys(69, "ann", Stp.NONE) == buys(69, "ann", Stp.DECREMENT) == 4
+    assert buys(69, "ann", Stp.EXPIRE_MAKER) == buys(69, "ann", Stp.EXPIRE_TAKER) == 0
 
 
 # ── whatever is asked of it ───────────────────────────────────────────────────────────────────
@@ -140,10 +143,12 @@ places = st.tuples(
     sizes,
     st.sampled_from(Stp),
 )
-amounts = st.tuples(st.just("amount"), owners, sides, st.integers(1, 5_000))
+amounts = st.tuples(st.just("amount"), owners, sides, st.integers(1, 1_000), st.sampled_from(Stp))
 cancels = st.tuples(st.just("cancel"), st.integers(0, 50))
 amends = st.tuples(st.just("amend"), st.integers(0, 50), sizes)
-steps = st.lists(st.one_of(places, places, places, amounts, cancels, amends), min_size=25, max_size=70)
+steps = st.lists(
+    st.one_of(places, places, places, amounts, cancels, amends), min_size=25, max_size=70
+)
 
 
 class Story:
@@ -172,10 +177,14 @@ class Story:
                     account=owner, symbol=SYMBOL, side=side, lots=lots, stp=stp, **parts
                 )
                 self.exchange.place(request, self.now)
-            case ("amount", owner, side, thousandths):
-                quote = D(thousandths) / 1000
+            case ("amount", owner, side, thousandths, stp):
                 request = NewOrder(
-                    account=owner, symbol=SYMBOL, side=side, kind=Kind.MARKET, quote=quote
+                    account=owner,
+                    symbol=SYMBOL,
+                    side=side,
+                    kind=Kind.MARKET,
+                    quote=D(thousandths) / 1000,
+                    stp=stp,
                 )
                 self.exchange.place(request, self.now)
             case ("cancel", order_id):
@@ -251,6 +260,8 @@ def check_orders(story: Story) -> None:
         assert 0 <= order.filled_lots + order.prevented_lots <= max(order.lots, order.filled_lots)
         is_open = order in story.exchange.open_orders(order.account)
         assert is_open == (order.status not in over)
+        if order.quote:
+            assert order.filled_quote <= order.quote
         if order.status is Status.FILLED:
             assert order.left == 0
         if is_open:

@@ -16,7 +16,8 @@ import msgspec
 from pitwire.model.entropy import Entropy
 from pitwire.model.orders import Side
 from pitwire.sim.accounts import ZERO, Account, Accounts
-from pitwire.sim.execution import MARKETS, OVER, Execution
+from pitwire.sim.admission import admit, demand_amendable, draft
+from pitwire.sim.execution import OVER, Execution
 from pitwire.sim.facts import (
     Amended,
     Deposited,
@@ -30,11 +31,9 @@ from pitwire.sim.facts import (
     SimOrder,
     Status,
     StatusChanged,
-    Tif,
     Traded,
 )
 from pitwire.sim.pit import AVERAGE_MINUTES, Pit
-from pitwire.sim.stops import STOPS, waits_for_rise
 
 _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _CLIENT_ID_LENGTH = 22
@@ -84,10 +83,8 @@ class Exchange:
         account = self.accounts.find(request.account)
         if not account.unlimited:
             pit.rules.check(request, pit.reference(now))
-        self._admit(pit, request, account)
-        order = self._draft(pit, request, now)
-        if order.kind is Kind.LIMIT_MAKER and pit.book.against(order.side).best_within(order.price):
-            raise Refused(Refusal.WOULD_TAKE)
+        admit(pit, request, account, self.accounts)
+        order = draft(pit, request, now)
         self._pay(pit, account, order)
         order.order_id = pit.next_order_id()
         order.client_id = request.client_id or self._client_id(account, order.order_id)
@@ -147,7 +144,7 @@ class Exchange:
         """Make an open order smaller and keep its place; at or below its fill it expires."""
         pit = self.pit(symbol)
         order = pit.find(account, order_id, client_id)
-        self._demand_amendable(pit, order, lots)
+        demand_amendable(pit, order, lots)
         self._rename(pit, order, new_client_id)
         order.amends += 1
         if lots <= order.filled_lots + order.prevented_lots:
@@ -253,72 +250,6 @@ class Exchange:
 
     # ── within ────────────────────────────────────────────────────────────────────────────────
 
-    def _admit(self, pit: Pit, request: NewOrder, account: Account) -> None:
-        listing, kind = pit.listing, request.kind
-        if listing.status != "TRADING":
-            raise Refused(Refusal.MARKET_CLOSED, listing.status)
-        if kind not in listing.kinds:
-            raise Refused(Refusal.TYPE_NOT_SUPPORTED, kind.value)
-        if request.client_id and pit.is_open(account.name, request.client_id):
-            raise Refused(Refusal.DUPLICATE_CLIENT_ID, request.client_id)
-        if not account.unlimited:
-            self._demand_room(pit, request)
-        if request.stop_price is not None and pit.last:
-            rises = waits_for_rise(kind, request.side)
-            if request.stop_price <= pit.last if rises else request.stop_price >= pit.last:
-                raise Refused(Refusal.WOULD_TRIGGER)
-
-    def _demand_room(self, pit: Pit, request: NewOrder) -> None:
-        listing, mine = pit.listing, pit.open_of(request.account)
-        if listing.max_orders and len(mine) >= listing.max_orders:
-            raise Refused(Refusal.FILTER, "MAX_NUM_ORDERS")
-        if request.kind in STOPS and listing.max_algo_orders:
-            waiting = sum(order.kind in STOPS for order in mine.values())
-            if waiting >= listing.max_algo_orders:
-                raise Refused(Refusal.FILTER, "MAX_NUM_ALGO_ORDERS")
-        if listing.max_position and request.side is Side.BUY:
-            held = sum(self.balances(request.account).get(listing.base, (ZERO, ZERO)))
-            bids = sum(order.left for order in mine.values() if order.side is Side.BUY)
-            if held + (bids + (request.lots or 0)) * listing.lot > listing.max_position:
-                raise Refused(Refusal.FILTER, "MAX_POSITION")
-
-    def _draft(self, pit: Pit, request: NewOrder, now: int) -> SimOrder:
-        lots = request.lots
-        if lots is None:
-            lots = self._worked_out(pit, request)
-        return SimOrder(
-            order_id=0,
-            account=request.account,
-            symbol=request.symbol,
-            side=request.side,
-            kind=request.kind,
-            tif=request.tif if request.kind is not Kind.LIMIT_MAKER else Tif.GTC,
-            lots=lots,
-            quote=request.quote or ZERO,
-            price=request.price or 0,
-            reserve_price=_reserve_price(pit, request),
-            stop_price=request.stop_price or 0,
-            trailing_bips=request.trailing_bips or 0,
-            iceberg_lots=request.iceberg_lots,
-            client_id=request.client_id,
-            stp=request.stp or pit.listing.default_stp,
-            strategy_id=request.strategy_id,
-            strategy_type=request.strategy_type,
-            created=now,
-            updated=now,
-            working_since=-1 if request.kind in STOPS else now,
-        )
-
-    def _worked_out(self, pit: Pit, request: NewOrder) -> int:
-        """binance §7.1: as many whole lots as come closest to the amount, never above it."""
-        assert request.quote is not None
-        lots = pit.book.buys(request.side, int(request.quote // pit.terms.unit))
-        if lots == 0 and not pit.book.against(request.side).keys:
-            raise Refused(Refusal.NO_LIQUIDITY, "LOT_SIZE")
-        pit.rules.check_size(lots)
-        pit.rules.check_market_size(lots)
-        return lots
-
     def _pay(self, pit: Pit, account: Account, order: SimOrder) -> None:
         if order.kind is Kind.MARKET and order.side is Side.BUY:
             free = account.free.get(pit.terms.quote, ZERO)
@@ -342,19 +273,6 @@ class Exchange:
         self._rename(pit, order, client_id)
         self.execution.end(pit, order, Status.CANCELED, now)
 
-    def _demand_amendable(self, pit: Pit, order: SimOrder, lots: int) -> None:
-        if order.status in OVER:
-            raise Refused(Refusal.UNKNOWN_ORDER)
-        if lots > order.lots:
-            raise Refused(Refusal.AMEND_INCREASE)
-        if lots == order.lots:
-            raise Refused(Refusal.AMEND_NO_CHANGE)
-        if pit.listing.max_amends and order.amends >= pit.listing.max_amends:
-            raise Refused(Refusal.AMEND_LIMIT)
-        pit.rules.check_size(lots)
-        if order.price:
-            pit.rules.check_units(order.price * lots, market=False)
-
     def _shrink(self, pit: Pit, order: SimOrder, lots: int, now: int) -> None:
         account = self.accounts.find(order.account)
         self.accounts.unlock(account, pit.terms, order, order.lots - lots)
@@ -368,12 +286,3 @@ class Exchange:
         self.execution.facts.append(
             Amended(at=now, symbol=order.symbol, execution=execution, order=copy(order))
         )
-
-
-def _reserve_price(pit: Pit, request: NewOrder) -> int:
-    """What a buy sets aside per lot; a market order pays from what is free."""
-    if request.side is Side.SELL or request.kind is Kind.MARKET:
-        return 0
-    if request.kind in MARKETS:
-        return request.stop_price or pit.last
-    return request.price or 0

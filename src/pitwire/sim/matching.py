@@ -177,18 +177,29 @@ class Book:
                     return lots, units
         return lots, units
 
-    def buys(self, side: Side, units: int) -> int:
+    def buys(self, side: Side, units: int, *, account: str, stp: Stp) -> int:
         """How many lots an order of this side may trade for at most `units` of price × lots.
 
         What the book cannot serve is reckoned at its last price, so that such an order is left
-        with an unfilled rest. 0 when the book is empty.
+        with an unfilled rest. 0 when there is nothing to trade with.
         """
         lots = price = 0
-        for level in self.against(side).within(None):
-            price = level.price
-            meets = min(sum(maker.left for maker in level.orders.values()), units // price)
+        for maker in self._makers(side, account, stp):
+            price = maker.price
+            meets = min(maker.left, units // price)
             lots += meets
             units -= meets * price
             if units < price:
                 return lots
         return lots + units // price if price else 0
+
+    def _makers(self, side: Side, account: str, stp: Stp) -> Iterator[SimOrder]:
+        """Whom an order would meet, as far as self-trade prevention lets it (binance §7.4)."""
+        for level in self.against(side).within(None):
+            for maker in level.orders.values():
+                if maker.account == account and stp is not Stp.NONE:
+                    if stp is Stp.EXPIRE_MAKER:
+                        continue
+                    if stp is not Stp.DECREMENT:
+                        return
+                yield maker

@@ -1,0 +1,76 @@
+"""Filters compare whole ticks and lots; their own bound passes, one beyond it does not."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pitwire.model.orders import Side
+from pitwire.sim.facts import Kind, Listing, NewOrder, Refused
+from pitwire.sim.filters import Ratio, Rules
+
+
+def listing(**rules: object) -> Listing:
+    grid: dict[str, object] = {"tick": Decimal("0.01"), "lot": Decimal("0.001")}
+    return Listing(symbol="A-B", base="A", quote="B", **(grid | rules))  # type: ignore[arg-type]
+
+
+def limit(price: int, lots: int) -> NewOrder:
+    return NewOrder(
+        account="ann", symbol="A-B", side=Side.BUY, kind=Kind.LIMIT, price=price, lots=lots
+    )
+
+
+def passes(rules: Rules, request: NewOrder, reference: Ratio = (0, 0)) -> bool:
+    try:
+        rules.check(request, reference)
+    except Refused:
+        return False
+    return True
+
+
+amounts = st.decimals("0.0001", "1000", places=4)
+steps = st.sampled_from([Decimal(step) for step in ("1", "0.5", "0.05", "0.003", "0.00001")])
+
+
+@given(st.integers(1, 10**6), st.integers(1, 10**6), steps, steps, amounts)
+def test_notional_is_judged_exactly(
+    price: int, lots: int, tick: Decimal, lot: Decimal, least: Decimal
+):
+    rules = Rules(listing(tick=tick, lot=lot, min_notional=least))
+    worth = Fraction(tick) * Fraction(lot) * price * lots
+    assert passes(rules, limit(price, lots)) == (worth >= Fraction(least))
+
+
+@given(
+    st.integers(1, 10**6),
+    st.integers(1, 10**12),
+    st.integers(1, 10**6),
+    st.decimals("1", "5", places=4),
+    st.decimals("0.01", "1", places=4),
+)
+def test_percent_price_is_judged_exactly(
+    price: int, over: int, under: int, up: Decimal, down: Decimal
+):
+    rules = Rules(listing(percent_up=up, percent_down=down))
+    reference = Fraction(over, under)
+    allowed = reference * Fraction(down) <= price <= reference * Fraction(up)
+    assert passes(rules, limit(price, 1), (over, under)) == allowed
+
+
+def test_without_a_reference_no_price_is_too_far():
+    assert passes(Rules(listing(percent_up=Decimal(2), percent_down=Decimal(1))), limit(10**6, 1))
+
+
+@pytest.mark.parametrize(("lots", "fits"), [(4, False), (5, True), (9, True), (10, False)])
+def test_sizes_have_bounds(lots: int, fits: bool):
+    assert passes(Rules(listing(min_lots=5, max_lots=9)), limit(1, lots)) is fits
+
+
+def test_a_grid_is_needed():
+    with pytest.raises(ValueError, match="A-B: found tick 1 and lot 0, expected both above zero"):
+        Rules(listing(tick=Decimal(1), lot=Decimal(0)))
