@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,7 @@ def test_every_section_is_read() -> None:
             "inf",
             "a finite number",
         ),
+        ("[sim]\nspeed = 0", "desk.toml: sim.speed", "0", "a number > 0.0"),
         ("[sim]\nport = 70000", "desk.toml: sim.port", "70000", "a whole number <= 65535"),
         ("[live]\naccount = 'main'", "desk.toml: live.armed_until", "nothing", "a value"),
         (
@@ -208,6 +210,49 @@ def test_a_secret_typed_into_the_file_is_not_repeated(text: str) -> None:
     assert error.__cause__ is None
 
 
+RULE = """
+[[rule]]
+name = "dip"
+when = { price = "BTC-USDT", crosses_below = 59_500.5 }
+do = { market = "buy", size = 0.02 }
+once = true
+"""
+
+
+def test_rules_are_read_and_checked() -> None:
+    [rule] = parse_config(RULE).rule
+    assert rule.name == "dip"
+    assert rule.when == {"price": "BTC-USDT", "crosses_below": Decimal("59500.5")}
+
+
+@pytest.mark.parametrize(
+    ("change", "where", "found", "expected"),
+    [
+        (("once = true", "onec = true"), "rule[0].onec", "'unknown key onec'", "once"),
+        (("once = true", "once = 1"), "rule[0].once", "1", "true or false"),
+        (("once = true", "cooldown_seconds = -1"), "rule[0].cooldown_seconds", "-1", "zero or"),
+        (("crosses_below", "crosses_bellow"), "rule[0].when.crosses_bellow", "", "crosses_below"),
+        (("0.02", "-0.02"), "rule[0].do.size", "-0.02", "above zero"),
+        (("BTC-USDT", "btcusdt"), "rule[0].when.price", "'btcusdt'", "BASE-QUOTE"),
+        (('do = { market = "buy", size = 0.02 }', ""), "rule[0]", "", "one of `do`"),
+        (("59_500.5", "nan"), "rule[0].when.crosses_below", "nan", "a finite number"),
+    ],
+)
+def test_a_wrong_rule_is_told_by_its_path(
+    change: tuple[str, str], where: str, found: str, expected: str
+) -> None:
+    error = complaint(RULE.replace(*change))
+    assert error.where == f"desk.toml: {where}"
+    assert found in repr(error.found)
+    assert expected in error.expected
+    assert "Decimal" not in str(error)
+
+
+def test_two_rules_of_one_name_are_told() -> None:
+    error = complaint(RULE + RULE)
+    assert error.where == "desk.toml: rule[1].name"
+
+
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"absent\.toml: found .*No such file.*expected a file"):
         load_config(tmp_path / "absent.toml")
@@ -231,6 +276,7 @@ def test_the_description_reads_back_as_the_configuration() -> None:
     config = parse_config(
         ARMED.replace('name = "main"', "name = 'main'\nkey = 'env:A'\nsecret = 'env:B'")
         + "[risk.symbols.BTC-USDT]\nmax_order_size = 0.10"
+        + RULE
     )
     text = describe(config)
     assert "[venue]" in text

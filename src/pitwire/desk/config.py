@@ -6,19 +6,20 @@ folder in which the command runs.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, time
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
-from pitwire.desk.strict import read_strictly
+from pitwire.desk.strict import as_written, read_strictly
 from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConfigError
 from pitwire.model.numbers import plain
 from pitwire.model.symbols import Symbol
+from pitwire.trading.declared import RuleSpec, build_rules
 from pitwire.trading.limits import Limits, SymbolLimits
 from pitwire.venues.registry import find_venue
 from pitwire.venues.venue import Ask, CodecOptions, Endpoints, Role
@@ -29,6 +30,7 @@ Frames: TypeAlias = Literal["none", "sampled", "full"]
 LoopKind: TypeAlias = Literal["auto", "asyncio", "uvloop", "polling"]
 
 Positive: TypeAlias = Annotated[int, Meta(ge=1)]
+Speed: TypeAlias = Annotated[float, Meta(gt=0)]
 Port: TypeAlias = Annotated[int, Meta(ge=0, le=65535)]
 Instant: TypeAlias = Annotated[datetime, Meta(tz=True)]
 
@@ -86,6 +88,8 @@ class SimSection(Section, frozen=True):
     """A market by name: calm, trend, volatile, flash-crash, quiet, … (`pitwire sim --help`)."""
     faults: tuple[str, ...] = ()
     """What goes wrong, by name: cut, gap, lossy, malformed, … (`pitwire sim --help`)."""
+    speed: Speed = 1.0
+    """How many times its own pace a recorded market is played at."""
     port: Port = 0
     """Local port; 0 lets the system choose."""
 
@@ -121,7 +125,7 @@ class DeskConfig(Section, frozen=True):
     venue: VenueSection = VenueSection()
     account: AccountSection = AccountSection()
     risk: Limits = Limits()
-    rule: tuple[dict[str, Any], ...] = ()
+    rule: tuple[RuleSpec, ...] = ()
     log: LogSection = LogSection()
     sim: SimSection = SimSection()
     paper: PaperSection = PaperSection()
@@ -155,6 +159,7 @@ def parse_config(text: str, *, source: str = "config") -> DeskConfig:
     for symbol, own in config.risk.symbols.items():
         _check_symbol(symbol, f"{source}: risk.symbols.{symbol}")
         _check_limits(own, f"risk.symbols.{symbol}", source)
+    _check_rules(config, source)
     if config.mode == "live":
         _check_live(config, source)
     return config
@@ -182,14 +187,15 @@ def check_arming(config: DeskConfig, now: int) -> None:
 
 def describe(config: DeskConfig) -> str:
     """The effective configuration as TOML-like lines; secrets appear as their references only."""
-    tree = msgspec.to_builtins(config, str_keys=True, builtin_types=(Decimal, datetime))
+    tree = msgspec.to_builtins(config, str_keys=True, builtin_types=(Decimal, datetime, time))
     loose = {name: value for name, value in tree.items() if not isinstance(value, dict)}
     lines = [f"{name} = {_shown(value)}" for name, value in loose.items() if name != "rule"]
     for name, table in tree.items():
         if isinstance(table, dict):
             lines += ["", f"[{name}]", *(f"{key} = {_shown(item)}" for key, item in table.items())]
     for rule in tree["rule"]:
-        lines += ["", "[[rule]]", *(f"{key} = {_shown(item)}" for key, item in rule.items())]
+        given = {key: item for key, item in rule.items() if item is not None}
+        lines += ["", "[[rule]]", *(f"{key} = {_shown(item)}" for key, item in given.items())]
     return "\n".join(lines) + "\n"
 
 
@@ -208,7 +214,7 @@ def _shown(value: object) -> str:
             return f'"{value}"'
         case Decimal():
             return plain(value)
-        case datetime():
+        case datetime() | time():
             return value.isoformat()
         case _:
             return str(value)
@@ -274,6 +280,15 @@ def _check_references(account: AccountSection, source: str) -> None:
                 found="text that is no reference (not shown)",
                 expected="env:NAME, file:PATH or keyring:NAME",
             )
+
+
+def _check_rules(config: DeskConfig, source: str) -> None:
+    # Spelling only: symbols and grids are checked when the venue has told its instruments.
+    try:
+        build_rules(config.rule, where=f"{source}: rule")
+    except ConfigError as error:
+        found = as_written(error.found)
+        raise ConfigError(where=error.where, found=found, expected=error.expected) from None
 
 
 def _check_live(config: DeskConfig, source: str) -> None:

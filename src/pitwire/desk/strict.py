@@ -11,7 +11,7 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, time
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -147,6 +147,10 @@ def _misfit(message: str, tree: object, shape: inspect.Type, source: str) -> Con
     value, wanted = _follow(tree, shape, path)
     if missing := re.match(r"Object missing required field `(.+)`", what):
         return _complaint(source, _join(path, missing[1]), _Nothing(), "a value")
+    if "|" in what and not what.startswith("Expected"):  # a rule's own check: field|expected
+        field, _, expected = what.partition("|")
+        inner = value.get(field, value) if isinstance(value, dict) else value
+        return _complaint(source, _join(path, field) if field else path, inner, expected)
     if options := _options(wanted):
         return _complaint(source, path, value, f"one of {', '.join(options)}")
     return _complaint(source, path, value, _in_words(what))
@@ -194,15 +198,27 @@ def _in_words(what: str) -> str:
 def _complaint(source: str, path: str, value: object, expected: str) -> ConfigError:
     leaf = path.rsplit(".", 1)[-1].lower()
     secret = any(word in leaf for word in SECRET_WORDS) and not isinstance(value, _Nothing)
-    if isinstance(value, Decimal):
-        value = float(value)
-    elif isinstance(value, datetime):
-        value = value.isoformat()
     return ConfigError(
         where=f"{source}: {path or 'the file'}",
-        found=_Masked() if secret else value,
+        found=_Masked() if secret else as_written(value),
         expected=expected,
     )
+
+
+def as_written(value: object) -> object:
+    """A value of the file such that its repr reads as it was written."""
+    match value:
+        case Decimal():
+            whole = value.is_finite() and value == value.to_integral_value()
+            return int(value) if whole else float(value)
+        case datetime() | time():
+            return value.isoformat()
+        case dict():
+            return {key: as_written(item) for key, item in value.items()}
+        case list() | tuple():
+            return [as_written(item) for item in value]
+        case _:
+            return value
 
 
 def _join(path: str, key: str) -> str:
