@@ -204,14 +204,13 @@ class MemoryCarrier:
 
     def run(self, now: int) -> None:
         """Let everything happen that is due by `now`, in order of time."""
+        self._send()
         while (due := self.next_deadline()) is not None and due <= now:
             self._stage.advance(due)
             self._send()
             while self._agenda and self._agenda[0][0] <= due:
                 heappop(self._agenda)[2](due)
                 self._send()
-        self._stage.advance(now)
-        self._send()
         self.arm()
 
     def next_deadline(self) -> int | None:
