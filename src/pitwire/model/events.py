@@ -50,7 +50,10 @@ class AggregateTrade(Event, frozen=True, gc=False, tag=True):
 
 
 class Quote(Event, frozen=True, gc=False, tag=True):
-    """Best bid and ask at one book id (`update_id` 0 where the venue gives none)."""
+    """Best bid and ask at one book id (`update_id` 0 where the venue gives none).
+
+    A side where nobody quotes has price and size 0.
+    """
 
     bid: float
     bid_size: float

@@ -117,7 +117,20 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario(name="trend", drift_bips=0.5, buyers=0.6),
         Scenario(name="slide", drift_bips=-0.5, buyers=0.4),
         Scenario(name="volatile", volatility_bips=4.0, takers_per_second=15.0),
-        Scenario(name="flash-crash", crashes=(Crash(at_seconds=15.0, percent=6.0),)),
+        Scenario(
+            name="dip",
+            gap_bips=0.3,
+            crashes=(
+                Crash(
+                    at_seconds=6.0,
+                    percent=1.5,
+                    fall_seconds=2.0,
+                    recover_percent=90.0,
+                    recover_seconds=5.0,
+                ),
+            ),
+        ),
+        Scenario(name="flash-crash", gap_bips=0.3, crashes=(Crash(at_seconds=15.0, percent=6.0),)),
         Scenario(
             name="quiet",
             makers_per_second=2.0,

@@ -126,6 +126,16 @@ def test_a_quote_has_no_venue_time() -> None:
     assert event == Quote("binance", "BNB-USDT", 0, NOW, 25.35, 31.21, 25.36, 40.66, 400900217)
 
 
+def test_a_side_where_nobody_quotes_is_zero_for_zero() -> None:
+    frame = QUOTE.replace(b'"b":"25.35","B":"31.21"', b'"b":"0.00000000","B":"0.00000000"')
+    (quote,) = codec().decode(frame, NOW)
+    assert isinstance(quote, Quote)
+    assert (quote.bid, quote.bid_size, quote.ask, quote.ask_size) == (0.0, 0.0, 25.36, 40.66)
+    (nonsense,) = codec().decode(frame.replace(b'"B":"0.00000000"', b'"B":"1"'), NOW)
+    assert isinstance(nonsense, Malformed)
+    assert nonsense.path == "$.b"
+
+
 def test_arrays_of_statistics() -> None:
     row = (
         b'{"e":"24hrMiniTicker","E":1672515782136,"s":"BNBBTC","c":"0.0025","o":"0.0010",'

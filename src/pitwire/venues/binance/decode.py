@@ -173,6 +173,10 @@ def _trade(data: wire.TradeFrame, symbols: Symbols, now: int) -> Event:
 
 
 def _quoted(data: wire.QuoteFrame, symbols: Symbols, now: int) -> Event:
+    if not data.b and data.B:
+        raise Unreadable("$.b", "a price of 0 for a size")
+    if not data.a and data.A:
+        raise Unreadable("$.a", "a price of 0 for a size")
     return Quote(VENUE, symbols[data.s], 0, now, data.b, data.B, data.a, data.A, data.u)
 
 

@@ -134,13 +134,13 @@ class ShutdownFrame(Struct, gc=False, tag_field="e", tag="serverShutdown"):
 
 
 class QuoteFrame(Struct, gc=False):
-    """bookTicker: neither an event type nor a time."""
+    """bookTicker: neither an event type nor a time. A side where nobody quotes is 0 for 0."""
 
     u: Id
     s: Name
-    b: Price
+    b: PriceOrNone
     B: Size
-    a: Price
+    a: PriceOrNone
     A: Size
 
 
