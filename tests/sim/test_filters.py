@@ -46,6 +46,15 @@ def test_notional_is_judged_exactly(
     assert passes(rules, limit(price, lots)) == (worth >= Fraction(least))
 
 
+def test_a_bound_between_two_sizes_asks_for_the_larger():
+    rules = Rules(listing(tick=Decimal("0.003"), lot=Decimal(1), min_notional=Decimal("0.01")))
+    assert not passes(rules, limit(1, 3))
+    assert passes(rules, limit(1, 4))
+    most = Rules(listing(tick=Decimal("0.003"), lot=Decimal(1), max_notional=Decimal("0.01")))
+    assert passes(most, limit(1, 3))
+    assert not passes(most, limit(1, 4))
+
+
 @given(
     st.integers(1, 10**6),
     st.integers(1, 10**12),

@@ -86,6 +86,16 @@ def test_what_is_recorded_is_resized_without_a_fact():
     assert pool.queue(Side.BUY, 9) == [(RECORDED, 15)]
 
 
+def test_a_trade_at_a_worse_price_leaves_what_is_recorded_at_better_ones():
+    # The diff that will take it away has not come yet; the trade itself was at its own price.
+    pool = Pool()
+    order = pool.place("ann", Side.BUY, 9, 3)
+    pool.queues.trade(Side.SELL, 8, 5, 1)
+    assert order.left == 0
+    assert pool.queue(Side.BUY, 9) == [(RECORDED, 20)]
+    assert pool.queue(Side.BUY, 8) == [(RECORDED, 18)]
+
+
 def test_a_trade_reaches_what_an_iceberg_hides_only_in_its_turn():
     pool = Pool()
     order = pool.place("ann", Side.BUY, 10, 9, iceberg=2)

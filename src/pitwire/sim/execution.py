@@ -177,7 +177,7 @@ class Execution:
             self._sweep(pit, taker, level, now)
             if not level.orders:
                 ladder.drop(level.price)
-            if level.shown != before or not level.orders:
+            if level.shown != before:
                 self.tell_level(pit, side, level.price, now)
 
     def _sweep(self, pit: Pit, taker: SimOrder, level: Level, now: int) -> None:
