@@ -118,8 +118,8 @@ def _limit(run: Run) -> None:
 
 def _memory(run: Run) -> None:
     found = memory.measure(run.minutes * 60.0, run.tell)
-    run.sections["memory"] = asdict(found)
-    run.console.print(report.rows_table("Memory of a desk", "figure", memory.rows(found)))
+    run.sections["memory"] = [asdict(one) for one in found]
+    run.console.print(report.rows_table("Memory over time", "MiB", memory.rows(found)))
 
 
 def _specs() -> list[Spec]:

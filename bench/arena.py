@@ -69,7 +69,7 @@ class Arena:
         """Start one client and wait until its books are filled."""
         port: int = self.ask("listen")
         serve = importlib.import_module(f"bench.{spec.who}").serve
-        child = _spawn(str(spec), serve, spec, port, self.seat)
+        child = start(str(spec), serve, spec, port, self.seat)
         self.clients[spec] = child, port
         if (word := child.hear()) != "started":
             raise Failed(f"{spec}: found {word!r}, expected 'started'")
@@ -132,7 +132,7 @@ def arena(
 ) -> Iterator[Arena]:
     """An arena with these clients started; all processes end with it."""
     seats = [client.Seat(core, realtime) for core in cores()]
-    server = _spawn("load server", venue.serve, seats[0], block_size)
+    server = start("load server", venue.serve, seats[0], block_size)
     opened = Arena(server, seats[1])
     try:
         for spec in specs:
@@ -147,7 +147,8 @@ def arena(
         opened.close()
 
 
-def _spawn(name: str, target: Any, *arguments: Any) -> Child:
+def start(name: str, target: Any, *arguments: Any) -> Child:
+    """A process that runs `target(pipe, *arguments)`."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=target, args=(theirs, *arguments), name=name, daemon=True)

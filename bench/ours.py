@@ -40,6 +40,8 @@ from pitwire.wire.websocket import WebSocketDialer
 
 NEVER = 1e6
 WITHIN_SECONDS = 10.0
+KEPT = 1_000
+"""Finished orders and journal records kept; small, so that a short run can show the bound."""
 
 LIMITS = Limits(
     max_order_size=Decimal(1),
@@ -98,9 +100,9 @@ def patient_venue() -> Venue:
 def engine(heard: Sequence[rules.Rule], clock: SystemClock) -> Engine:
     """State, these rules, an armed screen, a journal of bounded length."""
     ids = OrderIds("bench", clock.now() // 1_000_000_000)
-    journal = MemoryJournal(limit=10_000)
+    journal = MemoryJournal(limit=KEPT)
     screen = Screen(LIMITS, ids, journal, armed=True)
-    state = State(ledger=OrderLedger(is_ours=ids.is_ours))
+    state = State(ledger=OrderLedger(is_ours=ids.is_ours, keep_finished=KEPT))
     return Engine(heard, screen, state, journal)
 
 
