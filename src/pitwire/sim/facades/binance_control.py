@@ -10,7 +10,7 @@ import msgspec
 
 from pitwire.sim.facades.binance_names import StreamName, parse_stream
 from pitwire.sim.facades.binance_options import BinanceOptions
-from pitwire.sim.facades.binance_params import decode_json
+from pitwire.sim.facades.binance_params import Literal, decode_json
 from pitwire.sim.facades.binance_streams import StreamHub
 
 _encode = msgspec.json.Encoder().encode
@@ -142,7 +142,7 @@ def _no_method(text: bytes) -> ControlError:
 
 
 def _is_id(value: object) -> bool:
-    if isinstance(value, bool):
+    if isinstance(value, bool | Literal):
         return False
     if isinstance(value, int):
         return -(2**63) <= value < 2**63

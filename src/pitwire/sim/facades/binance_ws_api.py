@@ -14,7 +14,7 @@ from pitwire.sim.facades.binance_api import INTERNAL, KINDS, method
 from pitwire.sim.facades.binance_auth import INVALID_KEY, Stamp, signed_text
 from pitwire.sim.facades.binance_call import Auth, Call, Claim, Method, perform
 from pitwire.sim.facades.binance_office import Office
-from pitwire.sim.facades.binance_params import Args, decode_json
+from pitwire.sim.facades.binance_params import Args, Literal, decode_json
 from pitwire.sim.facades.binance_session import Session
 from pitwire.sim.facades.binance_text import ApiError
 from pitwire.sim.facades.facade import Judge
@@ -132,7 +132,9 @@ def _envelope(request_id: object, error: ApiError) -> dict[str, object]:
 
 
 def _is_id(value: object) -> bool:
-    return value is None or (isinstance(value, int | str) and not isinstance(value, bool))
+    if isinstance(value, bool | Literal):
+        return False
+    return value is None or isinstance(value, int | str)
 
 
 def _id_of(text: bytes) -> object:
