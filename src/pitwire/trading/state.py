@@ -74,14 +74,26 @@ class State:
         return self.partials.get(symbol)
 
     def touch(self, symbol: str) -> tuple[float, float, int] | None:
-        """(best bid, best ask, received) by whichever is newer of quote and book."""
+        """(best bid, best ask, last heard) by whichever is newer of quote and book.
+
+        The venue's book id decides where the quote carries one: a quote and a batch of book
+        changes travel apart, so the later to arrive may be the older (binance §3, bookTicker u).
+        """
         quote = self.quotes.get(symbol)
         book = self.book(symbol)
-        if book is not None and (quote is None or book.received > quote.received):
-            bid, ask = book.best_bid, book.best_ask
-            if bid is not None and ask is not None:
-                return bid[0], ask[0], book.received
-        return None if quote is None else (quote.bid, quote.ask, quote.received)
+        if book is None:
+            return None if quote is None else (quote.bid, quote.ask, quote.received)
+        bid, ask = book.best_bid, book.best_ask
+        if quote is None:
+            return None if bid is None or ask is None else (bid[0], ask[0], book.received)
+        heard = max(quote.received, book.received)
+        if quote.update_id:
+            newer = book.last_id > quote.update_id
+        else:
+            newer = book.received > quote.received
+        if newer and bid is not None and ask is not None:
+            return bid[0], ask[0], heard
+        return quote.bid, quote.ask, heard
 
     def mid(self, symbol: str) -> float | None:
         """Halfway between best bid and best ask."""
