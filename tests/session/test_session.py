@@ -399,7 +399,7 @@ def test_a_loss_leaves_sent_commands_unanswered_and_waiting_ones_rejected() -> N
         [never] = world.of(events.Update)
         assert (never.order_id, never.update) == ("waits", UpdateKind.REJECTED)
         assert not session.may_trade
-        with pytest.raises(errors.StateError, match="not connected"):
+        with pytest.raises(errors.StateError, match="not logged in"):
             session.place(order("later"), world.loop.now())
         await asyncio.sleep(2)
         assert session.may_trade

@@ -8,7 +8,7 @@ a proof that nothing was done, or `Unanswered`, which proves nothing.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from pitwire.model import errors
@@ -22,6 +22,8 @@ from pitwire.model.orders import (
     ReplaceOrder,
     UpdateKind,
 )
+from pitwire.session.chores import Skew
+from pitwire.session.outbox import Outbox
 from pitwire.session.pacing import Pacing
 from pitwire.session.pending import Pending, Request, What
 from pitwire.venues.venue import Codec, Reply, Venue
@@ -56,95 +58,117 @@ class Commands:
         *,
         pacing: Pacing,
         pending: Pending,
-        next_id: Callable[[], int],
+        outbox: Outbox,
+        skew: Skew,
     ) -> None:
         self._venue = venue.name
         self._codec = codec
-        self._pacing = pacing
-        self._pending = pending
-        self._next_id = next_id
+        self._pacing, self._pending = pacing, pending
+        self._outbox, self._skew = outbox, skew
+        self.admitted = False
+        """Whether the venue has accepted our login on the present connection."""
         self._urgent: deque[tuple[Request, Encode]] = deque()
         self._ordinary: deque[tuple[Request, Encode]] = deque()
 
-    # ── out ──
+    # ── out: each leaves in this call, or waits for the venue's limit ──
 
-    def place(self, order: Order, now: int, venue_now: int) -> bytes | None:
-        """The frame of an order, or None when it must wait for the limit."""
-        # The path from tick to wire: no closure, no queue, unless the limit says so.
+    def place(self, order: Order, now: int) -> None:
+        """Send an order."""
+        self._demand_login("place")
+        # The path from tick to wire: no closure and no queue, unless a limit says so.
         if self._ordinary or self._held(now) or not self._pacing.try_spend("orders", now):
             request = Request(What.PLACE, now, order.id, symbol=order.symbol)
-            self._ordinary.append((request, lambda at, rid: self._codec.place(order, at, rid)))
-            return None
-        request_id = self._next_id()
-        frame = self._codec.place(order, venue_now, request_id)
+            encode = self._codec.place
+            self._ordinary.append((request, lambda at, rid: encode(order, at, rid)))
+            self.release(now)
+            return
+        request_id = self._pending.next_id()
+        self._outbox.send(self._codec.place(order, now + self._skew.offset, request_id))
         self._pending.add(request_id, Request(What.PLACE, now, order.id, symbol=order.symbol))
-        return frame
 
-    def cancel(self, command: CancelOrder, now: int) -> Sequence[Event]:
-        """Queue a cancel; an order that still waits here is dropped instead."""
+    def cancel(self, command: CancelOrder, now: int) -> None:
+        """Send a cancel; an order that still waits here is dropped instead."""
+        self._demand_login("cancel")
         for waiting in self._ordinary:
             if waiting[0].what is What.PLACE and waiting[0].order_id == command.order_id:
-                self._ordinary.remove(waiting)
-                return (self._never_sent(command.order_id, waiting[0], now, "cancelled in time"),)
+                self._drop(waiting, now)
+                return
         request = Request(What.CANCEL, now, command.order_id, symbol=command.symbol)
-        self._urgent.append((request, lambda at, rid: self._codec.cancel(command, at, rid)))
-        return ()
+        self._urge(request, lambda at, rid: self._codec.cancel(command, at, rid))
 
-    def cancel_all(self, symbol: str, now: int) -> Sequence[Event]:
-        """Queue a cancel of everything; orders of this symbol that still wait here are dropped."""
-        caught = [w for w in self._ordinary if w[0].symbol == symbol and w[0].what is What.PLACE]
-        for waiting in caught:
-            self._ordinary.remove(waiting)
+    def cancel_all(self, symbol: str, now: int) -> None:
+        """Cancel whatever is open in a symbol; orders that still wait here are dropped."""
+        self._demand_login("cancel_all")
+        for waiting in list(self._ordinary):
+            if waiting[0].what is What.PLACE and waiting[0].symbol == symbol:
+                self._drop(waiting, now)
         request = Request(What.CANCEL_ALL, now, symbol=symbol)
-        self._urgent.append((request, lambda at, rid: self._codec.cancel_all(symbol, at, rid)))
-        return [self._never_sent(w[0].order_id, w[0], now, "cancelled in time") for w in caught]
+        self._urge(request, lambda at, rid: self._codec.cancel_all(symbol, at, rid))
 
     def replace(self, command: ReplaceOrder, now: int) -> None:
-        """Queue a replacement."""
-        request = Request(
-            What.REPLACE,
-            now,
-            command.order_id,
-            new_id=command.order.id,
-            symbol=command.order.symbol,
-        )
+        """Cancel one order and place another at once."""
+        self._demand_login("replace")
+        new = command.order
+        request = Request(What.REPLACE, now, command.order_id, new.id, new.symbol)
         self._ordinary.append((request, lambda at, rid: self._codec.replace(command, at, rid)))
+        self.release(now)
 
     def amend(self, command: AmendOrder, now: int) -> None:
-        """Queue an amendment."""
+        """Make an order smaller."""
+        self._demand_login("amend")
         request = Request(What.AMEND, now, command.order_id, symbol=command.symbol)
         self._ordinary.append((request, lambda at, rid: self._codec.amend(command, at, rid)))
+        self.release(now)
 
     def ask_status(self, symbol: str, order_id: str, now: int) -> None:
-        """Queue the question what became of an order."""
-        request = Request(What.STATUS, now, order_id, symbol=symbol)
+        """Ask what became of an order."""
+        self._demand_login("ask_status")
         ask = self._codec.order_status
-        self._urgent.append((request, lambda at, rid: ask(symbol, order_id, at, rid)))
+        request = Request(What.STATUS, now, order_id, symbol=symbol)
+        self._urge(request, lambda at, rid: ask(symbol, order_id, at, rid))
 
     def ask_open_orders(self, symbol: str, now: int) -> None:
-        """Queue the question which orders are open."""
+        """Ask which orders are open."""
+        self._demand_login("ask_open_orders")
         request = Request(What.OPEN_ORDERS, now, symbol=symbol)
-        self._urgent.append((request, lambda at, rid: self._codec.open_orders(symbol, at, rid)))
+        self._urge(request, lambda at, rid: self._codec.open_orders(symbol, at, rid))
 
     def ask_account(self, now: int) -> None:
-        """Queue the question what the account holds."""
-        self._urgent.append((Request(What.ACCOUNT, now), self._codec.account))
+        """Ask what the account holds."""
+        self._demand_login("ask_account")
+        self._urge(Request(What.ACCOUNT, now), self._codec.account)
 
-    def release(self, now: int, venue_now: int) -> tuple[list[bytes], list[Event]]:
-        """The frames that may leave now, cancels first, and what could not be encoded."""
-        frames: list[bytes] = []
-        events: list[Event] = []
+    def release(self, now: int) -> None:
+        """Send what may leave now, cancels and questions first."""
+        self._outbox.stirred = True
         for queue in (self._urgent, self._ordinary):
             while queue and self._may_leave(queue[0][0].what, now):
                 request, encode = queue.popleft()
-                request_id = self._next_id()
+                request_id = self._pending.next_id()
                 try:
-                    frames.append(encode(venue_now, request_id))
+                    frame = encode(now + self._skew.offset, request_id)
                 except errors.LocalError as error:
-                    events += self._refused(request, str(error), now)
+                    self._outbox.tell(*self._refused(request, str(error), now))
                     continue
+                self._outbox.send(frame)
                 self._pending.add(request_id, _sent_at(request, now))
-        return frames, events
+
+    def _urge(self, request: Request, encode: Encode) -> None:
+        self._urgent.append((request, encode))
+        self.release(request.sent)
+
+    def _drop(self, waiting: tuple[Request, Encode], now: int) -> None:
+        self._ordinary.remove(waiting)
+        self._outbox.stirred = True
+        request, text = waiting[0], "never sent: cancelled in time"
+        rejected, other = UpdateKind.REJECTED, RejectReason.OTHER
+        self._outbox.tell(self._update(request.order_id, rejected, request, now, other, 0, text))
+
+    def _demand_login(self, verb: str) -> None:
+        if not self.admitted:
+            raise errors.StateError(
+                verb=verb, state="not logged in", expected="an accepted login on an open connection"
+            )
 
     def next_deadline(self, now: int) -> int | None:
         """When `release` will next have something to send."""
@@ -180,6 +204,7 @@ class Commands:
 
     def lost(self, now: int) -> list[Event]:
         """The connection is gone: what was queued was never sent, and that is proven."""
+        self.admitted = False
         queued = [request for request, _ in (*self._urgent, *self._ordinary)]
         self._urgent.clear()
         self._ordinary.clear()
@@ -226,12 +251,6 @@ class Commands:
         if request.what is What.STATUS:
             return self.unanswered(request, now)
         return self._disproved(request, nothing, now, known=[])
-
-    def _never_sent(self, order_id: str, request: Request, now: int, why: str) -> Update:
-        text = f"never sent: {why}"
-        return self._update(
-            order_id, UpdateKind.REJECTED, request, now, RejectReason.OTHER, 0, text
-        )
 
     def _update(
         self,

@@ -11,7 +11,7 @@ from pitwire.model.entropy import Entropy, system_seed
 from pitwire.model.errors import ConfigError, DialFailed
 from pitwire.session.audience import OnEvent, OnEvents
 from pitwire.session.conversation import PATIENCE_SECONDS
-from pitwire.session.line import Tap
+from pitwire.session.ear import Tap
 from pitwire.session.lines import KeyFinder, OnError, Setup
 from pitwire.session.session import Session
 from pitwire.venues.registry import find_venue

@@ -1,9 +1,8 @@
 """The life of one connection, without the connection: bytes and time in, events and bytes out.
 
 House rules: no socket, loop, clock or chance of its own. Five duties of whoever carries it: feed
-what came, send `data_to_send`, carry `requests_to_send`, call `handle_deadline` at
-`next_deadline`, and report the loss. `stirred` says that one of these may have changed.
-Nothing that a venue sends raises here.
+what came, empty the `outbox` when it is stirred, carry the requests in it, call `handle_deadline`
+at `next_deadline`, and report the loss. Nothing that a venue sends raises here.
 """
 
 from __future__ import annotations
@@ -26,13 +25,13 @@ from pitwire.model.events import (
     Rejected,
     VenueShutdown,
 )
-from pitwire.model.orders import AmendOrder, CancelOrder, Order, ReplaceOrder
 from pitwire.session.backoff import Chance
 from pitwire.session.books import Books
-from pitwire.session.chores import TIME_EVERY_SECONDS, Pulse, Sign, Skew
+from pitwire.session.chores import Pulse, Sign, Skew
 from pitwire.session.commands import Commands
-from pitwire.session.errands import AGAIN_SECONDS, Errands, Settled
+from pitwire.session.errands import AGAIN_SECONDS, Errands
 from pitwire.session.freshness import Freshness
+from pitwire.session.outbox import Outbox
 from pitwire.session.pacing import Pacing
 from pitwire.session.pending import Pending
 from pitwire.venues.venue import (
@@ -90,29 +89,27 @@ class Conversation:
         self._freshness = Freshness(venue.name)
         self._books = Books(venue, self.codec, pacing, chance)
         self._seen, self._syncs = self._freshness.heard, self._books.syncs
+        self.outbox = Outbox()
+        """What is to be sent, settled and told; whoever carries this conversation empties it."""
         self._errands = Errands(
             venue,
             self.codec,
             link=options.link,
             role=options.role,
             skew=skew,
+            pacing=pacing,
             pending=self._pending,
             books=self._books,
             freshness=self._freshness,
+            outbox=self.outbox,
+            asks_time=options.asks_time,
         )
-        self._commands = Commands(
-            venue, self.codec, pacing=pacing, pending=self._pending, next_id=self._errands.next_id
+        self.commands = Commands(
+            venue, self.codec, pacing=pacing, pending=self._pending, outbox=self.outbox, skew=skew
         )
+        """Orders, cancels and questions; all that needs a login."""
         self._open, self._heard = False, 0
-        self._out: list[bytes] = []
-        self._requests: list[HttpRequest] = []
-        self._told: list[Event] = []
-        self._ping_due = False
         self._malformed: deque[int] = deque(maxlen=MALFORMED_RUN)
-        self._time_asked: tuple[HttpRequest, int] | None = None
-        self._time_due = 0
-        self.stirred = False
-        """Whether something may be to send, to settle, to tell or to time anew."""
 
     # ── the connection ──
 
@@ -164,13 +161,13 @@ class Conversation:
         body: bytes,
         now: int,
     ) -> Sequence[Event]:
-        """The answer to one of `requests_to_send`."""
+        """The answer to a request out of the outbox."""
         events: list[Event] = []
         until = 0
         for item in self.codec.decode_response(request, status, headers, body, now):
             if isinstance(item, Reply):
                 until = self._obey(item, now)
-                events += self._learn_time(request, item, now)
+                events += self._errands.responded(request, item, now)
             elif isinstance(item, BookSnapshot):
                 events += self._books.fetched(request, item, now)
             else:
@@ -180,7 +177,7 @@ class Conversation:
         return events
 
     def request_failed(self, request: HttpRequest, now: int) -> Sequence[Event]:
-        """No answer came to one of `requests_to_send`."""
+        """No answer came to a request out of the outbox."""
         self._books.failed(request, now)
         self._pump(now)
         return ()
@@ -204,14 +201,12 @@ class Conversation:
         events += self._books.lost(now)
         for request in self._pending.drain():
             if request.what.is_command:
-                events += self._commands.unanswered(request, now)
-        events += self._commands.lost(now)
+                events += self.commands.unanswered(request, now)
+        events += self.commands.lost(now)
         self._errands.begin_again(now)
         self._freshness.begin_again()
-        self._out.clear()
-        self._requests.clear()
-        self._time_asked = None
-        self.stirred = True
+        self.outbox.forget_unsent()
+        self.outbox.stirred = True
         return events
 
     # ── what is wanted ──
@@ -243,7 +238,7 @@ class Conversation:
         self._errands.end(asks)
         for ask in asks:
             if ask.channel == "book":
-                self._told += self._books.end(ask.symbol, now)
+                self.outbox.tell(*self._books.end(ask.symbol, now))
         self._pump(now)
 
     def authenticate(self, credentials: Credentials, now: int) -> None:
@@ -262,101 +257,6 @@ class Conversation:
         self._pump(now)
         return events
 
-    # ── commands; each leaves in this call, or waits for the venue's limit ──
-
-    @property
-    def may_trade(self) -> bool:
-        """Whether the venue has accepted our login on the present connection."""
-        return self._errands.logged_in
-
-    def place(self, order: Order, now: int) -> None:
-        """Send an order."""
-        self._need_login("place")
-        frame = self._commands.place(order, now, now + self._skew.offset)
-        if frame is not None:
-            self._out.append(frame)
-        else:
-            self._release(now)
-
-    def cancel(self, command: CancelOrder, now: int) -> None:
-        """Send a cancel."""
-        self._need_login("cancel")
-        self._told += self._commands.cancel(command, now)
-        self._release(now)
-
-    def cancel_all(self, symbol: str, now: int) -> None:
-        """Cancel whatever is open in a symbol."""
-        self._need_login("cancel_all")
-        self._told += self._commands.cancel_all(symbol, now)
-        self._release(now)
-
-    def replace(self, command: ReplaceOrder, now: int) -> None:
-        """Cancel one order and place another at once."""
-        self._need_login("replace")
-        self._commands.replace(command, now)
-        self._release(now)
-
-    def amend(self, command: AmendOrder, now: int) -> None:
-        """Make an order smaller."""
-        self._need_login("amend")
-        self._commands.amend(command, now)
-        self._release(now)
-
-    def ask_status(self, symbol: str, order_id: str, now: int) -> None:
-        """Ask what became of an order."""
-        self._need_login("ask_status")
-        self._commands.ask_status(symbol, order_id, now)
-        self._release(now)
-
-    def ask_open_orders(self, symbol: str, now: int) -> None:
-        """Ask which orders are open."""
-        self._need_login("ask_open_orders")
-        self._commands.ask_open_orders(symbol, now)
-        self._release(now)
-
-    def ask_account(self, now: int) -> None:
-        """Ask what the account holds."""
-        self._need_login("ask_account")
-        self._commands.ask_account(now)
-        self._release(now)
-
-    # ── out ──
-
-    def data_to_send(self) -> list[bytes]:
-        """The frames to send, oldest first; they are handed out once."""
-        out, self._out = self._out, []
-        return out
-
-    def requests_to_send(self) -> list[HttpRequest]:
-        """The REST requests to carry; each comes back by `receive_response` or `request_failed`."""
-        requests, self._requests = self._requests, []
-        return requests
-
-    def ping_to_send(self) -> bool:
-        """Whether a ping is to be sent; said once."""
-        due, self._ping_due = self._ping_due, False
-        return due
-
-    @property
-    def has_events_to_tell(self) -> bool:
-        """Whether `events_to_tell` has any."""
-        return bool(self._told)
-
-    def events_to_tell(self) -> list[Event]:
-        """Events that came about in a verb rather than by a frame."""
-        told, self._told = self._told, []
-        return told
-
-    def take_settled(self) -> list[Settled]:
-        """What was confirmed or refused since the last call."""
-        settled, self._errands.settled = self._errands.settled, []
-        return settled
-
-    def take_fault(self) -> errors.PitwireError | None:
-        """Why this connection should be dropped now, if it should; said once."""
-        fault, self._errands.fault = self._errands.fault, None
-        return fault
-
     # ── time ──
 
     def next_deadline(self, now: int) -> int | None:
@@ -368,9 +268,8 @@ class Conversation:
             self._pending.next_deadline(),
             self._errands.next_deadline(now),
             self._books.next_deadline(now),
-            self._commands.next_deadline(now),
+            self.commands.next_deadline(now),
             self._freshness.next_deadline(),
-            self._time_due if self._options.asks_time else None,
         ]
         return min(time for time in times if time is not None)
 
@@ -381,16 +280,16 @@ class Conversation:
         events: list[Event] = self._freshness.overdue(now)
         for request in self._pending.expire(now):
             if request.what.is_command:
-                events += self._commands.unanswered(request, now)
+                events += self.commands.unanswered(request, now)
             else:
                 self._errands.unanswered(request, now)
         match self._pulse.judge(self._heard, now):
             case Sign.PING:
-                self._ping_due = True
+                self.outbox.ping()
                 self._errands.count_message(now)
             case Sign.DEAD:
                 silent = (now - self._heard) / SECOND
-                self._errands.fault = errors.Stalled(silent_seconds=silent)
+                self.outbox.fail(errors.Stalled(silent_seconds=silent))
             case Sign.NOTHING:
                 pass
         self._pump(now)
@@ -420,16 +319,14 @@ class Conversation:
     def _notice(self, event: Event, now: int) -> None:
         if isinstance(event, VenueShutdown):
             # Overlapping the next connection with this one is the continuity's work, not yet here.
-            self._errands.fault = errors.VenueUnavailable(
-                venue=self._venue.name, text="the venue announced that it will drop the connection"
-            )
+            text = "the venue announced that it will drop the connection"
+            self.outbox.fail(errors.VenueUnavailable(venue=self._venue.name, text=text))
         elif isinstance(event, Malformed):
             self._malformed.append(now)
             full = len(self._malformed) == MALFORMED_RUN
             if full and now - self._malformed[0] <= MALFORMED_SECONDS * SECOND:
-                self._errands.fault = errors.ConnectionLost(
-                    code=1007, reason=f"{MALFORMED_RUN} malformed frames in a row"
-                )
+                reason = f"{MALFORMED_RUN} malformed frames in a row"
+                self.outbox.fail(errors.ConnectionLost(code=1007, reason=reason))
 
     def _answered(self, reply: Reply, now: int) -> list[Event]:
         self._obey(reply, now)
@@ -437,7 +334,9 @@ class Conversation:
         if request is None:
             return [*reply.events, *self._stray(reply, now)]
         if request.what.is_command:
-            return self._commands.answered(request, reply, now)
+            if _blames_clock(reply):
+                self._errands.measure_soon(now)
+            return self.commands.answered(request, reply, now)
         return self._errands.answered(request, reply, now)
 
     def _stray(self, reply: Reply, now: int) -> list[Event]:
@@ -464,34 +363,21 @@ class Conversation:
             case _:
                 return 0
 
-    def _learn_time(self, request: HttpRequest, reply: Reply, now: int) -> list[Event]:
-        if self._time_asked is None or self._time_asked[0] is not request:
-            return []
-        sent, self._time_asked = self._time_asked[1], None
-        return self._errands.learn_time(sent, reply, now)
-
-    def _need_login(self, verb: str) -> None:
-        if not self._errands.logged_in:
-            state = "not logged in" if self._open else "not connected"
-            raise errors.StateError(verb=verb, state=state, expected="an accepted login")
-
-    def _release(self, now: int) -> None:
-        frames, events = self._commands.release(now, now + self._skew.offset)
-        self._out += frames
-        self._told += events
-        self.stirred = True
-
     def _pump(self, now: int) -> None:
         """Everything that may leave now does."""
-        self.stirred = True
+        self.outbox.stirred = True
         if not self._open:
             return
-        self._release(now)
-        self._out += self._errands.frames(now)
-        self._requests += self._books.due(now)
-        if self._options.asks_time and now >= self._time_due:
-            request = self.codec.ask_time()
-            if self._pacing.try_spend("weight", now, cost=request.weight):
-                self._time_asked = (request, now)
-                self._requests.append(request)
-            self._time_due = now + round(TIME_EVERY_SECONDS * SECOND)
+        self.commands.admitted = self._errands.logged_in
+        self.commands.release(now)
+        self._errands.pump(now)
+        for request in self._books.due(now):
+            self.outbox.ask(request)
+
+
+def _blames_clock(reply: Reply) -> bool:
+    match reply.error:
+        case errors.AuthenticationFailed(hint="clock") | errors.OrderRejected(reason="clock"):
+            return True
+        case _:
+            return False

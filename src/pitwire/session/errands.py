@@ -7,7 +7,6 @@ venue's limits ask for; a refusal that only time can heal is tried again, any ot
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
 
 from pitwire.model import errors
 from pitwire.model.clock import SECOND
@@ -23,16 +22,14 @@ from pitwire.model.events import (
 from pitwire.session.books import Books
 from pitwire.session.chores import TIME_EVERY_SECONDS, Skew
 from pitwire.session.freshness import Freshness
+from pitwire.session.outbox import Outbox
 from pitwire.session.pacing import Pacing
 from pitwire.session.pending import Pending, Request, What
 from pitwire.session.wants import Wants
-from pitwire.venues.venue import Ask, Codec, Limit, Reply, Role, Venue
+from pitwire.venues.venue import Ask, Codec, HttpRequest, Limit, Reply, Role, Venue
 
 AGAIN_SECONDS = 1.0
 """How long to wait after a refusal that names no time."""
-
-Settled: TypeAlias = tuple[Ask | What, errors.PitwireError | None]
-"""What somebody may be waiting for, and why it failed, if it did."""
 
 
 class Errands:
@@ -46,36 +43,33 @@ class Errands:
         link: str,
         role: Role,
         skew: Skew,
+        pacing: Pacing,
         pending: Pending,
         books: Books,
         freshness: Freshness,
+        outbox: Outbox,
+        asks_time: bool,
     ) -> None:
         self._venue, self._codec, self._link, self._role = venue, codec, link, role
-        self._skew, self._pending, self._books, self._freshness = skew, pending, books, freshness
-        self._messages = Pacing(message_limits(venue, role))
+        self._skew, self._pacing, self._pending = skew, pacing, pending
+        self._books, self._freshness = books, freshness
+        self._outbox, self._asks_time = outbox, asks_time or role is Role.ORDERS
+        self._messages = Pacing(_message_limits(venue, role))
         self.wants = Wants()
-        self.settled: list[Settled] = []
-        self.fault: errors.PitwireError | None = None
         self._credentials: Credentials | None = None
         self._wants_orders = False
         self._proven = False
         """Whether this key was ever accepted: then a refusal is news, not an answer."""
-        self._next_id = 0
         self.begin_again(0)
 
     def begin_again(self, now: int) -> None:
         """A new connection: nothing is asked for, nothing confirmed."""
         self.wants.begin_again()
-        self.fault = None
         self.logged_in = False
         self._login_sent = self._watch_sent = self._clock_forgiven = False
         self._not_before = 0
         self._time_due = now
-
-    def next_id(self) -> int:
-        """A request id that this connection has not used."""
-        self._next_id += 1
-        return self._next_id
+        self._time_asked: tuple[HttpRequest, int] | None = None
 
     # ── wanted ──
 
@@ -95,7 +89,7 @@ class Errands:
             given_up = errors.StateError(
                 verb="subscribe", state="unsubscribed meanwhile", expected="no unsubscribe"
             )
-            self.settled.append((ask, given_up))
+            self._outbox.settle(ask, given_up)
 
     # ── out ──
 
@@ -103,38 +97,49 @@ class Errands:
         """We sent something that no errand was: a ping, an answer to one."""
         self._messages.spend("messages", now)
 
-    def frames(self, now: int) -> list[bytes]:
-        """What may leave now, in the order it must."""
-        out: list[bytes] = []
-        if self._role is Role.ORDERS and now >= self._time_due:
-            self._send(out, What.TIME, now)
-            self._time_due = now + round(TIME_EVERY_SECONDS * SECOND)
+    def measure_soon(self, now: int) -> None:
+        """The venue says that our clock is wrong: look again."""
+        self._time_due = min(self._time_due, now)
+
+    def pump(self, now: int) -> None:
+        """Send what may leave now, in the order it must."""
+        if self._asks_time and now >= self._time_due:
+            self._ask_time(now)
         if now < self._not_before:
-            return out
+            return
         if self._credentials is not None and not self._login_sent:
-            self._login_sent = self._send(out, What.LOGIN, now)
+            self._login_sent = self._send(What.LOGIN, now)
         if self._wants_orders and self.logged_in and not self._watch_sent:
-            self._watch_sent = self._send(out, What.WATCH, now)
+            self._watch_sent = self._send(What.WATCH, now)
         while self.wants.has_drops and self._messages.allows("messages", now):
-            self._send(out, What.UNSUBSCRIBE, now, asks=self.wants.next_drops())
+            self._send(What.UNSUBSCRIBE, now, asks=self.wants.next_drops())
         while self.wants.has_asks and self._messages.allows("messages", now):
-            self._send(out, What.SUBSCRIBE, now, asks=self.wants.next_asks())
-        return out
+            self._send(What.SUBSCRIBE, now, asks=self.wants.next_asks())
 
     def next_deadline(self, now: int) -> int | None:
         """When `frames` will next have something to say of its own accord."""
-        times = [self._time_due] if self._role is Role.ORDERS else []
+        times = [self._time_due] if self._asks_time else []
         login_waits = self._credentials is not None and not self._login_sent
         watch_waits = self._wants_orders and self.logged_in and not self._watch_sent
         if login_waits or watch_waits or self.wants.has_asks or self.wants.has_drops:
             times.append(self._messages.ready_at("messages", max(now, self._not_before)))
         return min(times) if times else None
 
-    def _send(self, out: list[bytes], what: What, now: int, *, asks: tuple[Ask, ...] = ()) -> bool:
+    def _ask_time(self, now: int) -> None:
+        self._time_due = now + round(TIME_EVERY_SECONDS * SECOND)
+        if self._role is Role.ORDERS:
+            self._send(What.TIME, now)
+            return
+        request = self._codec.ask_time()
+        if self._pacing.try_spend("weight", now, cost=request.weight):
+            self._time_asked = (request, now)
+            self._outbox.ask(request)
+
+    def _send(self, what: What, now: int, *, asks: tuple[Ask, ...] = ()) -> bool:
         if not self._messages.try_spend("messages", now):
             return False
-        request_id = self.next_id()
-        out.append(self._encode(what, now + self._skew.offset, request_id, asks))
+        request_id = self._pending.next_id()
+        self._outbox.send(self._encode(what, now + self._skew.offset, request_id, asks))
         self._pending.add(request_id, Request(what, now, asks=asks))
         return True
 
@@ -162,11 +167,11 @@ class Errands:
         told = list(reply.events)
         match request.what:
             case What.TIME:
-                told += self.learn_time(request.sent, reply, now)
+                told += self._learn_time(request.sent, reply, now)
             case What.LOGIN:
                 told += self._admitted(now)
             case What.WATCH:
-                self.settled.append((What.WATCH, None))
+                self._outbox.settle(What.WATCH)
                 told.append(Subscribed(self._venue.name, "", 0, now, self._link, "orders"))
             case What.SUBSCRIBE:
                 told += [self._confirmed(ask, now) for ask in self.wants.confirm(request.asks)]
@@ -180,10 +185,16 @@ class Errands:
     def unanswered(self, request: Request, now: int) -> None:
         """A connection that does not answer is worth as much as a dead one."""
         silent = (now - request.sent) / SECOND
-        self.fault = errors.Stalled(silent_seconds=silent, what=f"answer to {request.what}")
+        self._outbox.fail(errors.Stalled(silent_seconds=silent, what=f"answer to {request.what}"))
 
-    def learn_time(self, sent: int, reply: Reply, now: int) -> list[Event]:
-        """Take the venue's clock from an answer that states it."""
+    def responded(self, request: HttpRequest, reply: Reply, now: int) -> list[Event]:
+        """The venue's answer to a REST request, which may be the question after its clock."""
+        if self._time_asked is None or self._time_asked[0] is not request:
+            return []
+        sent, self._time_asked = self._time_asked[1], None
+        return self._learn_time(sent, reply, now)
+
+    def _learn_time(self, sent: int, reply: Reply, now: int) -> list[Event]:
         skew = self._skew
         if not reply.server_time or not skew.take(
             sent=sent, received=now, server_time=reply.server_time
@@ -194,7 +205,7 @@ class Errands:
     def _admitted(self, now: int) -> list[Event]:
         assert self._credentials is not None
         self.logged_in = self._proven = True
-        self.settled.append((What.LOGIN, None))
+        self._outbox.settle(What.LOGIN)
         return [Authenticated(self._venue.name, "", 0, now, self._link, self._credentials.account)]
 
     def _confirmed(self, ask: Ask, now: int) -> Event:
@@ -202,7 +213,7 @@ class Errands:
         self._freshness.confirmed(ask, channel.event, now, busy=channel.busy)
         if ask.channel == "book":
             self._books.begin(ask.symbol, now)
-        self.settled.append((ask, None))
+        self._outbox.settle(ask)
         return Subscribed(self._venue.name, ask.symbol, 0, now, self._link, ask.channel)
 
     def _refused(self, request: Request, error: errors.RemoteError, now: int) -> list[Event]:
@@ -213,7 +224,7 @@ class Errands:
                 return self._turned_away(error, now)
             case What.WATCH:
                 self._wants_orders = False
-                self.settled.append((What.WATCH, error))
+                self._outbox.settle(What.WATCH, error)
             case What.SUBSCRIBE:
                 return self._not_subscribed(request, error, now)
             case _:
@@ -247,9 +258,9 @@ class Errands:
             self._login_sent = False
             return [self._rejected("", What.LOGIN, error, now)]
         if self._proven:
-            self.fault = error
+            self._outbox.fail(error)
         self._credentials = None
-        self.settled.append((What.LOGIN, error))
+        self._outbox.settle(What.LOGIN, error)
         return [self._rejected("", What.LOGIN, error, now)]
 
     def _not_subscribed(self, request: Request, error: errors.RemoteError, now: int) -> list[Event]:
@@ -262,7 +273,7 @@ class Errands:
                 channel=ask.channel,
                 symbol=ask.symbol,
             )
-            self.settled.append((ask, reason))
+            self._outbox.settle(ask, reason)
             told.append(self._rejected(ask.symbol, ask.channel, reason, now))
         return told
 
@@ -271,7 +282,7 @@ class Errands:
         return Rejected(self._venue.name, symbol, 0, now, self._link, what, error.code, text)
 
 
-def message_limits(venue: Venue, role: Role) -> list[Limit]:
+def _message_limits(venue: Venue, role: Role) -> list[Limit]:
     """The venue's limits on what we send over one connection of this role."""
     return [
         limit

@@ -7,8 +7,10 @@ after a loss. It decides nothing: what an error means is asked of the session.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import Coroutine, Sequence
+from typing import Protocol
+
+import msgspec
 
 from pitwire.model import errors
 from pitwire.model.clock import SECOND, Clock
@@ -16,17 +18,16 @@ from pitwire.model.events import Event
 from pitwire.model.recovery import Halt, Ignore, Reconnect, Recovery, Resync, Wait
 from pitwire.session.backoff import Backoff
 from pitwire.session.conversation import Conversation
-from pitwire.session.errands import Settled
+from pitwire.session.ear import Ear, Tap
+from pitwire.session.outbox import Settled
 from pitwire.session.pacing import Pacing
 from pitwire.venues.venue import HttpRequest
-from pitwire.wire.link import Buffer, Dial, Fetch, Link, PausableLink
-
-Tap: TypeAlias = Callable[[str, str, Buffer, int, bool], None]
-"""(link, `in` or `out`, payload, when, drained): sees every frame. Frames out may carry a key."""
-
+from pitwire.wire.link import Dial, Fetch, Link, PausableLink
 
 _SOON = 1_000
 """A timer is never shorter than a microsecond, so that no rounding makes it spin."""
+_PAUSED = SECOND
+"""How often a line that is held still looks whether it still is."""
 
 
 class Owner(Protocol):
@@ -41,80 +42,35 @@ class Owner(Protocol):
     def halted(self, reason: str, error: BaseException) -> None: ...
 
 
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a line leads and what carries it there."""
+
+    url: str
+    http_root: str
+    dial: Dial
+    fetch: Fetch
+    clock: Clock
+    pacing: Pacing
+    tap: Tap | None = None
+
+
 class Line:
     """A connection of a session, through all its losses."""
 
     def __init__(
-        self,
-        name: str,
-        conversation: Conversation,
-        owner: Owner,
-        *,
-        url: str,
-        http_root: str,
-        dial: Dial,
-        fetch: Fetch,
-        clock: Clock,
-        pacing: Pacing,
-        backoff: Backoff,
-        tap: Tap | None = None,
+        self, name: str, conversation: Conversation, owner: Owner, *, route: Route, backoff: Backoff
     ) -> None:
         self.name, self.conversation, self.backoff = name, conversation, backoff
-        self._owner, self._clock, self._tap = owner, clock, tap
-        self._url, self._http_root = url, http_root
-        self._dial, self._fetch, self._pacing = dial, fetch, pacing
-        self._receive = conversation.receive_data
+        self._owner, self._route, self._clock = owner, route, route.clock
+        self._outbox = conversation.outbox
         self._link: Link | None = None
-        self._early: list[tuple[bytes, bool]] = []
-        self._stillborn = False
+        self._ear: Ear | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._reopening = False
-        self._telling = False
-        self._paused = False
-        self._closed = False
+        self._telling = self._paused = self._closed = False
         self._gone = asyncio.Event()
         self._gone.set()
-
-    # ── what the wire calls ──
-
-    def on_frame(self, frame: Buffer, drained: bool) -> None:
-        """The hot path: one clock reading, the tape, the conversation, whoever listens."""
-        if self._link is None:
-            self._early.append((bytes(frame), drained))
-            return
-        now = self._clock.now()
-        try:
-            if self._tap is not None:
-                self._tap(self.name, "in", frame, now, drained)
-            self._owner.deliver(self._receive(frame, now), now, drained)
-        except Exception as error:  # noqa: BLE001 — the callback edge: what a listener raises
-            self._caught(error)
-        if self.conversation.stirred:
-            self.flush(now)
-
-    def on_drained(self) -> None:
-        """A burst ended with something that is no frame."""
-        try:
-            self._owner.deliver((), self._clock.now(), True)
-        except Exception as error:  # noqa: BLE001 — the callback edge
-            self._caught(error)
-
-    def on_ping(self, payload: bytes) -> None:
-        """The wire has answered already."""
-        self.conversation.receive_ping(self._clock.now())
-
-    def on_pong(self, payload: bytes) -> None:
-        """A sign of life."""
-        self.conversation.receive_pong(self._clock.now())
-
-    def on_lost(self, error: errors.ConnectionLost) -> None:
-        """The connection ended, by whichever side."""
-        if self._link is None:
-            self._stillborn = True  # told before the dial returned
-            return
-        self._lose(error)
 
     # ── life ──
 
@@ -127,7 +83,7 @@ class Line:
         """Dial until it stands, at most `attempts` times; raises the last `DialFailed`."""
         for attempt in range(1, attempts + 1):
             try:
-                await self._dial_once(attempt)
+                await self._dial(attempt)
             except errors.DialFailed as error:
                 recovery = self._owner.judge(error, self)
                 if attempt == attempts or isinstance(recovery, Halt):
@@ -140,22 +96,44 @@ class Line:
         """End for good: say goodbye, wait a moment for the answer, stop every task."""
         self._closed = True
         self._stop_timer()
-        for task in list(self._tasks):
+        for task in self._tasks:
             task.cancel()
-        if self._link is not None:
-            self._link.close()
+        link = self._link
+        if link is not None:
+            link.close()
             try:
                 await asyncio.wait_for(self._gone.wait(), within_seconds)
             except TimeoutError:
-                self._link.abort()
+                link.abort()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def drop(self, error: errors.PitwireError) -> None:
         """Give this connection up, for a reason of our own, and dial again."""
         link = self._link
         if link is not None:
-            self._lose(error)
+            self.lose(error)
             link.abort()
+
+    def lose(self, error: errors.PitwireError) -> None:
+        """The connection is gone: tell everybody, and dial again unless that is forbidden."""
+        if self._ear is not None:
+            self._ear.give_up()
+        self._link = self._ear = None
+        self._stop_timer()
+        now = self._clock.now()
+        recovery = Ignore() if self._closed else self._owner.judge(error, self)
+        waits = not (self._closed or isinstance(recovery, Halt))
+        delay = self._delay(recovery) if waits else 0.0
+        self.deliver(self.conversation.lost(error, now, retry_after_seconds=delay), now)
+        self._owner.settle(self._outbox.take_settled())
+        if isinstance(recovery, Halt):
+            self._owner.halted(recovery.reason, error)
+        elif waits:
+            self._spawn(self._reopen(delay))
+
+    def gone(self) -> None:
+        """The socket itself is closed."""
+        self._gone.set()
 
     @property
     def can_pause(self) -> bool:
@@ -167,6 +145,7 @@ class Line:
         self._paused = True
         if isinstance(self._link, PausableLink):
             self._link.pause_reading()
+        self._arm(self._clock.now() + _PAUSED, self._clock.now())
 
     def resume(self) -> None:
         """Read again."""
@@ -179,101 +158,98 @@ class Line:
 
     def flush(self, now: int) -> None:
         """Send, carry, settle, tell and time whatever the conversation has ready."""
-        conversation = self.conversation
-        conversation.stirred = False
+        outbox = self._outbox
+        outbox.stirred = False
         self.send()
-        if self._link is not None and conversation.ping_to_send():
+        if outbox.take_ping() and self._link is not None:
             self._link.ping()
-        for request in conversation.requests_to_send():
+        for request in outbox.take_requests():
             self._spawn(self._carry(request))
-        self._owner.settle(conversation.take_settled())
-        if conversation.has_events_to_tell and not self._telling:
+        self._owner.settle(outbox.take_settled())
+        if outbox.has_told and not self._telling:
             self._telling = True
             asyncio.get_running_loop().call_soon(self._tell)
-        fault = conversation.take_fault()
+        fault = outbox.take_fault()
         if fault is not None:
             self._fail(fault)
-        self._arm(conversation.next_deadline(now), now)
+        self._arm(self.conversation.next_deadline(now), now)
 
     def send(self) -> None:
         """Write what is to be written, in this turn of the loop."""
-        link = self._link
+        link, tap = self._link, self._route.tap
         if link is None:
             return
-        for frame in self.conversation.data_to_send():
+        for frame in self._outbox.take_frames():
             link.send(frame)
-            if self._tap is not None:
-                self._tap(self.name, "out", frame, self._clock.now(), True)
+            if tap is not None:
+                tap(self.name, "out", frame, self._clock.now(), True)
 
     def after_command(self, now: int) -> None:
-        """Write a command that has just been given, and see that its answer is not waited for long.
-
-        The short way of `flush` for the path from tick to order.
-        """
-        conversation = self.conversation
-        if conversation.stirred:
+        """Write a command that was just given, and time its answer: the short way of `flush`."""
+        if self._outbox.stirred:
             self.flush(now)
             return
         self.send()
-        deadline = now + conversation.patience
+        deadline = now + self.conversation.patience
         if self._timer is None or deadline < self._timer_at:
             self._arm(deadline, now)
 
+    def deliver(self, events: Sequence[Event], now: int) -> None:
+        """Tell the session something that no frame of a burst brought."""
+        try:
+            self._owner.deliver(events, now, True)
+        except Exception as error:  # noqa: BLE001 — the callback edge
+            self.caught(error)
+
+    def caught(self, error: Exception) -> None:
+        """A listener raised; the session says what that means."""
+        now = self._clock.now()
+        match self._owner.judge(error, self):
+            case Halt(reason=reason):
+                self._owner.halted(reason, error)
+            case Reconnect():
+                self._fail(errors.ConnectionLost(code=1006, reason=f"given up: {error}"))
+            case Resync(symbol=symbol):
+                self._outbox.tell(*self.conversation.resync(symbol, str(error), now))
+            case Ignore() | Wait():
+                pass
+
     # ── within ──
 
-    async def _dial_once(self, attempt: int) -> None:
+    async def _dial(self, attempt: int) -> None:
         await self._await_permission()
-        self._stillborn, self._early = False, []
+        route = self._route
+        ear = Ear(self, deliver=self._owner.deliver, clock=self._clock, tap=route.tap)
         try:
-            link = await self._dial(self._url, self)
+            link = await route.dial(route.url, ear)
         except errors.DialFailed:
             self.backoff.failed(self._clock.now())
             raise
         if self._closed:
+            ear.give_up()
             link.abort()
             return
-        self._stand(link, attempt)
+        if ear.lost is not None:
+            self.backoff.failed(self._clock.now())
+            cause = f"the connection was lost as soon as it stood ({ear.lost})"
+            raise errors.DialFailed(address=route.url.partition("?")[0], cause=cause)
+        self._stand(link, ear, attempt)
 
     async def _await_permission(self) -> None:
-        while True:
-            now = self._clock.now()
-            if self._pacing.try_spend("dials", now):
-                return
-            await asyncio.sleep((self._pacing.ready_at("dials", now) - now) / SECOND)
+        pacing = self._route.pacing
+        while not pacing.try_spend("dials", now := self._clock.now()):
+            await asyncio.sleep((pacing.ready_at("dials", now) - now) / SECOND)
 
-    def _stand(self, link: Link, attempt: int) -> None:
-        if self._stillborn:
-            cause = "the connection was lost as soon as it stood"
-            self.backoff.failed(self._clock.now())
-            raise errors.DialFailed(address=self._url.partition("?")[0], cause=cause)
+    def _stand(self, link: Link, ear: Ear, attempt: int) -> None:
         now = self._clock.now()
         self._gone.clear()
-        self._link = link
+        self._link, self._ear = link, ear
         self.backoff.opened(now)
+        self.deliver(self.conversation.opened(now, attempt=attempt), now)
+        self.flush(now)
         if self._paused:
             self.pause()
-        self._deliver(self.conversation.opened(now, attempt=attempt), now)
-        self.flush(now)
-        early, self._early = self._early, []
-        for frame, drained in early:
-            self.on_frame(frame, drained)
-
-    def _lose(self, error: errors.PitwireError) -> None:
-        self._link = None
-        self._gone.set()
-        self._stop_timer()
-        now = self._clock.now()
-        if self._closed:
-            self._deliver(self.conversation.lost(error, now), now)
-            return
-        recovery = self._owner.judge(error, self)
-        delay = 0.0 if isinstance(recovery, Halt) else self._delay(recovery)
-        self._deliver(self.conversation.lost(error, now, retry_after_seconds=delay), now)
-        if isinstance(recovery, Halt):
-            self._owner.halted(recovery.reason, error)
-        elif not self._reopening:
-            self._reopening = True
-            self._spawn(self._reopen(delay))
+        ear.hear()
 
     async def _reopen(self, delay: float) -> None:
         attempt = 0
@@ -281,10 +257,8 @@ class Line:
             await asyncio.sleep(delay)
             attempt += 1
             try:
-                self._reopening = False
-                await self._dial_once(attempt)
+                await self._dial(attempt)
             except errors.DialFailed as error:
-                self._reopening = True
                 recovery = self._owner.judge(error, self)
                 if isinstance(recovery, Halt):
                     self._owner.halted(recovery.reason, error)
@@ -304,26 +278,20 @@ class Line:
                 # A lost connection cannot be ignored; whoever says so gets the usual delay.
                 return self.backoff.delay_seconds(now)
 
-    def _caught(self, error: Exception) -> None:
-        now = self._clock.now()
-        match self._owner.judge(error, self):
-            case Halt(reason=reason):
-                self._owner.halted(reason, error)
-            case Reconnect():
-                self._fail(errors.ConnectionLost(code=1006, reason=f"given up: {error}"))
-            case Resync(symbol=symbol):
-                self._deliver(self.conversation.resync(symbol, str(error), now), now)
-            case Ignore() | Wait():
-                pass
-
     def _fail(self, error: errors.PitwireError) -> None:
         # Not in the middle of a frame: the listener below may still be in its turn.
-        asyncio.get_running_loop().call_soon(self.drop, error)
+        link = self._link
+        asyncio.get_running_loop().call_soon(self._drop_if, link, error)
+
+    def _drop_if(self, link: Link | None, error: errors.PitwireError) -> None:
+        if link is self._link:
+            self.drop(error)
 
     async def _carry(self, request: HttpRequest) -> None:
-        url = f"{self._http_root}{request.path}" + (f"?{request.query}" if request.query else "")
+        route = self._route
+        url = f"{route.http_root}{request.path}" + (f"?{request.query}" if request.query else "")
         try:
-            status, headers, body = await self._fetch(
+            status, headers, body = await route.fetch(
                 request.method, url, request.headers, request.body
             )
         except errors.DialFailed:
@@ -332,18 +300,12 @@ class Line:
         else:
             now = self._clock.now()
             events = self.conversation.receive_response(request, status, headers, body, now)
-        self._deliver(events, now)
+        self.deliver(events, now)
         self.flush(now)
-
-    def _deliver(self, events: Sequence[Event], now: int) -> None:
-        try:
-            self._owner.deliver(events, now, True)
-        except Exception as error:  # noqa: BLE001 — the callback edge
-            self._caught(error)
 
     def _tell(self) -> None:
         self._telling = False
-        self._deliver(self.conversation.events_to_tell(), self._clock.now())
+        self.deliver(self._outbox.take_told(), self._clock.now())
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -377,10 +339,13 @@ class Line:
         self._timer = None
         now = self._clock.now()
         if self._paused:
+            # Held still by ourselves: silence and missing answers are not the venue's doing.
             self.conversation.note_pause(now)
+            self._arm(now + _PAUSED, now)
+            return
         deadline = self.conversation.next_deadline(now)
         if deadline is not None and deadline <= now:
-            self._deliver(self.conversation.handle_deadline(now), now)
+            self.deliver(self.conversation.handle_deadline(now), now)
             self.flush(now)
         else:
             self._arm(deadline, now)

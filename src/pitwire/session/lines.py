@@ -17,8 +17,9 @@ from pitwire.session.audience import Audience, OnEvent, OnEvents
 from pitwire.session.backoff import Backoff
 from pitwire.session.chores import Skew
 from pitwire.session.conversation import PATIENCE_SECONDS, Conversation, ConversationOptions
-from pitwire.session.errands import Settled
-from pitwire.session.line import Line, Tap
+from pitwire.session.ear import Tap
+from pitwire.session.line import Line, Route
+from pitwire.session.outbox import Settled
 from pitwire.session.pacing import Pacing
 from pitwire.session.pending import What
 from pitwire.venues.venue import Ask, Endpoints, Limit, Role, Venue
@@ -170,19 +171,17 @@ class Lines:
             skew=self._skew,
             chance=chance,
         )
-        return Line(
-            name,
-            conversation,
-            self,
+        route = Route(
             url=path(setup.endpoints, setup.time_unit),
             http_root=setup.endpoints.http,
             dial=setup.dial,
             fetch=setup.fetch,
             clock=setup.clock,
             pacing=self.pacing,
-            backoff=Backoff(setup.entropy.stream(f"backoff/{setup.venue.name}/{name}")),
             tap=setup.tap,
         )
+        backoff = Backoff(setup.entropy.stream(f"backoff/{setup.venue.name}/{name}"))
+        return Line(name, conversation, self, route=route, backoff=backoff)
 
     # ── who waits for what ──
 

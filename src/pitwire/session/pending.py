@@ -69,11 +69,17 @@ class Pending:
 
     def __init__(self, patience_ns: int) -> None:
         self._patience = patience_ns
+        self._last_id = 0
         self._waiting: dict[int, Request] = {}
         self._overdue: dict[int, Request] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    def next_id(self) -> int:
+        """A request id that this connection has not used."""
+        self._last_id += 1
+        return self._last_id
 
     def add(self, request_id: int, request: Request) -> None:
         """Note a request that has just been encoded."""

@@ -60,9 +60,9 @@ class Session:
         line = await self._lines.orders_line()
         waiter = self._lines.wait_for(What.LOGIN)
         now = self._clock.now()
-        line.conversation.authenticate(credentials, now)
-        line.flush(now)
         try:
+            line.conversation.authenticate(credentials, now)
+            line.flush(now)
             await waiter
         except errors.AuthenticationFailed:
             raise
@@ -71,6 +71,8 @@ class Session:
             raise errors.AuthenticationFailed(
                 venue=self.venue.name, code=error.code, text=text
             ) from error
+        finally:
+            waiter.cancel()
         self._credentials = credentials
 
     async def subscribe_to_ticker(self, *symbols: str) -> None:
@@ -126,7 +128,7 @@ class Session:
     async def subscribe_to_order_updates(self) -> None:
         """The private stream of our orders and balances, after the login; logs in if need be."""
         line = await self._lines.orders_line()
-        if not line.conversation.may_trade:
+        if not line.conversation.commands.admitted:
             await self.authenticate_websocket()
         if self._watching:
             return
@@ -213,62 +215,62 @@ class Session:
     def may_trade(self) -> bool:
         """Whether a command would be accepted now: connected and logged in."""
         line = self._lines.orders
-        return line is not None and line.conversation.may_trade
+        return line is not None and line.conversation.commands.admitted
 
     def place(self, order: Order, now: int) -> int:
         """Send an order; returns when it was written, 0 without a `lap` clock or when it waits."""
         line = self._trading("place")
-        conversation, lap = line.conversation, self._setup.lap
-        conversation.place(order, now)
+        outbox, lap = line.conversation.outbox, self._setup.lap
+        line.conversation.commands.place(order, now)
         if lap is None:
             line.after_command(now)
             return 0
         self.encoded_at = lap.now()
         line.send()
-        written = 0 if conversation.stirred else lap.now()
+        written = 0 if outbox.stirred else lap.now()
         line.after_command(now)
         return written
 
     def cancel(self, command: CancelOrder, now: int) -> None:
         """Send a cancel; an order that still waits for the venue's limit is dropped instead."""
         line = self._trading("cancel")
-        line.conversation.cancel(command, now)
+        line.conversation.commands.cancel(command, now)
         line.flush(now)
 
     def cancel_all(self, symbol: str, now: int) -> None:
         """Cancel whatever is open in a symbol, ours or not."""
         line = self._trading("cancel_all")
-        line.conversation.cancel_all(symbol, now)
+        line.conversation.commands.cancel_all(symbol, now)
         line.flush(now)
 
     def replace(self, command: ReplaceOrder, now: int) -> None:
         """Cancel one order and place another in one request."""
         line = self._trading("replace")
-        line.conversation.replace(command, now)
+        line.conversation.commands.replace(command, now)
         line.flush(now)
 
     def amend(self, command: AmendOrder, now: int) -> None:
         """Make an order smaller and keep its place in the queue."""
         line = self._trading("amend")
-        line.conversation.amend(command, now)
+        line.conversation.commands.amend(command, now)
         line.flush(now)
 
     def ask_status(self, symbol: str, order_id: str, now: int) -> None:
         """Ask what became of an order; the answer is an `Update`, or `Unanswered`."""
         line = self._trading("ask_status")
-        line.conversation.ask_status(symbol, order_id, now)
+        line.conversation.commands.ask_status(symbol, order_id, now)
         line.flush(now)
 
     def ask_open_orders(self, symbol: str, now: int) -> None:
         """Ask which orders are open in a symbol, or in all ("")."""
         line = self._trading("ask_open_orders")
-        line.conversation.ask_open_orders(symbol, now)
+        line.conversation.commands.ask_open_orders(symbol, now)
         line.flush(now)
 
     def ask_account(self, now: int) -> None:
         """Ask what the account holds; the answer is `Balance`s."""
         line = self._trading("ask_account")
-        line.conversation.ask_account(now)
+        line.conversation.commands.ask_account(now)
         line.flush(now)
 
     # ── within ──

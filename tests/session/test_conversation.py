@@ -1,0 +1,377 @@
+"""The conversation alone: bytes and time in, events and bytes out."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pitwire.model import errors, events
+from pitwire.model.clock import SECOND
+from pitwire.model.credentials import Credentials
+from pitwire.model.entropy import Entropy
+from pitwire.session.chores import Skew
+from pitwire.session.conversation import Conversation, ConversationOptions
+from pitwire.session.pacing import Pacing
+from pitwire.session.pending import What
+from pitwire.venues.venue import Ask, HttpRequest, Role
+from tests.session.toy import LIMITS, TOY, order
+
+START = 1_700_000_000 * SECOND
+SNAPSHOT = json.dumps({"e": "snapshot", "s": "BTC-USDT", "id_": 10, "b": [], "a": []}).encode()
+
+
+def conversation(role: Role = Role.MARKET, *, asks_time: bool = False) -> Conversation:
+    return Conversation(
+        TOY,
+        ConversationOptions(link="x", role=role, asks_time=asks_time),
+        pacing=Pacing([limit for limit in LIMITS if limit.scope in ("weight", "orders")]),
+        skew=Skew(),
+        chance=Entropy(1).stream("x"),
+    )
+
+
+def said(ours: Conversation) -> list[dict[str, Any]]:
+    return [json.loads(frame) for frame in ours.outbox.take_frames()]
+
+
+def answer(ours: Conversation, request: dict[str, Any], now: int, **more: Any) -> list[Any]:
+    return list(ours.receive_data(json.dumps({"id": request["id"], **more}).encode(), now))
+
+
+def frame(**fields: Any) -> bytes:
+    return json.dumps(fields).encode()
+
+
+def live_book(ours: Conversation, now: int = START) -> None:
+    """Bring a conversation with one book to its steady state."""
+    ours.opened(now)
+    ours.want([Ask("book", "BTC-USDT")], now)
+    [request] = said(ours)
+    answer(ours, request, now)
+    [snapshot] = ours.outbox.take_requests()
+    ours.receive_response(snapshot, 200, {}, SNAPSHOT, now)
+    ours.receive_data(frame(e="delta", s="BTC-USDT", U=11, u=11, b=[], a=[]), now)
+
+
+# --- subscriptions
+
+
+def test_nothing_leaves_before_a_connection_stands() -> None:
+    ours = conversation()
+    ours.want([Ask("ticker", "A")], START)
+    assert said(ours) == []
+    assert ours.next_deadline(START) is None
+    ours.opened(START)
+    assert [s["do"] for s in said(ours)] == ["subscribe"]
+
+
+def test_messages_keep_to_the_limit_and_a_venues_ping_counts() -> None:
+    ours, now, sent = conversation(), START, []
+    ours.opened(now)
+    ours.receive_ping(now)  # answered by the wire: one of the three of this second is gone
+    for n in range(5):
+        ours.want([Ask("ticker", f"S{n}")], now)
+        sent += [now for _ in said(ours)]
+    assert len(sent) == 2
+    while len(sent) < 3:  # the last three share a message
+        now = max(now + 1, ours.next_deadline(now) or 0)
+        ours.handle_deadline(now)
+        sent += [now for _ in said(ours)]
+        assert sum(at > now - SECOND for at in sent) <= 3
+    assert now < START + 3 * SECOND
+
+
+def test_a_subscription_that_is_not_answered_condemns_the_connection() -> None:
+    ours = conversation()
+    ours.opened(START)
+    ours.want([Ask("trades", "A")], START)
+    ours.receive_data(frame(e="trade", s="B", p=1.0), START + 4 * SECOND)
+    ours.handle_deadline(START + 5 * SECOND)
+    fault = ours.outbox.take_fault()
+    assert isinstance(fault, errors.Stalled)
+    assert fault.what == "answer to subscribe"
+
+
+def test_a_venue_that_has_no_time_is_asked_again_later() -> None:
+    ours = conversation()
+    ours.opened(START)
+    ours.want([Ask("ticker", "A")], START)
+    [request] = said(ours)
+    until = START + 9 * SECOND
+    [told] = answer(ours, request, START, error="limited", text=str(until))
+    assert isinstance(told, events.Rejected)
+    ours.receive_data(frame(e="trade", s="B", p=1.0), START + 8 * SECOND)
+    ours.handle_deadline(START + 8 * SECOND)
+    assert said(ours) == []
+    ours.handle_deadline(until)
+    assert [s["do"] for s in said(ours)] == ["subscribe"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_everything_wanted_is_restored_exactly_once_whatever_happens(data: st.DataObject) -> None:
+    """A venue that loses connections, refuses, and answers late; ours must end where it should."""
+    ours, now = conversation(), START
+    names = [f"S{n}" for n in range(6)]
+    wanted: set[str] = set()
+    flowing: list[str] = []
+    unanswered: list[dict[str, Any]] = []
+    is_open = False
+
+    def hear() -> None:
+        for request in said(ours):
+            if request["do"] == "subscribe":
+                flowing.extend(symbol for _, symbol, _ in request["asks"])
+            else:
+                for _, symbol, _ in request["asks"]:
+                    flowing.remove(symbol)
+            unanswered.append(request)
+
+    def reply() -> None:
+        while unanswered:
+            answer(ours, unanswered.pop(0), now)
+
+    for _ in range(data.draw(st.integers(1, 25))):
+        now += data.draw(st.integers(0, 2)) * SECOND // 4
+        match data.draw(st.sampled_from(["want", "unwant", "answer", "lose", "open", "time"])):
+            case "want":
+                names_ = data.draw(st.sets(st.sampled_from(names), min_size=1))
+                ours.want([Ask("trades", name) for name in sorted(names_)], now)
+                wanted |= names_
+            case "unwant":
+                names_ = data.draw(st.sets(st.sampled_from(names), min_size=1))
+                ours.unwant([Ask("trades", name) for name in sorted(names_)], now)
+                wanted -= names_
+            case "answer" if is_open:
+                reply()
+            case "lose" if is_open:
+                ours.lost(errors.ConnectionLost(code=1006), now)
+                is_open = False
+                flowing.clear()
+                unanswered.clear()
+            case "open" if not is_open:
+                ours.opened(now)
+                is_open = True
+            case "time" if is_open:
+                ours.handle_deadline(now)
+        if is_open:
+            hear()
+        assert len(flowing) == len(set(flowing)), "asked for twice on one connection"
+    if not is_open:
+        ours.opened(now)
+    for _ in range(10):
+        hear()
+        reply()
+        now += SECOND
+        ours.handle_deadline(now)
+    assert sorted(flowing) == sorted(wanted)
+    assert all(ours.is_confirmed(Ask("trades", name)) for name in wanted)
+    assert ours.streams == len(wanted)
+
+
+# --- login
+
+
+def test_login_comes_first_the_private_stream_after_it() -> None:
+    ours = conversation(Role.ORDERS)
+    ours.watch_orders(START)
+    ours.authenticate(Credentials("k", "s"), START)
+    ours.opened(START)
+    time, login = said(ours)
+    assert (time["do"], login["do"]) == ("time", "login")
+    told = answer(ours, login, START)
+    assert isinstance(told[0], events.Authenticated)
+    [watch] = said(ours)
+    assert watch["do"] == "watch"
+    answer(ours, watch, START)
+    assert ours.outbox.take_settled() == [(What.LOGIN, None), (What.WATCH, None)]
+    ours.lost(errors.ConnectionLost(code=1006), START)
+    assert not ours.commands.admitted
+    ours.opened(START + SECOND)
+    assert [s["do"] for s in said(ours)] == ["time", "login"]
+
+
+def test_the_measured_offset_goes_into_what_is_signed() -> None:
+    ours = conversation(Role.ORDERS)
+    ours.opened(START)
+    [time] = said(ours)
+    answer(ours, time, START, time=START + 3 * SECOND)
+    ours.authenticate(Credentials("k", "s"), START)
+    [login] = said(ours)
+    assert abs(login["at"] - (START + 3 * SECOND)) < SECOND // 100
+
+
+def test_a_refusal_for_the_clocks_sake_has_it_measured_again() -> None:
+    ours = conversation(Role.ORDERS)
+    ours.authenticate(Credentials("k", "s"), START)
+    ours.opened(START)
+    for request in said(ours):
+        answer(ours, request, START)
+    ours.commands.place(order("a"), START)
+    [place] = said(ours)
+    answer(ours, place, START, error="clock")
+    assert [s["do"] for s in said(ours)] == ["time"]
+
+
+def test_a_market_connection_asks_the_time_over_http() -> None:
+    ours = conversation(asks_time=True)
+    ours.opened(START)
+    [request] = ours.outbox.take_requests()
+    assert request.purpose == "time"
+    body = frame(time=START + 2 * SECOND)
+    [offset] = ours.receive_response(request, 200, {}, body, START + SECOND // 5)
+    assert isinstance(offset, events.ClockOffset)
+    assert abs(offset.offset - (2 * SECOND - SECOND // 10)) <= offset.error
+
+
+# --- books
+
+
+def test_the_steady_state_passes_the_same_delta_on() -> None:
+    ours = conversation()
+    live_book(ours)
+    ours.outbox.stirred = False
+    [delta] = ours.receive_data(
+        frame(e="delta", s="BTC-USDT", U=12, u=12, b=[[1.0, 2.0]], a=[]), START
+    )
+    assert isinstance(delta, events.BookDelta)
+    assert not ours.outbox.stirred, "the steady state leaves nothing to do"
+
+
+def test_a_gap_is_said_at_once_and_fetched_under_the_limit() -> None:
+    ours = conversation()
+    live_book(ours)
+    [stale] = ours.receive_data(frame(e="delta", s="BTC-USDT", U=14, u=14, b=[], a=[]), START)
+    assert isinstance(stale, events.BookStale)
+    assert (stale.expected, stale.found) == (12, 14)
+    [request] = ours.outbox.take_requests()
+    ours.receive_data(frame(e="delta", s="BTC-USDT", U=15, u=15, b=[], a=[]), START)
+    assert ours.outbox.take_requests() == [], "one is under way"
+    late = json.dumps({"e": "snapshot", "s": "BTC-USDT", "id_": 14, "b": [], "a": []}).encode()
+    told = ours.receive_response(request, 200, {}, late, START)
+    assert [type(event).__name__ for event in told] == ["BookSnapshot", "BookDelta"]
+
+
+def test_snapshots_wait_for_the_weight_of_the_whole_session() -> None:
+    ours, now = conversation(), START
+    ours.opened(now)
+    asks = [Ask("book", f"S{n}") for n in range(20)]
+    ours.want(asks, now)
+    for request in said(ours):
+        answer(ours, request, now)
+    fetched: list[int] = []
+    open_requests: list[HttpRequest] = ours.outbox.take_requests()
+    while len(fetched) < 20:
+        for request in open_requests:
+            fetched.append(now)
+            body = frame(e="snapshot", s=request.symbol, id_=1, b=[], a=[])
+            ours.receive_response(request, 200, {}, body, now)
+        open_requests = ours.outbox.take_requests()
+        if not open_requests:
+            now = max(now + 1, ours.next_deadline(now) or 0)
+            ours.receive_pong(now)
+            ours.handle_deadline(now)
+            open_requests = ours.outbox.take_requests()
+    for at in fetched:  # 50 each, 600 a minute
+        assert sum(at <= other < at + 60 * SECOND for other in fetched) <= 12
+    assert fetched[-1] < START + 130 * SECOND
+
+
+def test_a_failed_fetch_is_tried_again_later_and_later() -> None:
+    ours, now, tries = conversation(), START, [START]
+    ours.opened(now)
+    ours.want([Ask("book", "BTC-USDT")], now)
+    answer(ours, said(ours)[0], now)
+    [request] = ours.outbox.take_requests()
+    while len(tries) < 8:
+        ours.receive_pong(now)
+        if len(tries) % 2:
+            ours.request_failed(request, now)
+        else:
+            ours.receive_response(request, 503, {}, b"<html>", now)
+        requests: list[HttpRequest] = []
+        while not requests:
+            now = max(now + 1, ours.next_deadline(now) or 0)
+            ours.receive_pong(now)
+            ours.handle_deadline(now)
+            requests = ours.outbox.take_requests()
+        [request] = requests
+        tries.append(now)
+    gaps = [(b - a) / SECOND for a, b in pairwise(tries)]
+    assert 0.1 <= gaps[0] <= 0.26
+    assert gaps[-1] > 4
+
+
+def test_a_throttled_fetch_waits_as_long_as_it_is_told_and_so_does_everything_else() -> None:
+    ours = conversation()
+    ours.opened(START)
+    ours.want([Ask("book", "BTC-USDT"), Ask("book", "ETH-USDT")], START)
+    answer(ours, said(ours)[0], START)
+    first, second = ours.outbox.take_requests()
+    ours.receive_response(first, 429, {"retry-after": "20"}, b"", START)
+    ours.request_failed(second, START)
+    now = START + 19 * SECOND
+    ours.receive_pong(now)
+    ours.handle_deadline(now)
+    assert ours.outbox.take_requests() == []
+    ours.handle_deadline(START + 20 * SECOND)
+    assert len(ours.outbox.take_requests()) == 2
+
+
+def test_a_snapshot_asked_for_before_a_loss_is_not_used_after_it() -> None:
+    ours = conversation()
+    ours.opened(START)
+    ours.want([Ask("book", "BTC-USDT")], START)
+    answer(ours, said(ours)[0], START)
+    [request] = ours.outbox.take_requests()
+    ours.lost(errors.ConnectionLost(code=1006), START)
+    assert ours.receive_response(request, 200, {}, SNAPSHOT, START) == []
+    ours.opened(START)
+    answer(ours, said(ours)[0], START)
+    [again] = ours.outbox.take_requests()
+    told = ours.receive_response(again, 200, {}, SNAPSHOT, START)
+    assert isinstance(told[0], events.BookSnapshot)
+
+
+def test_a_book_that_is_given_up_is_stale_and_its_late_deltas_are_nobodys() -> None:
+    ours = conversation()
+    live_book(ours)
+    ours.unwant([Ask("book", "BTC-USDT")], START)
+    [stale] = ours.outbox.take_told()
+    assert isinstance(stale, events.BookStale)
+    late = frame(e="delta", s="BTC-USDT", U=12, u=12, b=[], a=[])
+    assert ours.receive_data(late, START) == []
+
+
+def test_somebody_who_knows_better_has_the_book_fetched_again() -> None:
+    ours = conversation()
+    live_book(ours)
+    [stale] = ours.resync("BTC-USDT", "crossed", START)
+    assert isinstance(stale, events.BookStale)
+    assert len(ours.outbox.take_requests()) == 1
+    assert ours.resync("ETH-USDT", "crossed", START) == ()
+
+
+# --- strays
+
+
+def test_answers_to_nothing_are_told_and_hurt_nobody() -> None:
+    ours = conversation()
+    ours.opened(START)
+    assert ours.receive_data(frame(id=99), START) == []
+    [rejected] = ours.receive_data(frame(id=-1, error="bad", text="unreadable"), START)
+    assert isinstance(rejected, events.Rejected)
+    assert rejected.text == "unreadable"
+
+
+def test_the_venues_count_of_weight_is_believed() -> None:
+    ours = conversation()
+    ours.opened(START)
+    ours.want([Ask("book", "BTC-USDT")], START)
+    answer(ours, said(ours)[0], START, used=590)
+    assert ours.outbox.take_requests() == []
+    assert (ours.next_deadline(START) or 0) <= START + 61 * SECOND
