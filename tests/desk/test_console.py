@@ -68,7 +68,42 @@ def test_orders_and_fills_read_well(screen: io.StringIO) -> None:
     assert "order id-1 accepted: BTC-USDT" in text
     assert "order id-1 rejected: no money" in text
     assert "order id-1 filled: 1 of 2 BTC-USDT" in text
-    assert "fill id-1: sell 1 BTC-USDT at 5.0" in text
+    assert "fill id-1: sell 1 BTC-USDT at 5" in text
+
+
+def test_what_a_venue_says_twice_is_told_once(screen: io.StringIO) -> None:
+    show(screen)
+    tell = Narrator()
+    places = ("binance", "BTC-USDT", 0, 1, "id-1", "77")
+    for _ in range(2):
+        tell(events.Update(*places, UpdateKind.ACCEPTED, filled=Decimal("0E-8")))
+        tell(events.Update(*places, UpdateKind.ACCEPTED))
+        for trade in ("8", "9"):
+            tell(
+                events.Fill(
+                    *places, trade, Side.BUY, Decimal("5.10"), Decimal("1.00"), Decimal(0), "BTC",
+                    maker=True,
+                )
+            )  # fmt: skip
+    lines = screen.getvalue().splitlines()
+    assert [line.split("INFO")[1].strip() for line in lines] == [
+        "order id-1 accepted: BTC-USDT",
+        "fill id-1: buy 1 BTC-USDT at 5.1",
+        "fill id-1: buy 1 BTC-USDT at 5.1",
+    ]
+
+
+def test_our_own_goodbye_is_no_warning(screen: io.StringIO) -> None:
+    show(screen, "warning")
+    tell = Narrator()
+    tell(
+        events.Lost("binance", "", 0, 1, "market-1", "connection lost: code 1000, clean True", 0.0)
+    )
+    tell(journal.Halted(at=1, reason="the desk stops", by="desk"))
+    assert screen.getvalue() == ""
+    tell(events.Lost("binance", "", 0, 1, "market-1", "connection lost: code 1006", 0.0))
+    tell(journal.Halted(at=1, reason="enough", by="person"))
+    assert len(screen.getvalue().splitlines()) == 2
 
 
 def specimen(hint: Any) -> Any:

@@ -7,7 +7,9 @@ handlers never calls `setup_console` and sees the same sentences in its own plac
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
@@ -15,6 +17,7 @@ from rich.logging import RichHandler
 
 from pitwire.desk.masking import Masker, MaskingFilter
 from pitwire.model import events
+from pitwire.model.numbers import plain
 from pitwire.model.orders import AmendOrder, CancelOrder, Command, ReplaceOrder, UpdateKind
 from pitwire.trading import journal
 
@@ -43,16 +46,23 @@ def setup_console(
 
 
 class Narrator:
-    """Tells events as sentences, to one logger a venue; an interaction log takes it as `told`."""
+    """Tells events as sentences, to one logger a venue; an interaction log takes it as `told`.
+
+    A venue tells an order's fate twice, in its answer and on the private stream; a person hears it
+    once.
+    """
 
     def __init__(self) -> None:
         self._loggers: dict[str, logging.Logger] = {}
+        self._lately: deque[object] = deque(maxlen=_LATELY)
 
     def __call__(self, record: object) -> None:
         known = SENTENCES.get(type(record))
-        if known is None:
+        if known is None or self._is_repeat(record):
             return
         level, sentence = known
+        if type(record) in _OFTEN_PLANNED and _is_planned(record):
+            level = logging.INFO
         venue = getattr(record, "venue", "") or "desk"
         log = self._loggers.get(venue)
         if log is None:
@@ -60,13 +70,50 @@ class Narrator:
         if log.isEnabledFor(level):
             log.log(level, "%s", sentence(record))
 
+    def _is_repeat(self, record: object) -> bool:
+        match record:
+            case events.Update(order_id=order, update=update, filled=filled):
+                said: object = (order, update, filled or 0)
+            case events.Fill(order_id=order, trade_id=trade):
+                said = (order, trade)
+            case _:
+                return False
+        if said in self._lately:
+            return True
+        self._lately.append(said)
+        return False
+
+
+_LATELY = 256
+_OFTEN_PLANNED = (events.Lost, journal.Halted)
+
+
+def _is_planned(record: object) -> bool:
+    """Whether this is our own goodbye rather than a misfortune."""
+    match record:
+        case events.Lost(reason=reason, retry_after_seconds=0):
+            return "code 1000" in reason
+        case journal.Halted(by=by):
+            return by == "desk"
+    return False
+
+
+def _lost(event: events.Lost) -> str:
+    again = event.retry_after_seconds
+    return f"lost {event.link}: {event.reason}" + (f"; again in {again:.1f} s" if again else "")
+
+
+def _short(number: Decimal | None) -> str:
+    """Without the zeros that a venue pads with."""
+    return "?" if number is None else plain(number.normalize())
+
 
 def _update(event: events.Update) -> str:
     what = f"order {event.order_id} {event.update.value.replace('_', ' ')}"
     if event.update in (UpdateKind.REJECTED, UpdateKind.CANCEL_REJECTED):
         return f"{what}: {event.text or event.reason}"
     if event.filled:
-        return f"{what}: {event.filled} of {event.size} {event.symbol}"
+        return f"{what}: {_short(event.filled)} of {_short(event.size)} {event.symbol}"
     return f"{what}: {event.symbol}" if event.symbol else what
 
 
@@ -77,8 +124,9 @@ def _command(command: Command) -> str:
             return f"{verb} {command.order_id} {command.symbol}"
         case ReplaceOrder():
             return f"replace {command.order_id}: {_command(command.order)}"
-    size = command.size if command.size is not None else f"{command.quote_size} quote"
-    price = f" at {command.price}" if command.price is not None else ""
+    by_quote = command.size is None
+    size = f"{_short(command.quote_size)} worth of" if by_quote else _short(command.size)
+    price = f" at {_short(command.price)}" if command.price is not None else ""
     rule = f" ({command.rule})" if command.rule else ""
     words = f"{command.side.value} {size} {command.symbol} {command.type.value}{price}"
     return f"order {command.id}: {words}{rule}"
@@ -96,7 +144,7 @@ SENTENCES: Mapping[type, tuple[int, _Sentence]] = {
     events.Rejected: (logging.WARNING, lambda e: f"refused {e.what}: {e.text} ({e.code})"),
     events.Lost: (
         logging.WARNING,
-        lambda e: f"lost {e.link}: {e.reason}; again in {e.retry_after_seconds:.1f} s",
+        _lost,
     ),
     events.VenueShutdown: (logging.WARNING, lambda e: f"the venue will drop {e.link}"),
     events.BookStale: (logging.WARNING, lambda e: f"book {e.symbol} is stale: {e.reason}"),
@@ -120,7 +168,9 @@ SENTENCES: Mapping[type, tuple[int, _Sentence]] = {
     events.Update: (logging.INFO, _update),
     events.Fill: (
         logging.INFO,
-        lambda e: f"fill {e.order_id}: {e.side.value} {e.size} {e.symbol} at {e.price}",
+        lambda e: (
+            f"fill {e.order_id}: {e.side.value} {_short(e.size)} {e.symbol} at {_short(e.price)}"
+        ),
     ),
     journal.Decided: (logging.INFO, lambda r: _command(r.command)),
     journal.Dropped: (logging.WARNING, lambda r: f"not sent: {_command(r.command)}: {r.why}"),
