@@ -7,6 +7,7 @@ when no timer is left and nothing is ready, the program can never go on, and tha
 from __future__ import annotations
 
 import asyncio
+import math
 import selectors
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NoReturn
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 START = 1_700_000_000 * SECOND
 """Where virtual time begins unless a world says otherwise."""
+
+
+_RESOLUTION = 1e-9
 
 
 class Deadlock(RuntimeError):
@@ -71,7 +75,13 @@ class SimLoop(asyncio.SelectorEventLoop):
 
     def call_at_ns(self, at: int, callback: Callable[[], object]) -> asyncio.TimerHandle:
         """Call back at a time in ns since the epoch."""
-        return self.call_at((at - self._start) / SECOND, callback)
+
+        def ring() -> None:
+            # seconds as a float may round a late time down by a few ns
+            self._elapsed = max(self._elapsed, at - self._start)
+            callback()
+
+        return self.call_at((at - self._start) / SECOND, ring)
 
     def run_in_executor(self, *args: object, **kwargs: object) -> NoReturn:
         """There are no threads in virtual time."""
@@ -91,3 +101,5 @@ class SimLoop(asyncio.SelectorEventLoop):
         if timeout > 0:
             # at least 1 ns, or a rounded-down wait would be asked for again and again
             self._elapsed += max(1, round(timeout * SECOND))
+            # far from zero a float cannot tell a timer's time from the nanosecond after it
+            self._clock_resolution = max(_RESOLUTION, 2 * math.ulp(self.time()))
