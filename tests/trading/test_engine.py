@@ -268,6 +268,19 @@ def test_a_rule_may_move_its_timer_and_wake_once() -> None:
     assert desk.engine.next_wake() is None
 
 
+def test_a_rule_that_wants_to_wake_in_the_past_is_no_busy_loop() -> None:
+    class Eager(Seen):
+        def next_wake(self) -> int | None:
+            return 0
+
+    rule = Eager(trades(BTC))
+    desk = Desk(rule)
+    assert desk.engine.next_wake() == 0
+    desk.engine.decide(at(1))
+    assert len(rule.shown) == 1
+    assert desk.engine.next_wake() == at(1.001)
+
+
 # ── the journal ───────────────────────────────────────────────────────────────────────────────
 
 

@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
+from pitwire.model.errors import ConfigError
 from pitwire.model.orders import OrderType, Side, TimeInForce
 from pitwire.trading.market_conditions import PriceName, price_of
 from pitwire.trading.reading import Clause, Ground, choose, read
@@ -329,7 +330,7 @@ def build_actions(tables: object, ground: Ground, symbol: str) -> list[Action]:
     if not isinstance(tables, list):
         return [_build(tables, ground, symbol)]
     if not tables:
-        raise ground.bad("", tables, "at least one action")
+        raise ConfigError(where=ground.where, found=tables, expected="at least one action")
     return [
         _build(table, Ground(f"{ground.where}[{number}]", ground.instruments), symbol)
         for number, table in enumerate(tables)

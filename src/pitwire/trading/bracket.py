@@ -6,7 +6,7 @@ never ask for more than the entry filled; a leg that came to nothing is wished a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from enum import StrEnum
 
@@ -76,6 +76,7 @@ class Bracket:
         asked = () if when is None else when.watches
         self.watches: Sequence[Watch] = flatten([*self._feed.watches, *own, asked])
         self._since = 0
+        self._patience: int | None = None
         self._failed = 0
         self._begin()
 
@@ -88,17 +89,21 @@ class Bracket:
 
     def next_wake(self) -> int | None:
         """At once to enter without a condition; then when the patience with the entry ends."""
-        if self.stage is Stage.WAITING:
-            return self._since if self._trigger is None else self._trigger.next_wake()
-        if self.stage is Stage.ENTERING and self._entry_for is not None:
-            return self._since + self._entry_for
-        return None
+        wake = None if self._trigger is None else self._trigger.next_wake()
+        if self.stage is Stage.WAITING and self._trigger is None:
+            return self._since
+        if self.stage is Stage.ENTERING and self._patience is not None:
+            return self._patience if wake is None else min(wake, self._patience)
+        return wake
 
     def react(self, state: State, now: int) -> Iterator[Wish]:
         self._learn(state)
+        # Looked at in every stage, so that the condition's memory stays right.
+        fired = () if self._trigger is None else self._trigger.react(state, now)
         match self.stage:
             case Stage.WAITING:
-                yield from self._enter(state, now)
+                at_once = self._trigger is None and now >= self._since
+                yield from self._enter(self._entry(state) if at_once else fired, now)
             case Stage.ENTERING:
                 yield from self._await_entry(state, now)
             case Stage.HOLDING:
@@ -108,16 +113,13 @@ class Bracket:
 
     # ── entering ──────────────────────────────────────────────────────────────────────────────
 
-    def _enter(self, state: State, now: int) -> Iterator[Wish]:
-        if self._trigger is not None:
-            wishes = self._trigger.react(state, now)
-        else:
-            wishes = self._entry(state) if now >= self._since else ()
+    def _enter(self, wishes: Iterable[Wish], now: int) -> Iterator[Wish]:
         for wish in wishes:
             if isinstance(wish, Draft):
                 self._begin()
                 self._sign = 1 if wish.side is Side.BUY else -1
                 self._since = now
+                self._patience = None if self._entry_for is None else now + self._entry_for
                 self.stage = Stage.ENTERING
                 yield msgspec.structs.replace(wish, tag=self._tag("entry"))
             else:
@@ -132,7 +134,8 @@ class Bracket:
             return
         entry = entries[-1]
         if entry.is_open:
-            if self._entry_for is not None and now >= self._since + self._entry_for:
+            if self._patience is not None and now >= self._patience:
+                self._patience = now + RETRY
                 yield cancel(order_id=entry.id)
         elif entry.missing:
             return

@@ -112,7 +112,9 @@ class RuleSpec(Clause, frozen=True, kw_only=True):
         super().__post_init__()
         if self.cooldown_seconds < 0:
             raise ValueError("cooldown_seconds|zero or more")
-        kinds = [kind for kind in ("do", "trailing_stop", "bracket") if getattr(self, kind)]
+        kinds = [
+            kind for kind in ("do", "trailing_stop", "bracket") if getattr(self, kind) is not None
+        ]
         if len(kinds) != 1:
             raise ValueError(f"{kinds[1] if kinds else ''}|one of `do`, `trailing_stop`, `bracket`")
         if self.do is not None and self.when is None:

@@ -25,6 +25,8 @@ from pitwire.trading.tracked import Change, Question
 from pitwire.trading.wishes import WISHES, DraftReplace, Wish
 
 _DAY = 86_400_000_000_000
+_SOONEST = 1_000_000
+"""A rule that is awake sleeps at least this long, ns."""
 
 
 class _Seat:
@@ -71,7 +73,7 @@ class Engine:
         self._day = -1
         self._index()
         for seat in self._seats:
-            self._note_wake(seat)
+            self._note_wake(seat, 0)
 
     @property
     def rules(self) -> list[Rule]:
@@ -167,7 +169,7 @@ class Engine:
             strange = [wish for wish in wishes if not isinstance(wish, WISHES)]
             if strange:
                 raise TypeError(f"a rule yields wishes, found {strange[0]!r}")
-            self._note_wake(seat)
+            self._note_wake(seat, now + _SOONEST)
         except Exception as error:  # noqa: BLE001 - the border around a user's rule
             self._bench(seat, error, event, now)
             return
@@ -192,10 +194,13 @@ class Engine:
 
     # ── timers ────────────────────────────────────────────────────────────────────────────────
 
-    def _note_wake(self, seat: _Seat) -> None:
+    def _note_wake(self, seat: _Seat, soonest: int) -> None:
+        """Ask a rule when it wants to wake. A time that has passed must not become a busy loop."""
         if seat.wake_of is None:
             return
         wake = seat.wake_of()
+        if wake is not None and wake < soonest:
+            wake = soonest
         if wake != seat.wake:
             seat.wake = wake
             if wake is not None:
