@@ -9,6 +9,7 @@ import pytest
 from pitwire.sim.facades.binance_options import BinanceOptions
 from tests.sim.binance_client import StreamClient, quiet_world
 
+UUID = "56b69c51-eb6b-4fff-8310-ea03b19f68fa"
 VARIANTS = "`SUBSCRIBE`, `UNSUBSCRIBE`, `LIST_SUBSCRIPTIONS`, `SET_PROPERTY`, `GET_PROPERTY`"
 
 
@@ -54,7 +55,7 @@ def test_properties() -> None:
     assert client("/stream").ask("GET_PROPERTY", "combined")["result"] is True
 
 
-@pytest.mark.parametrize("request_id", [1, -5, 2**63 - 1, "abc123", "x" * 36, None])
+@pytest.mark.parametrize("request_id", [1, -5, 2**63 - 1, "abc123", "x" * 36, UUID, None])
 def test_ids_are_echoed(request_id: object) -> None:
     assert client().ask("LIST_SUBSCRIPTIONS", id=request_id)["id"] == request_id
 
