@@ -66,15 +66,26 @@ def _before(
 
 @app.command()
 def demo(
+    config: Annotated[
+        Path | None, typer.Argument(help="Another desk's TOML file; none takes the demo's own.")
+    ] = None,
     seconds: Annotated[float, typer.Option(help="How long the market runs.")] = 20.0,
+    stay: Annotated[bool, typer.Option("--stay", help="Until Ctrl-C instead.")] = False,
     seed: Seed = None,
     loop: Loop = "auto",
-    log: Annotated[Path, typer.Option(help="Interaction log.")] = Path("pitwire-demo.jsonl"),
+    log: Annotated[Path | None, typer.Option(help="Interaction log.")] = None,
+    write: Annotated[
+        Path | None, typer.Option(help="Write the demo's TOML there, to be changed, and leave.")
+    ] = None,
 ) -> None:
     """A market, a desk and a cut connection on this machine; ends by telling what it did."""
-    from pitwire.cli.demo import run
+    from pitwire.cli.demo import run, write_config
 
-    raise typer.Exit(run(seconds=seconds, seed=seed, loop=loop, log=log))
+    if write is not None:
+        write_config(write)
+        typer.echo(f"{write} written; change a line and run: pitwire demo {write}")
+        raise typer.Exit
+    raise typer.Exit(run(config, seconds=seconds, stay=stay, seed=seed, loop=loop, log=log))
 
 
 @app.command()

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import NamedTuple
 
 from pitwire.model.clock import SystemClock
 from pitwire.model.credentials import Credentials
+from pitwire.model.entropy import Entropy
 from pitwire.model.errors import ConfigError
 from pitwire.model.symbols import Symbol
+from pitwire.sim.capture import CaptureRecord, load_capture
 from pitwire.sim.facts import Listing
 from pitwire.sim.faults import Fault
+from pitwire.sim.history import RecordedMarket
 from pitwire.sim.scenarios import SCENARIOS
 from pitwire.sim.scripts import SCRIPTS
-from pitwire.sim.serve import serve
+from pitwire.sim.serve import Venue, serve
 from pitwire.sim.world import BALANCES, LISTINGS, World
 from pitwire.venues.venue import Endpoints
 
@@ -33,6 +37,18 @@ class SimulatedVenue(NamedTuple):
     hmac: Credentials
     """Another key of the same account: each request is signed."""
     world: World
+    served: Venue
+
+    def begin(self) -> None:
+        """Let a recorded market begin to speak; an invented one has long begun."""
+        if self.world.recording is not None:
+            self.world.recording.release()
+            self.served.act()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether a recorded market has come to its end; an invented one has none."""
+        return self.world.recording is not None and self.world.recording.finished
 
 
 @asynccontextmanager
@@ -56,12 +72,49 @@ async def simulated_venue(
         accounts={ACCOUNT: {asset: BALANCES.get(asset, _STAKE) for asset in assets}},
     )
     async with serve(world, port=port) as venue:
-        yield SimulatedVenue(
-            Endpoints(market=venue.market_url, orders=venue.orders_url, http=venue.http_url),
-            Credentials(*world.keys["ed25519"], account=ACCOUNT),
-            Credentials(*world.keys["hmac"], account=ACCOUNT),
-            world,
-        )
+        yield _described(world, venue)
+
+
+@asynccontextmanager
+async def recorded_venue(
+    path: Path, symbol: str, *, seed: int = 1, speed: float = 1.0, port: int = 0
+) -> AsyncIterator[SimulatedVenue]:
+    """Serve a recorded market in one symbol; it stands still until `begin` is called."""
+    rules = listing(symbol)
+    world = World(
+        seed=seed,
+        clock=SystemClock(),
+        recording=RecordedMarket(
+            rules, _records(path), Entropy(seed).child("recording"), speed=speed, held=True
+        ),
+        accounts={
+            ACCOUNT: {each: BALANCES.get(each, _STAKE) for each in (rules.base, rules.quote)}
+        },
+    )
+    async with serve(world, port=port) as venue:
+        yield _described(world, venue)
+
+
+def _records(path: Path) -> list[CaptureRecord]:
+    try:
+        return load_capture(path)
+    except OSError as error:
+        found = error.strerror or type(error).__name__
+        raise ConfigError(where=str(path), found=found, expected="a capture to read") from None
+    except ValueError as error:
+        raise ConfigError(
+            where=str(path), found=str(error), expected="a capture, one JSON record a line"
+        ) from None
+
+
+def _described(world: World, venue: Venue) -> SimulatedVenue:
+    return SimulatedVenue(
+        Endpoints(market=venue.market_url, orders=venue.orders_url, http=venue.http_url),
+        Credentials(*world.keys["ed25519"], account=ACCOUNT),
+        Credentials(*world.keys["hmac"], account=ACCOUNT),
+        world,
+        venue,
+    )
 
 
 def listing(symbol: str) -> Listing:

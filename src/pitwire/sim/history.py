@@ -59,7 +59,8 @@ from pitwire.sim.queues import Cancels, Queues
 class RecordedMarket:
     """One symbol of a capture, played at `speed` times its own pace, with an exchange's commands.
 
-    The first call of `handle_deadline` is the moment of the first record.
+    The first call of `handle_deadline` is the moment of the first record; with `held`, the first
+    one after `release`, so that a client can subscribe before anything has been said.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class RecordedMarket:
         *,
         speed: float = 1.0,
         cancels: Cancels = Cancels.PROPORTIONAL,
+        held: bool = False,
     ) -> None:
         if speed <= 0:
             raise ValueError(f"speed: found {speed}, expected above zero")
@@ -80,6 +82,7 @@ class RecordedMarket:
         )
         self._queues = Queues(self._exchange, listing.symbol, cancels)
         self._speed = speed
+        self._held = held
         self._frames = [
             record for record in records if record.t == "recv" and record.ts_ns is not None
         ]
@@ -101,19 +104,25 @@ class RecordedMarket:
     def next_deadline(self) -> int | None:
         """When `handle_deadline` should next be called; 0 (at once) before the first time."""
         times = [self._exchange.next_deadline()]
-        if not self.finished:
+        if not (self.finished or self._held):
             times.append(self._due(self._next) if self._start >= 0 else 0)
         return min((at for at in times if at is not None), default=None)
 
     def handle_deadline(self, now: int) -> None:
         """Play every record that is due."""
         self._exchange.handle_deadline(now)
+        if self._held:
+            return
         if self._start < 0:
             self._start = now
         while not self.finished and self._due(self._next) <= now:
             record = self._frames[self._next]
             self._next += 1
             self._play(record, now)
+
+    def release(self) -> None:
+        """Let the recording begin."""
+        self._held = False
 
     def take_facts(self) -> list[Fact]:
         """What happened to our orders, and the recorded payloads, in order."""

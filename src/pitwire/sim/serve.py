@@ -164,6 +164,10 @@ class Venue:
         self._stage.act(self._clock.now())
         self._pump()
 
+    def outlets(self) -> dict[int, Outlet]:
+        """Open links and what is on its way to them."""
+        return dict(self._outlets)
+
     # -- inside
 
     def _authority(self) -> str:

@@ -21,6 +21,7 @@ from pitwire.sim.facades.binance_auth import ApiKey
 from pitwire.sim.facades.binance_options import BinanceOptions
 from pitwire.sim.facts import Listing
 from pitwire.sim.faults import Fault, FaultPlan
+from pitwire.sim.history import RecordedMarket
 from pitwire.sim.keys import KeyPair, ed25519_pair, hmac_pair
 from pitwire.sim.latency import INSTANT, Latency
 from pitwire.sim.links import HttpAnswer, Listener, MemoryCarrier, MemoryLink
@@ -122,6 +123,7 @@ class World:
         clock: Clock | None = None,
         options: BinanceOptions | None = None,
         listen_keys: bool = False,
+        recording: RecordedMarket | None = None,
         accounts: Mapping[str, Mapping[str, Decimal]] | None = None,
     ) -> None:
         self.entropy = Entropy(seed)
@@ -129,7 +131,11 @@ class World:
         self._virtual = WorldClock(start)
         self.clock: Clock = clock or self._virtual
         """Virtual unless a real one was given, as `serve` needs it."""
-        self.exchange = Exchange(listings, entropy=self.entropy.child("exchange"))
+        self.recording = recording
+        """A recorded market that our orders join; then there is no crowd."""
+        self.exchange: Exchange | RecordedMarket = recording or Exchange(
+            listings, entropy=self.entropy.child("exchange")
+        )
         self.crowds = self._crowds(scenario)
         faults = script(faults) if isinstance(faults, str) else faults
         self.plan = FaultPlan(faults, entropy=self.entropy.child("faults"), start=start)
@@ -247,7 +253,7 @@ class World:
     # -- inside
 
     def _crowds(self, scenario: str | Scenario | None) -> dict[str, Crowd]:
-        if scenario is None:
+        if scenario is None or not isinstance(self.exchange, Exchange):
             return {}
         chosen = scenario_named(scenario) if isinstance(scenario, str) else scenario
         entropy = self.entropy.child("crowd")

@@ -121,7 +121,7 @@ class StreamHub:
         for fact in facts:
             if isinstance(fact, LevelChanged):
                 self._level(self._boards[fact.symbol], fact, now)
-            elif isinstance(fact, Traded):
+            elif isinstance(fact, Traded) and fact.public:
                 board = touched[fact.symbol] = self._boards[fact.symbol]
                 self._trade(board, fact, now)
         for board in touched.values():

@@ -76,6 +76,8 @@ class UserStreams:
         self._options = options
         self._send = send
         self._connections: dict[int, Subscriptions] = {}
+        self._watched: set[str] = set()
+        """Accounts that anybody listens to, as of the batch under way."""
         self._keys_until: dict[str, int] = {}
         self.listen_keys: dict[str, str] = {}
         """Key → account, where the old way in is still served."""
@@ -90,6 +92,9 @@ class UserStreams:
 
     def note(self, facts: Iterable[Fact], now: int) -> None:
         """Tell all subscribers what a batch of facts means to them."""
+        self._watched = self._watchers()
+        if not self._watched:
+            return
         changed: dict[str, dict[str, tuple[Decimal, Decimal]]] = {}
         for fact in facts:
             if isinstance(fact, BalanceChanged):
@@ -143,6 +148,12 @@ class UserStreams:
     def next_deadline(self) -> int | None:
         return min(self._keys_until.values(), default=None)
 
+    def _watchers(self) -> set[str]:
+        found = set(self.listen_keys.values())
+        for connection in self._connections.values():
+            found.update(connection.active.values())
+        return found
+
     def _report(self, fact: Fact, now: int) -> None:
         match fact:
             case Traded():
@@ -193,6 +204,8 @@ class UserStreams:
         resting = partial and self._options.maker_partial_on_book
         for maker in (False, True):
             order = fact.maker if maker else fact.taker
+            if order.account not in self._watched:
+                continue
             self._tell(
                 order.account,
                 lambda unit, maker=maker: reports.trade_execution(  # type: ignore[misc]

@@ -1,0 +1,147 @@
+"""`pitwire desk CONFIG`: rules against a venue, until the session ends or somebody says so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+
+from pitwire.cli import loops
+from pitwire.cli.simulated import SimulatedVenue, recorded_venue, simulated_venue
+from pitwire.cli.summary import print_summary, summary_console
+from pitwire.desk.config import DeskConfig, LogSection, load_config
+from pitwire.desk.console import Narrator, setup_console
+from pitwire.desk.desk import Desk
+from pitwire.desk.interactions import InteractionLog
+from pitwire.desk.masking import Masker
+from pitwire.desk.opening import open_desk
+from pitwire.model.credentials import Credentials
+from pitwire.model.errors import ConfigError
+from pitwire.session.lines import Closed
+from pitwire.venues.venue import Endpoints
+
+_LOOK_SECONDS = 0.1
+LEFT_OPEN = 1
+"""Exit code when orders of ours may still rest at the venue."""
+
+
+class Place(NamedTuple):
+    """Where a desk trades; both None means the venue's own addresses and the usual keys."""
+
+    endpoints: Endpoints | None = None
+    credentials: Credentials | None = None
+    venue: SimulatedVenue | None = None
+    """The venue itself, where it is served here."""
+
+
+def run(
+    path: Path,
+    *,
+    market: Path | None = None,
+    seconds: float | None = None,
+    console: Console | None = None,
+) -> int:
+    """Run until the session ends, `seconds` are over, or Ctrl-C; returns the exit code."""
+    config = load_config(path)
+    if market is not None and config.mode != "sim":
+        raise ConfigError(where="--market", found=config.mode, expected='mode = "sim" in the file')
+    console = console or summary_console()
+    return loops.run(_run(config, market, seconds, console), config.loop.kind)
+
+
+async def _run(
+    config: DeskConfig, market: Path | None, seconds: float | None, console: Console
+) -> int:
+    async with place_of(config, market) as place:
+        log = interaction_log(config.log, place.credentials)
+        with log or _Unlogged():
+            desk = await open_desk(
+                config, endpoints=place.endpoints, credentials=place.credentials, log=log
+            )
+            if place.venue is not None:
+                place.venue.begin()
+            closed = await run_desk(desk, seconds, console, place.venue)
+    if closed is not None and closed.error is not None:
+        raise closed.error
+    return LEFT_OPEN if desk.left_open else 0
+
+
+async def run_desk(
+    desk: Desk, seconds: float | None, console: Console, venue: SimulatedVenue | None = None
+) -> Closed | None:
+    """Let an open desk run; it is stopped and summed up however that ends."""
+    running = asyncio.ensure_future(desk.run())
+    try:
+        async with asyncio.timeout(seconds):
+            while not running.done() and not (venue is not None and venue.is_over):
+                await asyncio.wait([running], timeout=_LOOK_SECONDS)
+        return running.result() if running.done() else None
+    except TimeoutError:
+        return None
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        print_summary(desk, console)
+
+
+def _only(symbols: tuple[str, ...]) -> str:
+    if len(symbols) != 1:
+        raise ConfigError(
+            where="venue.symbols", found=list(symbols), expected="one symbol for a recorded market"
+        )
+    return symbols[0]
+
+
+@asynccontextmanager
+async def place_of(config: DeskConfig, market: Path | None = None) -> AsyncIterator[Place]:
+    """The venue that a configuration means; in mode `sim`, one is served here."""
+    if config.mode != "sim" or config.venue.endpoints is not None:
+        yield Place(config.venue.endpoints)
+        return
+    sim = config.sim
+    served = (
+        recorded_venue(
+            market, _only(config.venue.symbols), speed=sim.speed, port=sim.port, seed=sim.seed
+        )
+        if market is not None
+        else simulated_venue(
+            config.venue.symbols,
+            seed=sim.seed,
+            scenario=sim.scenario,
+            faults=sim.faults,
+            port=sim.port,
+        )
+    )
+    async with served as venue:
+        yield Place(venue.endpoints, venue.credentials, venue)
+
+
+def interaction_log(
+    section: LogSection, credentials: Credentials | None = None
+) -> InteractionLog | None:
+    """The log file that a configuration asks for, told on the console too; None for none."""
+    masker = Masker([credentials] if credentials is not None else [])
+    setup_console(section.level, masker=masker)
+    if not section.file:
+        return None
+    return InteractionLog(
+        section.file,
+        masker=masker,
+        frames=section.frames,
+        sample_every=section.sample_every,
+        max_bytes=section.max_megabytes << 20,
+        keep=section.keep,
+        told=Narrator(),
+    )
+
+
+class _Unlogged:
+    """Nothing to close."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *error: object) -> None: ...

@@ -1,0 +1,242 @@
+"""The desk: a session, an engine and a gateway, and the four lines that are the hot path.
+
+`open_desk` composes one from a configuration; `Desk.run` keeps it until the session ends; `stop`
+cancels what is ours, waits for the venue's word, and says goodbye.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+
+from pitwire.desk.config import DeskConfig, check_arming
+from pitwire.desk.gateway import Gateway, Outlet
+from pitwire.desk.health import Health
+from pitwire.desk.interactions import InteractionLog
+from pitwire.desk.timings import Timings
+from pitwire.model.clock import SECOND, Clock
+from pitwire.model.errors import ConfigError
+from pitwire.model.events import (
+    Authenticated,
+    BookDelta,
+    BookSnapshot,
+    Event,
+    Lost,
+    Update,
+)
+from pitwire.model.orders import Cancel
+from pitwire.session.lines import Closed
+from pitwire.session.session import Session
+from pitwire.store.frames import Frames
+from pitwire.trading.engine import Engine
+from pitwire.trading.journal import Alerted
+from pitwire.trading.paper import PaperVenue
+from pitwire.trading.rules import Rule
+
+ORDERS_LINK = "orders"
+"""Links of this name carry commands; the session names them so."""
+_HOUSEKEEPING_SECONDS = 0.05
+
+
+class Desk:
+    """Everything composed and running. Made by `open_desk`."""
+
+    def __init__(
+        self,
+        config: DeskConfig,
+        engine: Engine,
+        *,
+        clock: Clock,
+        health: Health,
+        frames: Frames,
+        log: InteractionLog | None = None,
+    ) -> None:
+        self.config, self.engine, self.clock = config, engine, clock
+        self.health, self.frames, self.timings = health, frames, Timings()
+        self._log = log
+        self._session: Session | None = None
+        self._paper: PaperVenue | None = None
+        self._gateway: Gateway | None = None
+        self._house: asyncio.Task[None] | None = None
+        self._wake: asyncio.TimerHandle | None = None
+        self._wake_at = 0
+        self._stopping = False
+        self.left_open: tuple[str, ...] = ()
+        """Orders of ours that the venue had not closed when the desk stopped."""
+
+    # ── the hot path ──────────────────────────────────────────────────────────────────────────
+
+    def on_events(self, events: Sequence[Event], now: int, drained: bool) -> None:
+        """A burst, or a part of one, from the session."""
+        for event in events:
+            self.engine.apply(event)
+        if drained:
+            self._decide(now)
+        self._observe(events, now)
+
+    def _decide(self, now: int) -> None:
+        for command in self.engine.decide(now):
+            self.gateway.send(command, now)
+
+    # ── life ──────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def gateway(self) -> Gateway:
+        """The way out; there from `begin` on."""
+        assert self._gateway is not None, "decisions are made by rules, and rules begin trading"
+        return self._gateway
+
+    @property
+    def session(self) -> Session:
+        """The session with the venue."""
+        assert self._session is not None, "a desk is opened with its session"
+        return self._session
+
+    def attach(self, session: Session, paper: PaperVenue | None = None) -> None:
+        """Take over an open session; with `paper`, no command ever goes to it."""
+        self._session, self._paper = session, paper
+
+    def begin(self, rules: Iterable[Rule]) -> None:
+        """Hear these rules from now on."""
+        state, screen = self.engine.state, self.engine.screen
+        self.engine = Engine(rules, screen, state, self.engine.journal)
+        outlet: Outlet = self.session if self._paper is None else self._paper
+        self._gateway = Gateway(outlet, self.engine, clock=self.clock, timings=self.timings)
+        screen.armed = True
+        self._house = asyncio.get_running_loop().create_task(self._keep_house())
+        self._rearm(self.clock.now())
+
+    async def run(self) -> Closed:
+        """Until the session is over for good; then, or when cancelled, `stop`."""
+        try:
+            return await self.session.process_incoming_data()
+        finally:
+            await self.stop()
+
+    async def stop(self, *, within_seconds: float = 5.0) -> None:
+        """Cancel what is ours, wait for the venue's word, close; the rest is in `left_open`."""
+        if self._stopping:
+            return
+        self._stopping = True
+        if self._gateway is not None:
+            await self._withdraw(within_seconds)
+        if self._house is not None:
+            self._house.cancel()
+        if self._wake is not None:
+            self._wake.cancel()
+        await self.session.close()
+        if self._log is not None:
+            self._log.flush()
+
+    def halt(self, reason: str, by: str) -> None:
+        """Throw the kill switch: no more orders, and cancels for all that is ours."""
+        now = self.clock.now()
+        for command in self.engine.halt(reason, by, now):
+            self.gateway.send(command, now)
+
+    async def _withdraw(self, within_seconds: float) -> None:
+        ledger, now = self.engine.state.ledger, self.clock.now()
+        self.engine.screen.armed = False
+        for command in self.engine.screen.admit((Cancel(rule="desk"),), self.engine.state, now):
+            self.gateway.send(command, now)
+        deadline = self.clock.now() + round(within_seconds * SECOND)
+        while self.clock.now() < deadline and self._ours():
+            await asyncio.sleep(_HOUSEKEEPING_SECONDS)
+        self.left_open = tuple(order.id for order in ledger.open_of("") if order.is_ours)
+
+    def _ours(self) -> bool:
+        return any(order.is_ours for order in self.engine.state.ledger.open_of(""))
+
+    # ── after the orders have left ────────────────────────────────────────────────────────────
+
+    def _observe(self, events: Sequence[Event], now: int) -> None:
+        """Counters, tables, timers: nothing that an order would have to wait for."""
+        self.health.note_all(events)
+        for event in events:
+            self.frames.record(event)
+            react = _REACTIONS.get(type(event))
+            if react is not None:
+                react(self, event)
+        if self._paper is not None:
+            self._hear_paper(self._paper.take(events, now))
+        if self._gateway is not None:
+            self._rearm(now)
+
+    def _hear_paper(self, events: Sequence[Event]) -> None:
+        """Fills on paper come back as the venue's would: in a turn of their own."""
+        if events:
+            asyncio.get_running_loop().call_soon(self.on_events, events, events[-1].received, True)
+
+    def _on_update(self, event: Event) -> None:
+        assert isinstance(event, Update)
+        self.timings.heard(event)
+
+    def _on_lost(self, event: Event) -> None:
+        if isinstance(event, Lost) and event.link.startswith(ORDERS_LINK):
+            self.engine.lost(event.received)
+
+    def _on_login(self, event: Event) -> None:
+        if self._gateway is not None:
+            self._gateway.reconcile(event.received)
+
+    def _on_book(self, event: Event) -> None:
+        book = self.engine.state.books.get(event.symbol)
+        if book is None or not book.ready:
+            return
+        bid, ask = book.best_bid, book.best_ask
+        if bid is not None and ask is not None:
+            self.frames.record_top(
+                event.venue,
+                event.symbol,
+                event.received,
+                bid=bid[0],
+                bid_size=bid[1],
+                ask=ask[0],
+                ask_size=ask[1],
+            )
+
+    # ── timers ────────────────────────────────────────────────────────────────────────────────
+
+    def _rearm(self, now: int) -> None:
+        wake = self.engine.next_wake()
+        if wake is None or (self._wake is not None and self._wake_at <= wake):
+            return
+        if self._wake is not None:
+            self._wake.cancel()
+        self._wake_at = wake
+        delay = max(0, wake - now) / SECOND
+        self._wake = asyncio.get_running_loop().call_later(delay, self._on_wake)
+
+    def _on_wake(self) -> None:
+        self._wake = None
+        now = self.clock.now()
+        self._decide(now)
+        self._rearm(now)
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(_HOUSEKEEPING_SECONDS)
+            now = self.clock.now()
+            self.gateway.chase(now)
+            self._check_arming(now)
+            if self._log is not None:
+                self._log.flush_due(now)
+
+    def _check_arming(self, now: int) -> None:
+        screen = self.engine.screen
+        if not screen.armed:
+            return
+        try:
+            check_arming(self.config, now)
+        except ConfigError as error:
+            screen.armed = False
+            self.engine.journal.write(Alerted(at=now, text=str(error), level="error", rule="desk"))
+
+
+_REACTIONS: dict[type[Event], Callable[[Desk, Event], None]] = {
+    Update: Desk._on_update,
+    Lost: Desk._on_lost,
+    Authenticated: Desk._on_login,
+    BookDelta: Desk._on_book,
+    BookSnapshot: Desk._on_book,
+}

@@ -1,0 +1,84 @@
+"""Commands out, and questions about what nobody has answered.
+
+House rules: a command goes to the outlet once, whatever comes of it; what could not leave is said
+to be dropped, what left and was not answered is asked about, and nothing is ever sent again.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pitwire.desk.timings import Timings
+from pitwire.model.clock import Clock
+from pitwire.model.errors import LocalError
+from pitwire.model.orders import AmendOrder, CancelOrder, Command, Order, ReplaceOrder
+from pitwire.trading.engine import Engine
+
+
+class Outlet(Protocol):
+    """Where commands go: a session with a venue, or paper."""
+
+    encoded_at: int
+
+    @property
+    def may_trade(self) -> bool: ...
+
+    def place(self, order: Order, now: int) -> int: ...
+
+    def cancel(self, command: CancelOrder, now: int) -> None: ...
+
+    def replace(self, command: ReplaceOrder, now: int) -> None: ...
+
+    def amend(self, command: AmendOrder, now: int) -> None: ...
+
+    def ask_status(self, symbol: str, order_id: str, now: int) -> None: ...
+
+    def ask_open_orders(self, symbol: str, now: int) -> None: ...
+
+    def ask_account(self, now: int) -> None: ...
+
+
+class Gateway:
+    """The engine's only way to an outlet."""
+
+    def __init__(self, outlet: Outlet, engine: Engine, *, clock: Clock, timings: Timings) -> None:
+        self._outlet, self._engine = outlet, engine
+        self._clock, self._timings = clock, timings
+
+    def send(self, command: Command, now: int) -> None:
+        """Hand a command to the outlet; when it cannot leave, the engine is told so."""
+        try:
+            match command:
+                case Order():
+                    self._place(command, now)
+                case CancelOrder():
+                    self._outlet.cancel(command, now)
+                case ReplaceOrder():
+                    self._outlet.replace(command, now)
+                case AmendOrder():
+                    self._outlet.amend(command, now)
+        except LocalError as error:
+            # Not connected, or the venue cannot do it: certain, so the order is over.
+            self._engine.dropped(command, str(error), now)
+        else:
+            self._engine.sent(command, now)
+
+    def reconcile(self, now: int) -> None:
+        """Ask the venue for everything it knows of us: after a login, and after any loss."""
+        if self._outlet.may_trade:
+            self._outlet.ask_open_orders("", now)
+            self._outlet.ask_account(now)
+
+    def chase(self, now: int) -> None:
+        """Ask about every order whose state is in doubt and whose question is due."""
+        if not self._outlet.may_trade:
+            return
+        for question in self._engine.questions(now):
+            self._outlet.ask_status(question.symbol, question.order_id, now)
+
+    def _place(self, order: Order, now: int) -> None:
+        decided = self._clock.now()
+        sent = self._outlet.place(order, now)
+        if sent:
+            encoded = self._outlet.encoded_at or sent
+            self._timings.left(order, decided=decided, encoded=encoded, sent=sent)

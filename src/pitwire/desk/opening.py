@@ -1,0 +1,202 @@
+"""From a configuration to a running desk, in the order in which it can go wrong.
+
+Connect, learn the instruments' rules, build the rules, log in, take stock, subscribe, begin.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from pitwire.desk.config import DeskConfig, check_arming, wanted
+from pitwire.desk.desk import Desk
+from pitwire.desk.door import connect_to_websocket
+from pitwire.desk.health import Health
+from pitwire.desk.interactions import InteractionLog
+from pitwire.desk.secrets import find_credentials
+from pitwire.model.clock import MILLISECOND, Clock, SystemClock
+from pitwire.model.credentials import Credentials
+from pitwire.model.entropy import Entropy, system_seed
+from pitwire.model.errors import ConfigError
+from pitwire.model.events import Event
+from pitwire.model.instruments import Instrument
+from pitwire.session.session import Session
+from pitwire.store.frames import Frames
+from pitwire.trading.declared import build_rules
+from pitwire.trading.engine import Engine
+from pitwire.trading.ids import OrderIds, installation_prefix
+from pitwire.trading.journal import Journal, Record, Seeded
+from pitwire.trading.ledger import OrderLedger
+from pitwire.trading.limits import Limits
+from pitwire.trading.paper import PaperVenue
+from pitwire.trading.risk import Screen
+from pitwire.trading.rules import Rule
+from pitwire.trading.state import State
+from pitwire.venues.venue import Ask, Endpoints, Venue
+from pitwire.wire.link import Dial, Fetch
+
+_FRAMES = 100_000
+_TRADES = ("Trade", "AggregateTrade")
+_TOUCH = ("Quote", "BookDelta", "PartialBook")
+_FAMILIES = {
+    **dict.fromkeys(_TRADES, _TRADES),
+    **dict.fromkeys((*_TOUCH, "BookSnapshot", "BookStale"), _TOUCH),
+}
+"""Events that tell the same thing; the first is what is asked for when nobody chose."""
+Listener = Callable[[Record], None]
+
+
+class Journals:
+    """One journal over several: what is written goes to each."""
+
+    def __init__(self, journals: Iterable[Journal]) -> None:
+        self._journals = tuple(journals)
+
+    def write(self, record: Record) -> None:
+        for journal in self._journals:
+            journal.write(record)
+
+
+async def open_desk(
+    config: DeskConfig,
+    *,
+    rules: Iterable[Rule] = (),
+    endpoints: Endpoints | None = None,
+    credentials: Credentials | None = None,
+    dial: Dial | None = None,
+    fetch: Fetch | None = None,
+    clock: Clock | None = None,
+    log: InteractionLog | None = None,
+    journals: Iterable[Journal] = (),
+) -> Desk:
+    """Open a desk by a configuration, plus rules written in Python.
+
+    Raises `ConfigError` for what cannot work, `DialFailed` when there is no connection,
+    `AuthenticationFailed` and `SubscriptionRejected` when the venue says no.
+    """
+    clock = clock or SystemClock()
+    check_arming(config, clock.now())
+    _check_live_limits(config)
+    seed = system_seed() if config.seed is None else config.seed
+    journal = Journals([*journals, *([log] if log is not None else [])])
+    journal.write(Seeded(at=clock.now(), name="desk", seed=seed))
+    desk = Desk(
+        config,
+        _engine(config, journal, clock),
+        clock=clock,
+        health=Health(clock.now()),
+        frames=Frames(_FRAMES),
+        log=log,
+    )
+    session = await connect_to_websocket(
+        config.venue.name,
+        endpoints=endpoints or config.venue.endpoints,
+        testnet=config.venue.testnet,
+        credentials=credentials or _credentials(config),
+        on_events=desk.on_events,
+        dial=dial,
+        fetch=fetch,
+        clock=clock,
+        lap=clock,
+        entropy=Entropy(seed),
+        time_unit=config.venue.time_unit,
+        keep_books=False,
+        tap=log.frame if log is not None and log.wants_frames else None,
+    )
+    try:
+        await _begin(desk, session, tuple(rules))
+    except BaseException:
+        await session.close()
+        raise
+    return desk
+
+
+async def _begin(desk: Desk, session: Session, rules: tuple[Rule, ...]) -> None:
+    config = desk.config
+    state = desk.engine.state
+    state.instruments.update(await session.load_instruments(config.venue.symbols))
+    _check_symbols(config, state.instruments)
+    hearing = [*build_rules(config.rule, state.instruments), *rules]
+    paper = None
+    if config.mode == "paper":
+        paper = PaperVenue(state.instruments.values(), balances=config.paper.balances)
+    desk.attach(session, paper)
+    if paper is None:
+        await session.authenticate_websocket()
+        await session.subscribe_to_order_updates()
+    desk.begin(hearing)
+    if paper is None:
+        desk.gateway.reconcile(desk.clock.now())
+    asks = wanted(config)
+    await _subscribe(session, [*asks, *_watched(session.venue, asks, hearing)])
+
+
+async def _subscribe(session: Session, asks: Iterable[Ask]) -> None:
+    """One request a channel, however many symbols it has."""
+    groups: dict[tuple[str, str], dict[str, None]] = {}
+    for ask in asks:
+        groups.setdefault((ask.channel, ask.option), {})[ask.symbol] = None
+    for (channel, option), symbols in groups.items():
+        await session.subscribe(channel, *symbols, option=option)
+
+
+def _watched(venue: Venue, known: Sequence[Ask], rules: Iterable[Rule]) -> list[Ask]:
+    """What the rules watch and nobody has asked for, in the venue's channels.
+
+    Conditions watch every way to learn a thing (a price comes with trades and with aggregates);
+    one channel of a family is enough, and the configuration chooses which.
+    """
+    channels = {row.event: row.name for row in reversed(list(venue.channels.values()))}
+    asks = list(known)
+    for rule in rules:
+        for watch in rule.watches:
+            family = _FAMILIES.get(watch.event.__name__, (watch.event.__name__,))
+            names = [channels[event] for event in family if event in channels]
+            if not watch.symbol or not names:
+                continue
+            if not any(
+                ask.channel in names
+                and ask.symbol == watch.symbol
+                and watch.option in ("", ask.option)
+                for ask in asks
+            ):
+                asks.append(Ask(names[0], watch.symbol, watch.option))
+    return asks[len(known) :]
+
+
+def _engine(config: DeskConfig, journal: Journal, clock: Clock) -> Engine:
+    machine = Entropy(int.from_bytes(platform.node().encode()[:32], "big"))
+    prefix = installation_prefix(machine, config.account.name)
+    ids = OrderIds(prefix, clock.now() // MILLISECOND)
+    state = State(ledger=OrderLedger(is_ours=ids.is_ours))
+    return Engine((), Screen(config.risk or Limits(), ids, journal), state, journal)
+
+
+def _credentials(config: DeskConfig) -> Credentials | None:
+    if config.mode == "paper":
+        return None
+    account = config.account
+    return find_credentials(
+        config.venue.name, key_ref=account.key or None, secret_ref=account.secret or None
+    )
+
+
+def _check_symbols(config: DeskConfig, instruments: Mapping[str, Instrument]) -> None:
+    for index, symbol in enumerate(config.venue.symbols):
+        if symbol not in instruments:
+            raise ConfigError(
+                where=f"venue.symbols[{index}]",
+                found=symbol,
+                expected=f"a symbol that {config.venue.name} lists",
+            )
+
+
+def _check_live_limits(config: DeskConfig) -> None:
+    if config.mode != "live":
+        return
+    missing = (config.risk or Limits()).missing_for_live()
+    if missing:
+        raise ConfigError(where="risk", found="no limit", expected=f"{', '.join(missing)} for live")
+
+
+__all__ = ["Event", "Journals", "open_desk"]
