@@ -13,13 +13,15 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from decimal import Decimal
 from typing import Protocol
 
 from pitwire.cli.simulated import SimulatedVenue, simulated_venue
-from pitwire.desk.config import DeskConfig, SimSection, VenueSection
+from pitwire.desk.config import DeskConfig, VenueSection
 from pitwire.desk.desk import Desk
 from pitwire.desk.opening import open_desk
 from pitwire.model.orders import Side
+from pitwire.trading.limits import Limits
 from pitwire.trading.wishes import order
 from pitwire.wire.http import HttpClient
 
@@ -117,8 +119,11 @@ async def before(venue: SimulatedVenue, steps: int) -> Bot:
 
 
 async def after(venue: SimulatedVenue, steps: int) -> tuple[Bot, Desk]:
+    # This bot says the same thing twice on purpose; by default risk takes that for a mistake.
     config = DeskConfig(
-        venue=VenueSection(symbols=(SYMBOL,), channels=("ticker",)), sim=SimSection(), seed=7
+        venue=VenueSection(symbols=(SYMBOL,), channels=("ticker",)),
+        risk=Limits(max_order_notional=Decimal(2_000), duplicate_seconds=0),
+        seed=7,
     )
     desk = await open_desk(config, endpoints=venue.endpoints, credentials=venue.credentials)
     try:

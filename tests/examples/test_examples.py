@@ -44,7 +44,7 @@ async def test_dataframe(examples: Path) -> None:
 
 
 async def test_a_rule_in_python(examples: Path) -> None:
-    desk = await load(examples / "rule_in_python.py").main(seconds=9.0)
+    desk = await load(examples / "rule_in_python.py").main(seconds=8.0)
     held = desk.engine.state.portfolio.position("BTC-USDT")
     assert 0 < held <= Decimal("0.02")
     kinds = {str(kind) for kind in desk.frames.orders().to_pandas()["type"]}
@@ -53,8 +53,8 @@ async def test_a_rule_in_python(examples: Path) -> None:
 
 
 async def test_an_existing_bot(examples: Path) -> None:
-    old, new, desk = await load(examples / "existing_bot.py").main(steps=40)
-    assert sorted(new.looked)[20] < sorted(old.looked)[20]
+    old, new, desk = await load(examples / "existing_bot.py").main(steps=30)
+    assert sorted(new.looked)[15] < sorted(old.looked)[15]
     assert new.orders
     for order_id in new.orders:
         order = desk.engine.state.ledger.find(order_id)
@@ -76,6 +76,6 @@ def test_the_desk_file_is_right(examples: Path, capsys: pytest.CaptureFixture[st
 def test_the_desk_file_runs(
     examples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["desk", str(examples / "desk.toml"), "--seconds", "2"]) == 0
+    assert main(["desk", str(examples / "desk.toml"), "--seconds", "1"]) == 0
     assert (tmp_path / "desk.jsonl").stat().st_size > 0
     assert "BTC-USDT" in capsys.readouterr().out
