@@ -12,13 +12,16 @@ from rich.console import Console
 
 from pitwire.cli import doctor
 from pitwire.cli.doctor import Patient
+from pitwire.cli.simulated import simulated_venue
 from pitwire.desk.config import DeskConfig, VenueSection
-from pitwire.model.clock import MILLISECOND, SECOND, ManualClock
+from pitwire.model.clock import MILLISECOND, SECOND, ManualClock, SystemClock
 from pitwire.model.credentials import Credentials
 from pitwire.model.errors import DialFailed
 from pitwire.venues.registry import find_venue
 from pitwire.venues.venue import Endpoints
+from pitwire.wire.http import HttpClient
 from pitwire.wire.link import HttpAnswer, Link, Receiver
+from pitwire.wire.websocket import WebSocketDialer
 
 ENDPOINTS = Endpoints(market="ws://h:1", orders="ws://h:2", http="http://h:3")
 LOCAL = """
@@ -222,4 +225,20 @@ def test_what_cannot_be_sent_is_said() -> None:
         "not sent: symbol: found 'AAPL', expected a pair such as BTC-USDT on binance",
         "not sent: key of account main: found '10 characters', expected letters and digits, as "
         "the venue printed it",
+    ]
+
+
+async def test_a_served_venue_is_well() -> None:
+    async with simulated_venue(["BTC-USDT"], scenario="quiet") as venue:
+        clock = SystemClock()
+        served = patient(ManualClock())._replace(endpoints=venue.endpoints, clock=clock)
+        http = HttpClient()
+        findings = await doctor.examine_http(served, http.fetch)
+        findings += await doctor.examine_sockets(served, WebSocketDialer())
+        await http.close()
+    assert [(each.verdict, each.what) for each in findings] == [
+        ("ok", "clock"),
+        ("ok", "symbols"),
+        ("ok", "market"),
+        ("ok", "orders"),
     ]
