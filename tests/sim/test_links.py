@@ -117,6 +117,18 @@ def test_the_venue_hangs_up() -> None:
     assert (ear.lost.code, ear.lost.clean) == (1001, True)
 
 
+def test_what_leaves_together_arrives_together() -> None:
+    world = quiet_world(latency=LATENCIES["mobile"])
+    client, other = ApiClient(world), ApiClient(world, account="other")
+    ear = StreamClient(world, "/ws/btcusdt@trade/btcusdt@bookTicker")
+    _send(client, "SELL", type="LIMIT", timeInForce="GTC", price="60000.00", quantity="0.01")
+    world.advance(5)
+    ear.drained.clear()
+    _send(other, "BUY", type="MARKET", quantity="0.01")
+    world.advance(5)
+    assert ear.drained == [False, True]
+
+
 @given(st.integers(0, 2**32), st.sampled_from(sorted(LATENCIES)))
 @settings(max_examples=10, deadline=None)
 def test_a_link_never_reorders(seed: int, name: str) -> None:

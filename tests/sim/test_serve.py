@@ -213,6 +213,11 @@ async def test_a_port_in_use_is_one_clear_error(venue: Venue) -> None:
     )
 
 
+async def test_an_address_that_is_not_ours_is_one_clear_error() -> None:
+    with pytest.raises(ConfigError, match="expected an address of this machine"):
+        await serve(world(scenario=None), host="192.0.2.1").start()
+
+
 async def test_a_world_in_virtual_time_cannot_be_served() -> None:
     with pytest.raises(ConfigError, match="SystemClock"):
         serve(World(scenario=None))

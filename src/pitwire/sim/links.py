@@ -52,6 +52,8 @@ class MemoryLink:
         self.down = carrier.path("market")
         self.queue: deque[tuple[int, object]] = deque()
         self._closing = False
+        self._left = -1
+        self._arrives = 0
 
     def send(self, frame: bytes) -> None:
         """Send one text frame."""
@@ -82,6 +84,12 @@ class MemoryLink:
         self._closing = True
         self.queue.clear()
         self.put(self._carrier.now(), ConnectionLost(code=1006))
+
+    def arrival(self, left: int) -> int:
+        """When what left the venue then is here; what leaves together arrives together."""
+        if left != self._left:
+            self._left, self._arrives = left, self.down.arrival(left)
+        return self._arrives
 
     def put(self, at: int, what: object) -> None:
         """Something is to arrive at the client."""
@@ -264,7 +272,7 @@ class MemoryCarrier:
                 self._put(link, sending)
 
     def _put(self, link: MemoryLink, sending: Sending) -> None:
-        at, action = link.down.arrival(sending.at), sending.action
+        at, action = link.arrival(sending.at), sending.action
         if isinstance(action, Cut):
             link.put(at, ConnectionLost(code=1006))
         elif isinstance(action, Close):

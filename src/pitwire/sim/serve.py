@@ -96,6 +96,8 @@ class Venue:
         self._outlets: dict[int, Outlet] = {}
         self._runner: web.AppRunner | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._alarm: int | None = None
+        """When the timer is to ring, in the stage's time."""
         self._open = False
 
     @property
@@ -241,12 +243,23 @@ class Venue:
                 asyncio.get_running_loop().call_later(delay, self._put, sending)
             else:
                 self._put(sending)
+        self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        due = self._stage.next_deadline()
+        if due == self._alarm and self._timer is not None:
+            return
         if self._timer is not None:
             self._timer.cancel()
-        due = self._stage.next_deadline()
+            self._timer = None
+        self._alarm = due
         if due is not None:
             delay = max(0.0, (due - self._clock.now()) / SECOND)
-            self._timer = asyncio.get_running_loop().call_later(delay, self._pump)
+            self._timer = asyncio.get_running_loop().call_later(delay, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._pump()
 
     def _put(self, sending: Sending) -> None:
         outlet = self._outlets.get(sending.link)

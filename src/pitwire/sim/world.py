@@ -287,4 +287,7 @@ class World:
 
     def _ring(self) -> None:
         self._timer = None
-        self.carrier.run(self.clock.now())
+        try:
+            self.carrier.run(self.clock.now())
+        finally:
+            self.carrier.arm()  # a receiver that raises does not stop the world

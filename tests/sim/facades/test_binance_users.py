@@ -301,3 +301,33 @@ def test_listen_keys_run_out() -> None:
     ear = StreamClient(world, "/ws/" + body.decode().split('"')[3])
     assert ear.after(59) == []
     assert [frame["e"] for frame in ear.after(2)] == ["listenKeyExpired"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "plain", "replaced"),
+    [("never", 0, 0), ("replace", 0, 1), ("always", 1, 1)],
+)
+def test_refused_orders_are_reported_by_choice(choice: str, plain: int, replaced: int) -> None:
+    pair = Pair(report_rejections=choice)
+    ask = {
+        "symbol": "BTCUSDT",
+        "side": "SELL",
+        "type": "LIMIT",
+        "timeInForce": "GTC",
+        "price": "60000.00",
+        "quantity": "11",
+    }
+    assert pair.main.ask("order.place", **ask)["error"]["code"] == -2010
+    assert [e["x"] for e in pair.main.take_events()] == ["REJECTED"] * plain
+    pair.main.limit("SELL", "60000.00", "0.01")
+    pair.main.take_events()
+    pair.main.ask("order.cancelReplace", **ask, cancelReplaceMode="ALLOW_FAILURE", cancelOrderId=1)
+    rejected = [e for e in pair.main.take_events() if e.get("x") == "REJECTED"]
+    assert len(rejected) == replaced
+    for event in rejected:
+        assert (event["X"], event["r"], event["w"], event["q"]) == (
+            "REJECTED",
+            "INSUFFICIENT_BALANCES",
+            False,
+            "11.00000000",
+        )

@@ -255,7 +255,7 @@ def price(call: Call, ask: SymbolsAsk) -> object:
         ask,
         lambda board: {
             "symbol": board.scale.symbol,
-            "price": board.scale.price(board.history.last_price),
+            "price": board.scale.price(call.office.market.last_price(board.scale.listing.symbol)),
         },
     )
 
@@ -264,8 +264,10 @@ def book(call: Call, ask: SymbolsAsk) -> object:
     """ticker.book."""
 
     def row(board: Board) -> Payload:
-        (bid, bid_lots), (ask_price, ask_lots) = board.top
         scale = board.scale
+        found = call.office.market.book(scale.listing.symbol, 1)
+        bid, bid_lots = found.bids[0] if found.bids else (0, 0)
+        ask_price, ask_lots = found.asks[0] if found.asks else (0, 0)
         return {
             "symbol": scale.symbol,
             "bidPrice": scale.price(bid),

@@ -66,8 +66,9 @@ class BinanceOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Time between the first and the later checks of a timestamp (binance §5.5)."""
 
     # §6 user data
-    report_rejections: bool = False
-    """Whether a refused order.place also gives an executionReport REJECTED (unconfirmed)."""
+    report_rejections: Literal["never", "replace", "always"] = "replace"
+    """Which refused orders also give an executionReport REJECTED: none, the new leg of a
+    cancel-replace (documented), or every one (unconfirmed)."""
     report_triggers: bool = True
     """Whether a stop gives a second NEW when it is touched (unconfirmed)."""
     maker_partial_on_book: bool = False

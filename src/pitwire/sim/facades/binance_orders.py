@@ -22,6 +22,7 @@ from pitwire.sim.facts import (
     Kind,
     NewOrder,
     Prevented,
+    Refusal,
     Refused,
     SimOrder,
     Stp,
@@ -179,7 +180,9 @@ def on_grid(call: Call, ask: OrderAsk, scale: Scale) -> NewOrder:
     return ask.request(call.account, scale)
 
 
-def submit(call: Call, ask: OrderAsk, scale: Scale, request: NewOrder) -> object:
+def submit(
+    call: Call, ask: OrderAsk, scale: Scale, request: NewOrder, *, replacing: bool = False
+) -> object:
     """Hand an order, already counted, to the engine."""
     office = call.office
     office.take(call.now)
@@ -187,13 +190,32 @@ def submit(call: Call, ask: OrderAsk, scale: Scale, request: NewOrder) -> object
         order = office.market.place(request, call.now)
     except Refused as error:
         found = refused(error, code=ENGINE, kind=ask.kind)
-        if found.text == "Market is closed.":
+        if error.refusal is Refusal.MARKET_CLOSED:
             found.code = office.options.market_closed_code
         if found.code == -1013 or not office.options.rejected_orders_count:
             call.orders.add(-1, call.now)
+        if found.code == ENGINE and _reports(call, replacing=replacing):
+            _report_rejection(call, scale, request, error)
         raise found from error
     office.placed(order)
     return _answer(call, ask, scale, order, office.take(call.now))
+
+
+def _reports(call: Call, *, replacing: bool) -> bool:
+    chosen = call.office.options.report_rejections
+    return chosen == "always" or (replacing and chosen == "replace")
+
+
+def _report_rejection(call: Call, scale: Scale, request: NewOrder, error: Refused) -> None:
+    users, now, account = call.office.users, call.now, call.account
+    client_id = request.client_id or call.office.new_id()
+
+    def report(unit: int) -> reports.Report:
+        return reports.rejection(
+            scale, request, error.refusal, client_id=client_id, now=now, unit=unit
+        )
+
+    call.afterwards.append(lambda: users.rejected(account, report))
 
 
 def _answer(call: Call, ask: OrderAsk, scale: Scale, order: SimOrder, facts: list[Fact]) -> object:

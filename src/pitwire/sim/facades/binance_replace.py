@@ -178,7 +178,11 @@ def replace(call: Call, ask: ReplaceAsk) -> object:
     if not done and ask.stop_on_failure:
         raise _replace_failed("FAILURE", "NOT_ATTEMPTED", cancel_answer, None)
     placed, order_answer = _try(
-        lambda: _raise(exceeded) if exceeded else submit(call, ask.order, scale, request)
+        lambda: (
+            _raise(exceeded)
+            if exceeded
+            else submit(call, ask.order, scale, request, replacing=True)
+        )
     )
     results = ("SUCCESS" if done else "FAILURE", "SUCCESS" if placed else "FAILURE")
     if not (done and placed):
@@ -202,8 +206,12 @@ def _try(step: Callable[[], object]) -> tuple[bool, object]:
         return False, error.body()
 
 
-def _raise(error: ApiError) -> object:
-    raise error
+def _place(
+    call: Call, ask: OrderAsk, scale: Scale, request: NewOrder, exceeded: ApiError | None
+) -> object:
+    if exceeded:
+        raise exceeded
+    return submit(call, ask, scale, request, replacing=True)
 
 
 def _replace_body(

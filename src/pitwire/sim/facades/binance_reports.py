@@ -12,7 +12,15 @@ from typing import TypeAlias
 
 from pitwire.model.orders import Side
 from pitwire.sim.facades.binance_text import Scale, money
-from pitwire.sim.facts import Kind, Prevented, SimOrder, Status, Traded
+from pitwire.sim.facts import (
+    Kind,
+    NewOrder,
+    Prevented,
+    Refusal,
+    SimOrder,
+    Status,
+    Traded,
+)
 
 Report: TypeAlias = dict[str, object]
 
@@ -351,6 +359,37 @@ def account_position(
             for asset, (free, locked) in changed.items()
         ],
     }
+
+
+_REJECT_REASONS = {
+    Refusal.INSUFFICIENT_BALANCE: "INSUFFICIENT_BALANCES",
+    Refusal.WOULD_TRIGGER: "STOP_PRICE_WOULD_TRIGGER_IMMEDIATELY",
+    Refusal.WOULD_TAKE: "WOULD_MATCH_IMMEDIATELY",
+}
+
+
+def rejection(
+    scale: Scale, request: NewOrder, refusal: Refusal, *, client_id: str, now: int, unit: int
+) -> Report:
+    """The executionReport of an order that the engine refused; it never had an id."""
+    order = SimOrder(
+        order_id=-1,
+        account=request.account,
+        symbol=request.symbol,
+        side=request.side,
+        kind=request.kind,
+        tif=request.tif,
+        lots=request.lots or 0,
+        quote=request.quote or Decimal(0),
+        price=request.price or 0,
+        stop_price=request.stop_price or 0,
+        client_id=client_id,
+        stp=request.stp or scale.listing.default_stp,
+        status=Status.REJECTED,
+        created=now,
+    )
+    report = execution(scale, order, "REJECTED", execution_id=-1, at=now, now=now, unit=unit)
+    return report | {"r": _REJECT_REASONS.get(refusal, "NONE")}
 
 
 def balance_update(asset: str, delta: Decimal, *, at: int, now: int, unit: int) -> Report:

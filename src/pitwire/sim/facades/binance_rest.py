@@ -73,6 +73,8 @@ class Rest:
             reply = HttpReply(200, self._headers(call), _encode(found))
         except ApiError as error:
             reply = self._refuse(error, call)
+        for step in call.afterwards:
+            step()
         return msgspec.structs.replace(reply, delay=verdict.delay, answers=verdict.answers)
 
     def _perform(
