@@ -177,13 +177,7 @@ def replace(call: Call, ask: ReplaceAsk) -> object:
     done, cancel_answer = _try(lambda: _cancel(call, ask.cancel, scale))
     if not done and ask.stop_on_failure:
         raise _replace_failed("FAILURE", "NOT_ATTEMPTED", cancel_answer, None)
-    placed, order_answer = _try(
-        lambda: (
-            _raise(exceeded)
-            if exceeded
-            else submit(call, ask.order, scale, request, replacing=True)
-        )
-    )
+    placed, order_answer = _try(lambda: _place(call, ask.order, scale, request, exceeded))
     results = ("SUCCESS" if done else "FAILURE", "SUCCESS" if placed else "FAILURE")
     if not (done and placed):
         raise _replace_failed(*results, cancel_answer, order_answer)
