@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, Inexact
+from decimal import ROUND_DOWN, Decimal, Inexact
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pitwire.model.orders import Side
-from pitwire.sim.accounts import EXACT, FEES, Accounts, Terms
+from pitwire.sim.accounts import EXACT, FEE_STEP, FEES, Accounts, Terms
 from pitwire.sim.facts import Kind, Listing, Refusal, Refused, SimOrder, Stp, Tif
 
 TERMS = Terms(
@@ -97,3 +97,16 @@ def test_an_unknown_owner_is_refused():
     with pytest.raises(Refused) as refused:
         Accounts().find("zoe")
     assert refused.value.refusal is Refusal.ACCOUNT_DISABLED
+
+
+def test_a_commission_is_charged_in_steps_that_a_venue_can_tell():
+    accounts = rich()
+    ann = accounts.find("ann")
+    wish = order(Side.SELL, lots=3, price=7_777_777)
+    accounts.lock(ann, TERMS, wish)
+    fee = accounts.settle(ann, TERMS, wish, 7_777_777, 3, Decimal("0.00075"))
+    paid = 7_777_777 * 3 * TERMS.unit
+    assert fee == (paid * Decimal("0.00075")).quantize(FEE_STEP, rounding=ROUND_DOWN)
+    assert fee < paid * Decimal("0.00075")
+    free, _ = accounts.amounts("ann")["B"]
+    assert free == Decimal(10**12) + paid - fee

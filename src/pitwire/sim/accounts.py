@@ -1,18 +1,31 @@
 """Who owns what: free and locked amounts, exact to the last digit.
 
-House rules: every amount is computed in a context that raises rather than round; what one account
-loses another gains, fees included; an unlimited account is only counted, in whole ticks and lots.
+House rules: every amount is computed in a context that raises rather than round, and a commission
+is cut to the step it is charged in; what one account loses another gains, fees included; an
+unlimited account is only counted, in whole ticks and lots.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from decimal import (
+    ROUND_DOWN,
+    Context,
+    Decimal,
+    DivisionByZero,
+    Inexact,
+    InvalidOperation,
+    Overflow,
+)
 
 from pitwire.model.orders import Side
 from pitwire.sim.facts import BalanceChanged, Listing, Refusal, Refused, SimOrder
 
 EXACT = Context(prec=60, traps=[DivisionByZero, Inexact, InvalidOperation, Overflow])
+FEE_STEP = Decimal("1e-8")
+"""Commissions are charged in whole steps (binance §5.8, baseCommissionPrecision 8); that a rest
+is dropped in favour of the one who pays is our guess."""
+_CUT = Context(prec=60, rounding=ROUND_DOWN)
 FEES = "fees"
 """The account that commissions go to."""
 
@@ -159,7 +172,7 @@ class Accounts:
         return told
 
     def _receive(self, account: Account, asset: str, amount: Decimal, rate: Decimal) -> Decimal:
-        fee = EXACT.multiply(amount, rate)
+        fee = EXACT.multiply(amount, rate).quantize(FEE_STEP, context=_CUT)
         self._fees[asset] = EXACT.add(self._fees.get(asset, ZERO), fee)
         self._move(account, asset, EXACT.subtract(amount, fee), ZERO)
         return fee
