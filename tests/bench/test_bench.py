@@ -14,7 +14,8 @@ PLAIN = Spec("naive", "asyncio", "hmac")
 LOGGED_ON = Spec("naive", "asyncio", "logon")
 OURS = Spec("ours", "uvloop", "hmac")
 POLLING = Spec("ours", "polling", "logon")
-SPECS = (PLAIN, LOGGED_ON, OURS, POLLING)
+DESK = Spec("desk", "asyncio", "hmac")
+SPECS = (PLAIN, LOGGED_ON, OURS, POLLING, DESK)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def measured() -> races.Results:
 
 
 def test_every_message_sent_is_counted_and_every_trigger_answered(measured: races.Results) -> None:
-    assert set(measured.feed) == {PLAIN, OURS}
+    assert set(measured.feed) == {PLAIN, OURS, DESK}
     assert len(measured.feed[PLAIN]) == len(measured.paced[OURS]) == 2
     assert {key: [len(c) for c in chunks] for key, chunks in measured.trials.items()} == {
         (spec, load): [5, 5] for spec in SPECS for load in races.LOADS
