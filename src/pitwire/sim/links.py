@@ -124,6 +124,7 @@ class MemoryLink:
                 self.listener.on_pong(payload)
             case ConnectionLost():
                 self.alive = False
+                self._carrier.forget(self)
                 self.listener.on_lost(what)
             case _:
                 raise TypeError(f"link: found {what!r}, expected something that a venue sends")
@@ -251,6 +252,9 @@ class MemoryCarrier:
         model = getattr(self._latency, way)
         return Path(model, entropy=self._entropy, name=f"{way} {self._paths}")
 
+    def forget(self, link: MemoryLink) -> None:
+        self._links.pop(link.number, None)
+
     # -- inside
 
     def _answer(self, link: MemoryLink, answer: asyncio.Future[Refusal | None], now: int) -> None:
@@ -281,7 +285,7 @@ class MemoryCarrier:
         else:
             link.put(at, action)
         if isinstance(action, Cut | Close):
-            del self._links[sending.link]
+            self.forget(link)
 
 
 def target(url: str) -> str:

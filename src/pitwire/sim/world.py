@@ -149,6 +149,7 @@ class World:
             entropy=self.entropy.child("facade"),
             options=options,
             listen_keys=listen_keys,
+            replaying=recording is not None,
             judge=self.plan.request,
         )
         self.pairs = {name: self._issue(name) for name in balances}

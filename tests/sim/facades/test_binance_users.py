@@ -331,3 +331,41 @@ def test_refused_orders_are_reported_by_choice(choice: str, plain: int, replaced
             False,
             "11.00000000",
         )
+
+
+def test_reports_echo_strategies_and_trails() -> None:
+    pair = Pair()
+    pair.main.done(
+        "order.place",
+        symbol="BTCUSDT",
+        side="SELL",
+        type="STOP_LOSS",
+        quantity="0.01",
+        trailingDelta=100,
+        strategyId=7,
+        strategyType=1_000_001,
+    )
+    report, *_ = pair.main.take_events()
+    assert [report[key] for key in "djJ"] == [100, 7, 1_000_001]
+    assert "D" not in report
+    other, third = pair.other, ApiClient(pair.world)
+    other.limit("BUY", "60000.00", "0.02")
+    third.limit("SELL", "60000.00", "0.01")  # the trail begins at this trade
+    pair.main.take_events()
+    began = pair.main.stamp()
+    pair.world.advance(1)
+    other.limit("BUY", "59000.00", "1")
+    other.done("openOrders.cancelAll", symbol="BTCUSDT")
+    other.limit("BUY", "59000.00", "1")
+    third.limit("SELL", "59000.00", "0.01")
+    reports = [e for e in pair.main.take_events() if e.get("i") == 1]
+    assert [e["x"] for e in reports] == ["NEW", "TRADE"]
+    assert {e["D"] for e in reports} == {began}
+
+
+def test_asking_again_renews_a_listen_key() -> None:
+    world = quiet_world(listen_keys=True)
+    rest = RestClient(world)
+    headers = {"x-mbx-apikey": rest.key}
+    first = rest.raw("POST", "/api/v3/userDataStream", headers=headers)[2]
+    assert rest.raw("POST", "/api/v3/userDataStream", headers=headers)[2] == first

@@ -58,6 +58,7 @@ class BinanceFacade:
     """Streams, WS-API and REST over one exchange.
 
     `listen_keys=True` brings back what was removed on 2026-02-20, for clients that still need it.
+    `replaying=True` makes no market stream of its own: the market's `Recorded` facts are served.
     """
 
     def __init__(
@@ -67,11 +68,14 @@ class BinanceFacade:
         entropy: Entropy,
         options: BinanceOptions | None = None,
         listen_keys: bool = False,
+        replaying: bool = False,
         judge: Judge = no_fault,
     ) -> None:
         self.options = options or BinanceOptions()
         self._output: list[tuple[int, Action]] = []
-        self.office = Office(market, entropy=entropy, options=self.options, send=self._send)
+        self.office = Office(
+            market, entropy=entropy, options=self.options, send=self._send, replaying=replaying
+        )
         self._control = Control(self.office.hub, self.options)
         self._ws_api = WsApi(self.office, listen_keys=listen_keys, judge=judge)
         self._rest = Rest(self.office, listen_keys=listen_keys, judge=judge)

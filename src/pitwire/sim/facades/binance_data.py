@@ -22,6 +22,7 @@ from pitwire.sim.facades.binance_params import Args, missing
 from pitwire.sim.facades.binance_payloads import Payload
 from pitwire.sim.facades.binance_streams import day_ticker
 from pitwire.sim.facades.binance_text import ApiError, money
+from pitwire.sim.facades.facade import BookView
 
 _DEEPEST = 5000
 _MOST = 1000
@@ -62,7 +63,10 @@ def depth(call: Call, ask: DepthAsk) -> object:
     call.office.publish(call.now)
     scale, symbol = board.scale, board.scale.listing.symbol
     lag = call.stale or int(call.office.options.snapshot_lag_seconds * SECOND)
-    book = board.as_of(call.now - lag) if lag else call.office.market.book(symbol)
+    if lag and not call.office.replaying:  # of a recording only the present book is known
+        book: BookView = board.as_of(call.now - lag)
+    else:
+        book = call.office.market.book(symbol)
     return payloads.partial_depth(
         scale, book.update_id, book.bids[: ask.limit], book.asks[: ask.limit]
     )

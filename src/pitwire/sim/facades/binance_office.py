@@ -32,8 +32,10 @@ class Office:
         entropy: Entropy,
         options: BinanceOptions,
         send: Callable[[int, Action], None],
+        replaying: bool = False,
     ) -> None:
         self.market = market
+        self.replaying = replaying
         self.options = options
         self.scales = {name: Scale(listing) for name, listing in market.listings.items()}
         self._by_name = {scale.symbol: scale for scale in self.scales.values()}
@@ -44,7 +46,7 @@ class Office:
         self._unpublished.clear()  # what happened before anybody could listen
         for name, scale in self.scales.items():
             self.boards[name] = Board(scale, market)
-        self.hub = StreamHub(market, self.boards, send)
+        self.hub = StreamHub(market, self.boards, send, replaying=replaying)
         self.users = UserStreams(self.scales, options, send)
         self.users.emit_raw = self.hub.emit
         self.statuses: dict[str, str] = {}

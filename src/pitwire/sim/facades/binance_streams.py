@@ -31,6 +31,8 @@ from pitwire.sim.facades.facade import Action, Level, Market, SendText
 from pitwire.sim.facts import Fact, LevelChanged, Recorded, Traded
 
 _encode = msgspec.json.Encoder().encode
+_SHOWN_AT_ONCE = ("partial", "kline", "miniTicker", "ticker", "rolling", "avgPrice")
+"""Kinds whose picture a new subscriber is shown at the next beat, changed or not."""
 
 
 class Subscriber(Protocol):
@@ -81,8 +83,12 @@ class StreamHub:
         market: Market,
         boards: Mapping[str, Board],
         send: Callable[[int, Action], None],
+        *,
+        replaying: bool = False,
     ) -> None:
         self._market = market
+        self._replaying = replaying
+        """Nothing is made here then; recorded frames are all there is."""
         self._boards = boards
         self._by_stream = {board.scale.symbol.lower(): board for board in boards.values()}
         self._send = send
@@ -97,9 +103,10 @@ class StreamHub:
         active = self._active.get(name.text)
         if active is None:
             active = self._active[name.text] = Active(name)
-            self._attach(active, now)
+            if not self._replaying:
+                self._attach(active, now)
         active.subscribers[listener.link] = listener
-        if name.kind in ("partial", "kline", "miniTicker", "ticker", "rolling", "avgPrice"):
+        if not self._replaying and name.kind in _SHOWN_AT_ONCE:
             active.last_sent = None
             self._mark(active, now)
 
@@ -117,6 +124,8 @@ class StreamHub:
 
     def note(self, facts: Iterable[Fact], now: int) -> None:
         """Follow what happened at the exchange, in order."""
+        if self._replaying:
+            return
         touched: dict[str, Board] = {}
         for fact in facts:
             if isinstance(fact, LevelChanged):
