@@ -41,7 +41,7 @@ K = UpdateKind
 NO, YES, NOW = Truth.NO, Truth.YES, Truth.NOW
 
 
-def looks(condition: Condition, *events: ev.Event) -> list[Truth]:
+def looks(condition: Condition, *events: ev.Event) -> list[int]:
     state = State([instrument(BTC), instrument(ETH)])
     found = []
     for event in events:

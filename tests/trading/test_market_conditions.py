@@ -27,7 +27,7 @@ from tests.trading.making import BTC, ETH, at, instrument, quote, snapshot, trad
 NO, YES, NOW = Truth.NO, Truth.YES, Truth.NOW
 
 
-def looks(condition: Condition, *events: ev.Event) -> list[Truth]:
+def looks(condition: Condition, *events: ev.Event) -> list[int]:
     state = State([instrument(BTC)])
     found = []
     for event in events:

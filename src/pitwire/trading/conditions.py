@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from enum import IntFlag
+from enum import IntEnum
 from typing import Protocol
 
 from pitwire.model.clock import SECOND
@@ -20,8 +20,8 @@ from pitwire.trading.state import State
 _DAY_SECONDS = 86_400
 
 
-class Truth(IntFlag):
-    """What a look found; a condition that holds and happens at once has both bits."""
+class Truth(IntEnum):
+    """What a look found, as bits of an int; what holds and happens at once has both."""
 
     NO = 0
     YES = 1
@@ -39,7 +39,7 @@ class Condition(Protocol):
         """The symbol it is about; "" when it is about none or several."""
         ...
 
-    def look(self, state: State, now: int) -> Truth: ...
+    def look(self, state: State, now: int) -> int: ...
 
     def next_wake(self) -> int | None:
         """When to look again though nothing came."""
@@ -83,7 +83,7 @@ class TimeOfDay:
         self._end = end
         self._wake: int | None = 0
 
-    def look(self, state: State, now: int) -> Truth:
+    def look(self, state: State, now: int) -> int:
         second = now // SECOND % _DAY_SECONDS
         ahead = min((edge - second - 1) % _DAY_SECONDS + 1 for edge in (self._start, self._end))
         self._wake = (now // SECOND + ahead) * SECOND
@@ -103,7 +103,7 @@ class Stale(Untimed):
         self.watches = feeds(symbol)
         self._channel = channel
 
-    def look(self, state: State, now: int) -> Truth:
+    def look(self, state: State, now: int) -> int:
         channels = state.stale.get(self.symbol, {})
         return yes(self._channel in channels if self._channel else bool(channels))
 
@@ -125,7 +125,7 @@ class Unfilled:
         self._told: set[str] = set()
         self._wake: int | None = None
 
-    def look(self, state: State, now: int) -> Truth:
+    def look(self, state: State, now: int) -> int:
         waiting = {
             order.id: (order.sent_at or order.made_at) + self._after
             for order in state.ledger.open_of(self.symbol)
@@ -160,7 +160,7 @@ class PositionIs(Untimed):
         self._above = above
         self._below = below
 
-    def look(self, state: State, now: int) -> Truth:
+    def look(self, state: State, now: int) -> int:
         held = state.portfolio.position(self.symbol)
         far = self._beyond is None or abs(held) > self._beyond
         return yes(far and within(held, self._above, self._below))
@@ -176,7 +176,7 @@ class _Together:
         symbols = {condition.symbol for condition in conditions if condition.symbol}
         self.symbol = symbols.pop() if len(symbols) == 1 else ""
 
-    def _all(self, state: State, now: int) -> list[Truth]:
+    def _all(self, state: State, now: int) -> list[int]:
         return [condition.look(state, now) for condition in self._conditions]
 
     def next_wake(self) -> int | None:
@@ -187,7 +187,7 @@ class _Together:
 class All(_Together):
     """Every one of them; it happens at an event when one of them does and the rest hold."""
 
-    def look(self, state: State, now: int) -> Truth:
+    def look(self, state: State, now: int) -> int:
         truths = self._all(state, now)
         if not all(truths):
             return Truth.NO
@@ -199,8 +199,8 @@ class All(_Together):
 class Any(_Together):
     """At least one of them."""
 
-    def look(self, state: State, now: int) -> Truth:
-        found = Truth.NO
+    def look(self, state: State, now: int) -> int:
+        found = 0
         for truth in self._all(state, now):
             found |= truth
         return found
@@ -212,5 +212,5 @@ class Not(_Together):
     def __init__(self, condition: Condition) -> None:
         super().__init__([condition])
 
-    def look(self, state: State, now: int) -> Truth:
+    def look(self, state: State, now: int) -> int:
         return yes(not self._all(state, now)[0])

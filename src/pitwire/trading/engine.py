@@ -73,7 +73,8 @@ class Engine:
         self._day = -1
         self._index()
         for seat in self._seats:
-            self._note_wake(seat, 0)
+            if seat.wake_of is not None:
+                self._note_wake(seat, seat.wake_of(), 0)
 
     @property
     def rules(self) -> list[Rule]:
@@ -166,10 +167,10 @@ class Engine:
         self.state.event = event
         try:
             wishes = list(seat.rule.react(self.state, now))
-            strange = [wish for wish in wishes if not isinstance(wish, WISHES)]
-            if strange:
-                raise TypeError(f"a rule yields wishes, found {strange[0]!r}")
-            self._note_wake(seat, now + _SOONEST)
+            if wishes:
+                _check_kinds(wishes)
+            if seat.wake_of is not None:
+                self._note_wake(seat, seat.wake_of(), now + _SOONEST)
         except Exception as error:  # noqa: BLE001 - the border around a user's rule
             self._bench(seat, error, event, now)
             return
@@ -194,11 +195,8 @@ class Engine:
 
     # ── timers ────────────────────────────────────────────────────────────────────────────────
 
-    def _note_wake(self, seat: _Seat, soonest: int) -> None:
-        """Ask a rule when it wants to wake. A time that has passed must not become a busy loop."""
-        if seat.wake_of is None:
-            return
-        wake = seat.wake_of()
+    def _note_wake(self, seat: _Seat, wake: int | None, soonest: int) -> None:
+        """When a rule wants to wake. A time that has passed must not become a busy loop."""
         if wake is not None and wake < soonest:
             wake = soonest
         if wake != seat.wake:
@@ -297,6 +295,12 @@ def _single(watches: Iterable[Watch]) -> list[Watch]:
         for watch in found.values()
         if not watch.symbol or (watch.event, watch.each) not in everywhere
     ]
+
+
+def _check_kinds(wishes: list[Wish]) -> None:
+    for wish in wishes:
+        if not isinstance(wish, WISHES):
+            raise TypeError(f"a rule yields wishes, found {wish!r}")
 
 
 def _signed(wish: Wish, rule: str, cause: Cause) -> Wish:

@@ -88,6 +88,7 @@ class Proposal(msgspec.Struct, kw_only=True):
     instrument: Instrument
     limits: Limits
     own: SymbolLimits
+    viewable_only: bool
     state: State
     now: int
     bid: Decimal | None
@@ -145,7 +146,7 @@ def market_status(p: Proposal) -> Breach | None:
     status = p.state.statuses.get(p.place.symbol, p.instrument.status)
     if status.upper() not in _OPEN:
         return Breach("market status", status, "TRADING")
-    if p.instrument.viewable_only:
+    if p.viewable_only:
         return Breach("digits", "more than 15", "an instrument that is safe as float labels")
     return None
 

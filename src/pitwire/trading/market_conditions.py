@@ -83,7 +83,7 @@ class Crosses(Untimed):
         self._back = back
         self._ready = False
 
-    def look(self, state: State, now: int) -> Truth:
+    def look(self, state: State, now: int) -> int:
         price = self._feed.shown(state)
         if price is None:
             return Truth.NO
@@ -113,7 +113,7 @@ class PriceIs(Untimed):
         self._above = above
         self._below = below
 
-    def look(self, state: State, now: int) -> Truth:
+    def look(self, state: State, now: int) -> int:
         return yes(within(price_of(state, self.symbol, self._of), self._above, self._below))
 
 
@@ -147,7 +147,7 @@ class Moves(Untimed):
         self._lows: deque[tuple[int, float]] = deque()
         self._highs: deque[tuple[int, float]] = deque()
 
-    def look(self, state: State, now: int) -> Truth:
+    def look(self, state: State, now: int) -> int:
         if isinstance(state.event, ev.FeedStale | ev.Lost):
             self._price = None
             self._lows.clear()
@@ -206,7 +206,7 @@ class SpreadWider(Untimed):
         self._ticks = ticks
         self._bips = bips
 
-    def look(self, state: State, now: int) -> Truth:
+    def look(self, state: State, now: int) -> int:
         best = state.touch(self.symbol)
         if best is None:
             return Truth.NO
@@ -235,7 +235,7 @@ class Imbalance(Untimed):
         self._above = above
         self._below = below
 
-    def look(self, state: State, now: int) -> Truth:
+    def look(self, state: State, now: int) -> int:
         there = state.book(self.symbol)
         found = None if there is None else there.imbalance(self._levels)
         return yes(within(found, self._above, self._below))
@@ -251,7 +251,7 @@ class Thins(Untimed):
         self._below = below
         self._levels = levels
 
-    def look(self, state: State, now: int) -> Truth:
+    def look(self, state: State, now: int) -> int:
         there = self._there(state)
         return yes(there is not None and there < self._below)
 
@@ -282,7 +282,7 @@ class TradeLarger(Untimed):
         self._worth = worth
         self._side = side
 
-    def look(self, state: State, now: int) -> Truth:
+    def look(self, state: State, now: int) -> int:
         event = state.event
         if not isinstance(event, ev.Trade | ev.AggregateTrade) or event.symbol != self.symbol:
             return Truth.NO

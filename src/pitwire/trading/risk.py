@@ -11,8 +11,6 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import assert_never
 
-import msgspec
-
 from pitwire.model.clock import SECOND
 from pitwire.model.errors import OffGrid
 from pitwire.model.instruments import Instrument
@@ -56,7 +54,7 @@ class Screen:
         self.refused = 0
         self._ids = ids
         self._journal = journal
-        self._own: dict[str, SymbolLimits] = {}
+        self._known: dict[str, tuple[Instrument, SymbolLimits, bool]] = {}
         self._decided: deque[int] = deque()
         self._lately: dict[_Fingerprint, int] = {}
 
@@ -169,11 +167,13 @@ class Screen:
         if size is None and place.quote_size is not None and price:
             size = place.quote_size / price
         second, ten = self._recent(now)
+        _, own, viewable_only = self._facts_of(instrument)
         return Proposal(
             place=place,
             instrument=instrument,
             limits=self.limits,
-            own=self._limits_of(place.symbol),
+            own=own,
+            viewable_only=viewable_only,
             state=state,
             now=now,
             bid=bid,
@@ -297,16 +297,22 @@ class Screen:
         at = self._lately.get(_fingerprint(place))
         return at is not None and now - at < window
 
-    def _limits_of(self, symbol: str) -> SymbolLimits:
-        own = self._own.get(symbol)
-        if own is None:
-            own = self._own[symbol] = self.limits.of(symbol)
-        return own
+    def _facts_of(self, instrument: Instrument) -> tuple[Instrument, SymbolLimits, bool]:
+        """What holds until an instrument changes: its limits, and whether it is viewable only."""
+        known = self._known.get(instrument.symbol)
+        if known is None or known[0] is not instrument:
+            limits = self.limits.of(instrument.symbol)
+            known = (instrument, limits, instrument.viewable_only)
+            self._known[instrument.symbol] = known
+        return known
 
 
 def _fingerprint(place: Place) -> _Fingerprint:
-    plain = msgspec.structs.replace(place, cause=None)
-    return tuple(getattr(plain, name) for name in plain.__struct_fields__)
+    """What makes two orders the same order."""
+    return (
+        place.rule, place.symbol, place.side, place.type, place.size, place.quote_size,
+        place.price, place.stop_price, place.time_in_force, place.tag,
+    )  # fmt: skip
 
 
 def _matches(order: Tracked, wish: Cancel) -> bool:

@@ -47,6 +47,9 @@ class Trigger:
         truth = self._condition.look(state, now)
         if not truth & Truth.YES:
             self._told = False
+        if not truth:
+            self._waits = False
+            return ()
         due = bool(truth & Truth.NOW) or bool(truth & Truth.YES and not self._told)
         resting = now < self._rests_until
         self._waits = due and resting
