@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from pathlib import Path
 
 import pytest
 
 from pitwire.model.clock import SECOND, ManualClock
+from pitwire.model.entropy import Entropy
 from pitwire.model.errors import StateError
+from pitwire.sim.capture import load_capture
+from pitwire.sim.history import RecordedMarket
 from pitwire.sim.latency import LATENCIES
 from pitwire.sim.loop import START
-from pitwire.sim.world import HTTP_URL, MARKET_URL, World
+from pitwire.sim.world import BTC_USDT, HTTP_URL, MARKET_URL, World
 from tests.sim.binance_client import ApiClient, Ear, StreamClient, quiet_world
 
 STREAMS = "/stream?streams=btcusdt@trade/btcusdt@depth@100ms/ethbtc@bookTicker/!miniTicker@arr"
@@ -111,3 +116,29 @@ def test_two_accounts_have_two_purses() -> None:
     main, other = ApiClient(world), ApiClient(world, account="other")
     main.limit("BUY", "59000.00", "0.01")
     assert main.done("account.status") != other.done("account.status")
+
+
+def test_a_recorded_market_is_served_byte_for_byte(captures: Path) -> None:
+    file = "spot_BTCUSDT_depth-trade-bookTicker_2024-08-08.jsonl.gz"
+    records = load_capture(captures / "binance" / file)[:2000]
+    world = World(recording=RecordedMarket(BTC_USDT, records, Entropy(1), held=True))
+    names = "/".join(f"btcusdt@{kind}" for kind in ("depth@100ms", "trade", "bookTicker"))
+    wrapped = StreamClient(world, f"/stream?streams={names}/btcusdt@kline_1m")
+    bare = StreamClient(world, f"/ws/{names}")
+    world.advance(60)
+    assert wrapped.raw == []
+    assert world.recording is not None
+    world.recording.release()
+    world.advance(120)
+    recorded = [record.data.encode() for record in records if record.t == "recv"]
+    assert wrapped.raw == recorded
+    assert [json.loads(frame) for frame in bare.raw] == [
+        json.loads(frame)["data"] for frame in recorded
+    ]
+    client = ApiClient(world)
+    client.subscribe()
+    assert client.market("BUY", quantity="0.01")["status"] == "FILLED"
+    events = [event["e"] for event in client.take_events()]
+    assert events == ["executionReport", "executionReport", "outboundAccountPosition"]
+    touch = client.send("ticker.book", {"symbol": "BTCUSDT"})["result"]
+    assert touch["bidPrice"] < touch["askPrice"]
