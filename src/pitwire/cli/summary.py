@@ -1,4 +1,4 @@
-"""What a desk did, told at its end: streams, orders with their causes and stages, and the result."""
+"""What a desk did, told at its end: streams, orders with causes and stages, and the result."""
 
 from __future__ import annotations
 
@@ -12,15 +12,19 @@ from rich.table import Table
 from pitwire.desk.desk import Desk
 from pitwire.desk.health import HealthReport, Spread
 from pitwire.desk.timings import OrderTiming
+from pitwire.model import events as ev
 from pitwire.model.clock import MILLISECOND
 from pitwire.model.numbers import plain
 from pitwire.trading.tracked import Tracked
 
 _MICRO = 1_000
 _SHOWN = frozenset(
-    "Trade AggregateTrade Quote BookDelta BookSnapshot PartialBook Bar Ticker AveragePrice Update "
-    "Fill".split()
-)
+    kind.__name__
+    for kind in (
+        ev.Trade, ev.AggregateTrade, ev.Quote, ev.BookDelta, ev.BookSnapshot, ev.PartialBook,
+        ev.Bar, ev.Ticker, ev.AveragePrice, ev.Update, ev.Fill,
+    )
+)  # fmt: skip
 _WITHOUT_LAG = ("Update", "BookSnapshot")
 """Answers to questions of ours: they carry the time of what they tell, not of their sending."""
 

@@ -13,6 +13,7 @@ from pitwire.desk.config import DeskConfig, check_arming
 from pitwire.desk.gateway import Gateway, Outlet
 from pitwire.desk.health import Health
 from pitwire.desk.interactions import InteractionLog
+from pitwire.desk.paper import PaperOutlet
 from pitwire.desk.timings import Timings
 from pitwire.model.clock import SECOND, Clock
 from pitwire.model.errors import ConfigError
@@ -30,7 +31,6 @@ from pitwire.session.session import Session
 from pitwire.store.frames import Frames
 from pitwire.trading.engine import Engine
 from pitwire.trading.journal import Alerted
-from pitwire.trading.paper import PaperVenue
 from pitwire.trading.rules import Rule
 
 ORDERS_LINK = "orders"
@@ -55,7 +55,7 @@ class Desk:
         self.health, self.frames, self.timings = health, frames, Timings()
         self._log = log
         self._session: Session | None = None
-        self._paper: PaperVenue | None = None
+        self._paper: PaperOutlet | None = None
         self._gateway: Gateway | None = None
         self._house: asyncio.Task[None] | None = None
         self._wake: asyncio.TimerHandle | None = None
@@ -92,7 +92,7 @@ class Desk:
         assert self._session is not None, "a desk is opened with its session"
         return self._session
 
-    def attach(self, session: Session, paper: PaperVenue | None = None) -> None:
+    def attach(self, session: Session, paper: PaperOutlet | None = None) -> None:
         """Take over an open session; with `paper`, no command ever goes to it."""
         self._session, self._paper = session, paper
 
@@ -158,14 +158,9 @@ class Desk:
             if react is not None:
                 react(self, event)
         if self._paper is not None:
-            self._hear_paper(self._paper.take(events, now))
+            self._paper.hear(events)
         if self._gateway is not None:
             self._rearm(now)
-
-    def _hear_paper(self, events: Sequence[Event]) -> None:
-        """Fills on paper come back as the venue's would: in a turn of their own."""
-        if events:
-            asyncio.get_running_loop().call_soon(self.on_events, events, events[-1].received, True)
 
     def _on_update(self, event: Event) -> None:
         assert isinstance(event, Update)
@@ -218,6 +213,8 @@ class Desk:
             await asyncio.sleep(_HOUSEKEEPING_SECONDS)
             now = self.clock.now()
             self.gateway.chase(now)
+            if self._paper is not None:
+                self._paper.pass_time(now)
             self._check_arming(now)
             if self._log is not None:
                 self._log.flush_due(now)

@@ -5,20 +5,21 @@ Connect, learn the instruments' rules, build the rules, log in, take stock, subs
 
 from __future__ import annotations
 
+import asyncio
 import platform
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pitwire.desk.config import DeskConfig, check_arming, wanted
 from pitwire.desk.desk import Desk
 from pitwire.desk.door import connect_to_websocket
 from pitwire.desk.health import Health
 from pitwire.desk.interactions import InteractionLog
+from pitwire.desk.paper import PaperOutlet
 from pitwire.desk.secrets import find_credentials
 from pitwire.model.clock import MILLISECOND, Clock, SystemClock
 from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy, system_seed
 from pitwire.model.errors import ConfigError
-from pitwire.model.events import Event
 from pitwire.model.instruments import Instrument
 from pitwire.session.session import Session
 from pitwire.store.frames import Frames
@@ -43,7 +44,6 @@ _FAMILIES = {
     **dict.fromkeys((*_TOUCH, "BookSnapshot", "BookStale"), _TOUCH),
 }
 """Events that tell the same thing; the first is what is asked for when nobody chose."""
-Listener = Callable[[Record], None]
 
 
 class Journals:
@@ -117,18 +117,22 @@ async def _begin(desk: Desk, session: Session, rules: tuple[Rule, ...]) -> None:
     state.instruments.update(await session.load_instruments(config.venue.symbols))
     _check_symbols(config, state.instruments)
     hearing = [*build_rules(config.rule, state.instruments), *rules]
-    paper = None
     if config.mode == "paper":
-        paper = PaperVenue(state.instruments.values(), balances=config.paper.balances)
-    desk.attach(session, paper)
-    if paper is None:
+        desk.attach(session, _paper(desk))
+    else:
+        desk.attach(session)
         await session.authenticate_websocket()
         await session.subscribe_to_order_updates()
     desk.begin(hearing)
-    if paper is None:
-        desk.gateway.reconcile(desk.clock.now())
+    desk.gateway.reconcile(desk.clock.now())
     asks = wanted(config)
     await _subscribe(session, [*asks, *_watched(session.venue, asks, hearing)])
+
+
+def _paper(desk: Desk) -> PaperOutlet:
+    venue = PaperVenue(desk.engine.state, desk.config.paper.balances)
+    soon = asyncio.get_running_loop().call_soon
+    return PaperOutlet(venue, desk.on_events, clock=desk.clock, soon=soon)
 
 
 async def _subscribe(session: Session, asks: Iterable[Ask]) -> None:
@@ -197,6 +201,3 @@ def _check_live_limits(config: DeskConfig) -> None:
     missing = (config.risk or Limits()).missing_for_live()
     if missing:
         raise ConfigError(where="risk", found="no limit", expected=f"{', '.join(missing)} for live")
-
-
-__all__ = ["Event", "Journals", "open_desk"]
