@@ -111,7 +111,7 @@ def kline(scale: Scale, bar: Bar, interval: str, *, now: int, unit: int, offset:
             "l": scale.price(bar.low),
             "v": scale.size(bar.lots),
             "n": bar.trades,
-            "x": now > closes,
+            "x": now >= closes + unit,
             "q": scale.quote(bar.volume),
             "V": scale.size(bar.taker_lots),
             "Q": scale.quote(bar.taker_volume),
