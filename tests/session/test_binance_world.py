@@ -147,6 +147,13 @@ async def test_a_moment_over_real_sockets(kind: str) -> None:
         session.cancel(CancelOrder(order_id="rests", symbol="BTC-USDT"), clock.now())
         while UpdateKind.CANCELED not in {e.update for e in told(seen, events.Update)}:
             await asyncio.sleep(0.01)
+        for link in list(world.stage.links()):
+            world.stage.cut(link, clock.now())
+        venue.act()
+        while len(told(seen, events.Lost)) < 2:
+            await asyncio.sleep(0.01)
+        while not (session.may_trade and book.ready):
+            await asyncio.sleep(0.01)
     assert not told(seen, events.Malformed) + told(seen, events.Unhandled)
 
 

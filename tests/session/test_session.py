@@ -259,6 +259,24 @@ def test_credentials_are_needed() -> None:
     live(story)
 
 
+def test_credentials_may_be_looked_up_when_they_are_needed() -> None:
+    async def story(world: World) -> None:
+        looked: list[int] = []
+
+        def look() -> Any:
+            looked.append(1)
+            return KEY
+
+        async with world.connect(credentials=look) as session:
+            await session.subscribe_to_ticker("A")
+            assert looked == []
+            await session.authenticate_websocket()
+            await session.authenticate_websocket()
+            assert looked == [1]
+
+    live(story)
+
+
 async def trader(world: World) -> Session:
     session = await world.connect(credentials=KEY)
     await session.subscribe_to_order_updates()

@@ -58,7 +58,8 @@ def live(story: Callable[[World], Awaitable[None]], *, seed: int = 7) -> World:
 
 
 async def _whole(story: Callable[[World], Awaitable[None]], world: World) -> None:
-    await story(world)
+    async with asyncio.timeout(3600):  # of virtual time: heartbeats would go on for ever
+        await story(world)
 
 
 async def settle(turns: int = 30) -> None:

@@ -223,7 +223,7 @@ class Errands:
             case What.LOGIN:
                 return self._turned_away(error, now)
             case What.WATCH:
-                self._wants_orders = False
+                self._wants_orders = self._watch_sent = False
                 self._outbox.settle(What.WATCH, error)
             case What.SUBSCRIBE:
                 return self._not_subscribed(request, error, now)

@@ -74,11 +74,6 @@ class Line:
 
     # ── life ──
 
-    @property
-    def is_open(self) -> bool:
-        """Whether a connection stands."""
-        return self._link is not None
-
     async def open(self, attempts: int) -> None:
         """Dial until it stands, at most `attempts` times; raises the last `DialFailed`."""
         for attempt in range(1, attempts + 1):
@@ -163,12 +158,13 @@ class Line:
         self.send()
         if outbox.take_ping() and self._link is not None:
             self._link.ping()
+        if outbox.has_told and not self._telling:
+            # Before the requests: a stale book is told before its new snapshot can be there.
+            self._telling = True
+            asyncio.get_running_loop().call_soon(self._tell)
         for request in outbox.take_requests():
             self._spawn(self._carry(request))
         self._owner.settle(outbox.take_settled())
-        if outbox.has_told and not self._telling:
-            self._telling = True
-            asyncio.get_running_loop().call_soon(self._tell)
         fault = outbox.take_fault()
         if fault is not None:
             self._fail(fault)

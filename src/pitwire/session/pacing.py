@@ -48,9 +48,14 @@ class Pacing:
 
     def try_spend(self, scope: str, now: int, *, cost: int = 1) -> bool:
         """Spend if it may be spent, and say whether it was."""
-        if self.ready_at(scope, now, cost=cost) > now:
+        if self._blocked.get(scope, 0) > now:
             return False
-        self.spend(scope, now, cost=cost)
+        windows = self._windows.get(scope, ())
+        for window in windows:
+            if window.ready_at(cost, now) > now:
+                return False
+        for window in windows:
+            window.add(cost, now)
         return True
 
     def report(self, scope: str, used: int, now: int) -> None:

@@ -1,0 +1,230 @@
+"""Orders out, answers in: what each answer proves."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pitwire.model import errors
+from pitwire.model.clock import SECOND
+from pitwire.model.events import Event, Rejected, Unanswered, Update
+from pitwire.model.orders import AmendOrder, CancelOrder, RejectReason, ReplaceOrder, UpdateKind
+from pitwire.session.chores import Skew
+from pitwire.session.commands import Commands
+from pitwire.session.outbox import Outbox
+from pitwire.session.pacing import Pacing
+from pitwire.session.pending import Pending, Request, What
+from pitwire.venues.venue import CodecOptions, Limit, Reply, Role
+from tests.session.toy import TOY, ToyCodec, order
+
+NOW = 1_700_000_000 * SECOND
+CANCEL = CancelOrder(order_id="a", symbol="BTC-USDT")
+
+
+class Bench:
+    """Commands on a connection whose login was accepted."""
+
+    def __init__(self, *limits: Limit, codec: ToyCodec | None = None) -> None:
+        self.outbox, self.pacing = Outbox(), Pacing(limits)
+        self.pending = Pending(5 * SECOND)
+        self.commands = Commands(
+            TOY,
+            codec or ToyCodec(CodecOptions(Role.ORDERS)),
+            pacing=self.pacing,
+            pending=self.pending,
+            outbox=self.outbox,
+            skew=Skew(),
+        )
+        self.commands.admitted = True
+
+    def said(self) -> list[dict[str, Any]]:
+        return [json.loads(frame) for frame in self.outbox.take_frames()]
+
+    def answered(self, what: What, reply: Reply, **facts: str) -> list[Event]:
+        request = Request(what, NOW, symbol="BTC-USDT", **facts)
+        return self.commands.answered(request, reply, NOW + SECOND)
+
+
+def told(found: list[Event]) -> list[tuple[str, UpdateKind]]:
+    assert all(isinstance(event, Update) for event in found)
+    return [(e.order_id, e.update) for e in found if isinstance(e, Update)]
+
+
+def update(order_id: str, kind: UpdateKind) -> Update:
+    return Update("toy", "BTC-USDT", 0, NOW, order_id, "v", kind)
+
+
+def test_every_verb_needs_a_login() -> None:
+    bench = Bench()
+    commands = bench.commands
+    commands.admitted = False
+    size = order("x").size
+    for verb, call in {
+        "place": lambda: commands.place(order("a"), NOW),
+        "cancel": lambda: commands.cancel(CANCEL, NOW),
+        "cancel_all": lambda: commands.cancel_all("BTC-USDT", NOW),
+        "replace": lambda: commands.replace(ReplaceOrder(order_id="a", order=order("b")), NOW),
+        "amend": lambda: commands.amend(
+            AmendOrder(order_id="a", symbol="BTC-USDT", size=size or 0), NOW
+        ),
+        "ask_status": lambda: commands.ask_status("BTC-USDT", "a", NOW),
+        "ask_open_orders": lambda: commands.ask_open_orders("", NOW),
+        "ask_account": lambda: commands.ask_account(NOW),
+    }.items():
+        with pytest.raises(errors.StateError, match=f"^{verb}: found the session not logged in"):
+            call()
+    assert bench.said() == []
+
+
+def test_after_a_throttle_everything_waits_and_cancels_leave_first() -> None:
+    bench = Bench(Limit("orders", 5, 10.0))
+    until = NOW + 3 * SECOND
+    bench.pacing.block("weight", until)
+    bench.commands.place(order("p"), NOW)
+    bench.commands.cancel(CANCEL, NOW)
+    assert bench.said() == []
+    assert bench.commands.next_deadline(NOW) == until
+    bench.commands.release(until)
+    assert [frame["do"] for frame in bench.said()] == ["cancel", "place"]
+    assert bench.commands.next_deadline(until) is None
+
+
+def test_the_patience_for_an_answer_begins_when_the_bytes_leave() -> None:
+    bench = Bench(Limit("orders", 1, 10.0))
+    bench.commands.place(order("a"), NOW)
+    bench.commands.place(order("b"), NOW)
+    bench.said()
+    later = bench.commands.next_deadline(NOW) or 0
+    bench.commands.release(later)
+    assert [frame["at"] for frame in bench.said()] == [later]
+    bench.pending.expire(NOW + 5 * SECOND)
+    assert bench.pending.next_deadline() == later + 5 * SECOND
+
+
+def test_cancelling_all_drops_what_waits_here_in_that_symbol() -> None:
+    bench = Bench(Limit("orders", 1, 10.0))
+    for order_id, symbol in (("a", "BTC-USDT"), ("b", "BTC-USDT"), ("c", "ETH-USDT")):
+        bench.commands.place(order(order_id, symbol), NOW)
+    bench.commands.cancel_all("BTC-USDT", NOW)
+    assert [frame["do"] for frame in bench.said()] == ["place", "cancel_all"]
+    assert told(bench.outbox.take_told()) == [("b", UpdateKind.REJECTED)]
+    bench.commands.release(NOW + 11 * SECOND)
+    assert [frame["order"] for frame in bench.said()] == ["c"]
+
+
+def test_what_cannot_be_encoded_was_never_sent() -> None:
+    class Strict(ToyCodec):
+        def place(self, order: Any, now: int, request_id: int) -> bytes:
+            raise errors.OffGrid(field="price", value=1, expected="a multiple of 2")
+
+        def cancel(self, command: Any, now: int, request_id: int) -> bytes:
+            raise errors.ConfigError(where="order", found="?", expected="an id")
+
+        def order_status(self, symbol: str, order_id: str, now: int, request_id: int) -> bytes:
+            raise errors.ConfigError(where="order", found="?", expected="an id")
+
+    bench = Bench(codec=Strict(CodecOptions(Role.ORDERS)))
+    with pytest.raises(errors.OffGrid):
+        bench.commands.place(order("a"), NOW)
+    bench.commands.cancel(CANCEL, NOW)
+    bench.commands.ask_status("BTC-USDT", "s", NOW)
+    bench.pacing.block("weight", NOW + SECOND)
+    bench.commands.place(order("later"), NOW)
+    bench.commands.release(NOW + SECOND)
+    assert len(bench.pending) == 0
+    cancel, status, place = bench.outbox.take_told()
+    assert told([cancel, place]) == [
+        ("a", UpdateKind.CANCEL_REJECTED),
+        ("later", UpdateKind.REJECTED),
+    ]
+    assert isinstance(place, Update)
+    assert "multiple of 2" in place.text
+    assert isinstance(status, Unanswered)
+
+
+# --- what an answer proves
+
+REFUSED = errors.OrderRejected(venue="toy", code=7, text="no", reason="price_rule")
+UNKNOWN = errors.OrderRejected(venue="toy", code=8, text="no such", reason="unknown_order")
+UNPROVEN = errors.OutcomeUnknown(venue="toy", code=9)
+DOWN = errors.VenueUnavailable(venue="toy")
+
+
+@pytest.mark.parametrize(
+    ("what", "kind"),
+    [
+        (What.PLACE, UpdateKind.REJECTED),
+        (What.CANCEL, UpdateKind.CANCEL_REJECTED),
+        (What.AMEND, UpdateKind.CANCEL_REJECTED),
+    ],
+)
+def test_a_refusal_proves_that_nothing_was_done(what: What, kind: UpdateKind) -> None:
+    bench = Bench()
+    [event] = bench.answered(what, Reply(1, REFUSED), order_id="a")
+    assert isinstance(event, Update)
+    assert (event.order_id, event.update, event.reason) == ("a", kind, RejectReason.PRICE_RULE)
+    assert (event.code, event.text) == (7, "no")
+
+
+@pytest.mark.parametrize("what", [What.PLACE, What.CANCEL, What.AMEND, What.STATUS])
+@pytest.mark.parametrize("error", [UNPROVEN, DOWN, errors.MalformedFrame(venue="toy")])
+def test_anything_else_proves_nothing(what: What, error: errors.RemoteError) -> None:
+    bench = Bench()
+    [event] = bench.answered(what, Reply(1, error), order_id="a")
+    assert isinstance(event, Unanswered)
+    assert (event.order_id, event.what, event.waited_seconds) == ("a", what, 1.0)
+
+
+def test_an_order_the_venue_does_not_know_is_missing_and_only_that_proves_it() -> None:
+    bench = Bench()
+    found = bench.answered(What.STATUS, Reply(1, UNKNOWN), order_id="a")
+    assert told(found) == [("a", UpdateKind.MISSING)]
+    [event] = bench.answered(What.STATUS, Reply(1, REFUSED), order_id="a")
+    assert isinstance(event, Unanswered)
+
+
+def test_a_replacement_is_two_orders_and_the_answers_own_facts_come_first() -> None:
+    bench, facts = Bench(), {"order_id": "old", "new_id": "new"}
+    assert told(bench.answered(What.REPLACE, Reply(1, REFUSED), **facts)) == [
+        ("old", UpdateKind.CANCEL_REJECTED),
+        ("new", UpdateKind.REJECTED),
+    ]
+    gone = update("old", UpdateKind.CANCELED)
+    half = bench.answered(What.REPLACE, Reply(1, REFUSED, (gone,)), **facts)
+    assert told(half) == [("old", UpdateKind.CANCELED), ("new", UpdateKind.REJECTED)]
+    first, second = bench.answered(What.REPLACE, Reply(1, UNPROVEN, (gone,)), **facts)
+    assert first is gone
+    assert isinstance(second, Unanswered)
+    assert second.order_id == "new"
+    assert bench.answered(What.REPLACE, Reply(1, None, (gone,)), **facts) == [gone]
+
+
+def test_questions_without_an_order_are_refused_by_name() -> None:
+    bench = Bench()
+    for what in (What.CANCEL_ALL, What.OPEN_ORDERS, What.ACCOUNT):
+        [refused] = bench.answered(what, Reply(1, REFUSED))
+        assert isinstance(refused, Rejected)
+        assert refused.what == what
+        [event] = bench.answered(what, Reply(1, UNPROVEN))
+        assert isinstance(event, Unanswered)
+        assert (event.order_id, event.what) == ("", what)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (errors.RateLimited(venue="toy"), RejectReason.RATE_LIMIT),
+        (errors.AuthenticationFailed(venue="toy", hint="clock"), RejectReason.CLOCK),
+        (errors.AuthenticationFailed(venue="toy", hint="key"), RejectReason.NOT_PERMITTED),
+        (errors.RequestRejected(venue="toy", code=1), RejectReason.BAD_PARAMETER),
+        (errors.OrderRejected(venue="toy", reason="a new word"), RejectReason.OTHER),
+    ],
+)
+def test_every_reason_is_a_word_rules_can_depend_on(
+    error: errors.RemoteError, reason: RejectReason
+) -> None:
+    [event] = Bench().answered(What.PLACE, Reply(1, error), order_id="a")
+    assert isinstance(event, Update)
+    assert event.reason is reason

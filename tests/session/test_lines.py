@@ -1,0 +1,184 @@
+"""What the session makes of an error, and what an `on_error` may make of it instead."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pitwire.model import errors, events
+from pitwire.model.clock import SECOND
+from pitwire.model.recovery import Halt, Ignore, Reconnect, Recovery, Resync, Wait
+from tests.session.world import KEY, World, live, settle
+
+BOOK = {"id_": 10, "b": [[100.0, 1.0]], "a": [[101.0, 1.0]]}
+
+
+@pytest.mark.parametrize(
+    ("decided", "least", "most"),
+    [
+        (Reconnect(7.0), 7.0, 7.0),
+        (Wait(1_700_000_009 * SECOND), 8.0, 9.0),
+        (Wait(0), 0.0, 0.25),
+        (Ignore(), 0.0, 0.25),  # a lost connection cannot be ignored
+    ],
+)
+def test_a_loss_may_be_given_another_delay(decided: Recovery, least: float, most: float) -> None:
+    async def story(world: World) -> None:
+        async with world.connect(on_error=lambda error: decided) as session:
+            await session.subscribe_to_ticker("A")
+            world.server.market.link.abort()
+            await asyncio.sleep(10)
+            assert len(world.server.connections) == 2
+
+    [lost, *_] = live(story).of(events.Lost)
+    assert least <= lost.retry_after_seconds <= most
+
+
+def test_a_failed_dial_may_be_the_last() -> None:
+    async def story(world: World) -> None:
+        def decide(error: BaseException) -> Recovery | None:
+            return Halt("enough") if isinstance(error, errors.DialFailed) else None
+
+        session = await world.connect(on_error=decide)
+        world.server.down = True
+        world.server.market.link.abort()
+        assert (await session.process_incoming_data()).reason == "enough"
+        await session.close()
+
+    live(story)
+
+
+def raising(world: World, kind: type[Any]) -> Callable[..., None]:
+    """A burst listener that raises at each event of this kind."""
+
+    def listen(told: Any, now: int, drained: bool) -> None:
+        for event in told:
+            world.told.append(event)
+            if isinstance(event, kind):
+                raise LookupError("raised by a listener")
+
+    return listen
+
+
+def decided(recovery: Recovery) -> Callable[[BaseException], Recovery | None]:
+    return lambda error: recovery if isinstance(error, LookupError) else None
+
+
+def test_a_listener_that_raises_may_cost_the_connection() -> None:
+    async def story(world: World) -> None:
+        listen = raising(world, events.Quote)
+        options = {"on_event": None, "on_events": listen, "on_error": decided(Reconnect(0.0))}
+        async with world.connect(**options) as session:
+            await session.subscribe_to_ticker("A")
+            world.server.market.tell(e="quote", s="A", bid=1.0)
+            await asyncio.sleep(1)
+            assert len(world.server.connections) == 2
+
+    assert "raised by a listener" in live(story).of(events.Lost)[0].reason
+
+
+def test_a_listener_that_finds_a_book_wrong_may_have_it_fetched_again() -> None:
+    async def story(world: World) -> None:
+        world.server.books["A"] = BOOK
+        listen = raising(world, events.BookDelta)
+        options = {"on_event": None, "on_events": listen, "on_error": decided(Resync("A"))}
+        async with world.connect(**options) as session:
+            await session.subscribe_to_book("A")
+            await settle()
+            world.server.market.tell(e="delta", s="A", U=11, u=11, b=[], a=[])
+            await settle()
+            assert world.server.fetched == ["/depth", "/depth"]
+            assert session.book("A").ready
+
+    world = live(story)
+    assert "raised by a listener" in world.of(events.BookStale)[0].reason
+
+
+def test_a_listener_that_raises_at_a_loss_halts_too() -> None:
+    async def story(world: World) -> None:
+        session = await world.connect(on_event=None, on_events=raising(world, events.Lost))
+        world.server.market.link.abort()
+        closed = await session.process_incoming_data()
+        assert "LookupError" in closed.reason
+        await session.close()
+
+    live(story)
+
+
+def test_after_a_halt_the_orders_line_stays_for_cancels_until_it_is_closed() -> None:
+    async def story(world: World) -> None:
+        session = await world.connect(credentials=KEY)
+        await session.subscribe_to_order_updates()
+        world.server.market.link.close(4000, "banned")
+        await session.process_incoming_data()
+        await asyncio.sleep(2)
+        assert session.may_trade
+        session.cancel_all("A", world.loop.now())
+        await settle()
+        assert world.server.orders.said[-1]["do"] == "cancel_all"
+        await session.close()
+        assert not session.may_trade
+
+    live(story)
+
+
+def test_a_private_stream_that_is_refused_raises_and_may_be_asked_for_again() -> None:
+    async def story(world: World) -> None:
+        world.server.refuse["watch"] = lambda said: {"error": "bad", "text": "no stream today"}
+        async with world.connect(credentials=KEY) as session:
+            with pytest.raises(errors.RequestRejected, match="no stream today"):
+                await session.subscribe_to_order_updates()
+            del world.server.refuse["watch"]
+            await session.subscribe_to_order_updates()
+            await session.subscribe_to_order_updates()
+            assert [s["do"] for s in world.server.orders.said].count("watch") == 2
+
+    live(story)
+
+
+def test_a_login_the_venue_has_no_time_for_is_tried_again() -> None:
+    async def story(world: World) -> None:
+        until = world.loop.now() + 4 * SECOND
+
+        def later(said: Any) -> dict[str, Any]:
+            busy = world.loop.now() < until
+            return {"error": "limited", "text": str(until)} if busy else {}
+
+        world.server.refuse["login"] = later
+        async with world.connect(credentials=KEY) as session:
+            before = world.loop.now()
+            await session.authenticate_websocket()
+            assert 4 * SECOND <= world.loop.now() - before < 5 * SECOND
+
+    live(story)
+
+
+def test_another_refusal_of_a_login_is_a_failed_login_too() -> None:
+    async def story(world: World) -> None:
+        world.server.refuse["login"] = lambda said: {"error": "bad", "text": "what?"}
+        async with world.connect(credentials=KEY) as session:
+            with pytest.raises(errors.AuthenticationFailed, match="what"):
+                await session.authenticate_websocket()
+
+    live(story)
+
+
+def test_lines_opened_while_a_stream_is_full_hold_still_as_well() -> None:
+    async def story(world: World) -> None:
+        async with world.connect() as session:
+            await session.subscribe_to_trades(*(f"S{n}" for n in range(4)))
+            stream = session.stream(events.Trade, capacity=2)
+            for number in range(4):
+                world.server.market.tell(e="trade", s="S0", p=1.0, t=number)
+            await settle()
+            waiting = asyncio.ensure_future(session.subscribe_to_trades("S4"))
+            await settle()
+            assert len(world.server.connections) == 2
+            assert not waiting.done()
+            await stream.aclose()
+            await waiting
+
+    live(story)
