@@ -13,19 +13,19 @@ import pandas as pd
 
 import pitwire
 from pitwire.cli.simulated import simulated_venue
-from pitwire.store.frames import Frames
 
 SYMBOL = "BTC-USDT"
 
 
 async def main(seconds: float = 5.0) -> pd.DataFrame:
-    frames = Frames(capacity=100_000)
-    async with simulated_venue([SYMBOL], seed=7) as venue:
-        session = pitwire.connect_to_websocket(endpoints=venue.endpoints, on_event=frames.record)
-        async with session as session:
-            await session.subscribe_to_ticker(SYMBOL)
-            await session.subscribe_to_trades(SYMBOL)
-            await asyncio.sleep(seconds)
+    frames = pitwire.Frames(capacity=100_000)
+    async with (
+        simulated_venue([SYMBOL], seed=7) as venue,
+        pitwire.connect_to_websocket(endpoints=venue.endpoints, on_event=frames.record) as session,
+    ):
+        await session.subscribe_to_ticker(SYMBOL)
+        await session.subscribe_to_trades(SYMBOL)
+        await asyncio.sleep(seconds)
     trades = frames.trades(SYMBOL).to_pandas()
     print(trades.tail())
     print(trades.dtypes)

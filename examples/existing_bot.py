@@ -16,11 +16,9 @@ import time
 from decimal import Decimal
 from typing import Protocol
 
+from pitwire import Desk, DeskConfig, Side, open_desk
 from pitwire.cli.simulated import SimulatedVenue, simulated_venue
-from pitwire.desk.config import DeskConfig, VenueSection
-from pitwire.desk.desk import Desk
-from pitwire.desk.opening import open_desk
-from pitwire.model.orders import Side
+from pitwire.desk.config import VenueSection
 from pitwire.trading.limits import Limits
 from pitwire.trading.wishes import order
 from pitwire.wire.http import HttpClient

@@ -11,15 +11,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
+from pitwire import Desk, Fill, State, Trade, buy, fills, open_desk, sell, trades
 from pitwire.cli.simulated import simulated_venue
 from pitwire.desk.config import DeskConfig, SimSection, VenueSection
-from pitwire.desk.desk import Desk
-from pitwire.desk.opening import open_desk
-from pitwire.model.events import Fill, Trade
 from pitwire.model.numbers import plain
-from pitwire.trading.rules import fills, trades
-from pitwire.trading.state import State
-from pitwire.trading.wishes import Wish, buy, sell
+from pitwire.trading.wishes import Wish
 
 SYMBOL = "BTC-USDT"
 

@@ -12,21 +12,19 @@ import asyncio
 
 import pitwire
 from pitwire.cli.simulated import simulated_venue
-from pitwire.model.events import Event, Quote
-from pitwire.model.recovery import Recovery
 
 
 async def main(seconds: float = 3.0) -> int:
     quotes = 0
 
-    def on_event(event: Event) -> None:
+    def on_event(event: pitwire.Event) -> None:
         nonlocal quotes
-        if isinstance(event, Quote):
+        if isinstance(event, pitwire.Quote):
             quotes += 1
         else:
             print(type(event).__name__, event.symbol)
 
-    def on_error(error: BaseException) -> Recovery:
+    def on_error(error: BaseException) -> pitwire.Recovery:
         print("trouble:", error)
         recovery = session.handle_websocket_error(error)
         print("what to do:", recovery)
