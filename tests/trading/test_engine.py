@@ -136,6 +136,17 @@ def test_an_event_of_somebody_elses_making_is_taken_calmly() -> None:
     assert desk.burst(Odd("test", BTC, 0, at(0))) == []
 
 
+def test_a_rule_is_not_shown_a_fill_or_update_twice() -> None:
+    rule = Seen(fills(BTC), watch("Update", BTC))
+    desk = Desk(rule)
+    desk.engine.sent(order("a"), at(0))
+    told = [fill("a", 1, trade_id="7"), update("a", K.ACCEPTED, sequence=5)]
+    desk.burst(*told, *told)
+    assert rule.shown == told
+    assert len(desk.of(Came)) == 4
+    assert desk.state.ledger.doubled == 2
+
+
 # ── causes ────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -415,6 +415,27 @@ def test_a_halt_cancels_what_is_ours_and_stays_until_a_person_resumes() -> None:
     assert len(admit(made, buy(BTC, 1), seconds=3)) == 1
 
 
+def test_a_halt_goes_before_everything_wished_in_the_same_burst() -> None:
+    made = resting()
+    wishes = [buy(BTC, 1), replace("t-1-1", buy(BTC, 1, price=91)), halt("stop")]
+    commands = admit(made, *wishes)
+    assert all(isinstance(command, CancelOrder) for command in commands)
+    assert [command.order_id for command in commands] == ["t-1-1", "t-1-2", "t-1-3"]
+    assert made.refusals == ["halt", "cancel pending"]
+
+
+def test_one_burst_cancels_and_replaces_an_order_once() -> None:
+    made = resting()
+    wishes = [cancel(BTC), cancel(), replace("t-1-1", buy(BTC, 1, price=91))]
+    commands = admit(made, *wishes)
+    assert [command.order_id for command in commands] == ["t-1-1", "t-1-2", "t-1-3"]
+    assert made.refusals == ["cancel pending"]
+    made = resting()
+    twice = [replace("t-1-1", buy(BTC, 1, price=91)), replace("t-1-1", buy(BTC, 1, price=92))]
+    assert len(admit(made, *twice)) == 1
+    assert made.refusals == ["cancel pending"]
+
+
 def test_an_alert_is_written_down() -> None:
     made = desk(armed=False)
     assert admit(made, alert("look", level="warning", symbol=BTC)) == []

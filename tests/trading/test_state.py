@@ -75,6 +75,15 @@ def test_the_touch_is_the_newer_of_quote_and_book() -> None:
     assert made.touch(ETH) is None
 
 
+def test_the_books_own_id_says_which_is_newer() -> None:
+    ahead = ev.Quote("test", BTC, 0, at(1), 98.0, 1.0, 100.0, 1.0, 5)
+    delta = ev.BookDelta("test", BTC, 0, at(2), 2, 4, ((99.5, 1.0),), ())
+    made = state(snapshot([(99, 1)], [(101, 1)]), ahead, delta)
+    assert made.touch(BTC) == (98, 100, at(2))
+    made.apply(ev.BookDelta("test", BTC, 0, at(3), 5, 6, ((99.7, 1.0),), ()))
+    assert made.touch(BTC) == (99.7, 101, at(3))
+
+
 def test_the_top_levels_stand_in_for_a_book_that_is_not_there() -> None:
     partial = ev.PartialBook("test", BTC, 0, at(1), 5, ((9.0, 1.0),), ((10.0, 1.0),), 5)
     made = state(partial)

@@ -87,6 +87,8 @@ class Engine:
         row = self._rows.get(type(event), _NOBODY)
         if row.noted:
             self._write(event, change)
+            if change is None and isinstance(event, ev.Fill | ev.Update):
+                return None  # a copy, or about nobody: a rule that hedges must not hedge twice
         seats = row.by_symbol.get(event.symbol, row.anyone)
         if seats:
             self._show(event, seats)

@@ -52,6 +52,8 @@ class Screen:
         self.halted = ""
         """Why trading is halted; "" when it is not."""
         self.refused = 0
+        self._leaving: set[str] = set()
+        """Orders that this burst already cancels or replaces."""
         self._ids = ids
         self._journal = journal
         self._known: dict[str, tuple[Instrument, SymbolLimits, bool]] = {}
@@ -59,9 +61,10 @@ class Screen:
         self._lately: dict[_Fingerprint, int] = {}
 
     def admit(self, wishes: Iterable[Wish], state: State, now: int) -> list[Command]:
-        """What may leave of what is wished, in order."""
+        """What may leave of what is wished, in order; a halt goes before everything else."""
         commands: list[Command] = []
-        for wish in wishes:
+        self._leaving.clear()
+        for wish in sorted(wishes, key=_is_no_halt):
             commands += self._one(wish, state, now)
         for command in commands:
             self._journal.write(Decided(at=now, command=command))
@@ -71,6 +74,7 @@ class Screen:
         self, reason: str, by: str, state: State, now: int, *, cause: Cause | None = None
     ) -> list[Command]:
         """Throw the kill switch; the cancels of everything that is ours."""
+        self._leaving.clear()
         if not self.halted:
             self.halted = reason
             self._journal.write(Halted(at=now, reason=reason, by=by))
@@ -222,6 +226,8 @@ class Screen:
             matching = [order]
         else:
             matching = [one for one in state.ledger.open_of(wish.symbol) if _matches(one, wish)]
+        leaving = [one for one in matching if self._may_cancel(one, now)]
+        self._leaving.update(one.id for one in leaving)
         return [
             CancelOrder(
                 order_id=one.id,
@@ -231,9 +237,14 @@ class Screen:
                 cause=wish.cause,
                 decided=now,
             )
-            for one in matching
-            if _may_cancel(one, now)
+            for one in leaving
         ]
+
+    def _may_cancel(self, order: Tracked, now: int) -> bool:
+        """Not while a cancel of it is on its way; a market order cannot be called back."""
+        if order.id in self._leaving or order.type is OrderType.MARKET:
+            return False
+        return not order.cancel_sent or now >= order.cancel_sent + _CANCEL_AGAIN
 
     def _replace(
         self, wish: Replace | DraftReplace, wanted: Place | Draft, state: State, now: int
@@ -241,13 +252,13 @@ class Screen:
         old = state.ledger.find(wish.order_id)
         if old is None or not old.is_ours or not old.is_open or old.symbol != wanted.symbol:
             return self._no(wish, _not_ours(old, wish.order_id), wanted, now)
-        if old.cancel_sent:
+        if old.cancel_sent or old.id in self._leaving:
             pending = Breach("cancel pending", old.id, "an order that is not being cancelled")
             return self._no(wish, pending, wanted, now)
         order = self._order(wish, wanted, state, now, old)
         if not isinstance(order, Order):
             return self._no(wish, order, wanted, now)
-        old.cancel_sent, old.replaced_by = now, order.id
+        self._leaving.add(old.id)
         return [ReplaceOrder(order_id=old.id, order=order, venue_id=old.venue_id, decided=now)]
 
     def _amend(self, wish: Amend, state: State, now: int) -> list[Command]:
@@ -323,10 +334,8 @@ def _matches(order: Tracked, wish: Cancel) -> bool:
     )
 
 
-def _may_cancel(order: Tracked, now: int) -> bool:
-    """Not while a cancel of it is on its way; a market order cannot be called back."""
-    on_its_way = order.cancel_sent and now < order.cancel_sent + _CANCEL_AGAIN
-    return not on_its_way and order.type is not OrderType.MARKET
+def _is_no_halt(wish: Wish) -> bool:
+    return not isinstance(wish, HaltTrading)
 
 
 def _not_ours(order: Tracked | None, order_id: str) -> Breach:
