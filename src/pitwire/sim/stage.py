@@ -145,13 +145,17 @@ class Stage:
 
     def next_deadline(self) -> int | None:
         """When `advance` has something to do, in the carrier's time."""
-        skew = self.plan.skew(self._now)
-        venue = [self.facade.next_deadline(), *(actor.next_deadline() for actor in self._actors)]
-        found = [at - skew for at in venue if at is not None]
+        soonest = self.facade.next_deadline()
+        for actor in self._actors:
+            due = actor.next_deadline()
+            if due is not None and (soonest is None or due < soonest):
+                soonest = due
+        if soonest is not None:
+            soonest -= self.plan.skew(self._now)
         planned = self.plan.next_deadline()
-        if planned is not None:
-            found.append(planned)
-        return min(found, default=None)
+        if planned is not None and (soonest is None or planned < soonest):
+            return planned
+        return soonest
 
     def links(self) -> dict[int, str]:
         """Open links and their labels."""

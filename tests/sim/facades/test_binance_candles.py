@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pitwire.model.clock import SECOND
 from pitwire.model.orders import Side
+from pitwire.sim.facades import binance_candles
 from pitwire.sim.facades.binance_candles import (
     DAY,
     HOUR,
@@ -161,3 +162,25 @@ def test_a_bar_under_way_exists_before_its_first_trade() -> None:
     assert history.bar("1m", START + 30 * SECOND).trades == 1
     later = history.bar("1m", START + 90 * SECOND)
     assert (later.first, later.trades, later.first_id) == (600, 0, -1)
+
+
+@pytest.mark.parametrize("waiting", [1, 3, 1000])
+def test_bars_are_the_same_however_long_trades_wait(
+    monkeypatch: pytest.MonkeyPatch, waiting: int
+) -> None:
+    monkeypatch.setattr(binance_candles, "_UNFOLDED", waiting)
+    history = SymbolHistory(500)
+    for number in range(1, 11):
+        if number == 6:
+            history.keep("1d", 8 * HOUR)  # knows only what comes from now on
+        history.add(trade(number, 600 + number, number, START + number * 20 * SECOND))
+    end = START + 200 * SECOND
+    bars = history.bars("1m", start=0, end=end, limit=100, newest=True)
+    assert [(bar.first, bar.last, bar.lots) for bar in bars] == [
+        (601, 602, 3),
+        (603, 605, 12),
+        (606, 608, 21),
+        (609, 610, 19),
+    ]
+    assert history.window(end - DAY).lots == 55
+    assert history.bar("1d", end, 8 * HOUR).lots == 6 + 7 + 8 + 9 + 10

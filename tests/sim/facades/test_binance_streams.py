@@ -307,3 +307,11 @@ def test_every_frame_is_one_line_of_json() -> None:
     world.advance(5)
     seen = {json.loads(frame)["stream"] for frame in ear.raw}
     assert seen == set(names.split("/"))
+
+
+def test_a_connection_may_change_its_mind_about_wrapping() -> None:
+    pit = Pit("btcusdt@bookTicker")
+    pit.ear.ask("SET_PROPERTY", "combined", True)
+    pit.main.limit("SELL", "60000.00", "0.01")
+    (frame,) = pit.take()
+    assert list(frame) == ["stream", "data"]

@@ -18,6 +18,7 @@ from pitwire.sim.facts import Depth, LevelChanged
 
 _NOTHING: Level = (0, 0)
 _CHANGES_KEPT = 20_000
+_REAL_TIME = ("trade", "aggTrade", "bookTicker")
 
 
 class BoardSide:
@@ -59,6 +60,8 @@ class Board:
         symbol = scale.listing.symbol
         book = market.book(symbol)
         self.scale = scale
+        self.names = {kind: f"{scale.symbol.lower()}@{kind}" for kind in _REAL_TIME}
+        """The symbol's real-time streams."""
         self.update_id = book.update_id
         self.bids = BoardSide(Side.BUY, book.bids)
         self.asks = BoardSide(Side.SELL, book.asks)

@@ -43,6 +43,8 @@ INTERVALS: dict[str, int] = {
 
 _BARS_KEPT = 1500
 _AGGREGATES_KEPT = 10_000
+_UNFOLDED = 4096
+"""How many trades may wait before they are folded into bars that nobody has asked for."""
 
 
 def opening(interval: str, at: int, offset: int = 0) -> int:
@@ -143,18 +145,22 @@ class SymbolHistory:
         self.aggregates: deque[Aggregate] = deque(maxlen=_AGGREGATES_KEPT)
         self._next_aggregate = 1
         self._open: Aggregate | None = None
-        self._bars: dict[tuple[str, int], deque[Bar]] = {
-            (interval, 0): deque(maxlen=_BARS_KEPT) for interval in INTERVALS
-        }
+        self._bars: dict[tuple[str, int], deque[Bar]] = {}
+        self._trades: list[Traded] = []
+        self._folded: dict[tuple[str, int], int] = {}
+        """How many of the trades each interval has taken in."""
+        for interval in INTERVALS:
+            self.keep(interval, 0)
 
     def add(self, trade: Traded) -> Aggregate | None:
         """Take in a trade; returns the aggregate that it completed, if any."""
         self.last_price, self.last_lots, self.last_time = trade.price, trade.lots, trade.at
-        for (interval, offset), bars in self._bars.items():
-            opened = opening(interval, trade.at, offset)
-            if not bars or bars[-1].opened != opened:
-                bars.append(self._empty(opened))
-            bars[-1].add(trade)
+        self._trades.append(trade)
+        if len(self._trades) == _UNFOLDED:
+            for interval, offset in self._bars:
+                self._fold(interval, offset)
+            self._trades.clear()
+            self._folded = dict.fromkeys(self._folded, 0)
         if self._open is not None and self._open.takes(trade):
             self._open.lots += trade.lots
             self._open.last_id = trade.trade_id
@@ -182,12 +188,14 @@ class SymbolHistory:
 
     def keep(self, interval: str, offset: int) -> None:
         """Begin to keep bars of an interval with an offset."""
-        self._bars.setdefault((interval, offset), deque(maxlen=_BARS_KEPT))
+        if (interval, offset) not in self._bars:
+            self._bars[interval, offset] = deque(maxlen=_BARS_KEPT)
+            self._folded[interval, offset] = len(self._trades)
 
     def bar(self, interval: str, at: int, offset: int = 0) -> Bar:
         """The bar under way, also when nothing traded in it yet."""
         opened = opening(interval, at, offset)
-        bars = self._bars[interval, offset]
+        bars = self._fold(interval, offset)
         for bar in reversed(bars):
             if bar.opened == opened:
                 return bar
@@ -197,7 +205,7 @@ class SymbolHistory:
 
     def bars(self, interval: str, *, start: int, end: int, limit: int, newest: bool) -> list[Bar]:
         """Bars that open in [start, end], oldest first, quiet intervals filled in."""
-        kept = self._bars[interval, 0]
+        kept = self._fold(interval, 0)
         if not kept:
             return []
         known = {bar.opened: bar for bar in kept}
@@ -214,7 +222,7 @@ class SymbolHistory:
     def window(self, since: int) -> Bar:
         """All trades in minute bars that end after `since`, as one bar."""
         whole: Bar | None = None
-        for bar in self._bars["1m", 0]:
+        for bar in self._fold("1m", 0):
             if bar.opened + MINUTE <= since:
                 continue
             if whole is None:
@@ -226,14 +234,27 @@ class SymbolHistory:
     def price_before(self, trade_id: int) -> int:
         """The close of the minute before the one that holds this trade; 0 when unknown."""
         before = 0
-        for bar in self._bars["1m", 0]:
+        for bar in self._fold("1m", 0):
             if bar.first_id >= trade_id:
                 break
             before = bar.last
         return before
 
-    def _empty(self, opened: int) -> Bar:
-        return self._flat(opened, self.last_price)
+    def _fold(self, interval: str, offset: int) -> deque[Bar]:
+        """Take the waiting trades into the bars of one interval."""
+        key = (interval, offset)
+        bars, begin = self._bars[key], self._folded[key]
+        if begin == len(self._trades):
+            return bars
+        ends = following(interval, bars[-1].opened, offset) if bars else 0
+        for trade in self._trades[begin:]:
+            if trade.at >= ends:
+                opened = opening(interval, trade.at, offset)
+                ends = following(interval, opened, offset)
+                bars.append(self._flat(opened, trade.price))
+            bars[-1].add(trade)
+        self._folded[key] = len(self._trades)
+        return bars
 
     @staticmethod
     def _flat(opened: int, price: int) -> Bar:

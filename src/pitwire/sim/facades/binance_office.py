@@ -77,6 +77,8 @@ class Office:
         facts = self.market.take_facts()
         for fact in facts:
             if isinstance(fact, Traded):
+                if not self._unfilled:
+                    continue
                 self._first_fill(fact.taker, now)
                 self._first_fill(fact.maker, now)
             elif isinstance(fact, StatusChanged):

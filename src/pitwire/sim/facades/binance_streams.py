@@ -175,10 +175,10 @@ class StreamHub:
 
     def _level(self, board: Board, fact: LevelChanged, now: int) -> None:
         moved = board.change(fact)
-        if moved:
-            bid, ask = board.top
-            ticker = payloads.book_ticker(board.scale, fact.update_id, bid, ask)
-            self.emit(f"{board.scale.symbol.lower()}@bookTicker", lambda _unit: ticker)
+        name = board.names["bookTicker"]
+        if moved and name in self._active:
+            ticker = payloads.book_ticker(board.scale, fact.update_id, *board.top)
+            self.emit(name, lambda _unit: ticker)
         for active in self._on_level[fact.symbol]:
             if active.name.kind == "depth":
                 side = active.bids if fact.side is Side.BUY else active.asks
@@ -191,7 +191,7 @@ class StreamHub:
     def _trade(self, board: Board, fact: Traded, now: int) -> None:
         scale = board.scale
         self._aggregate(board, board.history.add(fact), now)
-        name = f"{scale.symbol.lower()}@trade"
+        name = board.names["trade"]
         if name in self._active:
             self.emit(name, lambda unit: payloads.trade(scale, fact, now=now, unit=unit))
         for active in self._on_trade[fact.symbol]:
@@ -199,7 +199,7 @@ class StreamHub:
             self._mark(active, now)
 
     def _aggregate(self, board: Board, found: Aggregate | None, now: int) -> None:
-        name = f"{board.scale.symbol.lower()}@aggTrade"
+        name = board.names["aggTrade"]
         if found is not None and name in self._active:
             make = partial(payloads.aggregate, board.scale, found, now=now)
             self.emit(name, lambda unit: make(unit=unit))
