@@ -182,3 +182,73 @@ def test_lines_opened_while_a_stream_is_full_hold_still_as_well() -> None:
             await waiting
 
     live(story)
+
+
+def test_an_on_error_that_raises_halts_and_says_so() -> None:
+    async def story(world: World) -> None:
+        def decide(error: BaseException) -> Recovery | None:
+            raise KeyError("no idea")
+
+        session = await world.connect(on_error=decide)
+        world.server.market.link.abort()
+        closed = await session.process_incoming_data()
+        assert closed.reason.startswith("on_error raised KeyError")
+        assert isinstance(closed.error, errors.ConnectionLost)
+        await session.close()
+
+    live(story)
+
+
+def test_a_tap_that_raises_is_a_listener_that_raises() -> None:
+    async def story(world: World) -> None:
+        def tap(link: str, way: str, payload: object, now: int, drained: bool) -> None:
+            if way == "out":
+                raise OSError("disk full")
+
+        session = await world.connect(tap=tap)
+        asking = asyncio.ensure_future(session.subscribe_to_ticker("A"))
+        closed = await session.process_incoming_data()
+        assert "disk full" in closed.reason
+        with pytest.raises(errors.StateError, match="disk full"):
+            await asking
+        await session.close()
+
+    live(story)
+
+
+def test_an_unsubscribe_waits_for_a_subscribe_that_is_still_dialling() -> None:
+    async def story(world: World) -> None:
+        async with world.connect() as session:
+            await session.subscribe_to_ticker(*(f"S{n}" for n in range(4)))
+            adding = asyncio.ensure_future(session.subscribe_to_ticker("S4"))
+            await asyncio.sleep(0)
+            await session.unsubscribe("ticker", "S4")
+            with pytest.raises(errors.StateError, match="unsubscribed"):
+                await adding
+            await settle()
+            assert world.server.market.asks in ([], [("ticker", "S4", "")])
+
+    live(story)
+
+
+def test_a_clock_question_without_an_answer_costs_nothing() -> None:
+    async def story(world: World) -> None:
+        world.server.refuse["time"] = lambda said: None
+        async with world.connect(credentials=KEY) as session:
+            await session.authenticate_websocket()
+            await asyncio.sleep(200)
+            assert session.may_trade
+            assert len(world.server.connections) == 2
+
+    live(story)
+
+
+def test_a_variant_named_or_meant_is_the_same_stream() -> None:
+    async def story(world: World) -> None:
+        async with world.connect(book_option="fast") as session:
+            world.server.books["A"] = BOOK
+            await session.subscribe_to_book("A")
+            await session.subscribe_to_book("A", option="fast")
+            assert world.server.market.asks == [("book", "A", "fast")]
+
+    live(story)

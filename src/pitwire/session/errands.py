@@ -184,6 +184,8 @@ class Errands:
 
     def unanswered(self, request: Request, now: int) -> None:
         """A connection that does not answer is worth as much as a dead one."""
+        if request.what is What.TIME:
+            return  # it will be asked again, and no order should become unknown for its sake
         silent = (now - request.sent) / SECOND
         self._outbox.fail(errors.Stalled(silent_seconds=silent, what=f"answer to {request.what}"))
 

@@ -178,7 +178,7 @@ class Line:
         for frame in self._outbox.take_frames():
             link.send(frame)
             if tap is not None:
-                tap(self.name, "out", frame, self._clock.now(), True)
+                self._tap_out(tap, frame)
 
     def after_command(self, now: int) -> None:
         """Write a command that was just given, and time its answer: the short way of `flush`."""
@@ -298,6 +298,12 @@ class Line:
             events = self.conversation.receive_response(request, status, headers, body, now)
         self.deliver(events, now)
         self.flush(now)
+
+    def _tap_out(self, tap: Tap, frame: bytes) -> None:
+        try:
+            tap(self.name, "out", frame, self._clock.now(), True)
+        except Exception as error:  # noqa: BLE001 — the callback edge
+            self.caught(error)
 
     def _tell(self) -> None:
         self._telling = False

@@ -121,6 +121,14 @@ class Lines:
             while left:
                 left = self._fill(await self._add(Role.MARKET), left)
 
+    async def withdraw(self, asks: Sequence[Ask]) -> None:
+        """Take these asks from whoever carries them, or is about to."""
+        async with self._lock:
+            now = self._setup.clock.now()
+            for line in self.market:
+                line.conversation.unwant(asks, now)
+                line.flush(now)
+
     def carrier(self, ask: Ask) -> Line | None:
         """The line that carries this ask."""
         for line in self.market:
@@ -208,9 +216,7 @@ class Lines:
 
     def judge(self, error: BaseException, line: Line) -> Recovery:
         """What to do about an error of this line."""
-        decide = self._setup.on_error
-        answer = decide(error) if decide is not None else None
-        return answer if answer is not None else self.recovery(error, line.backoff)
+        return self._decided(error) or self.recovery(error, line.backoff)
 
     def recovery(self, error: BaseException, backoff: Backoff) -> Recovery:
         """The session's own answer: the table of recoveries, the venue's close codes, the delay."""
@@ -244,11 +250,19 @@ class Lines:
 
     def _raised(self, error: Exception) -> None:
         # By a function of the caller: no line is to blame, so a reconnect would mend nothing.
-        decide = self._setup.on_error
-        answer = decide(error) if decide is not None else None
-        recovery = answer if answer is not None else recovery_for(error)
+        recovery = self._decided(error) or recovery_for(error)
         if isinstance(recovery, Halt):
             self.halted(recovery.reason, error)
+
+    def _decided(self, error: BaseException) -> Recovery | None:
+        if self._setup.on_error is None:
+            return None
+        try:
+            return self._setup.on_error(error)
+        except Exception as raised:  # noqa: BLE001 — the callback edge: who decides may fail too
+            return Halt(
+                f"on_error raised {type(raised).__name__}: {raised}, when asked about {error}"
+            )
 
     # ── the end ──
 

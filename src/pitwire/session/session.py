@@ -119,11 +119,7 @@ class Session:
 
     async def unsubscribe(self, channel: str, *symbols: str, option: str = "") -> None:
         """Want a channel no more; a book that was kept from it is stale at once."""
-        now = self._clock.now()
-        asks = self._asks(channel, symbols, option)
-        for line in self._lines.market:
-            line.conversation.unwant(asks, now)
-            line.flush(now)
+        await self._lines.withdraw(self._asks(channel, symbols, option))
 
     async def subscribe_to_order_updates(self) -> None:
         """The private stream of our orders and balances, after the login; logs in if need be."""
@@ -290,4 +286,6 @@ class Session:
             raise errors.ConfigError(where="channel", found=channel, expected=f"one of {names}")
         if not symbols:
             raise errors.ConfigError(where="symbols", found="none", expected="at least one symbol")
+        usual = self._setup.book_option if channel == "book" else ""
+        option = option or usual or row.default_option
         return [Ask(channel, symbol, option) for symbol in dict.fromkeys(symbols)]

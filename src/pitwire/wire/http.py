@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -18,9 +19,16 @@ MAX_BODY = 64 * 1024 * 1024
 class HttpClient:
     """A `Fetch` with connections that are kept; close it in the end."""
 
-    def __init__(self, *, within_seconds: float = WITHIN_SECONDS, max_body: int = MAX_BODY) -> None:
+    def __init__(
+        self,
+        *,
+        within_seconds: float = WITHIN_SECONDS,
+        max_body: int = MAX_BODY,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
         self._within_seconds = within_seconds
         self._max_body = max_body
+        self._ssl = ssl_context if ssl_context is not None else True
         self._client: aiohttp.ClientSession | None = None
 
     async def fetch(
@@ -29,7 +37,8 @@ class HttpClient:
         """Ask, and return status, headers in lower case and the body."""
         if self._client is None:
             timeout = aiohttp.ClientTimeout(total=self._within_seconds)
-            self._client = aiohttp.ClientSession(timeout=timeout)
+            connector = aiohttp.TCPConnector(ssl=self._ssl)
+            self._client = aiohttp.ClientSession(timeout=timeout, connector=connector)
         address = _address(url)
         try:
             async with self._client.request(
