@@ -12,7 +12,7 @@ import msgspec
 
 from pitwire.sim.facades.binance_names import StreamName, parse_stream
 from pitwire.sim.facades.binance_options import BinanceOptions
-from pitwire.sim.facades.binance_params import Literal, decode_json
+from pitwire.sim.facades.binance_params import Literal, as_text, decode_json, encode_json
 from pitwire.sim.facades.binance_streams import StreamHub
 
 _encode = msgspec.json.Encoder().encode
@@ -130,11 +130,11 @@ def _method(request: dict[str, object], text: bytes) -> str:
             2, f"Invalid request: missing field `method` at line 1 column {len(text)}"
         )
     if not isinstance(found, str) or found not in _METHODS:
-        column = text.find(_encode(found)) + len(_encode(found))
+        column = text.find(encode_json(found)) + len(encode_json(found))
         known = ", ".join(f"`{name}`" for name in _METHODS)
         raise ControlError(
             2,
-            f"Invalid request: unknown variant {found}, expected one of {known} "
+            f"Invalid request: unknown variant {as_text(found)}, expected one of {known} "
             f"at line 1 column {column}",
         )
     return found

@@ -35,6 +35,10 @@ _PRICED = (Kind.LIMIT, Kind.LIMIT_MAKER, Kind.STOP_LOSS_LIMIT, Kind.TAKE_PROFIT_
 _TIMED = (Kind.LIMIT, Kind.STOP_LOSS_LIMIT, Kind.TAKE_PROFIT_LIMIT)
 _FULL_BY_DEFAULT = (Kind.LIMIT, Kind.MARKET)
 _LEAST_STRATEGY_TYPE = 1_000_000
+_STP_REFUSED = ApiError(
+    -1013, "This symbol does not allow the specified self-trade prevention mode."
+)
+"""Also for TRANSFER, which no listing of ours allows."""
 
 
 class VenueSide(StrEnum):
@@ -104,7 +108,7 @@ def read_order(args: Args) -> OrderAsk:
         iceberg=args.decimal("icebergQty"),
         client_id=args.text("newClientOrderId", CLIENT_ID),
         response=args.word("newOrderRespType", ("ACK", "RESULT", "FULL")),
-        stp=args.choice("selfTradePreventionMode", Stp),
+        stp=args.choice("selfTradePreventionMode", Stp, _STP_REFUSED),
         strategy_id=args.number("strategyId"),
         strategy_type=args.number("strategyType"),
         pegged=_pegged(args),

@@ -34,6 +34,16 @@ class Literal(str):
 _DECODER = msgspec.json.Decoder(float_hook=Literal)
 
 
+def _as_written(value: object) -> msgspec.Raw:
+    if isinstance(value, Literal):
+        return msgspec.Raw(value.encode())
+    raise TypeError(f"JSON: found {type(value).__name__}, expected what JSON can hold")
+
+
+encode_json = msgspec.json.Encoder(enc_hook=_as_written).encode
+"""The inverse of `decode_json`: fractions come out as they were written."""
+
+
 def decode_json(text: bytes) -> object:
     """JSON with its fractions kept as text; raises `msgspec.DecodeError`."""
     return _DECODER.decode(text)
@@ -47,7 +57,7 @@ def as_text(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
-    return msgspec.json.encode(value).decode()
+    return encode_json(value).decode()
 
 
 def missing(name: str) -> ApiError:
