@@ -1,0 +1,88 @@
+"""Everybody is told, books first, and one who raises costs the others nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pitwire.model.errors import StateError
+from pitwire.model.events import BookDelta, BookSnapshot, BookStale, Event, Quote, Trade
+from pitwire.session.audience import Audience
+
+
+def audience(**more: Any) -> tuple[Audience, list[str]]:
+    said: list[str] = []
+    options = {
+        "keep_books": True,
+        "on_event": None,
+        "on_events": None,
+        "on_raised": lambda error: said.append(str(error)),
+        "pause": lambda: said.append("pause"),
+        "resume": lambda: said.append("resume"),
+        **more,
+    }
+    return Audience("toy", **options), said
+
+
+STORY = (
+    BookSnapshot("toy", "A", 0, 0, 10, ((1.0, 1.0),), ((2.0, 1.0),)),
+    BookDelta("toy", "A", 0, 0, 11, 11, ((1.5, 3.0),), ()),
+)
+QUOTE = Quote("toy", "A", 0, 0, 1.0, 1.0, 2.0, 1.0)
+
+
+def test_a_listener_finds_the_book_as_the_event_left_it() -> None:
+    seen: list[Any] = []
+
+    def listen(event: Event) -> None:
+        seen.append((type(event).__name__, ours.book("A").best_bid))
+
+    ours, _ = audience(on_event=listen)
+    ours.deliver(STORY, 0, True)
+    ours.deliver([BookStale("toy", "A", 0, 0, "gap")], 0, True)
+    # The events of one frame are one fact: the book is at its end for both of them.
+    assert seen == [
+        ("BookSnapshot", (1.5, 3.0)),
+        ("BookDelta", (1.5, 3.0)),
+        ("BookStale", None),
+    ]
+    assert not ours.book("A").ready
+
+
+def test_one_event_that_is_stumbled_over_does_not_hide_the_next() -> None:
+    seen: list[Event] = []
+
+    def listen(event: Event) -> None:
+        seen.append(event)
+        if event is QUOTE:
+            raise ValueError("stumbled")
+
+    ours, said = audience(on_event=listen)
+    ours.deliver([QUOTE, STORY[0]], 0, True)
+    assert seen == [QUOTE, STORY[0]]
+    assert said == ["stumbled"]
+
+
+def test_bursts_are_handed_on_whole_even_empty() -> None:
+    bursts: list[Any] = []
+    ours, _ = audience(keep_books=False, on_events=lambda *burst: bursts.append(burst))
+    ours.deliver((), 5, True)
+    ours.deliver(STORY, 6, False)
+    assert bursts == [((), 5, True), (STORY, 6, False)]
+    with pytest.raises(StateError, match="keep_books"):
+        ours.book("A")
+
+
+async def test_two_full_streams_pause_once_and_resume_when_both_have_room() -> None:
+    ours, said = audience()
+    one = ours.stream((Quote,), symbols=(), policy="wait", capacity=1)
+    two = ours.stream((Quote, Trade), symbols=(), policy="wait", capacity=1)
+    ours.deliver([QUOTE], 0, True)
+    assert said == ["pause"]
+    await anext(one)
+    assert said == ["pause"]
+    await two.aclose()
+    assert said == ["pause", "resume"]
+    ours.deliver([QUOTE], 0, True)
+    assert (len(one), len(two)) == (1, 0)
