@@ -81,3 +81,27 @@ def test_a_stream_connection_answers_everything(requests: list[Any]) -> None:
                 (answer,) = ear.say(json.dumps({"method": method, "params": request, "id": 1}))
                 assert answer["id"] == 1
     assert ear.ask("GET_PROPERTY", "combined")["id"] == 1
+
+
+@given(
+    st.binary(max_size=40), st.sampled_from(["", "/depth", "/order", "/account", "/userDataStream"])
+)
+@settings(max_examples=100, deadline=None)
+def test_rest_survives_any_bytes(noise: bytes, path: str) -> None:
+    client = RestClient(quiet_world(options=generous))
+    text = noise.decode("utf-8", "surrogateescape")
+    headers = {"x-mbx-apikey": text, "accept": text}
+    for verb in ("GET", "POST"):
+        for target in (f"/api/v3{path}?{text}", f"/api/v3{path}{text}", text):
+            status, _, _ = client.raw(verb, target, headers=headers, body=noise)
+            assert status in (200, 400, 401, 404, 410)
+
+
+@given(st.binary(max_size=40))
+@settings(max_examples=100, deadline=None)
+def test_an_upgrade_survives_any_bytes(noise: bytes) -> None:
+    world = quiet_world(options=BinanceOptions(connections_per_5_minutes=10**6))
+    text = noise.decode("utf-8", "surrogateescape")
+    for number, target in enumerate((text, f"/ws/{text}", f"/stream?streams={text}@trade")):
+        reply = world.facade.connect(number, target, world.clock.now())
+        assert reply is None or reply.status in (400, 404)

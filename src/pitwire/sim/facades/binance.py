@@ -127,6 +127,7 @@ class BinanceFacade:
 
     def connect(self, link: int, target: str, now: int, address: str = LOCAL) -> HttpReply | None:
         """A client asks to upgrade; None accepts."""
+        target = target.encode("utf-8", "replace").decode()  # raw bytes that are no UTF-8
         path, _, query = target.partition("?")
         path = unquote(path).rstrip("/")
         options = _query(query)

@@ -22,6 +22,8 @@ from pitwire.sim.facades.facade import HttpReply, Judge
 
 _PREFIX = "/api/v3"
 _JSON = "application/json;charset=UTF-8"
+_AS_BYTES = "surrogateescape"
+"""Bytes that are no UTF-8 survive the way through text, as the signature needs them to."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -84,7 +86,7 @@ class Rest:
         call.unit = _unit(headers)
         row = method(name, listen_keys=self._listen_keys)
         assert row is not None, name
-        text = sent[1].decode("utf-8", "replace")
+        text = sent[1].decode("utf-8", _AS_BYTES)
         door = _Door(headers.get("x-mbx-apikey", ""), sent[0], text)
         return perform(row, Args(_parameters(sent[0], text)), call, door.claim)
 
@@ -125,7 +127,7 @@ class _Door:
 
     def __init__(self, key: str, query: str, body: str) -> None:
         self._key = key
-        self._payload = (_unsigned(query) + _unsigned(body)).encode()
+        self._payload = (_unsigned(query) + _unsigned(body)).encode("utf-8", _AS_BYTES)
 
     def claim(self, args: Args, auth: Auth) -> Claim | None:
         if auth == "none":
@@ -164,5 +166,5 @@ def _unit(headers: Mapping[str, str]) -> int:
 def _not_found(path: str, headers: Mapping[str, str]) -> HttpReply:
     if "text/html" in headers.get("accept", ""):
         return html(404, "Not Found")
-    body = {"status": 404, "error": "Not Found", "path": path}
+    body = {"status": 404, "error": "Not Found", "path": path.encode("utf-8", "replace").decode()}
     return HttpReply(404, {"content-type": _JSON}, _encode(body))
