@@ -30,8 +30,8 @@ class Plan:
     trials: int
 
 
-QUICK = Plan(rounds=3, feed_messages=20_000, paced_messages=4_000, trials=150)
-FULL = Plan(rounds=7, feed_messages=40_000, paced_messages=6_000, trials=300)
+QUICK = Plan(rounds=3, feed_messages=20_000, paced_messages=2_500, trials=120)
+FULL = Plan(rounds=7, feed_messages=40_000, paced_messages=4_000, trials=250)
 
 
 @dataclass
