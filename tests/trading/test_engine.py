@@ -89,6 +89,9 @@ def test_to_be_shown_each_one_wins_over_once_a_burst() -> None:
     desk = Desk(rule)
     desk.burst(quote(1, 2))
     assert len(rule.shown) == 1
+    turned = Seen(watch("Quote", BTC, each=False), quotes(BTC))
+    Desk(turned).burst(quote(1, 2), quote(1, 3))
+    assert len(turned.shown) == 2
     desk.burst(snapshot([(1, 1)], [(2, 1)]))
     assert len(rule.shown) == 2
 
@@ -98,6 +101,9 @@ def test_a_watch_without_a_symbol_sees_all_of_them() -> None:
     desk = Desk(everyone, one)
     desk.burst(trade(1), trade(2, symbol=ETH))
     assert [len(everyone.shown), len(one.shown)] == [2, 2]
+    everyone, one = Seen(trades()), Seen(trades(ETH))
+    Desk(everyone, one).burst(trade(1), trade(2, symbol=ETH))
+    assert [len(everyone.shown), len(one.shown)] == [2, 1]
 
 
 def test_rules_are_shown_an_event_in_the_order_they_were_given() -> None:

@@ -180,6 +180,13 @@ def test_an_older_update_that_completes_the_order_still_counts() -> None:
     assert "a" not in ledger.open
 
 
+def test_an_older_update_does_not_make_the_newest_forgotten() -> None:
+    ledger = ledger_with(S.SENT)
+    for sequence in (5, 7, 6, 7):
+        ledger.apply(update("a", K.ACCEPTED, sequence=sequence), at(1))
+    assert (ledger.doubled, ledger.late) == (1, 1)
+
+
 # ── sums and fills ────────────────────────────────────────────────────────────────────────────
 
 
@@ -197,6 +204,12 @@ def test_a_sum_ahead_of_the_fills_is_asked_for_after_a_grace() -> None:
     assert the(ledger).missing == 0
     assert ledger.due_questions(at(60)) == []
     assert ledger.next_question() is None
+
+
+def test_fills_that_never_came_count_as_exposure_beside_what_is_left() -> None:
+    ledger = ledger_with(S.OPEN, size=5)
+    ledger.apply(update("a", K.STATUS_OPEN, filled=2), at(1))
+    assert ledger.exposure(BTC, None).buys == 5
 
 
 def test_fills_that_never_came_still_count_as_exposure_when_the_order_is_over() -> None:
@@ -281,6 +294,15 @@ def test_questions_come_again_and_ever_more_seldom() -> None:
     assert gaps == sorted(gaps)
     assert gaps[-1] == 60
     assert ledger.next_question() is not None
+
+
+def test_an_answer_that_proves_nothing_does_not_hurry_the_next_question() -> None:
+    ledger = ledger_with(S.UNKNOWN)
+    asked = 0
+    for tenth in range(100):
+        asked += len(ledger.due_questions(at(tenth / 10)))
+        ledger.apply(update("a", K.MISSING, tenth / 10), at(tenth / 10))
+    assert asked == 4
 
 
 def test_a_duplicate_id_is_no_proof_of_death() -> None:
@@ -453,6 +475,18 @@ def test_finished_orders_and_trades_are_forgotten_in_time() -> None:
     assert ledger.find("v89", symbol=BTC) is None
     assert ledger.find("99") is not None
     assert not ledger.open
+
+
+def test_an_order_that_is_alive_again_is_not_forgotten() -> None:
+    ledger = OrderLedger(keep_finished=1)
+    ledger.sent(order("a"), at(0))
+    ledger.apply(unanswered("a"), at(0))
+    ledger.apply(update("a", K.MISSING, 20), at(20))
+    ledger.apply(update("a", K.ACCEPTED, 21), at(21))
+    for name in ("b", "c", "d"):
+        ledger.sent(order(name, 1), at(22))
+        ledger.apply(fill(name, 1, trade_id=name), at(22))
+    assert the(ledger).state is S.OPEN
 
 
 # ── any order of arrival ──────────────────────────────────────────────────────────────────────

@@ -113,6 +113,12 @@ def with_open_orders(count: int, **limits: Any) -> Desk:
     return made
 
 
+def with_few_allowed() -> Desk:
+    made = desk(instruments=[instrument(BTC, max_open_orders=1), instrument(ETH)])
+    admit(made, buy(BTC, 1, price=91))
+    return made
+
+
 def halted() -> Desk:
     made = desk()
     made.engine.halt("enough", "person", at(0))
@@ -186,6 +192,8 @@ CASES: list[Case] = [
     ("max_open_orders_per_symbol", lambda: with_open_orders(2, max_open_orders_per_symbol=2),
      buy(BTC, 1, price=80), buy(ETH, 1, price=9)),
     ("max_open_orders_per_symbol", listed(max_open_orders=0), None, buy(BTC, 1)),
+    ("max_open_orders_per_symbol", lambda: with_few_allowed(), buy(BTC, 1, price=90),
+     buy(ETH, 1, price=9)),
     ("max_open_orders", lambda: with_open_orders(2, max_open_orders=2), buy(ETH, 1, price=9), None),
     ("max_orders_per_second", lambda: with_open_orders(3, max_orders_per_second=3),
      buy(ETH, 1, price=9), None),
@@ -370,6 +378,23 @@ def test_a_replacement_is_held_to_the_limits_without_the_order_it_replaces() -> 
     assert admit(made, replace(first.id, buy(BTC, 1.1, price=91))) == []
     assert len(admit(made, replace(first.id, buy(BTC, 1, price=91)))) == 1
     assert made.refusals == ["max_open_orders", "max_position"]
+
+
+def test_a_replacement_by_the_other_side_frees_nothing() -> None:
+    made = desk(Limits(max_position=D(5)))
+    ours = admit(made, sell(BTC, 3, price=110), buy(BTC, 3, price=90))
+    swap = replace(ours[0].id, buy(BTC, 3, price=91))
+    assert admit(made, swap) == []
+    assert made.refusals == ["max_position"]
+    assert len(admit(made, replace(ours[0].id, buy(BTC, 2, price=91)))) == 1
+
+
+def test_what_is_known_of_an_instrument_changes_with_it() -> None:
+    made = desk()
+    assert len(admit(made, buy(BTC, 1))) == 1
+    made.state.instruments[BTC] = instrument(BTC, max_size=D(10) ** 15)
+    assert admit(made, buy(BTC, 2)) == []
+    assert made.refusals == ["digits"]
 
 
 @pytest.mark.parametrize("order_id", ["web_1", "nobody", "t-1-3"])

@@ -226,19 +226,30 @@ def collar(p: Proposal) -> Breach | None:
         return None
     best = p.place.stop_price or (p.ask if p.buys else p.bid)
     worst = p.place.price if p.place.price is not None else _worst_of_walk(p)
+    if isinstance(worst, Breach):
+        return worst
     edge = best * (1 + percent / 100) if p.buys else best * (1 - percent / 100)
     if worst is None or (worst <= edge if p.buys else worst >= edge):
         return None
     return Breach("collar_percent", plain(worst), f"{percent} % from {plain(best)}")
 
 
-def _worst_of_walk(p: Proposal) -> Decimal | None:
-    """Where a market order would end in the book we know; None where there is no book."""
+def _worst_of_walk(p: Proposal) -> Decimal | Breach | None:
+    """Where a market order would end in the book we know; None where there is no book.
+
+    Levels that we do not know can only make it better, unless they are all that is left of it:
+    nobody can say where an order ends that takes more than the book we know.
+    """
     book = p.state.book(p.place.symbol)
     if p.place.type is not OrderType.MARKET or book is None or not p.size:
         return None
-    walk = book.walk(p.place.side, float(p.size))
-    return None if walk is None else Decimal(repr(walk.worst))
+    size = float(p.size)
+    walk = book.walk(p.place.side, size)
+    filled = walk.filled if walk is not None else 0.0
+    if walk is None or filled < size:
+        known = f"{Decimal(repr(filled)).normalize():f} known in the book"
+        return Breach("collar_percent", f"the price of {plain(p.size)}", known)
+    return Decimal(repr(walk.worst))
 
 
 def open_orders(p: Proposal) -> Breach | None:

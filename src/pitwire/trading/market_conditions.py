@@ -53,14 +53,18 @@ class PriceFeed:
 
 
 def price_of(state: State, symbol: str, of: PriceName) -> float | None:
-    """A price as it stands."""
+    """A price as it stands; None where there is none, or nobody quotes on one side."""
     if of == "last":
         return state.last(symbol)
     quote = state.quotes.get(symbol)
-    bid_ask = (quote.bid, quote.ask) if quote is not None else state.touch(symbol)
+    if quote is not None:
+        bid_ask = (quote.bid, quote.ask) if quote.is_whole else None
+    else:
+        touched = state.touch(symbol)
+        bid_ask = touched[:2] if touched is not None else None
     if bid_ask is None:
         return None
-    bid, ask = bid_ask[0], bid_ask[1]
+    bid, ask = bid_ask
     return bid if of == "bid" else ask if of == "ask" else (bid + ask) / 2
 
 

@@ -68,7 +68,8 @@ def levels(state: State, symbol: str, side: Side) -> Iterator[Level]:
             yield exact(price), exact(size)
     elif quote is not None:
         price, size = (quote.ask, quote.ask_size) if buys else (quote.bid, quote.bid_size)
-        yield exact(price), exact(size)
+        if size:
+            yield exact(price), exact(size)
 
 
 def reachable(state: State, order: Order) -> Iterator[Level]:
@@ -112,7 +113,7 @@ def visible(state: State, live: Live) -> Decimal | None:
     if quote is None:
         return None
     best, size = (quote.bid, quote.bid_size) if live.buys else (quote.ask, quote.ask_size)
-    if exact(best) == ours:
+    if exact(best) == ours or not size:
         return exact(size)
     return ZERO if live.is_passed(exact(best)) else None
 

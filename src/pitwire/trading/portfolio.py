@@ -199,15 +199,15 @@ class Portfolio:
 
     def _fee(self, holding: Holding, fill: Fill) -> None:
         asset = fill.fee_asset
-        self._flow(asset, -fill.fee)
+        self._flow(asset, _EXACT.minus(fill.fee))
         self.fees[asset] = _EXACT.add(self.fees.get(asset, ZERO), fill.fee)
-        holding.fees = holding.fees | {asset: _EXACT.add(holding.fees.get(asset, ZERO), fill.fee)}
+        holding.fees[asset] = _EXACT.add(holding.fees.get(asset, ZERO), fill.fee)
         if asset == holding.quote:
             holding.flow = _EXACT.subtract(holding.flow, fill.fee)
             holding.realised = _EXACT.subtract(holding.realised, fill.fee)
         elif asset == holding.base:
             # Base units given away for nothing: their cost is lost.
-            self._trade(holding, -fill.fee, ZERO)
+            self._trade(holding, _EXACT.minus(fill.fee), ZERO)
 
     def _flow(self, asset: str, amount: Decimal) -> None:
         self.flows[asset] = _EXACT.add(self.flows.get(asset, ZERO), amount)

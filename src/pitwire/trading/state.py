@@ -76,13 +76,15 @@ class State:
     def touch(self, symbol: str) -> tuple[float, float, int] | None:
         """(best bid, best ask, last heard) by whichever is newer of quote and book.
 
+        None where there is neither, and while the newest has nobody on one side.
+
         The venue's book id decides where the quote carries one: a quote and a batch of book
         changes travel apart, so the later to arrive may be the older (binance §3, bookTicker u).
         """
         quote = self.quotes.get(symbol)
         book = self.book(symbol)
         if book is None:
-            return None if quote is None else (quote.bid, quote.ask, quote.received)
+            return (quote.bid, quote.ask, quote.received) if quote and quote.is_whole else None
         bid, ask = book.best_bid, book.best_ask
         if quote is None:
             return None if bid is None or ask is None else (bid[0], ask[0], book.received)
@@ -93,7 +95,7 @@ class State:
             newer = book.received > quote.received
         if newer and bid is not None and ask is not None:
             return bid[0], ask[0], heard
-        return quote.bid, quote.ask, heard
+        return (quote.bid, quote.ask, heard) if quote.is_whole else None
 
     def mid(self, symbol: str) -> float | None:
         """Halfway between best bid and best ask."""
