@@ -22,6 +22,7 @@ from pitwire.model.events import (
     BookDelta,
     BookSnapshot,
     Event,
+    Fill,
     Lost,
     Update,
 )
@@ -153,7 +154,8 @@ class Desk:
         """Counters, tables, timers: nothing that an order would have to wait for."""
         self.health.note_all(events)
         for event in events:
-            self.frames.record(event)
+            if type(event) not in _TOLD_TWICE:
+                self.frames.record(event)
             react = _REACTIONS.get(type(event))
             if react is not None:
                 react(self, event)
@@ -230,6 +232,8 @@ class Desk:
             self.engine.journal.write(Alerted(at=now, text=str(error), level="error", rule="desk"))
 
 
+_TOLD_TWICE = frozenset((Update, Fill))
+"""By the answer and by the private stream; the journal tells them once (`opening.TablesJournal`)."""
 _REACTIONS: dict[type[Event], Callable[[Desk, Event], None]] = {
     Update: Desk._on_update,
     Lost: Desk._on_lost,

@@ -120,7 +120,8 @@ class HealthReport(msgspec.Struct, frozen=True):
     losses: int
     reconnects: int
     gaps: int
-    """Books that lost their thread and were taken up again from a snapshot."""
+    """Books that missed something and were taken up again from a snapshot; of a lost connection,
+    see `losses`."""
     trade_gaps: int
     malformed: int
     unhandled: int
@@ -228,9 +229,10 @@ class Health:
                 self._add("dials", attempt)
                 self._add("reconnects", link in self._links)
                 self._links.add(link)
-            case events.BookStale(symbol=symbol):
-                # Only a book that stood can lose its thread, and one gap is one gap.
-                self._add("gaps", symbol in self._books)
+            case events.BookStale(symbol=symbol, expected=expected, found=found):
+                # Only a book that stood can lose its thread, and one gap is one gap. A book that
+                # fell with its connection has no gap: that is a loss, and counted as one.
+                self._add("gaps", symbol in self._books and bool(expected or found))
                 self._books.pop(symbol, None)
                 self._stale_books[symbol] = None
             case events.BookSnapshot(symbol=symbol):

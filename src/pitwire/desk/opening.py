@@ -20,19 +20,21 @@ from pitwire.model.clock import MILLISECOND, Clock, SystemClock
 from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy, system_seed
 from pitwire.model.errors import ConfigError
+from pitwire.model.events import Event, Fill, Update
 from pitwire.model.instruments import Instrument
 from pitwire.session.session import Session
 from pitwire.store.frames import Frames
 from pitwire.trading.declared import build_rules
 from pitwire.trading.engine import Engine
 from pitwire.trading.ids import OrderIds, installation_prefix
-from pitwire.trading.journal import Journal, Record, Seeded
+from pitwire.trading.journal import Came, Journal, Record, Seeded
 from pitwire.trading.ledger import OrderLedger
 from pitwire.trading.limits import Limits
 from pitwire.trading.paper import PaperVenue
 from pitwire.trading.risk import Screen
 from pitwire.trading.rules import Rule
 from pitwire.trading.state import State
+from pitwire.trading.tracked import Change
 from pitwire.venues.venue import Ask, Endpoints, Venue
 from pitwire.wire.link import Dial, Fetch
 
@@ -57,6 +59,27 @@ class Journals:
             journal.write(record)
 
 
+class TablesJournal:
+    """Writes orders and fills into tables, each fact once, however often a venue tells it.
+
+    The engine journals an event before the change it made; a copy makes none.
+    """
+
+    def __init__(self, frames: Frames) -> None:
+        self._frames = frames
+        self._came: Event | None = None
+
+    def write(self, record: Record) -> None:
+        match record:
+            case Came(event=event):
+                self._came = event
+            case Change() if isinstance(self._came, Fill | Update):
+                self._frames.record(self._came)
+                self._came = None
+            case _:
+                pass
+
+
 async def open_desk(
     config: DeskConfig,
     *,
@@ -78,14 +101,15 @@ async def open_desk(
     check_arming(config, clock.now())
     _check_live_limits(config)
     seed = system_seed() if config.seed is None else config.seed
-    journal = Journals([*journals, *([log] if log is not None else [])])
+    frames = Frames(_FRAMES)
+    journal = Journals([TablesJournal(frames), *journals, *([log] if log is not None else [])])
     journal.write(Seeded(at=clock.now(), name="desk", seed=seed))
     desk = Desk(
         config,
         _engine(config, journal, clock),
         clock=clock,
         health=Health(clock.now()),
-        frames=Frames(_FRAMES),
+        frames=frames,
         log=log,
     )
     session = await connect_to_websocket(

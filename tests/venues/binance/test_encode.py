@@ -206,8 +206,12 @@ def test_order_types(changes: dict[str, Any], expected: dict[str, Any]) -> None:
     assert params == {**always, **expected}
 
 
+def test_a_promise_to_reduce_is_kept_by_risk_and_not_told_to_a_spot_market() -> None:
+    frames = [logged_in().place(order(reduce_only=reduces), NOW, 1) for reduces in (False, True)]
+    assert frames[0] == frames[1]
+
+
 REFUSED = {
-    "reduce only": ({"reduce_only": True}, "order.reduce_only"),
     "day": ({"time_in_force": TimeInForce.DAY}, "order.time_in_force"),
     "ioc market": (
         {"type": OrderType.MARKET, "price": None, "time_in_force": TimeInForce.IOC},

@@ -159,7 +159,6 @@ class Encoder:
             method, signed, order.symbol, order.side is Side.BUY, order.type._value_,
             order.time_in_force._value_, order.size is None, order.quote_size is None,
             order.price is None, order.stop_price is None, order.trailing_bips is None,
-            order.reduce_only,
         )  # fmt: skip
         if extra:
             return self._new_shape(order, method, extra, signed=signed)
@@ -195,8 +194,11 @@ class Encoder:
 
 
 def refuse_impossible(order: Order) -> None:
-    """Raise `ConfigError` for what Binance spot has no words for (§7.3)."""
-    _require(not order.reduce_only, "reduce_only", True, "False: spot has no positions to reduce")
+    """Raise `ConfigError` for what Binance spot has no words for (§7.3).
+
+    `reduce_only` is not among it: spot knows no positions, so it is a promise between a rule and
+    risk, which has held the order against our own position, and nothing that the venue is told.
+    """
     _require(
         order.time_in_force in _TIMES, "time_in_force", order.time_in_force.value,
         "gtc, ioc or fok: the venue never closes, so there is no day order",
