@@ -233,7 +233,7 @@ class Desk:
 
 
 _TOLD_TWICE = frozenset((Update, Fill))
-"""By the answer and by the private stream; the journal tells them once (`opening.TablesJournal`)."""
+"""By the answer and by the private stream; `opening.TablesJournal` tells them once."""
 _REACTIONS: dict[type[Event], Callable[[Desk, Event], None]] = {
     Update: Desk._on_update,
     Lost: Desk._on_lost,
