@@ -11,6 +11,7 @@ from typing import NamedTuple
 from rich.console import Console
 
 from pitwire.cli import loops
+from pitwire.cli.collector import Collector
 from pitwire.cli.simulated import SimulatedVenue, recorded_venue, simulated_venue
 from pitwire.cli.summary import print_summary, summary_console
 from pitwire.desk.config import DeskConfig, LogSection, load_config
@@ -58,7 +59,7 @@ async def _run(
 ) -> int:
     async with place_of(config, market) as place:
         log = interaction_log(config.log, place.credentials)
-        with log or _Unlogged():
+        with log:
             desk = await open_desk(
                 config, endpoints=place.endpoints, credentials=place.credentials, log=log
             )
@@ -76,9 +77,11 @@ async def run_desk(
     """Let an open desk run; it is stopped and summed up however that ends."""
     running = asyncio.ensure_future(desk.run())
     try:
-        async with asyncio.timeout(seconds):
-            while not running.done() and not (venue is not None and venue.is_over):
-                await asyncio.wait([running], timeout=_LOOK_SECONDS)
+        with Collector(desk.clock.now()) as collector:
+            async with asyncio.timeout(seconds):
+                while not running.done() and not (venue is not None and venue.is_over):
+                    await asyncio.wait([running], timeout=_LOOK_SECONDS)
+                    collector.quiet(desk.clock.now())
         return running.result() if running.done() else None
     except TimeoutError:
         return None
@@ -120,16 +123,12 @@ async def place_of(config: DeskConfig, market: Path | None = None) -> AsyncItera
         yield Place(venue.endpoints, venue.credentials, venue)
 
 
-def interaction_log(
-    section: LogSection, credentials: Credentials | None = None
-) -> InteractionLog | None:
-    """The log file that a configuration asks for, told on the console too; None for none."""
+def interaction_log(section: LogSection, credentials: Credentials | None = None) -> InteractionLog:
+    """The log a configuration asks for, told on the console too; without a file, only there."""
     masker = Masker([credentials] if credentials is not None else [])
     setup_console(section.level, masker=masker)
-    if not section.file:
-        return None
     return InteractionLog(
-        section.file,
+        section.file or None,
         masker=masker,
         frames=section.frames,
         sample_every=section.sample_every,
@@ -137,11 +136,3 @@ def interaction_log(
         keep=section.keep,
         told=Narrator(),
     )
-
-
-class _Unlogged:
-    """Nothing to close."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *error: object) -> None: ...
