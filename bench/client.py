@@ -122,7 +122,11 @@ async def attend(job: Job, meter: Meter, control: Connection) -> None:
     ended = loop.create_future()
 
     def obey() -> None:
-        command, argument = control.recv()
+        try:
+            command, argument = control.recv()
+        except EOFError:  # the bench is gone
+            loop.remove_reader(control.fileno())
+            command, argument = "stop", None
         match command:
             case "arm":
                 gc.collect()
@@ -142,7 +146,8 @@ async def attend(job: Job, meter: Meter, control: Connection) -> None:
     finally:
         loop.remove_reader(control.fileno())
         await job.stop()
-    control.send("stopped")
+    with contextlib.suppress(BrokenPipeError):
+        control.send("stopped")
 
 
 def take(seat: Seat, process: int = 0) -> None:

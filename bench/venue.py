@@ -70,7 +70,7 @@ class LoadServer:
         while self._running:
             for fd, _ in self._epoll.poll(1.0):
                 if fd == self._control.fileno():
-                    self._obey(*self._control.recv())
+                    self._listen_to_bench()
                 else:
                     self._serve(fd)
         for peer in list(self._peers.values()):
@@ -80,6 +80,14 @@ class LoadServer:
         self._epoll.close()
 
     # ── commands ──
+
+    def _listen_to_bench(self) -> None:
+        try:
+            name, arguments = self._control.recv()
+        except EOFError:  # the bench is gone
+            self._stop()
+        else:
+            self._obey(name, arguments)
 
     def _obey(self, name: str, arguments: Sequence[Any]) -> None:
         commands: dict[str, Callable[..., Any]] = {
