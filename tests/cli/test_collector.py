@@ -1,7 +1,7 @@
 import gc
 
 from pitwire.cli.collector import FULL_SECONDS, YOUNG_SECONDS, Collector
-from pitwire.model.clock import SECOND, ManualClock
+from pitwire.model.clock import ManualClock
 
 
 class Cell:
