@@ -84,6 +84,20 @@ def test_bid_ask_and_mid_cross_by_quotes() -> None:
         assert [i for i, truth in enumerate(found) if truth] == [expected]
 
 
+def test_a_side_that_nobody_quotes_is_no_price_of_zero() -> None:
+    nobody = quote(0, 101, 1, bid_size=0)
+    state = State([instrument(BTC)])
+    state.apply(nobody)
+    assert [price_of(state, BTC, of) for of in ("bid", "ask", "mid")] == [None, None, None]
+    back = quote(99, 101, 2)
+    for of in ("bid", "mid"):
+        assert looks(Crosses(BTC, 50, above=False, of=of), quote(99, 101), nobody, back) == [NO] * 3
+        assert looks(PriceIs(BTC, below=50, of=of), quote(99, 101), nobody, back) == [NO] * 3
+        moves = Moves(BTC, within_seconds=10, percent=1, of=of)
+        assert looks(moves, quote(99, 101), nobody, back) == [NO] * 3
+    assert looks(SpreadWider(BTC, bips=1_000), nobody) == [NO]
+
+
 def test_the_book_moves_the_bid_only_where_no_quotes_come() -> None:
     books = [snapshot([(99, 1)], [(102, 1)]), snapshot([(101, 1)], [(102, 1)], 1)]
     assert looks(Crosses(BTC, 100, above=True, of="bid"), *books) == [NO, NOW]

@@ -248,6 +248,16 @@ def test_a_market_order_that_would_walk_through_the_book_is_held_by_the_collar()
     assert len(admit(made, buy(BTC, 1), seconds=1)) == 1
 
 
+def test_a_market_order_beyond_the_book_we_know_is_held_by_the_collar() -> None:
+    made = desk()
+    made.burst(snapshot([(99, 5)], [(100, 1), (101, 1)], 1))
+    assert admit(made, buy(BTC, 2.001), seconds=1) == []
+    [refusal] = made.of(Refusal)
+    assert (refusal.limit, refusal.value) == ("collar_percent", "the price of 2.001")
+    assert refusal.allowed == "2 known in the book"
+    assert len(admit(made, buy(BTC, 2), seconds=1)) == 1
+
+
 def test_orders_on_their_way_need_funds_too() -> None:
     made = funded(USDT=150)
     assert len(admit(made, buy(BTC, 1, price=90), buy(BTC, 1, price=89))) == 1

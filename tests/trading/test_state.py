@@ -75,6 +75,23 @@ def test_the_touch_is_the_newer_of_quote_and_book() -> None:
     assert made.touch(ETH) is None
 
 
+@pytest.mark.parametrize("sizes", [{"bid_size": 0}, {"ask_size": 0}])
+def test_a_quote_with_nobody_on_one_side_has_no_price(sizes: dict[str, float]) -> None:
+    state = State([instrument()])
+    state.apply(quote(0 if "bid_size" in sizes else 99, 101 if "bid_size" in sizes else 0, **sizes))
+    assert (state.touch(BTC), state.mid(BTC), state.mark(BTC)) == (None, None, None)
+    state.apply(trade(100, 1))
+    assert state.mark(BTC) == 100
+    state.apply(snapshot([(99, 1)], [(101, 1)], 2))
+    assert state.mid(BTC) == 100, "the book is newer"
+    state.apply(
+        quote(0 if "bid_size" in sizes else 99, 101 if "bid_size" in sizes else 0, 3, **sizes)
+    )
+    assert state.touch(BTC) is None, "the newest has nobody on one side"
+    state.apply(quote(99.5, 100.5, 4))
+    assert state.mid(BTC) == 100
+
+
 def test_the_books_own_id_says_which_is_newer() -> None:
     ahead = ev.Quote("test", BTC, 0, at(1), 98.0, 1.0, 100.0, 1.0, 5)
     delta = ev.BookDelta("test", BTC, 0, at(2), 2, 4, ((99.5, 1.0),), ())

@@ -61,6 +61,11 @@ class Quote(Event, frozen=True, gc=False, tag=True):
     ask_size: float
     update_id: int = 0
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether somebody quotes on both sides; only then are its prices prices."""
+        return self.bid_size > 0 < self.ask_size
+
 
 class Ticker(Event, frozen=True, gc=False, tag=True):
     """Rolling statistics over `window`; fields the venue's message lacks are NaN."""
@@ -260,6 +265,8 @@ class Lost(Event, frozen=True, gc=False, tag=True):
     link: str
     reason: str
     retry_after_seconds: float
+    by_us: bool = False
+    """Whether we ended it ourselves, for good."""
 
 
 class Lagging(Event, frozen=True, gc=False, tag=True):
