@@ -183,7 +183,12 @@ class Conversation:
         return ()
 
     def lost(
-        self, error: errors.PitwireError, now: int, *, retry_after_seconds: float = 0.0
+        self,
+        error: errors.PitwireError,
+        now: int,
+        *,
+        retry_after_seconds: float = 0.0,
+        by_us: bool = False,
     ) -> Sequence[Event]:
         """The connection is gone; what was on its way is unknown, what was queued was not sent."""
         self._open = False
@@ -194,8 +199,9 @@ class Conversation:
                 0,
                 now,
                 self._options.link,
-                str(error),
+                "closed by us" if by_us else str(error),
                 retry_after_seconds,
+                by_us,
             )
         ]
         events += self._books.lost(now)

@@ -119,7 +119,8 @@ class Line:
         recovery = Ignore() if self._closed else self._owner.judge(error, self)
         waits = not (self._closed or isinstance(recovery, Halt))
         delay = self._delay(recovery) if waits else 0.0
-        self.deliver(self.conversation.lost(error, now, retry_after_seconds=delay), now)
+        told = self.conversation.lost(error, now, retry_after_seconds=delay, by_us=self._closed)
+        self.deliver(told, now)
         self._owner.settle(self._outbox.take_settled())
         if isinstance(recovery, Halt):
             self._owner.halted(recovery.reason, error)
