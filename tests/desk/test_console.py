@@ -18,8 +18,9 @@ from pitwire.desk.console import ROOT, SENTENCES, Narrator, setup_console
 from pitwire.desk.masking import Masker
 from pitwire.model import events
 from pitwire.model.credentials import Credentials
-from pitwire.model.orders import Command, Side, UpdateKind
+from pitwire.model.orders import Command, OrderState, Side, UpdateKind
 from pitwire.trading import journal
+from pitwire.trading.tracked import Change, Origin
 
 
 @pytest.fixture
@@ -52,58 +53,99 @@ def test_events_are_told_as_sentences(screen: io.StringIO) -> None:
     assert len(text.splitlines()) == 2
 
 
-def test_orders_and_fills_read_well(screen: io.StringIO) -> None:
+def change(came: str, before: OrderState, after: OrderState, **facts: Any) -> Change:
+    told: dict[str, Any] = {
+        "at": 1,
+        "order_id": "id-1",
+        "symbol": "BTC-USDT",
+        "origin": Origin.OURS,
+        "filled": Decimal(0),
+        "size": Decimal("2.00"),
+        "side": Side.SELL,
+    }
+    return Change(came=came, before=before, after=after, **(told | facts))
+
+
+S = OrderState
+
+
+@pytest.mark.parametrize(
+    ("told", "level", "sentence"),
+    [
+        (change("accepted", S.SENT, S.OPEN), "INFO", "order id-1 open: BTC-USDT"),
+        (
+            change("rejected", S.SENT, S.REJECTED, text="no money"),
+            "WARNING",
+            "order id-1 rejected: no money",
+        ),
+        (
+            change("fill", S.OPEN, S.PARTLY_FILLED, fill=Decimal("1.0"), filled=Decimal("1.0"),
+                   price=Decimal("5.10")),
+            "INFO",
+            "fill id-1: sell 1 BTC-USDT at 5.1; partly filled, 1 of 2 BTC-USDT",
+        ),
+        (
+            change("fill", S.FILLED, S.FILLED, fill=Decimal(1), filled=Decimal(2),
+                   price=Decimal("5.10")),
+            "INFO",
+            "fill id-1: sell 1 BTC-USDT at 5.1",
+        ),
+        (change("lost", S.SENT, S.UNKNOWN), "WARNING", "order id-1 unknown: lost"),
+        (
+            change("canceled", S.PARTLY_FILLED, S.CANCELED, filled=Decimal(1)),
+            "INFO",
+            "order id-1 canceled: 1 of 2 BTC-USDT",
+        ),
+        (
+            change("cancel_rejected", S.OPEN, S.OPEN, text="Unknown order sent."),
+            "INFO",
+            "order id-1 cancel rejected: Unknown order sent.",
+        ),
+    ],
+)  # fmt: skip
+def test_what_becomes_of_an_order_reads_well(
+    screen: io.StringIO, told: Change, level: str, sentence: str
+) -> None:
     show(screen)
-    tell = Narrator()
-    places = ("binance", "BTC-USDT", 0, 1, "id-1", "77")
-    tell(events.Update(*places, UpdateKind.ACCEPTED))
-    tell(events.Update(*places, UpdateKind.REJECTED, text="no money"))
-    tell(events.Update(*places, UpdateKind.FILLED, filled=Decimal(1), size=Decimal(2)))
-    tell(
-        events.Fill(
-            *places, "9", Side.SELL, Decimal("5.0"), Decimal(1), Decimal(0), "BTC", maker=True
-        )
-    )
-    text = screen.getvalue()
-    assert "order id-1 accepted: BTC-USDT" in text
-    assert "order id-1 rejected: no money" in text
-    assert "order id-1 filled: 1 of 2 BTC-USDT" in text
-    assert "fill id-1: sell 1 BTC-USDT at 5" in text
+    Narrator()(told)
+    [line] = screen.getvalue().splitlines()
+    assert line.split(level)[1].strip() == sentence
 
 
 def test_what_a_venue_says_twice_is_told_once(screen: io.StringIO) -> None:
     show(screen)
     tell = Narrator()
     places = ("binance", "BTC-USDT", 0, 1, "id-1", "77")
-    for _ in range(2):
-        tell(events.Update(*places, UpdateKind.ACCEPTED, filled=Decimal("0E-8")))
-        tell(events.Update(*places, UpdateKind.ACCEPTED))
-        for trade in ("8", "9"):
-            tell(
-                events.Fill(
-                    *places, trade, Side.BUY, Decimal("5.10"), Decimal("1.00"), Decimal(0), "BTC",
-                    maker=True,
-                )
-            )  # fmt: skip
-    lines = screen.getvalue().splitlines()
-    assert [line.split("INFO")[1].strip() for line in lines] == [
-        "order id-1 accepted: BTC-USDT",
-        "fill id-1: buy 1 BTC-USDT at 5.1",
-        "fill id-1: buy 1 BTC-USDT at 5.1",
-    ]
+    tell(events.Update(*places, UpdateKind.ACCEPTED))
+    tell(change("accepted", S.SENT, S.OPEN))
+    tell(events.Update(*places, UpdateKind.ACCEPTED))
+    tell(change("accepted", S.OPEN, S.OPEN))
+    tell(change("dropped: not connected", S.NEW, S.REJECTED))  # told by the record of the drop
+    [line] = screen.getvalue().splitlines()
+    assert line.rstrip().endswith("order id-1 open: BTC-USDT")
 
 
 def test_our_own_goodbye_is_no_warning(screen: io.StringIO) -> None:
     show(screen, "warning")
     tell = Narrator()
-    tell(
-        events.Lost("binance", "", 0, 1, "market-1", "connection lost: code 1000, clean True", 0.0)
-    )
+    tell(events.Lost("binance", "", 0, 1, "market-1", "closed by us", 0.0, by_us=True))
+    tell(events.BookStale("binance", "BTC-USDT", 0, 1, "connection lost"))
     tell(journal.Halted(at=1, reason="the desk stops", by="desk"))
     assert screen.getvalue() == ""
     tell(events.Lost("binance", "", 0, 1, "market-1", "connection lost: code 1006", 0.0))
+    tell(events.BookStale("binance", "BTC-USDT", 0, 1, "gap", 5, 7))
     tell(journal.Halted(at=1, reason="enough", by="person"))
-    assert len(screen.getvalue().splitlines()) == 2
+    assert len(screen.getvalue().splitlines()) == 3
+
+
+def test_a_connection_ends_in_plain_words(screen: io.StringIO) -> None:
+    show(screen)
+    tell = Narrator()
+    tell(events.Lost("binance", "", 0, 1, "market-1", "closed by us", 0.0, by_us=True))
+    tell(events.Lost("binance", "", 0, 1, "market-1", "1006", 0.02))
+    tell(events.Lost("binance", "", 0, 1, "market-1", "1006", 4.0))
+    said = [line.split("market-1")[1].strip() for line in screen.getvalue().splitlines()]
+    assert said == ["", ": 1006; again at once", ": 1006; again in 4.0 s"]
 
 
 def specimen(hint: Any) -> Any:

@@ -83,6 +83,18 @@ def test_a_book_is_stale_until_its_next_snapshot_and_a_gap_counts_once() -> None
     assert health.snapshot(START).stale_books == ()
 
 
+def test_a_book_that_falls_with_its_connection_is_no_gap() -> None:
+    health = Health(START)
+    health.note(events.BookSnapshot("binance", "BTC-USDT", 0, START, 4, (), ()))
+    health.note(events.Lost("binance", "", 0, START, "market-1", "1006", 0.5))
+    health.note(events.BookStale("binance", "BTC-USDT", 0, START, "connection lost"))
+    report = health.snapshot(START)
+    assert (report.gaps, report.losses) == (0, 1)
+    assert report.stale_books == ("BTC-USDT",)
+    health.note(events.Lost("binance", "", 0, START, "market-1", "closed by us", 0.0, by_us=True))
+    assert health.snapshot(START).losses == 1, "our own goodbye is no loss"
+
+
 def test_a_feed_is_stale_until_it_speaks() -> None:
     health = Health(START)
     health.note(events.FeedStale("binance", "BTC-USDT", 0, START, "trades", 4.0))

@@ -7,7 +7,6 @@ handlers never calls `setup_console` and sees the same sentences in its own plac
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -18,8 +17,16 @@ from rich.logging import RichHandler
 from pitwire.desk.masking import Masker, MaskingFilter
 from pitwire.model import events
 from pitwire.model.numbers import plain
-from pitwire.model.orders import AmendOrder, CancelOrder, Command, ReplaceOrder, UpdateKind
+from pitwire.model.orders import (
+    AmendOrder,
+    CancelOrder,
+    Command,
+    OrderState,
+    ReplaceOrder,
+    UpdateKind,
+)
 from pitwire.trading import journal
+from pitwire.trading.tracked import Change
 
 ROOT = "pitwire"
 
@@ -46,23 +53,23 @@ def setup_console(
 
 
 class Narrator:
-    """Tells events as sentences, to one logger a venue; an interaction log takes it as `told`.
+    """Tells records as sentences, to one logger a venue; an interaction log takes it as `told`.
 
-    A venue tells an order's fate twice, in its answer and on the private stream; a person hears it
-    once.
+    A venue tells an order's fate twice, in its answer and on the private stream. What changed by it
+    is in the journal once, and that is what a person hears.
     """
 
     def __init__(self) -> None:
         self._loggers: dict[str, logging.Logger] = {}
-        self._lately: deque[object] = deque(maxlen=_LATELY)
 
     def __call__(self, record: object) -> None:
         known = SENTENCES.get(type(record))
-        if known is None or self._is_repeat(record):
+        if known is None:
             return
         level, sentence = known
-        if type(record) in _OFTEN_PLANNED and _is_planned(record):
-            level = logging.INFO
+        weigh = _WEIGHED.get(type(record))
+        if weigh is not None:
+            level = weigh(record)
         venue = getattr(record, "venue", "") or "desk"
         log = self._loggers.get(venue)
         if log is None:
@@ -70,37 +77,51 @@ class Narrator:
         if log.isEnabledFor(level):
             log.log(level, "%s", sentence(record))
 
-    def _is_repeat(self, record: object) -> bool:
-        match record:
-            case events.Update(order_id=order, update=update, filled=filled):
-                said: object = (order, update, filled or 0)
-            case events.Fill(order_id=order, trade_id=trade):
-                said = (order, trade)
-            case _:
-                return False
-        if said in self._lately:
-            return True
-        self._lately.append(said)
-        return False
+
+def _weigh_lost(event: events.Lost) -> int:
+    return logging.INFO if event.by_us else logging.WARNING
 
 
-_LATELY = 256
-_OFTEN_PLANNED = (events.Lost, journal.Halted)
+def _weigh_stale(event: events.BookStale) -> int:
+    # That of a lost connection goes without saying.
+    return logging.WARNING if event.expected or event.found else logging.DEBUG
 
 
-def _is_planned(record: object) -> bool:
-    """Whether this is our own goodbye rather than a misfortune."""
-    match record:
-        case events.Lost(reason=reason, retry_after_seconds=0):
-            return "code 1000" in reason
-        case journal.Halted(by=by):
-            return by == "desk"
-    return False
+def _weigh_halt(record: journal.Halted) -> int:
+    return logging.INFO if record.by == "desk" else logging.ERROR
+
+
+_WORTH_A_WORD = (UpdateKind.AMENDED, UpdateKind.CANCEL_REJECTED)
+"""What is news although the order's state is what it was."""
+_TROUBLE = (OrderState.REJECTED, OrderState.UNKNOWN)
+
+
+def _weigh_change(change: Change) -> int:
+    if change.before is OrderState.NEW and change.after is OrderState.REJECTED:
+        return logging.DEBUG  # dropped, and told as such
+    if change.came == "fill":
+        return logging.INFO
+    if change.before is change.after:
+        return logging.INFO if change.came in _WORTH_A_WORD else logging.DEBUG
+    return logging.WARNING if change.after in _TROUBLE else logging.INFO
+
+
+_Weigh = Callable[[Any], int]
+_WEIGHED: Mapping[type, _Weigh] = {
+    events.Lost: _weigh_lost,
+    events.BookStale: _weigh_stale,
+    journal.Halted: _weigh_halt,
+    Change: _weigh_change,
+}
+"""Records whose level depends on what they say."""
 
 
 def _lost(event: events.Lost) -> str:
+    if event.by_us:
+        return f"closed {event.link}"
     again = event.retry_after_seconds
-    return f"lost {event.link}: {event.reason}" + (f"; again in {again:.1f} s" if again else "")
+    when = f"in {again:.1f} s" if again >= 0.05 else "at once"
+    return f"lost {event.link}: {event.reason}" + (f"; again {when}" if again else "")
 
 
 def _short(number: Decimal | None) -> str:
@@ -108,13 +129,23 @@ def _short(number: Decimal | None) -> str:
     return "?" if number is None else plain(number.normalize())
 
 
-def _update(event: events.Update) -> str:
-    what = f"order {event.order_id} {event.update.value.replace('_', ' ')}"
-    if event.update in (UpdateKind.REJECTED, UpdateKind.CANCEL_REJECTED):
-        return f"{what}: {event.text or event.reason}"
-    if event.filled:
-        return f"{what}: {_short(event.filled)} of {_short(event.size)} {event.symbol}"
-    return f"{what}: {event.symbol}" if event.symbol else what
+def _change(change: Change) -> str:
+    """A fill, a new state, or a refusal, in the fewest words."""
+    state = change.after.value.replace("_", " ")
+    so_far = f"{_short(change.filled)} of {_short(change.size)} {change.symbol}"
+    if change.came == "fill":
+        side = f"{change.side.value} " if change.side else ""
+        sold = f"{side}{_short(change.fill)} {change.symbol} at {_short(change.price)}"
+        end = "" if change.before is change.after else f"; {state}, {so_far}"
+        return f"fill {change.order_id}: {sold}{end}"
+    if change.before is change.after:
+        state = change.came.replace("_", " ")
+    what = f"order {change.order_id} {state}"
+    if change.text or change.reason:
+        return f"{what}: {change.text or change.reason}"
+    if change.after is OrderState.UNKNOWN:
+        return f"{what}: {change.came.replace('_', ' ')}"
+    return f"{what}: {so_far if change.filled else change.symbol}"
 
 
 def _command(command: Command) -> str:
@@ -142,10 +173,7 @@ SENTENCES: Mapping[type, tuple[int, _Sentence]] = {
     events.Subscribed: (logging.INFO, lambda e: f"subscribed to {e.channel} {e.symbol}".rstrip()),
     events.Unsubscribed: (logging.INFO, lambda e: f"left {e.channel} {e.symbol}".rstrip()),
     events.Rejected: (logging.WARNING, lambda e: f"refused {e.what}: {e.text} ({e.code})"),
-    events.Lost: (
-        logging.WARNING,
-        _lost,
-    ),
+    events.Lost: (logging.WARNING, _lost),
     events.VenueShutdown: (logging.WARNING, lambda e: f"the venue will drop {e.link}"),
     events.BookStale: (logging.WARNING, lambda e: f"book {e.symbol} is stale: {e.reason}"),
     events.FeedStale: (
@@ -165,13 +193,7 @@ SENTENCES: Mapping[type, tuple[int, _Sentence]] = {
         logging.WARNING,
         lambda e: f"no answer to {e.what} of {e.order_id} for {e.waited_seconds:.1f} s",
     ),
-    events.Update: (logging.INFO, _update),
-    events.Fill: (
-        logging.INFO,
-        lambda e: (
-            f"fill {e.order_id}: {e.side.value} {_short(e.size)} {e.symbol} at {_short(e.price)}"
-        ),
-    ),
+    Change: (logging.INFO, _change),
     journal.Decided: (logging.INFO, lambda r: _command(r.command)),
     journal.Dropped: (logging.WARNING, lambda r: f"not sent: {_command(r.command)}: {r.why}"),
     journal.Refusal: (

@@ -20,7 +20,6 @@ _STEPS = 1 << _SHIFT
 _BUCKETS = 64 * _STEPS
 
 _TALLIED: dict[type, str] = {
-    events.Lost: "losses",
     events.TradeGap: "trade_gaps",
     events.Malformed: "malformed",
     events.Unhandled: "unhandled",
@@ -30,6 +29,7 @@ _TALLIED: dict[type, str] = {
 }
 _SPECIAL = frozenset(_TALLIED) | {
     events.Opened,
+    events.Lost,
     events.BookStale,
     events.BookSnapshot,
     events.FeedStale,
@@ -118,6 +118,7 @@ class HealthReport(msgspec.Struct, frozen=True):
     """Our border to the end of our own work, where it was told."""
     dials: int
     losses: int
+    """Connections that broke; our own goodbyes are none."""
     reconnects: int
     gaps: int
     """Books that missed something and were taken up again from a snapshot; of a lost connection,
@@ -229,6 +230,8 @@ class Health:
                 self._add("dials", attempt)
                 self._add("reconnects", link in self._links)
                 self._links.add(link)
+            case events.Lost(by_us=by_us):
+                self._add("losses", not by_us)
             case events.BookStale(symbol=symbol, expected=expected, found=found):
                 # Only a book that stood can lose its thread, and one gap is one gap. A book that
                 # fell with its connection has no gap: that is a loss, and counted as one.

@@ -23,7 +23,7 @@ from pitwire.desk.rotating import RotatingFile
 from pitwire.model import events
 from pitwire.model.clock import SECOND
 from pitwire.trading import journal
-from pitwire.trading.tracked import Disagreement
+from pitwire.trading.tracked import Change, Disagreement
 from pitwire.wire.link import Buffer
 
 logger = logging.getLogger("pitwire.log")
@@ -49,6 +49,7 @@ GROUPS: Mapping[type, str] = {
     events.TradeGap: "feed",
     events.MarketStatus: "feed",
     events.Update: "order",
+    Change: "order",
     events.Unanswered: "order",
     events.OpenOrders: "order",
     events.Fill: "fill",
@@ -96,12 +97,13 @@ class InteractionLog:
     """Writes interactions to a file; everything it is given waits until `flush`.
 
     It is a `trading.journal.Journal`, too. `groups` says which types are logged. `told` is called
-    with every record as it is written: a console narrator, say.
+    with every record as it is written: a console narrator, say. Without a `path` there is no file,
+    and `told` is all that happens.
     """
 
     def __init__(
         self,
-        path: str | Path,
+        path: str | Path | None,
         *,
         masker: Masker | None = None,
         groups: Mapping[type, str] = GROUPS,
@@ -112,10 +114,10 @@ class InteractionLog:
         flush_after_seconds: float = 1.0,
         told: Callable[[object], None] | None = None,
     ) -> None:
-        self._file = RotatingFile(path, max_bytes=max_bytes, keep=keep)
+        self._file = RotatingFile(path, max_bytes=max_bytes, keep=keep) if path else None
         self._masker = masker or Masker()
         self._groups = dict(groups)
-        self._every = {"none": 0, "sampled": sample_every, "full": 1}[frames]
+        self._every = {"none": 0, "sampled": sample_every, "full": 1}[frames] if path else 0
         self._flush_after = round(flush_after_seconds * SECOND)
         self._told = told
         self._pending: list[object] = []
@@ -129,8 +131,9 @@ class InteractionLog:
         """Lines that the disk did not take."""
 
     @property
-    def path(self) -> Path:
-        return self._file.path
+    def path(self) -> Path | None:
+        """The file being written; full ones stand beside it, numbered."""
+        return self._file.path if self._file is not None else None
 
     @property
     def wants_frames(self) -> bool:
@@ -185,23 +188,28 @@ class InteractionLog:
         batch, self._pending, self._pending_bytes = self._pending, [], 0
         if not batch or self._closed:
             return
+        if self._file is not None:
+            self._put(self._file, batch)
+        if self._told is not None:
+            for record in batch:
+                self._told(record)
+
+    def _put(self, file: RotatingFile, batch: list[object]) -> None:
         lines = b"".join(self._line(record) for record in batch)
         try:
-            self._file.write(lines)
+            file.write(lines)
             self.written += len(batch)
         except OSError as error:
             if not self.refused:
                 logger.error("%s: not written any more: %s", self.path, error.strerror)
             self.refused += len(batch)
-        if self._told is not None:
-            for record in batch:
-                self._told(record)
 
     def close(self) -> None:
         """Write what waits and close the file; closing twice is harmless."""
         self.flush()
         self._closed = True
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
     def __enter__(self) -> Self:
         return self

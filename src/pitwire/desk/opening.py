@@ -77,7 +77,7 @@ class TablesJournal:
                 self._frames.record(self._came)
                 self._came = None
             case _:
-                pass
+                self._came = None  # a change of our own making tells of no event
 
 
 async def open_desk(

@@ -122,6 +122,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="rec
     origin: Origin
     filled: Decimal
     size: Decimal | None
+    side: Side | None = None
     fill: Decimal = ZERO
     """What this message alone filled; zero when it was no fill."""
     price: Decimal | None = None
@@ -152,6 +153,7 @@ def change_of(
         origin=order.origin,
         filled=order.filled,
         size=order.size,
+        side=order.side,
         fill=fill.size if fill else ZERO,
         price=fill.price if fill else None,
         missing=order.missing,
