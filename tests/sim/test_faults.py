@@ -133,6 +133,13 @@ def test_throttle_spaces_the_frames_of_a_link():
     assert times == [0, SECOND // 4, SECOND // 2, 3 * SECOND // 4]
 
 
+def test_what_a_throttle_holds_back_comes_when_it_is_over():
+    slow = plan(Throttle(frames_per_second=1, for_seconds=2))
+    times = [slow.frame_out("l", "a", b"x", START)[0][0] for _ in range(5)]
+    assert times == [at(0), at(1), at(2), at(2), at(2)]
+    assert slow.frame_out("l", "a", b"x", at(2.5)) == [(at(2.5), b"x")]
+
+
 def test_links_are_cut_closed_and_shut_down_when_it_is_time():
     acts = plan(
         ServerShutdown(at_seconds=3, lead_seconds=2),

@@ -98,7 +98,7 @@ class Stall(_OnFrames, frozen=True, kw_only=True):
 
 
 class Throttle(_OnFrames, frozen=True, kw_only=True):
-    """The link carries so many frames a second; the rest queue up."""
+    """The link carries so many frames a second; the rest queue up, and come when it is over."""
 
     frames_per_second: float
     count: int = 0
@@ -334,7 +334,7 @@ class FaultPlan:
             if not count.takes(fault, now):
                 continue
             self.happened.append((now, fault))
-            at, frames = self._spoil(fault, (link, stream), at, frames)
+            at, frames = self._spoil(fault, (link, stream), at, frames, end=count.end)
         lane = (link, stream)
         at = self._busy[lane] = max(at, self._busy.get(lane, 0))
         return [(at, frame) for frame in self._release(lane, frames)]
@@ -380,7 +380,13 @@ class FaultPlan:
     # ── within ────────────────────────────────────────────────────────────────────────────────
 
     def _spoil(
-        self, fault: _FrameFault, lane: tuple[str, str], at: int, frames: list[bytes]
+        self,
+        fault: _FrameFault,
+        lane: tuple[str, str],
+        at: int,
+        frames: list[bytes],
+        *,
+        end: int | None,
     ) -> tuple[int, list[bytes]]:
         match fault:
             case Drop() | SkipSequence() | Stall():
@@ -398,7 +404,7 @@ class FaultPlan:
                 return at, [_HELD]
             case Throttle():
                 free = self._busy.get((lane[0], ""), 0)
-                at = max(at, free)
+                at = max(at, free if end is None else min(free, end))
                 self._busy[lane[0], ""] = at + round(SECOND / fault.frames_per_second)
                 return at, frames
             case _:
