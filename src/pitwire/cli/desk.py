@@ -19,7 +19,7 @@ from pitwire.desk.console import Narrator, setup_console
 from pitwire.desk.desk import Desk
 from pitwire.desk.interactions import InteractionLog
 from pitwire.desk.masking import Masker
-from pitwire.desk.opening import open_desk
+from pitwire.desk.opening import credentials_of, open_desk
 from pitwire.model.credentials import Credentials
 from pitwire.model.errors import ConfigError
 from pitwire.session.lines import Closed
@@ -31,7 +31,7 @@ LEFT_OPEN = 1
 
 
 class Place(NamedTuple):
-    """Where a desk trades; both None means the venue's own addresses and the usual keys."""
+    """Where a desk trades and as whom; without endpoints, at the venue's own addresses."""
 
     endpoints: Endpoints | None = None
     credentials: Credentials | None = None
@@ -87,8 +87,11 @@ async def run_desk(
         return None
     finally:
         running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        print_summary(desk, console)
+        try:
+            await desk.stop()
+        finally:
+            print_summary(desk, console)
+            await asyncio.gather(running, return_exceptions=True)
 
 
 def _only(symbols: tuple[str, ...]) -> str:
@@ -103,7 +106,8 @@ def _only(symbols: tuple[str, ...]) -> str:
 async def place_of(config: DeskConfig, market: Path | None = None) -> AsyncIterator[Place]:
     """The venue that a configuration means; in mode `sim`, one is served here."""
     if config.mode != "sim" or config.venue.endpoints is not None:
-        yield Place(config.venue.endpoints)
+        keys = credentials_of(config) if config.mode != "paper" else None
+        yield Place(config.venue.endpoints, keys)
         return
     sim = config.sim
     served = (

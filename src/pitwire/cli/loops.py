@@ -26,8 +26,14 @@ def run(main: Coroutine[Any, Any, T], kind: str = "auto") -> T:
     except ConfigError:
         main.close()
         raise
+    told: list[int] = []
     with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(_told_to_end(main))
+        try:
+            return runner.run(_told_to_end(main, told))
+        except asyncio.CancelledError:
+            if signal.SIGINT in told:
+                raise KeyboardInterrupt from None
+            raise
 
 
 def loop_factory(kind: str) -> Factory | None:
@@ -56,15 +62,30 @@ def _uvloop() -> Factory | None:
     return factory
 
 
-async def _told_to_end(main: Coroutine[Any, Any, T]) -> T:
+async def _told_to_end(main: Coroutine[Any, Any, T], told: list[int]) -> T:
+    """Signals cancel `main`, each time anew: told twice, it may hurry, and still tidy up."""
     task = asyncio.current_task()
     loop = asyncio.get_running_loop()
-    if task is not None:
-        try:
-            loop.add_signal_handler(signal.SIGTERM, task.cancel)
-        except (NotImplementedError, RuntimeError, ValueError):  # no such thing here
-            return await main
+    assert task is not None
+
+    def tell(number: int) -> None:
+        told.append(number)
+        task.cancel()
+
+    heard = [number for number in _SIGNALS if _can_hear(loop, number, tell)]
     try:
         return await main
     finally:
-        loop.remove_signal_handler(signal.SIGTERM)
+        for number in heard:
+            loop.remove_signal_handler(number)
+
+
+def _can_hear(loop: asyncio.AbstractEventLoop, number: int, tell: Callable[[int], None]) -> bool:
+    try:
+        loop.add_signal_handler(number, tell, number)
+    except (NotImplementedError, RuntimeError, ValueError):  # no such thing here
+        return False
+    return True
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)

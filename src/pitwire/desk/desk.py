@@ -61,7 +61,9 @@ class Desk:
         self._house: asyncio.Task[None] | None = None
         self._wake: asyncio.TimerHandle | None = None
         self._wake_at = 0
-        self._stopping = False
+        self._stopped: asyncio.Task[None] | None = None
+        self._hurried = False
+        self._cancel_again = 0
         self.left_open: tuple[str, ...] = ()
         """Orders of ours that the venue had not closed when the desk stopped."""
 
@@ -71,7 +73,7 @@ class Desk:
         """A burst, or a part of one, from the session."""
         for event in events:
             self.engine.apply(event)
-        if drained:
+        if drained and self._stopped is None:
             self._decide(now)
         self._observe(events, now)
 
@@ -115,38 +117,59 @@ class Desk:
             await self.stop()
 
     async def stop(self, *, within_seconds: float = 5.0) -> None:
-        """Cancel what is ours, wait for the venue's word, close; the rest is in `left_open`."""
-        if self._stopping:
-            return
-        self._stopping = True
-        if self._gateway is not None:
-            await self._withdraw(within_seconds)
-        if self._house is not None:
-            self._house.cancel()
-        if self._wake is not None:
-            self._wake.cancel()
-        await self.session.close()
-        if self._log is not None:
-            self._log.flush()
+        """Cancel what is ours, wait for the venue's word, close; the rest is in `left_open`.
+
+        Whoever calls it again waits for the same end; cancelled, it waits for the venue no longer,
+        and still says goodbye.
+        """
+        if self._stopped is None:
+            self._stopped = asyncio.get_running_loop().create_task(self._stop(within_seconds))
+        told_to_hurry: asyncio.CancelledError | None = None
+        while not self._stopped.done():
+            try:
+                await asyncio.shield(self._stopped)
+            except asyncio.CancelledError as error:
+                self._hurried, told_to_hurry = True, error
+        if told_to_hurry is not None:
+            raise told_to_hurry
+        self._stopped.result()
 
     def halt(self, reason: str, by: str) -> None:
-        """Throw the kill switch: no more orders, and cancels for all that is ours."""
+        """Throw the kill switch: no more orders, and cancels until nothing of ours is open."""
         now = self.clock.now()
         for command in self.engine.halt(reason, by, now):
             self.gateway.send(command, now)
 
+    async def _stop(self, within_seconds: float) -> None:
+        if self._gateway is not None:
+            await self._withdraw(within_seconds)
+        for waiting in (self._house, self._wake):
+            if waiting is not None:
+                waiting.cancel()
+        if self._session is not None:
+            await self._session.close()
+        if self._log is not None:
+            self._log.flush()
+
     async def _withdraw(self, within_seconds: float) -> None:
-        ledger, now = self.engine.state.ledger, self.clock.now()
         self.engine.screen.armed = False
+        deadline = self.clock.now() + round(within_seconds * SECOND)
+        while (left := self._ours()) and not self._hurried and self.clock.now() < deadline:
+            self._cancel_ours()
+            await asyncio.sleep(_HOUSEKEEPING_SECONDS)
+        self.left_open = tuple(left)
+
+    def _cancel_ours(self) -> None:
+        """Cancels of what is ours and open, once a second; not while none can leave."""
+        now = self.clock.now()
+        if now < self._cancel_again or not self.gateway.may_trade:
+            return
+        self._cancel_again = now + SECOND
         for command in self.engine.screen.admit((Cancel(rule="desk"),), self.engine.state, now):
             self.gateway.send(command, now)
-        deadline = self.clock.now() + round(within_seconds * SECOND)
-        while self.clock.now() < deadline and self._ours():
-            await asyncio.sleep(_HOUSEKEEPING_SECONDS)
-        self.left_open = tuple(order.id for order in ledger.open_of("") if order.is_ours)
 
-    def _ours(self) -> bool:
-        return any(order.is_ours for order in self.engine.state.ledger.open_of(""))
+    def _ours(self) -> list[str]:
+        return [order.id for order in self.engine.state.ledger.open_of("") if order.is_ours]
 
     # ── after the orders have left ────────────────────────────────────────────────────────────
 
@@ -195,7 +218,7 @@ class Desk:
     # ── timers ────────────────────────────────────────────────────────────────────────────────
 
     def _rearm(self, now: int) -> None:
-        wake = self.engine.next_wake()
+        wake = self.engine.next_wake() if self._stopped is None else None
         if wake is None or (self._wake is not None and self._wake_at <= wake):
             return
         if self._wake is not None:
@@ -206,6 +229,8 @@ class Desk:
 
     def _on_wake(self) -> None:
         self._wake = None
+        if self._stopped is not None:
+            return
         now = self.clock.now()
         self._decide(now)
         self._rearm(now)
@@ -218,6 +243,9 @@ class Desk:
             if self._paper is not None:
                 self._paper.pass_time(now)
             self._check_arming(now)
+            if self.engine.screen.halted:
+                # A cancel may have been lost with its connection, or refused.
+                self._cancel_ours()
             if self._log is not None:
                 self._log.flush_due(now)
 

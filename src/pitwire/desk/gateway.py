@@ -45,6 +45,11 @@ class Gateway:
         self._outlet, self._engine = outlet, engine
         self._clock, self._timings = clock, timings
 
+    @property
+    def may_trade(self) -> bool:
+        """Whether a command could leave now."""
+        return self._outlet.may_trade
+
     def send(self, command: Command, now: int) -> None:
         """Hand a command to the outlet; when it cannot leave, the engine is told so."""
         try:
@@ -55,6 +60,7 @@ class Gateway:
                     self._outlet.cancel(command, now)
                 case ReplaceOrder():
                     self._outlet.replace(command, now)
+                    self._timings.left(command.order, decided=self._clock.now())
                 case AmendOrder():
                     self._outlet.amend(command, now)
         except LocalError as error:
@@ -79,6 +85,5 @@ class Gateway:
     def _place(self, order: Order, now: int) -> None:
         decided = self._clock.now()
         sent = self._outlet.place(order, now)
-        if sent:
-            encoded = self._outlet.encoded_at or sent
-            self._timings.left(order, decided=decided, encoded=encoded, sent=sent)
+        encoded = self._outlet.encoded_at if sent else 0
+        self._timings.left(order, decided=decided, encoded=encoded, sent=sent)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import platform
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 
 from pitwire.desk.config import DeskConfig, check_arming, wanted
 from pitwire.desk.desk import Desk
@@ -19,7 +20,7 @@ from pitwire.desk.secrets import find_credentials
 from pitwire.model.clock import MILLISECOND, Clock, SystemClock
 from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy, system_seed
-from pitwire.model.errors import ConfigError
+from pitwire.model.errors import ConfigError, RequestRejected
 from pitwire.model.events import Event, Fill, Update
 from pitwire.model.instruments import Instrument
 from pitwire.session.session import Session
@@ -100,6 +101,8 @@ async def open_desk(
     clock = clock or SystemClock()
     check_arming(config, clock.now())
     _check_live_limits(config)
+    if credentials is None and config.mode != "paper":
+        credentials = credentials_of(config)
     seed = system_seed() if config.seed is None else config.seed
     frames = Frames(_FRAMES)
     journal = Journals([TablesJournal(frames), *journals, *([log] if log is not None else [])])
@@ -116,7 +119,7 @@ async def open_desk(
         config.venue.name,
         endpoints=endpoints or config.venue.endpoints,
         testnet=config.venue.testnet,
-        credentials=credentials or _credentials(config),
+        credentials=credentials,
         on_events=desk.on_events,
         dial=dial,
         fetch=fetch,
@@ -127,10 +130,11 @@ async def open_desk(
         keep_books=False,
         tap=log.frame if log is not None and log.wants_frames else None,
     )
+    desk.attach(session, _paper(desk) if config.mode == "paper" else None)
     try:
         await _begin(desk, session, tuple(rules))
     except BaseException:
-        await session.close()
+        await desk.stop()
         raise
     return desk
 
@@ -138,13 +142,9 @@ async def open_desk(
 async def _begin(desk: Desk, session: Session, rules: tuple[Rule, ...]) -> None:
     config = desk.config
     state = desk.engine.state
-    state.instruments.update(await session.load_instruments(config.venue.symbols))
-    _check_symbols(config, state.instruments)
+    state.instruments.update(await _instruments(session, _named(config, rules)))
     hearing = [*build_rules(config.rule, state.instruments), *rules]
-    if config.mode == "paper":
-        desk.attach(session, _paper(desk))
-    else:
-        desk.attach(session)
+    if config.mode != "paper":
         await session.authenticate_websocket()
         await session.subscribe_to_order_updates()
     desk.begin(hearing)
@@ -200,23 +200,59 @@ def _engine(config: DeskConfig, journal: Journal, clock: Clock) -> Engine:
     return Engine((), Screen(config.risk or Limits(), ids, journal), state, journal)
 
 
-def _credentials(config: DeskConfig) -> Credentials | None:
-    if config.mode == "paper":
-        return None
+def credentials_of(config: DeskConfig) -> Credentials:
+    """Who the configuration says we are; raises `ConfigError` when nothing is to be found."""
     account = config.account
-    return find_credentials(
-        config.venue.name, key_ref=account.key or None, secret_ref=account.secret or None
+    found = find_credentials(
+        config.venue.name,
+        key_ref=account.key or None,
+        secret_ref=account.secret or None,
+        account=account.name,
     )
+    if found is None:
+        prefix = config.venue.name.upper().replace("-", "_")
+        raise ConfigError(
+            where=f"{prefix}_API_KEY",
+            found="not set",
+            expected=f"a key, and {prefix}_API_SECRET or {prefix}_PRIVATE_KEY beside it, in the "
+            "environment, in .env, or as references in [account]",
+        )
+    if account.kind not in ("auto", found.kind):
+        raise ConfigError(
+            where="account.kind", found=account.kind, expected=f"{found.kind}: the key"
+        )
+    return found
 
 
-def _check_symbols(config: DeskConfig, instruments: Mapping[str, Instrument]) -> None:
-    for index, symbol in enumerate(config.venue.symbols):
-        if symbol not in instruments:
+def _named(config: DeskConfig, rules: Iterable[Rule]) -> dict[str, str]:
+    """Every symbol that anybody has named, and where."""
+    named = {
+        watch.symbol: f"rule {rule.name!r}: symbol"
+        for rule in rules
+        for watch in rule.watches
+        if watch.symbol
+    }
+    named |= {symbol: f"venue.symbols[{i}]" for i, symbol in enumerate(config.venue.symbols)}
+    return named
+
+
+async def _instruments(session: Session, named: Mapping[str, str]) -> Mapping[str, Instrument]:
+    """The rules of these symbols; raises `ConfigError` that names the first the venue lacks."""
+    try:
+        listed = await session.load_instruments(named)
+    except RequestRejected:
+        # It does not say which one, so we look them up in all there are.
+        listed = await session.load_instruments()
+    for symbol, where in named.items():
+        if symbol not in listed:
+            close = get_close_matches(symbol, listed, n=1, cutoff=0.6)
+            hint = f", {close[0]!r} perhaps" if close else ""
             raise ConfigError(
-                where=f"venue.symbols[{index}]",
+                where=where,
                 found=symbol,
-                expected=f"a symbol that {config.venue.name} lists",
+                expected=f"a symbol that {session.venue.name} lists{hint}",
             )
+    return {symbol: listed[symbol] for symbol in named}
 
 
 def _check_live_limits(config: DeskConfig) -> None:

@@ -55,8 +55,8 @@ class Timings:
         self._decide, self._encode, self._send = Histogram(), Histogram(), Histogram()
         self._whole, self._answer = Histogram(), Histogram()
 
-    def left(self, order: Order, *, decided: int, encoded: int, sent: int) -> None:
-        """An order's bytes went out."""
+    def left(self, order: Order, *, decided: int, encoded: int = 0, sent: int = 0) -> None:
+        """An order went out; without `sent` it waits for a limit, or nobody measured it."""
         received = order.cause.received if order.cause is not None else order.decided
         self.orders[order.id] = OrderTiming(
             order.id, order.rule, order.symbol, order.cause, received, decided, encoded, sent
@@ -64,6 +64,8 @@ class Timings:
         if len(self.orders) > self._kept:
             self.orders.popitem(last=False)
         self._decide.add(decided - received)
+        if not sent:
+            return
         self._encode.add(encoded - decided)
         self._send.add(sent - encoded)
         self._whole.add(sent - received)
@@ -73,7 +75,8 @@ class Timings:
         timing = self.orders.get(update.order_id)
         if timing is not None and not timing.answered:
             timing.answered = update.received
-            self._answer.add(update.received - timing.sent)
+            if timing.sent:
+                self._answer.add(update.received - timing.sent)
 
     def report(self) -> StageReport:
         """The spread of every stage."""
