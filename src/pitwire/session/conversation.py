@@ -23,12 +23,14 @@ from pitwire.model.events import (
     Malformed,
     Opened,
     Rejected,
+    Trade,
     VenueShutdown,
 )
 from pitwire.session.backoff import Chance
 from pitwire.session.books import Books
 from pitwire.session.chores import Pulse, Sign, Skew
 from pitwire.session.commands import Commands
+from pitwire.session.continuity import TradeChain
 from pitwire.session.errands import AGAIN_SECONDS, Errands
 from pitwire.session.freshness import Freshness
 from pitwire.session.outbox import Outbox
@@ -88,6 +90,7 @@ class Conversation:
         self._pulse = Pulse(venue.heartbeat)
         self._freshness = Freshness(venue.name)
         self._books = Books(venue, self.codec, pacing, chance)
+        self._trades = TradeChain(venue)
         self._seen, self._syncs = self._freshness.heard, self._books.syncs
         self.outbox = Outbox()
         """What is to be sent, settled and told; whoever carries this conversation empties it."""
@@ -119,6 +122,7 @@ class Conversation:
         self._pulse.reset()
         self._errands.begin_again(now)
         self._freshness.begin_again()
+        self._trades.begin_again()
         self._malformed.clear()
         self._pump(now)
         return (Opened(self._venue.name, "", 0, now, self._options.link, attempt),)
@@ -133,6 +137,8 @@ class Conversation:
             seen = self._seen.get(event.__class__)
             if seen is not None and not isinstance(event, Reply) and event.symbol in seen:
                 seen[event.symbol] = now
+                if isinstance(event, Trade):
+                    return self._trades.accept(event)
                 if not isinstance(event, BookDelta):
                     return (event,)
                 sync = self._syncs.get(event.symbol)
@@ -243,7 +249,9 @@ class Conversation:
         asks = [ask for ask in asks if self.carries(ask)]
         self._errands.end(asks)
         for ask in asks:
-            if ask.channel == "book":
+            if ask.channel == "trades":
+                self._trades.forget(ask.symbol)
+            elif ask.channel == "book":
                 self.outbox.tell(*self._books.end(ask.symbol, now))
         self._pump(now)
 
@@ -256,6 +264,11 @@ class Conversation:
         """Want the private stream; it is asked for after the login."""
         self._errands.watch_orders()
         self._pump(now)
+
+    @property
+    def watches_orders(self) -> bool:
+        """Whether the venue has confirmed the private stream on the present connection."""
+        return self._errands.watching
 
     def resync(self, symbol: str, reason: str, now: int) -> Sequence[Event]:
         """Fetch this one book again."""
@@ -315,24 +328,30 @@ class Conversation:
             elif isinstance(item, BookDelta):
                 events += self._freshness.first(item, now)
                 events += self._books.accept(item, now)
+            elif isinstance(item, Trade):
+                events += self._freshness.first(item, now)
+                events += self._trades.accept(item)
             else:
                 events += self._freshness.first(item, now)
-                events.append(item)
-                self._notice(item, now)
+                events.append(self._notice(item, now))
         self._pump(now)
         return events
 
-    def _notice(self, event: Event, now: int) -> None:
+    def _notice(self, event: Event, now: int) -> Event:
         if isinstance(event, VenueShutdown):
+            event = msgspec.structs.replace(event, link=self._options.link)
             # Overlapping the next connection with this one is the continuity's work, not yet here.
             text = "the venue announced that it will drop the connection"
             self.outbox.fail(errors.VenueUnavailable(venue=self._venue.name, text=text))
+        elif isinstance(event, Rejected) and event.what == "orders":
+            self._errands.watch_ended(now)  # binance §6.3, eventStreamTerminated
         elif isinstance(event, Malformed):
             self._malformed.append(now)
             full = len(self._malformed) == MALFORMED_RUN
             if full and now - self._malformed[0] <= MALFORMED_SECONDS * SECOND:
                 reason = f"{MALFORMED_RUN} malformed frames in a row"
                 self.outbox.fail(errors.ConnectionLost(code=1007, reason=reason))
+        return event
 
     def _answered(self, reply: Reply, now: int) -> list[Event]:
         self._obey(reply, now)

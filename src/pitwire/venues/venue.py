@@ -56,6 +56,8 @@ class Channel(msgspec.Struct, frozen=True):
     """Class name of the event this channel delivers."""
     busy: bool = False
     """Whether an active symbol speaks at least once a second here."""
+    dense: bool = False
+    """Whether the ids of a symbol's trades count by one, so that a missing one shows."""
 
 
 class Endpoints(msgspec.Struct, frozen=True):

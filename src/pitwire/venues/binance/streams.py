@@ -33,7 +33,8 @@ _DEPTHS = ("5", "10", "20", "5@100ms", "10@100ms", "20@100ms")
 CHANNELS: Mapping[str, Channel] = {
     row.name: row
     for row in (
-        Channel(name="trades", stream="{symbol}@trade", event="Trade", busy=True),
+        # §3: that ids are consecutive is seen in practice, not promised.
+        Channel(name="trades", stream="{symbol}@trade", event="Trade", busy=True, dense=True),
         Channel(name="aggregate_trades", stream="{symbol}@aggTrade", event="AggregateTrade"),
         Channel(name="ticker", stream="{symbol}@bookTicker", event="Quote", busy=True),
         Channel(
