@@ -33,11 +33,12 @@ class OrderIds:
         self.prefix = prefix
         self.epoch = epoch
         self.made = 0
+        self._head = f"{prefix}-{base36(epoch)}-"
 
     def next(self) -> str:
         """An id that was never given before."""
         self.made += 1
-        text = f"{self.prefix}-{base36(self.epoch)}-{base36(self.made)}"
+        text = self._head + base36(self.made)
         if len(text) > LONGEST:
             raise ConfigError(where="order id", found=text, expected=f"at most {LONGEST} letters")
         return text

@@ -343,8 +343,10 @@ def reduce_only(p: Proposal) -> Breach | None:
 
 def duplicate(p: Proposal) -> Breach | None:
     """A rule that says the same thing twice in a breath has a fault."""
+    if not p.repeated:
+        return None
     allowed = f"{p.limits.duplicate_seconds:g} s apart"
-    return Breach("duplicate", "the same order again", allowed) if p.repeated else None
+    return Breach("duplicate", "the same order again", allowed)
 
 
 CHECKS: tuple[Check, ...] = (

@@ -38,7 +38,6 @@ from pitwire.trading.tracked import Tracked
 from pitwire.trading.wishes import Draft, DraftReplace, Wish
 
 _CANCEL_AGAIN = 2 * SECOND
-_Fingerprint = tuple[object, ...]
 
 
 class Screen:
@@ -57,8 +56,11 @@ class Screen:
         self._ids = ids
         self._journal = journal
         self._known: dict[str, tuple[Instrument, SymbolLimits, bool]] = {}
-        self._decided: deque[int] = deque()
-        self._lately: dict[_Fingerprint, int] = {}
+        self._decided_second: deque[int] = deque()
+        self._decided_ten: deque[int] = deque()
+        self._repeat_window = round(limits.duplicate_seconds * SECOND)
+        self._lately: dict[tuple[str, str, Side], deque[tuple[int, Place]]] = {}
+        """By rule, symbol and side: what was approved within the window, oldest first."""
 
     def admit(self, wishes: Iterable[Wish], state: State, now: int) -> list[Command]:
         """What may leave of what is wished, in order; a halt goes before everything else."""
@@ -210,8 +212,7 @@ class Screen:
             decided=now,
         )
         state.ledger.made(order, now)
-        self._decided.append(now)
-        self._lately[_fingerprint(place)] = now
+        self._remember(place, now)
         return order
 
     # ── the other wishes ──────────────────────────────────────────────────────────────────────
@@ -296,17 +297,32 @@ class Screen:
 
     def _recent(self, now: int) -> tuple[int, int]:
         """Orders approved within the last second and the last ten."""
-        decided = self._decided
-        while decided and decided[0] <= now - 10 * SECOND:
-            decided.popleft()
-        return sum(1 for at in decided if at > now - SECOND), len(decided)
+        second, ten = self._decided_second, self._decided_ten
+        while second and second[0] <= now - SECOND:
+            second.popleft()
+        while ten and ten[0] <= now - 10 * SECOND:
+            ten.popleft()
+        return len(second), len(ten)
 
     def _is_repeated(self, place: Place, now: int) -> bool:
-        window = round(self.limits.duplicate_seconds * SECOND)
-        if len(self._lately) > 1000:
-            self._lately = {key: at for key, at in self._lately.items() if now - at < window}
-        at = self._lately.get(_fingerprint(place))
-        return at is not None and now - at < window
+        """Whether this rule wished for the same order in this symbol a moment ago."""
+        last = self._lately.get((place.rule, place.symbol, place.side))
+        if last is None:
+            return False
+        # By time first: it is cheap, and nearly always settles it.
+        while last and now - last[0][0] >= self._repeat_window:
+            last.popleft()
+        return any(_is_same(place, other) for _, other in last)
+
+    def _remember(self, place: Place, now: int) -> None:
+        self._decided_second.append(now)
+        self._decided_ten.append(now)
+        if self._repeat_window:
+            key = (place.rule, place.symbol, place.side)
+            lately = self._lately.get(key)
+            if lately is None:
+                lately = self._lately[key] = deque()
+            lately.append((now, place))
 
     def _facts_of(self, instrument: Instrument) -> tuple[Instrument, SymbolLimits, bool]:
         """What holds until an instrument changes: its limits, and whether it is viewable only."""
@@ -318,12 +334,17 @@ class Screen:
         return known
 
 
-def _fingerprint(place: Place) -> _Fingerprint:
-    """What makes two orders the same order."""
+def _is_same(one: Place, other: Place) -> bool:
+    """Whether two orders are the same but for what made a rule wish for them."""
     return (
-        place.rule, place.symbol, place.side, place.type, place.size, place.quote_size,
-        place.price, place.stop_price, place.time_in_force, place.tag,
-    )  # fmt: skip
+        one.type is other.type
+        and one.size == other.size
+        and one.quote_size == other.quote_size
+        and one.price == other.price
+        and one.stop_price == other.stop_price
+        and one.time_in_force is other.time_in_force
+        and one.tag == other.tag
+    )
 
 
 def _matches(order: Tracked, wish: Cancel) -> bool:
