@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -12,8 +13,9 @@ from pitwire.desk.desk import Desk
 from pitwire.model import events as ev
 from pitwire.model.clock import SECOND
 from pitwire.model.orders import FINAL, OrderState, Side
-from pitwire.sim.facts import Status
-from pitwire.sim.faults import DelayAck, LoseAck, RefuseDial, Stall
+from pitwire.sim.facts import Refusal as Why
+from pitwire.sim.facts import Refused, Status
+from pitwire.sim.faults import LoseAck, RefuseDial, Stall
 from pitwire.trading.journal import (
     Alerted,
     Benched,
@@ -397,16 +399,22 @@ def test_told_to_hurry_it_waits_no_longer_and_lists_what_is_open() -> None:
         assert desk.left_open == (placed.id,)
         assert not desk.session.may_trade
 
-    setting = Setting(faults=[LoseAck(kind="cancel"), DelayAck(kind="cancel", seconds=900)])
-    setting.world.exchange.cancel = _deaf  # type: ignore[method-assign]
+    setting = Setting()
+    _lock_in(setting)
     setting.world.run(life())
 
 
-def _deaf(*_: object, **__: object) -> None:
-    from pitwire.sim.facts import Refusal as Why
-    from pitwire.sim.facts import Refused
+def _lock_in(setting: Setting) -> None:
+    """The venue lets no order of our account go."""
+    exchange = setting.world.exchange
+    cancel = exchange.cancel
 
-    raise Refused(Why.RESTRICTED)
+    def refuse(account: str, *args: Any, **facts: Any) -> Any:
+        if account == "main":
+            raise Refused(Why.RESTRICTED)
+        return cancel(account, *args, **facts)
+
+    exchange.cancel = refuse  # type: ignore[method-assign]
 
 
 def test_when_it_cannot_begin_nothing_is_left_behind() -> None:

@@ -60,13 +60,18 @@ class Errands:
         self._wants_orders = False
         self._proven = False
         """Whether this key was ever accepted: then a refusal is news, not an answer."""
+        self.watching = False
+        """Whether the venue has confirmed the private stream on this connection."""
+        self._watch_key = ""
+        """Whose private stream was asked for on this connection: it outlives another login."""
         self.begin_again(0)
 
     def begin_again(self, now: int) -> None:
         """A new connection: nothing is asked for, nothing confirmed."""
         self.wants.begin_again()
         self.logged_in = False
-        self._login_sent = self._watch_sent = self._clock_forgiven = False
+        self._login_sent = self._clock_forgiven = False
+        self._watch_key, self.watching = "", False
         self._not_before = 0
         self._time_due = now
         self._time_asked: tuple[HttpRequest, int] | None = None
@@ -76,11 +81,17 @@ class Errands:
     def authenticate(self, credentials: Credentials) -> None:
         """Log in with these, now and after every loss."""
         self._credentials, self._proven = credentials, False
-        self.logged_in = self._login_sent = self._watch_sent = self._clock_forgiven = False
+        self.logged_in = self._login_sent = self._clock_forgiven = False
+        self.watching = self.watching and self._watch_key == credentials.key
 
     def watch_orders(self) -> None:
         """Want the private stream, now and after every loss."""
         self._wants_orders = True
+
+    def watch_ended(self, now: int) -> None:
+        """The venue ended the private stream by itself: while it is wanted, ask again."""
+        self._watch_key, self.watching = "", False
+        self._not_before = max(self._not_before, now + round(AGAIN_SECONDS * SECOND))
 
     def end(self, asks: Sequence[Ask]) -> None:
         """Want these streams no more."""
@@ -109,8 +120,8 @@ class Errands:
             return
         if self._credentials is not None and not self._login_sent:
             self._login_sent = self._send(What.LOGIN, now)
-        if self._wants_orders and self.logged_in and not self._watch_sent:
-            self._watch_sent = self._send(What.WATCH, now)
+        if self._watch_waits and self._send(What.WATCH, now):
+            self._watch_key = self._key
         while self.wants.has_drops and self._messages.allows("messages", now):
             self._send(What.UNSUBSCRIBE, now, asks=self.wants.next_drops())
         while self.wants.has_asks and self._messages.allows("messages", now):
@@ -120,10 +131,17 @@ class Errands:
         """When `frames` will next have something to say of its own accord."""
         times = [self._time_due] if self._asks_time else []
         login_waits = self._credentials is not None and not self._login_sent
-        watch_waits = self._wants_orders and self.logged_in and not self._watch_sent
-        if login_waits or watch_waits or self.wants.has_asks or self.wants.has_drops:
+        if login_waits or self._watch_waits or self.wants.has_asks or self.wants.has_drops:
             times.append(self._messages.ready_at("messages", max(now, self._not_before)))
         return min(times) if times else None
+
+    @property
+    def _key(self) -> str:
+        return self._credentials.key if self._credentials is not None else ""
+
+    @property
+    def _watch_waits(self) -> bool:
+        return self._wants_orders and self.logged_in and self._watch_key != self._key
 
     def _ask_time(self, now: int) -> None:
         self._time_due = now + round(TIME_EVERY_SECONDS * SECOND)
@@ -171,6 +189,7 @@ class Errands:
             case What.LOGIN:
                 told += self._admitted(now)
             case What.WATCH:
+                self.watching = True
                 self._outbox.settle(What.WATCH)
                 told.append(Subscribed(self._venue.name, "", 0, now, self._link, "orders"))
             case What.SUBSCRIBE:
@@ -225,7 +244,7 @@ class Errands:
             case What.LOGIN:
                 return self._turned_away(error, now)
             case What.WATCH:
-                self._wants_orders = self._watch_sent = False
+                self._wants_orders, self._watch_key = False, ""
                 self._outbox.settle(What.WATCH, error)
             case What.SUBSCRIBE:
                 return self._not_subscribed(request, error, now)
@@ -244,9 +263,11 @@ class Errands:
             case What.LOGIN:
                 self._login_sent = False
             case What.WATCH:
-                self._watch_sent = False
+                self._watch_key = ""
             case What.SUBSCRIBE:
                 self.wants.postpone(request.asks)
+            case What.UNSUBSCRIBE:
+                self.wants.drop_again(request.asks)
             case _:
                 pass
         return [self._rejected("", request.what, error, now)]

@@ -37,7 +37,6 @@ class Session:
         self._lines = Lines(setup)
         self._backoff = Backoff(setup.entropy.stream(f"backoff/{setup.venue.name}/session"))
         self._instruments: dict[str, Instrument] = {}
-        self._watching = False
         self._closing: asyncio.Task[None] | None = None
         self.encoded_at = 0
         """With a `lap` clock: when the last order's bytes were ready, before the write."""
@@ -126,14 +125,13 @@ class Session:
         line = await self._lines.orders_line()
         if not line.conversation.commands.admitted:
             await self.authenticate_websocket()
-        if self._watching:
+        if line.conversation.watches_orders:
             return
         waiter = self._lines.wait_for(What.WATCH)
         now = self._clock.now()
         line.conversation.watch_orders(now)
         line.flush(now)
         await waiter
-        self._watching = True
 
     async def process_incoming_data(self) -> Closed:
         """Wait until the session is over for good, and say why."""

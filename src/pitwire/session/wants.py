@@ -84,6 +84,12 @@ class Wants:
             del self._drops[ask]
         return pack
 
+    def drop_again(self, asks: Iterable[Ask]) -> None:
+        """The venue could not end these; those still unwanted are to be ended again."""
+        for ask in asks:
+            if ask not in self._stages:
+                self._drops[ask] = None
+
     def next_asks(self) -> tuple[Ask, ...]:
         """The next request's worth of streams to begin; they count as asked for."""
         pack: tuple[Ask, ...] = ()
