@@ -44,6 +44,7 @@ _S, _K = OrderState, UpdateKind
 _PROVES_LIFE = frozenset(
     (_K.ACCEPTED, _K.TRIGGERED, _K.FILLED, _K.CANCELED, _K.EXPIRED, _K.AMENDED, _K.STATUS_OPEN)
 )
+_NO_EXPOSURE = Exposure(buys=ZERO, sells=ZERO)
 _ENDS = {_K.CANCELED: _S.CANCELED, _K.EXPIRED: _S.EXPIRED, _K.REJECTED: _S.REJECTED}
 
 
@@ -103,11 +104,14 @@ class OrderLedger:
         `price` turns an order in quote units into base units; a fill that the venue reported and
         never sent is part of it too.
         """
+        here, asking = self.open_by_symbol.get(symbol), self._doubts.asking
+        if not here and not asking:
+            return _NO_EXPOSURE
         worst = {Side.BUY: ZERO, Side.SELL: ZERO}
-        for order in self.open_by_symbol.get(symbol, {}).values():
+        for order in (here or {}).values():
             if order.side is not None:
                 worst[order.side] += order.may_trade(price) + order.missing
-        for order in self._doubts.asking.values():
+        for order in asking.values():
             if not order.is_open and order.symbol == symbol and order.side is not None:
                 worst[order.side] += order.missing
         return Exposure(buys=worst[Side.BUY], sells=worst[Side.SELL])

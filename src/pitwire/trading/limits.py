@@ -16,11 +16,14 @@ from pitwire.model.clock import SECOND
 from pitwire.model.errors import OffGrid
 from pitwire.model.instruments import Instrument
 from pitwire.model.numbers import plain
-from pitwire.model.orders import OrderType, Place, Side
+from pitwire.model.orders import OrderType, Place
 from pitwire.trading.state import State
 from pitwire.trading.tracked import ZERO, Tracked
 
 _OPEN = ("TRADING", "OPEN")
+_UNPRICED = frozenset((OrderType.MARKET, OrderType.STOP, OrderType.TAKE_PROFIT))
+_UNTRIGGERED = frozenset((OrderType.MARKET, OrderType.LIMIT, OrderType.POST_ONLY))
+_MARKET = OrderType.MARKET
 
 
 class SymbolLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -102,18 +105,11 @@ class Proposal(msgspec.Struct, kw_only=True):
     recent_second: int
     recent_ten: int
     repeated: bool
-
-    @property
-    def buys(self) -> bool:
-        return self.place.side is Side.BUY
-
-    @property
-    def notional(self) -> Decimal | None:
-        if self.place.quote_size is not None:
-            return self.place.quote_size
-        if self.size is None or self.price is None:
-            return None
-        return self.size * self.price
+    buys: bool
+    notional: Decimal | None
+    """What it is worth, in quote units; None where no price is known."""
+    on_grid: bool
+    """Its numbers have just been put on the grid, and need not be held against it again."""
 
     @property
     def reduces(self) -> bool:
@@ -156,10 +152,10 @@ def shape(p: Proposal) -> Breach | None:
     place = p.place
     if (place.size is None) == (place.quote_size is None):
         return Breach("size", "none" if place.size is None else "two", "size or quote size")
-    limit = place.type not in (OrderType.MARKET, OrderType.STOP, OrderType.TAKE_PROFIT)
+    limit = place.type not in _UNPRICED
     if limit != (place.price is not None):
         return Breach("price", place.price, f"{'a' if limit else 'no'} price for {place.type}")
-    stop = place.type not in (OrderType.MARKET, OrderType.LIMIT, OrderType.POST_ONLY)
+    stop = place.type not in _UNTRIGGERED
     if stop and place.stop_price is None and place.trailing_bips is None:
         return Breach("stop price", None, f"a stop price for {place.type}")
     if p.instrument.order_types and place.type not in p.instrument.order_types:
@@ -169,24 +165,31 @@ def shape(p: Proposal) -> Breach | None:
 
 def grid(p: Proposal) -> Breach | None:
     """Every number is on the instrument's grid and within its limits."""
+    breach = None if p.on_grid else _off_grid(p.place, p.instrument)
+    if breach is not None or p.place.type is not _MARKET:
+        return breach
+    largest = p.instrument.market_max_size
+    if largest and p.size is not None and p.size > largest:
+        return Breach("grid size", plain(p.size), f"at most {plain(largest)} at market")
+    return None
+
+
+def _off_grid(place: Place, instrument: Instrument) -> Breach | None:
     try:
-        if p.place.price is not None:
-            p.instrument.check_price(p.place.price)
-        if p.place.stop_price is not None:
-            p.instrument.check_price(p.place.stop_price, "stop price")
-        if p.place.size is not None:
-            p.instrument.check_size(p.place.size)
+        if place.price is not None:
+            instrument.check_price(place.price)
+        if place.stop_price is not None:
+            instrument.check_price(place.stop_price, "stop price")
+        if place.size is not None:
+            instrument.check_size(place.size)
     except OffGrid as off:
         return Breach(f"grid {off.field}", off.value, off.expected)
-    largest = p.instrument.market_max_size
-    if p.place.type is OrderType.MARKET and largest and p.size is not None and p.size > largest:
-        return Breach("grid size", plain(p.size), f"at most {plain(largest)} at market")
     return None
 
 
 def instrument_notional(p: Proposal) -> Breach | None:
     """The venue's own bounds of price times size."""
-    at_market = p.place.type is OrderType.MARKET
+    at_market = p.place.type is _MARKET
     if p.notional is None or (at_market and not p.instrument.notional_applies_to_market):
         return None
     if p.notional < p.instrument.min_notional:
@@ -228,7 +231,8 @@ def collar(p: Proposal) -> Breach | None:
     worst = p.place.price if p.place.price is not None else _worst_of_walk(p)
     if isinstance(worst, Breach):
         return worst
-    edge = best * (1 + percent / 100) if p.buys else best * (1 - percent / 100)
+    away = best * percent / 100
+    edge = best + away if p.buys else best - away
     if worst is None or (worst <= edge if p.buys else worst >= edge):
         return None
     return Breach("collar_percent", plain(worst), f"{percent} % from {plain(best)}")
@@ -241,7 +245,7 @@ def _worst_of_walk(p: Proposal) -> Decimal | Breach | None:
     nobody can say where an order ends that takes more than the book we know.
     """
     book = p.state.book(p.place.symbol)
-    if p.place.type is not OrderType.MARKET or book is None or not p.size:
+    if p.place.type is not _MARKET or book is None or not p.size:
         return None
     size = float(p.size)
     walk = book.walk(p.place.side, size)

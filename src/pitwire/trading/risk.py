@@ -66,7 +66,10 @@ class Screen:
         """What may leave of what is wished, in order; a halt goes before everything else."""
         commands: list[Command] = []
         self._leaving.clear()
-        for wish in sorted(wishes, key=_is_no_halt):
+        ordered = list(wishes)
+        if len(ordered) > 1:
+            ordered.sort(key=_is_no_halt)
+        for wish in ordered:
             commands += self._one(wish, state, now)
         for command in commands:
             self._journal.write(Decided(at=now, command=command))
@@ -141,7 +144,9 @@ class Screen:
             place = wanted.place(instrument) if isinstance(wanted, Draft) else wanted
         except OffGrid as off:
             return Breach(f"grid {off.field}", off.value, off.expected)
-        proposal = self._proposal(place, instrument, state, now, replacing)
+        proposal = self._proposal(
+            place, instrument, state, now, replacing=replacing, on_grid=place is not wanted
+        )
         for check in CHECKS:
             if (breach := check(proposal)) is not None:
                 return breach
@@ -162,16 +167,21 @@ class Screen:
         instrument: Instrument,
         state: State,
         now: int,
+        *,
         replacing: Tracked | None,
+        on_grid: bool,
     ) -> Proposal:
         touch = state.touch(place.symbol)
         bid = ask = None
         if touch is not None:
             bid, ask = Decimal(repr(touch[0])), Decimal(repr(touch[1]))
-        price = place.price or place.stop_price or (ask if place.side is Side.BUY else bid)
-        size = place.size
-        if size is None and place.quote_size is not None and price:
-            size = place.quote_size / price
+        buys = place.side is Side.BUY
+        price = place.price or place.stop_price or (ask if buys else bid)
+        size, notional = place.size, place.quote_size
+        if size is None and notional is not None and price:
+            size = notional / price
+        elif notional is None and size is not None and price is not None:
+            notional = size * price
         second, ten = self._recent(now)
         _, own, viewable_only = self._facts_of(instrument)
         return Proposal(
@@ -191,6 +201,9 @@ class Screen:
             recent_second=second,
             recent_ten=ten,
             repeated=self._is_repeated(place, now),
+            buys=buys,
+            notional=notional,
+            on_grid=on_grid,
         )
 
     def _approve(self, place: Place, cause: Cause | None, state: State, now: int) -> Order:
