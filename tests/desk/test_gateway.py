@@ -1,0 +1,180 @@
+"""Commands go to the outlet once; what could not leave is said to be dropped."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from pitwire.desk.gateway import Gateway
+from pitwire.desk.timings import Timings
+from pitwire.model.clock import SECOND, ManualClock
+from pitwire.model.errors import OffGrid, StateError
+from pitwire.model.orders import (
+    AmendOrder,
+    CancelOrder,
+    Command,
+    Order,
+    OrderState,
+    ReplaceOrder,
+)
+from pitwire.trading.journal import Dropped, Left
+from tests.trading.making import BTC, T0, Desk, order, unanswered
+
+
+class Outlet:
+    """Writes down what it was given; `broken` is raised instead."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.given: list[tuple[str, object]] = []
+        self.may_trade = True
+        self.encoded_at = 0
+        self.waits = False
+        self.broken: Exception | None = None
+
+    def place(self, order: Order, now: int) -> int:
+        self._take("place", order)
+        self.clock.advance(3e-6)
+        self.encoded_at = self.clock.now()
+        self.clock.advance(2e-6)
+        return 0 if self.waits else self.clock.now()
+
+    def cancel(self, command: CancelOrder, now: int) -> None:
+        self._take("cancel", command)
+
+    def replace(self, command: ReplaceOrder, now: int) -> None:
+        self._take("replace", command)
+
+    def amend(self, command: AmendOrder, now: int) -> None:
+        self._take("amend", command)
+
+    def ask_status(self, symbol: str, order_id: str, now: int) -> None:
+        self._take("status", (symbol, order_id))
+
+    def ask_open_orders(self, symbol: str, now: int) -> None:
+        self._take("open orders", symbol)
+
+    def ask_account(self, now: int) -> None:
+        self._take("account", now)
+
+    def _take(self, what: str, given: object) -> None:
+        if self.broken is not None:
+            raise self.broken
+        self.given.append((what, given))
+
+    @property
+    def names(self) -> list[str]:
+        return [what for what, _ in self.given]
+
+
+class Office:
+    """A gateway between the pure middle of a desk and an outlet of ours."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock(T0)
+        self.desk, self.outlet = Desk(), Outlet(self.clock)
+        self.timings = Timings()
+        self.gateway = Gateway(
+            self.outlet, self.desk.engine, clock=self.clock, timings=self.timings
+        )
+
+    def made(self, order_id: str = "a") -> Order:
+        placed = order(order_id)
+        self.desk.state.ledger.made(placed, T0)
+        return placed
+
+
+COMMANDS: list[tuple[str, Command]] = [
+    ("cancel", CancelOrder(order_id="a", symbol=BTC)),
+    ("amend", AmendOrder(order_id="a", symbol=BTC, size=Decimal(1))),
+    ("replace", ReplaceOrder(order_id="a", order=order("b"))),
+]
+
+
+def test_an_order_leaves_once_and_is_timed() -> None:
+    office = Office()
+    placed = office.made()
+    office.gateway.send(placed, T0)
+    assert office.outlet.given == [("place", placed)]
+    [timing] = office.timings.orders.values()
+    stamps = [timing.decided - T0, timing.encoded - T0, timing.sent - T0]
+    assert stamps == [0, 3_000, 5_000]
+    assert [one.command for one in office.desk.of(Left)] == [placed]
+    found = office.desk.state.ledger.find("a")
+    assert found is not None
+    assert found.state is OrderState.SENT
+
+
+def test_an_order_that_waits_for_a_limit_is_listed_and_not_timed() -> None:
+    office = Office()
+    office.outlet.waits = True
+    office.gateway.send(office.made(), T0)
+    [timing] = office.timings.orders.values()
+    assert (timing.encoded, timing.sent) == (0, 0)
+    assert office.timings.report().tick_to_order.count == 0
+
+
+@pytest.mark.parametrize(("name", "command"), COMMANDS)
+def test_other_commands_leave_once_too(name: str, command: Command) -> None:
+    office = Office()
+    office.gateway.send(office.made(), T0)
+    office.gateway.send(command, T0)
+    assert office.outlet.given[1:] == [(name, command)]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        StateError(verb="place", state="not logged in", expected="a login"),
+        OffGrid(field="price", value=1, expected="a multiple of 2"),
+    ],
+)
+@pytest.mark.parametrize("command", [order("a"), *[command for _, command in COMMANDS]])
+def test_what_cannot_leave_is_dropped_and_said_so(error: Exception, command: Command) -> None:
+    office = Office()
+    placed = office.made()
+    office.outlet.broken = error
+    office.gateway.send(placed if isinstance(command, Order) else command, T0)
+    [dropped] = office.desk.of(Dropped)
+    assert dropped.why == str(error)
+    assert office.desk.of(Left) == []
+    found = office.desk.state.ledger.find("a")
+    assert found is not None
+    over = isinstance(command, Order)
+    assert found.state is (OrderState.REJECTED if over else OrderState.NEW)
+    assert len(office.timings.orders) == 0
+
+
+def test_an_error_of_any_other_kind_is_not_taken_for_a_drop() -> None:
+    office = Office()
+    office.outlet.broken = ZeroDivisionError("unforeseen")
+    with pytest.raises(ZeroDivisionError):
+        office.gateway.send(office.made(), T0)
+
+
+def test_questions_are_asked_when_due_and_only_while_they_can_leave() -> None:
+    office = Office()
+    placed = office.made()
+    office.gateway.send(placed, T0)
+    office.desk.engine.apply(unanswered("a", seconds=2))
+    office.outlet.may_trade = False
+    office.gateway.chase(T0 + 10 * SECOND)
+    assert office.outlet.names == ["place"]
+    office.outlet.may_trade = True
+    assert office.gateway.may_trade
+    office.gateway.chase(T0 + 10 * SECOND)
+    assert office.outlet.given[1:] == [("status", (BTC, "a"))]
+    office.gateway.chase(T0 + 10 * SECOND)
+    assert office.outlet.names == ["place", "status"], "not again at once"
+    office.gateway.chase(T0 + 60 * SECOND)
+    assert office.outlet.names == ["place", "status", "status"]
+
+
+def test_reconciling_asks_for_everything() -> None:
+    office = Office()
+    office.gateway.reconcile(T0)
+    assert office.outlet.names == ["open orders", "account"]
+    office.outlet.may_trade = False
+    office.gateway.reconcile(T0)
+    assert office.outlet.names == ["open orders", "account"]
