@@ -160,8 +160,7 @@ def parse_config(text: str, *, source: str = "config") -> DeskConfig:
         _check_symbol(symbol, f"{source}: risk.symbols.{symbol}")
         _check_limits(own, f"risk.symbols.{symbol}", source)
     _check_rules(config, source)
-    if config.mode == "live":
-        _check_live(config, source)
+    check_live(config, source)
     return config
 
 
@@ -291,7 +290,10 @@ def _check_rules(config: DeskConfig, source: str) -> None:
         raise ConfigError(where=error.where, found=found, expected=error.expected) from None
 
 
-def _check_live(config: DeskConfig, source: str) -> None:
+def check_live(config: DeskConfig, source: str = "config") -> None:
+    """Raise `ConfigError` when mode is `live` and limits or the second signature are missing."""
+    if config.mode != "live":
+        return
     if missing := config.risk.missing_for_live():
         where = f"{source}: risk.{missing[0]}"
         raise ConfigError(where=where, found="no limit", expected="a limit, since mode is live")

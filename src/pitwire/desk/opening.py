@@ -10,7 +10,7 @@ import platform
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
-from pitwire.desk.config import DeskConfig, check_arming, wanted
+from pitwire.desk.config import DeskConfig, check_arming, check_live, wanted
 from pitwire.desk.desk import Desk
 from pitwire.desk.door import connect_to_websocket
 from pitwire.desk.health import Health
@@ -99,8 +99,8 @@ async def open_desk(
     `AuthenticationFailed` and `SubscriptionRejected` when the venue says no.
     """
     clock = clock or SystemClock()
+    check_live(config)
     check_arming(config, clock.now())
-    _check_live_limits(config)
     if credentials is None and config.mode != "paper":
         credentials = credentials_of(config)
     seed = system_seed() if config.seed is None else config.seed
@@ -253,11 +253,3 @@ async def _instruments(session: Session, named: Mapping[str, str]) -> Mapping[st
                 expected=f"a symbol that {session.venue.name} lists{hint}",
             )
     return {symbol: listed[symbol] for symbol in named}
-
-
-def _check_live_limits(config: DeskConfig) -> None:
-    if config.mode != "live":
-        return
-    missing = (config.risk or Limits()).missing_for_live()
-    if missing:
-        raise ConfigError(where="risk", found="no limit", expected=f"{', '.join(missing)} for live")
