@@ -17,6 +17,7 @@ from pitwire.session.chores import Skew
 from pitwire.session.conversation import Conversation, ConversationOptions
 from pitwire.session.pacing import Pacing
 from pitwire.session.pending import What
+from pitwire.venues.binance import BINANCE
 from pitwire.venues.venue import Ask, HttpRequest, Role
 from tests.session.toy import LIMITS, TOY, order
 
@@ -111,6 +112,23 @@ def test_a_venue_that_has_no_time_is_asked_again_later() -> None:
     assert [s["do"] for s in said(ours)] == ["subscribe"]
 
 
+def test_an_end_the_venue_has_no_time_for_is_asked_again_unless_wanted_again() -> None:
+    ours = conversation()
+    ours.opened(START)
+    asks = [Ask("ticker", "A"), Ask("ticker", "B")]
+    ours.want(asks, START)
+    answer(ours, said(ours)[0], START)
+    ours.unwant(asks, START)
+    [unsubscribe] = said(ours)
+    ours.want(asks[1:], START)
+    [subscribe] = said(ours)
+    assert subscribe["asks"] == [["ticker", "B", ""]]
+    answer(ours, unsubscribe, START, error="limited")
+    ours.handle_deadline(START + 2 * SECOND)
+    [again] = said(ours)
+    assert (again["do"], again["asks"]) == ("unsubscribe", [["ticker", "A", ""]])
+
+
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_everything_wanted_is_restored_exactly_once_whatever_happens(data: st.DataObject) -> None:
@@ -193,6 +211,30 @@ def test_login_comes_first_the_private_stream_after_it() -> None:
     assert not ours.commands.admitted
     ours.opened(START + SECOND)
     assert [s["do"] for s in said(ours)] == ["time", "login"]
+
+
+def test_a_private_stream_that_the_venue_ends_is_asked_for_again() -> None:
+    ours = Conversation(
+        BINANCE,
+        ConversationOptions(link="x", role=Role.ORDERS),
+        pacing=Pacing([]),
+        skew=Skew(),
+        chance=Entropy(1).stream("x"),
+    )
+    ours.opened(START)
+    ours.authenticate(Credentials("k", "s"), START)
+    ours.watch_orders(START)
+    for _ in range(3):
+        for request in said(ours):
+            ours.receive_data(frame(id=request["id"], status=200, result={}), START)
+    assert ours.watches_orders
+    ended = {"e": "eventStreamTerminated", "E": 1728973001334}
+    [told] = ours.receive_data(frame(subscriptionId=0, event=ended), START)
+    assert isinstance(told, events.Rejected)
+    assert not ours.watches_orders
+    assert not said(ours)
+    ours.handle_deadline(START + SECOND)
+    assert [s["method"] for s in said(ours)] == ["userDataStream.subscribe.signature"]
 
 
 def test_the_measured_offset_goes_into_what_is_signed() -> None:

@@ -139,6 +139,50 @@ def test_a_private_stream_that_is_refused_raises_and_may_be_asked_for_again() ->
     live(story)
 
 
+def test_who_gave_up_waiting_for_the_private_stream_may_wait_again() -> None:
+    async def story(world: World) -> None:
+        async with world.connect(credentials=KEY) as session:
+            await session.authenticate_websocket()
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0):
+                    await session.subscribe_to_order_updates()
+            async with asyncio.timeout(1):
+                await session.subscribe_to_order_updates()
+            assert [s["do"] for s in world.server.orders.said].count("watch") == 1
+
+    live(story)
+
+
+def test_a_private_stream_that_is_refused_after_a_loss_is_not_taken_for_one() -> None:
+    async def story(world: World) -> None:
+        async with world.connect(credentials=KEY) as session:
+            await session.subscribe_to_order_updates()
+            world.server.refuse["watch"] = lambda said: {"error": "bad", "text": "not now"}
+            world.server.orders.link.abort()
+            await asyncio.sleep(2)
+            with pytest.raises(errors.RequestRejected, match="not now"):
+                await session.subscribe_to_order_updates()
+            del world.server.refuse["watch"]
+            await session.subscribe_to_order_updates()
+
+    assert [event.what for event in live(story).of(events.Rejected)] == ["watch_orders"] * 2
+
+
+def test_another_login_leaves_the_private_stream_of_the_same_key_as_it_is() -> None:
+    async def story(world: World) -> None:
+        async with world.connect(credentials=KEY) as session:
+            await session.subscribe_to_order_updates()
+            await session.authenticate_websocket()
+            await session.subscribe_to_order_updates()
+            watches = [s["do"] for s in world.server.orders.said].count("watch")
+            assert watches == 1  # a second is refused (binance §6.1, -2035)
+            world.server.orders.link.abort()
+            await asyncio.sleep(2)
+            assert [s["do"] for s in world.server.orders.said] == ["time", "login", "watch"]
+
+    live(story)
+
+
 def test_a_login_the_venue_has_no_time_for_is_tried_again() -> None:
     async def story(world: World) -> None:
         until = world.loop.now() + 4 * SECOND
