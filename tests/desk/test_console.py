@@ -176,3 +176,16 @@ def test_doing_it_again_replaces_and_masks(screen: io.StringIO) -> None:
     logging.getLogger("pitwire.secrets").warning("key %s was refused", "the-planted-key")
     assert screen.getvalue().count("was refused") == 1
     assert "planted" not in screen.getvalue()
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_lines_are_whole_where_nobody_looks_at_them(screen: io.StringIO, terminal: bool) -> None:
+    console = Console(file=screen, width=60, force_terminal=terminal)
+    setup_console(console=console)
+    setup_console(console=console)
+    Narrator()(events.Lost("binance", "", 0, 1, "market-1", "a reason " * 10, 2.0))
+    lines = screen.getvalue().splitlines()
+    assert (len(lines) > 1) is terminal
+    if not terminal:
+        assert lines[0].endswith("again in 2.0 s")
+        assert lines[0].split()[1] == "WARNING"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from decimal import Decimal
 
@@ -18,6 +19,7 @@ from pitwire.model.numbers import plain
 from pitwire.trading.tracked import Tracked
 
 _MICRO = 1_000
+_PRICE = re.compile(r"(?:price|bid|close) ([0-9.]+)")
 _SHOWN = frozenset(
     kind.__name__
     for kind in (
@@ -29,10 +31,14 @@ _WITHOUT_LAG = ("Update", "BookSnapshot")
 """Answers to questions of ours: they carry the time of what they tell, not of their sending."""
 
 
+WIDTH = 100
+"""Every table fits into so many columns, unless a name in it is very long."""
+
+
 def summary_console() -> Console:
     """The terminal as it is; of a file or a pipe, lines wide enough for the tables."""
     console = Console()
-    return console if console.is_terminal else Console(width=120)
+    return console if console.is_terminal else Console(width=WIDTH)
 
 
 def print_summary(desk: Desk, console: Console) -> None:
@@ -46,9 +52,9 @@ def print_summary(desk: Desk, console: Console) -> None:
         console.print(f"[bold red]still open at the venue: {escape(order_id)}[/]")
 
 
-def plain_table(title: str, left: Iterable[str], right: Iterable[str]) -> Table:
+def plain_table(title: str, left: Iterable[str], right: Iterable[str], *, apart: int = 2) -> Table:
     """A table of words, then numbers, without lines."""
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table = Table(title=title, title_justify="left", box=None, padding=(0, apart, 0, 0))
     for column in left:
         table.add_column(column)
     for column in right:
@@ -73,7 +79,7 @@ def _streams(report: HealthReport) -> Table:
 
 def _orders(desk: Desk) -> Table:
     left = ("#", "rule", "order", "because of", "came of it")
-    table = plain_table("orders", left, ("tick to order µs", "answer ms"))
+    table = plain_table("orders", left, ("sent µs", "answer ms"), apart=1)
     for timing in desk.timings.orders.values():
         order = desk.engine.state.ledger.find(timing.order_id)
         if order is not None:
@@ -82,33 +88,45 @@ def _orders(desk: Desk) -> Table:
 
 
 def _order(order: Tracked, timing: OrderTiming) -> tuple[str, ...]:
-    side = order.side.value if order.side else "?"
-    size = order.size if order.size is not None else order.quote_size
-    price = f" at {plain(order.price)}" if order.price else ""
+    sent = timing.sent
     return (
         order.id.rpartition("-")[2],
         escape(order.rule),
-        f"{side} {plain(size or Decimal(0))} {order.symbol}{price}",
+        _wanted(order),
         _because(timing),
         _outcome(order),
-        f"{(timing.sent - timing.received) / _MICRO:,.0f}",
-        f"{(timing.answered - timing.sent) / MILLISECOND:,.2f}" if timing.answered else "",
+        f"{(sent - timing.received) / _MICRO:,.0f}" if sent else "",
+        f"{(timing.answered - sent) / MILLISECOND:,.2f}" if sent and timing.answered else "",
     )
 
 
+def _wanted(order: Tracked) -> str:
+    side = order.side.value if order.side else "?"
+    price = f" @ {_short(order.price)}" if order.price else ""
+    if order.quote_size is not None:
+        return f"{side} {order.symbol} for {_short(order.quote_size)}{price}"
+    return f"{side} {_short(order.size)} {order.symbol}{price}"
+
+
 def _because(timing: OrderTiming) -> str:
-    """The event, and the first thing that it said."""
-    cause = timing.cause
-    if cause is None:
+    """The event, and its price where it has one."""
+    if timing.cause is None:
         return ""
-    return escape(" ".join((cause.event, *cause.detail.split()[:2])))
+    found = _PRICE.search(timing.cause.detail)
+    return f"{timing.cause.event} {found[1]}" if found else timing.cause.event
 
 
 def _outcome(order: Tracked) -> str:
-    average = order.average_price
+    average, state = order.average_price, order.state.value.replace("_", " ")
     if average is None:
-        return order.state.value
-    return f"{order.state.value}: {plain(order.filled)} at {average:.2f}"
+        return state
+    part = "" if order.filled == order.size else f" {_short(order.filled)}"
+    return f"{state}{part} @ {average:.2f}"
+
+
+def _short(number: Decimal | None) -> str:
+    """Without the zeros that a venue pads with."""
+    return "?" if number is None else plain(number.normalize())
 
 
 def _stages(desk: Desk) -> Table:
@@ -128,10 +146,10 @@ def _result(desk: Desk) -> Table:
     for symbol, holding in state.portfolio.holdings.items():
         mark = state.mark(symbol)
         worth = Decimal(repr(mark)) if mark is not None else None
-        fees = ", ".join(f"{plain(fee)} {asset}" for asset, fee in holding.fees.items())
+        fees = ", ".join(f"{_short(fee)} {asset}" for asset, fee in holding.fees.items())
         table.add_row(
             symbol,
-            plain(holding.size),
+            _short(holding.size),
             f"{cost:.2f}" if (cost := holding.average_cost) is not None else "",
             f"{holding.realised:.4f}",
             f"{holding.open_result(worth):.4f}" if worth is not None else "",
@@ -142,6 +160,7 @@ def _result(desk: Desk) -> Table:
 
 def _condition(desk: Desk, report: HealthReport) -> str:
     counts = {
+        "losses": report.losses,
         "reconnects": report.reconnects,
         "book gaps": report.gaps,
         "trade gaps": report.trade_gaps,

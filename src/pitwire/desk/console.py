@@ -33,23 +33,36 @@ ROOT = "pitwire"
 
 def setup_console(
     level: str = "info", *, masker: Masker | None = None, console: Console | None = None
-) -> RichHandler:
+) -> logging.Handler:
     """Show `pitwire` loggers from `level` up on stderr; doing it again replaces what was there."""
-    handler = RichHandler(
-        console=console or Console(stderr=True),
-        show_path=False,
-        markup=False,
-        highlighter=None,
-        log_time_format="%H:%M:%S",
-    )
+    handler = _handler(console or Console(stderr=True))
+    handler.set_name(_NAME)
     handler.addFilter(MaskingFilter(masker or Masker()))
     root = logging.getLogger(ROOT)
-    for old in [each for each in root.handlers if isinstance(each, RichHandler)]:
+    for old in [each for each in root.handlers if each.name == _NAME]:
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level.upper())
     root.propagate = False
     return handler
+
+
+def _handler(console: Console) -> logging.Handler:
+    """Colours and columns for a terminal; whole lines for a file or a pipe."""
+    if console.is_terminal:
+        return RichHandler(
+            console=console,
+            show_path=False,
+            markup=False,
+            highlighter=None,
+            log_time_format="%H:%M:%S",
+        )
+    handler = logging.StreamHandler(console.file)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+    return handler
+
+
+_NAME = "pitwire console"
 
 
 class Narrator:
