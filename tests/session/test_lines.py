@@ -11,6 +11,8 @@ import pytest
 from pitwire.model import errors, events
 from pitwire.model.clock import SECOND
 from pitwire.model.recovery import Halt, Ignore, Reconnect, Recovery, Resync, Wait
+from pitwire.wire.link import Link, Receiver
+from pitwire.wire.memory import dial_into
 from tests.session.world import KEY, World, live, settle
 
 BOOK = {"id_": 10, "b": [[100.0, 1.0]], "a": [[101.0, 1.0]]}
@@ -294,5 +296,42 @@ def test_a_variant_named_or_meant_is_the_same_stream() -> None:
             await session.subscribe_to_book("A")
             await session.subscribe_to_book("A", option="fast")
             assert world.server.market.asks == [("book", "A", "fast")]
+
+    live(story)
+
+
+def test_a_line_that_is_dialled_while_the_session_ends_is_closed_again() -> None:
+    async def story(world: World) -> None:
+        inner = dial_into(world.server.welcome)
+
+        async def dial(url: str, receiver: Receiver) -> Link:
+            await asyncio.sleep(3 if "orders" in url else 0)
+            return await inner(url, receiver)
+
+        session = await world.connect(credentials=KEY, dial=dial)
+        login = asyncio.ensure_future(session.authenticate_websocket())
+        await asyncio.sleep(1)
+        await session.close()
+        with pytest.raises(errors.StateError, match="closed by us"):
+            await login
+        assert world.server.orders.lost is not None
+
+    live(story)
+
+
+def test_a_session_that_is_over_dials_and_fetches_no_more() -> None:
+    async def story(world: World) -> None:
+        session = await world.connect(credentials=KEY)
+        await session.close()
+        for verb in (
+            session.authenticate_websocket(),
+            session.subscribe_to_order_updates(),
+            session.subscribe_to_ticker("A", "B", "C", "D", "E"),
+            session.load_instruments(["A"]),
+        ):
+            with pytest.raises(errors.StateError, match="closed by us"):
+                await verb
+        assert world.server.dials == 1
+        assert not world.server.fetched
 
     live(story)

@@ -150,8 +150,12 @@ class Lines:
         return asks[room:]
 
     async def _add(self, role: Role) -> Line:
+        self.demand_open("connect")
         line = self._new_line(role)
         await line.open(self._setup.connect_attempts)
+        if self.ended.done():  # while it was dialled, so that nobody else knows of it
+            await line.close()
+            raise self._over("connect")
         if role is Role.ORDERS:
             self.orders = line
         else:
@@ -207,6 +211,11 @@ class Lines:
         for key, error in settled:
             for waiter in self._waiters.pop(key, ()):
                 _answer(waiter, error)
+
+    def demand_open(self, verb: str) -> None:
+        """Raise `StateError` when the session is over."""
+        if self.ended.done():
+            raise self._over(verb)
 
     def _over(self, verb: str) -> errors.StateError:
         reason = self.ended.result().reason

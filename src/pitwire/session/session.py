@@ -165,6 +165,7 @@ class Session:
 
     async def load_instruments(self, symbols: Iterable[str] = ()) -> Mapping[str, Instrument]:
         """Ask the venue for the rules of these symbols (none: of all it lists)."""
+        self._lines.demand_open("load_instruments")
         codec = (await self._lines.market_line()).conversation.codec
         request = codec.ask_instruments(tuple(symbols))
         await self._lines.await_weight(request.weight)
