@@ -106,6 +106,9 @@ def write_config(path: Path) -> None:
         raise ConfigError(
             where="--write", found=str(path), expected="a file that does not exist yet"
         ) from None
+    except OSError as error:
+        found = f"{path} ({error.strerror or type(error).__name__})"
+        raise ConfigError(where="--write", found=found, expected="a file to write") from None
 
 
 def _config(path: Path | None, *, seed: int | None, log: Path | None) -> DeskConfig:
