@@ -26,6 +26,7 @@ from pitwire.sim.facts import (
     Kind,
     Listing,
     NewOrder,
+    PublicTrade,
     Refusal,
     Refused,
     SimOrder,
@@ -187,18 +188,18 @@ class Exchange:
         return [order for pit in pits for order in pit.open_of(account).values()]
 
     def all_orders(self, account: str, symbol: str) -> list[SimOrder]:
-        """Orders open and over, oldest first."""
+        """Orders open and over, oldest first, as far as they are remembered."""
         return self.pit(symbol).all_of(account)
 
     def trades_of(self, account: str, symbol: str) -> list[Traded]:
-        """An account's trades, oldest first."""
+        """An account's trades, oldest first, as far as they are remembered."""
         return self.pit(symbol).trades_of(account)
 
-    def recent_trades(self, symbol: str, count: int) -> list[Traded]:
+    def recent_trades(self, symbol: str, count: int) -> list[PublicTrade]:
         """The newest trades of a symbol, oldest first."""
-        return self.pit(symbol).trades[-count:] if count > 0 else []
+        return self.pit(symbol).newest_trades(count)
 
-    def trades_from(self, symbol: str, trade_id: int, count: int) -> list[Traded]:
+    def trades_from(self, symbol: str, trade_id: int, count: int) -> list[PublicTrade]:
         """Trades with this id and higher ones, as far as they are remembered."""
         return self.pit(symbol).trades_from(trade_id, count)
 

@@ -238,6 +238,16 @@ class Traded(Fact, frozen=True, kw_only=True):
     """False for a fill against a recorded market, whose public trades are the recorded ones."""
 
 
+class PublicTrade(msgspec.Struct, frozen=True, gc=False):
+    """What everybody may know of a match; what is remembered of it once it has been told."""
+
+    trade_id: int
+    price: int
+    lots: int
+    at: int
+    taker_side: Side
+
+
 class Ended(Fact, frozen=True, kw_only=True):
     """An order was CANCELED or EXPIRED (its `status`)."""
 

@@ -31,14 +31,15 @@ lose; one that loses here will not win by being faster than this model.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from itertools import islice
 
 import msgspec
 
 from pitwire.model.entropy import Entropy
 from pitwire.model.orders import Side
-from pitwire.sim.accounts import ZERO
 from pitwire.sim.capture import CaptureRecord, Diff, Print, Reader, open_envelope
 from pitwire.sim.exchange import Exchange
 from pitwire.sim.facts import (
@@ -47,6 +48,7 @@ from pitwire.sim.facts import (
     LevelChanged,
     Listing,
     NewOrder,
+    PublicTrade,
     Recorded,
     SimOrder,
     Status,
@@ -89,7 +91,7 @@ class RecordedMarket:
         self._next = 0
         self._start = -1
         self._book_id = 0
-        self._prints: list[Traded] = []
+        self._prints: deque[PublicTrade] = deque(maxlen=KEPT_TRADES)
         self.gaps = 0
         """Recorded diffs that did not follow the one before; the book then goes on as it can."""
         self._stream_prefix = f"{listing.base}{listing.quote}@".lower()
@@ -148,16 +150,16 @@ class RecordedMarket:
         bid, ask = max(bids, default=0), min(asks, default=0)
         return bid, bids.get(bid, 0), ask, asks.get(ask, 0)
 
-    def recent_trades(self, symbol: str, count: int) -> list[Traded]:
+    def recent_trades(self, symbol: str, count: int) -> list[PublicTrade]:
         """The newest recorded trades, oldest first."""
         self._exchange.pit(symbol)
-        return self._prints[-count:] if count > 0 else []
+        return list(islice(self._prints, max(len(self._prints) - max(count, 0), 0), None))
 
-    def trades_from(self, symbol: str, trade_id: int, count: int) -> list[Traded]:
+    def trades_from(self, symbol: str, trade_id: int, count: int) -> list[PublicTrade]:
         """Recorded trades with this id and higher ones, as far as they are remembered."""
         self._exchange.pit(symbol)
         begin = bisect_left(self._prints, trade_id, key=lambda trade: trade.trade_id)
-        return self._prints[begin : begin + count]
+        return list(islice(self._prints, begin, begin + count))
 
     # ── playing ───────────────────────────────────────────────────────────────────────────────
 
@@ -209,28 +211,7 @@ class RecordedMarket:
         self._queues.set_level(side, price, lots, now)
 
     def _remember(self, seen: Print) -> None:
-        buys = seen.side is Side.BUY
-        listing = self._exchange.listings[self._symbol]
-        self._prints.append(
-            Traded(
-                at=seen.at,
-                symbol=self._symbol,
-                trade_id=seen.trade_id,
-                price=seen.price,
-                lots=seen.lots,
-                taker_side=seen.side,
-                taker=self._queues.nobody(seen.side),
-                maker=self._queues.nobody(seen.side.opposite),
-                taker_execution=0,
-                maker_execution=0,
-                taker_fee=ZERO,
-                taker_fee_asset=listing.base if buys else listing.quote,
-                maker_fee=ZERO,
-                maker_fee_asset=listing.quote if buys else listing.base,
-            )
-        )
-        if len(self._prints) >= 2 * KEPT_TRADES:
-            del self._prints[:-KEPT_TRADES]
+        self._prints.append(PublicTrade(seen.trade_id, seen.price, seen.lots, seen.at, seen.side))
 
     def _open_book(self, records: Sequence[CaptureRecord]) -> None:
         """Begin with the first snapshot, so that orders meet a whole book from the start."""

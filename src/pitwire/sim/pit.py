@@ -1,22 +1,30 @@
 """One symbol's trading place: its book, its stops, its orders and its counters.
 
 House rules: a pit remembers and counts, it decides nothing; all counters are dense per symbol and
-begin at 1; what quiet accounts did is forgotten once it is over, so that a crowd costs no memory.
+begin at 1; what quiet accounts did is forgotten once it is over, so that a crowd costs no memory,
+and of everybody else's a stated number is kept.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 
 from pitwire.model.clock import SECOND
 from pitwire.sim.accounts import Terms
-from pitwire.sim.facts import Listing, Refusal, Refused, SimOrder, Traded
+from pitwire.sim.facts import Listing, PublicTrade, Refusal, Refused, SimOrder, Traded
 from pitwire.sim.filters import Ratio, Rules
 from pitwire.sim.matching import Book
 from pitwire.sim.stops import Stops
 
-KEPT_TRADES = 20_000
-"""Public trades of a symbol that can still be asked for."""
+KEPT_TRADES = 5_000
+"""Public trades of a symbol that can still be asked for: five of the largest answers."""
+
+KEPT_ORDERS = 10_000
+"""Finished orders of an account in a symbol that can still be found; the oldest go first."""
+
+KEPT_OWN_TRADES = 10_000
+"""Trades of an account in a symbol that can still be asked for."""
 
 AVERAGE_MINUTES = 5
 """Longest window of the average price (binance §7.1, avgPriceMins)."""
@@ -78,12 +86,12 @@ class Pit:
         self.update_id = 0
         self.touched: list[int] = []
         """Prices of trades that the stops have not yet seen."""
-        self.trades: list[Traded] = []
+        self.trades: deque[PublicTrade] = deque(maxlen=KEPT_TRADES)
         self._orders: dict[int, SimOrder] = {}
         self._open: dict[str, dict[int, SimOrder]] = {}
         self._by_client: dict[tuple[str, str], SimOrder] = {}
-        self._done: dict[str, list[SimOrder]] = {}
-        self._own_trades: dict[str, list[Traded]] = {}
+        self._done: dict[str, deque[SimOrder]] = {}
+        self._own_trades: dict[str, deque[Traded]] = {}
 
     def next_order_id(self) -> int:
         self.order_id += 1
@@ -110,16 +118,22 @@ class Pit:
         mine[order.order_id] = order
 
     def leave(self, order: SimOrder, *, forget: bool) -> None:
-        """An order is over; `forget` drops it from memory altogether."""
+        """An order is over; `forget` drops it from memory at once, else when its time comes."""
         del self._open[order.account][order.order_id]
         if forget:
             del self._orders[order.order_id]
             del self._by_client[order.account, order.client_id]
-        else:
-            self._done.setdefault(order.account, []).append(order)
+            return
+        done = self._done.get(order.account)
+        if done is None:
+            done = self._done[order.account] = deque()
+        done.append(order)
+        if len(done) > KEPT_ORDERS:
+            self._forget(done.popleft())
 
     def rename(self, order: SimOrder, client_id: str) -> None:
-        """Give an order another client id; it is still found under the old one."""
+        """Give an order another client id; it is still found under the last one, and no other."""
+        self._forget_name(order, order.original_client_id)
         order.original_client_id = order.client_id
         order.client_id = client_id
         self._by_client[order.account, client_id] = order
@@ -158,18 +172,38 @@ class Pit:
 
     def record(self, trade: Traded, owners: tuple[str, ...]) -> None:
         """Remember a trade, and whose it was."""
-        self.trades.append(trade)
-        if len(self.trades) >= 2 * KEPT_TRADES:
-            del self.trades[:-KEPT_TRADES]
+        self.trades.append(
+            PublicTrade(trade.trade_id, trade.price, trade.lots, trade.at, trade.taker_side)
+        )
         for owner in owners:
-            self._own_trades.setdefault(owner, []).append(trade)
+            mine = self._own_trades.get(owner)
+            if mine is None:
+                mine = self._own_trades[owner] = deque(maxlen=KEPT_OWN_TRADES)
+            mine.append(trade)
 
     def trades_of(self, account: str) -> list[Traded]:
-        """All trades of an account, oldest first."""
+        """The remembered trades of an account, oldest first."""
         return list(self._own_trades.get(account, ()))
 
-    def trades_from(self, trade_id: int, count: int) -> list[Traded]:
+    def newest_trades(self, count: int) -> list[PublicTrade]:
+        """At most `count` trades, oldest first."""
+        return list(islice(self.trades, max(len(self.trades) - max(count, 0), 0), None))
+
+    def trades_from(self, trade_id: int, count: int) -> list[PublicTrade]:
         """At most `count` remembered trades with this id or a higher one."""
         first = self.trades[0].trade_id if self.trades else 0
         begin = max(trade_id - first, 0)
-        return self.trades[begin : begin + count]
+        return list(islice(self.trades, begin, begin + count))
+
+    # ── within ────────────────────────────────────────────────────────────────────────────────
+
+    def _forget(self, order: SimOrder) -> None:
+        """Drop a finished order, and the names that no later order has taken over."""
+        del self._orders[order.order_id]
+        self._forget_name(order, order.client_id)
+        self._forget_name(order, order.original_client_id)
+
+    def _forget_name(self, order: SimOrder, client_id: str) -> None:
+        key = (order.account, client_id)
+        if self._by_client.get(key) is order:
+            del self._by_client[key]

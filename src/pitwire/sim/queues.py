@@ -40,11 +40,6 @@ class Queues:
         self._execution = exchange.execution
         self._pit = exchange.pit(symbol)
         self._cancels = cancels
-        self._nobody = {side: self._anonymous(side, 0, 0, 0) for side in Side}
-
-    def nobody(self, side: Side) -> SimOrder:
-        """An order that stands for an unknown party of a recorded trade."""
-        return self._nobody[side]
 
     def set_level(self, side: Side, price: int, lots: int, now: int) -> None:
         """The recorded size at a price is now this."""

@@ -10,6 +10,8 @@ from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Iterable
 
+import msgspec
+
 from pitwire.model.orders import Side
 from pitwire.sim.facades.binance_candles import SymbolHistory
 from pitwire.sim.facades.binance_text import Scale
@@ -17,8 +19,19 @@ from pitwire.sim.facades.facade import Level, Market
 from pitwire.sim.facts import Depth, LevelChanged
 
 _NOTHING: Level = (0, 0)
-_CHANGES_KEPT = 20_000
+_CHANGES_KEPT = 10_000
+"""How many changes a book can be wound back by: half a minute of a calm market."""
 _REAL_TIME = ("trade", "aggTrade", "bookTicker")
+
+
+class _Undo(msgspec.Struct, frozen=True, gc=False):
+    """What a change replaced."""
+
+    at: int
+    update_id: int
+    is_bid: bool
+    price: int
+    lots: int
 
 
 class BoardSide:
@@ -67,12 +80,15 @@ class Board:
         self.asks = BoardSide(Side.SELL, book.asks)
         self.top = (self.bids.best(), self.asks.best())
         self.history = SymbolHistory(market.last_price(symbol))
-        self._changes: deque[tuple[int, LevelChanged, int]] = deque(maxlen=_CHANGES_KEPT)
+        self._changes: deque[_Undo] = deque(maxlen=_CHANGES_KEPT)
 
     def change(self, fact: LevelChanged) -> bool:
         """Follow one change; True when the best price or size moved."""
-        side = self.bids if fact.side is Side.BUY else self.asks
-        self._changes.append((self.update_id, fact, side.lots.get(fact.price, 0)))
+        is_bid = fact.side is Side.BUY
+        side = self.bids if is_bid else self.asks
+        self._changes.append(
+            _Undo(fact.at, self.update_id, is_bid, fact.price, side.lots.get(fact.price, 0))
+        )
         side.put(fact.price, fact.lots)
         self.update_id = fact.update_id
         top = (self.bids.best(), self.asks.best())
@@ -84,12 +100,12 @@ class Board:
     def as_of(self, at: int) -> Depth:
         """The book as it was at `at`, or as far back as changes are remembered."""
         bids, asks, update_id = dict(self.bids.lots), dict(self.asks.lots), self.update_id
-        for before, fact, lots in reversed(self._changes):
-            if fact.at <= at:
+        for undo in reversed(self._changes):
+            if undo.at <= at:
                 break
-            side = bids if fact.side is Side.BUY else asks
-            side[fact.price] = lots
-            update_id = before
+            side = bids if undo.is_bid else asks
+            side[undo.price] = undo.lots
+            update_id = undo.update_id
         return Depth(
             update_id=update_id,
             bids=[level for level in sorted(bids.items(), reverse=True) if level[1]],

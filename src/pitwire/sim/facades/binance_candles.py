@@ -42,8 +42,8 @@ INTERVALS: dict[str, int] = {
 """Interval → length in ns; a month has no fixed length."""
 
 _BARS_KEPT = 1500
-_AGGREGATES_KEPT = 10_000
-_UNFOLDED = 4096
+_AGGREGATES_KEPT = 5_000
+_UNFOLDED = 256
 """How many trades may wait before they are folded into bars that nobody has asked for."""
 
 
