@@ -25,7 +25,7 @@ from pitwire.model.orders import (
 )
 from pitwire.trading.ledger import OrderLedger
 from pitwire.trading.tracked import Origin
-from tests.trading.making import BTC, at, fill, order, unanswered, update
+from tests.trading.making import BTC, ETH, at, fill, order, unanswered, update
 
 S, K = OrderState, UpdateKind
 
@@ -414,6 +414,34 @@ def test_a_foreign_fill_is_adopted_and_asked_about() -> None:
     assert change is not None
     assert change.origin is Origin.FOREIGN
     assert [q.order_id for q in ledger.due_questions(at(1))] == ["web_2"]
+
+
+def test_a_stranger_that_uses_a_client_id_again_has_another_order() -> None:
+    ledger = OrderLedger()
+    foreign: dict[str, Any] = {"side": Side.BUY, "price": 9}
+    ledger.apply(update("web", K.ACCEPTED, venue_id="7", size=1, **foreign), at(1))
+    ledger.apply(update("web", K.CANCELED, venue_id="7", size=1, **foreign), at(2))
+    ledger.apply(update("web", K.ACCEPTED, venue_id="8", size=5, **foreign), at(3))
+    assert ledger.exposure(BTC, None).buys == 5
+    ledger.apply(update("web", K.CANCELED, venue_id="7", size=1, **foreign), at(4))
+    assert ledger.exposure(BTC, None).buys == 5, "a late word about the first ends no second"
+    ledger.apply(fill("web", 2, venue_id="8"), at(5))
+    assert ledger.exposure(BTC, None).buys == 3
+    ledger.apply(update("web", K.CANCELED, venue_id="8", size=5, filled=2, **foreign), at(6))
+    assert ledger.exposure(BTC, None).buys == 0
+    assert not ledger.open
+
+
+def test_strangers_orders_of_one_name_in_two_symbols_are_two() -> None:
+    ledger = OrderLedger()
+    for symbol in (BTC, ETH):
+        ledger.apply(
+            update("web", K.ACCEPTED, symbol=symbol, venue_id="7", side=Side.BUY, size=1), at(1)
+        )
+    assert ledger.exposure(BTC, None).buys == ledger.exposure(ETH, None).buys == 1
+    ledger.apply(update("web", K.CANCELED, symbol=ETH, venue_id="7", side=Side.BUY, size=1), at(2))
+    assert ledger.exposure(BTC, None).buys == 1
+    assert ledger.exposure(ETH, None).buys == 0
 
 
 @pytest.mark.parametrize("kind", [K.MISSING, K.REJECTED, K.CANCEL_REJECTED])

@@ -229,7 +229,7 @@ class OrderLedger:
     # ── updates ───────────────────────────────────────────────────────────────────────────────
 
     def _update(self, update: Update, now: int) -> Change | None:
-        order = self.find(update.order_id, update.venue_id, update.symbol)
+        order = self._shelf.named(update.order_id, update.venue_id, update.symbol)
         if order is None:
             order = self._adopt(update, now)
             if order is None:
@@ -358,7 +358,9 @@ class OrderLedger:
     def _fill(self, fill: Fill, now: int) -> Change | None:
         if self._is_known_trade(fill, now):
             return None
-        order = self.find(fill.order_id, fill.venue_id, fill.symbol) or self._adopt_fill(fill, now)
+        order = self._shelf.named(fill.order_id, fill.venue_id, fill.symbol)
+        if order is None:
+            order = self._adopt_fill(fill, now)
         before = order.state
         if before is _S.NEW:
             self._doubts.disagree(order, "fill before sending", before, "fill", now)
@@ -381,7 +383,7 @@ class OrderLedger:
         if seen is None:
             return False
         self.doubled += 1
-        order = self.find(fill.order_id, fill.venue_id, fill.symbol)
+        order = self._shelf.named(fill.order_id, fill.venue_id, fill.symbol)
         if seen != (fill.price, fill.size) and order is not None:
             ours, theirs = f"{seen[1]} @ {seen[0]}", f"{fill.size} @ {fill.price}"
             self._doubts.disagree(order, f"trade {fill.trade_id}", ours, theirs, now)
@@ -420,7 +422,7 @@ class OrderLedger:
         if update.update not in _PROVES_LIFE:
             return None
         tracked = Tracked(
-            id=update.order_id,
+            id=self._shelf.name_for(update.order_id, update.venue_id, update.symbol),
             symbol=update.symbol,
             origin=self._origin(update.order_id),
             state=_S.SENT,
@@ -433,7 +435,7 @@ class OrderLedger:
 
     def _adopt_fill(self, fill: Fill, now: int) -> Tracked:
         tracked = Tracked(
-            id=fill.order_id,
+            id=self._shelf.name_for(fill.order_id, fill.venue_id, fill.symbol),
             symbol=fill.symbol,
             origin=self._origin(fill.order_id),
             state=_S.SENT,

@@ -27,6 +27,30 @@ class Shelf:
             order = self._by_venue_id.get((symbol, venue_id))
         return self._by_venue_id.get((symbol, order_id)) if order is None else order
 
+    def named(self, order_id: str, venue_id: str, symbol: str) -> Tracked | None:
+        """The order that a message of the venue is about.
+
+        Strangers use a client id again, or in another symbol; where the venue's ids differ it is
+        another order. Ours are used once.
+        """
+        order = self.find(order_id, venue_id, symbol)
+        if order is None or order.is_ours:
+            return order
+        if order.symbol == symbol and venue_id in ("", order.venue_id or venue_id):
+            return order
+        return self._by_venue_id.get((symbol, venue_id))
+
+    def name_for(self, order_id: str, venue_id: str, symbol: str) -> str:
+        """What to call an order that is adopted: its client id, unless that still names another."""
+        old = self.orders.get(order_id)
+        if old is None:
+            return order_id
+        if old.id not in self._finished or old.missing or old.doubt:
+            return f"{symbol}-{venue_id}"
+        del self._finished[old.id]
+        self._forget(old)
+        return order_id
+
     def add(self, order: Tracked) -> None:
         """Put it among the open ones, also when it had been thought finished."""
         self._finished.pop(order.id, None)
@@ -49,9 +73,12 @@ class Shelf:
             return None
         oldest = next(iter(self._finished))
         del self._finished[oldest]
-        forgotten = self.orders.pop(oldest)
-        self._by_venue_id.pop((forgotten.symbol, forgotten.venue_id), None)
-        return forgotten
+        return self._forget(self.orders[oldest])
+
+    def _forget(self, order: Tracked) -> Tracked:
+        del self.orders[order.id]
+        self._by_venue_id.pop((order.symbol, order.venue_id), None)
+        return order
 
 
 class TradesSeen:
