@@ -22,6 +22,7 @@ from pitwire.venues.venue import Ask, HttpRequest, Role
 from tests.session.toy import LIMITS, TOY, order
 
 START = 1_700_000_000 * SECOND
+NO_ANSWER = errors.DialFailed(address="toy://http/depth", cause="refused")
 SNAPSHOT = json.dumps({"e": "snapshot", "s": "BTC-USDT", "id_": 10, "b": [], "a": []}).encode()
 
 
@@ -191,6 +192,30 @@ def test_everything_wanted_is_restored_exactly_once_whatever_happens(data: st.Da
     assert ours.streams == len(wanted)
 
 
+def test_trades_that_nobody_wanted_are_not_missing_later() -> None:
+    ours = Conversation(
+        BINANCE,
+        ConversationOptions(link="x", role=Role.MARKET),
+        pacing=Pacing([]),
+        skew=Skew(),
+        chance=Entropy(1).stream("x"),
+    )
+
+    def trade(number: int) -> list[str]:
+        told = frame(e="trade", E=1, s="BTCUSDT", t=number, p="1", q="1", T=1, m=True, M=True)
+        return [type(event).__name__ for event in ours.receive_data(told, START)]
+
+    ask = Ask("trades", "BTC-USDT")
+    ours.opened(START)
+    ours.want([ask], START)
+    assert trade(1) == ["Trade"]
+    ours.unwant([ask], START)
+    assert trade(2) == ["Trade"], "on its way already"
+    ours.want([ask], START)
+    assert trade(99) == ["Trade"]
+    assert trade(101) == ["TradeGap", "Trade"]
+
+
 # --- login
 
 
@@ -332,9 +357,12 @@ def test_a_failed_fetch_is_tried_again_later_and_later() -> None:
     while len(tries) < 8:
         ours.receive_pong(now)
         if len(tries) % 2:
-            ours.request_failed(request, now)
+            told = ours.request_failed(request, NO_ANSWER, now)
         else:
-            ours.receive_response(request, 503, {}, b"<html>", now)
+            told = ours.receive_response(request, 503, {}, b"<html>", now)
+        assert [(e.symbol, e.what, e.code) for e in told if isinstance(e, events.Rejected)] == [
+            ("BTC-USDT", "snapshot", 0 if len(tries) % 2 else 503)
+        ]
         requests: list[HttpRequest] = []
         while not requests:
             now = max(now + 1, ours.next_deadline(now) or 0)
@@ -355,7 +383,7 @@ def test_a_throttled_fetch_waits_as_long_as_it_is_told_and_so_does_everything_el
     answer(ours, said(ours)[0], START)
     first, second = ours.outbox.take_requests()
     ours.receive_response(first, 429, {"retry-after": "20"}, b"", START)
-    ours.request_failed(second, START)
+    ours.request_failed(second, NO_ANSWER, START)
     now = START + 19 * SECOND
     ours.receive_pong(now)
     ours.handle_deadline(now)

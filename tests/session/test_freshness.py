@@ -48,6 +48,16 @@ def test_a_busy_subscription_that_never_speaks_is_stale_once() -> None:
     assert len(freshness.first(quote(), NOW + 2 * LATE)) == 1, "it speaks after all"
 
 
+def test_the_first_data_speaks_for_every_variant_of_a_channel() -> None:
+    freshness = Freshness("toy")
+    variants = [Ask("ticker", "A", option) for option in ("5", "10", "20")]
+    for ask in variants:
+        freshness.confirmed(ask, "Quote", NOW, busy=True)
+    freshness.ended(variants[1], "Quote")
+    assert len(freshness.first(quote(), NOW + 1)) == 2
+    assert freshness.overdue(NOW + LATE) == []
+
+
 def test_what_has_ended_is_not_waited_for() -> None:
     freshness = Freshness("toy")
     freshness.confirmed(TICKER, "Quote", NOW, busy=True)

@@ -300,6 +300,34 @@ def test_a_variant_named_or_meant_is_the_same_stream() -> None:
     live(story)
 
 
+def test_a_book_stays_while_another_variant_of_it_is_wanted() -> None:
+    async def story(world: World) -> None:
+        world.server.books["A"] = BOOK
+        async with world.connect() as session:
+            await session.subscribe_to_book("A", option="fast")
+            await session.subscribe_to_book("A", option="slow")
+            await settle()
+            await session.unsubscribe("book", "A", option="slow")
+            world.server.market.tell(e="delta", s="A", U=11, u=11, b=[], a=[])
+            await settle()
+            assert session.book("A").last_id == 11
+            await session.unsubscribe("book", "A", option="fast")
+            assert not session.book("A").ready
+
+    assert [stale.reason for stale in live(story).of(events.BookStale)] == ["unsubscribed"]
+
+
+def test_why_a_book_does_not_come_is_told() -> None:
+    async def story(world: World) -> None:
+        async with world.connect(fetch=None) as session:
+            await session.subscribe_to_book("A")
+            await settle()
+
+    [refused] = live(story).of(events.Rejected)
+    assert (refused.symbol, refused.what) == ("A", "snapshot")
+    assert "a dial of our own was given, but no fetch" in refused.text
+
+
 def test_a_line_that_is_dialled_while_the_session_ends_is_closed_again() -> None:
     async def story(world: World) -> None:
         inner = dial_into(world.server.welcome)

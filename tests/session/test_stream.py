@@ -13,8 +13,10 @@ from pitwire.model.events import (
     BookDelta,
     Event,
     Lost,
+    PartialBook,
     Quote,
     StreamDropped,
+    Ticker,
     Trade,
 )
 from pitwire.model.orders import Side
@@ -80,6 +82,18 @@ async def test_conflate_keeps_the_newest_of_each_and_the_place_of_the_oldest() -
     got = [(e.symbol, e.bid) async for e in calls.stream if isinstance(e, Quote)]
     assert got == [("BTC-USDT", 3.0), ("ETH-USDT", 30.0)]
     assert calls.stream.conflated == 4
+
+
+async def test_variants_do_not_take_the_place_of_one_another() -> None:
+    calls = Calls(Ticker, PartialBook, policy="conflate")
+    for last in (1.0, 2.0):
+        for window in ("1h", "24h"):
+            calls.stream.offer(Ticker("toy", "A", 0, 0, window, 1.0, 1.0, 1.0, last, 1.0, 1.0))
+        for depth in (5, 20):
+            calls.stream.offer(PartialBook("toy", "A", 0, 0, 7, (), (), depth))
+    calls.stream.end()
+    got = [(getattr(e, "window", ""), getattr(e, "depth", 0)) async for e in calls.stream]
+    assert got == [("1h", 0), ("24h", 0), ("", 5), ("", 20)]
 
 
 async def test_a_new_bar_does_not_take_the_place_of_a_closed_one() -> None:

@@ -296,15 +296,16 @@ async def test_a_refused_upgrade_names_the_status(answer: bytes, status: int, wo
     assert "secret" not in str(caught.value)
 
 
-async def test_retry_after_is_obeyed() -> None:
+@pytest.mark.parametrize(("named", "after"), [("30", 30.0), ("\xb2", 9.0), ("soon", 9.0)])
+async def test_retry_after_is_obeyed_when_it_is_a_number(named: str, after: float) -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(http("429 Too Many Requests", "Retry-After: 30\r\n"))
+        writer.write(http("429 Too Many Requests", f"Retry-After: {named}\r\n"))
 
     async with raw_server(talk) as url:
         with pytest.raises(DialFailed) as caught:
             await WebSocketDialer()(url, Recorder())
-    assert recovery_for(caught.value) == Reconnect(30.0)
+    assert recovery_for(caught.value, delay_seconds=9.0) == Reconnect(after)
 
 
 async def test_nobody_listens() -> None:

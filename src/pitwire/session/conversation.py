@@ -174,6 +174,8 @@ class Conversation:
             if isinstance(item, Reply):
                 until = self._obey(item, now)
                 events += self._errands.responded(request, item, now)
+                if item.error is not None:
+                    events.append(self._failed(request, item.error, item.error.code, now))
             elif isinstance(item, BookSnapshot):
                 events += self._books.fetched(request, item, now)
             else:
@@ -182,11 +184,13 @@ class Conversation:
         self._pump(now)
         return events
 
-    def request_failed(self, request: HttpRequest, now: int) -> Sequence[Event]:
+    def request_failed(
+        self, request: HttpRequest, error: errors.DialFailed, now: int
+    ) -> Sequence[Event]:
         """No answer came to a request out of the outbox."""
         self._books.failed(request, now)
         self._pump(now)
-        return ()
+        return (self._failed(request, error, error.status, now),)
 
     def lost(
         self,
@@ -241,6 +245,8 @@ class Conversation:
         asks = list(asks)
         for ask in asks:
             self.codec.check(ask)
+            if ask.channel == "trades" and not self.carries(ask):
+                self._trades.forget(ask.symbol)  # late ones of an earlier want are no beginning
         self._errands.wants.add(asks)
         self._pump(now)
 
@@ -248,10 +254,9 @@ class Conversation:
         """Want these no more."""
         asks = [ask for ask in asks if self.carries(ask)]
         self._errands.end(asks)
+        kept = {ask.symbol for ask in self._errands.wants if ask.channel == "book"}
         for ask in asks:
-            if ask.channel == "trades":
-                self._trades.forget(ask.symbol)
-            elif ask.channel == "book":
+            if ask.channel == "book" and ask.symbol not in kept:
                 self.outbox.tell(*self._books.end(ask.symbol, now))
         self._pump(now)
 
@@ -363,6 +368,13 @@ class Conversation:
                 self._errands.measure_soon(now)
             return self.commands.answered(request, reply, now)
         return self._errands.answered(request, reply, now)
+
+    def _failed(
+        self, request: HttpRequest, error: errors.PitwireError, code: int, now: int
+    ) -> Rejected:
+        text = (error.text if isinstance(error, errors.RemoteError) else "") or str(error)
+        link, what = self._options.link, request.purpose
+        return Rejected(self._venue.name, request.symbol, 0, now, link, what, code, text)
 
     def _stray(self, reply: Reply, now: int) -> list[Event]:
         if reply.error is None:

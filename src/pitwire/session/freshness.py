@@ -22,7 +22,7 @@ class Freshness:
 
     def __init__(self, venue: str) -> None:
         self._venue = venue
-        self._awaited: dict[tuple[type[Event], str], tuple[Ask, int]] = {}
+        self._awaited: dict[tuple[type[Event], str], list[Ask]] = {}
         self._busy: dict[Ask, int] = {}
         self.heard: dict[type, dict[str, int]] = {kind: {} for kind in KINDS.values()}
         """Kind → symbol → when. A symbol is in here from its first data on."""
@@ -33,7 +33,8 @@ class Freshness:
         if kind is None:
             return
         self.heard[kind].pop(ask.symbol, None)
-        self._awaited[kind, ask.symbol] = (ask, now)
+        # An event does not name its variant, so the first of its kind speaks for all of them.
+        self._awaited.setdefault((kind, ask.symbol), []).append(ask)
         if busy:
             self._busy[ask] = now
 
@@ -43,7 +44,9 @@ class Freshness:
         self._busy.pop(ask, None)
         if kind is not None:
             self.heard[kind].pop(ask.symbol, None)
-            self._awaited.pop((kind, ask.symbol), None)
+            awaited = self._awaited.get((kind, ask.symbol), [])
+            if ask in awaited:
+                awaited.remove(ask)
 
     def begin_again(self) -> None:
         """A new connection: nothing has spoken."""
@@ -58,12 +61,11 @@ class Freshness:
         if symbols is None:
             return ()
         symbols[event.symbol] = now
-        awaited = self._awaited.pop((type(event), event.symbol), None)
-        if awaited is None:
-            return ()
-        ask, _ = awaited
-        self._busy.pop(ask, None)
-        return (FeedFresh(self._venue, event.symbol, event.venue_time, now, ask.channel),)
+        awaited = self._awaited.pop((type(event), event.symbol), ())
+        for ask in awaited:
+            self._busy.pop(ask, None)
+        at = event.venue_time
+        return tuple(FeedFresh(self._venue, event.symbol, at, now, ask.channel) for ask in awaited)
 
     def next_deadline(self) -> int | None:
         """When the next busy subscription has been silent for too long."""

@@ -162,7 +162,7 @@ class Line:
         if outbox.has_told and not self._telling:
             # Before the requests: a stale book is told before its new snapshot can be there.
             self._telling = True
-            asyncio.get_running_loop().call_soon(self._tell)
+            asyncio.get_running_loop().call_soon(self.tell)
         for request in outbox.take_requests():
             self._spawn(self._carry(request))
         self._owner.settle(outbox.take_settled())
@@ -190,6 +190,12 @@ class Line:
         deadline = now + self.conversation.patience
         if self._timer is None or deadline < self._timer_at:
             self._arm(deadline, now)
+
+    def tell(self) -> None:
+        """Tell what the conversation has to tell; not in the middle of a frame."""
+        self._telling = False
+        if self._outbox.has_told:
+            self.deliver(self._outbox.take_told(), self._clock.now())
 
     def deliver(self, events: Sequence[Event], now: int) -> None:
         """Tell the session something that no frame of a burst brought."""
@@ -291,9 +297,9 @@ class Line:
             status, headers, body = await route.fetch(
                 request.method, url, request.headers, request.body
             )
-        except errors.DialFailed:
+        except errors.DialFailed as error:
             now = self._clock.now()
-            events = self.conversation.request_failed(request, now)
+            events = self.conversation.request_failed(request, error, now)
         else:
             now = self._clock.now()
             events = self.conversation.receive_response(request, status, headers, body, now)
@@ -305,10 +311,6 @@ class Line:
             tap(self.name, "out", frame, self._clock.now(), True)
         except Exception as error:  # noqa: BLE001 — the callback edge
             self.caught(error)
-
-    def _tell(self) -> None:
-        self._telling = False
-        self.deliver(self._outbox.take_told(), self._clock.now())
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -128,6 +128,7 @@ class Lines:
             for line in self.market:
                 line.conversation.unwant(asks, now)
                 line.flush(now)
+                line.tell()
 
     def carrier(self, ask: Ask) -> Line | None:
         """The line that carries this ask."""

@@ -150,10 +150,18 @@ class EventStream:
 
 
 def _key(event: Event) -> object:
-    if isinstance(event, Bar):  # the next bar must not take the place of a closed one
-        return (Bar, event.symbol, event.interval, event.open_time)
-    asset = event.asset if isinstance(event, events.Balance) else ""
-    return (type(event), event.symbol, asset)
+    match event:
+        case Bar():  # the next bar must not take the place of a closed one
+            return (Bar, event.symbol, event.interval, event.open_time)
+        case events.Balance(asset=variant):
+            pass
+        case events.Ticker(window=variant) | events.AveragePrice(window=variant):
+            pass
+        case events.PartialBook(depth=variant):
+            pass
+        case _:
+            variant = ""
+    return (type(event), event.symbol, variant)
 
 
 def _check(kinds: tuple[type[Event], ...], policy: str, capacity: int) -> None:

@@ -240,7 +240,7 @@ def _refused(address: str, error: picows.WSHandshakeError) -> DialFailed:
 
 def _retry_after(text: str) -> float | None:
     # The other form, an HTTP date, would need a clock; our own backoff serves as well.
-    return float(text) if text.strip().isdigit() else None
+    return float(text) if text.isascii() and text.strip().isdigit() else None
 
 
 def _cause(error: Exception, url: str) -> str:
