@@ -264,6 +264,39 @@ def test_orders_on_their_way_need_funds_too() -> None:
     assert made.refusals == ["funds"]
 
 
+def test_orders_of_another_symbol_spend_the_same_asset() -> None:
+    made = desk()
+    made.burst(balance("USDT", 100))
+    assert len(admit(made, buy(BTC, 0.9, price=100), buy(ETH, 2, price=10))) == 1
+    assert made.refusals == ["funds"]
+    assert len(admit(made, buy(ETH, 1, price=10))) == 1
+
+
+def test_two_exits_in_one_burst_close_a_position_once() -> None:
+    made = desk()
+    made.burst(fill("x", 1))
+    exits = [sell(BTC, 1, reduce_only=True, tag=tag) for tag in ("stop", "clock")]
+    [first] = admit(made, *exits)
+    assert (first.tag, made.refusals) == ("stop", ["reduce only"])
+    made.burst(fill(first.id, 1, side=Side.SELL, trade_id="2"))
+    assert made.state.portfolio.position(BTC) == 0
+
+
+def test_a_resting_take_profit_does_not_forbid_the_exit_beside_it() -> None:
+    made = desk()
+    made.burst(fill("x", 1))
+    [profit] = admit(made, sell(BTC, 1, price=104))
+    made.burst(update(profit.id, K.ACCEPTED, venue_id="9"))
+    assert len(admit(made, sell(BTC, 1, reduce_only=True))) == 1
+
+
+def test_after_the_days_loss_two_orders_do_not_reduce_one_position_twice() -> None:
+    made = desk(Limits(max_daily_loss=D(10)))
+    made.burst(fill("x", 1, 120))
+    assert len(admit(made, sell(BTC, 1), sell(BTC, 1, tag="again"))) == 1
+    assert made.refusals == ["max_daily_loss"]
+
+
 def test_the_same_order_again_in_a_breath_is_a_mistake() -> None:
     made = desk()
     assert len(admit(made, buy(BTC, 1, price=99), buy(BTC, 1, price=99))) == 1

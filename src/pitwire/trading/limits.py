@@ -16,7 +16,7 @@ from pitwire.model.clock import SECOND
 from pitwire.model.errors import OffGrid
 from pitwire.model.instruments import Instrument
 from pitwire.model.numbers import plain
-from pitwire.model.orders import OrderType, Place
+from pitwire.model.orders import OrderType, Place, Side
 from pitwire.trading.state import State
 from pitwire.trading.tracked import ZERO, Tracked
 
@@ -113,10 +113,27 @@ class Proposal(msgspec.Struct, kw_only=True):
 
     @property
     def reduces(self) -> bool:
-        """Whether it can only make the position smaller."""
+        """Whether it can only make the position smaller, after what is on its way already.
+
+        What rests at the venue does not count: a take profit must not forbid the stop beside it.
+        """
         position = self.state.portfolio.position(self.place.symbol)
         against = position < 0 if self.buys else position > 0
-        return against and self.size is not None and self.size <= abs(position)
+        if not against or self.size is None:
+            return False
+        return self.size + self._on_its_way() <= abs(position)
+
+    def _on_its_way(self) -> Decimal:
+        """What orders of the same side may trade that do not rest at the venue."""
+        return sum(
+            (
+                order.may_trade(self.price)
+                for order in self.state.ledger.open_of(self.place.symbol)
+                if order.side is self.place.side
+                and (order.type is _MARKET or not order.acknowledged)
+            ),
+            ZERO,
+        )
 
 
 Check: TypeAlias = Callable[[Proposal], Breach | None]
@@ -322,20 +339,37 @@ def day_marks(state: State) -> dict[str, Decimal]:
 
 
 def funds(p: Proposal) -> Breach | None:
-    """The free balance pays for it and for what is on its way and not reserved yet."""
+    """The free balance pays for it and for what is on its way and not reserved yet.
+
+    Other symbols spend the same asset: they count too, at their own price.
+    """
     asset = p.instrument.quote if p.buys else p.instrument.base
     free = p.state.portfolio.free(asset)
     needed = p.notional if p.buys else p.size
     if not p.limits.check_funds or free is None or needed is None:
         return None
-    for order in p.state.ledger.open_of(p.place.symbol):
-        if order.side is p.place.side and not order.acknowledged:
-            amount = order.may_trade(p.price)
-            needed += amount * (order.price or p.price or ZERO) if p.buys else amount
+    for order in p.state.ledger.open.values():
+        if not order.acknowledged:
+            needed += _spends(order, asset, p.state)
     if p.replacing is not None and p.replacing.side is p.place.side:
         amount = p.replacing.may_trade(p.price)
         needed -= amount * (p.replacing.price or ZERO) if p.buys else amount
     return Breach("funds", f"{plain(needed)} {asset}", plain(free)) if needed > free else None
+
+
+def _spends(order: Tracked, asset: str, state: State) -> Decimal:
+    """How much of this asset an order may take, at worst."""
+    instrument = state.instruments.get(order.symbol)
+    if instrument is None or order.side is None:
+        return ZERO
+    touch = state.touch(order.symbol)
+    buys = order.side is Side.BUY
+    price = order.price or order.stop_price
+    if price is None and touch is not None:
+        price = Decimal(repr(touch[1] if buys else touch[0]))
+    if asset != (instrument.quote if buys else instrument.base):
+        return ZERO
+    return order.may_trade(price) * (price or ZERO if buys else 1)
 
 
 def reduce_only(p: Proposal) -> Breach | None:
