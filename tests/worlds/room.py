@@ -144,7 +144,7 @@ class Room:
         self.world = World(
             seed=plan.seed,
             listings=LISTINGS,
-            scenario=_paced(scenario(plan.scenario), plan.bustle),
+            scenario=paced(scenario(plan.scenario), plan.bustle),
             faults=faults,
             latency=LATENCIES[plan.latency],
             options=options,
@@ -350,7 +350,7 @@ def _unsettled(state: OrderState) -> bool:
     return state in (OrderState.UNKNOWN, OrderState.SENT, OrderState.NEW)
 
 
-def _paced(scene: Scenario, bustle: float) -> Scenario:
+def paced(scene: Scenario, bustle: float) -> Scenario:
     """A scenario with fewer acts a second; its prices move as they did."""
     return msgspec.structs.replace(
         scene,

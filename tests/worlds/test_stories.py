@@ -572,3 +572,69 @@ def test_a_foreign_order_is_counted_and_never_touched() -> None:
     room, _ = play(story)
     found = room.witness.orders()
     assert {found[name].status for name in ("by-hand", "while-away")} == {Status.NEW}
+
+
+def test_a_kill_switch_thrown_while_nobody_is_reached() -> None:
+    made = []
+
+    async def story(room: Room) -> None:
+        await room.reach(4)
+        made.extend(room.wish(buy(BTC, 0.01, price=FAR_BELOW), buy(ETH, 0.1, price=2_900)))
+        await room.live(1)
+        assert [order.state for order in made] == [OrderState.OPEN] * 2
+        room.cut()
+        await room.live(2)
+        assert not room.desk.session.may_trade
+        room.desk.halt("enough", "a person")
+        # The cancels cannot leave now; they do as soon as there is a way.
+        await room.until(lambda: room.desk.session.may_trade, within_seconds=60)
+        await room.until(lambda: not any(order.is_open for order in made), within_seconds=5)
+        assert room.wish(buy(ETH, 0.1)) == []
+
+    room, _ = play(story, RefuseDial(at_seconds=4, count=0, for_seconds=10))
+    assert room.desk.engine.screen.halted == "enough"
+
+
+def test_a_desk_that_stops_takes_its_orders_with_it_and_no_others() -> None:
+    made = []
+
+    async def story(room: Room) -> None:
+        await room.reach(4)
+        foreign(room)
+        made.extend(
+            room.wish(buy(BTC, 0.01, price=FAR_BELOW), sell(ETH, 0.1, price=3_100, tag="other"))
+        )
+        await room.live(1)
+
+    plan = Plan(seed=11, latency="overseas")
+    room = Room(plan, rules=[], config="")
+
+    async def whole() -> None:
+        await room.open()
+        await story(room)
+        await room.desk.stop()
+
+    room.world.run(whole())
+    assert [order.state for order in made] == [OrderState.CANCELED] * 2
+    assert room.desk.left_open == ()
+    assert room.witness.orders()["by-hand"].status is Status.NEW
+    assert room.complaints.found == []
+
+
+def test_a_desk_that_stops_while_nobody_is_reached_says_what_it_leaves() -> None:
+    plan = Plan(seed=11, script=(RefuseDial(at_seconds=4, count=0, for_seconds=60),))
+    room = Room(plan, rules=[], config="")
+
+    async def whole() -> None:
+        await room.open()
+        await room.reach(4)
+        room.wish(buy(BTC, 0.01, price=FAR_BELOW))
+        await room.live(1)
+        room.cut()
+        await room.live(1)
+        await room.desk.stop()
+
+    room.world.run(whole())
+    (name,) = room.witness.names
+    assert room.desk.left_open == (name,)
+    assert room.witness.orders()[name].status is Status.NEW
