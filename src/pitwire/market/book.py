@@ -33,6 +33,10 @@ NOTHING = float("-inf")
 """Below every price key: the edge of a side that is known completely."""
 
 
+_MANY = 16
+"""From so many new prices on, sorting all of them costs less than a search for each (measured)."""
+
+
 class Walk(msgspec.Struct, frozen=True, gc=False):
     """What taking some size from one side would cost.
 
@@ -67,21 +71,36 @@ class BookSide:
         self.edge = min(self._sign * price for price, _ in levels) if cut else NOTHING
 
     def change(self, levels: tuple[Level, ...]) -> None:
-        """Set these levels to their new sizes."""
-        sizes = self._sizes
-        keys = self._keys
-        for price, size in levels:
-            if price not in sizes:
-                if not size:
-                    continue  # binance §4.1 step 6: deleting an unknown price is normal
-                insort(keys, self._sign * price)
-            sizes[price] = size
+        """Set these levels to their new sizes.
+
+        No line of Python runs for a level of a price that is held, and most are.
+        """
+        sizes, keys = self._sizes, self._keys
+        held = len(sizes)
+        sizes.update(levels)
+        if len(sizes) > held:
+            self._take_in(len(sizes) - held)
         sign = self._sign
         while keys and not sizes[sign * keys[-1]]:
             del sizes[sign * keys.pop()]
         if len(keys) > self._limit:
             self._sizes = {price: size for price, size in sizes.items() if size}
             self._sort()
+
+    def _take_in(self, count: int) -> None:
+        """Find a place for the `count` prices that are new: a dict has them last."""
+        sizes, sign, found = self._sizes, self._sign, []
+        for price in tuple(islice(reversed(sizes), count)):
+            if sizes[price]:
+                found.append(sign * price)
+            else:
+                del sizes[price]  # binance §4.1 step 6: deleting an unknown price is normal
+        if len(found) < _MANY:
+            for key in found:
+                insort(self._keys, key)
+        else:
+            self._keys += found
+            self._keys.sort()
 
     def _sort(self) -> None:
         self._keys = sorted([self._sign * price for price in self._sizes])
