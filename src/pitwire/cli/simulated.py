@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -85,7 +87,7 @@ async def recorded_venue(
         seed=seed,
         clock=SystemClock(),
         recording=RecordedMarket(
-            rules, _records(path), Entropy(seed).child("recording"), speed=speed, held=True
+            rules, _records(path, rules), Entropy(seed).child("recording"), speed=speed, held=True
         ),
         accounts={
             ACCOUNT: {each: BALANCES.get(each, _STAKE) for each in (rules.base, rules.quote)}
@@ -95,9 +97,13 @@ async def recorded_venue(
         yield _described(world, venue)
 
 
-def _records(path: Path) -> list[CaptureRecord]:
+def _records(path: Path, rules: Listing) -> list[CaptureRecord]:
     try:
-        return load_capture(path)
+        records = load_capture(path)
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise ConfigError(
+            where=str(path), found="a damaged gzip file", expected="a capture to read"
+        ) from None
     except OSError as error:
         found = error.strerror or type(error).__name__
         raise ConfigError(where=str(path), found=found, expected="a capture to read") from None
@@ -105,6 +111,14 @@ def _records(path: Path) -> list[CaptureRecord]:
         raise ConfigError(
             where=str(path), found=str(error), expected="a capture, one JSON record a line"
         ) from None
+    name = f'"{rules.base}{rules.quote}"'
+    if not any(record.t == "recv" and name in record.data for record in records):
+        raise ConfigError(
+            where=str(path),
+            found=f"{len(records)} records, none of {rules.symbol}",
+            expected=f"a capture of {rules.symbol}",
+        )
+    return records
 
 
 def _described(world: World, venue: Venue) -> SimulatedVenue:
