@@ -23,7 +23,7 @@ help: ## this list
 
 install: $(VENV)/.dev ## the virtual environment with everything for tests and checks
 
-demo: $(VENV)/.run ## a market, a desk and a board on this machine, nothing else needed
+demo: $(VENV)/.run ## a market, a desk and a cut connection on this machine, nothing else needed
 	$(BIN)/pitwire demo
 
 test: $(VENV)/.dev ## every test but the long ones
