@@ -62,6 +62,8 @@ def test_check_price_admits_the_grid_and_nothing_else(value: Decimal) -> None:
         ("size", -1, "at least 0.00001"),
         ("size", 9001, "at most 9000"),
         ("size", Decimal("Infinity"), "a finite number"),
+        ("size", "1e999999", "a number of at most 15 digits"),
+        ("price", 10**15, "a number of at most 15 digits"),
     ],
 )
 def test_refusals_name_field_value_and_rule(call: str, value: object, expected: str) -> None:

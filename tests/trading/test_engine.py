@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from pitwire.model import events as ev
 from pitwire.model.orders import (
+    Cancel,
     CancelOrder,
     Order,
     OrderState,
@@ -15,6 +17,7 @@ from pitwire.model.orders import (
     Side,
     UpdateKind,
 )
+from pitwire.trading import wishes
 from pitwire.trading.engine import cause_of
 from pitwire.trading.journal import (
     Alerted,
@@ -28,7 +31,7 @@ from pitwire.trading.journal import (
 )
 from pitwire.trading.rules import FunctionRule, bars, book, fills, quotes, rule, trades, watch
 from pitwire.trading.tracked import Change, Disagreement
-from pitwire.trading.wishes import alert, buy, cancel, halt, replace
+from pitwire.trading.wishes import alert, amend, buy, cancel, halt, replace
 from tests.trading.making import (
     BTC,
     ETH,
@@ -46,7 +49,7 @@ from tests.trading.making import (
     update,
 )
 
-K = UpdateKind
+D, K = Decimal, UpdateKind
 
 
 class Seen:
@@ -238,10 +241,37 @@ def test_a_rule_that_raises_is_benched_and_the_others_go_on() -> None:
     assert desk.engine.rules == [good]
 
 
-def test_a_rule_that_yields_nonsense_is_benched() -> None:
-    desk = Desk(FunctionRule(lambda s, n: ["buy"], trades(BTC), name="odd"))  # type: ignore[list-item]
-    assert desk.burst(trade(1)) == []
-    assert [record.error for record in desk.of(Benched)] == ["TypeError"]
+@pytest.mark.parametrize(
+    ("wish", "field"),
+    [
+        ("buy", ""),
+        (wishes.order(BTC, "buy", size=1), "side"),  # type: ignore[arg-type]
+        (Cancel(side="buy"), "side"),  # type: ignore[arg-type]
+        (Place(symbol=BTC, side=Side.BUY, size=1.0), "size"),  # type: ignore[arg-type]
+        (Place(symbol=BTC, side=Side.BUY, quote_size=D("NaN")), "quote_size"),
+        (Place(symbol=BTC, side=Side.BUY, size=D("1e999999")), "size"),
+        (Replace(order_id="a", place=Place(symbol=BTC, side="sell")), "side"),  # type: ignore[arg-type]
+        (buy(BTC, [1]), "size"),  # type: ignore[arg-type]
+        (amend("a", 0.5), "size"),  # type: ignore[arg-type]
+    ],
+    ids=str,
+)
+def test_a_rule_that_yields_nonsense_is_benched(wish: Any, field: str) -> None:
+    desk = Desk(FunctionRule(lambda s, n: [wish], trades(BTC), name="odd"))
+    assert desk.each(quote(99, 101), trade(100)) == []
+    [benched] = desk.of(Benched)
+    assert benched.error == "TypeError"
+    assert benched.text.startswith(f"{field} of " if field else "a rule yields wishes")
+
+
+def test_what_a_rule_yielded_before_it_raised_is_not_done() -> None:
+    def half(state: Any, now: int) -> Iterator[Any]:
+        yield buy(BTC, 1)
+        raise RuntimeError("half way")
+
+    desk = Desk(FunctionRule(half, trades(BTC), name="half"))
+    assert desk.each(quote(99, 101), trade(100)) == []
+    assert [record.rule for record in desk.of(Benched)] == ["half"]
 
 
 def test_a_rule_whose_timer_raises_is_benched() -> None:

@@ -33,10 +33,14 @@ def test_numbers_of_any_kind_come_to_the_grid() -> None:
     place = buy(BTC, 0.1 + 0.2, price="99.999", time_in_force="ioc", tag="x").place(instrument())
     assert (place.size, place.price) == (D("0.300"), D("100.00"))
     assert (place.time_in_force, place.tag, place.side) == (TimeInForce.IOC, "x", Side.BUY)
-    place = sell(BTC, quote_size=50.129999999, stop_price=D("90.004")).place(
-        instrument(quote_digits=2)
-    )
-    assert (place.quote_size, place.stop_price, place.side) == (D("50.12"), D("90.00"), Side.SELL)
+    place = sell(BTC, quote_size=50.129999999).place(instrument(quote_digits=2))
+    assert (place.quote_size, place.size, place.side) == (D("50.12"), None, Side.SELL)
+
+
+@pytest.mark.parametrize("prices", [{"price": 90}, {"stop_price": D("90.004")}])
+def test_an_amount_in_quote_units_becomes_a_size_where_a_price_is_named(prices: Any) -> None:
+    place = sell(BTC, quote_size=50, **prices).place(instrument())
+    assert (place.size, place.quote_size) == (D("0.555"), None)
 
 
 @pytest.mark.parametrize("size", [0.0001, -1, 0, float("nan"), float("inf"), "much"])

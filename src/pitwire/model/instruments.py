@@ -12,6 +12,8 @@ from pitwire.model.orders import OrderType
 
 Number = Decimal | float | int | str
 ZERO = Decimal(0)
+_LARGEST = 14
+"""The highest power of ten that is taken: up to it, Decimal arithmetic is exact on any grid."""
 
 
 class Instrument(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +64,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
 
     def size(self, value: Number) -> Decimal:
         """The largest size on the grid not above `value`; refuses what the venue would refuse."""
-        size = _on_grid(self._exact(value, "size"), self.lot, ROUND_FLOOR)
+        size = self._on_grid(value, "size", self.lot, ROUND_FLOOR)
         if size <= 0 or size < self.min_size:
             raise self._off("size", value, f"at least {plain(max(self.min_size, self.lot))}")
         if self.max_size and size > self.max_size:
@@ -71,9 +73,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
 
     def quote_size(self, value: Number) -> Decimal:
         """An amount in quote units, cut to the digits the venue takes; refuses what is not one."""
-        size = _on_grid(
-            self._exact(value, "quote size"), Decimal(1).scaleb(-self.quote_digits), ROUND_FLOOR
-        )
+        step = Decimal(1).scaleb(-self.quote_digits)
+        size = self._on_grid(value, "quote size", step, ROUND_FLOOR)
         if size <= 0:
             raise self._off("quote size", value, "a positive number")
         return size
@@ -82,7 +83,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
         """Raise `OffGrid` unless `value` is on the grid and within the limits."""
         if not value.is_finite() or value <= 0:
             raise self._off(field, value, "a positive number")
-        if value % self.tick:
+        if not _is_multiple(value, self.tick):
             raise self._off(field, value, f"a multiple of {plain(self.tick)}")
         if value < self.min_price:
             raise self._off(field, value, f"at least {plain(self.min_price)}")
@@ -93,7 +94,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
         """Raise `OffGrid` unless `value` is on the grid and within the limits."""
         if not value.is_finite() or value <= 0:
             raise self._off("size", value, "a positive number")
-        if value % self.lot:
+        if not _is_multiple(value, self.lot):
             raise self._off("size", value, f"a multiple of {plain(self.lot)}")
         if value < self.min_size:
             raise self._off("size", value, f"at least {plain(self.min_size)}")
@@ -101,11 +102,11 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
             raise self._off("size", value, f"at most {plain(self.max_size)}")
 
     def _priced(self, value: Number, rounding: str) -> Decimal:
-        price = _on_grid(self._exact(value, "price"), self.tick, rounding)
+        price = self._on_grid(value, "price", self.tick, rounding)
         self.check_price(price)
         return price
 
-    def _exact(self, value: Number, field: str) -> Decimal:
+    def _on_grid(self, value: Number, field: str, step: Decimal, rounding: str) -> Decimal:
         # A float is a label: its shortest text is the venue's own number (docs/numbers.md).
         try:
             exact = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
@@ -113,11 +114,13 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
             raise self._off(field, value, "a number") from None
         if not exact.is_finite():
             raise self._off(field, value, "a finite number")
-        return exact
+        if exact.adjusted() > _LARGEST:
+            raise self._off(field, value, f"a number of at most {_LARGEST + 1} digits")
+        return (exact / step).to_integral_value(rounding) * step
 
     def _off(self, field: str, value: object, expected: str) -> OffGrid:
         return OffGrid(field=field, value=value, expected=expected, symbol=self.symbol)
 
 
-def _on_grid(value: Decimal, step: Decimal, rounding: str) -> Decimal:
-    return (value / step).to_integral_value(rounding) * step
+def _is_multiple(value: Decimal, step: Decimal) -> bool:
+    return value.adjusted() <= _LARGEST and not value % step

@@ -84,17 +84,13 @@ class OrderClause(ActionClause, frozen=True, kw_only=True):
         stop_price: Decimal | None = None,
         time_in_force: TimeInForce = TimeInForce.GTC,
     ) -> Draft:
-        """The order; an amount in quote units becomes a size where a price is named."""
-        size, quote_size = self.size, self.quote_size
-        named = price or stop_price
-        if quote_size is not None and named is not None:
-            size, quote_size = quote_size / named, None
+        """The order, with its size as it is written in the file."""
         return Draft(
             symbol=symbol,
             side=side,
             type=type,
-            size=size,
-            quote_size=quote_size,
+            size=self.size,
+            quote_size=self.quote_size,
             price=price,
             stop_price=stop_price,
             time_in_force=time_in_force,

@@ -22,7 +22,7 @@ from pitwire.trading.risk import Screen
 from pitwire.trading.rules import Rule, Watch
 from pitwire.trading.state import State
 from pitwire.trading.tracked import Change, Question
-from pitwire.trading.wishes import WISHES, DraftReplace, Wish
+from pitwire.trading.wishes import DraftReplace, Wish, check_wish
 
 _DAY = 86_400_000_000_000
 _SOONEST = 1_000_000
@@ -169,8 +169,8 @@ class Engine:
         self.state.event = event
         try:
             wishes = list(seat.rule.react(self.state, now))
-            if wishes:
-                _check_kinds(wishes)
+            for wish in wishes:
+                check_wish(wish)
             if seat.wake_of is not None:
                 self._note_wake(seat, seat.wake_of(), now + _SOONEST)
         except Exception as error:  # noqa: BLE001 - the border around a user's rule
@@ -297,12 +297,6 @@ def _single(watches: Iterable[Watch]) -> list[Watch]:
         for watch in found.values()
         if not watch.symbol or (watch.event, watch.each) not in everywhere
     ]
-
-
-def _check_kinds(wishes: list[Wish]) -> None:
-    for wish in wishes:
-        if not isinstance(wish, WISHES):
-            raise TypeError(f"a rule yields wishes, found {wish!r}")
 
 
 def _signed(wish: Wish, rule: str, cause: Cause) -> Wish:

@@ -169,12 +169,19 @@ def shape(p: Proposal) -> Breach | None:
     place = p.place
     if (place.size is None) == (place.quote_size is None):
         return Breach("size", "none" if place.size is None else "two", "size or quote size")
+    if place.quote_size is not None and place.type is not _MARKET:
+        return Breach("quote size", place.quote_size, f"a size for {place.type}")
     limit = place.type not in _UNPRICED
     if limit != (place.price is not None):
         return Breach("price", place.price, f"{'a' if limit else 'no'} price for {place.type}")
     stop = place.type not in _UNTRIGGERED
     if stop and place.stop_price is None and place.trailing_bips is None:
         return Breach("stop price", None, f"a stop price for {place.type}")
+    if not stop and (place.stop_price is not None or place.trailing_bips is not None):
+        found = place.trailing_bips if place.stop_price is None else place.stop_price
+        return Breach("stop price", found, f"no stop price for {place.type}")
+    if place.trailing_bips is not None and place.trailing_bips <= 0:
+        return Breach("trailing bips", place.trailing_bips, "a number above zero")
     if p.instrument.order_types and place.type not in p.instrument.order_types:
         return Breach("order type", place.type, ", ".join(p.instrument.order_types))
     return None
@@ -199,6 +206,8 @@ def _off_grid(place: Place, instrument: Instrument) -> Breach | None:
             instrument.check_price(place.stop_price, "stop price")
         if place.size is not None:
             instrument.check_size(place.size)
+        if place.quote_size is not None:
+            instrument.quote_size(place.quote_size)
     except OffGrid as off:
         return Breach(f"grid {off.field}", off.value, off.expected)
     return None

@@ -7,6 +7,7 @@ grid (`Instrument`), inside the screen; a size is cut down to the grid, a price 
 from __future__ import annotations
 
 from decimal import Decimal
+from enum import StrEnum
 from typing import TypeAlias
 
 import msgspec
@@ -45,15 +46,25 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     cause: Cause | None = None
 
     def place(self, instrument: Instrument) -> Place:
-        """The same on this instrument's grid; raises `OffGrid` naming what cannot be put there."""
+        """The same on this instrument's grid; raises `OffGrid` naming what cannot be put there.
+
+        An amount in quote units becomes a size where a price is named.
+        """
+        price = None if self.price is None else instrument.price(self.price)
+        stop_price = None if self.stop_price is None else instrument.price(self.stop_price)
+        size = None if self.size is None else instrument.size(self.size)
+        quote_size = None if self.quote_size is None else instrument.quote_size(self.quote_size)
+        named = price or stop_price
+        if size is None and quote_size is not None and named is not None:
+            size, quote_size = instrument.size(quote_size / named), None
         return Place(
             symbol=self.symbol,
             side=self.side,
             type=self.type,
-            size=None if self.size is None else instrument.size(self.size),
-            quote_size=None if self.quote_size is None else instrument.quote_size(self.quote_size),
-            price=None if self.price is None else instrument.price(self.price),
-            stop_price=None if self.stop_price is None else instrument.price(self.stop_price),
+            size=size,
+            quote_size=quote_size,
+            price=price,
+            stop_price=stop_price,
             time_in_force=self.time_in_force,
             reduce_only=self.reduce_only,
             tag=self.tag,
@@ -74,6 +85,54 @@ class DraftReplace(msgspec.Struct, frozen=True, kw_only=True):
 Wish: TypeAlias = Intent | Draft | DraftReplace
 """Whatever a rule may yield."""
 WISHES = (Place, Cancel, Replace, Amend, Alert, HaltTrading, Draft, DraftReplace)
+
+
+_NUMBERS = ("size", "quote_size", "price", "stop_price")
+_KINDS: tuple[tuple[str, type[StrEnum]], ...] = (
+    ("side", Side),
+    ("type", OrderType),
+    ("time_in_force", TimeInForce),
+)
+_DIGITS = 15
+
+
+def check_wish(wish: object) -> None:
+    """Raise `TypeError` unless this is a wish whose fields are of the types they are written with.
+
+    A side that is text, say, is neither side to whoever asks `is Side.BUY`.
+    """
+    if not isinstance(wish, WISHES):
+        raise TypeError(f"a rule yields wishes, found {wish!r}")
+    inner: Wish = wish
+    if isinstance(wish, Replace):
+        inner = wish.place
+    elif isinstance(wish, DraftReplace):
+        inner = wish.draft
+    for name, kind in _KINDS:
+        value = getattr(inner, name, None)
+        if value is not None and not isinstance(value, kind):
+            raise _wrong(inner, name, value, f"one of {kind.__name__}")
+    if isinstance(inner, Place | Draft | Amend):
+        _check_numbers(inner)
+
+
+def _check_numbers(wish: Place | Draft | Amend) -> None:
+    is_draft = isinstance(wish, Draft)
+    for name in _NUMBERS:
+        value = getattr(wish, name, None)
+        if value is None:
+            continue
+        if is_draft:
+            if not isinstance(value, Decimal | float | int | str):
+                raise _wrong(wish, name, value, "a number")
+        elif not isinstance(value, Decimal):
+            raise _wrong(wish, name, value, "a Decimal")
+        elif not value.is_finite() or value.adjusted() >= _DIGITS:
+            raise _wrong(wish, name, value, f"a finite number of at most {_DIGITS} digits")
+
+
+def _wrong(wish: object, field: str, found: object, expected: str) -> TypeError:
+    return TypeError(f"{field} of {type(wish).__name__}: found {found!r}, expected {expected}")
 
 
 def order(
