@@ -63,10 +63,8 @@ BROKEN = {
     "symbol as number": (TRADE.replace(b'"BNBBTC"', b"7"), "$.s"),
     "key missing": (TRADE.replace(b'"p":"0.001",', b""), ""),
     "key twice": (TRADE.replace(b'"q":"100"', b'"p":"9999"'), ""),
-    "key twice beside all others": (TRADE.replace(b'"q":"100"', b'"q":"100","p":"9"'), "p"),
     "key twice in the wrapper": (wrapped("x@trade", TRADE)[:-1] + b',"data":1}', ""),
     "quote without a bid": (QUOTE.replace(b'"25.35"', b'"0.00000000"'), "$.b"),
-    "quote key twice": (QUOTE.replace(b"}", b',"b":"24"}'), "b"),
     "level of one": (DELTA.replace(b'["0.0024","10"]', b'["0.0024"]'), "$.b[0]"),
     "level of three": (DELTA.replace(b'"0.0024","10"', b'"0.0024","10","1"'), "$.b[0]"),
     "level nan": (DELTA.replace(b'"10"', b'"NaN"'), "$.b[0][1]"),
@@ -90,6 +88,25 @@ def test_a_broken_frame_is_malformed(frame: bytes, path: str, role: Role) -> Non
     assert path in event.path
     assert len(event.excerpt) <= 80
     assert event.path or not frame
+
+
+TWICE = {
+    "p": (TRADE.replace(b'"q":"100"', b'"q":"100","p":"9"'), ("price", 9.0)),
+    "b": (QUOTE.replace(b"}", b',"b":"24"}'), ("bid", 24.0)),
+}
+
+
+@pytest.mark.parametrize("key", TWICE)
+def test_of_a_key_written_twice_the_last_counts_in_the_stream_and_neither_elsewhere(
+    key: str,
+) -> None:
+    frame, (name, value) = TWICE[key]
+    for sent in (frame, wrapped("x@y", frame)):
+        [event] = codec().decode(sent, NOW)
+        assert getattr(event, name) == value
+    [event] = codec(Role.ORDERS).decode(frame, NOW)
+    assert isinstance(event, Malformed)
+    assert event.path == key
 
 
 def test_the_channel_and_the_path_are_named() -> None:

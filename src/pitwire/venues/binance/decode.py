@@ -2,7 +2,8 @@
 
 House rules: one typed pass over the bytes, wrapper and all; the key after the opening brace only
 chooses the decoder to try first, it is never trusted; whatever cannot be read is a `Malformed`,
-whatever is not known an `Unhandled`, and nothing is raised.
+whatever is not known an `Unhandled`, and nothing is raised. Of a key written twice the last counts,
+as for every reader of JSON; only where a frame is read at leisure is it refused.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ UNREADABLE = (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError,
 """All that parsing hostile bytes can raise: `ValueError` covers bad UTF-8 and `Unreadable`."""
 
 _WRAPPED = b'{"stream":"'
-_E, _U, _QUOTE, _LIST = ord("e"), ord("u"), ord('"'), ord("[")
+_S, _E, _U, _QUOTE, _LIST = ord("s"), ord("e"), ord("u"), ord('"'), ord("[")
+_SELL, _BUY = Side.SELL, Side.BUY
+_TRADE_FRAME = wire.TradeFrame
 
 _event = msgspec.json.Decoder(wire.MarketFrame, strict=False).decode
 _wrapped_event = msgspec.json.Decoder(wire.Wrapped[wire.MarketFrame], strict=False).decode
@@ -64,24 +67,36 @@ class MarketDecoder:
     def decode(self, frame: bytes, now: int) -> Sequence[Event]:
         """The events of one frame; raises one of `UNREADABLE` when the fast reading fails.
 
-        Written out flat: each call saved here is a tenth of what a small frame costs.
+        A trade is written out flat, and met first: every look and every call is a tenth of its
+        cost. It ends in a flag, `…e}}`; it begins behind a name of any length.
         """
-        if not frame.startswith(_WRAPPED):
+        if frame[2] != _S:
             return self._bare(frame, now)
+        if frame[-3] == _E:
+            data = _wrapped_event(frame).data
+            if data.__class__ is _TRADE_FRAME:
+                instant = data.T
+                return (
+                    Trade(
+                        VENUE,
+                        self._symbols[data.s],
+                        instant * (1_000_000 if instant <= LAST_MILLISECOND else 1_000),
+                        now,
+                        data.p,
+                        data.q,
+                        # §3: `m` true means that the buyer was the maker, so the taker sold.
+                        _SELL if data.m else _BUY,
+                        data.t,
+                    ),
+                )
+            return (MAPPERS[data.__class__](data, self._symbols, now),)
         # After the name comes `","data":{"` and then the first letter of the payload's first key.
         key = frame[frame.find(b'"', 11) + 11]
         if key == _E:
             data = _wrapped_event(frame).data
-            mapper, colons = MAPPERS[data.__class__]
-            if frame.count(b":") != colons + 2:
-                refuse_doubled_keys(frame)
-            return (mapper(data, self._symbols, now),)
+            return (MAPPERS[data.__class__](data, self._symbols, now),)
         if key == _U:
-            quote = _wrapped_quote(frame).data
-            if frame.count(b":") != 8:
-                refuse_doubled_keys(frame)
-            return (_quoted(quote, self._symbols, now),)
-        refuse_doubled_keys(frame)
+            return (_quoted(_wrapped_quote(frame).data, self._symbols, now),)
         if key == _QUOTE:
             return self._listed(_wrapped_list(frame).data, now)
         depth = _wrapped_depth(frame)
@@ -91,16 +106,9 @@ class MarketDecoder:
         key = frame[2]
         if key == _E:
             data = _event(frame)
-            mapper, colons = MAPPERS[data.__class__]
-            if frame.count(b":") != colons:
-                refuse_doubled_keys(frame)
-            return (mapper(data, self._symbols, now),)
+            return (MAPPERS[data.__class__](data, self._symbols, now),)
         if key == _U:
-            quote = _quote(frame)
-            if frame.count(b":") != 6:
-                refuse_doubled_keys(frame)
-            return (_quoted(quote, self._symbols, now),)
-        refuse_doubled_keys(frame)
+            return (_quoted(_quote(frame), self._symbols, now),)
         if frame[0] == _LIST:
             return self._listed(_list(frame), now)
         return self._topped("", _depth(frame), now)
@@ -112,7 +120,7 @@ class MarketDecoder:
         )
 
     def _listed(self, rows: Sequence[Any], now: int) -> Sequence[Event]:
-        return [MAPPERS[row.__class__][0](row, self._symbols, now) for row in rows]
+        return [MAPPERS[row.__class__](row, self._symbols, now) for row in rows]
 
     def decode_unusual(self, frame: bytes, now: int) -> Sequence[Event]:
         """A frame that the fast reading refused: another order of fields, unknown, or broken."""
@@ -144,7 +152,7 @@ class MarketDecoder:
         if kind is None:
             return (unhandled(frame, now, stream),)
         row = _convert(found, wire.MarketFrame)
-        return (MAPPERS[row.__class__][0](row, self._symbols, now),)
+        return (MAPPERS[row.__class__](row, self._symbols, now),)
 
 
 _Statistics = tuple[wire.StatisticsFrame, ...]
@@ -158,18 +166,8 @@ def _convert(found: object, kind: Any) -> Any:
 
 
 def _trade(data: wire.TradeFrame, symbols: Symbols, now: int) -> Event:
-    instant = data.T
-    return Trade(
-        VENUE,
-        symbols[data.s],
-        instant * (1_000_000 if instant <= LAST_MILLISECOND else 1_000),
-        now,
-        data.p,
-        data.q,
-        # §3: `m` true means that the buyer was the maker, so the taker sold.
-        Side.SELL if data.m else Side.BUY,
-        data.t,
-    )
+    side = _SELL if data.m else _BUY
+    return Trade(VENUE, symbols[data.s], nanoseconds(data.T), now, data.p, data.q, side, data.t)
 
 
 def _quoted(data: wire.QuoteFrame, symbols: Symbols, now: int) -> Event:
@@ -181,7 +179,7 @@ def _quoted(data: wire.QuoteFrame, symbols: Symbols, now: int) -> Event:
 
 
 def _aggregate(data: wire.AggregateFrame, symbols: Symbols, now: int) -> Event:
-    side = Side.SELL if data.m else Side.BUY
+    side = _SELL if data.m else _BUY
     return AggregateTrade(
         VENUE, symbols[data.s], nanoseconds(data.T), now, data.p, data.q, side,
         data.a, data.f, data.l,
@@ -241,21 +239,20 @@ def _price(value: float) -> float:
     return value or NAN
 
 
-MAPPERS: dict[type[msgspec.Struct], tuple[Callable[[Any, Symbols, int], Event], int]] = {
-    wire.TradeFrame: (_trade, 9),
-    wire.AggregateFrame: (_aggregate, 11),
-    wire.DeltaFrame: (_delta, 7),
-    wire.BarFrame: (_bar, 21),
-    wire.MiniFrame: (_mini, 9),
-    wire.DayFrame: (_day, 23),
-    wire.HourFrame: (_rolling("1h"), 18),
-    wire.FourHoursFrame: (_rolling("4h"), 18),
-    wire.RollingDayFrame: (_rolling("1d"), 18),
-    wire.AverageFrame: (_average, 6),
-    wire.ShutdownFrame: (_shutdown, 2),
+MAPPERS: dict[type[msgspec.Struct], Callable[[Any, Symbols, int], Event]] = {
+    wire.TradeFrame: _trade,
+    wire.AggregateFrame: _aggregate,
+    wire.DeltaFrame: _delta,
+    wire.BarFrame: _bar,
+    wire.MiniFrame: _mini,
+    wire.DayFrame: _day,
+    wire.HourFrame: _rolling("1h"),
+    wire.FourHoursFrame: _rolling("4h"),
+    wire.RollingDayFrame: _rolling("1d"),
+    wire.AverageFrame: _average,
+    wire.ShutdownFrame: _shutdown,
 }
-"""Frame → its mapper and how many colons the documented frame has. Another count is looked into:
-a new field costs a slower reading, a key written twice is refused."""
+"""Frame → its mapper."""
 KINDS = frozenset(str(kind.__struct_config__.tag) for kind in MAPPERS)
 
 
