@@ -75,6 +75,12 @@ def fills(events: list[Any]) -> list[tuple[Decimal, Decimal, bool]]:
     return [(e.price, e.size, e.maker) for e in events if isinstance(e, ev.Fill)]
 
 
+def aggregate(
+    price: float, seconds: float, *, size: float = 1.0, side: Side = Side.BUY
+) -> ev.AggregateTrade:
+    return ev.AggregateTrade("test", BTC, at(seconds), at(seconds), price, size, side, 1, 1, 1)
+
+
 def make(order_id: str = "a", size: Any = 1, **facts: Any) -> Order:
     price = facts.pop("price", None)
     kind = facts.pop("type", T.MARKET if price is None else T.LIMIT)
@@ -386,3 +392,33 @@ def test_whatever_happens_the_ledger_and_the_purse_agree(path: list[Any]) -> Non
     if not open_orders:
         assert all(locked == 0 for _, locked in trial.money().values())
     assert {told.what for told in trial.desk.state.ledger.take_disagreements()} == set()
+
+
+# ── when it sees what ─────────────────────────────────────────────────────────────────────────
+
+
+def test_what_came_before_an_order_does_not_fill_it() -> None:
+    """A burst is applied, decided on, and only then shown to paper."""
+    trial = Trial()
+    burst = [trade(99, 5), quote(99.8, 101, 5)]
+    for event in burst:
+        trial.desk.engine.apply(event)
+    trial.send(make(price=99.5), 5)
+    assert [told for event in burst for told in trial.paper.apply(event)] == []
+    trial.show(trade(99, 6))
+    assert trial.state().state is OrderState.FILLED
+
+
+def test_aggregates_wake_stops_where_no_single_trades_come() -> None:
+    trial = Trial()
+    trial.send(make(side=Side.SELL, type=T.STOP, stop_price=D(98)))
+    trial.show(aggregate(97.5, 2))
+    assert trial.state().state is OrderState.FILLED
+
+
+def test_a_trade_told_twice_as_single_and_aggregate_eats_the_queue_once() -> None:
+    trial = Trial()
+    trial.show(trade(100, 0.5))
+    trial.send(make(price=99))
+    trial.show(trade(99, 2, size=0.6, side=Side.SELL), aggregate(99, 2, size=0.6, side=Side.SELL))
+    assert trial.state().filled == 0

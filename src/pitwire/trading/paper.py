@@ -98,14 +98,18 @@ class PaperVenue:
         """What a market event, already in the state, does to our orders."""
         events = self.handle_deadline(event.received)
         for live in tuple(self._live.values()):
-            if live.order.symbol != event.symbol:
+            if live.order.symbol != event.symbol or live.since == event.received:
                 continue
             match event:
-                case ev.Trade():
+                case ev.Trade() | ev.AggregateTrade() if self._counts(event):
                     events += self._traded(live, event)
                 case ev.Quote() | ev.BookSnapshot() | ev.BookDelta() | ev.PartialBook():
                     events += self._moved(live)
         return events
+
+    def _counts(self, event: ev.Trade | ev.AggregateTrade) -> bool:
+        """Whether trades are told this way here: aggregates only where no single ones come."""
+        return type(self._state.trades.get(event.symbol)) is type(event)
 
     def balances(self, *assets: str) -> list[ev.Event]:
         """What is owned, as a venue says it: of these assets, or of all."""
@@ -142,6 +146,7 @@ class PaperVenue:
             venue_id=f"p{self._count}",
             size=order.size or affordable(order, levels, instrument.lot),
             asleep=order.type in SLEEPERS,
+            since=self._now,
         )
         reason = self._objection(live, levels)
         if reason is not None:
@@ -194,7 +199,7 @@ class PaperVenue:
         elif live.left:
             live.ahead = visible(self._state, live)
 
-    def _traded(self, live: Live, trade: ev.Trade) -> Iterator[ev.Event]:
+    def _traded(self, live: Live, trade: ev.Trade | ev.AggregateTrade) -> Iterator[ev.Event]:
         price = exact(trade.price)
         if live.asleep:
             yield from self._wake(live, price)

@@ -31,6 +31,8 @@ class Live(msgspec.Struct, kw_only=True, eq=False):
     filled_quote: Decimal = ZERO
     locked: Decimal = ZERO
     ahead: Decimal | None = None
+    since: int = 0
+    """When it arrived: what came with that very frame was there before it."""
 
     @property
     def buys(self) -> bool:
