@@ -51,6 +51,24 @@ def test_the_next_deadline_is_when_the_weight_allows() -> None:
     assert [request.symbol for request in ours.due(when)] == ["B"]
 
 
+def test_a_tenth_of_the_weight_is_left_to_logins_and_questions() -> None:
+    pacing = Pacing([limit for limit in TOY.limits if limit.scope == "weight"])
+    ours = Books(TOY, ToyCodec(CodecOptions(Role.MARKET)), pacing, Entropy(1).stream("books"))
+    for number in range(20):
+        ours.begin(f"S{number}", NOW)
+    asked = 0
+    while requests := ours.due(NOW):
+        asked += len(requests)
+        for request in requests:
+            ours.fetched(request, snapshot(request.symbol), NOW)
+    assert asked == 10, "of 600 weight, at 50 each"
+    assert pacing.allows("weight", NOW, cost=60)
+    when = ours.next_deadline(NOW)
+    assert when is not None
+    assert ours.due(when - 1) == []
+    assert ours.due(when) != []
+
+
 def test_a_snapshot_older_than_the_deltas_held_is_asked_for_again() -> None:
     ours = books()
     ours.begin("A", NOW)

@@ -316,8 +316,10 @@ def test_a_gap_is_said_at_once_and_fetched_under_the_limit() -> None:
     assert isinstance(stale, events.BookStale)
     assert (stale.expected, stale.found) == (12, 14)
     [request] = ours.outbox.take_requests()
+    ours.outbox.stirred = False
     ours.receive_data(frame(e="delta", s="BTC-USDT", U=15, u=15, b=[], a=[]), START)
     assert ours.outbox.take_requests() == [], "one is under way"
+    assert not ours.outbox.stirred, "what is held leaves nothing to do"
     late = json.dumps({"e": "snapshot", "s": "BTC-USDT", "id_": 14, "b": [], "a": []}).encode()
     told = ours.receive_response(request, 200, {}, late, START)
     assert [type(event).__name__ for event in told] == ["BookSnapshot", "BookDelta"]

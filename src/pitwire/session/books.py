@@ -17,6 +17,8 @@ from pitwire.venues.venue import Codec, HttpRequest, Venue
 
 AT_ONCE = 8
 """Fetches under way together; more would only wait at the venue instead of here."""
+RESERVED_PERCENT = 10
+"""What fetches leave of the weight limit: a login or a question must never be refused for them."""
 RETRY_SECONDS = 0.25
 RETRY_CAP_SECONDS = 30.0
 
@@ -33,6 +35,8 @@ class Books:
         self._wanting: dict[str, int] = {}
         self._fetching: dict[str, HttpRequest] = {}
         self._tries: dict[str, int] = {}
+        limit = min((each.count for each in venue.limits if each.scope == "weight"), default=0)
+        self._reserve = limit * RESERVED_PERCENT // 100
 
     def begin(self, symbol: str, now: int) -> None:
         """The venue confirmed the deltas of this symbol; a snapshot makes them a book."""
@@ -87,8 +91,9 @@ class Books:
                 break
             sync = self.syncs[symbol]
             request = self._codec.ask_snapshot(symbol, sync.depth)
-            if not self._pacing.try_spend("weight", now, cost=request.weight):
+            if not self._pacing.allows("weight", now, cost=request.weight + self._reserve):
                 break
+            self._pacing.spend("weight", now, cost=request.weight)
             del self._wanting[symbol]
             self._fetching[symbol] = request
             requests.append(request)
@@ -99,7 +104,7 @@ class Books:
         if not self._wanting or len(self._fetching) >= AT_ONCE:
             return None
         earliest = min(self._wanting.values())
-        return max(earliest, self._pacing.ready_at("weight", now, cost=self._weight()))
+        return max(earliest, self._pacing.ready_at("weight", now, cost=self._cost()))
 
     def fetched(self, request: HttpRequest, snapshot: BookSnapshot, now: int) -> Sequence[Event]:
         """A snapshot came."""
@@ -135,6 +140,7 @@ class Books:
         self._fetching.pop(symbol, None)
         self._tries.pop(symbol, None)
 
-    def _weight(self) -> int:
+    def _cost(self) -> int:
         symbol = next(iter(self._wanting))
-        return self._codec.ask_snapshot(symbol, self.syncs[symbol].depth).weight
+        request = self._codec.ask_snapshot(symbol, self.syncs[symbol].depth)
+        return request.weight + self._reserve

@@ -144,7 +144,7 @@ class Conversation:
                 sync = self._syncs.get(event.symbol)
                 if sync is not None:
                     events = sync.accept(event)
-                    if not sync.live:
+                    if not sync.live and events:  # broken just now; what is held stirs nothing
                         self._books.broken(event.symbol, now)
                         self._pump(now)
                     return events
