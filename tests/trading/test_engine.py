@@ -328,6 +328,18 @@ def test_a_rule_that_wants_to_wake_in_the_past_is_no_busy_loop() -> None:
     assert desk.engine.next_wake() == at(1.001)
 
 
+def test_a_rule_that_changes_its_mind_about_waking_fills_no_memory() -> None:
+    class Fickle(Seen):
+        def next_wake(self) -> int | None:
+            return at(1000 + len(self.shown) % 2)
+
+    desk = Desk(Fickle(trades(BTC)), Seen(trades(BTC)))
+    for number in range(1001):
+        desk.engine.apply(trade(100, 1, trade_id=number))
+    assert desk.engine.next_wake() == at(1001)
+    assert len(desk.engine._wakes) < 100
+
+
 # ── the journal ───────────────────────────────────────────────────────────────────────────────
 
 

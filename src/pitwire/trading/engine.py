@@ -27,6 +27,8 @@ from pitwire.trading.wishes import DraftReplace, Wish, check_wish
 _DAY = 86_400_000_000_000
 _SOONEST = 1_000_000
 """A rule that is awake sleeps at least this long, ns."""
+_SPARE = 64
+"""Wakes that are over may wait for the next sweep, this many beyond two a rule."""
 
 
 class _Seat:
@@ -205,6 +207,12 @@ class Engine:
             seat.wake = wake
             if wake is not None:
                 heappush(self._wakes, (wake, seat.number))
+                if len(self._wakes) > 2 * len(self._seats) + _SPARE:
+                    self._sweep()
+
+    def _sweep(self) -> None:
+        """Forget times that nobody waits for any more; one a rule is left."""
+        self._wakes = sorted({one for one in self._wakes if not self._is_over(*one)})
 
     def _is_over(self, wake: int, number: int) -> bool:
         seat = self._seats[number]
