@@ -21,6 +21,7 @@ NO_DIAL = errors.DialFailed(address="wss://h", cause="refused")
         (BAD_VALUE, 2, "venue.name: found 'x', expected binance"),
         (errors.OffGrid(field="price", value=1, expected="less", symbol="A-B"), 2, "A-B price"),
         (BAD_KEY, 3, "authentication failed: venue binance, code -2015"),
+        (BAD_KEY, 3, "expected a key that this venue has given out"),
         (NO_DIAL, 4, "dial failed: address wss://h, cause refused"),
         (errors.ConnectionLost(code=1006), 4, "connection lost: code 1006"),
         (errors.Stalled(silent_seconds=3.0), 4, "stalled"),

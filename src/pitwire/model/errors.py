@@ -103,6 +103,22 @@ class AuthenticationFailed(RemoteError):
 
     hint: str = ""
     """`clock`, `key`, `signature`, `permission` or `address`."""
+    key: str = ""
+    """The key that was refused, masked."""
+
+    def __str__(self) -> str:
+        expected = _WELCOME.get(self.hint, "")
+        return f"{super().__str__()}, expected {expected}" if expected else super().__str__()
+
+
+_WELCOME = {
+    "clock": "a clock within a second of the venue's",
+    "key": "a key that this venue has given out",
+    "signature": "the secret that belongs to this key",
+    "permission": "a key of this venue that may trade, from an address that the key allows",
+    "address": "an address that the venue allows",
+}
+"""Hint → what would have been accepted."""
 
 
 @dataclass(eq=False, kw_only=True)

@@ -14,7 +14,7 @@ from typing import Self
 
 from pitwire.market.book import OrderBook
 from pitwire.model import errors
-from pitwire.model.credentials import Credentials
+from pitwire.model.credentials import Credentials, mask
 from pitwire.model.events import Event
 from pitwire.model.instruments import Instrument
 from pitwire.model.orders import AmendOrder, CancelOrder, Order, ReplaceOrder
@@ -63,7 +63,8 @@ class Session:
             line.conversation.authenticate(credentials, now)
             line.flush(now)
             await waiter
-        except errors.AuthenticationFailed:
+        except errors.AuthenticationFailed as error:
+            error.key = mask(credentials.key)
             raise
         except errors.RemoteError as error:
             text = error.text or str(error)
