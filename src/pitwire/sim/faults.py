@@ -299,13 +299,17 @@ class _Count:
         return True
 
 
+KEPT_HAPPENED = 50_000
+"""How many of the decisions that were not the usual ones are remembered, at least."""
+
+
 class FaultPlan:
     """Carries out a script. Whoever serves links asks it, and obeys."""
 
     def __init__(self, faults: Sequence[Fault], *, entropy: Entropy, start: int) -> None:
         self.faults = tuple(faults)
         self.happened: list[tuple[int, Fault]] = []
-        """(when, which): every decision that was not the usual one, in order."""
+        """(when, which): every decision that was not the usual one, in order, the last ones."""
         self._counts = [_Count(fault, start) for fault in self.faults]
         self._chance = entropy.stream("faults")
         pairs = list(zip(self.faults, self._counts, strict=True))
@@ -333,7 +337,7 @@ class FaultPlan:
                 continue
             if not count.takes(fault, now):
                 continue
-            self.happened.append((now, fault))
+            self._note(now, fault)
             at, frames = self._spoil(fault, (link, stream), at, frames, end=count.end)
         lane = (link, stream)
         at = self._busy[lane] = max(at, self._busy.get(lane, 0))
@@ -343,7 +347,7 @@ class FaultPlan:
         """What to answer to a connection attempt; None lets it in."""
         for fault, count in self._dials:
             if matches(fault.link, link) and count.takes(fault, now):
-                self.happened.append((now, fault))
+                self._note(now, fault)
                 return DialRefusal(fault.status, fault.retry_after_seconds)
         return None
 
@@ -352,7 +356,7 @@ class FaultPlan:
         verdict = AS_USUAL
         for fault, count in self._requests:
             if matches(fault.kind, kind) and count.takes(fault, now):
-                self.happened.append((now, fault))
+                self._note(now, fault)
                 verdict = _judge(fault, verdict)
         return verdict
 
@@ -361,7 +365,7 @@ class FaultPlan:
         actions = []
         while self._agenda and self._agenda[0][0] <= now:
             _, fault, action = self._agenda.pop(0)
-            self.happened.append((now, fault))
+            self._note(now, fault)
             actions.append(action)
         return actions
 
@@ -377,7 +381,18 @@ class FaultPlan:
                 skew = round(fault.seconds * SECOND)
         return skew
 
+    def forget(self, link: str) -> None:
+        """A link has gone; what was held back on it goes with it."""
+        for lanes in (self._held, self._busy):
+            for lane in [lane for lane in lanes if lane[0] == link]:
+                del lanes[lane]
+
     # ── within ────────────────────────────────────────────────────────────────────────────────
+
+    def _note(self, now: int, fault: Fault) -> None:
+        self.happened.append((now, fault))
+        if len(self.happened) >= 2 * KEPT_HAPPENED:
+            del self.happened[:-KEPT_HAPPENED]
 
     def _spoil(
         self,

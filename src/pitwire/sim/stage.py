@@ -11,7 +11,7 @@ from typing import Protocol, TypeAlias
 
 import msgspec
 
-from pitwire.sim.facades.facade import Action, Facade, HttpReply, SendText
+from pitwire.sim.facades.facade import Action, Close, Facade, HttpReply, SendText
 from pitwire.sim.faults import (
     AnnounceShutdown,
     CloseLink,
@@ -113,7 +113,7 @@ class Stage:
 
     def lost(self, link: int, now: int) -> None:
         """The client has gone."""
-        self._labels.pop(link, None)
+        self._forget(link)
         self.facade.lost(link, self._venue(now))
 
     def http(
@@ -204,3 +204,10 @@ class Stage:
                     self._sendings.append(Sending(at, link, SendText(frame, stream)))
             else:
                 self._sendings.append(Sending(now, link, action))
+            if isinstance(action, Close):
+                self._forget(link)
+
+    def _forget(self, link: int) -> None:
+        label = self._labels.pop(link, None)
+        if label is not None:
+            self.plan.forget(label)

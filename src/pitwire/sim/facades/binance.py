@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import insort
 from collections import deque
 from collections.abc import Mapping, Sequence
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from operator import itemgetter
 from urllib.parse import unquote
 
@@ -38,6 +38,8 @@ from pitwire.sim.facades.facade import (
 WS_API = "/ws-api/v3"
 CONTROL = "control"
 LOCAL = "127.0.0.1"
+_TIMERS_SWEPT = 256
+"""From so many timers on, those of connections that have gone are looked for and dropped."""
 
 
 class Connection:
@@ -314,6 +316,10 @@ class BinanceFacade:
         if connection is not None and connection.listener is not None:
             self._control.drop(connection.listener)
         self.office.users.drop(link)
+        # A connection's last timer is a day ahead: without a sweep, each leaves it behind.
+        if len(self._timers) > _TIMERS_SWEPT + 8 * len(self._connections):
+            self._timers = [timer for timer in self._timers if timer[1] in self._connections]
+            heapify(self._timers)
 
     def _send(self, link: int, action: Action) -> None:
         self._output.append((link, action))

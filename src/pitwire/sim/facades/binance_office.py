@@ -17,7 +17,16 @@ from pitwire.sim.facades.binance_streams import StreamHub
 from pitwire.sim.facades.binance_text import ApiError, Scale
 from pitwire.sim.facades.binance_users import UserStreams
 from pitwire.sim.facades.facade import Action, Market
-from pitwire.sim.facts import Ended, Fact, Recorded, SimOrder, StatusChanged, Traded
+from pitwire.sim.facts import (
+    Ended,
+    Fact,
+    Prevented,
+    Recorded,
+    SimOrder,
+    Status,
+    StatusChanged,
+    Traded,
+)
 
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -83,7 +92,9 @@ class Office:
                 self._first_fill(fact.maker, now)
             elif isinstance(fact, StatusChanged):
                 self.statuses[fact.symbol] = fact.status
-            elif isinstance(fact, Ended):
+            elif isinstance(fact, Ended) or (
+                isinstance(fact, Prevented) and fact.order.status is Status.EXPIRED_IN_MATCH
+            ):
                 self._unfilled.discard((fact.symbol, fact.order.order_id))
         self._unpublished.extend(facts)
         return facts

@@ -10,7 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import Protocol
 
 import msgspec
@@ -33,6 +33,10 @@ from pitwire.sim.facts import Fact, LevelChanged, Recorded, Traded
 _encode = msgspec.json.Encoder().encode
 _SHOWN_AT_ONCE = ("partial", "kline", "miniTicker", "ticker", "rolling", "avgPrice")
 """Kinds whose picture a new subscriber is shown at the next beat, changed or not."""
+
+
+_BEATS_SWEPT = 256
+"""From so many beats on, those of streams that nobody listens to are looked for and dropped."""
 
 
 class Subscriber(Protocol):
@@ -121,6 +125,10 @@ class StreamHub:
                 for listening in lists.values():
                     if active in listening:
                         listening.remove(active)
+            # The close of a long bar may be a month ahead: do not keep its stream until then.
+            if len(self._queue) > _BEATS_SWEPT + 4 * len(self._active):
+                self._queue = [entry for entry in self._queue if entry[3].subscribers]
+                heapify(self._queue)
 
     def note(self, facts: Iterable[Fact], now: int) -> None:
         """Follow what happened at the exchange, in order."""
