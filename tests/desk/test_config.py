@@ -320,3 +320,23 @@ VALUES = st.recursive(
 def test_any_toml_is_a_configuration_or_a_clear_error(table: dict[str, str]) -> None:
     text = "\n".join(f"{key} = {value}" for key, value in table.items())
     assert is_clear(verdict(text))
+
+
+# ── numbers and nesting beyond measure ────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "found"),
+    [
+        ("[risk]\nmax_position = 1e999999", "desk.toml: risk.max_position", "1E+999999"),
+        ("[risk]\nmax_position = 1e99999999999999999999", "desk.toml: line 2", "'1e99999999999"),
+        ("seed = " + "9" * 5000, "desk.toml: line 1", "'99999999999999999999… (5000 characters)'"),
+        ("mode = " + "9" * 3000, "desk.toml: mode", "99999999999999999999… (3000 characters)"),
+        ("x = " + "[" * 20_000 + "]" * 20_000, "desk.toml", "'too many brackets"),
+    ],
+)
+def test_what_no_machine_can_read_is_one_line(text: str, where: str, found: str) -> None:
+    error = complaint(text)
+    assert error.where == where
+    assert str(error).startswith(f"{where}: found {found}")
+    assert len(str(error)) < 200

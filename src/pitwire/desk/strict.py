@@ -22,9 +22,12 @@ from pitwire.model.errors import ConfigError
 
 T = TypeVar("T")
 
+_USUAL = 25
+"""Powers of ten beyond this are shown as they were written, not in full."""
 SECRET_WORDS = ("secret", "key", "password", "token", "passphrase")
 _AT = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?\Z", re.DOTALL)
 _PLACE = re.compile(r"(?P<what>.*) \(at (?P<place>line \d+, column \d+|end of document)\)\Z", re.S)
+_NUMBER = re.compile(r"[+-]?\d[\d_.eE+-]*")
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 _WORDS = {
     "int": "a whole number",
@@ -44,6 +47,16 @@ class _Nothing:
         return "nothing"
 
 
+class _Written:
+    """Shown as it is, without quotes."""
+
+    def __init__(self, text: object) -> None:
+        self._text = str(text)
+
+    def __repr__(self) -> str:
+        return self._text
+
+
 class _Masked:
     def __repr__(self) -> str:
         return "***"
@@ -55,6 +68,11 @@ def read_strictly(text: str, kind: type[T], *, source: str) -> T:
         tree = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
         raise _not_toml(str(error), text, source) from None
+    except (ValueError, ArithmeticError):
+        raise _beyond_numbers(text, source) from None
+    except RecursionError:
+        found, expected = "too many brackets within brackets", "a few at most"
+        raise ConfigError(where=source, found=found, expected=expected) from None
     shape = inspect.type_info(kind)
     _refuse_surplus(tree, shape, "", source)
     try:
@@ -70,6 +88,24 @@ def _not_toml(message: str, text: str, source: str) -> ConfigError:
         lines = text.splitlines() or [""]
         place = f"line {len(lines)}, column {len(lines[-1]) + 1}"
     return ConfigError(where=f"{source}: {place}", found=what, expected="TOML")
+
+
+def _beyond_numbers(text: str, source: str) -> ConfigError:
+    """A number that Python itself will not read: thousands of digits, or of the exponent's own."""
+    for number, line in enumerate(text.splitlines(), 1):
+        for word in _NUMBER.findall(line):
+            try:
+                tomllib.loads(f"x = {word}", parse_float=Decimal)
+            except tomllib.TOMLDecodeError:
+                continue
+            except (ValueError, ArithmeticError):
+                where, found = f"{source}: line {number}", _shortened(word)
+                return ConfigError(where=where, found=found, expected="a number of a usual size")
+    return ConfigError(where=source, found="a huge number", expected="numbers of a usual size")
+
+
+def _shortened(word: str) -> str:
+    return word if len(word) <= 40 else f"{word[:20]}… ({len(word)} characters)"
 
 
 # ── what nobody asked for ─────────────────────────────────────────────────────────────────────
@@ -209,8 +245,13 @@ def as_written(value: object) -> object:
     """A value of the file such that its repr reads as it was written."""
     match value:
         case Decimal():
-            whole = value.is_finite() and value == value.to_integral_value()
-            return int(value) if whole else float(value)
+            if not value.is_finite():
+                return float(value)
+            if abs(value.adjusted()) > _USUAL:
+                return _Written(value)
+            return int(value) if value == value.to_integral_value() else float(value)
+        case int() if abs(value) >= 10**_USUAL:
+            return _Written(_shortened(str(value)))
         case datetime() | time():
             return value.isoformat()
         case dict():
