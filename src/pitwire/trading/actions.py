@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
 import msgspec
 
@@ -39,15 +39,7 @@ class PriceFrom(Clause, frozen=True, kw_only=True, rename={"from_": "from"}):
         return exact + self.ticks * instrument.tick
 
 
-class ActionClause(Clause, frozen=True, kw_only=True):
-    """What all of them can."""
-
-    def build(self, ground: Ground, symbol: str) -> Action:
-        """The action; `symbol` is the condition's, for a clause that names none."""
-        raise NotImplementedError
-
-
-class OrderClause(ActionClause, frozen=True, kw_only=True):
+class OrderClause(Clause, frozen=True, kw_only=True):
     """What all actions share that place an order."""
 
     ONE_OF: ClassVar[tuple[str, ...]] = ("size", "quote_size")
@@ -209,7 +201,7 @@ class TakeProfitAction(_TriggeredAction, frozen=True, kw_only=True):
         return self.waiting(ground, symbol, self.take_profit, take_profit=True)
 
 
-class CloseAction(ActionClause, frozen=True, kw_only=True):
+class CloseAction(Clause, frozen=True, kw_only=True):
     """`close`: bring the position of a symbol to zero at market."""
 
     close: str
@@ -241,7 +233,7 @@ class Matching(Clause, frozen=True, kw_only=True):
         )
 
 
-class CancelAction(ActionClause, frozen=True, kw_only=True):
+class CancelAction(Clause, frozen=True, kw_only=True):
     """`cancel`: all our open orders, or those that match."""
 
     cancel: Literal["all"] | Matching
@@ -256,7 +248,7 @@ class CancelAction(ActionClause, frozen=True, kw_only=True):
         return _always(wish)
 
 
-class ReplaceAction(ActionClause, frozen=True, kw_only=True):
+class ReplaceAction(Clause, frozen=True, kw_only=True):
     """`replace`: matching open orders get a new price, and a new size when one is named."""
 
     POSITIVE: ClassVar[tuple[str, ...]] = ("price", "size")
@@ -284,7 +276,7 @@ class ReplaceAction(ActionClause, frozen=True, kw_only=True):
         return replace(old.id, msgspec.structs.replace(draft, type=old.type))
 
 
-class AlertAction(ActionClause, frozen=True, kw_only=True):
+class AlertAction(Clause, frozen=True, kw_only=True):
     """`alert`: tell a person."""
 
     alert: str
@@ -295,7 +287,7 @@ class AlertAction(ActionClause, frozen=True, kw_only=True):
         return _always(wish)
 
 
-class HaltAction(ActionClause, frozen=True, kw_only=True):
+class HaltAction(Clause, frozen=True, kw_only=True):
     """`halt`: cancel what is open and send no more orders until a person resumes."""
 
     halt: str
@@ -305,12 +297,23 @@ class HaltAction(ActionClause, frozen=True, kw_only=True):
         return _always(wish)
 
 
-ACTIONS: dict[str, type[ActionClause]] = {
+OrderAction: TypeAlias = MarketAction | LimitAction | PostOnlyAction | IocAction | FokAction
+ActionClause: TypeAlias = (
+    OrderAction | StopAction | TakeProfitAction | CloseAction | CancelAction | ReplaceAction
+    | AlertAction | HaltAction
+)  # fmt: skip
+"""What `do` may hold. `build(ground, symbol)` makes the action; `symbol` is the condition's, for a
+clause that names none."""
+ORDERS: dict[str, type[OrderAction]] = {
     "market": MarketAction,
     "limit": LimitAction,
     "post_only": PostOnlyAction,
     "ioc": IocAction,
     "fok": FokAction,
+}
+"""What enters at once."""
+ACTIONS: dict[str, type[ActionClause]] = {
+    **ORDERS,
     "stop": StopAction,
     "take_profit": TakeProfitAction,
     "close": CloseAction,

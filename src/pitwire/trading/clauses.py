@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from pitwire.model.errors import ConfigError
 from pitwire.model.orders import Side
@@ -20,14 +20,7 @@ from pitwire.trading.reading import Clause, Ground, choose, read
 _TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?\Z")
 
 
-class ConditionClause(Clause, frozen=True, kw_only=True):
-    """What all of them can."""
-
-    def build(self, ground: Ground) -> Condition:
-        raise NotImplementedError
-
-
-class PriceClause(ConditionClause, frozen=True, kw_only=True):
+class PriceClause(Clause, frozen=True, kw_only=True):
     """`price` crosses a level, or is above or below one."""
 
     ONE_OF: ClassVar[tuple[str, ...]] = ()
@@ -52,6 +45,10 @@ class PriceClause(ConditionClause, frozen=True, kw_only=True):
             raise ValueError("|re-arming with a crossing only")
         if None not in back:
             raise ValueError("rearm_back_percent|`rearm_back` or `rearm_back_percent`")
+        for name in ("rearm_back", "rearm_back_percent"):
+            if (getattr(self, name) or 0) < 0:
+                raise ValueError(f"{name}|zero or more")
+        _range(self.above, self.below)
 
     def build(self, ground: Ground) -> Condition:
         symbol = ground.symbol("price", self.price)
@@ -70,7 +67,7 @@ class PriceClause(ConditionClause, frozen=True, kw_only=True):
         )
 
 
-class MovesClause(ConditionClause, frozen=True, kw_only=True):
+class MovesClause(Clause, frozen=True, kw_only=True):
     """`moves` by so many percent or ticks within a time."""
 
     ONE_OF: ClassVar[tuple[str, ...]] = ("percent", "ticks")
@@ -93,7 +90,7 @@ class MovesClause(ConditionClause, frozen=True, kw_only=True):
         )
 
 
-class SpreadClause(ConditionClause, frozen=True, kw_only=True):
+class SpreadClause(Clause, frozen=True, kw_only=True):
     """`spread` is wider than so many ticks or bips."""
 
     ONE_OF: ClassVar[tuple[str, ...]] = ("wider_than_ticks", "wider_than_bips")
@@ -110,7 +107,7 @@ class SpreadClause(ConditionClause, frozen=True, kw_only=True):
         )
 
 
-class ImbalanceClause(ConditionClause, frozen=True, kw_only=True):
+class ImbalanceClause(Clause, frozen=True, kw_only=True):
     """`imbalance` of the best levels, from -1 (all asks) to 1 (all bids)."""
 
     POSITIVE: ClassVar[tuple[str, ...]] = ("levels",)
@@ -126,6 +123,7 @@ class ImbalanceClause(ConditionClause, frozen=True, kw_only=True):
             value = getattr(self, name)
             if value is not None and not -1 <= value <= 1:
                 raise ValueError(f"{name}|a number from -1 to 1")
+        _range(self.above, self.below)
 
     def build(self, ground: Ground) -> Condition:
         return market_conditions.Imbalance(
@@ -136,7 +134,7 @@ class ImbalanceClause(ConditionClause, frozen=True, kw_only=True):
         )
 
 
-class TradeClause(ConditionClause, frozen=True, kw_only=True):
+class TradeClause(Clause, frozen=True, kw_only=True):
     """One `trade` larger than so many base units, or worth more than so many quote units."""
 
     ONE_OF: ClassVar[tuple[str, ...]] = ("larger_than", "worth_more_than")
@@ -155,7 +153,7 @@ class TradeClause(ConditionClause, frozen=True, kw_only=True):
         )
 
 
-class ThinsClause(ConditionClause, frozen=True, kw_only=True):
+class ThinsClause(Clause, frozen=True, kw_only=True):
     """The best size of one side `thins` below an amount."""
 
     POSITIVE: ClassVar[tuple[str, ...]] = ("below", "levels")
@@ -169,7 +167,7 @@ class ThinsClause(ConditionClause, frozen=True, kw_only=True):
         return market_conditions.Thins(symbol, self.side, float(self.below), levels=self.levels)
 
 
-class TimeClause(ConditionClause, frozen=True, kw_only=True):
+class TimeClause(Clause, frozen=True, kw_only=True):
     """Between `utc_from` and `utc_to`; may pass midnight."""
 
     utc_from: str
@@ -180,12 +178,14 @@ class TimeClause(ConditionClause, frozen=True, kw_only=True):
         for name in ("utc_from", "utc_to"):
             if not _TIME.match(getattr(self, name)):
                 raise ValueError(f'{name}|a time such as "08:30" or "08:30:15"')
+        if _second(self.utc_from) == _second(self.utc_to):
+            raise ValueError("utc_to|another time than `utc_from`")
 
     def build(self, ground: Ground) -> Condition:
         return conditions.TimeOfDay(_second(self.utc_from), _second(self.utc_to))
 
 
-class StaleClause(ConditionClause, frozen=True, kw_only=True):
+class StaleClause(Clause, frozen=True, kw_only=True):
     """A feed of a symbol is `stale`: one `channel`, or any."""
 
     stale: str
@@ -195,7 +195,7 @@ class StaleClause(ConditionClause, frozen=True, kw_only=True):
         return conditions.Stale(ground.symbol("stale", self.stale), self.channel)
 
 
-class UnfilledClause(ConditionClause, frozen=True, kw_only=True):
+class UnfilledClause(Clause, frozen=True, kw_only=True):
     """An order of ours is `unfilled_seconds` old and not completely filled."""
 
     POSITIVE: ClassVar[tuple[str, ...]] = ("unfilled_seconds",)
@@ -212,7 +212,7 @@ class UnfilledClause(ConditionClause, frozen=True, kw_only=True):
         )
 
 
-class PositionClause(ConditionClause, frozen=True, kw_only=True):
+class PositionClause(Clause, frozen=True, kw_only=True):
     """The `position` is beyond a size either way, or above or below one."""
 
     position: str
@@ -225,12 +225,17 @@ class PositionClause(ConditionClause, frozen=True, kw_only=True):
         _some(self, "beyond", "above", "below")
         if self.beyond is not None and self.beyond < 0:
             raise ValueError("beyond|zero or more")
+        _range(self.above, self.below)
 
     def build(self, ground: Ground) -> Condition:
         symbol = ground.symbol("position", self.position)
         return conditions.PositionIs(symbol, beyond=self.beyond, above=self.above, below=self.below)
 
 
+ConditionClause: TypeAlias = (
+    PriceClause | MovesClause | SpreadClause | ImbalanceClause | TradeClause | ThinsClause
+    | TimeClause | StaleClause | UnfilledClause | PositionClause
+)  # fmt: skip
 CONDITIONS: dict[str, type[ConditionClause]] = {
     "price": PriceClause,
     "moves": MovesClause,
@@ -244,6 +249,9 @@ CONDITIONS: dict[str, type[ConditionClause]] = {
     "position": PositionClause,
 }
 _TOGETHER = ("all", "any", "not")
+_WORDS = CONDITIONS | dict.fromkeys(_TOGETHER, PriceClause)
+"""All words a `when` may begin with. The last three have no clause, and are gone before one is
+chosen: they stand here to be offered to whoever misspells one."""
 
 
 def build_condition(table: object, ground: Ground) -> Condition:
@@ -252,7 +260,7 @@ def build_condition(table: object, ground: Ground) -> Condition:
         for word in _TOGETHER:
             if word in table:
                 return _together(word, table, ground)
-    kind = choose(table, CONDITIONS | dict.fromkeys(_TOGETHER, ConditionClause), ground.where)
+    kind = choose(table, _WORDS, ground.where)
     return read(kind, table, ground.where).build(ground)
 
 
@@ -275,6 +283,12 @@ def _together(word: str, table: Mapping[str, Any], ground: Ground) -> Condition:
 def _some(clause: Clause, *names: str) -> None:
     if all(getattr(clause, name) is None for name in names):
         raise ValueError(f"|at least one of {', '.join(f'`{name}`' for name in names)}")
+
+
+def _range(above: Decimal | None, below: Decimal | None) -> None:
+    """Refuse a range with nothing in it: its rule would be silent for ever."""
+    if above is not None and below is not None and above >= below:
+        raise ValueError("below|a number above `above`")
 
 
 def _float(value: Decimal | None) -> float | None:

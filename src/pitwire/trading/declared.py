@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 
 from pitwire.model.errors import ConfigError
 from pitwire.model.instruments import Instrument
-from pitwire.trading.actions import ACTIONS, OrderClause, build_actions
+from pitwire.model.orders import Side
+from pitwire.trading.actions import ORDERS, build_actions
 from pitwire.trading.bracket import Bracket
 from pitwire.trading.clauses import build_condition
 from pitwire.trading.market_conditions import PriceName
@@ -21,12 +22,6 @@ from pitwire.trading.reading import Clause, Ground, choose, read
 from pitwire.trading.ready import Distance, TrailingStop
 from pitwire.trading.rules import Rule
 from pitwire.trading.trigger import Trigger
-
-_ENTRIES = {
-    name: kind
-    for name, kind in ACTIONS.items()
-    if issubclass(kind, OrderClause) and name in ("market", "limit", "post_only", "ioc", "fok")
-}
 
 
 class Away(Clause, frozen=True, kw_only=True):
@@ -54,6 +49,7 @@ class TrailingStopClause(Clause, frozen=True, kw_only=True):
     tag: str = ""
 
     def build(self, name: str, ground: Ground) -> Rule:
+        _check_above_zero(self.percent, ground)
         return TrailingStop(
             name,
             ground.symbol("symbol", self.symbol),
@@ -79,9 +75,12 @@ class BracketClause(Clause, frozen=True, kw_only=True):
     def build(self, name: str, when: object, ground: Ground, whole: Ground) -> Rule:
         condition = None if when is None else build_condition(when, whole.at("when"))
         place = ground.at("entry")
-        kind = choose(self.entry, _ENTRIES, place.where)
+        kind = choose(self.entry, ORDERS, place.where)
         entry = read(kind, self.entry, place.where)
         symbol = entry.traded(place, "" if condition is None else condition.symbol)
+        side = next(value for word, value in self.entry.items() if word in ORDERS)
+        below = "stop" if side == Side.BUY else "take_profit"
+        _check_above_zero(getattr(self, below).percent, ground.at(below))
         return Bracket(
             name,
             symbol,
@@ -94,6 +93,12 @@ class BracketClause(Clause, frozen=True, kw_only=True):
             entry_seconds=None if self.entry_seconds is None else float(self.entry_seconds),
             repeat=self.repeat,
         )
+
+
+def _check_above_zero(percent: Decimal | None, ground: Ground) -> None:
+    """A price that stands so far below another has to be a price."""
+    if percent is not None and percent >= 100:
+        raise ground.bad("percent", percent, "less than 100, or it is below zero")
 
 
 class RuleSpec(Clause, frozen=True, kw_only=True):

@@ -106,6 +106,8 @@ class Ground(msgspec.Struct, frozen=True):
         return Ground(f"{self.where}.{field}", self.instruments)
 
     def bad(self, field: str, found: object, expected: str) -> ConfigError:
+        if isinstance(found, Decimal) and found.is_finite():
+            found = int(found) if found == found.to_integral_value() else float(found)
         return ConfigError(where=f"{self.where}.{field}", found=found, expected=expected)
 
     def symbol(self, field: str, symbol: str) -> str:
