@@ -27,7 +27,7 @@ async def main(seconds: float = 5.0) -> pd.DataFrame:
         await session.subscribe_to_trades(SYMBOL)
         await asyncio.sleep(seconds)
     trades = frames.trades(SYMBOL).to_pandas()
-    print(trades.tail())
+    print(trades[["price", "size", "side", "trade_id"]].tail())
     print(trades.dtypes)
     return trades
 

@@ -67,5 +67,6 @@ async def main(seconds: float = 12.0) -> Desk:
 
 if __name__ == "__main__":
     traded = asyncio.run(main())
-    print(traded.frames.orders().to_pandas().to_string())
+    told = traded.frames.orders().to_pandas()
+    print(told[["update", "side", "type", "price", "size", "filled"]].to_string())
     print("we hold", plain(traded.engine.state.portfolio.position(SYMBOL)), "BTC")

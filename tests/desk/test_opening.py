@@ -307,6 +307,18 @@ def test_tables_take_a_fact_once() -> None:
     assert len(frames.fills()) == len(frames.orders()) == 1
 
 
+def test_an_open_order_is_not_told_open_again() -> None:
+    frames = Frames(100)
+    desk = making.Desk()
+    desk.engine.journal = Journals([desk.journal, TablesJournal(frames)])
+    placed = making.order("a")
+    desk.state.ledger.made(placed, making.T0)
+    desk.engine.sent(placed, making.T0)
+    for kind in (UpdateKind.ACCEPTED, UpdateKind.ACCEPTED, UpdateKind.STATUS_OPEN):
+        desk.burst(making.update("a", kind, 1))
+    assert list(frames.orders().to_pandas()["update"]) == ["accepted"]
+
+
 # ── the first moments ─────────────────────────────────────────────────────────────────────────
 
 

@@ -23,6 +23,7 @@ from pitwire.model.entropy import Entropy, system_seed
 from pitwire.model.errors import ConfigError, RequestRejected
 from pitwire.model.events import Event, Fill, Update
 from pitwire.model.instruments import Instrument
+from pitwire.model.orders import UpdateKind
 from pitwire.session.session import Session
 from pitwire.store.frames import Frames
 from pitwire.trading.declared import build_rules
@@ -75,10 +76,17 @@ class TablesJournal:
             case Came(event=event):
                 self._came = event
             case Change() if isinstance(self._came, Fill | Update):
-                self._frames.record(self._came)
+                if not _says_again(record):
+                    self._frames.record(self._came)
                 self._came = None
             case _:
                 self._came = None  # a change of our own making tells of no event
+
+
+def _says_again(change: Change) -> bool:
+    """Whether the venue only said that an open order is open."""
+    repeats = change.came in (UpdateKind.ACCEPTED, UpdateKind.STATUS_OPEN)
+    return repeats and change.before is change.after and not change.missing
 
 
 async def open_desk(
