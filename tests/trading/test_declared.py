@@ -469,8 +469,8 @@ BAD = [
     ('[[rule]]\nwhen = ' + CROSS + '\nbracket = { entry = { market = "buy", size = 1 }, '
      'take_profit = { percent = 500 }, stop = { percent = 100.5 } }',
      "rule[0].bracket.stop.percent: found 100.5, expected less than 100"),
-    ('[[rule]]\nwhen = ' + CROSS + '\nbracket = { entry = { ioc = "sell", size = 1, price = 9, tag = "buy" }, '
-     'take_profit = { percent = 100 }, stop = { percent = 500 } }',
+    ('[[rule]]\nwhen = ' + CROSS + '\nbracket = { entry = { ioc = "sell", size = 1, price = 9, '
+     'tag = "buy" }, take_profit = { percent = 100 }, stop = { percent = 500 } }',
      "rule[0].bracket.take_profit.percent: found 100, expected less than 100"),
     ('[[rule]]\nwhen = ' + CROSS + '\nbracket = { entry = { alert = "x" }, '
      'take_profit = { percent = 1 }, stop = { percent = 1 } }',
