@@ -113,6 +113,17 @@ def test_a_twice_renamed_order_is_not_found_under_its_first_name():
     assert unknown(place, client_id="x")
 
 
+def test_an_order_that_kept_its_name_through_a_change_is_found_under_it_after_the_next():
+    place, only = pit(), order(1)
+    place.enter(only)
+    place.rename(only, "x")  # an amendment that keeps the name (binance §5.10)
+    assert place.is_open("ann", "x")
+    place.rename(only, "y")  # a cancel, which takes a name of its own
+    place.leave(only, forget=False)
+    assert place.find("ann", None, "x") is only
+    assert place.find("ann", None, "y") is only
+
+
 def test_the_oldest_finished_order_is_forgotten_under_every_name():
     place = pit()
     for order_id in range(1, KEPT_ORDERS + 1):

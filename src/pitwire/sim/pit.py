@@ -133,9 +133,11 @@ class Pit:
 
     def rename(self, order: SimOrder, client_id: str) -> None:
         """Give an order another client id; it is still found under the last one, and no other."""
-        self._forget_name(order, order.original_client_id)
-        order.original_client_id = order.client_id
-        order.client_id = client_id
+        older = order.original_client_id
+        order.original_client_id, order.client_id = order.client_id, client_id
+        # An amendment may keep the name (binance §5.10), so the older one may be in use still.
+        if older not in (order.original_client_id, client_id):
+            self._forget_name(order, older)
         self._by_client[order.account, client_id] = order
 
     def open_of(self, account: str) -> dict[int, SimOrder]:
