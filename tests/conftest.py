@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+WORLD = "world"
+"""The name under which a test notes the counts of a simulated world it has run."""
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +25,16 @@ def captures() -> Path:
     if not path.is_dir():
         pytest.skip("no recorded venue data beside the checkout (../shared/captures)")
     return path
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line over all simulated worlds, whichever process ran them."""
+    total: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, counts in getattr(report, "user_properties", ()):
+                if name == WORLD and report.when == "call":
+                    total.update(counts)
+    if total:
+        told = ", ".join(f"{count} {what}" for what, count in total.items())
+        terminalreporter.write_line(f"worlds: {told}")
