@@ -18,7 +18,7 @@ from pitwire.model.events import Event
 from pitwire.session.session import Session
 from pitwire.store.frames import Frames
 
-KEPT = 100_000
+KEPT = 20_000
 """Rows a table keeps, as `open_desk` has it."""
 
 

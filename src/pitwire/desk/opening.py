@@ -9,6 +9,7 @@ import asyncio
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from functools import partial
 
 from pitwire.desk.config import DeskConfig, check_arming, check_live, wanted
 from pitwire.desk.desk import Desk
@@ -20,7 +21,7 @@ from pitwire.desk.secrets import find_credentials
 from pitwire.model.clock import MILLISECOND, Clock, SystemClock
 from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy, system_seed
-from pitwire.model.errors import ConfigError, RequestRejected
+from pitwire.model.errors import ConfigError, DialFailed, RequestRejected
 from pitwire.model.events import Event, Fill, Update
 from pitwire.model.instruments import Instrument
 from pitwire.model.orders import UpdateKind
@@ -40,7 +41,8 @@ from pitwire.trading.tracked import Change
 from pitwire.venues.venue import Ask, Endpoints, Venue
 from pitwire.wire.link import Dial, Fetch
 
-_FRAMES = 100_000
+_FRAMES = 20_000
+"""Rows a desk's tables keep: three megabytes a symbol at most, full in minutes where it is busy."""
 _TRADES = ("Trade", "AggregateTrade")
 _TOUCH = ("Quote", "BookDelta", "PartialBook")
 _FAMILIES = {
@@ -129,6 +131,7 @@ async def open_desk(
         testnet=config.venue.testnet,
         credentials=credentials,
         on_events=desk.on_events,
+        on_error=partial(_note_refused_dials, log, clock) if log is not None else None,
         dial=dial,
         fetch=fetch,
         clock=clock,
@@ -159,6 +162,13 @@ async def _begin(desk: Desk, session: Session, rules: tuple[Rule, ...]) -> None:
     desk.gateway.reconcile(desk.clock.now())
     asks = wanted(config)
     await _subscribe(session, [*asks, *_watched(session.venue, asks, hearing)])
+
+
+def _note_refused_dials(log: InteractionLog, clock: Clock, error: BaseException) -> None:
+    """A dial that fails after a loss is no event; whoever waits should know all the same."""
+    if isinstance(error, DialFailed):
+        facts = {"address": error.address, "cause": error.cause, "status": error.status}
+        log.say("reconnect", "DialFailed", clock.now(), **facts)
 
 
 def _paper(desk: Desk) -> PaperOutlet:
