@@ -15,6 +15,7 @@ import pytest
 from rich.console import Console
 
 from pitwire.desk.console import ROOT, SENTENCES, Narrator, setup_console
+from pitwire.desk.interactions import Said
 from pitwire.desk.masking import Masker
 from pitwire.model import events
 from pitwire.model.credentials import Credentials
@@ -160,11 +161,20 @@ def specimen(hint: Any) -> Any:
     return hint(1)
 
 
+REFUSED = Said(1, "reconnect", "DialFailed", {"address": "ws://h", "cause": "no", "status": 0})
+
+
+def test_a_dial_that_failed_reads_well(screen: io.StringIO) -> None:
+    show(screen)
+    Narrator()(REFUSED)
+    assert "WARNING dial failed: address ws://h, cause no" in screen.getvalue()
+
+
 def test_every_sentence_can_be_told(screen: io.StringIO) -> None:
     show(screen, "debug")
     tell = Narrator()
     for kind in SENTENCES:
-        tell(specimen(kind))
+        tell(REFUSED if kind is Said else specimen(kind))
     for command in typing.get_args(Command):
         tell(journal.Decided(at=1, command=specimen(command)))
     assert len(screen.getvalue().splitlines()) == len(SENTENCES) + len(typing.get_args(Command))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Iterable
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from pitwire.desk.config import DeskConfig, parse_config
 from pitwire.desk.desk import Desk
+from pitwire.desk.interactions import InteractionLog
 from pitwire.desk.opening import Journals, TablesJournal, credentials_of, open_desk
 from pitwire.model import events as ev
 from pitwire.model.credentials import Credentials
@@ -132,6 +134,37 @@ def test_nobody_answers() -> None:
     error = opening(Setting(faults=[RefuseDial(count=0, status=0)]))
     assert isinstance(error, DialFailed)
     assert error.address == "ws://venue.test/stream"
+
+
+def test_dials_that_fail_after_a_loss_are_logged(tmp_path: Path) -> None:
+    told: list[object] = []
+    setting = Setting(faults=[RefuseDial(after_frames=2, count=3)])
+
+    async def life() -> None:
+        log = InteractionLog(tmp_path / "log.jsonl", told=told.append)
+        with log:
+            desk = await open_desk(
+                parse_config(PLAIN),
+                endpoints=ENDPOINTS,
+                credentials=setting.credentials,
+                dial=setting.dial,
+                fetch=setting.world.fetch,
+                clock=setting.clock,
+                log=log,
+            )
+            setting.cut()
+            await asyncio.sleep(60)
+            assert desk.session.may_trade
+            await desk.stop()
+
+    setting.world.run(life())
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    failed = [line for line in lines if line["kind"] == "DialFailed"]
+    assert len(failed) == 3
+    assert failed[0]["group"] == "reconnect"
+    assert failed[0]["address"].startswith("ws://venue.test/")
+    assert failed[0]["status"] == 503
+    assert len(told) == len(lines)
 
 
 @pytest.mark.parametrize(

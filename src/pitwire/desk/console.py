@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.logging import RichHandler
 
+from pitwire.desk.interactions import Said
 from pitwire.desk.masking import Masker, MaskingFilter
 from pitwire.model import events
 from pitwire.model.numbers import plain
@@ -176,6 +177,11 @@ def _command(command: Command) -> str:
     return f"order {command.id}: {words}{rule}"
 
 
+def _said(said: Said) -> str:
+    words = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in said.kind)
+    return f"{words.strip()}: {', '.join(f'{k} {v}' for k, v in said.facts.items() if v)}"
+
+
 _Sentence = Callable[[Any], str]
 SENTENCES: Mapping[type, tuple[int, _Sentence]] = {
     events.Opened: (
@@ -207,6 +213,7 @@ SENTENCES: Mapping[type, tuple[int, _Sentence]] = {
         lambda e: f"no answer to {e.what} of {e.order_id} for {e.waited_seconds:.1f} s",
     ),
     Change: (logging.INFO, _change),
+    Said: (logging.WARNING, _said),
     journal.Decided: (logging.INFO, lambda r: _command(r.command)),
     journal.Dropped: (logging.WARNING, lambda r: f"not sent: {_command(r.command)}: {r.why}"),
     journal.Refusal: (

@@ -64,6 +64,8 @@ class Desk:
         self._stopped: asyncio.Task[None] | None = None
         self._hurried = False
         self._cancel_again = 0
+        self._moved: dict[str, None] = {}
+        self._reactions = self._table()
         self.left_open: tuple[str, ...] = ()
         """Orders of ours that the venue had not closed when the desk stopped."""
 
@@ -175,17 +177,29 @@ class Desk:
 
     def _observe(self, events: Sequence[Event], now: int) -> None:
         """Counters, tables, timers: nothing that an order would have to wait for."""
-        self.health.note_all(events)
+        note, reactions = self.health.note, self._reactions
         for event in events:
-            if type(event) not in _TOLD_TWICE:
-                self.frames.record(event)
-            react = _REACTIONS.get(type(event))
+            note(event)
+            react = reactions.get(type(event))
             if react is not None:
-                react(self, event)
+                react(event)
         if self._paper is not None:
             self._paper.hear(events)
-        if self._gateway is not None:
-            self._rearm(now)
+
+    def _table(self) -> dict[type[Event], Callable[[Any], None]]:
+        """What each kind of event means to us; of all others there is nothing but a count.
+
+        Updates and fills come twice, by the answer and by the private stream: their tables are
+        filled by `opening.TablesJournal`, once.
+        """
+        recorders = {kind: self.frames.recorder(kind) for kind in MARKET}
+        return {kind: record for kind, record in recorders.items() if record is not None} | {
+            Update: self._on_update,
+            Lost: self._on_lost,
+            Authenticated: self._on_login,
+            BookDelta: self._on_book,
+            BookSnapshot: self._on_book,
+        }
 
     def _on_update(self, event: Event) -> None:
         assert isinstance(event, Update)
@@ -200,20 +214,26 @@ class Desk:
             self._gateway.reconcile(event.received)
 
     def _on_book(self, event: Event) -> None:
-        book = self.engine.state.books.get(event.symbol)
-        if book is None or not book.ready:
-            return
-        bid, ask = book.best_bid, book.best_ask
-        if bid is not None and ask is not None:
-            self.frames.record_top(
-                event.venue,
-                event.symbol,
-                event.received,
-                bid=bid[0],
-                bid_size=bid[1],
-                ask=ask[0],
-                ask_size=ask[1],
-            )
+        self._moved[event.symbol] = None
+
+    def _note_tops(self) -> None:
+        """One row for each book that has changed since the last time."""
+        moved, self._moved = self._moved, {}
+        for symbol in moved:
+            book = self.engine.state.books.get(symbol)
+            if book is None:
+                continue
+            bid, ask = book.best_bid, book.best_ask
+            if bid is not None and ask is not None:
+                self.frames.record_top(
+                    book.venue,
+                    symbol,
+                    book.received,
+                    bid=bid[0],
+                    bid_size=bid[1],
+                    ask=ask[0],
+                    ask_size=ask[1],
+                )
 
     # ── timers ────────────────────────────────────────────────────────────────────────────────
 
@@ -258,14 +278,3 @@ class Desk:
         except ConfigError as error:
             screen.armed = False
             self.engine.journal.write(Alerted(at=now, text=str(error), level="error", rule="desk"))
-
-
-_TOLD_TWICE = frozenset((Update, Fill))
-"""By the answer and by the private stream; `opening.TablesJournal` tells them once."""
-_REACTIONS: dict[type[Event], Callable[[Desk, Event], None]] = {
-    Update: Desk._on_update,
-    Lost: Desk._on_lost,
-    Authenticated: Desk._on_login,
-    BookDelta: Desk._on_book,
-    BookSnapshot: Desk._on_book,
-}

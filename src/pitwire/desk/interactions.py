@@ -76,7 +76,7 @@ PENDING_BYTES = 1 << 20
 """Frame bytes held before `frame` flushes by itself."""
 
 
-class _Said(NamedTuple):
+class Said(NamedTuple):
     """Something that is no event: a dial, a handshake, a word from the desk."""
 
     at: int
@@ -158,7 +158,7 @@ class InteractionLog:
 
     def say(self, group: str, kind: str, now: int, **facts: object) -> None:
         """Log something that is no event: `say("handshake", "Refused", now, url=…, status=403)`."""
-        self._pending.append(_Said(now, group, kind, facts))
+        self._pending.append(Said(now, group, kind, facts))
 
     def frame(
         self, link: str, direction: str, frame: Buffer, now: int, drained: bool = True
@@ -219,7 +219,7 @@ class InteractionLog:
 
     def _line(self, record: object) -> bytes:
         match record:
-            case _Said(at, group, kind, facts):
+            case Said(at, group, kind, facts):
                 fields = _plain(facts)
             case _Frame(at, link, direction, number, frame):
                 group, kind = "frame", "Frame"
