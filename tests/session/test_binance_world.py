@@ -6,12 +6,14 @@ import asyncio
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from pitwire.market.book import OrderBook
 from pitwire.model import events
 from pitwire.model.clock import SystemClock
 from pitwire.model.credentials import Credentials
+from pitwire.model.errors import OrderRejected, Stalled, StateError
 from pitwire.model.events import Event
 from pitwire.model.orders import CancelOrder, Order, OrderType, Side, TimeInForce, UpdateKind
 from pitwire.session.connect import connect_to_websocket
@@ -118,6 +120,41 @@ def test_a_day_in_virtual_time(kind: str) -> None:
     assert {"Quote", "Trade", "BookSnapshot", "BookDelta", "Bar", "PartialBook", "Ticker"} <= names
     assert not {"Malformed", "Unhandled", "BookStale", "Unanswered"} & (names - {"BookStale"})
     assert abs(told(seen, events.ClockOffset)[0].offset) <= told(seen, events.ClockOffset)[0].error
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "hmac"])
+def test_an_order_is_checked_by_the_venue_and_not_placed(kind: str) -> None:
+    world = World(seed=3)
+    seen: list[Event] = []
+
+    async def story() -> None:
+        async with connect_to_websocket(
+            "binance",
+            endpoints=MEMORY,
+            dial=world.dial,
+            fetch=world.fetch,
+            clock=world.clock,
+            credentials=credentials(world, kind),
+            on_event=seen.append,
+        ) as session:
+            await session.load_instruments(["BTC-USDT"])
+            with pytest.raises(StateError):
+                await session.test_order(limit("early", "50000.00"))
+            await session.subscribe_to_order_updates()
+            await session.test_order(limit("fine", "50000.00"))
+            with pytest.raises(OrderRejected) as refused:
+                await session.test_order(limit("off", "50000.001"))
+            assert (refused.value.reason, refused.value.order_id) == ("price_rule", "off")
+            with pytest.raises(OrderRejected) as unlisted:
+                await session.test_order(msgspec.structs.replace(limit("x", "1"), symbol="DOGE-X"))
+            assert unlisted.value.reason == "unknown_symbol"
+            for link in list(world.stage.links()):
+                world.stage.cut(link, world.clock.now())
+            with pytest.raises(Stalled):
+                await session.test_order(limit("cut", "50000.00"))
+
+    world.run(story())
+    assert not told(seen, events.Update) + told(seen, events.Unanswered)
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "hmac"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from pitwire.model import errors
@@ -15,8 +16,8 @@ from pitwire.session.chores import Skew
 from pitwire.session.commands import Commands
 from pitwire.session.outbox import Outbox
 from pitwire.session.pacing import Pacing
-from pitwire.session.pending import Pending, Request, What
-from pitwire.venues.venue import CodecOptions, Limit, Reply, Role
+from pitwire.session.pending import Pending, Probe, Request, What
+from pitwire.venues.venue import CodecOptions, Limit, Reply, Role, Venue
 from tests.session.toy import TOY, ToyCodec, order
 
 NOW = 1_700_000_000 * SECOND
@@ -26,11 +27,11 @@ CANCEL = CancelOrder(order_id="a", symbol="BTC-USDT")
 class Bench:
     """Commands on a connection whose login was accepted."""
 
-    def __init__(self, *limits: Limit, codec: ToyCodec | None = None) -> None:
+    def __init__(self, *limits: Limit, codec: ToyCodec | None = None, venue: Venue = TOY) -> None:
         self.outbox, self.pacing = Outbox(), Pacing(limits)
         self.pending = Pending(5 * SECOND)
         self.commands = Commands(
-            TOY,
+            venue,
             codec or ToyCodec(CodecOptions(Role.ORDERS)),
             pacing=self.pacing,
             pending=self.pending,
@@ -228,3 +229,36 @@ def test_every_reason_is_a_word_rules_can_depend_on(
     [event] = Bench().answered(What.PLACE, Reply(1, error), order_id="a")
     assert isinstance(event, Update)
     assert event.reason is reason
+
+
+# ── an order that is only to be checked ───────────────────────────────────────────────────────
+
+
+def test_who_has_an_order_checked_is_told_and_nobody_else() -> None:
+    bench, refused = Bench(), errors.OrderRejected(venue="toy", reason="price_rule")
+    bench.commands.test(order("t"), NOW)
+    assert [frame["do"] for frame in bench.said()] == ["test"]
+    for error in (None, refused):
+        reply = Reply(1, error)
+        assert bench.answered(What.TEST, reply, order_id="t") == []
+        assert bench.outbox.take_settled() == [(Probe("t"), error)]
+
+
+def test_a_check_that_nobody_answers_or_that_never_left_makes_nothing_unknown() -> None:
+    bench = Bench()
+    request = Request(What.TEST, NOW, "t", symbol="BTC-USDT")
+    assert bench.commands.unanswered(request, NOW + 2 * SECOND) == []
+    [(key, error)] = bench.outbox.take_settled()
+    assert (key, type(error)) == (Probe("t"), errors.Stalled)
+    bench.pacing.block("weight", NOW + 9 * SECOND)
+    bench.commands.test(order("t"), NOW)
+    assert bench.commands.lost(NOW) == []
+    [(key, error)] = bench.outbox.take_settled()
+    assert (key, type(error)) == (Probe("t"), errors.RequestRejected)
+
+
+def test_a_venue_that_checks_no_orders_is_not_asked_to() -> None:
+    can = msgspec.structs.replace(TOY.can, order_test=False)
+    bench = Bench(venue=msgspec.structs.replace(TOY, can=can))
+    with pytest.raises(errors.StateError, match="checks orders"):
+        bench.commands.test(order("t"), NOW)

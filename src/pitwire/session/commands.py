@@ -25,7 +25,7 @@ from pitwire.model.orders import (
 from pitwire.session.chores import Skew
 from pitwire.session.outbox import Outbox
 from pitwire.session.pacing import Pacing
-from pitwire.session.pending import Pending, Request, What
+from pitwire.session.pending import Pending, Probe, Request, What
 from pitwire.venues.venue import Codec, Reply, Venue
 
 Encode: TypeAlias = Callable[[int, int], bytes]
@@ -61,7 +61,7 @@ class Commands:
         outbox: Outbox,
         skew: Skew,
     ) -> None:
-        self._venue = venue.name
+        self._venue, self._can_test = venue.name, venue.can.order_test
         self._codec = codec
         self._pacing, self._pending = pacing, pending
         self._outbox, self._skew = outbox, skew
@@ -127,6 +127,16 @@ class Commands:
         request = Request(What.STATUS, now, order_id, symbol=symbol)
         self._urge(request, lambda at, rid: ask(symbol, order_id, at, rid))
 
+    def test(self, order: Order, now: int) -> None:
+        """Have an order checked and not placed; the answer is for who waits, and no event."""
+        self._demand_login("test")
+        if not self._can_test:
+            raise errors.StateError(
+                verb="test", state=f"with {self._venue}", expected="a venue that checks orders"
+            )
+        request = Request(What.TEST, now, order.id, symbol=order.symbol)
+        self._urge(request, lambda at, rid: self._codec.test_place(order, at, rid))
+
     def ask_open_orders(self, symbol: str, now: int) -> None:
         """Ask which orders are open."""
         self._demand_login("ask_open_orders")
@@ -185,6 +195,9 @@ class Commands:
         """What the answer to a command or a question says."""
         told: list[Event] = list(reply.events)
         error = reply.error
+        if request.what is What.TEST:
+            self._outbox.settle(Probe(request.order_id), error)
+            return told
         if error is None:
             return told
         if not isinstance(error, _NOT_DONE):
@@ -194,6 +207,10 @@ class Commands:
     def unanswered(self, request: Request, now: int, *, known: Iterable[Event] = ()) -> list[Event]:
         """No answer, or one that proves nothing."""
         waited = (now - request.sent) / SECOND
+        if request.what is What.TEST:
+            silence = errors.Stalled(silent_seconds=waited, what="answer to test")
+            self._outbox.settle(Probe(request.order_id), silence)
+            return []
         settled = _order_ids(known)
         concerned = [i for i in (request.order_id, request.new_id) if i] or [""]
         return [
@@ -250,6 +267,9 @@ class Commands:
         nothing = errors.RequestRejected(venue=self._venue, text=text, request=request.what)
         if request.what is What.STATUS:
             return self.unanswered(request, now)
+        if request.what is What.TEST:
+            self._outbox.settle(Probe(request.order_id), nothing)
+            return []
         return self._disproved(request, nothing, now, known=[])
 
     def _update(

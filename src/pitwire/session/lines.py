@@ -21,7 +21,7 @@ from pitwire.session.ear import Tap
 from pitwire.session.line import Line, Route
 from pitwire.session.outbox import Settled
 from pitwire.session.pacing import Pacing
-from pitwire.session.pending import What
+from pitwire.session.pending import Waited
 from pitwire.venues.venue import Ask, Endpoints, Limit, Role, Venue
 from pitwire.wire.link import Dial, Fetch
 
@@ -88,7 +88,7 @@ class Lines:
         self.ended: asyncio.Future[Closed] = asyncio.get_running_loop().create_future()
         self._skew = Skew()
         self._lock = asyncio.Lock()
-        self._waiters: dict[Ask | What, list[asyncio.Future[None]]] = {}
+        self._waiters: dict[Waited, list[asyncio.Future[None]]] = {}
         self._capacity = _streams_limit(setup.venue.limits)
         self._stopping: set[asyncio.Task[None]] = set()
         self._paused = False
@@ -198,7 +198,7 @@ class Lines:
 
     # ── who waits for what ──
 
-    def wait_for(self, key: Ask | What) -> asyncio.Future[None]:
+    def wait_for(self, key: Waited) -> asyncio.Future[None]:
         """A future that ends when the venue has said yes or no."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self.ended.done():

@@ -10,10 +10,10 @@ from typing import TypeAlias
 
 from pitwire.model.errors import PitwireError
 from pitwire.model.events import Event
-from pitwire.session.pending import What
-from pitwire.venues.venue import Ask, HttpRequest
+from pitwire.session.pending import Waited
+from pitwire.venues.venue import HttpRequest
 
-Settled: TypeAlias = tuple[Ask | What, PitwireError | None]
+Settled: TypeAlias = tuple[Waited, PitwireError | None]
 """What somebody may be waiting for, and why it failed, if it did."""
 
 
@@ -45,7 +45,7 @@ class Outbox:
         """A ping is to be sent."""
         self._ping = True
 
-    def settle(self, key: Ask | What, error: PitwireError | None = None) -> None:
+    def settle(self, key: Waited, error: PitwireError | None = None) -> None:
         """The venue has said yes, or no."""
         self._settled.append((key, error))
 

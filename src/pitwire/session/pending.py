@@ -7,6 +7,7 @@ the next to be overdue. What is overdue is told once and remembered, since its a
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TypeAlias
 
 import msgspec
 
@@ -21,6 +22,7 @@ class What(StrEnum):
     REPLACE = "replace"
     AMEND = "amend"
     STATUS = "status"
+    TEST = "test"
     CANCEL_ALL = "cancel_all"
     OPEN_ORDERS = "open_orders"
     ACCOUNT = "account"
@@ -43,6 +45,7 @@ _COMMANDS = frozenset(
         What.REPLACE,
         What.AMEND,
         What.STATUS,
+        What.TEST,
         What.CANCEL_ALL,
         What.OPEN_ORDERS,
         What.ACCOUNT,
@@ -60,6 +63,15 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     symbol: str = ""
     asks: tuple[Ask, ...] = ()
 
+
+class Probe(msgspec.Struct, frozen=True):
+    """An order that the venue is asked to check; who asked waits under this name."""
+
+    order_id: str
+
+
+Waited: TypeAlias = Ask | What | Probe
+"""What somebody may wait for."""
 
 _REMEMBERED = 1000
 

@@ -22,7 +22,7 @@ from pitwire.model.recovery import Recovery
 from pitwire.session.backoff import Backoff
 from pitwire.session.line import Line
 from pitwire.session.lines import Closed, Lines, Setup
-from pitwire.session.pending import What
+from pitwire.session.pending import Probe, What
 from pitwire.session.stream import EventStream, Policy
 from pitwire.venues.venue import Ask, Reply
 
@@ -268,6 +268,22 @@ class Session:
         line = self._trading("ask_account")
         line.conversation.commands.ask_account(now)
         line.flush(now)
+
+    async def test_order(self, order: Order) -> None:
+        """Have the venue check an order by its own rules; nothing is placed.
+
+        Returns when the venue would take it, raises `OrderRejected` when it would not, and
+        `Stalled` when it does not say.
+        """
+        line = self._trading("test_order")
+        waiter = self._lines.wait_for(Probe(order.id))
+        now = self._clock.now()
+        try:
+            line.conversation.commands.test(order, now)
+            line.flush(now)
+            await waiter
+        finally:
+            waiter.cancel()
 
     # ── within ──
 
