@@ -8,7 +8,7 @@ import hashlib
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
@@ -346,3 +346,33 @@ async def test_silence_during_the_upgrade() -> None:
     async with raw_server(talk) as url:
         with pytest.raises(DialFailed, match=r"no answer within 0\.05 s"):
             await WebSocketDialer(within_seconds=0.05)(url, Recorder())
+
+
+@pytest.mark.parametrize("answers", [False, True])
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_a_dial_that_is_given_up_leaves_no_connection(answers: bool, cancelled: bool) -> None:
+    met, gone = asyncio.Event(), asyncio.Event()
+    go = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        met.set()
+        await go.wait()
+        if answers:
+            await upgrade(reader, writer)
+            writer.write(frame(1, b"late"))
+        with suppress(ConnectionError):
+            while await reader.read(1000):
+                pass
+        gone.set()
+
+    async with raw_server(talk) as url:
+        receiver = Recorder()
+        dial = asyncio.ensure_future(WebSocketDialer(within_seconds=0.1)(url, receiver))
+        await met.wait()
+        if cancelled:
+            dial.cancel()
+        await asyncio.gather(dial, return_exceptions=True)
+        go.set()
+        async with asyncio.timeout(2):
+            await gone.wait()
+    assert (receiver.frames, receiver.losses) == ([], [])

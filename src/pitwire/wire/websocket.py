@@ -17,7 +17,7 @@ import picows
 from picows import WSCloseCode, WSFrame, WSMsgType, WSTransport
 
 from pitwire.model.errors import ConnectionLost, DialFailed
-from pitwire.wire.link import Link, Receiver
+from pitwire.wire.link import Buffer, Link, Receiver
 
 WITHIN_SECONDS = 5.0
 MAX_FRAME = 16 * 1024 * 1024
@@ -38,13 +38,23 @@ class WebSocketLink(picows.WSListener):
         self._transport: WSTransport
         self._parts: bytearray | None = None
         self._undrained = False
+        self._stands = False
         self._closing = False
         self._over = False
+
+    def give_up(self) -> None:
+        """The dial has failed: an upgrade that comes late, or has just come, finds nobody."""
+        self._over = True
+        self._on_frame = _unheard
+        if self._stands:
+            self._transport.disconnect(False)
 
     # ── what picows calls ──
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        self._transport = transport
+        self._transport, self._stands = transport, True
+        if self._over:
+            transport.disconnect(False)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type is _TEXT and frame.fin and self._parts is None:
@@ -174,9 +184,9 @@ class WebSocketDialer:
     async def __call__(self, url: str, receiver: Receiver) -> Link:
         """Open a connection to `url`; raises `DialFailed` with the cause."""
         address = url.partition("?")[0]
+        link = WebSocketLink(receiver, self._max_frame)
         try:
-            async with asyncio.timeout(self._within_seconds):
-                transport, link = await self._connect(url, receiver)
+            transport, stands = await self._connect(url, link)
         except TimeoutError:
             cause = f"no answer within {self._within_seconds:g} s"
             raise DialFailed(address=address, cause=cause) from None
@@ -184,28 +194,32 @@ class WebSocketDialer:
             raise _refused(address, error) from error
         except (OSError, ValueError, picows.WSError) as error:
             raise DialFailed(address=address, cause=_cause(error, url)) from error
-        if link is None:
+        if not stands:
             raise DialFailed(address=address, cause="the server closed during the upgrade")
         watch = asyncio.get_running_loop().create_task(_outlive(transport))
         self._watches.add(watch)
         watch.add_done_callback(self._watches.discard)
         return link
 
-    async def _connect(
-        self, url: str, receiver: Receiver
-    ) -> tuple[WSTransport, WebSocketLink | None]:
-        transport, link = await picows.ws_connect(
-            lambda: WebSocketLink(receiver, self._max_frame),
-            url,
-            ssl_context=self._ssl_context,
-            websocket_handshake_timeout=None,
-            enable_auto_pong=False,
-            max_frame_size=self._max_frame,
-            max_redirects=0,
-            extra_headers=self._headers,
-            proxy=self._proxy,
-        )
-        return transport, link if isinstance(link, WebSocketLink) else None
+    async def _connect(self, url: str, link: WebSocketLink) -> tuple[WSTransport, bool]:
+        try:
+            async with asyncio.timeout(self._within_seconds):
+                transport, listener = await picows.ws_connect(
+                    lambda: link,
+                    url,
+                    ssl_context=self._ssl_context,
+                    # picows lets the socket of a dial that is cancelled live; this ends it.
+                    websocket_handshake_timeout=self._within_seconds,
+                    enable_auto_pong=False,
+                    max_frame_size=self._max_frame,
+                    max_redirects=0,
+                    extra_headers=self._headers,
+                    proxy=self._proxy,
+                )
+        except BaseException:
+            link.give_up()
+            raise
+        return transport, listener is link
 
 
 async def _outlive(transport: WSTransport) -> None:
@@ -214,6 +228,10 @@ async def _outlive(transport: WSTransport) -> None:
         await transport.wait_disconnected()
     except (picows.WSError, OSError):
         return
+
+
+def _unheard(frame: Buffer, drained: bool) -> None:
+    """Nobody listens."""
 
 
 def _echo(code: WSCloseCode) -> WSCloseCode:
