@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from pitwire.desk.config import DeskConfig, check_arming
 from pitwire.desk.gateway import Gateway, Outlet
@@ -18,11 +19,11 @@ from pitwire.desk.timings import Timings
 from pitwire.model.clock import SECOND, Clock
 from pitwire.model.errors import ConfigError
 from pitwire.model.events import (
+    MARKET,
     Authenticated,
     BookDelta,
     BookSnapshot,
     Event,
-    Fill,
     Lost,
     Update,
 )
@@ -53,7 +54,7 @@ class Desk:
         log: InteractionLog | None = None,
     ) -> None:
         self.config, self.engine, self.clock = config, engine, clock
-        self.health, self.frames, self.timings = health, frames, Timings()
+        self.health, self._frames, self.timings = health, frames, Timings()
         self._log = log
         self._session: Session | None = None
         self._paper: PaperOutlet | None = None
@@ -77,11 +78,12 @@ class Desk:
             self.engine.apply(event)
         if drained and self._stopped is None:
             self._decide(now)
-        self._observe(events, now)
+        self._observe(events)
 
     def _decide(self, now: int) -> None:
         for command in self.engine.decide(now):
             self.gateway.send(command, now)
+        self._rearm(now)
 
     # ── life ──────────────────────────────────────────────────────────────────────────────────
 
@@ -175,8 +177,14 @@ class Desk:
 
     # ── after the orders have left ────────────────────────────────────────────────────────────
 
-    def _observe(self, events: Sequence[Event], now: int) -> None:
-        """Counters, tables, timers: nothing that an order would have to wait for."""
+    @property
+    def frames(self) -> Frames:
+        """What happened lately. Tops of a book: one row for every 50 ms in which it changed."""
+        self._note_tops()
+        return self._frames
+
+    def _observe(self, events: Sequence[Event]) -> None:
+        """Counters and tables: nothing that an order would have to wait for."""
         note, reactions = self.health.note, self._reactions
         for event in events:
             note(event)
@@ -192,7 +200,7 @@ class Desk:
         Updates and fills come twice, by the answer and by the private stream: their tables are
         filled by `opening.TablesJournal`, once.
         """
-        recorders = {kind: self.frames.recorder(kind) for kind in MARKET}
+        recorders = {kind: self._frames.recorder(kind) for kind in MARKET}
         return {kind: record for kind, record in recorders.items() if record is not None} | {
             Update: self._on_update,
             Lost: self._on_lost,
@@ -217,7 +225,7 @@ class Desk:
         self._moved[event.symbol] = None
 
     def _note_tops(self) -> None:
-        """One row for each book that has changed since the last time."""
+        """One row for each book that has changed since the last time, as it stands now."""
         moved, self._moved = self._moved, {}
         for symbol in moved:
             book = self.engine.state.books.get(symbol)
@@ -225,7 +233,7 @@ class Desk:
                 continue
             bid, ask = book.best_bid, book.best_ask
             if bid is not None and ask is not None:
-                self.frames.record_top(
+                self._frames.record_top(
                     book.venue,
                     symbol,
                     book.received,
@@ -251,9 +259,7 @@ class Desk:
         self._wake = None
         if self._stopped is not None:
             return
-        now = self.clock.now()
-        self._decide(now)
-        self._rearm(now)
+        self._decide(self.clock.now())
 
     async def _keep_house(self) -> None:
         while True:
@@ -263,6 +269,7 @@ class Desk:
             if self._paper is not None:
                 self._paper.pass_time(now)
             self._check_arming(now)
+            self._note_tops()
             if self.engine.screen.halted:
                 # A cancel may have been lost with its connection, or refused.
                 self._cancel_ours()

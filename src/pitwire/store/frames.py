@@ -1,13 +1,13 @@
 """Frames: what happened lately, in bounded columns, read as pandas or polars DataFrames.
 
-House rules: recording is a dict look-up and one store a column, nothing is converted until
+House rules: recording is two dict look-ups and one store a row, nothing is converted until
 somebody reads; memory is bounded by `capacity` rows a table (a table per kind, venue and symbol;
 one table each for all orders and all fills); what was overwritten is counted, never hidden.
 """
 
 from __future__ import annotations
 
-from array import array
+import struct
 from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -27,63 +27,90 @@ Values: TypeAlias = "np.ndarray[Any, Any] | list[Any]"
 """One column, oldest first: numbers and codes as an array, texts and Decimals as a list."""
 
 _INT64 = range(-(2**63), 2**63)
+_FIRST_ROWS = 64
+"""Rows a table has room for at first; it doubles until it is full."""
 
 
 class Ring:
-    """The last `capacity` rows of one layout, column by column; grows until full."""
+    """The last `capacity` rows of a layout of numbers, packed side by side; grows until full."""
 
-    __slots__ = ("_columns", "capacity", "total")
+    __slots__ = ("_columns", "_dtype", "_packed", "_packing", "capacity", "total")
 
     def __init__(self, layout: Layout, capacity: int) -> None:
-        self._columns: list[Any] = [
-            array(TYPECODES[column.kind]) if column.kind in TYPECODES else []
-            for column in layout.columns
-        ]
+        self._columns = layout.columns
+        codes = [TYPECODES.get(column.kind, "") for column in layout.columns]
+        self._packing = struct.Struct("<" + "".join(codes))
+        self._packed = bytearray()
         self.capacity = capacity
         self.total = 0
         """Rows ever appended."""
 
     def append(self, row: Row) -> None:
+        packing, at = self._packing, self.total % self.capacity
         try:
-            self._put(row)
-        except OverflowError:
-            # A number no 64 bits can hold is not an id we could look up either.
-            for column in self._columns:
-                del column[min(self.total, self.capacity) :]
-            self._put(tuple(_fitting(cell) for cell in row))
-
-    def _put(self, row: Row) -> None:
-        if self.total < self.capacity:
-            for column, cell in zip(self._columns, row, strict=True):
-                column.append(cell)
-        else:
-            at = self.total % self.capacity
-            for column, cell in zip(self._columns, row, strict=True):
-                column[at] = cell
+            packing.pack_into(self._packed, at * packing.size, *row)
+        except struct.error:
+            self._grow(at)
+            self._put(at, row)
         self.total += 1
 
     def replace_last(self, row: Row) -> None:
-        at = (self.total - 1) % self.capacity
-        for column, cell in zip(self._columns, row, strict=True):
-            column[at] = cell
+        self._put((self.total - 1) % self.capacity, row)
+
+    def _put(self, at: int, row: Row) -> None:
+        # A number no 64 bits can hold is not an id we could look up either.
+        self._packing.pack_into(self._packed, at * self._packing.size, *map(_fitting, row))
+
+    def _grow(self, at: int) -> None:
+        if at * self._packing.size == len(self._packed):
+            more = min(max(at, _FIRST_ROWS), self.capacity - at)
+            self._packed.extend(bytes(more * self._packing.size))
 
     @property
     def last_time(self) -> int | None:
         """The time of the last row; None when there is none."""
         if not self.total:
             return None
-        return int(self._columns[0][(self.total - 1) % self.capacity])
+        at = (self.total - 1) % self.capacity
+        return int(self._packing.unpack_from(self._packed, at * self._packing.size)[0])
 
     def __len__(self) -> int:
         return min(self.total, self.capacity)
 
+    @property
+    def oldest(self) -> int:
+        """Where the oldest row is."""
+        return self.total % self.capacity if self.total > self.capacity else 0
+
     def values(self, number: int) -> Values:
         """A copy of column `number`, oldest first."""
-        column = self._columns[number]
-        oldest = self.total % self.capacity if self.total > self.capacity else 0
-        if isinstance(column, list):
-            return column[oldest:] + column[:oldest]
-        return np.roll(np.array(column, dtype=column.typecode), -oldest)
+        kinds = [(column.name, f"<{TYPECODES[column.kind]}") for column in self._columns]
+        rows = np.ndarray((len(self),), np.dtype(kinds), buffer=self._packed)
+        return np.roll(rows[self._columns[number].name], -self.oldest)
+
+
+class MixedRing(Ring):
+    """The last `capacity` rows of a layout that has texts or Decimals: the rows as they came."""
+
+    __slots__ = ("_rows",)
+
+    def __init__(self, layout: Layout, capacity: int) -> None:
+        super().__init__(layout, capacity)
+        self._rows: list[Row] = []
+
+    def append(self, row: Row) -> None:
+        if len(self._rows) < self.capacity:
+            self._rows.append(row)
+        else:
+            self._rows[self.total % self.capacity] = row
+        self.total += 1
+
+    def values(self, number: int) -> Values:
+        """Column `number`, oldest first."""
+        rows = self._rows[self.oldest :] + self._rows[: self.oldest]
+        code = TYPECODES.get(self._columns[number].kind)
+        cells = [row[number] for row in rows]
+        return cells if code is None else np.array([_fitting(cell) for cell in cells], code)
 
 
 def _fitting(cell: layouts.Cell) -> layouts.Cell:
@@ -233,8 +260,8 @@ class Frames:
                 layouts.BARS,
             )
         }  # fmt: skip
-        self._orders = Ring(layouts.ORDERS, capacity)
-        self._fills = Ring(layouts.FILLS, capacity)
+        self._orders = MixedRing(layouts.ORDERS, capacity)
+        self._fills = MixedRing(layouts.FILLS, capacity)
         self._recorders: dict[type[Event], Callable[[Any], None]] = {
             Trade: self._recorder(layouts.TRADES, layouts.trade_row),
             AggregateTrade: self._recorder(layouts.AGGREGATE_TRADES, layouts.aggregate_trade_row),
@@ -255,6 +282,10 @@ class Frames:
             ring.append(row(event))
 
         return record
+
+    def recorder(self, kind: type[Event]) -> Callable[[Any], None] | None:
+        """What `record` does for this kind of event; None where it does nothing."""
+        return self._recorders.get(kind)
 
     def record(self, event: Event) -> None:
         """Keep one event, if its kind has a table."""
