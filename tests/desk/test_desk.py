@@ -556,3 +556,26 @@ def test_a_position_is_closed_and_its_result_adds_up() -> None:
     assert all(
         one.state in FINAL for one in map(desk.engine.state.ledger.find, desk.timings.orders) if one
     )
+
+
+# ── what is noted ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_tables_and_counters_hold_what_came_and_tops_are_never_behind() -> None:
+    async def story(_setting: Setting, desk: Desk) -> None:
+        for _ in range(40):
+            await asyncio.sleep(0.13)
+            book = desk.engine.state.books[BTC]
+            tops = desk.frames.tops(BTC).to_columns()
+            assert book.best_bid is not None
+            assert book.best_ask is not None
+            newest = tuple(tops[name][-1] for name in ("bid", "bid_size", "ask", "ask_size"))
+            assert newest == (*book.best_bid, *book.best_ask)
+            assert tops["time"][-1] == book.received
+
+    desk = Setting(scenario="volatile").run(story)
+    counted = {s.event: s.count for s in desk.health.snapshot(desk.clock.now()).streams}
+    assert len(desk.frames.trades(BTC)) == counted["Trade"] > 5
+    assert len(desk.frames.quotes(BTC)) == counted["Quote"] > 5
+    times = desk.frames.tops(BTC).to_columns()["time"]
+    assert 5 < len(times) <= counted["BookDelta"] + counted["BookSnapshot"]
