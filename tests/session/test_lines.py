@@ -220,12 +220,14 @@ def test_lines_opened_while_a_stream_is_full_hold_still_as_well() -> None:
             for number in range(4):
                 world.server.market.tell(e="trade", s="S0", p=1.0, t=number)
             await settle()
-            waiting = asyncio.ensure_future(session.subscribe_to_trades("S4"))
-            await settle()
+            await session.subscribe_to_trades("S4")
             assert len(world.server.connections) == 2
-            assert not waiting.done()
-            await stream.aclose()
-            await waiting
+            for number in range(4):
+                world.server.market.tell(e="trade", s="S4", p=1.0, t=number)
+            await settle()
+            held = len(stream)
+            assert [(await anext(stream)).symbol for _ in range(8)] == ["S0"] * 4 + ["S4"] * 4
+            assert held == 4
 
     live(story)
 

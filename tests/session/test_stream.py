@@ -196,3 +196,44 @@ def test_a_stream_ends_with_its_session() -> None:
             await anext(late)
 
     live(story)
+
+
+def test_a_reader_may_await_an_answer_that_waits_behind_what_it_has_not_read() -> None:
+    async def story(world: World) -> None:
+        async with world.connect() as session:
+            await session.subscribe_to_trades("A")
+            async with session.stream(Trade, capacity=2) as trades:
+                for number in range(9):
+                    world.server.market.tell(e="trade", s="A", p=1.0, t=number)
+                await settle()
+                held = len(trades)
+                async with asyncio.timeout(1):
+                    await session.subscribe_to_trades("B")
+                assert held == 2
+                for number in range(9, 12):
+                    world.server.market.tell(e="trade", s="A", p=1.0, t=number)
+                await settle()
+                assert len(trades) == 9, "held still again"
+                assert [(await anext(trades)).trade_id for _ in range(12)] == [*range(12)]
+
+    live(story)
+
+
+def test_a_pause_of_our_own_makes_no_answer_overdue_and_no_feed_stale() -> None:
+    async def story(world: World) -> None:
+        async with world.connect() as session:
+            await session.subscribe_to_trades("A", "B")
+            async with session.stream(Trade, capacity=2) as trades:
+                world.server.refuse["unsubscribe"] = lambda said: None
+                for number in range(2):
+                    world.server.market.tell(e="trade", s="A", p=1.0, t=number)
+                await settle()
+                await session.unsubscribe("trades", "B")
+                await asyncio.sleep(60)
+                asked = world.server.market.said[-1]
+                assert [(await anext(trades)).trade_id for _ in range(2)] == [0, 1]
+                await asyncio.sleep(3)
+                world.server.market.tell(id=asked["id"])
+                await asyncio.sleep(60)
+
+    assert [lost.by_us for lost in live(story).of(Lost)] == [True]

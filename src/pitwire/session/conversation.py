@@ -91,7 +91,7 @@ class Conversation:
         self._freshness = Freshness(venue.name)
         self._books = Books(venue, self.codec, pacing, chance)
         self._trades = TradeChain(venue)
-        self._seen, self._syncs = self._freshness.heard, self._books.syncs
+        self._spoken, self._syncs = self._freshness.spoken, self._books.syncs
         self.outbox = Outbox()
         """What is to be sent, settled and told; whoever carries this conversation empties it."""
         self._errands = Errands(
@@ -134,16 +134,16 @@ class Conversation:
         # The steady state of a market stream: one event, of a symbol that has spoken before.
         if len(decoded) == 1:
             event = decoded[0]
-            seen = self._seen.get(event.__class__)
-            if seen is not None and not isinstance(event, Reply) and event.symbol in seen:
-                seen[event.symbol] = now
-                if isinstance(event, Trade):
-                    return self._trades.accept(event)
-                if not isinstance(event, BookDelta):
-                    return (event,)
-                sync = self._syncs.get(event.symbol)
+            kind = event.__class__
+            spoken = self._spoken.get(kind)  # of a reply: None
+            if spoken is not None and event.symbol in spoken:  # type: ignore[union-attr]
+                if kind is Trade:
+                    return self._trades.accept(event)  # type: ignore[arg-type]
+                if kind is not BookDelta:
+                    return decoded  # type: ignore[return-value]
+                sync = self._syncs.get(event.symbol)  # type: ignore[union-attr]
                 if sync is not None:
-                    events = sync.accept(event)
+                    events = sync.accept(event)  # type: ignore[arg-type]
                     if not sync.live and events:  # broken just now; what is held stirs nothing
                         self._books.broken(event.symbol, now)
                         self._pump(now)
@@ -322,6 +322,8 @@ class Conversation:
     def note_pause(self, now: int) -> None:
         """We stopped reading ourselves; silence since then is ours, not the venue's."""
         self._heard = now
+        self._pending.be_patient(now)
+        self._freshness.be_patient(now)
 
     # ── within ──
 

@@ -18,21 +18,21 @@ KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in events.MARKET}
 
 
 class Freshness:
-    """First data after each acknowledgement, and when each symbol last spoke, by kind of event."""
+    """First data after each acknowledgement, and which symbols have spoken, by kind of event."""
 
     def __init__(self, venue: str) -> None:
         self._venue = venue
         self._awaited: dict[tuple[type[Event], str], list[Ask]] = {}
         self._busy: dict[Ask, int] = {}
-        self.heard: dict[type, dict[str, int]] = {kind: {} for kind in KINDS.values()}
-        """Kind → symbol → when. A symbol is in here from its first data on."""
+        self.spoken: dict[type, set[str]] = {kind: set() for kind in KINDS.values()}
+        """Kind → symbols. A symbol is in here from its first data on."""
 
     def confirmed(self, ask: Ask, kind_name: str, now: int, *, busy: bool) -> None:
         """The venue acknowledged; now it must speak."""
         kind = KINDS.get(kind_name)
         if kind is None:
             return
-        self.heard[kind].pop(ask.symbol, None)
+        self.spoken[kind].discard(ask.symbol)
         # An event does not name its variant, so the first of its kind speaks for all of them.
         self._awaited.setdefault((kind, ask.symbol), []).append(ask)
         if busy:
@@ -43,7 +43,7 @@ class Freshness:
         kind = KINDS.get(kind_name)
         self._busy.pop(ask, None)
         if kind is not None:
-            self.heard[kind].pop(ask.symbol, None)
+            self.spoken[kind].discard(ask.symbol)
             awaited = self._awaited.get((kind, ask.symbol), [])
             if ask in awaited:
                 awaited.remove(ask)
@@ -52,15 +52,15 @@ class Freshness:
         """A new connection: nothing has spoken."""
         self._awaited.clear()
         self._busy.clear()
-        for symbols in self.heard.values():
+        for symbols in self.spoken.values():
             symbols.clear()
 
     def first(self, event: Event, now: int) -> tuple[Event, ...]:
         """Note an event; a symbol's first of its kind is proof that the subscription works."""
-        symbols = self.heard.get(type(event))
+        symbols = self.spoken.get(type(event))
         if symbols is None:
             return ()
-        symbols[event.symbol] = now
+        symbols.add(event.symbol)
         awaited = self._awaited.pop((type(event), event.symbol), ())
         for ask in awaited:
             self._busy.pop(ask, None)
@@ -72,6 +72,11 @@ class Freshness:
         for since in self._busy.values():
             return since + round(FIRST_WITHIN_SECONDS * SECOND)
         return None
+
+    def be_patient(self, now: int) -> None:
+        """Begin to wait anew: up to now it was we who did not listen."""
+        for ask in self._busy:
+            self._busy[ask] = now
 
     def overdue(self, now: int) -> list[Event]:
         """One `FeedStale` for each busy subscription that never spoke; told once."""

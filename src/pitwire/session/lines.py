@@ -91,7 +91,7 @@ class Lines:
         self._waiters: dict[Waited, list[asyncio.Future[None]]] = {}
         self._capacity = _streams_limit(setup.venue.limits)
         self._stopping: set[asyncio.Task[None]] = set()
-        self._paused = False
+        self._full = self._held = False
 
     def __iter__(self) -> Iterator[Line]:
         yield from self.market
@@ -161,7 +161,7 @@ class Lines:
             self.orders = line
         else:
             self.market.append(line)
-        if self._paused and role is Role.MARKET:
+        if self._held and role is Role.MARKET:
             line.pause()
         return line
 
@@ -205,6 +205,8 @@ class Lines:
             waiter.set_exception(self._over(str(key)))
         else:
             self._waiters.setdefault(key, []).append(waiter)
+            waiter.add_done_callback(lambda _: self._waited(key, waiter))
+            self._hold_or_read()
         return waiter
 
     def settle(self, settled: Sequence[Settled]) -> None:
@@ -212,6 +214,14 @@ class Lines:
         for key, error in settled:
             for waiter in self._waiters.pop(key, ()):
                 _answer(waiter, error)
+
+    def _waited(self, key: Waited, waiter: asyncio.Future[None]) -> None:
+        waiters = self._waiters.get(key, [])
+        if waiter in waiters:  # given up, not settled
+            waiters.remove(waiter)
+            if not waiters:
+                del self._waiters[key]
+        self._hold_or_read()
 
     def demand_open(self, verb: str) -> None:
         """Raise `StateError` when the session is over."""
@@ -294,14 +304,25 @@ class Lines:
         self._waiters.clear()
 
     def _pause(self) -> None:
-        self._paused = True
-        for line in self.market:
-            line.pause()
+        self._full = True
+        self._hold_or_read()
 
     def _resume(self) -> None:
-        self._paused = False
+        self._full = False
+        self._hold_or_read()
+
+    def _hold_or_read(self) -> None:
+        # An answer that somebody waits for is read for, though a stream is full: it may be the
+        # stream's own reader who waits.
+        hold = self._full and not self._waiters
+        if hold is self._held:
+            return
+        self._held = hold
         for line in self.market:
-            line.resume()
+            if hold:
+                line.pause()
+            else:
+                line.resume()
 
     async def await_weight(self, weight: int) -> None:
         """Wait until this much request weight may be spent, and spend it."""

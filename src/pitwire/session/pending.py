@@ -81,6 +81,7 @@ class Pending:
 
     def __init__(self, patience_ns: int) -> None:
         self._patience = patience_ns
+        self._since = 0
         self._last_id = 0
         self._waiting: dict[int, Request] = {}
         self._overdue: dict[int, Request] = {}
@@ -104,7 +105,7 @@ class Pending:
     def next_deadline(self) -> int | None:
         """When the oldest request becomes overdue."""
         for request in self._waiting.values():
-            return request.sent + self._patience
+            return max(request.sent, self._since) + self._patience
         return None
 
     def expire(self, now: int) -> list[Request]:
@@ -112,13 +113,17 @@ class Pending:
         due = [
             request_id
             for request_id, request in self._waiting.items()
-            if request.sent + self._patience <= now
+            if max(request.sent, self._since) + self._patience <= now
         ]
         expired = [self._waiting.pop(request_id) for request_id in due]
         self._overdue.update(zip(due, expired, strict=True))
         while len(self._overdue) > _REMEMBERED:
             del self._overdue[next(iter(self._overdue))]
         return expired
+
+    def be_patient(self, now: int) -> None:
+        """Begin to wait anew: up to now it was we who did not listen."""
+        self._since = now
 
     def drain(self) -> list[Request]:
         """Everything that will never be answered now that the connection is gone."""

@@ -2,8 +2,9 @@
 
 A stream is bounded, and says what happens when its reader is slow. `wait`: the socket is not read
 until there is room, so the venue's own buffer fills up and, if that lasts, the venue hangs up; what
-one read of the socket had already brought is still queued. `conflate`: only the newest event of a
-kind and symbol is kept. `drop`: the oldest go, and a `StreamDropped` says how many.
+one read of the socket had already brought is still queued, and so is what comes before an answer
+that somebody waits for. `conflate`: only the newest event of a kind and symbol is kept. `drop`: the
+oldest go, and a `StreamDropped` says how many.
 """
 
 from __future__ import annotations
