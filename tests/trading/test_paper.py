@@ -331,6 +331,19 @@ def test_a_replacement_is_both_or_neither() -> None:
     ]  # fmt: skip
 
 
+def test_a_replacement_of_an_untouched_order_is_none_once_it_has_traded() -> None:
+    trial = Trial()
+    trial.send(make("a", size=2, price=100))
+    trial.show(trade(100, 2, size=0.5, side=Side.SELL))
+    told = trial.send(
+        ReplaceOrder(order_id="a", order=make("b", size=2, price=99), untouched=True), 3
+    )
+    assert [(e.order_id, e.update) for e in told if isinstance(e, ev.Update)] == [
+        ("a", K.CANCEL_REJECTED), ("b", K.REJECTED),
+    ]  # fmt: skip
+    assert trial.state("a").is_open
+
+
 def test_an_amendment_frees_a_part() -> None:
     trial = Trial()
     trial.send(make("a", size=2, price=90))

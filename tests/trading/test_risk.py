@@ -431,6 +431,21 @@ def test_a_replacement_is_held_to_the_limits_without_the_order_it_replaces() -> 
     assert made.refusals == ["max_open_orders", "max_position"]
 
 
+def test_an_order_that_has_begun_to_trade_counts_beside_its_replacement() -> None:
+    made = desk(Limits(max_position=D(10)))
+    [old] = admit(made, buy(BTC, 10, price=99))
+    made.burst(update(old.id, K.ACCEPTED, venue_id="9"))
+    [first] = admit(made, replace(old.id, buy(BTC, 10, price=98.5)))
+    assert first.untouched
+    made.burst(
+        update(old.id, K.CANCEL_REJECTED),
+        update(first.order.id, K.REJECTED),
+        fill(old.id, 4, 99, venue_id="9"),
+    )
+    assert admit(made, replace(old.id, buy(BTC, 6, price=98))) == []
+    assert made.refusals == ["max_position"]
+
+
 def test_a_replacement_by_the_other_side_frees_nothing() -> None:
     made = desk(Limits(max_position=D(5)))
     ours = admit(made, sell(BTC, 3, price=110), buy(BTC, 3, price=90))

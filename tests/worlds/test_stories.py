@@ -407,6 +407,36 @@ def test_a_lost_answer_to_a_cancel(report: bool) -> None:
     play(story, *faults)
 
 
+def test_replacement_and_fill_race() -> None:
+    """What began to trade under way is not replaced: together they would be too much."""
+    made = []
+
+    async def story(room: Room) -> None:
+        await room.reach(4)
+        best = Decimal(str(room.desk.engine.state.touch(BTC)[0])) + Decimal("0.01")
+        made.extend(room.wish(buy(BTC, 0.05, price=best)))
+        await room.until(lambda: made[0].state is OrderState.OPEN)
+        made.extend(room.wish(replace(made[0].id, buy(BTC, 0.05, price=FAR_BELOW))))
+        room.world.exchange.open_account("whale", {"BTC": Decimal(1000)})
+        ahead = sum(
+            Decimal(size)
+            for price, size in room.world.truth_book(BTC)[1][:50]
+            if Decimal(price) > best
+        )
+        lots = int(ahead * 100_000) + 300
+        room.world.exchange.place(
+            NewOrder(account="whale", symbol=BTC, side=Side.SELL, kind=Kind.MARKET, lots=lots),
+            room.clock.now(),
+        )
+        room.world.act()
+        await room.until(lambda: not made[1].is_open, within_seconds=5)
+        assert (made[0].filled > 0, made[0].is_open) == (True, True)
+        assert not made[0].cancel_sent
+
+    play(story, latency="overseas")
+    assert made[1].state is OrderState.REJECTED
+
+
 def test_cancel_and_fill_race() -> None:
     made = []
 

@@ -231,6 +231,8 @@ class ReplaceOrder(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_fiel
     order_id: str
     order: Order
     venue_id: str = ""
+    untouched: bool = False
+    """Only if nothing of the old one has traded: else both together could trade too much."""
     decided: int = 0
 
 

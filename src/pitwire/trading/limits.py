@@ -308,7 +308,11 @@ def order_rate(p: Proposal) -> Breach | None:
 
 
 def position(p: Proposal) -> Breach | None:
-    """What we hold if everything open, unknown and this one trade in full."""
+    """What we hold if everything open, unknown and this one trade in full.
+
+    An order to be replaced counts too once it has begun to trade: more of it may trade before its
+    cancel arrives. Untouched it does not count, since then its replacement is on that condition.
+    """
     largest = p.own.max_position
     if largest is None:
         return None
@@ -316,9 +320,9 @@ def position(p: Proposal) -> Breach | None:
         return Breach("max_position", "an unknown size", largest)
     held = p.state.portfolio.position(p.place.symbol)
     exposure = p.state.ledger.exposure(p.place.symbol, p.price)
-    leaving = p.replacing.may_trade(p.price) if p.replacing is not None else ZERO
-    if p.replacing is not None and p.replacing.side is not p.place.side:
-        leaving = ZERO
+    leaving, old = ZERO, p.replacing
+    if old is not None and old.side is p.place.side and not old.done:
+        leaving = old.may_trade(p.price)
     worst = (
         held + exposure.buys - leaving + p.size
         if p.buys

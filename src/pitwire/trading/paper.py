@@ -129,9 +129,13 @@ class PaperVenue:
             case CancelOrder():
                 return self._cancel(command.order_id, command.symbol)
             case ReplaceOrder(order_id=order_id, order=order):
-                if order_id in self._live:
-                    return [*self._cancel(order_id, order.symbol), *self._place(order)]
                 new = self._refused(order.symbol, order.id, _K.REJECTED, _R.OTHER)
+                live = self._live.get(order_id)
+                if live is not None and live.filled and command.untouched:
+                    kept = self._refused(order.symbol, order_id, _K.CANCEL_REJECTED, _R.OTHER)
+                    return [kept, new]
+                if live is not None:
+                    return [*self._cancel(order_id, order.symbol), *self._place(order)]
                 return [*self._cancel(order_id, order.symbol), new]
             case AmendOrder():
                 return self._amend(command)

@@ -273,7 +273,15 @@ class Screen:
         if not isinstance(order, Order):
             return self._no(wish, order, wanted, now)
         self._leaving.add(old.id)
-        return [ReplaceOrder(order_id=old.id, order=order, venue_id=old.venue_id, decided=now)]
+        return [
+            ReplaceOrder(
+                order_id=old.id,
+                order=order,
+                venue_id=old.venue_id,
+                untouched=not old.done,
+                decided=now,
+            )
+        ]
 
     def _amend(self, wish: Amend, state: State, now: int) -> list[Command]:
         order = state.ledger.find(wish.order_id)

@@ -338,7 +338,11 @@ def test_an_order_is_named_by_the_venues_id_where_it_is_known() -> None:
         "timestamp": 1660801715431,
     }
     replace = ReplaceOrder(order_id="pw-0", order=order(), venue_id="7")
-    assert sent(made.replace(replace, NOW, 2))["params"]["cancelOrderId"] == 7
+    params = sent(made.replace(replace, NOW, 2))["params"]
+    assert params["cancelOrderId"] == 7
+    assert "cancelRestrictions" not in params
+    replace = ReplaceOrder(order_id="pw-0", order=order(), untouched=True)
+    assert sent(made.replace(replace, NOW, 3))["params"]["cancelRestrictions"] == "ONLY_NEW"
 
 
 def test_login_of_each_kind_of_key() -> None:

@@ -161,7 +161,13 @@ class BinanceCodec:
         return frame
 
     def replace(self, command: ReplaceOrder, now: int, request_id: int) -> bytes:
-        """`order.cancelReplace`: the new order is placed only if the old one was cancelled."""
+        """`order.cancelReplace`: the new order is placed only if the old one was cancelled.
+
+        And that only if nothing of it has traded, where the command says so (§5.11).
+        """
+        extra = {"cancelReplaceMode": "STOP_ON_FAILURE"}
+        if command.untouched:
+            extra["cancelRestrictions"] = "ONLY_NEW"
         which = order_reference(
             command.order_id,
             command.venue_id,
@@ -174,7 +180,7 @@ class BinanceCodec:
             f"r{request_id}",
             now,
             logged_on=self._answers.logged_on,
-            extra={**which, "cancelReplaceMode": "STOP_ON_FAILURE"},
+            extra={**which, **extra},
         )
         self._note(request_id, command.order.symbol, command.order_id, command.order.id)
         return frame
