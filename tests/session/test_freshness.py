@@ -23,7 +23,7 @@ def test_the_first_data_after_an_acknowledgement_is_told_once() -> None:
     assert isinstance(fresh, FeedFresh)
     assert (fresh.channel, fresh.symbol) == ("ticker", "A")
     assert freshness.first(quote(), NOW + 2) == ()
-    assert freshness.heard[Quote] == {"A": NOW + 2}
+    assert freshness.spoken[Quote] == {"A"}
     assert freshness.overdue(NOW + LATE) == []
 
 
@@ -31,7 +31,7 @@ def test_data_before_the_acknowledgement_does_not_count_for_it() -> None:
     freshness = Freshness("toy")
     assert freshness.first(quote(), NOW) == ()
     freshness.confirmed(TICKER, "Quote", NOW, busy=True)
-    assert "A" not in freshness.heard[Quote]
+    assert "A" not in freshness.spoken[Quote]
     assert len(freshness.first(quote(), NOW)) == 1
 
 
@@ -67,7 +67,7 @@ def test_what_has_ended_is_not_waited_for() -> None:
     freshness.first(quote("B"), NOW)
     freshness.begin_again()
     assert freshness.next_deadline() is None
-    assert freshness.heard[Quote] == {}
+    assert freshness.spoken[Quote] == set()
 
 
 def test_a_channel_without_an_event_of_ours_is_let_alone() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -133,17 +134,17 @@ class Conversation:
         decoded = self._decode(frame, now)
         # The steady state of a market stream: one event, of a symbol that has spoken before.
         if len(decoded) == 1:
-            event = decoded[0]
+            event: Any = decoded[0]
             kind = event.__class__
             spoken = self._spoken.get(kind)  # of a reply: None
-            if spoken is not None and event.symbol in spoken:  # type: ignore[union-attr]
+            if spoken is not None and event.symbol in spoken:
                 if kind is Trade:
-                    return self._trades.accept(event)  # type: ignore[arg-type]
+                    return self._trades.accept(event)
                 if kind is not BookDelta:
-                    return decoded  # type: ignore[return-value]
-                sync = self._syncs.get(event.symbol)  # type: ignore[union-attr]
+                    return (event,)
+                sync = self._syncs.get(event.symbol)
                 if sync is not None:
-                    events = sync.accept(event)  # type: ignore[arg-type]
+                    events = sync.accept(event)
                     if not sync.live and events:  # broken just now; what is held stirs nothing
                         self._books.broken(event.symbol, now)
                         self._pump(now)
