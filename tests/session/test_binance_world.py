@@ -19,7 +19,7 @@ from pitwire.model.orders import CancelOrder, Order, OrderType, Side, TimeInForc
 from pitwire.session.connect import connect_to_websocket
 from pitwire.session.session import Session
 from pitwire.sim.serve import serve
-from pitwire.sim.world import BTC_USDT, HTTP_URL, MARKET_URL, ORDERS_URL, World
+from pitwire.sim.world import BTC_USDT, ETH_USDT, HTTP_URL, MARKET_URL, ORDERS_URL, World
 from pitwire.venues.venue import Endpoints
 
 MEMORY = Endpoints(market=MARKET_URL, orders=ORDERS_URL, http=HTTP_URL)
@@ -84,8 +84,8 @@ async def trade(session: Session, seen: list[Event], now: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "hmac"])
-def test_a_day_in_virtual_time(kind: str) -> None:
-    world = World(seed=3)
+def test_every_stream_and_an_order_in_virtual_time(kind: str) -> None:
+    world = World(seed=3, listings=[BTC_USDT, ETH_USDT])
     seen: list[Event] = []
 
     async def story() -> None:
@@ -118,7 +118,9 @@ def test_a_day_in_virtual_time(kind: str) -> None:
     world.run(story())
     names = {type(event).__name__ for event in seen}
     assert {"Quote", "Trade", "BookSnapshot", "BookDelta", "Bar", "PartialBook", "Ticker"} <= names
-    assert not {"Malformed", "Unhandled", "BookStale", "Unanswered"} & (names - {"BookStale"})
+    assert not {"Malformed", "Unhandled", "Unanswered", "FeedStale", "Rejected"} & names
+    assert [lost.by_us for lost in told(seen, events.Lost)] == [True, True]
+    assert len(told(seen, events.BookStale)) == 1, "when we close, and not before"
     assert abs(told(seen, events.ClockOffset)[0].offset) <= told(seen, events.ClockOffset)[0].error
 
 
