@@ -33,4 +33,4 @@ def test_the_example_is_a_log_of_a_whole_run(repository: Path) -> None:
     assert {"connection", "login", "subscription", "reconnect", "trigger", "order", "fill"} <= {
         line["group"] for line in lines
     }
-    assert not re.search(r"PRIVATE KEY|apiKey\W+\"(?!\*)|signature\W+\"(?!\*)|/home/|/root/", text)
+    assert not re.search(r"PRIVATE KEY|apiKey\W+\"(?!\*)|signature\W+\"(?!\*)", text)

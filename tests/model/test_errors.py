@@ -1,5 +1,6 @@
 import dataclasses
 from collections.abc import Iterator
+from decimal import Decimal
 
 import pytest
 
@@ -76,3 +77,14 @@ def test_texts_are_made_of_the_facts() -> None:
     assert str(gap) == "gap: symbol BTC-USDT, expected 4, found 6"
     refused = errors.Refused(limit="order size", value=5, allowed=1, rule="dip", symbol="BTC-USDT")
     assert str(refused) == "refused dip BTC-USDT: order size is 5, allowed 1"
+
+
+def test_a_number_is_shown_as_a_person_writes_it() -> None:
+    def shown(found: object) -> str:
+        return str(errors.ConfigError(where="size", found=found, expected="more"))
+
+    assert shown(Decimal("0.000001")) == "size: found 0.000001, expected more"
+    assert shown(Decimal("1E+5")) == "size: found 100000, expected more"
+    assert len(shown(Decimal("1E+1000000"))) < 60
+    assert shown(Decimal("NaN")) == "size: found NaN, expected more"
+    assert shown("x") == "size: found 'x', expected more"

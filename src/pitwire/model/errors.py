@@ -7,6 +7,10 @@ The branch says who was wrong: we (`LocalError`), the venue (`RemoteError`), the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
+
+_DIGITS = 30
+"""A number longer than this is shown with its power of ten."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -36,7 +40,10 @@ class ConfigError(LocalError):
     expected: str
 
     def __str__(self) -> str:
-        return f"{self.where}: found {self.found!r}, expected {self.expected}"
+        found = repr(self.found)
+        if isinstance(self.found, Decimal) and abs(self.found.adjusted()) < _DIGITS:
+            found = format(self.found, "f")  # as a person writes it
+        return f"{self.where}: found {found}, expected {self.expected}"
 
 
 @dataclass(eq=False, kw_only=True)

@@ -107,7 +107,8 @@ class Ground(msgspec.Struct, frozen=True):
 
     def bad(self, field: str, found: object, expected: str) -> ConfigError:
         if isinstance(found, Decimal) and found.is_finite():
-            found = int(found) if found == found.to_integral_value() else float(found)
+            number = int(found) if found == found.to_integral_value() else float(found)
+            found = found if "e" in repr(number) else number
         return ConfigError(where=f"{self.where}.{field}", found=found, expected=expected)
 
     def symbol(self, field: str, symbol: str) -> str:
