@@ -237,3 +237,19 @@ def test_a_pause_of_our_own_makes_no_answer_overdue_and_no_feed_stale() -> None:
                 await asyncio.sleep(60)
 
     assert [lost.by_us for lost in live(story).of(Lost)] == [True]
+
+
+def test_a_stream_that_nobody_holds_any_more_holds_nobody_up() -> None:
+    async def story(world: World) -> None:
+        async with world.connect() as session:
+            await session.subscribe_to_trades("A")
+            for number in range(4):
+                world.server.market.tell(e="trade", s="A", p=1.0, t=number)
+            async for _ in session.stream(Trade, capacity=2):
+                break
+            for number in range(4, 8):
+                world.server.market.tell(e="trade", s="A", p=1.0, t=number)
+            await settle()
+            assert [trade.trade_id for trade in world.of(Trade)] == [*range(8)]
+
+    live(story)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
+from weakref import ref
 
 from pitwire.market.book import OrderBook
 from pitwire.model.errors import StateError
@@ -33,7 +34,8 @@ class Audience:
         self._on_event, self._on_events, self._on_raised = on_event, on_events, on_raised
         self._pause, self._resume = pause, resume
         self._books: dict[str, OrderBook] = {}
-        self._streams: list[EventStream] = []
+        # Held by their readers alone: whoever leaves a loop early holds nobody up.
+        self._streams: dict[str, ref[EventStream]] = {}
         self._full: set[str] = set()
         self._made = 0
         self._over = False
@@ -44,7 +46,7 @@ class Audience:
             for event in events:
                 self._keep(event)
         if self._streams:
-            for stream in self._streams:
+            for stream in self._readers():
                 for event in events:
                     stream.offer(event)
         if self._on_event is not None:
@@ -70,17 +72,18 @@ class Audience:
     ) -> EventStream:
         """A new stream, fed from now on."""
         self._made += 1
+        name = f"stream-{self._made}"
         made = EventStream(
-            f"stream-{self._made}",
+            name,
             kinds,
             symbols=frozenset(symbols),
             policy=policy,
             capacity=capacity,
             on_full=self._filled,
             on_room=self._emptied,
-            on_closed=self._left,
+            on_closed=self._forget,
         )
-        self._streams.append(made)
+        self._streams[name] = ref(made, lambda _: self._forget(name))
         if self._over:
             made.end()
         return made
@@ -88,7 +91,7 @@ class Audience:
     def end(self) -> None:
         """Nothing more will come."""
         self._over = True
-        for stream in self._streams:
+        for stream in self._readers():
             stream.end()
 
     def _keep(self, event: Event) -> None:
@@ -107,16 +110,20 @@ class Audience:
             except Exception as error:  # noqa: BLE001 — the callback edge: the others are still told
                 self._on_raised(error)
 
-    def _filled(self, stream: EventStream) -> None:
+    def _readers(self) -> list[EventStream]:
+        return [stream for held in self._streams.values() if (stream := held()) is not None]
+
+    def _filled(self, name: str) -> None:
         if not self._full:
             self._pause()
-        self._full.add(stream.name)
+        self._full.add(name)
 
-    def _emptied(self, stream: EventStream) -> None:
-        self._full.discard(stream.name)
-        if not self._full:
-            self._resume()
+    def _emptied(self, name: str) -> None:
+        if name in self._full:
+            self._full.discard(name)
+            if not self._full:
+                self._resume()
 
-    def _left(self, stream: EventStream) -> None:
-        if stream in self._streams:
-            self._streams.remove(stream)
+    def _forget(self, name: str) -> None:
+        self._streams.pop(name, None)
+        self._emptied(name)

@@ -4,7 +4,9 @@ A stream is bounded, and says what happens when its reader is slow. `wait`: the 
 until there is room, so the venue's own buffer fills up and, if that lasts, the venue hangs up; what
 one read of the socket had already brought is still queued, and so is what comes before an answer
 that somebody waits for. `conflate`: only the newest event of a kind and symbol is kept. `drop`: the
-oldest go, and a `StreamDropped` says how many.
+oldest go, and a `StreamDropped` says how many. `capacity` bounds the two that queue; conflated
+events are bounded by their kinds and symbols. A stream ends with the last hold on it: a loop that
+is left early lets it go.
 """
 
 from __future__ import annotations
@@ -46,9 +48,9 @@ class EventStream:
         symbols: frozenset[str],
         policy: Policy,
         capacity: int,
-        on_full: Callable[[EventStream], None],
-        on_room: Callable[[EventStream], None],
-        on_closed: Callable[[EventStream], None],
+        on_full: Callable[[str], None],
+        on_room: Callable[[str], None],
+        on_closed: Callable[[str], None],
     ) -> None:
         _check(kinds, policy, capacity)
         self.name, self.policy, self.capacity = name, policy, capacity
@@ -94,7 +96,7 @@ class EventStream:
         self._queue.clear()
         self._newest.clear()
         self._make_room()
-        self._on_closed(self)
+        self._on_closed(self.name)
 
     def __aiter__(self) -> Self:
         return self
@@ -135,7 +137,7 @@ class EventStream:
         if self.policy == "wait":
             if not self._full:
                 self._full = True
-                self._on_full(self)
+                self._on_full(self.name)
         elif len(self._queue) > self.capacity:
             self._missing = self._queue.popleft()
             self._missed += 1
@@ -143,7 +145,7 @@ class EventStream:
     def _make_room(self) -> None:
         if self._full:
             self._full = False
-            self._on_room(self)
+            self._on_room(self.name)
 
     def _wake(self) -> None:
         if self._reader is not None and not self._reader.done():
