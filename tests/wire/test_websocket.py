@@ -15,6 +15,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from pitwire.model.errors import DialFailed
 from pitwire.model.recovery import Reconnect, recovery_for
+from pitwire.wire import websocket
 from pitwire.wire.link import PausableLink
 from pitwire.wire.websocket import WebSocketDialer
 from tests.wire.recorder import Recorder
@@ -253,7 +254,10 @@ async def test_a_message_in_pieces_has_a_limit_too() -> None:
     assert told.losses[0].code == 1009
 
 
-async def test_a_peer_that_does_not_answer_our_close_is_dropped() -> None:
+async def test_a_peer_that_does_not_answer_our_close_is_dropped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(websocket, "GOODBYE_SECONDS", 0.02)
     told = Recorder()
     async with talking() as url:
         link = await WebSocketDialer()(url, told)
