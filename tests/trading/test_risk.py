@@ -562,7 +562,8 @@ def test_whatever_is_wished_no_limit_is_broken(wanted: list[Any]) -> None:
             sent.append(now)
             assert order.size is not None
             assert order.size <= 4
-            assert order.size * (order.price or D("100.01")) <= 300
+            best = D("100.01") if side is Side.BUY else D("99.99")
+            assert order.size * (order.price or best) <= 300
             meet(made, order, fate, number)
         held = made.state.portfolio.position(BTC)
         worst = made.state.ledger.exposure(BTC, None)
