@@ -52,6 +52,9 @@ class Outlet:
     def ask_status(self, symbol: str, order_id: str, now: int) -> None:
         self._take("status", (symbol, order_id))
 
+    def ask_fills(self, symbol: str, order_id: str, venue_id: str, now: int) -> None:
+        self._take("fills", (symbol, order_id, venue_id))
+
     def ask_open_orders(self, symbol: str, now: int) -> None:
         self._take("open orders", symbol)
 
