@@ -17,9 +17,11 @@ from pitwire.model.orders import (
     Order,
     OrderState,
     ReplaceOrder,
+    Side,
+    UpdateKind,
 )
 from pitwire.trading.journal import Dropped, Left
-from tests.trading.making import BTC, T0, Desk, order, unanswered
+from tests.trading.making import BTC, T0, Desk, fill, order, unanswered, update
 
 
 class Outlet:
@@ -172,6 +174,20 @@ def test_questions_are_asked_when_due_and_only_while_they_can_leave() -> None:
     assert office.outlet.names == ["place", "status"], "not again at once"
     office.gateway.chase(T0 + 60 * SECOND)
     assert office.outlet.names == ["place", "status", "status"]
+
+
+def test_fills_that_never_came_are_asked_for_by_the_venues_id() -> None:
+    office = Office()
+    office.gateway.send(office.made(), T0)
+    for order_id, venue_id in (("a", "7"), ("web", "8")):
+        office.desk.engine.apply(
+            update(order_id, UpdateKind.FILLED, venue_id=venue_id, side=Side.BUY, filled=1, size=2)
+        )
+    office.gateway.chase(T0 + 2 * SECOND)
+    # A stranger's may have traded before our count began.
+    assert office.outlet.given[1:] == [("fills", (BTC, "a", "7")), ("status", (BTC, "web"))]
+    office.desk.engine.apply(fill("a", 1, venue_id="7"))
+    assert office.desk.engine.questions(T0 + 60 * SECOND)[0].order_id == "web"
 
 
 def test_reconciling_asks_for_everything() -> None:

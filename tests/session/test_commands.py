@@ -71,6 +71,8 @@ def test_every_verb_needs_a_login() -> None:
             AmendOrder(order_id="a", symbol="BTC-USDT", size=size or 0), NOW
         ),
         "ask_status": lambda: commands.ask_status("BTC-USDT", "a", NOW),
+        "ask_fills": lambda: commands.ask_fills("BTC-USDT", "a", "7", NOW),
+        "test": lambda: commands.test(order("a"), NOW),
         "ask_open_orders": lambda: commands.ask_open_orders("", NOW),
         "ask_account": lambda: commands.ask_account(NOW),
     }.items():

@@ -141,6 +141,11 @@ class ToyCodec:
     def order_status(self, symbol: str, order_id: str, now: int, request_id: int) -> bytes:
         return _frame(id=request_id, do="status", order=order_id)
 
+    def order_fills(
+        self, symbol: str, order_id: str, venue_id: str, now: int, request_id: int
+    ) -> bytes:
+        return _frame(id=request_id, do="fills", order=order_id, venue_id=venue_id)
+
     def open_orders(self, symbol: str, now: int, request_id: int) -> bytes:
         return _frame(id=request_id, do="open_orders", symbol=symbol)
 

@@ -146,6 +146,23 @@ def test_cut_after_the_fill_and_before_its_report() -> None:
     assert room.witness.names == {made[0].id: 1}
 
 
+def test_what_fills_while_we_are_away_is_booked_fill_by_fill() -> None:
+    made = []
+
+    async def story(room: Room) -> None:
+        await room.reach(4)
+        bid = room.desk.engine.state.touch(BTC)[0]
+        made.extend(room.wish(sell(BTC, 0.01, price=bid + 30)))
+        await room.until(lambda: made[0].state is OrderState.OPEN)
+        room.cut()
+        room.world.nudge(BTC, 30)
+        await room.until(lambda: made[0].state is OrderState.FILLED)
+        await room.until(lambda: room.desk.engine.state.portfolio.position(BTC) == Decimal("-0.01"))
+
+    _, outcome = play(story)
+    assert (made[0].filled, outcome.missing) == (Decimal("0.01"), 0)
+
+
 def test_cut_in_the_middle_of_a_replacement() -> None:
     made = []
 

@@ -33,6 +33,8 @@ class Outlet(Protocol):
 
     def ask_status(self, symbol: str, order_id: str, now: int) -> None: ...
 
+    def ask_fills(self, symbol: str, order_id: str, venue_id: str, now: int) -> None: ...
+
     def ask_open_orders(self, symbol: str, now: int) -> None: ...
 
     def ask_account(self, now: int) -> None: ...
@@ -80,7 +82,11 @@ class Gateway:
         if not self._outlet.may_trade:
             return
         for question in self._engine.questions(now):
-            self._outlet.ask_status(question.symbol, question.order_id, now)
+            symbol, order_id = question.symbol, question.order_id
+            if question.wants_fills:
+                self._outlet.ask_fills(symbol, order_id, question.venue_id, now)
+            else:
+                self._outlet.ask_status(symbol, order_id, now)
 
     def _place(self, order: Order, now: int) -> None:
         decided = self._clock.now()

@@ -47,6 +47,9 @@ class PaperOutlet:
     def ask_status(self, symbol: str, order_id: str, now: int) -> None:
         """Paper leaves nothing unanswered, so there is nothing to say."""
 
+    def ask_fills(self, symbol: str, order_id: str, venue_id: str, now: int) -> None:
+        """Paper tells every fill."""
+
     def ask_open_orders(self, symbol: str, now: int) -> None:
         """Paper begins empty."""
 

@@ -127,6 +127,13 @@ class Commands:
         request = Request(What.STATUS, now, order_id, symbol=symbol)
         self._urge(request, lambda at, rid: ask(symbol, order_id, at, rid))
 
+    def ask_fills(self, symbol: str, order_id: str, venue_id: str, now: int) -> None:
+        """Ask what an order traded, fill by fill."""
+        self._demand_login("ask_fills")
+        ask = self._codec.order_fills
+        request = Request(What.FILLS, now, order_id, symbol=symbol)
+        self._urge(request, lambda at, rid: ask(symbol, order_id, venue_id, at, rid))
+
     def test(self, order: Order, now: int) -> None:
         """Have an order checked and not placed; the answer is for who waits, and no event."""
         self._demand_login("test")

@@ -22,6 +22,7 @@ class What(StrEnum):
     REPLACE = "replace"
     AMEND = "amend"
     STATUS = "status"
+    FILLS = "fills"
     TEST = "test"
     CANCEL_ALL = "cancel_all"
     OPEN_ORDERS = "open_orders"
@@ -45,6 +46,7 @@ _COMMANDS = frozenset(
         What.REPLACE,
         What.AMEND,
         What.STATUS,
+        What.FILLS,
         What.TEST,
         What.CANCEL_ALL,
         What.OPEN_ORDERS,

@@ -257,6 +257,12 @@ class Session:
         line.conversation.commands.ask_status(symbol, order_id, now)
         line.flush(now)
 
+    def ask_fills(self, symbol: str, order_id: str, venue_id: str, now: int) -> None:
+        """Ask what an order traded; the answer is a `Fill` for each time it did."""
+        line = self._trading("ask_fills")
+        line.conversation.commands.ask_fills(symbol, order_id, venue_id, now)
+        line.flush(now)
+
     def ask_open_orders(self, symbol: str, now: int) -> None:
         """Ask which orders are open in a symbol, or in all ("")."""
         line = self._trading("ask_open_orders")

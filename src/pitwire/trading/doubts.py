@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pitwire.model.clock import SECOND
 from pitwire.model.orders import OrderState
-from pitwire.trading.tracked import Disagreement, Question, Tracked
+from pitwire.trading.tracked import Disagreement, Origin, Question, Tracked
 
 _ASK_EVERY = 2 * SECOND
 _ASK_SELDOM = 60 * SECOND
@@ -68,7 +68,15 @@ class Doubts:
             elif order.ask_at <= now:
                 if why == MISSING_FILLS and order.asked == 0:
                     self.disagree(order, why, order.filled, order.reported, now)
-                due.append(Question(order_id=order.id, symbol=order.symbol, why=why))
+                due.append(
+                    Question(
+                        order_id=order.id,
+                        symbol=order.symbol,
+                        why=why,
+                        venue_id=order.venue_id,
+                        wants_fills=why == MISSING_FILLS and _is_counted(order),
+                    )
+                )
                 order.asked += 1
                 order.ask_at = now + min(_ASK_EVERY << min(order.asked // 4, 5), _ASK_SELDOM)
         return due
@@ -76,6 +84,11 @@ class Doubts:
     def next_due(self) -> int | None:
         """When `due` has something, ns; None when nothing is in doubt."""
         return min((order.ask_at for order in self.asking.values()), default=None)
+
+
+def _is_counted(order: Tracked) -> bool:
+    """Whether every fill of it belongs to our count, which began when this run did."""
+    return order.origin is Origin.OURS and bool(order.venue_id)
 
 
 def _why(order: Tracked) -> str:

@@ -410,7 +410,7 @@ class OrderLedger:
             if placing.state is before:
                 return None
             return self._changed(placing, before, now, f"{event.what} {UNANSWERED}")
-        if event.what != "status" and order.is_open:
+        if event.what not in ("status", "fills") and order.is_open:
             order.cancel_sent, order.amend_to = 0, None
             self._doubts.doubt(order, f"a {event.what} went unanswered", now)
         return None

@@ -181,6 +181,9 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     symbol: str
     why: str
     """`unknown`, `missing fills`, or the doubt in words."""
+    venue_id: str = ""
+    wants_fills: bool = False
+    """The order is known, and what it traded is not: ask for that."""
 
 
 class Exposure(msgspec.Struct, frozen=True):

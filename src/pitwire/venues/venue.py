@@ -214,6 +214,12 @@ class Codec(Protocol):
     # ── questions ──
     def order_status(self, symbol: str, order_id: str, now: int, request_id: int) -> bytes: ...
 
+    def order_fills(
+        self, symbol: str, order_id: str, venue_id: str, now: int, request_id: int
+    ) -> bytes:
+        """What one order traded, fill by fill, for those that a broken connection kept from us."""
+        ...
+
     def open_orders(self, symbol: str, now: int, request_id: int) -> bytes:
         """`symbol` "" asks for all symbols."""
         ...

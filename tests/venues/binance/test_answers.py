@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pitwire.model.clock import MILLISECOND
 from pitwire.model.credentials import Credentials
 from pitwire.model.errors import (
     AuthenticationFailed,
@@ -151,6 +152,27 @@ def test_all_open_orders(codec: BinanceCodec) -> None:
     codec.open_orders("BTC-USDT", NOW, 7)
     reply = answer(codec, "o7", result=[])
     assert reply.events == (OpenOrders("binance", "BTC-USDT", 0, NOW, ()),)
+
+
+def test_what_an_order_traded_is_told_fill_by_fill(codec: BinanceCodec) -> None:
+    codec.order_fills("BTC-USDT", "pw-1", "12569099453", NOW, 6)
+    row = {
+        "symbol": "BTCUSDT", "id": 1650422481, "orderId": 12569099453, "orderListId": -1,
+        "price": "23416.10000000", "qty": "0.00635000", "quoteQty": "148.69223500",
+        "commission": "0.00000635", "commissionAsset": "BTC", "time": 1660801715793,
+        "isBuyer": True, "isMaker": True, "isBestMatch": True,
+    }  # fmt: skip
+    reply = answer(codec, "f6", result=[row, {**row, "id": 1650422482, "isBuyer": False}])
+    assert reply.events == (
+        Fill(
+            "binance", "BTC-USDT", 1660801715793 * MILLISECOND, NOW, "pw-1", "12569099453",
+            "1650422481", Side.BUY, Decimal("23416.1"), Decimal("0.00635"),
+            Decimal("0.00000635"), "BTC", True,
+        ),
+        reply.events[1],
+    )  # fmt: skip
+    assert isinstance(reply.events[1], Fill)
+    assert (reply.events[1].trade_id, reply.events[1].side) == ("1650422482", Side.SELL)
 
 
 # ── replacement (§5.11) ───────────────────────────────────────────────────────────────────────

@@ -266,6 +266,7 @@ PRIVATE = {
         AmendOrder(order_id="pw-1", symbol="BTC-USDT", size=D("0.005")), NOW, 5
     ),
     "status": lambda c: c.order_status("BTC-USDT", "pw-1", NOW, 5),
+    "fills": lambda c: c.order_fills("BTC-USDT", "pw-1", "77", NOW, 5),
     "open orders": lambda c: c.open_orders("BTC-USDT", NOW, 5),
     "all open orders": lambda c: c.open_orders("", NOW, 5),
     "account": lambda c: c.account(NOW, 5),
@@ -292,6 +293,7 @@ EXPECTED = {
         },
     ),
     "status": ("q5", "order.status", {"symbol": "BTCUSDT", "origClientOrderId": "pw-1"}),
+    "fills": ("f5", "myTrades", {"symbol": "BTCUSDT", "orderId": 77, "limit": 1000}),
     "open orders": ("o5", "openOrders.status", {"symbol": "BTCUSDT"}),
     "all open orders": ("o5", "openOrders.status", {}),
     "account": ("b5", "account.status", {}),

@@ -223,6 +223,16 @@ def amended(data: wire.AmendResult, symbols: Symbols, now: int) -> Update:
     )
 
 
+def fill(data: wire.AccountTrade, symbols: Symbols, now: int, *, order_id: str) -> Fill:
+    """A row of `myTrades` as a `Fill` of the order that was asked for (§5.13)."""
+    return Fill(
+        VENUE, symbols[data.symbol], nanoseconds(data.time), now, order_id, str(data.order_id),
+        str(data.id), Side.BUY if data.is_buyer else Side.SELL, _positive(data.price, "price"),
+        _positive(data.qty, "qty"), signed(data.commission, "commission"), data.commission_asset,
+        data.is_maker,
+    )  # fmt: skip
+
+
 def balance(asset: str, free: str, locked: str, venue_time: int, now: int) -> Balance:
     """Absolute amounts of one asset."""
     return Balance(

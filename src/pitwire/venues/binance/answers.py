@@ -60,6 +60,7 @@ KINDS: dict[str, Kind] = {
     "r": Kind("replace", Asked.COMMAND),
     "a": Kind("amend", Asked.COMMAND),
     "q": Kind("status", Asked.STATUS),
+    "f": Kind("fills", Asked.QUESTION),
     "o": Kind("open_orders", Asked.QUESTION),
     "b": Kind("account", Asked.QUESTION),
     "h": Kind("time", Asked.QUESTION),
@@ -79,6 +80,7 @@ _raws = msgspec.json.Decoder(tuple[msgspec.Raw, ...]).decode
 _amend = msgspec.json.Decoder(wire.AmendResult).decode
 _replace = msgspec.json.Decoder(wire.ReplaceResult).decode
 _fault = msgspec.json.Decoder(wire.Fault).decode
+_trades = msgspec.json.Decoder(tuple[wire.AccountTrade, ...]).decode
 _account = msgspec.json.Decoder(wire.AccountResult).decode
 _time = msgspec.json.Decoder(wire.TimeResult).decode
 _throttle = msgspec.json.Decoder(wire.Throttle).decode
@@ -291,6 +293,13 @@ def _open(result: bytes, request: Request, symbols: Symbols, now: int) -> Sequen
     return [OpenOrders(VENUE, request.symbol, 0, now, ids), *updates]
 
 
+def _fills(result: bytes, request: Request, symbols: Symbols, now: int) -> Sequence[Event]:
+    return [
+        account.fill(row, symbols, now, order_id=request.order_id or str(row.order_id))
+        for row in _trades(result)
+    ]
+
+
 def _balances(result: bytes, _request: Request, _symbols: Symbols, now: int) -> Sequence[Event]:
     data = _account(result)
     venue_time = nanoseconds(data.update_time)
@@ -307,6 +316,7 @@ _READERS: dict[str, _Reader] = {
     "replace": _replaced,
     "amend": _amended,
     "status": _status,
+    "fills": _fills,
     "open_orders": _open,
     "account": _balances,
 }

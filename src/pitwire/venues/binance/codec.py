@@ -206,6 +206,19 @@ class BinanceCodec:
         self._note(request_id, symbol, order_id)
         return frame
 
+    def order_fills(
+        self, symbol: str, order_id: str, venue_id: str, now: int, request_id: int
+    ) -> bytes:
+        """`myTrades` of one order, which the venue finds by its own id alone (§5.7)."""
+        params: dict[str, str | int] = {
+            **order_reference(order_id, venue_id),
+            "limit": 1000,
+            "symbol": self._symbols.native(symbol),
+        }
+        frame = self._ask("myTrades", params, f"f{request_id}", now)
+        self._note(request_id, symbol, order_id)
+        return frame
+
     def open_orders(self, symbol: str, now: int, request_id: int) -> bytes:
         """`openOrders.status`; `symbol` "" asks for all symbols, at 80 weight instead of 6."""
         params = {"symbol": self._symbols.native(symbol)} if symbol else {}

@@ -285,6 +285,21 @@ class FillBody(Struct, gc=False, rename="camel"):
     trade_id: IdOrNone
 
 
+class AccountTrade(Struct, gc=False, rename="camel"):
+    """A row of `myTrades`."""
+
+    symbol: Name
+    id: Id
+    order_id: Id
+    price: str
+    qty: str
+    commission: str
+    commission_asset: str
+    time: Time
+    is_buyer: bool
+    is_maker: bool
+
+
 class OrderResult(Struct, gc=False, rename="camel"):
     """An order as placement, cancel and query answers write it; ACK has only the first three."""
 
