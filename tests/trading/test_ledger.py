@@ -296,6 +296,15 @@ def test_questions_come_again_and_ever_more_seldom() -> None:
     assert ledger.next_question() is not None
 
 
+def test_fills_of_an_order_that_was_long_unknown_are_asked_for_at_once() -> None:
+    ledger = ledger_with(S.UNKNOWN)
+    for second in range(5, 60):
+        ledger.due_questions(at(second))
+    ledger.apply(update("a", K.FILLED, 60, venue_id="7", filled=2, size=2), at(60))
+    [question] = ledger.due_questions(at(61))
+    assert (question.why, question.wants_fills) == ("missing fills", True)
+
+
 def test_an_answer_that_proves_nothing_does_not_hurry_the_next_question() -> None:
     ledger = ledger_with(S.UNKNOWN)
     asked = 0

@@ -54,6 +54,11 @@ class Doubts:
         elif not order.asked:
             order.ask_at = min(order.ask_at, at)
 
+    def answered(self, order: Tracked, at: int) -> None:
+        """It is unknown no longer; what else is to be asked begins at `at`, at its own pace."""
+        if order.id in self.asking:
+            order.ask_at, order.asked = at, 0
+
     def forget(self, order_id: str) -> None:
         self.asking.pop(order_id, None)
 

@@ -480,6 +480,8 @@ class OrderLedger:
         order.changed_at = now
         if order.state is _S.UNKNOWN:
             self._doubts.ask(order, now)
+        elif before is _S.UNKNOWN:
+            self._doubts.answered(order, now + self._grace)
         if order.state in FINAL:
             self._close(order)
         elif before in FINAL:
