@@ -357,7 +357,7 @@ class Conversation:
             self._malformed.append(now)
             full = len(self._malformed) == MALFORMED_RUN
             if full and now - self._malformed[0] <= MALFORMED_SECONDS * SECOND:
-                reason = f"{MALFORMED_RUN} malformed frames in a row"
+                reason = f"{MALFORMED_RUN} malformed frames within {MALFORMED_SECONDS:g} s"
                 self.outbox.fail(errors.ConnectionLost(code=1007, reason=reason))
         return event
 
