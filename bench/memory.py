@@ -1,7 +1,10 @@
 """Memory over time: a demo market with its desk, and a client of ours under a steady load.
 
 Each process is watched from outside. What is bounded is filled first and the first fifth is left
-out; through the rest a line is laid, and its slope is what the claim "flat" means.
+out; through the rest a line is laid, and its slope is what the claim "flat" means. The demo market
+fills its tables within minutes; its venue and its desk keep ten thousand finished orders each, five
+kilobytes an order in all, so twice a second they add six megabytes in ten minutes until those are
+full.
 """
 
 from __future__ import annotations
