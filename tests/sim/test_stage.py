@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pitwire.model.clock import SECOND
-from pitwire.sim.faults import ClockSkew, LateSnapshot, ServerShutdown
+from pitwire.sim.faults import ClockSkew, CloseWith, LateSnapshot, ServerShutdown
 from pitwire.sim.loop import START
 from tests.sim.binance_client import ApiClient, RestClient, StreamClient, World, quiet_world
 
@@ -36,6 +36,15 @@ def test_a_shutdown_is_announced_and_then_done() -> None:
     world.advance(0.2)
     assert ear.lost is not None
     assert ear.lost.code == 1001
+
+
+def test_a_link_that_is_closed_in_the_same_moment_hears_of_no_shutdown() -> None:
+    faults = (CloseWith(at_seconds=2, link="market-1"), ServerShutdown(at_seconds=2))
+    world = quiet_world(faults=faults)
+    closed, told = StreamClient(world), StreamClient(world)
+    world.advance(2)
+    assert closed.take() == []
+    assert [frame["e"] for frame in told.take()] == ["serverShutdown"]
 
 
 def test_a_late_snapshot_says_how_late() -> None:

@@ -103,7 +103,9 @@ class BinanceFacade:
     def announce_shutdown(self, now: int, links: Sequence[int] | None = None) -> None:
         """Tell connections (None: all) that the server goes down soon (binance §2)."""
         for link in self.links() if links is None else links:
-            connection = self._connections[link]
+            connection = self._connections.get(link)
+            if connection is None:  # closed in the same moment
+                continue
             unit = connection.listener.unit if connection.listener else MILLISECOND
             event = f'{{"e":"serverShutdown","E":{now // unit}}}'
             if connection.listener is None:
