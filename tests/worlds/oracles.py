@@ -5,7 +5,7 @@ it never raises, so that a world always runs to its end and tells everything. A 
 with the letter of its oracle:
 
 * A  every book equals the venue's at the same id, or says that it is not to be used;
-* B  money is conserved to the last digit, or the difference is named;
+* B  every fill of ours is booked, and money conserved to the last digit, or the difference named;
 * C  nothing is sent twice, nothing lives at the venue that the ledger does not know or calls over;
 * D  no limit of the venue is ever broken;
 * E  trades come in order, none twice, none missing but around a loss that was told; the journal
@@ -31,7 +31,7 @@ from pitwire.sim.facts import Status, Traded
 from pitwire.trading.journal import Benched, Record
 from pitwire.trading.rules import Watch
 from pitwire.trading.state import BOOK, State
-from pitwire.trading.tracked import ZERO, Tracked
+from pitwire.trading.tracked import ZERO, Origin, Tracked
 from pitwire.trading.wishes import Wish
 from tests.worlds.witness import STREAMS, Sizes, Witness
 
@@ -240,6 +240,8 @@ class Verdict:
             text = f"{tracked.id}: we know of {tracked.done} filled, the venue of {filled}"
             self._note("B", text)
         self.missing_fills += tracked.missing > ZERO
+        if tracked.missing and tracked.origin is Origin.OURS:
+            self._note("B", f"{tracked.id}: {tracked.missing} traded and no fill of it was booked")
 
     # ── B ─────────────────────────────────────────────────────────────────────────────────────
 

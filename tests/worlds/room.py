@@ -31,7 +31,7 @@ from pitwire.sim.scripts import random_plan, script
 from pitwire.sim.world import BTC_USDT, ETH_USDT, HTTP_URL, MARKET_URL, ORDERS_URL, World
 from pitwire.trading.journal import MemoryJournal, placed
 from pitwire.trading.rules import Rule
-from pitwire.trading.tracked import Change, Tracked
+from pitwire.trading.tracked import Change, Origin, Tracked
 from pitwire.trading.wishes import Wish
 from pitwire.venues.venue import Endpoints
 from tests.worlds.oracles import Complaints, Inspector, Verdict
@@ -47,7 +47,7 @@ CALM_SECONDS = 150.0
 """By then the desk must have found its feet after the last fault."""
 LAG_SECONDS = 2.0
 """How far behind the venue a book may be that counts as up to date."""
-OPENINGS = 8
+OPENINGS = 30
 """How often a desk that cannot be opened is opened again, a second apart."""
 
 
@@ -278,8 +278,9 @@ class Room:
         self.world.act()
 
     def is_calm(self) -> bool:
-        """Connected, logged in, every book right and up to date, no order unknown or in doubt."""
+        """Connected, logged in, every book right and up to date, every order and fill known."""
         state, session = self.desk.engine.state, self.desk.session
+        asked = state.ledger._doubts.asking.values()
         return (
             session.may_trade
             and set(state.books) == set(SYMBOLS)
@@ -287,6 +288,7 @@ class Room:
             and not state.stale
             and all(self.lag(symbol) < LAG_SECONDS for symbol in SYMBOLS)
             and not any(one.doubt or _unsettled(one.state) for one in state.ledger.open_of(""))
+            and not any(one.missing and one.origin is Origin.OURS for one in asked)
         )
 
     def lag(self, symbol: str) -> float:

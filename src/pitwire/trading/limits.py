@@ -51,7 +51,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_orders_per_second: int = 10
     max_orders_per_ten_seconds: int = 50
     max_daily_loss: Decimal | None = None
-    """Quote units lost since midnight UTC, open result included; then only reducing orders pass."""
+    """Quote units lost since midnight UTC, open result included; then only reducing orders pass.
+
+    Counted by this run: a desk that was started again begins at zero."""
     max_quote_age_seconds: float = 30.0
     duplicate_seconds: float = 0.25
     """The same order by the same rule again within this time is a mistake."""
