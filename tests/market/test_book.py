@@ -252,7 +252,9 @@ def test_removed_levels_do_not_pile_up() -> None:
 
 prices = st.integers(1, 40).map(lambda ticks: ticks / 8)
 sizes = st.sampled_from([0.0, 0.0, 0.5, 1.0, 2.25, 1e-8])
-levels = st.lists(st.tuples(prices, sizes), max_size=8).map(tuple)
+short = st.lists(st.tuples(prices, sizes), max_size=8)
+long = st.lists(st.tuples(prices, sizes), min_size=25, max_size=40)
+levels = st.one_of(short, short, long).map(tuple)
 
 
 @given(st.lists(st.tuples(levels, levels), max_size=25))
