@@ -328,6 +328,38 @@ def test_a_venue_that_announces_its_restart() -> None:
     assert {event.link for event in lost} == {"market-1", "orders"}
 
 
+def test_a_connection_that_has_lived_its_day() -> None:
+    made = []
+
+    async def story(room: Room) -> None:
+        await room.reach(5)
+        made.extend(room.wish(buy(BTC, 0.01, price=FAR_BELOW)))
+        await room.reach(75)
+        assert made[0].state is OrderState.OPEN
+
+    options = BinanceOptions(lifetime_seconds=30)
+    room, _ = play(story, options=options, latency="same-city")
+    lost = came(room, ev.Lost)
+    assert {event.link for event in lost} == {"market-1", "orders"}
+    assert len(lost) == 4
+    assert made[0].state is OrderState.CANCELED
+
+
+def test_a_mute_orders_connection_stops_new_orders() -> None:
+    made = []
+
+    async def story(room: Room) -> None:
+        await room.reach(5.5)
+        made.extend(room.wish(buy(BTC, 0.01, price=FAR_BELOW)))
+        await room.until(lambda: made[0].state is OrderState.UNKNOWN, within_seconds=5.5)
+        assert room.wish(buy(BTC, 0.02, price=FAR_BELOW)) == []
+        await room.until(lambda: made[0].state is OrderState.OPEN, within_seconds=45)
+
+    room, outcome = play(story, Stall(at_seconds=5, for_seconds=30, link="orders*"))
+    assert outcome.unknowns >= 1
+    assert room.witness.names[made[0].id] == 1
+
+
 # ── clocks ────────────────────────────────────────────────────────────────────────────────────
 
 
