@@ -98,6 +98,8 @@ class Engine:
 
     def decide(self, now: int) -> list[Command]:
         """Ask the rules that look at the state alone, then let risk choose."""
+        if not (self._wishes or self._due or self._wakes) and now // _DAY == self._day:
+            return []  # nearly every burst
         wishes = self._collect(now)
         return self.screen.admit(wishes, self.state, now) if wishes else []
 
