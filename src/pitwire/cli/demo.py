@@ -134,7 +134,8 @@ async def _run(config: DeskConfig, seconds: float | None, console: Console) -> i
     async with place as venue:
         console.print(
             f"[bold]a simulated Binance[/] at {venue.endpoints.http}: {', '.join(symbols)}, "
-            f"scenario {sim.scenario}, faults {', '.join(sim.faults) or 'none'}, seed {sim.seed}"
+            f"scenario {sim.scenario}, faults {', '.join(sim.faults) or 'none'}, seed {sim.seed}; "
+            + ("Ctrl-C ends it" if seconds is None else f"ends by itself after {seconds:g} s")
         )
         log = interaction_log(config.log, venue.credentials)
         try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
+from rich.markup import escape
 
 from pitwire.cli import loops
 from pitwire.cli.collector import Collector
@@ -58,6 +59,13 @@ async def _run(
     config: DeskConfig, market: Path | None, seconds: float | None, console: Console
 ) -> int:
     async with place_of(config, market) as place:
+        if place.venue is not None:
+            what = str(market) if market is not None else f"scenario {config.sim.scenario}"
+            console.print(
+                f"[bold]a simulated Binance[/] at {place.venue.endpoints.http}: "
+                f"{', '.join(config.venue.symbols)}, {escape(what)}; "
+                + ("Ctrl-C ends it" if seconds is None else f"ends after {seconds:g} s")
+            )
         log = interaction_log(config.log, place.credentials)
         with log:
             desk = await open_desk(

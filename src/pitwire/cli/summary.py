@@ -29,6 +29,8 @@ _SHOWN = frozenset(
 )  # fmt: skip
 _WITHOUT_LAG = ("Update", "BookSnapshot")
 """Answers to questions of ours: they carry the time of what they tell, not of their sending."""
+_WITHOUT_RATE = ("Update", "Fill", "BookSnapshot")
+"""They come when something happens, a few at once: so many a second says nothing."""
 
 
 WIDTH = 100
@@ -47,6 +49,7 @@ def print_summary(desk: Desk, console: Console) -> None:
     for table in (_streams(report), _orders(desk), _stages(desk), _result(desk)):
         if table.row_count:
             console.print(table)
+            console.print()
     console.print(_condition(desk, report))
     for order_id in desk.left_open:
         console.print(f"[bold red]still open at the venue: {escape(order_id)}[/]")
@@ -71,7 +74,7 @@ def _streams(report: HealthReport) -> Table:
                 stream.symbol,
                 stream.event,
                 f"{stream.count:,}",
-                f"{stream.per_second:,.1f}",
+                "" if stream.event in _WITHOUT_RATE else f"{stream.per_second:,.1f}",
                 *(("", "") if stream.event in _WITHOUT_LAG else _pair(stream.lag, MILLISECOND)),
             )
     return table
@@ -141,7 +144,7 @@ def _stages(desk: Desk) -> Table:
 
 def _result(desk: Desk) -> Table:
     state = desk.engine.state
-    columns = ("position", "average", "realised", "open", "fees")
+    columns = ("position", "average", "realised", "unrealised", "fees")
     table = plain_table("positions and result", ("symbol",), columns)
     for symbol, holding in state.portfolio.holdings.items():
         mark = state.mark(symbol)
