@@ -24,7 +24,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-Seed = Annotated[int | None, typer.Option(help="Seed of all chance; none draws a fresh one.")]
+Seed = Annotated[
+    int | None, typer.Option(help="Seed of all chance; without it the file's, or a fresh one.")
+]
 Loop = Annotated[str, typer.Option(help="Event loop: auto, asyncio, uvloop or polling.")]
 Symbols = Annotated[list[str] | None, typer.Argument(help="BASE-QUOTE, as in BTC-USDT.")]
 
@@ -58,7 +60,10 @@ def _before(
     context: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error arose.")] = False,
     version: Annotated[  # noqa: ARG001 - its callback does the work
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="And leave.")
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     context.ensure_object(Options).debug = debug
@@ -70,10 +75,10 @@ def demo(
         Path | None, typer.Argument(help="Another desk's TOML file; none takes the demo's own.")
     ] = None,
     seconds: Annotated[float, typer.Option(help="How long the market runs.")] = 20.0,
-    stay: Annotated[bool, typer.Option("--stay", help="Until Ctrl-C instead.")] = False,
+    stay: Annotated[bool, typer.Option("--stay", help="Keep running until Ctrl-C.")] = False,
     seed: Seed = None,
     loop: Loop = "auto",
-    log: Annotated[Path | None, typer.Option(help="Interaction log.")] = None,
+    log: Annotated[Path | None, typer.Option(help="Where the interaction log goes.")] = None,
     write: Annotated[
         Path | None, typer.Option(help="Write the demo's TOML there, to be changed, and leave.")
     ] = None,
@@ -107,7 +112,9 @@ def watch(
     symbols: Symbols = None,
     market: Annotated[str | None, typer.Option(help="WebSocket address of the streams.")] = None,
     http: Annotated[str | None, typer.Option(help="HTTP address of the same venue.")] = None,
-    live: Annotated[bool, typer.Option("--live", help="The venue's own addresses.")] = False,
+    live: Annotated[
+        bool, typer.Option("--live", help="The real venue, at its own addresses.")
+    ] = False,
     seconds: Annotated[float | None, typer.Option(help="Stop after this long.")] = None,
     loop: Loop = "auto",
 ) -> None:

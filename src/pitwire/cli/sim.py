@@ -54,6 +54,9 @@ def told(venue: SimulatedVenue, *, seed: int, scenario: str, faults: Sequence[st
             "# or an HMAC key of the same account, which signs each request:",
             f"# BINANCE_API_KEY={venue.hmac.key}",
             f"# BINANCE_API_SECRET={venue.hmac.secret.reveal()}",
+            "# where a desk's file says so, under [venue]:",
+            f'# endpoints = {{ market = "{venue.endpoints.market}", '
+            f'orders = "{venue.endpoints.orders}", http = "{venue.endpoints.http}" }}',
             "# Ctrl-C ends it",
         )
     )

@@ -54,7 +54,7 @@ async def _watch(
 ) -> None:
     clock = SystemClock()
     screen = Screen(symbols, clock.now())
-    async with _endpoints(symbols, place, live=live) as endpoints:
+    async with _endpoints(symbols, place, console, live=live) as endpoints:
         connecting = connect_to_websocket("binance", endpoints=endpoints, on_event=screen.note)
         async with connecting as session:
             for channel in CHANNELS:
@@ -64,12 +64,13 @@ async def _watch(
 
 @asynccontextmanager
 async def _endpoints(
-    symbols: tuple[str, ...], place: Endpoints | None, *, live: bool
+    symbols: tuple[str, ...], place: Endpoints | None, console: Console, *, live: bool
 ) -> AsyncIterator[Endpoints | None]:
     if place is not None or live:
         yield place
         return
     async with simulated_venue(symbols) as venue:
+        console.print("[bold]a simulated market[/]; --live shows the venue's own, Ctrl-C ends it")
         yield venue.endpoints
 
 
@@ -88,5 +89,7 @@ async def _draw(
         return
     finally:
         ended.cancel()
+        if not console.is_terminal:
+            console.print()  # the last picture of a file or a pipe ends without a line's end
     if error := ended.result().error:
         raise error
