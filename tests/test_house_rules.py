@@ -27,6 +27,7 @@ PUBLIC_NAMES = [
     "Session",
     "Closed",
     "Credentials",
+    "Endpoints",
     "OrderBook",
     "Frames",
     "open_desk",

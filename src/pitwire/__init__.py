@@ -39,6 +39,7 @@ from pitwire.store.frames import Frames
 from pitwire.trading.rules import bars, fills, quotes, rule, trades, updates
 from pitwire.trading.state import State
 from pitwire.trading.wishes import alert, amend, buy, cancel, halt, replace, sell
+from pitwire.venues.venue import Endpoints
 
 __version__ = "0.1.0"
 
@@ -49,6 +50,7 @@ __all__ = [
     "Session",
     "Closed",
     "Credentials",
+    "Endpoints",
     "OrderBook",
     "Frames",
     # a desk, and rules for it

@@ -33,6 +33,8 @@ from pitwire.trading.limits import Limits
 from pitwire.trading.rules import Watch, bars, rule, trades
 from pitwire.trading.state import State
 from pitwire.trading.wishes import Wish, buy
+from pitwire.venues.binance import BINANCE
+from pitwire.venues.venue import Endpoints
 from tests.desk.setting import BTC, ENDPOINTS, PLAIN, Says, Setting, until
 from tests.trading import making
 
@@ -406,3 +408,40 @@ def test_a_python_rule_off_the_grid_is_refused_with_field_value_and_expectation(
     assert refusal.value == "0.000001"
     assert "0.00001" in refusal.allowed
     assert setting.methods() == []
+
+
+# ── mode sim reaches nothing but a venue on this machine ──────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "where"),
+    [
+        (None, "mode"),
+        (BINANCE.endpoints, "endpoints.market"),
+        (Endpoints("ws://127.0.0.1:1", "wss://ws-api.binance.com", "http://localhost:1"),
+         "endpoints.orders"),
+        (Endpoints("ws://127.0.0.1:1", "ws://[::1]:1", "http://10.0.0.1:1"), "endpoints.http"),
+    ],
+)  # fmt: skip
+async def test_mode_sim_never_leaves_this_machine(endpoints: Endpoints | None, where: str) -> None:
+    keys = Credentials("key", "secret")
+    with pytest.raises(ConfigError) as caught:
+        await open_desk(DeskConfig(), endpoints=endpoints, credentials=keys)
+    assert caught.value.where == where
+
+
+async def test_endpoints_in_the_file_are_held_to_it_too() -> None:
+    text = """
+        [venue.endpoints]
+        market = "wss://stream.binance.com"
+        orders = "wss://ws-api.binance.com"
+        http = "https://api.binance.com"
+    """
+    with pytest.raises(ConfigError, match="an address of this machine, since mode is sim"):
+        await open_desk(parse_config(text), credentials=Credentials("key", "secret"))
+
+
+async def test_an_address_of_this_machine_is_dialled() -> None:
+    here = Endpoints("ws://127.0.0.1:1", "ws://localhost:1", "http://[::1]:1")
+    with pytest.raises(DialFailed):
+        await open_desk(DeskConfig(), endpoints=here, credentials=Credentials("key", "secret"))

@@ -10,6 +10,8 @@ import platform
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from pitwire.desk.config import DeskConfig, check_arming, check_live, wanted
 from pitwire.desk.desk import Desk
@@ -111,6 +113,8 @@ async def open_desk(
     clock = clock or SystemClock()
     check_live(config)
     check_arming(config, clock.now())
+    if config.mode == "sim" and dial is None:
+        _check_simulated(endpoints or config.venue.endpoints)
     if credentials is None and config.mode != "paper":
         credentials = credentials_of(config)
     seed = system_seed() if config.seed is None else config.seed
@@ -148,6 +152,26 @@ async def open_desk(
         await desk.stop()
         raise
     return desk
+
+
+def _check_simulated(endpoints: Endpoints | None) -> None:
+    """Mode `sim` sends real orders, so it may reach nothing but a venue on this machine."""
+    if endpoints is None:
+        expected = "the addresses of a simulated venue (endpoints), or mode paper or live"
+        raise ConfigError(where="mode", found="sim without a simulated venue", expected=expected)
+    for name in endpoints.__struct_fields__:
+        url = getattr(endpoints, name)
+        host = urlsplit(url).hostname or ""
+        if host != "localhost" and not _is_loopback(host):
+            expected = "an address of this machine, since mode is sim"
+            raise ConfigError(where=f"endpoints.{name}", found=url, expected=expected)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 async def _begin(desk: Desk, session: Session, rules: tuple[Rule, ...]) -> None:

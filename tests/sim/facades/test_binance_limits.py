@@ -107,6 +107,16 @@ def test_orders_count_until_their_first_fill() -> None:
     assert counts == [2, 1, 1]
 
 
+def test_an_order_that_fills_at_once_gives_its_place_back() -> None:
+    world = quiet_world()
+    client, other = ApiClient(world), ApiClient(world, account="other")
+    other.limit("SELL", "50000.00", "0.01")
+    client.market("BUY", quantity="0.005")
+    client.limit("BUY", "50000.00", "0.005")
+    assert client.done("account.rateLimits.orders")[0]["count"] == 0
+    assert other.done("account.rateLimits.orders")[0]["count"] == 0
+
+
 def test_placing_and_cancelling_weigh_nothing_when_they_succeed() -> None:
     client = ApiClient(quiet_world())
 

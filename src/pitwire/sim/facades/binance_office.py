@@ -113,8 +113,7 @@ class Office:
 
     def placed(self, order: SimOrder) -> None:
         """An order counts as unfilled until its first fill (binance §8)."""
-        if not order.filled_lots:
-            self._unfilled.add((order.symbol, order.order_id))
+        self._unfilled.add((order.symbol, order.order_id))
 
     def _first_fill(self, order: SimOrder, now: int) -> None:
         key = (order.symbol, order.order_id)
