@@ -299,5 +299,8 @@ def _no_port(host: str, port: int, error: OSError) -> ConfigError:
         errno.EADDRINUSE: "a port that nobody listens on",
         errno.EACCES: "a port that this user may open (1024 or higher)",
         errno.EADDRNOTAVAIL: "an address of this machine",
-    }.get(error.errno or 0, f"an address to listen on ({error.strerror})")
+        # A newer asyncio passes over such an address, and says in the end, without a number,
+        # that it could bind to none.
+        None: "an address of this machine",
+    }.get(error.errno, f"an address to listen on ({error.strerror})")
     return ConfigError(where="port", found=f"{host}:{port}", expected=expected)
