@@ -6,6 +6,7 @@ import time
 from typing import Protocol
 
 SECOND = 1_000_000_000
+_monotonic = time.monotonic_ns
 MILLISECOND = 1_000_000
 MICROSECOND = 1_000
 
@@ -23,7 +24,7 @@ class SystemClock:
         self._anchor = time.time_ns() - time.monotonic_ns()
 
     def now(self) -> int:
-        return time.monotonic_ns() + self._anchor
+        return _monotonic() + self._anchor
 
     def jump(self) -> int:
         """How far the wall clock has been moved since the anchor was set, in ns."""
