@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
@@ -30,7 +31,17 @@ from pitwire.trading.rules import Watch, quotes
 from pitwire.trading.state import State
 from pitwire.trading.tracked import Change, Origin
 from pitwire.trading.wishes import Wish, buy, cancel, halt, order, replace, sell
-from tests.desk.setting import BTC, PLAIN, Says, Setting, command, is_open, until
+from pitwire.wire.link import Receiver
+from tests.desk.setting import (
+    BTC,
+    PLAIN,
+    Says,
+    Setting,
+    TappedLink,
+    command,
+    is_open,
+    until,
+)
 
 D = Decimal
 QUOTES = Watch(ev.Quote, BTC)
@@ -579,3 +590,48 @@ def test_tables_and_counters_hold_what_came_and_tops_are_never_behind() -> None:
     assert len(desk.frames.quotes(BTC)) == counted["Quote"] > 5
     times = desk.frames.tops(BTC).to_columns()["time"]
     assert 5 < len(times) <= counted["BookDelta"] + counted["BookSnapshot"]
+
+
+# ── deaf to our own orders ────────────────────────────────────────────────────────────────────
+
+
+class Deafened(Setting):
+    """A venue that refuses the private stream whenever it is asked for again."""
+
+    watched = 0
+
+    async def dial(self, url: str, receiver: Receiver) -> TappedLink:
+        link = await super().dial(url, receiver)
+        honest = link.send
+
+        def send(frame: bytes) -> None:
+            if b'"userDataStream.subscribe"' in frame:
+                self.watched += 1
+                if self.watched > 1:
+                    # The method takes no parameters at all (binance §5.3), so this is refused.
+                    said = json.loads(frame)
+                    frame = json.dumps({**said, "params": {"symbol": "BTCUSDT"}}).encode()
+            honest(frame)
+
+        link.send = send  # type: ignore[method-assign]
+        return link
+
+
+def test_a_desk_that_is_refused_its_order_updates_trades_no_more() -> None:
+    rule = Says(QUOTES)
+
+    async def story(setting: Setting, desk: Desk) -> None:
+        rule.wishes = [resting()]
+        await asyncio.sleep(5)  # the cut comes after five seconds
+        await until(lambda: bool(desk.engine.screen.halted))
+        await until(lambda: not [o for o in desk.engine.state.ledger.open_of("") if o.is_ours])
+        refused = desk.engine.screen.refused
+        rule.wishes = [resting(51_000)]
+        await until(lambda: desk.engine.screen.refused == refused + 1)
+
+    setting = Deafened(faults="cut")
+    setting.run(story, rule)
+    [halted] = [record for record in setting.journal.records if isinstance(record, Halted)]
+    assert halted.by == "desk"
+    assert "refuses our order updates" in halted.reason
+    assert {order.status for order in setting.orders().values()} == {Status.CANCELED}

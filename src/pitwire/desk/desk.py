@@ -25,10 +25,12 @@ from pitwire.model.events import (
     BookSnapshot,
     Event,
     Lost,
+    Rejected,
     Update,
 )
 from pitwire.model.orders import Cancel
 from pitwire.session.lines import Closed
+from pitwire.session.pending import What
 from pitwire.session.session import Session
 from pitwire.store.frames import Frames
 from pitwire.trading.engine import Engine
@@ -37,6 +39,8 @@ from pitwire.trading.rules import Rule
 
 ORDERS_LINK = "orders"
 """Links of this name carry commands; the session names them so."""
+PRIVATE_STREAM = What.WATCH
+"""What a refusal of the private stream is told under."""
 _HOUSEKEEPING_SECONDS = 0.05
 
 
@@ -205,6 +209,7 @@ class Desk:
             Update: self._on_update,
             Lost: self._on_lost,
             Authenticated: self._on_login,
+            Rejected: self._on_rejected,
             BookDelta: self._on_book,
             BookSnapshot: self._on_book,
         }
@@ -220,6 +225,13 @@ class Desk:
     def _on_login(self, event: Event) -> None:
         if self._gateway is not None:
             self._gateway.reconcile(event.received)
+
+    def _on_rejected(self, event: Event) -> None:
+        """Whoever is deaf to their own orders must not send more of them."""
+        assert isinstance(event, Rejected)
+        begun = self._gateway is not None and self._paper is None
+        if begun and event.what == PRIVATE_STREAM and not self.session.hears_orders:
+            self.halt(f"the venue refuses our order updates: {event.text} ({event.code})", "desk")
 
     def _on_book(self, event: Event) -> None:
         self._moved[event.symbol] = None

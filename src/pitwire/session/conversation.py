@@ -241,6 +241,11 @@ class Conversation:
         """Whether the venue has confirmed this ask on the present connection."""
         return self._errands.wants.is_confirmed(ask)
 
+    @property
+    def wants_orders(self) -> bool:
+        """Whether the private stream is wanted: no longer once the venue refused it for good."""
+        return self._errands.wants_orders
+
     def want(self, asks: Iterable[Ask], now: int) -> None:
         """Want these from now on, through every loss; raises `ConfigError` for a wrong one."""
         asks = list(asks)

@@ -78,6 +78,11 @@ class Errands:
 
     # ── wanted ──
 
+    @property
+    def wants_orders(self) -> bool:
+        """Whether the private stream is wanted: no longer once the venue refused it for good."""
+        return self._wants_orders
+
     def authenticate(self, credentials: Credentials) -> None:
         """Log in with these, now and after every loss."""
         self._credentials, self._proven = credentials, False

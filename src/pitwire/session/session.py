@@ -213,6 +213,12 @@ class Session:
         line = self._lines.orders
         return line is not None and line.conversation.commands.admitted
 
+    @property
+    def hears_orders(self) -> bool:
+        """Whether our order updates come, or will again: not once they were refused for good."""
+        line = self._lines.orders
+        return line is not None and line.conversation.wants_orders
+
     def place(self, order: Order, now: int) -> int:
         """Send an order; returns when it was written, 0 without a `lap` clock or when it waits."""
         line = self._trading("place")
