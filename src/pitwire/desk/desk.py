@@ -219,7 +219,8 @@ class Desk:
         self.timings.heard(event)
 
     def _on_lost(self, event: Event) -> None:
-        if isinstance(event, Lost) and event.link.startswith(ORDERS_LINK):
+        assert isinstance(event, Lost)
+        if event.link.startswith(ORDERS_LINK) and not event.covered:
             self.engine.lost(event.received)
 
     def _on_login(self, event: Event) -> None:

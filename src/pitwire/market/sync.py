@@ -61,6 +61,10 @@ class BookSync:
         """Whether a snapshot would help: at the start, after a break, after `refresh`."""
         return self._refreshing or not self.live
 
+    def verdict(self, delta: BookDelta) -> Verdict:
+        """How a delta stands to the book as it is."""
+        return self._verdict(delta, self.last_id, self._spliced)
+
     def accept(self, delta: BookDelta) -> Sequence[Event]:
         """Pass on a delta that follows; hold, drop or answer one that does not."""
         # binance §4.1 step 7: the steady state, and the only line that must be fast.

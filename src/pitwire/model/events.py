@@ -267,6 +267,8 @@ class Lost(Event, frozen=True, gc=False, tag=True):
     retry_after_seconds: float
     by_us: bool = False
     """Whether we ended it ourselves, for good."""
+    covered: bool = False
+    """Whether another connection carries on all that this one did: then nothing is silent."""
 
 
 class Lagging(Event, frozen=True, gc=False, tag=True):

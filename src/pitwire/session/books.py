@@ -6,7 +6,7 @@ with the whole session, and one that fails or comes too old is tried again after
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from pitwire.market.sync import BookSync
 from pitwire.model.clock import SECOND
@@ -44,7 +44,8 @@ class Books:
             self.syncs[symbol] = BookSync(
                 self._venue.name, symbol, self._venue.continuity, self._venue.snapshot_depth
             )
-        self._want(symbol, now)
+        if not self.syncs[symbol].live:  # else another connection carries it already
+            self._want(symbol, now)
 
     def end(self, symbol: str, now: int) -> Sequence[Event]:
         """Nobody wants this book any more."""
@@ -75,11 +76,19 @@ class Books:
         self._want(symbol, now)
         return events
 
-    def lost(self, now: int) -> list[Event]:
-        """The connection is gone: every book is stale until its deltas are confirmed again."""
-        self._wanting.clear()
-        self._fetching.clear()
-        return [event for sync in self.syncs.values() for event in sync.lost(now)]
+    def lost(self, now: int, kept: Container[str] = ()) -> list[Event]:
+        """A connection is gone: the books that no other keeps are stale until confirmed again."""
+        told: list[Event] = []
+        for symbol, sync in self.syncs.items():
+            if symbol not in kept:
+                self._wanting.pop(symbol, None)
+                self._fetching.pop(symbol, None)
+                told += sync.lost(now)
+        return told
+
+    def wants(self, symbol: str) -> bool:
+        """Whether a snapshot is to be asked for."""
+        return symbol in self._wanting
 
     # ── fetching ──
 

@@ -22,6 +22,10 @@ class TradeChain:
         self.dropped = 0
         """Trades that had come before, or came after a later one."""
 
+    def due(self, symbol: str) -> int | None:
+        """The id that follows, once a trade has come on the connections that stand."""
+        return self._next[symbol] if symbol in self._begun else None
+
     def accept(self, trade: Trade) -> tuple[Event, ...]:
         """The trade, after a `TradeGap` where some are missing; nothing for one that is past."""
         symbol, found = trade.symbol, trade.trade_id
@@ -52,3 +56,4 @@ class TradeChain:
     def forget(self, symbol: str) -> None:
         """Nobody wants this symbol's trades any more; what is not sent is not missing."""
         self._next.pop(symbol, None)
+        self._begun.pop(symbol, None)

@@ -14,12 +14,14 @@ from typing import Any
 import msgspec
 
 from pitwire.model import errors
+from pitwire.model import events as ev
 from pitwire.model.clock import SECOND
 from pitwire.model.credentials import Credentials
 from pitwire.model.events import (
     BookDelta,
     BookSnapshot,
     Event,
+    FeedStale,
     Lost,
     Malformed,
     Opened,
@@ -28,11 +30,10 @@ from pitwire.model.events import (
     VenueShutdown,
 )
 from pitwire.session.backoff import Chance
-from pitwire.session.books import Books
 from pitwire.session.chores import Pulse, Sign, Skew
 from pitwire.session.commands import Commands
-from pitwire.session.continuity import TradeChain
 from pitwire.session.errands import AGAIN_SECONDS, Errands
+from pitwire.session.feed import Feed
 from pitwire.session.freshness import Freshness
 from pitwire.session.outbox import Outbox
 from pitwire.session.pacing import Pacing
@@ -53,6 +54,18 @@ PATIENCE_SECONDS = 5.0
 """How long an answer may take before it counts as not coming."""
 MALFORMED_RUN, MALFORMED_SECONDS = 5, 10.0
 """So many malformed frames within so long, and the connection is not worth keeping."""
+_FED = (
+    ev.Trade,
+    ev.AggregateTrade,
+    ev.Quote,
+    ev.Ticker,
+    ev.AveragePrice,
+    ev.BookDelta,
+    ev.PartialBook,
+    ev.Bar,
+    ev.MarketStatus,
+)
+"""What streams bring; of everything else each connection has its own."""
 
 
 class ConversationOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +91,7 @@ class Conversation:
         pacing: Pacing,
         skew: Skew,
         chance: Chance,
+        feed: Feed | None = None,
     ) -> None:
         self._venue, self._options = venue, options
         self.codec: Codec = venue.codec(
@@ -90,8 +104,8 @@ class Conversation:
         self._pending = Pending(self.patience)
         self._pulse = Pulse(venue.heartbeat)
         self._freshness = Freshness(venue.name)
-        self._books = Books(venue, self.codec, pacing, chance)
-        self._trades = TradeChain(venue)
+        self._feed = feed or Feed(venue, self.codec, pacing=pacing, chance=chance)
+        self._books, self._trades = self._feed.books, self._feed.trades
         self._spoken, self._syncs = self._freshness.spoken, self._books.syncs
         self.outbox = Outbox()
         """What is to be sent, settled and told; whoever carries this conversation empties it."""
@@ -103,15 +117,18 @@ class Conversation:
             skew=skew,
             pacing=pacing,
             pending=self._pending,
-            books=self._books,
+            feed=self._feed,
             freshness=self._freshness,
             outbox=self.outbox,
             asks_time=options.asks_time,
         )
+        self._copy = self._errands.copy
         self.commands = Commands(
             venue, self.codec, pacing=pacing, pending=self._pending, outbox=self.outbox, skew=skew
         )
         """Orders, cancels and questions; all that needs a login."""
+        self.succeeded = False
+        """Whether another connection has taken over all that this one did."""
         self._open, self._heard = False, 0
         self._malformed: deque[int] = deque(maxlen=MALFORMED_RUN)
 
@@ -123,7 +140,7 @@ class Conversation:
         self._pulse.reset()
         self._errands.begin_again(now)
         self._freshness.begin_again()
-        self._trades.begin_again()
+        self._feed.stood(self._copy)
         self._malformed.clear()
         self._pump(now)
         return (Opened(self._venue.name, "", 0, now, self._options.link, attempt),)
@@ -138,6 +155,8 @@ class Conversation:
             kind = event.__class__
             spoken = self._spoken.get(kind)  # of a reply: None
             if spoken is not None and event.symbol in spoken:
+                if self._copy.shared:
+                    return self._merged(event, now)
                 if kind is Trade:
                     return self._trades.accept(event)
                 if kind is not BookDelta:
@@ -203,6 +222,7 @@ class Conversation:
     ) -> Sequence[Event]:
         """The connection is gone; what was on its way is unknown, what was queued was not sent."""
         self._open = False
+        covered = self.succeeded or self._feed.carried_by_others(self._copy, self._errands.wants)
         events: list[Event] = [
             Lost(
                 self._venue.name,
@@ -213,18 +233,29 @@ class Conversation:
                 "closed by us" if by_us else str(error),
                 retry_after_seconds,
                 by_us,
+                covered,
             )
         ]
-        events += self._books.lost(now)
+        events += self._feed.lost(self._copy, now)
         for request in self._pending.drain():
             if request.what.is_command:
                 events += self.commands.unanswered(request, now)
         events += self.commands.lost(now)
         self._errands.begin_again(now)
         self._freshness.begin_again()
+        for unsent in self.outbox.take_requests():
+            self._books.failed(unsent, now)
         self.outbox.forget_unsent()
         self.outbox.stirred = True
         return events
+
+    def give_back(self, request: HttpRequest, now: int) -> None:
+        """A request out of the outbox will not be carried; another connection may."""
+        self._books.failed(request, now)
+
+    def leave(self, now: int) -> None:
+        """The connection is closed for good and carries its feed no more."""
+        self._feed.leave(self._copy, now)
 
     # ── what is wanted ──
 
@@ -251,7 +282,7 @@ class Conversation:
         asks = list(asks)
         for ask in asks:
             self.codec.check(ask)
-            if ask.channel == "trades" and not self.carries(ask):
+            if ask.channel == "trades" and not self._feed.wants(ask):
                 self._trades.forget(ask.symbol)  # late ones of an earlier want are no beginning
         self._errands.wants.add(asks)
         self._pump(now)
@@ -260,7 +291,7 @@ class Conversation:
         """Want these no more."""
         asks = [ask for ask in asks if self.carries(ask)]
         self._errands.end(asks)
-        kept = {ask.symbol for ask in self._errands.wants if ask.channel == "book"}
+        kept = self._feed.symbols_of("book")
         for ask in asks:
             if ask.channel == "book" and ask.symbol not in kept:
                 self.outbox.tell(*self._books.end(ask.symbol, now))
@@ -300,6 +331,7 @@ class Conversation:
             self._books.next_deadline(now),
             self.commands.next_deadline(now),
             self._freshness.next_deadline(),
+            self._feed.next_deadline(),
         ]
         return min(time for time in times if time is not None)
 
@@ -307,7 +339,7 @@ class Conversation:
         """Time has passed: what became due is done, what became overdue is told."""
         if not self._open:
             return ()
-        events: list[Event] = self._freshness.overdue(now)
+        events: list[Event] = self._overdue(now)
         for request in self._pending.expire(now):
             if request.what.is_command:
                 events += self.commands.unanswered(request, now)
@@ -333,20 +365,35 @@ class Conversation:
 
     # ── within ──
 
+    def _merged(self, event: Event, now: int) -> Sequence[Event]:
+        """One event of a feed that several connections carry."""
+        feed = self._feed
+        events = feed.merge(event, self._copy)
+        if feed.stirred:
+            feed.stirred = False
+            self._pump(now)
+        return events
+
+    def _overdue(self, now: int) -> list[Event]:
+        """What was waited for in vain: a subscription's first data, what a copy skipped."""
+        events = self._feed.overdue(now)
+        for stale in self._freshness.overdue(now):
+            kind = self._venue.channels[stale.channel].event if isinstance(stale, FeedStale) else ""
+            if not self._feed.flows_on_others(self._copy, kind, stale.symbol):
+                events.append(stale)
+        return events
+
     def _receive(self, decoded: Sequence[Decoded], now: int) -> Sequence[Event]:
         events: list[Event] = []
         for item in decoded:
             if isinstance(item, Reply):
                 events += self._answered(item, now)
-            elif isinstance(item, BookDelta):
+            elif isinstance(item, _FED):
                 events += self._freshness.first(item, now)
-                events += self._books.accept(item, now)
-            elif isinstance(item, Trade):
-                events += self._freshness.first(item, now)
-                events += self._trades.accept(item)
+                events += self._feed.accept(item, self._copy, now)
             else:
-                events += self._freshness.first(item, now)
                 events.append(self._notice(item, now))
+        self._feed.stirred = False
         self._pump(now)
         return events
 

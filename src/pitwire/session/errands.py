@@ -19,8 +19,9 @@ from pitwire.model.events import (
     Subscribed,
     Unsubscribed,
 )
-from pitwire.session.books import Books
 from pitwire.session.chores import TIME_EVERY_SECONDS, Skew
+from pitwire.session.copies import Copy
+from pitwire.session.feed import Feed
 from pitwire.session.freshness import Freshness
 from pitwire.session.outbox import Outbox
 from pitwire.session.pacing import Pacing
@@ -45,17 +46,19 @@ class Errands:
         skew: Skew,
         pacing: Pacing,
         pending: Pending,
-        books: Books,
+        feed: Feed,
         freshness: Freshness,
         outbox: Outbox,
         asks_time: bool,
     ) -> None:
         self._venue, self._codec, self._link, self._role = venue, codec, link, role
         self._skew, self._pacing, self._pending = skew, pacing, pending
-        self._books, self._freshness = books, freshness
+        self._feed, self._freshness = feed, freshness
         self._outbox, self._asks_time = outbox, asks_time or role is Role.ORDERS
         self._messages = Pacing(_message_limits(venue, role))
         self.wants = Wants()
+        self.copy: Copy = feed.join(link, self.wants, freshness.spoken)
+        """Our part in the feed."""
         self._credentials: Credentials | None = None
         self._wants_orders = False
         self._proven = False
@@ -101,7 +104,9 @@ class Errands:
     def end(self, asks: Sequence[Ask]) -> None:
         """Want these streams no more."""
         for ask in self.wants.remove(asks):
-            self._freshness.ended(ask, self._venue.channels[ask.channel].event)
+            channel = self._venue.channels[ask.channel]
+            self._freshness.ended(ask, channel.event)
+            self.copy.end(ask, channel)
             given_up = errors.StateError(
                 verb="subscribe", state="unsubscribed meanwhile", expected="no unsubscribe"
             )
@@ -237,8 +242,9 @@ class Errands:
     def _confirmed(self, ask: Ask, now: int) -> Event:
         channel = self._venue.channels[ask.channel]
         self._freshness.confirmed(ask, channel.event, now, busy=channel.busy)
+        self.copy.confirm(ask, channel)
         if ask.channel == "book":
-            self._books.begin(ask.symbol, now)
+            self._feed.books.begin(ask.symbol, now)
         self._outbox.settle(ask)
         return Subscribed(self._venue.name, ask.symbol, 0, now, self._link, ask.channel)
 

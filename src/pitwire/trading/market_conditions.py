@@ -152,7 +152,8 @@ class Moves(Untimed):
         self._highs: deque[tuple[int, float]] = deque()
 
     def look(self, state: State, now: int) -> int:
-        if isinstance(state.event, ev.FeedStale | ev.Lost):
+        event = state.event
+        if isinstance(event, ev.FeedStale) or (isinstance(event, ev.Lost) and not event.covered):
             self._price = None
             self._lows.clear()
             self._highs.clear()

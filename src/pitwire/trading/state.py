@@ -237,8 +237,11 @@ class State:
 
     def _lost(self, event: ev.Lost) -> None:
         for symbol, channel in self._channels.pop(event.link, {}):
-            if symbol:
+            if symbol and not self._is_carried(symbol, channel):
                 self._mark(symbol, channel, "connection lost")
+
+    def _is_carried(self, symbol: str, channel: str) -> bool:
+        return any((symbol, channel) in carried for carried in self._channels.values())
 
     def _clock_offset(self, event: ev.ClockOffset) -> None:
         self.offset = event

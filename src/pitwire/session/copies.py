@@ -1,0 +1,97 @@
+"""The connections that carry the same asks: who stands, who has been told what, who is behind.
+
+House rules: pure. A copy is one connection's part in a feed. It is counted and measured here, and
+asked one question: may it still bring what another has skipped?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import TypeAlias
+
+from pitwire.model.clock import SECOND
+from pitwire.model.events import Event
+from pitwire.session.wants import Wants
+from pitwire.venues.venue import Ask, Channel
+
+Spoken: TypeAlias = tuple[str, str]
+"""Class name of an event, symbol."""
+
+_SMOOTH = 4
+"""A new measurement moves the mean by a sixteenth."""
+
+
+class Copy:
+    """One connection's part in a feed."""
+
+    __slots__ = (
+        "_delay",
+        "_spoken",
+        "_wants",
+        "confirmed",
+        "name",
+        "rank",
+        "shared",
+        "stands",
+        "wins",
+    )
+
+    def __init__(self, name: str, wants: Wants, spoken: Mapping[type, Collection[str]]) -> None:
+        self.name = name
+        self._wants, self._spoken = wants, spoken
+        self.stands = False
+        """Whether its connection is open."""
+        self.shared = False
+        """Whether another copy carries the same asks, so that everything comes twice."""
+        self.rank = 0
+        """Counts up with every opening in the feed: who stands longer has the lower one."""
+        self.wins = 0
+        """Events that this copy brought first."""
+        self.confirmed: dict[Spoken, set[Ask]] = {}
+        self._delay = 0
+
+    def confirm(self, ask: Ask, channel: Channel) -> None:
+        """The venue acknowledged this ask on the present connection."""
+        self.confirmed.setdefault((channel.event, ask.symbol), set()).add(ask)
+
+    def end(self, ask: Ask, channel: Channel) -> None:
+        """This ask is wanted no more."""
+        asks = self.confirmed.get((channel.event, ask.symbol))
+        if asks is not None:
+            asks.discard(ask)
+            if not asks:
+                del self.confirmed[channel.event, ask.symbol]
+
+    def wants(self, ask: Ask) -> bool:
+        """Whether this ask is wanted of it."""
+        return ask in self._wants
+
+    @property
+    def asks(self) -> Iterable[Ask]:
+        """All that is wanted of it."""
+        return self._wants
+
+    def carries(self, ask: Ask) -> bool:
+        """Whether it is open and the venue has acknowledged this ask on it."""
+        return self.stands and self._wants.is_confirmed(ask)
+
+    def may_bring(self, kind: str, symbol: str) -> bool:
+        """Whether events of this class and symbol come on it."""
+        # An ask for all symbols at once names none.
+        return self.stands and ((kind, symbol) in self.confirmed or (kind, "") in self.confirmed)
+
+    def speaks(self, kind: str, symbol: str) -> bool:
+        """Whether events of this class and symbol have come on the present connection."""
+        return self.stands and any(
+            symbol in symbols for one, symbols in self._spoken.items() if one.__name__ == kind
+        )
+
+    def measure(self, event: Event) -> None:
+        """Note how long an event took from the venue to us."""
+        if event.venue_time:
+            self._delay += (event.received - event.venue_time - self._delay) >> _SMOOTH
+
+    def behind_seconds(self, others: Iterable[Copy]) -> float:
+        """How much later than the fastest of these its events come; both clocks cancel out."""
+        delays = [other._delay for other in others if other._delay]
+        return max(0, self._delay - min(delays)) / SECOND if self._delay and delays else 0.0

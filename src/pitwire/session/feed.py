@@ -1,0 +1,326 @@
+"""What belongs to a set of asks and to no connection: books, trade ids, what has been told.
+
+House rules: pure. A feed is carried by one connection or by several copies. With one, an event
+passes through untouched. With several, the first to bring an event wins and the others are late;
+what one copy skips and another may still bring is waited for; a copy that is lost breaks nothing
+that another carries on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from pitwire.market.sequence import Verdict
+from pitwire.model.clock import SECOND
+from pitwire.model.events import BookDelta, Event, Trade
+from pitwire.session.backoff import Chance
+from pitwire.session.books import Books
+from pitwire.session.continuity import TradeChain
+from pitwire.session.copies import Copy
+from pitwire.session.lanes import (
+    HELD,
+    HOLD_SECONDS,
+    UNIQUE,
+    Early,
+    Lane,
+    Patience,
+    number_of,
+    variant_of,
+)
+from pitwire.session.pacing import Pacing
+from pitwire.session.wants import Wants
+from pitwire.venues.venue import Ask, Codec, Venue
+
+ALONE_SECONDS = 60.0
+"""How long after another copy has left everything is still compared with what it brought."""
+
+
+class Feed:
+    """Everything that several connections with the same asks share."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        codec: Codec,
+        *,
+        pacing: Pacing,
+        chance: Chance,
+        hold_seconds: float = HOLD_SECONDS,
+    ) -> None:
+        self.codec = codec
+        """Spells what is fetched for the feed."""
+        self.books = Books(venue, codec, pacing, chance)
+        self.trades = TradeChain(venue)
+        self.copies: list[Copy] = []
+        self.stirred = False
+        """Whether an event has made something due for whoever carries the feed."""
+        trades = venue.channels.get("trades")
+        self._dense = trades is not None and trades.dense
+        self._hold = round(hold_seconds * SECOND)
+        self._ranks = 0
+        self._alone_at: int | None = None
+        self._early: dict[tuple[type[Event], str], Early] = {}
+        self._lanes: dict[tuple[type[Event], str, str | int], Lane] = {}
+        self._held: dict[tuple[type[Event], str, str | int], Lane] = {}
+
+    # ── who carries it ──
+
+    def join(self, name: str, wants: Wants, spoken: Mapping[type, Collection[str]]) -> Copy:
+        """Another connection is going to carry the feed; it says what has spoken on it."""
+        copy = Copy(name, wants, spoken)
+        self.copies.append(copy)
+        self._alone_at = None
+        for one in self.copies:
+            one.shared = len(self.copies) > 1
+        return copy
+
+    def leave(self, copy: Copy, now: int) -> None:
+        """This connection carries the feed no more, and was told to be lost."""
+        self.copies.remove(copy)
+        if len(self.copies) == 1 and self.copies[0].shared:
+            self._alone_at = now + round(ALONE_SECONDS * SECOND)
+
+    def stood(self, copy: Copy) -> None:
+        """The connection of this copy is open."""
+        if not any(one.stands for one in self.copies):
+            self.trades.begin_again()
+            self._lanes.clear()
+        copy.stands = True
+        copy.confirmed.clear()
+        self._ranks += 1
+        copy.rank = self._ranks
+
+    def lost(self, copy: Copy, now: int) -> list[Event]:
+        """The connection of this copy is gone; what nobody else carries is stale."""
+        copy.stands = False
+        for lane in self._lanes.values():
+            lane.leave(copy)
+        kept = {symbol for symbol in self.books.syncs if self._is_kept("BookDelta", symbol)}
+        return self._give_in(now) + self.books.lost(now, kept)
+
+    def wants(self, ask: Ask) -> bool:
+        """Whether any connection wants this ask."""
+        return any(one.wants(ask) for one in self.copies)
+
+    def symbols_of(self, channel: str) -> set[str]:
+        """The symbols for which any connection wants this channel."""
+        return {ask.symbol for one in self.copies for ask in one.asks if ask.channel == channel}
+
+    def carried_by_others(self, copy: Copy, asks: Iterable[Ask]) -> bool:
+        """Whether every one of these, and there are some, is confirmed on another connection."""
+        others = self._others(copy)
+        asks = list(asks)
+        return bool(asks) and all(any(one.carries(ask) for one in others) for ask in asks)
+
+    def flows_on_others(self, copy: Copy, kind: str, symbol: str) -> bool:
+        """Whether events of this class and symbol have come on another connection."""
+        return any(one.speaks(kind, symbol) for one in self._others(copy))
+
+    def is_waiting(self) -> bool:
+        """Whether anything is held until a copy that is behind brings what comes before it."""
+        return bool(self._early or self._held)
+
+    # ── in ──
+
+    def accept(self, event: Event, copy: Copy, now: int) -> Sequence[Event]:
+        """A market event that this copy brought; what is to be told."""
+        if copy.shared:
+            return self.merge(event, copy)
+        if isinstance(event, Trade):
+            return self.trades.accept(event)
+        if isinstance(event, BookDelta):
+            return self.books.accept(event, now)
+        return (event,)
+
+    def merge(self, event: Event, copy: Copy) -> Sequence[Event]:
+        """The same where several copies bring everything."""
+        copy.measure(event)
+        kind = event.__class__
+        if kind is BookDelta:
+            told = self._merge_delta(event, copy)  # type: ignore[arg-type]
+        elif kind is Trade and self._dense:
+            told = self._merge_trade(event, copy)  # type: ignore[arg-type]
+        else:
+            told = self._merge_other(event, copy)
+        if told:
+            copy.wins += 1
+        return told
+
+    def _merge_trade(self, trade: Trade, copy: Copy) -> Sequence[Event]:
+        due = self.trades.due(trade.symbol)
+        if due is not None and trade.trade_id > due:
+            return self._too_early(trade, trade.trade_id, copy)
+        told = self.trades.accept(trade)
+        return self._followed(told, trade) if self._early else told
+
+    def _merge_delta(self, delta: BookDelta, copy: Copy) -> Sequence[Event]:
+        sync = self.books.syncs.get(delta.symbol)
+        if sync is None:
+            return ()
+        if sync.live and sync.verdict(delta) is Verdict.GAP:
+            return self._too_early(delta, delta.last_id, copy)
+        told = self._accept_delta(delta)
+        return self._followed(told, delta) if self._early else told
+
+    def _merge_other(self, event: Event, copy: Copy) -> Sequence[Event]:
+        number = number_of(event)
+        if not number:  # nothing tells one from another: the copy that stands longest speaks
+            return (event,) if self._leads(event, copy) else ()
+        kind, symbol = event.__class__, event.symbol
+        key = (kind, symbol, variant_of(event))
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Lane(unique=kind in UNIQUE)
+        if not lane.has_joined(copy) and not self._may_join(lane, event, number, copy):
+            return self._wait(key, lane, event, number, copy)
+        news = lane.admit(event, number, copy)
+        if not self._held or key not in self._held:
+            return (event,) if news else ()
+        return self._caught_up(key, lane, event, news=news)
+
+    # ── what follows one after another by number: trades, books ──
+
+    def _too_early(self, event: Event, number: int, copy: Copy) -> Sequence[Event]:
+        key = (event.__class__, event.symbol)
+        early = self._early.get(key)
+        able = [one for one in self._bearers(*key) if one is not copy]
+        if early is None:
+            if not able:
+                return self._pass_on(event)
+            patience = Patience(event.received, self._hold)
+            early = self._early[key] = Early(patience)
+            self.stirred = True
+        early.add(number, event, copy)
+        if len(early) > HELD or all(early.is_past(one) for one in able):
+            return self._release(key)
+        return ()
+
+    def _followed(self, told: Sequence[Event], event: Event) -> Sequence[Event]:
+        """Something was accepted; what was early and follows it goes along."""
+        key = (event.__class__, event.symbol)
+        early = self._early.get(key)
+        if early is None or not told:
+            return told
+        early.patience.renew(event.received, self._hold)
+        whole = list(told)
+        while len(early) and self._follows(early.first):
+            whole += self._pass_on(early.take())
+        if not len(early):
+            del self._early[key]
+        return whole
+
+    def _follows(self, event: Event) -> bool:
+        if isinstance(event, Trade):
+            due = self.trades.due(event.symbol)
+            return due is None or event.trade_id <= due
+        assert isinstance(event, BookDelta)
+        sync = self.books.syncs.get(event.symbol)
+        return sync is None or not sync.live or sync.verdict(event) is not Verdict.GAP
+
+    def _pass_on(self, event: Event) -> Sequence[Event]:
+        if isinstance(event, Trade):
+            return self.trades.accept(event)
+        assert isinstance(event, BookDelta)
+        return self._accept_delta(event)
+
+    def _accept_delta(self, delta: BookDelta) -> Sequence[Event]:
+        told = self.books.accept(delta, delta.received)
+        if self.books.wants(delta.symbol):
+            self.stirred = True
+        return told
+
+    def _release(self, key: tuple[type[Event], str]) -> list[Event]:
+        """Nobody brings what is missing: on with what there is, the gap is told."""
+        early = self._early.pop(key)
+        told: list[Event] = []
+        while len(early):
+            told += self._pass_on(early.take())
+        return told
+
+    # ── what has no dense numbers: a copy joins where the others have reached it ──
+
+    def _may_join(self, lane: Lane, event: Event, number: int, copy: Copy) -> bool:
+        if not lane.reaches(number) and any(
+            lane.has_joined(one) or (not lane.begun and one.rank < copy.rank)
+            for one in self._bearers(event.__class__, event.symbol)
+            if one is not copy
+        ):
+            return False
+        lane.join(copy)
+        return True
+
+    def _wait(
+        self,
+        key: tuple[type[Event], str, str | int],
+        lane: Lane,
+        event: Event,
+        number: int,
+        copy: Copy,
+    ) -> Sequence[Event]:
+        lane.wait(event, number, copy)
+        if lane.is_full():
+            self._held.pop(key, None)
+            return lane.give_in()
+        if lane.patience is None:
+            lane.patience = Patience(event.received, self._hold)
+            self._held[key] = lane
+            self.stirred = True
+        return ()
+
+    def _caught_up(
+        self, key: tuple[type[Event], str, str | int], lane: Lane, event: Event, *, news: bool
+    ) -> Sequence[Event]:
+        told = [event] if news else []
+        told += lane.caught_up()
+        if lane.patience is None:
+            del self._held[key]
+        elif news:
+            lane.patience.renew(event.received, self._hold)
+        return told
+
+    def _leads(self, event: Event, copy: Copy) -> bool:
+        bearers = self._bearers(event.__class__, event.symbol)
+        return not any(one.rank < copy.rank for one in bearers)
+
+    # ── time ──
+
+    def next_deadline(self) -> int | None:
+        """When `overdue` must be called next."""
+        times = [early.patience.until for early in self._early.values()]
+        times += [lane.patience.until for lane in self._held.values() if lane.patience]
+        if self._alone_at is not None:
+            times.append(self._alone_at)
+        return min(times) if times else None
+
+    def overdue(self, now: int) -> list[Event]:
+        """What was held for too long; those who are behind bring it no more."""
+        if self._alone_at is not None and now >= self._alone_at:
+            self._alone_at = None
+            self.copies[0].shared = False
+            self._lanes.clear()
+        if not self._early and not self._held:
+            return []
+        return self._give_in(now)
+
+    def _give_in(self, now: int) -> list[Event]:
+        """End what was waited for too long, or for nobody."""
+        told: list[Event] = []
+        for key, early in list(self._early.items()):
+            if now >= early.patience.until or all(map(early.is_past, self._bearers(*key))):
+                told += self._release(key)
+        for (kind, symbol, variant), lane in list(self._held.items()):
+            due = lane.patience is None or now >= lane.patience.until
+            if due or all(map(lane.is_waiting, self._bearers(kind, symbol))):
+                del self._held[kind, symbol, variant]
+                told += lane.give_in()
+        return told
+
+    def _bearers(self, kind: type[Event], symbol: str) -> Collection[Copy]:
+        """The copies on which such events come."""
+        return [one for one in self.copies if one.may_bring(kind.__name__, symbol)]
+
+    def _is_kept(self, kind: str, symbol: str) -> bool:
+        return any(one.may_bring(kind, symbol) for one in self.copies)
+
+    def _others(self, copy: Copy) -> list[Copy]:
+        return [one for one in self.copies if one is not copy and one.stands]

@@ -1,0 +1,411 @@
+"""Several copies of one feed: each event once, in order, whatever one copy loses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pitwire.model import events as ev
+from pitwire.model.clock import MILLISECOND, SECOND
+from pitwire.model.entropy import Entropy
+from pitwire.model.events import Event
+from pitwire.model.orders import Side
+from pitwire.session.copies import Copy
+from pitwire.session.feed import ALONE_SECONDS, Feed
+from pitwire.session.lanes import HOLD_AT_MOST_SECONDS, HOLD_SECONDS
+from pitwire.session.pacing import Pacing
+from pitwire.session.wants import Wants
+from pitwire.venues.binance import BINANCE
+from pitwire.venues.venue import Ask, CodecOptions, Role
+
+NOW = 1_700_000_000 * SECOND
+S = "BTC-USDT"
+ASKS = (Ask("trades", S), Ask("ticker", S), Ask("book", S, "100ms"), Ask("stats", S))
+HOLD = round(HOLD_SECONDS * SECOND)
+
+
+class Bench:
+    """A feed and its copies, without a connection."""
+
+    def __init__(self, copies: int = 2) -> None:
+        codec = BINANCE.codec(CodecOptions(Role.MARKET))
+        chance = Entropy(1).stream("books")
+        self.feed = Feed(BINANCE, codec, pacing=Pacing(()), chance=chance)
+        self.wants = [Wants() for _ in range(copies)]
+        self.spoken: list[dict[type, set[str]]] = [{ev.Trade: set()} for _ in range(copies)]
+        self.copies = [
+            self.feed.join(f"copy-{number}", wants, self.spoken[number])
+            for number, wants in enumerate(self.wants)
+        ]
+        self.told: list[Event] = []
+        for number in range(copies):
+            self.rise(number, NOW)
+        sync = self.feed.books.syncs[S]
+        [request] = self.feed.books.due(NOW)
+        self.feed.books.fetched(request, ev.BookSnapshot("binance", S, 0, NOW, 0, (), ()), NOW)
+        assert sync.live
+
+    def rise(self, number: int, now: int) -> Copy:
+        """This copy's connection opens and everything is confirmed on it."""
+        copy, wants = self.copies[number], self.wants[number]
+        self.feed.stood(copy)
+        wants.begin_again()
+        wants.add(ASKS)
+        for ask in wants.confirm(wants.next_asks()):
+            copy.confirm(ask, BINANCE.channels[ask.channel])
+            if ask.channel == "book":
+                self.feed.books.begin(ask.symbol, now)
+        return copy
+
+    def fall(self, number: int, now: int) -> list[Event]:
+        events = self.feed.lost(self.copies[number], now)
+        self.wants[number].begin_again()
+        self.told += events
+        return events
+
+    def hear(self, number: int, event: Event) -> Sequence[Event]:
+        events = self.feed.accept(event, self.copies[number], event.received)
+        self.told += events
+        return events
+
+    def ring(self, now: int) -> list[Event]:
+        """Meet every deadline up to now."""
+        whole: list[Event] = []
+        while (due := self.feed.next_deadline()) is not None and due <= now:
+            whole += self.feed.overdue(due)
+        self.told += whole
+        return whole
+
+
+def trade(number: int, at: int = NOW, **more: Any) -> ev.Trade:
+    return ev.Trade("binance", S, more.get("time", NOW), at, 1.0, 1.0, Side.BUY, number)
+
+
+def delta(number: int, at: int = NOW) -> ev.BookDelta:
+    return ev.BookDelta("binance", S, NOW, at, number, number, (), ())
+
+
+def quote(number: int, at: int = NOW) -> ev.Quote:
+    return ev.Quote("binance", S, 0, at, 1.0, 1.0, 2.0, 1.0, number)
+
+
+def stats(time: int, last: float, at: int = NOW) -> ev.Ticker:
+    nothing = float("nan")
+    return ev.Ticker(
+        "binance", S, time, at, "24h", 1.0, 1.0, 1.0, last, 1.0, 1.0, average=nothing, trades=1
+    )
+
+
+def gist(events: Sequence[Event]) -> list[Any]:
+    """Without what differs from copy to copy."""
+    return [repr((type(one).__name__, *_rest(one))) for one in events]
+
+
+def _rest(event: Event) -> tuple[object, ...]:
+    fields = msgspec.structs.astuple(event)
+    return (*fields[:3], *fields[4:])
+
+
+# --- the first wins
+
+
+def test_the_first_copy_wins_and_the_later_one_is_dropped() -> None:
+    bench = Bench()
+    makers = (trade, delta, quote, lambda n: stats(NOW + n, 1.0))
+    for make in makers:
+        for number in (1, 2, 3):
+            assert len(bench.hear(0, make(number))) == 1
+            assert bench.hear(1, make(number)) == ()
+    assert [copy.wins for copy in bench.copies] == [12, 0]
+
+
+def test_the_lead_may_change_at_every_event() -> None:
+    bench = Bench()
+    for number in range(1, 9):
+        first, second = (0, 1) if number % 2 else (1, 0)
+        for make in (trade, delta, quote):
+            assert len(bench.hear(first, make(number))) == 1
+            assert bench.hear(second, make(number)) == ()
+
+
+def test_two_updates_of_one_moment_are_two_and_their_copies_are_none() -> None:
+    bench = Bench()
+    sent = [stats(NOW, 1.0), stats(NOW, 2.0), stats(NOW, 2.0)]
+    assert [len(bench.hear(0, one)) for one in sent] == [1, 1, 1]
+    assert [len(bench.hear(1, one)) for one in sent] == [0, 0, 0]
+    assert len(bench.hear(1, stats(NOW, 2.0))) == 1, "the venue sent it a third time"
+    assert bench.hear(0, stats(NOW, 2.0)) == ()
+
+
+def test_a_venue_whose_clock_is_set_back_is_followed() -> None:
+    bench = Bench()
+    for number in (0, 1):
+        bench.hear(number, stats(NOW + 50, 1.0))
+    for time in (NOW + 100, NOW + 10, NOW + 20):
+        assert len(bench.hear(0, stats(time, 1.0))) == 1
+    for time in (NOW + 100, NOW + 10, NOW + 20):
+        assert bench.hear(1, stats(time, 1.0)) == ()
+    assert len(bench.hear(1, stats(NOW + 30, 1.0))) == 1
+
+
+def test_what_has_neither_number_nor_time_is_told_by_the_copy_that_stands_longest() -> None:
+    bench = Bench()
+    status = ev.MarketStatus("binance", S, 0, NOW, "open")
+    assert bench.hear(1, status) == (status,), "no other brings such events"
+    bare = ev.Quote("binance", S, 0, NOW, 1.0, 1.0, 2.0, 1.0)
+    assert bench.hear(1, bare) == ()
+    assert bench.hear(0, bare) == (bare,)
+    bench.fall(0, NOW)
+    assert bench.hear(1, bare) == (bare,)
+
+
+# --- what one copy skips
+
+
+def test_what_one_copy_skips_is_waited_for_and_then_told_in_order() -> None:
+    bench = Bench()
+    bench.hear(0, trade(1))
+    bench.hear(0, delta(1))
+    assert bench.hear(0, trade(3)) == ()
+    assert bench.hear(0, delta(3)) == ()
+    assert bench.hear(0, trade(4)) == ()
+    assert bench.feed.stirred, "somebody must time it"
+    bench.hear(1, trade(1))
+    assert gist(bench.hear(1, trade(2))) == gist([trade(2), trade(3), trade(4)])
+    assert gist(bench.hear(1, delta(2))) == gist([delta(2), delta(3)])
+    assert bench.feed.next_deadline() is None
+
+
+def test_a_wait_has_an_end_and_the_gap_is_named() -> None:
+    bench = Bench()
+    for make in (trade, delta):
+        bench.hear(0, make(1))
+        bench.hear(0, make(3))
+    assert bench.feed.next_deadline() == NOW + HOLD
+    gap, late, stale = bench.ring(NOW + HOLD)
+    assert isinstance(gap, ev.TradeGap)
+    assert (gap.first_missing, gap.last_missing) == (2, 2)
+    assert late == trade(3)
+    assert isinstance(stale, ev.BookStale)
+    assert bench.feed.books.wants(S)
+
+
+def test_a_gap_that_both_copies_have_is_told_at_once() -> None:
+    bench = Bench()
+    for number in (0, 1):
+        bench.hear(number, trade(1))
+    assert bench.hear(0, trade(3)) == ()
+    gap, late = bench.hear(1, trade(3))
+    assert isinstance(gap, ev.TradeGap)
+    assert late.received == NOW
+
+
+def test_nobody_is_waited_for_who_cannot_bring_it() -> None:
+    bench = Bench()
+    bench.hear(0, trade(1))
+    bench.fall(1, NOW)
+    assert len(bench.hear(0, trade(3))) == 2, "the gap and the trade"
+
+
+def test_who_was_waited_for_is_lost_and_the_gap_is_told() -> None:
+    bench = Bench()
+    bench.hear(0, trade(1))
+    bench.hear(0, trade(3))
+    told = bench.fall(1, NOW)
+    assert [type(one) for one in told] == [ev.TradeGap, ev.Trade]
+
+
+def test_a_copy_that_is_behind_and_makes_progress_is_waited_for_longer() -> None:
+    bench = Bench()
+    bench.hear(0, trade(1))
+    bench.hear(1, trade(1))
+    bench.hear(0, trade(50))
+    now, step = NOW, HOLD // 2
+    for number in range(2, 50):
+        now += step
+        bench.ring(now)
+        bench.hear(1, trade(number, now))
+    assert gist(bench.told) == gist([trade(number) for number in range(1, 51)])
+    assert now - NOW < HOLD_AT_MOST_SECONDS * SECOND
+
+
+def test_but_not_for_ever() -> None:
+    bench = Bench()
+    bench.hear(0, trade(1))
+    bench.hear(0, trade(500))
+    now, limit = NOW, round(HOLD_AT_MOST_SECONDS * SECOND)
+    for number in range(2, 400):
+        now += HOLD // 2
+        bench.ring(now)
+        bench.hear(1, trade(number, now))
+        if now - NOW > limit:
+            break
+    gaps = [one for one in bench.told if isinstance(one, ev.TradeGap)]
+    assert len(gaps) == 1
+    assert gaps[0].last_missing == 499
+
+
+# --- losses and joins
+
+
+def test_a_lost_copy_breaks_no_book_that_another_keeps() -> None:
+    bench = Bench()
+    bench.hear(0, delta(1))
+    assert bench.fall(0, NOW) == []
+    assert bench.hear(1, delta(1)) == ()
+    assert len(bench.hear(1, delta(2))) == 1
+    [stale] = bench.fall(1, NOW)
+    assert isinstance(stale, ev.BookStale)
+
+
+def test_a_book_that_is_live_is_not_fetched_again_for_another_copy() -> None:
+    bench = Bench()
+    bench.fall(1, NOW)
+    bench.rise(1, NOW)
+    assert bench.feed.books.due(NOW) == []
+
+
+def test_a_copy_that_joins_skips_nothing_that_another_may_still_bring() -> None:
+    bench = Bench()
+    bench.hear(0, quote(1))
+    bench.hear(1, quote(1))
+    bench.fall(0, NOW)  # with 2 and 3 in it
+    bench.rise(0, NOW)
+    assert bench.hear(0, quote(4)) == ()
+    assert gist(bench.hear(1, quote(2))) == gist([quote(2)])
+    assert gist(bench.hear(1, quote(3))) == gist([quote(3)])
+    assert bench.hear(0, quote(5)) == ()
+    assert gist(bench.hear(1, quote(4))) == gist([quote(4), quote(5)])
+    assert bench.feed.next_deadline() is None
+
+
+def test_a_copy_that_joins_where_nothing_moves_is_heard_after_a_moment() -> None:
+    bench = Bench()
+    bench.hear(0, quote(1))
+    bench.fall(1, NOW)
+    bench.rise(1, NOW)
+    assert bench.hear(1, quote(5)) == ()
+    assert gist(bench.ring(NOW + HOLD)) == gist([quote(5)])
+    assert bench.hear(0, quote(5)) == ()
+
+
+def test_a_feed_that_has_one_copy_again_compares_for_a_while_and_no_longer() -> None:
+    bench = Bench()
+    bench.hear(0, quote(1))
+    bench.hear(1, quote(1))
+    bench.hear(1, quote(2))
+    bench.fall(1, NOW)
+    bench.feed.leave(bench.copies[1], NOW)
+    assert bench.hear(0, quote(2)) == (), "the other had brought it"
+    assert bench.copies[0].shared
+    bench.ring(NOW + round(ALONE_SECONDS * SECOND))
+    assert not bench.copies[0].shared
+
+
+def test_who_is_behind_is_seen_though_the_clocks_differ() -> None:
+    bench = Bench()
+    for number in range(1, 200):
+        bench.hear(0, trade(number, NOW - 2 * SECOND))  # our clock is behind the venue's
+        bench.hear(1, trade(number, NOW - 2 * SECOND + 300 * MILLISECOND))
+    lag = [one.behind_seconds(bench.copies) for one in bench.copies]
+    assert lag[0] == 0.0
+    assert 0.28 < lag[1] <= 0.31
+
+
+# --- delivered is what was emitted
+
+
+@st.composite
+def lives(
+    draw: st.DrawFn,
+) -> tuple[list[tuple[int, int]], list[list[int]], list[tuple[int, int, int]]]:
+    """Emissions (at, kind), each copy's delays, and who is down from when to when: never two."""
+    gaps = draw(st.lists(st.integers(0, 80), min_size=1, max_size=60))
+    kinds = draw(st.lists(st.integers(0, 3), min_size=len(gaps), max_size=len(gaps)))
+    at, emitted = 0, []
+    for gap, kind in zip(gaps, kinds, strict=True):
+        at += gap
+        emitted.append((at, kind))
+    delays = [
+        draw(st.lists(st.integers(0, 240), min_size=len(gaps), max_size=len(gaps)))
+        for _ in range(2)
+    ]
+    downs, since = [], 0
+    for who, calm, length in draw(
+        st.lists(
+            st.tuples(st.integers(0, 1), st.integers(250, 700), st.integers(1, 600)), max_size=4
+        )
+    ):
+        downs.append((who, since + calm, since + calm + length))
+        since += calm + length
+    return emitted, delays, downs
+
+
+def _emissions(emitted: list[tuple[int, int]]) -> list[Event]:
+    """Dense trades and deltas; quotes with holes in their ids; tickers, many of one moment."""
+    count, made = [0, 0, 0, 0], []
+    for at, kind in emitted:
+        count[kind] += 1
+        number = count[kind]
+        made.append(
+            (
+                trade(number),
+                delta(number),
+                quote(at * 100 + number),
+                stats(NOW + at * MILLISECOND // 50, float(number % 2)),
+            )[kind]
+        )
+    return made
+
+
+def _arrivals(
+    made: list[Event],
+    emitted: list[tuple[int, int]],
+    delays: list[list[int]],
+    downs: list[tuple[int, int, int]],
+) -> list[tuple[int, int, int, int, Event | None]]:
+    """(when, what first, serial, copy, event), losses and returns among them."""
+    agenda: list[tuple[int, int, int, int, Event | None]] = []
+    for who, down, up in downs:
+        agenda += [(down, 0, 0, who, None), (up, 1, 0, who, None)]
+    for who in range(2):
+        clear = 0
+        for serial, ((at, _), late, event) in enumerate(
+            zip(emitted, delays[who], made, strict=True)
+        ):
+            clear = max(clear, at + late)  # one connection keeps its order
+            cut = [(d, u) for w, d, u in downs if w == who and at < u and d <= clear]
+            if not cut:
+                agenda.append((clear, 2, serial, who, event))
+            elif cut[-1][0] <= at:
+                clear = max(at, cut[-1][1])
+    return sorted(agenda, key=lambda one: one[:4])
+
+
+@settings(max_examples=150)
+@given(lives())
+def test_two_copies_never_both_down_deliver_what_was_emitted(
+    life: tuple[list[tuple[int, int]], list[list[int]], list[tuple[int, int, int]]],
+) -> None:
+    emitted, delays, downs = life
+    made, bench = _emissions(emitted), Bench()
+    for when, what, _, who, event in _arrivals(made, emitted, delays, downs):
+        now = NOW + when * MILLISECOND
+        bench.ring(now - 1)
+        if event is not None:
+            bench.hear(who, msgspec.structs.replace(event, received=now))
+        elif what == 0:
+            bench.fall(who, now)
+        else:
+            bench.rise(who, now)
+    bench.ring(NOW + 3600 * SECOND)
+    for kind in (ev.Trade, ev.BookDelta, ev.Quote, ev.Ticker):
+        told = [one for one in bench.told if isinstance(one, kind)]
+        assert gist(told) == gist([one for one in made if isinstance(one, kind)])
+    assert all(
+        isinstance(one, ev.Trade | ev.BookDelta | ev.Quote | ev.Ticker) for one in bench.told
+    )
