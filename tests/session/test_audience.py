@@ -9,6 +9,7 @@ import pytest
 from pitwire.model.errors import StateError
 from pitwire.model.events import BookDelta, BookSnapshot, BookStale, Event, Quote, Trade
 from pitwire.session.audience import Audience
+from pitwire.session.stream import StreamOptions
 
 
 def audience(**more: Any) -> tuple[Audience, list[str]]:
@@ -18,6 +19,7 @@ def audience(**more: Any) -> tuple[Audience, list[str]]:
         "on_event": None,
         "on_events": None,
         "on_raised": lambda error: said.append(str(error)),
+        "tell_soon": lambda event: said.append(type(event).__name__),
         "pause": lambda: said.append("pause"),
         "resume": lambda: said.append("resume"),
         **more,
@@ -76,8 +78,8 @@ def test_bursts_are_handed_on_whole_even_empty() -> None:
 
 async def test_two_full_streams_pause_once_and_resume_when_both_have_room() -> None:
     ours, said = audience()
-    one = ours.stream((Quote,), symbols=(), policy="wait", capacity=1)
-    two = ours.stream((Quote, Trade), symbols=(), policy="wait", capacity=1)
+    one = ours.stream((Quote,), symbols=(), options=StreamOptions(capacity=1))
+    two = ours.stream((Quote, Trade), symbols=(), options=StreamOptions(capacity=1))
     ours.deliver([QUOTE], 0, True)
     assert said == ["pause"]
     await anext(one)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,13 +16,16 @@ from pitwire.model.events import (
     Lost,
     PartialBook,
     Quote,
+    SpillFailed,
     StreamDropped,
     Ticker,
     Trade,
+    Update,
 )
-from pitwire.model.orders import Side
-from pitwire.session.stream import EventStream
-from tests.session.world import World, live, settle
+from pitwire.model.orders import Side, UpdateKind
+from pitwire.session.stream import EventStream, Policy, StreamOptions
+from tests.session.toy import order
+from tests.session.world import KEY, World, live, settle
 
 
 def quote(bid: float, symbol: str = "BTC-USDT") -> Quote:
@@ -37,29 +41,28 @@ class Calls:
 
     def __init__(self, *kinds: type[Event], **more: Any) -> None:
         self.said: list[str] = []
+        self.failed: list[SpillFailed] = []
+        symbols = more.pop("symbols", frozenset())
         self.stream = EventStream(
             "s",
             kinds,
-            **{
-                "symbols": frozenset(),
-                "policy": "drop",
-                "capacity": 3,
-                "on_full": lambda _: self.said.append("full"),
-                "on_room": lambda _: self.said.append("room"),
-                "on_closed": lambda _: self.said.append("closed"),
-                **more,
-            },
+            symbols=symbols,
+            options=StreamOptions(**{"policy": "drop", "capacity": 3, **more}),
+            on_full=lambda _: self.said.append("full"),
+            on_room=lambda _: self.said.append("room"),
+            on_closed=lambda _: self.said.append("closed"),
+            on_failed=self.failed.append,
         )
 
 
-async def test_only_what_was_asked_for_comes_in_order() -> None:
+async def test_only_what_was_asked_for_comes() -> None:
     calls = Calls(Trade, Lost, symbols=frozenset({"BTC-USDT"}))
     calls.stream.offer(trade(1))
     calls.stream.offer(quote(1.0))
     calls.stream.offer(Trade("toy", "ETH-USDT", 0, 0, 1.0, 1.0, Side.BUY, 9))
     calls.stream.offer(Lost("toy", "", 0, 0, "market-1", "gone", 0.0))  # of no symbol: for all
     calls.stream.end()
-    assert [type(event).__name__ async for event in calls.stream] == ["Trade", "Lost"]
+    assert [type(event).__name__ async for event in calls.stream] == ["Lost", "Trade"]
 
 
 async def test_drop_lets_the_oldest_go_and_says_how_many() -> None:
@@ -81,7 +84,7 @@ async def test_conflate_keeps_the_newest_of_each_and_the_place_of_the_oldest() -
     calls.stream.end()
     got = [(e.symbol, e.bid) async for e in calls.stream if isinstance(e, Quote)]
     assert got == [("BTC-USDT", 3.0), ("ETH-USDT", 30.0)]
-    assert calls.stream.conflated == 4
+    assert calls.stream.counts.conflated == 4
 
 
 async def test_variants_do_not_take_the_place_of_one_another() -> None:
@@ -253,3 +256,195 @@ def test_a_stream_that_nobody_holds_any_more_holds_nobody_up() -> None:
             assert [trade.trade_id for trade in world.of(Trade)] == [*range(8)]
 
     live(story)
+
+
+# --- the lane of our own account
+
+
+def update(order_id: str) -> Update:
+    return Update("toy", "BTC-USDT", 0, 0, order_id, "v", UpdateKind.ACCEPTED)
+
+
+@pytest.mark.parametrize("policy", ["wait", "conflate", "drop", "spill"])
+async def test_what_is_ours_overtakes_the_market_and_is_never_lost(policy: Policy) -> None:
+    calls = Calls(Trade, Update, policy=policy, capacity=2)
+    for number in range(200):
+        calls.stream.offer(trade(number))
+        calls.stream.offer(update(f"o{number}"))
+    counts = calls.stream.counts
+    assert (counts.prompt, counts.offered) == (200, 400)
+    calls.stream.end()
+    got = [event async for event in calls.stream]
+    assert [e.order_id for e in got[:200] if isinstance(e, Update)] == [
+        f"o{number}" for number in range(200)
+    ]
+    assert not any(isinstance(event, Update) for event in got[200:])
+
+
+async def test_our_own_events_hold_no_socket_still() -> None:
+    calls = Calls(Update, policy="wait", capacity=1)
+    for number in range(50):
+        calls.stream.offer(update(f"o{number}"))
+    assert calls.said == []
+
+
+def test_a_reader_stuck_in_market_data_gets_its_fills_at_once() -> None:
+    async def story(world: World) -> None:
+        async with world.connect(credentials=KEY) as session:
+            await session.authenticate_websocket()
+            await session.subscribe_to_order_updates()
+            await session.subscribe_to_trades("A")
+            async with session.stream(Trade, Update, capacity=3) as stream:
+                for number in range(50):
+                    world.server.market.tell(e="trade", s="A", p=1.0, t=number)
+                await settle()
+                # The market's socket is held; the orders' is another one, and is not.
+                for number in range(5):
+                    world.server.orders.tell(e="update", s="A", order=f"o{number}", kind="accepted")
+                await asyncio.sleep(60)
+                assert stream.counts.waited == 1
+                got = [await anext(stream) for _ in range(5)]
+                assert [e.order_id for e in got if isinstance(e, Update)] == [
+                    f"o{number}" for number in range(5)
+                ]
+                session.place(order("mine"), world.loop.now())
+                await settle()
+                mine = await anext(stream)
+                assert isinstance(mine, Update)
+                assert mine.order_id == "mine"
+                assert [(await anext(stream)).trade_id for _ in range(50)] == [*range(50)]
+
+    assert [lost.by_us for lost in live(story).of(Lost)] == [True, True]
+
+
+# --- what became of everything
+
+
+@pytest.mark.parametrize("policy", ["wait", "conflate", "drop", "spill"])
+async def test_every_event_is_accounted_for(policy: Policy) -> None:
+    calls = Calls(Quote, Update, policy=policy)
+    taken = 0
+    for number in range(300):
+        calls.stream.offer(quote(float(number), f"S{number % 4}"))
+        if number % 10 == 0:
+            calls.stream.offer(update(f"o{number}"))
+        if number % 3 == 0 and len(calls.stream):
+            taken += not isinstance(await anext(calls.stream), StreamDropped)
+        counts = calls.stream.counts
+        gone = counts.conflated + counts.dropped
+        assert counts.offered == taken + gone + counts.prompt + counts.waiting
+        assert counts.delivered == taken
+    assert (counts.conflated > 0) is (policy == "conflate")
+    assert (counts.dropped > 0) is (policy == "drop")
+    assert (counts.spilled > 0) is (policy == "spill")
+    assert (counts.waited > 0) is (policy == "wait")
+    await calls.stream.aclose()
+
+
+def test_a_session_tells_what_became_of_each_stream() -> None:
+    async def story(world: World) -> None:
+        async with world.connect() as session:
+            await session.subscribe_to_trades("A")
+            slow = session.stream(Trade, policy="drop", capacity=2)
+            for number in range(9):
+                world.server.market.tell(e="trade", s="A", p=1.0, t=number)
+            await settle()
+            (counts,) = session.stream_counts()
+            assert counts == slow.counts
+            assert (counts.stream, counts.policy) == ("stream-1", "drop")
+            assert (counts.offered, counts.dropped, counts.waiting) == (9, 7, 2)
+            del slow
+            assert session.stream_counts() == ()
+
+    live(story)
+
+
+# --- the disk
+
+
+def test_a_spilled_stream_gives_what_another_one_gives(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        async with world.connect() as session:
+            await session.subscribe_to_trades("A")
+            await session.subscribe_to_ticker("B")
+            spilled = session.stream(
+                Trade, Quote, policy="spill", capacity=3, spill_dir=str(tmp_path)
+            )
+            whole = session.stream(Trade, Quote, capacity=100_000)
+            for number in range(2_000):
+                world.server.market.tell(e="trade", s="A", p=1.1, t=number)
+                world.server.market.tell(e="quote", s="B", bid=number / 7)
+                await settle(2)
+            counts = spilled.counts
+            assert counts.on_disk > 1_000
+            assert counts.spilled == 4_000 - 3
+            assert counts.waited == 0
+            await session.close()
+            assert [event async for event in spilled] == [event async for event in whole]
+            assert (spilled.counts.on_disk, spilled.counts.disk_bytes) == (0, 0)
+
+    live(story)
+
+
+async def test_a_stream_that_is_closed_gives_the_disk_its_room_back(tmp_path: Path) -> None:
+    calls = Calls(Trade, policy="spill", capacity=1, spill_dir=tmp_path)
+    for number in range(3_000):
+        calls.stream.offer(trade(number))
+    assert calls.stream.counts.disk_bytes > 0
+    await calls.stream.aclose()
+    assert calls.stream.counts.disk_bytes == 0
+
+
+@pytest.mark.parametrize("listening", [True, False])
+def test_a_disk_that_refuses_is_told_to_everybody_once(
+    listening: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story(world: World) -> None:
+        told = {} if listening else {"on_event": None}
+        async with world.connect(**told) as session:
+            await session.subscribe_to_trades("A")
+            other = session.stream(SpillFailed)
+            slow = session.stream(
+                policy="spill", capacity=2, spill_dir=tmp_path, spill_limit=1, spill_or="wait"
+            )
+            for number in range(3_000):
+                world.server.market.tell(e="trade", s="A", p=1.0, t=number)
+                await settle(1)
+            assert slow.counts.waited == 1, "policy wait takes over"
+            failed = await anext(other)
+            assert isinstance(failed, SpillFailed)
+            assert failed.reason == "spill_limit of 1 bytes is reached"
+            assert await anext(slow) == failed
+            assert len(other) == 0
+            got: list[int] = []
+            while len(got) < 3_000:
+                event = await anext(slow)
+                got += [event.trade_id] if isinstance(event, Trade) else []
+                await settle(1)
+            assert got == [*range(3_000)]
+
+    world = live(story)
+    said = [record.getMessage() for record in caplog.records]
+    if listening:
+        assert len(world.of(SpillFailed)) >= 1
+        assert said == []
+    else:
+        assert said[0] == (
+            "stream-2 cannot spill (spill_limit of 1 bytes is reached): policy wait instead"
+        )
+
+
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [
+        (
+            {"spill_dir": "/no/such/place"},
+            "spill_dir: found '/no/such/place', expected a directory",
+        ),
+        ({"spill_limit": 0}, "spill_limit: found 0, expected 1 byte or more"),
+        ({"spill_or": "spill"}, "spill_or: found 'spill', expected drop or wait"),
+    ],
+)
+async def test_a_spill_that_cannot_be_is_refused(more: dict[str, Any], field: str) -> None:
+    with pytest.raises(ConfigError, match=field):
+        Calls(Trade, policy="spill", **more)

@@ -206,8 +206,15 @@ SENTENCES: Mapping[type, tuple[int, _Sentence]] = {
     ),
     events.Malformed: (logging.WARNING, lambda e: f"malformed {e.channel} frame: {e.path}"),
     events.Unhandled: (logging.DEBUG, lambda e: f"unknown message: {e.channel}"),
-    events.Lagging: (logging.WARNING, lambda e: f"{e.what} is {e.behind_seconds:.3f} s behind"),
+    events.Lagging: (
+        logging.WARNING,
+        lambda e: f"{e.what} held everything up for {e.behind_seconds:.3f} s",
+    ),
     events.StreamDropped: (logging.WARNING, lambda e: f"{e.stream} dropped {e.count} events"),
+    events.SpillFailed: (
+        logging.WARNING,
+        lambda e: f"{e.stream} cannot spill ({e.reason}): policy {e.policy} instead",
+    ),
     events.Unanswered: (
         logging.WARNING,
         lambda e: f"no answer to {e.what} of {e.order_id} for {e.waited_seconds:.1f} s",

@@ -42,6 +42,7 @@ GROUPS: Mapping[type, str] = {
     events.Unhandled: "error",
     events.Lagging: "error",
     events.StreamDropped: "error",
+    events.SpillFailed: "error",
     events.Lost: "reconnect",
     events.BookStale: "feed",
     events.FeedStale: "feed",

@@ -272,7 +272,7 @@ class Lost(Event, frozen=True, gc=False, tag=True):
 
 
 class Lagging(Event, frozen=True, gc=False, tag=True):
-    """Someone is late by `behind_seconds`: a rule, a stream, a callback."""
+    """`what` (a rule, a function, the loop) held everything up for `behind_seconds`."""
 
     what: str
     behind_seconds: float
@@ -283,6 +283,14 @@ class StreamDropped(Event, frozen=True, gc=False, tag=True):
 
     stream: str
     count: int
+
+
+class SpillFailed(Event, frozen=True, gc=False, tag=True):
+    """A stream's disk refused events, or to give them back; `policy` says what it does instead."""
+
+    stream: str
+    reason: str
+    policy: str
 
 
 class FeedStale(Event, frozen=True, gc=False, tag=True):
@@ -349,6 +357,6 @@ MARKET = (
 ACCOUNT = (Update, Fill, Balance, Position, OpenOrders, Unanswered)
 SESSION = (
     Opened, Authenticated, Subscribed, Unsubscribed, Rejected, Lost, Lagging, StreamDropped,
-    ClockOffset, VenueShutdown, Malformed, Unhandled,
+    SpillFailed, ClockOffset, VenueShutdown, Malformed, Unhandled,
 )  # fmt: skip
 EVENTS: tuple[type[Event], ...] = MARKET + ACCOUNT + SESSION

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 from weakref import ref
 
 from pitwire.market.book import OrderBook
 from pitwire.model.errors import StateError
-from pitwire.model.events import BookDelta, BookSnapshot, BookStale, Event
-from pitwire.session.stream import EventStream, Policy
+from pitwire.model.events import BookDelta, BookSnapshot, BookStale, Event, SpillFailed
+from pitwire.session.stream import EventStream, StreamCounts, StreamOptions
+
+logger = logging.getLogger("pitwire.session")
 
 OnEvent: TypeAlias = Callable[[Event], None]
 OnEvents: TypeAlias = Callable[[Sequence[Event], int, bool], None]
@@ -27,12 +30,13 @@ class Audience:
         on_event: OnEvent | None,
         on_events: OnEvents | None,
         on_raised: Callable[[Exception], None],
+        tell_soon: Callable[[Event], None],
         pause: Callable[[], None],
         resume: Callable[[], None],
     ) -> None:
         self._venue, self._keep_books = venue, keep_books
         self._on_event, self._on_events, self._on_raised = on_event, on_events, on_raised
-        self._pause, self._resume = pause, resume
+        self._tell_soon, self._pause, self._resume = tell_soon, pause, resume
         self._books: dict[str, OrderBook] = {}
         # Held by their readers alone: whoever leaves a loop early holds nobody up.
         self._streams: dict[str, ref[EventStream]] = {}
@@ -67,8 +71,7 @@ class Audience:
         kinds: tuple[type[Event], ...],
         *,
         symbols: Iterable[str],
-        policy: Policy,
-        capacity: int,
+        options: StreamOptions,
     ) -> EventStream:
         """A new stream, fed from now on."""
         self._made += 1
@@ -77,16 +80,20 @@ class Audience:
             name,
             kinds,
             symbols=frozenset(symbols),
-            policy=policy,
-            capacity=capacity,
+            options=options,
             on_full=self._filled,
             on_room=self._emptied,
             on_closed=self._forget,
+            on_failed=self._failed,
         )
         self._streams[name] = ref(made, lambda _: self._forget(name))
         if self._over:
             made.end()
         return made
+
+    def counts(self) -> tuple[StreamCounts, ...]:
+        """What became of the events of every stream that is held."""
+        return tuple(stream.counts for stream in self._readers())
 
     def end(self) -> None:
         """Nothing more will come."""
@@ -123,6 +130,12 @@ class Audience:
             self._full.discard(name)
             if not self._full:
                 self._resume()
+
+    def _failed(self, failed: SpillFailed) -> None:
+        if self._on_event is None and self._on_events is None:
+            text = "%s cannot spill (%s): policy %s instead"
+            logger.warning(text, failed.stream, failed.reason, failed.policy)
+        self._tell_soon(failed)
 
     def _forget(self, name: str) -> None:
         self._streams.pop(name, None)

@@ -12,6 +12,7 @@ from pitwire.model import errors
 from pitwire.model.clock import SECOND, Clock
 from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy
+from pitwire.model.events import Event
 from pitwire.model.recovery import Halt, Reconnect, Recovery, recovery_for
 from pitwire.session.audience import Audience, OnEvent, OnEvents
 from pitwire.session.backoff import Backoff
@@ -81,6 +82,7 @@ class Lines:
             on_event=setup.on_event,
             on_events=setup.on_events,
             on_raised=self._raised,
+            tell_soon=self._tell_soon,
             pause=self._pause,
             resume=self._resume,
         )
@@ -273,6 +275,16 @@ class Lines:
         recovery = self._decided(error) or recovery_for(error)
         if isinstance(recovery, Halt):
             self.halted(recovery.reason, error)
+
+    def _tell_soon(self, event: Event) -> None:
+        # Not in the middle of a burst: a stream may be taking it in.
+        asyncio.get_running_loop().call_soon(self._tell, event)
+
+    def _tell(self, event: Event) -> None:
+        try:
+            self.deliver((event,), self._setup.clock.now(), True)
+        except Exception as error:  # noqa: BLE001 — the callback edge: what a listener raises
+            self._raised(error)
 
     def _decided(self, error: BaseException) -> Recovery | None:
         if self._setup.on_error is None:

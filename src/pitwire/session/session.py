@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
@@ -23,7 +24,14 @@ from pitwire.session.backoff import Backoff
 from pitwire.session.line import Line
 from pitwire.session.lines import Closed, Lines, Setup
 from pitwire.session.pending import Probe, What
-from pitwire.session.stream import EventStream, Policy
+from pitwire.session.stream import (
+    SPILL_LIMIT,
+    EventStream,
+    Policy,
+    SpillOr,
+    StreamCounts,
+    StreamOptions,
+)
 from pitwire.venues.venue import Ask, Reply
 
 
@@ -194,16 +202,33 @@ class Session:
         symbols: Iterable[str] = (),
         policy: Policy = "wait",
         capacity: int = 1000,
+        spill_dir: str | Path | None = None,
+        spill_limit: int = SPILL_LIMIT,
+        spill_or: SpillOr = "drop",
     ) -> EventStream:
         """Events of these kinds and symbols (none: all) as an asynchronous iterator.
 
-        `policy` says what happens when the reader is slow; see `pitwire.session.stream`.
+        `policy` says what happens when the reader is slow: `wait`, `conflate`, `drop` or `spill`;
+        see `pitwire.session.stream`. `spill` keeps `capacity` events in memory and the others in
+        a nameless file in `spill_dir`, up to `spill_limit` bytes; if the disk refuses, `spill_or`
+        (`drop` or `wait`) holds. Events of the account and the session overtake market events.
         """
-        if policy == "wait" and not all(line.can_pause for line in self._lines.market):
+        options = StreamOptions(
+            policy=policy,
+            capacity=capacity,
+            spill_dir=spill_dir,
+            spill_limit=spill_limit,
+            spill_or=spill_or,
+        )
+        if options.may_wait and not all(line.can_pause for line in self._lines.market):
             raise errors.StateError(
                 verb="stream", state="on a link that cannot pause", expected="conflate or drop"
             )
-        return self._lines.audience.stream(kinds, symbols=symbols, policy=policy, capacity=capacity)
+        return self._lines.audience.stream(kinds, symbols=symbols, options=options)
+
+    def stream_counts(self) -> tuple[StreamCounts, ...]:
+        """What became of the events of each stream that is still held: lost, delayed, waiting."""
+        return self._lines.audience.counts()
 
     # ── commands: no await, no queue; the bytes leave in this call when limits allow ──
 

@@ -27,6 +27,7 @@ from pitwire.model.events import (
     OpenOrders,
     Position,
     Rejected,
+    SpillFailed,
     StreamDropped,
     Subscribed,
     TradeGap,
@@ -48,17 +49,17 @@ from pitwire.trading.tracked import Change, Disagreement
 
 Noted: TypeAlias = (
     Update | Fill | Balance | Position | OpenOrders | Unanswered | Opened | Authenticated
-    | Subscribed | Unsubscribed | Rejected | Lost | Lagging | StreamDropped | ClockOffset
-    | VenueShutdown | Malformed | Unhandled | BookStale | FeedStale | FeedFresh | TradeGap
-    | MarketStatus
+    | Subscribed | Unsubscribed | Rejected | Lost | Lagging | StreamDropped | SpillFailed
+    | ClockOffset | VenueShutdown | Malformed | Unhandled | BookStale | FeedStale | FeedFresh
+    | TradeGap | MarketStatus
 )  # fmt: skip
 """Events that are written down: all of the account and the sessions, and breaks of the market."""
 
 NOTED: frozenset[type] = frozenset(
     (
         Update, Fill, Balance, Position, OpenOrders, Unanswered, Opened, Authenticated,
-        Subscribed, Unsubscribed, Rejected, Lost, Lagging, StreamDropped, ClockOffset,
-        VenueShutdown, Malformed, Unhandled, BookStale, FeedStale, FeedFresh, TradeGap,
+        Subscribed, Unsubscribed, Rejected, Lost, Lagging, StreamDropped, SpillFailed,
+        ClockOffset, VenueShutdown, Malformed, Unhandled, BookStale, FeedStale, FeedFresh, TradeGap,
         MarketStatus,
     )
 )  # fmt: skip
