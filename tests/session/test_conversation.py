@@ -195,7 +195,7 @@ def test_everything_wanted_is_restored_exactly_once_whatever_happens(data: st.Da
 def test_trades_that_nobody_wanted_are_not_missing_later() -> None:
     ours = Conversation(
         BINANCE,
-        ConversationOptions(link="x", role=Role.MARKET),
+        ConversationOptions(link="x", role=Role.MARKET, backfill=False),
         pacing=Pacing([]),
         skew=Skew(),
         chance=Entropy(1).stream("x"),

@@ -31,10 +31,10 @@ HOLD = round(HOLD_SECONDS * SECOND)
 class Bench:
     """A feed and its copies, without a connection."""
 
-    def __init__(self, copies: int = 2) -> None:
+    def __init__(self, copies: int = 2, *, backfill: bool = False) -> None:
         codec = BINANCE.codec(CodecOptions(Role.MARKET))
         chance = Entropy(1).stream("books")
-        self.feed = Feed(BINANCE, codec, pacing=Pacing(()), chance=chance)
+        self.feed = Feed(BINANCE, codec, pacing=Pacing(()), chance=chance, backfill=backfill)
         self.wants = [Wants() for _ in range(copies)]
         self.spoken: list[dict[type, set[str]]] = [{ev.Trade: set()} for _ in range(copies)]
         self.copies = [
@@ -409,3 +409,48 @@ def test_two_copies_never_both_down_deliver_what_was_emitted(
     assert all(
         isinstance(one, ev.Trade | ev.BookDelta | ev.Quote | ev.Ticker) for one in bench.told
     )
+
+
+# --- what no copy brings
+
+
+def test_what_all_copies_miss_is_asked_for_and_what_one_brings_meanwhile_fills_it() -> None:
+    bench = Bench(backfill=True)
+    bench.hear(0, trade(1))
+    bench.hear(1, trade(1))
+    assert bench.hear(0, trade(4)) == ()
+    assert bench.feed.backfill.due(NOW) == [], "the other may bring it"
+    assert not bench.hear(1, trade(4)), "it has not: nobody will"
+    assert bench.feed.stirred
+    [request] = bench.feed.backfill.due(NOW)
+    assert request.query == "symbol=BTCUSDT&fromId=2&limit=1000"
+    assert not bench.hear(0, trade(5))
+    assert [one.trade_id for one in bench.hear(1, trade(2)) if isinstance(one, ev.Trade)] == [2]
+    history = msgspec.structs.replace(trade(3), backfilled=True)
+    filled = bench.feed.backfill.answered(request, [history], None, NOW)
+    assert [one.trade_id for one in filled if isinstance(one, ev.Trade)] == [3, 4, 5]
+    assert not bench.hear(1, trade(5))
+    assert len(bench.hear(1, trade(6))) == 1
+
+
+def test_only_the_last_connection_lost_ends_the_waiting() -> None:
+    bench = Bench(backfill=True)
+    for number in (1, 4):
+        bench.hear(0, trade(number))
+        bench.hear(1, trade(number))
+    assert not any(isinstance(one, ev.TradeGap) for one in bench.fall(0, NOW))
+    [gap] = [one for one in bench.fall(1, NOW) if isinstance(one, ev.TradeGap)]
+    assert (gap.first_missing, gap.last_missing) == (2, 3)
+
+
+def test_aggregates_are_merged_by_the_ids_of_their_own() -> None:
+    def aggregate(number: int) -> ev.AggregateTrade:
+        return ev.AggregateTrade("binance", S, NOW, NOW, 1.0, 1.0, Side.BUY, number, number, number)
+
+    bench = Bench()
+    for spoken in bench.spoken:
+        spoken[ev.AggregateTrade] = {S}
+    assert len(bench.hear(0, aggregate(1))) == 1
+    assert bench.hear(1, aggregate(1)) == ()
+    told = [*bench.hear(1, aggregate(3)), *bench.hear(0, aggregate(3)), *bench.ring(NOW + HOLD)]
+    assert [type(one).__name__ for one in told] == ["TradeGap", "AggregateTrade"]

@@ -162,7 +162,14 @@ class ToyCodec:
         return HttpRequest("snapshot", "GET", "/depth", query=symbol, weight=50, symbol=symbol)
 
     def ask_trades(self, symbol: str, from_id: int, count: int) -> HttpRequest:
-        return HttpRequest("trades", "GET", "/trades", query=symbol, symbol=symbol)
+        query = f"{symbol},{from_id},{count}"
+        return HttpRequest("trades", "GET", "/trades", query=query, weight=25, symbol=symbol)
+
+    def ask_aggregates(self, symbol: str, from_id: int, count: int) -> HttpRequest:
+        query = f"{symbol},{from_id},{count}"
+        return HttpRequest(
+            "aggregate_trades", "GET", "/aggregates", query=query, weight=4, symbol=symbol
+        )
 
     def ask_time(self) -> HttpRequest:
         return HttpRequest("time", "GET", "/time")

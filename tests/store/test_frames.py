@@ -131,6 +131,7 @@ def test_trades_as_pandas() -> None:
         "size": "float64",
         "side": "category",
         "trade_id": "int64",
+        "backfilled": "bool",
     }
     assert list(frame["price"]) == [101.0, 102.0, 103.0]
     assert list(frame["side"]) == ["sell", "sell", "buy"]
@@ -236,6 +237,7 @@ def test_trades_as_polars() -> None:
         "size": pl.Float64(),
         "side": pl.Enum(["buy", "sell"]),
         "trade_id": pl.Int64(),
+        "backfilled": pl.Boolean(),
     }
     assert frame["time"].dt.timestamp("ns").to_list() == [START + 10, START + 20, START + 30]
     assert frame["venue_time"].is_null().to_list() == [False, True, False]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from pitwire.model import events as ev
@@ -73,6 +74,23 @@ def test_each_event_is_shown_in_order_even_inside_a_burst() -> None:
     events = [trade(1), trade(2), quote(1, 2), trade(3, symbol=ETH), trade(3)]
     Desk(rule).burst(*events)
     assert rule.shown == [events[0], events[1], events[4]]
+
+
+def test_backfilled_trades_are_shown_to_those_alone_who_want_history() -> None:
+    live = Seen(trades(BTC), watch("AggregateTrade"))
+    once = Seen(watch("Trade", each=False))
+    history = Seen(trades(BTC), watch("Trade", ETH, history=True), name="history")
+    everything = Seen(watch("AggregateTrade", history=True))
+    old = msgspec.structs.replace(trade(9), backfilled=True)
+    merged = ev.AggregateTrade("test", BTC, 0, at(0), 9.0, 1.0, Side.BUY, 1, 1, 1, backfilled=True)
+    new = trade(3)
+    desk = Desk(live, once, history, everything)
+    desk.burst(old, merged)
+    assert (live.shown, once.shown, history.shown, everything.shown) == ([], [], [old], [merged])
+    assert desk.state.last(BTC) is None, "history is not the last price"
+    desk.burst(new)
+    assert (live.shown, once.shown, history.shown) == ([new], [new], [old, new])
+    assert desk.state.last(BTC) == 3.0
 
 
 def test_a_rule_that_looks_at_state_is_asked_once_a_burst() -> None:

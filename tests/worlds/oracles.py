@@ -8,8 +8,8 @@ with the letter of its oracle:
 * B  every fill of ours is booked, and money conserved to the last digit, or the difference named;
 * C  nothing is sent twice, nothing lives at the venue that the ledger does not know or calls over;
 * D  no limit of the venue is ever broken;
-* E  trades come in order, none twice, none missing but around a loss that was told; the journal
-     of the same world is the same to the byte (compared by whoever runs it twice);
+* E  trades come in order, none twice, none missing unless it is named, backfilled or not; the
+     journal of the same world is the same to the byte (compared by whoever runs it twice);
 * F  what is wanted is subscribed once per connection, and is there in the end;
 * G  no rule is benched, and calm returns.
 """
@@ -64,7 +64,7 @@ class Inspector:
     name = "inspector"
 
     def __init__(self, witness: Witness, complaints: Complaints) -> None:
-        self.watches: Sequence[Watch] = tuple(Watch(kind) for kind in ev.EVENTS)
+        self.watches: Sequence[Watch] = tuple(Watch(kind, history=True) for kind in ev.EVENTS)
         self.seen: Counter[str] = Counter()
         self.compared = 0
         self.worst_lag = 0.0
@@ -73,7 +73,8 @@ class Inspector:
         self._witness, self._complaints = witness, complaints
         self._digest = blake2b(digest_size=16)
         self._last_trade: dict[str, int] = {}
-        self._excused: dict[str, bool] = {}
+        self.backfilled: Counter[str] = Counter()
+        """By symbol."""
         self._fills: Counter[tuple[str, str, str]] = Counter()
 
     @property
@@ -93,9 +94,9 @@ class Inspector:
             case ev.Trade():
                 self._trade(event, now)
             case ev.TradeGap():
-                self._last_trade[event.symbol] = event.last_missing
+                self._gap(event, now)
             case ev.Lost():
-                self._lost(event)
+                self.losses.append(event)
         return ()
 
     def sample(self, state: State, now: int) -> None:
@@ -141,20 +142,22 @@ class Inspector:
 
     # ── E: trades ─────────────────────────────────────────────────────────────────────────────
 
-    def _lost(self, event: ev.Lost) -> None:
-        self.losses.append(event)
-        if event.link.startswith("market"):
-            self._excused = dict.fromkeys(self._last_trade, True)
+    def _gap(self, gap: ev.TradeGap, now: int) -> None:
+        symbol, last = gap.symbol, self._last_trade.get(gap.symbol)
+        if last is not None and gap.first_missing != last + 1:
+            text = f"{symbol} misses {gap.first_missing} on, but the last one was {last}"
+            self._complaints.note("E", now, text)
+        self._last_trade[symbol] = gap.last_missing
 
     def _trade(self, trade: ev.Trade, now: int) -> None:
         symbol, found = trade.symbol, trade.trade_id
         last = self._last_trade.get(symbol)
         if last is not None and found <= last:
             self._complaints.note("E", now, f"{symbol} trade {found} came after {last}")
-        elif last is not None and found > last + 1 and not self._excused.get(symbol):
+        elif last is not None and found > last + 1:
             text = f"{symbol} trades {last + 1} to {found - 1} never came and nobody said so"
             self._complaints.note("E", now, text)
-        self._excused[symbol] = False
+        self.backfilled[symbol] += trade.backfilled
         self._last_trade[symbol] = max(found, last or 0)
         truth = self._witness.trades[symbol].get(found)
         if truth is None or not self._same(trade, truth):

@@ -233,7 +233,7 @@ def test_duplicates_and_overtaking_change_nothing() -> None:
     assert came(room, ev.Lost) == []
 
 
-def test_malformed_frames_are_counted_and_their_trades_missed_by_name() -> None:
+def test_malformed_frames_are_counted_and_their_trades_fetched() -> None:
     ways = ("truncated", "html", "garbage", "empty")
     faults = [
         Malformed(at_seconds=3 + 2 * index, how=how, link="market*")
@@ -248,7 +248,32 @@ def test_malformed_frames_are_counted_and_their_trades_missed_by_name() -> None:
     # A truncated frame may be empty; an empty one is malformed too.
     assert len(came(room, ev.Malformed)) == 5
     assert came(room, ev.Lost) == []
-    assert BTC in {event.symbol for event in came(room, ev.TradeGap)}
+    assert came(room, ev.TradeGap) == []
+    assert room.inspector.backfilled[BTC] >= 1
+
+
+@pytest.mark.parametrize("latency", ["none", "overseas"])
+def test_trades_that_a_lost_connection_took_along_are_fetched(latency: str) -> None:
+    async def story(room: Room) -> None:
+        await room.reach(4)
+        room.cut("market*")
+        await room.live(8)
+
+    room, _ = play(story, latency=latency)
+    assert len(room.inspector.losses) >= 1
+    assert came(room, ev.TradeGap) == []
+    assert room.inspector.backfilled.total() >= 1
+
+
+def test_trades_that_cannot_be_fetched_are_named() -> None:
+    async def story(room: Room) -> None:
+        await room.reach(4)
+        room.cut("market*")
+        await room.live(8)
+
+    room, _ = play(story, HttpError(at_seconds=3, kind="trades.historical", count=500))
+    assert len(came(room, ev.TradeGap)) >= 1
+    assert room.inspector.backfilled.total() == 0
 
 
 def test_a_run_of_malformed_frames_costs_the_connection() -> None:
@@ -265,8 +290,8 @@ def test_a_mute_connection_comes_back_without_a_wrong_word() -> None:
 
     room, _ = play(story, Stall(at_seconds=5, for_seconds=30, link="market*"))
     assert {event.symbol for event in came(room, ev.BookStale)} == {BTC, ETH}
-    gaps = {event.symbol for event in came(room, ev.TradeGap)}
-    assert came(room, ev.Lost) or gaps == {BTC, ETH}
+    assert came(room, ev.TradeGap) == []
+    assert came(room, ev.Lost) or min(room.inspector.backfilled[one] for one in (BTC, ETH)) > 0
 
 
 @pytest.mark.parametrize("faults", ["late-snapshot", "stale-snapshot"])

@@ -202,7 +202,7 @@ SENTENCES: Mapping[type, tuple[int, _Sentence]] = {
     events.FeedFresh: (logging.INFO, lambda e: f"{e.channel} {e.symbol} speaks"),
     events.TradeGap: (
         logging.WARNING,
-        lambda e: f"trades {e.first_missing} to {e.last_missing} of {e.symbol} never came",
+        lambda e: f"{e.channel} {e.first_missing} to {e.last_missing} of {e.symbol} never came",
     ),
     events.Malformed: (logging.WARNING, lambda e: f"malformed {e.channel} frame: {e.path}"),
     events.Unhandled: (logging.DEBUG, lambda e: f"unknown message: {e.channel}"),

@@ -188,7 +188,10 @@ class Health:
         stream.count += 1
         received = stream.last = event.received
         if event.venue_time:
-            stream.lag.add(received - event.venue_time + (self._offset or 0))
+            lag = received - event.venue_time + (self._offset or 0)
+            # What was backfilled is late because it was missing: that is no lag of the stream.
+            if lag < SECOND or not getattr(event, "backfilled", False):
+                stream.lag.add(lag)
         if now:
             self._work.add(now - received)
         if stream.special:

@@ -30,16 +30,24 @@ class Event(msgspec.Struct, frozen=True, gc=False, tag=True, tag_field="kind"):
 
 
 class Trade(Event, frozen=True, gc=False, tag=True):
-    """One match of a taker with a maker; `side` is the taker's."""
+    """One match of a taker with a maker; `side` is the taker's.
+
+    `backfilled` says that the connection did not bring it: it was asked for by its id afterwards,
+    so it is history, in its place among the others.
+    """
 
     price: float
     size: float
     side: Side
     trade_id: int
+    backfilled: bool = False
 
 
 class AggregateTrade(Event, frozen=True, gc=False, tag=True):
-    """The fills of one taker at one price at one time, as the venue merged them."""
+    """The fills of one taker at one price at one time, as the venue merged them.
+
+    `backfilled` as with `Trade`.
+    """
 
     price: float
     size: float
@@ -47,6 +55,7 @@ class AggregateTrade(Event, frozen=True, gc=False, tag=True):
     aggregate_id: int
     first_id: int
     last_id: int
+    backfilled: bool = False
 
 
 class Quote(Event, frozen=True, gc=False, tag=True):
@@ -307,10 +316,14 @@ class FeedFresh(Event, frozen=True, gc=False, tag=True):
 
 
 class TradeGap(Event, frozen=True, gc=False, tag=True):
-    """Trades `first_missing` to `last_missing` never came."""
+    """Trades `first_missing` to `last_missing` never came, and could not be asked for in time.
+
+    They are ids of the events of `channel`: `trades` or `aggregate_trades`.
+    """
 
     first_missing: int
     last_missing: int
+    channel: str = "trades"
 
 
 class ClockOffset(Event, frozen=True, gc=False, tag=True):

@@ -69,6 +69,7 @@ def connect_to_websocket(
     connect_attempts: int = 1,
     patience_seconds: float = PATIENCE_SECONDS,
     asks_time: bool = True,
+    backfill: bool = True,
 ) -> Connecting:
     """Connect to a venue: `await` it for an open `Session`, or use it with `async with`.
 
@@ -96,6 +97,8 @@ def connect_to_websocket(
         connect_attempts: dials before the first connection counts as failed.
         patience_seconds: how long the venue's answer to a request may take.
         asks_time: whether the venue's clock is asked for over HTTP now and then.
+        backfill: whether missing trades are asked for over HTTP, by id, and put in their place;
+            those after them wait up to two seconds. If not, a gap is named at once.
     """
     if time_unit not in ("ms", "us"):
         raise ConfigError(where="time_unit", found=time_unit, expected="ms or us")
@@ -126,6 +129,7 @@ def connect_to_websocket(
                 connect_attempts=connect_attempts,
                 patience_seconds=patience_seconds,
                 asks_time=asks_time and (dial is None or fetch is not None),
+                backfill=backfill and (dial is None or fetch is not None),
                 release=client.close if client is not None else None,
             )
         )

@@ -1,53 +1,97 @@
-"""Trades by their ids: a copy is dropped, what never came is named.
+"""Trades by their ids: a copy is dropped, what is missing is waited for, what never comes is named.
 
 House rules: pure. Where the venue's table says that the ids of a symbol count by one
 (`Channel.dense`), trades leave in the order of their ids; elsewhere nothing is judged. A lost
-connection takes trades with it, and the first trade of the next one tells which.
+connection takes trades with it, and the first trade of the next one tells which. What came after
+a gap is held until the gap is filled or given up, so the order holds; who fills it is not known
+here.
 """
 
 from __future__ import annotations
 
-from pitwire.model.events import Event, Trade, TradeGap
-from pitwire.venues.venue import Venue
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeAlias
+
+import msgspec
+
+from pitwire.model.clock import SECOND
+from pitwire.model.events import AggregateTrade, Event, Trade, TradeGap
+from pitwire.venues.venue import Channel
+
+HOLD_SECONDS = 2.0
+"""How long trades wait for those missing before them."""
+HOLD_TRADES = 10_000
+"""How many trades of a symbol may wait; beyond it the oldest gap is given up."""
+MOST_MISSING = 20_000
+"""A longer gap is named and not filled: twenty requests of a thousand, 500 weight on Binance."""
+
+AnyTrade: TypeAlias = Trade | AggregateTrade
+_NEVER = -1
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """Ids `first` to `last` of a symbol, seen to be missing at `since` and given up at `until`."""
+
+    channel: str
+    symbol: str
+    first: int
+    last: int
+    since: int
+    until: int
+
+
+OnGap: TypeAlias = Callable[[Gap], None]
+
+
+class _Room:
+    """Where the trades of one symbol wait for those missing before them."""
+
+    __slots__ = ("due", "forgotten", "gaps", "held", "newest")
+
+    def __init__(self, due: int) -> None:
+        self.due = due
+        """The first id that is missing."""
+        self.newest = due - 1
+        self.held: dict[int, AnyTrade] = {}
+        self.gaps: list[Gap] = []
+        """Oldest first; part of one may have come meanwhile."""
+        self.forgotten = False
+        """Whether nobody wanted this symbol for a while."""
 
 
 class TradeChain:
-    """The next trade id of each symbol."""
+    """The next id of each symbol, on one channel. `on_gap` is told of a gap that can be filled."""
 
-    def __init__(self, venue: Venue) -> None:
-        channel = venue.channels.get("trades")
-        self._judges = channel is not None and channel.dense
+    def __init__(self, channel: Channel | None, *, on_gap: OnGap | None = None) -> None:
+        self.judges = channel is not None and channel.dense
+        """Whether ids count by one here, so that a missing one shows."""
+        self._channel = "" if channel is None else channel.name
+        self._on_gap = on_gap
         self._next: dict[str, int] = {}
         self._begun: dict[str, None] = {}
+        self._rooms: dict[str, _Room] = {}
         self.dropped = 0
         """Trades that had come before, or came after a later one."""
+        self.filled = 0
+        """Trades that were missing and came by another way."""
 
     def due(self, symbol: str) -> int | None:
-        """The id that follows, once a trade has come on the connections that stand."""
-        return self._next[symbol] if symbol in self._begun else None
+        """The id that follows, once a trade has come on the connections that stand.
 
-    def accept(self, trade: Trade) -> tuple[Event, ...]:
-        """The trade, after a `TradeGap` where some are missing; nothing for one that is past."""
-        symbol, found = trade.symbol, trade.trade_id
+        None while one is missing, too: then every trade is to be handed over.
+        """
+        if symbol not in self._begun or symbol in self._rooms:
+            return None
+        return self._next[symbol]
+
+    def accept(self, trade: AnyTrade, found: int) -> Sequence[Event]:
+        """The trade with id `found`, and what it lets go; nothing for one that waits or is past."""
+        symbol = trade.symbol
         # The steady state, and the only line that must be fast.
         if self._next.get(symbol) == found and symbol in self._begun:
             self._next[symbol] = found + 1
             return (trade,)
-        return self._judge(trade) if self._judges else (trade,)
-
-    def _judge(self, trade: Trade) -> tuple[Event, ...]:
-        symbol, found = trade.symbol, trade.trade_id
-        due = self._next.get(symbol, found)
-        # A connection never begins with the past: where it seems so, the venue counts anew.
-        if found < due and symbol in self._begun:
-            self.dropped += 1
-            return ()
-        self._begun[symbol] = None
-        self._next[symbol] = found + 1
-        if found <= due:
-            return (trade,)
-        at, now = trade.venue_time, trade.received
-        return (TradeGap(trade.venue, symbol, at, now, due, found - 1), trade)
+        return self._judge(trade, found) if self.judges else (trade,)
 
     def begin_again(self) -> None:
         """A new connection."""
@@ -57,3 +101,162 @@ class TradeChain:
         """Nobody wants this symbol's trades any more; what is not sent is not missing."""
         self._next.pop(symbol, None)
         self._begun.pop(symbol, None)
+        if symbol in self._rooms:
+            self._rooms[symbol].forgotten = True
+
+    # ── gaps ──
+
+    def fill(self, trades: Iterable[AnyTrade], now: int) -> list[Event]:
+        """Missing trades of one symbol, brought by another way; what they let go."""
+        symbol = ""
+        for trade in trades:
+            symbol = trade.symbol
+            room, found = self._rooms.get(symbol), trade_number(trade)
+            if room is not None and room.due <= found <= room.newest and found not in room.held:
+                room.held[found] = trade
+                self.filled += 1
+        return self._let_go(symbol, now) if symbol in self._rooms else []
+
+    def is_missing(self, symbol: str, first: int, last: int) -> bool:
+        """Whether any of these ids is still waited for."""
+        room = self._rooms.get(symbol)
+        if room is None or last < room.due:
+            return False
+        return any(number not in room.held for number in range(max(first, room.due), last + 1))
+
+    def give_up(self, symbol: str, now: int) -> list[Event]:
+        """Wait no longer for the oldest gap of a symbol: name it, let go what waited for it."""
+        room = self._rooms.get(symbol)
+        if room is None:
+            return []
+        told = list(self._named(room, room.gaps[0].last, now))
+        return told + self._let_go(symbol, now)
+
+    def give_up_all(self, now: int) -> list[Event]:
+        """Wait no longer for anything."""
+        told: list[Event] = []
+        for symbol in list(self._rooms):
+            while symbol in self._rooms:
+                told += self.give_up(symbol, now)
+        return told
+
+    def overdue(self, now: int) -> list[Event]:
+        """Give up the gaps that were waited for long enough."""
+        told: list[Event] = []
+        for symbol, room in list(self._rooms.items()):
+            while symbol in self._rooms and room.gaps[0].until <= now:
+                told += self.give_up(symbol, now)
+        return told
+
+    def next_deadline(self) -> int | None:
+        """When `overdue` will next have something to say."""
+        return min((room.gaps[0].until for room in self._rooms.values()), default=None)
+
+    # ── within ──
+
+    def _judge(self, trade: AnyTrade, found: int) -> Sequence[Event]:
+        symbol = trade.symbol
+        room = self._rooms.get(symbol)
+        if room is not None:
+            return self._join(room, trade, found)
+        due = self._next.get(symbol, found)
+        # A connection never begins with the past: where it seems so, the venue counts anew.
+        if found < due and symbol in self._begun:
+            self.dropped += 1
+            return ()
+        self._begun[symbol] = None
+        if found <= due:
+            self._next[symbol] = found + 1
+            return (trade,)
+        return self._miss(trade, due, found)
+
+    def _miss(self, trade: AnyTrade, due: int, found: int) -> Sequence[Event]:
+        symbol = trade.symbol
+        if self._on_gap is None or found - due > MOST_MISSING:
+            self._next[symbol] = found + 1
+            return (self._gap(trade, due, found - 1), trade)
+        room = self._rooms[symbol] = _Room(due)
+        self._next[symbol] = _NEVER
+        self._put(room, trade, found)
+        return ()
+
+    def _join(self, room: _Room, trade: AnyTrade, found: int) -> Sequence[Event]:
+        """Take in a trade while others of its symbol wait."""
+        symbol, now = trade.symbol, trade.received
+        anew = found < room.due and symbol not in self._begun
+        self._begun[symbol] = None
+        beyond = found - room.newest - 1
+        if anew or (room.forgotten and beyond > 0) or beyond > MOST_MISSING:
+            told = self._give_up_symbol(symbol, now)
+            if anew or room.forgotten:
+                self._next.pop(symbol, None)
+            return [*told, *self._judge(trade, found)]
+        if found < room.due or found in room.held:
+            self.dropped += 1
+            return ()
+        self._put(room, trade, found)
+        told = self._let_go(symbol, now)
+        while symbol in self._rooms and len(room.held) > HOLD_TRADES:
+            told += self.give_up(symbol, now)
+        return told
+
+    def _put(self, room: _Room, trade: AnyTrade, found: int) -> None:
+        room.held[found] = trade
+        if found <= room.newest:
+            self.filled += 1
+            return
+        first, room.newest = room.newest + 1, found
+        if first < found and self._on_gap is not None:
+            since = trade.received
+            until = since + round(HOLD_SECONDS * SECOND)
+            gap = Gap(self._channel, trade.symbol, first, found - 1, since, until)
+            room.gaps.append(gap)
+            self._on_gap(gap)
+
+    def _give_up_symbol(self, symbol: str, now: int) -> list[Event]:
+        told: list[Event] = []
+        while symbol in self._rooms:
+            told += self.give_up(symbol, now)
+        return told
+
+    def _named(self, room: _Room, last: int, now: int) -> Iterator[Event]:
+        """Everything up to `last`, present or missing, in order."""
+        while room.due <= last:
+            if room.due in room.held:
+                yield _stamped(room.held.pop(room.due), now)
+                room.due += 1
+                continue
+            first = room.due
+            while room.due <= last and room.due not in room.held:
+                room.due += 1
+            # The trade behind a gap is held for as long as the gap is there.
+            yield self._gap(room.held[room.due], first, room.due - 1, now)
+
+    def _let_go(self, symbol: str, now: int) -> list[Event]:
+        """Whatever waits for nothing any more."""
+        room = self._rooms[symbol]
+        told: list[Event] = []
+        while room.due in room.held:
+            told.append(_stamped(room.held.pop(room.due), now))
+            room.due += 1
+        while room.gaps and room.gaps[0].last < room.due:
+            del room.gaps[0]
+        if not room.gaps:
+            del self._rooms[symbol]
+            if not room.forgotten:
+                self._next[symbol] = room.due
+        return told
+
+    def _gap(self, after: AnyTrade, first: int, last: int, now: int = 0) -> TradeGap:
+        at, now = after.venue_time, now or after.received
+        return TradeGap(after.venue, after.symbol, at, now, first, last, self._channel)
+
+
+def trade_number(trade: AnyTrade) -> int:
+    """The id by which a trade follows the one before it."""
+    return trade.trade_id if isinstance(trade, Trade) else trade.aggregate_id
+
+
+def _stamped(trade: AnyTrade, now: int) -> AnyTrade:
+    # Stamps never decrease: what waited is received when it is let go.
+    return trade if trade.received == now else msgspec.structs.replace(trade, received=now)

@@ -18,6 +18,7 @@ from pitwire.model import events as ev
 from pitwire.model.clock import SECOND
 from pitwire.model.credentials import Credentials
 from pitwire.model.events import (
+    AggregateTrade,
     BookDelta,
     BookSnapshot,
     Event,
@@ -78,6 +79,8 @@ class ConversationOptions(msgspec.Struct, frozen=True, kw_only=True):
     patience_seconds: float = PATIENCE_SECONDS
     asks_time: bool = False
     """Whether a market connection asks the venue's clock over HTTP."""
+    backfill: bool = True
+    """Whether trades that are missing are asked for over HTTP."""
 
 
 class Conversation:
@@ -104,8 +107,11 @@ class Conversation:
         self._pending = Pending(self.patience)
         self._pulse = Pulse(venue.heartbeat)
         self._freshness = Freshness(venue.name)
-        self._feed = feed or Feed(venue, self.codec, pacing=pacing, chance=chance)
-        self._books, self._trades = self._feed.books, self._feed.trades
+        self._feed = feed or Feed(
+            venue, self.codec, pacing=pacing, chance=chance, backfill=options.backfill
+        )
+        self._books, self._backfill = self._feed.books, self._feed.backfill
+        self._trades, self._aggregates = self._backfill.trades, self._backfill.aggregates
         self._spoken, self._syncs = self._freshness.spoken, self._books.syncs
         self.outbox = Outbox()
         """What is to be sent, settled and told; whoever carries this conversation empties it."""
@@ -158,9 +164,11 @@ class Conversation:
                 if self._copy.shared:
                     return self._merged(event, now)
                 if kind is Trade:
-                    return self._trades.accept(event)
+                    return self._trades.accept(event, event.trade_id) or self._waits(now)
                 if kind is not BookDelta:
-                    return (event,)
+                    if kind is not AggregateTrade:
+                        return (event,)
+                    return self._aggregates.accept(event, event.aggregate_id) or self._waits(now)
                 sync = self._syncs.get(event.symbol)
                 if sync is not None:
                     events = sync.accept(event)
@@ -189,18 +197,22 @@ class Conversation:
     ) -> Sequence[Event]:
         """The answer to a request out of the outbox."""
         events: list[Event] = []
-        until = 0
+        trades: list[Trade | AggregateTrade] = []
+        until, error = 0, None
         for item in self.codec.decode_response(request, status, headers, body, now):
             if isinstance(item, Reply):
-                until = self._obey(item, now)
+                until, error = self._obey(item, now), item.error
                 events += self._errands.responded(request, item, now)
-                if item.error is not None:
-                    events.append(self._failed(request, item.error, item.error.code, now))
+                if error is not None:
+                    events.append(self._failed(request, error, error.code, now))
             elif isinstance(item, BookSnapshot):
                 events += self._books.fetched(request, item, now)
+            elif isinstance(item, Trade | AggregateTrade):
+                trades.append(item)
             else:
                 events.append(item)
         self._books.failed(request, now, until=until)  # only if no snapshot was among it
+        events += self._backfill.answered(request, trades, error, now, until=until)
         self._pump(now)
         return events
 
@@ -209,8 +221,9 @@ class Conversation:
     ) -> Sequence[Event]:
         """No answer came to a request out of the outbox."""
         self._books.failed(request, now)
+        told = self._backfill.answered(request, (), error, now)
         self._pump(now)
-        return (self._failed(request, error, error.status, now),)
+        return (self._failed(request, error, error.status, now), *told)
 
     def lost(
         self,
@@ -244,7 +257,7 @@ class Conversation:
         self._errands.begin_again(now)
         self._freshness.begin_again()
         for unsent in self.outbox.take_requests():
-            self._books.failed(unsent, now)
+            self.give_back(unsent, now)
         self.outbox.forget_unsent()
         self.outbox.stirred = True
         return events
@@ -252,6 +265,7 @@ class Conversation:
     def give_back(self, request: HttpRequest, now: int) -> None:
         """A request out of the outbox will not be carried; another connection may."""
         self._books.failed(request, now)
+        self._backfill.give_back(request, now)
 
     def leave(self, now: int) -> None:
         """The connection is closed for good and carries its feed no more."""
@@ -282,8 +296,9 @@ class Conversation:
         asks = list(asks)
         for ask in asks:
             self.codec.check(ask)
-            if ask.channel == "trades" and not self._feed.wants(ask):
-                self._trades.forget(ask.symbol)  # late ones of an earlier want are no beginning
+            if not self._feed.wants(ask):
+                # Late ones of an earlier want are no beginning.
+                self._backfill.forget(ask.channel, ask.symbol)
         self._errands.wants.add(asks)
         self._pump(now)
 
@@ -329,6 +344,7 @@ class Conversation:
             self._pending.next_deadline(),
             self._errands.next_deadline(now),
             self._books.next_deadline(now),
+            self._backfill.next_deadline(now),
             self.commands.next_deadline(now),
             self._freshness.next_deadline(),
             self._feed.next_deadline(),
@@ -367,16 +383,21 @@ class Conversation:
 
     def _merged(self, event: Event, now: int) -> Sequence[Event]:
         """One event of a feed that several connections carry."""
-        feed = self._feed
-        events = feed.merge(event, self._copy)
-        if feed.stirred:
-            feed.stirred = False
-            self._pump(now)
+        events = self._feed.merge(event, self._copy)
+        if self._feed.stirred:
+            self._waits(now)
         return events
+
+    def _waits(self, now: int) -> Sequence[Event]:
+        """A trade came and is not told, or not yet: what is missing before it is asked for."""
+        if self._feed.stirred:
+            self._feed.stirred = False
+            self._pump(now)
+        return ()
 
     def _overdue(self, now: int) -> list[Event]:
         """What was waited for in vain: a subscription's first data, what a copy skipped."""
-        events = self._feed.overdue(now)
+        events = [*self._feed.overdue(now), *self._backfill.overdue(now)]
         for stale in self._freshness.overdue(now):
             kind = self._venue.channels[stale.channel].event if isinstance(stale, FeedStale) else ""
             if not self._feed.flows_on_others(self._copy, kind, stale.symbol):
@@ -463,7 +484,7 @@ class Conversation:
         self.commands.admitted = self._errands.logged_in
         self.commands.release(now)
         self._errands.pump(now)
-        for request in self._books.due(now):
+        for request in (*self._books.due(now), *self._backfill.due(now)):
             self.outbox.ask(request)
 
 

@@ -12,10 +12,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from pitwire.market.sequence import Verdict
 from pitwire.model.clock import SECOND
-from pitwire.model.events import BookDelta, Event, Trade
+from pitwire.model.events import AggregateTrade, BookDelta, Event, Trade
+from pitwire.session.backfill import Backfill
 from pitwire.session.backoff import Chance
 from pitwire.session.books import Books
-from pitwire.session.continuity import TradeChain
+from pitwire.session.continuity import AnyTrade, TradeChain, trade_number
 from pitwire.session.copies import Copy
 from pitwire.session.lanes import (
     HELD,
@@ -46,16 +47,18 @@ class Feed:
         pacing: Pacing,
         chance: Chance,
         hold_seconds: float = HOLD_SECONDS,
+        backfill: bool = True,
     ) -> None:
         self.codec = codec
         """Spells what is fetched for the feed."""
         self.books = Books(venue, codec, pacing, chance)
-        self.trades = TradeChain(venue)
+        self.backfill = Backfill(
+            venue, codec, pacing=pacing, chance=chance, stir=self._stir, enabled=backfill
+        )
+        self._chains = self.backfill.chains
         self.copies: list[Copy] = []
         self.stirred = False
         """Whether an event has made something due for whoever carries the feed."""
-        trades = venue.channels.get("trades")
-        self._dense = trades is not None and trades.dense
         self._hold = round(hold_seconds * SECOND)
         self._ranks = 0
         self._alone_at: int | None = None
@@ -83,7 +86,7 @@ class Feed:
     def stood(self, copy: Copy) -> None:
         """The connection of this copy is open."""
         if not any(one.stands for one in self.copies):
-            self.trades.begin_again()
+            self.backfill.begin_again()
             self._lanes.clear()
         copy.stands = True
         copy.confirmed.clear()
@@ -96,7 +99,10 @@ class Feed:
         for lane in self._lanes.values():
             lane.leave(copy)
         kept = {symbol for symbol in self.books.syncs if self._is_kept("BookDelta", symbol)}
-        return self._give_in(now) + self.books.lost(now, kept)
+        told = self._give_in(now) + self.books.lost(now, kept)
+        if not any(one.stands for one in self.copies):
+            told += self.backfill.lost(now)
+        return told
 
     def wants(self, ask: Ask) -> bool:
         """Whether any connection wants this ask."""
@@ -126,11 +132,9 @@ class Feed:
         """A market event that this copy brought; what is to be told."""
         if copy.shared:
             return self.merge(event, copy)
-        if isinstance(event, Trade):
-            return self.trades.accept(event)
         if isinstance(event, BookDelta):
             return self.books.accept(event, now)
-        return (event,)
+        return self._pass_trade(event) if event.__class__ in self._chains else (event,)
 
     def merge(self, event: Event, copy: Copy) -> Sequence[Event]:
         """The same where several copies bring everything."""
@@ -138,19 +142,19 @@ class Feed:
         kind = event.__class__
         if kind is BookDelta:
             told = self._merge_delta(event, copy)  # type: ignore[arg-type]
-        elif kind is Trade and self._dense:
-            told = self._merge_trade(event, copy)  # type: ignore[arg-type]
+        elif kind in self._chains:
+            told = self._merge_trade(event, self._chains[kind], copy)  # type: ignore[arg-type]
         else:
             told = self._merge_other(event, copy)
         if told:
             copy.wins += 1
         return told
 
-    def _merge_trade(self, trade: Trade, copy: Copy) -> Sequence[Event]:
-        due = self.trades.due(trade.symbol)
-        if due is not None and trade.trade_id > due:
-            return self._too_early(trade, trade.trade_id, copy)
-        told = self.trades.accept(trade)
+    def _merge_trade(self, trade: AnyTrade, chain: TradeChain, copy: Copy) -> Sequence[Event]:
+        due, number = chain.due(trade.symbol), trade_number(trade)
+        if due is not None and number > due:
+            return self._too_early(trade, number, copy)
+        told = chain.accept(trade, number)
         return self._followed(told, trade) if self._early else told
 
     def _merge_delta(self, delta: BookDelta, copy: Copy) -> Sequence[Event]:
@@ -210,18 +214,24 @@ class Feed:
         return whole
 
     def _follows(self, event: Event) -> bool:
-        if isinstance(event, Trade):
-            due = self.trades.due(event.symbol)
-            return due is None or event.trade_id <= due
+        if isinstance(event, Trade | AggregateTrade):
+            due = self._chains[event.__class__].due(event.symbol)
+            return due is None or trade_number(event) <= due
         assert isinstance(event, BookDelta)
         sync = self.books.syncs.get(event.symbol)
         return sync is None or not sync.live or sync.verdict(event) is not Verdict.GAP
 
     def _pass_on(self, event: Event) -> Sequence[Event]:
-        if isinstance(event, Trade):
-            return self.trades.accept(event)
-        assert isinstance(event, BookDelta)
-        return self._accept_delta(event)
+        if isinstance(event, BookDelta):
+            return self._accept_delta(event)
+        return self._pass_trade(event)
+
+    def _pass_trade(self, event: Event) -> Sequence[Event]:
+        assert isinstance(event, Trade | AggregateTrade)
+        return self._chains[event.__class__].accept(event, trade_number(event))
+
+    def _stir(self) -> None:
+        self.stirred = True
 
     def _accept_delta(self, delta: BookDelta) -> Sequence[Event]:
         told = self.books.accept(delta, delta.received)

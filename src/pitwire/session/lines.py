@@ -64,6 +64,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     connect_attempts: int = 1
     patience_seconds: float = PATIENCE_SECONDS
     asks_time: bool = True
+    backfill: bool = True
     release: Callable[[], Awaitable[None]] | None = None
     """Called last of all: what was opened for this session alone is closed here."""
 
@@ -181,6 +182,7 @@ class Lines:
                 book_option=setup.book_option,
                 patience_seconds=setup.patience_seconds,
                 asks_time=setup.asks_time and role is Role.MARKET and not self.market,
+                backfill=setup.backfill,
             ),
             pacing=self.pacing,
             skew=self._skew,

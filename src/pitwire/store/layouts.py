@@ -89,6 +89,7 @@ _FORCE, _REASON = _codes(_FORCES), _codes(_REASONS)
 _TIME = Column("time", Kind.TIME, "our clock when it arrived")
 _VENUE_TIME = Column("venue_time", Kind.TIME, "the venue's clock")
 _SIDE_OF_TAKER = Column("side", Kind.CHOICE, "the taker's", SIDES)
+_BACKFILLED = Column("backfilled", Kind.FLAG, "whether it was asked for afterwards")
 
 TRADES = Layout(
     "trades",
@@ -99,6 +100,7 @@ TRADES = Layout(
         Column("size", Kind.FLOAT, "base"),
         _SIDE_OF_TAKER,
         Column("trade_id", Kind.INT, "the venue's"),
+        _BACKFILLED,
     ),
 )
 
@@ -106,7 +108,7 @@ TRADES = Layout(
 def trade_row(event: Trade) -> Row:
     return (
         event.received, event.venue_time, event.price, event.size, _SIDE[event.side],
-        event.trade_id,
+        event.trade_id, event.backfilled,
     )  # fmt: skip
 
 
@@ -117,6 +119,7 @@ AGGREGATE_TRADES = Layout(
         Column("aggregate_id", Kind.INT, "the venue's"),
         Column("first_id", Kind.INT, "the venue's"),
         Column("last_id", Kind.INT, "the venue's"),
+        _BACKFILLED,
     ),
 )
 
@@ -124,7 +127,7 @@ AGGREGATE_TRADES = Layout(
 def aggregate_trade_row(event: AggregateTrade) -> Row:
     return (
         event.received, event.venue_time, event.price, event.size, _SIDE[event.side],
-        event.aggregate_id, event.first_id, event.last_id,
+        event.aggregate_id, event.first_id, event.last_id, event.backfilled,
     )  # fmt: skip
 
 

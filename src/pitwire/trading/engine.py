@@ -47,10 +47,12 @@ class _Seat:
 class _Row:
     """Who is concerned by one type of event."""
 
-    __slots__ = ("anyone", "by_symbol", "noted")
+    __slots__ = ("anyone", "by_symbol", "marked", "noted")
 
-    def __init__(self, noted: bool) -> None:
+    def __init__(self, *, noted: bool, marked: bool = False) -> None:
         self.noted = noted
+        self.marked = marked
+        """Whether such an event may be history."""
         self.by_symbol: dict[str, tuple[tuple[_Seat, Watch], ...]] = {}
         self.anyone: tuple[tuple[_Seat, Watch], ...] = ()
 
@@ -93,6 +95,8 @@ class Engine:
                 return None  # a copy, or about nobody: a rule that hedges must not hedge twice
         seats = row.by_symbol.get(event.symbol, row.anyone)
         if seats:
+            if row.marked and event.backfilled:  # type: ignore[attr-defined]
+                seats = tuple((seat, watch) for seat, watch in seats if watch.history)
             self._show(event, seats)
         return change
 
@@ -248,7 +252,10 @@ class Engine:
 
     def _index(self) -> None:
         """Who watches what, so that an event finds them without asking anybody else."""
-        self._rows = {kind: _Row(kind in NOTED) for kind in EVENTS}
+        self._rows = {
+            kind: _Row(noted=kind in NOTED, marked="backfilled" in kind.__struct_fields__)
+            for kind in EVENTS
+        }
         for seat in self._seats:
             for watch in _single(seat.rule.watches):
                 row = self._rows[watch.event]
@@ -295,12 +302,17 @@ def _detail(event: Event) -> str:
 
 
 def _single(watches: Iterable[Watch]) -> list[Watch]:
-    """One watch an event type and symbol: to be shown each one wins over once a burst."""
+    """One watch an event type and symbol: to be shown each one wins over once a burst.
+
+    Who wants the history of an event type in one watch has it in all.
+    """
     found: dict[tuple[type[Event], str, str], Watch] = {}
+    watches = tuple(watches)
+    history = {watch.event for watch in watches if watch.history}
     for watch in watches:
         key = (watch.event, watch.symbol, watch.option)
         if key not in found or watch.each:
-            found[key] = watch
+            found[key] = msgspec.structs.replace(watch, history=watch.event in history)
     everywhere = {(watch.event, watch.each) for watch in found.values() if not watch.symbol}
     return [
         watch

@@ -108,8 +108,12 @@ class PaperVenue:
         return events
 
     def _counts(self, event: ev.Trade | ev.AggregateTrade) -> bool:
-        """Whether trades are told this way here: aggregates only where no single ones come."""
-        return type(self._state.trades.get(event.symbol)) is type(event)
+        """Whether trades are told this way here: aggregates only where no single ones come.
+
+        What was backfilled happened before orders that may rest here now, so it fills none.
+        """
+        live = not event.backfilled
+        return live and type(self._state.trades.get(event.symbol)) is type(event)
 
     def balances(self, *assets: str) -> list[ev.Event]:
         """What is owned, as a venue says it: of these assets, or of all."""

@@ -2,7 +2,8 @@
 
 House rules: a rule reads the state and yields wishes; it never changes anything. What it says it
 watches is all it is shown. A watch with `each` shows every such event, in order, even inside a
-burst; one without asks the rule once a burst, if such an event was in it.
+burst; one without asks the rule once a burst, if such an event was in it. Trades that were
+backfilled are history: only a watch that says so is shown them.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ class Watch(msgspec.Struct, frozen=True):
     """Shown one by one; False: asked once a burst."""
     option: str = ""
     """Of bars, the interval ("" for all); what a desk must subscribe to."""
+    history: bool = False
+    """Of trades, whether those that were backfilled are shown too, in their place."""
 
 
 class Rule(Protocol):
@@ -51,17 +54,19 @@ class Rule(Protocol):
 Reaction: TypeAlias = Callable[[State, int], Iterable[Wish] | None]
 
 
-def watch(event: type[Event] | str, symbol: str = "", *, each: bool = True) -> Watch:
+def watch(
+    event: type[Event] | str, symbol: str = "", *, each: bool = True, history: bool = False
+) -> Watch:
     """A watch by event class or its name."""
     kind = _BY_NAME.get(event) if isinstance(event, str) else event
     if kind is None:
         raise ConfigError(where="watch", found=event, expected=f"one of {', '.join(_BY_NAME)}")
-    return Watch(kind, symbol, each)
+    return Watch(kind, symbol, each, history=history)
 
 
-def trades(symbol: str = "") -> Watch:
-    """Every single trade."""
-    return Watch(ev.Trade, symbol)
+def trades(symbol: str = "", *, history: bool = False) -> Watch:
+    """Every single trade; with `history`, those that came late because they were missing too."""
+    return Watch(ev.Trade, symbol, history=history)
 
 
 def quotes(symbol: str = "") -> Watch:

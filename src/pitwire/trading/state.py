@@ -151,10 +151,12 @@ class State:
         }
 
     def _trade(self, event: ev.Trade) -> None:
-        self.trades[event.symbol] = event
+        # What was backfilled is history, and later trades are on its heels.
+        if not event.backfilled:
+            self.trades[event.symbol] = event
 
     def _aggregate(self, event: ev.AggregateTrade) -> None:
-        if type(self.trades.get(event.symbol)) is not ev.Trade:
+        if not event.backfilled and type(self.trades.get(event.symbol)) is not ev.Trade:
             self.trades[event.symbol] = event
 
     def _quote(self, event: ev.Quote) -> None:

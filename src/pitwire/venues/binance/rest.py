@@ -161,7 +161,7 @@ def _history(body: bytes, request: HttpRequest, now: int) -> Sequence[Event]:
     return [
         Trade(
             VENUE, request.symbol, nanoseconds(row.time), now, row.price, row.qty,
-            Side.SELL if row.is_buyer_maker else Side.BUY, row.id,
+            Side.SELL if row.is_buyer_maker else Side.BUY, row.id, True,
         )
         for row in _trades(body)
     ]  # fmt: skip
@@ -171,7 +171,7 @@ def _aggregate_history(body: bytes, request: HttpRequest, now: int) -> Sequence[
     return [
         AggregateTrade(
             VENUE, request.symbol, nanoseconds(row.T), now, row.p, row.q,
-            Side.SELL if row.m else Side.BUY, row.a, row.f, row.l,
+            Side.SELL if row.m else Side.BUY, row.a, row.f, row.l, True,
         )
         for row in _aggregates(body)
     ]  # fmt: skip

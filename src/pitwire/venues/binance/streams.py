@@ -35,7 +35,12 @@ CHANNELS: Mapping[str, Channel] = {
     for row in (
         # §3: that ids are consecutive is seen in practice, not promised.
         Channel(name="trades", stream="{symbol}@trade", event="Trade", busy=True, dense=True),
-        Channel(name="aggregate_trades", stream="{symbol}@aggTrade", event="AggregateTrade"),
+        Channel(
+            name="aggregate_trades",
+            stream="{symbol}@aggTrade",
+            event="AggregateTrade",
+            dense=True,
+        ),
         Channel(name="ticker", stream="{symbol}@bookTicker", event="Quote", busy=True),
         Channel(
             name="book",

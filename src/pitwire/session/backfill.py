@@ -1,0 +1,228 @@
+"""Filling gaps in trades: the pages to ask for, when they may be, what came of them.
+
+House rules: pure. Ids count by one, so all pages of a gap can be asked for together; they share the
+venue's weight limit and leave the larger part of it to books and questions. What cannot come before
+a gap is given up is given up at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from pitwire.model import events as ev
+from pitwire.model.clock import SECOND
+from pitwire.model.errors import (
+    MalformedFrame,
+    PitwireError,
+    RateLimited,
+    VenueUnavailable,
+    WireError,
+)
+from pitwire.model.events import Event
+from pitwire.session.backoff import Chance
+from pitwire.session.continuity import AnyTrade, Gap, TradeChain
+from pitwire.session.pacing import Pacing
+from pitwire.venues.venue import Codec, HttpRequest, Venue
+
+PAGE = 1000
+"""Trades a request (binance §5.8: a thousand at most)."""
+AT_ONCE = 8
+"""Requests under way together."""
+RESERVED_PERCENT = 40
+"""What pages leave of the weight limit: a book that is stale matters more than history."""
+RETRY_SECONDS = 0.1
+"""A page that did not come, or came short, is asked for again after this, doubled each time: what
+traded a moment ago may not be in the venue's history yet."""
+_PASSING = (MalformedFrame, RateLimited, VenueUnavailable, WireError)
+"""Errors that another try may not meet."""
+
+
+class _Page(msgspec.Struct):
+    """Part of a gap."""
+
+    gap: Gap
+    first: int
+    last: int
+    at: int
+    """Not to be asked for before this."""
+    tries: int = 0
+
+
+class Backfill:
+    """The chains of a session's trades, and the asking for what is missing in them."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        codec: Codec,
+        *,
+        pacing: Pacing,
+        chance: Chance,
+        stir: Callable[[], None],
+        enabled: bool = True,
+    ) -> None:
+        self._codec, self._pacing, self._chance, self._stir = codec, pacing, chance, stir
+        on_gap = self._want if enabled and venue.can.trades_by_id else None
+        channel = venue.channels.get
+        self.trades = TradeChain(channel("trades"), on_gap=on_gap)
+        self.aggregates = TradeChain(channel("aggregate_trades"), on_gap=on_gap)
+        self._chains = {"trades": self.trades, "aggregate_trades": self.aggregates}
+        kinds = (ev.Trade, self.trades), (ev.AggregateTrade, self.aggregates)
+        self.chains: dict[type[Event], TradeChain] = {
+            kind: chain for kind, chain in kinds if chain.judges
+        }
+        """The chains of kinds whose ids count by one."""
+        self._wanting: list[_Page] = []
+        self._fetching: dict[int, tuple[HttpRequest, _Page]] = {}
+        self._weights: dict[str, int] = {}
+        limit = min((each.count for each in venue.limits if each.scope == "weight"), default=0)
+        self._reserve = limit * RESERVED_PERCENT // 100
+
+    # ── the life of a connection ──
+
+    def begin_again(self) -> None:
+        """A new connection, and none beside it."""
+        for chain in self._chains.values():
+            chain.begin_again()
+
+    def forget(self, channel: str, symbol: str) -> None:
+        """This channel of a symbol is wanted anew; what was not sent meanwhile is not missing."""
+        chain = self._chains.get(channel)
+        if chain is not None:
+            chain.forget(symbol)
+
+    def lost(self, now: int) -> list[Event]:
+        """No connection is left to wait with: every gap is named, every trade told."""
+        self._wanting.clear()
+        self._fetching.clear()
+        return [event for chain in self._chains.values() for event in chain.give_up_all(now)]
+
+    # ── asking ──
+
+    def due(self, now: int) -> list[HttpRequest]:
+        """The requests that may leave now."""
+        requests: list[HttpRequest] = []
+        for page in [page for page in self._wanting if page.at <= now]:
+            if not self._is_missing(page):
+                self._wanting.remove(page)
+            elif not self._is_on_its_way(page):
+                if len(self._fetching) >= AT_ONCE or self._ready_at(page, now) > now:
+                    break
+                self._wanting.remove(page)
+                requests.append(self._fetch(page, now))
+        return requests
+
+    def next_deadline(self, now: int) -> int | None:
+        """When `due` or `overdue` will next have something to say."""
+        times = [chain.next_deadline() for chain in self._chains.values()]
+        waiting = [page for page in self._wanting if not self._is_on_its_way(page)]
+        if waiting and len(self._fetching) < AT_ONCE:
+            page = min(waiting, key=_at)
+            at = max(page.at, self._ready_at(page, now))
+            times.append(now if at > page.gap.until else at)
+        return min((time for time in times if time is not None), default=None)
+
+    def overdue(self, now: int) -> list[Event]:
+        """Gaps that were waited for long enough, or that cannot be filled in time."""
+        told = [event for chain in self._chains.values() for event in chain.overdue(now)]
+        for page in list(self._wanting):
+            is_late = max(page.at, self._ready_at(page, now)) > page.gap.until
+            if is_late and not self._is_on_its_way(page):
+                told += self._give_up(page.gap, now)
+        self._wanting = [page for page in self._wanting if self._is_missing(page)]
+        return told
+
+    # ── answers ──
+
+    def answered(
+        self,
+        request: HttpRequest,
+        trades: Sequence[AnyTrade],
+        error: PitwireError | None,
+        now: int,
+        *,
+        until: int = 0,
+    ) -> list[Event]:
+        """The answer to a request, ours or not. What is still missing is asked for again, unless
+        the venue will never tell; not before `until`."""
+        page = self._take(request)
+        if page is None:
+            return []  # not ours, or asked for before a loss
+        chain = self._chains[page.gap.channel]
+        told = chain.fill((trade for trade in trades if trade.symbol == page.gap.symbol), now)
+        if not self._is_missing(page):
+            return told
+        if error is not None and not isinstance(error, _PASSING):
+            return told + self._give_up(page.gap, now)
+        self._retry(page, now, until=until)
+        return told
+
+    def give_back(self, request: HttpRequest, now: int) -> None:
+        """A request was not carried after all: its page is to be asked for again."""
+        page = self._take(request)
+        if page is not None:
+            page.at = now
+            self._wanting.append(page)
+
+    # ── within ──
+
+    def _want(self, gap: Gap) -> None:
+        for first in range(gap.first, gap.last + 1, PAGE):
+            self._wanting.append(_Page(gap, first, min(gap.last, first + PAGE - 1), gap.since))
+        self._stir()
+
+    def _retry(self, page: _Page, now: int, *, until: int = 0) -> None:
+        page.tries += 1
+        ceiling = RETRY_SECONDS * 2.0 ** min(page.tries - 1, 16)
+        delay = self._chance.uniform(ceiling / 2, ceiling)
+        page.at = max(now + round(delay * SECOND), until)
+        self._wanting.append(page)
+
+    def _give_up(self, gap: Gap, now: int) -> list[Event]:
+        self._wanting = [page for page in self._wanting if page.gap is not gap]
+        chain, told = self._chains[gap.channel], []
+        while chain.is_missing(gap.symbol, gap.first, gap.last):
+            told += chain.give_up(gap.symbol, now)
+        return told
+
+    def _fetch(self, page: _Page, now: int) -> HttpRequest:
+        # A whole page costs no more than a part of it, and may fill gaps that come after.
+        request = self._ask(page)(page.gap.symbol, page.first, PAGE)
+        self._pacing.spend("weight", now, cost=request.weight)
+        self._fetching[id(request)] = (request, page)
+        return request
+
+    def _is_on_its_way(self, page: _Page) -> bool:
+        """Whether a request that was made for another gap will bring this page too."""
+        return any(
+            other.gap.symbol == page.gap.symbol
+            and other.gap.channel == page.gap.channel
+            and other.first <= page.first
+            and page.last < other.first + PAGE
+            for _, other in self._fetching.values()
+        )
+
+    def _is_missing(self, page: _Page) -> bool:
+        chain = self._chains[page.gap.channel]
+        return chain.is_missing(page.gap.symbol, page.first, page.last)
+
+    def _take(self, request: HttpRequest) -> _Page | None:
+        found = self._fetching.pop(id(request), None)
+        return None if found is None else found[1]
+
+    def _ask(self, page: _Page) -> Callable[[str, int, int], HttpRequest]:
+        aggregates = page.gap.channel == "aggregate_trades"
+        return self._codec.ask_aggregates if aggregates else self._codec.ask_trades
+
+    def _ready_at(self, page: _Page, now: int) -> int:
+        weight = self._weights.get(page.gap.channel)
+        if weight is None:
+            weight = self._ask(page)(page.gap.symbol, page.first, PAGE).weight
+            self._weights[page.gap.channel] = weight
+        return self._pacing.ready_at("weight", now, cost=weight + self._reserve)
+
+
+def _at(page: _Page) -> int:
+    return page.at

@@ -1,0 +1,277 @@
+"""What is missing is asked for by its ids, in pages, within the venue's weight."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pitwire.model import errors
+from pitwire.model.clock import SECOND
+from pitwire.model.entropy import Entropy
+from pitwire.model.events import AggregateTrade, Event, Trade, TradeGap
+from pitwire.model.orders import Side
+from pitwire.session.backfill import AT_ONCE, PAGE, Backfill
+from pitwire.session.continuity import HOLD_SECONDS
+from pitwire.session.pacing import Pacing
+from pitwire.venues.venue import Can, CodecOptions, HttpRequest, Limit, Role, Venue
+from tests.session.toy import TOY, ToyCodec
+
+NOW = 1_700_000_000 * SECOND
+HOLD = round(HOLD_SECONDS * SECOND)
+_ROWS = {
+    "trades": msgspec.structs.replace(TOY.channels["trades"], dense=True),
+    "aggregate_trades": msgspec.structs.replace(
+        TOY.channels["trades"], name="aggregate_trades", event="AggregateTrade", dense=True
+    ),
+}
+DENSE = msgspec.structs.replace(TOY, channels={**TOY.channels, **_ROWS})
+
+
+class Setting:
+    """A backfill, and what it did."""
+
+    def __init__(self, *limits: Limit, venue: Venue = DENSE, enabled: bool = True) -> None:
+        venue = msgspec.structs.replace(venue, limits=limits)
+        self.stirred = 0
+        self.pacing = Pacing(limits)
+        self.ours = Backfill(
+            venue,
+            ToyCodec(CodecOptions(Role.MARKET)),
+            pacing=self.pacing,
+            chance=Entropy(1).stream("backfill"),
+            stir=self._stir,
+            enabled=enabled,
+        )
+
+    def _stir(self) -> None:
+        self.stirred += 1
+
+    def trade(self, number: int, now: int = NOW, symbol: str = "A") -> list[Any]:
+        return told(self.ours.trades.accept(trade(number, now, symbol), number))
+
+    def answer(self, request: HttpRequest, *numbers: int, now: int = NOW) -> list[Any]:
+        found = [trade(number, now, request.symbol, history=True) for number in numbers]
+        return told(self.ours.answered(request, found, None, now))
+
+
+def trade(number: int, now: int = NOW, symbol: str = "A", *, history: bool = False) -> Trade:
+    return Trade("toy", symbol, 0, now, 1.0, 1.0, Side.BUY, number, history)
+
+
+def told(events: Any) -> list[Any]:
+    return [
+        (each.first_missing, each.last_missing) if isinstance(each, TradeGap) else each.trade_id
+        for each in events
+    ]
+
+
+def first_ids(requests: list[HttpRequest]) -> list[int]:
+    return [int(request.query.split(",")[1]) for request in requests]
+
+
+def test_a_gap_is_asked_for_at_once_and_put_in_its_place() -> None:
+    setting = Setting()
+    assert setting.trade(1) == [1]
+    assert setting.stirred == 0
+    assert setting.trade(4) == []
+    assert setting.stirred == 1
+    assert setting.ours.next_deadline(NOW) == NOW
+    [request] = setting.ours.due(NOW)
+    assert (request.purpose, request.query) == ("trades", f"A,2,{PAGE}")
+    assert setting.ours.due(NOW) == []
+    assert setting.answer(request, 2, 3, 4, 5) == [2, 3, 4]
+    assert setting.trade(5) == [5]
+    assert setting.ours.next_deadline(NOW) is None
+
+
+def test_a_long_gap_is_asked_for_in_pages_so_many_at_a_time() -> None:
+    setting = Setting()
+    setting.trade(0)
+    pages = AT_ONCE + 2
+    assert setting.trade(pages * PAGE + 1) == []
+    requests = setting.ours.due(NOW)
+    assert first_ids(requests) == [number * PAGE + 1 for number in range(AT_ONCE)]
+    assert setting.answer(requests[1], *range(PAGE + 1, 2 * PAGE + 1)) == []
+    assert setting.answer(requests[0], *range(1, PAGE + 1)) == list(range(1, 2 * PAGE + 1))
+    assert first_ids(setting.ours.due(NOW)) == [AT_ONCE * PAGE + 1, (AT_ONCE + 1) * PAGE + 1]
+
+
+def test_gaps_close_together_share_one_request() -> None:
+    setting = Setting()
+    setting.trade(1)
+    for number in range(3, 60, 2):
+        assert setting.trade(number) == []
+    [request] = setting.ours.due(NOW)
+    assert setting.ours.next_deadline(NOW) == NOW + HOLD, "the others are on their way"
+    assert setting.answer(request, *range(2, 70)) == list(range(2, 60))
+    assert setting.ours.due(NOW) == []
+
+
+def test_a_page_that_comes_short_is_asked_for_again_until_it_is_too_late() -> None:
+    setting = Setting()
+    setting.trade(1)
+    setting.trade(5)
+    [request] = setting.ours.due(NOW)
+    assert setting.answer(request, 2) == [2]
+    when = setting.ours.next_deadline(NOW)
+    assert when is not None
+    assert NOW < when <= NOW + SECOND // 10
+    [request] = setting.ours.due(when)
+    error = errors.VenueUnavailable(venue="toy", code=503)
+    assert setting.ours.answered(request, (), error, when) == []
+    assert told(setting.ours.overdue(NOW + HOLD)) == [(3, 4), 5]
+    assert setting.ours.due(NOW + HOLD + SECOND) == []
+
+
+def test_what_the_venue_will_never_tell_is_named_at_once() -> None:
+    setting = Setting()
+    setting.trade(1)
+    setting.trade(5)
+    [request] = setting.ours.due(NOW)
+    refused = errors.RequestRejected(venue="toy", code=-1100, text="no such id")
+    assert told(setting.ours.answered(request, (), refused, NOW + 1)) == [(2, 4), 5]
+
+
+def test_a_ban_longer_than_the_wait_names_the_gap_at_once_and_nothing_is_asked() -> None:
+    setting = Setting(Limit("weight", 600, 60.0))
+    setting.trade(1)
+    setting.trade(5)
+    setting.pacing.block("weight", NOW + 60 * SECOND)
+    assert setting.ours.due(NOW) == []
+    assert setting.ours.next_deadline(NOW) == NOW
+    assert told(setting.ours.overdue(NOW)) == [(2, 4), 5]
+    assert setting.ours.next_deadline(NOW) is None
+
+
+def test_a_part_of_the_weight_is_left_to_books_and_questions() -> None:
+    setting = Setting(Limit("weight", 600, 60.0))
+    asked = 0
+    for number in range(40):
+        symbol = f"S{number}"
+        setting.trade(1, symbol=symbol)
+        setting.trade(3, symbol=symbol)
+        for request in setting.ours.due(NOW):
+            asked += 1
+            assert setting.answer(request, 2) == [2, 3]
+    assert asked == 360 // 25
+    assert setting.pacing.allows("weight", NOW, cost=240)
+    named = setting.ours.overdue(NOW)
+    assert len(named) == 2 * (40 - asked), "what cannot be asked for in time is named"
+
+
+def test_a_lost_connection_waits_for_nothing_and_old_answers_are_nobodys() -> None:
+    setting = Setting()
+    setting.trade(1)
+    setting.trade(4)
+    [request] = setting.ours.due(NOW)
+    assert told(setting.ours.lost(NOW)) == [(2, 3), 4]
+    setting.ours.begin_again()
+    assert setting.trade(9) == []
+    assert setting.answer(request, 2, 3) == []
+    [request] = setting.ours.due(NOW)
+    assert setting.answer(request, *range(5, 9)) == [5, 6, 7, 8, 9]
+
+
+def test_what_comes_by_itself_before_it_is_asked_for_is_not_asked_for() -> None:
+    setting = Setting()
+    setting.trade(1)
+    setting.trade(3)
+    assert setting.trade(2) == [2, 3]
+    assert setting.ours.due(NOW) == []
+    assert setting.ours.next_deadline(NOW) is None
+
+
+def test_a_request_that_was_not_carried_is_made_again() -> None:
+    setting = Setting()
+    setting.trade(1)
+    setting.trade(3)
+    [request] = setting.ours.due(NOW)
+    setting.ours.give_back(request, NOW + 1)
+    setting.ours.give_back(HttpRequest("time", "GET", "/time"), NOW + 1)
+    [again] = setting.ours.due(NOW + 1)
+    assert setting.answer(request, 2) == [], "an answer to what was not asked"
+    assert setting.answer(again, 2) == [2, 3]
+
+
+def test_it_can_be_switched_off_and_a_venue_may_have_none() -> None:
+    no_history = msgspec.structs.replace(DENSE, can=Can(trades_by_id=False))
+    for setting in (Setting(enabled=False), Setting(venue=no_history)):
+        assert setting.trade(1) == [1]
+        assert setting.trade(4) == [(2, 3), 4]
+        assert setting.stirred == 0
+        assert setting.ours.due(NOW) == []
+
+
+def test_aggregates_are_asked_for_by_their_own_ids() -> None:
+    setting = Setting()
+
+    def aggregate(number: int) -> AggregateTrade:
+        return AggregateTrade("toy", "A", 0, NOW, 1.0, 1.0, Side.BUY, number, number, number)
+
+    chain = setting.ours.aggregates
+    assert len(chain.accept(aggregate(1), 1)) == 1
+    assert chain.accept(aggregate(3), 3) == ()
+    setting.trade(1)
+    setting.trade(3)
+    requests = setting.ours.due(NOW)
+    assert [request.purpose for request in requests] == ["aggregate_trades", "trades"]
+    events = setting.ours.answered(requests[0], [aggregate(2)], None, NOW)
+    assert [event.aggregate_id for event in events if isinstance(event, AggregateTrade)] == [2, 3]
+    assert setting.answer(requests[1], 2) == [2, 3]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6))
+def test_whatever_is_lost_and_whatever_the_venue_answers_nothing_is_lost_untold(seed: int) -> None:
+    """Delivered and named together are what was emitted: in order, none twice."""
+    chance = random.Random(seed)
+    setting = Setting(Limit("weight", chance.choice((200, 6000)), 60.0))
+    out: list[Event] = []
+    asked: list[tuple[int, HttpRequest]] = []
+    now, emitted = NOW, 0
+    for _ in range(120):
+        now += round(chance.expovariate(8.0) * SECOND)
+        emitted += 1
+        if chance.random() < 0.2:
+            emitted += chance.choice((1, 5, 30, 1200))
+        live = trade(emitted, now)
+        if emitted > 1 and chance.random() < 0.03:
+            out += setting.ours.lost(now)
+            setting.ours.begin_again()
+        out += setting.ours.trades.accept(live, emitted)
+        out += setting.ours.overdue(now)
+        asked += [(now, request) for request in setting.ours.due(now)]
+        while asked and chance.random() < 0.7:
+            since, request = asked.pop(chance.randrange(len(asked)))
+            assert since <= now
+            out += _answer(setting, request, emitted, chance, now)
+    out += setting.ours.overdue(now + 2 * HOLD)
+    covered: list[int] = []
+    for item in told(out):
+        covered += range(item[0], item[1] + 1) if isinstance(item, tuple) else [item]
+    assert covered == list(range(covered[0], emitted + 1))
+    stamps = [event.received for event in out]
+    assert stamps == sorted(stamps)
+
+
+def _answer(
+    setting: Setting, request: HttpRequest, emitted: int, chance: random.Random, now: int
+) -> list[Event]:
+    _, first, count = request.query.split(",")
+    there = range(int(first), min(int(first) + int(count), emitted + 1))
+    match chance.randrange(6):
+        case 0:
+            error: errors.PitwireError | None = errors.VenueUnavailable(venue="toy", code=503)
+            found: list[int] = []
+        case 1:
+            error, found = errors.RequestRejected(venue="toy", code=-1), []
+        case 2:
+            error, found = None, [number for number in there if chance.random() < 0.9]
+        case _:
+            error, found = None, list(there)
+    trades = [trade(number, now, history=True) for number in found]
+    return setting.ours.answered(request, trades, error, now)
