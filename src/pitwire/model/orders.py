@@ -8,13 +8,14 @@ codec turns into bytes. `TRANSITIONS` is the whole life of an order, as data.
 from __future__ import annotations
 
 from decimal import Decimal
-from enum import StrEnum
 from typing import TypeAlias
 
 import msgspec
 
+from pitwire.model.words import Word
 
-class Side(StrEnum):
+
+class Side(Word):
     BUY = "buy"
     SELL = "sell"
 
@@ -23,7 +24,7 @@ class Side(StrEnum):
         return Side.SELL if self is Side.BUY else Side.BUY
 
 
-class OrderType(StrEnum):
+class OrderType(Word):
     MARKET = "market"
     LIMIT = "limit"
     POST_ONLY = "post_only"
@@ -36,14 +37,14 @@ class OrderType(StrEnum):
     TAKE_PROFIT_LIMIT = "take_profit_limit"
 
 
-class TimeInForce(StrEnum):
+class TimeInForce(Word):
     GTC = "gtc"
     IOC = "ioc"
     FOK = "fok"
     DAY = "day"
 
 
-class UpdateKind(StrEnum):
+class UpdateKind(Word):
     """What an `Update` tells."""
 
     ACCEPTED = "accepted"
@@ -64,7 +65,7 @@ class UpdateKind(StrEnum):
     """Answer to a question: the venue knows no such order."""
 
 
-class OrderState(StrEnum):
+class OrderState(Word):
     NEW = "new"
     """Made by risk, not yet on the wire."""
     SENT = "sent"
@@ -81,7 +82,7 @@ class OrderState(StrEnum):
 FINAL = frozenset((OrderState.FILLED, OrderState.CANCELED, OrderState.EXPIRED, OrderState.REJECTED))
 
 
-class RejectReason(StrEnum):
+class RejectReason(Word):
     """Why the venue refused; closed, so that rules can depend on it."""
 
     INSUFFICIENT_FUNDS = "insufficient_funds"

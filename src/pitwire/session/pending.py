@@ -6,15 +6,15 @@ the next to be overdue. What is overdue is told once and remembered, since its a
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TypeAlias
 
 import msgspec
 
+from pitwire.model.words import Word
 from pitwire.venues.venue import Ask
 
 
-class What(StrEnum):
+class What(Word):
     """What was asked. Commands and questions are told under these names."""
 
     PLACE = "place"

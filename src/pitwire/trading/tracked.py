@@ -7,17 +7,17 @@ an order without proof of its end is counted in full.
 from __future__ import annotations
 
 from decimal import Decimal
-from enum import StrEnum
 
 import msgspec
 
 from pitwire.model.events import Fill, Update
 from pitwire.model.orders import FINAL, Order, OrderState, OrderType, RejectReason, Side
+from pitwire.model.words import Word
 
 ZERO = Decimal(0)
 
 
-class Origin(StrEnum):
+class Origin(Word):
     """Whose order it is."""
 
     OURS = "ours"
