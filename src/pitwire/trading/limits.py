@@ -20,7 +20,8 @@ from pitwire.model.orders import OrderType, Place, Side
 from pitwire.trading.state import State
 from pitwire.trading.tracked import ZERO, Tracked
 
-_OPEN = ("TRADING", "OPEN")
+OPEN = ("TRADING", "OPEN")
+"""What a venue calls a market in which it trades."""
 _UNPRICED = frozenset((OrderType.MARKET, OrderType.STOP, OrderType.TAKE_PROFIT))
 _UNTRIGGERED = frozenset((OrderType.MARKET, OrderType.LIMIT, OrderType.POST_ONLY))
 _MARKET = OrderType.MARKET
@@ -159,7 +160,7 @@ def quote_age(p: Proposal) -> Breach | None:
 def market_status(p: Proposal) -> Breach | None:
     """No order where the venue does not trade, or where floats cannot name every price."""
     status = p.state.statuses.get(p.place.symbol, p.instrument.status)
-    if status.upper() not in _OPEN:
+    if status.upper() not in OPEN:
         return Breach("market status", status, "TRADING")
     if p.viewable_only:
         return Breach("digits", "more than 15", "an instrument that is safe as float labels")
@@ -191,7 +192,7 @@ def shape(p: Proposal) -> Breach | None:
 
 def grid(p: Proposal) -> Breach | None:
     """Every number is on the instrument's grid and within its limits."""
-    breach = None if p.on_grid else _off_grid(p.place, p.instrument)
+    breach = None if p.on_grid else off_grid(p.place, p.instrument)
     if breach is not None or p.place.type is not _MARKET:
         return breach
     largest = p.instrument.market_max_size
@@ -200,7 +201,8 @@ def grid(p: Proposal) -> Breach | None:
     return None
 
 
-def _off_grid(place: Place, instrument: Instrument) -> Breach | None:
+def off_grid(place: Place, instrument: Instrument) -> Breach | None:
+    """The first number that is not on the grid."""
     try:
         if place.price is not None:
             instrument.check_price(place.price)

@@ -179,7 +179,11 @@ class Portfolio:
 
     def day_result(self, quote: str, marks: Mapping[str, Decimal]) -> Decimal:
         """Result in `quote` since the day began: negative is a loss."""
-        return _EXACT.subtract(self.result(quote, marks), self._day_start.get(quote, ZERO))
+        return _EXACT.subtract(self.result(quote, marks), self.day_start(quote))
+
+    def day_start(self, quote: str) -> Decimal:
+        """The result in `quote` with which the day began."""
+        return self._day_start.get(quote, ZERO)
 
     # ── booking ───────────────────────────────────────────────────────────────────────────────
 

@@ -30,9 +30,10 @@ from pitwire.model.orders import (
     ReplaceOrder,
     Side,
 )
+from pitwire.trading.clearance import Clearance
 from pitwire.trading.ids import OrderIds
 from pitwire.trading.journal import Alerted, Decided, Halted, Journal, Refusal, Resumed
-from pitwire.trading.limits import CHECKS, Breach, Limits, Proposal, SymbolLimits
+from pitwire.trading.limits import CHECKS, Breach, Limits, Proposal, off_grid
 from pitwire.trading.state import State
 from pitwire.trading.tracked import Tracked
 from pitwire.trading.wishes import Draft, DraftReplace, Wish
@@ -55,7 +56,7 @@ class Screen:
         """Orders that this burst already cancels or replaces."""
         self._ids = ids
         self._journal = journal
-        self._known: dict[str, tuple[Instrument, SymbolLimits, bool]] = {}
+        self._clearances: dict[str, Clearance] = {}
         self._decided_second: deque[int] = deque()
         self._decided_ten: deque[int] = deque()
         self._repeat_window = round(limits.duplicate_seconds * SECOND)
@@ -140,17 +141,35 @@ class Screen:
             return Breach("instrument", wanted.symbol, "a symbol whose rules are known")
         if (breach := self._switches()) is not None:
             return breach
+        clearance = self._clearance(instrument)
+        drafted = isinstance(wanted, Draft)
         try:
-            place = wanted.place(instrument) if isinstance(wanted, Draft) else wanted
+            place = wanted.place(clearance) if isinstance(wanted, Draft) else wanted
         except OffGrid as off:
             return Breach(f"grid {off.field}", off.value, off.expected)
+        if replacing is None and self._passes(place, clearance, state, now, on_grid=drafted):
+            return self._approve(place, wish.cause, state, now)
         proposal = self._proposal(
-            place, instrument, state, now, replacing=replacing, on_grid=place is not wanted
+            place, clearance, state, now, replacing=replacing, on_grid=drafted
         )
         for check in CHECKS:
             if (breach := check(proposal)) is not None:
                 return breach
         return self._approve(place, wish.cause, state, now)
+
+    def _passes(
+        self, place: Place, clearance: Clearance, state: State, now: int, *, on_grid: bool
+    ) -> bool:
+        """A quick yes, or no answer: the short way of nearly every order."""
+        second, ten = self._recent(now)
+        limits = self.limits
+        return (
+            second < limits.max_orders_per_second
+            and ten < limits.max_orders_per_ten_seconds
+            and not self._is_repeated(place, now)
+            and (on_grid or off_grid(place, clearance.instrument) is None)
+            and clearance.passes(place, state, now)
+        )
 
     def _no(self, wish: Wish, breach: Breach, wanted: Place | Draft, now: int) -> list[Command]:
         self.refuse(wish, breach, now, wanted.symbol)
@@ -164,7 +183,7 @@ class Screen:
     def _proposal(
         self,
         place: Place,
-        instrument: Instrument,
+        clearance: Clearance,
         state: State,
         now: int,
         *,
@@ -183,13 +202,12 @@ class Screen:
         elif notional is None and size is not None and price is not None:
             notional = size * price
         second, ten = self._recent(now)
-        _, own, viewable_only = self._facts_of(instrument)
         return Proposal(
             place=place,
-            instrument=instrument,
+            instrument=clearance.instrument,
             limits=self.limits,
-            own=own,
-            viewable_only=viewable_only,
+            own=clearance.own,
+            viewable_only=clearance.viewable_only,
             state=state,
             now=now,
             bid=bid,
@@ -345,13 +363,11 @@ class Screen:
                 lately = self._lately[key] = deque()
             lately.append((now, place))
 
-    def _facts_of(self, instrument: Instrument) -> tuple[Instrument, SymbolLimits, bool]:
-        """What holds until an instrument changes: its limits, and whether it is viewable only."""
-        known = self._known.get(instrument.symbol)
-        if known is None or known[0] is not instrument:
-            limits = self.limits.of(instrument.symbol)
-            known = (instrument, limits, instrument.viewable_only)
-            self._known[instrument.symbol] = known
+    def _clearance(self, instrument: Instrument) -> Clearance:
+        """What holds until the instrument or the limits change."""
+        known, limits = self._clearances.get(instrument.symbol), self.limits
+        if known is None or known.instrument is not instrument or known.limits is not limits:
+            known = self._clearances[instrument.symbol] = Clearance(instrument, limits)
         return known
 
 

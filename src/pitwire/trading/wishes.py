@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import msgspec
 
 from pitwire.model.errors import ConfigError
-from pitwire.model.instruments import Instrument, Number
+from pitwire.model.instruments import Number
 from pitwire.model.orders import (
     Alert,
     Amend,
@@ -27,6 +27,16 @@ from pitwire.model.orders import (
     Side,
     TimeInForce,
 )
+
+
+class Grid(Protocol):
+    """Puts numbers on an instrument's grid; raises `OffGrid` where that cannot be."""
+
+    def price(self, value: Number) -> Decimal: ...
+
+    def size(self, value: Number) -> Decimal: ...
+
+    def quote_size(self, value: Number) -> Decimal: ...
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,18 +55,18 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     rule: str = ""
     cause: Cause | None = None
 
-    def place(self, instrument: Instrument) -> Place:
-        """The same on this instrument's grid; raises `OffGrid` naming what cannot be put there.
+    def place(self, grid: Grid) -> Place:
+        """The same on this grid, an instrument's; raises `OffGrid` naming what cannot be put there.
 
         An amount in quote units becomes a size where a price is named.
         """
-        price = None if self.price is None else instrument.price(self.price)
-        stop_price = None if self.stop_price is None else instrument.price(self.stop_price)
-        size = None if self.size is None else instrument.size(self.size)
-        quote_size = None if self.quote_size is None else instrument.quote_size(self.quote_size)
+        price = None if self.price is None else grid.price(self.price)
+        stop_price = None if self.stop_price is None else grid.price(self.stop_price)
+        size = None if self.size is None else grid.size(self.size)
+        quote_size = None if self.quote_size is None else grid.quote_size(self.quote_size)
         named = price or stop_price
         if size is None and quote_size is not None and named is not None:
-            size, quote_size = instrument.size(quote_size / named), None
+            size, quote_size = grid.size(quote_size / named), None
         return Place(
             symbol=self.symbol,
             side=self.side,
