@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pitwire.model.entropy import Entropy
 from pitwire.sim.faults import (
-    AS_USUAL,
-    AnnounceShutdown,
     ClockSkew,
-    CloseLink,
     CloseWith,
     Cut,
-    CutLink,
     Delay,
     DelayAck,
-    DialRefusal,
     Drop,
     Duplicate,
     Fault,
-    FaultPlan,
     FillBeforeAck,
+    Flap,
+    Freeze,
     HttpError,
     LateSnapshot,
     LoseAck,
     Malformed,
     RefuseDial,
     Reorder,
+    Rewrite,
     ServerShutdown,
     SkipSequence,
     StaleSnapshot,
     Stall,
     Throttle,
+    ending,
+)
+from pitwire.sim.plan import FaultPlan
+from pitwire.sim.verdicts import (
+    AS_USUAL,
+    AnnounceShutdown,
+    CloseLink,
+    CutLink,
+    DialRefusal,
     Verdict,
 )
 
@@ -150,8 +159,10 @@ def test_links_are_cut_closed_and_shut_down_when_it_is_time():
     assert acts.due(at(0.9)) == []
     assert acts.due(at(1)) == [CutLink("market*")]
     assert acts.next_deadline() == at(2)
-    assert acts.due(at(3)) == [CloseLink("*", 1008, "Too many requests"), AnnounceShutdown("*")]
-    assert acts.due(at(9)) == [CloseLink("*", 1001, "")]
+    assert acts.due(at(3)) == [
+        CloseLink("*", 1008, "Too many requests"),
+        AnnounceShutdown("*", 2 * SECOND),
+    ]
     assert acts.next_deadline() is None
 
 
@@ -188,3 +199,58 @@ def test_an_http_error_has_its_status_and_body():
 def test_the_last_skew_counts():
     skewed = plan(ClockSkew(at_seconds=1, seconds=5), ClockSkew(at_seconds=2, seconds=-0.5))
     assert [skewed.skew(at(s)) for s in (0.5, 1, 3)] == [0, 5 * SECOND, -SECOND // 2]
+
+
+def test_jitter_makes_some_later_and_none_overtake():
+    late = plan(Delay(seconds=0.25, jitter_seconds=0.1))
+    times = [late.frame_out("m", "s", b"x", at(step / 1000))[0][0] for step in range(50)]
+    assert times == sorted(times)
+    assert at(0.25) <= times[0] <= at(0.35)
+    assert len({time - at(step / 1000) for step, time in enumerate(times)}) > 10
+
+
+def test_what_is_frozen_comes_all_at_once():
+    freeze = plan(Freeze(at_seconds=1, for_seconds=2))
+    times = [freeze.frame_out("m", "s", b"x", at(when))[0][0] for when in (0.5, 1, 2, 3.5)]
+    assert times == [at(0.5), at(3), at(3), at(3.5)]
+
+
+@given(st.binary(max_size=80), st.integers(0, 2**32))
+def test_what_is_damaged_is_no_json(frame: bytes, seed: int):
+    spoiled = sent(plan(Malformed(how="damaged"), seed=seed), 0, frame)[0]
+    with pytest.raises((msgspec.DecodeError, UnicodeDecodeError)):
+        msgspec.json.decode(spoiled)
+
+
+def test_bad_utf8_is_one_byte_too_many():
+    (spoiled,) = sent(plan(Malformed(how="bad-utf8")), 0, b'{"a":1}')
+    assert spoiled.replace(b"\xff", b"") == b'{"a":1}'
+    with pytest.raises(UnicodeDecodeError):
+        spoiled.decode()
+
+
+def test_a_frame_may_be_rewritten_or_stand_still_in_time():
+    new = plan(Rewrite(pattern=r"\}$", by=',"Zz":{"new":[1,null]}}', count=0))
+    assert sent(new, 0, b'{"E":1}') == [b'{"E":1,"Zz":{"new":[1,null]}}']
+    still = plan(Rewrite(pattern=r'"E":\d+', count=0))
+    frames = [sent(still, 0, b'{"E":%d,"t":%d}' % (step, step))[0] for step in (5, 6, 7)]
+    assert frames == [b'{"E":5,"t":5}', b'{"E":5,"t":6}', b'{"E":5,"t":7}']
+
+
+def test_a_pattern_that_is_none_is_told():
+    with pytest.raises(ValueError, match="a regular expression"):
+        Rewrite(pattern="(", by="")
+
+
+@pytest.mark.parametrize(
+    ("fault", "end"),
+    [
+        (Cut(at_seconds=5), 5),
+        (Stall(at_seconds=5, for_seconds=30), 35),
+        (Flap(at_seconds=1, times=3, every_seconds=2), 5),
+        (ClockSkew(at_seconds=3, seconds=-6), 3),
+        (Delay(at_seconds=1, seconds=2, jitter_seconds=1, for_seconds=4), 8),
+    ],
+)
+def test_a_fault_says_when_it_is_over(fault: Fault, end: float):
+    assert ending(fault) == end

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pitwire.sim import faults, pit
+from pitwire.sim import pit, plan
 from pitwire.sim.facades import binance, binance_board, binance_candles, binance_streams
 from pitwire.sim.facades.binance_options import BinanceOptions
 from pitwire.sim.faults import Delay, Drop
@@ -55,7 +55,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(binance_candles, "_AGGREGATES_KEPT", 300)
     monkeypatch.setattr(binance_candles, "_BARS_KEPT", 60)
     monkeypatch.setattr(binance_candles, "_UNFOLDED", 16)
-    monkeypatch.setattr(faults, "KEPT_HAPPENED", 50)
+    monkeypatch.setattr(plan, "KEPT_HAPPENED", 50)
     monkeypatch.setattr(binance, "_TIMERS_SWEPT", 16)
     monkeypatch.setattr(binance_streams, "_BEATS_SWEPT", 16)
 
@@ -141,7 +141,7 @@ def test_prevented_orders_are_not_waited_for(small: None) -> None:
 
 
 def test_the_last_decisions_of_a_plan_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(faults, "KEPT_HAPPENED", 10)
+    monkeypatch.setattr(plan, "KEPT_HAPPENED", 10)
     world = quiet_world(faults=(Drop(count=0),))
     for number in range(1, 1_000):
         assert world.plan.frame_out("market-1", "s", b"x", START + number) == []

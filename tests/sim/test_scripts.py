@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pitwire.model.entropy import Entropy
-from pitwire.sim.faults import Fault, FaultPlan
+from pitwire.sim.faults import Fault
+from pitwire.sim.plan import FaultPlan
 from pitwire.sim.scripts import SCRIPTS, random_plan, script
 
 

@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pitwire.model.clock import SECOND
-from pitwire.sim.faults import ClockSkew, CloseWith, LateSnapshot, ServerShutdown
+from pitwire.model.errors import DialFailed
+from pitwire.sim.faults import (
+    BlackHole,
+    ClockSkew,
+    CloseWith,
+    Cut,
+    DelayAck,
+    Flap,
+    HangDial,
+    HttpError,
+    LatePong,
+    LateSnapshot,
+    LoseAck,
+    PartAck,
+    RefuseDial,
+    ServerShutdown,
+)
 from pitwire.sim.loop import START
 from tests.sim.binance_client import ApiClient, RestClient, StreamClient, World, quiet_world
 
@@ -61,3 +79,113 @@ def test_labels_name_the_role() -> None:
     StreamClient(world)
     ApiClient(world)
     assert world.stage.links() == {1: "market-1", 2: "orders-2"}
+
+
+def test_a_venue_that_has_restarted_keeps_who_came_after_the_announcement() -> None:
+    world = quiet_world(faults=(ServerShutdown(at_seconds=2, lead_seconds=3),))
+    stood = StreamClient(world)
+    world.advance(3)
+    came = StreamClient(world)
+    world.advance(60)
+    assert stood.lost is not None
+    assert came.lost is None
+
+
+def test_a_black_hole_swallows_both_ways_and_gives_everything_back() -> None:
+    world = World(faults=(BlackHole(at_seconds=2, for_seconds=5),))
+    ear = StreamClient(world, "/ws/btcusdt@trade")
+    world.advance(2)
+    ear.take()
+    ear.link.ping(b"there?")
+    world.advance(4.9)
+    assert (ear.raw, ear.pongs, ear.lost) == ([], [], None)
+    later = StreamClient(world, "/ws/btcusdt@trade")
+    world.advance(0.2)
+    ids = [frame["t"] for frame in ear.take()]
+    assert ids == list(range(ids[0], ids[0] + len(ids)))
+    assert len(ids) > 3
+    assert ear.pongs == [b"there?"]
+    assert later.lost is None
+
+
+def test_a_black_hole_one_way_leaves_the_other_alone() -> None:
+    world = World(faults=(BlackHole(at_seconds=1, way="up"),))
+    ear = StreamClient(world, "/ws/btcusdt@trade")
+    world.advance(1)
+    ear.take()
+    ear.link.ping(b"there?")
+    assert len(ear.after(5)) > 3
+    assert ear.pongs == []
+
+
+def test_who_is_cut_within_a_black_hole_does_not_hear_of_it() -> None:
+    faults = (BlackHole(at_seconds=1, way="down"), Cut(at_seconds=2))
+    world = quiet_world(faults=faults)
+    ear = StreamClient(world)
+    world.advance(10)
+    assert ear.lost is None
+    assert world.stage.links() == {}
+
+
+def test_flapping_cuts_whatever_stands() -> None:
+    world = quiet_world(faults=(Flap(at_seconds=1, times=3, every_seconds=2),))
+    ears = []
+    for _ in range(4):
+        ears.append(StreamClient(world))
+        world.advance(2)
+    assert [ear.lost is None for ear in ears] == [False, False, False, True]
+
+
+def test_pongs_may_be_late_or_never_come() -> None:
+    world = quiet_world(faults=(LatePong(seconds=3, count=1), LatePong(count=1)))
+    ear = StreamClient(world)
+    ear.link.ping(b"one")
+    ear.link.ping(b"two")
+    ear.link.ping(b"three")
+    world.advance(2.9)
+    assert ear.pongs == []
+    world.advance(0.2)
+    assert ear.pongs == [b"one", b"three"]
+
+
+def test_a_dial_may_hang_and_a_refusal_may_be_html() -> None:
+    html = RefuseDial(count=1, status=200, body="<html>sign in</html>", content_type="text/html")
+    world = quiet_world(faults=(HangDial(seconds=4), html))
+    began = world.clock.now()
+
+    async def dial() -> tuple[float, str, int]:
+        with pytest.raises(DialFailed) as hung:
+            await world.dial("ws://venue.test/ws", StreamClient.__new__(StreamClient))
+        took = (world.clock.now() - began) / SECOND
+        with pytest.raises(DialFailed) as refused:
+            await world.dial("ws://venue.test/ws", StreamClient.__new__(StreamClient))
+        return took, hung.value.cause, refused.value.status
+
+    assert world.run(dial()) == (4.0, "no answer in time", 200)
+
+
+def test_a_subscription_may_be_confirmed_in_part_late_or_not_at_all() -> None:
+    faults = (
+        PartAck(count=1),
+        DelayAck(kind="subscribe", seconds=2, after_frames=1, count=1),
+        LoseAck(kind="subscribe", after_frames=2),
+    )
+    world = quiet_world(faults=faults)
+    ear = StreamClient(world)
+    assert ear.ask("SUBSCRIBE", "btcusdt@trade", "ethusdt@trade") == {"result": None, "id": 1}
+    assert ear.ask("LIST_SUBSCRIPTIONS")["result"] == ["btcusdt@trade"]
+    world.advance(1)
+    assert ear.say('{"method":"SUBSCRIBE","params":["ethusdt@trade"],"id":2}') == []
+    world.advance(1)
+    assert ear.after(1.1) == [{"result": None, "id": 2}]
+    assert ear.say('{"method":"SUBSCRIBE","params":["ethbtc@trade"],"id":3}') == []
+    assert len(ear.ask("LIST_SUBSCRIPTIONS")["result"]) == 3
+
+
+def test_a_ban_says_how_long() -> None:
+    fault = HttpError(kind="snapshot", status=418, retry_after_seconds=120)
+    world = quiet_world(faults=(fault,))
+    reply = world.stage.http(
+        "GET", "/api/v3/depth?symbol=BTCUSDT", headers={}, body=b"", now=world.clock.now()
+    )
+    assert (reply.status, reply.headers["retry-after"]) == (418, "120")

@@ -14,10 +14,10 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from pitwire.desk.strict import as_written, read_strictly
 from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConfigError
 from pitwire.model.numbers import plain
+from pitwire.model.strict import as_written, read_strictly
 from pitwire.model.symbols import Symbol
 from pitwire.trading.declared import RuleSpec, build_rules
 from pitwire.trading.limits import Limits, SymbolLimits

@@ -166,7 +166,7 @@ class MemoryCarrier:
         self.at_venue(link.up.arrival(self.now()), lambda _, now: self._answer(link, answer, now))
         refusal = await answer
         if refusal is not None:
-            raise _dial_failed(url, refusal.reply)
+            raise _dial_failed(url, refusal)
         self.release(link)
         return link
 
@@ -175,7 +175,7 @@ class MemoryCarrier:
         link = MemoryLink(self, url, listener)
         refusal = self._join(link, self.now())
         if refusal is not None:
-            raise _dial_failed(url, refusal.reply)
+            raise _dial_failed(url, refusal)
         self.release(link)
         return link
 
@@ -259,7 +259,8 @@ class MemoryCarrier:
 
     def _answer(self, link: MemoryLink, answer: asyncio.Future[Refusal | None], now: int) -> None:
         refusal = self._join(link, now)
-        self.schedule(link.down.arrival(now), lambda _now: _resolve(answer, refusal))
+        late = 0 if refusal is None else refusal.delay
+        self.schedule(link.down.arrival(now + late), lambda _now: _resolve(answer, refusal))
 
     def _join(self, link: MemoryLink, now: int) -> Refusal | None:
         opened = self._stage.open(target(link.url), now)
@@ -299,9 +300,11 @@ def _resolve(future: asyncio.Future[Value], value: Value) -> None:
         future.set_result(value)
 
 
-def _dial_failed(url: str, reply: HttpReply | None) -> DialFailed:
+def _dial_failed(url: str, refusal: Refusal) -> DialFailed:
+    reply = refusal.reply
     if reply is None:
-        return DialFailed(address=url, cause="connection refused")
+        cause = "no answer in time" if refusal.delay else "connection refused"
+        return DialFailed(address=url, cause=cause)
     wait = reply.headers.get("retry-after")
     return DialFailed(
         address=url,

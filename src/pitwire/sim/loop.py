@@ -83,6 +83,10 @@ class SimLoop(asyncio.SelectorEventLoop):
 
         return self.call_at((at - self._start) / SECOND, ring)
 
+    def skip(self, duration: int) -> None:
+        """Let so much time (ns) pass at once, as for a machine that stood still meanwhile."""
+        self._elapsed += duration
+
     def run_in_executor(self, *args: object, **kwargs: object) -> NoReturn:
         """There are no threads in virtual time."""
         raise RuntimeError("SimLoop: a thread was asked for, expected work in virtual time only")

@@ -48,9 +48,11 @@ SCRIPTS: dict[str, tuple[Fault, ...]] = {
     "throttle": (Throttle(at_seconds=5, frames_per_second=5, for_seconds=10),),
     "duplicate": (Duplicate(at_seconds=3, count=20),),
     "reorder": (Reorder(at_seconds=3, stream="*depth*", count=3),),
-    "malformed": tuple(
-        Malformed(at_seconds=at, how=how)
-        for at, how in ((3, "truncated"), (5, "html"), (7, "garbage"), (9, "empty"))
+    "malformed": (
+        Malformed(at_seconds=3, how="truncated"),
+        Malformed(at_seconds=5, how="html"),
+        Malformed(at_seconds=7, how="garbage"),
+        Malformed(at_seconds=9, how="empty"),
     ),
     "late-snapshot": (LateSnapshot(seconds=3),),
     "stale-snapshot": (StaleSnapshot(seconds=3, count=2),),

@@ -10,6 +10,7 @@ import asyncio
 import errno
 import ssl as tls
 from collections import deque
+from heapq import heappop, heappush
 from types import TracebackType
 from typing import Self
 
@@ -99,6 +100,9 @@ class Venue:
         self._alarm: int | None = None
         """When the timer is to ring, in the stage's time."""
         self._open = False
+        self._waiting: list[tuple[int, int, Sending]] = []
+        """What is to leave later: when, in order, what."""
+        self._serial = 0
 
     @property
     def port(self) -> int:
@@ -196,6 +200,8 @@ class Venue:
     async def _upgrade(self, request: web.Request) -> web.StreamResponse:
         opened = self._stage.open(request.raw_path, self._clock.now())
         if isinstance(opened, Refusal):
+            if opened.delay:
+                await asyncio.sleep(opened.delay / SECOND)
             if opened.reply is None:
                 _abort(request)
                 return web.Response(status=503)
@@ -239,14 +245,18 @@ class Venue:
         self._stage.advance(now)
         for sending in self._stage.take_sendings():
             if sending.at > now:
-                delay = (sending.at - now) / SECOND
-                asyncio.get_running_loop().call_later(delay, self._put, sending)
+                self._serial += 1
+                heappush(self._waiting, (sending.at, self._serial, sending))
             else:
                 self._put(sending)
+        while self._waiting and self._waiting[0][0] <= now:
+            self._put(heappop(self._waiting)[2])
         self._set_alarm()
 
     def _set_alarm(self) -> None:
         due = self._stage.next_deadline()
+        if self._waiting:
+            due = min(self._waiting[0][0], self._waiting[0][0] if due is None else due)
         if due == self._alarm and self._timer is not None:
             return
         if self._timer is not None:

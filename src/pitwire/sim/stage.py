@@ -6,20 +6,17 @@ back at `next_deadline`; between two calls every deadline is met at its own time
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from heapq import heappop, heappush
+from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
-from pitwire.sim.facades.facade import Action, Close, Facade, HttpReply, SendText
-from pitwire.sim.faults import (
-    AnnounceShutdown,
-    CloseLink,
-    CutLink,
-    FaultPlan,
-    LinkAction,
-    matches,
-)
+from pitwire.sim.facades.facade import Action, Close, Facade, HttpReply, SendPong, SendText
+from pitwire.sim.faults import matches
+from pitwire.sim.plan import FaultPlan
+from pitwire.sim.verdicts import AnnounceShutdown, CloseLink, CutLink, LinkAction, SwallowLink
 
 
 class Actor(Protocol):
@@ -45,6 +42,8 @@ class Refusal(msgspec.Struct, frozen=True):
     """An upgrade that does not happen; without a reply the port does not even answer."""
 
     reply: HttpReply | None
+    delay: int = 0
+    """ns before the attempt is over."""
 
 
 Opened: TypeAlias = int | Refusal
@@ -70,6 +69,13 @@ class Stage:
         self._next_link = 1
         self._labels: dict[int, str] = {}
         self._sendings: list[Sending] = []
+        self._holes: dict[int, SwallowLink] = {}
+        """Links on which nothing passes, one way or both."""
+        self._closings: list[tuple[int, int]] = []
+        """(when, link) for those that were told that the venue restarts."""
+        self._under_way: list[tuple[int, int, Callable[[int], None]]] = []
+        """What clients sent into a hole that ends: when it arrives, in order, what it does."""
+        self._serial = 0
 
     # -- called by whoever carries the bytes
 
@@ -81,11 +87,11 @@ class Stage:
         refused = self.plan.dial(label, now)
         if refused is not None:
             if not refused.status:
-                return Refusal(None)
-            headers = {"content-type": "text/plain"}
+                return Refusal(None, refused.delay)
+            headers = {"content-type": refused.content_type}
             if refused.retry_after_seconds is not None:
                 headers["retry-after"] = f"{refused.retry_after_seconds:g}"
-            return Refusal(HttpReply(refused.status, headers, b""))
+            return Refusal(HttpReply(refused.status, headers, refused.body.encode()))
         link = self._next_link
         reply = self.facade.connect(link, target, self._venue(now))
         if reply is not None:
@@ -97,24 +103,17 @@ class Stage:
 
     def receive(self, link: int, text: bytes, now: int) -> None:
         """A text frame from a client."""
-        self.advance(now)
-        self.facade.receive(link, text, self._venue(now))
-        self._collect(now)
+        self._arrive(link, partial(self.facade.receive, link, text), now)
 
     def receive_ping(self, link: int, payload: bytes, now: int) -> None:
-        self.advance(now)
-        self.facade.receive_ping(link, payload, self._venue(now))
-        self._collect(now)
+        self._arrive(link, partial(self.facade.receive_ping, link, payload), now)
 
     def receive_pong(self, link: int, payload: bytes, now: int) -> None:
-        self.advance(now)
-        self.facade.receive_pong(link, payload, self._venue(now))
-        self._collect(now)
+        self._arrive(link, partial(self.facade.receive_pong, link, payload), now)
 
     def lost(self, link: int, now: int) -> None:
         """The client has gone."""
-        self._forget(link)
-        self.facade.lost(link, self._venue(now))
+        self._arrive(link, partial(self._lose, link), now)
 
     def http(
         self, method: str, target: str, *, headers: Mapping[str, str], body: bytes, now: int
@@ -152,10 +151,12 @@ class Stage:
                 soonest = due
         if soonest is not None:
             soonest -= self.plan.skew(self._now)
-        planned = self.plan.next_deadline()
-        if planned is not None and (soonest is None or planned < soonest):
-            return planned
-        return soonest
+        ours = [self.plan.next_deadline()]
+        if self._closings:
+            ours.append(self._closings[0][0])
+        if self._under_way:
+            ours.append(self._under_way[0][0])
+        return min((at for at in (soonest, *ours) if at is not None), default=None)
 
     def links(self) -> dict[int, str]:
         """Open links and their labels."""
@@ -169,6 +170,10 @@ class Stage:
     def _step(self, now: int) -> None:
         for action in self.plan.due(now):
             self._obey(action, now)
+        while self._closings and self._closings[0][0] <= now:
+            self.facade.close(heappop(self._closings)[1], 1001, "")
+        while self._under_way and self._under_way[0][0] <= now:
+            heappop(self._under_way)[2](self._venue(now))
         venue = self._venue(now)
         for actor in self._actors:
             due = actor.next_deadline()
@@ -181,33 +186,71 @@ class Stage:
         meant = [link for link, label in self._labels.items() if matches(action.link, label)]
         if isinstance(action, AnnounceShutdown):
             self.facade.announce_shutdown(self._venue(now), meant)
-            return
         for link in meant:
-            if isinstance(action, CloseLink):
-                self.facade.close(link, action.code, action.reason)
-            elif isinstance(action, CutLink):
-                self.cut(link, now)
+            match action:
+                case AnnounceShutdown(lead=lead):
+                    # Those that stood: a venue that has restarted takes new ones.
+                    heappush(self._closings, (now + lead, link))
+                case CloseLink(code=code, reason=reason):
+                    self.facade.close(link, code, reason)
+                case CutLink():
+                    self.cut(link, now)
+                case SwallowLink():
+                    self._holes[link] = action
 
     def cut(self, link: int, now: int) -> None:
         """Break a link off as a network does."""
-        self.lost(link, now)
-        self._sendings.append(Sending(now, link, Cut()))
+        self._put(now, link, Cut(), now)
+        self._lose(link, self._venue(now))
+
+    def _lose(self, link: int, venue: int) -> None:
+        self._forget(link)
+        self.facade.lost(link, venue)
+
+    def _arrive(self, link: int, deed: Callable[[int], None], now: int) -> None:
+        """A client's deed reaches the venue, now, or when the hole is over that it fell into."""
+        self.advance(now)
+        hole = self._hole(link, "up", now)
+        if hole is None:
+            deed(self._venue(now))
+            self._collect(now)
+        elif hole.until is not None:
+            self._serial += 1
+            heappush(self._under_way, (hole.until, self._serial, deed))
+
+    def _hole(self, link: int, way: Literal["up", "down"], now: int) -> SwallowLink | None:
+        hole = self._holes.get(link)
+        if hole is None or hole.way not in ("both", way):
+            return None
+        return hole if hole.until is None or now < hole.until else None
 
     def _collect(self, now: int) -> None:
         for link, action in self.facade.take_output():
             label = self._labels.get(link)
             if label is None:
                 continue
-            if isinstance(action, SendText):
-                stream = action.stream
-                for at, frame in self.plan.frame_out(label, stream, action.frame, now):
-                    self._sendings.append(Sending(at, link, SendText(frame, stream)))
-            else:
-                self._sendings.append(Sending(now, link, action))
+            match action:
+                case SendText(frame=frame, stream=stream):
+                    for at, each in self.plan.frame_out(label, stream, frame, now):
+                        self._put(at, link, SendText(each, stream), now)
+                case SendPong():
+                    answered = self.plan.pong_out(label, now)
+                    if answered is not None:
+                        self._put(answered, link, action, now)
+                case _:
+                    self._put(now, link, action, now)
             if isinstance(action, Close):
                 self._forget(link)
 
+    def _put(self, at: int, link: int, action: Action | Cut, now: int) -> None:
+        hole = self._hole(link, "down", now)
+        if hole is None:
+            self._sendings.append(Sending(at, link, action))
+        elif hole.until is not None:
+            self._sendings.append(Sending(max(at, hole.until), link, action))
+
     def _forget(self, link: int) -> None:
+        self._holes.pop(link, None)
         label = self._labels.pop(link, None)
         if label is not None:
             self.plan.forget(label)

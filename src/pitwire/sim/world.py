@@ -9,23 +9,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import TypeVar
 
 from pitwire.model.clock import SECOND, Clock
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import StateError
+from pitwire.sim.clocks import FaultyClock
 from pitwire.sim.crowd import Crowd
 from pitwire.sim.exchange import Exchange
 from pitwire.sim.facades.binance import BinanceFacade
 from pitwire.sim.facades.binance_auth import ApiKey
 from pitwire.sim.facades.binance_options import BinanceOptions
 from pitwire.sim.facts import Listing
-from pitwire.sim.faults import Fault, FaultPlan
+from pitwire.sim.faults import Fault, Pause
 from pitwire.sim.history import RecordedMarket
 from pitwire.sim.keys import KeyPair, ed25519_pair, hmac_pair
 from pitwire.sim.latency import INSTANT, Latency
 from pitwire.sim.links import HttpAnswer, Listener, MemoryCarrier, MemoryLink
 from pitwire.sim.loop import START, SimLoop
+from pitwire.sim.plan import FaultPlan
 from pitwire.sim.scenarios import Scenario
 from pitwire.sim.scenarios import scenario as scenario_named
 from pitwire.sim.scripts import script
@@ -138,6 +141,9 @@ class World:
         )
         self.crowds = self._crowds(scenario)
         faults = script(faults) if isinstance(faults, str) else faults
+        self.client_clock: Clock = FaultyClock(self.clock, faults)
+        """What a client on this machine reads: the clock, with the script's faults upon it."""
+        self._begun = start
         self.plan = FaultPlan(faults, entropy=self.entropy.child("faults"), start=start)
         for crowd in self.crowds.values():
             crowd.handle_deadline(start)
@@ -224,8 +230,18 @@ class World:
 
     async def _limited(self, main: Coroutine[object, object, Answer], seconds: float) -> Answer:
         self.carrier.arm()
+        self._plan_pauses()
         async with asyncio.timeout(seconds):
             return await main
+
+    def _plan_pauses(self) -> None:
+        """The client stands still: in virtual time, the loop wakes up late."""
+        loop = self._virtual.loop
+        assert loop is not None, "within `run` there is a loop"
+        for pause in (fault for fault in self.plan.faults if isinstance(fault, Pause)):
+            at = self._begun + round(pause.at_seconds * SECOND)
+            if at >= loop.now():
+                loop.call_at_ns(at, partial(loop.skip, round(pause.for_seconds * SECOND)))
 
     def act(self) -> None:
         """Publish what a test has just done to the exchange directly."""

@@ -34,6 +34,7 @@ from pitwire.sim.facades.facade import (
     SendText,
     no_fault,
 )
+from pitwire.sim.verdicts import Verdict
 
 WS_API = "/ws-api/v3"
 CONTROL = "control"
@@ -78,7 +79,7 @@ class BinanceFacade:
         self.office = Office(
             market, entropy=entropy, options=self.options, send=self._send, replaying=replaying
         )
-        self._control = Control(self.office.hub, self.options)
+        self._control = Control(self.office.hub, self.options, judge)
         self._ws_api = WsApi(self.office, listen_keys=listen_keys, judge=judge)
         self._rest = Rest(self.office, listen_keys=listen_keys, judge=judge)
         self._connections: dict[int, Connection] = {}
@@ -161,8 +162,8 @@ class BinanceFacade:
         if connection is None or not self._admits(connection, now):
             return
         if connection.listener is not None:
-            frame = self._control.answer(connection.listener, text, now)
-            self._send(link, SendText(frame, CONTROL))
+            answer, verdict = self._control.answer(connection.listener, text, now)
+            self._answer(link, SendText(answer, CONTROL), verdict, now)
         elif connection.session is not None:
             self._request(connection, connection.session, text, now)
 
@@ -266,15 +267,18 @@ class BinanceFacade:
         verdict, frame = answer.verdict, SendText(answer.frame, answer.method)
         if self.options.events_before_answer or verdict.events_first:
             self.office.publish(now)
-        if verdict.answers and verdict.delay:
-            insort(self._late, (now + verdict.delay, link, frame), key=itemgetter(0))
-        elif verdict.answers:
-            self._send(link, frame)
+        self._answer(link, frame, verdict, now)
         for step in answer.call.afterwards if answer.call else ():
             step()
         self.office.publish(now)
         if answer.fatal:
             self.close(link, 1008, "IP banned")
+
+    def _answer(self, link: int, frame: SendText, verdict: Verdict, now: int) -> None:
+        if verdict.answers and verdict.delay:
+            insort(self._late, (now + verdict.delay, link, frame), key=itemgetter(0))
+        elif verdict.answers:
+            self._send(link, frame)
 
     def _admits(self, connection: Connection, now: int) -> bool:
         """binance §2: five messages a second on a stream connection, whatever their kind."""

@@ -14,9 +14,13 @@ from pitwire.sim.facades.binance_names import StreamName, parse_stream
 from pitwire.sim.facades.binance_options import BinanceOptions
 from pitwire.sim.facades.binance_params import Literal, as_text, decode_json, encode_json
 from pitwire.sim.facades.binance_streams import StreamHub
+from pitwire.sim.facades.facade import Judge, no_fault
+from pitwire.sim.verdicts import AS_USUAL, Verdict
 
 _encode = msgspec.json.Encoder().encode
 _METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
+KINDS = {"SUBSCRIBE": "subscribe", "UNSUBSCRIBE": "unsubscribe"}
+"""What a fault script calls them."""
 _TEXT_ID = re.compile(r"[A-Za-z0-9-]{1,36}\Z")
 """§1.3 says alphanumeric; the venue's own SDK (spot 13.3.0) sends UUIDs with their dashes."""
 _UNREAD = object()
@@ -44,13 +48,15 @@ class ControlError(Exception):
 class Control:
     """Answers control requests."""
 
-    def __init__(self, hub: StreamHub, options: BinanceOptions) -> None:
+    def __init__(self, hub: StreamHub, options: BinanceOptions, judge: Judge = no_fault) -> None:
         self._hub = hub
         self._options = options
+        self._judge = judge
 
-    def answer(self, listener: Listener, text: bytes, now: int) -> bytes:
-        """Do what a frame asks for, and say so."""
+    def answer(self, listener: Listener, text: bytes, now: int) -> tuple[bytes, Verdict]:
+        """Do what a frame asks for, and what to say, and when."""
         request_id: object = _UNREAD
+        verdict = AS_USUAL
         try:
             request = _decode(text)
             if _is_id(request.get("id", _UNREAD)):
@@ -58,10 +64,14 @@ class Control:
             method = _method(request, text)
             if request_id is _UNREAD:
                 raise ControlError(2, "Invalid request: request ID must be an unsigned integer")
-            result = self._do(listener, method, request.get("params"), now)
+            verdict = self._judge(KINDS.get(method, method), now)
+            params = request.get("params")
+            if verdict.share < 1 and isinstance(params, list):
+                params = params[: int(len(params) * verdict.share)]
+            result = self._do(listener, method, params, now)
         except ControlError as error:
-            return self._refuse(error, request_id)
-        return _encode({"result": result, "id": request_id})
+            return self._refuse(error, request_id), verdict
+        return _encode({"result": result, "id": request_id}), verdict
 
     def open(self, listener: Listener, names: list[str], now: int) -> None:
         """The streams named in the URL; a malformed one stays silent."""

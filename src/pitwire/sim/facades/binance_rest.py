@@ -68,7 +68,7 @@ class Rest:
         call = Call(self._office, now=now, unit=MILLISECOND, address=address, rest=True)
         verdict = self._judge(KINDS.get(name, name), now)
         if verdict.status:
-            return HttpReply(verdict.status, {"content-type": verdict.content_type}, verdict.body)
+            return HttpReply(verdict.status, verdict.headers(), verdict.body)
         call.stale = verdict.stale
         try:
             found = self._perform(name, call, headers, (query, b"" if verb == "GET" else body))

@@ -18,7 +18,7 @@ from pitwire.sim.facades.binance_params import Args, Literal, decode_json
 from pitwire.sim.facades.binance_session import Session
 from pitwire.sim.facades.binance_text import ApiError
 from pitwire.sim.facades.facade import Judge
-from pitwire.sim.faults import AS_USUAL, Verdict
+from pitwire.sim.verdicts import AS_USUAL, Verdict
 
 _encode = msgspec.json.Encoder().encode
 

@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 import msgspec
 
 from pitwire.sim.facts import Fact, Listing, NewOrder, PublicTrade, SimOrder, Status, Traded
-from pitwire.sim.faults import AS_USUAL, Verdict
+from pitwire.sim.verdicts import AS_USUAL, Verdict
 
 Level: TypeAlias = tuple[int, int]
 """(price in ticks, visible size in lots)."""

@@ -158,6 +158,21 @@ def _branch(value: Mapping[str, Any], union: inspect.UnionType) -> inspect.Type:
     return tables[0] if tables else inspect.AnyType()
 
 
+class _Tags(inspect.Type):
+    """Stands for the tag of a union: one of these, and which it is says what else is allowed."""
+
+    tags: tuple[object, ...]
+
+
+def _tags_of(union: inspect.UnionType, key: str) -> _Tags | None:
+    tags = [
+        member.tag
+        for member in union.types
+        if isinstance(member, inspect.StructType) and member.tag_field == key
+    ]
+    return _Tags(tuple(tags)) if tags else None
+
+
 def _element(shape: inspect.Type) -> inspect.Type:
     match shape:
         case inspect.ListType(item_type=inner) | inspect.VarTupleType(item_type=inner):
@@ -187,6 +202,8 @@ def _misfit(message: str, tree: object, shape: inspect.Type, source: str) -> Con
         field, _, expected = what.partition("|")
         inner = value.get(field, value) if isinstance(value, dict) else value
         return _complaint(source, _join(path, field) if field else path, inner, expected)
+    if tags := _tags(what, wanted):
+        return _complaint(source, path, value, _nearest(str(value), tags))
     if options := _options(wanted):
         return _complaint(source, path, value, f"one of {', '.join(options)}")
     return _complaint(source, path, value, _in_words(what))
@@ -201,11 +218,21 @@ def _follow(tree: object, shape: inspect.Type, path: str) -> tuple[object, inspe
             tree, shape = tree[int(index)], _element(shape)
             continue
         if isinstance(shape, inspect.UnionType) and isinstance(tree, dict):
-            shape = _branch(tree, shape)
+            tags = _tags_of(shape, key)
+            shape = tags or _branch(tree, shape)
+            if tags:
+                return tree.get(key, _Nothing()), tags
         fields = shape.fields if isinstance(shape, inspect.StructType) else ()
         shape = next((f.type for f in fields if f.encode_name == key), inspect.AnyType())
         tree = tree.get(key, _Nothing()) if isinstance(tree, dict) else _Nothing()
     return tree, shape
+
+
+def _tags(what: str, shape: inspect.Type) -> list[str]:
+    """The tags that would do, where a tag of none of a union's tables was found."""
+    if not what.startswith("Invalid value") or not isinstance(shape, _Tags):
+        return []
+    return [str(tag) for tag in shape.tags]
 
 
 def _options(shape: inspect.Type) -> list[str]:

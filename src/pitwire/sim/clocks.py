@@ -1,0 +1,41 @@
+"""The client's clock, gone wrong: stepped, drifting.
+
+House rules: pure over another clock; what the faults say is a function of that clock's time alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pitwire.model.clock import SECOND, Clock
+from pitwire.sim.faults import BaseFault, ClockDrift, ClockStep
+
+
+class FaultyClock:
+    """Another clock's time with the `ClockStep`s and `ClockDrift`s of a script upon it."""
+
+    def __init__(self, clock: Clock, faults: Sequence[BaseFault]) -> None:
+        self._clock = clock
+        self._start = clock.now()
+        self._steps = [fault for fault in faults if isinstance(fault, ClockStep)]
+        self._drifts = [fault for fault in faults if isinstance(fault, ClockDrift)]
+
+    def now(self) -> int:
+        """ns since the epoch, as this clock has it."""
+        now = self._clock.now()
+        return now + self.error(now)
+
+    def error(self, now: int) -> int:
+        """How far it is ahead of the right time, in ns."""
+        passed = now - self._start
+        wrong = sum(
+            round(step.seconds * SECOND)
+            for step in self._steps
+            if passed >= round(step.at_seconds * SECOND)
+        )
+        for drift in self._drifts:
+            since = passed - round(drift.at_seconds * SECOND)
+            if drift.for_seconds:
+                since = min(since, round(drift.for_seconds * SECOND))
+            wrong += round(max(0, since) * drift.ppm / 1_000_000)
+        return wrong
