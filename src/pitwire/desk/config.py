@@ -107,6 +107,17 @@ class LoopSection(Section, frozen=True):
     kind: LoopKind = "auto"
 
 
+class WatchdogSection(Section, frozen=True):
+    """`[watchdog]`: a process of its own that cancels our orders when the desk dies or freezes."""
+
+    enabled: bool | None = None
+    """None: in mode live only."""
+    silence_seconds: Annotated[float, Meta(ge=1, le=60)] = 3.0
+    """A desk that is quiet for so long counts as frozen."""
+    keep_protective: bool = True
+    """Leave orders open that were placed as protective."""
+
+
 class LiveSection(Section, frozen=True):
     """`[live]`: the second signature that mode `live` demands."""
 
@@ -130,6 +141,7 @@ class DeskConfig(Section, frozen=True):
     sim: SimSection = SimSection()
     paper: PaperSection = PaperSection()
     loop: LoopSection = LoopSection()
+    watchdog: WatchdogSection = WatchdogSection()
     live: LiveSection | None = None
 
 

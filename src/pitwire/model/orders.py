@@ -137,6 +137,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind
     trailing_bips: int | None = None
     time_in_force: TimeInForce = TimeInForce.GTC
     reduce_only: bool = False
+    protective: bool = False
+    """Left open by the watchdog when the desk is gone, as a stop for a position should be."""
     tag: str = ""
     """A name for the group this order belongs to; cancels can name it."""
     rule: str = ""

@@ -14,6 +14,7 @@ import msgspec
 
 from pitwire.model.errors import ConfigError
 from pitwire.model.orders import OrderType, Side, TimeInForce
+from pitwire.trading.ids import is_protective
 from pitwire.trading.market_conditions import PriceName, price_of
 from pitwire.trading.reading import Clause, Ground, choose, read
 from pitwire.trading.state import State
@@ -49,6 +50,8 @@ class OrderClause(Clause, frozen=True, kw_only=True):
     symbol: str = ""
     tag: str = ""
     reduce_only: bool = False
+    protective: bool = False
+    """Left open by the watchdog when the desk is gone."""
 
     def traded(self, ground: Ground, symbol: str) -> str:
         """The symbol it is for, with size and prices checked against its grid."""
@@ -87,6 +90,7 @@ class OrderClause(Clause, frozen=True, kw_only=True):
             stop_price=stop_price,
             time_in_force=time_in_force,
             reduce_only=self.reduce_only,
+            protective=self.protective,
             tag=self.tag,
         )
 
@@ -272,7 +276,8 @@ class ReplaceAction(Clause, frozen=True, kw_only=True):
         size = self.size or old.remaining
         if price is None or size is None or old.side is None or old.type is None:
             return _no_price(old.symbol, old.side)
-        draft = order(old.symbol, old.side, size=size, price=price, tag=old.tag)
+        kept = is_protective(old.id)
+        draft = order(old.symbol, old.side, size=size, price=price, protective=kept, tag=old.tag)
         return replace(old.id, msgspec.structs.replace(draft, type=old.type))
 
 

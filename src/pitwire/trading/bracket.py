@@ -198,6 +198,7 @@ class Bracket:
             size=left,
             price=level if name == "profit" else None,
             stop_price=level if name == "stop" else None,
+            protective=True,
             tag=self._tag(name),
         )
 

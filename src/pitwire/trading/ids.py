@@ -1,7 +1,8 @@
 """Client order ids: readable, counted, never used twice.
 
 House rules: an id names an intent, so the same decisions in a replay give the same ids; the epoch
-is handed in by whoever keeps it on disk and must be new at every start.
+is handed in by whoever keeps it on disk and must be new at every start; a protective order is
+known by its id alone, since whoever cleans up after a dead desk has nothing else to go by.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ LONGEST = 36
 """What the tightest venue allows, of letters, digits, dash and underscore (binance §5.2, -1100)."""
 _PREFIX = re.compile(r"[a-zA-Z0-9_]{1,16}\Z")
 _DIGITS = string.digits + string.ascii_lowercase
+_PROTECTIVE = "P"
+"""What the id of a protective order ends with; no number does."""
 
 
 class OrderIds:
-    """Counts ids `PREFIX-EPOCH-NUMBER`, the two numbers in base 36."""
+    """Counts ids `PREFIX-EPOCH-NUMBER`, the two numbers in base 36; protective ones end in `P`."""
 
     def __init__(self, prefix: str, epoch: int) -> None:
         if not _PREFIX.match(prefix):
@@ -35,10 +38,10 @@ class OrderIds:
         self.made = 0
         self._head = f"{prefix}-{base36(epoch)}-"
 
-    def next(self) -> str:
+    def next(self, *, protective: bool = False) -> str:
         """An id that was never given before."""
         self.made += 1
-        text = self._head + base36(self.made)
+        text = self._head + base36(self.made) + (_PROTECTIVE if protective else "")
         if len(text) > LONGEST:
             raise ConfigError(where="order id", found=text, expected=f"at most {LONGEST} letters")
         return text
@@ -51,6 +54,7 @@ class OrderIds:
         """(epoch, number) of an id of this installation, None for any other text."""
         head, _, number = order_id.rpartition("-")
         prefix, dash, epoch = head.rpartition("-")
+        number = number.removesuffix(_PROTECTIVE)
         if not dash or prefix != self.prefix or not _is_base36(epoch) or not _is_base36(number):
             return None
         return int(epoch, 36), int(number, 36)
@@ -60,6 +64,11 @@ def installation_prefix(entropy: Entropy, account: str = "main") -> str:
     """A prefix of its own for each installation and account: `pw` and eight letters."""
     draws = entropy.stream(f"order-ids/{account}")
     return "pw" + "".join(draws.choice(_DIGITS) for _ in range(8))
+
+
+def is_protective(order_id: str) -> bool:
+    """Whether an id of ours is that of an order to be left open when the desk is gone."""
+    return order_id.endswith(_PROTECTIVE)
 
 
 def base36(number: int) -> str:

@@ -226,7 +226,7 @@ class Screen:
 
     def _approve(self, place: Place, cause: Cause | None, state: State, now: int) -> Order:
         order = Order(
-            id=self._ids.next(),
+            id=self._ids.next(protective=place.protective),
             symbol=place.symbol,
             side=place.side,
             type=place.type,

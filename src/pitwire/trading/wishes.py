@@ -51,6 +51,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     stop_price: Number | None = None
     time_in_force: TimeInForce = TimeInForce.GTC
     reduce_only: bool = False
+    protective: bool = False
     tag: str = ""
     rule: str = ""
     cause: Cause | None = None
@@ -77,6 +78,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
             stop_price=stop_price,
             time_in_force=self.time_in_force,
             reduce_only=self.reduce_only,
+            protective=self.protective,
             tag=self.tag,
             rule=self.rule,
             cause=self.cause,
@@ -157,6 +159,7 @@ def order(
     take_profit: bool = False,
     time_in_force: TimeInForce | str = TimeInForce.GTC,
     reduce_only: bool = False,
+    protective: bool = False,
     tag: str = "",
 ) -> Draft:
     """A draft; market without `price`, limit with it, a stop with `stop_price`."""
@@ -173,6 +176,7 @@ def order(
         stop_price=stop_price,
         time_in_force=TimeInForce(time_in_force),
         reduce_only=reduce_only,
+        protective=protective,
         tag=tag,
     )
 
@@ -201,12 +205,14 @@ def buy(
     post_only: bool = False,
     time_in_force: TimeInForce | str = TimeInForce.GTC,
     reduce_only: bool = False,
+    protective: bool = False,
     tag: str = "",
 ) -> Draft:
     """A wish to buy: at market without `price`, at `price` or better with it."""
     return order(
         symbol, Side.BUY, size=size, quote_size=quote_size, price=price, stop_price=stop_price,
-        post_only=post_only, time_in_force=time_in_force, reduce_only=reduce_only, tag=tag,
+        post_only=post_only, time_in_force=time_in_force, reduce_only=reduce_only,
+        protective=protective, tag=tag,
     )  # fmt: skip
 
 
@@ -220,12 +226,14 @@ def sell(
     post_only: bool = False,
     time_in_force: TimeInForce | str = TimeInForce.GTC,
     reduce_only: bool = False,
+    protective: bool = False,
     tag: str = "",
 ) -> Draft:
     """A wish to sell: at market without `price`, at `price` or better with it."""
     return order(
         symbol, Side.SELL, size=size, quote_size=quote_size, price=price, stop_price=stop_price,
-        post_only=post_only, time_in_force=time_in_force, reduce_only=reduce_only, tag=tag,
+        post_only=post_only, time_in_force=time_in_force, reduce_only=reduce_only,
+        protective=protective, tag=tag,
     )  # fmt: skip
 
 

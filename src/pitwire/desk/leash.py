@@ -1,0 +1,141 @@
+"""The desk's end of the line to its watchdog: start it, beat, hear its reports.
+
+House rules: the beat comes from the loop itself, so that a blocked loop is a silent one; a watchdog
+that dies is started again, and five deaths in a minute are told and left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+from pitwire.desk.watchdog import Beat, Charge, Goodbye, Report
+from pitwire.model.errors import ConfigError
+
+BEAT_SECONDS = 0.25
+DEATHS, WITHIN_SECONDS = 5, 60.0
+
+_BEAT = msgspec.json.encode(Beat()) + b"\n"
+_GOODBYE = msgspec.json.encode(Goodbye()) + b"\n"
+
+
+class Leash:
+    """Holds one watchdog process. `on_report` hears what it says, in the desk's loop."""
+
+    def __init__(self, charge: Charge, on_report: Callable[[Report], None]) -> None:
+        self._charge, self._on_report = charge, on_report
+        self._line: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._deaths: deque[float] = deque(maxlen=DEATHS)
+        self._heard = b""
+        self._news = asyncio.Event()
+        self.state = ""
+        """`ready`, `trouble`, `acting`, `clear`, as it said last; `gone` when it died for good."""
+        self.text = ""
+
+    @property
+    def pid(self) -> int:
+        """Its process id; 0 when there is none."""
+        return self._process.pid if self._process is not None else 0
+
+    def start(self) -> None:
+        """Start the process and beat from now on."""
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "pitwire.desk.watchdog", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,  # a Ctrl-C meant for the desk must not end it
+                stdin=subprocess.DEVNULL,
+            )
+        self._line = ours
+        ours.send(msgspec.json.encode(self._charge) + b"\n")
+        self._loop.add_reader(ours.fileno(), self._on_readable)
+        self._beat()
+
+    async def ready(self, within_seconds: float = 10.0) -> None:
+        """Wait until it has logged in; raises `ConfigError` when it cannot."""
+        try:
+            async with asyncio.timeout(within_seconds):
+                while self.state not in ("ready", "gone"):
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            pass
+        if self.state != "ready":
+            raise ConfigError(
+                where="watchdog",
+                found=self.text or f"no login within {within_seconds:g} s",
+                expected="a login of its own, or [watchdog] enabled = false",
+            )
+
+    def dismiss(self) -> None:
+        """The desk ends in good order: so does the watchdog, and touches nothing."""
+        self._send(_GOODBYE)
+        self.leave()
+
+    def leave(self) -> None:
+        """Break the line without a goodbye: the watchdog clears away what is still open."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        line, self._line = self._line, None
+        if line is not None:
+            self._loop.remove_reader(line.fileno())
+            line.close()
+
+    # ── within ──
+
+    def _beat(self) -> None:
+        self._send(_BEAT)
+        self._timer = self._loop.call_later(BEAT_SECONDS, self._beat)
+
+    def _send(self, message: bytes) -> None:
+        if self._line is None:
+            return
+        try:
+            self._line.send(message)
+        except BlockingIOError:
+            pass  # it does not read: what it has not read it will read as a beat, later
+        except OSError:
+            pass  # it is gone; the reader tells
+
+    def _on_readable(self) -> None:
+        assert self._line is not None
+        try:
+            data = self._line.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._on_death()
+            return
+        *lines, self._heard = (self._heard + data).split(b"\n")
+        for line in lines:
+            self._tell(msgspec.json.decode(line, type=Report))
+
+    def _tell(self, report: Report) -> None:
+        self.state, self.text = report.state, report.text
+        self._news.set()
+        self._on_report(report)
+
+    def _on_death(self) -> None:
+        self.leave()
+        code = None if self._process is None else self._process.wait()
+        now = self._loop.time()
+        self._deaths.append(now)
+        often = len(self._deaths) == DEATHS and now - self._deaths[0] < WITHIN_SECONDS
+        text = f"the watchdog ended by itself (exit code {code})"
+        self._tell(Report(state="gone" if often else "trouble", text=text))
+        if not often:
+            self.start()

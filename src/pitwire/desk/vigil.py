@@ -1,0 +1,157 @@
+"""Is the desk alive, and what of its orders must go: the watchdog's judgement.
+
+House rules: pure. Silence is the desk's own whatever its cause; an order is cancelled only when its
+id says that it is ours, and an account is clear only when the venue has said so twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from pitwire.model.clock import SECOND
+from pitwire.model.events import Event, OpenOrders, Update
+from pitwire.model.orders import CancelOrder, UpdateKind
+from pitwire.trading.ids import is_protective
+
+LIST_EVERY = SECOND
+"""How often the venue is asked what is open, while there is something to clear away."""
+CLEAR_LISTS = 2
+"""So many lists in a row without an order of ours: one may still have been on its way."""
+CANCEL_AGAIN = 2 * SECOND
+"""A cancel that the next lists do not confirm is sent again after this long."""
+
+
+class Vigil:
+    """Judges the desk by the beats it sends."""
+
+    def __init__(self, silence: int, now: int) -> None:
+        self.silence = silence
+        """How long it may be quiet, in ns."""
+        self._heard = now
+        self._gone = ""
+
+    def hear(self, now: int) -> None:
+        """A beat came."""
+        self._heard = now
+
+    def lose(self, reason: str) -> None:
+        """The desk's end of the line is closed without a goodbye."""
+        self._gone = self._gone or reason
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing will ever be heard again."""
+        return bool(self._gone)
+
+    def alarm(self, now: int) -> str:
+        """Why our orders must go; "" while the desk lives."""
+        if self._gone:
+            return self._gone
+        quiet = now - self._heard
+        return f"the desk has been silent for {quiet / SECOND:.1f} s" if self._is_late(now) else ""
+
+    def next_deadline(self) -> int:
+        """When silence becomes an alarm."""
+        return self._heard + self.silence
+
+    def _is_late(self, now: int) -> bool:
+        return now >= self.next_deadline()
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sweep has come to."""
+
+    cancelled: tuple[str, ...] = ()
+    """Orders that were told to go, and were not in the venue's last list."""
+    spared: tuple[str, ...] = ()
+    """Protective orders of ours, left open on purpose."""
+    left: tuple[str, ...] = ()
+    """Orders of ours that may still be open."""
+    foreign: int = 0
+    """Orders of others, not touched."""
+
+
+class Sweep:
+    """One clean-up of an account: list, cancel what is ours, list again until it is clear."""
+
+    def __init__(
+        self, is_ours: Callable[[str], bool], *, keep_protective: bool, begun: int
+    ) -> None:
+        self._is_ours, self._keep = is_ours, keep_protective
+        self._list_at = begun
+        self._told: dict[str, int] = {}
+        """Orders that were told to go → when."""
+        self._spared: dict[str, None] = {}
+        self._listed: tuple[str, ...] | None = None
+        self._foreign = 0
+        self._clear = 0
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the venue has said often enough that nothing of ours is open."""
+        return self._clear >= CLEAR_LISTS
+
+    def wants_list(self, now: int) -> bool:
+        """Whether the venue is to be asked now what is open; it counts as asked then."""
+        if self.is_clear or now < self._list_at:
+            return False
+        self._list_at = now + LIST_EVERY
+        return True
+
+    def next_deadline(self) -> int:
+        """When `wants_list` will next say yes."""
+        return self._list_at
+
+    def take(self, events: Sequence[Event], now: int) -> list[CancelOrder]:
+        """What the venue says; the cancels that follow from it."""
+        cancels: list[CancelOrder] = []
+        for event in events:
+            if isinstance(event, OpenOrders) and not event.symbol:
+                self._list(event)
+            elif isinstance(event, Update) and event.update is UpdateKind.STATUS_OPEN:
+                cancels += self._judge(event, now)
+        return cancels
+
+    def outcome(self) -> Outcome:
+        """How it stands by the venue's last list."""
+        listed = set(self._listed or ())
+        left = [one for one in listed if self._must_go(one)]
+        if self._listed is None:
+            left = list(self._told)
+        return Outcome(
+            cancelled=tuple(one for one in self._told if one not in left),
+            spared=tuple(one for one in self._spared if one in listed),
+            left=tuple(sorted(left)),
+            foreign=self._foreign,
+        )
+
+    def _list(self, event: OpenOrders) -> None:
+        self._listed = event.order_ids
+        self._foreign = sum(not self._is_ours(one) for one in event.order_ids)
+        ours = [one for one in event.order_ids if self._must_go(one)]
+        self._clear = 0 if ours else self._clear + 1
+
+    def _judge(self, order: Update, now: int) -> list[CancelOrder]:
+        if not self._is_ours(order.order_id):
+            return []
+        if not self._must_go(order.order_id):
+            self._spared[order.order_id] = None
+            return []
+        told = self._told.get(order.order_id)
+        if told is not None and now < told + CANCEL_AGAIN:
+            return []
+        self._told[order.order_id] = now
+        return [
+            CancelOrder(
+                order_id=order.order_id,
+                symbol=order.symbol,
+                venue_id=order.venue_id,
+                rule="watchdog",
+                decided=now,
+            )
+        ]
+
+    def _must_go(self, order_id: str) -> bool:
+        return self._is_ours(order_id) and not (self._keep and is_protective(order_id))

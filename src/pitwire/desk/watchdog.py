@@ -1,0 +1,271 @@
+"""The watchdog: a small process of its own that cancels our orders when the desk dies or freezes.
+
+It is started by the desk with one end of a socket pair, hears a beat a few times a second, and
+keeps a login of its own ready. When the beats stop, or the line breaks without a goodbye, it asks
+the venue what is open and cancels what is ours; orders of others are never touched. It shares no
+code with the engine beyond the spelling of order ids.
+
+`python -m pitwire.desk.watchdog FD` is not for people; `desk.leash` starts it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from pitwire.desk.vigil import Outcome, Sweep, Vigil
+from pitwire.model.clock import SECOND, Clock, SystemClock
+from pitwire.model.credentials import Credentials, KeyKind
+from pitwire.model.errors import PitwireError, StateError
+from pitwire.model.events import Event
+from pitwire.session.connect import Connecting, connect_to_websocket
+from pitwire.session.session import Session
+from pitwire.trading.ids import OrderIds
+from pitwire.venues.venue import Endpoints
+from pitwire.wire.link import Dial, Fetch
+
+LOOK_SECONDS = 0.05
+"""How often it looks at the clock and at the venue's answers."""
+AGAIN_SECONDS, AGAIN_CAP_SECONDS = 1.0, 30.0
+"""How long to wait before another try to log in; doubled each time, up to the cap."""
+GIVE_UP_SECONDS = 600.0
+"""How long a dead desk's orders are tried for when the venue cannot be reached."""
+
+
+class Charge(msgspec.Struct, frozen=True, kw_only=True):
+    """What the desk tells its watchdog at the start. It carries the key: never log it."""
+
+    venue: str
+    prefix: str
+    """What our order ids begin with, in every run."""
+    key: str
+    secret: str
+    kind: KeyKind
+    account: str = "main"
+    endpoints: Endpoints | None = None
+    testnet: bool = False
+    silence_seconds: float = 3.0
+    keep_protective: bool = True
+
+    @property
+    def credentials(self) -> Credentials:
+        """Who we are to the venue."""
+        return Credentials(self.key, self.secret, kind=self.kind, account=self.account)
+
+
+class Beat(msgspec.Struct, frozen=True, tag="beat"):
+    """The desk lives."""
+
+
+class Goodbye(msgspec.Struct, frozen=True, tag="goodbye"):
+    """The desk has ended in good order and left nothing open."""
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True, tag="report"):
+    """What the watchdog tells the desk."""
+
+    state: str
+    """`ready`, `trouble` (no login at the moment), `acting` or `clear`."""
+    text: str = ""
+    outcome: Outcome | None = None
+
+
+class Watchdog:
+    """Hears the desk, and acts in its place once it is quiet."""
+
+    def __init__(
+        self,
+        charge: Charge,
+        *,
+        clock: Clock,
+        tell: Callable[[Report], None],
+        dial: Dial | None = None,
+        fetch: Fetch | None = None,
+    ) -> None:
+        self._charge, self._clock, self._tell = charge, clock, tell
+        self._dial, self._fetch = dial, fetch
+        self._is_ours = OrderIds(charge.prefix, 0).is_ours
+        self.vigil = Vigil(round(charge.silence_seconds * SECOND), clock.now())
+        self._session: Session | None = None
+        self._dismissed = False
+        self._sweep: Sweep | None = None
+        self._said = ""
+
+    def hear(self, message: Beat | Goodbye) -> None:
+        """Something came from the desk."""
+        match message:
+            case Beat():
+                self.vigil.hear(self._clock.now())
+            case Goodbye():
+                self._dismissed = True
+
+    async def run(self) -> Outcome | None:
+        """Until the desk says goodbye, or is gone and cleared up after; the last outcome."""
+        outcome: Outcome | None = None
+        dialling = asyncio.get_running_loop().create_task(self._stay_ready())
+        try:
+            while not self._dismissed:
+                await asyncio.sleep(LOOK_SECONDS)
+                reason = self.vigil.alarm(self._clock.now())
+                if reason and not self._dismissed:
+                    outcome = await self._clear_away(reason)
+                    if self.vigil.is_over:
+                        break
+        finally:
+            dialling.cancel()
+            await asyncio.gather(dialling, return_exceptions=True)
+        return outcome
+
+    # ── the line to the venue ──
+
+    async def _stay_ready(self) -> None:
+        """Log in now, and for ever again: a watchdog that dials only when it must comes late."""
+        pause = AGAIN_SECONDS
+        while True:
+            try:
+                async with self._connect() as session:
+                    await session.authenticate_websocket()
+                    self._session, pause = session, AGAIN_SECONDS
+                    self._say(Report(state="ready"))
+                    closed = await session.process_incoming_data()
+                    self._say(Report(state="trouble", text=closed.reason))
+            except PitwireError as error:
+                self._say(Report(state="trouble", text=str(error)))
+            finally:
+                self._session = None
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, AGAIN_CAP_SECONDS)
+
+    def _connect(self) -> Connecting:
+        charge = self._charge
+        return connect_to_websocket(
+            charge.venue,
+            endpoints=charge.endpoints,
+            testnet=charge.testnet,
+            credentials=charge.credentials,
+            on_events=self._on_events,
+            dial=self._dial,
+            fetch=self._fetch,
+            clock=self._clock,
+            keep_books=False,
+        )
+
+    def _say(self, report: Report) -> None:
+        """Tell the desk, once for each change."""
+        if report.state + report.text != self._said:
+            self._said = report.state + report.text
+            self._tell(report)
+
+    def _on_events(self, events: Sequence[Event], now: int, drained: bool) -> None:
+        if self._sweep is None or self._session is None:
+            return
+        for command in self._sweep.take(events, now):
+            try:
+                self._session.cancel(command, now)
+            except StateError:
+                return  # the line is down; the next list says what is left
+
+    # ── clearing away ──
+
+    async def _clear_away(self, reason: str) -> Outcome:
+        begun = self._clock.now()
+        self._tell(Report(state="acting", text=reason))
+        sweep = self._sweep = Sweep(
+            self._is_ours, keep_protective=self._charge.keep_protective, begun=begun
+        )
+        while not sweep.is_clear and not self._is_relieved(begun):
+            now = self._clock.now()
+            self._ask(sweep, now)
+            await asyncio.sleep(LOOK_SECONDS)
+        self._sweep = None
+        outcome = sweep.outcome()
+        state = "clear" if sweep.is_clear else "trouble"
+        self._tell(Report(state=state, text=reason, outcome=outcome))
+        self._said = ""
+        await self._rest()
+        return outcome
+
+    def _ask(self, sweep: Sweep, now: int) -> None:
+        session = self._session
+        if session is not None and session.may_trade and sweep.wants_list(now):
+            session.ask_open_orders("", now)
+
+    def _is_relieved(self, begun: int) -> bool:
+        """Whether to stop in the middle: the desk is back, or the venue is not."""
+        now = self._clock.now()
+        if self.vigil.is_over:
+            return now - begun > GIVE_UP_SECONDS * SECOND
+        return self._dismissed or not self.vigil.alarm(now)
+
+    async def _rest(self) -> None:
+        """A desk that only froze may wake: wait for its beat before looking again."""
+        while not self.vigil.is_over and not self._dismissed:
+            if not self.vigil.alarm(self._clock.now()):
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+def main() -> None:
+    """Serve as a watchdog on the inherited socket."""
+    line = socket.socket(fileno=int(sys.argv[1]))
+    asyncio.run(_serve(line))
+
+
+async def _serve(line: socket.socket) -> None:
+    reader, writer = await asyncio.open_connection(sock=line)
+    charge = msgspec.json.decode(await reader.readline(), type=Charge)
+
+    def tell(report: Report) -> None:
+        _print(report)
+        if not writer.is_closing():
+            writer.write(msgspec.json.encode(report) + b"\n")
+
+    dog = Watchdog(charge, clock=SystemClock(), tell=tell)
+    hearing = asyncio.get_running_loop().create_task(_hear(reader, dog))
+    try:
+        await dog.run()
+    finally:
+        hearing.cancel()
+        writer.close()
+
+
+async def _hear(reader: asyncio.StreamReader, dog: Watchdog) -> None:
+    decode = msgspec.json.Decoder(Beat | Goodbye).decode
+    try:
+        while line := await reader.readline():
+            dog.hear(decode(line))
+    except OSError:
+        pass  # a desk that is killed may leave a reset behind: the same as the end
+    dog.vigil.lose("the desk is gone")
+
+
+def _print(report: Report) -> None:
+    """For whoever reads the console of a desk that is dead."""
+    if report.state in ("acting", "clear") or report.outcome is not None:
+        sys.stderr.write(f"pitwire watchdog: {describe(report)}\n")
+        sys.stderr.flush()
+
+
+def describe(report: Report) -> str:
+    """One line about what the watchdog does or did."""
+    outcome = report.outcome
+    if report.state == "acting":
+        return f"{report.text}; cancelling its orders"
+    if outcome is None:
+        return f"{report.state}{': ' if report.text else ''}{report.text}"
+    parts = [f"{len(outcome.cancelled)} orders cancelled"]
+    if outcome.spared:
+        parts.append(f"{len(outcome.spared)} protective left open ({', '.join(outcome.spared)})")
+    if outcome.left:
+        parts.append(f"{len(outcome.left)} may still be open ({', '.join(outcome.left)})")
+    if outcome.foreign:
+        parts.append(f"{outcome.foreign} not ours and not touched")
+    return f"{report.text}; {', '.join(parts)}"
+
+
+if __name__ == "__main__":
+    main()
