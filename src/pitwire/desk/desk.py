@@ -98,6 +98,11 @@ class Desk:
         return self._gateway
 
     @property
+    def order_prefix(self) -> str:
+        """What the ids of our orders begin with, in every run."""
+        return self.engine.screen.prefix
+
+    @property
     def session(self) -> Session:
         """The session with the venue."""
         assert self._session is not None, "a desk is opened with its session"

@@ -63,6 +63,11 @@ class Screen:
         self._lately: dict[tuple[str, str, Side], deque[tuple[int, Place]]] = {}
         """By rule, symbol and side: what was approved within the window, oldest first."""
 
+    @property
+    def prefix(self) -> str:
+        """What the ids of the orders made here begin with, in every run."""
+        return self._ids.prefix
+
     def admit(self, wishes: Iterable[Wish], state: State, now: int) -> list[Command]:
         """What may leave of what is wished, in order; a halt goes before everything else."""
         commands: list[Command] = []

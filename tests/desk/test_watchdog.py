@@ -1,0 +1,249 @@
+"""The watchdog against the simulated venue: in virtual time, with a desk that goes quiet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from pitwire.desk.desk import Desk
+from pitwire.desk.vigil import Outcome
+from pitwire.desk.watchdog import Beat, Charge, Goodbye, Report, Watchdog, describe
+from pitwire.model.clock import SECOND
+from pitwire.sim.faults import Cut, RefuseDial
+from pitwire.trading.wishes import buy
+from tests.desk.setting import BTC, ENDPOINTS, Setting, command, is_open, until
+
+Tale = Callable[["Kennel", Desk], Awaitable[None]]
+
+
+class Kennel:
+    """A desk, its watchdog, and the line between them as the test plays it."""
+
+    def __init__(self, setting: Setting, desk: Desk, *, keep_protective: bool = True) -> None:
+        self.setting, self.desk = setting, desk
+        self.reports: list[Report] = []
+        credentials = setting.credentials
+        self.charge = Charge(
+            venue="binance",
+            prefix=desk.order_prefix,
+            key=credentials.key,
+            secret=credentials.secret.reveal(),
+            kind=credentials.kind,
+            endpoints=ENDPOINTS,
+            keep_protective=keep_protective,
+        )
+        self.dog = Watchdog(
+            self.charge,
+            clock=setting.clock,
+            tell=self.reports.append,
+            dial=setting.world.dial,
+            fetch=setting.world.fetch,
+        )
+        self.running = asyncio.get_running_loop().create_task(self.dog.run())
+        self._beating: asyncio.Task[None] | None = None
+
+    @property
+    def states(self) -> list[str]:
+        return [report.state for report in self.reports]
+
+    async def ready(self) -> None:
+        await until(lambda: "ready" in self.states)
+
+    def beat(self) -> None:
+        async def beating() -> None:
+            while True:
+                self.dog.hear(Beat())
+                await asyncio.sleep(0.25)
+
+        self._beating = asyncio.get_running_loop().create_task(beating())
+
+    def freeze(self) -> None:
+        assert self._beating is not None
+        self._beating.cancel()
+
+
+def live(
+    tale: Tale, *, faults: tuple[Cut | RefuseDial, ...] = (), keep_protective: bool = True
+) -> Setting:
+    setting = Setting(faults=faults)
+
+    async def story(setting: Setting, desk: Desk) -> None:
+        kennel = Kennel(setting, desk, keep_protective=keep_protective)
+        kennel.beat()
+        try:
+            await tale(kennel, desk)
+        finally:
+            kennel.freeze()
+            kennel.dog.hear(Goodbye())
+            await kennel.running
+
+    setting.run(story)
+    return setting
+
+
+def open_ids(setting: Setting) -> set[str]:
+    return {name for name, order in setting.orders().items() if is_open(order)}
+
+
+def two_orders(desk: Desk) -> tuple[str, str]:
+    plain, stop = command(
+        desk,
+        buy(BTC, 0.01, price=50_000),
+        buy(BTC, 0.01, price=49_000, protective=True),
+    )
+    return plain.id, stop.id
+
+
+def test_while_the_desk_beats_nothing_is_touched() -> None:
+    async def tale(kennel: Kennel, desk: Desk) -> None:
+        await kennel.ready()
+        ids = set(two_orders(desk))
+        await asyncio.sleep(120)
+        assert open_ids(kennel.setting) == ids
+        assert kennel.states == ["ready"]
+
+    live(tale)
+
+
+def test_a_desk_that_freezes_loses_its_orders_but_not_the_protective_and_not_those_of_others() -> (
+    None
+):
+    async def tale(kennel: Kennel, desk: Desk) -> None:
+        await kennel.ready()
+        plain, stop = two_orders(desk)
+        stranger = kennel.setting.place_as_stranger("48000")
+        await until(lambda: open_ids(kennel.setting) == {plain, stop, stranger})
+        kennel.freeze()
+        frozen = kennel.setting.clock.now()
+        await until(lambda: plain not in open_ids(kennel.setting))
+        assert kennel.setting.clock.now() - frozen <= 5 * SECOND
+        await until(lambda: "clear" in kennel.states)
+        assert open_ids(kennel.setting) == {stop, stranger}
+        assert kennel.reports[-1].outcome == Outcome(cancelled=(plain,), spared=(stop,), foreign=1)
+
+    live(tale)
+
+
+def test_a_dead_desk_is_cleared_up_after_at_once_and_the_watchdog_ends() -> None:
+    async def tale(kennel: Kennel, desk: Desk) -> None:
+        await kennel.ready()
+        plain, stop = two_orders(desk)
+        await until(lambda: open_ids(kennel.setting) == {plain, stop})
+        died = kennel.setting.clock.now()
+        kennel.dog.vigil.lose("the desk is gone")
+        outcome = await kennel.running
+        assert kennel.setting.clock.now() - died <= 5 * SECOND
+        assert outcome == Outcome(cancelled=(plain, stop))
+        assert open_ids(kennel.setting) == set()
+
+    live(tale, keep_protective=False)
+
+
+def test_an_order_that_was_still_on_its_way_when_the_desk_died_is_found_too() -> None:
+    async def tale(kennel: Kennel, desk: Desk) -> None:
+        await kennel.ready()
+        kennel.dog.vigil.lose("the desk is gone")
+        await until(lambda: "acting" in kennel.states)
+        await asyncio.sleep(0.5)
+        (late,) = command(desk, buy(BTC, 0.01, price=50_000))
+        outcome = await kennel.running
+        assert outcome is not None
+        assert outcome.cancelled == (late.id,)
+        assert open_ids(kennel.setting) == set()
+
+    live(tale)
+
+
+def test_a_desk_that_wakes_up_is_watched_again() -> None:
+    async def tale(kennel: Kennel, desk: Desk) -> None:
+        await kennel.ready()
+        kennel.freeze()
+        await until(lambda: "clear" in kennel.states)
+        kennel.beat()
+        await asyncio.sleep(1)
+        (later,) = command(desk, buy(BTC, 0.01, price=50_000))
+        await asyncio.sleep(60)
+        assert open_ids(kennel.setting) == {later.id}
+        kennel.freeze()
+        await until(lambda: later.id not in open_ids(kennel.setting))
+        kennel.beat()
+
+    live(tale)
+
+
+def test_a_venue_that_cannot_be_reached_is_tried_until_it_can() -> None:
+    async def tale(kennel: Kennel, desk: Desk) -> None:
+        await kennel.ready()
+        plain, stop = two_orders(desk)
+        await until(lambda: len(open_ids(kennel.setting)) == 2)
+        await asyncio.sleep(10)  # every connection is cut by now, and none comes about
+        kennel.dog.vigil.lose("the desk is gone")
+        outcome = await kennel.running
+        assert outcome is not None
+        assert outcome.cancelled == (plain,)
+        assert open_ids(kennel.setting) == {stop}
+
+    live(
+        tale,
+        faults=(
+            Cut(at_seconds=10, link="*"),
+            RefuseDial(at_seconds=9.9, count=0, for_seconds=30.0),
+        ),
+    )
+
+
+def test_a_goodbye_ends_it_and_nothing_is_touched() -> None:
+    async def tale(kennel: Kennel, desk: Desk) -> None:
+        await kennel.ready()
+        ids = set(two_orders(desk))
+        await until(lambda: open_ids(kennel.setting) == ids)
+        kennel.freeze()
+        kennel.dog.hear(Goodbye())
+        assert await kennel.running is None
+        assert open_ids(kennel.setting) == ids
+        kennel.beat()
+
+    live(tale)
+
+
+def test_a_key_that_is_not_accepted_is_told_once_and_tried_again_ever_more_seldom() -> None:
+    setting = Setting()
+
+    async def story(setting: Setting, desk: Desk) -> None:
+        kennel = Kennel(setting, desk)
+        kennel.dog.hear(Goodbye())
+        await kennel.running
+        charge = Charge(
+            venue="binance", prefix="pw", key="nobody", secret="nothing", kind="hmac",
+            endpoints=ENDPOINTS,
+        )  # fmt: skip
+        dials = 0
+
+        async def dial(url: str, receiver: object) -> object:
+            nonlocal dials
+            dials += 1
+            return await setting.world.dial(url, receiver)  # type: ignore[arg-type]
+
+        reports: list[Report] = []
+        dog = Watchdog(
+            charge, clock=setting.clock, tell=reports.append,
+            dial=dial, fetch=setting.world.fetch,  # type: ignore[arg-type]
+        )  # fmt: skip
+        running = asyncio.get_running_loop().create_task(dog.run())
+        for _ in range(1200):
+            dog.hear(Beat())
+            await asyncio.sleep(0.25)
+        dog.hear(Goodbye())
+        await running
+        assert [report.state for report in reports] == ["trouble"]
+        assert 2 * 5 <= dials <= 2 * 16
+
+    setting.run(story)
+
+
+def test_what_it_did_is_said_in_one_line() -> None:
+    outcome = Outcome(cancelled=("a", "b"), spared=("c",), left=("d",), foreign=2)
+    assert describe(Report(state="clear", text="the desk is gone", outcome=outcome)) == (
+        "the desk is gone; 2 orders cancelled, 1 protective left open (c), "
+        "1 may still be open (d), 2 not ours and not touched"
+    )
