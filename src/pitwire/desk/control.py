@@ -1,0 +1,170 @@
+"""A running desk's door for people: halt, resume and status over a socket in its account's folder.
+
+One JSON line in, one out. House rules: whoever may open the folder may use the door, nobody else;
+a command with a key that was seen before is not carried out again; `halted` is answered only after
+the cancels are written and the halt is on the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections import OrderedDict
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal, Protocol
+
+import msgspec
+
+from pitwire.model.errors import ConfigError
+
+NAME = "desk.sock"
+LONGEST_PATH = 100
+"""What every system takes as the name of a socket, with a little to spare."""
+LONGEST_LINE = 4096
+REMEMBERED = 1000
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a person wants of a desk."""
+
+    do: Literal["halt", "resume", "status"]
+    by: str = "operator"
+    reason: str = ""
+    key: str = ""
+    """Drawn anew for each decision; the same key again is the same decision."""
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """How the desk stands after it."""
+
+    halted: str = ""
+    """Why no order may leave; "" when they may."""
+    open: tuple[str, ...] = ()
+    """Orders of ours that the venue has not closed."""
+    reachable: bool = True
+    """Whether a cancel could leave now."""
+    kept: str = ""
+    """Why the halt would not survive a restart; "" when it would."""
+    error: str = ""
+    """Why the request was not understood."""
+
+
+class Controlled(Protocol):
+    """What the door asks of a desk."""
+
+    def halt(self, reason: str, by: str) -> None: ...
+
+    def resume(self, by: str) -> None: ...
+
+    def told(self) -> Told: ...
+
+
+class Control:
+    """Serves the door. Opened and closed with the desk."""
+
+    def __init__(self, folder: Path, desk: Controlled) -> None:
+        self.path = folder / NAME
+        self._desk = desk
+        self._server: asyncio.Server | None = None
+        self._done: OrderedDict[str, Told] = OrderedDict()
+        self._visits: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """Listen; raises `ConfigError` when the folder does not allow it."""
+        check_path(self.path)
+        # Whoever holds the folder's lock is the only desk; what lies here is of one that is dead.
+        with suppress(FileNotFoundError):
+            self.path.unlink()
+        listener = socket.socket(socket.AF_UNIX)
+        try:
+            before = os.umask(0o177)
+            try:
+                listener.bind(str(self.path))
+            finally:
+                os.umask(before)
+            self._server = await asyncio.start_unix_server(
+                self._visit, sock=listener, limit=LONGEST_LINE
+            )
+        except OSError as error:
+            listener.close()
+            found = error.strerror or type(error).__name__
+            expected = "a folder that takes a socket"
+            raise ConfigError(where=str(self.path), found=found, expected=expected) from None
+
+    async def close(self) -> None:
+        """Stop listening and take the socket away."""
+        if self._server is None:
+            return
+        self._server.close()
+        for visit in self._visits:
+            visit.cancel()
+        await asyncio.gather(*self._visits, return_exceptions=True)
+        with suppress(OSError):
+            self.path.unlink()
+
+    def obey(self, ask: Ask) -> Told:
+        """Carry a request out, unless it was before."""
+        if ask.key and ask.key in self._done:
+            return self._done[ask.key]
+        match ask.do:
+            case "halt":
+                self._desk.halt(ask.reason or "a person threw the kill switch", ask.by)
+            case "resume":
+                self._desk.resume(ask.by)
+            case "status":
+                return self._desk.told()
+        told = self._desk.told()
+        if ask.key:
+            self._done[ask.key] = told
+            while len(self._done) > REMEMBERED:
+                self._done.popitem(last=False)
+        return told
+
+    async def _visit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        visit = asyncio.current_task()
+        assert visit is not None
+        self._visits.add(visit)
+        try:
+            while line := await reader.readline():
+                writer.write(msgspec.json.encode(self._answer(line)) + b"\n")
+                await writer.drain()
+        except (ConnectionError, ValueError, asyncio.LimitOverrunError):
+            pass  # a visitor that leaves, or says more than anybody has to say
+        finally:
+            self._visits.discard(visit)
+            writer.close()
+
+    def _answer(self, line: bytes) -> Told:
+        try:
+            ask = msgspec.json.decode(line, type=Ask)
+        except msgspec.MsgspecError as error:
+            return msgspec.structs.replace(self._desk.told(), error=str(error))
+        return self.obey(ask)
+
+
+async def ask_desk(folder: Path, ask: Ask, *, within_seconds: float = 2.0) -> Told | None:
+    """Ask the desk that runs on this folder; None when none answers within this time."""
+    try:
+        async with asyncio.timeout(within_seconds):
+            reader, writer = await asyncio.open_unix_connection(str(folder / NAME))
+            try:
+                writer.write(msgspec.json.encode(ask) + b"\n")
+                line = await reader.readline()
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):
+        return None
+    return msgspec.json.decode(line, type=Told) if line else None
+
+
+def check_path(path: Path) -> None:
+    """Raise `ConfigError` when a socket of this name cannot be."""
+    length = len(os.fsencode(path))
+    if length > LONGEST_PATH:
+        raise ConfigError(
+            where=str(path),
+            found=f"{length} bytes",
+            expected=f"at most {LONGEST_PATH}: a socket's name may not be longer",
+        )

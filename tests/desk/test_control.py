@@ -1,0 +1,142 @@
+"""The desk's door for people, over a real socket in a folder of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pitwire.desk.control import LONGEST_LINE, Ask, Control, Told, ask_desk
+from pitwire.model.errors import ConfigError
+
+
+class Desk:
+    """Notes what it is told to do."""
+
+    def __init__(self) -> None:
+        self.did: list[tuple[str, ...]] = []
+        self.halted = ""
+
+    def halt(self, reason: str, by: str) -> None:
+        self.did.append(("halt", reason, by))
+        self.halted = reason
+
+    def resume(self, by: str) -> None:
+        self.did.append(("resume", by))
+        self.halted = ""
+
+    def told(self) -> Told:
+        return Told(halted=self.halted, open=("pw-1-1",))
+
+
+def visit(folder: Path, tale: Callable[[Desk, Control], Awaitable[None]]) -> Desk:
+    desk = Desk()
+
+    async def life() -> None:
+        control = Control(folder, desk)
+        await control.open()
+        try:
+            await tale(desk, control)
+        finally:
+            await control.close()
+
+    asyncio.run(life())
+    return desk
+
+
+def test_a_halt_is_carried_out_before_it_is_answered(tmp_path: Path) -> None:
+    async def tale(desk: Desk, control: Control) -> None:
+        told = await ask_desk(tmp_path, Ask(do="halt", reason="enough", by="eve"))
+        assert desk.did == [("halt", "enough", "eve")]
+        assert told == Told(halted="enough", open=("pw-1-1",))
+        told = await ask_desk(tmp_path, Ask(do="resume", by="eve"))
+        assert told is not None
+        assert told.halted == ""
+        assert await ask_desk(tmp_path, Ask(do="status")) == told
+
+    assert visit(tmp_path, tale).did == [("halt", "enough", "eve"), ("resume", "eve")]
+
+
+def test_the_same_key_is_the_same_decision(tmp_path: Path) -> None:
+    async def tale(desk: Desk, control: Control) -> None:
+        first = await ask_desk(tmp_path, Ask(do="halt", reason="once", key="k1"))
+        desk.resume("somebody")
+        assert await ask_desk(tmp_path, Ask(do="halt", reason="once", key="k1")) == first
+        await ask_desk(tmp_path, Ask(do="halt", reason="again", key="k2"))
+
+    did = visit(tmp_path, tale).did
+    assert [one for one in did if one[0] == "halt"] == [
+        ("halt", "once", "operator"),
+        ("halt", "again", "operator"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        (b"halt\n", "malformed"),
+        (b'{"do":"explode"}\n', "explode"),
+        (b'{"do":"halt","why":"x"}\n', "why"),
+        (b"[]\n", "object"),
+    ],
+)
+def test_what_is_not_understood_does_nothing_and_is_named(
+    tmp_path: Path, line: bytes, complaint: str
+) -> None:
+    async def tale(desk: Desk, control: Control) -> None:
+        reader, writer = await asyncio.open_unix_connection(str(control.path))
+        writer.write(line)
+        told = msgspec.json.decode(await reader.readline(), type=Told)
+        writer.close()
+        assert complaint in told.error
+
+    assert visit(tmp_path, tale).did == []
+
+
+def test_a_visitor_that_never_ends_its_line_is_shown_out_and_the_next_is_served(
+    tmp_path: Path,
+) -> None:
+    async def tale(desk: Desk, control: Control) -> None:
+        reader, writer = await asyncio.open_unix_connection(str(control.path))
+        writer.write(b"x" * 2 * LONGEST_LINE)
+        assert await reader.read() == b""
+        writer.close()
+        assert await ask_desk(tmp_path, Ask(do="status")) is not None
+
+    assert visit(tmp_path, tale).did == []
+
+
+def test_nobody_else_may_open_the_door(tmp_path: Path) -> None:
+    async def tale(desk: Desk, control: Control) -> None:
+        assert stat.S_IMODE(control.path.stat().st_mode) == 0o600
+
+    visit(tmp_path, tale)
+
+
+def test_what_a_dead_desk_left_there_is_no_hindrance_and_is_taken_away(tmp_path: Path) -> None:
+    async def tale(desk: Desk, control: Control) -> None:
+        assert await ask_desk(tmp_path, Ask(do="status")) is not None
+
+    (tmp_path / "desk.sock").write_text("left")
+    visit(tmp_path, tale)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_desk_nobody_answers(tmp_path: Path) -> None:
+    assert asyncio.run(ask_desk(tmp_path, Ask(do="status"))) is None
+
+
+def test_a_folder_that_takes_no_socket_is_named(tmp_path: Path) -> None:
+    async def open_in(folder: Path) -> None:
+        await Control(folder, Desk()).open()
+
+    deep = tmp_path / ("x" * 100)
+    deep.mkdir()
+    with pytest.raises(ConfigError, match="at most 100"):
+        asyncio.run(open_in(deep))
+    with pytest.raises(ConfigError, match="No such file"):
+        asyncio.run(open_in(tmp_path / "none"))
