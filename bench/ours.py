@@ -23,8 +23,8 @@ from pitwire.model.entropy import Entropy
 from pitwire.model.events import Event, Trade
 from pitwire.model.orders import Command, Order
 from pitwire.session.audience import OnEvents
-from pitwire.session.lines import Setup
 from pitwire.session.session import Session
+from pitwire.session.setup import Setup
 from pitwire.trading import rules, wishes
 from pitwire.trading.engine import Engine
 from pitwire.trading.ids import OrderIds

@@ -33,8 +33,8 @@ from pitwire.model.events import (
 from pitwire.model.instruments import Instrument
 from pitwire.model.orders import OrderType, Side
 from pitwire.model.recovery import Halt, Ignore, Reconnect, Recovery, Resync, Wait
-from pitwire.session.lines import Closed
 from pitwire.session.session import Session
+from pitwire.session.setup import Closed
 from pitwire.store.frames import Frames
 from pitwire.trading.rules import bars, fills, quotes, rule, trades, updates
 from pitwire.trading.state import State

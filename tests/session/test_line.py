@@ -66,8 +66,9 @@ def test_what_an_abandoned_connection_still_says_is_of_no_interest() -> None:
 
         async with world.connect(dial=dial) as session:
             await session.subscribe_to_trades("A")
-            world.server.market.tell(e="shutdown")
-            await settle(3)
+            for _ in range(5):
+                world.server.market.link.send(b"<html>")
+            await settle(8)
             old = receivers[0]
             old.on_frame(b'{"e": "trade", "s": "A", "p": 9.0}', True)
             old.on_drained()

@@ -23,7 +23,7 @@ from pitwire.desk.masking import Masker
 from pitwire.desk.opening import credentials_of, open_desk
 from pitwire.model.credentials import Credentials
 from pitwire.model.errors import ConfigError
-from pitwire.session.lines import Closed
+from pitwire.session.setup import Closed
 from pitwire.venues.venue import Endpoints
 
 _LOOK_SECONDS = 0.1

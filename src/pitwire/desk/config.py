@@ -19,6 +19,7 @@ from pitwire.model.errors import ConfigError
 from pitwire.model.numbers import plain
 from pitwire.model.strict import as_written, read_strictly
 from pitwire.model.symbols import Symbol
+from pitwire.session.schedule import MOST_COPIES, parse_roll_at
 from pitwire.trading.declared import RuleSpec, build_rules
 from pitwire.trading.limits import Limits, SymbolLimits
 from pitwire.venues.registry import find_venue
@@ -53,6 +54,10 @@ class VenueSection(Section, frozen=True):
     """Other addresses than the venue's own: `market`, `orders` (ws or wss), `http`."""
     time_unit: Literal["ms", "us"] = "ms"
     testnet: bool = False
+    redundancy: Annotated[int, Meta(ge=1, le=MOST_COPIES)] = 1
+    """How many connections carry the same subscriptions; the first to bring an event wins."""
+    roll_at: str = ""
+    """A time of day in UTC, as 04:30, at which connections are replaced without a break."""
 
 
 class AccountSection(Section, frozen=True):
@@ -232,6 +237,11 @@ def _shown(value: object) -> str:
 
 
 def _check_venue(venue: VenueSection, source: str) -> None:
+    try:
+        parse_roll_at(venue.roll_at)
+    except ConfigError as error:
+        where = f"{source}: venue.roll_at"
+        raise ConfigError(where=where, found=error.found, expected=error.expected) from None
     try:
         codec = find_venue(venue.name).codec(CodecOptions(Role.MARKET, venue.time_unit))
     except ConfigError as error:

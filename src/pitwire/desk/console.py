@@ -93,7 +93,7 @@ class Narrator:
 
 
 def _weigh_lost(event: events.Lost) -> int:
-    return logging.INFO if event.by_us else logging.WARNING
+    return logging.INFO if event.by_us or event.covered else logging.WARNING
 
 
 def _weigh_stale(event: events.BookStale) -> int:
@@ -135,7 +135,8 @@ def _lost(event: events.Lost) -> str:
         return f"closed {event.link}"
     again = event.retry_after_seconds
     when = f"in {again:.1f} s" if again >= 0.05 else "at once"
-    return f"lost {event.link}: {event.reason}" + (f"; again {when}" if again else "")
+    carried = ", its streams go on" if event.covered else ""
+    return f"lost {event.link}{carried}: {event.reason}" + (f"; again {when}" if again else "")
 
 
 def _short(number: Decimal | None) -> str:
@@ -193,6 +194,10 @@ SENTENCES: Mapping[type, tuple[int, _Sentence]] = {
     events.Unsubscribed: (logging.INFO, lambda e: f"left {e.channel} {e.symbol}".rstrip()),
     events.Rejected: (logging.WARNING, lambda e: f"refused {e.what}: {e.text} ({e.code})"),
     events.Lost: (logging.WARNING, _lost),
+    events.Rolled: (
+        logging.INFO,
+        lambda e: f"{e.link} gave way to {e.successor}: {e.reason}",
+    ),
     events.VenueShutdown: (logging.WARNING, lambda e: f"the venue will drop {e.link}"),
     events.BookStale: (logging.WARNING, lambda e: f"book {e.symbol} is stale: {e.reason}"),
     events.FeedStale: (

@@ -29,9 +29,9 @@ from pitwire.model.events import (
     Update,
 )
 from pitwire.model.orders import Cancel
-from pitwire.session.lines import Closed
 from pitwire.session.pending import What
 from pitwire.session.session import Session
+from pitwire.session.setup import Closed
 from pitwire.store.frames import Frames
 from pitwire.trading.engine import Engine
 from pitwire.trading.journal import Alerted

@@ -44,6 +44,7 @@ GROUPS: Mapping[type, str] = {
     events.StreamDropped: "error",
     events.SpillFailed: "error",
     events.Lost: "reconnect",
+    events.Rolled: "reconnect",
     events.BookStale: "feed",
     events.FeedStale: "feed",
     events.FeedFresh: "feed",

@@ -142,6 +142,8 @@ async def open_desk(
         lap=clock,
         entropy=Entropy(seed),
         time_unit=config.venue.time_unit,
+        redundancy=config.venue.redundancy,
+        roll_at=config.venue.roll_at,
         keep_books=False,
         tap=log.frame if log is not None and log.wants_frames else None,
     )

@@ -280,6 +280,14 @@ class Lost(Event, frozen=True, gc=False, tag=True):
     """Whether another connection carries on all that this one did: then nothing is silent."""
 
 
+class Rolled(Event, frozen=True, gc=False, tag=True):
+    """A connection gave way to another that already did all that it does."""
+
+    link: str
+    successor: str
+    reason: str
+
+
 class Lagging(Event, frozen=True, gc=False, tag=True):
     """`what` (a rule, a function, the loop) held everything up for `behind_seconds`."""
 
@@ -369,7 +377,7 @@ MARKET = (
 )  # fmt: skip
 ACCOUNT = (Update, Fill, Balance, Position, OpenOrders, Unanswered)
 SESSION = (
-    Opened, Authenticated, Subscribed, Unsubscribed, Rejected, Lost, Lagging, StreamDropped,
-    SpillFailed, ClockOffset, VenueShutdown, Malformed, Unhandled,
+    Opened, Authenticated, Subscribed, Unsubscribed, Rejected, Lost, Rolled, Lagging,
+    StreamDropped, SpillFailed, ClockOffset, VenueShutdown, Malformed, Unhandled,
 )  # fmt: skip
 EVENTS: tuple[type[Event], ...] = MARKET + ACCOUNT + SESSION

@@ -70,6 +70,11 @@ class Commands:
         self._urgent: deque[tuple[Request, Encode]] = deque()
         self._ordinary: deque[tuple[Request, Encode]] = deque()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits to be sent or answered."""
+        return not (self._urgent or self._ordinary or self._pending.has_commands)
+
     # ── out: each leaves in this call, or waits for the venue's limit ──
 
     def place(self, order: Order, now: int) -> None:

@@ -12,13 +12,17 @@ from pitwire.model.errors import ConfigError, DialFailed
 from pitwire.session.audience import OnEvent, OnEvents
 from pitwire.session.conversation import PATIENCE_SECONDS
 from pitwire.session.ear import Tap
-from pitwire.session.lines import KeyFinder, OnError, Setup
+from pitwire.session.lanes import HOLD_SECONDS
+from pitwire.session.schedule import MOST_COPIES, parse_roll_at
 from pitwire.session.session import Session
+from pitwire.session.setup import KeyFinder, OnError, Setup
 from pitwire.venues.registry import find_venue
 from pitwire.venues.venue import Endpoints, Venue
 from pitwire.wire.http import HttpClient
 from pitwire.wire.link import Dial, Fetch, HttpAnswer
 from pitwire.wire.websocket import WebSocketDialer
+
+MOST_HOLD_SECONDS = 10.0
 
 
 class Connecting:
@@ -70,6 +74,9 @@ def connect_to_websocket(
     patience_seconds: float = PATIENCE_SECONDS,
     asks_time: bool = True,
     backfill: bool = True,
+    redundancy: int = 1,
+    roll_at: str = "",
+    hold_seconds: float = HOLD_SECONDS,
 ) -> Connecting:
     """Connect to a venue: `await` it for an open `Session`, or use it with `async with`.
 
@@ -99,11 +106,24 @@ def connect_to_websocket(
         asks_time: whether the venue's clock is asked for over HTTP now and then.
         backfill: whether missing trades are asked for over HTTP, by id, and put in their place;
             those after them wait up to two seconds. If not, a gap is named at once.
+        redundancy: how many connections carry the same subscriptions; of what they bring, the first
+            copy counts, and while one of them stands nothing is missed.
+        roll_at: a time of day in UTC, as 04:30, at which connections are replaced by new ones
+            without a break; they are in any case before the venue's own limit.
+        hold_seconds: with several connections, how long what one has skipped is waited for from
+            another before it counts as missing.
     """
     if time_unit not in ("ms", "us"):
         raise ConfigError(where="time_unit", found=time_unit, expected="ms or us")
     if connect_attempts < 1:
         raise ConfigError(where="connect_attempts", found=connect_attempts, expected="1 or more")
+    if type(redundancy) is not int or not 1 <= redundancy <= MOST_COPIES:
+        expected = f"1 to {MOST_COPIES}"
+        raise ConfigError(where="redundancy", found=redundancy, expected=expected)
+    if not 0 <= hold_seconds <= MOST_HOLD_SECONDS:
+        expected = f"0 to {MOST_HOLD_SECONDS:g}"
+        raise ConfigError(where="hold_seconds", found=hold_seconds, expected=expected)
+    minutes = parse_roll_at(roll_at)
     found = find_venue(venue) if isinstance(venue, str) else venue
     addresses = endpoints or (_testnet(found) if testnet else found.endpoints)
 
@@ -130,6 +150,9 @@ def connect_to_websocket(
                 patience_seconds=patience_seconds,
                 asks_time=asks_time and (dial is None or fetch is not None),
                 backfill=backfill and (dial is None or fetch is not None),
+                redundancy=redundancy,
+                roll_at=minutes,
+                hold_seconds=hold_seconds,
                 release=client.close if client is not None else None,
             )
         )

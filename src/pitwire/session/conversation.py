@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 
 from pitwire.model import errors
-from pitwire.model import events as ev
 from pitwire.model.clock import SECOND
 from pitwire.model.credentials import Credentials
 from pitwire.model.events import (
@@ -33,12 +32,15 @@ from pitwire.model.events import (
 from pitwire.session.backoff import Chance
 from pitwire.session.chores import Pulse, Sign, Skew
 from pitwire.session.commands import Commands
-from pitwire.session.errands import AGAIN_SECONDS, Errands
-from pitwire.session.feed import Feed
+from pitwire.session.copies import Copy
+from pitwire.session.errands import Errands
+from pitwire.session.feed import FED, Feed
 from pitwire.session.freshness import Freshness
+from pitwire.session.obedience import blames_clock, obey
 from pitwire.session.outbox import Outbox
 from pitwire.session.pacing import Pacing
 from pitwire.session.pending import Pending
+from pitwire.session.twins import Twins
 from pitwire.venues.venue import (
     Ask,
     Buffer,
@@ -55,18 +57,6 @@ PATIENCE_SECONDS = 5.0
 """How long an answer may take before it counts as not coming."""
 MALFORMED_RUN, MALFORMED_SECONDS = 5, 10.0
 """So many malformed frames within so long, and the connection is not worth keeping."""
-_FED = (
-    ev.Trade,
-    ev.AggregateTrade,
-    ev.Quote,
-    ev.Ticker,
-    ev.AveragePrice,
-    ev.BookDelta,
-    ev.PartialBook,
-    ev.Bar,
-    ev.MarketStatus,
-)
-"""What streams bring; of everything else each connection has its own."""
 
 
 class ConversationOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,8 +123,10 @@ class Conversation:
             venue, self.codec, pacing=pacing, pending=self._pending, outbox=self.outbox, skew=skew
         )
         """Orders, cancels and questions; all that needs a login."""
-        self.succeeded = False
-        """Whether another connection has taken over all that this one did."""
+        self.spare = False
+        """Whether another connection does all that this one does, so that its loss is none."""
+        self.twins: Twins | None = None
+        """Set while another connection brings the same private events."""
         self._open, self._heard = False, 0
         self._malformed: deque[int] = deque(maxlen=MALFORMED_RUN)
 
@@ -201,7 +193,7 @@ class Conversation:
         until, error = 0, None
         for item in self.codec.decode_response(request, status, headers, body, now):
             if isinstance(item, Reply):
-                until, error = self._obey(item, now), item.error
+                until, error = obey(item, self._pacing, now), item.error
                 events += self._errands.responded(request, item, now)
                 if error is not None:
                     events.append(self._failed(request, error, error.code, now))
@@ -235,7 +227,7 @@ class Conversation:
     ) -> Sequence[Event]:
         """The connection is gone; what was on its way is unknown, what was queued was not sent."""
         self._open = False
-        covered = self.succeeded or self._feed.carried_by_others(self._copy, self._errands.wants)
+        covered = self.spare or self._feed.carried_by_others(self._copy, self._errands.wants)
         events: list[Event] = [
             Lost(
                 self._venue.name,
@@ -267,11 +259,35 @@ class Conversation:
         self._books.failed(request, now)
         self._backfill.give_back(request, now)
 
+    def take_over(self, now: int) -> None:
+        """Another connection of the feed is gone: fetch and time what it would have."""
+        self._pump(now)
+
     def leave(self, now: int) -> None:
         """The connection is closed for good and carries its feed no more."""
         self._feed.leave(self._copy, now)
 
     # ── what is wanted ──
+
+    @property
+    def feed(self) -> Feed:
+        """What it carries, alone or with others."""
+        return self._feed
+
+    @property
+    def copy(self) -> Copy:
+        """Its part in the feed."""
+        return self._copy
+
+    @property
+    def asks(self) -> tuple[Ask, ...]:
+        """All that is wanted on this connection."""
+        return tuple(self._errands.wants)
+
+    @property
+    def credentials(self) -> Credentials | None:
+        """Who logs in on this connection, if anybody."""
+        return self._errands.credentials
 
     @property
     def streams(self) -> int:
@@ -409,10 +425,10 @@ class Conversation:
         for item in decoded:
             if isinstance(item, Reply):
                 events += self._answered(item, now)
-            elif isinstance(item, _FED):
+            elif isinstance(item, FED):
                 events += self._freshness.first(item, now)
                 events += self._feed.accept(item, self._copy, now)
-            else:
+            elif self.twins is None or self.twins.admit(item, self._options.link):
                 events.append(self._notice(item, now))
         self._feed.stirred = False
         self._pump(now)
@@ -421,9 +437,7 @@ class Conversation:
     def _notice(self, event: Event, now: int) -> Event:
         if isinstance(event, VenueShutdown):
             event = msgspec.structs.replace(event, link=self._options.link)
-            # Overlapping the next connection with this one is the continuity's work, not yet here.
-            text = "the venue announced that it will drop the connection"
-            self.outbox.fail(errors.VenueUnavailable(venue=self._venue.name, text=text))
+            self.outbox.announce()  # whoever carries us makes another stand before this one falls
         elif isinstance(event, Rejected) and event.what == "orders":
             self._errands.watch_ended(now)  # binance §6.3, eventStreamTerminated
         elif isinstance(event, Malformed):
@@ -435,12 +449,12 @@ class Conversation:
         return event
 
     def _answered(self, reply: Reply, now: int) -> list[Event]:
-        self._obey(reply, now)
+        obey(reply, self._pacing, now)
         request = self._pending.pop(reply.request_id)
         if request is None:
             return [*reply.events, *self._stray(reply, now)]
         if request.what.is_command:
-            if _blames_clock(reply):
+            if blames_clock(reply):
                 self._errands.measure_soon(now)
             return self.commands.answered(request, reply, now)
         return self._errands.answered(request, reply, now)
@@ -460,22 +474,6 @@ class Conversation:
         link = self._options.link
         return [Rejected(self._venue.name, "", 0, now, link, "request", error.code, text)]
 
-    def _obey(self, reply: Reply, now: int) -> int:
-        """Take over the venue's own count and its wish for quiet; returns until when."""
-        if reply.used_weight >= 0:
-            self._pacing.report("weight", reply.used_weight, now)
-        match reply.error:
-            case errors.RateLimited(until=until, limit=limit, banned=banned):
-                quiet = max(until, now + round(AGAIN_SECONDS * SECOND))
-                # A ban, and a limit the venue does not name, hold everything back.
-                scope = limit if limit in ("orders", "dials") and not banned else "weight"
-                self._pacing.block(scope, quiet)
-                return quiet
-            case errors.VenueUnavailable(until=until):
-                return until
-            case _:
-                return 0
-
     def _pump(self, now: int) -> None:
         """Everything that may leave now does."""
         self.outbox.stirred = True
@@ -486,11 +484,3 @@ class Conversation:
         self._errands.pump(now)
         for request in (*self._books.due(now), *self._backfill.due(now)):
             self.outbox.ask(request)
-
-
-def _blames_clock(reply: Reply) -> bool:
-    match reply.error:
-        case errors.AuthenticationFailed(hint="clock") | errors.OrderRejected(reason="clock"):
-            return True
-        case _:
-            return False

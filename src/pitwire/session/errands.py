@@ -82,6 +82,11 @@ class Errands:
     # ── wanted ──
 
     @property
+    def credentials(self) -> Credentials | None:
+        """Who logs in here, if anybody."""
+        return self._credentials
+
+    @property
     def wants_orders(self) -> bool:
         """Whether the private stream is wanted: no longer once the venue refused it for good."""
         return self._wants_orders

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from pitwire.market.sequence import Verdict
+from pitwire.model import events as ev
 from pitwire.model.clock import SECOND
 from pitwire.model.events import AggregateTrade, BookDelta, Event, Trade
 from pitwire.session.backfill import Backfill
@@ -32,6 +33,11 @@ from pitwire.session.pacing import Pacing
 from pitwire.session.wants import Wants
 from pitwire.venues.venue import Ask, Codec, Venue
 
+FED = (
+    ev.Trade, ev.AggregateTrade, ev.Quote, ev.Ticker, ev.AveragePrice, ev.BookDelta,
+    ev.PartialBook, ev.Bar, ev.MarketStatus,
+)  # fmt: skip
+"""What streams bring; of everything else each connection has its own."""
 ALONE_SECONDS = 60.0
 """How long after another copy has left everything is still compared with what it brought."""
 
@@ -122,9 +128,23 @@ class Feed:
         """Whether events of this class and symbol have come on another connection."""
         return any(one.speaks(kind, symbol) for one in self._others(copy))
 
-    def is_waiting(self) -> bool:
-        """Whether anything is held until a copy that is behind brings what comes before it."""
-        return bool(self._early or self._held)
+    def may_succeed(self, new: Copy, old: Copy) -> bool:
+        """Whether nothing is lost when the old copy falls: the new one brings all that it does.
+
+        What is confirmed on the old one is on the new; what has spoken has spoken there; and the
+        old one has come so far that the new one goes on from there.
+        """
+        if self._early or self._held:
+            return False
+        return all(
+            new.may_bring(kind, symbol)
+            and (new.speaks(kind, symbol) or not old.speaks(kind, symbol))
+            for kind, symbol in old.confirmed
+        )
+
+    def has_confirmed(self, new: Copy, old: Copy) -> bool:
+        """Whether all that is confirmed on the old copy is on the new."""
+        return all(new.may_bring(kind, symbol) for kind, symbol in old.confirmed)
 
     # ── in ──
 

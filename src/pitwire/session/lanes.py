@@ -132,8 +132,8 @@ class Lane:
         if reader.epoch > self._epoch or value > self._newest:
             self._epoch, self._newest = reader.epoch, value
             if not self._unique:
-                content = _content(event)
-                self._told, reader.same = Counter((content,)), Counter((content,))
+                fact = content(event)
+                self._told, reader.same = Counter((fact,)), Counter((fact,))
             return True
         if value < self._newest or self._unique:
             return False
@@ -193,11 +193,11 @@ class Lane:
 
     def _is_another(self, event: Event, reader: _Reader) -> bool:
         """Among equal numbers: whether this copy has brought this one more often than was told."""
-        content = _content(event)
-        reader.same[content] += 1
-        if reader.same[content] <= self._told[content]:
+        fact = content(event)
+        reader.same[fact] += 1
+        if reader.same[fact] <= self._told[fact]:
             return False
-        self._told[content] += 1
+        self._told[fact] += 1
         return True
 
 
@@ -205,7 +205,7 @@ def _value(held: tuple[int, Event, Copy]) -> int:
     return held[0]
 
 
-def _content(event: Event) -> tuple[object, ...]:
+def content(event: Event) -> tuple[object, ...]:
     """All that the venue wrote; when we received it is another matter, and NaN equals NaN."""
     fields = msgspec.structs.astuple(event)
     return tuple(None if one != one else one for one in fields[:3] + fields[4:])

@@ -41,6 +41,12 @@ class Owner(Protocol):
 
     def halted(self, reason: str, error: BaseException) -> None: ...
 
+    def stood(self, line: Line) -> None: ...
+
+    def fell(self, line: Line) -> None: ...
+
+    def announced(self, line: Line) -> None: ...
+
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
     """Where a line leads and what carries it there."""
@@ -69,6 +75,8 @@ class Line:
         self._timer_at = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._telling = self._paused = self._closed = False
+        self.opened_at = 0
+        """When its present connection, or its last one, was opened."""
         self._gone = asyncio.Event()
         self._gone.set()
 
@@ -78,14 +86,18 @@ class Line:
         """Dial until it stands, at most `attempts` times; raises the last `DialFailed`."""
         for attempt in range(1, attempts + 1):
             try:
-                await self._dial(attempt)
+                await self.dial(attempt)
             except errors.DialFailed as error:
                 recovery = self._owner.judge(error, self)
                 if attempt == attempts or isinstance(recovery, Halt):
                     raise
-                await asyncio.sleep(self._delay(recovery))
+                await asyncio.sleep(self.delay(recovery))
             else:
                 return
+
+    def start(self, delay: float) -> None:
+        """Dial after this long, and again until it stands; nobody waits for it."""
+        self._spawn(self._reopen(delay))
 
     async def close(self, *, within_seconds: float = 1.5) -> None:
         """End for good: say goodbye, wait a moment for the answer, stop every task."""
@@ -118,10 +130,11 @@ class Line:
         now = self._clock.now()
         recovery = Ignore() if self._closed else self._owner.judge(error, self)
         waits = not (self._closed or isinstance(recovery, Halt))
-        delay = self._delay(recovery) if waits else 0.0
+        delay = self.delay(recovery) if waits else 0.0
         told = self.conversation.lost(error, now, retry_after_seconds=delay, by_us=self._closed)
         self.deliver(told, now)
         self._owner.settle(self._outbox.take_settled())
+        self._owner.fell(self)
         if isinstance(recovery, Halt):
             self._owner.halted(recovery.reason, error)
         elif waits:
@@ -130,6 +143,11 @@ class Line:
     def gone(self) -> None:
         """The socket itself is closed."""
         self._gone.set()
+
+    @property
+    def stands(self) -> bool:
+        """Whether its connection is open."""
+        return self._link is not None
 
     @property
     def can_pause(self) -> bool:
@@ -150,6 +168,11 @@ class Line:
         if isinstance(self._link, PausableLink):
             self._link.resume_reading()
 
+    def take_over(self, now: int) -> None:
+        """Another line of the same feed fell: do what it left undone."""
+        self.conversation.take_over(now)
+        self.flush(now)
+
     # ── out ──
 
     def flush(self, now: int) -> None:
@@ -166,6 +189,8 @@ class Line:
         for request in outbox.take_requests():
             self._spawn(self._carry(request))
         self._owner.settle(outbox.take_settled())
+        if outbox.take_announced():
+            self._owner.announced(self)
         fault = outbox.take_fault()
         if fault is not None:
             self._fail(fault)
@@ -217,9 +242,8 @@ class Line:
             case Ignore() | Wait():
                 pass
 
-    # ── within ──
-
-    async def _dial(self, attempt: int) -> None:
+    async def dial(self, attempt: int) -> None:
+        """Dial once; raises `DialFailed`."""
         await self._await_permission()
         route = self._route
         ear = Ear(self, deliver=self._owner.deliver, clock=self._clock, tap=route.tap)
@@ -238,6 +262,8 @@ class Line:
             raise errors.DialFailed(address=route.url.partition("?")[0], cause=cause)
         self._stand(link, ear, attempt)
 
+    # ── within ──
+
     async def _await_permission(self) -> None:
         pacing = self._route.pacing
         while not pacing.try_spend("dials", now := self._clock.now()):
@@ -247,11 +273,13 @@ class Line:
         now = self._clock.now()
         self._gone.clear()
         self._link, self._ear = link, ear
+        self.opened_at = now
         self.backoff.opened(now)
         self.deliver(self.conversation.opened(now, attempt=attempt), now)
         self.flush(now)
         if self._paused:
             self.pause()
+        self._owner.stood(self)
         ear.hear()
 
     async def _reopen(self, delay: float) -> None:
@@ -260,17 +288,18 @@ class Line:
             await asyncio.sleep(delay)
             attempt += 1
             try:
-                await self._dial(attempt)
+                await self.dial(attempt)
             except errors.DialFailed as error:
                 recovery = self._owner.judge(error, self)
                 if isinstance(recovery, Halt):
                     self._owner.halted(recovery.reason, error)
                     return
-                delay = self._delay(recovery)
+                delay = self.delay(recovery)
             else:
                 return
 
-    def _delay(self, recovery: Recovery) -> float:
+    def delay(self, recovery: Recovery) -> float:
+        """How long to wait before the next dial, as the session decided."""
         now = self._clock.now()
         match recovery:
             case Reconnect(after_seconds=after):
@@ -297,6 +326,9 @@ class Line:
             status, headers, body = await route.fetch(
                 request.method, url, request.headers, request.body
             )
+        except asyncio.CancelledError:
+            self.conversation.give_back(request, self._clock.now())
+            raise
         except errors.DialFailed as error:
             now = self._clock.now()
             events = self.conversation.request_failed(request, error, now)

@@ -3,70 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import TypeAlias
-
-import msgspec
+from collections.abc import Iterator, Sequence
 
 from pitwire.model import errors
-from pitwire.model.clock import SECOND, Clock
-from pitwire.model.credentials import Credentials
-from pitwire.model.entropy import Entropy
+from pitwire.model.clock import SECOND
 from pitwire.model.events import Event
+from pitwire.model.instruments import Instrument
 from pitwire.model.recovery import Halt, Reconnect, Recovery, recovery_for
-from pitwire.session.audience import Audience, OnEvent, OnEvents
+from pitwire.session.audience import Audience
 from pitwire.session.backoff import Backoff
 from pitwire.session.chores import Skew
-from pitwire.session.conversation import PATIENCE_SECONDS, Conversation, ConversationOptions
-from pitwire.session.ear import Tap
+from pitwire.session.conversation import Conversation, ConversationOptions
+from pitwire.session.feed import Feed
 from pitwire.session.line import Line, Route
 from pitwire.session.outbox import Settled
 from pitwire.session.pacing import Pacing
 from pitwire.session.pending import Waited
-from pitwire.venues.venue import Ask, Endpoints, Limit, Role, Venue
-from pitwire.wire.link import Dial, Fetch
-
-KeyFinder: TypeAlias = Callable[[], Credentials | None]
-"""Looks for credentials once they are needed."""
-OnError: TypeAlias = Callable[[BaseException], Recovery | None]
-"""Decides what to do about an error; None leaves it to the session."""
+from pitwire.session.rolls import Rolls
+from pitwire.session.schedule import Schedule
+from pitwire.session.setup import Closed, Setup
+from pitwire.venues.venue import Ask, Codec, CodecOptions, Limit, Role
 
 _SHARED = ("weight", "orders", "dials")
 """Limits that hold for all connections of a session together."""
+COPY_AFTER_SECONDS = 1.0
+"""How long after one copy of a feed the next is dialled, at most."""
 _UNNAMED = -1.0
-
-
-class Closed(msgspec.Struct, frozen=True):
-    """Why a session ended."""
-
-    reason: str
-    error: BaseException | None = None
-
-
-class Setup(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a session is made of."""
-
-    venue: Venue
-    endpoints: Endpoints
-    dial: Dial
-    fetch: Fetch
-    clock: Clock
-    entropy: Entropy
-    credentials: Credentials | KeyFinder | None = None
-    on_event: OnEvent | None = None
-    on_events: OnEvents | None = None
-    on_error: OnError | None = None
-    tap: Tap | None = None
-    lap: Clock | None = None
-    time_unit: str = "ms"
-    book_option: str = ""
-    keep_books: bool = True
-    connect_attempts: int = 1
-    patience_seconds: float = PATIENCE_SECONDS
-    asks_time: bool = True
-    backfill: bool = True
-    release: Callable[[], Awaitable[None]] | None = None
-    """Called last of all: what was opened for this session alone is closed here."""
 
 
 class Lines:
@@ -94,6 +56,13 @@ class Lines:
         self._waiters: dict[Waited, list[asyncio.Future[None]]] = {}
         self._capacity = _streams_limit(setup.venue.limits)
         self._stopping: set[asyncio.Task[None]] = set()
+        self._feeds: list[Feed] = []
+        self._made = 0
+        self._learned: list[Instrument] = []
+        chance = setup.entropy.stream(f"rolls/{setup.venue.name}")
+        life = setup.venue.heartbeat.max_life_seconds
+        schedule = Schedule(life_seconds=life, roll_at=setup.roll_at, chance=chance)
+        self.rolls = Rolls(self, venue=setup.venue.name, clock=setup.clock, schedule=schedule)
         self._full = self._held = False
 
     def __iter__(self) -> Iterator[Line]:
@@ -106,23 +75,29 @@ class Lines:
     async def market_line(self) -> Line:
         """The first market line, opened if need be; raises `DialFailed`."""
         async with self._lock:
-            return self.market[0] if self.market else await self._add(Role.MARKET)
+            if not self.market:
+                await self._add_feed()
+            return self.market[0]
 
     async def orders_line(self) -> Line:
         """The orders line, opened if need be; raises `DialFailed`."""
         async with self._lock:
-            return self.orders or await self._add(Role.ORDERS)
+            if self.orders is None:
+                line = self._new_line(Role.ORDERS, "orders", None)
+                await self._open(line)
+                self.orders = line
+            return self.orders
 
     async def assign(self, asks: Sequence[Ask]) -> None:
-        """Give each ask that nobody carries to a line with room for it."""
+        """Give each ask that nobody carries to a feed with room for it."""
         async with self._lock:
-            left = [ask for ask in dict.fromkeys(asks) if self.carrier(ask) is None]
+            left = [ask for ask in dict.fromkeys(asks) if not self.is_wanted(ask)]
             for ask in left:
                 self.market[0].conversation.codec.check(ask)
-            for line in self.market:
-                left = self._fill(line, left)
+            for feed in self._feeds:
+                left = self._fill(feed, left)
             while left:
-                left = self._fill(await self._add(Role.MARKET), left)
+                left = self._fill(await self._add_feed(), left)
 
     async def withdraw(self, asks: Sequence[Ask]) -> None:
         """Take these asks from whoever carries them, or is about to."""
@@ -133,46 +108,77 @@ class Lines:
                 line.flush(now)
                 line.tell()
 
-    def carrier(self, ask: Ask) -> Line | None:
-        """The line that carries this ask."""
-        for line in self.market:
-            if line.conversation.carries(ask):
-                return line
-        return None
+    def is_wanted(self, ask: Ask) -> bool:
+        """Whether any line carries this ask, or will."""
+        return any(line.conversation.carries(ask) for line in self.market)
 
     def is_confirmed(self, ask: Ask) -> bool:
         """Whether the venue has confirmed this ask on a connection that stands."""
-        line = self.carrier(ask)
-        return line is not None and line.conversation.is_confirmed(ask)
+        return any(line.conversation.is_confirmed(ask) for line in self.market)
 
-    def _fill(self, line: Line, asks: list[Ask]) -> list[Ask]:
-        room = max(0, self._capacity - line.conversation.streams)
+    def learn(self, instruments: Sequence[Instrument]) -> None:
+        """Teach every translator, those of later lines too."""
+        self._learned += instruments
+        for codec in (*(line.conversation.codec for line in self), *map(_codec, self._feeds)):
+            codec.learn(instruments)
+
+    def _fill(self, feed: Feed, asks: list[Ask]) -> list[Ask]:
         now = self._setup.clock.now()
+        carriers = self._carriers(feed)
+        room = max(0, self._capacity - max(line.conversation.streams for line in carriers))
         if asks[:room]:
-            line.conversation.want(asks[:room], now)
-            line.flush(now)
+            for line in carriers:
+                line.conversation.want(asks[:room], now)
+                line.flush(now)
         return asks[room:]
 
-    async def _add(self, role: Role) -> Line:
+    def _carriers(self, feed: Feed) -> list[Line]:
+        return [line for line in self.market if line.conversation.feed is feed]
+
+    async def _add_feed(self) -> Feed:
+        """One more feed: its first line now, its other copies a little later."""
+        self._made += 1
+        name = f"market-{self._made}"
+        feed = self._new_feed(name)
+        first = self._new_line(Role.MARKET, name, feed)
+        await self._open(first)
+        self.market.append(first)
+        self._feeds.append(feed)
+        chance = self._setup.entropy.stream(f"copies/{self._setup.venue.name}/{name}")
+        after = 0.0
+        for letter in "bcdefghi"[: self._setup.redundancy - 1]:
+            copy = self._new_line(Role.MARKET, f"{name}{letter}", feed)
+            self.market.append(copy)
+            after += chance.uniform(COPY_AFTER_SECONDS / 2, COPY_AFTER_SECONDS)
+            copy.start(after)
+        if self._held:
+            for line in self._carriers(feed):
+                line.pause()
+        return feed
+
+    async def _open(self, line: Line) -> None:
         self.demand_open("connect")
-        line = self._new_line(role)
         await line.open(self._setup.connect_attempts)
         if self.ended.done():  # while it was dialled, so that nobody else knows of it
             await line.close()
             raise self._over("connect")
-        if role is Role.ORDERS:
-            self.orders = line
-        else:
-            self.market.append(line)
-        if self._held and role is Role.MARKET:
-            line.pause()
-        return line
 
-    def _new_line(self, role: Role) -> Line:
+    def _new_feed(self, name: str) -> Feed:
         setup = self._setup
-        name = "orders" if role is Role.ORDERS else f"market-{len(self.market) + 1}"
+        codec = setup.venue.codec(CodecOptions(Role.MARKET, setup.time_unit, setup.book_option))
+        codec.learn(self._learned)
+        return Feed(
+            setup.venue,
+            codec,
+            pacing=self.pacing,
+            chance=setup.entropy.stream(f"books/{setup.venue.name}/{name}"),
+            hold_seconds=setup.hold_seconds,
+            backfill=setup.backfill,
+        )
+
+    def _new_line(self, role: Role, name: str, feed: Feed | None) -> Line:
+        setup = self._setup
         path = setup.venue.orders_path if role is Role.ORDERS else setup.venue.stream_path
-        chance = setup.entropy.stream(f"books/{setup.venue.name}/{name}")
         conversation = Conversation(
             setup.venue,
             ConversationOptions(
@@ -181,13 +187,15 @@ class Lines:
                 time_unit=setup.time_unit,
                 book_option=setup.book_option,
                 patience_seconds=setup.patience_seconds,
-                asks_time=setup.asks_time and role is Role.MARKET and not self.market,
+                asks_time=setup.asks_time and role is Role.MARKET and self._is_first(name),
                 backfill=setup.backfill,
             ),
             pacing=self.pacing,
             skew=self._skew,
-            chance=chance,
+            chance=setup.entropy.stream(f"books/{setup.venue.name}/{name}"),
+            feed=feed,
         )
+        conversation.codec.learn(self._learned)
         route = Route(
             url=path(setup.endpoints, setup.time_unit),
             http_root=setup.endpoints.http,
@@ -199,6 +207,74 @@ class Lines:
         )
         backoff = Backoff(setup.entropy.stream(f"backoff/{setup.venue.name}/{name}"))
         return Line(name, conversation, self, route=route, backoff=backoff)
+
+    # ── a line gives way to another (see `Rolls`) ──
+
+    def place_of(self, line: Line) -> int:
+        """Which of its feed's copies a line is; the orders line comes after them all."""
+        carriers = self._carriers(line.conversation.feed)
+        return carriers.index(line) if line in carriers else self._setup.redundancy
+
+    def successor(self, line: Line) -> Line:
+        """A line that will do all that this one does, not dialled yet."""
+        stem, _, number = line.name.partition("/")
+        name = f"{stem}/{int(number or 1) + 1}"
+        now, old = self._setup.clock.now(), line.conversation
+        if line not in self.market:
+            new = self._new_line(Role.ORDERS, name, None)
+            if old.credentials is not None:
+                new.conversation.authenticate(old.credentials, now)
+            if old.wants_orders:
+                new.conversation.watch_orders(now)
+            return new
+        new = self._new_line(Role.MARKET, name, old.feed)
+        new.conversation.want(old.asks, now)
+        self.market.insert(self.market.index(line) + 1, new)
+        if self._held:
+            new.pause()
+        return new
+
+    def hand_over(self, old: Line, new: Line) -> None:
+        """From now on the new line does what the old one did."""
+        if self.orders is old:
+            self.orders = new
+
+    async def retire(self, line: Line) -> None:
+        """Close a line that is needed no more."""
+        try:
+            await line.close()
+        finally:
+            now = self._setup.clock.now()
+            if line in self.market:
+                self.market.remove(line)
+                line.conversation.leave(now)
+            self.fell(line)
+
+    def stood(self, line: Line) -> None:
+        """A connection was opened."""
+        self.rolls.opened(line)
+
+    def fell(self, line: Line) -> None:
+        """A connection is gone; what it leaves undone falls to the others of its feed."""
+        self.rolls.forget(line)
+        now = self._setup.clock.now()
+        for other in self._carriers(line.conversation.feed):
+            if other is not line and other.stands:
+                other.take_over(now)
+
+    def announced(self, line: Line) -> None:
+        """The venue said that it will drop this connection."""
+        self.rolls.announced(line)
+
+    def tell(self, event: Event) -> None:
+        """Tell something of the session's own."""
+        try:
+            self.deliver((event,), event.received, True)
+        except Exception as error:  # noqa: BLE001 — the callback edge
+            self._raised(error)
+
+    def _is_first(self, name: str) -> bool:
+        return name.partition("/")[0] == "market-1"
 
     # ── who waits for what ──
 
@@ -267,6 +343,7 @@ class Lines:
     def halted(self, reason: str, error: BaseException) -> None:
         """Stop for good; the orders line stays open for cancels until `close`."""
         self._finish(Closed(reason, error))
+        self.rolls.stop()
         for line in self.market:
             task = asyncio.get_running_loop().create_task(line.close())
             self._stopping.add(task)
@@ -303,6 +380,7 @@ class Lines:
     async def close(self) -> None:
         """Say goodbye on every connection."""
         self._finish(Closed("closed by us"))
+        await self.rolls.close()
         await asyncio.gather(*(line.close() for line in self), *self._stopping)
         if self._setup.release is not None:
             await self._setup.release()
@@ -355,6 +433,10 @@ def _answer(waiter: asyncio.Future[None], error: BaseException | None) -> None:
         waiter.set_result(None)
     else:
         waiter.set_exception(error)
+
+
+def _codec(feed: Feed) -> Codec:
+    return feed.codec
 
 
 def _streams_limit(limits: Sequence[Limit]) -> int:

@@ -20,14 +20,16 @@ Settled: TypeAlias = tuple[Waited, PitwireError | None]
 class Outbox:
     """Frames and requests to send, answers to give, events to tell, a fault to act on."""
 
-    __slots__ = ("_fault", "_frames", "_ping", "_requests", "_settled", "_told", "stirred")
+    __slots__ = (
+        "_announced", "_fault", "_frames", "_ping", "_requests", "_settled", "_told", "stirred",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self._frames: list[bytes] = []
         self._requests: list[HttpRequest] = []
         self._settled: list[Settled] = []
         self._told: list[Event] = []
-        self._ping = False
+        self._ping = self._announced = False
         self._fault: PitwireError | None = None
         self.stirred = False
 
@@ -53,6 +55,10 @@ class Outbox:
         """Events came about that no frame and no deadline brings."""
         self._told.extend(events)
 
+    def announce(self) -> None:
+        """The venue is going to drop the connection; another should take over."""
+        self._announced = True
+
     def fail(self, fault: PitwireError) -> None:
         """The connection is to be dropped; the first reason stands."""
         self._fault = self._fault or fault
@@ -61,7 +67,7 @@ class Outbox:
         """The connection is gone; what belonged to it is not sent on the next."""
         self._frames.clear()
         self._requests.clear()
-        self._ping, self._fault = False, None
+        self._ping, self._announced, self._fault = False, False, None
 
     # ── out ──
 
@@ -83,6 +89,11 @@ class Outbox:
     def take_ping(self) -> bool:
         """Whether a ping is to be sent."""
         taken, self._ping = self._ping, False
+        return taken
+
+    def take_announced(self) -> bool:
+        """Whether the venue is going to drop the connection."""
+        taken, self._announced = self._announced, False
         return taken
 
     def take_settled(self) -> list[Settled]:

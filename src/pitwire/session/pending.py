@@ -91,6 +91,11 @@ class Pending:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    @property
+    def has_commands(self) -> bool:
+        """Whether a command waits for its answer."""
+        return any(request.what.is_command for request in self._waiting.values())
+
     def next_id(self) -> int:
         """A request id that this connection has not used."""
         self._last_id += 1

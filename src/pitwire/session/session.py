@@ -22,8 +22,9 @@ from pitwire.model.orders import AmendOrder, CancelOrder, Order, ReplaceOrder
 from pitwire.model.recovery import Recovery
 from pitwire.session.backoff import Backoff
 from pitwire.session.line import Line
-from pitwire.session.lines import Closed, Lines, Setup
+from pitwire.session.lines import Lines
 from pitwire.session.pending import Probe, What
+from pitwire.session.setup import Closed, Setup
 from pitwire.session.stream import (
     SPILL_LIMIT,
     EventStream,
@@ -153,6 +154,11 @@ class Session:
         """
         return self._lines.recovery(error, self._backoff)
 
+    async def roll(self) -> None:
+        """Replace every connection by a new one, one after another, and lose nothing."""
+        self._lines.demand_open("roll")
+        await self._lines.rolls.roll("asked for")
+
     async def close(self) -> None:
         """End the session: say goodbye on every connection."""
         if self._closing is None:
@@ -188,8 +194,7 @@ class Session:
                 raise item.error
         learned = codec.decode_instruments(body)
         self._instruments.update((found.symbol, found) for found in learned)
-        for line in self._lines:
-            line.conversation.codec.learn(learned)
+        self._lines.learn(learned)
         return self.instruments
 
     def book(self, symbol: str) -> OrderBook:

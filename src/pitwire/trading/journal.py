@@ -27,6 +27,7 @@ from pitwire.model.events import (
     OpenOrders,
     Position,
     Rejected,
+    Rolled,
     SpillFailed,
     StreamDropped,
     Subscribed,
@@ -49,7 +50,7 @@ from pitwire.trading.tracked import Change, Disagreement
 
 Noted: TypeAlias = (
     Update | Fill | Balance | Position | OpenOrders | Unanswered | Opened | Authenticated
-    | Subscribed | Unsubscribed | Rejected | Lost | Lagging | StreamDropped | SpillFailed
+    | Subscribed | Unsubscribed | Rejected | Lost | Rolled | Lagging | StreamDropped | SpillFailed
     | ClockOffset | VenueShutdown | Malformed | Unhandled | BookStale | FeedStale | FeedFresh
     | TradeGap | MarketStatus
 )  # fmt: skip
@@ -58,7 +59,7 @@ Noted: TypeAlias = (
 NOTED: frozenset[type] = frozenset(
     (
         Update, Fill, Balance, Position, OpenOrders, Unanswered, Opened, Authenticated,
-        Subscribed, Unsubscribed, Rejected, Lost, Lagging, StreamDropped, SpillFailed,
+        Subscribed, Unsubscribed, Rejected, Lost, Rolled, Lagging, StreamDropped, SpillFailed,
         ClockOffset, VenueShutdown, Malformed, Unhandled, BookStale, FeedStale, FeedFresh, TradeGap,
         MarketStatus,
     )

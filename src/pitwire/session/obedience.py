@@ -1,0 +1,39 @@
+"""What an answer of the venue says beside its matter: its count, its wish for quiet, our clock.
+
+House rules: pure. The venue's own count counts where it is higher than ours; a wish for quiet is
+obeyed by all connections of the session.
+"""
+
+from __future__ import annotations
+
+from pitwire.model import errors
+from pitwire.model.clock import SECOND
+from pitwire.session.errands import AGAIN_SECONDS
+from pitwire.session.pacing import Pacing
+from pitwire.venues.venue import Reply
+
+
+def obey(reply: Reply, pacing: Pacing, now: int) -> int:
+    """Take over the venue's own count and its wish for quiet; returns until when."""
+    if reply.used_weight >= 0:
+        pacing.report("weight", reply.used_weight, now)
+    match reply.error:
+        case errors.RateLimited(until=until, limit=limit, banned=banned):
+            quiet = max(until, now + round(AGAIN_SECONDS * SECOND))
+            # A ban, and a limit the venue does not name, hold everything back.
+            scope = limit if limit in ("orders", "dials") and not banned else "weight"
+            pacing.block(scope, quiet)
+            return quiet
+        case errors.VenueUnavailable(until=until):
+            return until
+        case _:
+            return 0
+
+
+def blames_clock(reply: Reply) -> bool:
+    """Whether the venue refused because of our clock."""
+    match reply.error:
+        case errors.AuthenticationFailed(hint="clock") | errors.OrderRejected(reason="clock"):
+            return True
+        case _:
+            return False

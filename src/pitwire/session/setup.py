@@ -1,0 +1,63 @@
+"""What a session is made of, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+import msgspec
+
+from pitwire.model.clock import Clock
+from pitwire.model.credentials import Credentials
+from pitwire.model.entropy import Entropy
+from pitwire.model.recovery import Recovery
+from pitwire.session.audience import OnEvent, OnEvents
+from pitwire.session.conversation import PATIENCE_SECONDS
+from pitwire.session.ear import Tap
+from pitwire.session.lanes import HOLD_SECONDS
+from pitwire.venues.venue import Endpoints, Venue
+from pitwire.wire.link import Dial, Fetch
+
+KeyFinder: TypeAlias = Callable[[], Credentials | None]
+"""Looks for credentials once they are needed."""
+OnError: TypeAlias = Callable[[BaseException], Recovery | None]
+"""Decides what to do about an error; None leaves it to the session."""
+
+
+class Closed(msgspec.Struct, frozen=True):
+    """Why a session ended."""
+
+    reason: str
+    error: BaseException | None = None
+
+
+class Setup(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a session is made of."""
+
+    venue: Venue
+    endpoints: Endpoints
+    dial: Dial
+    fetch: Fetch
+    clock: Clock
+    entropy: Entropy
+    credentials: Credentials | KeyFinder | None = None
+    on_event: OnEvent | None = None
+    on_events: OnEvents | None = None
+    on_error: OnError | None = None
+    tap: Tap | None = None
+    lap: Clock | None = None
+    time_unit: str = "ms"
+    book_option: str = ""
+    keep_books: bool = True
+    connect_attempts: int = 1
+    patience_seconds: float = PATIENCE_SECONDS
+    asks_time: bool = True
+    backfill: bool = True
+    redundancy: int = 1
+    """How many connections carry the same asks; the first to bring an event wins."""
+    roll_at: int | None = None
+    """Minutes after midnight UTC at which connections are replaced by new ones."""
+    hold_seconds: float = HOLD_SECONDS
+    """How long what one connection skipped is waited for from another."""
+    release: Callable[[], Awaitable[None]] | None = None
+    """Called last of all: what was opened for this session alone is closed here."""
