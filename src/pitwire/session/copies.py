@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import TypeAlias
 
+import msgspec
+
 from pitwire.model.clock import SECOND
 from pitwire.model.events import Event
 from pitwire.session.wants import Wants
@@ -19,6 +21,20 @@ Spoken: TypeAlias = tuple[str, str]
 
 _SMOOTH = 4
 """A new measurement moves the mean by a sixteenth."""
+
+
+class LineHealth(msgspec.Struct, frozen=True):
+    """How one connection of a session does."""
+
+    name: str
+    stands: bool
+    opened_at: int
+    """When its connection was opened, ns; 0 where it never was."""
+    streams: int
+    wins: int
+    """Events that it brought before any other connection of its feed; 0 where it is alone."""
+    behind_seconds: float
+    """How much later than the fastest of its feed it brings them, in the mean."""
 
 
 class Copy:

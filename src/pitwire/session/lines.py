@@ -14,6 +14,7 @@ from pitwire.session.audience import Audience
 from pitwire.session.backoff import Backoff
 from pitwire.session.chores import Skew
 from pitwire.session.conversation import Conversation, ConversationOptions
+from pitwire.session.copies import LineHealth
 from pitwire.session.feed import Feed
 from pitwire.session.line import Line, Route
 from pitwire.session.outbox import Settled
@@ -26,6 +27,10 @@ from pitwire.venues.venue import Ask, Codec, CodecOptions, Limit, Role
 
 _SHARED = ("weight", "orders", "dials")
 """Limits that hold for all connections of a session together."""
+ORDERS = "orders"
+"""The name of the orders line; a successor has a number after it."""
+_LETTERS = "bcd"
+"""Tell the copies of a feed apart, from the second on."""
 COPY_AFTER_SECONDS = 1.0
 """How long after one copy of a feed the next is dialled, at most."""
 _UNNAMED = -1.0
@@ -83,7 +88,7 @@ class Lines:
         """The orders line, opened if need be; raises `DialFailed`."""
         async with self._lock:
             if self.orders is None:
-                line = self._new_line(Role.ORDERS, "orders", None)
+                line = self._new_line(Role.ORDERS, ORDERS, None)
                 await self._open(line)
                 self.orders = line
             return self.orders
@@ -146,7 +151,7 @@ class Lines:
         self._feeds.append(feed)
         chance = self._setup.entropy.stream(f"copies/{self._setup.venue.name}/{name}")
         after = 0.0
-        for letter in "bcdefghi"[: self._setup.redundancy - 1]:
+        for letter in _LETTERS[: self._setup.redundancy - 1]:
             copy = self._new_line(Role.MARKET, f"{name}{letter}", feed)
             self.market.append(copy)
             after += chance.uniform(COPY_AFTER_SECONDS / 2, COPY_AFTER_SECONDS)
@@ -208,12 +213,26 @@ class Lines:
         backoff = Backoff(setup.entropy.stream(f"backoff/{setup.venue.name}/{name}"))
         return Line(name, conversation, self, route=route, backoff=backoff)
 
+    def health(self) -> tuple[LineHealth, ...]:
+        """How each line does."""
+        return tuple(
+            LineHealth(
+                line.name,
+                line.stands,
+                line.opened_at,
+                line.conversation.streams,
+                line.conversation.copy.wins,
+                line.conversation.copy.behind_seconds(line.conversation.feed.copies),
+            )
+            for line in self
+        )
+
     # ── a line gives way to another (see `Rolls`) ──
 
     def place_of(self, line: Line) -> int:
         """Which of its feed's copies a line is; the orders line comes after them all."""
-        carriers = self._carriers(line.conversation.feed)
-        return carriers.index(line) if line in carriers else self._setup.redundancy
+        stem = line.name.partition("/")[0]
+        return self._setup.redundancy if stem == ORDERS else _LETTERS.find(stem[-1]) + 1
 
     def successor(self, line: Line) -> Line:
         """A line that will do all that this one does, not dialled yet."""

@@ -21,6 +21,7 @@ from pitwire.model.instruments import Instrument
 from pitwire.model.orders import AmendOrder, CancelOrder, Order, ReplaceOrder
 from pitwire.model.recovery import Recovery
 from pitwire.session.backoff import Backoff
+from pitwire.session.copies import LineHealth
 from pitwire.session.line import Line
 from pitwire.session.lines import Lines
 from pitwire.session.pending import Probe, What
@@ -196,6 +197,11 @@ class Session:
         self._instruments.update((found.symbol, found) for found in learned)
         self._lines.learn(learned)
         return self.instruments
+
+    @property
+    def lines(self) -> tuple[LineHealth, ...]:
+        """The connections, and of several that carry the same how far each is behind."""
+        return self._lines.health()
 
     def book(self, symbol: str) -> OrderBook:
         """The order book of a symbol: `ready` only while it is known to be right, else empty."""
