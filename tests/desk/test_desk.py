@@ -166,6 +166,50 @@ def test_an_exception_in_a_rule_benches_that_rule_alone() -> None:
     assert len(setting.orders()) == 1
 
 
+def test_a_rule_that_holds_everything_up_is_named() -> None:
+    said: list[str] = []
+    desks: list[Desk] = []
+
+    class Slow:
+        name = "slow"
+        watches = (quotes(BTC),)
+
+        def react(self, state: State, now: int) -> Iterable[Wish]:
+            said.extend(desk.doing() for desk in desks)
+            return ()
+
+    async def story(setting: Setting, desk: Desk) -> None:
+        desks.append(desk)
+        await until(lambda: said)
+        assert desk.doing() == ""
+
+    setting = Setting()
+    setting.run(story, Slow())
+    assert set(said) == {"rule 'slow'"}
+
+
+def test_housekeeping_that_fails_halts_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(setting: Setting, desk: Desk) -> None:
+        [placed] = command(desk, resting())
+        await until(lambda: placed.state is OrderState.OPEN)
+
+        def fails() -> None:
+            raise OSError("no room")
+
+        monkeypatch.setattr(desk, "_note_tops", fails)
+        began = desk.clock.now()
+        await until(lambda: setting.records(Halted))
+        assert desk.clock.now() - began <= SECOND
+        monkeypatch.undo()
+        await until(lambda: placed.state is OrderState.CANCELED)
+        await asyncio.sleep(1)
+
+    setting = Setting()
+    setting.run(story)
+    [halted] = setting.records(Halted)
+    assert halted.reason == "housekeeping failed: OSError: no room"
+
+
 # ── disconnected, and unknown ─────────────────────────────────────────────────────────────────
 
 

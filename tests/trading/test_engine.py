@@ -259,6 +259,28 @@ def test_a_rule_that_raises_is_benched_and_the_others_go_on() -> None:
     assert desk.engine.rules == [good]
 
 
+def test_the_rule_whose_turn_it_is_can_be_seen_from_outside() -> None:
+    seen: list[object] = []
+
+    class Looks:
+        watches = (trades(BTC),)
+
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def react(self, state: Any, now: int) -> list[Any]:
+            seen.append(desk.engine.hearing)
+            if self.name == "raises":
+                raise ValueError("no")
+            return []
+
+    rules = [Looks("first"), Looks("raises"), Looks("last")]
+    desk = Desk(*rules)
+    desk.each(trade(1))
+    assert seen == rules
+    assert desk.engine.hearing is None
+
+
 @pytest.mark.parametrize(
     ("wish", "field"),
     [

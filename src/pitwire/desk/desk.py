@@ -89,6 +89,11 @@ class Desk:
             self.gateway.send(command, now)
         self._rearm(now)
 
+    def doing(self) -> str:
+        """Whose turn it is at this moment; any thread may ask."""
+        rule = self.engine.hearing
+        return "" if rule is None else f"rule {rule.name!r}"
+
     # ── life ──────────────────────────────────────────────────────────────────────────────────
 
     @property
@@ -282,17 +287,23 @@ class Desk:
     async def _keep_house(self) -> None:
         while True:
             await asyncio.sleep(_HOUSEKEEPING_SECONDS)
-            now = self.clock.now()
-            self.gateway.chase(now)
-            if self._paper is not None:
-                self._paper.pass_time(now)
-            self._check_arming(now)
-            self._note_tops()
-            if self.engine.screen.halted:
-                # A cancel may have been lost with its connection, or refused.
-                self._cancel_ours()
-            if self._log is not None:
-                self._log.flush_due(now)
+            try:
+                self._tidy(self.clock.now())
+            except Exception as error:  # noqa: BLE001 — the edge of a task: it lives on, and says so
+                if not self.engine.screen.halted:
+                    self.halt(f"housekeeping failed: {type(error).__name__}: {error}", "desk")
+
+    def _tidy(self, now: int) -> None:
+        self.gateway.chase(now)
+        if self._paper is not None:
+            self._paper.pass_time(now)
+        self._check_arming(now)
+        self._note_tops()
+        if self.engine.screen.halted:
+            # A cancel may have been lost with its connection, or refused.
+            self._cancel_ours()
+        if self._log is not None:
+            self._log.flush_due(now)
 
     def _check_arming(self, now: int) -> None:
         screen = self.engine.screen

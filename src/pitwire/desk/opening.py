@@ -145,6 +145,7 @@ async def open_desk(
         redundancy=config.venue.redundancy,
         roll_at=config.venue.roll_at,
         keep_books=False,
+        doing=desk.doing,
         tap=log.frame if log is not None and log.wants_frames else None,
     )
     desk.attach(session, _paper(desk) if config.mode == "paper" else None)

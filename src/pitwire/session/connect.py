@@ -14,6 +14,7 @@ from pitwire.session.conversation import PATIENCE_SECONDS
 from pitwire.session.ear import Tap
 from pitwire.session.lanes import HOLD_SECONDS
 from pitwire.session.schedule import MOST_COPIES, parse_roll_at
+from pitwire.session.sentinel import LATE_AFTER_SECONDS
 from pitwire.session.session import Session
 from pitwire.session.setup import KeyFinder, OnError, Setup
 from pitwire.venues.registry import find_venue
@@ -77,6 +78,8 @@ def connect_to_websocket(
     redundancy: int = 1,
     roll_at: str = "",
     hold_seconds: float = HOLD_SECONDS,
+    doing: Callable[[], str] | None = None,
+    late_after_seconds: float | None = None,
 ) -> Connecting:
     """Connect to a venue: `await` it for an open `Session`, or use it with `async with`.
 
@@ -112,6 +115,9 @@ def connect_to_websocket(
             without a break; they are in any case before the venue's own limit.
         hold_seconds: with several connections, how long what one has skipped is waited for from
             another before it counts as missing.
+        doing: names what your own functions are at, for whoever asks who holds the loop up.
+        late_after_seconds: a loop held up for longer is told of, as `Lagging`; by default a
+            second, and never in virtual time.
     """
     if time_unit not in ("ms", "us"):
         raise ConfigError(where="time_unit", found=time_unit, expected="ms or us")
@@ -124,6 +130,8 @@ def connect_to_websocket(
         expected = f"0 to {MOST_HOLD_SECONDS:g}"
         raise ConfigError(where="hold_seconds", found=hold_seconds, expected=expected)
     minutes = parse_roll_at(roll_at)
+    time = clock or SystemClock()
+    late_after_seconds = _late_after(late_after_seconds, time)
     found = find_venue(venue) if isinstance(venue, str) else venue
     addresses = endpoints or (_testnet(found) if testnet else found.endpoints)
 
@@ -135,7 +143,7 @@ def connect_to_websocket(
                 endpoints=addresses,
                 dial=dial or WebSocketDialer(),
                 fetch=fetch or (client.fetch if client is not None else _no_fetch),
-                clock=clock or SystemClock(),
+                clock=time,
                 entropy=entropy or Entropy(system_seed()),
                 credentials=credentials,
                 on_event=on_event,
@@ -153,11 +161,22 @@ def connect_to_websocket(
                 redundancy=redundancy,
                 roll_at=minutes,
                 hold_seconds=hold_seconds,
+                doing=doing,
+                late_after_seconds=late_after_seconds,
                 release=client.close if client is not None else None,
             )
         )
 
     return Connecting(build)
+
+
+def _late_after(seconds: float | None, clock: Clock) -> float | None:
+    if seconds is None:
+        return LATE_AFTER_SECONDS if isinstance(clock, SystemClock) else None
+    if seconds <= 0:
+        expected = "more than zero seconds"
+        raise ConfigError(where="late_after_seconds", found=seconds, expected=expected)
+    return seconds
 
 
 def _testnet(venue: Venue) -> Endpoints:

@@ -28,6 +28,8 @@ _SOON = 1_000
 """A timer is never shorter than a microsecond, so that no rounding makes it spin."""
 _PAUSED = SECOND
 """How often a line that is held still looks whether it still is."""
+_LATE, _GRACE = SECOND // 2, SECOND // 4
+"""A timer later than this was held up, and so was our reading: it gets this long to catch up."""
 
 
 class Owner(Protocol):
@@ -72,7 +74,7 @@ class Line:
         self._link: Link | None = None
         self._ear: Ear | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0
+        self._timer_at = self._grace_until = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._telling = self._paused = self._closed = False
         self.opened_at = 0
@@ -380,6 +382,13 @@ class Line:
             self.conversation.note_pause(now)
             self._arm(now + _PAUSED, now)
             return
+        if now - self._timer_at > _LATE and not self._grace_until:
+            # Somebody held the loop up: what came meanwhile is read before silence is judged.
+            self._grace_until = now + _GRACE
+        if now < self._grace_until:
+            self._arm(self._grace_until, now)
+            return
+        self._grace_until = 0
         deadline = self.conversation.next_deadline(now)
         if deadline is not None and deadline <= now:
             self.deliver(self.conversation.handle_deadline(now), now)

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Iterator, Sequence
 
 from pitwire.model import errors
-from pitwire.model.clock import SECOND
-from pitwire.model.events import Event
+from pitwire.model.clock import SECOND, SystemClock
+from pitwire.model.events import Event, Lagging
 from pitwire.model.instruments import Instrument
 from pitwire.model.recovery import Halt, Reconnect, Recovery, recovery_for
 from pitwire.session.audience import Audience
@@ -22,6 +22,7 @@ from pitwire.session.pacing import Pacing
 from pitwire.session.pending import Waited
 from pitwire.session.rolls import Rolls
 from pitwire.session.schedule import Schedule
+from pitwire.session.sentinel import Sentinel
 from pitwire.session.setup import Closed, Setup
 from pitwire.venues.venue import Ask, Codec, CodecOptions, Limit, Role
 
@@ -69,6 +70,12 @@ class Lines:
         schedule = Schedule(life_seconds=life, roll_at=setup.roll_at, chance=chance)
         self.rolls = Rolls(self, venue=setup.venue.name, clock=setup.clock, schedule=schedule)
         self._full = self._held = False
+        self._sentinel = self._new_sentinel()
+
+    def watch(self) -> None:
+        """Notice from now on when somebody holds the loop up."""
+        if self._sentinel is not None and not self.ended.done():
+            self._sentinel.start()
 
     def __iter__(self) -> Iterator[Line]:
         yield from self.market
@@ -374,6 +381,22 @@ class Lines:
         if isinstance(recovery, Halt):
             self.halted(recovery.reason, error)
 
+    def _new_sentinel(self) -> Sentinel | None:
+        setup = self._setup
+        if setup.late_after_seconds is None:
+            return None
+        return Sentinel(
+            setup.clock,
+            doing=setup.doing,
+            told=self._held_up,
+            died=self._raised,
+            late_after_seconds=setup.late_after_seconds,
+            looks_on=isinstance(setup.clock, SystemClock),  # in virtual time nothing lasts
+        )
+
+    def _held_up(self, who: str, seconds: float) -> None:
+        self._tell(Lagging(self._setup.venue.name, "", 0, self._setup.clock.now(), who, seconds))
+
     def _tell_soon(self, event: Event) -> None:
         # Not in the middle of a burst: a stream may be taking it in.
         asyncio.get_running_loop().call_soon(self._tell, event)
@@ -408,6 +431,8 @@ class Lines:
         if self.ended.done():
             return
         self.ended.set_result(closed)
+        if self._sentinel is not None:
+            self._sentinel.stop()
         self.audience.end()
         for key, waiters in self._waiters.items():
             for waiter in waiters:

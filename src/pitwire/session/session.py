@@ -56,6 +56,7 @@ class Session:
     async def open(self) -> Self:
         """Make the first connection; `connect_to_websocket` does this. Raises `DialFailed`."""
         await self._lines.market_line()
+        self._lines.watch()
         return self
 
     async def authenticate_websocket(self, credentials: Credentials | None = None) -> None:

@@ -59,5 +59,8 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     """Minutes after midnight UTC at which connections are replaced by new ones."""
     hold_seconds: float = HOLD_SECONDS
     """How long what one connection skipped is waited for from another."""
+    doing: Callable[[], str] | None = None
+    late_after_seconds: float | None = None
+    """None: nobody watches whether the loop is held up."""
     release: Callable[[], Awaitable[None]] | None = None
     """Called last of all: what was opened for this session alone is closed here."""

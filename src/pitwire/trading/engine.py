@@ -75,6 +75,8 @@ class Engine:
         self._due: dict[_Seat, Event] = {}
         self._wakes: list[tuple[int, int]] = []
         self._day = -1
+        self.hearing: Rule | None = None
+        """The rule whose turn it is now; another thread may ask who holds everything up."""
         self._index()
         for seat in self._seats:
             if seat.wake_of is not None:
@@ -175,6 +177,7 @@ class Engine:
         if seat.benched:
             return
         self.state.event = event
+        self.hearing = seat.rule
         try:
             wishes = list(seat.rule.react(self.state, now))
             for wish in wishes:
@@ -184,6 +187,8 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - the border around a user's rule
             self._bench(seat, error, event, now)
             return
+        finally:
+            self.hearing = None
         if wishes:
             cause = cause_of(event, now)
             self._wishes += [_signed(wish, seat.rule.name, cause) for wish in wishes]

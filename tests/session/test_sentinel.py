@@ -1,0 +1,294 @@
+"""Whoever holds the loop up is named, while it lasts and afterwards, and nothing else changes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from websockets.asyncio.server import ServerConnection, serve
+
+from pitwire.model.clock import SECOND, SystemClock
+from pitwire.model.errors import ConfigError
+from pitwire.model.events import Event, Lagging, Lost, Quote, Trade
+from pitwire.session.sentinel import NOBODY, UNSEEN, _place
+from pitwire.session.session import Session
+from pitwire.sim.loop import SimLoop
+from pitwire.venues.venue import Endpoints
+from tests.session.world import World, live, settle
+
+ALLOWED = 0.1
+
+
+class RealWorld(World):
+    """The same server on a loop that takes real time."""
+
+    def __init__(self) -> None:
+        super().__init__(SimLoop())
+        self.loop.close()
+
+    def connect(self, **more: Any) -> Any:
+        given = {"clock": SystemClock(), "late_after_seconds": ALLOWED, **more}
+        return super().connect(**given)
+
+
+async def until(done: Callable[[], object], seconds: float = 5.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not done():
+            await asyncio.sleep(0.01)
+
+
+def watchers() -> list[threading.Thread]:
+    return [one for one in threading.enumerate() if one.name == "pitwire-sentinel"]
+
+
+async def test_a_function_that_blocks_is_named_with_its_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = RealWorld()
+
+    def dawdle(event: Event) -> None:
+        world.told.append(event)
+        if isinstance(event, Trade):
+            time.sleep(0.5)
+
+    async with world.connect(on_event=dawdle) as session:
+        await session.subscribe_to_trades("A")
+        world.server.market.tell(e="trade", s="A", p=1.0, t=1)
+        await until(lambda: world.of(Lagging))
+        assert len(watchers()) == 1
+    [late] = world.of(Lagging)
+    line = dawdle.__code__.co_firstlineno + 3
+    where = f"test_sentinel.py:{line} in {dawdle.__code__.co_qualname}"
+    assert late.what == where
+    assert 0.35 <= late.behind_seconds < 2
+    # Said while it lasted: before the time was over, and so of less than all of it.
+    first = caplog.records[0]
+    assert first.levelno == logging.WARNING
+    assert first.getMessage().startswith(f"{where} holds everything up, for 0.")
+    await until(lambda: not watchers())
+
+
+async def test_a_rule_is_named_by_whoever_knows_it() -> None:
+    world = RealWorld()
+    doing = ""
+
+    def dawdle(event: Event) -> None:
+        nonlocal doing
+        world.told.append(event)
+        if isinstance(event, Trade):
+            doing = "rule 'slow'"
+            time.sleep(0.4)
+            doing = ""
+
+    async with world.connect(on_event=dawdle, doing=lambda: doing) as session:
+        await session.subscribe_to_trades("A")
+        world.server.market.tell(e="trade", s="A", p=1.0, t=1)
+        await until(lambda: world.of(Lagging))
+    [late] = world.of(Lagging)
+    assert late.what.startswith("rule 'slow' at test_sentinel.py:")
+
+
+async def test_a_task_that_blocks_is_named_too_though_we_did_not_call_it() -> None:
+    world = RealWorld()
+
+    async def somebody_elses() -> None:
+        time.sleep(0.4)
+
+    async with world.connect():
+        await asyncio.sleep(0.05)
+        await asyncio.create_task(somebody_elses())
+        await until(lambda: world.of(Lagging))
+    [late] = world.of(Lagging)
+    assert late.what.endswith(somebody_elses.__code__.co_qualname)
+
+
+async def test_a_loop_that_only_waits_is_not_late() -> None:
+    world = RealWorld()
+    async with world.connect():
+        await asyncio.sleep(0.5)
+        assert watchers()
+    assert world.of(Lagging) == []
+
+
+async def test_a_watcher_that_dies_halts_with_its_reason() -> None:
+    world = RealWorld()
+
+    def doing() -> str:
+        raise KeyError("no such rule")
+
+    session: Session = await world.connect(doing=doing)
+    time.sleep(0.3)
+    async with asyncio.timeout(5):
+        closed = await session.process_incoming_data()
+    assert "no such rule" in closed.reason
+    await session.close()
+    await until(lambda: not watchers())
+
+
+def test_in_virtual_time_it_is_told_and_no_thread_is_made() -> None:
+    async def story(world: World) -> None:
+        async with world.connect(late_after_seconds=1.0) as session:
+            await session.subscribe_to_trades("A")
+            hold(world, 8)
+            await asyncio.sleep(1)
+            assert watchers() == []
+            await asyncio.sleep(60)
+
+    [late] = live(story).of(Lagging)
+    assert late.what == UNSEEN
+    assert late.behind_seconds == pytest.approx(8, abs=0.3)
+
+
+def test_without_being_asked_nobody_watches_virtual_time() -> None:
+    async def story(world: World) -> None:
+        async with world.connect():
+            hold(world, 8)
+            await asyncio.sleep(60)
+
+    assert live(story).of(Lagging) == []
+
+
+def test_a_second_that_is_none_is_refused() -> None:
+    async def story(world: World) -> None:
+        with pytest.raises(ConfigError, match="late_after_seconds: found 0"):
+            world.connect(late_after_seconds=0)
+
+    live(story)
+
+
+def test_a_loop_that_waits_for_work_is_held_by_nobody() -> None:
+    assert _place(None) == NOBODY
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        for _ in range(200):
+            frame = sys._current_frames()[thread.ident or 0]
+            if frame.f_code.co_name == "select":
+                break
+            time.sleep(0.01)
+        assert _place(frame) == NOBODY
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+# --- the connection lives on
+
+
+def hold(world: World, seconds: float) -> None:
+    """Hold the loop up: time passes and nobody gets a turn."""
+    world.loop._elapsed += round(seconds * SECOND)
+
+
+def test_a_function_that_blocks_for_eight_seconds_costs_no_connection() -> None:
+    async def story(world: World) -> None:
+        def dawdle(event: Event) -> None:
+            world.told.append(event)
+            if isinstance(event, Trade):
+                hold(world, 8)
+
+        async with world.connect(on_event=dawdle) as session:
+            await session.subscribe_to_trades("A")
+            for number in range(20):
+                world.server.market.tell(e="trade", s="A", p=1.0, t=number)
+                await asyncio.sleep(11)
+            assert [trade.trade_id for trade in world.of(Trade)] == [*range(20)]
+            assert len(world.server.connections) == 1
+
+    assert [lost.by_us for lost in live(story).of(Lost)] == [True]
+
+
+@pytest.mark.parametrize("held", [8, 70])
+def test_what_came_while_the_loop_was_held_is_read_before_silence_is_judged(held: int) -> None:
+    async def story(world: World) -> None:
+        async with world.connect() as session:
+            await session.subscribe_to_ticker("A")
+            pings: list[bytes] = []
+            ours: Any = world.server.market.link._peer
+            ours.ping = lambda payload=b"": pings.append(payload)
+            await asyncio.sleep(5.5)
+            assert pings, "after silence, and not answered yet"
+            loop = asyncio.get_running_loop()
+            loop.call_later(3.9, hold, world, held)
+            # The venue spoke in time, but while nobody was there to hear it.
+            loop.call_later(3.95, lambda: world.server.market.tell(e="quote", s="A", bid=1.0))
+            await asyncio.sleep(held + 6)
+            assert len(world.of(Quote)) == 1
+            assert len(world.server.connections) == 1
+
+    assert [lost.by_us for lost in live(story).of(Lost)] == [True]
+
+
+def test_a_venue_that_died_meanwhile_is_found_out_soon_after() -> None:
+    async def story(world: World) -> None:
+        async with world.connect():
+            link = world.server.market.link
+            link._peer.ping = lambda payload=b"": None  # type: ignore[method-assign]
+            await asyncio.sleep(1)
+            hold(world, 60)
+            await asyncio.sleep(6)  # a ping at once, and five seconds for its answer
+            assert [lost.reason for lost in world.of(Lost)]
+            await settle()
+
+    live(story)
+
+
+def test_an_answer_that_came_while_the_loop_was_held_counts_as_in_time() -> None:
+    async def story(world: World) -> None:
+        async with world.connect() as session:
+            world.server.refuse["subscribe"] = lambda said: None
+            asking = asyncio.ensure_future(session.subscribe_to_ticker("A"))
+            await settle()
+            said = world.server.market.said[-1]
+            loop = asyncio.get_running_loop()
+            loop.call_later(4.0, hold, world, 8)
+            loop.call_later(4.1, lambda: world.server.market.tell(id=said["id"]))
+            await asyncio.sleep(13)
+            assert asking.done()
+            await asking
+
+    live(story)
+
+
+async def test_a_real_socket_outlives_a_function_that_blocks_it() -> None:
+    world = RealWorld()
+    connections: list[ServerConnection] = []
+
+    async def venue(connection: ServerConnection) -> None:
+        connections.append(connection)
+        async for message in connection:
+            await connection.send(json.dumps({"id": json.loads(message)["id"]}))
+            await connection.send(json.dumps({"e": "trade", "s": "A", "p": 1.0, "t": 1}))
+            for number in range(2, 200):
+                await asyncio.sleep(0.002)
+                await connection.send(json.dumps({"e": "trade", "s": "A", "p": 1.0, "t": number}))
+
+    def dawdle(event: Event) -> None:
+        world.told.append(event)
+        if isinstance(event, Trade) and event.trade_id == 5:
+            time.sleep(1.2)
+
+    # The venue pings twelve times a second and hangs up after two without an answer.
+    async with serve(venue, "127.0.0.1", 0, ping_interval=0.08, ping_timeout=2.0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        url = f"ws://127.0.0.1:{port}/"
+        async with world.connect(
+            on_event=dawdle, endpoints=Endpoints(url, url, "http://127.0.0.1:1"), dial=None
+        ) as session:
+            await session.subscribe_to_trades("A")
+            await until(lambda: len(world.of(Trade)) == 199)
+            await asyncio.sleep(0.2)
+            assert world.of(Lost) == []
+    assert len(connections) == 1
+    assert [trade.trade_id for trade in world.of(Trade)] == [*range(1, 200)]
+    [late] = world.of(Lagging)
+    assert late.behind_seconds > 1
