@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from pitwire.desk.chronicle import Chronicle
 from pitwire.desk.config import DeskConfig, check_arming
 from pitwire.desk.gateway import Gateway, Outlet
 from pitwire.desk.health import Health
@@ -19,10 +20,7 @@ from pitwire.desk.timings import Timings
 from pitwire.model.clock import SECOND, Clock
 from pitwire.model.errors import ConfigError
 from pitwire.model.events import (
-    MARKET,
     Authenticated,
-    BookDelta,
-    BookSnapshot,
     Event,
     Lost,
     Rejected,
@@ -58,7 +56,8 @@ class Desk:
         log: InteractionLog | None = None,
     ) -> None:
         self.config, self.engine, self.clock = config, engine, clock
-        self.health, self._frames, self.timings = health, frames, Timings()
+        self._chronicle = Chronicle(health, frames, engine.state.books)
+        self.timings = Timings()
         self._log = log
         self._session: Session | None = None
         self._paper: PaperOutlet | None = None
@@ -69,7 +68,6 @@ class Desk:
         self._stopped: asyncio.Task[None] | None = None
         self._hurried = False
         self._cancel_again = 0
-        self._moved: dict[str, None] = {}
         self._reactions = self._table()
         self.left_open: tuple[str, ...] = ()
         """Orders of ours that the venue had not closed when the desk stopped."""
@@ -194,12 +192,16 @@ class Desk:
     @property
     def frames(self) -> Frames:
         """What happened lately. Tops of a book: one row for every 50 ms in which it changed."""
-        self._note_tops()
-        return self._frames
+        return self._chronicle.frames
+
+    @property
+    def health(self) -> Health:
+        """Are we well?"""
+        return self._chronicle.health
 
     def _observe(self, events: Sequence[Event]) -> None:
         """Counters and tables: nothing that an order would have to wait for."""
-        note, reactions = self.health.note, self._reactions
+        note, reactions = self._chronicle.health.note, self._reactions
         for event in events:
             note(event)
             react = reactions.get(type(event))
@@ -209,19 +211,12 @@ class Desk:
             self._paper.hear(events)
 
     def _table(self) -> dict[type[Event], Callable[[Any], None]]:
-        """What each kind of event means to us; of all others there is nothing but a count.
-
-        Updates and fills come twice, by the answer and by the private stream: their tables are
-        filled by `opening.TablesJournal`, once.
-        """
-        recorders = {kind: self._frames.recorder(kind) for kind in MARKET}
-        return {kind: record for kind, record in recorders.items() if record is not None} | {
+        """What each kind of event means to us; of all others there is nothing but a count."""
+        return self._chronicle.reactions | {
             Update: self._on_update,
             Lost: self._on_lost,
             Authenticated: self._on_login,
             Rejected: self._on_rejected,
-            BookDelta: self._on_book,
-            BookSnapshot: self._on_book,
         }
 
     def _on_update(self, event: Event) -> None:
@@ -243,28 +238,6 @@ class Desk:
         begun = self._gateway is not None and self._paper is None
         if begun and event.what == PRIVATE_STREAM and not self.session.hears_orders:
             self.halt(f"the venue refuses our order updates: {event.text} ({event.code})", "desk")
-
-    def _on_book(self, event: Event) -> None:
-        self._moved[event.symbol] = None
-
-    def _note_tops(self) -> None:
-        """One row for each book that has changed since the last time, as it stands now."""
-        moved, self._moved = self._moved, {}
-        for symbol in moved:
-            book = self.engine.state.books.get(symbol)
-            if book is None:
-                continue
-            bid, ask = book.best_bid, book.best_ask
-            if bid is not None and ask is not None:
-                self._frames.record_top(
-                    book.venue,
-                    symbol,
-                    book.received,
-                    bid=bid[0],
-                    bid_size=bid[1],
-                    ask=ask[0],
-                    ask_size=ask[1],
-                )
 
     # ── timers ────────────────────────────────────────────────────────────────────────────────
 
@@ -298,7 +271,7 @@ class Desk:
         if self._paper is not None:
             self._paper.pass_time(now)
         self._check_arming(now)
-        self._note_tops()
+        self._chronicle.note_tops()
         if self.engine.screen.halted:
             # A cancel may have been lost with its connection, or refused.
             self._cancel_ours()

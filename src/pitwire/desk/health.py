@@ -56,10 +56,11 @@ class Histogram:
 
     def add(self, duration: int) -> None:
         """Count one duration; what is below zero counts as zero."""
-        if duration < 0:
-            duration = 0
         bits = duration.bit_length() - _SHIFT - 1
-        self._counts[duration if bits <= 0 else (bits << _SHIFT) + (duration >> bits)] += 1
+        if bits > 0 < duration:
+            self._counts[(bits << _SHIFT) + (duration >> bits)] += 1
+        else:
+            self._counts[max(0, duration)] += 1
         if duration > self.largest:
             self.largest = duration
 
@@ -170,7 +171,7 @@ class Health:
 
     def __init__(self, now: int) -> None:
         self.started = now
-        self._streams: dict[tuple[type[Event], str], _Stream] = {}
+        self._streams: dict[type[Event], dict[str, _Stream]] = {}
         self._work = Histogram()
         self._tally: dict[str, int] = {}
         self._links: set[str] = set()
@@ -178,24 +179,27 @@ class Health:
         self._stale_books: dict[str, None] = {}
         self._stale_feeds: dict[str, None] = {}
         self._offset: int | None = None
+        self._correction = 0
 
     def note(self, event: Event, now: int = 0) -> None:
         """Count one event; `now` is when our work on it was done, 0 when that is not told."""
-        key = (type(event), event.symbol)
-        stream = self._streams.get(key)
-        if stream is None:
-            stream = self._streams[key] = _Stream(event)
+        try:
+            stream = self._streams[type(event)][event.symbol]
+        except KeyError:
+            stream = self._begin(event)
         stream.count += 1
         received = stream.last = event.received
-        if event.venue_time:
-            lag = received - event.venue_time + (self._offset or 0)
-            # What was backfilled is late because it was missing: that is no lag of the stream.
-            if lag < SECOND or not getattr(event, "backfilled", False):
-                stream.lag.add(lag)
+        stamp = event.venue_time
+        if stamp:
+            stream.lag.add(received - stamp + self._correction)
         if now:
             self._work.add(now - received)
         if stream.special:
             self._note_special(event)
+
+    def _begin(self, event: Event) -> _Stream:
+        stream = self._streams.setdefault(type(event), {})[event.symbol] = _Stream(event)
+        return stream
 
     def note_all(self, batch: Iterable[Event], now: int = 0) -> None:
         """Count a burst."""
@@ -206,16 +210,18 @@ class Health:
         """The picture of this moment."""
         tally = self._tally.get
         lag = Histogram()
-        for stream in self._streams.values():
+        streams = [
+            (kind, symbol, stream)
+            for kind, found in self._streams.items()
+            for symbol, stream in found.items()
+        ]
+        for _, _, stream in streams:
             lag.take_in(stream.lag)
         return HealthReport(
             at=now,
             up_seconds=(now - self.started) / SECOND,
-            events=sum(stream.count for stream in self._streams.values()),
-            streams=tuple(
-                _picture(kind, symbol, stream, now)
-                for (kind, symbol), stream in self._streams.items()
-            ),
+            events=sum(stream.count for _, _, stream in streams),
+            streams=tuple(_picture(*found, now) for found in streams),
             lag=lag.spread(),
             work=self._work.spread(),
             dials=tally("dials", 0),
@@ -257,7 +263,7 @@ class Health:
             case events.FeedFresh(symbol=symbol, channel=channel):
                 self._stale_feeds.pop(f"{symbol} {channel}", None)
             case events.ClockOffset(offset=offset):
-                self._offset = offset
+                self._offset = self._correction = offset
             case events.StreamDropped(count=count):
                 self._add("dropped", count)
             case _:

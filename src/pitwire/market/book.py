@@ -231,10 +231,10 @@ class OrderBook:
     def _learn(self) -> None:
         """No bid rests at the best ask or above it, no ask at the best bid or below it."""
         bids, asks = self.bids, self.asks
-        bid, ask = bids.top, -asks.top
-        if bid < ask:  # a crossed book proves nothing
-            if ask < bids.edge:
-                bids.edge = ask
+        bid, ask = bids.top, asks.top
+        if bid < -ask:  # a crossed book proves nothing
+            if -ask < bids.edge:
+                bids.edge = -ask
             if -bid < asks.edge:
                 asks.edge = -bid
 

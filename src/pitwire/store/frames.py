@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from decimal import Decimal
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -29,48 +30,78 @@ Values: TypeAlias = "np.ndarray[Any, Any] | list[Any]"
 _INT64 = range(-(2**63), 2**63)
 _FIRST_ROWS = 64
 """Rows a table has room for at first; it doubles until it is full."""
+_TOGETHER = 64
+"""Rows that are packed in one call."""
+
+
+@cache
+def _packings(layout: Layout) -> tuple[struct.Struct, struct.Struct]:
+    """One row, and `_TOGETHER` of them."""
+    codes = "".join(TYPECODES.get(column.kind, "") for column in layout.columns)
+    return struct.Struct(f"<{codes}"), struct.Struct(f"<{codes * _TOGETHER}")
 
 
 class Ring:
-    """The last `capacity` rows of a layout of numbers, packed side by side; grows until full."""
+    """The last `capacity` rows of a layout of numbers, packed side by side; grows until full.
 
-    __slots__ = ("_columns", "_dtype", "_packed", "_packing", "capacity", "total")
+    Rows wait until there are some dozens of them: packing those in one call is three times cheaper.
+    """
+
+    __slots__ = (
+        "_columns", "_due", "_packed", "_packing", "_packing_many", "_stored", "_waiting",
+        "capacity", "total",
+    )  # fmt: skip
 
     def __init__(self, layout: Layout, capacity: int) -> None:
         self._columns = layout.columns
-        codes = [TYPECODES.get(column.kind, "") for column in layout.columns]
-        self._packing = struct.Struct("<" + "".join(codes))
+        self._packing, self._packing_many = _packings(layout)
         self._packed = bytearray()
+        self._waiting: list[layouts.Cell] = []
         self.capacity = capacity
-        self.total = 0
-        """Rows ever appended."""
+        self.total = self._stored = 0
+        """Rows ever appended; those of them that wait no longer."""
+        self._due = min(_TOGETHER, capacity)
 
     def append(self, row: Row) -> None:
-        packing, at = self._packing, self.total % self.capacity
-        try:
-            packing.pack_into(self._packed, at * packing.size, *row)
-        except struct.error:
-            self._grow(at)
-            self._put(at, row)
+        self._waiting += row
         self.total += 1
+        if self.total >= self._due:
+            self._store()
 
     def replace_last(self, row: Row) -> None:
+        self._store()
         self._put((self.total - 1) % self.capacity, row)
+
+    def _store(self) -> None:
+        """Pack what waits; what waits fits between here and the end of the ring."""
+        cells, self._waiting = self._waiting, []
+        count, at = self.total - self._stored, self._stored % self.capacity
+        self._stored = self.total
+        self._due = self.total + min(_TOGETHER, self.capacity - self.total % self.capacity)
+        size = self._packing.size
+        if len(self._packed) < (at + count) * size:
+            room = min(max(at, count, _FIRST_ROWS), self.capacity - at)
+            self._packed.extend(bytes((at + room) * size - len(self._packed)))
+        try:
+            if count == _TOGETHER:
+                self._packing_many.pack_into(self._packed, at * size, *cells)
+                return
+        except struct.error:
+            pass  # one of them holds a number too large: one by one, then
+        width = len(self._columns)
+        for number in range(count):
+            self._put(at + number, tuple(cells[number * width : (number + 1) * width]))
 
     def _put(self, at: int, row: Row) -> None:
         # A number no 64 bits can hold is not an id we could look up either.
         self._packing.pack_into(self._packed, at * self._packing.size, *map(_fitting, row))
-
-    def _grow(self, at: int) -> None:
-        if at * self._packing.size == len(self._packed):
-            more = min(max(at, _FIRST_ROWS), self.capacity - at)
-            self._packed.extend(bytes(more * self._packing.size))
 
     @property
     def last_time(self) -> int | None:
         """The time of the last row; None when there is none."""
         if not self.total:
             return None
+        self._store()
         at = (self.total - 1) % self.capacity
         return int(self._packing.unpack_from(self._packed, at * self._packing.size)[0])
 
@@ -84,6 +115,7 @@ class Ring:
 
     def values(self, number: int) -> Values:
         """A copy of column `number`, oldest first."""
+        self._store()
         kinds = [(column.name, f"<{TYPECODES[column.kind]}") for column in self._columns]
         rows = np.ndarray((len(self),), np.dtype(kinds), buffer=self._packed)
         return np.roll(rows[self._columns[number].name], -self.oldest)
