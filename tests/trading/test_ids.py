@@ -3,6 +3,8 @@ from __future__ import annotations
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import ConfigError
@@ -63,3 +65,9 @@ def test_each_installation_and_account_has_its_own_prefix() -> None:
 
 def test_base36() -> None:
     assert [base36(n) for n in (0, 35, 36, 36**3 - 1)] == ["0", "z", "10", "zzz"]
+
+
+@given(st.integers(min_value=0, max_value=2**80))
+def test_base36_is_what_python_reads(number: int) -> None:
+    assert int(base36(number), 36) == number
+    assert base36(number) == "0" or not base36(number).startswith("0")

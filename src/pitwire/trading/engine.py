@@ -22,7 +22,7 @@ from pitwire.trading.risk import Screen
 from pitwire.trading.rules import Rule, Watch
 from pitwire.trading.state import State
 from pitwire.trading.tracked import Change, Question
-from pitwire.trading.wishes import DraftReplace, Wish, check_wish
+from pitwire.trading.wishes import DraftReplace, Wish, check_wish, is_plain_draft
 
 _DAY = 86_400_000_000_000
 _SOONEST = 1_000_000
@@ -74,7 +74,7 @@ class Engine:
         self._wishes: list[Wish] = []
         self._due: dict[_Seat, Event] = {}
         self._wakes: list[tuple[int, int]] = []
-        self._day = -1
+        self._day, self._tomorrow = -1, 0
         self.hearing: Rule | None = None
         """The rule whose turn it is now; another thread may ask who holds everything up."""
         self._index()
@@ -104,7 +104,7 @@ class Engine:
 
     def decide(self, now: int) -> list[Command]:
         """Ask the rules that look at the state alone, then let risk choose."""
-        if not (self._wishes or self._due or self._wakes) and now // _DAY == self._day:
+        if not (self._wishes or self._due or self._wakes) and now < self._tomorrow:
             return []  # nearly every burst
         wishes = self._collect(now)
         return self.screen.admit(wishes, self.state, now) if wishes else []
@@ -181,7 +181,8 @@ class Engine:
         try:
             wishes = list(seat.rule.react(self.state, now))
             for wish in wishes:
-                check_wish(wish)
+                if not is_plain_draft(wish):
+                    check_wish(wish)
             if seat.wake_of is not None:
                 self._note_wake(seat, seat.wake_of(), now + _SOONEST)
         except Exception as error:  # noqa: BLE001 - the border around a user's rule
@@ -238,7 +239,7 @@ class Engine:
         return awake
 
     def _start_day(self, day: int, now: int) -> None:
-        self._day = day
+        self._day, self._tomorrow = day, (day + 1) * _DAY
         marks = day_marks(self.state)
         if self.state.portfolio.start_day(day, marks):
             self.journal.write(records.DayStarted(at=now, day=day))

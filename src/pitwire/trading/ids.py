@@ -17,6 +17,8 @@ LONGEST = 36
 """What the tightest venue allows, of letters, digits, dash and underscore (binance §5.2, -1100)."""
 _PREFIX = re.compile(r"[a-zA-Z0-9_]{1,16}\Z")
 _DIGITS = string.digits + string.ascii_lowercase
+_PAIRS = [first + second for first in _DIGITS for second in _DIGITS]
+_PAIRED = len(_PAIRS)
 _PROTECTIVE = "P"
 """What the id of a protective order ends with; no number does."""
 
@@ -73,13 +75,13 @@ def is_protective(order_id: str) -> bool:
 
 def base36(number: int) -> str:
     """Digits and small letters."""
-    if number == 0:
-        return "0"
-    letters = []
-    while number:
-        number, digit = divmod(number, 36)
-        letters.append(_DIGITS[digit])
-    return "".join(reversed(letters))
+    if number < _PAIRED:
+        return _PAIRS[number].lstrip("0") or "0"
+    text = ""
+    while number >= _PAIRED:
+        number, pair = divmod(number, _PAIRED)
+        text = _PAIRS[pair] + text
+    return _PAIRS[number].lstrip("0") + text
 
 
 def _is_base36(text: str) -> bool:

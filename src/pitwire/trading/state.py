@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from pitwire.market.book import OrderBook
+from pitwire.market.book import NOTHING, OrderBook
 from pitwire.model import events as ev
 from pitwire.model.events import Event
 from pitwire.model.instruments import Instrument
@@ -85,16 +85,17 @@ class State:
         book = self.book(symbol)
         if book is None:
             return (quote.bid, quote.ask, quote.received) if quote and quote.is_whole else None
-        bid, ask = book.best_bid, book.best_ask
+        bid, ask = book.bids.top, -book.asks.top
+        whole = bid > NOTHING and ask < -NOTHING
         if quote is None:
-            return None if bid is None or ask is None else (bid[0], ask[0], book.received)
+            return (bid, ask, book.received) if whole else None
         heard = max(quote.received, book.received)
         if quote.update_id:
             newer = book.last_id > quote.update_id
         else:
             newer = book.received > quote.received
-        if newer and bid is not None and ask is not None:
-            return bid[0], ask[0], heard
+        if newer and whole:
+            return bid, ask, heard
         return (quote.bid, quote.ask, heard) if quote.is_whole else None
 
     def mid(self, symbol: str) -> float | None:

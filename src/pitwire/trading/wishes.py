@@ -99,6 +99,21 @@ Wish: TypeAlias = Intent | Draft | DraftReplace
 WISHES = (Place, Cancel, Replace, Amend, Alert, HaltTrading, Draft, DraftReplace)
 
 
+def is_plain_draft(wish: object) -> bool:
+    """Whether this is a draft of the types it is written with: what nearly every wish is."""
+    return (
+        type(wish) is Draft
+        and type(wish.side) is Side
+        and type(wish.type) is OrderType
+        and type(wish.time_in_force) is TimeInForce
+        and type(wish.size) in _PLAIN
+        and type(wish.price) in _PLAIN
+        and type(wish.quote_size) in _PLAIN
+        and type(wish.stop_price) in _PLAIN
+    )
+
+
+_PLAIN = frozenset((type(None), Decimal, float, int, str))
 _NUMBERS = ("size", "quote_size", "price", "stop_price")
 _KINDS: tuple[tuple[str, type[StrEnum]], ...] = (
     ("side", Side),
@@ -147,6 +162,10 @@ def _wrong(wish: object, field: str, found: object, expected: str) -> TypeError:
     return TypeError(f"{field} of {type(wish).__name__}: found {found!r}, expected {expected}")
 
 
+_TIMES: dict[str, TimeInForce] = {time.value: time for time in TimeInForce}
+"""Asking the enumeration costs five times this look-up."""
+
+
 def order(
     symbol: str,
     side: Side,
@@ -174,7 +193,7 @@ def order(
         quote_size=quote_size,
         price=price,
         stop_price=stop_price,
-        time_in_force=TimeInForce(time_in_force),
+        time_in_force=_TIMES.get(time_in_force) or TimeInForce(time_in_force),
         reduce_only=reduce_only,
         protective=protective,
         tag=tag,
