@@ -196,7 +196,7 @@ def test_housekeeping_that_fails_halts_and_goes_on(monkeypatch: pytest.MonkeyPat
         def fails() -> None:
             raise OSError("no room")
 
-        monkeypatch.setattr(desk, "_note_tops", fails)
+        monkeypatch.setattr(desk._chronicle, "note_tops", fails)
         began = desk.clock.now()
         await until(lambda: setting.records(Halted))
         assert desk.clock.now() - began <= SECOND
