@@ -202,12 +202,14 @@ class Verdict:
     def _note(self, letter: str, text: str) -> None:
         self._complaints.note(letter, self._now, text)
 
-    def reach(self, journal: Iterable[Record], wanted: Sequence[tuple[str, str]]) -> None:
-        """All of them; `wanted` is (channel, symbol)."""
+    def reach(
+        self, journal: Iterable[Record], wanted: Sequence[tuple[str, str]], *, copies: int = 1
+    ) -> None:
+        """All of them; `wanted` is (channel, symbol), on so many connections."""
         self._orders()
         self._money()
         self._limits()
-        self._subscriptions(wanted)
+        self._subscriptions(wanted, copies)
         for record in journal:
             if isinstance(record, Benched):
                 self._note("G", f"{record.rule} was benched: {record.error}: {record.text}")
@@ -269,14 +271,14 @@ class Verdict:
         for refusal in self._witness.refusals:
             self._note("D", refusal)
 
-    def _subscriptions(self, wanted: Sequence[tuple[str, str]]) -> None:
+    def _subscriptions(self, wanted: Sequence[tuple[str, str]], copies: int) -> None:
         for twice in self._witness.asked_twice:
             self._note("F", f"asked twice: {twice}")
         names = [
             STREAMS[channel].format(symbol.replace("-", "").lower()) for channel, symbol in wanted
         ]
         found = self._witness.subscriptions()
-        if found != [tuple(sorted(names))]:
+        if found != [tuple(sorted(names))] * copies:
             self._note("F", f"subscribed are {found}, wanted {sorted(names)}")
         watchers = self._witness.watchers()
         if watchers != [(self._witness.account,)]:

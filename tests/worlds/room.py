@@ -64,13 +64,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     latency: str = "none"
     bustle: float = 0.25
     """How much of the scenario's pace the crowd keeps: time is what a sweep is short of."""
+    redundancy: int = 1
+    """How many connections carry the same streams."""
     script: tuple[Fault, ...] = ()
     """Faults beside the named ones; a story's own."""
 
     def line(self) -> str:
         """The command that runs this world again."""
         given = [f"--seed {self.seed}", f"--scenario {self.scenario}", f"--faults {self.faults}"]
-        for name in ("seconds", "keys", "latency", "bustle"):
+        for name in ("seconds", "keys", "latency", "bustle", "redundancy"):
             value = getattr(self, name)
             if value != getattr(_USUAL, name):
                 given.append(f"--{name} {value}")
@@ -155,7 +157,7 @@ class Room:
         self.witness = Witness(self.world)
         self.inspector = Inspector(self.witness, self.complaints)
         self.journal = MemoryJournal()
-        self.config = _config(config, plan.seed)
+        self.config = _config(config, plan)
         chance = Entropy(plan.seed).stream("players")
         self.rules = [self.inspector, *(players(chance) if rules is None else rules)]
         self._over = self.start + round(_last(faults) * SECOND)
@@ -302,7 +304,7 @@ class Room:
         self.judged = self.clock.now()
         verdict = Verdict(self.desk, self.witness, self.complaints, self.clock.now())
         wanted = [(channel, symbol) for channel in CHANNELS for symbol in SYMBOLS]
-        verdict.reach(self.journal.records, wanted)
+        verdict.reach(self.journal.records, wanted, copies=self.plan.redundancy)
         self._missing = verdict.missing_fills
 
     # ── after it ──────────────────────────────────────────────────────────────────────────────
@@ -362,11 +364,11 @@ def paced(scene: Scenario, bustle: float) -> Scenario:
     )
 
 
-def _config(text: str, seed: int) -> DeskConfig:
+def _config(text: str, plan: Plan) -> DeskConfig:
     symbols = ", ".join(f'"{symbol}"' for symbol in SYMBOLS)
     channels = ", ".join(f'"{channel}"' for channel in CHANNELS)
-    head = f"seed = {seed}\n[venue]\nsymbols = [{symbols}]\nchannels = [{channels}]\n"
-    return parse_config(head + text)
+    head = f"seed = {plan.seed}\n[venue]\nsymbols = [{symbols}]\nchannels = [{channels}]\n"
+    return parse_config(f"{head}redundancy = {plan.redundancy}\n{text}")
 
 
 def _last(faults: Iterable[Fault]) -> float:

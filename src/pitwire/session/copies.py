@@ -105,9 +105,14 @@ class Copy:
     def measure(self, event: Event) -> None:
         """Note how long an event took from the venue to us."""
         if event.venue_time:
-            self._delay += (event.received - event.venue_time - self._delay) >> _SMOOTH
+            took = event.received - event.venue_time
+            self._delay = self._delay + ((took - self._delay) >> _SMOOTH) if self._delay else took
+
+    def behind(self, others: Iterable[Copy]) -> int:
+        """How much later than the fastest of these its events come, ns; both clocks cancel out."""
+        delays = [other._delay for other in others if other._delay]
+        return max(0, self._delay - min(delays)) if self._delay and delays else 0
 
     def behind_seconds(self, others: Iterable[Copy]) -> float:
-        """How much later than the fastest of these its events come; both clocks cancel out."""
-        delays = [other._delay for other in others if other._delay]
-        return max(0, self._delay - min(delays)) / SECOND if self._delay and delays else 0.0
+        """The same in seconds."""
+        return self.behind(others) / SECOND

@@ -211,8 +211,7 @@ class Feed:
         if early is None:
             if not able:
                 return self._pass_on(event)
-            patience = Patience(event.received, self._hold)
-            early = self._early[key] = Early(patience)
+            early = self._early[key] = Early(self._patience(event, copy))
             self.stirred = True
         early.add(number, event, copy)
         if len(early) > HELD or all(early.is_past(one) for one in able):
@@ -292,7 +291,7 @@ class Feed:
             self._held.pop(key, None)
             return lane.give_in()
         if lane.patience is None:
-            lane.patience = Patience(event.received, self._hold)
+            lane.patience = self._patience(event, copy)
             self._held[key] = lane
             self.stirred = True
         return ()
@@ -307,6 +306,11 @@ class Feed:
         elif news:
             lane.patience.renew(event.received, self._hold)
         return told
+
+    def _patience(self, event: Event, copy: Copy) -> Patience:
+        """How long the others may take to bring what comes before this event."""
+        behind = max((one.behind((copy,)) for one in self._others(copy)), default=0)
+        return Patience(event.received, self._hold, behind)
 
     def _leads(self, event: Event, copy: Copy) -> bool:
         bearers = self._bearers(event.__class__, event.symbol)

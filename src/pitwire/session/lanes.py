@@ -19,7 +19,7 @@ from pitwire.model.events import Event
 from pitwire.session.copies import Copy
 
 HOLD_SECONDS = 0.25
-"""How long what came early is held while the copies that are behind make no progress."""
+"""How long what came early is held, beyond what the others are known to be behind by."""
 HOLD_AT_MOST_SECONDS = 10.0
 """How long it is held in all."""
 HELD = 10_000
@@ -31,13 +31,13 @@ class Patience:
 
     __slots__ = ("_limit", "until")
 
-    def __init__(self, now: int, hold: int) -> None:
+    def __init__(self, now: int, hold: int, behind: int = 0) -> None:
         self._limit = now + max(hold, round(HOLD_AT_MOST_SECONDS * SECOND))
-        self.until = now + hold
+        self.until = min(self._limit, now + hold + behind)
 
     def renew(self, now: int, hold: int) -> None:
         """Those who are behind made progress."""
-        self.until = min(self._limit, now + hold)
+        self.until = min(self._limit, max(self.until, now + hold))
 
 
 class Early:
