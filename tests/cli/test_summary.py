@@ -12,9 +12,12 @@ from rich.console import Console
 
 from pitwire.cli.summary import WIDTH, plain_table, print_summary, summary_console
 from pitwire.desk.desk import Desk
+from pitwire.model.events import Quote
 from pitwire.model.orders import OrderState, Side
+from pitwire.session.stream import EventStream
+from pitwire.trading.rules import Watch
 from pitwire.trading.wishes import buy, order, replace
-from tests.desk.setting import BTC, PLAIN, Setting, command, until
+from tests.desk.setting import BTC, PLAIN, Says, Setting, command, until
 from tests.desk.test_desk import DIP, resting
 
 
@@ -91,3 +94,14 @@ def test_a_pipe_has_its_own_width(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_words_to_the_left_numbers_to_the_right() -> None:
     table = plain_table("title", ("a",), ("b", "c"))
     assert [column.justify for column in table.columns] == ["left", "right", "right"]
+
+
+def test_what_a_slow_reader_missed_is_told() -> None:
+    kept: list[EventStream] = []
+
+    async def story(setting: Setting, desk: Desk) -> None:
+        kept.append(desk.session.stream(Quote, policy="drop", capacity=1))
+        await until(lambda: kept[0].counts.dropped > 3)
+
+    desk = Setting().run(story, Says(Watch(Quote, BTC)))
+    assert f"dropped {kept[0].counts.dropped}" in " ".join(printed(desk))

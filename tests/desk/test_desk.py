@@ -188,6 +188,17 @@ def test_a_rule_that_holds_everything_up_is_named() -> None:
     assert set(said) == {"rule 'slow'"}
 
 
+def test_a_desk_reports_what_the_streams_of_its_session_lost() -> None:
+    async def story(setting: Setting, desk: Desk) -> None:
+        slow = desk.session.stream(ev.Quote, policy="drop", capacity=1)
+        await until(lambda: slow.counts.dropped > 3)
+        report = desk.report()
+        assert report.readers == (slow.counts,)
+        assert report.dropped == slow.counts.dropped
+
+    Setting().run(story, Says(QUOTES))
+
+
 def test_housekeeping_that_fails_halts_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story(setting: Setting, desk: Desk) -> None:
         [placed] = command(desk, resting())

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pitwire.desk.health import Health, Histogram, Spread
 from pitwire.model import events
 from pitwire.model.clock import MILLISECOND, SECOND
+from pitwire.session.stream import StreamCounts
 
 START = 1_700_000_000 * SECOND
 
@@ -124,3 +125,15 @@ def test_connections_and_troubles_are_counted() -> None:
     assert (report.dials, report.losses, report.reconnects) == (5, 1, 1)
     assert (report.trade_gaps, report.malformed, report.unhandled) == (1, 1, 1)
     assert (report.rejected, report.unanswered, report.dropped, report.lagging) == (1, 1, 40, 1)
+
+
+def test_what_streams_dropped_is_counted_once() -> None:
+    health = Health(START)
+    counts = StreamCounts(
+        stream="stream-1", policy="drop", offered=50, delivered=5, conflated=0, dropped=40,
+        spilled=0, waited=0, prompt=0, waiting=5, on_disk=0, disk_bytes=0,
+    )  # fmt: skip
+    report = health.snapshot(START, (counts,))
+    assert (report.dropped, report.readers) == (40, (counts,))
+    health.note(events.StreamDropped("binance", "", 0, START, "stream-1", 30))
+    assert health.snapshot(START, (counts,)).dropped == 40

@@ -45,7 +45,7 @@ def summary_console() -> Console:
 
 def print_summary(desk: Desk, console: Console) -> None:
     """Print all of it."""
-    report = desk.health.snapshot(desk.clock.now())
+    report = desk.report()
     for table in (_streams(report), _orders(desk), _stages(desk), _result(desk)):
         if table.row_count:
             console.print(table)
@@ -171,6 +171,12 @@ def _condition(desk: Desk, report: HealthReport) -> str:
         "unhandled": report.unhandled,
         "unanswered": report.unanswered,
         "refused by risk": desk.engine.screen.refused,
+    }
+    # Rarer, and worth a word only where they happened.
+    counts |= {
+        name: count
+        for name, count in (("dropped", report.dropped), ("held up", report.lagging))
+        if count
     }
     offset = report.clock_offset
     clock = f", venue clock {offset / MILLISECOND:+.2f} ms" if offset is not None else ""

@@ -13,7 +13,7 @@ from typing import Any
 from pitwire.desk.chronicle import Chronicle
 from pitwire.desk.config import DeskConfig, check_arming
 from pitwire.desk.gateway import Gateway, Outlet
-from pitwire.desk.health import Health
+from pitwire.desk.health import Health, HealthReport
 from pitwire.desk.interactions import InteractionLog
 from pitwire.desk.paper import PaperOutlet
 from pitwire.desk.timings import Timings
@@ -110,6 +110,11 @@ class Desk:
         """The session with the venue."""
         assert self._session is not None, "a desk is opened with its session"
         return self._session
+
+    def report(self) -> HealthReport:
+        """How we are at this moment, with what became of every stream of the session."""
+        readers = () if self._session is None else self._session.stream_counts()
+        return self.health.snapshot(self.clock.now(), readers)
 
     def attach(self, session: Session, paper: PaperOutlet | None = None) -> None:
         """Take over an open session; with `paper`, no command ever goes to it."""

@@ -15,6 +15,7 @@ import msgspec
 from pitwire.model import events
 from pitwire.model.clock import SECOND
 from pitwire.model.events import Event
+from pitwire.session.stream import StreamCounts
 
 _SHIFT = 3
 _STEPS = 1 << _SHIFT
@@ -146,6 +147,8 @@ class HealthReport(msgspec.Struct, frozen=True):
     """`symbol channel` of every subscription that is silent and should not be."""
     clock_offset: int | None
     """Venue time minus ours in ns, None before it was measured."""
+    readers: tuple[StreamCounts, ...] = ()
+    """What became of the events of each stream that somebody reads."""
 
     @property
     def well(self) -> bool:
@@ -206,8 +209,8 @@ class Health:
         for event in batch:
             self.note(event, now)
 
-    def snapshot(self, now: int) -> HealthReport:
-        """The picture of this moment."""
+    def snapshot(self, now: int, readers: tuple[StreamCounts, ...] = ()) -> HealthReport:
+        """The picture of this moment; `readers` are a session's `stream_counts`."""
         tally = self._tally.get
         lag = Histogram()
         streams = [
@@ -233,11 +236,13 @@ class Health:
             unhandled=tally("unhandled", 0),
             rejected=tally("rejected", 0),
             unanswered=tally("unanswered", 0),
-            dropped=tally("dropped", 0),
+            # Told by those streams, or noted one by one: the same drops.
+            dropped=max(tally("dropped", 0), sum(counts.dropped for counts in readers)),
             lagging=tally("lagging", 0),
             stale_books=tuple(self._stale_books),
             stale_feeds=tuple(self._stale_feeds),
             clock_offset=self._offset,
+            readers=readers,
         )
 
     def _note_special(self, event: Event) -> None:

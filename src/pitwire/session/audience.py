@@ -120,6 +120,11 @@ class Audience:
     def _readers(self) -> list[EventStream]:
         return [stream for held in self._streams.values() if (stream := held()) is not None]
 
+    @property
+    def full(self) -> tuple[str, ...]:
+        """Streams whose readers hold everybody up now."""
+        return tuple(sorted(self._full))
+
     def _filled(self, name: str) -> None:
         if not self._full:
             self._pause()

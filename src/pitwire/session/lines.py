@@ -16,6 +16,7 @@ from pitwire.session.chores import Skew
 from pitwire.session.conversation import Conversation, ConversationOptions
 from pitwire.session.copies import LineHealth
 from pitwire.session.feed import Feed
+from pitwire.session.holding import Holding
 from pitwire.session.line import Line, Route
 from pitwire.session.outbox import Settled
 from pitwire.session.pacing import Pacing
@@ -69,7 +70,10 @@ class Lines:
         life = setup.venue.heartbeat.max_life_seconds
         schedule = Schedule(life_seconds=life, roll_at=setup.roll_at, chance=chance)
         self.rolls = Rolls(self, venue=setup.venue.name, clock=setup.clock, schedule=schedule)
-        self._full = self._held = False
+        self._full = False
+        self._holding = Holding(
+            hold=self._hold, full=lambda: self.audience.full, told=self._held_up
+        )
         self._sentinel = self._new_sentinel()
 
     def watch(self) -> None:
@@ -163,7 +167,7 @@ class Lines:
             self.market.append(copy)
             after += chance.uniform(COPY_AFTER_SECONDS / 2, COPY_AFTER_SECONDS)
             copy.start(after)
-        if self._held:
+        if self._holding.on:
             for line in self._carriers(feed):
                 line.pause()
         return feed
@@ -256,7 +260,7 @@ class Lines:
         new = self._new_line(Role.MARKET, name, old.feed)
         new.conversation.want(old.asks, now)
         self.market.insert(self.market.index(line) + 1, new)
-        if self._held:
+        if self._holding.on:
             new.pause()
         return new
 
@@ -431,6 +435,7 @@ class Lines:
         if self.ended.done():
             return
         self.ended.set_result(closed)
+        self._holding.stop()
         if self._sentinel is not None:
             self._sentinel.stop()
         self.audience.end()
@@ -450,12 +455,11 @@ class Lines:
     def _hold_or_read(self) -> None:
         # An answer that somebody waits for is read for, though a stream is full: it may be the
         # stream's own reader who waits.
-        hold = self._full and not self._waiters
-        if hold is self._held:
-            return
-        self._held = hold
+        self._holding.turn(self._full and not self._waiters)
+
+    def _hold(self, on: bool) -> None:
         for line in self.market:
-            if hold:
+            if on:
                 line.pause()
             else:
                 line.resume()
