@@ -104,7 +104,7 @@ def test_the_journal_holds_the_whole_way_of_an_order() -> None:
     desk = setting.run(story, config=DIP)
     [name] = desk.timings.orders
     told = [type(one).__name__ for one in setting.journal.records]
-    assert told[0] == "Seeded"
+    assert told[:2] == ["Started", "Seeded"]
     assert told.index("Decided") < told.index("Left") < told.index("Change")
     assert setting.records(Left)[0].command == setting.records(Decided)[0].command
     assert setting.records(ev.Fill)[0].order_id == name

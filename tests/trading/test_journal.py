@@ -29,7 +29,9 @@ RECORDS = [
     journal.Benched(at=1, rule="r", error="ValueError", text="no"),
     journal.Halted(at=1, reason="r", by="me"),
     journal.Resumed(at=1, by="me"),
-    journal.DayStarted(at=1, day=20000),
+    journal.DayStarted(at=1, day=20000, results={"USDT": Decimal("-1.50")}),
+    journal.Started(at=1, prefix="k3x9qa_main", epoch=7, mode="live", program="0.1.0"),
+    journal.OrdersLost(at=1),
     journal.Seeded(at=1, name="backoff", seed=5),
 ]  # fmt: skip
 

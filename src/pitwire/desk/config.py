@@ -6,6 +6,7 @@ folder in which the command runs.
 
 from __future__ import annotations
 
+import os
 from datetime import datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -132,6 +133,16 @@ class LiveSection(Section, frozen=True):
     """After this moment no order is sent, as in 2026-01-31T12:00:00Z."""
 
 
+class DeskSection(Section, frozen=True):
+    """`[desk]`: what this account keeps on disk between runs: journal, order ids, halt."""
+
+    state: str = ""
+    """The account's folder. "" means none in modes sim and paper, and in mode live
+    `pitwire/VENUE/ACCOUNT` under `$XDG_STATE_HOME` (`~/.local/state`)."""
+    durable: bool = False
+    """Sync the journal before an order leaves, not within milliseconds of it."""
+
+
 class DeskConfig(Section, frozen=True):
     """Everything a desk is told. Defaults make a harmless desk against the simulator."""
 
@@ -140,6 +151,7 @@ class DeskConfig(Section, frozen=True):
     """Seed of all chance; none draws one from the system and writes it down."""
     venue: VenueSection = VenueSection()
     account: AccountSection = AccountSection()
+    desk: DeskSection = DeskSection()
     risk: Limits = Limits()
     rule: tuple[RuleSpec, ...] = ()
     log: LogSection = LogSection()
@@ -199,6 +211,16 @@ def check_arming(config: DeskConfig, now: int) -> None:
             found=config.live.armed_until.isoformat(),
             expected="a time in the future: the arming has expired",
         )
+
+
+def state_folder(config: DeskConfig) -> Path | None:
+    """Where this account's journal is kept; None where none is."""
+    if config.desk.state:
+        return Path(config.desk.state).expanduser()
+    if config.mode != "live":
+        return None
+    root = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(root).expanduser() / "pitwire" / config.venue.name / config.account.name
 
 
 def describe(config: DeskConfig) -> str:

@@ -16,6 +16,7 @@ from pitwire.desk.gateway import Gateway, Outlet
 from pitwire.desk.health import Health, HealthReport
 from pitwire.desk.interactions import InteractionLog
 from pitwire.desk.paper import PaperOutlet
+from pitwire.desk.restart import Restarted
 from pitwire.desk.timings import Timings
 from pitwire.model.clock import SECOND, Clock
 from pitwire.model.errors import ConfigError
@@ -23,6 +24,7 @@ from pitwire.model.events import (
     Authenticated,
     Event,
     Lost,
+    OpenOrders,
     Rejected,
     Update,
 )
@@ -32,7 +34,7 @@ from pitwire.session.session import Session
 from pitwire.session.setup import Closed
 from pitwire.store.frames import Frames
 from pitwire.trading.engine import Engine
-from pitwire.trading.journal import Alerted
+from pitwire.trading.journal import Alerted, DurableJournal, Volatile
 from pitwire.trading.rules import Rule
 
 ORDERS_LINK = "orders"
@@ -54,11 +56,15 @@ class Desk:
         health: Health,
         frames: Frames,
         log: InteractionLog | None = None,
+        restarted: Restarted | None = None,
     ) -> None:
         self.config, self.engine, self.clock = config, engine, clock
         self._chronicle = Chronicle(health, frames, engine.state.books)
         self.timings = Timings()
         self._log = log
+        self.restarted = restarted
+        """What an earlier run of this account has left; None where nothing is kept on disk."""
+        self._file: DurableJournal = Volatile() if restarted is None else restarted.file
         self._session: Session | None = None
         self._paper: PaperOutlet | None = None
         self._gateway: Gateway | None = None
@@ -69,6 +75,8 @@ class Desk:
         self._hurried = False
         self._cancel_again = 0
         self._reactions = self._table()
+        self.listed_at = 0
+        """When the venue last listed our open orders; 0 while it has not."""
         self.left_open: tuple[str, ...] = ()
         """Orders of ours that the venue had not closed when the desk stopped."""
 
@@ -81,6 +89,7 @@ class Desk:
         if drained and self._stopped is None:
             self._decide(now)
         self._observe(events)
+        self._file.settle()
 
     def _decide(self, now: int) -> None:
         for command in self.engine.decide(now):
@@ -125,7 +134,9 @@ class Desk:
         state, screen = self.engine.state, self.engine.screen
         self.engine = Engine(rules, screen, state, self.engine.journal)
         outlet: Outlet = self.session if self._paper is None else self._paper
-        self._gateway = Gateway(outlet, self.engine, clock=self.clock, timings=self.timings)
+        self._gateway = Gateway(
+            outlet, self.engine, clock=self.clock, timings=self.timings, file=self._file
+        )
         screen.armed = True
         self._house = asyncio.get_running_loop().create_task(self._keep_house())
         self._rearm(self.clock.now())
@@ -160,6 +171,17 @@ class Desk:
         now = self.clock.now()
         for command in self.engine.halt(reason, by, now):
             self.gateway.send(command, now)
+        self._file.settle()
+
+    def resume(self, by: str) -> None:
+        """A person lifts the halt, whatever it was thrown for."""
+        self.engine.screen.resume(by, self.clock.now())
+        self._file.settle()
+
+    @property
+    def journal_failed(self) -> str:
+        """Why the journal on disk takes nothing more; "" while it does, or where there is none."""
+        return self._file.failed
 
     async def _stop(self, within_seconds: float) -> None:
         if self._gateway is not None:
@@ -169,8 +191,19 @@ class Desk:
                 waiting.cancel()
         if self._session is not None:
             await self._session.close()
+        if self.restarted is not None:
+            self._keep(self.restarted)
         if self._log is not None:
             self._log.flush()
+
+    def _keep(self, restarted: Restarted) -> None:
+        """The last words of the journal, and a checkpoint so that the next start is quick."""
+        try:
+            restarted.checkpoint(self.engine.screen.halted)
+        except OSError as error:
+            text = f"no checkpoint: {error.strerror or error}; the next start reads the journal"
+            self._alert(text, self.clock.now())
+        restarted.close()
 
     async def _withdraw(self, within_seconds: float) -> None:
         self.engine.screen.armed = False
@@ -188,6 +221,7 @@ class Desk:
         self._cancel_again = now + SECOND
         for command in self.engine.screen.admit((Cancel(rule="desk"),), self.engine.state, now):
             self.gateway.send(command, now)
+        self._file.settle()
 
     def _ours(self) -> list[str]:
         return [order.id for order in self.engine.state.ledger.open_of("") if order.is_ours]
@@ -219,6 +253,7 @@ class Desk:
         """What each kind of event means to us; of all others there is nothing but a count."""
         return self._chronicle.reactions | {
             Update: self._on_update,
+            OpenOrders: self._on_open_orders,
             Lost: self._on_lost,
             Authenticated: self._on_login,
             Rejected: self._on_rejected,
@@ -227,6 +262,9 @@ class Desk:
     def _on_update(self, event: Event) -> None:
         assert isinstance(event, Update)
         self.timings.heard(event)
+
+    def _on_open_orders(self, event: Event) -> None:
+        self.listed_at = event.received
 
     def _on_lost(self, event: Event) -> None:
         assert isinstance(event, Lost)
@@ -261,6 +299,7 @@ class Desk:
         if self._stopped is not None:
             return
         self._decide(self.clock.now())
+        self._file.settle()
 
     async def _keep_house(self) -> None:
         while True:
@@ -277,6 +316,7 @@ class Desk:
             self._paper.pass_time(now)
         self._check_arming(now)
         self._chronicle.note_tops()
+        self._check_journal(now)
         if self.engine.screen.halted:
             # A cancel may have been lost with its connection, or refused.
             self._cancel_ours()
@@ -291,4 +331,17 @@ class Desk:
             check_arming(self.config, now)
         except ConfigError as error:
             screen.armed = False
-            self.engine.journal.write(Alerted(at=now, text=str(error), level="error", rule="desk"))
+            self._alert(str(error), now)
+
+    def _check_journal(self, now: int) -> None:
+        """A journal that fails ends trading; only cancels leave from then on."""
+        self._file.tend(now)
+        failed = self._file.failed
+        if failed and not self.engine.screen.halted:
+            self.halt(failed, "desk")
+            if self.restarted is not None and self.restarted.latch.failed:
+                lost = self.restarted.latch.failed
+                self._alert(f"the halt will not survive a restart: {lost}", now)
+
+    def _alert(self, text: str, now: int) -> None:
+        self.engine.journal.write(Alerted(at=now, text=text, level="error", rule="desk"))

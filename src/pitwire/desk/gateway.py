@@ -13,6 +13,7 @@ from pitwire.model.clock import Clock
 from pitwire.model.errors import LocalError
 from pitwire.model.orders import AmendOrder, CancelOrder, Command, Order, ReplaceOrder
 from pitwire.trading.engine import Engine
+from pitwire.trading.journal import DurableJournal, Volatile
 
 
 class Outlet(Protocol):
@@ -43,9 +44,18 @@ class Outlet(Protocol):
 class Gateway:
     """The engine's only way to an outlet."""
 
-    def __init__(self, outlet: Outlet, engine: Engine, *, clock: Clock, timings: Timings) -> None:
+    def __init__(
+        self,
+        outlet: Outlet,
+        engine: Engine,
+        *,
+        clock: Clock,
+        timings: Timings,
+        file: DurableJournal | None = None,
+    ) -> None:
         self._outlet, self._engine = outlet, engine
         self._clock, self._timings = clock, timings
+        self._file = Volatile() if file is None else file
 
     @property
     def may_trade(self) -> bool:
@@ -53,11 +63,19 @@ class Gateway:
         return self._outlet.may_trade
 
     def send(self, command: Command, now: int) -> None:
-        """Hand a command to the outlet; when it cannot leave, the engine is told so."""
+        """Hand a command to the outlet once its intent stands in the journal.
+
+        When it cannot leave, the engine is told so. Without a journal only cancels leave.
+        """
+        failed = self._file.commit()
+        if failed and not isinstance(command, CancelOrder):
+            self._engine.dropped(command, failed, now)
+            return
+        sent = 0
         try:
             match command:
                 case Order():
-                    self._place(command, now)
+                    sent = self._place(command, now)
                 case CancelOrder():
                     self._outlet.cancel(command, now)
                 case ReplaceOrder():
@@ -69,7 +87,7 @@ class Gateway:
             # Not connected, or the venue cannot do it: certain, so the order is over.
             self._engine.dropped(command, str(error), now)
         else:
-            self._engine.sent(command, now)
+            self._engine.sent(command, now, sent)
 
     def reconcile(self, now: int) -> None:
         """Ask the venue for everything it knows of us: after a login, and after any loss."""
@@ -88,8 +106,9 @@ class Gateway:
             else:
                 self._outlet.ask_status(symbol, order_id, now)
 
-    def _place(self, order: Order, now: int) -> None:
+    def _place(self, order: Order, now: int) -> int:
         decided = self._clock.now()
         sent = self._outlet.place(order, now)
         encoded = self._outlet.encoded_at if sent else 0
         self._timings.left(order, decided=decided, encoded=encoded, sent=sent)
+        return sent

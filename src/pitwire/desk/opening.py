@@ -11,15 +11,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
 from ipaddress import ip_address
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from pitwire.desk.config import DeskConfig, check_arming, check_live, wanted
+import pitwire
+from pitwire.desk.config import DeskConfig, check_arming, check_live, state_folder, wanted
 from pitwire.desk.desk import Desk
 from pitwire.desk.door import connect_to_websocket
 from pitwire.desk.health import Health
 from pitwire.desk.interactions import InteractionLog
 from pitwire.desk.paper import PaperOutlet
+from pitwire.desk.restart import Restarted, restart
 from pitwire.desk.secrets import find_credentials
+from pitwire.desk.settling import end_on_paper, settle
 from pitwire.model.clock import MILLISECOND, Clock, SystemClock
 from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy, system_seed
@@ -32,7 +36,7 @@ from pitwire.store.frames import Frames
 from pitwire.trading.declared import build_rules
 from pitwire.trading.engine import Engine
 from pitwire.trading.ids import OrderIds, installation_prefix
-from pitwire.trading.journal import Came, Journal, Record, Seeded
+from pitwire.trading.journal import Came, Journal, Record, Seeded, Started
 from pitwire.trading.ledger import OrderLedger
 from pitwire.trading.limits import Limits
 from pitwire.trading.paper import PaperVenue
@@ -104,11 +108,13 @@ async def open_desk(
     clock: Clock | None = None,
     log: InteractionLog | None = None,
     journals: Iterable[Journal] = (),
+    state: Path | None = None,
 ) -> Desk:
     """Open a desk by a configuration, plus rules written in Python.
 
-    Raises `ConfigError` for what cannot work, `DialFailed` when there is no connection,
-    `AuthenticationFailed` and `SubscriptionRejected` when the venue says no.
+    `state` is the account's folder, in place of the configuration's. Raises `ConfigError` for what
+    cannot work, `JournalFailed` when nothing can be written there, `DialFailed` when there is no
+    connection, `AuthenticationFailed` and `SubscriptionRejected` when the venue says no.
     """
     clock = clock or SystemClock()
     check_live(config)
@@ -119,42 +125,59 @@ async def open_desk(
         credentials = credentials_of(config)
     seed = system_seed() if config.seed is None else config.seed
     frames = Frames(_FRAMES)
-    journal = Journals([TablesJournal(frames), *journals, *([log] if log is not None else [])])
-    journal.write(Seeded(at=clock.now(), name="desk", seed=seed))
+    others = [TablesJournal(frames), *journals, *([log] if log is not None else [])]
+    restarted = _restarted(config, state or state_folder(config), clock)
     desk = Desk(
         config,
-        _engine(config, journal, clock),
+        _engine(config, restarted, others, clock),
         clock=clock,
         health=Health(clock.now()),
         frames=frames,
         log=log,
+        restarted=restarted,
     )
-    session = await connect_to_websocket(
-        config.venue.name,
-        endpoints=endpoints or config.venue.endpoints,
-        testnet=config.venue.testnet,
-        credentials=credentials,
-        on_events=desk.on_events,
-        on_error=partial(_note_refused_dials, log, clock) if log is not None else None,
-        dial=dial,
-        fetch=fetch,
-        clock=clock,
-        lap=clock,
-        entropy=Entropy(seed),
-        time_unit=config.venue.time_unit,
-        redundancy=config.venue.redundancy,
-        roll_at=config.venue.roll_at,
-        keep_books=False,
-        doing=desk.doing,
-        tap=log.frame if log is not None and log.wants_frames else None,
-    )
-    desk.attach(session, _paper(desk) if config.mode == "paper" else None)
+    desk.engine.journal.write(Seeded(at=clock.now(), name="desk", seed=seed))
     try:
+        session = await connect_to_websocket(
+            config.venue.name,
+            endpoints=endpoints or config.venue.endpoints,
+            testnet=config.venue.testnet,
+            credentials=credentials,
+            on_events=desk.on_events,
+            on_error=partial(_note_refused_dials, log, clock) if log is not None else None,
+            dial=dial,
+            fetch=fetch,
+            clock=clock,
+            lap=clock,
+            entropy=Entropy(seed),
+            time_unit=config.venue.time_unit,
+            redundancy=config.venue.redundancy,
+            roll_at=config.venue.roll_at,
+            keep_books=False,
+            doing=desk.doing,
+            tap=log.frame if log is not None and log.wants_frames else None,
+        )
+        desk.attach(session, _paper(desk) if config.mode == "paper" else None)
         await _begin(desk, session, tuple(rules))
     except BaseException:
         await desk.stop()
         raise
     return desk
+
+
+def _restarted(config: DeskConfig, folder: Path | None, clock: Clock) -> Restarted | None:
+    """Take over what is kept of this account, if anything is to be kept."""
+    if folder is None:
+        return None
+    return restart(
+        folder,
+        config.account.name,
+        now=clock.now(),
+        entropy=Entropy(system_seed()),
+        mode=config.mode,
+        program=pitwire.__version__,
+        durable=config.desk.durable,
+    )
 
 
 def _check_simulated(endpoints: Endpoints | None) -> None:
@@ -185,10 +208,27 @@ async def _begin(desk: Desk, session: Session, rules: tuple[Rule, ...]) -> None:
     if config.mode != "paper":
         await session.authenticate_websocket()
         await session.subscribe_to_order_updates()
+    asks = wanted(config)
+    asks = (*asks, *_watched(session.venue, asks, hearing))
+    if desk.restarted is not None and desk.restarted.waiting:
+        # Watching is harmless while the venue is asked; trading waits for its word.
+        await _subscribe(session, asks)
+        asks = ()
+        if config.mode == "paper":
+            end_on_paper(desk)
+        else:
+            await settle(desk, session)
     desk.begin(hearing)
     desk.gateway.reconcile(desk.clock.now())
-    asks = wanted(config)
-    await _subscribe(session, [*asks, *_watched(session.venue, asks, hearing)])
+    _look_at_latch(desk)
+    await _subscribe(session, asks)
+
+
+def _look_at_latch(desk: Desk) -> None:
+    """Somebody may have thrown it while we were starting."""
+    thrown = None if desk.restarted is None else desk.restarted.folder.latch.read()
+    if thrown is not None and not desk.engine.screen.halted:
+        desk.halt(thrown.reason, thrown.by)
 
 
 def _note_refused_dials(log: InteractionLog, clock: Clock, error: BaseException) -> None:
@@ -237,11 +277,27 @@ def _watched(venue: Venue, known: Sequence[Ask], rules: Iterable[Rule]) -> list[
     return asks[len(known) :]
 
 
-def _engine(config: DeskConfig, journal: Journal, clock: Clock) -> Engine:
+def _engine(
+    config: DeskConfig, restarted: Restarted | None, others: Sequence[Journal], clock: Clock
+) -> Engine:
+    """The pure middle, going on from where an earlier run stopped."""
+    told = Journals(others)
+    if restarted is not None:
+        for record in restarted.told:
+            told.write(record)
+        journal = Journals([restarted.file, restarted.latch, *others])
+        engine = _pure(config, restarted.ids, restarted.state, journal)
+        engine.screen.halted = restarted.halted
+        return engine
+    now = clock.now()
     machine = Entropy(int.from_bytes(platform.node().encode()[:32], "big"))
     prefix = installation_prefix(machine, config.account.name)
-    ids = OrderIds(prefix, clock.now() // MILLISECOND)
-    state = State(ledger=OrderLedger(is_ours=ids.is_ours))
+    ids = OrderIds(prefix, now // MILLISECOND)
+    told.write(Started(at=now, prefix=prefix, epoch=ids.epoch, mode=config.mode))
+    return _pure(config, ids, State(ledger=OrderLedger(is_ours=ids.is_ours)), told)
+
+
+def _pure(config: DeskConfig, ids: OrderIds, state: State, journal: Journal) -> Engine:
     return Engine((), Screen(config.risk or Limits(), ids, journal), state, journal)
 
 

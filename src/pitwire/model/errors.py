@@ -87,6 +87,17 @@ class Refused(LocalError):
 
 
 @dataclass(eq=False, kw_only=True)
+class JournalFailed(LocalError):
+    """The journal could not be written, so nothing more may leave."""
+
+    path: str
+    cause: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: found {self.cause}, expected a journal that can be written"
+
+
+@dataclass(eq=False, kw_only=True)
 class RemoteError(PitwireError):
     """The venue said no, or spoke nonsense."""
 
@@ -246,6 +257,18 @@ class Unreconciled(IntegrityError):
     order_id: str
     ours: str
     theirs: str
+
+
+@dataclass(eq=False, kw_only=True)
+class Unsound(IntegrityError):
+    """A file of ours is not what was written."""
+
+    where: str
+    found: str
+    expected: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: found {self.found}, expected {self.expected}"
 
 
 def _words(name: str) -> str:

@@ -59,7 +59,7 @@ def recovery_for(error: BaseException, *, delay_seconds: float = 0.0) -> Recover
             return Wait(until) if until else Reconnect(delay_seconds)
         case errors.Gap(symbol=symbol) | errors.ChecksumMismatch(symbol=symbol):
             return Resync(symbol)
-        case errors.AuthenticationFailed() | errors.LocalError():
+        case errors.AuthenticationFailed() | errors.LocalError() | errors.Unsound():
             return Halt(str(error))
         case errors.RemoteError() | errors.IntegrityError():
             return Ignore()

@@ -6,6 +6,8 @@ time, so a venue that cannot answer is not hammered.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pitwire.model.clock import SECOND
 from pitwire.model.orders import OrderState
 from pitwire.trading.tracked import Disagreement, Origin, Question, Tracked
@@ -58,6 +60,12 @@ class Doubts:
         """It is unknown no longer; what else is to be asked begins at `at`, at its own pace."""
         if order.id in self.asking:
             order.ask_at, order.asked = at, 0
+
+    def restore(self, orders: Iterable[Tracked]) -> None:
+        """Ask about all of these that are in doubt, at once."""
+        for order in orders:
+            if _why(order):
+                self.ask(order, 0)
 
     def forget(self, order_id: str) -> None:
         self.asking.pop(order_id, None)

@@ -89,10 +89,14 @@ class Engine:
 
     def apply(self, event: Event) -> Change | None:
         """Take one event: the state changes, and rules that watch each one are shown it."""
-        change = self.state.apply(event)
         row = self._rows.get(type(event), _NOBODY)
+        if row.noted:  # what the venue said is written before it changes anything
+            self.journal.write(Came(at=event.received, event=cast(Noted, event)))
+        change = self.state.apply(event)
         if row.noted:
-            self._write(event, change)
+            if change is not None:
+                self.journal.write(change)
+            self._write_disagreements()
             if change is None and isinstance(event, ev.Fill | ev.Update):
                 return None  # a copy, or about nobody: a rule that hedges must not hedge twice
         seats = row.by_symbol.get(event.symbol, row.anyone)
@@ -115,10 +119,10 @@ class Engine:
             heappop(self._wakes)
         return self._wakes[0][0] if self._wakes else None
 
-    def sent(self, command: Command, now: int) -> None:
-        """The bytes of this command left."""
+    def sent(self, command: Command, now: int, sent: int = 0) -> None:
+        """The bytes of this command left, at `sent` by our clock (0: they wait for their turn)."""
         self.state.ledger.sent(command, now)
-        self.journal.write(records.Left(at=now, command=command))
+        self.journal.write(records.Left(at=now, command=command, sent=sent))
         self._write_disagreements()
 
     def dropped(self, command: Command, why: str, now: int) -> Change | None:
@@ -131,6 +135,7 @@ class Engine:
 
     def lost(self, now: int) -> list[Change]:
         """The order connection broke: what was sent and not answered is unknown."""
+        self.journal.write(records.OrdersLost(at=now))
         changes = self.state.ledger.lost(now)
         for change in changes:
             self.journal.write(change)
@@ -242,15 +247,10 @@ class Engine:
         self._day, self._tomorrow = day, (day + 1) * _DAY
         marks = day_marks(self.state)
         if self.state.portfolio.start_day(day, marks):
-            self.journal.write(records.DayStarted(at=now, day=day))
+            results = self.state.portfolio.day_start
+            self.journal.write(records.DayStarted(at=now, day=day, results=results))
 
     # ── writing ───────────────────────────────────────────────────────────────────────────────
-
-    def _write(self, event: Event, change: Change | None) -> None:
-        self.journal.write(Came(at=event.received, event=cast(Noted, event)))
-        if change is not None:
-            self.journal.write(change)
-        self._write_disagreements()
 
     def _write_disagreements(self) -> None:
         for disagreement in self.state.ledger.take_disagreements():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import string
+from hashlib import blake2b
 
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import ConfigError
@@ -16,6 +17,8 @@ from pitwire.model.errors import ConfigError
 LONGEST = 36
 """What the tightest venue allows, of letters, digits, dash and underscore (binance §5.2, -1100)."""
 _PREFIX = re.compile(r"[a-zA-Z0-9_]{1,16}\Z")
+_LETTERS = 6
+_ACCOUNT = re.compile(r"[a-zA-Z0-9]{1,9}\Z")
 _DIGITS = string.digits + string.ascii_lowercase
 _PAIRS = [first + second for first in _DIGITS for second in _DIGITS]
 _PAIRED = len(_PAIRS)
@@ -60,6 +63,24 @@ class OrderIds:
         if not dash or prefix != self.prefix or not _is_base36(epoch) or not _is_base36(number):
             return None
         return int(epoch, 36), int(number, 36)
+
+
+def installation_letters(entropy: Entropy) -> str:
+    """A name for an installation, drawn once: six letters and digits."""
+    draws = entropy.stream("installation")
+    return "".join(draws.choice(_DIGITS) for _ in range(_LETTERS))
+
+
+def account_prefix(installation: str, account: str) -> str:
+    """What ids of this account begin with: the installation, and the account as far as it fits.
+
+    A name too long, or with letters that venues do not allow, is cut and told apart by a digest.
+    """
+    if _ACCOUNT.match(account):
+        return f"{installation}_{account}"
+    digest = int.from_bytes(blake2b(account.encode(), digest_size=4).digest(), "big")
+    plain = "".join(letter for letter in account if letter.isascii() and letter.isalnum())
+    return f"{installation}_{plain[:3]}_{base36(digest)[-5:]}"
 
 
 def installation_prefix(entropy: Entropy, account: str = "main") -> str:

@@ -7,6 +7,7 @@ bytes; whoever reads the desk from outside (board, store, replay) reads this and
 from __future__ import annotations
 
 from collections import deque
+from decimal import Decimal
 from typing import Protocol, TypeAlias
 
 import msgspec
@@ -81,12 +82,17 @@ class Decided(_Record, frozen=True, kw_only=True):
     """Risk approved this; nothing has left yet."""
 
     command: Order | CancelOrder | ReplaceOrder | AmendOrder
+    bid: float = 0.0
+    """Best bid and ask when it was decided, for an order; 0 where nobody quoted."""
+    ask: float = 0.0
 
 
 class Left(_Record, frozen=True, kw_only=True):
     """The bytes of this command went to the socket."""
 
     command: Order | CancelOrder | ReplaceOrder | AmendOrder
+    sent: int = 0
+    """Our clock after the socket write, ns; 0 while pacing still holds it back."""
 
 
 class Dropped(_Record, frozen=True, kw_only=True):
@@ -144,6 +150,23 @@ class DayStarted(_Record, frozen=True, kw_only=True):
     """A UTC day began; daily results count from here."""
 
     day: int
+    results: dict[str, Decimal] = {}
+    """The result by quote asset at that moment, which depends on prices of the market."""
+
+
+class Started(_Record, frozen=True, kw_only=True):
+    """A run began: what stood on its way before it is unknown now."""
+
+    prefix: str
+    """What every order id of this installation and account begins with."""
+    epoch: int
+    mode: str = ""
+    program: str = ""
+    """The version that ran."""
+
+
+class OrdersLost(_Record, frozen=True, kw_only=True):
+    """The connection that carries commands broke; what was sent and not answered is unknown."""
 
 
 class Seeded(_Record, frozen=True, kw_only=True):
@@ -155,7 +178,7 @@ class Seeded(_Record, frozen=True, kw_only=True):
 
 Record: TypeAlias = (
     Came | Change | Disagreement | Decided | Left | Dropped | Refusal | Alerted | Benched
-    | Halted | Resumed | DayStarted | Seeded
+    | Halted | Resumed | DayStarted | Started | OrdersLost | Seeded
 )  # fmt: skip
 
 
@@ -163,6 +186,40 @@ class Journal(Protocol):
     """Where records go, in order."""
 
     def write(self, record: Record, /) -> None: ...
+
+
+class DurableJournal(Journal, Protocol):
+    """A journal that brings what matters out of the process before it has consequences."""
+
+    failed: str
+    """Why it takes nothing any more; "" while it does."""
+
+    def commit(self) -> str:
+        """Make every intent written so far outlive this process; `failed` as it is then.
+
+        Called before the bytes of a command leave.
+        """
+
+    def settle(self) -> None:
+        """The burst is over: hand on the rest of what was written."""
+
+    def tend(self, now: int) -> None:
+        """Now and then, when there is time."""
+
+
+class Volatile:
+    """Stands where a desk keeps no journal on disk: nothing to commit, nothing to fail."""
+
+    failed = ""
+
+    def write(self, record: Record) -> None: ...
+
+    def commit(self) -> str:
+        return ""
+
+    def settle(self) -> None: ...
+
+    def tend(self, now: int) -> None: ...
 
 
 class MemoryJournal:
@@ -183,9 +240,13 @@ _ENCODER = msgspec.json.Encoder(decimal_format="string")
 _DECODER: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record, strict=True)
 
 
+payload = _ENCODER.encode
+"""A record as JSON, with no line break; numbers that we own as strings, digit by digit."""
+
+
 def encode(record: Record) -> bytes:
     """One JSON line."""
-    return _ENCODER.encode(record) + b"\n"
+    return payload(record) + b"\n"
 
 
 def decode(line: bytes) -> Record:

@@ -71,11 +71,12 @@ class OrderLedger:
     ) -> None:
         self._shelf = Shelf(keep_finished)
         self._trades = TradesSeen(keep_trades)
+        self._doubts = Doubts()
+        self.memory = (self._shelf, self._trades, self._doubts)  # for `snapshot`
         self.open = self._shelf.open
         self.open_by_symbol = self._shelf.open_by_symbol
         self.late = 0
         self.doubled = 0
-        self._doubts = Doubts()
         self._is_ours = is_ours
         self._dead_after = round(dead_after_seconds * SECOND)
         self._grace = round(fills_grace_seconds * SECOND)
@@ -171,16 +172,18 @@ class OrderLedger:
             return self._changed(order, before, now, f"dropped: {why}")
         return None
 
-    def lost(self, now: int) -> list[Change]:
-        """The order connection broke: whatever was sent and not acknowledged is unknown."""
+    def lost(self, now: int, *, restarted: bool = False) -> list[Change]:
+        """What was sent and not acknowledged is unknown, and what was made when the desk died."""
+        came, what = ("restart", "desk died") if restarted else ("lost", "connection broke")
         changes = []
         for order in tuple(self.open.values()):
-            if order.state is _S.SENT:
-                order.state = _S.UNKNOWN
-                changes.append(self._changed(order, _S.SENT, now, "lost"))
+            before = order.state
+            if before is _S.SENT or (restarted and before is _S.NEW):
+                order.state, order.sent_at = _S.UNKNOWN, order.sent_at or now
+                changes.append(self._changed(order, before, now, came))
             elif order.is_ours and order.cancel_sent:
                 order.cancel_sent = 0
-                self._doubts.doubt(order, "the connection broke during a cancel", now)
+                self._doubts.doubt(order, f"the {what} during a cancel", now)
         return changes
 
     # ── what the venue says ───────────────────────────────────────────────────────────────────

@@ -68,6 +68,19 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
         return self.theirs - self.ours
 
 
+class Contents(msgspec.Struct, kw_only=True):
+    """A portfolio as it is kept in a checkpoint."""
+
+    holdings: list[Holding] = []
+    flows: dict[str, Decimal] = {}
+    fees: dict[str, Decimal] = {}
+    balances: list[Balance] = []
+    positions: list[Position] = []
+    opening: dict[str, Decimal] = {}
+    day: int = -1
+    day_start: dict[str, Decimal] = {}
+
+
 class Portfolio:
     """Everything owned on one account."""
 
@@ -149,6 +162,27 @@ class Portfolio:
                 found.append(Difference(asset=asset, ours=ours, theirs=theirs))
         return found
 
+    def contents(self) -> Contents:
+        """Everything in it, to be kept."""
+        return Contents(
+            holdings=list(self.holdings.values()),
+            flows=self.flows,
+            fees=self.fees,
+            balances=list(self.balances.values()),
+            positions=list(self.venue_positions.values()),
+            opening=self._opening,
+            day=self._day,
+            day_start=self._day_start,
+        )
+
+    def restore(self, kept: Contents) -> None:
+        """Go on from what was kept."""
+        self.holdings = {holding.symbol: holding for holding in kept.holdings}
+        self.flows, self.fees, self._opening = kept.flows, kept.fees, kept.opening
+        self.balances = {balance.asset: balance for balance in kept.balances}
+        self.venue_positions = {position.symbol: position for position in kept.positions}
+        self.day_started(kept.day, kept.day_start)
+
     def accept(self, difference: Difference) -> None:
         """Count from the venue's balance on; whoever calls this writes the difference down."""
         self._opening[difference.asset] = _EXACT.subtract(
@@ -176,6 +210,15 @@ class Portfolio:
         quotes = {holding.quote: None for holding in self.holdings.values()}
         self._day_start = {quote: self.result(quote, marks) for quote in quotes}
         return True
+
+    @property
+    def day_start(self) -> dict[str, Decimal]:
+        """The result by quote asset when the day began."""
+        return dict(self._day_start)
+
+    def day_started(self, day: int, results: Mapping[str, Decimal]) -> None:
+        """The UTC day `day` began with these results, as a journal tells it."""
+        self._day, self._day_start = day, dict(results)
 
     def day_result(self, quote: str, marks: Mapping[str, Decimal]) -> Decimal:
         """Result in `quote` since the day began: negative is a loss."""

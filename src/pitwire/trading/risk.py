@@ -32,7 +32,15 @@ from pitwire.model.orders import (
 )
 from pitwire.trading.clearance import Clearance
 from pitwire.trading.ids import OrderIds
-from pitwire.trading.journal import Alerted, Decided, Halted, Journal, Refusal, Resumed
+from pitwire.trading.journal import (
+    Alerted,
+    Decided,
+    Halted,
+    Journal,
+    Refusal,
+    Resumed,
+    placed,
+)
 from pitwire.trading.limits import CHECKS, Breach, Limits, Proposal, off_grid
 from pitwire.trading.state import State
 from pitwire.trading.tracked import Tracked
@@ -78,7 +86,7 @@ class Screen:
         for wish in ordered:
             commands += self._one(wish, state, now)
         for command in commands:
-            self._journal.write(Decided(at=now, command=command))
+            self._journal.write(decision(command, state, now))
         return commands
 
     def halt(
@@ -374,6 +382,15 @@ class Screen:
         if known is None or known.instrument is not instrument or known.limits is not limits:
             known = self._clearances[instrument.symbol] = Clearance(instrument, limits)
         return known
+
+
+def decision(command: Command, state: State, now: int) -> Decided:
+    """The record of an approval; for an order with the quote it was made on."""
+    placed_in = placed(command)
+    touch = None if placed_in is None else state.touch(placed_in.symbol)
+    if touch is None:
+        return Decided(at=now, command=command)
+    return Decided(at=now, command=command, bid=touch[0], ask=touch[1])
 
 
 def _is_same(one: Place, other: Place) -> bool:

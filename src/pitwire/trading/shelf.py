@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
+
 from pitwire.model.events import Fill
 from pitwire.model.orders import Side
 from pitwire.trading.tracked import Tracked
+
+
+class ShelfContents(msgspec.Struct, kw_only=True):
+    """All orders in the order in which they came, and the names of the open and finished ones."""
+
+    orders: list[Tracked] = []
+    open: list[str] = []
+    finished: list[str] = []
 
 
 class Shelf:
@@ -75,10 +85,34 @@ class Shelf:
         del self._finished[oldest]
         return self._forget(self.orders[oldest])
 
+    def contents(self) -> ShelfContents:
+        """Everything kept; when to ask about an order next is not."""
+        return ShelfContents(
+            orders=[
+                msgspec.structs.replace(order, ask_at=0, asked=0) for order in self.orders.values()
+            ],
+            open=list(self.open),
+            finished=list(self._finished),
+        )
+
+    def restore(self, kept: ShelfContents) -> None:
+        """Fill an empty shelf with what was kept."""
+        self.orders.update((order.id, order) for order in kept.orders)
+        for order in kept.orders:
+            if order.venue_id:
+                self._by_venue_id[order.symbol, order.venue_id] = order
+        for order_id in kept.open:
+            self.add(self.orders[order_id])
+        self._finished.update(dict.fromkeys(kept.finished))
+
     def _forget(self, order: Tracked) -> Tracked:
         del self.orders[order.id]
         self._by_venue_id.pop((order.symbol, order.venue_id), None)
         return order
+
+
+Seen = tuple[str, str, Side, Decimal, Decimal]
+"""Symbol, trade id and side of a trade, and the price and size it was told with."""
 
 
 class TradesSeen:
@@ -100,3 +134,11 @@ class TradesSeen:
             if len(self._seen) > self._keep:
                 del self._seen[next(iter(self._seen))]
         return seen
+
+    def contents(self) -> list[Seen]:
+        """Everything remembered, oldest first."""
+        return [(*key, *seen) for key, seen in self._seen.items()]
+
+    def restore(self, kept: list[Seen]) -> None:
+        """Remember what was kept."""
+        self._seen = {one[:3]: one[3:] for one in kept}

@@ -1,0 +1,195 @@
+"""The first half of a start: what this account was doing when it was last heard of.
+
+Lock, latch, epoch, checkpoint, tail, unknowns, in this order (the second half, the venue's word on
+them, is in `opening`). House rules: nothing is sent from here; whatever is not as it was written is
+told, and halts trading unless every crash may leave it so.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from pitwire.model.entropy import Entropy
+from pitwire.model.errors import ConfigError
+from pitwire.store.checkpoint import newest_good, write_checkpoint
+from pitwire.store.folder import AccountFolder
+from pitwire.store.history import START, History
+from pitwire.store.journal_file import JournalFile
+from pitwire.store.latch import HaltLatch
+from pitwire.store.segment import NOTHING, Header, Ill
+from pitwire.trading.ids import OrderIds, account_prefix
+from pitwire.trading.journal import Alerted, Halted, Record, Resumed, Started
+from pitwire.trading.replay import Replay
+from pitwire.trading.snapshot import take
+from pitwire.trading.state import State
+
+
+class LatchJournal:
+    """Throws the latch when a halt is written down, and lifts it when a person resumes."""
+
+    def __init__(self, latch: HaltLatch) -> None:
+        self._latch = latch
+        self.failed = ""
+        """Why the last halt will not survive a restart; "" when it will."""
+
+    def write(self, record: Record) -> None:
+        if type(record) is Halted:
+            self._keep(record)
+        elif type(record) is Resumed:
+            self._lift(record)
+
+    def _keep(self, record: Halted) -> None:
+        try:
+            self._latch.throw(record.reason, record.by, record.at)
+            self.failed = ""
+        except OSError as error:
+            self.failed = f"{self._latch.path}: {error.strerror or error}"
+
+    def _lift(self, record: Resumed) -> None:
+        try:
+            self._latch.lift(record.by, record.at)
+        except OSError as error:
+            self.failed = f"{self._latch.path}: {error.strerror or error}"
+
+
+class Restarted(NamedTuple):
+    """Everything an earlier run has left, and the journal of this one."""
+
+    folder: AccountFolder
+    file: JournalFile
+    latch: LatchJournal
+    state: State
+    ids: OrderIds
+    told: tuple[Record, ...]
+    """What the journal holds of this start already."""
+    halted: str
+    """Why no order may leave until a person resumes; "" when they may."""
+    records: int
+    """Records that were read, behind the checkpoint."""
+    waiting: tuple[str, ...]
+    """Orders of ours of which the venue has to be asked."""
+
+    def checkpoint(self, halted: str) -> None:
+        """Keep the state as it is now, on the disk; raises `OSError` when the disk refuses."""
+        self.file.settle()
+        self.file.sync()
+        if self.file.failed:
+            return
+        snapshot = take(
+            self.state,
+            prefix=self.ids.prefix,
+            epoch=self.ids.epoch,
+            made=self.ids.made,
+            halted=halted,
+        )
+        write_checkpoint(self.folder.path, self.file.position, self.file.chain, snapshot)
+
+    def close(self) -> None:
+        """Write, sync, and let another desk in."""
+        self.file.close()
+        self.folder.close()
+
+
+def restart(
+    path: Path,
+    account: str,
+    *,
+    now: int,
+    entropy: Entropy,
+    mode: str = "",
+    program: str = "",
+    durable: bool = False,
+) -> Restarted:
+    """Take this account over; raises `ConfigError` or `JournalFailed` when that cannot be."""
+    folder = AccountFolder.hold(path, account, entropy)
+    try:
+        return _restart(folder, now, mode=mode, program=program, durable=durable)
+    except BaseException:
+        folder.close()
+        raise
+
+
+def _restart(
+    folder: AccountFolder, now: int, *, mode: str, program: str, durable: bool
+) -> Restarted:
+    identity = folder.next_epoch()
+    replay, history, wrong = recall(folder.path, expected=folder.identity.segment)
+    if history.worst is not None and history.worst.ill is Ill.NEWER:
+        expected = "a journal of this version or older"
+        where, found = str(folder.path), str(history.worst)
+        raise ConfigError(where=where, found=found, expected=expected)
+    header = Header(
+        installation=identity.installation,
+        account=identity.account,
+        epoch=identity.epoch,
+        segment=identity.segment,
+        started=now,
+        previous=history.chain.hex(),
+    )
+    file = JournalFile(folder.path, header, durable=durable)
+    folder.take_epoch(identity)
+    prefix = account_prefix(identity.installation, identity.account)
+    ids = OrderIds(prefix, identity.epoch)
+    started = Started(at=now, prefix=prefix, epoch=identity.epoch, mode=mode, program=program)
+    read = replay.taken
+    replay.take(started)
+    latch = LatchJournal(folder.latch)
+    switched = _switch(folder.latch, replay, history, now)
+    told = (started, *replay.derived(), *switched, *_told(history, replay, wrong, now))
+    for record in told:
+        latch.write(record)
+        file.write(record)
+    halted = next((one.reason for one in switched if isinstance(one, Halted)), "")
+    if replay.halted and not switched:
+        halted = replay.halted
+    replay.state.event = None
+    restarted = Restarted(
+        folder=folder,
+        file=file,
+        latch=latch,
+        state=replay.state,
+        ids=ids,
+        told=told,
+        halted=halted,
+        records=read,
+        waiting=tuple(order.id for order in replay.state.ledger.open_of("") if order.is_ours),
+    )
+    restarted.checkpoint(halted)
+    return restarted
+
+
+def recall(path: Path, *, expected: int = 0) -> tuple[Replay, History, list[str]]:
+    """The newest good checkpoint and everything after it; and checkpoints that were no good."""
+    checkpoint, wrong = newest_good(path)
+    since, chain = (
+        (START, NOTHING)
+        if checkpoint is None
+        else (checkpoint.position, bytes.fromhex(checkpoint.chain))
+    )
+    history = History(path, since, chain=chain, expected=expected)
+    replay = Replay(None if checkpoint is None else checkpoint.snapshot)
+    for record, text in history.records():
+        replay.take(record, text)
+    return replay, history, wrong
+
+
+def _switch(latch: HaltLatch, replay: Replay, history: History, now: int) -> list[Record]:
+    """What changes about the halt at this start. The latch knows; without one the journal does."""
+    thrown, last = latch.read(), latch.last()
+    if history.worst is not None:
+        return [Halted(at=now, reason=f"the journal: {history.worst}", by="desk")]
+    if thrown is not None:
+        return [] if replay.halted else [Halted(at=now, reason=thrown.reason, by=thrown.by)]
+    if replay.halted and last is not None:
+        return [Resumed(at=now, by=last.lifted_by)]
+    return [Halted(at=now, reason=replay.halted, by="journal")] if replay.halted else []
+
+
+def _told(history: History, replay: Replay, wrong: list[str], now: int) -> list[Record]:
+    texts = [f"journal: {flaw}" for flaw in history.flaws]
+    texts += [f"checkpoint passed over: {one}" for one in wrong]
+    if replay.contradicted:
+        first = replay.contradictions[0]
+        texts.append(f"journal: {replay.contradicted} contradictions, the first: {first}")
+    return [Alerted(at=now, text=text, level="warning", rule="desk") for text in texts]

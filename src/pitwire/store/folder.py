@@ -1,0 +1,178 @@
+"""The folder of one account: who holds it, which start this is, and where everything lies.
+
+    lock            held by the desk that runs; a second one is refused
+    identity        installation, account, epoch: synced before the first id of an epoch is used
+    halted          there while trading is halted (store/latch.py)
+    *.journal       the segments
+    *.checkpoint    the state at a place of the journal
+
+House rules: an epoch is given once, whatever is cut when; every refusal is one line that names the
+folder.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Self
+
+import msgspec
+
+from pitwire.model.entropy import Entropy
+from pitwire.model.errors import ConfigError, Unsound
+from pitwire.store.history import segment_numbers, segment_path
+from pitwire.store.latch import HaltLatch
+from pitwire.store.safely import sealed, unsealed, write_safely
+from pitwire.store.segment import Header, Ill, read_segment
+from pitwire.trading.ids import installation_letters
+
+VERSION = 1
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """What a folder is of. Written again at every start."""
+
+    version: int = VERSION
+    installation: str
+    """Drawn once; every order id of this account begins with it."""
+    account: str
+    epoch: int
+    """How many starts there were."""
+    segment: int = 0
+    """The segment that the newest start began with."""
+
+
+class AccountFolder:
+    """An account's folder, locked for us. Close it to let another desk in."""
+
+    def __init__(self, path: Path, lock: IO[bytes], identity: Identity) -> None:
+        self.path, self.identity = path, identity
+        self.latch = HaltLatch(path)
+        self._lock = lock
+
+    @classmethod
+    def hold(cls, path: Path, account: str, entropy: Entropy) -> Self:
+        """Make or open the folder and lock it; raises `ConfigError` when that cannot be.
+
+        `entropy` names a new installation; an old one keeps its name.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            numbers = segment_numbers(path)
+            lock = (path / "lock").open("a+b")
+        except OSError as error:
+            found = error.strerror or type(error).__name__
+            expected = "a folder to keep the journal in"
+            raise ConfigError(where=str(path), found=found, expected=expected) from None
+        try:
+            _lock(lock, path)
+            return cls(path, lock, _identity(path, account, numbers, entropy))
+        except BaseException:
+            lock.close()
+            raise
+
+    def next_epoch(self) -> Identity:
+        """What the next start will be: later than every epoch and segment that was ever begun."""
+        numbers = segment_numbers(self.path)
+        begun = [header.epoch for header in _headers(self.path, numbers)]
+        return msgspec.structs.replace(
+            self.identity,
+            epoch=max([self.identity.epoch, *begun]) + 1,
+            segment=max([self.identity.segment, *numbers]) + 1,
+        )
+
+    def take_epoch(self, identity: Identity) -> None:
+        """Write it down; when this returns, no later start can have this epoch."""
+        write_safely(self.path / "identity", sealed(msgspec.json.encode(identity)))
+        self.identity = identity
+
+    def close(self) -> None:
+        self._lock.close()
+
+
+def _identity(path: Path, account: str, numbers: list[int], entropy: Entropy) -> Identity:
+    file = path / "identity"
+    try:
+        found = msgspec.json.decode(unsealed(file.read_bytes(), file), type=Identity)
+    except FileNotFoundError:
+        found = _from_segments(path, numbers) or Identity(
+            installation=installation_letters(entropy), account=account, epoch=0
+        )
+    except (Unsound, msgspec.MsgspecError):
+        raise ConfigError(
+            where=str(file),
+            found="not what was written",
+            expected="it unchanged, or no such file: the journal beside it says the same",
+        ) from None
+    except OSError as error:
+        found_ = error.strerror or type(error).__name__
+        raise ConfigError(where=str(file), found=found_, expected="a file to read") from None
+    if found.version > VERSION:
+        where, newer = str(file), f"version {found.version}"
+        raise ConfigError(where=where, found=newer, expected=f"version {VERSION} or older")
+    if found.account != account:
+        expected = f"the folder of account {account!r}"
+        raise ConfigError(where=str(path), found=f"that of {found.account!r}", expected=expected)
+    return found
+
+
+def _from_segments(path: Path, numbers: list[int]) -> Identity | None:
+    """What the newest segment says; a segment is begun before its epoch is used."""
+    headers = list(_headers(path, numbers))
+    if not headers:
+        return None
+    newest = headers[-1]
+    return Identity(
+        installation=newest.installation,
+        account=newest.account,
+        epoch=max(header.epoch for header in headers),
+        segment=newest.segment,
+    )
+
+
+def _headers(path: Path, numbers: list[int]) -> list[Header]:
+    """The headers that can be read; raises `ConfigError` for a journal of a newer version."""
+    headers = []
+    for number in numbers:
+        with segment_path(path, number).open("rb") as file:
+            segment = read_segment(file.read(4096), number)
+        if segment.flaw is not None and segment.flaw.ill is Ill.NEWER:
+            where = str(segment_path(path, number))
+            expected = "a journal of this version or older"
+            raise ConfigError(where=where, found=segment.flaw.text, expected=expected)
+        if segment.header is not None:
+            headers.append(segment.header)
+    return headers
+
+
+def _lock(file: IO[bytes], path: Path) -> None:
+    """One desk an account: take the lock and write down who has it, or say who does."""
+    try:
+        _flock(file)
+    except OSError:
+        file.seek(0)
+        holder = file.read(32).decode("ascii", "replace").strip()
+        raise ConfigError(
+            where=str(path),
+            found=f"in use by process {holder or 'unknown'}",
+            expected="one desk an account",
+        ) from None
+    with suppress(OSError):  # whose lock it is, is a courtesy
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n".encode())
+        file.flush()
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _flock(file: IO[bytes]) -> None:
+        file.seek(1 << 20)  # a byte that nobody reads, so that the holder's number can be read
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+else:
+    import fcntl
+
+    def _flock(file: IO[bytes]) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

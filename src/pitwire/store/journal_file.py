@@ -1,0 +1,234 @@
+"""A journal on disk: records into segments, out of the process before they have consequences.
+
+`write` only keeps a record; `commit` hands everything kept to the kernel if an intent is among it,
+and `settle`, at the end of a burst, whatever is left. So the bytes of an order leave after one
+write(2), and what came with it costs no call of its own. A thread syncs behind; with `durable` the
+intent is on the disk before `commit` returns.
+
+House rules: a file that failed once is never written again; who writes is one thread, who syncs is
+another, and they share two counters and a bell.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from queue import SimpleQueue
+
+import msgspec
+
+from pitwire.model.clock import SECOND, SystemClock
+from pitwire.model.errors import JournalFailed
+from pitwire.store.history import Position, segment_path
+from pitwire.store.safely import fdatasync, sync_folder, write_all
+from pitwire.store.segment import Chain, Header, begin
+from pitwire.trading.journal import Decided, Halted, Record, payload
+
+_GROUP_SECONDS = 0.002
+"""The syncing thread waits this long for more to sync with it."""
+_BEHIND_SECONDS = 10
+"""A disk that has not synced for so long counts as failed: what is at stake is bounded."""
+
+Write = Callable[[int, bytes], None]
+Sync = Callable[[int], None]
+
+
+class JournalFile:
+    """A `DurableJournal`. Opens with a segment of its own; raises `JournalFailed` when it cannot.
+
+    `write` and `sync` are the system's; tests hand in worse ones.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        header: Header,
+        *,
+        durable: bool = False,
+        segment_bytes: int = 64 << 20,
+        write: Write = write_all,
+        sync: Sync = fdatasync,
+    ) -> None:
+        self.failed = ""
+        self.lost = 0
+        """Records that came after it had failed."""
+        self.written = 0
+        """Bytes handed to the kernel in all segments of this run."""
+        self.syncs = 0
+        self._folder, self._header = folder, header
+        self._durable, self._segment_bytes = durable, segment_bytes
+        self._write, self._sync = write, sync
+        self._clock = SystemClock()  # a disk keeps no virtual time
+        self._pending: list[Record] = []
+        self._intent = False
+        self._records = 0
+        self._synced = 0
+        self._unsynced_since = 0
+        self._asleep = False
+        self._over = False
+        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._chain = Chain()
+        self._handle = -1
+        self._room = 0
+        self._disk = threading.Lock()
+        """Held while a handle is synced, so that none is closed under the syncing."""
+        self._begin(header)
+        self._syncer = threading.Thread(target=self._keep_synced, name="journal-sync", daemon=True)
+        self._syncer.start()
+
+    @property
+    def path(self) -> Path:
+        """The segment being written."""
+        return segment_path(self._folder, self._header.segment)
+
+    @property
+    def position(self) -> Position:
+        """Behind the last record handed to the kernel."""
+        return Position(self._header.segment, self._records)
+
+    @property
+    def chain(self) -> bytes:
+        """The chain there."""
+        return self._chain.last
+
+    # ── the order path ────────────────────────────────────────────────────────────────────────
+
+    def write(self, record: Record) -> None:
+        """Keep a record for the next `commit` or `settle`."""
+        self._pending.append(record)
+        kind = type(record)
+        if kind is Decided or kind is Halted:
+            self._intent = True
+
+    def commit(self) -> str:
+        """Make every intent outlive this process (`durable`: the machine); why not, or ""."""
+        if self._intent:
+            self._flush()
+            if self._durable and not self.failed:
+                self.sync()
+        return self.failed
+
+    def settle(self) -> None:
+        """Hand on what is left of the burst, and let it be synced."""
+        if self._pending:
+            self._flush()
+        if self._asleep and self.written != self._synced:
+            self._asleep = False
+            self._bell.put(None)
+
+    def _flush(self) -> None:
+        pending, self._pending, self._intent = self._pending, [], False
+        if self.failed:
+            self.lost += len(pending)
+            return
+        frame = self._chain.frame
+        data = b"".join([frame(payload(record)) for record in pending])
+        try:
+            self._write(self._handle, data)
+        except OSError as error:
+            # Part of it may stand there; a later record behind that would be read as damage.
+            self._fail(error)
+            self.lost += len(pending)
+            return
+        if self.written == self._synced:
+            self._unsynced_since = self._clock.now()
+        self._records += len(pending)
+        self._room -= len(data)
+        self.written += len(data)
+
+    # ── beside it ─────────────────────────────────────────────────────────────────────────────
+
+    def tend(self, now: int) -> None:
+        """Now and then: begin the next segment when this one is full; notice a disk that hangs."""
+        self.settle()
+        if self.failed:
+            return
+        if self.behind_seconds > _BEHIND_SECONDS:
+            cause = f"nothing synced for {_BEHIND_SECONDS} s"
+            self.failed = str(JournalFailed(path=str(self.path), cause=cause))
+        elif self._room <= 0:
+            self._next_segment(now)
+
+    @property
+    def behind_seconds(self) -> float:
+        """How long the oldest record has waited to be synced; 0 when none does."""
+        waits = self.written > self._synced
+        return (self._clock.now() - self._unsynced_since) / SECOND if waits else 0.0
+
+    def close(self) -> None:
+        """Write and sync everything; closing twice is harmless. `failed` says whether it stands."""
+        if self._over:
+            return
+        if self._pending:
+            self._flush()
+        self._over = True
+        self._bell.put(None)
+        self._syncer.join()
+        if not self.failed:
+            self.sync()
+        os.close(self._handle)
+
+    def _begin(self, header: Header) -> None:
+        """A new file with its header on the disk, and its name, too."""
+        path, chain = segment_path(self._folder, header.segment), Chain()
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
+            handle = os.open(path, flags, 0o600)
+        except OSError as error:
+            raise self._fail(error, path) from None
+        try:
+            self._write(handle, begin(header, chain))
+            self._sync(handle)
+            sync_folder(self._folder)
+        except OSError as error:
+            os.close(handle)
+            raise self._fail(error, path) from None
+        self._header, self._chain = header, chain
+        self._records, self._room = 0, self._segment_bytes
+        old, self._handle = self._handle, handle
+        if old >= 0:
+            os.close(old)
+
+    def _next_segment(self, now: int) -> None:
+        self.sync()
+        if self.failed:
+            return
+        number, last = self._header.segment + 1, self._chain.last.hex()
+        header = msgspec.structs.replace(self._header, segment=number, started=now, previous=last)
+        with self._disk, suppress(JournalFailed):  # which is told in `failed`
+            self._begin(header)
+
+    def sync(self) -> None:
+        """Bring what the kernel has to the disk, and wait for it."""
+        with self._disk:
+            written = self.written
+            try:
+                self._sync(self._handle)
+            except OSError as error:
+                # The kernel may have thrown the pages away: trying again would prove nothing.
+                self._fail(error)
+                return
+            self.syncs += 1
+            self._synced = written
+
+    def _keep_synced(self) -> None:
+        while not self._over:
+            self._asleep = True
+            if self.written == self._synced:
+                self._bell.get()
+            self._asleep = False
+            time.sleep(_GROUP_SECONDS)
+            if self.written != self._synced and not self.failed and not self._over:
+                self.sync()
+            elif self.failed:
+                return
+
+    def _fail(self, error: OSError, path: Path | None = None) -> JournalFailed:
+        cause = error.strerror or str(error) or type(error).__name__
+        failed = JournalFailed(path=str(path or self.path), cause=cause)
+        self.failed = self.failed or str(failed)
+        return failed

@@ -1,0 +1,77 @@
+"""What a restart needs of the state, as one value: orders, trades seen, portfolio, switches, ids.
+
+House rules: the market is not in it, for it is learned anew; nor is when to ask about an order
+next, for after a restart everything in doubt is asked about at once; the same state gives the same
+bytes.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+import msgspec
+
+from pitwire.trading.portfolio import Contents
+from pitwire.trading.shelf import Seen, ShelfContents
+from pitwire.trading.state import State
+
+
+class Snapshot(msgspec.Struct, kw_only=True):
+    """Everything that the records of a journal make, up to one of them."""
+
+    prefix: str = ""
+    epoch: int = 0
+    made: int = 0
+    """Ids given in this epoch."""
+    halted: str = ""
+    shelf: ShelfContents = msgspec.field(default_factory=ShelfContents)
+    trades: list[Seen] = []
+    late: int = 0
+    doubled: int = 0
+    portfolio: Contents = msgspec.field(default_factory=Contents)
+
+
+_ENCODER = msgspec.json.Encoder(decimal_format="string")
+_DECODER = msgspec.json.Decoder(Snapshot)
+
+
+def encode(snapshot: Snapshot) -> bytes:
+    """As JSON."""
+    return _ENCODER.encode(snapshot)
+
+
+def decode(text: bytes) -> Snapshot:
+    """Raises `msgspec.ValidationError` when it is no snapshot."""
+    return _DECODER.decode(text)
+
+
+def state_hash(snapshot: Snapshot) -> str:
+    """The same for the same state, on every machine and in every version of Python."""
+    return blake2b(encode(snapshot), digest_size=16).hexdigest()
+
+
+def take(state: State, *, prefix: str, epoch: int, made: int, halted: str) -> Snapshot:
+    """The snapshot of this state; encode it before the state goes on."""
+    shelf, trades, _ = state.ledger.memory
+    return Snapshot(
+        prefix=prefix,
+        epoch=epoch,
+        made=made,
+        halted=halted,
+        shelf=shelf.contents(),
+        trades=trades.contents(),
+        late=state.ledger.late,
+        doubled=state.ledger.doubled,
+        portfolio=state.portfolio.contents(),
+    )
+
+
+def restore(snapshot: Snapshot, state: State) -> None:
+    """Put a snapshot into a state that is still empty."""
+    ledger = state.ledger
+    shelf, trades, doubts = ledger.memory
+    shelf.restore(snapshot.shelf)
+    trades.restore(snapshot.trades)
+    ledger.late, ledger.doubled = snapshot.late, snapshot.doubled
+    doubts.restore(snapshot.shelf.orders)
+    state.portfolio.restore(snapshot.portfolio)

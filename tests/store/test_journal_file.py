@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pitwire.model.errors import JournalFailed
+from pitwire.store.history import History, Position
+from pitwire.store.journal_file import JournalFile
+from pitwire.store.safely import write_all
+from pitwire.store.segment import NOTHING, Header, Ill
+from pitwire.trading.journal import Alerted, Decided, DurableJournal, Halted, Record
+from tests.trading.making import order
+
+HEADER = Header(
+    installation="k3x9qa", account="main", epoch=1, segment=1, started=1, previous=NOTHING.hex()
+)
+INTENT = Decided(at=1, command=order("a"))
+
+
+def say(number: int) -> Alerted:
+    return Alerted(at=number, text=f"word {number}")
+
+
+class Disk:
+    """Writes and syncs, and fails when told to."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.write_error = self.sync_error = 0
+        self.slow = threading.Event()
+        self.slow.set()
+
+    def write(self, handle: int, data: bytes) -> None:
+        self.calls.append("write")
+        if self.write_error:
+            write_all(handle, data[: len(data) // 2])
+            raise OSError(self.write_error, os.strerror(self.write_error))
+        write_all(handle, data)
+
+    def sync(self, handle: int) -> None:
+        self.slow.wait()
+        self.calls.append("sync")
+        if self.sync_error:
+            raise OSError(self.sync_error, os.strerror(self.sync_error))
+
+
+@pytest.fixture
+def disk() -> Disk:
+    return Disk()
+
+
+Make = Callable[..., JournalFile]
+
+
+@pytest.fixture
+def make(tmp_path: Path, disk: Disk) -> Iterator[Make]:
+    made: list[JournalFile] = []
+
+    def one(**how: object) -> JournalFile:
+        file = JournalFile(tmp_path, HEADER, write=disk.write, sync=disk.sync, **how)  # type: ignore[arg-type]
+        disk.calls.clear()
+        made.append(file)
+        return file
+
+    yield one
+    disk.slow.set()
+    for file in made:
+        file.close()
+
+
+def stored(folder: Path) -> list[Record]:
+    history = History(folder)
+    records = [record for record, _ in history.records()]
+    assert history.worst is None
+    return records
+
+
+def until(test: Callable[[], bool]) -> None:
+    """Another thread has its own pace; give it a generous while."""
+    for _ in range(5_000):
+        if test():
+            return
+        time.sleep(0.001)
+    raise AssertionError("never came true")
+
+
+def test_it_is_a_durable_journal(make: Make) -> None:
+    journal: DurableJournal = make()
+    assert journal.failed == ""
+
+
+def test_an_intent_and_all_before_it_are_out_after_one_write(
+    make: Make, disk: Disk, tmp_path: Path
+) -> None:
+    file = make()
+    for number in range(3):
+        file.write(say(number))
+    file.write(INTENT)
+    assert file.commit() == ""
+    assert disk.calls.count("write") == 1
+    assert stored(tmp_path) == [say(0), say(1), say(2), INTENT]
+    assert file.position == Position(1, 4)
+
+
+def test_what_is_no_intent_waits_for_the_end_of_the_burst(
+    make: Make, disk: Disk, tmp_path: Path
+) -> None:
+    file = make()
+    file.write(say(1))
+    assert file.commit() == ""
+    assert disk.calls == []
+    file.settle()
+    assert stored(tmp_path) == [say(1)]
+
+
+def test_a_halt_counts_as_an_intent(make: Make, tmp_path: Path) -> None:
+    file = make()
+    file.write(Halted(at=1, reason="enough", by="person"))
+    file.commit()
+    assert len(stored(tmp_path)) == 1
+
+
+def test_a_thread_syncs_behind(make: Make, disk: Disk) -> None:
+    file = make()
+    file.write(INTENT)
+    file.commit()
+    file.settle()
+    until(lambda: "sync" in disk.calls)
+    until(lambda: file.behind_seconds == 0)
+    assert file.syncs == 1
+    time.sleep(0.02)
+    assert file.syncs == 1, "and sleeps when there is nothing to sync"
+
+
+def test_durable_syncs_before_the_bytes_leave(make: Make, disk: Disk) -> None:
+    file = make(durable=True)
+    file.write(INTENT)
+    assert file.commit() == ""
+    assert disk.calls == ["write", "sync"]
+
+
+def test_a_slow_disk_does_not_slow_the_order_path(make: Make, disk: Disk, tmp_path: Path) -> None:
+    """S4: while a sync takes its time, intents go on reaching the kernel."""
+    file = make()
+    disk.slow.clear()
+    for _ in range(3):
+        file.write(INTENT)
+        assert file.commit() == ""
+        file.settle()
+    assert len(stored(tmp_path)) == 3
+    assert "sync" not in disk.calls
+    assert file.behind_seconds > 0
+
+
+def test_a_disk_that_hangs_for_too_long_has_failed(
+    make: Make, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pitwire.store.journal_file._BEHIND_SECONDS", 0)
+    file = make()
+    disk.slow.clear()
+    file.write(INTENT)
+    file.commit()
+    file.tend(1)
+    assert "nothing synced for 0 s" in file.failed
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO, errno.EROFS])
+def test_a_write_that_fails_ends_the_file_for_good(
+    make: Make, disk: Disk, tmp_path: Path, error: int
+) -> None:
+    """S2, S8: half a record may stand there, so nothing is ever written behind it."""
+    file = make()
+    file.write(say(1))
+    file.settle()
+    disk.write_error = error
+    file.write(INTENT)
+    failed = file.commit()
+    assert failed == (
+        f"{tmp_path / '00000001.journal'}: found {os.strerror(error)}, "
+        "expected a journal that can be written"
+    )
+    disk.write_error = 0
+    disk.calls.clear()
+    file.write(INTENT)
+    assert file.commit() == failed
+    file.settle()
+    file.tend(2)
+    assert "write" not in disk.calls
+    assert file.lost == 2
+    history = History(tmp_path)
+    assert [record for record, _ in history.records()] == [say(1)]
+    assert [flaw.ill for flaw in history.flaws] == [Ill.TORN]
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_a_sync_that_fails_ends_the_file_and_is_never_tried_again(
+    make: Make, disk: Disk, durable: bool
+) -> None:
+    """S3: the kernel may have dropped the pages, so a second sync that succeeds would lie."""
+    file = make(durable=durable)
+    disk.sync_error = errno.EIO
+    file.write(INTENT)
+    file.commit()
+    file.settle()
+    until(lambda: bool(file.failed))
+    disk.sync_error = 0
+    syncs = disk.calls.count("sync")
+    assert syncs == 1
+    file.write(INTENT)
+    assert "Input/output error" in file.commit()
+    file.settle()
+    file.close()
+    assert disk.calls.count("sync") == syncs
+
+
+def test_a_journal_that_cannot_be_begun(tmp_path: Path) -> None:
+    with pytest.raises(JournalFailed, match="No such file"):
+        JournalFile(tmp_path / "nowhere", HEADER)
+    (tmp_path / "00000001.journal").write_bytes(b"somebody's")
+    with pytest.raises(JournalFailed, match="File exists"):
+        JournalFile(tmp_path, HEADER)
+    assert (tmp_path / "00000001.journal").read_bytes() == b"somebody's"
+
+
+def test_a_full_segment_is_followed_by_the_next(make: Make, tmp_path: Path) -> None:
+    file = make(segment_bytes=1_000)
+    for number in range(40):
+        file.write(say(number))
+        file.settle()
+        file.tend(number)
+    assert file.position.segment > 3
+    file.close()
+    history = History(tmp_path)
+    assert [record for record, _ in history.records()] == [say(number) for number in range(40)]
+    assert history.flaws == []
+    assert [one.segment for one in history.headers] == list(range(1, len(history.headers) + 1))
+    assert history.end == file.position
+    assert history.chain == file.chain
+
+
+def test_a_next_segment_that_cannot_be_begun_is_a_failure(
+    make: Make, disk: Disk, tmp_path: Path
+) -> None:
+    file = make(segment_bytes=1)
+    file.write(say(1))
+    file.settle()
+    (tmp_path / "00000002.journal").write_bytes(b"")
+    file.tend(5)
+    assert "00000002.journal: found File exists" in file.failed
+    assert file.position == Position(1, 1), "the old one is what there is"
+
+
+def test_closing_writes_and_syncs_the_rest(make: Make, disk: Disk, tmp_path: Path) -> None:
+    file = make()
+    file.write(say(1))
+    file.close()
+    file.close()
+    assert disk.calls[-1] == "sync"
+    assert stored(tmp_path) == [say(1)]
+    assert not [one for one in threading.enumerate() if one.name == "journal-sync"]
+
+
+def test_a_failure_while_closing_is_told(make: Make, disk: Disk) -> None:
+    file = make()
+    disk.sync_error = errno.EIO
+    file.write(say(1))
+    file.close()
+    assert "Input/output error" in file.failed
