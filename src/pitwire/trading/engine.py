@@ -247,7 +247,7 @@ class Engine:
         self._day, self._tomorrow = day, (day + 1) * _DAY
         marks = day_marks(self.state)
         if self.state.portfolio.start_day(day, marks):
-            results = self.state.portfolio.day_start
+            results = self.state.portfolio.day_starts()
             self.journal.write(records.DayStarted(at=now, day=day, results=results))
 
     # ── writing ───────────────────────────────────────────────────────────────────────────────

@@ -211,8 +211,7 @@ class Portfolio:
         self._day_start = {quote: self.result(quote, marks) for quote in quotes}
         return True
 
-    @property
-    def day_start(self) -> dict[str, Decimal]:
+    def day_starts(self) -> dict[str, Decimal]:
         """The result by quote asset when the day began."""
         return dict(self._day_start)
 
