@@ -2,7 +2,8 @@
 
 House rules: the book trusts its caller for order and completeness (`BookSync` is that caller) and
 for sane numbers (prices and sizes finite, no size below zero: decoders see to that). Prices are
-keys as they came from the wire; none is ever computed. No clock, no ids judged here.
+keys as they came from the wire; none is ever computed. No clock, no ids judged here. What shows
+that a book is wrong is returned to whoever changes it: a best bid at the best ask, a checksum.
 
 **What a partial snapshot does not say.** A snapshot of the best N levels knows nothing beyond its
 worst price. Each side therefore keeps an *edge*: at the edge and better, every level is known and
@@ -26,12 +27,14 @@ from itertools import islice
 
 import msgspec
 
+from pitwire.market.checksum import Checksum
 from pitwire.model.events import BookDelta, BookSnapshot, Level, PartialBook
 from pitwire.model.orders import Side
 
 NOTHING = float("-inf")
 """Below every price key: the edge of a side that is known completely."""
-
+CROSSED, CHECKSUM = "crossed", "checksum"
+"""What may be wrong in a book."""
 
 _MANY = 16
 """From so many new prices on, sorting all of them costs less than a search for each (measured)."""
@@ -156,6 +159,10 @@ class BookSide:
                 return
             yield level
 
+    def levels_to(self, edge: float) -> dict[float, float]:
+        """Sizes by price, best first, as far as this key."""
+        return {price: size for price, size in self if self._sign * price >= edge}
+
     def walk(self, size: float) -> Walk | None:
         """Take `size` from the best level on; None when the side is empty."""
         if not size > 0:
@@ -179,15 +186,16 @@ class OrderBook:
     """The book of one symbol at one venue. `ready` is False until a snapshot and after `clear`.
 
     A book that is not ready is empty, and deltas leave it so. `received` and `venue_time` are the
-    stamps of what was applied last.
+    stamps of what was applied last. With a `checksum`, a delta that carries one is held against it.
     """
 
-    __slots__ = ("_cut", "asks", "bids", "last_id", "ready", "received", "symbol", "venue",
-                 "venue_time")  # fmt: skip
+    __slots__ = ("_checksum", "_cut", "asks", "bids", "last_id", "ready", "received", "symbol",
+                 "venue", "venue_time")  # fmt: skip
 
-    def __init__(self, venue: str, symbol: str) -> None:
+    def __init__(self, venue: str, symbol: str, checksum: Checksum | None = None) -> None:
         self.venue = venue
         self.symbol = symbol
+        self._checksum = checksum
         self.bids = BookSide(1.0)
         self.asks = BookSide(-1.0)
         self.clear()
@@ -202,8 +210,12 @@ class OrderBook:
         self.received = 0
         self._cut = False
 
-    def apply_snapshot(self, snapshot: BookSnapshot | PartialBook) -> None:
-        """Replace the whole book; nothing of the one before survives."""
+    def apply_snapshot(self, snapshot: BookSnapshot | PartialBook) -> str:
+        """Replace the whole book; nothing of the one before survives. Returns what is wrong in it.
+
+        That is `CROSSED`, `CHECKSUM`, or "" for a book that may be used; it is for the caller to
+        see to it that another is not.
+        """
         self.bids.replace(snapshot.bids, snapshot.depth)
         self.asks.replace(snapshot.asks, snapshot.depth)
         self._cut = self.bids.edge > NOTHING or self.asks.edge > NOTHING
@@ -211,13 +223,15 @@ class OrderBook:
         self.last_id = snapshot.last_id
         self.venue_time = snapshot.venue_time
         self.received = snapshot.received
-        if self._cut:
-            self._learn()
+        return self._look()
 
-    def apply(self, delta: BookDelta) -> None:
-        """Set the levels of the next delta; its place in the sequence is not checked here."""
+    def apply(self, delta: BookDelta) -> str:
+        """Set the levels of the next delta; its place in the sequence is not checked here.
+
+        Returns what is wrong in the book then, as `apply_snapshot` does.
+        """
         if not self.ready:
-            return
+            return ""
         if delta.bids:
             self.bids.change(delta.bids)
         if delta.asks:
@@ -225,18 +239,30 @@ class OrderBook:
         self.last_id = delta.last_id
         self.venue_time = delta.venue_time
         self.received = delta.received
-        if self._cut:
-            self._learn()
+        if self._checksum is not None and delta.checksum >= 0:
+            return self._look() or self._sum(delta.checksum, self._checksum)
+        return self._look()
 
-    def _learn(self) -> None:
-        """No bid rests at the best ask or above it, no ask at the best bid or below it."""
+    def _look(self) -> str:
+        """See whether the book is crossed, and learn from its tops if it is not.
+
+        No bid rests at the best ask or above it, no ask at the best bid or below it.
+        """
         bids, asks = self.bids, self.asks
-        bid, ask = bids.top, asks.top
-        if bid < -ask:  # a crossed book proves nothing
-            if -ask < bids.edge:
-                bids.edge = -ask
+        bid_keys, ask_keys = bids._keys, asks._keys
+        bid = bid_keys[-1] if bid_keys else NOTHING
+        bid_limit = -ask_keys[-1] if ask_keys else -NOTHING
+        if bid >= bid_limit:
+            return CROSSED
+        if self._cut:
+            if bid_limit < bids.edge:
+                bids.edge = bid_limit
             if -bid < asks.edge:
                 asks.edge = -bid
+        return ""
+
+    def _sum(self, theirs: int, checksum: Checksum) -> str:
+        return "" if checksum.of(self) == theirs else CHECKSUM
 
     @property
     def best_bid(self) -> Level | None:
@@ -289,7 +315,12 @@ class OrderBook:
         return (self.bids if side is Side.BUY else self.asks).size_at(price)
 
     def imbalance(self, levels: int) -> float | None:
-        """Bid size minus ask size over their sum, in the best `levels`; None for an empty book."""
+        """Bid size minus ask size over their sum, in the best `levels`.
+
+        None for an empty book, and where one of those levels is not known.
+        """
+        if not self.knows(levels):
+            return None
         bids, asks = self.depth(levels)
         bid, ask = sum(size for _, size in bids), sum(size for _, size in asks)
         return (bid - ask) / (bid + ask) if bid + ask else None
@@ -300,3 +331,23 @@ class OrderBook:
 
     def __bool__(self) -> bool:
         return True  # a book is there however empty it is; ask `ready`
+
+
+def difference(ours: OrderBook, truth: OrderBook) -> str:
+    """The best level in which two books of the same id differ, where both are known; "" if none."""
+    for name, one, other in (("bids", ours.bids, truth.bids), ("asks", ours.asks, truth.asks)):
+        edge = max(one.edge, other.edge)
+        found = _first_difference(one.levels_to(edge), other.levels_to(edge))
+        if found is not None:
+            (price, size), held = found
+            return f"{name} at {price!r}: {held!r} here, {size!r} at the venue"
+    return ""
+
+
+def _first_difference(
+    ours: dict[float, float], truth: dict[float, float]
+) -> tuple[Level, float] | None:
+    if ours == truth:
+        return None
+    price = next(price for price in (*truth, *ours) if ours.get(price) != truth.get(price))
+    return (price, truth.get(price, 0.0)), ours.get(price, 0.0)

@@ -29,7 +29,7 @@ class BookSync:
 
     __slots__ = (
         "_continuity", "_dense", "_held", "_hold", "_next", "_old", "_old_at", "_refreshing",
-        "_spliced", "depth", "last_id", "live", "live_since", "symbol", "venue",
+        "_spliced", "depth", "holding", "last_id", "live", "live_since", "symbol", "venue",
     )  # fmt: skip
 
     def __init__(
@@ -46,6 +46,8 @@ class BookSync:
         self.live_since = 0
         """`now` of the snapshot this story began with."""
         self.last_id = 0
+        self.holding = False
+        """Whether deltas of a live book are kept as well, to be laid over another snapshot."""
         self._continuity = continuity
         self._dense = isinstance(continuity, ByRange)
         self._hold = hold
@@ -94,7 +96,7 @@ class BookSync:
                 return stale
             case Verdict.APPLY:
                 self._stand_at(delta.last_id, spliced=True)
-                if self._refreshing:
+                if self.holding:
                     self._held.append(delta)
                 return (delta,)
 
@@ -104,6 +106,30 @@ class BookSync:
         Returns nothing, and goes on wanting one, when the snapshot is older than the deltas held
         (binance §4.1 step 3). A late one that would take a live book back is ignored.
         """
+        story, at, spliced, left = self._lay(snapshot)
+        if left is not None:
+            # What is before a gap connects to no snapshot that is able to bridge the gap.
+            self._held = deque(left, maxlen=self._hold)
+            return ()
+        if self.live and (at < self.last_id or (at == self.last_id and not self._refreshing)):
+            return ()
+        self._held.clear()
+        self._refreshing = self.holding = False
+        self.live = True
+        self.live_since = now
+        self._stand_at(at, spliced=spliced)
+        return story
+
+    def story_of(self, snapshot: BookSnapshot) -> tuple[list[Event], int] | None:
+        """What `accept_snapshot` would tell, and at which id it ends; None if it does not connect.
+
+        Changes nothing. Of a live book it is the truth that the book can be held against.
+        """
+        story, at, _, left = self._lay(snapshot)
+        return (story, at) if left is None else None
+
+    def _lay(self, snapshot: BookSnapshot) -> tuple[list[Event], int, bool, list[BookDelta] | None]:
+        """The held deltas over a snapshot: the story, where it ends, what is left after a gap."""
         story: list[Event] = [snapshot]
         at, spliced = snapshot.last_id, False
         # In the order of their ids: deltas that overtook one another are in order again here.
@@ -111,20 +137,11 @@ class BookSync:
         for index, delta in enumerate(held):
             verdict = self._verdict(delta, at, spliced)
             if verdict is Verdict.GAP:
-                # What is before a gap connects to no snapshot that is able to bridge the gap.
-                self._held = deque(held[index:], maxlen=self._hold)
-                return ()
+                return story, at, spliced, held[index:]
             if verdict is Verdict.APPLY:
                 story.append(delta)
                 at, spliced = delta.last_id, True
-        if self.live and (at < self.last_id or (at == self.last_id and not self._refreshing)):
-            return ()
-        self._held.clear()
-        self._refreshing = False
-        self.live = True
-        self.live_since = now
-        self._stand_at(at, spliced=spliced)
-        return story
+        return story, at, spliced, None
 
     def lost(self, now: int) -> Sequence[Event]:
         """The connection is gone, and with it the deltas after the last one that came."""
@@ -141,9 +158,22 @@ class BookSync:
 
         Deltas are passed on and held as well, so that the new snapshot leaves no blackout.
         """
-        if self.live and not self._refreshing:
+        if self.live:
             self._refreshing = True
+            self.hold()
+
+    def hold(self) -> None:
+        """Keep the deltas of a live book as well as passing them on, until `release`."""
+        if self.live and not self.holding:
+            self.holding = True
             self._next = _NEVER
+
+    def release(self) -> None:
+        """Keep them no longer, unless a snapshot is wanted."""
+        if self.live and self.holding and not self._refreshing:
+            self.holding = False
+            self._held.clear()
+            self._stand_at(self.last_id, spliced=self._spliced)
 
     def _verdict(self, delta: BookDelta, at: int, spliced: bool) -> Verdict:
         return self._continuity.judge(
@@ -157,7 +187,7 @@ class BookSync:
     def _stand_at(self, last_id: int, *, spliced: bool) -> None:
         self.last_id = last_id
         self._spliced = spliced
-        self._next = last_id + 1 if self._dense and not self._refreshing else _NEVER
+        self._next = last_id + 1 if self._dense and not self.holding else _NEVER
 
     def _count_old(self, delta: BookDelta) -> Sequence[Event]:
         # A venue that began to count anew would look like endless repeats and freeze the book.
@@ -180,7 +210,7 @@ class BookSync:
         if not self.live:
             return ()
         self.live = False
-        self._refreshing = False
+        self._refreshing = self.holding = False
         self._next = _NEVER
         self._old_at = _NEVER
         self._held.clear()

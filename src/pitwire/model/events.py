@@ -120,6 +120,7 @@ class BookDelta(Event, frozen=True, gc=False, tag=True):
     """New absolute sizes for some levels, covering ids `first_id` to `last_id` inclusive.
 
     `previous_id` is the last id of the delta before, for venues that chain that way, else 0.
+    `checksum` is the venue's own sum over the book after this delta, -1 where it sends none.
     """
 
     first_id: int
@@ -127,6 +128,7 @@ class BookDelta(Event, frozen=True, gc=False, tag=True):
     bids: tuple[Level, ...]
     asks: tuple[Level, ...]
     previous_id: int = 0
+    checksum: int = -1
 
 
 class PartialBook(Event, frozen=True, gc=False, tag=True):
@@ -144,6 +146,17 @@ class BookStale(Event, frozen=True, gc=False, tag=True):
     reason: str
     expected: int = 0
     found: int = 0
+
+
+class BookAudited(Event, frozen=True, gc=False, tag=True):
+    """A live book was held against a fresh snapshot, both at `book_id`.
+
+    `difference` is "" where they agree. Where they do not, the book goes stale, and begins again
+    with the snapshot.
+    """
+
+    book_id: int
+    difference: str = ""
 
 
 class Bar(Event, frozen=True, gc=False, tag=True):
@@ -373,7 +386,7 @@ class Unanswered(Event, frozen=True, gc=False, tag=True):
 
 MARKET = (
     Trade, AggregateTrade, Quote, Ticker, AveragePrice, BookSnapshot, BookDelta, PartialBook,
-    BookStale, Bar, MarketStatus, TradeGap, FeedStale, FeedFresh,
+    BookStale, BookAudited, Bar, MarketStatus, TradeGap, FeedStale, FeedFresh,
 )  # fmt: skip
 ACCOUNT = (Update, Fill, Balance, Position, OpenOrders, Unanswered)
 SESSION = (

@@ -22,6 +22,7 @@ from pitwire.model.errors import (
 )
 from pitwire.model.events import Event
 from pitwire.session.backoff import Chance
+from pitwire.session.books import weight_limit
 from pitwire.session.continuity import AnyTrade, Gap, TradeChain
 from pitwire.session.pacing import Pacing
 from pitwire.venues.venue import Codec, HttpRequest, Venue
@@ -77,8 +78,7 @@ class Backfill:
         self._wanting: list[_Page] = []
         self._fetching: dict[int, tuple[HttpRequest, _Page]] = {}
         self._weights: dict[str, int] = {}
-        limit = min((each.count for each in venue.limits if each.scope == "weight"), default=0)
-        self._reserve = limit * RESERVED_PERCENT // 100
+        self._reserve = weight_limit(venue) * RESERVED_PERCENT // 100
 
     # ── the life of a connection ──
 

@@ -2,11 +2,13 @@
 
 House rules: pure. A broken book is fetched again alone; fetches share the venue's weight limit
 with the whole session, and one that fails or comes too old is tried again after a growing while.
+When many are broken, those that matter come first, and a shallow snapshot makes each of them a book
+sooner; a live book whose known depth runs out is fetched again behind all of them, and stays live.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 
 from pitwire.market.sync import BookSync
 from pitwire.model.clock import SECOND
@@ -15,10 +17,16 @@ from pitwire.session.backoff import Chance
 from pitwire.session.pacing import Pacing
 from pitwire.venues.venue import Codec, HttpRequest, Venue
 
+MANY = 20
+"""From so many broken books on, a shallow snapshot is enough to begin with."""
 AT_ONCE = 8
 """Fetches under way together; more would only wait at the venue instead of here."""
 RESERVED_PERCENT = 10
 """What fetches leave of the weight limit: a login or a question must never be refused for them."""
+REFRESH_RESERVED_PERCENT = 50
+"""What is left of it by the fetching of books that are live: broken ones may need it."""
+YOUNG_SECONDS = 10.0
+"""A book that breaks again so soon is fetched after a growing while, not at once."""
 RETRY_SECONDS = 0.25
 RETRY_CAP_SECONDS = 30.0
 
@@ -35,8 +43,14 @@ class Books:
         self._wanting: dict[str, int] = {}
         self._fetching: dict[str, HttpRequest] = {}
         self._tries: dict[str, int] = {}
-        limit = min((each.count for each in venue.limits if each.scope == "weight"), default=0)
+        self._breaks: dict[str, int] = {}
+        limit = weight_limit(venue)
         self._reserve = limit * RESERVED_PERCENT // 100
+        self._refresh_reserve = limit * REFRESH_RESERVED_PERCENT // 100
+        self._idle_until = 0
+        """Nothing may leave before this: no weight, or nobody's turn."""
+        self.urgent: Callable[[], Container[str]] = tuple
+        """The symbols that matter most; asked when not all can be fetched at once."""
 
     def begin(self, symbol: str, now: int) -> None:
         """The venue confirmed the deltas of this symbol; a snapshot makes them a book."""
@@ -58,14 +72,24 @@ class Books:
         sync = self.syncs.get(delta.symbol)
         if sync is None:
             return ()
+        was_live = sync.live
         events = sync.accept(delta)
-        if sync.wants_snapshot:
+        if was_live and not sync.live:
+            self._again(delta.symbol, now)
+        elif sync.wants_snapshot:
             self._want(delta.symbol, now)
         return events
 
     def broken(self, symbol: str, now: int) -> None:
         """A delta on the fast path broke this book."""
-        self._want(symbol, now)
+        self._again(symbol, now)
+
+    def refresh(self, symbol: str, now: int) -> None:
+        """Fetch a live book again, to know its deeper levels; it stays live meanwhile."""
+        sync = self.syncs.get(symbol)
+        if sync is not None and sync.live and symbol not in self._fetching:
+            sync.refresh()
+            self._want(symbol, now)
 
     def resync(self, symbol: str, reason: str, now: int) -> Sequence[Event]:
         """Somebody knows that this book is wrong."""
@@ -73,7 +97,7 @@ class Books:
         if sync is None:
             return ()
         events = sync.distrust(reason, now)
-        self._want(symbol, now)
+        self._again(symbol, now)
         return events
 
     def lost(self, now: int, kept: Container[str] = ()) -> list[Event]:
@@ -94,26 +118,51 @@ class Books:
 
     def due(self, now: int) -> list[HttpRequest]:
         """The snapshot requests that may leave now."""
+        if not self._wanting or len(self._fetching) >= AT_ONCE or now < self._idle_until:
+            return []
         requests: list[HttpRequest] = []
-        for symbol in [s for s, at in self._wanting.items() if at <= now]:
-            if len(self._fetching) >= AT_ONCE:
-                break
-            sync = self.syncs[symbol]
-            request = self._codec.ask_snapshot(symbol, sync.depth)
-            if not self._pacing.allows("weight", now, cost=request.weight + self._reserve):
+        shallow = self._is_shallow()
+        times = [at for at in self._wanting.values() if at > now]
+        for symbol in self._ready(now):
+            request, reserve = self._request(symbol, shallow=shallow)
+            may = self._pacing.ready_at("weight", now, cost=request.weight + reserve)
+            if may > now:
+                times.append(may)
                 break
             self._pacing.spend("weight", now, cost=request.weight)
             del self._wanting[symbol]
             self._fetching[symbol] = request
             requests.append(request)
+            if len(self._fetching) >= AT_ONCE:
+                return requests
+        self._idle_until = min(times, default=0)
         return requests
 
     def next_deadline(self, now: int) -> int | None:
         """When `due` will next have something to say."""
         if not self._wanting or len(self._fetching) >= AT_ONCE:
             return None
-        earliest = min(self._wanting.values())
-        return max(earliest, self._pacing.ready_at("weight", now, cost=self._cost()))
+        return max(now, self._idle_until or min(self._wanting.values()))
+
+    def _ready(self, now: int) -> list[str]:
+        """Those that may be fetched now, in the order in which they should be."""
+        ready = [symbol for symbol, at in self._wanting.items() if at <= now]
+        if len(ready) > 1:
+            urgent = self.urgent()
+            ready.sort(key=lambda one: (self.syncs[one].live, one not in urgent))
+        return ready
+
+    def _is_shallow(self) -> bool:
+        return self._venue.shallow_depth > 0 and len(self._wanting) >= MANY
+
+    def _request(self, symbol: str, *, shallow: bool) -> tuple[HttpRequest, int]:
+        """What would fetch this book, and what must be left of the weight then."""
+        sync = self.syncs[symbol]
+        depth = sync.depth
+        if shallow and not sync.live:
+            depth = min(depth, self._venue.shallow_depth) or self._venue.shallow_depth
+        reserve = self._refresh_reserve if sync.live else self._reserve
+        return self._codec.ask_snapshot(symbol, depth), reserve
 
     def fetched(self, request: HttpRequest, snapshot: BookSnapshot, now: int) -> Sequence[Event]:
         """A snapshot came."""
@@ -134,22 +183,33 @@ class Books:
             del self._fetching[request.symbol]
             self._retry(request.symbol, now, until=until)
 
-    def _want(self, symbol: str, now: int) -> None:
+    def _want(self, symbol: str, at: int) -> None:
         if symbol not in self._wanting and symbol not in self._fetching:
-            self._wanting[symbol] = now
+            self._wanting[symbol] = at
+            self._idle_until = 0
+
+    def _again(self, symbol: str, now: int) -> None:
+        """A book broke that was live: at once, unless it has been live for a moment only."""
+        if now - self.syncs[symbol].live_since >= YOUNG_SECONDS * SECOND:
+            self._breaks.pop(symbol, None)
+        breaks = self._breaks[symbol] = self._breaks.get(symbol, -1) + 1
+        self._want(symbol, now + self._delay(breaks) if breaks else now)
 
     def _retry(self, symbol: str, now: int, *, until: int = 0) -> None:
         tries = self._tries[symbol] = self._tries.get(symbol, 0) + 1
+        self._want(symbol, max(now + self._delay(tries), until))
+
+    def _delay(self, tries: int) -> int:
         ceiling = min(RETRY_CAP_SECONDS, RETRY_SECONDS * 2.0 ** min(tries - 1, 16))
-        delay = self._chance.uniform(ceiling / 2, ceiling)
-        self._wanting[symbol] = max(now + round(delay * SECOND), until)
+        return round(self._chance.uniform(ceiling / 2, ceiling) * SECOND)
 
     def _forget(self, symbol: str) -> None:
         self._wanting.pop(symbol, None)
         self._fetching.pop(symbol, None)
         self._tries.pop(symbol, None)
+        self._breaks.pop(symbol, None)
 
-    def _cost(self) -> int:
-        symbol = next(iter(self._wanting))
-        request = self._codec.ask_snapshot(symbol, self.syncs[symbol].depth)
-        return request.weight + self._reserve
+
+def weight_limit(venue: Venue) -> int:
+    """The venue's tightest limit on request weight; 0 where it has none."""
+    return min((each.count for each in venue.limits if each.scope == "weight"), default=0)

@@ -19,7 +19,6 @@ from pitwire.model.credentials import Credentials
 from pitwire.model.events import (
     AggregateTrade,
     BookDelta,
-    BookSnapshot,
     Event,
     FeedStale,
     Lost,
@@ -100,8 +99,8 @@ class Conversation:
         self._feed = feed or Feed(
             venue, self.codec, pacing=pacing, chance=chance, backfill=options.backfill
         )
-        self._books, self._backfill = self._feed.books, self._feed.backfill
-        self._trades, self._aggregates = self._backfill.trades, self._backfill.aggregates
+        self._books, backfill = self._feed.books, self._feed.backfill
+        self._trades, self._aggregates = backfill.trades, backfill.aggregates
         self._spoken, self._syncs = self._freshness.spoken, self._books.syncs
         self.outbox = Outbox()
         """What is to be sent, settled and told; whoever carries this conversation empties it."""
@@ -189,7 +188,7 @@ class Conversation:
     ) -> Sequence[Event]:
         """The answer to a request out of the outbox."""
         events: list[Event] = []
-        trades: list[Trade | AggregateTrade] = []
+        found: list[Event] = []
         until, error = 0, None
         for item in self.codec.decode_response(request, status, headers, body, now):
             if isinstance(item, Reply):
@@ -197,14 +196,9 @@ class Conversation:
                 events += self._errands.responded(request, item, now)
                 if error is not None:
                     events.append(self._failed(request, error, error.code, now))
-            elif isinstance(item, BookSnapshot):
-                events += self._books.fetched(request, item, now)
-            elif isinstance(item, Trade | AggregateTrade):
-                trades.append(item)
             else:
-                events.append(item)
-        self._books.failed(request, now, until=until)  # only if no snapshot was among it
-        events += self._backfill.answered(request, trades, error, now, until=until)
+                found.append(item)
+        events += self._feed.answered(request, found, error, now, until=until)
         self._pump(now)
         return events
 
@@ -212,8 +206,7 @@ class Conversation:
         self, request: HttpRequest, error: errors.DialFailed, now: int
     ) -> Sequence[Event]:
         """No answer came to a request out of the outbox."""
-        self._books.failed(request, now)
-        told = self._backfill.answered(request, (), error, now)
+        told = self._feed.answered(request, (), error, now)
         self._pump(now)
         return (self._failed(request, error, error.status, now), *told)
 
@@ -249,15 +242,14 @@ class Conversation:
         self._errands.begin_again(now)
         self._freshness.begin_again()
         for unsent in self.outbox.take_requests():
-            self.give_back(unsent, now)
+            self._feed.give_back(unsent, now)
         self.outbox.forget_unsent()
         self.outbox.stirred = True
         return events
 
     def give_back(self, request: HttpRequest, now: int) -> None:
         """A request out of the outbox will not be carried; another connection may."""
-        self._books.failed(request, now)
-        self._backfill.give_back(request, now)
+        self._feed.give_back(request, now)
 
     def take_over(self, now: int) -> None:
         """Another connection of the feed is gone: fetch and time what it would have."""
@@ -314,7 +306,7 @@ class Conversation:
             self.codec.check(ask)
             if not self._feed.wants(ask):
                 # Late ones of an earlier want are no beginning.
-                self._backfill.forget(ask.channel, ask.symbol)
+                self._feed.backfill.forget(ask.channel, ask.symbol)
         self._errands.wants.add(asks)
         self._pump(now)
 
@@ -359,8 +351,7 @@ class Conversation:
             self._pulse.next_deadline(self._heard),
             self._pending.next_deadline(),
             self._errands.next_deadline(now),
-            self._books.next_deadline(now),
-            self._backfill.next_deadline(now),
+            self._feed.next_request(now),
             self.commands.next_deadline(now),
             self._freshness.next_deadline(),
             self._feed.next_deadline(),
@@ -413,7 +404,7 @@ class Conversation:
 
     def _overdue(self, now: int) -> list[Event]:
         """What was waited for in vain: a subscription's first data, what a copy skipped."""
-        events = [*self._feed.overdue(now), *self._backfill.overdue(now)]
+        events = self._feed.overdue(now)
         for stale in self._freshness.overdue(now):
             kind = self._venue.channels[stale.channel].event if isinstance(stale, FeedStale) else ""
             if not self._feed.flows_on_others(self._copy, kind, stale.symbol):
@@ -482,5 +473,5 @@ class Conversation:
         self.commands.admitted = self._errands.logged_in
         self.commands.release(now)
         self._errands.pump(now)
-        for request in (*self._books.due(now), *self._backfill.due(now)):
+        for request in self._feed.due(now):
             self.outbox.ask(request)

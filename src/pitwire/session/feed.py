@@ -13,7 +13,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pitwire.market.sequence import Verdict
 from pitwire.model import events as ev
 from pitwire.model.clock import SECOND
-from pitwire.model.events import AggregateTrade, BookDelta, Event, Trade
+from pitwire.model.errors import PitwireError
+from pitwire.model.events import AggregateTrade, BookDelta, BookSnapshot, Event, Trade
+from pitwire.session.audit import Audit
 from pitwire.session.backfill import Backfill
 from pitwire.session.backoff import Chance
 from pitwire.session.books import Books
@@ -31,7 +33,7 @@ from pitwire.session.lanes import (
 )
 from pitwire.session.pacing import Pacing
 from pitwire.session.wants import Wants
-from pitwire.venues.venue import Ask, Codec, Venue
+from pitwire.venues.venue import Ask, Codec, HttpRequest, Venue
 
 FED = (
     ev.Trade, ev.AggregateTrade, ev.Quote, ev.Ticker, ev.AveragePrice, ev.BookDelta,
@@ -62,6 +64,7 @@ class Feed:
             venue, codec, pacing=pacing, chance=chance, stir=self._stir, enabled=backfill
         )
         self._chains = self.backfill.chains
+        self.audit = Audit(venue, codec, self.books, pacing=pacing)
         self.copies: list[Copy] = []
         self.stirred = False
         """Whether an event has made something due for whoever carries the feed."""
@@ -202,6 +205,48 @@ class Feed:
             return (event,) if news else ()
         return self._caught_up(key, lane, event, news=news)
 
+    # ── what is fetched over HTTP ──
+
+    def due(self, now: int) -> list[HttpRequest]:
+        """The requests that may leave now: trades while they can be waited for, then books."""
+        return [*self.backfill.due(now), *self.books.due(now), *self.audit.due(now)]
+
+    def next_request(self, now: int) -> int | None:
+        """When `due` or `overdue` will next have something to say about them."""
+        parts = (self.backfill, self.books, self.audit)
+        times = [at for part in parts if (at := part.next_deadline(now)) is not None]
+        return min(times, default=None)
+
+    def answered(
+        self,
+        request: HttpRequest,
+        found: Sequence[Event],
+        error: PitwireError | None,
+        now: int,
+        *,
+        until: int = 0,
+    ) -> list[Event]:
+        """The answer to a request; what failed is not asked for again before `until`."""
+        told: list[Event] = []
+        trades: list[AnyTrade] = []
+        for event in found:
+            if isinstance(event, BookSnapshot):
+                told += self.books.fetched(request, event, now)
+                told += self.audit.fetched(request, event, now)
+            elif isinstance(event, Trade | AggregateTrade):
+                trades.append(event)
+            else:
+                told.append(event)
+        self.books.failed(request, now, until=until)  # only if no snapshot was among it
+        self.audit.failed(request)
+        return told + self.backfill.answered(request, trades, error, now, until=until)
+
+    def give_back(self, request: HttpRequest, now: int) -> None:
+        """A request was not carried after all."""
+        self.books.failed(request, now)
+        self.audit.failed(request)
+        self.backfill.give_back(request, now)
+
     # ── what follows one after another by number: trades, books ──
 
     def _too_early(self, event: Event, number: int, copy: Copy) -> Sequence[Event]:
@@ -332,9 +377,8 @@ class Feed:
             self._alone_at = None
             self.copies[0].shared = False
             self._lanes.clear()
-        if not self._early and not self._held:
-            return []
-        return self._give_in(now)
+        told = self._give_in(now) if self._early or self._held else []
+        return told + self.backfill.overdue(now) + self.audit.overdue(now)
 
     def _give_in(self, now: int) -> list[Event]:
         """End what was waited for too long, or for nobody."""

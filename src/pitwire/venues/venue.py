@@ -13,6 +13,7 @@ from typing import Protocol, TypeAlias
 
 import msgspec
 
+from pitwire.market.checksum import Checksum
 from pitwire.market.sequence import Continuity
 from pitwire.model.credentials import Credentials
 from pitwire.model.errors import RemoteError
@@ -272,3 +273,8 @@ class Venue(msgspec.Struct, frozen=True):
     orders_path: Callable[[Endpoints, str], str]
     """(endpoints, time unit) → the URL to dial for the orders connection."""
     snapshot_depth: int = 1000
+    """Levels a side to ask a book's snapshot for."""
+    shallow_depth: int = 0
+    """Levels a side that are cheap to ask for when many books are wanted at once; 0: none are."""
+    checksum: Callable[[Instrument], Checksum] | None = None
+    """How the venue sums up a book, where its deltas carry the sum."""

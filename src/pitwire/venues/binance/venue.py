@@ -98,4 +98,6 @@ BINANCE = Venue(
     orders_path=orders_path,
     # §4.1: 1000 levels cost 50 of 6000 weight a minute, 5000 cost 250.
     snapshot_depth=1000,
+    # §4.1: 100 levels cost 5.
+    shallow_depth=100,
 )
