@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pitwire.market.book import BookSide, OrderBook
+from pitwire.market.book import NOTHING, BookSide, OrderBook, book_of, difference, merged
 from pitwire.model.events import BookDelta, BookSnapshot, Level, PartialBook
 from pitwire.model.orders import Side
 
@@ -315,3 +316,63 @@ def test_what_a_cut_book_shows_is_true_and_what_it_knows_is_everything(
 def _change(before: dict[float, float], after: dict[float, float]) -> Levels:
     gone = {price: 0.0 for price in before if price not in after}
     return tuple((gone | {p: s for p, s in after.items() if before.get(p) != s}).items())
+
+
+def test_a_snapshot_and_its_deltas_become_one_snapshot_that_claims_no_more_than_is_known() -> None:
+    chance = random.Random(5)
+    for _ in range(200):
+        depth = chance.choice((0, 3, 5))
+        bids = tuple((100.0 - n, 1.0 + n) for n in range(5))
+        asks = tuple((101.0 + n, 1.0 + n) for n in range(chance.choice((2, 5))))
+        whole = BookSnapshot(
+            "t", "S", 0, 0, 10, bids[: depth or None], asks[: depth or None], depth
+        )
+        deltas = [
+            BookDelta(
+                "t", "S", n, n, 11 + n, 11 + n,
+                ((float(chance.randrange(90, 101)), chance.choice((0.0, 2.5))),),
+                ((float(chance.randrange(101, 112)), chance.choice((0.0, 2.5))),),
+            )
+            for n in range(chance.randrange(6))
+        ]  # fmt: skip
+        true = book_of((whole, *deltas))
+        told = merged(whole, deltas)
+        if told is None:
+            assert any(not side.levels_to(side.edge) for side in (true.bids, true.asks))
+            continue
+        one = book_of([told])
+        assert (one.last_id, difference(one, true)) == (true.last_id, "")
+        for mine, theirs in ((one.bids, true.bids), (one.asks, true.asks)):
+            assert mine.edge >= theirs.edge
+            assert mine.levels_to(mine.edge) == theirs.levels_to(mine.edge)
+            assert theirs.edge == NOTHING or mine.edge > NOTHING
+
+
+def test_a_difference_is_told_by_its_price_where_both_books_are_known() -> None:
+    cut = BookSnapshot("t", "S", 0, 0, 10, ((5.0, 1.0), (4.0, 1.0)), ((6.0, 1.0),), 2)
+    whole = BookSnapshot("t", "S", 0, 0, 10, ((5.0, 1.0), (4.0, 1.0), (3.0, 1.0)), ((6.0, 1.0),))
+    one, other = book_of([cut]), book_of([whole])
+    assert difference(one, other) == ""
+    other.apply(BookDelta("t", "S", 0, 0, 11, 11, ((3.0, 9.0),), ()))
+    assert difference(one, other) == "", "beyond what one of them knows"
+    other.apply(BookDelta("t", "S", 0, 0, 12, 12, ((4.0, 0.0),), ((7.0, 2.0),)))
+    assert difference(one, other) == "bids at 4.0: 1.0 here, 0.0 at the venue"
+    one.apply(BookDelta("t", "S", 0, 0, 12, 12, ((4.0, 0.0),), ()))
+    assert difference(one, other) == "asks at 7.0: 0.0 here, 2.0 at the venue"
+
+
+def test_whoever_changes_a_book_is_told_that_it_is_crossed() -> None:
+    book = OrderBook("t", "S")
+    sides = ((5.0, 1.0),), ((6.0, 1.0),)
+    assert book.apply_snapshot(BookSnapshot("t", "S", 0, 0, 10, *sides)) == ""
+    assert book.apply(BookDelta("t", "S", 0, 0, 11, 11, ((5.5, 1.0),), ())) == ""
+    assert book.apply(BookDelta("t", "S", 0, 0, 12, 12, ((6.0, 1.0),), ())) == "crossed"
+    assert book.apply_snapshot(BookSnapshot("t", "S", 0, 0, 10, (), ())) == ""
+    assert book.apply(BookDelta("t", "S", 0, 0, 11, 11, (), ((6.0, 1.0),))) == ""
+
+
+def test_an_imbalance_of_levels_that_are_not_known_is_none() -> None:
+    book = OrderBook("t", "S")
+    book.apply_snapshot(BookSnapshot("t", "S", 0, 0, 10, ((5.0, 3.0),), ((6.0, 1.0),), 1))
+    assert book.imbalance(1) == 0.5
+    assert book.imbalance(2) is None

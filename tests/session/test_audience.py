@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pitwire.market.checksum import TopLevelsCrc
 from pitwire.model.errors import StateError
 from pitwire.model.events import BookDelta, BookSnapshot, BookStale, Event, Quote, Trade
 from pitwire.session.audience import Audience
@@ -19,6 +20,8 @@ def audience(**more: Any) -> tuple[Audience, list[str]]:
         "on_event": None,
         "on_events": None,
         "on_raised": lambda error: said.append(str(error)),
+        "on_flaw": lambda symbol, flaw: said.append(f"{symbol} {flaw}"),
+        "checksums": {},
         "tell_soon": lambda event: said.append(type(event).__name__),
         "pause": lambda: said.append("pause"),
         "resume": lambda: said.append("resume"),
@@ -32,6 +35,20 @@ STORY = (
     BookDelta("toy", "A", 0, 0, 11, 11, ((1.5, 3.0),), ()),
 )
 QUOTE = Quote("toy", "A", 0, 0, 1.0, 1.0, 2.0, 1.0)
+
+
+def test_a_book_that_turns_out_wrong_is_not_to_be_read_and_is_told() -> None:
+    ours, said = audience(checksums={"B": TopLevelsCrc(price_digits=1, size_digits=1)})
+    ours.deliver(STORY, 0, True)
+    ours.deliver([BookDelta("toy", "A", 0, 0, 12, 12, ((2.0, 1.0),), ())], 0, True)
+    assert said == ["A crossed"]
+    assert not ours.book("A").ready
+    assert ours.book("A").best_bid is None
+    ours.deliver([BookSnapshot("toy", "B", 0, 0, 1, ((1.0, 1.0),), ())], 0, True)
+    ours.deliver([BookDelta("toy", "B", 0, 0, 2, 2, (), (), checksum=7)], 0, True)
+    ours.deliver([BookSnapshot("toy", "C", 0, 0, 1, ((3.0, 1.0),), ((2.0, 1.0),))], 0, True)
+    assert said == ["A crossed", "B checksum", "C crossed"]
+    assert not ours.book("C").ready
 
 
 def test_a_listener_finds_the_book_as_the_event_left_it() -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from pitwire.model.clock import SECOND
 from pitwire.model.entropy import Entropy
 from pitwire.model.events import BookDelta, BookSnapshot, BookStale
-from pitwire.session.books import AT_ONCE, Books
+from pitwire.session.books import AT_ONCE, MANY, YOUNG_SECONDS, Books
 from pitwire.session.pacing import Pacing
-from pitwire.venues.venue import CodecOptions, Limit, Role
+from pitwire.venues.venue import CodecOptions, HttpRequest, Limit, Role
 from tests.session.toy import TOY, ToyCodec
 
 NOW = 1_700_000_000 * SECOND
@@ -109,3 +110,125 @@ def test_after_a_loss_only_a_live_book_is_told_stale_and_nothing_is_fetched(live
     assert ours.next_deadline(NOW) is None
     ours.begin("A", NOW)
     assert len(ours.due(NOW)) == 1
+
+
+# ── broken again and again, many at once, deeper ones ──
+
+
+def live(ours: Books, symbol: str, now: int, last_id: int = 10) -> None:
+    ours.begin(symbol, now)
+    [request] = ours.due(now)
+    ours.fetched(request, snapshot(symbol, last_id), now)
+    assert ours.syncs[symbol].live
+
+
+def test_a_book_that_breaks_again_and_again_is_fetched_after_a_growing_while() -> None:
+    ours = books()
+    live(ours, "A", NOW)
+    now, waits = NOW + round(YOUNG_SECONDS * SECOND), []
+    for _ in range(6):
+        ours.resync("A", "crossed", now)
+        when = ours.next_deadline(now)
+        assert when is not None
+        waits.append((when - now) / SECOND)
+        [request] = ours.due(when)
+        ours.fetched(request, snapshot("A"), when)
+        now = when + SECOND // 1000
+    assert waits[0] == 0, "it had been live for long"
+    for number, wait in enumerate(waits[1:]):
+        assert 0.125 * 2**number <= wait <= 0.25 * 2**number
+    ours.resync("A", "crossed", now + round(YOUNG_SECONDS * SECOND))
+    assert ours.next_deadline(now) is not None
+    assert len(ours.due(now + round(YOUNG_SECONDS * SECOND))) == 1, "calm has returned"
+
+
+def test_a_live_book_is_fetched_again_without_a_blackout() -> None:
+    ours = books()
+    live(ours, "A", NOW)
+    ours.refresh("A", NOW)
+    [request] = ours.due(NOW)
+    assert ours.accept(delta("A", 11), NOW) == (delta("A", 11),)
+    assert ours.accept(delta("A", 12), NOW) == (delta("A", 12),)
+    story = ours.fetched(request, snapshot("A", 11), NOW)
+    [whole] = story
+    assert isinstance(whole, BookSnapshot)
+    assert whole.last_id == ours.syncs["A"].last_id == 12, "its deltas were told already"
+    ours.refresh("B", NOW)
+    assert ours.due(NOW) == []
+
+
+def test_those_that_matter_come_first_and_live_ones_last() -> None:
+    ours = books()
+    live(ours, "L", NOW)
+    ours.refresh("L", NOW)
+    ours.urgent = lambda: ("C",)
+    for symbol in "ABC":
+        ours.begin(symbol, NOW)
+    assert [request.symbol for request in ours.due(NOW)] == ["C", "A", "B", "L"]
+
+
+def test_live_books_leave_half_of_the_weight_to_broken_ones() -> None:
+    ours = books(Limit("weight", 600, 60.0))
+    symbols = [f"S{number}" for number in range(6)]
+    for symbol in symbols:
+        live(ours, symbol, NOW)
+    later = NOW + 120 * SECOND
+    for symbol in symbols:
+        ours.refresh(symbol, later)
+    asked = 0
+    while requests := ours.due(later):
+        for request in requests:
+            asked += 1
+            ours.fetched(request, snapshot(request.symbol), later)
+    assert asked == 600 // 2 // 50
+    for symbol in symbols[:2]:
+        ours.resync(symbol, "crossed", later)
+    assert len(ours.due(later)) == 2
+    assert ours.due(later) == []
+
+
+def test_many_at_once_are_fetched_shallow_first() -> None:
+    venue = msgspec.structs.replace(TOY, shallow_depth=5, snapshot_depth=1000)
+    codec = DepthCodec(CodecOptions(Role.MARKET))
+    ours = Books(venue, codec, Pacing([Limit("weight", 600, 60.0)]), Entropy(1).stream("books"))
+    for number in range(MANY):
+        ours.begin(f"S{number}", NOW)
+    requests = ours.due(NOW)
+    assert {request.query for request in requests} == {"5"}
+    for request in requests:
+        ours.fetched(request, snapshot(request.symbol), NOW)
+    ours.refresh("S0", NOW)
+    assert {request.query for request in ours.due(NOW)} == {"1000"}, "no longer many"
+
+
+class DepthCodec(ToyCodec):
+    """Says how deep it is asked, and what that costs."""
+
+    def ask_snapshot(self, symbol: str, depth: int) -> HttpRequest:
+        weight = 50 if depth > 5 else 5
+        return HttpRequest("snapshot", "GET", "/depth", str(depth), weight=weight, symbol=symbol)
+
+
+def test_no_snapshot_is_asked_for_during_a_ban_and_all_are_after_it() -> None:
+    pacing = Pacing([Limit("weight", 6000, 60.0)])
+    ours = Books(TOY, ToyCodec(CodecOptions(Role.MARKET)), pacing, Entropy(1).stream("books"))
+    for number in range(30):
+        ours.begin(f"S{number}", NOW)
+    first = ours.due(NOW)
+    until = NOW + 120 * SECOND
+    pacing.block("weight", until)
+    for request in first:
+        ours.failed(request, NOW, until=until)
+    now = NOW
+    while now < until:
+        assert ours.due(now) == []
+        when = ours.next_deadline(now)
+        assert when is not None
+        assert when >= until, "no need to wake before"
+        now += 7 * SECOND
+    asked: list[str] = []
+    while requests := ours.due(until):
+        for request in requests:
+            asked.append(request.symbol)
+            ours.fetched(request, snapshot(request.symbol), until)
+    assert len(set(asked)) == len(asked) == 30

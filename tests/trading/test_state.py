@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from pitwire.market.checksum import TopLevelsCrc
 from pitwire.model import events as ev
 from pitwire.model.orders import OrderState, Side, UpdateKind
 from pitwire.trading.state import State
@@ -188,3 +189,45 @@ def test_every_event_is_taken_without_complaint(kind: type[ev.Event]) -> None:
     event = kind(*facts)
     made.apply(event)
     assert made.event is event
+
+
+def test_a_book_that_turns_out_wrong_is_gone_and_stale_at_once() -> None:
+    made = State()
+    made.apply(snapshot([(100.0, 1.0)], [(101.0, 1.0)]))
+    crossing = ev.BookDelta("test", BTC, 0, at(1), 11, 11, ((101.0, 1.0),), ())
+    made.apply(crossing)
+    assert made.flaws == {BTC: "crossed"}
+    assert made.stale_reason(BTC) == "book: crossed"
+    assert made.book(BTC) is None
+    assert made.touch(BTC) is None
+    made.flaws.clear()
+    made.apply(ev.BookSnapshot("test", BTC, 0, at(2), 12, ((101.0, 1.0),), ((100.0, 1.0),)))
+    assert made.flaws == {BTC: "crossed"}, "so may be a snapshot"
+    assert made.stale_reason(BTC) == "book: crossed"
+    made.apply(ev.BookSnapshot("test", BTC, 0, at(3), 13, ((99.0, 1.0),), ((100.0, 1.0),)))
+    assert made.stale_reason(BTC) == ""
+
+
+def test_a_checksum_is_asked_of_the_venues_rule_for_the_instrument() -> None:
+    one = instrument()
+    made = State([one], checksum=lambda known: TopLevelsCrc(price_digits=2, size_digits=3))
+    made.apply(snapshot([(100.0, 1.0)], [(101.0, 1.0)]))
+    made.apply(ev.BookDelta("test", BTC, 0, at(1), 11, 11, (), (), checksum=5))
+    assert made.flaws == {BTC: "checksum"}
+
+
+def test_top_levels_are_not_read_while_they_are_stale_or_crossed() -> None:
+    def tops(bid: float, seconds: float) -> ev.PartialBook:
+        return ev.PartialBook("test", BTC, 0, at(seconds), 1, ((bid, 1.0),), ((101.0, 1.0),), 5)
+
+    made = state(ev.Subscribed("test", BTC, 0, at(0), "market-1", "partial_book"), tops(100.0, 1))
+    assert made.touch(BTC) is not None
+    made.apply(ev.Lost("test", "", 0, at(2), "market-1", "cut", 0.0))
+    assert made.book(BTC) is None
+    made.apply(ev.Subscribed("test", BTC, 0, at(3), "market-1", "partial_book"))
+    made.apply(tops(101.0, 4))
+    assert made.book(BTC) is None
+    assert made.stale_reason(BTC) == "partial_book: crossed"
+    made.apply(tops(100.0, 5))
+    assert made.book(BTC) is not None
+    assert made.stale_reason(BTC) == ""

@@ -90,6 +90,21 @@ class Desk:
             self._decide(now)
         self._observe(events)
         self._file.settle()
+        if self.engine.state.flaws:
+            self._distrust()
+
+    def _distrust(self) -> None:
+        """Books that are wrong are marked already; new ones are asked for."""
+        flaws = self.engine.state.flaws
+        for symbol, flaw in flaws.items():
+            self.session.resync_book(symbol, flaw)
+        flaws.clear()
+
+    def urgent_symbols(self) -> set[str]:
+        """Where something of ours is at stake: an open order, a position."""
+        state = self.engine.state
+        held = {symbol for symbol in state.instruments if state.portfolio.position(symbol)}
+        return held | {order.symbol for order in state.ledger.open_of("")}
 
     def _decide(self, now: int) -> None:
         for command in self.engine.decide(now):

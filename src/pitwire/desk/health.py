@@ -34,6 +34,7 @@ _SPECIAL = frozenset(_TALLIED) | {
     events.Lost,
     events.BookStale,
     events.BookSnapshot,
+    events.BookAudited,
     events.FeedStale,
     events.FeedFresh,
     events.ClockOffset,
@@ -134,6 +135,12 @@ class HealthReport(msgspec.Struct, frozen=True):
     """Books that missed something and were taken up again from a snapshot; of a lost connection,
     see `losses`."""
     trade_gaps: int
+    backfilled: int
+    """Trades that were missing and came by another way."""
+    audits: int
+    """Live books that were held against a fresh snapshot."""
+    audit_differences: int
+    """How many of them were wrong."""
     malformed: int
     unhandled: int
     rejected: int
@@ -159,11 +166,12 @@ class HealthReport(msgspec.Struct, frozen=True):
 class _Stream:
     """What is kept of one kind of event of one symbol."""
 
-    __slots__ = ("count", "first", "lag", "last", "special", "venue")
+    __slots__ = ("count", "first", "lag", "last", "marked", "special", "venue")
 
     def __init__(self, event: Event) -> None:
         self.venue = event.venue
         self.special = type(event) in _SPECIAL
+        self.marked = hasattr(event, "backfilled")
         self.first = self.last = event.received
         self.count = 0
         self.lag = Histogram()
@@ -194,7 +202,10 @@ class Health:
         received = stream.last = event.received
         stamp = event.venue_time
         if stamp:
-            stream.lag.add(received - stamp + self._correction)
+            if stream.marked and event.backfilled:  # type: ignore[attr-defined]
+                self._add("backfilled")  # late because it was missing: no lag of the stream
+            else:
+                stream.lag.add(received - stamp + self._correction)
         if now:
             self._work.add(now - received)
         if stream.special:
@@ -232,6 +243,9 @@ class Health:
             reconnects=tally("reconnects", 0),
             gaps=tally("gaps", 0),
             trade_gaps=tally("trade_gaps", 0),
+            backfilled=tally("backfilled", 0),
+            audits=tally("audits", 0),
+            audit_differences=tally("audit_differences", 0),
             malformed=tally("malformed", 0),
             unhandled=tally("unhandled", 0),
             rejected=tally("rejected", 0),
@@ -269,6 +283,9 @@ class Health:
                 self._stale_feeds.pop(f"{symbol} {channel}", None)
             case events.ClockOffset(offset=offset):
                 self._offset = self._correction = offset
+            case events.BookAudited(difference=difference):
+                self._add("audits")
+                self._add("audit_differences", bool(difference))
             case events.StreamDropped(count=count):
                 self._add("dropped", count)
             case _:

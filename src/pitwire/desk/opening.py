@@ -44,6 +44,7 @@ from pitwire.trading.risk import Screen
 from pitwire.trading.rules import Rule
 from pitwire.trading.state import State
 from pitwire.trading.tracked import Change
+from pitwire.venues.registry import find_venue
 from pitwire.venues.venue import Ask, Endpoints, Venue
 from pitwire.wire.link import Dial, Fetch
 
@@ -154,6 +155,8 @@ async def open_desk(
             redundancy=config.venue.redundancy,
             roll_at=config.venue.roll_at,
             keep_books=False,
+            book_of=desk.engine.state.books.get,
+            urgent_books=desk.urgent_symbols,
             doing=desk.doing,
             tap=log.frame if log is not None and log.wants_frames else None,
         )
@@ -298,6 +301,7 @@ def _engine(
 
 
 def _pure(config: DeskConfig, ids: OrderIds, state: State, journal: Journal) -> Engine:
+    state.checksum = find_venue(config.venue.name).checksum
     return Engine((), Screen(config.risk or Limits(), ids, journal), state, journal)
 
 

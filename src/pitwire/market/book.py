@@ -22,13 +22,13 @@ consequences, and the reads follow them:
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 import msgspec
 
 from pitwire.market.checksum import Checksum
-from pitwire.model.events import BookDelta, BookSnapshot, Level, PartialBook
+from pitwire.model.events import BookDelta, BookSnapshot, Event, Level, PartialBook
 from pitwire.model.orders import Side
 
 NOTHING = float("-inf")
@@ -331,6 +331,43 @@ class OrderBook:
 
     def __bool__(self) -> bool:
         return True  # a book is there however empty it is; ask `ready`
+
+
+def book_of(story: Iterable[Event]) -> OrderBook:
+    """The book that a snapshot and the deltas after it make."""
+    story = list(story)
+    book = OrderBook(story[0].venue, story[0].symbol)
+    for event in story:
+        if isinstance(event, BookSnapshot):
+            book.apply_snapshot(event)
+        elif isinstance(event, BookDelta):
+            book.apply(event)
+    return book
+
+
+def merged(snapshot: BookSnapshot, deltas: Iterable[Event]) -> BookSnapshot | None:
+    """One snapshot for a snapshot and the deltas after it: as much of it as is known.
+
+    None where a side was cut and nothing is left of it: no snapshot can say that.
+    """
+    book = book_of((snapshot, *deltas))
+    bids, asks = (tuple(side.levels_to(side.edge).items()) for side in (book.bids, book.asks))
+    cut = [
+        len(levels)
+        for side, levels in ((book.bids, bids), (book.asks, asks))
+        if side.edge > NOTHING
+    ]
+    if 0 in cut:
+        return None
+    return msgspec.structs.replace(
+        snapshot,
+        venue_time=book.venue_time,
+        last_id=book.last_id,
+        bids=bids,
+        asks=asks,
+        # A side that is cut says so by having as many levels as the depth.
+        depth=min(cut, default=0),
+    )
 
 
 def difference(ours: OrderBook, truth: OrderBook) -> str:

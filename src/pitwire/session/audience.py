@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 from weakref import ref
 
 from pitwire.market.book import OrderBook
+from pitwire.market.checksum import Checksum
 from pitwire.model.errors import StateError
 from pitwire.model.events import BookDelta, BookSnapshot, BookStale, Event, SpillFailed
 from pitwire.session.stream import EventStream, StreamCounts, StreamOptions
@@ -30,12 +31,15 @@ class Audience:
         on_event: OnEvent | None,
         on_events: OnEvents | None,
         on_raised: Callable[[Exception], None],
+        on_flaw: Callable[[str, str], None],
+        checksums: Mapping[str, Checksum],
         tell_soon: Callable[[Event], None],
         pause: Callable[[], None],
         resume: Callable[[], None],
     ) -> None:
         self._venue, self._keep_books = venue, keep_books
         self._on_event, self._on_events, self._on_raised = on_event, on_events, on_raised
+        self._on_flaw, self._checksums = on_flaw, checksums
         self._tell_soon, self._pause, self._resume = tell_soon, pause, resume
         self._books: dict[str, OrderBook] = {}
         # Held by their readers alone: whoever leaves a loop early holds nobody up.
@@ -63,8 +67,13 @@ class Audience:
         if not self._keep_books:
             raise StateError(verb="book", state="keeping no books", expected="keep_books=True")
         if symbol not in self._books:
-            self._books[symbol] = OrderBook(self._venue, symbol)
+            rule = self._checksums.get(symbol)
+            self._books[symbol] = OrderBook(self._venue, symbol, rule)
         return self._books[symbol]
+
+    def kept_book(self, symbol: str) -> OrderBook | None:
+        """The same, where one is kept."""
+        return self._books.get(symbol)
 
     def stream(
         self,
@@ -104,11 +113,20 @@ class Audience:
     def _keep(self, event: Event) -> None:
         kind = type(event)
         if kind is BookDelta:
-            self.book(event.symbol).apply(event)  # type: ignore[arg-type]
+            flaw = self.book(event.symbol).apply(event)  # type: ignore[arg-type]
+            if flaw:
+                self._distrust(event.symbol, flaw)
         elif kind is BookSnapshot:
-            self.book(event.symbol).apply_snapshot(event)  # type: ignore[arg-type]
+            flaw = self.book(event.symbol).apply_snapshot(event)  # type: ignore[arg-type]
+            if flaw:
+                self._distrust(event.symbol, flaw)
         elif kind is BookStale:
             self.book(event.symbol).clear()
+
+    def _distrust(self, symbol: str, flaw: str) -> None:
+        # At once: nobody is to read it until the session has said that it is stale.
+        self.book(symbol).clear()
+        self._on_flaw(symbol, flaw)
 
     def _tell_singly(self, tell: OnEvent, events: Sequence[Event]) -> None:
         for event in events:

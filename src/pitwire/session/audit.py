@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from pitwire.market.book import OrderBook, difference
+from pitwire.market.book import OrderBook, book_of, difference
 from pitwire.market.sync import BookSync
 from pitwire.model.clock import SECOND
-from pitwire.model.events import BookAudited, BookDelta, BookSnapshot, BookStale, Event
-from pitwire.session.books import Books, weight_limit
+from pitwire.model.events import BookAudited, BookSnapshot, BookStale, Event
+from pitwire.session.books import Books, replaced, weight_limit
 from pitwire.session.pacing import Pacing
 from pitwire.venues.venue import Codec, HttpRequest, Venue
 
@@ -181,7 +181,7 @@ class Audit:
         if ours is None or not ours.ready or ours.last_id != sync.last_id:
             self._end(run)  # whoever keeps it does not stand where we do
             return []
-        wrong = difference(ours, told(story, sync))
+        wrong = difference(ours, book_of(story))
         if wrong:
             return self._differs(run, wrong, now)
         self._end(run)
@@ -193,7 +193,7 @@ class Audit:
         self._run = None
         book_id = sync.last_id
         sync.refresh()
-        story = sync.accept_snapshot(snapshot, now)
+        story = replaced(sync, snapshot, now)
         stale = BookStale(self._venue.name, sync.symbol, 0, now, f"audit: {wrong}")
         return [self._audited(sync, book_id, wrong, now), stale, *story]
 
@@ -216,14 +216,3 @@ class Audit:
             levels = sync.depth * EDGE_PERCENT // 100
             if levels and not book.knows(levels):
                 self._books.refresh(symbol, now)
-
-
-def told(story: list[Event], sync: BookSync) -> OrderBook:
-    """The book that a snapshot and its deltas make."""
-    book = OrderBook(sync.venue, sync.symbol)
-    for event in story:
-        if isinstance(event, BookSnapshot):
-            book.apply_snapshot(event)
-        elif isinstance(event, BookDelta):
-            book.apply(event)
-    return book

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
 
+from pitwire.market.book import merged
 from pitwire.market.sync import BookSync
 from pitwire.model.clock import SECOND
 from pitwire.model.events import BookDelta, BookSnapshot, Event
@@ -110,6 +111,10 @@ class Books:
                 told += sync.lost(now)
         return told
 
+    def has(self, symbol: str) -> bool:
+        """Whether this book is looked after here."""
+        return symbol in self.syncs
+
     def wants(self, symbol: str) -> bool:
         """Whether a snapshot is to be asked for."""
         return symbol in self._wanting
@@ -170,7 +175,7 @@ class Books:
         if sync is None or self._fetching.get(snapshot.symbol) is not request:
             return ()  # asked for before a loss, or no longer wanted
         del self._fetching[snapshot.symbol]
-        events = sync.accept_snapshot(snapshot, now)
+        events = replaced(sync, snapshot, now)
         if sync.wants_snapshot:
             self._retry(snapshot.symbol, now)
         else:
@@ -208,6 +213,14 @@ class Books:
         self._fetching.pop(symbol, None)
         self._tries.pop(symbol, None)
         self._breaks.pop(symbol, None)
+
+
+def replaced(sync: BookSync, snapshot: BookSnapshot, now: int) -> Sequence[Event]:
+    """Take a snapshot in; over a live book, the deltas told already are part of what is told."""
+    was_live = sync.live
+    story = sync.accept_snapshot(snapshot, now)
+    whole = merged(snapshot, story[1:]) if was_live and len(story) > 1 else None
+    return story if whole is None else (whole,)
 
 
 def weight_limit(venue: Venue) -> int:

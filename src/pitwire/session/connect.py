@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Container, Generator, Mapping
 from typing import Any
 
 from pitwire.model.clock import Clock, SystemClock
@@ -10,6 +10,7 @@ from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy, system_seed
 from pitwire.model.errors import ConfigError, DialFailed
 from pitwire.session.audience import OnEvent, OnEvents
+from pitwire.session.audit import BookOf
 from pitwire.session.conversation import PATIENCE_SECONDS
 from pitwire.session.ear import Tap
 from pitwire.session.lanes import HOLD_SECONDS
@@ -75,6 +76,9 @@ def connect_to_websocket(
     patience_seconds: float = PATIENCE_SECONDS,
     asks_time: bool = True,
     backfill: bool = True,
+    audit_books: bool = True,
+    book_of: BookOf | None = None,
+    urgent_books: Callable[[], Container[str]] = tuple,
     redundancy: int = 1,
     roll_at: str = "",
     hold_seconds: float = HOLD_SECONDS,
@@ -109,6 +113,11 @@ def connect_to_websocket(
         asks_time: whether the venue's clock is asked for over HTTP now and then.
         backfill: whether missing trades are asked for over HTTP, by id, and put in their place;
             those after them wait up to two seconds. If not, a gap is named at once.
+        audit_books: whether live books are held against fresh snapshots now and then, within a
+            tenth of the venue's weight limit; the outcome is a `BookAudited`.
+        book_of: finds the live book of a symbol where you keep it, with `keep_books=False`: without
+            it none is audited.
+        urgent_books: names the symbols whose books are fetched first when many are wanted.
         redundancy: how many connections carry the same subscriptions; of what they bring, the first
             copy counts, and while one of them stands nothing is missed.
         roll_at: a time of day in UTC, as 04:30, at which connections are replaced by new ones
@@ -158,6 +167,9 @@ def connect_to_websocket(
                 patience_seconds=patience_seconds,
                 asks_time=asks_time and (dial is None or fetch is not None),
                 backfill=backfill and (dial is None or fetch is not None),
+                audit_books=audit_books and (dial is None or fetch is not None),
+                book_of=book_of,
+                urgent_books=urgent_books,
                 redundancy=redundancy,
                 roll_at=minutes,
                 hold_seconds=hold_seconds,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 
+from pitwire.market.checksum import Checksum
 from pitwire.model import errors
 from pitwire.model.clock import SECOND, SystemClock
 from pitwire.model.events import Event, Lagging
@@ -46,12 +47,15 @@ class Lines:
         self.market: list[Line] = []
         self.orders: Line | None = None
         self.pacing = Pacing([limit for limit in setup.venue.limits if limit.scope in _SHARED])
+        self._checksums: dict[str, Checksum] = {}
         self.audience = Audience(
             setup.venue.name,
             keep_books=setup.keep_books,
             on_event=setup.on_event,
             on_events=setup.on_events,
             on_raised=self._raised,
+            on_flaw=self.resync,
+            checksums=self._checksums,
             tell_soon=self._tell_soon,
             pause=self._pause,
             resume=self._resume,
@@ -137,6 +141,18 @@ class Lines:
         self._learned += instruments
         for codec in (*(line.conversation.codec for line in self), *map(_codec, self._feeds)):
             codec.learn(instruments)
+        if self._setup.venue.checksum is not None:
+            rule = self._setup.venue.checksum
+            self._checksums.update((one.symbol, rule(one)) for one in instruments)
+
+    def resync(self, symbol: str, reason: str) -> None:
+        """A book was found wrong: it is stale, and fetched again."""
+        now = self._setup.clock.now()
+        for line in self.market:
+            if line.stands and line.conversation.feed.books.has(symbol):
+                line.conversation.outbox.tell(*line.conversation.resync(symbol, reason, now))
+                line.flush(now)
+                return
 
     def _fill(self, feed: Feed, asks: list[Ask]) -> list[Ask]:
         now = self._setup.clock.now()
@@ -183,7 +199,7 @@ class Lines:
         setup = self._setup
         codec = setup.venue.codec(CodecOptions(Role.MARKET, setup.time_unit, setup.book_option))
         codec.learn(self._learned)
-        return Feed(
+        feed = Feed(
             setup.venue,
             codec,
             pacing=self.pacing,
@@ -191,6 +207,10 @@ class Lines:
             hold_seconds=setup.hold_seconds,
             backfill=setup.backfill,
         )
+        feed.books.urgent = setup.urgent_books
+        kept = self.audience.kept_book if setup.keep_books else setup.book_of
+        feed.audit.book_of = kept if setup.audit_books else None
+        return feed
 
     def _new_line(self, role: Role, name: str, feed: Feed | None) -> Line:
         setup = self._setup

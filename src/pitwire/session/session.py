@@ -208,6 +208,10 @@ class Session:
         """The order book of a symbol: `ready` only while it is known to be right, else empty."""
         return self._lines.audience.book(symbol)
 
+    def resync_book(self, symbol: str, reason: str = "asked for") -> None:
+        """Distrust a book: it is stale from now on, and fetched again."""
+        self._lines.resync(symbol, reason)
+
     def stream(
         self,
         *kinds: type[Event],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from typing import TypeAlias
 
 import msgspec
@@ -12,6 +12,7 @@ from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy
 from pitwire.model.recovery import Recovery
 from pitwire.session.audience import OnEvent, OnEvents
+from pitwire.session.audit import BookOf
 from pitwire.session.conversation import PATIENCE_SECONDS
 from pitwire.session.ear import Tap
 from pitwire.session.lanes import HOLD_SECONDS
@@ -53,6 +54,12 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     patience_seconds: float = PATIENCE_SECONDS
     asks_time: bool = True
     backfill: bool = True
+    audit_books: bool = True
+    """Whether live books are held against fresh snapshots now and then."""
+    book_of: BookOf | None = None
+    """Where books are kept when they are not kept here."""
+    urgent_books: Callable[[], Container[str]] = tuple
+    """Symbols whose books are fetched before the others."""
     redundancy: int = 1
     """How many connections carry the same asks; the first to bring an event wins."""
     roll_at: int | None = None

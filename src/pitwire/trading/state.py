@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from pitwire.market.book import NOTHING, OrderBook
+from pitwire.market.checksum import Checksum
 from pitwire.model import events as ev
 from pitwire.model.events import Event
 from pitwire.model.instruments import Instrument
@@ -18,8 +19,8 @@ from pitwire.trading.ledger import OrderLedger
 from pitwire.trading.portfolio import Portfolio
 from pitwire.trading.tracked import Change
 
-BOOK = "book"
-"""Channel name of a stale book in `State.stale`."""
+BOOK, TOPS = "book", "partial_book"
+"""Channel names of stale books in `State.stale`."""
 
 
 class State:
@@ -31,6 +32,7 @@ class State:
         *,
         ledger: OrderLedger | None = None,
         portfolio: Portfolio | None = None,
+        checksum: Callable[[Instrument], Checksum] | None = None,
     ) -> None:
         self.instruments = {one.symbol: one for one in instruments}
         self.ledger = OrderLedger() if ledger is None else ledger
@@ -42,6 +44,8 @@ class State:
         self.books: dict[str, OrderBook] = {}
         self.partials: dict[str, OrderBook] = {}
         """Books of the top levels only, from `PartialBook`."""
+        self.flaws: dict[str, str] = {}
+        """Books that turned out to be wrong, and why: whoever asks for new ones empties this."""
         self.quotes: dict[str, ev.Quote] = {}
         self.trades: dict[str, ev.Trade | ev.AggregateTrade] = {}
         """The last trade; aggregates count only where single trades do not come."""
@@ -54,6 +58,8 @@ class State:
         self.stale: dict[str, dict[str, str]] = {}
         """symbol → channel → why; a symbol without stale channels is not in it."""
         self.offset: ev.ClockOffset | None = None
+        self.checksum = checksum
+        """How the venue sums up a book of an instrument, where it does."""
         self._channels: dict[str, dict[tuple[str, str], None]] = {}
         self._takers: dict[type[Event], Callable[[Any], Change | None]] = self._table()
 
@@ -71,6 +77,8 @@ class State:
         book = self.books.get(symbol)
         if book is not None and book.ready:
             return book
+        if self.stale and TOPS in self.stale.get(symbol, ()):
+            return None
         return self.partials.get(symbol)
 
     def touch(self, symbol: str) -> tuple[float, float, int] | None:
@@ -172,26 +180,47 @@ class State:
     def _snapshot(self, event: ev.BookSnapshot) -> None:
         book = self.books.get(event.symbol)
         if book is None:
-            book = self.books[event.symbol] = OrderBook(event.venue, event.symbol)
-        book.apply_snapshot(event)
-        self._unmark(event.symbol, BOOK)
+            rule = self._checksum_of(event.symbol)
+            book = self.books[event.symbol] = OrderBook(event.venue, event.symbol, rule)
+        flaw = book.apply_snapshot(event)
+        if flaw:
+            self._distrust(book, flaw)
+        else:
+            self._unmark(event.symbol, BOOK)
 
     def _delta(self, event: ev.BookDelta) -> None:
         book = self.books.get(event.symbol)
         if book is not None:
-            book.apply(event)
+            flaw = book.apply(event)
+            if flaw:
+                self._distrust(book, flaw)
 
     def _partial(self, event: ev.PartialBook) -> None:
         book = self.partials.get(event.symbol)
         if book is None:
             book = self.partials[event.symbol] = OrderBook(event.venue, event.symbol)
-        book.apply_snapshot(event)
+        flaw = book.apply_snapshot(event)
+        if flaw:
+            self._mark(event.symbol, TOPS, flaw)
+        elif self.stale and TOPS in self.stale.get(event.symbol, ()):
+            self._unmark(event.symbol, TOPS)
 
     def _book_stale(self, event: ev.BookStale) -> None:
         book = self.books.get(event.symbol)
         if book is not None:
             book.clear()
         self._mark(event.symbol, BOOK, event.reason)
+
+    def _distrust(self, book: OrderBook, flaw: str) -> None:
+        """At once: no rule is to see it, and risk lets nothing pass that looks at it."""
+        book.clear()
+        self._mark(book.symbol, BOOK, flaw)
+        self.flaws[book.symbol] = flaw
+
+    def _checksum_of(self, symbol: str) -> Checksum | None:
+        instrument = self.instruments.get(symbol)
+        known = self.checksum is not None and instrument is not None
+        return self.checksum(instrument) if known else None  # type: ignore[misc, arg-type]
 
     def _bar(self, event: ev.Bar) -> None:
         self.bars[event.symbol, event.interval] = event
