@@ -25,8 +25,8 @@ from pitwire.session.pending import Waited
 from pitwire.session.rolls import Rolls
 from pitwire.session.schedule import Schedule
 from pitwire.session.sentinel import Sentinel
-from pitwire.session.setup import Closed, Setup
-from pitwire.venues.venue import Ask, Codec, CodecOptions, Limit, Role
+from pitwire.session.setup import Closed, Setup, new_feed
+from pitwire.venues.venue import Ask, Codec, Limit, Role
 
 _SHARED = ("weight", "orders", "dials")
 """Limits that hold for all connections of a session together."""
@@ -171,7 +171,8 @@ class Lines:
         """One more feed: its first line now, its other copies a little later."""
         self._made += 1
         name = f"market-{self._made}"
-        feed = self._new_feed(name)
+        feed = new_feed(self._setup, name, pacing=self.pacing, kept=self.audience.kept_book)
+        feed.codec.learn(self._learned)
         first = self._new_line(Role.MARKET, name, feed)
         await self._open(first)
         self.market.append(first)
@@ -194,23 +195,6 @@ class Lines:
         if self.ended.done():  # while it was dialled, so that nobody else knows of it
             await line.close()
             raise self._over("connect")
-
-    def _new_feed(self, name: str) -> Feed:
-        setup = self._setup
-        codec = setup.venue.codec(CodecOptions(Role.MARKET, setup.time_unit, setup.book_option))
-        codec.learn(self._learned)
-        feed = Feed(
-            setup.venue,
-            codec,
-            pacing=self.pacing,
-            chance=setup.entropy.stream(f"books/{setup.venue.name}/{name}"),
-            hold_seconds=setup.hold_seconds,
-            backfill=setup.backfill,
-        )
-        feed.books.urgent = setup.urgent_books
-        kept = self.audience.kept_book if setup.keep_books else setup.book_of
-        feed.audit.book_of = kept if setup.audit_books else None
-        return feed
 
     def _new_line(self, role: Role, name: str, feed: Feed | None) -> Line:
         setup = self._setup

@@ -15,8 +15,10 @@ from pitwire.session.audience import OnEvent, OnEvents
 from pitwire.session.audit import BookOf
 from pitwire.session.conversation import PATIENCE_SECONDS
 from pitwire.session.ear import Tap
+from pitwire.session.feed import Feed
 from pitwire.session.lanes import HOLD_SECONDS
-from pitwire.venues.venue import Endpoints, Venue
+from pitwire.session.pacing import Pacing
+from pitwire.venues.venue import CodecOptions, Endpoints, Role, Venue
 from pitwire.wire.link import Dial, Fetch
 
 KeyFinder: TypeAlias = Callable[[], Credentials | None]
@@ -71,3 +73,20 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     """None: nobody watches whether the loop is held up."""
     release: Callable[[], Awaitable[None]] | None = None
     """Called last of all: what was opened for this session alone is closed here."""
+
+
+def new_feed(setup: Setup, name: str, *, pacing: Pacing, kept: BookOf) -> Feed:
+    """A feed for the lines of this name; `kept` finds the books that the session keeps itself."""
+    venue = setup.venue
+    feed = Feed(
+        venue,
+        venue.codec(CodecOptions(Role.MARKET, setup.time_unit, setup.book_option)),
+        pacing=pacing,
+        chance=setup.entropy.stream(f"books/{venue.name}/{name}"),
+        hold_seconds=setup.hold_seconds,
+        backfill=setup.backfill,
+    )
+    feed.books.urgent = setup.urgent_books
+    if setup.audit_books:
+        feed.audit.book_of = kept if setup.keep_books else setup.book_of
+    return feed
