@@ -130,19 +130,14 @@ def connect_to_websocket(
     """
     if time_unit not in ("ms", "us"):
         raise ConfigError(where="time_unit", found=time_unit, expected="ms or us")
-    if connect_attempts < 1:
-        raise ConfigError(where="connect_attempts", found=connect_attempts, expected="1 or more")
-    if type(redundancy) is not int or not 1 <= redundancy <= MOST_COPIES:
-        expected = f"1 to {MOST_COPIES}"
-        raise ConfigError(where="redundancy", found=redundancy, expected=expected)
-    if not 0 <= hold_seconds <= MOST_HOLD_SECONDS:
-        expected = f"0 to {MOST_HOLD_SECONDS:g}"
-        raise ConfigError(where="hold_seconds", found=hold_seconds, expected=expected)
+    _check_counts(connect_attempts, redundancy, hold_seconds)
     minutes = parse_roll_at(roll_at)
     time = clock or SystemClock()
     late_after_seconds = _late_after(late_after_seconds, time)
     found = find_venue(venue) if isinstance(venue, str) else venue
     addresses = endpoints or (_testnet(found) if testnet else found.endpoints)
+
+    fetches = dial is None or fetch is not None
 
     def build() -> Session:
         client = HttpClient() if dial is None and fetch is None else None
@@ -165,9 +160,9 @@ def connect_to_websocket(
                 keep_books=keep_books,
                 connect_attempts=connect_attempts,
                 patience_seconds=patience_seconds,
-                asks_time=asks_time and (dial is None or fetch is not None),
-                backfill=backfill and (dial is None or fetch is not None),
-                audit_books=audit_books and (dial is None or fetch is not None),
+                asks_time=asks_time and fetches,
+                backfill=backfill and fetches,
+                audit_books=audit_books and fetches,
                 book_of=book_of,
                 urgent_books=urgent_books,
                 redundancy=redundancy,
@@ -180,6 +175,17 @@ def connect_to_websocket(
         )
 
     return Connecting(build)
+
+
+def _check_counts(connect_attempts: int, redundancy: int, hold_seconds: float) -> None:
+    if connect_attempts < 1:
+        raise ConfigError(where="connect_attempts", found=connect_attempts, expected="1 or more")
+    if type(redundancy) is not int or not 1 <= redundancy <= MOST_COPIES:
+        expected = f"1 to {MOST_COPIES}"
+        raise ConfigError(where="redundancy", found=redundancy, expected=expected)
+    if not 0 <= hold_seconds <= MOST_HOLD_SECONDS:
+        expected = f"0 to {MOST_HOLD_SECONDS:g}"
+        raise ConfigError(where="hold_seconds", found=hold_seconds, expected=expected)
 
 
 def _late_after(seconds: float | None, clock: Clock) -> float | None:
