@@ -51,7 +51,7 @@ class MemoryLink:
         self.up = carrier.path("entry")
         self.down = carrier.path("market")
         self.queue: deque[tuple[int, object]] = deque()
-        self._closing = False
+        self._paused = self._closing = False
         self._left = -1
         self._arrives = 0
 
@@ -85,6 +85,16 @@ class MemoryLink:
         self.queue.clear()
         self.put(self._carrier.now(), ConnectionLost(code=1006))
 
+    def pause_reading(self) -> None:
+        """Take in no more, pings neither, until `resume_reading`."""
+        self._paused = True
+
+    def resume_reading(self) -> None:
+        """Take in what has come meanwhile."""
+        self._paused = False
+        if self.queue:
+            self._carrier.wake_for(self.queue[0][0], self)
+
     def arrival(self, left: int) -> int:
         """When what left the venue then is here; what leaves together arrives together."""
         if left != self._left:
@@ -100,7 +110,7 @@ class MemoryLink:
 
     def deliver(self, now: int) -> None:
         """Hand over everything that has arrived; the last frame of it ends the burst."""
-        if not (self.alive and self.ready):
+        if not (self.alive and self.ready) or self._paused:
             return
         arrived = []
         while self.queue and self.queue[0][0] <= now:
