@@ -45,6 +45,7 @@ from pitwire.sim.faults import (
     Throttle,
     matches,
 )
+from pitwire.sim.spoiling import spoiled
 from pitwire.sim.verdicts import (
     AS_USUAL,
     AnnounceShutdown,
@@ -62,10 +63,6 @@ _FRAME_FAULTS = (
 _REQUEST_FAULTS = (
     LateSnapshot, StaleSnapshot, LoseAck, DelayAck, PartAck, FillBeforeAck, HttpError,
 )  # fmt: skip
-_SPOILED = {
-    "html": b"<html><body>502 Bad Gateway</body></html>",
-    "empty": b"",
-}
 _HELD = b"held"
 """Stands for a frame that waits to be overtaken; told apart by identity."""
 KEPT_HAPPENED = 50_000
@@ -221,7 +218,7 @@ class FaultPlan:
             case Duplicate():
                 return at, frames + frames
             case Malformed():
-                return at, [self._malform(frame, fault.how) for frame in frames]
+                return at, [spoiled(frame, fault.how, self._chance) for frame in frames]
             case Rewrite():
                 return at, [_rewritten(fault, count, lane[1], frame) for frame in frames]
             case Reorder():
@@ -247,32 +244,6 @@ class FaultPlan:
         if frames and lane in self._held:
             return [*frames, self._held.pop(lane)]
         return frames
-
-    def _malform(self, frame: bytes, how: str) -> bytes:
-        chance = self._chance
-        match how:
-            case "truncated":
-                return frame[: chance.randrange(len(frame))] if frame else frame
-            case "garbage":
-                return bytes(chance.choices(b'{}[]:,"0aZ \x00', k=max(len(frame), 1)))
-            case "bad-utf8":
-                at = chance.randrange(len(frame) + 1)
-                return frame[:at] + b"\xff" + frame[at:]
-            case "damaged":
-                return self._damage(frame)
-            case _:
-                return _SPOILED[how]
-
-    def _damage(self, frame: bytes) -> bytes:
-        """Other bytes here and there, until it is no JSON: what still is could be the truth."""
-        spoiled = bytearray(frame or b"{")
-        while True:
-            for _ in range(self._chance.randint(1, 4)):
-                spoiled[self._chance.randrange(len(spoiled))] = self._chance.randrange(256)
-            try:
-                msgspec.json.decode(spoiled)
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                return bytes(spoiled)
 
     def _plan_links(self) -> Iterator[tuple[int, Fault, LinkAction]]:
         for fault, count in zip(self.faults, self._counts, strict=True):

@@ -1,0 +1,240 @@
+"""The proxy breaks real sockets as its script says, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import serve as ws_serve
+from websockets.exceptions import (
+    ConnectionClosed,
+    ConnectionClosedError,
+    InvalidMessage,
+    InvalidStatus,
+)
+
+from pitwire.sim.proxy import Proxy, parse_address
+from pitwire.sim.proxy_faults import (
+    Answer,
+    Damage,
+    Fin,
+    Hang,
+    Insert,
+    Lag,
+    Narrow,
+    ProxyFault,
+    Recode,
+    Refuse,
+    Reset,
+    Split,
+    Spoil,
+    Swallow,
+)
+
+
+@asynccontextmanager
+async def echoing(*faults: ProxyFault) -> AsyncIterator[Proxy]:
+    """A WebSocket server that says everything back, behind a proxy."""
+
+    async def echo(link: ServerConnection) -> None:
+        async for message in link:
+            await link.send(message)
+
+    async with ws_serve(echo, "127.0.0.1", 0, compression=None) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with Proxy("127.0.0.1", port, faults) as proxy:
+            yield proxy
+
+
+def joined(proxy: Proxy, path: str = "/") -> connect:
+    return connect(f"ws://127.0.0.1:{proxy.port}{path}", compression=None, ping_interval=None)
+
+
+async def said_back(link: ClientConnection, text: str, within: float = 2.0) -> str | bytes:
+    await link.send(text)
+    return await asyncio.wait_for(link.recv(), within)
+
+
+async def test_without_faults_it_only_passes_on() -> None:
+    async with echoing() as proxy, joined(proxy) as link:
+        assert await said_back(link, "x" * 200_000) == "x" * 200_000
+        assert (proxy.dials, proxy.happened) == (1, [])
+
+
+async def test_a_reset_is_a_reset() -> None:
+    async with echoing() as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        await proxy.apply(Reset())
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        writer.close()
+
+
+async def test_a_fin_is_an_end_without_a_close_frame() -> None:
+    async with echoing() as proxy, joined(proxy) as link:
+        await said_back(link, "here")
+        await proxy.apply(Fin())
+        with pytest.raises(ConnectionClosedError) as over:
+            await link.recv()
+        assert over.value.rcvd is None
+
+
+async def test_what_is_swallowed_comes_when_it_is_over() -> None:
+    async with echoing() as proxy, joined(proxy) as link:
+        await proxy.apply(Swallow(for_seconds=0.3))
+        began = asyncio.get_running_loop().time()
+        assert await said_back(link, "late") == "late"
+        assert asyncio.get_running_loop().time() - began >= 0.29
+
+
+async def test_who_comes_after_a_swallow_is_not_concerned() -> None:
+    async with echoing() as proxy, joined(proxy) as stood:
+        await proxy.apply(Swallow())
+        async with joined(proxy) as came:
+            assert await said_back(came, "here") == "here"
+        with pytest.raises(TimeoutError):
+            await said_back(stood, "nowhere", within=0.1)
+        stood.transport.abort()
+
+
+async def test_a_lag_delays_and_keeps_order() -> None:
+    async with echoing(Lag(seconds=0.05, jitter_seconds=0.05)) as proxy, joined(proxy) as link:
+        began = asyncio.get_running_loop().time()
+        for number in range(5):
+            await link.send(str(number))
+        assert [await link.recv() for _ in range(5)] == ["0", "1", "2", "3", "4"]
+        assert asyncio.get_running_loop().time() - began >= 0.1
+
+
+async def test_a_narrow_line_takes_its_time() -> None:
+    narrow = Narrow(bytes_per_second=100_000)
+    async with echoing(narrow) as proxy, joined(proxy) as link:
+        began = asyncio.get_running_loop().time()
+        await said_back(link, "x" * 30_000)
+        assert asyncio.get_running_loop().time() - began >= 0.3
+
+
+async def test_one_byte_at_a_time_is_still_the_same_message() -> None:
+    async with echoing(Split(way="both")) as proxy, joined(proxy) as link:
+        assert await said_back(link, "ünïcode") == "ünïcode"
+
+
+@pytest.mark.parametrize("how", ["fragments", "fragments-and-pings"])
+async def test_fragments_are_still_the_same_message(how: str) -> None:
+    async with echoing(Recode(how=how, size=2)) as proxy, joined(proxy) as link:  # type: ignore[arg-type]
+        assert await said_back(link, "ünïcode") == "ünïcode"
+
+
+async def test_text_may_come_as_binary() -> None:
+    async with echoing(Recode(how="binary", count=1)) as proxy, joined(proxy) as link:
+        assert await said_back(link, "text") == b"text"
+        assert await said_back(link, "text") == "text"
+
+
+async def test_a_frame_is_spoiled_and_the_next_is_not() -> None:
+    async with echoing(Spoil(how="html")) as proxy, joined(proxy) as link:
+        assert "502" in str(await said_back(link, "fine"))
+        assert await said_back(link, "fine") == "fine"
+
+
+async def test_a_damaged_bit_is_noticed_by_whoever_looks() -> None:
+    async with echoing() as proxy, joined(proxy) as link:
+        await said_back(link, "settled")
+        await proxy.apply(Damage(way="down"))
+        try:
+            found = await said_back(link, "x" * 100)
+        except (ConnectionClosed, TimeoutError):
+            return
+        assert found != "x" * 100
+
+
+@pytest.mark.parametrize(
+    ("how", "code"),
+    [
+        ("huge-header", 1009),
+        ("reserved-bit", 1002),
+        ("unknown-opcode", 1002),
+        ("lone-continuation", 1002),
+        ("bad-utf8", 1007),
+        ("split-bad-utf8", 1007),
+    ],
+)
+async def test_what_is_made_up_is_refused_by_a_careful_client(how: str, code: int) -> None:
+    async with echoing() as proxy, joined(proxy) as link:
+        await said_back(link, "settled")
+        await proxy.apply(Insert(how=how))  # type: ignore[arg-type]
+        with pytest.raises(ConnectionClosedError) as over:
+            await link.recv()
+        assert over.value.sent is not None
+        assert over.value.sent.code == code
+
+
+async def test_pings_come_at_their_rate() -> None:
+    async with echoing() as proxy, joined(proxy) as link:
+        await proxy.apply(Insert(how="ping", count=5, per_second=100))
+        assert await said_back(link, "alive") == "alive"
+
+
+async def test_nobody_listens_for_a_while() -> None:
+    async with echoing(Refuse(for_seconds=0.3)) as proxy:
+        await asyncio.sleep(0.05)
+        with pytest.raises(OSError, match=r"[Cc]onnect"):
+            await joined(proxy)
+        await asyncio.sleep(0.4)
+        async with joined(proxy) as link:
+            assert await said_back(link, "again") == "again"
+
+
+async def test_a_dial_hangs_and_the_next_does_not() -> None:
+    async with echoing(Hang(count=1)) as proxy:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(joined(proxy), 0.2)
+        async with joined(proxy) as link:
+            assert await said_back(link, "here") == "here"
+
+
+async def test_html_instead_of_an_upgrade_on_some_paths() -> None:
+    page = Answer(path="*stream*", status=503, headers={"Retry-After": "7"}, body="<html></html>")
+    async with echoing(page) as proxy:
+        with pytest.raises(InvalidStatus) as refused:
+            await joined(proxy, "/stream?streams=x")
+        assert refused.value.response.status_code == 503
+        assert refused.value.response.headers["Retry-After"] == "7"
+        assert refused.value.response.body == b"<html></html>"
+        async with joined(proxy, "/ws-api/v3") as link:
+            assert await said_back(link, "here") == "here"
+
+
+async def test_a_script_keeps_its_times_and_may_begin_anew() -> None:
+    async with echoing(Fin(at_seconds=0.2)) as proxy:
+        async with joined(proxy) as link:
+            await asyncio.sleep(0.1)
+            proxy.begin()
+            await asyncio.sleep(0.15)
+            assert await said_back(link, "not yet") == "not yet"
+            with pytest.raises(ConnectionClosed):
+                await link.recv()
+        assert [type(fault) for _, fault in proxy.happened] == [Fin]
+
+
+async def test_a_server_that_is_not_there_ends_the_dial() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    async with Proxy("127.0.0.1", port) as proxy:
+        with pytest.raises((InvalidMessage, OSError, EOFError)):
+            await joined(proxy)
+        assert proxy.dials == 1
+
+
+def test_an_address_is_a_host_and_a_port() -> None:
+    assert parse_address("127.0.0.1:80") == ("127.0.0.1", 80)
+    with pytest.raises(ValueError, match="expected host:port"):
+        parse_address("here")
