@@ -26,7 +26,7 @@ class _Forecast(msgspec.Struct, frozen=True):
     ("text", "line"),
     [
         ('[[days]]\nwhat = "Strom"', "f: days[0].what: found 'Strom', expected Storm"),
-        ('[[days]]\nwhat = "Snow"', "f: days[0].what: found 'Snow', expected one of Shower, Storm"),
+        ('[[days]]\nwhat = "Frog"', "f: days[0].what: found 'Frog', expected one of Shower, Storm"),
         ('[worst]\nwhat = "Shwer"', "f: worst.what: found 'Shwer', expected Shower"),
         (
             '[[days]]\nwhat = "Storm"\nbolt = 3',

@@ -27,13 +27,14 @@ from pitwire.market.book import NOTHING, BookSide
 from pitwire.model import events as ev
 from pitwire.model.clock import SECOND
 from pitwire.model.orders import OrderState
-from pitwire.sim.facts import Status, Traded
+from pitwire.sim.facts import Status
+from pitwire.sim.truth import Sizes
 from pitwire.trading.journal import Benched, Record
 from pitwire.trading.rules import Watch
 from pitwire.trading.state import BOOK, State
 from pitwire.trading.tracked import ZERO, Origin, Tracked
 from pitwire.trading.wishes import Wish
-from tests.worlds.witness import STREAMS, Sizes, Witness
+from tests.worlds.witness import STREAMS, Witness
 
 MOST_COMPLAINTS = 20
 _ENCODE = msgspec.json.Encoder(decimal_format="string").encode
@@ -159,14 +160,10 @@ class Inspector:
             self._complaints.note("E", now, text)
         self.backfilled[symbol] += trade.backfilled
         self._last_trade[symbol] = max(found, last or 0)
-        truth = self._witness.trades[symbol].get(found)
-        if truth is None or not self._same(trade, truth):
+        price, size, side = trade.price, trade.size, trade.side
+        if not self._witness.is_same(symbol, found, price=price, size=size, side=side):
+            truth = self._witness.trades[symbol].get(found)
             self._complaints.note("E", now, f"{trade} is not the venue's {truth}")
-
-    def _same(self, trade: ev.Trade, truth: Traded) -> bool:
-        listing = self._witness.world.exchange.listings[trade.symbol]
-        price, size = float(truth.price * listing.tick), float(truth.lots * listing.lot)
-        return (trade.price, trade.size, trade.side) == (price, size, truth.taker_side)
 
 
 def _differences(ours: BookSide, theirs: Sizes) -> str:

@@ -1,33 +1,17 @@
-"""What really happened at the venue: books at any id, orders, trades, refusals, subscriptions.
+"""What really happened at the venue to one account: its orders, balances and subscriptions too.
 
-House rules: it listens at the exchange and at the façade's doors and changes nothing; it knows the
-venue's spelling from the papers, never from the client.
+House rules: it reads the venue's own lists and changes nothing; it knows the venue's spelling from
+the papers, never from the client.
 """
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
-from pitwire.model.orders import Side
 from pitwire.sim.execution import OVER
-from pitwire.sim.facades.facade import Action, Close, HttpReply, SendText
-from pitwire.sim.facts import (
-    Accepted,
-    Depth,
-    Fact,
-    LevelChanged,
-    Listing,
-    SimOrder,
-    Traded,
-)
-from pitwire.sim.faults import HttpError
+from pitwire.sim.facts import Accepted, SimOrder
+from pitwire.sim.truth import Truth
 from pitwire.sim.world import World
-
-Sizes = dict[float, float]
-"""Price → size, as a client reads them from the wire."""
 
 STREAMS = {
     "ticker": "{}@bookTicker",
@@ -35,90 +19,17 @@ STREAMS = {
     "book": "{}@depth@100ms",
 }
 """Our channels in the venue's words (binance §3)."""
-_TOO_MUCH = (b'"status":429', b'"status":418')
-_CLOSED_FOR_IT = ("Too many requests", "IP banned")
 
 
-class BookTruth:
-    """One symbol's book at any update id, rebuilt from the facts."""
-
-    def __init__(self, listing: Listing, depth: Depth) -> None:
-        self._tick, self._lot = listing.tick, listing.lot
-        self._first = depth.update_id
-        self._start = (self._sizes(depth.bids), self._sizes(depth.asks))
-        self._changes: list[tuple[int, bool, float, float]] = []
-        self._rewind()
-
-    @property
-    def last_id(self) -> int:
-        """The newest id."""
-        return self._first + len(self._changes)
-
-    def note(self, fact: LevelChanged) -> None:
-        """The next change; ids are dense."""
-        assert fact.update_id == self.last_id + 1, "the exchange counts changes one by one"
-        price, size = self._number(fact.price * self._tick), self._number(fact.lots * self._lot)
-        self._changes.append((fact.at, fact.side is Side.BUY, price, size))
-
-    def at(self, update_id: int) -> tuple[Sizes, Sizes] | None:
-        """(bids, asks) as of this id; None when it never was. Not to be changed."""
-        if not self._first <= update_id <= self.last_id:
-            return None
-        if update_id < self._stands:
-            self._rewind()
-        for _, buys, price, size in self._changes[
-            self._stands - self._first : update_id - self._first
-        ]:
-            side = self._bids if buys else self._asks
-            if size:
-                side[price] = size
-            else:
-                side.pop(price, None)
-        self._stands = update_id
-        return self._bids, self._asks
-
-    def outdated_since(self, update_id: int) -> int | None:
-        """When the book first moved on from this id, ns; None while it has not."""
-        index = update_id - self._first
-        return self._changes[index][0] if 0 <= index < len(self._changes) else None
-
-    def _rewind(self) -> None:
-        self._stands = self._first
-        self._bids, self._asks = dict(self._start[0]), dict(self._start[1])
-
-    def _sizes(self, levels: Iterable[tuple[int, int]]) -> Sizes:
-        return {
-            self._number(price * self._tick): self._number(lots * self._lot)
-            for price, lots in levels
-        }
-
-    @staticmethod
-    def _number(amount: Decimal) -> float:
-        return float(amount)
-
-
-class Witness:
+class Witness(Truth):
     """Sees everything that a world's venue does, from before the first client on."""
 
     def __init__(self, world: World, account: str = "main") -> None:
-        self.world, self.account = world, account
-        exchange = world.exchange
-        self.books = {
-            symbol: BookTruth(listing, exchange.book(symbol))
-            for symbol, listing in exchange.listings.items()
-        }
-        self.opening = self.balances()
-        self.trades: dict[str, dict[int, Traded]] = {symbol: {} for symbol in self.books}
+        self.account = account
         self.first_names: dict[tuple[str, int], str] = {}
         """(symbol, order id) → the client id it was placed with; the account's orders only."""
-        self.names: Counter[str] = Counter()
-        """How many orders were placed under each client id."""
-        self.refusals: list[str] = []
-        """Answers of the venue that say that a limit was broken."""
-        self.asked_twice: list[str] = []
-        self._streams: dict[int, set[str]] = {}
-        self._logins: Counter[int] = Counter()
-        self._tap()
+        super().__init__(world)
+        self.opening = self.balances()
 
     # ── reading ───────────────────────────────────────────────────────────────────────────────
 
@@ -162,84 +73,8 @@ class Witness:
             if connection.session is not None
         ]
 
-    # ── listening ─────────────────────────────────────────────────────────────────────────────
-
-    def _tap(self) -> None:
-        world = self.world
-        exchange, facade = world.exchange, world.facade
-        take_facts, take_output = exchange.take_facts, facade.take_output
-        receive, http, connect = facade.receive, facade.http, facade.connect
-
-        def facts() -> list[Fact]:
-            taken = take_facts()
-            self._note(taken)
-            return taken
-
-        def output() -> list[tuple[int, Action]]:
-            taken = take_output()
-            for _, action in taken:
-                self._hear(action)
-            return taken
-
-        def received(link: int, text: bytes, now: int) -> None:
-            self._overhear(link, text)
-            receive(link, text, now)
-
-        def asked(method: str, target: str, *, headers: Mapping[str, str], body: bytes, now: int,
-                  ) -> HttpReply:  # fmt: skip
-            already = len(world.plan.happened)
-            reply = http(method, target, headers=headers, body=body, now=now)
-            if not any(isinstance(one, HttpError) for _, one in world.plan.happened[already:]):
-                self._answered(f"{method} {target}", reply)
-            return reply
-
-        def connected(link: int, target: str, now: int) -> HttpReply | None:
-            reply = connect(link, target, now)
-            self._streams[link] = set()
-            self._logins.pop(link, None)
-            if reply is not None:
-                self._answered(f"upgrade {target}", reply)
-            return reply
-
-        exchange.take_facts = facts  # type: ignore[method-assign]
-        facade.take_output = output  # type: ignore[method-assign]
-        facade.receive = received  # type: ignore[method-assign]
-        facade.http = asked  # type: ignore[method-assign,assignment]
-        facade.connect = connected  # type: ignore[method-assign,assignment]
-
-    def _note(self, facts: Iterable[Fact]) -> None:
-        for fact in facts:
-            if isinstance(fact, LevelChanged):
-                self.books[fact.symbol].note(fact)
-            elif isinstance(fact, Traded):
-                self.trades[fact.symbol][fact.trade_id] = fact
-            elif isinstance(fact, Accepted) and fact.order.account == self.account:
-                self.first_names[fact.symbol, fact.order.order_id] = fact.order.client_id
-                self.names[fact.order.client_id] += 1
-
-    def _hear(self, action: Action) -> None:
-        if isinstance(action, Close):
-            if action.reason in _CLOSED_FOR_IT:
-                self.refusals.append(f"closed with {action.code} {action.reason}")
-        elif isinstance(action, SendText) and any(mark in action.frame for mark in _TOO_MUCH):
-            self.refusals.append(f"{action.stream}: {action.frame[:200]!r}")
-
-    def _answered(self, what: str, reply: HttpReply) -> None:
-        if reply.status in (418, 429):
-            self.refusals.append(f"{what}: {reply.status}")
-
-    def _overhear(self, link: int, text: bytes) -> None:
-        """Note what a client subscribes to, and whether it had it already."""
-        request = json.loads(text)
-        method, params = request.get("method"), request.get("params")
-        streams = self._streams.setdefault(link, set())
-        if method == "SUBSCRIBE":
-            twice = [name for name in params if name in streams]
-            self.asked_twice += [f"link {link}: SUBSCRIBE {name}" for name in twice]
-            streams.update(params)
-        elif method == "UNSUBSCRIBE":
-            streams.difference_update(params)
-        elif str(method).startswith("userDataStream.subscribe"):
-            self._logins[link] += 1
-            if self._logins[link] > 1:
-                self.asked_twice.append(f"link {link}: {method}")
+    def accepted(self, fact: Accepted) -> None:
+        """An order of the account was taken."""
+        if fact.order.account == self.account:
+            self.first_names[fact.order.symbol, fact.order.order_id] = fact.order.client_id
+            super().accepted(fact)

@@ -151,6 +151,23 @@ def sim(
 
 
 @app.command()
+def torture(
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Faults by id, as N1,P3, or a script of your own by its path."),
+    ] = None,
+    way: Annotated[str, typer.Option(help="all, virtual, sockets or root.")] = "all",
+    seed: Annotated[int, typer.Option(help="Seed of all chance.")] = 1,
+    jobs: Annotated[int, typer.Option(help="Processes for trials in virtual time.")] = 2,
+    json: Annotated[bool, typer.Option("--json", help="The outcomes as JSON on stdout.")] = False,
+) -> None:
+    """Let everything go wrong that can, and show who noticed, came back, and lost nothing."""
+    from pitwire.cli.torture import run
+
+    raise typer.Exit(run(only=only or (), way=way, seed=seed, jobs=jobs, as_json=json))
+
+
+@app.command()
 def doctor(
     config: Annotated[Path | None, typer.Argument(help="The desk's TOML file.")] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Ask the venue nothing.")] = False,

@@ -185,8 +185,9 @@ def _element(shape: inspect.Type) -> inspect.Type:
 
 
 def _nearest(key: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.6)
-    return f"{close[0]}" if close else f"one of {', '.join(known)}"
+    spelt = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(key.lower(), spelt, n=1, cutoff=0.6)
+    return spelt[close[0]] if close else f"one of {', '.join(known)}"
 
 
 # ── what does not fit ─────────────────────────────────────────────────────────────────────────

@@ -311,6 +311,8 @@ def matches(pattern: str, label: str) -> bool:
 
 def ending(fault: BaseFault) -> float:
     """When a fault that has an end is over, in seconds after the plan's start."""
+    if isinstance(fault, ClockSkew | ClockStep):
+        return fault.at_seconds
     lengths = ("for_seconds", "seconds", "lead_seconds", "retry_after_seconds", "jitter_seconds")
     after = sum(max(0.0, getattr(fault, name, None) or 0.0) for name in lengths)
     if isinstance(fault, Flap):

@@ -68,10 +68,11 @@ class Proxy:
         """(seconds since the start, fault) for each that has begun to matter, in order."""
         return self.schedule.happened
 
-    async def start(self) -> None:
-        """Listen; the script's time begins."""
+    async def start(self, *, begins: bool = True) -> None:
+        """Listen; the script's time begins, or waits for `begin`."""
         await self._open()
-        self.begin()
+        if begins:
+            self.begin()
 
     def begin(self) -> None:
         """Let the script's time begin, now."""

@@ -142,11 +142,8 @@ ProxyFault: TypeAlias = (
 
 
 def lasts(fault: ProxyFault) -> float:
-    """When a fault is over, in seconds after the proxy's start; infinite when it never is."""
-    if isinstance(fault, Reset | Fin):
-        return fault.at_seconds
+    """When a fault that has an end is over, in seconds after the proxy's start."""
     if isinstance(fault, Insert):
         return fault.at_seconds + (fault.count / fault.per_second if fault.per_second else 0.0)
-    if fault.for_seconds:
-        return fault.at_seconds + fault.for_seconds
-    return fault.at_seconds if getattr(fault, "count", 0) else float("inf")
+    length: float = getattr(fault, "for_seconds", 0.0)
+    return fault.at_seconds + length

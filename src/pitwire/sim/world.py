@@ -120,6 +120,7 @@ class World:
         seed: int = 1,
         listings: Sequence[Listing] = LISTINGS,
         scenario: str | Scenario | None = "calm",
+        crowded: Sequence[str] | None = None,
         faults: str | Sequence[Fault] = (),
         latency: Latency = INSTANT,
         start: int = START,
@@ -139,7 +140,7 @@ class World:
         self.exchange: Exchange | RecordedMarket = recording or Exchange(
             listings, entropy=self.entropy.child("exchange")
         )
-        self.crowds = self._crowds(scenario)
+        self.crowds = self._crowds(scenario, crowded)
         faults = script(faults) if isinstance(faults, str) else faults
         self.client_clock: Clock = FaultyClock(self.clock, faults)
         """What a client on this machine reads: the clock, with the script's faults upon it."""
@@ -269,7 +270,10 @@ class World:
 
     # -- inside
 
-    def _crowds(self, scenario: str | Scenario | None) -> dict[str, Crowd]:
+    def _crowds(
+        self, scenario: str | Scenario | None, crowded: Sequence[str] | None
+    ) -> dict[str, Crowd]:
+        """A crowd for each symbol (of `crowded`, where that is given)."""
         if scenario is None or not isinstance(self.exchange, Exchange):
             return {}
         chosen = scenario_named(scenario) if isinstance(scenario, str) else scenario
@@ -277,6 +281,7 @@ class World:
         return {
             symbol: Crowd(self.exchange, symbol, chosen, entropy)
             for symbol in self.exchange.listings
+            if crowded is None or symbol in crowded
         }
 
     def _issue(self, account: str) -> dict[str, KeyPair]:

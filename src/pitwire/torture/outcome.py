@@ -1,0 +1,57 @@
+"""What came of one fault, as a row: figures, and complaints where it did not go as it must.
+
+House rules: frozen; a row passes when nothing is complained of.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """One script, once."""
+
+    fault: str
+    title: str
+    way: str
+    """`virtual`, `sockets` or `root`."""
+    client: str = "pitwire"
+    source: str = ""
+    """Its file, where it is not of the kit."""
+    seed: int = 1
+    noticed_after: float | None = None
+    """Seconds from the fault's beginning to the first event that says so."""
+    noticed_by: str = ""
+    back_after: float | None = None
+    """Seconds from the fault's end until everything wanted flowed again."""
+    lost: int = 0
+    """Trades neither delivered nor named."""
+    doubled: int = 0
+    """Trades delivered twice or out of order."""
+    gaps: int = 0
+    """Gaps that were named."""
+    named: int = 0
+    """Trades in them."""
+    wrong: int = 0
+    """Books called good and not the venue's, and trades that are not."""
+    dials: int = 0
+    delivered: int = 0
+    happened: int = 0
+    """Times that the fault was carried out."""
+    growth: int | None = None
+    """Bytes that the process has grown by; the simulator's included."""
+    seconds: float = 0.0
+    """In the trial's own time."""
+    complaints: tuple[str, ...] = ()
+    skipped: str = ""
+    """Why it was not tried."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether all was as it must be."""
+        return not self.complaints
+
+    def line(self) -> str:
+        """The command that tries it again."""
+        which = self.source or self.fault
+        return f"pitwire torture --only {which} --way {self.way} --seed {self.seed}"

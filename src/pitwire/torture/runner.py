@@ -1,0 +1,78 @@
+"""Which trials there are, and running them: virtual ones in processes, real ones side by side."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from pitwire.sim.kit import Script
+from pitwire.torture.outcome import Outcome
+from pitwire.torture.sockets import try_many
+from pitwire.torture.virtual import try_virtually
+
+Way: TypeAlias = Literal["all", "virtual", "sockets", "root"]
+Told: TypeAlias = Callable[[Outcome], None]
+AT_ONCE = 8
+"""Trials on real sockets that run at the same time."""
+
+
+class Program(msgspec.Struct, frozen=True):
+    """What is to be tried, by way."""
+
+    virtual: tuple[Script, ...]
+    sockets: tuple[Script, ...]
+    root: tuple[Script, ...]
+    elsewhere: tuple[Script, ...]
+    """Scripts that none of the ways tries."""
+
+    def __len__(self) -> int:
+        return sum(len(part) for part in (self.virtual, self.sockets, self.root, self.elsewhere))
+
+
+def program(scripts: Sequence[Script], way: Way) -> Program:
+    """The trials of these scripts."""
+
+    def of(name: Way, test: Callable[[Script], bool]) -> tuple[Script, ...]:
+        return tuple(filter(test, scripts)) if way in ("all", name) else ()
+
+    return Program(
+        virtual=of("virtual", is_virtual),
+        sockets=of("sockets", lambda script: bool(script.proxy)),
+        root=of("root", lambda script: bool(script.root)),
+        elsewhere=of("all", lambda s: not (is_virtual(s) or s.proxy or s.root)),
+    )
+
+
+def is_virtual(script: Script) -> bool:
+    """Whether a script can be tried in virtual time."""
+    return bool(script.sim) or script.trial.lifetime_seconds < 86_400
+
+
+def run_virtual(scripts: Sequence[Script], seed: int, *, jobs: int, told: Told) -> None:
+    """Try these in virtual time, in so many processes (1: in this one)."""
+    if jobs == 1 or len(scripts) == 1:
+        for script in scripts:
+            told(try_virtually(script, seed))
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        # The longest first, so that none of them is begun when all the others are done.
+        longest = sorted(scripts, key=lambda script: -script.is_over)
+        for done in as_completed([pool.submit(try_virtually, each, seed) for each in longest]):
+            told(done.result())
+
+
+def run_sockets(scripts: Sequence[Script], seed: int, *, told: Told) -> None:
+    """Try these on real sockets."""
+    asyncio.run(try_many(list(scripts), seed, at_once=AT_ONCE, told=told))
+
+
+def not_tried(scripts: Sequence[Script]) -> Iterator[Outcome]:
+    """A row for each script that is proved elsewhere."""
+    for script in scripts:
+        why = script.elsewhere or "no way to inject it here"
+        yield Outcome(fault=script.id, title=script.title, way="elsewhere", skipped=why)

@@ -1,0 +1,140 @@
+"""One script against our own session: connect, subscribe, let it go wrong, watch, judge.
+
+The same course in virtual time and on real sockets; what differs is handed in as a `Stand`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from pitwire.model.clock import SECOND, Clock
+from pitwire.model.entropy import Entropy
+from pitwire.model.errors import PitwireError
+from pitwire.session.connect import connect_to_websocket
+from pitwire.session.session import Session
+from pitwire.sim.kit import Script
+from pitwire.sim.truth import Truth
+from pitwire.torture.judging import Period, judge
+from pitwire.torture.outcome import Outcome
+from pitwire.torture.witness import Wanted, Witness
+from pitwire.venues.venue import Endpoints, Venue
+from pitwire.wire.link import Dial, Fetch
+
+LOOK_SECONDS = 0.1
+SETTLE_SECONDS = 60.0
+"""By then everything wanted must have flowed for the first time."""
+_OTHERS = ("trades", "ticker", "stats")
+"""Channels of the quiet symbols."""
+
+
+class Stand(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a trial takes place."""
+
+    way: str
+    venue: Venue
+    truth: Truth
+    endpoints: Endpoints
+    clock: Clock
+    """The client's; it may be wrong."""
+    now: Callable[[], int]
+    """The right time."""
+    dial: Dial | None = None
+    fetch: Fetch | None = None
+    break_it: Callable[[], int]
+    """Called when everything flows: lets the script begin where it has not; says when."""
+    broke: Callable[[], int | None]
+    """When the first fault happened."""
+    over: Callable[[], int]
+    """When the last one is over."""
+    happened: Callable[[], int]
+    """How often anything did."""
+
+
+async def attempt(script: Script, stand: Stand, *, seed: int) -> Outcome:
+    """Try a script once."""
+    begun = stand.now()
+    before = resident()
+    wanted = [(each, symbol) for each in script.trial.channels for symbol in script.trial.symbols]
+    witness = Witness(stand.truth, wanted, now=stand.now)
+    connecting = connect_to_websocket(
+        stand.venue,
+        endpoints=stand.endpoints,
+        dial=stand.dial,
+        fetch=stand.fetch,
+        clock=stand.clock,
+        entropy=Entropy(seed).child("client"),
+        on_events=witness.take,
+        redundancy=script.trial.redundancy,
+        connect_attempts=10,
+    )
+    async with connecting as session:
+        witness.book = session.book
+        over = asyncio.ensure_future(session.process_incoming_data())
+        try:
+            failed = await _subscribe(session, script, wanted)
+            await _until(lambda: witness.back_since(0) is not None, stand, SETTLE_SECONDS)
+            started = stand.break_it()
+            await _watch(script, stand, witness)
+        finally:
+            over.cancel()
+        closed = over.result().reason if over.done() and not over.cancelled() else failed
+        gc.collect()
+        growth = resident() - before if before else None
+        witness.rest()
+        ended = stand.now()
+    broke = stand.broke()
+    return judge(
+        script,
+        witness,
+        stand.truth,
+        period=Period(begun, broke or started, stand.over(), ended),
+        way=stand.way,
+        seed=seed,
+        happened=stand.happened(),
+        growth=growth,
+        closed=closed,
+    )
+
+
+async def _subscribe(session: Session, script: Script, wanted: Sequence[Wanted]) -> str:
+    try:
+        for channel in dict.fromkeys(channel for channel, _ in wanted):
+            symbols = [symbol for each, symbol in wanted if each == channel]
+            await session.subscribe(channel, *symbols)
+        quiet = [f"Q{number}-USDT" for number in range(1, script.trial.more_symbols + 1)]
+        if quiet:
+            await asyncio.gather(*(session.subscribe(channel, *quiet) for channel in _OTHERS))
+    except PitwireError as error:
+        return f"a subscription failed: {error}"
+    return ""
+
+
+async def _watch(script: Script, stand: Stand, witness: Witness) -> None:
+    """Look on until it is over, everything flows, and a while has passed; or for the longest."""
+    trial = script.trial
+    most = stand.now() + round(trial.most_seconds * SECOND)
+    await _until(lambda: stand.now() >= stand.over(), stand, trial.most_seconds)
+    left = (most - stand.now()) / SECOND
+    patience = min(left, script.demand.back_within_seconds + trial.seconds)
+    await _until(lambda: witness.back_since(stand.over()) is not None, stand, patience)
+    await asyncio.sleep(trial.seconds)
+
+
+async def _until(test: Callable[[], bool], stand: Stand, seconds: float) -> None:
+    deadline = stand.now() + round(seconds * SECOND)
+    while not test() and stand.now() < deadline:
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+def resident() -> int:
+    """Bytes of memory that this process holds; 0 where the system does not say."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * 4096

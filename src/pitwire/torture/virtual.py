@@ -1,0 +1,134 @@
+"""A script in virtual time: the whole venue in memory, minutes in a moment."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from pitwire.model.clock import SECOND
+from pitwire.model.errors import ConfigError
+from pitwire.sim.facades.binance_options import BinanceOptions
+from pitwire.sim.facts import Listing
+from pitwire.sim.kit import Script, Trial
+from pitwire.sim.latency import LATENCIES
+from pitwire.sim.loop import START
+from pitwire.sim.scenarios import Scenario, scenario
+from pitwire.sim.truth import Truth
+from pitwire.sim.world import (
+    BTC_USDT,
+    ETH_BTC,
+    ETH_USDT,
+    HTTP_URL,
+    MARKET_URL,
+    ORDERS_URL,
+    World,
+)
+from pitwire.torture.outcome import Outcome
+from pitwire.torture.trial import Stand, attempt
+from pitwire.venues.registry import find_venue
+from pitwire.venues.venue import Endpoints, Venue
+
+BUSTLE = 0.5
+"""How much of a scenario's pace the crowd keeps."""
+_KNOWN = {listing.symbol: listing for listing in (BTC_USDT, ETH_USDT, ETH_BTC)}
+
+
+def try_virtually(script: Script, seed: int) -> Outcome:
+    """Try a script in virtual time."""
+    trial = script.trial
+    world = World(
+        seed=seed,
+        listings=listings(trial),
+        crowded=trial.symbols,
+        scenario=paced(trial.scenario),
+        faults=script.sim,
+        latency=LATENCIES["same-city"],
+        start=_start(script),
+        options=BinanceOptions(lifetime_seconds=trial.lifetime_seconds),
+    )
+    begun, plan = world.clock.now(), world.plan
+    aging = trial.lifetime_seconds < 86_400
+    over = begun + round(script.is_over * SECOND)
+    if aging:
+        over = max(over, begun + round(1.5 * trial.lifetime_seconds * SECOND))
+
+    def broke() -> int | None:
+        first = min((fault.at_seconds for fault in script.sim), default=0.0)
+        return begun + round(first * SECOND)
+
+    stand = Stand(
+        way="virtual",
+        venue=aged(find_venue("binance"), trial),
+        truth=Truth(world),
+        endpoints=Endpoints(market=MARKET_URL, orders=ORDERS_URL, http=HTTP_URL),
+        clock=world.client_clock,
+        now=world.clock.now,
+        dial=world.dial,
+        fetch=world.fetch,
+        break_it=world.clock.now,
+        broke=broke,
+        over=lambda: over,
+        happened=lambda: len(plan.happened) + sum(map(_is_clock, script.sim)) + aging,
+    )
+    return world.run(attempt(script, stand, seed=seed), within_seconds=200_000)
+
+
+def listings(trial: Trial) -> list[Listing]:
+    """The symbols of a trial; raises `ConfigError` for one that the simulator does not list."""
+    found = []
+    for symbol in trial.symbols:
+        if symbol not in _KNOWN:
+            expected = f"some of {', '.join(_KNOWN)}"
+            raise ConfigError(where="trial.symbols", found=symbol, expected=expected)
+        found.append(_KNOWN[symbol])
+    quiet = [
+        Listing(
+            symbol=f"Q{number}-USDT",
+            base=f"Q{number}",
+            quote="USDT",
+            tick=Decimal("0.01"),
+            lot=Decimal("0.0001"),
+            max_price=100_000_000,
+            max_lots=90_000_000,
+            min_notional=Decimal(5),
+            start_price=10_000,
+        )
+        for number in range(1, trial.more_symbols + 1)
+    ]
+    return [*found, *quiet]
+
+
+def paced(name: str, bustle: float = BUSTLE) -> Scenario:
+    """A scenario with fewer acts a second; its prices move as they did."""
+    scene = scenario(name)
+    return msgspec.structs.replace(
+        scene,
+        makers_per_second=scene.makers_per_second * bustle,
+        takers_per_second=scene.takers_per_second * bustle,
+        followers_per_second=scene.followers_per_second * bustle,
+    )
+
+
+def aged(venue: Venue, trial: Trial) -> Venue:
+    """The venue's table with a connection's life as the trial has it."""
+    heartbeat = msgspec.structs.replace(venue.heartbeat, max_life_seconds=trial.lifetime_seconds)
+    return msgspec.structs.replace(venue, heartbeat=heartbeat)
+
+
+def _is_clock(fault: object) -> bool:
+    return type(fault).__name__ in ("ClockStep", "ClockDrift", "ClockSkew", "Pause")
+
+
+def _start(script: Script) -> int:
+    text = script.trial.starts
+    if not text:
+        return START
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(
+            where="trial.starts", found=text, expected="a time, as 2028-02-28T23:59:50Z"
+        ) from None
+    return round(when.timestamp()) * SECOND

@@ -1,0 +1,191 @@
+"""What a client was told, held against what the venue did.
+
+House rules: the venue's side comes from its exchange's own facts (`sim/truth.py`), never from a
+codec; a trade is accounted for when it was delivered or when a gap names it; a book is right, or it
+says that it is not to be used.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from pitwire.market.book import NOTHING, BookSide, OrderBook
+from pitwire.model import events as ev
+from pitwire.model.clock import SECOND
+from pitwire.sim.truth import Sizes, Truth
+
+FLOWS: dict[str, type[ev.Event]] = {"ticker": ev.Quote, "trades": ev.Trade, "book": ev.BookDelta}
+"""Channel → what keeps coming on it."""
+_QUIET = (
+    ev.Trade, ev.AggregateTrade, ev.Quote, ev.Ticker, ev.AveragePrice, ev.BookSnapshot,
+    ev.BookDelta, ev.PartialBook, ev.Bar, ev.Update, ev.Fill, ev.Balance, ev.Position,
+    ev.OpenOrders, ev.Opened, ev.Authenticated, ev.Subscribed, ev.Unsubscribed, ev.FeedFresh,
+    ev.ClockOffset,
+)  # fmt: skip
+"""Kinds that say nothing of a fault."""
+_TROUBLE = (ev.FeedStale, ev.BookStale, ev.Lost)
+"""Kinds after which something must be heard again before all is well."""
+MOST_TOLD = 5
+Wanted = tuple[str, str]
+"""Channel, symbol."""
+
+
+class Witness:
+    """Takes in every event of a session as it is delivered."""
+
+    def __init__(self, truth: Truth, wanted: Sequence[Wanted], *, now: Callable[[], int]) -> None:
+        self._truth, self._wanted, self._now = truth, tuple(wanted), now
+        self._kinds = {FLOWS[channel] for channel, _ in wanted}
+        self._begun = now()
+        self.book: Callable[[str], OrderBook] | None = None
+        """Where the client's books are, once there is a client."""
+        self.seen: Counter[str] = Counter()
+        self.notices: list[tuple[int, str]] = []
+        """(when, what) for everything that says that something is wrong."""
+        self.troubles: list[tuple[int, str]] = []
+        self.flows: dict[tuple[type, str], list[int]] = {}
+        """(kind, symbol) → when it came."""
+        self.delivered: dict[str, set[int]] = {}
+        self.named: dict[str, set[int]] = {}
+        self.gaps = 0
+        self.doubled: list[str] = []
+        self.wrong: list[str] = []
+        self.compared = 0
+        self._last: dict[str, int] = {}
+        self._rests = False
+        self._ready: set[str] = set()
+
+    def take(self, events: Sequence[ev.Event], _now: int, _drained: bool) -> None:
+        """A frame's events."""
+        if self._rests:
+            return
+        now = self._now()  # the right time: the client's own clock may be a part of the fault
+        for event in events:
+            kind = type(event)
+            self.seen[kind.__name__] += 1
+            if kind in self._kinds:
+                self.flows.setdefault((kind, event.symbol), []).append(now)
+            match event:
+                case ev.Trade():
+                    self._trade(event, now)
+                case ev.TradeGap():
+                    self._gap(event)
+            if not isinstance(event, _QUIET):
+                self._notice(event, now)
+        for symbol in {one.symbol for one in events if isinstance(one, _BOOKS)}:
+            self.compare(symbol, now)
+
+    def rest(self) -> None:
+        """What comes now is the goodbye; the books as they stand are what counts."""
+        self._ready = {symbol for _, symbol in self._wanted if self._is_ready(symbol)}
+        self._rests = True
+
+    def compare(self, symbol: str, now: int) -> None:
+        """Hold a book against the venue's at the same id."""
+        book = self.book(symbol) if self.book is not None else None
+        if book is None or not book.ready:
+            return
+        sides = self._truth.books[symbol].at(book.last_id)
+        self.compared += 1
+        if sides is None:
+            self._complain(self.wrong, now, f"{symbol} stands at {book.last_id}, which never was")
+            return
+        for name, ours, theirs in (("bids", book.bids, sides[0]), ("asks", book.asks, sides[1])):
+            wrong = differences(ours, theirs)
+            if wrong:
+                self._complain(self.wrong, now, f"{symbol} {name} at {book.last_id}: {wrong}")
+
+    # ── questions ─────────────────────────────────────────────────────────────────────────────
+
+    def first_notice(self, since: int) -> tuple[int, str] | None:
+        """The first event from then on that says that something is wrong."""
+        return next((notice for notice in self.notices if notice[0] >= since), None)
+
+    def back_since(self, over: int) -> int | None:
+        """When everything wanted has flowed again after the fault and the last trouble."""
+        troubles = [at for at, _ in self.troubles]
+        after = max([over, *troubles[-1:]])
+        found = []
+        for channel, symbol in self._wanted:
+            times = self.flows.get((FLOWS[channel], symbol), ())
+            first = next((at for at in times if at >= after), None)
+            if first is None or (channel == "book" and not self._is_ready(symbol)):
+                return None
+            found.append(first)
+        return max(found, default=after)
+
+    def lost(self, until: int) -> dict[str, list[int]]:
+        """Symbol → trades that happened before `until` and were neither delivered nor named."""
+        found = {}
+        for symbol in {symbol for channel, symbol in self._wanted if channel == "trades"}:
+            had = self.delivered.get(symbol, set())
+            known = had | self.named.get(symbol, set())
+            first = min(had, default=0)
+            missing = [
+                trade_id
+                for trade_id, trade in self._truth.trades[symbol].items()
+                if trade_id >= first and trade.at < until and trade_id not in known
+            ]
+            if missing:
+                found[symbol] = missing
+        return found
+
+    # ── within ────────────────────────────────────────────────────────────────────────────────
+
+    def _is_ready(self, symbol: str) -> bool:
+        if self._rests:
+            return symbol in self._ready
+        return self.book is not None and self.book(symbol).ready
+
+    def _notice(self, event: ev.Event, now: int) -> None:
+        what = type(event).__name__
+        self.notices.append((now, what))
+        covered = isinstance(event, ev.Lost) and event.covered
+        if isinstance(event, _TROUBLE) and not covered:
+            detail = getattr(event, "reason", "") or getattr(event, "channel", "")
+            self.troubles.append((now, f"{what} {event.symbol} {detail}".replace("  ", " ")))
+
+    def _trade(self, trade: ev.Trade, now: int) -> None:
+        symbol, found = trade.symbol, trade.trade_id
+        had = self.delivered.setdefault(symbol, set())
+        if found in had:
+            self._complain(self.doubled, now, f"{symbol} trade {found} came twice")
+        elif found <= self._last.get(symbol, -1):
+            text = f"{symbol} trade {found} came after {self._last[symbol]}"
+            self._complain(self.doubled, now, text)
+        had.add(found)
+        self._last[symbol] = max(found, self._last.get(symbol, found))
+        price, size, side = trade.price, trade.size, trade.side
+        if not self._truth.is_same(symbol, found, price=price, size=size, side=side):
+            self._complain(self.wrong, now, f"{symbol} trade {found} is not the venue's")
+
+    def _gap(self, gap: ev.TradeGap) -> None:
+        self.gaps += 1
+        span = range(gap.first_missing, gap.last_missing + 1)
+        self.named.setdefault(gap.symbol, set()).update(span)
+        self._last[gap.symbol] = max(gap.last_missing, self._last.get(gap.symbol, 0))
+
+    def _complain(self, where: list[str], now: int, text: str) -> None:
+        if len(where) < 1000:
+            where.append(f"at {(now - self._begun) / SECOND:+.3f} s: {text}")
+
+
+_BOOKS = (ev.BookSnapshot, ev.BookDelta)
+
+
+def differences(ours: BookSide, theirs: Sizes) -> str:
+    """Where a side differs from the truth; levels beyond its known region may be missing."""
+    held = dict(ours)
+    if held == theirs:
+        return ""
+    known = theirs
+    if ours.edge > NOTHING:
+        sign = 1.0 if ours.edge > 0 else -1.0
+        known = {price: size for price, size in theirs.items() if sign * price >= ours.edge}
+        known |= {price: theirs[price] for price in held if price in theirs}
+    wrong = [price for price in held.keys() | known.keys() if held.get(price) != known.get(price)]
+    if not wrong:
+        return ""
+    first = min(wrong)
+    return f"{len(wrong)} levels differ, such as {first}: {held.get(first)} for {known.get(first)}"

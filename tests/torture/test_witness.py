@@ -1,0 +1,138 @@
+"""A witness believes the venue alone: what is lost, doubled, out of order or wrong is found."""
+
+from __future__ import annotations
+
+from pitwire.market.book import OrderBook
+from pitwire.model import events as ev
+from pitwire.model.clock import SECOND
+from pitwire.model.orders import Side
+from pitwire.sim.facts import Traded
+from pitwire.sim.truth import Truth
+from pitwire.sim.world import BTC_USDT, World
+from pitwire.torture.witness import Witness, differences
+
+SYMBOL = "BTC-USDT"
+WANTED = (("trades", SYMBOL), ("book", SYMBOL))
+
+
+def lived(seconds: float = 10.0) -> tuple[World, Truth]:
+    world = World(listings=[BTC_USDT], seed=5)
+    truth = Truth(world)
+    world.advance(seconds)
+    return world, truth
+
+
+def as_told(world: World, traded: Traded) -> ev.Trade:
+    listing = world.exchange.listings[SYMBOL]
+    return ev.Trade(
+        "binance",
+        SYMBOL,
+        0,
+        world.clock.now(),
+        price=float(traded.price * listing.tick),
+        size=float(traded.lots * listing.lot),
+        side=traded.taker_side,
+        trade_id=traded.trade_id,
+    )
+
+
+def told(ids: range | list[int], **also: object) -> Witness:
+    world, truth = lived()
+    witness = Witness(truth, WANTED, now=world.clock.now)
+    known = truth.trades[SYMBOL]
+    for trade_id in ids:
+        witness.take([as_told(world, known[trade_id])], 0, True)
+    return witness
+
+
+def test_everything_delivered_is_nothing_lost() -> None:
+    world, truth = lived()
+    last = max(truth.trades[SYMBOL])
+    witness = told(range(5, last + 1))
+    assert witness.lost(world.clock.now()) == {}
+    assert (witness.doubled, witness.wrong) == ([], [])
+
+
+def test_what_is_missing_is_lost_unless_a_gap_names_it() -> None:
+    world, truth = lived()
+    last = max(truth.trades[SYMBOL])
+    witness = told([*range(5, 10), *range(13, last + 1)])
+    assert witness.lost(world.clock.now()) == {SYMBOL: [10, 11, 12]}
+    witness.take([ev.TradeGap("binance", SYMBOL, 0, 0, 10, 11)], 0, True)
+    assert witness.lost(world.clock.now()) == {SYMBOL: [12]}
+    assert (witness.gaps, witness.seen["TradeGap"]) == (1, 1)
+
+
+def test_twice_and_backwards_are_both_told() -> None:
+    witness = told([5, 6, 6, 8, 7])
+    assert [line.partition(": ")[2] for line in witness.doubled] == [
+        f"{SYMBOL} trade 6 came twice",
+        f"{SYMBOL} trade 7 came after 8",
+    ]
+
+
+def test_a_trade_that_never_was_is_wrong() -> None:
+    world, truth = lived()
+    witness = Witness(truth, WANTED, now=world.clock.now)
+    made_up = ev.Trade("binance", SYMBOL, 0, 0, price=1.0, size=1.0, side=Side.BUY, trade_id=5)
+    witness.take([made_up], 0, True)
+    assert len(witness.wrong) == 1
+
+
+def test_a_book_is_the_venues_or_it_is_wrong() -> None:
+    world, truth = lived()
+    update_id, bids, asks = world.truth_book(SYMBOL)
+    book = OrderBook("binance", SYMBOL)
+    witness = Witness(truth, WANTED, now=world.clock.now)
+    witness.book = lambda _: book
+    levels = [tuple((float(price), float(size)) for price, size in side) for side in (bids, asks)]
+    snapshot = ev.BookSnapshot("binance", SYMBOL, 0, 0, update_id, *levels)
+    book.apply_snapshot(snapshot)
+    witness.take([snapshot], 0, True)
+    assert (witness.compared, witness.wrong) == (1, [])
+    worst = levels[0][0][0]
+    delta = ev.BookDelta("binance", SYMBOL, 0, 0, update_id, update_id, ((worst, 123.0),), ())
+    book.apply(delta)
+    witness.take([delta], 0, True)
+    assert len(witness.wrong) == 1
+    assert f"{worst}: 123.0 for" in witness.wrong[0]
+
+
+def test_levels_beyond_what_a_snapshot_told_are_unknown_not_wrong() -> None:
+    book = OrderBook("binance", SYMBOL)
+    book.apply_snapshot(
+        ev.BookSnapshot("binance", SYMBOL, 0, 0, 1, ((10.0, 1.0), (9.0, 1.0)), (), depth=2)
+    )
+    assert differences(book.bids, {10.0: 1.0, 9.0: 1.0, 8.0: 5.0}) == ""
+    assert "9.5: None for 2.0" in differences(book.bids, {10.0: 1.0, 9.5: 2.0, 9.0: 1.0})
+
+
+def test_back_is_when_everything_wanted_has_come_again_after_the_last_trouble() -> None:
+    world, truth = lived()
+    witness = Witness(truth, (("trades", SYMBOL),), now=world.clock.now)
+    trades = iter(list(truth.trades[SYMBOL].values()))
+
+    def trade(seconds: float) -> int:
+        world.advance(seconds)
+        witness.take([as_told(world, next(trades))], 0, True)
+        return world.clock.now()
+
+    begun = trade(1)
+    assert witness.back_since(begun + SECOND) is None
+    world.advance(1)
+    lost = ev.Lost("binance", "", 0, 0, "market-1", "cut", 0.0)
+    witness.take([lost], 0, True)
+    assert witness.first_notice(begun) == (world.clock.now(), "Lost")
+    assert witness.back_since(begun) is None
+    assert trade(2) == witness.back_since(begun)
+    covered = ev.Lost("binance", "", 0, 0, "market-1", "cut", 0.0, covered=True)
+    witness.take([covered], 0, True)
+    assert witness.back_since(begun) is not None
+    assert witness.first_notice(world.clock.now()) is not None
+
+
+def test_when_it_rests_nothing_counts_any_more() -> None:
+    witness = told([5, 6])
+    witness.rest()
+    witness.take([ev.Lost("binance", "", 0, 0, "market-1", "closed", 0.0)], 0, True)
+    assert witness.notices == []
