@@ -8,6 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SEEDS ?= 200
+WORLDS ?= 10000
 WORKERS ?= 2
 UV ?= uv
 
@@ -36,8 +37,8 @@ check: $(VENV)/.dev ## lint, format, types, import contracts, house rules
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/test_house_rules.py
 
-soak: $(VENV)/.dev ## worlds over many seeds and fault scripts (SEEDS=200)
-	SEEDS=$(SEEDS) $(BIN)/python -m pytest -m soak --timeout 0 -n $(WORKERS) $(ARGS)
+soak: $(VENV)/.dev ## desks over many seeds and scripts (SEEDS=200), sessions in drawn worlds (WORLDS=10000)
+	SEEDS=$(SEEDS) WORLDS=$(WORLDS) $(BIN)/python -m pytest -m soak --timeout 0 -n $(WORKERS) $(ARGS)
 
 bench: $(VENV)/.dev ## every claim of speed, measured here
 	$(BIN)/python -m bench $(ARGS)

@@ -1,6 +1,7 @@
 """The client's clock, gone wrong: stepped, drifting.
 
-House rules: pure over another clock; what the faults say is a function of that clock's time alone.
+House rules: pure over another clock; what the faults say is a function of that clock's time alone;
+as `SystemClock` does, it goes on through a step of the wall clock, and tells of it when asked.
 """
 
 from __future__ import annotations
@@ -21,18 +22,23 @@ class FaultyClock:
         self._drifts = [fault for fault in faults if isinstance(fault, ClockDrift)]
 
     def now(self) -> int:
-        """ns since the epoch, as this clock has it."""
+        """ns since the epoch, as this clock has it; steps are left out, drift is not."""
         now = self._clock.now()
         return now + self.error(now)
 
-    def error(self, now: int) -> int:
-        """How far it is ahead of the right time, in ns."""
-        passed = now - self._start
-        wrong = sum(
+    def jump(self) -> int:
+        """How far the wall clock has been moved since the start, in ns."""
+        passed = self._clock.now() - self._start
+        return sum(
             round(step.seconds * SECOND)
             for step in self._steps
             if passed >= round(step.at_seconds * SECOND)
         )
+
+    def error(self, now: int) -> int:
+        """How far it has drifted ahead of the right time, in ns."""
+        passed = now - self._start
+        wrong = 0
         for drift in self._drifts:
             since = passed - round(drift.at_seconds * SECOND)
             if drift.for_seconds:

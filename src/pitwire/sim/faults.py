@@ -263,7 +263,10 @@ class ClockSkew(BaseFault, frozen=True, kw_only=True):
 
 
 class ClockStep(BaseFault, frozen=True, kw_only=True):
-    """The client's clock is moved by so much (negative: back), from then on."""
+    """The client's wall clock is moved by so much (negative: back), from then on.
+
+    Whatever counts on from a start goes on as it did; that is what `SystemClock` is made of.
+    """
 
     seconds: float
 

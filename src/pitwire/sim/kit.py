@@ -36,6 +36,10 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """So many quiet ones beside them, which are subscribed to as well."""
     redundancy: Annotated[int, msgspec.Meta(ge=1, le=4)] = 1
     scenario: str = "calm"
+    latency: str = "same-city"
+    """How far the venue is: of `sim/latency.py`."""
+    bustle: Annotated[float, msgspec.Meta(gt=0)] = 0.5
+    """How much of the scenario's pace the crowd keeps."""
     lifetime_seconds: Annotated[float, msgspec.Meta(gt=0)] = 86_400.0
     """When the venue cuts a connection; the client is told."""
     starts: str = ""

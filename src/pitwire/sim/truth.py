@@ -96,6 +96,8 @@ class Truth:
             for symbol, listing in exchange.listings.items()
         }
         self.trades: dict[str, dict[int, Traded]] = {symbol: {} for symbol in self.books}
+        self.times: dict[str, dict[int, int]] = {symbol: {} for symbol in self.books}
+        """When each trade happened by the right clock; the venue's own may be wrong."""
         self.names: Counter[str] = Counter()
         """How many orders were placed under each client id."""
         self.refusals: list[str] = []
@@ -167,11 +169,13 @@ class Truth:
         facade.connect = connected  # type: ignore[method-assign,assignment]
 
     def _note(self, facts: Iterable[Fact]) -> None:
+        now = self.world.clock.now()
         for fact in facts:
             if isinstance(fact, LevelChanged):
                 self.books[fact.symbol].note(fact)
             elif isinstance(fact, Traded):
                 self.trades[fact.symbol][fact.trade_id] = fact
+                self.times[fact.symbol][fact.trade_id] = now
             elif isinstance(fact, Accepted):
                 self.accepted(fact)
 

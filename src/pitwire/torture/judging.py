@@ -68,6 +68,7 @@ def judge(
         *(f"lost untold: {symbol} {_some(ids)}" for symbol, ids in lost.items()),
         *witness.doubled[:MOST_TOLD],
         *witness.wrong[:MOST_TOLD],
+        *witness.untold[:MOST_TOLD],
         *(f"a limit of the venue was broken: {each}" for each in truth.refusals[:MOST_TOLD]),
         *_timing(script.demand, found),
         *_manners(script.demand, found, witness, truth),

@@ -22,17 +22,16 @@ from pitwire.venues.venue import Endpoints, Venue
 
 SECONDS = 3.0
 """How long a trial goes on when everything is well again: sockets take real time."""
-BUSTLE = 0.5
 _BUSY = BinanceOptions(connections_per_5_minutes=1000)
 
 
-def served_world(script: Script, seed: int, bustle: float = BUSTLE) -> World:
+def served_world(script: Script, seed: int) -> World:
     """A venue on the real clock, with the script's market."""
     return World(
         seed=seed,
         listings=listings(script.trial),
         crowded=script.trial.symbols,
-        scenario=paced(script.trial.scenario, bustle),
+        scenario=paced(script.trial.scenario, script.trial.bustle),
         clock=SystemClock(),
         options=_BUSY,
     )

@@ -60,7 +60,13 @@ async def attempt(script: Script, stand: Stand, *, seed: int) -> Outcome:
     begun = stand.now()
     before = resident()
     wanted = [(each, symbol) for each in script.trial.channels for symbol in script.trial.symbols]
-    witness = Witness(stand.truth, wanted, now=stand.now)
+    beat = stand.venue.heartbeat
+    witness = Witness(
+        stand.truth,
+        wanted,
+        now=stand.now,
+        untold_seconds=beat.ping_every_seconds + beat.answer_within_seconds + 1.0,
+    )
     connecting = connect_to_websocket(
         stand.venue,
         endpoints=stand.endpoints,
@@ -118,11 +124,34 @@ async def _watch(script: Script, stand: Stand, witness: Witness) -> None:
     """Look on until it is over, everything flows, and a while has passed; or for the longest."""
     trial = script.trial
     most = stand.now() + round(trial.most_seconds * SECOND)
-    await _until(lambda: stand.now() >= stand.over(), stand, trial.most_seconds)
-    left = (most - stand.now()) / SECOND
-    patience = min(left, script.demand.back_within_seconds + trial.seconds)
-    await _until(lambda: witness.back_since(stand.over()) is not None, stand, patience)
-    await asyncio.sleep(trial.seconds)
+    looker = asyncio.ensure_future(_look(stand, witness))
+    try:
+        await _course(script, stand, witness, most)
+    finally:
+        looker.cancel()
+
+
+async def _course(script: Script, stand: Stand, witness: Witness, most: int) -> None:
+    patience = round((script.demand.back_within_seconds + LOOK_SECONDS) * SECOND)
+    rests = round(script.trial.seconds * SECOND)
+    well = 0
+    while (now := stand.now()) < most:
+        over = stand.over()  # a fault that comes by count may move its own end
+        if now < over or witness.back_since(over) is None:
+            well = 0
+            if now > over + patience:
+                return
+        elif not well:
+            well = now
+        elif now >= well + rests:
+            return
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _look(stand: Stand, witness: Witness) -> None:
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        witness.look(stand.now())
 
 
 async def _until(test: Callable[[], bool], stand: Stand, seconds: float) -> None:

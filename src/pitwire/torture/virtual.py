@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 
@@ -14,7 +15,7 @@ from pitwire.sim.facts import Listing
 from pitwire.sim.kit import Script, Trial
 from pitwire.sim.latency import LATENCIES
 from pitwire.sim.loop import START
-from pitwire.sim.scenarios import Scenario, scenario
+from pitwire.sim.scenarios import SCENARIOS, Scenario, scenario
 from pitwire.sim.truth import Truth
 from pitwire.sim.world import (
     BTC_USDT,
@@ -30,8 +31,6 @@ from pitwire.torture.trial import Stand, attempt
 from pitwire.venues.registry import find_venue
 from pitwire.venues.venue import Endpoints, Venue
 
-BUSTLE = 0.5
-"""How much of a scenario's pace the crowd keeps."""
 _KNOWN = {listing.symbol: listing for listing in (BTC_USDT, ETH_USDT, ETH_BTC)}
 
 
@@ -42,9 +41,9 @@ def try_virtually(script: Script, seed: int) -> Outcome:
         seed=seed,
         listings=listings(trial),
         crowded=trial.symbols,
-        scenario=paced(trial.scenario),
+        scenario=paced(known("trial.scenario", trial.scenario, SCENARIOS), trial.bustle),
         faults=script.sim,
-        latency=LATENCIES["same-city"],
+        latency=LATENCIES[known("trial.latency", trial.latency, LATENCIES)],
         start=_start(script),
         options=BinanceOptions(lifetime_seconds=trial.lifetime_seconds),
     )
@@ -53,6 +52,10 @@ def try_virtually(script: Script, seed: int) -> Outcome:
     over = begun + round(script.is_over * SECOND)
     if aging:
         over = max(over, begun + round(1.5 * trial.lifetime_seconds * SECOND))
+
+    def ended() -> int:
+        """When the last fault was over: one that comes by count may take its time."""
+        return max(over, plan.happened[-1][0]) if plan.happened else over
 
     def broke() -> int | None:
         first = min((fault.at_seconds for fault in script.sim), default=0.0)
@@ -69,7 +72,7 @@ def try_virtually(script: Script, seed: int) -> Outcome:
         fetch=world.fetch,
         break_it=world.clock.now,
         broke=broke,
-        over=lambda: over,
+        over=ended,
         happened=lambda: len(plan.happened) + sum(map(_is_clock, script.sim)) + aging,
     )
     return world.run(attempt(script, stand, seed=seed), within_seconds=200_000)
@@ -100,7 +103,14 @@ def listings(trial: Trial) -> list[Listing]:
     return [*found, *quiet]
 
 
-def paced(name: str, bustle: float = BUSTLE) -> Scenario:
+def known(where: str, name: str, table: Iterable[str]) -> str:
+    """The name, if the table has it; raises `ConfigError` with the names there are."""
+    if name not in (names := list(table)):
+        raise ConfigError(where=where, found=name, expected=f"one of {', '.join(names)}")
+    return name
+
+
+def paced(name: str, bustle: float) -> Scenario:
     """A scenario with fewer acts a second; its prices move as they did."""
     scene = scenario(name)
     return msgspec.structs.replace(

@@ -27,6 +27,7 @@ _QUIET = (
 _TROUBLE = (ev.FeedStale, ev.BookStale, ev.Lost)
 """Kinds after which something must be heard again before all is well."""
 MOST_TOLD = 5
+_LOOKS = 3
 Wanted = tuple[str, str]
 """Channel, symbol."""
 
@@ -34,7 +35,14 @@ Wanted = tuple[str, str]
 class Witness:
     """Takes in every event of a session as it is delivered."""
 
-    def __init__(self, truth: Truth, wanted: Sequence[Wanted], *, now: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        truth: Truth,
+        wanted: Sequence[Wanted],
+        *,
+        now: Callable[[], int],
+        untold_seconds: float = 60.0,
+    ) -> None:
         self._truth, self._wanted, self._now = truth, tuple(wanted), now
         self._kinds = {FLOWS[channel] for channel, _ in wanted}
         self._begun = now()
@@ -52,6 +60,10 @@ class Witness:
         self.doubled: list[str] = []
         self.wrong: list[str] = []
         self.compared = 0
+        self.untold: list[str] = []
+        """Books that were long behind while nothing said so."""
+        self.behind: dict[str, int] = {}
+        self._patience = round(untold_seconds * SECOND)
         self._last: dict[str, int] = {}
         self._rests = False
         self._ready: set[str] = set()
@@ -96,6 +108,25 @@ class Witness:
             if wrong:
                 self._complain(self.wrong, now, f"{symbol} {name} at {book.last_id}: {wrong}")
 
+    def look(self, now: int) -> None:
+        """Between events: what is long behind the venue must not be called good."""
+        for symbol in {symbol for channel, symbol in self._wanted if channel == "book"}:
+            self.compare(symbol, now)
+            if self._is_behind(symbol, now):
+                self.behind[symbol] = self.behind.get(symbol, 0) + 1
+                if self.behind[symbol] == _LOOKS:  # one look may be before what has just come
+                    self._complain(self.untold, now, f"{symbol} is long behind, and called good")
+            else:
+                self.behind.pop(symbol, None)
+
+    def _is_behind(self, symbol: str, now: int) -> bool:
+        if not self._is_ready(symbol) or self.book is None:
+            return False
+        since = self._truth.books[symbol].outdated_since(self.book(symbol).last_id)
+        if since is None or now - since < self._patience:
+            return False
+        return not any(at >= since for at, _ in self.troubles)
+
     # ── questions ─────────────────────────────────────────────────────────────────────────────
 
     def first_notice(self, since: int) -> tuple[int, str] | None:
@@ -124,8 +155,8 @@ class Witness:
             first = min(had, default=0)
             missing = [
                 trade_id
-                for trade_id, trade in self._truth.trades[symbol].items()
-                if trade_id >= first and trade.at < until and trade_id not in known
+                for trade_id, at in self._truth.times[symbol].items()
+                if trade_id >= first and at < until and trade_id not in known
             ]
             if missing:
                 found[symbol] = missing

@@ -1,0 +1,59 @@
+"""Worlds drawn by chance: 500 with every test run, 10,000 with `make soak`.
+
+A failure's first line is the command that tries that world again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+
+import pytest
+
+from tests.worlds.drawn import drawn, line, run
+
+WORLDS = 500
+MANY = int(os.environ.get("WORLDS", "10000"))
+A_TEST = 10
+"""Worlds that one test tries: enough to be worth its place in a queue."""
+Note = Callable[[str, object], None]
+
+
+def examine(seeds: Iterable[int], note: Note) -> None:
+    """Try these worlds; fail with the lines of all that an oracle complains of."""
+    failed: list[str] = []
+    for seed in seeds:
+        try:
+            outcome = run(seed)
+        except Exception as error:
+            error.add_note(line(seed))
+            raise
+        counts = {"drawn": 1, "drawn faults": outcome.happened, "trades": outcome.delivered,
+                  "gaps named": outcome.gaps}  # fmt: skip
+        note("world", counts)
+        if outcome.complaints:
+            failed += [line(seed), *(f"    {complaint}" for complaint in outcome.complaints)]
+    if failed:
+        pytest.fail("\n".join(failed), pytrace=False)
+
+
+@pytest.mark.parametrize("first", range(0, WORLDS, A_TEST))
+def test_five_hundred_worlds(first: int, record_property: Note) -> None:
+    examine(range(first, first + A_TEST), record_property)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("first", range(WORLDS, WORLDS + MANY, 10 * A_TEST))
+def test_many_worlds(first: int, record_property: Note) -> None:
+    examine(range(first, first + 10 * A_TEST), record_property)
+
+
+def test_a_world_is_its_seeds() -> None:
+    assert drawn(7) == drawn(7)
+    assert len({drawn(seed).sim for seed in range(50)}) > 45
+    assert line(7) == "python -m tests.worlds.drawn --seed 7"
+
+
+def test_every_script_that_may_be_drawn_is() -> None:
+    titles = {name for seed in range(WORLDS) for name in drawn(seed).title.split(" + ")}
+    assert len(titles) > 35
