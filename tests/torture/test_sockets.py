@@ -1,0 +1,183 @@
+"""Forty faults on real sockets: a served venue, the proxy before it, the session as it is.
+
+The client's own deadlines are scaled down, so that none of this waits for long; what is demanded
+is scaled with them. Each fault is tried alone, on a port of its own.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from pitwire.sim.kit import Demand, Script, Trial, kit
+from pitwire.sim.proxy_faults import (
+    Answer,
+    Fin,
+    Hang,
+    Insert,
+    Lag,
+    Narrow,
+    ProxyFault,
+    Recode,
+    Refuse,
+    Reset,
+    Split,
+    Spoil,
+    Swallow,
+)
+from pitwire.torture.outcome import Outcome
+from pitwire.torture.sockets import try_on_sockets
+from pitwire.venues.venue import Venue
+
+STREAM = "*stream*"
+PING_SECONDS, ANSWER_SECONDS = 0.6, 0.6
+"""The venue's table says 5 and 5, or more."""
+SOON = 3.0
+"""A dial, a subscription, a snapshot and the first data, on a busy machine."""
+
+
+def hastened(venue: Venue) -> Venue:
+    """The venue's table with short deadlines of our own."""
+    heartbeat = msgspec.structs.replace(
+        venue.heartbeat,
+        ping_every_seconds=PING_SECONDS,
+        answer_within_seconds=ANSWER_SECONDS,
+    )
+    # With pings so close together, the message limit of the table would be spent on them.
+    return msgspec.structs.replace(venue, heartbeat=heartbeat)
+
+
+def script(
+    *faults: ProxyFault,
+    back: float = SOON,
+    noticed: float = 1.0,
+    healed: bool = False,
+    redundancy: int = 1,
+) -> Script:
+    """Faults and what they demand; `healed`: nobody may notice."""
+    return Script(
+        id="T1",
+        title="on real sockets",
+        does="x",
+        expected="x",
+        proxy=faults,
+        trial=Trial(redundancy=redundancy),
+        demand=Demand(
+            noticed_within_seconds=0.0 if healed else noticed,
+            unnoticed=healed,
+            back_within_seconds=back,
+        ),
+    )
+
+
+def insert(how: str, **also: object) -> Insert:
+    return Insert(how=how, path=STREAM, **also)  # type: ignore[arg-type]
+
+
+DEAD = PING_SECONDS + ANSWER_SECONDS + 0.5
+"""By then a connection that does not answer is found dead."""
+
+LOSSES = {
+    "reset": script(Reset(path=STREAM)),
+    "reset twice": script(Reset(path=STREAM), Reset(at_seconds=1.5, path=STREAM), back=4),
+    "fin": script(Fin(path=STREAM)),
+    "fin right after a reset": script(Reset(path=STREAM), Fin(at_seconds=0.5, path=STREAM), back=5),
+    "half-open": script(Swallow(path=STREAM), noticed=DEAD, back=DEAD + SOON),
+    "nothing comes down": script(Swallow(way="down", path=STREAM), noticed=DEAD, back=DEAD + SOON),
+    "half-open, then reset": script(
+        Swallow(path=STREAM), Reset(at_seconds=0.4, path=STREAM), back=DEAD + SOON
+    ),
+    "closed with 1000": script(insert("close", code=1000)),
+    "closed with 1001": script(insert("close", code=1001)),
+    "closed with 1008": script(insert("close", code=1008)),
+    "closed with 1011": script(insert("close", code=1011)),
+    "closed with 1012": script(insert("close", code=1012)),
+    "closed with 1013": script(insert("close", code=1013)),
+    "closed with 4000": script(insert("close", code=4000)),
+    "header of 2^63": script(insert("huge-header")),
+    "unknown opcode": script(insert("unknown-opcode")),
+    "continuation of nothing": script(insert("lone-continuation")),
+    "control frame too long": script(insert("long-ping")),
+    "control frame in fragments": script(insert("fragmented-ping")),
+    "refused for a while": script(Reset(), Refuse(for_seconds=1.0), back=6),
+    "dial that hangs": script(
+        Reset(path=STREAM), Hang(count=1, for_seconds=2.0, path=STREAM), back=6
+    ),
+    "HTML instead of an upgrade": script(
+        Reset(path=STREAM),
+        Answer(count=1, body="<html>sign in</html>", path=STREAM),
+        back=6,
+    ),
+    "403": script(Reset(path=STREAM), Answer(count=1, status=403, path=STREAM), back=6),
+    "429 with Retry-After": script(
+        Reset(path=STREAM),
+        Answer(count=1, status=429, headers={"Retry-After": "2"}, path=STREAM),
+        back=6,
+    ),
+    "503": script(Reset(path=STREAM), Answer(count=1, status=503, path=STREAM), back=6),
+    "flapping": script(
+        *(Reset(at_seconds=0.7 * number, path=STREAM) for number in range(4)), back=8
+    ),
+}
+HEALED = {
+    "a quarter of a second later": script(
+        Lag(seconds=0.25, jitter_seconds=0.1, for_seconds=2.0, path=STREAM), healed=True
+    ),
+    "jitter": script(
+        Lag(seconds=0.0, jitter_seconds=0.2, for_seconds=2.0, path=STREAM), healed=True
+    ),
+    "a short hole": script(Swallow(for_seconds=0.4, path=STREAM), healed=True),
+    "a narrow line": script(
+        Narrow(bytes_per_second=30_000, for_seconds=2.0, path=STREAM), healed=True
+    ),
+    "one byte at a time": script(Split(for_seconds=0.5, path=STREAM), healed=True),
+    "seven bytes at a time, both ways": script(
+        Split(size=7, way="both", for_seconds=1.0, path=STREAM), healed=True
+    ),
+    "fragments": script(Recode(how="fragments", size=40, count=30, path=STREAM), healed=True),
+    "fragments with pings between": script(
+        Recode(how="fragments-and-pings", size=40, count=1, path=STREAM), healed=True
+    ),
+    "binary instead of text": script(Recode(how="binary", count=200, path=STREAM), healed=True),
+    "a pong that nobody asked for": script(insert("pong", count=5), healed=True),
+}
+SPOILED = {
+    "a truncated frame": script(Spoil(how="truncated", path=STREAM), back=5),
+    "damaged frames": script(Spoil(how="damaged", count=3, path=STREAM), back=5),
+    "HTML in a frame": script(Spoil(how="html", path=STREAM), back=5),
+    "bad UTF-8": script(Spoil(how="bad-utf8", path=STREAM), back=5),
+}
+TWO = {
+    "one of two is reset": script(Reset(path=STREAM), redundancy=2, noticed=1.0, back=6),
+}
+FAULTS = LOSSES | HEALED | SPOILED | TWO
+
+
+async def tried(name: str) -> Outcome:
+    return await try_on_sockets(FAULTS[name], 1, hasten=hastened, seconds=0.5)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+async def test_a_fault_on_real_sockets(name: str) -> None:
+    outcome = await tried(name)
+    assert outcome.complaints == ()
+    assert (outcome.lost, outcome.doubled, outcome.wrong) == (0, 0, 0)
+    assert outcome.delivered > 5
+
+
+async def test_who_is_refused_for_good_says_so_and_does_not_dial_again() -> None:
+    refused = script(Reset(path=STREAM), Answer(status=401, path=STREAM), back=1)
+    outcome = await try_on_sockets(refused, 1, hasten=hastened, seconds=0.5)
+    assert any("the session is over" in complaint for complaint in outcome.complaints)
+    assert outcome.dials == 0
+    assert outcome.noticed_by == "Lost"
+
+
+def test_there_are_forty_and_more() -> None:
+    assert len(FAULTS) >= 40
+
+
+async def test_a_script_of_the_kit_runs_as_it_stands() -> None:
+    outcome = await try_on_sockets(kit()["N17"], 3)
+    assert outcome.complaints == ()
+    assert outcome.way == "sockets"
