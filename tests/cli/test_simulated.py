@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from pitwire.cli.simulated import listing, simulated_venue
@@ -52,3 +54,18 @@ async def test_a_port_in_use_is_said() -> None:
         with pytest.raises(ConfigError, match=r"port: .*expected a port that nobody listens on"):
             async with simulated_venue(port=port):
                 pass
+
+
+async def test_faults_may_be_of_the_kit_or_a_script_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'id = "X1"\ntitle = "t"\ndoes = "d"\nexpected = "e"\n'
+        '[[sim]]\nwhat = "Cut"\nat_seconds = 50\n[[proxy]]\nwhat = "Fin"\nat_seconds = 50\n'
+    )
+    async with simulated_venue(faults=["C2", "cut"]) as plain:
+        assert [type(fault).__name__ for fault in plain.world.plan.faults] == ["ClockSkew", "Cut"]
+        assert str(plain.served.port) in plain.endpoints.market
+    async with simulated_venue(faults=[str(path)]) as broken:
+        assert [type(fault).__name__ for fault in broken.world.plan.faults] == ["Cut"]
+        assert str(broken.served.port) not in broken.endpoints.market
+        assert broken.endpoints.http == broken.served.http_url

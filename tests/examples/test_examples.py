@@ -79,3 +79,12 @@ def test_the_desk_file_runs(
     assert main(["desk", str(examples / "desk.toml"), "--seconds", "1"]) == 0
     assert (tmp_path / "desk.jsonl").stat().st_size > 0
     assert "BTC-USDT" in capsys.readouterr().out
+
+
+async def test_a_broken_network(examples: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    seen = await load(examples / "broken_network.py").main(seconds=7.0)
+    assert seen["Lost"] >= 2
+    assert seen["Opened"] >= 2
+    told = capsys.readouterr().out
+    assert "market-1 lost" in told
+    assert ", 0 missing" in told

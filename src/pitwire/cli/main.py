@@ -131,7 +131,11 @@ def sim(
     seed: Seed = None,
     scenario: Annotated[str, typer.Option(help=f"One of {', '.join(SCENARIOS)}.")] = "calm",
     faults: Annotated[
-        list[str] | None, typer.Option(help=f"May be repeated; of {', '.join(SCRIPTS)}.")
+        list[str] | None,
+        typer.Option(
+            help="May be repeated: a fault of the kit as N3, a script of your own by its path, "
+            f"or one of {', '.join(SCRIPTS)}."
+        ),
     ] = None,
     seconds: Annotated[float | None, typer.Option(help="Stop after this long.")] = None,
     loop: Loop = "auto",
@@ -159,12 +163,17 @@ def torture(
     way: Annotated[str, typer.Option(help="all, virtual, sockets or root.")] = "all",
     seed: Annotated[int, typer.Option(help="Seed of all chance.")] = 1,
     jobs: Annotated[int, typer.Option(help="Processes for trials in virtual time.")] = 2,
+    rivals: Annotated[
+        bool, typer.Option("--rivals", help="Other clients that are installed, for contrast.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="The outcomes as JSON on stdout.")] = False,
 ) -> None:
     """Let everything go wrong that can, and show who noticed, came back, and lost nothing."""
     from pitwire.cli.torture import run
 
-    raise typer.Exit(run(only=only or (), way=way, seed=seed, jobs=jobs, as_json=json))
+    given = only or ()
+    code = run(only=given, way=way, seed=seed, jobs=jobs, as_json=json, rivals=rivals)
+    raise typer.Exit(code)
 
 
 @app.command()

@@ -19,6 +19,9 @@ from pitwire.sim.capture import CaptureRecord, load_capture
 from pitwire.sim.facts import Listing
 from pitwire.sim.faults import Fault
 from pitwire.sim.history import RecordedMarket
+from pitwire.sim.kit import is_path, kit, load_script
+from pitwire.sim.proxy import Proxy
+from pitwire.sim.proxy_faults import ProxyFault
 from pitwire.sim.scenarios import SCENARIOS
 from pitwire.sim.scripts import SCRIPTS
 from pitwire.sim.serve import Venue, serve
@@ -26,6 +29,7 @@ from pitwire.sim.world import BALANCES, LISTINGS, World
 from pitwire.venues.venue import Endpoints
 
 ACCOUNT = "main"
+_ORDERS = "/ws-api/v3"
 _STAKE = Decimal(1_000)
 """What the account owns of an asset that no listing of ours knows."""
 
@@ -62,19 +66,34 @@ async def simulated_venue(
     faults: Sequence[str] = (),
     port: int = 0,
 ) -> AsyncIterator[SimulatedVenue]:
-    """Serve a market in these symbols (none: our three) on one local port; 0 takes a free one."""
+    """Serve a market in these symbols (none: our three) on one local port; 0 takes a free one.
+
+    A fault is the name of a script, an id of the kit, or the path of a script of one's own; where
+    it has faults for a proxy, one stands before the streams.
+    """
     listings = [listing(symbol) for symbol in symbols] or list(LISTINGS)
     assets = [asset for each in listings for asset in (each.base, each.quote)]
     world = World(
         seed=seed,
         listings=listings,
         scenario=_known("sim.scenario", scenario, SCENARIOS),
-        faults=[fault for name in faults for fault in _script(name)],
+        faults=[fault for name in faults for fault in _faults(name).sim],
         clock=SystemClock(),
         accounts={ACCOUNT: {asset: BALANCES.get(asset, _STAKE) for asset in assets}},
     )
+    broken = [fault for name in faults for fault in _faults(name).proxy]
     async with serve(world, port=port) as venue:
-        yield _described(world, venue)
+        found = _described(world, venue)
+        if not broken:
+            yield found
+            return
+        async with Proxy("127.0.0.1", venue.port, broken, seed=seed) as proxy:
+            address = f"ws://127.0.0.1:{proxy.port}"
+            yield found._replace(
+                endpoints=Endpoints(
+                    market=address, orders=f"{address}{_ORDERS}", http=venue.http_url
+                )
+            )
 
 
 @asynccontextmanager
@@ -152,8 +171,18 @@ def listing(symbol: str) -> Listing:
     )
 
 
-def _script(name: str) -> tuple[Fault, ...]:
-    return SCRIPTS[_known("sim.faults", name, SCRIPTS)]
+class _Faults(NamedTuple):
+    """What a name on the command line stands for."""
+
+    sim: tuple[Fault, ...]
+    proxy: tuple[ProxyFault, ...] = ()
+
+
+def _faults(name: str) -> _Faults:
+    if name.upper() in kit() or is_path(name):
+        script = load_script(Path(name)) if is_path(name) else kit()[name.upper()]
+        return _Faults(script.sim, script.proxy)
+    return _Faults(SCRIPTS[_known("sim.faults", name, SCRIPTS)])
 
 
 def _known(where: str, name: str, table: Iterable[str]) -> str:

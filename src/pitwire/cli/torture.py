@@ -14,7 +14,7 @@ from pitwire.cli.exits import Code
 from pitwire.model.errors import ConfigError
 from pitwire.sim.kit import Script, find_scripts, is_path, kit, load_script
 from pitwire.torture import report, runner
-from pitwire.torture.outcome import Outcome
+from pitwire.torture.outcome import OURS, Outcome
 from pitwire.torture.runner import Way
 
 _WIDTH = 120
@@ -22,7 +22,9 @@ _WIDTH = 120
 _WAYS: tuple[Way, ...] = ("all", "virtual", "sockets", "root")
 
 
-def run(*, only: Sequence[str], way: str, seed: int, jobs: int, as_json: bool) -> int:
+def run(
+    *, only: Sequence[str], way: str, seed: int, jobs: int, as_json: bool, rivals: bool = False
+) -> int:
     """Try what is asked for; 0 when every trial passed."""
     chosen = _way(way)
     if jobs < 1:
@@ -31,7 +33,7 @@ def run(*, only: Sequence[str], way: str, seed: int, jobs: int, as_json: bool) -
     # What the proxy breaks is no news to whoever broke it.
     logging.getLogger("picows").setLevel(logging.CRITICAL)
     console = Console(stderr=True)
-    outcomes = _tried(scripts, chosen, seed, jobs=jobs, console=console)
+    outcomes = _tried(scripts, chosen, seed, jobs=jobs, rivals=rivals, console=console)
     if as_json:
         typer.echo(report.as_json(outcomes))
     else:
@@ -39,7 +41,8 @@ def run(*, only: Sequence[str], way: str, seed: int, jobs: int, as_json: bool) -
         Console(width=wide).print(report.table(outcomes), report.totals(outcomes))
     for line in report.complaints(outcomes):
         console.print(line, highlight=False, markup=False)
-    return Code.DONE if all(one.passed for one in outcomes) else Code.OTHER
+    ours = [one for one in outcomes if one.client == OURS]
+    return Code.DONE if all(one.passed for one in ours) else Code.OTHER
 
 
 def scripts_of(only: Sequence[str]) -> list[Script]:
@@ -52,7 +55,13 @@ def scripts_of(only: Sequence[str]) -> list[Script]:
 
 
 def _tried(
-    scripts: Sequence[Script], way: Way, seed: int, *, jobs: int, console: Console
+    scripts: Sequence[Script],
+    way: Way,
+    seed: int,
+    *,
+    jobs: int,
+    rivals: bool,
+    console: Console,
 ) -> list[Outcome]:
     program = runner.program(scripts, way)
     outcomes = list(runner.not_tried(program.elsewhere))
@@ -64,7 +73,9 @@ def _tried(
         console=console,
         transient=True,
     ) as progress:
-        task = progress.add_task("torture", total=len(program), completed=len(outcomes))
+        task = progress.add_task(
+            "torture", total=len(program) + rivals * runner.contests(), completed=len(outcomes)
+        )
 
         def told(outcome: Outcome) -> None:
             outcomes.append(outcome)
@@ -73,8 +84,14 @@ def _tried(
 
         runner.run_virtual(program.virtual, seed, jobs=jobs, told=told)
         runner.run_sockets(program.sockets, seed, told=told)
+        runner.run_root(program.root, seed, told=told)
+        if rivals:
+            runner.run_rivals(seed, told=told)
     order = {script.id: number for number, script in enumerate(scripts)}
-    return sorted(outcomes, key=lambda one: (order[one.fault], _place(one.way), one.client))
+    last = len(order)
+    return sorted(
+        outcomes, key=lambda one: (order.get(one.fault, last), _place(one.way), one.client)
+    )
 
 
 def _place(way: str) -> int:

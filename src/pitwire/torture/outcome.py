@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import msgspec
 
+OURS = "pitwire"
+
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """One script, once."""
@@ -15,7 +17,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     way: str
     """`virtual`, `sockets` or `root`."""
-    client: str = "pitwire"
+    client: str = OURS
     source: str = ""
     """Its file, where it is not of the kit."""
     seed: int = 1

@@ -8,7 +8,7 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
-from pitwire.torture.outcome import Outcome
+from pitwire.torture.outcome import OURS, Outcome
 
 _COLUMNS = (
     "noticed s", "back s", "lost", "doubled", "gaps", "wrong", "dials", "growth MB",
@@ -31,7 +31,7 @@ def table(outcomes: Sequence[Outcome]) -> Table:
 
 def totals(outcomes: Sequence[Outcome]) -> str:
     """One line about all of them."""
-    ours = [one for one in outcomes if one.client == "pitwire" and not one.skipped]
+    ours = [one for one in outcomes if one.client == OURS and not one.skipped]
     failed = sum(not one.passed for one in ours)
     skipped = sum(bool(one.skipped) for one in outcomes)
     lost, named = sum(one.lost for one in ours), sum(one.named for one in ours)
@@ -48,7 +48,7 @@ def as_json(outcomes: Sequence[Outcome]) -> bytes:
     """All of them, one JSON document."""
     rows = [
         msgspec.structs.asdict(one)
-        | {"passed": one.passed if one.client == "pitwire" else None, "repeat": one.line()}
+        | {"passed": one.passed if one.client == OURS else None, "repeat": one.line()}
         for one in outcomes
     ]
     return msgspec.json.format(msgspec.json.encode({"outcomes": rows}), indent=1)
@@ -58,14 +58,14 @@ def complaints(outcomes: Sequence[Outcome]) -> list[str]:
     """For each that failed, the line that repeats it and what was wrong."""
     lines = []
     for one in outcomes:
-        if one.client == "pitwire" and not one.passed:
+        if one.client == OURS and not one.passed:
             lines += [one.line(), *(f"    {complaint}" for complaint in one.complaints)]
     return lines
 
 
 def _row(one: Outcome) -> tuple[str | Text, ...]:
     name = f"{one.fault} {one.title}"
-    by = one.way if one.client == "pitwire" else one.client
+    by = one.way if one.client == OURS else one.client
     if one.skipped:
         blank = [""] * (len(_COLUMNS))
         return (f"{name}: {one.skipped}", by, *blank, Text("skip", "dim"))
@@ -73,7 +73,7 @@ def _row(one: Outcome) -> tuple[str | Text, ...]:
     back = "never" if one.back_after is None else f"{one.back_after:.2f}"
     gaps = f"{one.gaps} ({one.named:,})" if one.gaps else "0"
     growth = "–" if one.growth is None else f"{one.growth / _MEGABYTE:.1f}"
-    end = Text("") if one.client != "pitwire" else _verdict(one)
+    end = Text("") if one.client != OURS else _verdict(one)
     figures = (f"{one.lost:,}", str(one.doubled), gaps, str(one.wrong), str(one.dials), growth)
     return (name, by, noticed, back, *figures, end)
 

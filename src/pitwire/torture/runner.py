@@ -11,7 +11,10 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from pitwire.sim.kit import Script
+from pitwire.torture.drivers import versions
 from pitwire.torture.outcome import Outcome
+from pitwire.torture.rivals import CONTESTS, try_rivals
+from pitwire.torture.root import try_by_root
 from pitwire.torture.sockets import try_many
 from pitwire.torture.virtual import try_virtually
 
@@ -69,6 +72,22 @@ def run_virtual(scripts: Sequence[Script], seed: int, *, jobs: int, told: Told) 
 def run_sockets(scripts: Sequence[Script], seed: int, *, told: Told) -> None:
     """Try these on real sockets."""
     asyncio.run(try_many(list(scripts), seed, at_once=AT_ONCE, told=told))
+
+
+def run_root(scripts: Sequence[Script], seed: int, *, told: Told) -> None:
+    """Try these with root's means, or say why not."""
+    for outcome in asyncio.run(try_by_root(scripts, seed)):
+        told(outcome)
+
+
+def contests() -> int:
+    """How many trials of others there are here."""
+    return len(versions()) * len(CONTESTS)
+
+
+def run_rivals(seed: int, *, told: Told) -> None:
+    """Try the other clients that are installed."""
+    asyncio.run(try_rivals(seed, told=told))
 
 
 def not_tried(scripts: Sequence[Script]) -> Iterator[Outcome]:

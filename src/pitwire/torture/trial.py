@@ -83,9 +83,9 @@ async def attempt(script: Script, stand: Stand, *, seed: int) -> Outcome:
         over = asyncio.ensure_future(session.process_incoming_data())
         try:
             failed = await _subscribe(session, script, wanted)
-            await _until(lambda: witness.back_since(0) is not None, stand, SETTLE_SECONDS)
+            await settle(stand, witness)
             started = stand.break_it()
-            await _watch(script, stand, witness)
+            await watch(script, stand, witness)
         finally:
             over.cancel()
         closed = over.result().reason if over.done() and not over.cancelled() else failed
@@ -120,7 +120,12 @@ async def _subscribe(session: Session, script: Script, wanted: Sequence[Wanted])
     return ""
 
 
-async def _watch(script: Script, stand: Stand, witness: Witness) -> None:
+async def settle(stand: Stand, witness: Witness) -> None:
+    """Wait until everything wanted has flowed for the first time; not for ever."""
+    await _until(lambda: witness.back_since(0) is not None, stand, SETTLE_SECONDS)
+
+
+async def watch(script: Script, stand: Stand, witness: Witness) -> None:
     """Look on until it is over, everything flows, and a while has passed; or for the longest."""
     trial = script.trial
     most = stand.now() + round(trial.most_seconds * SECOND)

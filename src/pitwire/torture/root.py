@@ -1,0 +1,159 @@
+"""Faults that need root: a network of two namespaces of our own, one for the venue and one for us.
+
+Whatever is done is done within these two, and they are removed at the end; where something is not
+to be had, the reason is told and nothing is tried.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import msgspec
+
+from pitwire.sim.kit import Script
+from pitwire.sim.root_faults import Kill, Lose, RootFault, Shape, Stop, Vanish
+from pitwire.torture.outcome import Outcome
+
+VENUE, CLIENT = "10.77.0.1", "10.77.0.2"
+_NOBODY = "02:00:00:00:00:99"
+_WITHIN_SECONDS = 120.0
+
+
+class Net(msgspec.Struct, frozen=True):
+    """Two namespaces joined by a cable."""
+
+    name: str
+
+    @property
+    def venue(self) -> str:
+        return f"{self.name}v"
+
+    @property
+    def client(self) -> str:
+        return f"{self.name}c"
+
+    def inside(self, place: str, *command: str) -> list[str]:
+        """A command as it is run in one of the two."""
+        return ["ip", "netns", "exec", place, *command]
+
+
+def why_not(script: Script) -> str:
+    """Why a script cannot be tried here; empty when it can."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return "needs root"
+    tools = {"ip"}
+    for fault in script.root:
+        tools |= {"ss"} if isinstance(fault, Kill) else set()
+        tools |= {"tc"} if isinstance(fault, Shape) else set()
+        tools |= {"iptables"} if isinstance(fault, Lose) else set()
+    missing = sorted(tool for tool in tools if shutil.which(tool) is None)
+    if missing:
+        return f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not here"
+    try:
+        with network("pwtry"):
+            return ""
+    except subprocess.CalledProcessError as error:
+        told = (error.stderr or b"").decode("utf-8", "replace").strip()
+        return f"no network namespaces: {told or error}"
+
+
+@contextmanager
+def network(name: str) -> Iterator[Net]:
+    """Make the two namespaces and the cable; take them away at the end."""
+    net = Net(name)
+    try:
+        for place in (net.venue, net.client):
+            _do("ip", "netns", "add", place)
+        ends = (f"{name}v0", f"{name}c0")
+        _do("ip", "-n", net.venue, "link", "add", ends[0], "type", "veth", "peer", "name", ends[1],
+            "netns", net.client)  # fmt: skip
+        pairs = zip((net.venue, net.client), ends, (VENUE, CLIENT), strict=True)
+        for place, end, address in pairs:
+            _do("ip", "-n", place, "addr", "add", f"{address}/24", "dev", end)
+            _do("ip", "-n", place, "link", "set", end, "up")
+            _do("ip", "-n", place, "link", "set", "lo", "up")
+        yield net
+    finally:
+        for place in (net.venue, net.client):
+            subprocess.run(["ip", "netns", "del", place], capture_output=True, check=False)
+
+
+def begin(net: Net, fault: RootFault, client: int) -> None:
+    """Let a fault begin; `client` is the process of the client."""
+    match fault:
+        case Vanish():
+            for place, end, address in _ways(net, fault):
+                _do("ip", "-n", place, "neigh", "replace", address, "lladdr", _NOBODY, "nud",
+                    "permanent", "dev", end)  # fmt: skip
+        case Kill():
+            _do(*net.inside(net.client, "ss", "-K", "dst", VENUE))
+        case Lose():
+            odds = ("-m", "statistic", "--mode", "random", "--probability",
+                    f"{fault.percent / 100:.4f}")  # fmt: skip
+            _do(*net.inside(net.client, "iptables", "-A", "INPUT", *odds, "-j", "DROP"))
+        case Shape():
+            _do(*net.inside(net.venue, "tc", "qdisc", "add", "dev", f"{net.name}v0", "root", "tbf",
+                            "rate", f"{fault.kbit_per_second}kbit", "burst", "5000", "latency",
+                            "2s"))  # fmt: skip
+        case Stop():
+            os.kill(client, signal.SIGSTOP)
+
+
+def end(net: Net, fault: RootFault, client: int) -> None:
+    """Let a fault end."""
+    match fault:
+        case Vanish():
+            for place, device, address in _ways(net, fault):
+                _do("ip", "-n", place, "neigh", "del", address, "dev", device)
+        case Lose():
+            _do(*net.inside(net.client, "iptables", "-F", "INPUT"))
+        case Shape():
+            _do(*net.inside(net.venue, "tc", "qdisc", "del", "dev", f"{net.name}v0", "root"))
+        case Stop():
+            os.kill(client, signal.SIGCONT)
+        case Kill():
+            pass
+
+
+def _ways(net: Net, fault: Vanish) -> Iterator[tuple[str, str, str]]:
+    """(namespace, its end of the cable, whom it then cannot reach)."""
+    if fault.way != "up":
+        yield net.venue, f"{net.name}v0", CLIENT
+    if fault.way != "down":
+        yield net.client, f"{net.name}c0", VENUE
+
+
+async def try_by_root(scripts: Sequence[Script], seed: int) -> list[Outcome]:
+    """Try these at the same time, each in a network of its own."""
+    return list(await asyncio.gather(*(_one(script, seed) for script in scripts)))
+
+
+async def _one(script: Script, seed: int) -> Outcome:
+    why = why_not(script)
+    if why:
+        return Outcome(
+            fault=script.id, title=script.title, way="root", source=script.source, skipped=why
+        )
+    with network(f"pw{os.getpid() % 10_000}{script.id.lower()}") as net:
+        command = net.inside(
+            net.venue, sys.executable, "-m", "pitwire.torture.inside", net.name,
+            script.source or script.id, str(seed),
+        )  # fmt: skip
+        process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+        try:
+            told, _ = await asyncio.wait_for(process.communicate(), _WITHIN_SECONDS)
+        finally:
+            if process.returncode is None:
+                process.kill()
+        return msgspec.json.decode(told, type=Outcome)
+
+
+def _do(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True, timeout=10)

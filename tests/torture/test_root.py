@@ -1,0 +1,87 @@
+"""What needs root is tried in a network of its own, or the reason is told."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from pitwire.model import events as ev
+from pitwire.sim.kit import Script, kit
+from pitwire.sim.root_faults import Kill, Lose, Shape, Stop, Vanish
+from pitwire.torture import root
+from pitwire.torture.remote import Replica
+
+WHY_NOT = root.why_not(kit()["C4"])
+needs_root = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "all is there")
+
+
+def script(*faults: object) -> Script:
+    return Script(id="X1", title="x", does="x", expected="x", root=faults)  # type: ignore[arg-type]
+
+
+def test_without_root_nothing_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(root.os, "geteuid", lambda: 1000)
+    assert root.why_not(script(Stop())) == "needs root"
+
+
+def test_a_tool_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(root.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(root.shutil, "which", lambda tool: None)
+    assert root.why_not(script(Lose(percent=5))) == "ip and iptables are not here"
+    monkeypatch.setattr(root.shutil, "which", lambda tool: None if tool == "tc" else tool)
+    assert root.why_not(script(Shape(kbit_per_second=64))) == "tc is not here"
+
+
+@needs_root
+async def test_what_is_not_to_be_had_is_a_row_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = shutil.which
+    monkeypatch.setattr(root.shutil, "which", lambda t: None if t == "iptables" else known(t))
+    (row,) = await root.try_by_root([kit()["N7"]], 1)
+    assert (row.fault, row.skipped, row.passed) == ("N7", "iptables is not here", True)
+
+
+@needs_root
+def test_packets_vanish_one_way_and_come_again() -> None:
+    with root.network("pwtest") as net:
+
+        def reached() -> bool:
+            """Nobody listens there: who is refused has been there, who waits has not."""
+            dial = f"import socket; socket.create_connection(('{root.VENUE}', 9), timeout=0.5)"
+            command = net.inside(net.client, sys.executable, "-c", dial)
+            told = subprocess.run(command, capture_output=True, check=False, text=True)
+            return "ConnectionRefusedError" in told.stderr
+
+        assert reached()
+        fault = Vanish(way="down", for_seconds=1)
+        root.begin(net, fault, 0)
+        assert not reached()
+        root.end(net, fault, 0)
+        assert reached()
+    left = subprocess.run(["ip", "netns", "list"], capture_output=True, check=True, text=True)
+    assert "pwtest" not in left.stdout
+
+
+@needs_root
+@pytest.mark.skipif(shutil.which("ss") is None, reason="ss is not here")
+async def test_a_connection_that_the_kernel_ends_and_a_client_that_stands_still() -> None:
+    killed = kit()["N1"]
+    assert killed.root == (Kill(at_seconds=2.0),)
+    outcomes = await root.try_by_root([killed, kit()["C4"]], 2)
+    assert [one.complaints for one in outcomes] == [(), ()]
+    assert outcomes[0].noticed_by == "Lost"
+    assert all(one.delivered > 50 for one in outcomes)
+
+
+def test_a_replica_follows_what_a_client_was_told() -> None:
+    replica = Replica()
+    replica.take(ev.BookSnapshot("v", "A-B", 0, 0, 5, ((10.0, 1.0),), ((11.0, 1.0),)))
+    replica.take(ev.BookDelta("v", "A-B", 0, 0, 6, 6, ((10.0, 3.0),), ()))
+    book = replica.book("A-B")
+    assert (book.ready, book.last_id, dict(book.bids)) == (True, 6, {10.0: 3.0})
+    replica.take(ev.BookStale("v", "A-B", 0, 0, "gap"))
+    assert not book.ready
