@@ -224,10 +224,11 @@ def test_housekeeping_that_fails_halts_and_goes_on(monkeypatch: pytest.MonkeyPat
 # ── disconnected, and unknown ─────────────────────────────────────────────────────────────────
 
 
-def test_a_command_while_disconnected_is_dropped_and_said_so() -> None:
+def test_an_order_that_cannot_leave_is_dropped_and_said_so() -> None:
     async def story(setting: Setting, desk: Desk) -> None:
         setting.cut("orders*")
         await until(lambda: not desk.session.may_trade)
+        desk.engine.state.blind = ""  # as if nobody had noticed yet
         [dropped] = command(desk, resting())
         assert dropped.state is OrderState.REJECTED
         assert desk.engine.state.ledger.find(dropped.id) is dropped
@@ -241,6 +242,20 @@ def test_a_command_while_disconnected_is_dropped_and_said_so() -> None:
     assert "order.place" not in setting.methods(), "nothing is sent later"
     assert setting.orders() == {}
     assert len(desk.timings.orders) == 0
+
+
+def test_while_nobody_hears_of_our_orders_none_is_approved() -> None:
+    async def story(setting: Setting, desk: Desk) -> None:
+        setting.cut("orders*")
+        await until(lambda: not desk.session.may_trade)
+        assert command(desk, resting()) == []
+        await until(lambda: not desk.engine.state.blind)
+        [placed] = command(desk, resting())
+        await until(lambda: placed.state is OrderState.OPEN)
+
+    setting = Setting()
+    setting.run(story)
+    assert [one.limit for one in setting.records(Refusal)] == ["order updates"]
 
 
 def test_an_unanswered_order_is_asked_about_until_it_is_known() -> None:
@@ -263,6 +278,7 @@ def test_an_order_cut_off_in_flight_is_unknown_then_known() -> None:
         await until(setting.orders)
         setting.cut("orders*")
         await until(lambda: placed.state is OrderState.UNKNOWN, every_seconds=0.001)
+        desk.engine.state.blind = ""
         assert command(desk, resting(49_000)) == [], "while one is unknown, there is no second"
         await until(lambda: placed.state is OrderState.OPEN)
         assert [*setting.orders()] == [placed.id]

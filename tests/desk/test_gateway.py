@@ -20,7 +20,7 @@ from pitwire.model.orders import (
     Side,
     UpdateKind,
 )
-from pitwire.trading.journal import Dropped, Left
+from pitwire.trading.journal import Dropped, Halted, Left
 from tests.trading.making import BTC, T0, Desk, fill, order, unanswered, update
 
 
@@ -87,7 +87,12 @@ class Office:
     def made(self, order_id: str = "a") -> Order:
         placed = order(order_id)
         self.desk.state.ledger.made(placed, T0)
+        self.decide(placed)
         return placed
+
+    def decide(self, placed: Order) -> None:
+        """As the screen does when it approves."""
+        self.desk.screen.conduct.decided(placed, None, "USDT", T0)
 
 
 COMMANDS: list[tuple[str, Command]] = [
@@ -124,8 +129,30 @@ def test_an_order_that_waits_for_a_limit_is_listed_and_not_timed() -> None:
 def test_other_commands_leave_once_too(name: str, command: Command) -> None:
     office = Office()
     office.gateway.send(office.made(), T0)
+    office.decide(order("b"))
     office.gateway.send(command, T0)
     assert office.outlet.given[1:] == [(name, command)]
+
+
+def test_an_order_that_was_not_decided_never_leaves_and_is_a_halt() -> None:
+    office = Office()
+    office.gateway.send(order("smuggled"), T0)
+    assert office.outlet.given == []
+    [halted] = office.desk.of(Halted)
+    assert halted.reason == office.desk.screen.halted
+    assert "smuggled was about to leave and was not decided" in halted.reason
+
+
+def test_no_order_leaves_twice_whoever_asks_for_it() -> None:
+    office = Office()
+    placed = office.made()
+    office.gateway.send(placed, T0)
+    office.gateway.send(placed, T0)
+    assert office.outlet.names == ["place"]
+    assert "has left before" in office.desk.screen.halted
+    found = office.desk.state.ledger.find("a")
+    assert found is not None
+    assert found.state is OrderState.SENT, "and the first one is not forgotten for it"
 
 
 @pytest.mark.parametrize(
@@ -140,6 +167,7 @@ def test_what_cannot_leave_is_dropped_and_said_so(error: Exception, command: Com
     office = Office()
     placed = office.made()
     office.outlet.broken = error
+    office.decide(order("b"))
     office.gateway.send(placed if isinstance(command, Order) else command, T0)
     [dropped] = office.desk.of(Dropped)
     assert dropped.why == str(error)

@@ -54,6 +54,9 @@ def _limits(chance: random.Random) -> Limits:
         max_daily_loss=maybe(0, 5, 100),
         max_quote_age_seconds=chance.choice((0.0, 30.0, 30.0, 60.0)),
         check_funds=chance.random() < 0.8,
+        max_exposure=maybe(50, 1000) if chance.random() < 0.3 else None,
+        max_day_notional=maybe(50, 1000) if chance.random() < 0.3 else None,
+        allow_short=chance.random() < 0.7,
     )
 
 

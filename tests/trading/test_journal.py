@@ -32,6 +32,7 @@ RECORDS = [
     journal.DayStarted(at=1, day=20000, results={"USDT": Decimal("-1.50")}),
     journal.Started(at=1, prefix="k3x9qa_main", epoch=7, mode="live", program="0.1.0"),
     journal.OrdersLost(at=1),
+    journal.Restricted(at=1, reason="max_drawdown", by="risk"),
     journal.Seeded(at=1, name="backoff", seed=5),
 ]  # fmt: skip
 

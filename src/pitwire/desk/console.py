@@ -235,6 +235,7 @@ SENTENCES: Mapping[type, tuple[int, _Sentence]] = {
     journal.Alerted: (logging.WARNING, lambda r: f"{r.rule or 'alert'}: {r.text}"),
     journal.Benched: (logging.ERROR, lambda r: f"rule {r.rule} benched: {r.error}: {r.text}"),
     journal.Halted: (logging.ERROR, lambda r: f"trading halted by {r.by}: {r.reason}"),
+    journal.Restricted: (logging.ERROR, lambda r: f"only reducing orders, by {r.by}: {r.reason}"),
     journal.Resumed: (logging.INFO, lambda r: f"trading resumed by {r.by}"),
 }
 """Type → level and sentence. What is not listed is not worth a person's attention."""

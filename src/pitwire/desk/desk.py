@@ -327,6 +327,8 @@ class Desk:
 
     def _tidy(self, now: int) -> None:
         self.gateway.chase(now)
+        for command in self.engine.tend(now):
+            self.gateway.send(command, now)
         if self._paper is not None:
             self._paper.pass_time(now)
         self._check_arming(now)

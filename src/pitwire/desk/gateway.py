@@ -71,6 +71,8 @@ class Gateway:
         if failed and not isinstance(command, CancelOrder):
             self._engine.dropped(command, failed, now)
             return
+        if not self._engine.may_leave(command, now):
+            return
         sent = 0
         try:
             match command:

@@ -64,6 +64,7 @@ GROUPS: Mapping[type, str] = {
     journal.Dropped: "order",
     journal.Benched: "error",
     journal.Halted: "error",
+    journal.Restricted: "error",
     journal.Resumed: "error",
     journal.Seeded: "desk",
     Disagreement: "error",

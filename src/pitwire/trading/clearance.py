@@ -32,7 +32,7 @@ class Clearance:
 
     __slots__ = (
         "_age", "_check_funds", "_collar", "_grid", "_loss", "_max_here", "_max_notional",
-        "_max_open", "_max_position", "_max_size", "_min_notional", "_tradable", "_types",
+        "_max_open", "_max_position", "_max_size", "_min_notional", "_shorts", "_tradable", "_types",
         "instrument", "limits", "own", "viewable_only",
     )  # fmt: skip
 
@@ -43,6 +43,8 @@ class Clearance:
         self._tradable = not self.viewable_only and instrument.status.upper() in OPEN
         listed = instrument.order_types
         self._types = _PLAIN.intersection(listed) if listed else _PLAIN
+        if limits.max_exposure is not None or limits.max_day_notional is not None:
+            self._types = frozenset()  # sums over the account: left to the exact checks
         sizes = (own.max_order_size, instrument.market_max_size or None)
         self._max_size = min(map(_at_most, sizes))
         notionals = (own.max_order_notional, instrument.max_notional or None)
@@ -58,6 +60,7 @@ class Clearance:
         self._age = limits.max_quote_age_seconds * SECOND * (1 - MARGIN)
         self._loss = _at_most(limits.max_daily_loss)
         self._check_funds = limits.check_funds
+        self._shorts = limits.allow_short
         self._grid: dict[tuple[type, Number, bool], Decimal] = {}
 
     # ── numbers ───────────────────────────────────────────────────────────────────────────────
@@ -121,6 +124,7 @@ class Clearance:
             and place.stop_price is None
             and place.trailing_bips is None
             and not place.reduce_only
+            and (self._shorts or place.side is _BUY)
             and self._tradable
             and place.symbol not in state.stale
             and state.statuses.get(place.symbol, "TRADING") in OPEN

@@ -18,6 +18,7 @@ from pitwire.model.orders import Cause, Command, Replace
 from pitwire.trading import journal as records
 from pitwire.trading.journal import NOTED, Came, Journal, Noted
 from pitwire.trading.limits import day_marks
+from pitwire.trading.oversight import Oversight
 from pitwire.trading.risk import Screen
 from pitwire.trading.rules import Rule, Watch
 from pitwire.trading.state import State
@@ -69,6 +70,7 @@ class Engine:
         self.state = state
         self.screen = screen
         self.journal = journal
+        self._oversight = Oversight(screen, state, journal)
         self._seats = [_Seat(rule, number) for number, rule in enumerate(rules)]
         self._rows: dict[type[Event], _Row] = {}
         self._wishes: list[Wish] = []
@@ -119,6 +121,16 @@ class Engine:
             heappop(self._wakes)
         return self._wakes[0][0] if self._wakes else None
 
+    def may_leave(self, command: Command, now: int) -> bool:
+        """Whether this command was decided and has not left yet; asked once, before it is sent.
+
+        What was not decided by the screen, or was sent before, never leaves, and is a halt.
+        """
+        wrong = self.screen.conduct.leaving(command)
+        if wrong:
+            self.screen.throw(wrong, "engine", now)
+        return not wrong
+
     def sent(self, command: Command, now: int, sent: int = 0) -> None:
         """The bytes of this command left, at `sent` by our clock (0: they wait for their turn)."""
         self.state.ledger.sent(command, now)
@@ -127,6 +139,7 @@ class Engine:
 
     def dropped(self, command: Command, why: str, now: int) -> Change | None:
         """This command will never leave."""
+        self.screen.conduct.dropped(command)
         self.journal.write(records.Dropped(at=now, command=command, why=why))
         change = self.state.ledger.dropped(command, now, why)
         if change is not None:
@@ -144,6 +157,13 @@ class Engine:
     def halt(self, reason: str, by: str, now: int) -> list[Command]:
         """A person throws the kill switch; the cancels to send."""
         commands = self.screen.halt(reason, by, self.state, now)
+        for command in commands:
+            self.journal.write(records.Decided(at=now, command=command))
+        return commands
+
+    def tend(self, now: int) -> list[Command]:
+        """Time has passed: what that alone brings about; the cancels to send, if it is a halt."""
+        commands = self._oversight.tend(now)
         for command in commands:
             self.journal.write(records.Decided(at=now, command=command))
         return commands

@@ -146,6 +146,13 @@ class Resumed(_Record, frozen=True, kw_only=True):
     by: str
 
 
+class Restricted(_Record, frozen=True, kw_only=True):
+    """From here on only orders that reduce a position may leave, until a person resumes."""
+
+    reason: str
+    by: str
+
+
 class DayStarted(_Record, frozen=True, kw_only=True):
     """A UTC day began; daily results count from here."""
 
@@ -178,7 +185,7 @@ class Seeded(_Record, frozen=True, kw_only=True):
 
 Record: TypeAlias = (
     Came | Change | Disagreement | Decided | Left | Dropped | Refusal | Alerted | Benched
-    | Halted | Resumed | DayStarted | Started | OrdersLost | Seeded
+    | Halted | Resumed | Restricted | DayStarted | Started | OrdersLost | Seeded
 )  # fmt: skip
 
 

@@ -55,6 +55,25 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Quote units lost since midnight UTC, open result included; then only reducing orders pass.
 
     Counted by this run: a desk that was started again begins at zero."""
+    max_drawdown: Decimal | None = None
+    """Quote units below the day's best result, open result included; then the desk only reduces
+    until a person resumes."""
+    max_exposure: Decimal | None = None
+    """Quote units in all symbols priced in the same asset, every open order at its worst."""
+    max_day_notional: Decimal | None = None
+    """Quote units ordered since midnight UTC, whatever became of it. Counted by this run."""
+    max_day_orders: int | None = None
+    """Orders since midnight UTC. Counted by this run."""
+    max_rule_orders_per_ten_seconds: int | None = None
+    """Of one rule."""
+    max_cancel_ratio: Decimal | None = None
+    """Cancels for each order in the last minute, from twenty orders on; refuses new orders."""
+    max_unanswered_orders: int = 10
+    """Orders sent of which the venue has said nothing; five seconds of it is a halt."""
+    max_unknown_seconds: float = 30.0
+    """An order unknown for longer pauses the whole account until it is known."""
+    allow_short: bool = True
+    """Whether a position may go below zero."""
     max_quote_age_seconds: float = 30.0
     duplicate_seconds: float = 0.25
     """The same order by the same rule again within this time is a mistake."""
@@ -111,6 +130,10 @@ class Proposal(msgspec.Struct, kw_only=True):
     buys: bool
     notional: Decimal | None
     """What it is worth, in quote units; None where no price is known."""
+    reducing: str
+    """Why only orders that reduce a position may pass; "" when all may."""
+    day_notional: Decimal
+    """What was ordered since midnight UTC in this quote asset, this one not included."""
     on_grid: bool
     """Its numbers have just been put on the grid, and need not be held against it again."""
 
@@ -345,6 +368,57 @@ def daily_loss(p: Proposal) -> Breach | None:
     return Breach("max_daily_loss", plain(-result), allowed) if -result >= allowed else None
 
 
+def reducing_only(p: Proposal) -> Breach | None:
+    """While the desk may only reduce, nothing else passes."""
+    if not p.reducing or p.reduces:
+        return None
+    return Breach("reducing", p.reducing, "an order that reduces a position, or a person to resume")
+
+
+def day_notional(p: Proposal) -> Breach | None:
+    """Turnover of the day; what reduces a position passes, or nobody could get out."""
+    allowed = p.limits.max_day_notional
+    if allowed is None or p.reduces:
+        return None
+    total = p.day_notional + (p.notional or ZERO)
+    return Breach("max_day_notional", plain(total), allowed) if total > allowed else None
+
+
+def exposure(p: Proposal) -> Breach | None:
+    """What is held and may come to be held, in all symbols priced in the same asset."""
+    allowed = p.limits.max_exposure
+    if allowed is None or p.reduces:
+        return None
+    if p.notional is None:
+        return Breach("max_exposure", "an unknown notional", allowed)
+    total = p.notional
+    holdings, ledger = p.state.portfolio.holdings, p.state.ledger
+    for symbol in {**holdings, **ledger.open_by_symbol}:
+        instrument = p.state.instruments.get(symbol)
+        if instrument is None or instrument.quote != p.instrument.quote:
+            continue
+        mark = p.state.mark(symbol)
+        price = None if mark is None else Decimal(repr(mark))
+        held, open_here = p.state.portfolio.position(symbol), ledger.exposure(symbol, price)
+        worst = max(abs(held + open_here.buys), abs(held - open_here.sells))
+        if worst and price is None:
+            return Breach("max_exposure", f"{symbol} without a price", allowed)
+        total += worst * (price or ZERO)
+    return Breach("max_exposure", plain(total), allowed) if total > allowed else None
+
+
+def short(p: Proposal) -> Breach | None:
+    """Nothing below zero, if that was ruled out."""
+    if p.limits.allow_short or p.buys or p.size is None:
+        return None
+    held = p.state.portfolio.position(p.place.symbol)
+    worst = held - p.state.ledger.exposure(p.place.symbol, p.price).sells - p.size
+    old = p.replacing
+    if old is not None and old.side is p.place.side and not old.done:
+        worst += old.may_trade(p.price)
+    return Breach("allow_short", plain(worst), "0 or more") if worst < 0 else None
+
+
 def day_marks(state: State) -> dict[str, Decimal]:
     """What each held symbol is worth now, where a price is known."""
     marks = {}
@@ -406,7 +480,7 @@ def duplicate(p: Proposal) -> Breach | None:
 
 CHECKS: tuple[Check, ...] = (
     stale_input, quote_age, market_status, shape, grid, instrument_notional, unknown_order,
-    order_size, order_notional, collar, open_orders, order_rate, position, daily_loss, funds,
-    reduce_only, duplicate,
+    order_size, order_notional, collar, open_orders, order_rate, position, short, exposure,
+    daily_loss, day_notional, reducing_only, funds, reduce_only, duplicate,
 )  # fmt: skip
 """In the order asked; the first breach is the one named."""

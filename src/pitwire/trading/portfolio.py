@@ -219,6 +219,11 @@ class Portfolio:
         """The UTC day `day` began with these results, as a journal tells it."""
         self._day, self._day_start = day, dict(results)
 
+    @property
+    def day(self) -> int:
+        """The UTC day that has begun, in days since 1970; -1 before the first."""
+        return self._day
+
     def day_result(self, quote: str, marks: Mapping[str, Decimal]) -> Decimal:
         """Result in `quote` since the day began: negative is a loss."""
         return _EXACT.subtract(self.result(quote, marks), self.day_start(quote))

@@ -31,6 +31,7 @@ from pitwire.model.orders import (
     Side,
 )
 from pitwire.trading.clearance import Clearance
+from pitwire.trading.conduct import Conduct
 from pitwire.trading.ids import OrderIds
 from pitwire.trading.journal import (
     Alerted,
@@ -38,12 +39,13 @@ from pitwire.trading.journal import (
     Halted,
     Journal,
     Refusal,
+    Restricted,
     Resumed,
     placed,
 )
 from pitwire.trading.limits import CHECKS, Breach, Limits, Proposal, off_grid
 from pitwire.trading.state import State
-from pitwire.trading.tracked import Tracked
+from pitwire.trading.tracked import ZERO, Tracked
 from pitwire.trading.wishes import Draft, DraftReplace, Wish
 
 _CANCEL_AGAIN = 2 * SECOND
@@ -59,6 +61,9 @@ class Screen:
         self.armed = armed
         self.halted = ""
         """Why trading is halted; "" when it is not."""
+        self.reducing = ""
+        """Why only orders that reduce a position may leave; "" when all may."""
+        self.conduct = Conduct(limits)
         self.refused = 0
         self._leaving: set[str] = set()
         """Orders that this burst already cancels or replaces."""
@@ -94,14 +99,24 @@ class Screen:
     ) -> list[Command]:
         """Throw the kill switch; the cancels of everything that is ours."""
         self._leaving.clear()
+        self.throw(reason, by, now)
+        return self._cancels(Cancel(rule=by, cause=cause), state, now)
+
+    def throw(self, reason: str, by: str, now: int) -> None:
+        """The kill switch alone; whoever calls this sees to the cancels."""
         if not self.halted:
             self.halted = reason
             self._journal.write(Halted(at=now, reason=reason, by=by))
-        return self._cancels(Cancel(rule=by, cause=cause), state, now)
+
+    def restrict(self, reason: str, by: str, now: int) -> None:
+        """Let only orders that reduce a position leave, until a person resumes."""
+        if not self.reducing:
+            self.reducing = reason
+            self._journal.write(Restricted(at=now, reason=reason, by=by))
 
     def resume(self, by: str, now: int) -> None:
-        """A person releases the kill switch."""
-        self.halted = ""
+        """A person releases the kill switch, and any restriction."""
+        self.halted = self.reducing = ""
         self._journal.write(Resumed(at=now, by=by))
 
     def refuse(self, wish: Wish, breach: Breach, now: int, symbol: str = "") -> None:
@@ -152,7 +167,8 @@ class Screen:
         instrument = state.instruments.get(wanted.symbol)
         if instrument is None:
             return Breach("instrument", wanted.symbol, "a symbol whose rules are known")
-        if (breach := self._switches()) is not None:
+        breach = self._switches() or self.conduct.breach(wish.rule, state, now)
+        if breach is not None:
             return breach
         clearance = self._clearance(instrument)
         drafted = isinstance(wanted, Draft)
@@ -160,15 +176,16 @@ class Screen:
             place = wanted.place(clearance) if isinstance(wanted, Draft) else wanted
         except OffGrid as off:
             return Breach(f"grid {off.field}", off.value, off.expected)
-        if replacing is None and self._passes(place, clearance, state, now, on_grid=drafted):
-            return self._approve(place, wish.cause, state, now)
+        quick = replacing is None and not self.reducing
+        if quick and self._passes(place, clearance, state, now, on_grid=drafted):
+            return self._approve(place, clearance.instrument, wish.cause, state, now)
         proposal = self._proposal(
             place, clearance, state, now, replacing=replacing, on_grid=drafted
         )
         for check in CHECKS:
             if (breach := check(proposal)) is not None:
                 return breach
-        return self._approve(place, wish.cause, state, now)
+        return self._approve(place, clearance.instrument, wish.cause, state, now)
 
     def _passes(
         self, place: Place, clearance: Clearance, state: State, now: int, *, on_grid: bool
@@ -234,10 +251,14 @@ class Screen:
             repeated=self._is_repeated(place, now),
             buys=buys,
             notional=notional,
+            reducing=self.reducing,
+            day_notional=self.conduct.day_notional.get(clearance.instrument.quote, ZERO),
             on_grid=on_grid,
         )
 
-    def _approve(self, place: Place, cause: Cause | None, state: State, now: int) -> Order:
+    def _approve(
+        self, place: Place, instrument: Instrument, cause: Cause | None, state: State, now: int
+    ) -> Order:
         order = Order(
             id=self._ids.next(protective=place.protective),
             symbol=place.symbol,
@@ -257,6 +278,9 @@ class Screen:
         )
         state.ledger.made(order, now)
         self._remember(place, now)
+        counts = self.limits.max_day_notional is not None
+        worth = _worth(place, state) if counts else None
+        self.conduct.decided(order, worth, instrument.quote, now)
         return order
 
     # ── the other wishes ──────────────────────────────────────────────────────────────────────
@@ -273,6 +297,8 @@ class Screen:
             matching = [one for one in state.ledger.open_of(wish.symbol) if _matches(one, wish)]
         leaving = [one for one in matching if self._may_cancel(one, now)]
         self._leaving.update(one.id for one in leaving)
+        for _ in leaving:
+            self.conduct.cancelled(now)
         return [
             CancelOrder(
                 order_id=one.id,
@@ -391,6 +417,19 @@ def decision(command: Command, state: State, now: int) -> Decided:
     if touch is None:
         return Decided(at=now, command=command)
     return Decided(at=now, command=command, bid=touch[0], ask=touch[1])
+
+
+def _worth(place: Place, state: State) -> Decimal | None:
+    """What an order is worth in quote units, by its own price or the best on the other side."""
+    if place.size is None:
+        return place.quote_size
+    price = place.price or place.stop_price
+    if price is None:
+        touch = state.touch(place.symbol)
+        if touch is None:
+            return None
+        price = Decimal(repr(touch[1] if place.side is Side.BUY else touch[0]))
+    return place.size * price
 
 
 def _is_same(one: Place, other: Place) -> bool:

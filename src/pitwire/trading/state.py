@@ -21,6 +21,10 @@ from pitwire.trading.tracked import Change
 
 BOOK, TOPS = "book", "partial_book"
 """Channel names of stale books in `State.stale`."""
+ORDERS = "orders"
+"""Channel name of the private stream."""
+_PRIVATE = (ORDERS, "watch_orders")
+"""What a refusal of it is about: the stream that was, or the request for it."""
 
 
 class State:
@@ -60,6 +64,8 @@ class State:
         self.offset: ev.ClockOffset | None = None
         self.checksum = checksum
         """How the venue sums up a book of an instrument, where it does."""
+        self.blind = ""
+        """Why we do not hear of our own orders; "" while we do, or never asked to."""
         self._channels: dict[str, dict[tuple[str, str], None]] = {}
         self._takers: dict[type[Event], Callable[[Any], Change | None]] = self._table()
 
@@ -156,6 +162,7 @@ class State:
             ev.Subscribed: self._subscribed,
             ev.Unsubscribed: self._unsubscribed,
             ev.Lost: self._lost,
+            ev.Rejected: self._rejected,
             ev.ClockOffset: self._clock_offset,
         }
 
@@ -258,6 +265,8 @@ class State:
     # ── session ───────────────────────────────────────────────────────────────────────────────
 
     def _subscribed(self, event: ev.Subscribed) -> None:
+        if event.channel == ORDERS:
+            self.blind = ""
         self._channels.setdefault(event.link, {})[event.symbol, event.channel] = None
         # A book is good again by its snapshot, not by a promise of deltas.
         if event.channel != BOOK or self._book_is_right(event.symbol):
@@ -269,8 +278,14 @@ class State:
 
     def _lost(self, event: ev.Lost) -> None:
         for symbol, channel in self._channels.pop(event.link, {}):
+            if channel == ORDERS and not self._is_carried(symbol, channel):
+                self.blind = "the connection was lost"
             if symbol and not self._is_carried(symbol, channel):
                 self._mark(symbol, channel, "connection lost")
+
+    def _rejected(self, event: ev.Rejected) -> None:
+        if event.what in _PRIVATE:
+            self.blind = f"refused: {event.text}"
 
     def _is_carried(self, symbol: str, channel: str) -> bool:
         return any((symbol, channel) in carried for carried in self._channels.values())

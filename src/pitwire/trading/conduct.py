@@ -1,0 +1,147 @@
+"""How the desk has behaved of late: rates, ratios, turnover, what is not answered.
+
+House rules: pure, O(1) an order; what is judged here is judged before an order is looked at in
+itself. A breach refuses new orders and never a cancel; what only a person may mend is a halt, and
+the screen throws it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from decimal import Decimal
+
+from pitwire.model.clock import SECOND
+from pitwire.model.orders import Command, Order, OrderState, ReplaceOrder
+from pitwire.trading.limits import Breach, Limits
+from pitwire.trading.state import State
+from pitwire.trading.tracked import ZERO, Tracked
+
+RATIO_SECONDS = 60
+"""The cancel ratio counts the last minute."""
+RATIO_ORDERS = 20
+"""Fewer orders than this in it say nothing."""
+OVERDUE = 5 * SECOND
+"""An order that is not answered for so long is not merely on its way."""
+_DAY = 86_400 * SECOND
+
+
+class Conduct:
+    """What one screen remembers of its own decisions."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._by_rule: dict[str, deque[int]] = {}
+        self._orders: deque[int] = deque()
+        self._cancels: deque[int] = deque()
+        self._pending: set[str] = set()
+        """Orders decided and not yet sent: what leaves must be one of them."""
+        self._day = -1
+        self.day_orders = 0
+        self.day_notional: dict[str, Decimal] = {}
+        """Asset → what the orders decided since midnight UTC were worth together."""
+
+    # ── what happens ──────────────────────────────────────────────────────────────────────────
+
+    def decided(self, order: Order, notional: Decimal | None, quote: str, now: int) -> None:
+        """An order was approved."""
+        self._begin_day(now)
+        self.day_orders += 1
+        self.day_notional[quote] = self.day_notional.get(quote, ZERO) + (notional or ZERO)
+        self._pending.add(order.id)
+        if self._limits.max_cancel_ratio is not None:
+            self._orders.append(now)
+        if self._limits.max_rule_orders_per_ten_seconds is not None:
+            self._by_rule.setdefault(order.rule, deque()).append(now)
+
+    def cancelled(self, now: int) -> None:
+        """A cancel was decided."""
+        if self._limits.max_cancel_ratio is not None:
+            self._cancels.append(now)
+
+    def leaving(self, command: Command) -> str:
+        """A command is about to leave; why it must not, "" when it was decided and never left."""
+        order = _placed(command)
+        if order is None:
+            return ""
+        if order.id not in self._pending:
+            return f"order {order.id} was about to leave and was not decided, or has left before"
+        self._pending.discard(order.id)
+        return ""
+
+    def dropped(self, command: Command) -> None:
+        """A command will never leave."""
+        order = _placed(command)
+        if order is not None:
+            self._pending.discard(order.id)
+
+    # ── judging ───────────────────────────────────────────────────────────────────────────────
+
+    def breach(self, rule: str, state: State, now: int) -> Breach | None:
+        """What stands against any new order at all."""
+        if state.blind:
+            return Breach("order updates", state.blind, "a private stream that is confirmed")
+        ledger, limits = state.ledger, self._limits
+        if ledger.next_question() is not None:
+            allowed = limits.max_unknown_seconds
+            order = oldest_unknown(state)
+            if order is not None and now - order.changed_at > allowed * SECOND:
+                age = (now - order.changed_at) / SECOND
+                found = f"{order.id} for {age:.1f} s"
+                return Breach("max_unknown_seconds", found, f"{allowed:g} s")
+        if len(ledger.open) >= limits.max_unanswered_orders:
+            waiting = len(unanswered(state))
+            if waiting >= limits.max_unanswered_orders:
+                return Breach("max_unanswered_orders", waiting + 1, limits.max_unanswered_orders)
+        return self._rates(rule, now) or self._turnover(now)
+
+    def _rates(self, rule: str, now: int) -> Breach | None:
+        per_rule, ratio = (
+            self._limits.max_rule_orders_per_ten_seconds,
+            self._limits.max_cancel_ratio,
+        )
+        if per_rule is not None and (times := self._by_rule.get(rule)):
+            _forget(times, now - 10 * SECOND)
+            if len(times) >= per_rule:
+                return Breach("max_rule_orders_per_ten_seconds", len(times) + 1, per_rule)
+        if ratio is not None:
+            _forget(self._orders, now - RATIO_SECONDS * SECOND)
+            _forget(self._cancels, now - RATIO_SECONDS * SECOND)
+            orders, cancels = len(self._orders), len(self._cancels)
+            if orders >= RATIO_ORDERS and cancels > ratio * orders:
+                return Breach("max_cancel_ratio", f"{cancels} cancels of {orders} orders", ratio)
+        return None
+
+    def _turnover(self, now: int) -> Breach | None:
+        limits = self._limits
+        self._begin_day(now)
+        if limits.max_day_orders is not None and self.day_orders >= limits.max_day_orders:
+            return Breach("max_day_orders", self.day_orders + 1, limits.max_day_orders)
+        return None
+
+    def _begin_day(self, now: int) -> None:
+        day = now // _DAY
+        if day != self._day:
+            self._day, self.day_orders = day, 0
+            self.day_notional.clear()
+
+
+def oldest_unknown(state: State) -> Tracked | None:
+    """The order that has been unknown for longest."""
+    unknown = [one for one in state.ledger.open.values() if one.state is OrderState.UNKNOWN]
+    return min(unknown, key=lambda one: one.changed_at, default=None)
+
+
+def unanswered(state: State) -> list[Tracked]:
+    """Orders of ours that were decided and of which the venue has said nothing, oldest first."""
+    return [one for one in state.ledger.open.values() if one.is_ours and not one.acknowledged]
+
+
+def _placed(command: Command) -> Order | None:
+    if isinstance(command, ReplaceOrder):
+        return command.order
+    return command if isinstance(command, Order) else None
+
+
+def _forget(times: deque[int], since: int) -> None:
+    while times and times[0] <= since:
+        times.popleft()

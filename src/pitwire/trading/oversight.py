@@ -1,0 +1,83 @@
+"""What time alone brings about: drawdown, orders unknown for too long, orders that nobody answers.
+
+House rules: pure; called a few times a second, whether or not anything came. It restricts, halts
+and tells; it never sends an order.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from pitwire.model.clock import SECOND
+from pitwire.model.numbers import plain
+from pitwire.model.orders import Command
+from pitwire.trading.conduct import OVERDUE, oldest_unknown, unanswered
+from pitwire.trading.journal import Alerted, Journal
+from pitwire.trading.limits import day_marks
+from pitwire.trading.risk import Screen
+from pitwire.trading.state import State
+
+_BY = "risk"
+
+
+class Oversight:
+    """Looks at one account through its screen."""
+
+    def __init__(self, screen: Screen, state: State, journal: Journal) -> None:
+        self._screen, self._state, self._journal = screen, state, journal
+        self._best: dict[str, Decimal] = {}
+        """Quote asset → the day's best result."""
+        self._day = -1
+        self._told = ""
+        """The unknown order that a person was told of."""
+
+    def tend(self, now: int) -> list[Command]:
+        """Look at what has become of everything; the cancels of a halt, if there is one."""
+        self._watch_drawdown(now)
+        self._watch_unknown(now)
+        return self._watch_unanswered(now)
+
+    def _watch_drawdown(self, now: int) -> None:
+        allowed, screen = self._screen.limits.max_drawdown, self._screen
+        if allowed is None:
+            return
+        portfolio = self._state.portfolio
+        if portfolio.day != self._day:
+            self._day = portfolio.day
+            self._best.clear()
+        marks = day_marks(self._state)
+        for quote in {holding.quote: None for holding in portfolio.holdings.values()}:
+            result = portfolio.day_result(quote, marks)
+            best = self._best[quote] = max(self._best.get(quote, Decimal(0)), result)
+            if best - result >= allowed and not screen.reducing:
+                fall = f"{plain(best - result)} {quote} below the day's best"
+                screen.restrict(f"max_drawdown: {fall}, allowed {plain(allowed)}", _BY, now)
+                self._alert(f"{fall}: from here on only orders that reduce a position", now)
+
+    def _watch_unknown(self, now: int) -> None:
+        allowed = self._screen.limits.max_unknown_seconds
+        order = (
+            oldest_unknown(self._state) if self._state.ledger.next_question() is not None else None
+        )
+        if order is None or now - order.changed_at <= allowed * SECOND:
+            self._told = ""
+        elif self._told != order.id:
+            self._told = order.id
+            self._alert(
+                f"order {order.id} in {order.symbol} is unknown for more than {allowed:g} s: "
+                "no new orders until the venue has said what became of it",
+                now,
+            )
+
+    def _watch_unanswered(self, now: int) -> list[Command]:
+        screen, limit = self._screen, self._screen.limits.max_unanswered_orders
+        if screen.halted or len(self._state.ledger.open) < limit:
+            return []
+        late = [one for one in unanswered(self._state) if now - one.made_at > OVERDUE]
+        if len(late) < limit:
+            return []
+        reason = f"{len(late)} orders were sent and not answered, allowed {limit}"
+        return screen.halt(reason, _BY, self._state, now)
+
+    def _alert(self, text: str, now: int) -> None:
+        self._journal.write(Alerted(at=now, text=text, level="error", rule=_BY))
