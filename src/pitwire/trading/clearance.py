@@ -32,8 +32,8 @@ class Clearance:
 
     __slots__ = (
         "_age", "_check_funds", "_collar", "_grid", "_loss", "_max_here", "_max_notional",
-        "_max_open", "_max_position", "_max_size", "_min_notional", "_shorts", "_tradable", "_types",
-        "instrument", "limits", "own", "viewable_only",
+        "_max_open", "_max_position", "_max_size", "_min_notional", "_shorts", "_tradable",
+        "_types", "instrument", "limits", "own", "viewable_only",
     )  # fmt: skip
 
     def __init__(self, instrument: Instrument, limits: Limits) -> None:
