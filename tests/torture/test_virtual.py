@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from pitwire.model.errors import ConfigError
-from pitwire.sim.faults import Cut, Drop, Duplicate
+from pitwire.sim.faults import Cut, Drop, Duplicate, Rewrite
 from pitwire.sim.kit import Demand, Script, Trial, kit
 from pitwire.torture.virtual import listings, try_virtually
 
@@ -74,3 +74,13 @@ def test_a_time_that_is_none_is_told() -> None:
     wrong = msgspec.structs.replace(kit()["C5"], trial=Trial(starts="yesterday"))
     with pytest.raises(ConfigError, match=r"trial.starts: found 'yesterday'"):
         try_virtually(wrong, seed=1)
+
+
+def test_a_venue_that_lies_is_found_out_by_the_truth() -> None:
+    """No client could know: it is the judge that is tried here."""
+    price = Rewrite(at_seconds=5, stream="*trade", count=3, pattern='"p":"[0-9]', by='"p":"9')
+    depth = Rewrite(at_seconds=6, stream="*depth*", count=1, pattern=r'\["[0-9]', by='["7')
+    outcome = try_virtually(script(price, depth), seed=1)
+    assert outcome.wrong >= 3
+    assert any("is not the venue's" in complaint for complaint in outcome.complaints)
+    assert not outcome.passed

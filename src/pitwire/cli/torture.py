@@ -17,7 +17,7 @@ from pitwire.torture import report, runner
 from pitwire.torture.outcome import OURS, Outcome
 from pitwire.torture.runner import Way
 
-_WIDTH = 120
+_WIDTH = 140
 """Columns where the output is no terminal."""
 _WAYS: tuple[Way, ...] = ("all", "virtual", "sockets", "root")
 

@@ -13,14 +13,16 @@ from pitwire.torture.outcome import OURS, Outcome
 _COLUMNS = (
     "noticed s", "back s", "lost", "doubled", "gaps", "wrong", "dials", "growth MB",
 )  # fmt: skip
+_TITLE = 46
+"""Columns that a title may take."""
 _MEGABYTE = 1_000_000
 
 
 def table(outcomes: Sequence[Outcome]) -> Table:
     """One row for each fault and client."""
     found = Table(box=None, padding=(0, 1, 0, 0), header_style="bold underline")
-    found.add_column("fault", no_wrap=True, overflow="ellipsis", ratio=1)
-    found.add_column("by", no_wrap=True)
+    found.add_column("fault", no_wrap=True, overflow="ellipsis", max_width=_TITLE)
+    found.add_column("by", no_wrap=True, min_width=7)
     for column in _COLUMNS:
         found.add_column(column, justify="right", no_wrap=True, min_width=len(column))
     found.add_column("", no_wrap=True, min_width=4)

@@ -19,7 +19,7 @@ FLOWS: dict[str, type[ev.Event]] = {"ticker": ev.Quote, "trades": ev.Trade, "boo
 """Channel → what keeps coming on it."""
 _QUIET = (
     ev.Trade, ev.AggregateTrade, ev.Quote, ev.Ticker, ev.AveragePrice, ev.BookSnapshot,
-    ev.BookDelta, ev.PartialBook, ev.Bar, ev.Update, ev.Fill, ev.Balance, ev.Position,
+    ev.BookDelta, ev.BookAudited, ev.PartialBook, ev.Bar, ev.Update, ev.Fill, ev.Balance, ev.Position,
     ev.OpenOrders, ev.Opened, ev.Authenticated, ev.Subscribed, ev.Unsubscribed, ev.FeedFresh,
     ev.ClockOffset,
 )  # fmt: skip
