@@ -26,6 +26,8 @@ from pitwire.venues.venue import Endpoints, Venue
 from pitwire.wire.link import Dial, Fetch
 
 LOOK_SECONDS = 0.1
+LATE_SECONDS = 6.0
+"""What came last before a silence may itself have been late by as much."""
 SETTLE_SECONDS = 60.0
 """By then everything wanted must have flowed for the first time."""
 _OTHERS = ("trades", "ticker", "stats")
@@ -65,7 +67,7 @@ async def attempt(script: Script, stand: Stand, *, seed: int) -> Outcome:
         stand.truth,
         wanted,
         now=stand.now,
-        untold_seconds=beat.ping_every_seconds + beat.answer_within_seconds + 1.0,
+        untold_seconds=beat.ping_every_seconds + beat.answer_within_seconds + LATE_SECONDS,
     )
     connecting = connect_to_websocket(
         stand.venue,

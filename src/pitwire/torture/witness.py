@@ -19,9 +19,9 @@ FLOWS: dict[str, type[ev.Event]] = {"ticker": ev.Quote, "trades": ev.Trade, "boo
 """Channel → what keeps coming on it."""
 _QUIET = (
     ev.Trade, ev.AggregateTrade, ev.Quote, ev.Ticker, ev.AveragePrice, ev.BookSnapshot,
-    ev.BookDelta, ev.BookAudited, ev.PartialBook, ev.Bar, ev.Update, ev.Fill, ev.Balance, ev.Position,
-    ev.OpenOrders, ev.Opened, ev.Authenticated, ev.Subscribed, ev.Unsubscribed, ev.FeedFresh,
-    ev.ClockOffset,
+    ev.BookDelta, ev.BookAudited, ev.PartialBook, ev.Bar, ev.Update, ev.Fill, ev.Balance,
+    ev.Position, ev.OpenOrders, ev.Opened, ev.Authenticated, ev.Subscribed, ev.Unsubscribed,
+    ev.FeedFresh, ev.ClockOffset,
 )  # fmt: skip
 """Kinds that say nothing of a fault."""
 _TROUBLE = (ev.FeedStale, ev.BookStale, ev.Lost)
