@@ -15,9 +15,11 @@ from pitwire.desk.config import DeskConfig, check_arming
 from pitwire.desk.gateway import Gateway, Outlet
 from pitwire.desk.health import Health, HealthReport
 from pitwire.desk.interactions import InteractionLog
+from pitwire.desk.leash import Leash
 from pitwire.desk.paper import PaperOutlet
 from pitwire.desk.restart import Restarted
 from pitwire.desk.timings import Timings
+from pitwire.desk.watchdog import Charge, Report, describe
 from pitwire.model.clock import SECOND, Clock
 from pitwire.model.errors import ConfigError
 from pitwire.model.events import (
@@ -77,6 +79,7 @@ class Desk:
         self._reactions = self._table()
         self.listed_at = 0
         """When the venue last listed our open orders; 0 while it has not."""
+        self._leash: Leash | None = None
         self.left_open: tuple[str, ...] = ()
         """Orders of ours that the venue had not closed when the desk stopped."""
 
@@ -181,6 +184,24 @@ class Desk:
             raise told_to_hurry
         self._stopped.result()
 
+    async def guard(self, charge: Charge) -> None:
+        """Start a watchdog and wait until it could act; raises `ConfigError` when it cannot."""
+        self._leash = Leash(charge, self._on_watchdog)
+        self._leash.start()
+        await self._leash.ready()
+
+    @property
+    def watchdog(self) -> str:
+        """What the watchdog said last, in the words of `Report.state`; "" without one."""
+        return "" if self._leash is None else self._leash.state
+
+    def _on_watchdog(self, report: Report) -> None:
+        """It tells of trouble, or of what it did while we were silent; that is a halt."""
+        if report.state in ("trouble", "gone") and report.outcome is None:
+            self._alert(f"watchdog: {describe(report)}", self.clock.now())
+        elif report.state == "acting" or report.outcome is not None:
+            self.halt(f"the watchdog acted: {describe(report)}", "watchdog")
+
     def halt(self, reason: str, by: str) -> None:
         """Throw the kill switch: no more orders, and cancels until nothing of ours is open."""
         now = self.clock.now()
@@ -206,6 +227,9 @@ class Desk:
                 waiting.cancel()
         if self._session is not None:
             await self._session.close()
+        if self._leash is not None:
+            # What is left open is left to the watchdog, which goes on trying.
+            self._leash.leave() if self.left_open else self._leash.dismiss()
         if self.restarted is not None:
             self._keep(self.restarted)
         if self._log is not None:

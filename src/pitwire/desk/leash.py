@@ -15,14 +15,36 @@ from collections.abc import Callable
 
 import msgspec
 
+from pitwire.desk.config import DeskConfig
 from pitwire.desk.watchdog import Beat, Charge, Goodbye, Report
+from pitwire.model.credentials import Credentials
 from pitwire.model.errors import ConfigError
+from pitwire.venues.venue import Endpoints
 
 BEAT_SECONDS = 0.25
 DEATHS, WITHIN_SECONDS = 5, 60.0
 
+_PROGRAM = "from pitwire.desk.watchdog import main; main()"
 _BEAT = msgspec.json.encode(Beat()) + b"\n"
 _GOODBYE = msgspec.json.encode(Goodbye()) + b"\n"
+
+
+def charge_of(
+    config: DeskConfig, prefix: str, credentials: Credentials, endpoints: Endpoints | None
+) -> Charge:
+    """What the watchdog of this desk must know."""
+    return Charge(
+        venue=config.venue.name,
+        prefix=prefix,
+        key=credentials.key,
+        secret=credentials.secret.reveal(),
+        kind=credentials.kind,
+        account=credentials.account,
+        endpoints=endpoints,
+        testnet=config.venue.testnet,
+        silence_seconds=config.watchdog.silence_seconds,
+        keep_protective=config.watchdog.keep_protective,
+    )
 
 
 class Leash:
@@ -52,7 +74,7 @@ class Leash:
         ours.setblocking(False)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "pitwire.desk.watchdog", str(theirs.fileno())],
+                [sys.executable, "-c", _PROGRAM, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # a Ctrl-C meant for the desk must not end it
                 stdin=subprocess.DEVNULL,

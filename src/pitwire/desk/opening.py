@@ -20,6 +20,7 @@ from pitwire.desk.desk import Desk
 from pitwire.desk.door import connect_to_websocket
 from pitwire.desk.health import Health
 from pitwire.desk.interactions import InteractionLog
+from pitwire.desk.leash import charge_of
 from pitwire.desk.paper import PaperOutlet
 from pitwire.desk.restart import Restarted, restart
 from pitwire.desk.secrets import find_credentials
@@ -115,7 +116,8 @@ async def open_desk(
 
     `state` is the account's folder, in place of the configuration's. Raises `ConfigError` for what
     cannot work, `JournalFailed` when nothing can be written there, `DialFailed` when there is no
-    connection, `AuthenticationFailed` and `SubscriptionRejected` when the venue says no.
+    connection, `AuthenticationFailed` and `SubscriptionRejected` when the venue says no. A watchdog
+    is a process of its own and cannot use a `dial` of yours: with one there is none.
     """
     clock = clock or SystemClock()
     check_live(config)
@@ -161,11 +163,19 @@ async def open_desk(
             tap=log.frame if log is not None and log.wants_frames else None,
         )
         desk.attach(session, _paper(desk) if config.mode == "paper" else None)
+        if credentials is not None and dial is None and _wants_watchdog(config):
+            addresses = endpoints or config.venue.endpoints
+            await desk.guard(charge_of(config, desk.order_prefix, credentials, addresses))
         await _begin(desk, session, tuple(rules))
     except BaseException:
         await desk.stop()
         raise
     return desk
+
+
+def _wants_watchdog(config: DeskConfig) -> bool:
+    wanted_by_file = config.watchdog.enabled
+    return config.mode == "live" if wanted_by_file is None else wanted_by_file
 
 
 def _restarted(config: DeskConfig, folder: Path | None, clock: Clock) -> Restarted | None:

@@ -5,7 +5,7 @@ keeps a login of its own ready. When the beats stop, or the line breaks without 
 the venue what is open and cancels what is ours; orders of others are never touched. It shares no
 code with the engine beyond the spelling of order ids.
 
-`python -m pitwire.desk.watchdog FD` is not for people; `desk.leash` starts it.
+`main` is started by `desk.leash` alone.
 """
 
 from __future__ import annotations
@@ -265,7 +265,3 @@ def describe(report: Report) -> str:
     if outcome.foreign:
         parts.append(f"{outcome.foreign} not ours and not touched")
     return f"{report.text}; {', '.join(parts)}"
-
-
-if __name__ == "__main__":
-    main()
