@@ -116,8 +116,8 @@ async def open_desk(
 
     `state` is the account's folder, in place of the configuration's. Raises `ConfigError` for what
     cannot work, `JournalFailed` when nothing can be written there, `DialFailed` when there is no
-    connection, `AuthenticationFailed` and `SubscriptionRejected` when the venue says no. A watchdog
-    is a process of its own and cannot use a `dial` of yours: with one there is none.
+    connection, `AuthenticationFailed` and `SubscriptionRejected` when the venue says no. With a
+    `dial` of yours there is no watchdog: another process cannot use it.
     """
     clock = clock or SystemClock()
     check_live(config)
@@ -163,9 +163,8 @@ async def open_desk(
             tap=log.frame if log is not None and log.wants_frames else None,
         )
         desk.attach(session, _paper(desk) if config.mode == "paper" else None)
-        if credentials is not None and dial is None and _wants_watchdog(config):
-            addresses = endpoints or config.venue.endpoints
-            await desk.guard(charge_of(config, desk.order_prefix, credentials, addresses))
+        if credentials is not None and dial is None:
+            await _guard(desk, credentials, endpoints or config.venue.endpoints)
         await _begin(desk, session, tuple(rules))
     except BaseException:
         await desk.stop()
@@ -173,9 +172,11 @@ async def open_desk(
     return desk
 
 
-def _wants_watchdog(config: DeskConfig) -> bool:
-    wanted_by_file = config.watchdog.enabled
-    return config.mode == "live" if wanted_by_file is None else wanted_by_file
+async def _guard(desk: Desk, credentials: Credentials, endpoints: Endpoints | None) -> None:
+    """Start the watchdog, where one is wanted."""
+    config, asked_for = desk.config, desk.config.watchdog.enabled
+    if asked_for or (asked_for is None and config.mode == "live"):
+        await desk.guard(charge_of(config, desk.order_prefix, credentials, endpoints))
 
 
 def _restarted(config: DeskConfig, folder: Path | None, clock: Clock) -> Restarted | None:
