@@ -163,8 +163,7 @@ async def open_desk(
             tap=log.frame if log is not None and log.wants_frames else None,
         )
         desk.attach(session, _paper(desk) if config.mode == "paper" else None)
-        if credentials is not None and dial is None:
-            await _guard(desk, credentials, endpoints or config.venue.endpoints)
+        await _guard(desk, None if dial else credentials, endpoints or config.venue.endpoints)
         await _begin(desk, session, tuple(rules))
     except BaseException:
         await desk.stop()
@@ -172,10 +171,11 @@ async def open_desk(
     return desk
 
 
-async def _guard(desk: Desk, credentials: Credentials, endpoints: Endpoints | None) -> None:
+async def _guard(desk: Desk, credentials: Credentials | None, endpoints: Endpoints | None) -> None:
     """Start the watchdog, where one is wanted."""
     config, asked_for = desk.config, desk.config.watchdog.enabled
-    if asked_for or (asked_for is None and config.mode == "live"):
+    wanted_now = config.mode == "live" if asked_for is None else asked_for
+    if wanted_now and credentials is not None:
         await desk.guard(charge_of(config, desk.order_prefix, credentials, endpoints))
 
 
