@@ -283,8 +283,10 @@ class Room:
         """Connected, logged in, every book right and up to date, every order and fill known."""
         state, session = self.desk.engine.state, self.desk.session
         asked = state.ledger._doubts.asking.values()
+        carried = [len(streams) for streams in self.witness.subscriptions()]
         return (
             session.may_trade
+            and carried == [len(CHANNELS) * len(SYMBOLS)] * self.plan.redundancy
             and set(state.books) == set(SYMBOLS)
             and all(book.ready for book in state.books.values())
             and not state.stale

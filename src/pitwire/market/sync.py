@@ -67,6 +67,15 @@ class BookSync:
         """How a delta stands to the book as it is."""
         return self._verdict(delta, self.last_id, self._spliced)
 
+    def follows(self, delta: BookDelta) -> bool:
+        """Whether a delta is the very next; False may only mean that it is not plain to see."""
+        return delta.first_id == self._next <= delta.last_id
+
+    def has(self, delta: BookDelta) -> bool:
+        """Whether a live book already has what this delta says."""
+        last = delta.last_id
+        return last < self.last_id or (last == self.last_id and self._spliced)
+
     def accept(self, delta: BookDelta) -> Sequence[Event]:
         """Pass on a delta that follows; hold, drop or answer one that does not."""
         # binance §4.1 step 7: the steady state, and the only line that must be fast.
@@ -82,7 +91,7 @@ class BookSync:
     def _judge(self, delta: BookDelta) -> Sequence[Event]:
         match self._verdict(delta, self.last_id, self._spliced):
             case Verdict.OLD:
-                return self._count_old(delta)
+                return self.count_old(delta)
             case Verdict.GAP:
                 chained = delta.previous_id != 0
                 stale = self._stale(
@@ -189,7 +198,8 @@ class BookSync:
         self._spliced = spliced
         self._next = last_id + 1 if self._dense and not self.holding else _NEVER
 
-    def _count_old(self, delta: BookDelta) -> Sequence[Event]:
+    def count_old(self, delta: BookDelta) -> Sequence[Event]:
+        """Drop what the book already has; too many of them in a row are no coincidence."""
         # A venue that began to count anew would look like endless repeats and freeze the book.
         if self._old_at != self.last_id:
             self._old_at, self._old = self.last_id, 0

@@ -84,6 +84,18 @@ class TradeChain:
             return None
         return self._next[symbol]
 
+    def ahead(self, symbol: str, found: int) -> int:
+        """How far an id is beyond the next, negative for one that is past.
+
+        0 also where every trade is to be handed over: at the beginning, and while one is missing.
+        """
+        due = self._next.get(symbol, _NEVER)
+        if due < 0 or symbol not in self._begun:
+            return 0
+        if found < due:
+            self.dropped += 1
+        return found - due
+
     def accept(self, trade: AnyTrade, found: int) -> Sequence[Event]:
         """The trade with id `found`, and what it lets go; nothing for one that waits or is past."""
         symbol = trade.symbol

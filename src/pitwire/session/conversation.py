@@ -153,7 +153,10 @@ class Conversation:
             spoken = self._spoken.get(kind)  # of a reply: None
             if spoken is not None and event.symbol in spoken:
                 if self._copy.shared:
-                    return self._merged(event, now)
+                    events = self._feed.merge(event, self._copy)
+                    if self._feed.stirred:
+                        self._waits(now)
+                    return events
                 if kind is Trade:
                     return self._trades.accept(event, event.trade_id) or self._waits(now)
                 if kind is not BookDelta:
@@ -387,13 +390,6 @@ class Conversation:
         self._freshness.be_patient(now)
 
     # ── within ──
-
-    def _merged(self, event: Event, now: int) -> Sequence[Event]:
-        """One event of a feed that several connections carry."""
-        events = self._feed.merge(event, self._copy)
-        if self._feed.stirred:
-            self._waits(now)
-        return events
 
     def _waits(self, now: int) -> Sequence[Event]:
         """A trade came and is not told, or not yet: what is missing before it is asked for."""

@@ -14,7 +14,7 @@ from pitwire.market.sequence import Verdict
 from pitwire.model import events as ev
 from pitwire.model.clock import SECOND
 from pitwire.model.errors import PitwireError
-from pitwire.model.events import AggregateTrade, BookDelta, BookSnapshot, Event, Trade
+from pitwire.model.events import AggregateTrade, BookDelta, BookSnapshot, Event, Quote, Trade
 from pitwire.session.audit import Audit
 from pitwire.session.backfill import Backfill
 from pitwire.session.backoff import Chance
@@ -40,6 +40,8 @@ FED = (
     ev.PartialBook, ev.Bar, ev.MarketStatus,
 )  # fmt: skip
 """What streams bring; of everything else each connection has its own."""
+SAMPLED = 15
+"""Of trades, those whose id ends in four zero bits are measured."""
 ALONE_SECONDS = 60.0
 """How long after another copy has left everything is still compared with what it brought."""
 
@@ -73,6 +75,7 @@ class Feed:
         self._alone_at: int | None = None
         self._early: dict[tuple[type[Event], str], Early] = {}
         self._lanes: dict[tuple[type[Event], str, str | int], Lane] = {}
+        self._quotes: dict[str, Lane] = {}
         self._held: dict[tuple[type[Event], str, str | int], Lane] = {}
 
     # ── who carries it ──
@@ -96,7 +99,7 @@ class Feed:
         """The connection of this copy is open."""
         if not any(one.stands for one in self.copies):
             self.backfill.begin_again()
-            self._lanes.clear()
+            self._forget_lanes()
         copy.stands = True
         copy.confirmed.clear()
         self._ranks += 1
@@ -161,21 +164,37 @@ class Feed:
 
     def merge(self, event: Event, copy: Copy) -> Sequence[Event]:
         """The same where several copies bring everything."""
-        copy.measure(event)
         kind = event.__class__
-        if kind is BookDelta:
-            told = self._merge_delta(event, copy)  # type: ignore[arg-type]
+        if kind is Quote:
+            # The steady state of the commonest event, written out flat.
+            lane = self._quotes.get(event.symbol)
+            number: int = event.update_id  # type: ignore[attr-defined]
+            if lane is not None and number and not self._held:
+                verdict = lane.goes_on(number, copy)
+                if verdict is not None:
+                    copy.wins += verdict
+                    return (event,) if verdict else ()
+            told = self._merge_other(event, copy)
         elif kind in self._chains:
             told = self._merge_trade(event, self._chains[kind], copy)  # type: ignore[arg-type]
+        elif kind is BookDelta:
+            copy.measure(event)
+            told = self._merge_delta(event, copy)  # type: ignore[arg-type]
         else:
+            copy.measure(event)
             told = self._merge_other(event, copy)
         if told:
             copy.wins += 1
         return told
 
     def _merge_trade(self, trade: AnyTrade, chain: TradeChain, copy: Copy) -> Sequence[Event]:
-        due, number = chain.due(trade.symbol), trade_number(trade)
-        if due is not None and number > due:
+        number = trade.trade_id if trade.__class__ is Trade else trade_number(trade)
+        if not number & SAMPLED:  # the same ones of every copy
+            copy.measure(trade)
+        ahead = chain.ahead(trade.symbol, number)
+        if ahead < 0:
+            return ()
+        if ahead > 0:
             return self._too_early(trade, number, copy)
         told = chain.accept(trade, number)
         return self._followed(told, trade) if self._early else told
@@ -184,8 +203,12 @@ class Feed:
         sync = self.books.syncs.get(delta.symbol)
         if sync is None:
             return ()
-        if sync.live and sync.verdict(delta) is Verdict.GAP:
-            return self._too_early(delta, delta.last_id, copy)
+        if sync.live and not sync.follows(delta):
+            if sync.has(delta):
+                told = sync.count_old(delta)
+                return self._broken(delta.symbol, delta.received, told) if told else ()
+            if sync.verdict(delta) is Verdict.GAP:
+                return self._too_early(delta, delta.last_id, copy)
         told = self._accept_delta(delta)
         return self._followed(told, delta) if self._early else told
 
@@ -198,6 +221,8 @@ class Feed:
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = Lane(unique=kind in UNIQUE)
+            if kind is Quote:
+                self._quotes[symbol] = lane
         if not lane.has_joined(copy) and not self._may_join(lane, event, number, copy):
             return self._wait(key, lane, event, number, copy)
         news = lane.admit(event, number, copy)
@@ -297,6 +322,11 @@ class Feed:
     def _stir(self) -> None:
         self.stirred = True
 
+    def _broken(self, symbol: str, now: int, told: Sequence[Event]) -> Sequence[Event]:
+        self.books.broken(symbol, now)
+        self.stirred = True
+        return told
+
     def _accept_delta(self, delta: BookDelta) -> Sequence[Event]:
         told = self.books.accept(delta, delta.received)
         if self.books.wants(delta.symbol):
@@ -376,7 +406,7 @@ class Feed:
         if self._alone_at is not None and now >= self._alone_at:
             self._alone_at = None
             self.copies[0].shared = False
-            self._lanes.clear()
+            self._forget_lanes()
         told = self._give_in(now) if self._early or self._held else []
         return told + self.backfill.overdue(now) + self.audit.overdue(now)
 
@@ -392,6 +422,10 @@ class Feed:
                 del self._held[kind, symbol, variant]
                 told += lane.give_in()
         return told
+
+    def _forget_lanes(self) -> None:
+        self._lanes.clear()
+        self._quotes.clear()
 
     def _bearers(self, kind: type[Event], symbol: str) -> Collection[Copy]:
         """The copies on which such events come."""
