@@ -11,6 +11,7 @@ from pitwire.cli.screen import Screen
 from pitwire.model import events
 from pitwire.model.clock import MILLISECOND, SECOND
 from pitwire.model.orders import Side
+from pitwire.session.copies import LineHealth
 
 START = 1_700_000_000 * SECOND
 
@@ -74,3 +75,16 @@ def test_what_is_not_well_is_said() -> None:
     assert btc[-2:] == ["1", "book stale"]
     assert eth[-2:] == ["0", "trades, book silent"]
     assert "1 gaps" in caption[0]
+
+
+def test_of_several_lines_it_is_told_who_is_first_and_who_is_behind() -> None:
+    lines = (
+        LineHealth("market-1", True, START, 3, 1200, 0.0),
+        LineHealth("market-1b", True, START, 3, 34, 0.0061),
+        LineHealth("market-1c", False, 0, 3, 0, 0.0),
+    )
+    caption = str(Screen(["BTC-USDT"], START).draw(START, lines).caption)
+    assert caption.splitlines()[1] == (
+        "market-1 first 1,200 times, 0.0 ms behind; market-1b first 34 times, 6.1 ms behind; "
+        "market-1c first 0 times, down"
+    )

@@ -106,6 +106,10 @@ def test_every_section_is_read() -> None:
         ("[venue]\nsymbols = 'BTC-USDT'", "desk.toml: venue.symbols", "'BTC-USDT'", "a list"),
         ("[venue]\nsymbols = [1]", "desk.toml: venue.symbols[0]", "1", "text in quotes"),
         ("[venue]\ntestnet = 1", "desk.toml: venue.testnet", "1", "true or false"),
+        ("[venue]\nredundancy = 0", "desk.toml: venue.redundancy", "0", "1"),
+        ("[venue]\nredundancy = 9", "desk.toml: venue.redundancy", "9", "4"),
+        ("[venue]\nredundancy = '2'", "desk.toml: venue.redundancy", "'2'", "a whole number"),
+        ("[venue]\nroll_at = '25:00'", "desk.toml: venue.roll_at", "'25:00'", "UTC, as 04:30"),
         ("[log]\nsample_every = 0", "desk.toml: log.sample_every", "0", "a whole number >= 1"),
         (
             "[risk]\nmax_quote_age_seconds = 'x'",

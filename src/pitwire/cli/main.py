@@ -116,12 +116,23 @@ def watch(
         bool, typer.Option("--live", help="The real venue, at its own addresses.")
     ] = False,
     seconds: Annotated[float | None, typer.Option(help="Stop after this long.")] = None,
+    redundancy: Annotated[
+        int, typer.Option(help="Connections with the same streams; the first copy counts.")
+    ] = 1,
     loop: Loop = "auto",
 ) -> None:
     """A live table of quotes, lag and gaps; of a simulated market unless told otherwise."""
     from pitwire.cli.watch import run
 
-    run(symbols, market=market, http=http, live=live, seconds=seconds, loop=loop)
+    run(
+        symbols,
+        market=market,
+        http=http,
+        live=live,
+        seconds=seconds,
+        redundancy=redundancy,
+        loop=loop,
+    )
 
 
 @app.command()

@@ -10,6 +10,7 @@ from pitwire.desk.health import Health, HealthReport, StreamHealth
 from pitwire.model import events
 from pitwire.model.clock import MILLISECOND, SECOND
 from pitwire.model.events import Event
+from pitwire.session.copies import LineHealth
 
 _COLUMNS = ("symbol", "bid", "ask", "bp", "last", "msg/s", "lag ms", "gaps", "state")
 _LEFT = ("symbol", "state")
@@ -35,9 +36,9 @@ class Screen:
         elif type(event) is events.Trade:
             self._last[event.symbol] = event.price
 
-    def draw(self, now: int) -> Table:
+    def draw(self, now: int, lines: tuple[LineHealth, ...] = ()) -> Table:
         """The table of this moment; rates are of the time since it was last drawn."""
-        report = self.health.snapshot(now)
+        report = self.health.snapshot(now, lines=lines)
         table = Table(
             box=None,
             padding=(0, 1, 0, 0),
@@ -95,4 +96,16 @@ def _caption(report: HealthReport) -> str:
     return (
         f"{report.events:,} events in {report.up_seconds:.0f} s, "
         f"{report.reconnects} reconnects, {report.gaps} gaps, {report.malformed} malformed"
+        f"{_race(report.lines)}"
     )
+
+
+def _race(lines: Sequence[LineHealth]) -> str:
+    """Of several lines with the same streams, which is first how often and who is late."""
+    if len(lines) < 2:
+        return ""
+    told = []
+    for line in lines:
+        late = f"{line.behind_seconds * 1000:.1f} ms behind" if line.stands else "down"
+        told.append(f"{line.name} first {line.wins:,} times, {late}")
+    return "\n" + "; ".join(told)

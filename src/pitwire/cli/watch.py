@@ -31,6 +31,7 @@ def run(
     http: str | None = None,
     live: bool = False,
     seconds: float | None = None,
+    redundancy: int = 1,
     loop: str = "auto",
     console: Console | None = None,
 ) -> None:
@@ -41,7 +42,10 @@ def run(
     wanted = tuple(symbols or SYMBOLS)
     given_place = Endpoints(market, market, http) if market and http else None
     console = console or Console()
-    loops.run(_watch(wanted, given_place, live=live, seconds=seconds, console=console), loop)
+    work = _watch(
+        wanted, given_place, live=live, seconds=seconds, redundancy=redundancy, console=console
+    )
+    loops.run(work, loop)
 
 
 async def _watch(
@@ -50,16 +54,19 @@ async def _watch(
     *,
     live: bool,
     seconds: float | None,
+    redundancy: int,
     console: Console,
 ) -> None:
     clock = SystemClock()
     screen = Screen(symbols, clock.now())
     async with _endpoints(symbols, place, console, live=live) as endpoints:
-        connecting = connect_to_websocket("binance", endpoints=endpoints, on_event=screen.note)
+        connecting = connect_to_websocket(
+            "binance", endpoints=endpoints, on_event=screen.note, redundancy=redundancy
+        )
         async with connecting as session:
             for channel in CHANNELS:
                 await session.subscribe(channel, *symbols)
-            await _draw(lambda: screen.draw(clock.now()), session, seconds, console)
+            await _draw(lambda: screen.draw(clock.now(), session.lines), session, seconds, console)
 
 
 @asynccontextmanager

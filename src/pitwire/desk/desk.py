@@ -139,9 +139,11 @@ class Desk:
         return self._session
 
     def report(self) -> HealthReport:
-        """How we are at this moment, with what became of every stream of the session."""
-        readers = () if self._session is None else self._session.stream_counts()
-        return self.health.snapshot(self.clock.now(), readers)
+        """How we are at this moment, with what became of every stream and every line."""
+        now, session = self.clock.now(), self._session
+        if session is None:
+            return self.health.snapshot(now)
+        return self.health.snapshot(now, session.stream_counts(), session.lines)
 
     def attach(self, session: Session, paper: PaperOutlet | None = None) -> None:
         """Take over an open session; with `paper`, no command ever goes to it."""

@@ -15,6 +15,7 @@ import msgspec
 from pitwire.model import events
 from pitwire.model.clock import SECOND
 from pitwire.model.events import Event
+from pitwire.session.copies import LineHealth
 from pitwire.session.stream import StreamCounts
 
 _SHIFT = 3
@@ -23,6 +24,7 @@ _BUCKETS = 64 * _STEPS
 
 _TALLIED: dict[type, str] = {
     events.TradeGap: "trade_gaps",
+    events.Rolled: "rolls",
     events.Malformed: "malformed",
     events.Unhandled: "unhandled",
     events.Rejected: "rejected",
@@ -156,6 +158,10 @@ class HealthReport(msgspec.Struct, frozen=True):
     """Venue time minus ours in ns, None before it was measured."""
     readers: tuple[StreamCounts, ...] = ()
     """What became of the events of each stream that somebody reads."""
+    lines: tuple[LineHealth, ...] = ()
+    """The session's connections, and how far each is behind the fastest with the same streams."""
+    rolls: int = 0
+    """Connections that gave way to others as planned."""
 
     @property
     def well(self) -> bool:
@@ -220,8 +226,13 @@ class Health:
         for event in batch:
             self.note(event, now)
 
-    def snapshot(self, now: int, readers: tuple[StreamCounts, ...] = ()) -> HealthReport:
-        """The picture of this moment; `readers` are a session's `stream_counts`."""
+    def snapshot(
+        self,
+        now: int,
+        readers: tuple[StreamCounts, ...] = (),
+        lines: tuple[LineHealth, ...] = (),
+    ) -> HealthReport:
+        """The picture of this moment, with a session's `stream_counts` and `lines`."""
         tally = self._tally.get
         lag = Histogram()
         streams = [
@@ -257,6 +268,8 @@ class Health:
             stale_feeds=tuple(self._stale_feeds),
             clock_offset=self._offset,
             readers=readers,
+            lines=lines,
+            rolls=tally("rolls", 0),
         )
 
     def _note_special(self, event: Event) -> None:
