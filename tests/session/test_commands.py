@@ -12,11 +12,11 @@ from pitwire.model import errors
 from pitwire.model.clock import SECOND
 from pitwire.model.events import Event, Rejected, Unanswered, Update
 from pitwire.model.orders import AmendOrder, CancelOrder, RejectReason, ReplaceOrder, UpdateKind
-from pitwire.session.chores import Skew
 from pitwire.session.commands import Commands
 from pitwire.session.outbox import Outbox
 from pitwire.session.pacing import Pacing
 from pitwire.session.pending import Pending, Probe, Request, What
+from pitwire.session.skew import Skew
 from pitwire.venues.venue import CodecOptions, Limit, Reply, Role, Venue
 from tests.session.toy import TOY, ToyCodec, order
 

@@ -13,10 +13,10 @@ from pitwire.model import errors, events
 from pitwire.model.clock import SECOND
 from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy
-from pitwire.session.chores import Skew
 from pitwire.session.conversation import Conversation, ConversationOptions
 from pitwire.session.pacing import Pacing
 from pitwire.session.pending import What
+from pitwire.session.skew import Skew
 from pitwire.venues.binance import BINANCE
 from pitwire.venues.venue import Ask, HttpRequest, Role
 from tests.session.toy import LIMITS, TOY, order
@@ -290,8 +290,10 @@ def test_a_market_connection_asks_the_time_over_http() -> None:
     [request] = ours.outbox.take_requests()
     assert request.purpose == "time"
     body = frame(time=START + 2 * SECOND)
-    [offset] = ours.receive_response(request, 200, {}, body, START + SECOND // 5)
+    offset, alarm = ours.receive_response(request, 200, {}, body, START + SECOND // 5)
     assert isinstance(offset, events.ClockOffset)
+    assert isinstance(alarm, events.ClockAlarm)
+    assert (alarm.what, alarm.seconds) == ("venue", offset.offset / SECOND)
     assert abs(offset.offset - (2 * SECOND - SECOND // 10)) <= offset.error
 
 

@@ -1,19 +1,49 @@
-"""An acknowledgement proves nothing, data does."""
+"""An acknowledgement proves nothing, data does; and silence only against what came before it."""
 
 from __future__ import annotations
 
 from pitwire.model.clock import SECOND
-from pitwire.model.events import FeedFresh, FeedStale, Quote
-from pitwire.session.freshness import FIRST_WITHIN_SECONDS, Freshness
+from pitwire.model.events import Bar, Event, FeedFresh, FeedStale, Quote, Ticker
+from pitwire.session.freshness import FIRST_WITHIN_SECONDS, SWEEP_SECONDS, Freshness
 from pitwire.venues.venue import Ask
 
 NOW = 1_700_000_000 * SECOND
 TICKER = Ask("ticker", "A")
 LATE = round(FIRST_WITHIN_SECONDS * SECOND)
+SWEEP = round(SWEEP_SECONDS * SECOND)
 
 
-def quote(symbol: str = "A") -> Quote:
-    return Quote("toy", symbol, 0, NOW, 1.0, 1.0, 2.0, 1.0)
+def quote(symbol: str = "A", now: int = NOW) -> Quote:
+    return Quote("toy", symbol, 0, now, 1.0, 1.0, 2.0, 1.0)
+
+
+def bar(interval: str, now: int) -> Bar:
+    return Bar("toy", "A", 0, now, interval, 0, 0, 1, 1, 1, 1, 1, 1, 1, closed=False)
+
+
+def hear(freshness: Freshness, event: Event) -> list[Event]:
+    """As a conversation does: the hot path stores, everything else goes through `first`."""
+    hot = freshness.heard[type(event)]
+    if event.symbol in hot:
+        hot[event.symbol] = event
+        return []
+    return list(freshness.first(event, event.received))
+
+
+def busy(freshness: Freshness, *symbols: str, seconds: float, now: int = NOW) -> int:
+    """Quotes in every sweep for so long; returns the time after it."""
+    told: list[Event] = []
+    for at in range(now, now + round(seconds * SECOND), SWEEP):
+        for symbol in symbols:
+            told += [one for one in hear(freshness, quote(symbol, at)) if at > now]
+        told += freshness.sweep(at)
+        now = at
+    assert told == []
+    return now
+
+
+def stale_of(told: list[Event]) -> list[tuple[str, str, str]]:
+    return [(one.symbol, one.channel, one.why) for one in told if isinstance(one, FeedStale)]
 
 
 def test_the_first_data_after_an_acknowledgement_is_told_once() -> None:
@@ -24,7 +54,7 @@ def test_the_first_data_after_an_acknowledgement_is_told_once() -> None:
     assert (fresh.channel, fresh.symbol) == ("ticker", "A")
     assert freshness.first(quote(), NOW + 2) == ()
     assert freshness.spoken[Quote] == {"A"}
-    assert freshness.overdue(NOW + LATE) == []
+    assert freshness.sweep(NOW + LATE) == []
 
 
 def test_data_before_the_acknowledgement_does_not_count_for_it() -> None:
@@ -32,6 +62,7 @@ def test_data_before_the_acknowledgement_does_not_count_for_it() -> None:
     assert freshness.first(quote(), NOW) == ()
     freshness.confirmed(TICKER, "Quote", NOW, busy=True)
     assert "A" not in freshness.spoken[Quote]
+    assert "A" not in freshness.heard[Quote]
     assert len(freshness.first(quote(), NOW)) == 1
 
 
@@ -39,12 +70,12 @@ def test_a_busy_subscription_that_never_speaks_is_stale_once() -> None:
     freshness = Freshness("toy")
     freshness.confirmed(TICKER, "Quote", NOW, busy=True)
     freshness.confirmed(Ask("trades", "A"), "Trade", NOW, busy=False)
-    assert freshness.next_deadline() == NOW + LATE
-    assert freshness.overdue(NOW + LATE - 1) == []
-    [stale] = freshness.overdue(NOW + LATE)
+    assert freshness.sweep(NOW + LATE - 1) == []
+    [stale] = freshness.sweep(NOW + LATE)
     assert isinstance(stale, FeedStale)
-    assert (stale.channel, stale.silent_seconds) == ("ticker", FIRST_WITHIN_SECONDS)
-    assert freshness.overdue(NOW + 2 * LATE) == []
+    found = (stale.channel, stale.silent_seconds, stale.why)
+    assert found == ("ticker", FIRST_WITHIN_SECONDS, "unproven")
+    assert freshness.sweep(NOW + 2 * LATE) == []
     assert len(freshness.first(quote(), NOW + 2 * LATE)) == 1, "it speaks after all"
 
 
@@ -55,18 +86,18 @@ def test_the_first_data_speaks_for_every_variant_of_a_channel() -> None:
         freshness.confirmed(ask, "Quote", NOW, busy=True)
     freshness.ended(variants[1], "Quote")
     assert len(freshness.first(quote(), NOW + 1)) == 2
-    assert freshness.overdue(NOW + LATE) == []
+    assert freshness.sweep(NOW + LATE) == []
 
 
 def test_what_has_ended_is_not_waited_for() -> None:
     freshness = Freshness("toy")
     freshness.confirmed(TICKER, "Quote", NOW, busy=True)
     freshness.ended(TICKER, "Quote")
-    assert freshness.next_deadline() is None
+    assert freshness.is_empty
     freshness.confirmed(TICKER, "Quote", NOW, busy=True)
     freshness.first(quote("B"), NOW)
     freshness.begin_again()
-    assert freshness.next_deadline() is None
+    assert freshness.is_empty
     assert freshness.spoken[Quote] == set()
 
 
@@ -74,4 +105,111 @@ def test_a_channel_without_an_event_of_ours_is_let_alone() -> None:
     freshness = Freshness("toy")
     freshness.confirmed(Ask("odd", "A"), "", NOW, busy=True)
     freshness.ended(Ask("odd", "A"), "")
-    assert freshness.next_deadline() is None
+    assert freshness.is_empty
+
+
+# ── rhythm ──
+
+
+def test_one_symbol_that_falls_silent_among_many_is_told_within_five_seconds() -> None:
+    freshness = Freshness("toy")
+    symbols = [f"S{n}" for n in range(20)]
+    for symbol in symbols:
+        freshness.confirmed(Ask("ticker", symbol), "Quote", NOW, busy=True)
+    last = busy(freshness, *symbols, seconds=60)
+    told: list[Event] = []
+    now = last
+    while not told and now < last + 60 * SECOND:
+        now += SWEEP
+        for symbol in symbols[1:]:
+            told += hear(freshness, quote(symbol, now))
+        told += freshness.sweep(now)
+    assert stale_of(told) == [("S0", "ticker", "silent")]
+    assert now - last <= 5 * SECOND
+    assert "S0" not in freshness.spoken[Quote]
+    assert freshness.sweep(now + SWEEP) == [], "told once"
+    [fresh] = hear(freshness, quote("S0", now + 2 * SWEEP))
+    assert isinstance(fresh, FeedFresh)
+    assert hear(freshness, quote("S0", now + 3 * SWEEP)) == []
+
+
+def test_a_quiet_symbol_is_waited_for_by_its_own_rhythm() -> None:
+    freshness = Freshness("toy")
+    freshness.confirmed(TICKER, "Quote", NOW, busy=False)
+    now, every = NOW, 20 * SECOND
+    for _ in range(30):
+        for _ in range(every // SWEEP):
+            now += SWEEP
+            assert freshness.sweep(now) == []
+        hear(freshness, quote(now=now))
+    last, told = now, []
+    while not told:
+        now += SWEEP
+        told = freshness.sweep(now)
+    assert 4 * every <= now - last <= 8 * every
+
+
+def test_what_was_learned_outlives_a_connection() -> None:
+    freshness = Freshness("toy")
+    freshness.confirmed(TICKER, "Quote", NOW, busy=True)
+    now = busy(freshness, "A", seconds=60)
+    freshness.begin_again()
+    freshness.confirmed(TICKER, "Quote", now, busy=True)
+    assert freshness.sweep(now + 4 * SECOND) == []
+    [stale] = freshness.sweep(now + 5 * SECOND)
+    assert isinstance(stale, FeedStale), "sooner than one of which nothing is known"
+
+
+def test_time_in_which_we_did_not_read_is_nobodys_silence() -> None:
+    freshness = Freshness("toy")
+    freshness.confirmed(TICKER, "Quote", NOW, busy=True)
+    now = busy(freshness, "A", seconds=60)
+    freshness.be_patient(now + 100 * SECOND)
+    assert freshness.sweep(now + 104 * SECOND) == []
+    assert len(freshness.sweep(now + 105 * SECOND)) == 1, "from then on it is"
+
+
+def test_a_pause_of_ours_teaches_no_rhythm() -> None:
+    freshness = Freshness("toy")
+    freshness.confirmed(TICKER, "Quote", NOW, busy=True)
+    now = busy(freshness, "A", seconds=60) + 100 * SECOND
+    freshness.be_patient(now)
+    hear(freshness, quote(now=now + SWEEP))
+    assert freshness.sweep(now + SWEEP) == []
+    assert len(freshness.sweep(now + SWEEP + 5 * SECOND)) == 1
+
+
+def test_variants_of_one_kind_are_told_apart() -> None:
+    minute, hour = Ask("bars", "A", "1m"), Ask("bars", "A", "1h")
+    freshness = Freshness("toy", lambda event: Ask("bars", "A", getattr(event, "interval", "")))
+    for ask in (minute, hour):
+        freshness.confirmed(ask, "Bar", NOW, busy=False)
+    now = NOW
+    assert len(hear(freshness, bar("1m", now))) == 2, "the first speaks for both"
+    for _ in range(200):
+        now += SWEEP
+        for interval in ("1m", "1h"):
+            hear(freshness, bar(interval, now))
+        assert freshness.sweep(now) == []
+    told: list[Event] = []
+    for _ in range(12):
+        now += SWEEP
+        told += hear(freshness, bar("1m", now))
+        told += freshness.sweep(now)
+    assert len(stale_of(told)) == 1
+    assert freshness.spoken[Bar] == {"A"}, "the other still speaks"
+    assert [type(one) for one in hear(freshness, bar("1h", now))] == [FeedFresh]
+
+
+def test_an_ask_for_all_symbols_speaks_by_any() -> None:
+    freshness = Freshness("toy")
+    freshness.confirmed(Ask("mini_stats", ""), "Ticker", NOW, busy=False)
+    now, nan = NOW, float("nan")
+    told: list[Event] = []
+    for number in range(100):
+        now += SWEEP
+        one = Ticker("toy", f"S{number % 7}", 0, now, "24h", nan, nan, nan, nan, nan, nan)
+        told += hear(freshness, one)
+        told += freshness.sweep(now)
+    assert [(type(one), one.symbol) for one in told] == [(FeedFresh, "")]
+    assert stale_of(freshness.sweep(now + 5 * SECOND)) == [("", "mini_stats", "silent")]

@@ -517,7 +517,7 @@ def test_a_busy_stream_that_never_speaks_is_told_once() -> None:
 
     world = live(story)
     assert [(e.symbol, e.channel) for e in world.of(events.FeedStale)] == [("B-USDT", "ticker")]
-    assert world.of(events.FeedStale)[0].silent_seconds == pytest.approx(5.0)
+    assert world.of(events.FeedStale)[0].silent_seconds == pytest.approx(10.0, abs=0.51)
 
 
 def test_an_announced_shutdown_is_not_waited_for() -> None:

@@ -183,6 +183,17 @@ def _said(said: Said) -> str:
     return f"{words.strip()}: {', '.join(f'{k} {v}' for k, v in said.facts.items() if v)}"
 
 
+def _behind(late: events.Behind) -> str:
+    who = f"{late.channel} {late.symbol}".strip() or late.link
+    return f"{who} is {late.seconds:.3f} s old" if late.seconds else f"{who} has caught up"
+
+
+def _clock_alarm(alarm: events.ClockAlarm) -> str:
+    if alarm.what == "wall":
+        return f"the wall clock was moved by {alarm.seconds:+.3f} s; deadlines are not concerned"
+    return f"the venue's clock is {alarm.seconds:+.3f} s from ours"
+
+
 _Sentence = Callable[[Any], str]
 SENTENCES: Mapping[type, tuple[int, _Sentence]] = {
     events.Opened: (
@@ -202,7 +213,7 @@ SENTENCES: Mapping[type, tuple[int, _Sentence]] = {
     events.BookStale: (logging.WARNING, lambda e: f"book {e.symbol} is stale: {e.reason}"),
     events.FeedStale: (
         logging.WARNING,
-        lambda e: f"{e.channel} {e.symbol} silent for {e.silent_seconds:.1f} s",
+        lambda e: f"{e.channel} {e.symbol} stale ({e.why}) for {e.silent_seconds:.1f} s",
     ),
     events.FeedFresh: (logging.INFO, lambda e: f"{e.channel} {e.symbol} speaks"),
     events.TradeGap: (
@@ -215,6 +226,8 @@ SENTENCES: Mapping[type, tuple[int, _Sentence]] = {
         logging.WARNING,
         lambda e: f"{e.what} held everything up for {e.behind_seconds:.3f} s",
     ),
+    events.Behind: (logging.WARNING, _behind),
+    events.ClockAlarm: (logging.WARNING, _clock_alarm),
     events.StreamDropped: (logging.WARNING, lambda e: f"{e.stream} dropped {e.count} events"),
     events.SpillFailed: (
         logging.WARNING,

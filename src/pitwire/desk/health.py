@@ -30,6 +30,7 @@ _TALLIED: dict[type, str] = {
     events.Rejected: "rejected",
     events.Unanswered: "unanswered",
     events.Lagging: "lagging",
+    events.ClockAlarm: "clock_alarms",
 }
 _SPECIAL = frozenset(_TALLIED) | {
     events.Opened,
@@ -41,6 +42,7 @@ _SPECIAL = frozenset(_TALLIED) | {
     events.FeedFresh,
     events.ClockOffset,
     events.StreamDropped,
+    events.Behind,
 }
 
 
@@ -154,8 +156,14 @@ class HealthReport(msgspec.Struct, frozen=True):
     """Symbols whose book must not be used now."""
     stale_feeds: tuple[str, ...]
     """`symbol channel` of every subscription that is silent and should not be."""
+    behind: tuple[tuple[str, float], ...]
+    """Whose data are old by venue time now, a link or `symbol channel`, and by how many seconds."""
     clock_offset: int | None
     """Venue time minus ours in ns, None before it was measured."""
+    clock_error: int | None
+    """How wrong that may have been when it was measured, in ns."""
+    clock_alarms: int
+    """How often the wall clock was moved, or the venue's was found far from ours."""
     readers: tuple[StreamCounts, ...] = ()
     """What became of the events of each stream that somebody reads."""
     lines: tuple[LineHealth, ...] = ()
@@ -195,8 +203,10 @@ class Health:
         self._books: dict[str, None] = {}
         self._stale_books: dict[str, None] = {}
         self._stale_feeds: dict[str, None] = {}
+        self._behind: dict[str, float] = {}
         self._offset: int | None = None
         self._correction = 0
+        self._offset_error: int | None = None
 
     def note(self, event: Event, now: int = 0) -> None:
         """Count one event; `now` is when our work on it was done, 0 when that is not told."""
@@ -266,7 +276,10 @@ class Health:
             lagging=tally("lagging", 0),
             stale_books=tuple(self._stale_books),
             stale_feeds=tuple(self._stale_feeds),
+            behind=tuple(self._behind.items()),
             clock_offset=self._offset,
+            clock_error=self._offset_error,
+            clock_alarms=tally("clock_alarms", 0),
             readers=readers,
             lines=lines,
             rolls=tally("rolls", 0),
@@ -294,8 +307,11 @@ class Health:
                 self._stale_feeds[f"{symbol} {channel}"] = None
             case events.FeedFresh(symbol=symbol, channel=channel):
                 self._stale_feeds.pop(f"{symbol} {channel}", None)
-            case events.ClockOffset(offset=offset):
+            case events.ClockOffset(offset=offset, error=error):
                 self._offset = self._correction = offset
+                self._offset_error = error
+            case events.Behind():
+                self._note_behind(event)
             case events.BookAudited(difference=difference):
                 self._add("audits")
                 self._add("audit_differences", bool(difference))
@@ -303,6 +319,13 @@ class Health:
                 self._add("dropped", count)
             case _:
                 self._add(_TALLIED[type(event)])
+
+    def _note_behind(self, late: events.Behind) -> None:
+        who = f"{late.symbol} {late.channel}".strip() or late.link
+        if late.seconds:
+            self._behind[who] = late.seconds
+        else:
+            self._behind.pop(who, None)
 
     def _add(self, name: str, count: int = 1) -> None:
         self._tally[name] = self._tally.get(name, 0) + count

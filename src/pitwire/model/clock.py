@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 SECOND = 1_000_000_000
 _monotonic = time.monotonic_ns
@@ -11,10 +11,26 @@ MILLISECOND = 1_000_000
 MICROSECOND = 1_000
 
 
+DRIFT_PPM = 200
+"""How fast two clocks may run apart that nobody has compared: parts in a million."""
+
+
+def drift(elapsed: int) -> int:
+    """How far two clocks may have run apart in so many ns."""
+    return elapsed * DRIFT_PPM // 1_000_000
+
+
 class Clock(Protocol):
     """Anything that tells the time and never runs backwards."""
 
     def now(self) -> int: ...
+
+
+@runtime_checkable
+class SteppedClock(Protocol):
+    """A clock that knows how far the wall clock has been moved under it, in ns."""
+
+    def jump(self) -> int: ...
 
 
 class SystemClock:

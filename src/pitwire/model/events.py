@@ -308,6 +308,17 @@ class Lagging(Event, frozen=True, gc=False, tag=True):
     behind_seconds: float
 
 
+class Behind(Event, frozen=True, gc=False, tag=True):
+    """What `link` brings (or one `channel` of `symbol` on it) is old by the venue's own time.
+
+    Told again when it has doubled, and with 0 seconds when it is over.
+    """
+
+    link: str
+    channel: str
+    seconds: float
+
+
 class StreamDropped(Event, frozen=True, gc=False, tag=True):
     """A bounded stream dropped `count` events because its reader was slow."""
 
@@ -324,10 +335,13 @@ class SpillFailed(Event, frozen=True, gc=False, tag=True):
 
 
 class FeedStale(Event, frozen=True, gc=False, tag=True):
-    """A subscription that should be speaking has been silent for `silent_seconds`."""
+    """A subscription that should be speaking has brought nothing new for `silent_seconds`."""
 
     channel: str
     silent_seconds: float
+    why: str = "silent"
+    """`silent` against its own rhythm, `unproven` since its acknowledgement, `mute` with its whole
+    connection, `behind` by venue time, or `paused`, since it was we who did not read."""
 
 
 class FeedFresh(Event, frozen=True, gc=False, tag=True):
@@ -352,6 +366,14 @@ class ClockOffset(Event, frozen=True, gc=False, tag=True):
 
     offset: int
     error: int
+
+
+class ClockAlarm(Event, frozen=True, gc=False, tag=True):
+    """Clocks disagree: the `wall` clock was moved under us, or the `venue`'s is far from ours."""
+
+    what: str
+    seconds: float
+    """How far the wall clock was moved, or venue time minus ours."""
 
 
 class VenueShutdown(Event, frozen=True, gc=False, tag=True):
@@ -390,7 +412,7 @@ MARKET = (
 )  # fmt: skip
 ACCOUNT = (Update, Fill, Balance, Position, OpenOrders, Unanswered)
 SESSION = (
-    Opened, Authenticated, Subscribed, Unsubscribed, Rejected, Lost, Rolled, Lagging,
-    StreamDropped, SpillFailed, ClockOffset, VenueShutdown, Malformed, Unhandled,
+    Opened, Authenticated, Subscribed, Unsubscribed, Rejected, Lost, Rolled, Lagging, Behind,
+    StreamDropped, SpillFailed, ClockOffset, ClockAlarm, VenueShutdown, Malformed, Unhandled,
 )  # fmt: skip
 EVENTS: tuple[type[Event], ...] = MARKET + ACCOUNT + SESSION

@@ -1,4 +1,4 @@
-"""What a connection does unasked: it listens for life, and learns the venue's clock.
+"""What a connection does unasked: it listens for life.
 
 House rules: pure. Anything that arrives is life; only silence is answered with a ping, and only a
 ping that stays unanswered means death.
@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from enum import Enum
 
-from pitwire.model.clock import MILLISECOND, SECOND
+from pitwire.model.clock import SECOND
 from pitwire.venues.venue import Heartbeat
 
-TIME_EVERY_SECONDS = 60.0
-"""How often the venue's clock is asked for on an orders connection."""
-_STALE_SECONDS = 600.0
-"""A measurement older than this gives way to any newer one."""
-_RESOLUTION = MILLISECOND
-"""Venues state their time in milliseconds, so half a step either way is not known."""
+HASTE_SECONDS = 1.5
+"""A connection that is never silent for so long is pinged at once when it is."""
+_HASTE = round(HASTE_SECONDS * SECOND)
 
 
 class Sign(Enum):
@@ -34,10 +31,18 @@ class Pulse:
         self._every = round(heartbeat.ping_every_seconds * SECOND)
         self._answer = round(heartbeat.answer_within_seconds * SECOND)
         self._pinged = 0
+        self.hasty = False
+        """Whether silence is unusual here; then the first ping does not wait for its turn."""
 
     def next_deadline(self, heard: int) -> int:
         """When silence since `heard` calls for something."""
-        return self._pinged + self._answer if self._pinged > heard else heard + self._every
+        if self._pinged > heard:
+            return self._pinged + self._answer
+        return heard + (min(_HASTE, self._every) if self.hasty else self._every)
+
+    def unanswered(self, heard: int, now: int) -> int:
+        """For how long a ping has been out without a sign of life."""
+        return now - self._pinged if self._pinged > heard else 0
 
     def judge(self, heard: int, now: int) -> Sign:
         """What to do now about silence since `heard`."""
@@ -48,32 +53,10 @@ class Pulse:
         self._pinged = now
         return Sign.PING
 
+    def ping(self, now: int) -> None:
+        """A ping goes out of turn."""
+        self._pinged = now
+
     def reset(self) -> None:
         """A new connection has not been pinged."""
-        self._pinged = 0
-
-
-class Skew:
-    """The venue's clock minus ours, with the bound of what we cannot know; one a session.
-
-    Cristian's method: the venue read its clock somewhere between our sending and our receiving,
-    so the middle is wrong by at most half the round trip.
-    """
-
-    def __init__(self) -> None:
-        self.offset = 0
-        self.error = 0
-        self._measured = 0
-
-    def take(self, *, sent: int, received: int, server_time: int) -> bool:
-        """Consider a measurement; True when it is the better one and was taken."""
-        error = (received - sent) // 2 + _RESOLUTION // 2
-        stale = received - self._measured > _STALE_SECONDS * SECOND
-        apart = abs(server_time - (sent + received) // 2 - self.offset)
-        # One that contradicts what we believe is taken too: a clock was moved.
-        if not stale and error >= self.error and apart <= error + self.error:
-            return False
-        self.offset = server_time + _RESOLUTION // 2 - (sent + received) // 2
-        self.error = error
-        self._measured = received
-        return True
+        self._pinged, self.hasty = 0, False

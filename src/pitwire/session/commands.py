@@ -22,10 +22,10 @@ from pitwire.model.orders import (
     ReplaceOrder,
     UpdateKind,
 )
-from pitwire.session.chores import Skew
 from pitwire.session.outbox import Outbox
 from pitwire.session.pacing import Pacing
 from pitwire.session.pending import Pending, Probe, Request, What
+from pitwire.session.skew import Skew
 from pitwire.venues.venue import Codec, Reply, Venue
 
 Encode: TypeAlias = Callable[[int, int], bytes]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -20,7 +21,6 @@ from pitwire.model.events import (
     AggregateTrade,
     BookDelta,
     Event,
-    FeedStale,
     Lost,
     Malformed,
     Opened,
@@ -29,17 +29,17 @@ from pitwire.model.events import (
     VenueShutdown,
 )
 from pitwire.session.backoff import Chance
-from pitwire.session.chores import Pulse, Sign, Skew
 from pitwire.session.commands import Commands
 from pitwire.session.copies import Copy
 from pitwire.session.errands import Errands
 from pitwire.session.feed import FED, Feed
-from pitwire.session.freshness import Freshness
 from pitwire.session.obedience import blames_clock, obey
 from pitwire.session.outbox import Outbox
 from pitwire.session.pacing import Pacing
 from pitwire.session.pending import Pending
+from pitwire.session.skew import Skew
 from pitwire.session.twins import Twins
+from pitwire.session.vigil import Vigil
 from pitwire.venues.venue import (
     Ask,
     Buffer,
@@ -94,16 +94,19 @@ class Conversation:
         self.patience = round(options.patience_seconds * SECOND)
         """How long an answer may take, in ns."""
         self._pending = Pending(self.patience)
-        self._pulse = Pulse(venue.heartbeat)
-        self._freshness = Freshness(venue.name)
+        self.outbox = Outbox()
+        """What is to be sent, settled and told; whoever carries this conversation empties it."""
+        self.vigil = Vigil(
+            venue, options.link, skew=skew, outbox=self.outbox, ask_of=self.codec.ask_of
+        )
+        """What this connection is held against, whenever a deadline comes."""
+        self._freshness = self.vigil.freshness
         self._feed = feed or Feed(
             venue, self.codec, pacing=pacing, chance=chance, backfill=options.backfill
         )
         self._books, backfill = self._feed.books, self._feed.backfill
         self._trades, self._aggregates = backfill.trades, backfill.aggregates
-        self._spoken, self._syncs = self._freshness.spoken, self._books.syncs
-        self.outbox = Outbox()
-        """What is to be sent, settled and told; whoever carries this conversation empties it."""
+        self._heard_of, self._syncs = self._freshness.heard, self._books.syncs
         self._errands = Errands(
             venue,
             self.codec,
@@ -118,6 +121,7 @@ class Conversation:
             asks_time=options.asks_time,
         )
         self._copy = self._errands.copy
+        self.vigil.elsewhere = partial(self._feed.flows_on_others, self._copy)
         self.commands = Commands(
             venue, self.codec, pacing=pacing, pending=self._pending, outbox=self.outbox, skew=skew
         )
@@ -134,9 +138,8 @@ class Conversation:
     def opened(self, now: int, *, attempt: int = 1) -> Sequence[Event]:
         """A connection stands: everything wanted is asked for, login first."""
         self._open, self._heard = True, now
-        self._pulse.reset()
+        self.vigil.opened(now)
         self._errands.begin_again(now)
-        self._freshness.begin_again()
         self._feed.stood(self._copy)
         self._malformed.clear()
         self._pump(now)
@@ -150,8 +153,9 @@ class Conversation:
         if len(decoded) == 1:
             event: Any = decoded[0]
             kind = event.__class__
-            spoken = self._spoken.get(kind)  # of a reply: None
-            if spoken is not None and event.symbol in spoken:
+            heard = self._heard_of.get(kind)  # of a reply: None
+            if heard is not None and event.symbol in heard:
+                heard[event.symbol] = event
                 if self._copy.shared:
                     events = self._feed.merge(event, self._copy)
                     if self._feed.stirred:
@@ -175,6 +179,7 @@ class Conversation:
     def receive_pong(self, now: int) -> None:
         """A sign of life that is no data."""
         self._heard = now
+        self.vigil.answered(now)
 
     def receive_ping(self, now: int) -> None:
         """The venue pinged and was answered; the answer counts as a message of ours."""
@@ -243,7 +248,7 @@ class Conversation:
                 events += self.commands.unanswered(request, now)
         events += self.commands.lost(now)
         self._errands.begin_again(now)
-        self._freshness.begin_again()
+        self.vigil.lost()
         for unsent in self.outbox.take_requests():
             self._feed.give_back(unsent, now)
         self.outbox.forget_unsent()
@@ -351,12 +356,11 @@ class Conversation:
         if not self._open:
             return None
         times = [
-            self._pulse.next_deadline(self._heard),
+            self.vigil.next_deadline(self._heard),
             self._pending.next_deadline(),
             self._errands.next_deadline(now),
             self._feed.next_request(now),
             self.commands.next_deadline(now),
-            self._freshness.next_deadline(),
             self._feed.next_deadline(),
         ]
         return min(time for time in times if time is not None)
@@ -365,21 +369,12 @@ class Conversation:
         """Time has passed: what became due is done, what became overdue is told."""
         if not self._open:
             return ()
-        events: list[Event] = self._overdue(now)
+        events = self._overdue(now)
         for request in self._pending.expire(now):
             if request.what.is_command:
                 events += self.commands.unanswered(request, now)
             else:
                 self._errands.unanswered(request, now)
-        match self._pulse.judge(self._heard, now):
-            case Sign.PING:
-                self.outbox.ping()
-                self._errands.count_message(now)
-            case Sign.DEAD:
-                silent = (now - self._heard) / SECOND
-                self.outbox.fail(errors.Stalled(silent_seconds=silent))
-            case Sign.NOTHING:
-                pass
         self._pump(now)
         return events
 
@@ -387,7 +382,25 @@ class Conversation:
         """We stopped reading ourselves; silence since then is ours, not the venue's."""
         self._heard = now
         self._pending.be_patient(now)
-        self._freshness.be_patient(now)
+        self.vigil.note_pause(now)
+
+    def woke(self, now: int) -> Sequence[Event]:
+        """We slept beyond `vigil.late_at`: to be called before anything else, as nothing that is
+        unread may be taken for new."""
+        told = self.vigil.woke(now)
+        self.note_pause(now)
+        self._heard = now - 1  # before the ping that asks whether the venue is still there
+        self._errands.measure_soon(now)
+        self._pump(now)
+        return told
+
+    def note_wall(self, jump: int, now: int) -> Sequence[Event]:
+        """How far the wall clock is from where it was when ours was set by it."""
+        told = self._skew.wall(jump, self._venue.name, now)
+        if told:
+            self._errands.measure_soon(now)
+            self._pump(now)
+        return told
 
     # ── within ──
 
@@ -399,13 +412,8 @@ class Conversation:
         return ()
 
     def _overdue(self, now: int) -> list[Event]:
-        """What was waited for in vain: a subscription's first data, what a copy skipped."""
-        events = self._feed.overdue(now)
-        for stale in self._freshness.overdue(now):
-            kind = self._venue.channels[stale.channel].event if isinstance(stale, FeedStale) else ""
-            if not self._feed.flows_on_others(self._copy, kind, stale.symbol):
-                events.append(stale)
-        return events
+        """What was waited for in vain: data, a sign of life, what a copy skipped."""
+        return [*self._feed.overdue(now), *self.vigil.look(self._heard, now)]
 
     def _receive(self, decoded: Sequence[Decoded], now: int) -> Sequence[Event]:
         events: list[Event] = []
@@ -466,6 +474,8 @@ class Conversation:
         self.outbox.stirred = True
         if not self._open:
             return
+        if self.outbox.pings:
+            self._errands.count_message(now)
         self.commands.admitted = self._errands.logged_in
         self.commands.release(now)
         self._errands.pump(now)

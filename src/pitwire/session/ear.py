@@ -27,13 +27,13 @@ class Ear:
 
     __slots__ = (
         "_deliver", "_early", "_hears", "_line", "_now", "_outbox", "_over", "_receive", "_tap",
-        "lost",
+        "_vigil", "lost",
     )  # fmt: skip
 
     def __init__(self, line: Line, *, deliver: Deliver, clock: Clock, tap: Tap | None) -> None:
         self._line, self._tap = line, tap
         self._receive = line.conversation.receive_data
-        self._outbox = line.conversation.outbox
+        self._outbox, self._vigil = line.conversation.outbox, line.conversation.vigil
         self._deliver, self._now = deliver, clock.now
         self._early: list[tuple[bytes, bool]] = []
         self._hears = self._over = False
@@ -46,6 +46,8 @@ class Ear:
             self._hold(frame, drained)
             return
         now = self._now()
+        if now > self._vigil.late_at:
+            self._line.woke(now)
         try:
             if self._tap is not None:
                 self._tap(self._line.name, "in", frame, now, drained)

@@ -13,19 +13,18 @@ from pitwire.model.clock import SECOND
 from pitwire.model.credentials import Credentials
 from pitwire.model.events import (
     Authenticated,
-    ClockOffset,
     Event,
     Rejected,
     Subscribed,
     Unsubscribed,
 )
-from pitwire.session.chores import TIME_EVERY_SECONDS, Skew
 from pitwire.session.copies import Copy
 from pitwire.session.feed import Feed
 from pitwire.session.freshness import Freshness
 from pitwire.session.outbox import Outbox
 from pitwire.session.pacing import Pacing
 from pitwire.session.pending import Pending, Request, What
+from pitwire.session.skew import Skew
 from pitwire.session.wants import Wants
 from pitwire.venues.venue import Ask, Codec, HttpRequest, Limit, Reply, Role, Venue
 
@@ -159,7 +158,7 @@ class Errands:
         return self._wants_orders and self.logged_in and self._watch_key != self._key
 
     def _ask_time(self, now: int) -> None:
-        self._time_due = now + round(TIME_EVERY_SECONDS * SECOND)
+        self._time_due = now + self._skew.ask_after(now)
         if self._role is Role.ORDERS:
             self._send(What.TIME, now)
             return
@@ -236,7 +235,7 @@ class Errands:
             sent=sent, received=now, server_time=reply.server_time
         ):
             return []
-        return [ClockOffset(self._venue.name, "", reply.server_time, now, skew.offset, skew.error)]
+        return skew.told(self._venue.name, reply.server_time, now)
 
     def _admitted(self, now: int) -> list[Event]:
         assert self._credentials is not None

@@ -1,90 +1,253 @@
-"""Which subscriptions have spoken.
+"""Which subscriptions have spoken, and which have fallen silent against their own rhythm.
 
 House rules: pure. An acknowledgement proves nothing, data does: a venue may acknowledge a stream
-that it never sends. Silence of the whole connection is the pulse's business, not judged here.
+that it never sends. The hot path stores each event in `heard`, and nothing else; everything here
+is judged by whoever calls `sweep` twice a second, from what was heard last.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 from pitwire.model import events
 from pitwire.model.clock import SECOND
 from pitwire.model.events import Event, FeedFresh, FeedStale
+from pitwire.session.rhythm import Rhythm
 from pitwire.venues.venue import Ask
 
-FIRST_WITHIN_SECONDS = 5.0
-"""A busy subscription that has not spoken this long after its acknowledgement is stale."""
+FIRST_WITHIN_SECONDS = 10.0
+"""A busy subscription of unknown rhythm that has not spoken this long after its acknowledgement
+is stale."""
+SWEEP_SECONDS = 0.5
+FLOOR_SECONDS = 4.5
+"""No subscription is called silent sooner; with a sweep on top it is told within five seconds."""
 
 KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in events.MARKET}
+_FIRST_WITHIN = round(FIRST_WITHIN_SECONDS * SECOND)
+_FLOOR = round(FLOOR_SECONDS * SECOND)
+
+SILENT, UNPROVEN, MUTE, BEHIND, PAUSED = "silent", "unproven", "mute", "behind", "paused"
+"""Why a voice is stale: out of its own rhythm; never spoke; its whole connection fell silent; its
+data are old by venue time; we did not read."""
+_HELD = (BEHIND, PAUSED)
+"""What the next event alone does not heal, since it may be as old."""
+
+AskOf = Callable[[Event], Ask | None]
+"""Which ask an event answers: told apart where a symbol has several variants of one kind."""
+
+
+class Voice:
+    """One subscription that has spoken on the present connection."""
+
+    __slots__ = ("alone", "ask", "hot", "newest", "rhythm", "stale", "taken")
+
+    def __init__(self, ask: Ask, hot: dict[str, Event], rhythm: Rhythm, newest: Event) -> None:
+        self.ask, self.hot, self.rhythm = ask, hot, rhythm
+        self.alone = True
+        """Whether its events are its alone, so that the hot path may keep the newest."""
+        self.newest = newest
+        self.taken = newest.received
+        """`received` of the newest event that a sweep has seen."""
+        self.stale = ""
+        """Why it was told stale; "" while it is not."""
 
 
 class Freshness:
-    """First data after each acknowledgement, and which symbols have spoken, by kind of event."""
+    """First data after each acknowledgement, then silence, by subscription."""
 
-    def __init__(self, venue: str) -> None:
-        self._venue = venue
+    def __init__(self, venue: str, ask_of: AskOf | None = None) -> None:
+        self._venue, self._ask_of = venue, ask_of
         self._awaited: dict[tuple[type[Event], str], list[Ask]] = {}
-        self._busy: dict[Ask, int] = {}
-        self.spoken: dict[type, set[str]] = {kind: set() for kind in KINDS.values()}
-        """Kind → symbols. A symbol is in here from its first data on."""
+        self._due: dict[Ask, tuple[int, int]] = {}
+        self._voices: dict[tuple[type[Event], str], list[Voice]] = {}
+        self._rhythms: dict[Ask, Rhythm] = {}
+        self._since = 0
+        self.newest = 0
+        """When the last sweep saw data last, on this connection."""
+        self.moved: list[Voice] = []
+        """The voices of which the last sweep found something new."""
+        self.heard: dict[type, dict[str, Event]] = {kind: {} for kind in KINDS.values()}
+        """Kind → symbol → the newest event. A symbol is in here while its voice is alone and to be
+        trusted; the hot path asks it, and stores here what it passes."""
+        self.spoken: dict[type, set[str]] = {kind: set() for kind in self.heard}
+        """Kind → the symbols of which something came that may be trusted."""
+
+    # ── what is expected ──
 
     def confirmed(self, ask: Ask, kind_name: str, now: int, *, busy: bool) -> None:
         """The venue acknowledged; now it must speak."""
         kind = KINDS.get(kind_name)
         if kind is None:
             return
-        self.spoken[kind].discard(ask.symbol)
-        # An event does not name its variant, so the first of its kind speaks for all of them.
+        self._cool(kind, ask.symbol)
+        # An event does not always name its variant: the first of its kind may speak for all.
         self._awaited.setdefault((kind, ask.symbol), []).append(ask)
-        if busy:
-            self._busy[ask] = now
+        known = self._rhythms.get(ask)
+        wait = known.wait if known is not None and known.wait else _FIRST_WITHIN if busy else 0
+        if wait:
+            self._due[ask] = (now, wait)
 
     def ended(self, ask: Ask, kind_name: str) -> None:
         """Nothing is expected of this ask any more."""
         kind = KINDS.get(kind_name)
-        self._busy.pop(ask, None)
-        if kind is not None:
-            self.spoken[kind].discard(ask.symbol)
-            awaited = self._awaited.get((kind, ask.symbol), [])
-            if ask in awaited:
-                awaited.remove(ask)
+        self._due.pop(ask, None)
+        self._rhythms.pop(ask, None)
+        if kind is None:
+            return
+        self._cool(kind, ask.symbol)
+        key = (kind, ask.symbol)
+        awaited = self._awaited.get(key, [])
+        if ask in awaited:
+            awaited.remove(ask)
+        voices = [voice for voice in self._voices.pop(key, ()) if voice.ask != ask]
+        if voices:
+            self._voices[key] = voices
+            voices[0].alone = len(voices) == 1 and bool(voices[0].ask.symbol)
 
     def begin_again(self) -> None:
-        """A new connection: nothing has spoken."""
+        """A new connection: nothing has spoken. What was learned stays."""
         self._awaited.clear()
-        self._busy.clear()
+        self._due.clear()
+        self._voices.clear()
+        self.moved, self.newest = [], 0
+        for heard in self.heard.values():
+            heard.clear()
         for symbols in self.spoken.values():
             symbols.clear()
 
-    def first(self, event: Event, now: int) -> tuple[Event, ...]:
-        """Note an event; a symbol's first of its kind is proof that the subscription works."""
-        symbols = self.spoken.get(type(event))
-        if symbols is None:
-            return ()
-        symbols.add(event.symbol)
-        awaited = self._awaited.pop((type(event), event.symbol), ())
-        for ask in awaited:
-            self._busy.pop(ask, None)
-        at = event.venue_time
-        return tuple(FeedFresh(self._venue, event.symbol, at, now, ask.channel) for ask in awaited)
+    # ── what came ──
 
-    def next_deadline(self) -> int | None:
-        """When the next busy subscription has been silent for too long."""
-        for since in self._busy.values():
-            return since + round(FIRST_WITHIN_SECONDS * SECOND)
-        return None
+    def first(self, event: Event, now: int) -> tuple[Event, ...]:
+        """Note an event off the hot path; data of a subscription that was awaited, or was silent,
+        is told."""
+        kind, symbol = type(event), event.symbol
+        hot = self.heard.get(kind)
+        if hot is None:
+            return ()
+        key = (kind, symbol)
+        if key not in self._awaited and key not in self._voices:
+            key = (kind, "")  # all symbols of a kind may have been asked for at once
+        told = self._speak(key, event, hot) if key in self._awaited else ()
+        voices = self._voices.get(key, ())
+        told += self._revived(self._meant(voices, event), event)
+        if all(voice.stale for voice in voices) and voices:
+            return told
+        self.spoken[kind].add(symbol)
+        if not voices or voices[0].alone:
+            hot[symbol] = event
+        return told
+
+    def _speak(
+        self, key: tuple[type[Event], str], event: Event, hot: dict[str, Event]
+    ) -> tuple[Event, ...]:
+        asks = self._awaited.pop(key)
+        voices = self._voices.setdefault(key, [])
+        for ask in asks:
+            self._due.pop(ask, None)
+            rhythm = self._rhythms.setdefault(ask, Rhythm(_FLOOR))
+            voices.append(Voice(ask, hot, rhythm, event))
+        for voice in voices:
+            voice.alone = len(voices) == 1 and bool(key[1])
+        return tuple(self._fresh(ask, event) for ask in asks)
+
+    def _meant(self, voices: list[Voice] | tuple[Voice, ...], event: Event) -> list[Voice]:
+        """The voices that this event may belong to."""
+        if len(voices) <= 1 or self._ask_of is None:
+            return list(voices)
+        ask = self._ask_of(event)
+        meant = [voice for voice in voices if voice.ask == ask]
+        return meant or list(voices)
+
+    def _revived(self, voices: list[Voice], event: Event) -> tuple[Event, ...]:
+        told = []
+        for voice in voices:
+            voice.newest = event
+            if voice.stale and voice.stale not in _HELD:
+                voice.stale = ""
+                told.append(self._fresh(voice.ask, event))
+        return tuple(told)
+
+    # ── judged ──
+
+    @property
+    def voices(self) -> Iterator[Voice]:
+        """Every subscription that has spoken on this connection."""
+        for voices in self._voices.values():
+            yield from voices
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is awaited and nothing has spoken."""
+        return not (self._due or self._voices)
 
     def be_patient(self, now: int) -> None:
         """Begin to wait anew: up to now it was we who did not listen."""
-        for ask in self._busy:
-            self._busy[ask] = now
+        self._since = now
+        for ask, (_, wait) in self._due.items():
+            self._due[ask] = (now, wait)
 
-    def overdue(self, now: int) -> list[Event]:
-        """One `FeedStale` for each busy subscription that never spoke; told once."""
-        limit = now - round(FIRST_WITHIN_SECONDS * SECOND)
-        late = [(ask, since) for ask, since in self._busy.items() if since <= limit]
-        stale: list[Event] = []
-        for ask, since in late:
-            del self._busy[ask]
-            silent = (now - since) / SECOND
-            stale.append(FeedStale(self._venue, ask.symbol, 0, now, ask.channel, silent))
-        return stale
+    def sweep(self, now: int) -> list[Event]:
+        """Learn from what came since the last time; tell who never spoke and who fell silent."""
+        told = self._unproven(now)
+        since, moved = self._since, []
+        for voices in self._voices.values():
+            for voice in voices:
+                newest = voice.hot.get(voice.ask.symbol) if voice.alone else None
+                if newest is not None:
+                    voice.newest = newest
+                heard, rhythm = voice.newest.received, voice.rhythm
+                if heard != voice.taken:
+                    begun = voice.taken if voice.taken > since else since
+                    voice.taken = heard
+                    moved.append(voice)
+                    if heard > begun:
+                        rhythm.learn(heard - begun)
+                elif rhythm.wait and not voice.stale:
+                    silent = now - (heard if heard > since else since)
+                    if silent >= rhythm.wait:
+                        told.append(self.call_stale(voice, now, SILENT, silent))
+        self.moved = moved
+        if moved:
+            self.newest = max(voice.taken for voice in moved)
+        return told
+
+    def call_stale(self, voice: Voice, now: int, why: str, silent: int) -> FeedStale:
+        """Mark one voice, so that its next event is told as fresh."""
+        voice.stale = why
+        ask, kind = voice.ask, type(voice.newest)
+        voice.hot.pop(ask.symbol, None)
+        if all(one.stale for one in self._voices.get((kind, ask.symbol), ())):
+            self.spoken[kind].discard(ask.symbol)
+        return FeedStale(self._venue, ask.symbol, 0, now, ask.channel, silent / SECOND, why)
+
+    def call_fresh(self, voice: Voice, now: int) -> FeedFresh:
+        """Take the mark away."""
+        voice.stale, ask = "", voice.ask
+        self.spoken[type(voice.newest)].add(ask.symbol)
+        if voice.alone:
+            voice.hot[ask.symbol] = voice.newest
+        return FeedFresh(self._venue, ask.symbol, voice.newest.venue_time, now, ask.channel)
+
+    def _unproven(self, now: int) -> list[Event]:
+        """One `FeedStale` for each subscription that never spoke; told once."""
+        late = [
+            (ask, now - since) for ask, (since, wait) in self._due.items() if since + wait <= now
+        ]
+        told: list[Event] = []
+        for ask, silent in late:
+            del self._due[ask]
+            seconds = silent / SECOND
+            told.append(FeedStale(self._venue, ask.symbol, 0, now, ask.channel, seconds, UNPROVEN))
+        return told
+
+    def _fresh(self, ask: Ask, event: Event) -> FeedFresh:
+        at, now = event.venue_time, event.received
+        return FeedFresh(self._venue, ask.symbol, at, now, ask.channel)
+
+    def _cool(self, kind: type[Event], symbol: str) -> None:
+        """Send the next event of this symbol through `first`."""
+        last = self.heard[kind].pop(symbol, None)
+        self.spoken[kind].discard(symbol)
+        for voice in self._voices.get((kind, symbol), ()):
+            if last is not None:
+                voice.newest = last

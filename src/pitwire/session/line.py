@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 
 from pitwire.model import errors
-from pitwire.model.clock import SECOND, Clock
+from pitwire.model.clock import SECOND, Clock, SteppedClock
 from pitwire.model.events import Event
 from pitwire.model.recovery import Halt, Ignore, Reconnect, Recovery, Resync, Wait
 from pitwire.session.backoff import Backoff
@@ -70,6 +70,7 @@ class Line:
     ) -> None:
         self.name, self.conversation, self.backoff = name, conversation, backoff
         self._owner, self._route, self._clock = owner, route, route.clock
+        self._jump = self._clock.jump if isinstance(self._clock, SteppedClock) else None
         self._outbox = conversation.outbox
         self._link: Link | None = None
         self._ear: Ear | None = None
@@ -231,6 +232,11 @@ class Line:
         except Exception as error:  # noqa: BLE001 — the callback edge
             self.caught(error)
 
+    def woke(self, now: int) -> None:
+        """We slept over a deadline: that is told before anything that came meanwhile."""
+        self.deliver(self.conversation.woke(now), now)
+        self.flush(now)
+
     def caught(self, error: Exception) -> None:
         """A listener raised; the session says what that means."""
         now = self._clock.now()
@@ -357,6 +363,14 @@ class Line:
         if error is not None and not self._closed:
             self._owner.halted(f"unforeseen {type(error).__name__}: {error}", error)
 
+    def _look_at_wall(self, now: int) -> None:
+        if self._jump is None:
+            return
+        told = self.conversation.note_wall(self._jump(), now)
+        if told:
+            self.deliver(told, now)
+            self.flush(now)
+
     # ── the one timer ──
 
     def _arm(self, deadline: int | None, now: int) -> None:
@@ -382,6 +396,9 @@ class Line:
             self.conversation.note_pause(now)
             self._arm(now + _PAUSED, now)
             return
+        if now > self.conversation.vigil.late_at:
+            self.woke(now)
+        self._look_at_wall(now)
         if now - self._timer_at > _LATE and not self._grace_until:
             # Somebody held the loop up: what came meanwhile is read before silence is judged.
             self._grace_until = now + _GRACE

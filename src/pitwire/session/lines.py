@@ -13,7 +13,6 @@ from pitwire.model.instruments import Instrument
 from pitwire.model.recovery import Halt, Reconnect, Recovery, recovery_for
 from pitwire.session.audience import Audience
 from pitwire.session.backoff import Backoff
-from pitwire.session.chores import Skew
 from pitwire.session.conversation import Conversation, ConversationOptions
 from pitwire.session.copies import LineHealth
 from pitwire.session.feed import Feed
@@ -26,6 +25,7 @@ from pitwire.session.rolls import Rolls
 from pitwire.session.schedule import Schedule
 from pitwire.session.sentinel import Sentinel
 from pitwire.session.setup import Closed, Setup, new_feed
+from pitwire.session.skew import Skew
 from pitwire.venues.venue import Ask, Codec, Limit, Role
 
 _SHARED = ("weight", "orders", "dials")

@@ -76,6 +76,11 @@ class Outbox:
         """Whether `take_told` has any."""
         return bool(self._told)
 
+    @property
+    def pings(self) -> bool:
+        """Whether `take_ping` has one."""
+        return self._ping
+
     def take_frames(self) -> list[bytes]:
         """Frames to send, oldest first."""
         taken, self._frames = self._frames, []

@@ -15,7 +15,9 @@ import msgspec
 from pitwire.model.events import (
     Authenticated,
     Balance,
+    Behind,
     BookStale,
+    ClockAlarm,
     ClockOffset,
     FeedFresh,
     FeedStale,
@@ -51,8 +53,9 @@ from pitwire.trading.tracked import Change, Disagreement
 
 Noted: TypeAlias = (
     Update | Fill | Balance | Position | OpenOrders | Unanswered | Opened | Authenticated
-    | Subscribed | Unsubscribed | Rejected | Lost | Rolled | Lagging | StreamDropped | SpillFailed
-    | ClockOffset | VenueShutdown | Malformed | Unhandled | BookStale | FeedStale | FeedFresh
+    | Subscribed | Unsubscribed | Rejected | Lost | Rolled | Lagging | Behind | StreamDropped
+    | SpillFailed | ClockOffset | ClockAlarm | VenueShutdown | Malformed | Unhandled | BookStale
+    | FeedStale | FeedFresh
     | TradeGap | MarketStatus
 )  # fmt: skip
 """Events that are written down: all of the account and the sessions, and breaks of the market."""
@@ -60,8 +63,9 @@ Noted: TypeAlias = (
 NOTED: frozenset[type] = frozenset(
     (
         Update, Fill, Balance, Position, OpenOrders, Unanswered, Opened, Authenticated,
-        Subscribed, Unsubscribed, Rejected, Lost, Rolled, Lagging, StreamDropped, SpillFailed,
-        ClockOffset, VenueShutdown, Malformed, Unhandled, BookStale, FeedStale, FeedFresh, TradeGap,
+        Subscribed, Unsubscribed, Rejected, Lost, Rolled, Lagging, Behind, StreamDropped,
+        SpillFailed, ClockOffset, ClockAlarm, VenueShutdown, Malformed, Unhandled, BookStale,
+        FeedStale, FeedFresh, TradeGap,
         MarketStatus,
     )
 )  # fmt: skip

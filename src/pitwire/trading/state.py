@@ -26,6 +26,14 @@ ORDERS = "orders"
 _PRIVATE = (ORDERS, "watch_orders")
 """What a refusal of it is about: the stream that was, or the request for it."""
 
+_STALE = {
+    "silent": "silent for {:g} s",
+    "unproven": "no data for {:g} s since it was acknowledged",
+    "mute": "silent for {:g} s, with its whole connection",
+    "behind": "{:.3f} s old",
+    "paused": "not read for {:g} s",
+}
+
 
 class State:
     """Everything a rule may look at. Numbers of the market are floats, of the account Decimals."""
@@ -236,7 +244,8 @@ class State:
         self.statuses[event.symbol] = event.status
 
     def _feed_stale(self, event: ev.FeedStale) -> None:
-        self._mark(event.symbol, event.channel, f"silent for {event.silent_seconds:g} s")
+        why = _STALE.get(event.why, event.why).format(event.silent_seconds)
+        self._mark(event.symbol, event.channel, why)
 
     def _feed_fresh(self, event: ev.FeedFresh) -> None:
         if event.channel != BOOK or self._book_is_right(event.symbol):

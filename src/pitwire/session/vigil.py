@@ -1,0 +1,215 @@
+"""The watch over one connection: is it alive, does it speak, is what it says new, were we awake?
+
+House rules: pure. One look twice a second, from what the hot path left behind; time in which we
+did not read is never the venue's silence; a remedy that did not help is not tried again soon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from pitwire.model import errors
+from pitwire.model.clock import SECOND
+from pitwire.model.events import Event, FeedStale
+from pitwire.session.chores import Pulse, Sign
+from pitwire.session.freshness import MUTE, PAUSED, SWEEP_SECONDS, AskOf, Freshness
+from pitwire.session.lag import Lag
+from pitwire.session.outbox import Outbox
+from pitwire.session.rhythm import Rhythm
+from pitwire.session.skew import Skew
+from pitwire.venues.venue import Venue
+
+LATE_SECONDS = 1.0
+"""A look that comes so late says that we were not awake."""
+PAUSED_SECONDS = 5.0
+"""After a sleep this long nothing is believed until the connection has caught up."""
+MUTE_SECONDS = 2.5
+"""No connection is called mute sooner; with a sweep on top it is found within three seconds."""
+REDIAL_SECONDS = 2.0
+"""How long a mute connection may mend itself before it is dialled again."""
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 30.0, 3600.0
+"""Between two redials of connections that are mute; doubled by each that did not help."""
+_SWEEP = round(SWEEP_SECONDS * SECOND)
+_IDLE = SECOND
+_LATE, _PAUSED = round(LATE_SECONDS * SECOND), round(PAUSED_SECONDS * SECOND)
+_MUTE, _REDIAL = round(MUTE_SECONDS * SECOND), round(REDIAL_SECONDS * SECOND)
+_FIRST_PAUSE = round(FIRST_PAUSE_SECONDS * SECOND)
+_LONGEST_PAUSE = round(LONGEST_PAUSE_SECONDS * SECOND)
+_PING_LATE = SECOND
+_OFTEN = 0.39
+"""Share of sweeps that find data, from which on a connection speaks once a second or more."""
+_SHARE_STEPS = 40
+_NEVER = 1 << 63
+
+
+Elsewhere: TypeAlias = Callable[[str, str], bool]
+"""(class name of an event, symbol) → whether somebody else brings it."""
+
+
+def _nowhere(_kind: str, _symbol: str) -> bool:
+    return False
+
+
+class Vigil:
+    """What one connection is held against."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        link: str,
+        *,
+        skew: Skew,
+        outbox: Outbox,
+        ask_of: AskOf | None = None,
+    ) -> None:
+        self._rows, self._outbox = venue.channels, outbox
+        self.freshness = Freshness(venue.name, ask_of)
+        self.elsewhere: Elsewhere = _nowhere
+        """Whether another connection brings events of this class and symbol; then none is stale."""
+        self._pulse = Pulse(venue.heartbeat)
+        self._lag = Lag(venue.name, link, self.freshness, skew)
+        self._rhythm = Rhythm(_MUTE)
+        self._share = 0.0
+        self._due = 0
+        self.late_at = _NEVER
+        """Whoever does anything later than this has slept over a look."""
+        self._opened = self._newest = self._since = 0
+        self._mute_wait = self._fence = 0
+        self._pause, self._redial_at = _FIRST_PAUSE, 0
+
+    # ── the connection ──
+
+    def opened(self, now: int) -> None:
+        """A connection stands: nothing has spoken on it."""
+        self._pulse.reset()
+        self.freshness.begin_again()
+        self._lag.begin_again()
+        self._opened = self._since = now
+        self._newest = self._mute_wait = self._fence = 0
+        self._look_again(now)
+
+    def lost(self) -> None:
+        """It is gone."""
+        self.freshness.begin_again()
+        self._lag.begin_again()
+        self.late_at = _NEVER
+
+    def answered(self, now: int) -> None:
+        """A pong: all that was sent before the venue answered our ping has been read."""
+        if self._fence and now > self._fence:
+            self._fence = -1  # the next look tells it
+
+    def note_pause(self, now: int) -> None:
+        """We stopped reading ourselves; silence since then is ours, not the venue's."""
+        self._since = now
+        self.freshness.be_patient(now)
+        self._look_again(now)
+
+    # ── time ──
+
+    def next_deadline(self, heard: int) -> int:
+        """When to look next."""
+        return min(self._due, self._pulse.next_deadline(heard))
+
+    def look(self, heard: int, now: int) -> list[Event]:
+        """Judge everything; a ping, or the reason to drop the connection, goes to the outbox."""
+        told: list[Event] = []
+        if now >= self._due:
+            told = self._unless_elsewhere(self._sweep(heard, now))
+            self._look_again(now)
+        match self._pulse.judge(heard, now):
+            case Sign.PING:
+                self._outbox.ping()
+            case Sign.DEAD:
+                self._outbox.fail(errors.Stalled(silent_seconds=(now - heard) / SECOND))
+            case Sign.NOTHING:
+                pass
+        return told
+
+    def woke(self, now: int) -> list[Event]:
+        """We come late: what lies unread may be old, and nobody was silent but we."""
+        slept = now - self._due
+        self.note_pause(now)
+        self._pulse.ping(now)
+        self._outbox.ping()
+        if slept < _PAUSED:
+            return []
+        # Data come in order: what is read after the answer was sent after our awakening.
+        self._fence = now
+        fresh = self.freshness
+        trusted = [one for one in fresh.voices if not one.stale]
+        return self._unless_elsewhere(
+            [fresh.call_stale(one, now, PAUSED, slept) for one in trusted]
+        )
+
+    # ── within ──
+
+    def _unless_elsewhere(self, told: list[Event]) -> list[Event]:
+        return [
+            one
+            for one in told
+            if not isinstance(one, FeedStale)
+            or not self.elsewhere(self._rows[one.channel].event, one.symbol)
+        ]
+
+    def _look_again(self, now: int) -> None:
+        self._due = now + (_IDLE if self.freshness.is_empty else _SWEEP)
+        self.late_at = self._due + _LATE
+
+    def _sweep(self, heard: int, now: int) -> list[Event]:
+        told = self.freshness.sweep(now)
+        if self._fence < 0:
+            self._fence = 0
+            told += self._restored(PAUSED, now)
+        told += self._lag.sweep(now)
+        told += self._hear(now) if self.freshness.moved else self._miss(heard, now)
+        return told
+
+    def _hear(self, now: int) -> list[Event]:
+        """Data came since the last look."""
+        newest, before = self.freshness.newest, max(self._newest, self._since)
+        if self._newest and newest > before:
+            self._rhythm.learn(newest - before)
+        self._newest = newest
+        self._share += (1 - self._share) / _SHARE_STEPS
+        self._pulse.hasty = self._share >= _OFTEN and bool(self._rhythm.wait)
+        if now - self._opened > self._pause:
+            self._pause = _FIRST_PAUSE  # the redial has helped
+        if not self._mute_wait:
+            return []
+        self._mute_wait = 0
+        return self._restored(MUTE, now)
+
+    def _miss(self, heard: int, now: int) -> list[Event]:
+        """No data came since the last look."""
+        if not (self._share or self._rhythm.wait):
+            return []
+        self._share -= self._share / _SHARE_STEPS
+        silent = now - max(self._newest, self._since)
+        wait = self._wait(heard, now)
+        if not wait or silent < wait:
+            return []
+        told: list[Event] = []
+        if not self._mute_wait:
+            self._mute_wait = wait
+            # One ping, at once, has told a dead connection from a mute one; no need for more.
+            self._pulse.hasty = False
+            fresh = self.freshness
+            told = [
+                fresh.call_stale(one, now, MUTE, silent) for one in fresh.voices if not one.stale
+            ]
+        if silent >= self._mute_wait + _REDIAL and now >= self._redial_at:
+            self._redial_at, self._pause = now + self._pause, min(self._pause * 2, _LONGEST_PAUSE)
+            self._outbox.fail(errors.Stalled(silent_seconds=silent / SECOND, what="data"))
+        return told
+
+    def _wait(self, heard: int, now: int) -> int:
+        often = self._share >= _OFTEN
+        if often and self._pulse.unanswered(heard, now) >= _PING_LATE:
+            return _MUTE  # silence and no answer: two witnesses
+        return self._rhythm.wait
+
+    def _restored(self, why: str, now: int) -> list[Event]:
+        fresh = self.freshness
+        return [fresh.call_fresh(voice, now) for voice in fresh.voices if voice.stale == why]

@@ -1,0 +1,319 @@
+"""Mute, half-open, late and asleep: each is noticed by what the hot path left behind."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+
+from pitwire.model import errors
+from pitwire.model.clock import MILLISECOND, SECOND
+from pitwire.model.entropy import Entropy
+from pitwire.model.events import (
+    Behind,
+    ClockOffset,
+    Event,
+    FeedFresh,
+    FeedStale,
+    Quote,
+    Trade,
+)
+from pitwire.model.orders import Side
+from pitwire.session.outbox import Outbox
+from pitwire.session.skew import Skew
+from pitwire.session.vigil import FIRST_PAUSE_SECONDS, Vigil
+from pitwire.venues.venue import Ask
+from tests.session.toy import TOY
+
+START = 1_700_000_000 * SECOND
+STEP = SECOND // 10
+ASKS = {"ticker": "Quote", "trades": "Trade"}
+
+
+class Rig:
+    """One watched connection: who speaks when, what was told, pings and faults with their times."""
+
+    def __init__(self, *symbols: str, skew: Skew | None = None) -> None:
+        self.outbox, self.now = Outbox(), START
+        self.skew = skew or Skew()
+        if skew is None:
+            self.skew.take(sent=START, received=START + 2 * MILLISECOND, server_time=START)
+        self.vigil = Vigil(TOY, "x", skew=self.skew, outbox=self.outbox)
+        self.symbols = symbols or ("A", "B")
+        self.told: list[tuple[int, Event]] = []
+        self.pings: list[int] = []
+        self.faults: list[tuple[int, errors.PitwireError]] = []
+        self.heard = START
+        self.answers = True
+        self.delay = 20 * MILLISECOND
+        self.open()
+
+    def open(self) -> None:
+        """A connection that acknowledges everything."""
+        self.heard = self.now
+        self.vigil.opened(self.now)
+        for symbol in self.symbols:
+            for channel, kind in ASKS.items():
+                self.vigil.freshness.confirmed(Ask(channel, symbol), kind, self.now, busy=True)
+
+    def event(self, channel: str, symbol: str, stamp: int) -> Event:
+        if channel == "ticker":
+            return Quote("toy", symbol, 0, self.now, 1.0, 1.0, 2.0, 1.0)
+        return Trade("toy", symbol, stamp, self.now, 1.0, 1.0, Side.BUY, 7)
+
+    def hear(self, symbol: str, stamp: int | None = None) -> None:
+        stamp = self.now - self.delay if stamp is None else stamp
+        for channel in ASKS:
+            event = self.event(channel, symbol, stamp)
+            hot = self.vigil.freshness.heard[type(event)]
+            if symbol in hot:
+                hot[symbol] = event
+            else:
+                self.tell(self.vigil.freshness.first(event, self.now))
+        self.heard = self.now
+
+    def tell(self, events: tuple[Event, ...] | list[Event]) -> None:
+        self.told += [(self.now, event) for event in events]
+
+    def run(self, seconds: float, speak: Callable[[int], object] | None = None) -> None:
+        """Let time pass in steps of a tenth of a second; `speak` is called in each."""
+        for _ in range(round(seconds * 10)):
+            self.now += STEP
+            if speak is not None:
+                speak(self.now)
+            if self.vigil.next_deadline(self.heard) <= self.now:
+                self.tell(self.vigil.look(self.heard, self.now))
+            if self.outbox.take_ping():
+                self.pings.append(self.now)
+                if self.answers:
+                    self.heard = self.now
+                    self.vigil.answered(self.now)
+            fault = self.outbox.take_fault()
+            if fault is not None:
+                self.faults.append((self.now, fault))
+                self.vigil.lost()
+                self.open()
+
+    def all_speak(self, _: int) -> None:
+        for symbol in self.symbols:
+            self.hear(symbol)
+
+    def of(self, kind: type[Event]) -> list[tuple[int, Event]]:
+        return [(at, one) for at, one in self.told if isinstance(one, kind)]
+
+    def why(self) -> Counter[str]:
+        return Counter(one.why for _, one in self.told if isinstance(one, FeedStale))
+
+
+def warm(*symbols: str, seconds: float = 60, skew: Skew | None = None) -> Rig:
+    """A connection that has been busy for a while, with nothing told but that it speaks."""
+    rig = Rig(*symbols, skew=skew)
+    rig.run(seconds, rig.all_speak)
+    kinds = Counter(type(event) for _, event in rig.told)
+    assert kinds.pop(ClockOffset, 0) <= 1
+    assert kinds == {FeedFresh: 2 * len(rig.symbols)}
+    assert (rig.pings, rig.faults) == ([], [])
+    rig.told.clear()
+    return rig
+
+
+# ── the connection falls silent ──
+
+
+def test_a_mute_connection_is_found_within_three_seconds_and_dialled_again_once() -> None:
+    rig = warm()
+    fell = rig.now
+    rig.run(3)
+    assert rig.why() == {"mute": 4}
+    assert all(at - fell <= 3 * SECOND for at, _ in rig.told)
+    assert rig.pings[0] - fell <= 2 * SECOND, "asked at once whether it lives"
+    assert not rig.faults
+    rig.run(4)
+    [(at, fault)] = rig.faults
+    assert isinstance(fault, errors.Stalled)
+    assert fault.what == "data"
+    assert at - fell <= 6 * SECOND
+
+
+def test_the_redial_that_does_not_help_is_not_repeated_soon() -> None:
+    rig = warm()
+    fell = rig.now
+    rig.run(3600)
+    after = [(at - fell) / SECOND for at, _ in rig.faults]
+    assert len(after) <= 8, after
+    pauses = [later - sooner for sooner, later in pairwise(after)]
+    assert pauses[0] >= FIRST_PAUSE_SECONDS
+    assert all(later > 1.8 * sooner for sooner, later in pairwise(pauses))
+    assert len(rig.pings) <= 3600 / 4, "an answered ping leaves time for the next"
+
+
+def test_speech_after_a_mute_time_makes_everything_fresh() -> None:
+    rig = warm("A", "B", "C")
+    rig.run(3)
+    assert rig.why() == {"mute": 6}
+    rig.told.clear()
+    rig.run(1, lambda _: rig.hear("A"))
+    fresh = {(e.symbol, e.channel) for _, e in rig.told if isinstance(e, FeedFresh)}
+    assert fresh == {(symbol, channel) for symbol in "ABC" for channel in ASKS}
+    assert not rig.faults
+
+
+def test_a_half_open_connection_is_given_up_within_ten_seconds() -> None:
+    rig = warm()
+    rig.answers = False
+    fell = rig.now
+    rig.run(10)
+    assert rig.why()["mute"] == 4
+    assert rig.of(FeedStale)[3][0] - fell <= 3 * SECOND
+    assert rig.faults[0][0] - fell <= 10 * SECOND
+
+
+def test_a_half_open_connection_that_never_spoke_is_given_up_within_ten_seconds() -> None:
+    rig = Rig()
+    rig.answers = False
+    rig.run(10.2)
+    [(at, fault)] = rig.faults
+    assert isinstance(fault, errors.Stalled)
+    assert at - START <= 10 * SECOND + STEP
+
+
+def test_a_connection_that_speaks_once_a_second_by_chance_is_found_by_two_witnesses() -> None:
+    chance, rig = Entropy(1).stream("chance"), Rig("A")
+    rig.run(600, lambda _: rig.hear("A") if chance.random() < 0.15 else None)
+    assert rig.why() == {}, "its own pauses are no alarm"
+    assert not rig.faults
+    rig.answers = False
+    fell = rig.now
+    rig.told.clear()
+    rig.run(4)
+    assert rig.why()["mute"] == 2
+    assert rig.of(FeedStale)[0][0] - fell <= 4 * SECOND
+
+
+def test_one_symbol_of_many_falls_silent_and_no_other_is_blamed() -> None:
+    rig = warm(*"ABCDEFGH")
+    rig.run(30, lambda _: [rig.hear(symbol) for symbol in "BCDEFGH"])
+    assert [(e.symbol, e.channel) for _, e in rig.told if isinstance(e, FeedStale)] == [
+        ("A", "ticker"),
+        ("A", "trades"),
+    ]
+    assert not rig.faults
+
+
+# ── what comes is old ──
+
+
+@pytest.mark.parametrize("backwards", [0, 5 * SECOND])
+def test_frozen_venue_time_is_told_within_two_seconds(backwards: int) -> None:
+    rig = warm()
+    fell = rig.now
+    rig.run(4, lambda _: [rig.hear(symbol, fell - backwards) for symbol in rig.symbols])
+    at, lag = rig.of(Behind)[0]
+    assert isinstance(lag, Behind)
+    assert (lag.link, lag.channel) == ("x", "")
+    assert at - fell <= 2 * SECOND
+    assert rig.why() == {"behind": 4}, "what has no stamp is as old as its connection"
+    thawed = rig.now
+    rig.run(5, rig.all_speak)
+    last = [e for _, e in rig.of(Behind)][-1]
+    assert isinstance(last, Behind)
+    assert last.seconds == 0
+    assert len(rig.of(FeedFresh)) == 4
+    assert all(at - thawed <= 2 * SECOND for at, _ in rig.of(FeedFresh))
+
+
+def test_one_symbol_whose_time_is_frozen_is_told_alone() -> None:
+    rig = warm("A", "B")
+    fell = rig.now
+
+    def speak(_: int) -> None:
+        rig.hear("A", fell)
+        rig.hear("B")
+
+    rig.run(4, speak)
+    found = {(e.symbol, e.channel, e.why) for _, e in rig.told if isinstance(e, FeedStale)}
+    assert found == {("A", "trades", "behind")}
+    assert {e.symbol for _, e in rig.of(Behind)} == {"A"}
+
+
+def test_a_slow_line_is_shown_and_not_taken_for_a_dead_one() -> None:
+    rig, chance = warm(), Entropy(2).stream("n6")
+
+    def speak(_: int) -> None:
+        rig.delay = round(chance.uniform(0.15, 0.35) * SECOND)
+        rig.all_speak(0)
+
+    rig.run(60, speak)
+    assert rig.told == []
+    assert rig.pings == []
+    assert rig.faults == []
+
+
+def test_one_odd_stamp_teaches_nothing() -> None:
+    rig = warm()
+    for stamp in (-10 * SECOND, 10 * SECOND, 3_000 * SECOND):
+        rig.now += STEP
+        rig.hear("A", rig.now + stamp)
+        rig.tell(rig.vigil.look(rig.heard, max(rig.now, rig.vigil.next_deadline(rig.heard))))
+        rig.run(5, rig.all_speak)
+    assert rig.told == []
+    assert abs(rig.skew.offset) < 5 * MILLISECOND
+
+
+def test_a_venue_whose_clock_is_ahead_is_an_offset_and_no_negative_age() -> None:
+    rig = warm(skew=Skew())
+    assert rig.skew.offset == -rig.delay
+    rig.delay = -SECOND  # and now it is further ahead
+    moved = rig.now
+    rig.run(3, rig.all_speak)
+    at, offset = rig.of(ClockOffset)[0]
+    assert isinstance(offset, ClockOffset)
+    assert at - moved <= 2 * SECOND
+    assert rig.skew.offset == SECOND
+    assert not rig.of(Behind)
+
+
+def test_a_recording_of_another_day_is_not_called_late() -> None:
+    rig = Rig()
+    ago = 800 * 86_400 * SECOND
+    rig.run(30, lambda now: [rig.hear(symbol, now - ago) for symbol in rig.symbols])
+    assert not rig.of(Behind)
+    assert not rig.why()
+    assert abs(rig.skew.offset) < 5 * MILLISECOND, "and the clock stays where it was measured"
+
+
+# ── we were asleep ──
+
+
+def test_after_a_long_sleep_nothing_is_believed_until_all_that_waited_is_read() -> None:
+    rig = warm()
+    slept_at = rig.now
+    rig.now += 60 * SECOND
+    assert rig.now > rig.vigil.late_at
+    rig.tell(rig.vigil.woke(rig.now))
+    assert rig.why() == {"paused": 4}
+    assert rig.outbox.take_ping(), "the fence"
+    # What lay unread was sent while we slept; it is not fresh though it has just come.
+    for second in range(50):
+        rig.hear("A", slept_at + second * SECOND)
+    rig.now += STEP
+    rig.tell(rig.vigil.look(rig.heard, rig.vigil.next_deadline(rig.heard)))
+    assert not rig.of(FeedFresh)
+    rig.vigil.answered(rig.now)
+    rig.run(1, rig.all_speak)
+    assert len(rig.of(FeedFresh)) == 4
+    assert not rig.faults
+
+
+def test_a_short_sleep_is_nobodys_silence() -> None:
+    rig = warm()
+    rig.now += 4 * SECOND
+    rig.tell(rig.vigil.woke(rig.now))
+    assert rig.outbox.take_ping(), "is the venue still there?"
+    rig.heard = rig.now
+    rig.run(1)
+    assert rig.told == []
+    assert rig.pings == []
+    assert rig.faults == []
