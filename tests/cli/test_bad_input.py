@@ -268,12 +268,12 @@ async def served_with(*faults: Any) -> AsyncIterator[SimulatedVenue]:
     """A market on a port where this goes wrong."""
     from pitwire.sim.scripts import SCRIPTS
 
-    SCRIPTS["bad input"] = faults
+    SCRIPTS["bad-input"] = faults
     try:
-        async with simulated_venue(["BTC-USDT"], seed=3, faults=["bad input"]) as venue:
+        async with simulated_venue(["BTC-USDT"], seed=3, faults=["bad-input"]) as venue:
             yield venue
     finally:
-        del SCRIPTS["bad input"]
+        del SCRIPTS["bad-input"]
 
 
 SPOILT: list[tuple[str, Callable[[list[ev.Malformed]], bool]]] = [

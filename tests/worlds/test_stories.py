@@ -98,6 +98,8 @@ def test_cut_before_the_venue_has_the_order() -> None:
         await room.until(lambda: room.desk.session.may_trade)
         # While it is unknown nothing else may be sent in this symbol.
         assert room.wish(buy(BTC, 0.02, price=FAR_BELOW)) == []
+        await room.until(lambda: not room.desk.engine.state.blind)
+        assert room.wish(buy(BTC, 0.02, price=FAR_BELOW)) == []
         assert len(room.wish(buy(ETH, 0.1, price=2_900))) == 1
         await room.until(lambda: not made[0].is_open)
 
@@ -544,6 +546,7 @@ max_orders_per_second = 1000
 max_orders_per_ten_seconds = 1000
 max_open_orders = 1000
 max_open_orders_per_symbol = 190
+max_unanswered_orders = 1000
 duplicate_seconds = 0
 """
 

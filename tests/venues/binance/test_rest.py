@@ -99,7 +99,17 @@ def test_time_and_trades(codec: BinanceCodec) -> None:
     )
     request = codec.ask_trades("BNB-BTC", 194686783, 1)
     assert codec.decode_response(request, 200, {}, body, NOW) == (
-        Trade("binance", "BNB-BTC", 1660009530807000000, NOW, 0.01361, 0.014, Side.SELL, 194686783),
+        Trade(
+            "binance",
+            "BNB-BTC",
+            1660009530807000000,
+            NOW,
+            0.01361,
+            0.014,
+            Side.SELL,
+            194686783,
+            backfilled=True,
+        ),
         Reply(0),
     )
     body = b'[{"a":26129,"p":"0.01","q":"4.7","f":27781,"l":27781,"T":1498793709153,"m":false}]'
@@ -107,7 +117,17 @@ def test_time_and_trades(codec: BinanceCodec) -> None:
         codec.ask_aggregates("BNB-BTC", 26129, 1), 200, {}, body, NOW
     )
     assert trade == AggregateTrade(
-        "binance", "BNB-BTC", 1498793709153000000, NOW, 0.01, 4.7, Side.BUY, 26129, 27781, 27781
+        "binance",
+        "BNB-BTC",
+        1498793709153000000,
+        NOW,
+        0.01,
+        4.7,
+        Side.BUY,
+        26129,
+        27781,
+        27781,
+        backfilled=True,
     )
 
 
