@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from importlib.resources import files
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import msgspec
 from rich.console import Console
 
 from pitwire.cli import loops
-from pitwire.cli.desk import LEFT_OPEN, interaction_log, run_desk
+from pitwire.cli.desk import LEFT_OPEN, interaction_log, run_desk, run_folder
 from pitwire.cli.simulated import simulated_venue
 from pitwire.cli.summary import summary_console
 from pitwire.desk.config import DeskConfig, load_config, parse_config
@@ -131,16 +132,22 @@ async def _run(config: DeskConfig, seconds: float | None, console: Console) -> i
     place = simulated_venue(
         symbols, seed=sim.seed, scenario=sim.scenario, faults=sim.faults, port=sim.port
     )
-    async with place as venue:
+    async with AsyncExitStack() as kept:
+        venue = await kept.enter_async_context(place)
         console.print(
             f"[bold]a simulated Binance[/] at {venue.endpoints.http}: {', '.join(symbols)}, "
             f"scenario {sim.scenario}, faults {', '.join(sim.faults) or 'none'}, seed {sim.seed}; "
             + ("Ctrl-C ends it" if seconds is None else f"ends by itself after {seconds:g} s")
         )
         log = interaction_log(config.log, venue.credentials)
+        state = kept.enter_context(run_folder(config))
         try:
             desk = await open_desk(
-                config, endpoints=venue.endpoints, credentials=venue.credentials, log=log
+                config,
+                endpoints=venue.endpoints,
+                credentials=venue.credentials,
+                log=log,
+                state=state,
             )
             inspector = Inspector(desk, venue.world, symbols)
             looking = asyncio.create_task(inspector.work())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from rich.console import Console
@@ -22,7 +23,7 @@ from pitwire.desk.interactions import InteractionLog
 from pitwire.desk.masking import Masker
 from pitwire.desk.opening import credentials_of, open_desk
 from pitwire.model.credentials import Credentials
-from pitwire.model.errors import ConfigError
+from pitwire.model.errors import ConfigError, JournalFailed
 from pitwire.session.setup import Closed
 from pitwire.venues.venue import Endpoints
 
@@ -38,6 +39,8 @@ class Place(NamedTuple):
     credentials: Credentials | None = None
     venue: SimulatedVenue | None = None
     """The venue itself, where it is served here."""
+    state: Path | None = None
+    """The account's folder, where it is not the configuration's."""
 
 
 def run(
@@ -69,11 +72,18 @@ async def _run(
         log = interaction_log(config.log, place.credentials)
         with log:
             desk = await open_desk(
-                config, endpoints=place.endpoints, credentials=place.credentials, log=log
+                config,
+                endpoints=place.endpoints,
+                credentials=place.credentials,
+                log=log,
+                state=place.state,
             )
             if place.venue is not None:
                 place.venue.begin()
             closed = await run_desk(desk, seconds, console, place.venue)
+    if desk.restarted is not None and desk.journal_failed:
+        file = desk.restarted.file
+        raise JournalFailed(path=str(file.path), cause=file.cause)
     if closed is not None and closed.error is not None:
         raise closed.error
     return LEFT_OPEN if desk.left_open else 0
@@ -131,8 +141,24 @@ async def place_of(config: DeskConfig, market: Path | None = None) -> AsyncItera
             port=sim.port,
         )
     )
-    async with served as venue:
-        yield Place(venue.endpoints, venue.credentials, venue)
+    with run_folder(config) as state:
+        async with served as venue:
+            yield Place(venue.endpoints, venue.credentials, venue, state)
+
+
+@contextmanager
+def run_folder(config: DeskConfig) -> Iterator[Path]:
+    """A folder for one run: a market that is served here is gone with it, and so are its orders.
+
+    It stays, below the configuration's, where there is one; else it goes with the run.
+    """
+    if not config.desk.state:
+        with TemporaryDirectory(prefix="pitwire-") as name:
+            yield Path(name)
+        return
+    base = Path(config.desk.state).expanduser()
+    taken = [int(path.name[4:]) for path in base.glob("run-*") if path.name[4:].isdigit()]
+    yield base / f"run-{max(taken, default=0) + 1}"
 
 
 def interaction_log(section: LogSection, credentials: Credentials | None = None) -> InteractionLog:

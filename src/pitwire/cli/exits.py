@@ -7,6 +7,7 @@
 | 2 | wrong usage or configuration |
 | 3 | the venue refused who we are |
 | 4 | no connection came about, or the last one was lost |
+| 5 | a journal cannot be written, or is not what was written |
 | 130 | interrupted (Ctrl-C) |
 | 143 | told to end (SIGTERM) |
 """
@@ -32,6 +33,7 @@ class Code(IntEnum):
     USAGE = 2
     REFUSED = 3
     UNREACHABLE = 4
+    JOURNAL = 5
     INTERRUPTED = 130
     TERMINATED = 143
 
@@ -43,6 +45,8 @@ def code_for(error: BaseException) -> Code:
             return Code.INTERRUPTED
         case asyncio.CancelledError():
             return Code.TERMINATED
+        case errors.JournalFailed() | errors.Unsound():
+            return Code.JOURNAL
         case errors.ConfigError() | errors.OffGrid():
             return Code.USAGE
         case errors.AuthenticationFailed():
@@ -96,8 +100,8 @@ def guarded(run: Callable[[], object], *, debug: Callable[[], bool] = lambda: Fa
 
 
 _GRAVITY = (
-    Code.DONE, Code.OTHER, Code.UNREACHABLE, Code.REFUSED, Code.USAGE, Code.TERMINATED,
-    Code.INTERRUPTED,
+    Code.DONE, Code.OTHER, Code.UNREACHABLE, Code.REFUSED, Code.USAGE, Code.JOURNAL,
+    Code.TERMINATED, Code.INTERRUPTED,
 )  # fmt: skip
 
 

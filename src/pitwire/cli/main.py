@@ -188,6 +188,34 @@ def torture(
 
 
 @app.command()
+def orders(
+    journal: Annotated[
+        Path | None,
+        typer.Argument(help="An account's folder; without it, that of the live account main."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object an order.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="One line an order, with a heading.")] = False,
+    order: Annotated[
+        str | None, typer.Option(help="Everything about one order, by its id.")
+    ] = None,
+) -> None:
+    """The receipt of every order in a journal: why it was, what became of it, what proves that."""
+    from pitwire.cli.orders import run
+
+    raise typer.Exit(run(journal, as_json=json, as_csv=csv, order=order))
+
+
+@app.command()
+def replay(
+    journal: Annotated[Path, typer.Option(help="The account's folder.")],
+) -> None:
+    """Rebuild the state from a journal, and check every record against those before it."""
+    from pitwire.cli.replay import run
+
+    raise typer.Exit(run(journal))
+
+
+@app.command()
 def doctor(
     config: Annotated[Path | None, typer.Argument(help="The desk's TOML file.")] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Ask the venue nothing.")] = False,

@@ -54,6 +54,8 @@ class JournalFile:
         sync: Sync = fdatasync,
     ) -> None:
         self.failed = ""
+        self.cause = ""
+        """The same, without the file's name."""
         self.lost = 0
         """Records that came after it had failed."""
         self.written = 0
@@ -150,6 +152,7 @@ class JournalFile:
         if self.behind_seconds > _BEHIND_SECONDS:
             cause = f"nothing synced for {_BEHIND_SECONDS} s"
             self.failed = str(JournalFailed(path=str(self.path), cause=cause))
+            self.cause = cause
         elif self._room <= 0:
             self._next_segment(now)
 
@@ -230,5 +233,6 @@ class JournalFile:
     def _fail(self, error: OSError, path: Path | None = None) -> JournalFailed:
         cause = error.strerror or str(error) or type(error).__name__
         failed = JournalFailed(path=str(path or self.path), cause=cause)
-        self.failed = self.failed or str(failed)
+        if not self.failed:
+            self.failed, self.cause = str(failed), cause
         return failed

@@ -1,0 +1,116 @@
+"""Real deaths: a listener in another process is the judge, not our journal."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pitwire.store.history import History
+from pitwire.trading.journal import Decided
+from tests.desk import crashing
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="no fork and no signal 9 there")
+
+
+def environment(repository: Path) -> dict[str, str]:
+    paths = [str(repository / "src"), str(repository)]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def killed(repository: Path, folder: Path, kills: int, seed: int, mode: str) -> dict[str, int]:
+    done = subprocess.run(
+        [sys.executable, crashing.__file__, str(folder), str(kills), str(seed), mode],
+        env=environment(repository),
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, int] = json.loads(done.stdout)
+    return found
+
+
+def check(found: dict[str, int], kills: int) -> None:
+    assert found["unjournalled"] == 0, "an order left that no record tells of"
+    assert found["twice"] == 0, "an order left twice"
+    assert found["harmful"] == 0
+    assert found["contradictions"] == 0
+    assert found["epochs"] == kills
+    assert found["sent"] >= kills // 2
+    assert found["journalled_not_sent"] <= kills, "at most the one that was on its way each time"
+
+
+@pytest.mark.parametrize(("mode", "kills"), [("process-safe", 40), ("durable", 10)])
+def test_kill_9_at_random(repository: Path, tmp_path: Path, mode: str, kills: int) -> None:
+    """B3, B9, O1."""
+    found = killed(repository, tmp_path / "main", kills, 1, mode)
+    check(found, kills)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("mode", ["process-safe", "durable"])
+def test_a_thousand_kills(repository: Path, tmp_path: Path, mode: str) -> None:
+    for seed in range(25):
+        found = killed(repository, tmp_path / str(seed), 20, seed, mode)
+        check(found, 20)
+
+
+SYSCALLS = ("write", "fdatasync", "fsync", "rename")
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("syscall", SYSCALLS)
+def test_kill_9_at_every_system_call(repository: Path, tmp_path: Path, syscall: str) -> None:
+    """O2: a scripted session, killed at its first write, its second, … until it ends by itself."""
+    strace = shutil.which("strace")
+    if strace is None:
+        pytest.skip("strace is not installed")
+    program = (
+        "import sys; from pathlib import Path; from tests.desk.crashing import trade;"
+        "trade(Path(sys.argv[1]), 1, durable=True, steps=6)"
+    )
+    for number in range(1, 400):
+        folder = tmp_path / f"{syscall}-{number}"
+        done = subprocess.run(
+            [
+                strace, "-f", "-qq", "-o", os.devnull, "-e", f"trace={syscall}",
+                "-e", f"inject={syscall}:signal=KILL:when={number}",
+                sys.executable, "-c", program, str(folder),
+            ],
+            env=environment(repository),
+            cwd=repository,
+            capture_output=True,
+            text=True,
+            check=False,
+        )  # fmt: skip
+        if done.returncode == 0:
+            assert number > 1, "it was never killed, so nothing was tried"
+            return
+        if "Operation not permitted" in done.stderr:
+            pytest.skip(f"strace may not trace here: {done.stderr.splitlines()[0]}")
+        heard = [line for line in done.stdout.split("\n") if line]
+        if folder.is_dir():
+            again = crashing.kill_once(folder, 5, durable=False)
+            found = crashing.judge(folder, heard + again)
+            check({**found, "sent": 1, "epochs": 1}, 1 if found["epochs"] == 1 else 2)
+    raise AssertionError("it never ended by itself")
+
+
+def test_a_life_that_ends_well_leaves_nothing_to_read(repository: Path, tmp_path: Path) -> None:
+    ours, theirs = os.pipe()
+    crashing.trade(tmp_path / "main", theirs, durable=False, steps=9)
+    os.close(theirs)
+    heard = b""
+    while data := os.read(ours, 65536):
+        heard += data
+    os.close(ours)
+    assert heard.count(b"+") == 9
+    decided = [one for one, _ in History(tmp_path / "main").records() if isinstance(one, Decided)]
+    assert len(decided) == 18

@@ -1,0 +1,513 @@
+"""A desk that dies and one that goes on: in virtual time, at a venue that remembers everything."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import shutil
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from pitwire.desk.desk import Desk
+from pitwire.desk.restart import recall, restart
+from pitwire.model.clock import SECOND
+from pitwire.model.entropy import Entropy
+from pitwire.model.errors import ConfigError
+from pitwire.model.events import Fill
+from pitwire.model.orders import OrderState, Side
+from pitwire.sim.facts import Kind, NewOrder
+from pitwire.sim.world import BTC_USDT
+from pitwire.store.checkpoint import checkpoints
+from pitwire.store.history import History, segment_path
+from pitwire.store.latch import HaltLatch
+from pitwire.trading.journal import Alerted, Decided, Dropped, Halted, Left, Refusal, Started
+from pitwire.trading.replay import Replay
+from pitwire.trading.snapshot import encode, take
+from pitwire.trading.tracked import Tracked
+from pitwire.trading.wishes import Wish, cancel, order
+from tests.desk.setting import BTC, PLAIN, Setting, command, is_open, until
+
+D = Decimal
+Lives = Callable[[Setting], Awaitable[None]]
+
+
+def kept(path: Path, more: str = "") -> str:
+    return f'{PLAIN}[desk]\nstate = "{path}"\n{more}'
+
+
+def resting(price: float = 50_000, tag: str = "") -> Wish:
+    return order(BTC, Side.BUY, size=0.01, price=price, tag=tag)
+
+
+async def die(desk: Desk, path: Path) -> Path:
+    """The folder as a kill leaves it; the desk itself is cleared away and cancels nothing."""
+    copy = path.with_name(path.name + "+")
+    shutil.copytree(path, copy, ignore=shutil.ignore_patterns("*.sock"))
+    assert desk._house is not None
+    desk._house.cancel()
+    desk._gateway = None
+    await desk.stop()
+    return copy
+
+
+def open_at_venue(setting: Setting) -> list[str]:
+    return [name for name, one in setting.orders().items() if is_open(one)]
+
+
+def found(desk: Desk, order_id: str) -> Tracked:
+    tracked = desk.engine.state.ledger.find(order_id)
+    assert tracked is not None
+    return tracked
+
+
+def snapshot_of(desk: Desk) -> bytes:
+    assert desk.restarted is not None
+    ids = desk.restarted.ids
+    return encode(
+        take(
+            desk.engine.state,
+            prefix=ids.prefix,
+            epoch=ids.epoch,
+            made=ids.made,
+            halted=desk.engine.screen.halted,
+        )
+    )
+
+
+def sell_down_to(setting: Setting, price: int) -> None:
+    """Somebody sells through the book, as deep as our order lies."""
+    exchange, now = setting.world.exchange, setting.clock.now()
+    exchange.open_account("whale", {}, unlimited=True)
+    exchange.place(
+        NewOrder(
+            account="whale",
+            symbol=BTC,
+            side=Side.SELL,
+            kind=Kind.LIMIT,
+            lots=10**9,
+            price=int(price / BTC_USDT.tick),
+        ),
+        now,
+    )
+    setting.world.act()
+
+
+# ── going on ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_after_a_death_the_orders_are_ours_with_all_we_knew_of_them(tmp_path: Path) -> None:
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(tmp_path / "a"))
+        [placed] = command(desk, resting(tag="dip"))
+        await until(lambda: placed.state is OrderState.OPEN)
+        copy = await die(desk, tmp_path / "a")
+        assert open_at_venue(setting) == [placed.id]
+
+        again = await setting.open(config=kept(copy))
+        tracked = found(again, placed.id)
+        assert (tracked.state, tracked.origin.value) == (OrderState.OPEN, "ours")
+        assert (tracked.tag, tracked.venue_id) == ("dip", placed.venue_id)
+        assert tracked.order is not None
+        [cancelled] = command(again, cancel(tag="dip"))
+        await until(lambda: cancelled.state is OrderState.CANCELED)
+        [other] = command(again, resting(49_000))
+        assert other.id.rsplit("-", 2)[0] == placed.id.rsplit("-", 2)[0]
+        assert (placed.id.split("-")[1], other.id.split("-")[1]) == ("1", "2")
+        await again.stop()
+        assert open_at_venue(setting) == []
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+    assert [one.epoch for one in setting.records(Started)] == [1, 2]
+
+
+def test_what_filled_while_we_were_dead_is_booked_once(tmp_path: Path) -> None:
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(tmp_path / "a"))
+        [placed] = command(desk, resting(59_000))
+        await until(lambda: placed.state is OrderState.OPEN)
+        copy = await die(desk, tmp_path / "a")
+        sell_down_to(setting, 59_000)
+        assert not is_open(setting.orders()[placed.id])
+        again = await setting.open(config=kept(copy))
+        tracked = found(again, placed.id)
+        assert tracked.state is OrderState.FILLED, "the venue was heard before rules may run"
+        await until(lambda: not tracked.missing)
+        assert again.engine.state.portfolio.holding(BTC).bought == D("0.01")
+        await again.stop()
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+    assert len({one.trade_id for one in setting.records(Fill)}) == len(setting.records(Fill))
+
+
+def test_an_order_whose_fate_nobody_noted_is_unknown_and_then_known(tmp_path: Path) -> None:
+    """Killed after the write and before the next: it may have left or not. Both are found out."""
+
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(tmp_path / "a"))
+        now = desk.clock.now()
+        left, stayed = desk.engine.screen.admit(
+            (resting(50_000), resting(49_000)), desk.engine.state, now
+        )
+        assert desk.restarted is not None
+        assert desk.restarted.file.commit() == ""
+        shutil.copytree(tmp_path / "a", tmp_path / "b", ignore=shutil.ignore_patterns("*.sock"))
+        desk.gateway.send(left, now)  # the bytes left; that they did was never written
+        await until(lambda: len(open_at_venue(setting)) == 1)
+        assert desk._house is not None
+        desk._house.cancel()
+        desk._gateway = None
+        await desk.stop()
+
+        began = desk.clock.now()
+        again = await setting.open(config=kept(tmp_path / "b"))
+        alive, dead = found(again, left.id), found(again, stayed.id)  # type: ignore[union-attr]
+        assert alive.state is OrderState.OPEN
+        assert dead.state is OrderState.REJECTED
+        assert dead.declared_dead
+        waited = (again.clock.now() - began) / SECOND
+        assert 14 <= waited < 20, "not before the venue's earliest proof"
+        await again.stop()
+        assert open_at_venue(setting) == []
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+    placed = [frame["params"]["newClientOrderId"] for frame in setting.sent
+              if frame["method"] == "order.place"]  # fmt: skip
+    assert len(placed) == len(set(placed)) == 1
+
+
+def test_every_intent_is_written_before_its_bytes_leave(tmp_path: Path) -> None:
+    seen: list[bool] = []
+
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(tmp_path / "a"))
+
+        def is_written(order_id: str) -> bool:
+            return order_id.encode() in segment_path(tmp_path / "a", 1).read_bytes()
+
+        outlet = desk.session
+        real = outlet.place
+
+        def place(one: object, now: int) -> int:
+            seen.append(is_written(one.id))  # type: ignore[attr-defined]
+            return real(one, now)  # type: ignore[arg-type]
+
+        outlet.place = place  # type: ignore[method-assign, assignment]
+        placed = command(desk, resting(50_000), resting(49_000), resting(48_000))
+        await until(lambda: all(one.state is OrderState.OPEN for one in placed))
+        await desk.stop()
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+    assert seen == [True, True, True]
+
+
+def test_the_journal_rebuilds_what_the_desk_believed(tmp_path: Path) -> None:
+    believed: list[bytes] = []
+
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(tmp_path / "a"))
+        [buy] = command(desk, order(BTC, Side.BUY, size=0.01))
+        await until(lambda: buy.state is OrderState.FILLED)
+        [rests] = command(desk, resting())
+        await until(lambda: rests.state is OrderState.OPEN)
+        await desk.stop()
+        believed.append(snapshot_of(desk))
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+    for path in checkpoints(tmp_path / "a"):
+        replay, history, _ = recall(tmp_path / "a")
+        assert history.flaws == []
+        assert replay.contradictions == []
+        assert encode(replay.snapshot()) == believed[0]
+        path.unlink()  # the next time round with an older one, and then from the beginning
+    replay, _, _ = recall(tmp_path / "a")
+    assert encode(replay.snapshot()) == believed[0]
+    told = Replay()
+    for record in setting.journal.records:
+        told.take(record)
+    assert told.contradictions == []
+
+
+def test_a_clean_start_waits_for_nothing(tmp_path: Path) -> None:
+    async def lives(setting: Setting) -> None:
+        for _ in range(3):
+            began = setting.clock.now()
+            desk = await setting.open(config=kept(tmp_path / "a"))
+            assert setting.clock.now() - began < SECOND
+            assert desk.restarted is not None
+            assert desk.restarted.records == 0
+            await desk.stop()
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+    assert len(checkpoints(tmp_path / "a")) == 2
+
+
+# ── the halt ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_halt_survives_the_desk_and_a_person_lifts_it(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(path))
+        desk.halt("enough", "Ada")
+        thrown = HaltLatch(path).read()
+        assert thrown is not None, "on the disk before anybody is told"
+        assert (thrown.reason, thrown.by) == ("enough", "Ada")
+        await desk.stop()
+
+        again = await setting.open(config=kept(path))
+        assert again.engine.screen.halted == "enough"
+        assert command(again, resting()) == []
+        assert setting.records(Refusal)[-1].limit == "halt"
+        again.resume("Grace")
+        assert HaltLatch(path).read() is None
+        [placed] = command(again, resting())
+        await until(lambda: placed.state is OrderState.OPEN)
+        await again.stop()
+
+        last = await setting.open(config=kept(path))
+        assert last.engine.screen.halted == ""
+        await last.stop()
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+    replay, _, _ = recall(path)
+    assert replay.contradictions == []
+
+
+def test_a_halt_lifted_or_thrown_while_no_desk_ran(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(path))
+        desk.halt("enough", "Ada")
+        await desk.stop()
+        HaltLatch(path).lift("Grace", setting.clock.now())
+        desk = await setting.open(config=kept(path))
+        assert desk.engine.screen.halted == ""
+        await desk.stop()
+        HaltLatch(path).throw("not today", "Ada", setting.clock.now())
+        desk = await setting.open(config=kept(path))
+        assert desk.engine.screen.halted == "not today"
+        await desk.stop()
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+    for path_ in checkpoints(path):
+        path_.unlink()
+    replay, history, _ = recall(path)
+    assert (replay.halted, replay.contradictions, history.flaws) == ("not today", [], [])
+
+
+def test_a_halt_that_only_the_journal_knows_still_holds(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(path))
+        desk.halt("enough", "Ada")
+        await desk.stop()
+        (path / "halted").unlink()
+        desk = await setting.open(config=kept(path))
+        assert desk.engine.screen.halted == "enough"
+        assert HaltLatch(path).read() is not None
+        await desk.stop()
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+
+
+# ── a journal that is not as it was written ───────────────────────────────────────────────────
+
+
+def live_and_die(tmp_path: Path, setting: Setting) -> Path:
+    """One life with an order in it, killed; without its checkpoints, so that all is read."""
+    places: list[Path] = []
+
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(tmp_path / "a"))
+        [placed] = command(desk, resting())
+        await until(lambda: placed.state is OrderState.OPEN)
+        places.append(await die(desk, tmp_path / "a"))
+
+    setting.world.run(lives(setting))
+    for path in checkpoints(places[0]):
+        path.unlink()
+    return places[0]
+
+
+def take_over(path: Path) -> tuple[str, list[str]]:
+    """Why it is halted after a start, and what was told."""
+    now = 1_800_000_000 * SECOND
+    started = restart(path, "main", now=now, entropy=Entropy(1))
+    started.close()
+    return started.halted, [one.text for one in started.told if isinstance(one, Alerted)]
+
+
+def test_a_torn_tail_is_told_and_halts_nobody(tmp_path: Path) -> None:
+    path = live_and_die(tmp_path, Setting())
+    segment = segment_path(path, 1)
+    segment.write_bytes(segment.read_bytes()[:-5])
+    halted, told = take_over(path)
+    assert halted == ""
+    assert len(told) == 1
+    assert "torn" in told[0]
+    assert take_over(path) == ("", []), "and told once"
+
+
+def test_damage_halts_until_a_person_has_looked(tmp_path: Path) -> None:
+    path = live_and_die(tmp_path, Setting())
+    segment = segment_path(path, 1)
+    data = bytearray(segment.read_bytes())
+    data[600] ^= 1
+    segment.write_bytes(data)
+    halted, told = take_over(path)
+    assert "the journal: segment 1, record" in halted
+    assert "damaged" in told[0]
+    again, _ = take_over(path)
+    assert again == halted, "starting again does not make it good"
+    HaltLatch(path).lift("Ada", 1)
+    assert take_over(path) == ("", [])
+
+
+def test_a_missing_segment_halts_and_is_named(tmp_path: Path) -> None:
+    path = live_and_die(tmp_path, Setting())
+    take_over(path)
+    for checkpoint in checkpoints(path):
+        checkpoint.unlink()
+    segment_path(path, 1).unlink()
+    halted, _ = take_over(path)
+    assert halted == "the journal: segment 1 is missing"
+
+
+def test_the_newest_segment_gone_is_noticed_as_well(tmp_path: Path) -> None:
+    path = live_and_die(tmp_path, Setting())
+    take_over(path)
+    for checkpoint in checkpoints(path):
+        checkpoint.unlink()
+    segment_path(path, 2).unlink()
+    halted, _ = take_over(path)
+    assert halted == "the journal: segment 2 is missing"
+
+
+def test_a_cleared_away_past_is_no_hole(tmp_path: Path) -> None:
+    """What lies before a checkpoint is needed by nobody who only wants to trade."""
+    path = live_and_die(tmp_path, Setting())
+    take_over(path)
+    segment_path(path, 1).unlink()
+    assert take_over(path) == ("", [])
+
+
+def test_a_checkpoint_that_is_damaged_is_passed_over(tmp_path: Path) -> None:
+    path = live_and_die(tmp_path, Setting())
+    take_over(path)
+    newest = checkpoints(path)[0]
+    newest.write_bytes(b"{}")
+    halted, told = take_over(path)
+    assert halted == ""
+    assert told == [
+        f"checkpoint passed over: {newest}: found another digest, expected the one it was sealed by"
+    ]
+
+
+# ── a disk that fails ─────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("call", ["_write", "_sync"])
+def test_a_disk_that_fails_ends_trading_and_lets_cancels_out(tmp_path: Path, call: str) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(tmp_path / "a", "durable = true\n"))
+        [placed] = command(desk, resting())
+        await until(lambda: placed.state is OrderState.OPEN)
+        assert desk.restarted is not None
+        setattr(desk.restarted.file, call, fails)
+        [refused] = command(desk, resting(49_000))
+        assert refused.state is OrderState.REJECTED
+        assert "No space left on device" in setting.records(Dropped)[0].why
+        assert "No space left on device" in desk.journal_failed
+        await until(lambda: placed.state is OrderState.CANCELED)
+        [halted] = setting.records(Halted)
+        assert "expected a journal that can be written" in halted.reason
+        assert command(desk, resting(48_000)) == []
+        await desk.stop()
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+    assert setting.methods("order.place") == ["order.place"]
+    written = (tmp_path / "a" / "00000001.journal").read_bytes()
+    assert written.count(b'"record":"Left"') <= len(setting.records(Left))
+    assert HaltLatch(tmp_path / "a").read() is not None
+
+
+def test_no_order_without_its_intent_when_the_disk_is_full(tmp_path: Path) -> None:
+    """S2: what the venue saw is in the journal, whatever the disk does in between."""
+
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(tmp_path / "a"))
+        for number in range(6):
+            command(desk, resting(50_000 - number))
+        assert desk.restarted is not None
+        desk.restarted.file._write = fails  # type: ignore[assignment]
+        for number in range(6):
+            command(desk, resting(40_000 - number))
+        await asyncio.sleep(1)
+        await desk.stop()
+
+    def fails(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+    replay = Replay()
+    history = History(tmp_path / "a")
+    intents = set()
+    for record, text in history.records():
+        replay.take(record, text)
+        if isinstance(record, Decided):
+            intents.add(getattr(record.command, "id", ""))
+    assert set(setting.orders()) <= intents
+    assert len(setting.orders()) == 6
+
+
+def test_two_desks_on_one_account_the_second_sends_nothing(tmp_path: Path) -> None:
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(tmp_path / "a"))
+        sent = len(setting.sent)
+        with pytest.raises(ConfigError, match="expected one desk an account"):
+            await setting.open(config=kept(tmp_path / "a"))
+        assert len(setting.sent) == sent
+        assert len(setting.world.stage.links()) == 2
+        await desk.stop()
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+
+
+def test_paper_orders_end_with_their_paper(tmp_path: Path) -> None:
+    config = kept(tmp_path / "a").replace('"sim"', '"paper"')
+
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=config, credentials=False)
+        [placed] = command(desk, resting())
+        await until(lambda: placed.state is OrderState.OPEN)
+        copy = await die(desk, tmp_path / "a")
+        again = await setting.open(
+            config=config.replace(str(tmp_path / "a"), str(copy)), credentials=False
+        )
+        assert found(again, placed.id).state is OrderState.EXPIRED
+        await again.stop()
+
+    setting = Setting()
+    setting.world.run(lives(setting))
