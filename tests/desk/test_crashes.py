@@ -47,6 +47,7 @@ def check(found: dict[str, int], kills: int) -> None:
     assert found["journalled_not_sent"] <= kills, "at most the one that was on its way each time"
 
 
+@pytest.mark.timeout(300)  # some forty starts, whatever else the machine does
 @pytest.mark.parametrize(("mode", "kills"), [("process-safe", 40), ("durable", 10)])
 def test_kill_9_at_random(repository: Path, tmp_path: Path, mode: str, kills: int) -> None:
     """B3, B9, O1."""
