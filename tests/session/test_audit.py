@@ -217,10 +217,10 @@ def test_all_audits_together_cost_a_tenth_of_the_weight_and_give_way() -> None:
 def test_a_book_about_to_be_walked_out_of_is_deepened() -> None:
     market = Market()
     sync = market.books.syncs["A"]
-    sync.depth = 30
+    sync.depth = 15
     market.ours.apply_snapshot(market.snapshot(depth=3))
     assert market.audit.due(NOW) == []
-    assert market.books.due(NOW) == [], "three levels are known, a tenth of thirty"
+    assert market.books.due(NOW) == [], "three levels are known, a fifth of fifteen"
     market.hear(market.change((3.0, 0.0)))
     market.audit.due(NOW + SECOND)
     [request] = market.books.due(NOW + SECOND)

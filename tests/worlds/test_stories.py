@@ -26,6 +26,7 @@ from pitwire.sim.faults import (
     Malformed,
     RefuseDial,
     Reorder,
+    Rewrite,
     ServerShutdown,
     Stall,
 )
@@ -294,6 +295,57 @@ def test_a_mute_connection_comes_back_without_a_wrong_word() -> None:
     assert {event.symbol for event in came(room, ev.BookStale)} == {BTC, ETH}
     assert came(room, ev.TradeGap) == []
     assert came(room, ev.Lost) or min(room.inspector.backfilled[one] for one in (BTC, ETH)) > 0
+
+
+def test_a_crossed_book_is_not_traded_on_and_comes_back_alone() -> None:
+    faults = Rewrite(
+        at_seconds=5,
+        stream="btcusdt@depth*",
+        pattern=r'"b":\[\["[\d.]+","[\d.]+"',
+        by='"b":[["99999.00000000","1.00000000"',
+        count=3,
+    )
+
+    async def story(room: Room) -> None:
+        await room.reach(4.9)
+        state = room.desk.engine.state
+        await room.until(lambda: not state.books[BTC].ready, within_seconds=2)
+        assert state.stale == {BTC: {"book": "crossed"}}
+        assert room.wish(buy(BTC, 0.01)) == []
+        assert len(room.wish(buy(ETH, 0.1))) == 1
+        await room.reach(9)
+        assert state.books[BTC].ready
+
+    room, _ = play(story, faults, latency="overseas")
+    assert {(event.symbol, event.reason) for event in came(room, ev.BookStale)} == {
+        (BTC, "crossed")
+    }
+    assert came(room, ev.Lost) == []
+
+
+def test_an_audit_finds_what_no_number_shows_and_mends_it() -> None:
+    """Sizes are falsified on their way: ids follow, and the book is silently wrong."""
+    faults = Rewrite(
+        at_seconds=5,
+        stream="btcusdt@depth*",
+        pattern=r'","[\d.]*[1-9][\d.]*"\]',
+        by='","7.77777000"]',
+        count=30,
+    )
+
+    async def story(room: Room) -> None:
+        await room.until(lambda: came(room, ev.BookStale), within_seconds=130)
+        assert {text[0] for text in room.complaints.found} == {"A"}, "it was wrong till then"
+        room.complaints.found.clear()
+        await room.live(60)
+
+    room, _ = play(story, faults, bustle=0.05)
+    [stale] = came(room, ev.BookStale)
+    assert stale.symbol == BTC
+    assert stale.reason.startswith("audit: ")
+    report = room.desk.health.snapshot(room.clock.now())
+    assert report.audit_differences == 1
+    assert report.audits >= 3, "once a minute each"
 
 
 @pytest.mark.parametrize("faults", ["late-snapshot", "stale-snapshot"])

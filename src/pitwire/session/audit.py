@@ -32,8 +32,8 @@ LOOK_SECONDS = 0.1
 EDGE_SECONDS = 1.0
 EDGE_BOOKS = 50
 """So many books every so often are asked whether they are still known deeply enough."""
-EDGE_PERCENT = 10
-"""That is: to this part of the depth they are fetched with."""
+EDGE_PERCENT = 20
+"""That is: to this part of the depth they are fetched with; a shallow one is not."""
 
 BookOf: TypeAlias = Callable[[str], OrderBook | None]
 """The live book of a symbol, wherever it is kept."""
