@@ -18,6 +18,7 @@ Answer = TypeVar("Answer")
 SYMBOL = "BTC-USDT"
 MONEY = {"BTC": Decimal(10), "ETH": Decimal(100), "USDT": Decimal(1_000_000)}
 ACCOUNTS = {"stranger": MONEY, "rival": MONEY}
+MISSING = "the extra `strangers` is not installed: pip install pitwire[strangers]"
 SECONDS = 15.0
 """The most that any one wait for a stranger may take."""
 

@@ -8,13 +8,15 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from copy import deepcopy
 from typing import Any
 
-import ccxt
-import ccxt.pro
 import pytest
 
 from pitwire.model.orders import Side
 from pitwire.sim.facts import Tif
-from tests.strangers.place import SECONDS, Place, as_levels, until
+from tests.strangers.place import MISSING, SECONDS, Place, as_levels, until
+
+pytest.importorskip("ccxt", reason=MISSING)
+import ccxt
+import ccxt.pro
 
 SYMBOL = "BTC/USDT"
 Meet = Callable[..., AbstractAsyncContextManager[ccxt.pro.binance]]

@@ -10,15 +10,17 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+
+from pitwire.model.orders import Side
+from pitwire.sim.facts import Tif
+from tests.strangers.place import MISSING, SECONDS, Place, as_levels, until
+
+pytest.importorskip("binance", reason=MISSING)
 from binance import AsyncClient, BinanceSocketManager, Client, DepthCacheManager
 from binance.exceptions import BinanceAPIException
 from binance.ws.constants import WSListenerState
 from binance.ws.depthcache import DepthCache
 from binance.ws.reconnecting_websocket import ReconnectingWebsocket
-
-from pitwire.model.orders import Side
-from pitwire.sim.facts import Tif
-from tests.strangers.place import SECONDS, Place, as_levels, until
 
 Meeting = tuple[AsyncClient, BinanceSocketManager]
 Meet = Callable[..., AbstractAsyncContextManager[Meeting]]
