@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import shutil
+import threading
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
@@ -16,7 +17,7 @@ from pitwire.desk.desk import Desk
 from pitwire.desk.restart import recall, restart
 from pitwire.model.clock import SECOND
 from pitwire.model.entropy import Entropy
-from pitwire.model.errors import ConfigError
+from pitwire.model.errors import ConfigError, JournalFailed
 from pitwire.model.events import Fill
 from pitwire.model.orders import OrderState, Side
 from pitwire.sim.facts import Kind, NewOrder
@@ -397,6 +398,73 @@ def test_the_newest_segment_gone_is_noticed_as_well(tmp_path: Path) -> None:
     segment_path(path, 2).unlink()
     halted, _ = take_over(path)
     assert halted == "the journal: segment 2 is missing"
+
+
+def test_records_behind_the_checkpoint_that_are_gone_are_noticed(tmp_path: Path) -> None:
+    """S11: the run of segment 2 made a checkpoint as it began and went on."""
+    path = live_and_die(tmp_path, Setting())
+    take_over(path)
+    assert checkpoints(path)[0].name.startswith("00000002-")
+    segment_path(path, 2).unlink()
+    halted, told = take_over(path)
+    assert halted == "the journal: segment 2 is missing"
+    assert told == ["journal: segment 2 is missing"]
+
+
+def test_what_a_killed_run_left_to_the_kernel_is_synced_before_we_go_by_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut later must not take from segment 1 what segment 2 was built upon."""
+    path = live_and_die(tmp_path, Setting())
+    synced: list[tuple[int, int]] = []
+    real = os.fsync
+
+    def fsync(handle: int) -> None:
+        synced.append((os.fstat(handle).st_ino, os.fstat(handle).st_size))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    whole = segment_path(path, 1).stat()
+    take_over(path)
+    assert (whole.st_ino, whole.st_size) in synced
+
+
+def test_a_past_that_cannot_be_synced_is_not_gone_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = live_and_die(tmp_path, Setting())
+
+    def fails(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fails)
+    with pytest.raises(JournalFailed, match=r"00000001\.journal: found Input/output error"):
+        take_over(path)
+
+
+def test_a_slow_disk_is_told_of_and_holds_nobody_up(tmp_path: Path) -> None:
+    """S4."""
+    slow = threading.Event()
+
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(tmp_path / "a"))
+        assert desk.restarted is not None
+        desk.restarted.file._sync = lambda _: (slow.wait(30), None)[1]
+        [placed] = command(desk, resting())
+        await until(lambda: placed.state is OrderState.OPEN)
+        desk.restarted.file._unsynced_since -= 2 * SECOND
+        await until(lambda: setting.records(Alerted))
+        [placed] = command(desk, resting(49_000))
+        await until(lambda: placed.state is OrderState.OPEN)
+        await asyncio.sleep(1)
+        slow.set()
+        await desk.stop()
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+    [alerted] = setting.records(Alerted)
+    assert alerted.text.startswith("the journal has waited 2.")
+    assert setting.records(Halted) == []
 
 
 def test_a_cleared_away_past_is_no_hole(tmp_path: Path) -> None:

@@ -10,10 +10,12 @@ import pytest
 
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import ConfigError
+from pitwire.store.checkpoint import write_checkpoint
 from pitwire.store.folder import AccountFolder, Identity
-from pitwire.store.history import segment_path
+from pitwire.store.history import Position, segment_path
 from pitwire.store.safely import sealed
 from pitwire.store.segment import MAGIC, NOTHING, Chain, Header, begin
+from pitwire.trading.snapshot import Snapshot
 
 
 def hold(path: Path, account: str = "main", seed: int = 1) -> AccountFolder:
@@ -68,6 +70,22 @@ def test_an_identity_that_is_gone_is_told_by_the_segments(tmp_path: Path) -> Non
         again = folder.next_epoch()
     assert again.installation == first.installation
     assert (again.epoch, again.segment) == (3, 3)
+
+
+def test_epochs_go_on_when_identity_and_newest_segment_are_both_gone(tmp_path: Path) -> None:
+    """The checkpoint is named after a segment that the lost start had begun."""
+    folder = hold(tmp_path)
+    start(folder)
+    lost = start(folder)
+    write_checkpoint(tmp_path, Position(lost.segment, 1), bytes(16), Snapshot())
+    folder.close()
+    (tmp_path / "identity").unlink()
+    segment_path(tmp_path, lost.segment).unlink()
+    with closing(hold(tmp_path, seed=2)) as folder:
+        again = folder.next_epoch()
+    assert again.epoch > lost.epoch
+    assert again.segment > lost.segment
+    assert folder.identity.segment == lost.segment, "so that it is missed"
 
 
 def test_a_folder_that_begins_anew_is_another_installation(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pitwire.store.history import START, History, Position, segment_path
-from pitwire.store.segment import NOTHING, Chain, Flaw, Header, Ill, begin
+from pitwire.store.segment import NOTHING, Chain, Flaw, Header, Ill, begin, read_segment
 from pitwire.trading.journal import Alerted, Record, payload
 
 
@@ -168,3 +168,36 @@ def test_every_flipped_bit_of_a_small_journal_is_found(tmp_path: Path) -> None:
             assert history.worst is not None
             assert history.worst.segment == number, (number, bit)
         path.write_bytes(data)
+
+
+def test_who_only_shows_reads_on_behind_harm(tmp_path: Path) -> None:
+    fill(tmp_path, 2, 2, 1, 1)
+    segment_path(tmp_path, 3).unlink()
+    path = segment_path(tmp_path, 2)
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+    history = History(tmp_path, reads_on=True)
+    assert told(history) == [say(1), say(2), say(3), say(6)]
+    assert [(flaw.ill, flaw.segment) for flaw in history.flaws] == [
+        (Ill.DAMAGED, 2),
+        (Ill.MISSING, 3),
+    ]
+    assert told(History(tmp_path)) == [say(1), say(2), say(3)]
+
+
+def test_a_checkpoints_segment_that_is_gone_is_a_hole_unless_the_next_joins(tmp_path: Path) -> None:
+    first, _ = fill(tmp_path, 3, 2)
+    early = read_segment(segment_path(tmp_path, 1).read_bytes(), 1).chains[2]
+    segment_path(tmp_path, 1).unlink()
+    for since, chain, wanted in (
+        (Position(1, 3), first, []),
+        (Position(1, 2), early, [Flaw(ill=Ill.MISSING, segment=1)]),
+    ):
+        history = History(tmp_path, since, chain=chain)
+        assert len(told(history)) == (0 if wanted else 2)
+        assert history.flaws == wanted
+    segment_path(tmp_path, 2).unlink()
+    alone = History(tmp_path, Position(1, 3), chain=first)
+    assert told(alone) == []
+    assert alone.worst == Flaw(ill=Ill.MISSING, segment=1), "who knows what came behind it"

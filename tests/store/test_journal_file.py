@@ -219,6 +219,35 @@ def test_a_sync_that_fails_ends_the_file_and_is_never_tried_again(
     assert disk.calls.count("sync") == syncs
 
 
+def test_text_that_utf8_cannot_say_is_spelt_out_and_breaks_no_chain(
+    make: Make, tmp_path: Path
+) -> None:
+    """A rule's own text, or a file's name in what a rule raised, may hold half a surrogate pair."""
+    file = make()
+    file.write(say(1))
+    file.write(Alerted(at=2, text="odd \ud800"))
+    file.write(INTENT)
+    assert file.commit() == ""
+    file.write(say(4))
+    file.settle()
+    odd = Alerted(at=2, text="odd \\ud800")
+    assert stored(tmp_path) == [say(1), odd, INTENT, say(4)]
+
+
+def test_a_record_that_no_reader_would_take_is_a_failure(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pitwire.store.journal_file.LONGEST", 200)
+    file = make()
+    for number in range(5):
+        file.write(say(number))  # together longer than one may be
+    file.settle()
+    file.write(Alerted(at=9, text="x" * 200))
+    file.settle()
+    assert "found a record of more than 200 bytes" in file.failed
+    assert stored(tmp_path) == [say(number) for number in range(5)]
+
+
 def test_a_journal_that_cannot_be_begun(tmp_path: Path) -> None:
     with pytest.raises(JournalFailed, match="No such file"):
         JournalFile(tmp_path / "nowhere", HEADER)

@@ -215,6 +215,27 @@ def replay(
     raise typer.Exit(run(journal))
 
 
+journal_app = typer.Typer(help="Look into a journal.", no_args_is_help=True)
+app.add_typer(journal_app, name="journal")
+AccountFolder = Annotated[Path, typer.Argument(help="The account's folder.")]
+
+
+@journal_app.command()
+def verify(journal: AccountFolder) -> None:
+    """Hold every byte of a journal against what was written: file, place, and what to do."""
+    from pitwire.cli.journal import run_verify
+
+    raise typer.Exit(run_verify(journal))
+
+
+@journal_app.command()
+def show(journal: AccountFolder) -> None:
+    """Print every record of a journal, one line of JSON each."""
+    from pitwire.cli.journal import run_show
+
+    raise typer.Exit(run_show(journal))
+
+
 @app.command()
 def doctor(
     config: Annotated[Path | None, typer.Argument(help="The desk's TOML file.")] = None,

@@ -1,82 +1,61 @@
-"""`pitwire orders`: receipts out of a journal, as a table, as JSON lines or as CSV."""
+"""`pitwire orders`: receipts out of a journal, for people, as JSON lines or as CSV."""
 
 from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 
 import msgspec
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from pitwire.cli.exits import Code
-from pitwire.cli.summary import summary_console
+from pitwire.cli.journal import open_history, spell_time, tell_flaws
 from pitwire.desk.config import DeskConfig, state_folder
-from pitwire.model.clock import MILLISECOND, SECOND
+from pitwire.model.clock import MILLISECOND
 from pitwire.model.errors import ConfigError
 from pitwire.model.numbers import plain
-from pitwire.store.history import History, segment_numbers
 from pitwire.trading.receipts import Receipt, receipts
 
-_COLUMNS = (
-    "decided", "id", "symbol", "side", "type", "size", "price", "state", "filled", "average",
-    "slippage bp", "fees", "ms to send", "ms to answer", "rule", "cause",
+COLUMNS = (
+    "decided", "id", "symbol", "side", "type", "size", "price", "state", "filled", "average_price",
+    "slippage_bips", "fees", "rule", "cause", "tag", "origin", "replaces", "received", "sent",
+    "acknowledged", "ended", "bid", "ask", "fills", "transitions", "disagreements",
 )  # fmt: skip
-_RIGHT = frozenset(
-    ("size", "price", "filled", "average", "slippage bp", "ms to send", "ms to answer")
-)
+"""Of the CSV, in this order; new ones are added at the end."""
 
 
 def run(
-    folder: Path | None,
-    *,
-    as_json: bool = False,
-    as_csv: bool = False,
-    order: str | None = None,
-    console: Console | None = None,
+    folder: Path | None, *, as_json: bool = False, as_csv: bool = False, order: str | None = None
 ) -> int:
     """Print the receipts; the exit code says whether all of the journal could be read."""
-    history = open_history(folder)
+    if as_json and as_csv:
+        raise ConfigError(where="--csv", found="--json beside it", expected="one of the two")
+    history = open_history(folder or _usual_folder(), reads_on=True)
     found = receipts(record for record, _ in history.records())
     if order is not None:
         found = [_one(found, order)]
     if as_json:
         encoder = msgspec.json.Encoder(decimal_format="string")
         for receipt in found:
-            sys.stdout.write(encoder.encode(receipt).decode() + "\n")
+            print(encoder.encode(receipt).decode())
     elif as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(_COLUMNS)
+        writer.writerow(COLUMNS)
         writer.writerows(_row(receipt) for receipt in found)
     else:
-        _show(found, order is not None, console or summary_console())
+        for receipt in found:
+            print("\n".join(_lines(receipt, whole=order is not None)))
+        if order is None:
+            print(f"{len(found)} orders; --order ID tells everything about one")
     return tell_flaws(history)
 
 
-def open_history(folder: Path | None) -> History:
-    """The journal of this folder; raises `ConfigError` when there is none."""
-    path = folder or state_folder(msgspec.structs.replace(DeskConfig(), mode="live"))
+def _usual_folder() -> Path:
+    """Where the live account main keeps its journal."""
+    path = state_folder(msgspec.structs.replace(DeskConfig(), mode="live"))
     assert path is not None, "a live desk always has a folder"
-    try:
-        numbers = segment_numbers(path)
-    except OSError as error:
-        found = error.strerror or type(error).__name__
-        raise ConfigError(where=str(path), found=found, expected="an account's folder") from None
-    if not numbers:
-        raise ConfigError(where=str(path), found="no journal", expected="an account's folder")
-    return History(path)
-
-
-def tell_flaws(history: History) -> int:
-    """One line a flaw, on stderr; the exit code is that of the worst."""
-    for flaw in history.flaws:
-        sys.stderr.write(f"pitwire: {history.folder}: {flaw}\n")
-    return Code.DONE if history.worst is None else Code.JOURNAL
+    return path
 
 
 def _one(found: Sequence[Receipt], order: str) -> Receipt:
@@ -88,10 +67,8 @@ def _one(found: Sequence[Receipt], order: str) -> Receipt:
 
 
 def _row(receipt: Receipt) -> list[str]:
-    fees = ", ".join(f"{plain(fee)} {asset}" for asset, fee in receipt.fees.items())
-    cause = receipt.cause
     return [
-        _time(receipt.decided),
+        spell_time(receipt.decided),
         receipt.id,
         receipt.symbol,
         receipt.side,
@@ -100,58 +77,120 @@ def _row(receipt: Receipt) -> list[str]:
         _number(receipt.price),
         receipt.state,
         _number(receipt.filled),
-        _number(receipt.average_price, "0.01"),
-        _number(receipt.slippage_bips, "0.01"),
-        fees,
-        _milliseconds(receipt.received or receipt.decided, receipt.sent),
-        _milliseconds(receipt.sent, receipt.acknowledged),
+        _number(receipt.average_price),
+        _number(receipt.slippage_bips),
+        _fees(receipt),
         receipt.rule,
-        "" if cause is None else f"{cause.event} {cause.detail}".strip(),
+        _cause(receipt),
+        receipt.tag,
+        receipt.origin,
+        receipt.replaces,
+        *(
+            spell_time(at)
+            for at in (receipt.received, receipt.sent, receipt.acknowledged, receipt.ended)
+        ),
+        f"{receipt.bid!r}" if receipt.bid else "",
+        f"{receipt.ask!r}" if receipt.ask else "",
+        "; ".join(
+            f"{plain(fill.size)} @ {plain(fill.price)} trade {fill.trade_id}"
+            for fill in receipt.fills
+        ),
+        "; ".join(
+            f"{step.before or 'wish'} → {step.after}: {step.proof}" for step in receipt.steps
+        ),
+        "; ".join(receipt.disagreements),
     ]
 
 
-def _show(found: Iterable[Receipt], whole: bool, console: Console) -> None:
+def _lines(receipt: Receipt, *, whole: bool) -> Iterator[str]:
+    at = spell_time(receipt.decided) or "not decided here"
+    yield f"{at} {receipt.id} {_wanted(receipt)}: {receipt.state}"
+    yield f"    {_why(receipt)}"
+    stages = _stages(receipt)
+    if stages:
+        yield f"    {stages}"
+    if receipt.fills:
+        yield f"    {_result(receipt)}"
     if whole:
-        for receipt in found:
-            _show_whole(receipt, console)
-        return
-    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold underline")
-    for column in _COLUMNS:
-        table.add_column(column, justify="right" if column in _RIGHT else "left", overflow="fold")
-    count = 0
-    for receipt in found:
-        table.add_row(*map(escape, _row(receipt)))
-        count += 1
-    console.print(table)
-    console.print(f"{count} orders; --order ID tells everything about one")
+        yield from _details(receipt)
+    for text in receipt.disagreements:
+        yield f"    disagreement: {text}"
 
 
-def _show_whole(receipt: Receipt, console: Console) -> None:
-    for column, value in zip(_COLUMNS, _row(receipt), strict=True):
-        console.print(f"[bold]{column}[/] {escape(value)}")
+def _wanted(receipt: Receipt) -> str:
+    words = [receipt.type, receipt.side]
+    if receipt.size is not None:
+        words.append(_short(receipt.size))
+    elif receipt.quote_size is not None:
+        words.append(f"for {_short(receipt.quote_size)}")
+    words.append(receipt.symbol)
+    if receipt.price is not None:
+        words.append(f"at {_short(receipt.price)}")
+    return " ".join(word for word in words if word)
+
+
+def _why(receipt: Receipt) -> str:
+    if receipt.rule:
+        why = f"rule {receipt.rule}"
+    else:
+        why = {"ours": "a person"}.get(receipt.origin, f"{receipt.origin} order")
+    cause = _cause(receipt)
+    why += f", because of {cause}" if cause else ""
+    return f"{why}, in place of {receipt.replaces}" if receipt.replaces else why
+
+
+def _stages(receipt: Receipt) -> str:
+    places = (
+        ("event", receipt.received),
+        ("decided", receipt.decided),
+        ("sent", receipt.sent),
+        ("answered", receipt.acknowledged),
+        ("over", receipt.ended),
+    )
+    known = [(name, at) for name, at in places if at]
+    told = [
+        f"{name} {(at - known[0][1]) / MILLISECOND:+.3f} ms" if number else name
+        for number, (name, at) in enumerate(known)
+    ]
+    return ", ".join(told) if len(told) > 1 else ""
+
+
+def _result(receipt: Receipt) -> str:
+    count = len(receipt.fills)
+    assert receipt.average_price is not None, "what filled has a price"
+    told = f"filled {_short(receipt.filled)} at {_short(receipt.average_price)}"
+    told += f" in {count} trade{'' if count == 1 else 's'}"
+    if receipt.slippage_bips is not None:
+        told += f", slippage {receipt.slippage_bips:.2f} bp"
+    return f"{told}, fees {_fees(receipt)}" if receipt.fees else told
+
+
+def _details(receipt: Receipt) -> Iterator[str]:
+    if receipt.bid and receipt.ask:
+        yield f"    the book at decision: {receipt.bid!r} bid, {receipt.ask!r} asked"
     for step in receipt.steps:
-        told = f"{_time(step.at)} {step.before} → {step.after}: {step.proof}"
-        console.print(told, markup=False)
+        yield f"    {spell_time(step.at)} {step.before or 'wish'} → {step.after}: {step.proof}"
     for fill in receipt.fills:
         who = "maker" if fill.maker else "taker"
-        told = f"{_time(fill.at)} fill {plain(fill.size)} @ {plain(fill.price)}, {who}, trade "
-        console.print(told + fill.trade_id, markup=False)
-    for text in receipt.disagreements:
-        console.print(f"disagreement: {text}", markup=False)
+        told = f"{_short(fill.size)} @ {_short(fill.price)}, {who}, trade {fill.trade_id}"
+        yield f"    {spell_time(fill.at)} fill {told}"
+    for at in receipt.cancels:
+        yield f"    {spell_time(at)} a cancel left"
 
 
-def _number(value: Decimal | None, step: str = "") -> str:
-    if value is None:
-        return ""
-    return plain(value.quantize(Decimal(step)) if step else value)
+def _cause(receipt: Receipt) -> str:
+    cause = receipt.cause
+    return "" if cause is None else f"{cause.event} {cause.detail}".strip()
 
 
-def _milliseconds(start: int, end: int) -> str:
-    return f"{(end - start) / MILLISECOND:.3f}" if start and end else ""
+def _fees(receipt: Receipt) -> str:
+    return ", ".join(f"{plain(fee)} {asset}" for asset, fee in receipt.fees.items())
 
 
-def _time(at: int) -> str:
-    if not at:
-        return ""
-    seconds, rest = divmod(at, SECOND)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}.{rest // MILLISECOND:03d}"
+def _number(value: Decimal | None) -> str:
+    return "" if value is None else plain(value)
+
+
+def _short(value: Decimal) -> str:
+    """Without zeros at its end."""
+    return plain(value.normalize())

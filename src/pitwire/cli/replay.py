@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from pitwire.cli.exits import Code
-from pitwire.cli.orders import open_history, tell_flaws
+from pitwire.cli.journal import open_history, tell_flaws
 from pitwire.trading.replay import Replay
 
 

@@ -44,6 +44,8 @@ ORDERS_LINK = "orders"
 PRIVATE_STREAM = What.WATCH
 """What a refusal of the private stream is told under."""
 _HOUSEKEEPING_SECONDS = 0.05
+_BEHIND_SECONDS = 1.0
+"""A disk this slow to sync is told of."""
 
 
 class Desk:
@@ -76,6 +78,7 @@ class Desk:
         self._stopped: asyncio.Task[None] | None = None
         self._hurried = False
         self._cancel_again = 0
+        self._behind = False
         self._reactions = self._table()
         self.listed_at = 0
         """When the venue last listed our open orders; 0 while it has not."""
@@ -380,6 +383,15 @@ class Desk:
         """A journal that fails ends trading; only cancels leave from then on."""
         self._file.tend(now)
         failed = self._file.failed
+        behind = self._file.behind_seconds
+        if behind < _BEHIND_SECONDS:
+            self._behind = False
+        elif not self._behind and not failed:
+            self._behind = True
+            text = (
+                f"the journal has waited {behind:.1f} s for the disk; a power cut would lose that"
+            )
+            self._alert(text, now)
         if failed and not self.engine.screen.halted:
             self.halt(failed, "desk")
             if self.restarted is not None and self.restarted.latch.failed:

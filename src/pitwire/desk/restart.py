@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pitwire.model.entropy import Entropy
-from pitwire.model.errors import ConfigError
+from pitwire.model.errors import ConfigError, JournalFailed
 from pitwire.store.checkpoint import newest_good, write_checkpoint
 from pitwire.store.folder import AccountFolder
-from pitwire.store.history import START, History
+from pitwire.store.history import START, History, segment_numbers, segment_path
 from pitwire.store.journal_file import JournalFile
 from pitwire.store.latch import HaltLatch
+from pitwire.store.safely import sync_file
 from pitwire.store.segment import NOTHING, Header, Ill
 from pitwire.trading.ids import OrderIds, account_prefix
 from pitwire.trading.journal import Alerted, Halted, Record, Resumed, Started
@@ -127,6 +128,7 @@ def _restart(
         started=now,
         previous=history.chain.hex(),
     )
+    _sync_past(folder.path)
     file = JournalFile(folder.path, header, durable=durable)
     folder.take_epoch(identity)
     prefix = account_prefix(identity.installation, identity.account)
@@ -172,6 +174,18 @@ def recall(path: Path, *, expected: int = 0) -> tuple[Replay, History, list[str]
     for record, text in history.records():
         replay.take(record, text)
     return replay, history, wrong
+
+
+def _sync_past(path: Path) -> None:
+    """A run that was killed may have left records that only the kernel knows; we go by them."""
+    numbers = segment_numbers(path)
+    if not numbers:
+        return
+    newest = segment_path(path, numbers[-1])
+    try:
+        sync_file(newest)
+    except OSError as error:
+        raise JournalFailed(path=str(newest), cause=error.strerror or str(error)) from None
 
 
 def _switch(latch: HaltLatch, replay: Replay, history: History, now: int) -> list[Record]:

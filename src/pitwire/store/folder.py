@@ -22,6 +22,7 @@ import msgspec
 
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import ConfigError, Unsound
+from pitwire.store.checkpoint import checkpoints
 from pitwire.store.history import segment_numbers, segment_path
 from pitwire.store.latch import HaltLatch
 from pitwire.store.safely import sealed, unsealed, write_safely
@@ -93,13 +94,24 @@ class AccountFolder:
 
 
 def _identity(path: Path, account: str, numbers: list[int], entropy: Entropy) -> Identity:
-    file = path / "identity"
     try:
-        found = msgspec.json.decode(unsealed(file.read_bytes(), file), type=Identity)
+        found = read_identity(path / "identity")
     except FileNotFoundError:
         found = _from_segments(path, numbers) or Identity(
             installation=installation_letters(entropy), account=account, epoch=0
         )
+    if found.account != account:
+        expected = f"the folder of account {account!r}"
+        raise ConfigError(where=str(path), found=f"that of {found.account!r}", expected=expected)
+    return found
+
+
+def read_identity(file: Path) -> Identity:
+    """Raises `FileNotFoundError` without one, `ConfigError` when it cannot be gone by."""
+    try:
+        found = msgspec.json.decode(unsealed(file.read_bytes(), file), type=Identity)
+    except FileNotFoundError:
+        raise
     except (Unsound, msgspec.MsgspecError):
         raise ConfigError(
             where=str(file),
@@ -112,9 +124,6 @@ def _identity(path: Path, account: str, numbers: list[int], entropy: Entropy) ->
     if found.version > VERSION:
         where, newer = str(file), f"version {found.version}"
         raise ConfigError(where=where, found=newer, expected=f"version {VERSION} or older")
-    if found.account != account:
-        expected = f"the folder of account {account!r}"
-        raise ConfigError(where=str(path), found=f"that of {found.account!r}", expected=expected)
     return found
 
 
@@ -124,11 +133,14 @@ def _from_segments(path: Path, numbers: list[int]) -> Identity | None:
     if not headers:
         return None
     newest = headers[-1]
+    # Segments may be gone with it. A start has a segment of its own, so epochs are no later than
+    # the segments that checkpoints are named after.
+    later = [int(path.name.partition("-")[0]) for path in checkpoints(path)]
     return Identity(
         installation=newest.installation,
         account=newest.account,
-        epoch=max(header.epoch for header in headers),
-        segment=newest.segment,
+        epoch=max([*(header.epoch for header in headers), *later]),
+        segment=max([newest.segment, *later]),
     )
 
 

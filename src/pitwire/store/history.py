@@ -1,7 +1,8 @@
 """Reading a journal from its folder: segments in order, checked, up to the first thing wrong.
 
 House rules: nothing is repaired or written here; a torn tail is cut and counted, as every crash may
-leave one; at damage or a hole reading stops, and the flaw says where.
+leave one; at damage or a hole reading stops, and the flaw says where; only who shows what is left,
+and draws no state from it, reads on.
 """
 
 from __future__ import annotations
@@ -42,11 +43,18 @@ def segment_numbers(folder: Path) -> list[int]:
 class History:
     """The records of a journal after `since`, once; what was found on the way is kept here.
 
-    `expected` is the last segment that is known to have existed.
+    `expected` is the last segment that is known to have existed. With `reads_on` harm does not end
+    it: every segment is read as far as it is sound.
     """
 
     def __init__(
-        self, folder: Path, since: Position = START, *, chain: bytes = NOTHING, expected: int = 0
+        self,
+        folder: Path,
+        since: Position = START,
+        *,
+        chain: bytes = NOTHING,
+        expected: int = 0,
+        reads_on: bool = False,
     ) -> None:
         self.folder = folder
         self.flaws: list[Flaw] = []
@@ -56,7 +64,7 @@ class History:
         """The chain there; `chain` is what it must have been at `since`."""
         self.headers: list[Header] = []
         self.numbers = segment_numbers(folder)
-        self._since, self._expected = since, expected
+        self._since, self._expected, self._reads_on = since, expected, reads_on
 
     @property
     def worst(self) -> Flaw | None:
@@ -68,20 +76,26 @@ class History:
         for number in self._needed():
             path = segment_path(self.folder, number)
             if not path.exists():
+                if number == self._since.segment and self._is_joined_by(number + 1):
+                    continue
                 self.flaws.append(Flaw(ill=Ill.MISSING, segment=number))
+                if self._reads_on:
+                    continue
                 return
             segment = read_segment(path.read_bytes(), number)
             if segment.flaw is not None:
                 self.flaws.append(segment.flaw)
             skip = self._follow(segment, number)
             if skip is None:
-                return
-            for payload in segment.payloads[skip:]:
+                if not self._reads_on:
+                    return
+                self.end = Position(number, 0)
+            for payload in segment.payloads[skip or 0 :]:
                 self.end = Position(number, self.end.records + 1)
                 yield payload
             if segment.chains:
                 self.chain = segment.chains[-1]
-            if self.worst is not None:
+            if self.worst is not None and not self._reads_on:
                 return
 
     def records(self) -> Iterator[tuple[Record, bytes]]:
@@ -94,14 +108,25 @@ class History:
                 self.flaws.append(
                     Flaw(ill=Ill.STRANGE, segment=segment, record=number, text=str(error))
                 )
-                self.end = Position(segment, number - 1)
-                return
+                if not self._reads_on:
+                    self.end = Position(segment, number - 1)
+                    return
 
     def _needed(self) -> range:
         first = self._since.segment or 1
-        if self._since.segment and first not in self.numbers:
-            first += 1  # all of it lies before the checkpoint, and it may have been cleared away
-        return range(first, max([*self.numbers, self._expected, first - 1]) + 1)
+        last = max([*self.numbers, self._expected, first if self._since.segment else 0])
+        return range(first, last + 1)
+
+    def _is_joined_by(self, number: int) -> bool:
+        """Whether this segment begins where the checkpoint stands, so that none before is needed.
+
+        Otherwise records may have come behind the checkpoint, and they are gone.
+        """
+        path = segment_path(self.folder, number)
+        if not path.exists():
+            return False
+        header = read_segment(path.read_bytes(), number).header
+        return header is not None and header.previous == self.chain.hex()
 
     def _follow(self, segment: Segment, number: int) -> int | None:
         """How many of its records lie before `since`; None when it does not follow."""
@@ -122,4 +147,5 @@ class History:
         return 0
 
     def _broken(self, number: int, text: str) -> None:
-        self.flaws.append(Flaw(ill=Ill.DAMAGED, segment=number, text=text))
+        if self.worst is None:  # behind harm nothing can follow
+            self.flaws.append(Flaw(ill=Ill.DAMAGED, segment=number, text=text))

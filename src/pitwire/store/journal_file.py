@@ -11,6 +11,7 @@ another, and they share two counters and a bell.
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -25,8 +26,8 @@ from pitwire.model.clock import SECOND, SystemClock
 from pitwire.model.errors import JournalFailed
 from pitwire.store.history import Position, segment_path
 from pitwire.store.safely import fdatasync, sync_folder, write_all
-from pitwire.store.segment import Chain, Header, begin
-from pitwire.trading.journal import Decided, Halted, Record, payload
+from pitwire.store.segment import LONGEST, Chain, Header, begin
+from pitwire.trading.journal import Decided, Halted, Record, payload, sayable
 
 _GROUP_SECONDS = 0.002
 """The syncing thread waits this long for more to sync with it."""
@@ -127,9 +128,14 @@ class JournalFile:
         if self.failed:
             self.lost += len(pending)
             return
-        frame = self._chain.frame
-        data = b"".join([frame(payload(record)) for record in pending])
         try:
+            texts = [payload(record) for record in pending]
+        except UnicodeEncodeError:  # text of a user's own may hold half a surrogate pair
+            texts = [sayable(record) for record in pending]
+        data = b"".join(map(self._chain.frame, texts))
+        try:
+            if len(data) > LONGEST and max(map(len, texts)) > LONGEST:
+                raise OSError(errno.EMSGSIZE, f"a record of more than {LONGEST} bytes")
             self._write(self._handle, data)
         except OSError as error:
             # Part of it may stand there; a later record behind that would be read as damage.

@@ -217,11 +217,16 @@ class DurableJournal(Journal, Protocol):
     def tend(self, now: int) -> None:
         """Now and then, when there is time."""
 
+    @property
+    def behind_seconds(self) -> float:
+        """How long the oldest record has waited to be synced; 0 when none does."""
+
 
 class Volatile:
     """Stands where a desk keeps no journal on disk: nothing to commit, nothing to fail."""
 
     failed = ""
+    behind_seconds = 0.0
 
     def write(self, record: Record) -> None: ...
 
@@ -253,6 +258,23 @@ _DECODER: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record, strict=Tru
 
 payload = _ENCODER.encode
 """A record as JSON, with no line break; numbers that we own as strings, digit by digit."""
+
+
+def sayable(record: Record) -> bytes:
+    """The same for a record with text that UTF-8 cannot say, which is spelt out in ASCII."""
+    return _ENCODER.encode(_said(msgspec.to_builtins(record)))
+
+
+def _said(value: object) -> object:
+    match value:
+        case str():
+            return value.encode("utf-8", "backslashreplace").decode()
+        case dict():
+            return {_said(key): _said(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_said(item) for item in value]
+        case _:
+            return value
 
 
 def encode(record: Record) -> bytes:

@@ -13,12 +13,14 @@ from decimal import Decimal
 import msgspec
 
 from pitwire.model.events import Fill, Unanswered, Update
+from pitwire.model.numbers import plain
 from pitwire.model.orders import FINAL, Cause, Command, Order, OrderState, Side
 from pitwire.trading.journal import Came, Decided, Dropped, Left, Record, placed
 from pitwire.trading.tracked import ZERO, Change, Disagreement
 
 _ACKNOWLEDGED = (OrderState.OPEN, OrderState.PARTLY_FILLED, OrderState.FILLED)
 _BASIS = Decimal(10_000)
+_FINE = Decimal("0.0001")
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,13 +135,18 @@ class _Book:
         receipt = self._of(order.id, order.symbol)
         _describe(receipt, order)
         receipt.decided, receipt.bid, receipt.ask = record.at, record.bid, record.ask
+        proof = f"risk passed what {f'rule {order.rule}' if order.rule else 'a person'} wished"
+        self._step(receipt, record.at, "", OrderState.NEW, "decided", proof)
         if not isinstance(command, Order):
             receipt.replaces = command.order_id
 
     def _left(self, record: Left, command: Command) -> None:
         order = placed(command)
         if order is not None:
-            self._of(order.id, order.symbol).sent = record.sent or record.at
+            receipt = self._of(order.id, order.symbol)
+            receipt.sent = record.sent or record.at
+            proof = "its bytes went to the socket, its intent in the journal before them"
+            self._step(receipt, receipt.sent, OrderState.NEW, OrderState.SENT, "sent", proof)
         if not isinstance(command, Order):
             gone = self.found.get(command.order_id)
             if gone is not None:
@@ -152,21 +159,23 @@ class _Book:
         receipt.origin = change.origin
         receipt.side = receipt.side or (change.side or "")
         receipt.state = change.after
-        receipt.size = receipt.size or change.size
+        receipt.size = receipt.size if change.size is None else change.size
         if change.after in _ACKNOWLEDGED and not receipt.acknowledged:
             receipt.acknowledged = change.at
-        receipt.ended = change.at if change.after in FINAL else 0
+        if change.ended:
+            receipt.ended = change.at
+        elif change.after not in FINAL:
+            receipt.ended = 0
         if isinstance(event, Fill):
             _book_fill(receipt, event, change.at)
-        receipt.steps.append(
-            Step(
-                at=change.at,
-                before=change.before,
-                after=change.after,
-                came=change.came,
-                proof=_proof(change, event),
-            )
-        )
+        proof = _proof(change, event)
+        self._step(receipt, change.at, change.before, change.after, change.came, proof)
+
+    def _step(
+        self, receipt: Receipt, at: int, before: str, after: str, came: str, proof: str
+    ) -> None:
+        step = Step(at=at, before=before, after=after, came=came, proof=proof)
+        receipt.steps.append(step)
 
 
 def _describe(receipt: Receipt, order: Order) -> None:
@@ -198,16 +207,18 @@ def _book_fill(receipt: Receipt, fill: Fill, at: int) -> None:
 def _proof(change: Change, event: object) -> str:
     match event:
         case Fill():
-            return f"trade {event.trade_id} of {event.venue}, {event.venue_time}"
+            return f"trade {event.trade_id} of {event.venue}, its time {event.venue_time}"
         case Update():
-            facts = [f"{event.venue} said {event.update}", str(event.venue_time or "")]
+            facts = [f"{event.venue} said {event.update}"]
+            facts += [f"its time {event.venue_time}" if event.venue_time else ""]
             facts += [f"number {event.sequence}" if event.sequence else ""]
             facts += [f"code {change.code}" if change.code else "", change.text]
             return ", ".join(fact for fact in facts if fact)
         case Unanswered():
             return f"no answer to {event.what} within {event.waited_seconds:g} s"
         case _:
-            return _OURS.get(change.came, change.came)
+            came = change.came.replace("dropped: ", "never sent: ")
+            return _OURS.get(came, came)
 
 
 _OURS = {
@@ -225,5 +236,5 @@ def _sum_up(receipt: Receipt) -> None:
     if best:
         reference = Decimal(repr(best))
         beyond = average - reference if receipt.side == Side.BUY else reference - average
-        receipt.slippage = beyond
-        receipt.slippage_bips = beyond / reference * _BASIS
+        receipt.slippage = Decimal(plain(beyond))
+        receipt.slippage_bips = Decimal(plain((beyond / reference * _BASIS).quantize(_FINE)))
