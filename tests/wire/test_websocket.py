@@ -15,7 +15,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from pitwire.model.errors import DialFailed
 from pitwire.model.recovery import Reconnect, recovery_for
-from pitwire.wire import websocket
+from pitwire.wire import websocket_link
 from pitwire.wire.link import PausableLink
 from pitwire.wire.websocket import WebSocketDialer
 from tests.wire.recorder import Recorder
@@ -153,6 +153,79 @@ async def test_the_venues_ping_is_answered_and_told() -> None:
     assert told.pings == [b"1234"]
 
 
+async def read_pong(reader: asyncio.StreamReader) -> bytes:
+    """What the client's next frame carries, which must be a pong of up to 125 bytes."""
+    head = await reader.readexactly(6)
+    assert head[0] == 0x8A
+    body = await reader.readexactly(head[1] & 0x7F)
+    return bytes(byte ^ head[2 + at % 4] for at, byte in enumerate(body))
+
+
+@pytest.mark.parametrize(
+    ("apart", "answered"), [(0.0, [b"1", b"2", b"3", b"4"]), (0.02, [b"1", b"4"])]
+)
+async def test_pings_faster_than_answers_may_be_are_answered_by_the_newest(
+    apart: float, answered: list[bytes]
+) -> None:
+    heard: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await upgrade(reader, writer)
+        writer.write(b"".join(frame(0x9, payload) for payload in (b"1", b"2", b"3", b"4")))
+        for _ in answered:
+            heard.append(await read_pong(reader))
+        writer.write(frame(1, b"enough"))
+        await reader.read()
+
+    told = Recorder()
+    async with raw_server(talk) as url:
+        link = await WebSocketDialer(pongs_apart_seconds=apart)(url, told)
+        await told.until(lambda: bool(told.frames))
+        link.abort()
+        await told.until(lambda: bool(told.losses))
+    assert heard == told.pings == answered
+
+
+def test_a_distance_between_pongs_that_was_chosen_stays() -> None:
+    chosen = WebSocketDialer(pongs_apart_seconds=0.0)
+    assert chosen.with_pongs_apart(1.0) is chosen
+    left = WebSocketDialer()
+    assert left.with_pongs_apart(1.0) is not left
+
+
+async def test_a_text_beyond_ascii_comes_whole_or_in_pieces_cut_anywhere() -> None:
+    text = "κόσμε 🚀".encode()
+    pieces = [frame(1, text), frame(1, text[:1], fin=False)]
+    pieces += [frame(0, text[at : at + 1], fin=False) for at in range(1, len(text))]
+    pieces += [frame(0, b"")]
+    told = Recorder()
+    async with talking(*pieces) as url:
+        link = await WebSocketDialer()(url, told)
+        await told.until(lambda: len(told.frames) == 2)
+        link.abort()
+        await told.until(lambda: bool(told.losses))
+    assert told.frames == [text, text]
+
+
+async def test_nothing_is_said_after_a_goodbye() -> None:
+    said = bytearray()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await upgrade(reader, writer)
+        said.extend(await reader.readexactly(8))
+        writer.write(frame(0x9, b"still there?") + frame(8, (1000).to_bytes(2, "big")))
+        said.extend(await reader.read())
+
+    told = Recorder()
+    async with raw_server(talk) as url:
+        link = await WebSocketDialer()(url, told)
+        link.close()
+        link.send(b"late")
+        link.ping(b"late")
+        await told.until(lambda: bool(told.losses))
+    assert (said[0], len(said)) == (0x88, 8)
+
+
 async def test_a_burst_is_drained_only_at_its_end() -> None:
     told = Recorder()
     burst = frame(1, b"a") + frame(1, b"b") + frame(1, b"c")
@@ -230,6 +303,16 @@ async def test_reading_can_be_held_still() -> None:
         ((b"\x81\x7f\x00\x00\x00\x7f\x00\x00\x00\x00",), True, 1009, "exceeding"),
         ((frame(8, (1012).to_bytes(2, "big") + b"restart"),), True, 1012, "restart"),
         ((frame(8, b""),), True, 1005, ""),
+        ((b"\xc1\x02{}",), True, 1002, "reserved bit"),
+        ((b"\xa9\x00",), True, 1002, "reserved bit"),
+        ((b"\x91\x02{}", frame(1, b"after")), True, 1002, "reserved bit"),
+        ((frame(1, b'"\xff"') + frame(1, b"after"),), True, 1007, "UTF-8"),
+        ((frame(1, b"\xce", fin=False), frame(0, b"a", fin=False)), True, 1007, "UTF-8"),
+        ((frame(1, b"\xce", fin=False), frame(0, b"")), True, 1007, "UTF-8"),
+        ((frame(8, b"\x00\x00"),), True, 1002, "close code 0"),
+        ((frame(8, (1006).to_bytes(2, "big")),), True, 1002, "close code 1006"),
+        ((frame(8, (5000).to_bytes(2, "big")),), True, 1002, "close code 5000"),
+        ((frame(8, (1000).to_bytes(2, "big")) + frame(1, b"after"),), True, 1000, ""),
     ],
 )
 async def test_every_end_is_told_once(
@@ -242,6 +325,7 @@ async def test_every_end_is_told_once(
     [lost] = told.losses
     assert lost.code == code
     assert reason in lost.reason
+    assert b"after" not in told.frames
 
 
 async def test_a_message_in_pieces_has_a_limit_too() -> None:
@@ -257,7 +341,7 @@ async def test_a_message_in_pieces_has_a_limit_too() -> None:
 async def test_a_peer_that_does_not_answer_our_close_is_dropped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(websocket, "GOODBYE_SECONDS", 0.02)
+    monkeypatch.setattr(websocket_link, "GOODBYE_SECONDS", 0.02)
     told = Recorder()
     async with talking() as url:
         link = await WebSocketDialer()(url, told)

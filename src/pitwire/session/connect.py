@@ -145,7 +145,7 @@ def connect_to_websocket(
             Setup(
                 venue=found,
                 endpoints=addresses,
-                dial=dial or WebSocketDialer(),
+                dial=_within_limits(dial or WebSocketDialer(), found),
                 fetch=fetch or (client.fetch if client is not None else _no_fetch),
                 clock=time,
                 entropy=entropy or Entropy(system_seed()),
@@ -175,6 +175,14 @@ def connect_to_websocket(
         )
 
     return Connecting(build)
+
+
+def _within_limits(dial: Dial, venue: Venue) -> Dial:
+    """Pings faster than the venue's own limit on messages are answered together."""
+    if not isinstance(dial, WebSocketDialer):
+        return dial
+    limits = (one for one in venue.limits if one.scope == "messages" and one.per_seconds)
+    return dial.with_pongs_apart(max((one.per_seconds for one in limits), default=0.0))
 
 
 def _check_counts(connect_attempts: int, redundancy: int, hold_seconds: float) -> None:

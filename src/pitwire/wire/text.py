@@ -1,0 +1,34 @@
+"""Whether bytes are text (RFC 6455 §8.1), whole or as they come in.
+
+House rules: pure; the verdict falls with the first byte that no text can have there.
+"""
+
+from __future__ import annotations
+
+from codecs import getincrementaldecoder
+
+_decoder = getincrementaldecoder("utf-8")
+
+
+def is_text(payload: bytes) -> bool:
+    """Whether this is UTF-8 from the first byte to the last."""
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+class TextCheck:
+    """One text that comes in pieces; a character may be cut anywhere."""
+
+    def __init__(self) -> None:
+        self._decode = _decoder().decode
+
+    def goes_on(self, piece: bytes, *, ends: bool) -> bool:
+        """Whether the text may go on with this piece, or end with it."""
+        try:
+            self._decode(piece, ends)
+        except UnicodeDecodeError:
+            return False
+        return True
