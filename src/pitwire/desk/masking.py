@@ -47,6 +47,7 @@ class Masker:
     ) -> None:
         self._fields = tuple(fields)
         self._known: set[str] = set()
+        self._needles: tuple[bytes, ...] = ()
         self._pattern: re.Pattern[str] | None = None
         for each in credentials:
             self.learn(each.key)
@@ -57,9 +58,21 @@ class Masker:
         for line in {secret, *secret.splitlines()}:
             if len(line.strip()) >= SHORTEST and not line.startswith("-----"):
                 self._known.update(_spellings(line.strip()))
+        self._needles = tuple(sorted(each.encode() for each in self._known))
         longest_first = sorted(self._known, key=len, reverse=True)
         if longest_first:
             self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+
+    @property
+    def needles(self) -> tuple[bytes, ...]:
+        """Every spelling of every known secret, as bytes to look for."""
+        return self._needles
+
+    def mask_bytes(self, frame: bytes) -> bytes:
+        """The frame with what is secret masked; the very same bytes when there is nothing."""
+        text = frame.decode("utf-8", "surrogateescape")
+        masked = self(text)
+        return frame if masked == text else masked.encode("utf-8", "surrogateescape")
 
     def __call__(self, text: str | bytes) -> str:
         masked = mask_frame(text, self._fields)

@@ -12,7 +12,7 @@ from pitwire.model.errors import ConfigError, DialFailed
 from pitwire.session.audience import OnEvent, OnEvents
 from pitwire.session.audit import BookOf
 from pitwire.session.conversation import PATIENCE_SECONDS
-from pitwire.session.ear import Tap
+from pitwire.session.ear import Tap, Witness
 from pitwire.session.lanes import HOLD_SECONDS
 from pitwire.session.schedule import MOST_COPIES, parse_roll_at
 from pitwire.session.sentinel import LATE_AFTER_SECONDS
@@ -71,6 +71,7 @@ def connect_to_websocket(
     book_option: str = "",
     keep_books: bool = True,
     tap: Tap | None = None,
+    witness: Witness | None = None,
     lap: Clock | None = None,
     connect_attempts: int = 1,
     patience_seconds: float = PATIENCE_SECONDS,
@@ -107,6 +108,7 @@ def connect_to_websocket(
         book_option: the variant of the `book` channel that is meant where none is named.
         keep_books: whether `Session.book` keeps an `OrderBook` for each subscribed book.
         tap: sees every frame, in and out.
+        witness: sees connections come and go, and bursts that end without a frame.
         lap: stamps the moments of an order's way out.
         connect_attempts: dials before the first connection counts as failed.
         patience_seconds: how long the venue's answer to a request may take.
@@ -154,6 +156,7 @@ def connect_to_websocket(
                 on_events=on_events,
                 on_error=on_error,
                 tap=tap,
+                witness=witness,
                 lap=lap,
                 time_unit=time_unit,
                 book_option=book_option,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from pitwire.model.clock import Clock
-from pitwire.model.errors import ConnectionLost
+from pitwire.model.errors import ConnectionLost, DialFailed, PitwireError
 from pitwire.model.events import Event
 from pitwire.wire.link import Buffer
 
@@ -18,6 +18,18 @@ Tap: TypeAlias = Callable[[str, str, Buffer, int, bool], None]
 Deliver: TypeAlias = Callable[[Sequence[Event], int, bool], None]
 
 
+class Witness(Protocol):
+    """Sees what is no frame, in the turn in which it happens; it must not raise."""
+
+    def opened(self, link: str, url: str, now: int) -> None: ...
+
+    def refused(self, link: str, error: DialFailed, now: int) -> None: ...
+
+    def lost(self, link: str, error: PitwireError, now: int) -> None: ...
+
+    def drained(self, link: str, now: int) -> None: ...
+
+
 class Ear:
     """The receiver of one connection: it hears for its line until the line gives it up.
 
@@ -27,11 +39,21 @@ class Ear:
 
     __slots__ = (
         "_deliver", "_early", "_hears", "_line", "_now", "_outbox", "_over", "_receive", "_tap",
-        "_vigil", "lost",
+        "_vigil", "_witness", "link", "lost",
     )  # fmt: skip
 
-    def __init__(self, line: Line, *, deliver: Deliver, clock: Clock, tap: Tap | None) -> None:
-        self._line, self._tap = line, tap
+    def __init__(
+        self,
+        line: Line,
+        *,
+        deliver: Deliver,
+        clock: Clock,
+        tap: Tap | None,
+        witness: Witness | None = None,
+    ) -> None:
+        self._line, self._tap, self._witness = line, tap, witness
+        self.link = line.name
+        """Whose connection it is."""
         self._receive = line.conversation.receive_data
         self._outbox, self._vigil = line.conversation.outbox, line.conversation.vigil
         self._deliver, self._now = deliver, clock.now
@@ -60,7 +82,10 @@ class Ear:
     def on_drained(self) -> None:
         """A burst ended with something that is no frame."""
         if self._hears:
-            self._line.deliver((), self._now())
+            now = self._now()
+            if self._witness is not None:
+                self._witness.drained(self.link, now)
+            self._line.deliver((), now)
 
     def on_ping(self, payload: bytes) -> None:
         """The wire has answered already."""

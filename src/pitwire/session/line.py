@@ -18,7 +18,7 @@ from pitwire.model.events import Event
 from pitwire.model.recovery import Halt, Ignore, Reconnect, Recovery, Resync, Wait
 from pitwire.session.backoff import Backoff
 from pitwire.session.conversation import Conversation
-from pitwire.session.ear import Ear, Tap
+from pitwire.session.ear import Ear, Tap, Witness
 from pitwire.session.outbox import Settled
 from pitwire.session.pacing import Pacing
 from pitwire.venues.venue import HttpRequest
@@ -60,6 +60,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     pacing: Pacing
     tap: Tap | None = None
+    witness: Witness | None = None
 
 
 class Line:
@@ -131,6 +132,8 @@ class Line:
         self._link = self._ear = None
         self._stop_timer()
         now = self._clock.now()
+        if self._route.witness is not None:
+            self._route.witness.lost(self.name, error, now)
         recovery = Ignore() if self._closed else self._owner.judge(error, self)
         waits = not (self._closed or isinstance(recovery, Halt))
         delay = self.delay(recovery) if waits else 0.0
@@ -254,11 +257,17 @@ class Line:
         """Dial once; raises `DialFailed`."""
         await self._await_permission()
         route = self._route
-        ear = Ear(self, deliver=self._owner.deliver, clock=self._clock, tap=route.tap)
+        witness = route.witness
+        ear = Ear(
+            self, deliver=self._owner.deliver, clock=self._clock, tap=route.tap, witness=witness
+        )
         try:
             link = await route.dial(route.url, ear)
-        except errors.DialFailed:
-            self.backoff.failed(self._clock.now())
+        except errors.DialFailed as error:
+            now = self._clock.now()
+            if witness is not None:
+                witness.refused(self.name, error, now)
+            self.backoff.failed(now)
             raise
         if self._closed:
             ear.give_up()
@@ -282,6 +291,8 @@ class Line:
         self._gone.clear()
         self._link, self._ear = link, ear
         self.opened_at = now
+        if self._route.witness is not None:
+            self._route.witness.opened(self.name, self._route.url, now)
         self.backoff.opened(now)
         self.deliver(self.conversation.opened(now, attempt=attempt), now)
         self.flush(now)

@@ -224,6 +224,7 @@ class Lines:
             clock=setup.clock,
             pacing=self.pacing,
             tap=setup.tap,
+            witness=setup.witness,
         )
         backoff = Backoff(setup.entropy.stream(f"backoff/{setup.venue.name}/{name}"))
         return Line(name, conversation, self, route=route, backoff=backoff)

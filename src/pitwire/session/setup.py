@@ -14,7 +14,7 @@ from pitwire.model.recovery import Recovery
 from pitwire.session.audience import OnEvent, OnEvents
 from pitwire.session.audit import BookOf
 from pitwire.session.conversation import PATIENCE_SECONDS
-from pitwire.session.ear import Tap
+from pitwire.session.ear import Tap, Witness
 from pitwire.session.feed import Feed
 from pitwire.session.lanes import HOLD_SECONDS
 from pitwire.session.pacing import Pacing
@@ -48,6 +48,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     on_events: OnEvents | None = None
     on_error: OnError | None = None
     tap: Tap | None = None
+    witness: Witness | None = None
     lap: Clock | None = None
     time_unit: str = "ms"
     book_option: str = ""

@@ -1,0 +1,288 @@
+"""Reading a tape: records in order, from any time on, past damage, never past belief.
+
+House rules: nothing is repaired or written; every flaw says file, offset and what was lost, and
+what stands before and behind it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from pitwire.model.errors import ConfigError
+from pitwire.tape.format import (
+    HEAD,
+    MARKER,
+    PREAMBLE,
+    TRAILER,
+    Flag,
+    Head,
+    Index,
+    Kind,
+    Meta,
+    Record,
+    Unpacker,
+    preamble_trouble,
+    read_head,
+    read_trailer,
+)
+
+_WINDOW = 1 << 16
+_WANTED = "a tape of this program"
+
+
+class Flaw(msgspec.Struct, frozen=True):
+    """One place of a file that could not be read."""
+
+    path: Path
+    offset: int
+    lost: int
+    """Bytes that are not used."""
+    what: str
+    torn: bool = False
+    """Whether it is the end that every crash may leave behind."""
+
+    def __str__(self) -> str:
+        advice = (
+            "what stands before it is whole; a crash leaves such an end"
+            if self.torn
+            else "what stands before and behind it is read; restore the file if there is a copy"
+        )
+        return f"{self.path} at byte {self.offset}: {self.what}, {self.lost} bytes lost; {advice}"
+
+
+class TapeFile:
+    """One file of a tape. Raises `ConfigError` when it is none that this program reads."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.flaws: list[Flaw] = []
+        """What was found on the way, by the last reading."""
+        self._file = _open(path)
+        try:
+            self.size = path.stat().st_size
+            trouble = preamble_trouble(self._file.read(PREAMBLE.size))
+            if trouble:
+                raise ConfigError(where=f"{path} at byte 0", found=trouble, expected=_WANTED)
+            self.index = self._read_index()
+            """None: the file was not closed."""
+            self.meta = self._read_meta()
+        except BaseException:
+            self._file.close()
+            raise
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether its writer came to its end."""
+        return self.index is not None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    def records(self, since: int = 0) -> Iterator[Record]:
+        """Records with a stamp of at least `since` ns, in their order; `META` is left out."""
+        self.flaws = []
+        offset, unpacker = self._key_before(since), Unpacker()
+        while offset < self._end:
+            head, payload = self._read_block(offset)
+            if head is None or len(payload) < head.stored:
+                offset = self._damaged(offset, head)
+                continue
+            if head.flags & Flag.INDEX:
+                return
+            try:
+                records = unpacker.unpack(head, payload)
+            except ValueError as error:
+                unpacker = Unpacker()
+                offset = self._skip(offset, str(error), at_least=HEAD.size + head.stored)
+                continue
+            if offset == PREAMBLE.size:
+                records = [record for record in records if record.kind is not Kind.META]
+            if head.first < since:
+                records = [record for record in records if record.at >= since]
+            yield from records
+            offset += HEAD.size + head.stored
+
+    def last_stamp(self) -> int:
+        """When the last block was written that is there; 0 without one."""
+        if self.index is not None:
+            return self.index.last
+        return max((head.last for _, head in self._heads()), default=0)
+
+    # ── within ──
+
+    @property
+    def _end(self) -> int:
+        return self.size - TRAILER.size if self.is_closed else self.size
+
+    def _read_block(self, offset: int) -> tuple[Head | None, bytes]:
+        self._file.seek(offset)
+        head = read_head(self._file.read(HEAD.size))
+        return head, b"" if head is None else self._file.read(head.stored)
+
+    def _damaged(self, offset: int, head: Head | None) -> int:
+        """Where reading goes on."""
+        if head is not None:
+            return self._skip(offset, "its last block is cut", torn=True, at_least=HEAD.size)
+        self._file.seek(offset)
+        rest = self._file.read(HEAD.size)
+        torn = len(rest) < HEAD.size or not any(rest)
+        what = "its last block is cut" if torn else "no block begins here"
+        return self._skip(offset, what, torn=torn, at_least=1)
+
+    def _skip(self, offset: int, what: str, *, at_least: int, torn: bool = False) -> int:
+        """Note a flaw, and find the next key block behind it."""
+        onward = self._next_key(offset + at_least)
+        torn = torn and onward >= self.size
+        onward = min(onward, self._end)
+        self.flaws.append(Flaw(self.path, offset, max(0, onward - offset), what, torn))
+        return onward
+
+    def _next_key(self, offset: int) -> int:
+        """The first place from `offset` on where a key block or the index stands whole."""
+        while offset < self.size:
+            self._file.seek(offset)
+            window = self._file.read(_WINDOW)
+            found = window.find(MARKER)
+            if found < 0:
+                offset += max(1, len(window) - len(MARKER) + 1)
+                continue
+            offset += found
+            head, payload = self._read_block(offset)
+            if head is not None and len(payload) == head.stored and head.flags:
+                return offset
+            offset += 1
+        return self.size
+
+    def _read_index(self) -> Index | None:
+        if self.size < PREAMBLE.size + TRAILER.size:
+            return None
+        self._file.seek(self.size - TRAILER.size)
+        offset = read_trailer(self._file.read(TRAILER.size))
+        if offset is None:
+            return None
+        head, payload = self._read_block(offset)
+        if head is None or not head.flags & Flag.INDEX:
+            return None
+        try:
+            return msgspec.json.decode(payload, type=Index)
+        except msgspec.MsgspecError:
+            return None
+
+    def _read_meta(self) -> Meta:
+        head, payload = self._read_block(PREAMBLE.size)
+        where = f"{self.path} at byte {PREAMBLE.size}"
+        if head is None:
+            found = "nothing but a preamble" if self.size == PREAMBLE.size else "no first block"
+            raise ConfigError(where=where, found=found, expected=_WANTED)
+        try:
+            for record in Unpacker().unpack(head, payload):
+                if record.kind is Kind.META:
+                    return msgspec.json.decode(record.payload, type=Meta)
+            found = "no word on what this is a tape of"
+        except (ValueError, msgspec.MsgspecError) as error:
+            found = f"a damaged first block ({error})"
+        raise ConfigError(where=where, found=found, expected=_WANTED)
+
+    def _key_before(self, since: int) -> int:
+        keys = self.index.keys if self.index is not None else None
+        if keys is None:
+            keys = [(at, head.first) for at, head in self._heads() if head.flags & Flag.KEY]
+        before = [offset for offset, first in keys if first <= since]
+        return before[-1] if before else PREAMBLE.size
+
+    def _heads(self) -> Iterator[tuple[int, Head]]:
+        """The heads alone, up to the first thing wrong."""
+        offset = PREAMBLE.size
+        while offset < self._end:
+            self._file.seek(offset)
+            head = read_head(self._file.read(HEAD.size))
+            if head is None:
+                return
+            yield offset, head
+            offset += HEAD.size + head.stored
+
+
+class Tape:
+    """A run: all its files, or a single one. Raises `ConfigError` for what is no tape."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._paths = _files_of(path)
+        self._flaws: list[Flaw] = []
+        first = TapeFile(self._paths[0])
+        first.close()
+        self.meta = first.meta
+
+    @property
+    def flaws(self) -> tuple[Flaw, ...]:
+        """What the last reading could not use."""
+        return tuple(self._flaws)
+
+    def records(self, since: int = 0, until: int | None = None) -> Iterator[Record]:
+        """Records of `since` ≤ stamp < `until` ns, in the order in which they were written."""
+        self._flaws = []
+        for path in self._paths:
+            try:
+                file = TapeFile(path)
+            except ConfigError as error:
+                size = path.stat().st_size if path.exists() else 0
+                self._flaws.append(Flaw(path, 0, size, f"{error.found}"))
+                continue
+            try:
+                if file.index is not None and file.index.last < since:
+                    continue
+                for record in file.records(since):
+                    if until is not None and record.at >= until:
+                        return
+                    yield record
+            finally:
+                self._flaws += file.flaws
+                file.close()
+
+    def span(self) -> tuple[int, int]:
+        """The stamps of the first and the last record, ns."""
+        last = TapeFile(self._paths[-1])
+        try:
+            return self.meta.started, last.last_stamp()
+        finally:
+            last.close()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Its files, in order."""
+        return tuple(self._paths)
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """The runs in a folder of tapes, oldest first."""
+    return sorted({path.parent for path in folder.glob("*/*.tape")})
+
+
+def _files_of(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    files = sorted(path.glob("*.tape"))
+    if files:
+        return files
+    runs = runs_in(path) if path.is_dir() else []
+    if len(runs) == 1:
+        return _files_of(runs[0])
+    names = ", ".join(run.name for run in runs[-5:])
+    found = f"{len(runs)} runs ({names})" if runs else "no file that ends in .tape"
+    if not path.exists():
+        found = "nothing"
+    expected = "a tape: a file, or the folder of one run"
+    raise ConfigError(where=str(path), found=found, expected=expected)
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        found = error.strerror or type(error).__name__
+        raise ConfigError(where=str(path), found=found, expected="a tape to read") from None

@@ -1,0 +1,337 @@
+"""The recorder: what a session hears and says goes to a tape, written by threads of its own.
+
+The hot path appends one tuple to a deque. One thread takes what is there every few milliseconds,
+masks, packs and writes it; another syncs what was written, so that a slow disk never delays the
+first. House rules: nothing here raises into the session; what fails stops the tape, is said once,
+and stops nothing else; what was not kept is counted and stands on the tape as a hole.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from pitwire.model.clock import Clock
+from pitwire.model.errors import ConfigError, DialFailed, PitwireError
+from pitwire.tape.format import Ended, Entry, Exchange, Kind, Meta, Refused, encode_exchange
+from pitwire.tape.reader import TapeFile, runs_in
+from pitwire.tape.writer import HOUR, MAX_BYTES, Sync, TapeWriter, Write, fdatasync, write_all
+from pitwire.wire.link import Buffer, Fetch, HttpAnswer
+
+logger = logging.getLogger("pitwire.tape")
+
+FLUSH_SECONDS = 0.02
+"""What waits at most in this process, and dies with it."""
+SYNC_SECONDS = 0.5
+"""What waits at most in the kernel, and dies with the machine."""
+SYNC_BYTES = 4 << 20
+WAITING = 1 << 17
+"""Entries that may wait for a disk that stands still; what comes then is not kept."""
+_BLOCK = 8 << 20
+"""Bytes of one block of records."""
+
+
+class Mask(Protocol):
+    """What keeps secrets off the tape."""
+
+    def mask_bytes(self, frame: bytes) -> bytes:
+        """The frame with everything secret masked; itself when there is nothing."""
+        ...
+
+    @property
+    def needles(self) -> tuple[bytes, ...]:
+        """Known secrets as they may be spelt in a frame."""
+        ...
+
+
+class Recorder:
+    """Writes a tape; a session takes `frame` as its tap and the whole as its `witness`.
+
+    Raises `ConfigError` when the tape cannot begin. `private` says of a line's name whether its
+    frames may carry what is secret: they are masked by field and by value, as all that we send;
+    frames of other lines by value. `write` and `sync` are the system's; tests hand in worse ones.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        meta: Meta,
+        *,
+        mask: Mask,
+        clock: Clock,
+        private: Callable[[str], bool] = lambda link: link.startswith("orders"),
+        max_bytes: int = MAX_BYTES,
+        max_age: int = HOUR,
+        flush_seconds: float = FLUSH_SECONDS,
+        sync_seconds: float = SYNC_SECONDS,
+        waiting: int = WAITING,
+        write: Write = write_all,
+        sync: Sync = fdatasync,
+    ) -> None:
+        self.found = _unclosed(folder)
+        """What the run before left unfinished; "" for nothing."""
+        if self.found:
+            logger.warning("%s", self.found)
+        self._mask, self._private, self._clock = mask, private, clock
+        self._flush_seconds, self._sync_seconds = flush_seconds, sync_seconds
+        self._waiting_most = waiting
+        self._sync = sync
+        self.failed = ""
+        """Why the tape stopped; "" while it goes on."""
+        self.kept = self.dropped = 0
+        """Entries written; entries that found no room or no tape."""
+        self._waiting: deque[Entry] = deque()
+        self._append = self._waiting.append
+        self._hole = 0
+        self._synced = 0
+        self._over = threading.Event()
+        self._writer = TapeWriter(
+            folder, meta, max_bytes=max_bytes, max_age=max_age, write=write, sync=sync
+        )
+        self._threads = [
+            threading.Thread(target=target, name=name, daemon=True)
+            for target, name in ((self._keep_writing, "tape"), (self._keep_synced, "tape-sync"))
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def run(self) -> Path:
+        """The folder of this run."""
+        return self._writer.run
+
+    @property
+    def path(self) -> Path:
+        """The file being written."""
+        return self._writer.path
+
+    @property
+    def written(self) -> int:
+        """Bytes on disk."""
+        return self._writer.written
+
+    # ── the hot path ──────────────────────────────────────────────────────────────────────────
+
+    def frame(self, link: str, direction: str, frame: Buffer, now: int, drained: bool) -> None:
+        """A frame came or went; its bytes are copied."""
+        if len(self._waiting) < self._waiting_most:
+            kind = Kind.IN if direction == "in" else Kind.OUT
+            self._append((link, kind, now, drained, bytes(frame)))
+        else:
+            self._hole += 1
+
+    # ── what is no frame ──────────────────────────────────────────────────────────────────────
+
+    def opened(self, link: str, url: str, now: int) -> None:
+        """A link stands."""
+        self._note(link, Kind.OPENED, now, url.encode())
+
+    def refused(self, link: str, error: DialFailed, now: int) -> None:
+        """A dial failed."""
+        told = Refused(error.address, error.cause, error.status)
+        self._note(link, Kind.REFUSED, now, msgspec.json.encode(told))
+
+    def lost(self, link: str, error: PitwireError, now: int) -> None:
+        """A link is gone."""
+        code, reason = getattr(error, "code", 0), getattr(error, "reason", "") or str(error)
+        self._note(link, Kind.LOST, now, msgspec.json.encode(Ended(int(code or 0), reason)))
+
+    def drained(self, link: str, now: int) -> None:
+        """A burst ended with something that is no frame."""
+        self._note(link, Kind.DRAINED, now, b"")
+
+    def fetch(self, fetch: Fetch) -> Fetch:
+        """The same requests, and each with its answer on the tape."""
+
+        async def carry(
+            method: str, url: str, headers: Mapping[str, str], body: bytes
+        ) -> HttpAnswer:
+            sent = self._clock.now()
+            asked = Exchange(method, url, sent, 0, {}, asked=body)
+            # Who sends headers of their own sends a key.
+            secret = bool(headers) or "signature" in url or "listenKey" in url
+            try:
+                status, answered, content = await fetch(method, url, headers, body)
+            except DialFailed as error:
+                self._exchanged(asked, secret, error=error.cause, status=error.status)
+                raise
+            told = {name: value for name, value in answered.items() if name in _TOLD}
+            self._exchanged(asked, secret, status=status, headers=told, body=content)
+            return status, answered, content
+
+        return carry
+
+    def _exchanged(self, asked: Exchange, secret: bool, **facts: object) -> None:
+        exchange = msgspec.structs.replace(asked, **facts)
+        if secret:
+            mask = self._mask.mask_bytes
+            exchange = msgspec.structs.replace(
+                exchange,
+                url=mask(exchange.url.encode()).decode(),
+                asked=mask(exchange.asked),
+                body=mask(exchange.body),
+            )
+        self._note("", Kind.HTTP, self._clock.now(), encode_exchange(exchange))
+
+    def _note(self, link: str, kind: Kind, now: int, payload: bytes) -> None:
+        if len(self._waiting) < self._waiting_most:
+            self._append((link, kind, now, True, payload))
+        else:
+            self._hole += 1
+
+    # ── the end ───────────────────────────────────────────────────────────────────────────────
+
+    def close(self) -> None:
+        """Write what waits, the index, and sync; closing twice is harmless."""
+        if self._over.is_set():
+            return
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+        self._write_waiting()
+        if not self.failed:
+            try:
+                self._writer.close()
+            except OSError as error:
+                self._fail(error)
+
+    # ── the threads ───────────────────────────────────────────────────────────────────────────
+
+    def _keep_writing(self) -> None:
+        while not self._over.wait(self._flush_seconds):
+            self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        waiting = self._waiting
+        count = len(waiting)
+        if self.failed:
+            self.dropped += count + self._hole
+            self._hole = 0
+            for _ in range(count):
+                waiting.popleft()
+            return
+        hole, self._hole = self._hole, 0
+        take = waiting.popleft
+        entries: list[Entry] = [take() for _ in range(count)]
+        if hole:
+            self.dropped += hole
+            at = entries[-1][2] if entries else self._clock.now()
+            entries.append(("", Kind.HOLE, at, True, str(hole).encode()))
+            logger.warning("%s: the disk is slow, %d frames were not kept", self.path, hole)
+        before = self.kept
+        try:
+            for part in _parts(entries):
+                self._put(part)
+        except OSError as error:
+            self._fail(error)
+        except Exception as error:  # noqa: BLE001 — the edge of a thread: trading goes on
+            self._fail(OSError(f"{type(error).__name__}: {error}"))
+        self.dropped += max(0, before + count - self.kept)
+
+    def _put(self, entries: list[Entry]) -> None:
+        self._writer.put(self._masked(entries))
+        self.kept += len(entries)
+
+    def _masked(self, entries: list[Entry]) -> list[Entry]:
+        """All that we said, and all of private lines, by field and value; the rest by value."""
+        private, mask = self._private, self._mask.mask_bytes
+        sorts = {(entry[0], entry[1]) for entry in entries}
+        secret = {line for line, _ in sorts if line and private(line)}
+        needles = self._mask.needles
+        told = b"\0".join([entry[4] for entry in entries]) if needles else b""
+        leaked = [needle for needle in needles if needle in told]
+        if not (leaked or secret or any(kind in _SAID for _, kind in sorts)):
+            return entries
+        return [
+            (entry[0], entry[1], entry[2], entry[3], mask(entry[4]))
+            if entry[0] in secret
+            or entry[1] in _SAID
+            or (leaked and any(needle in entry[4] for needle in leaked))
+            else entry
+            for entry in entries
+        ]
+
+    def _keep_synced(self) -> None:
+        since = time.perf_counter()
+        while not self._over.wait(0.05):
+            waits = self._writer.written - self._synced
+            late = time.perf_counter() - since >= self._sync_seconds
+            if waits and (late or waits >= SYNC_BYTES) and not self.failed:
+                self._sync_once()
+                since = time.perf_counter()
+            elif not waits:
+                since = time.perf_counter()
+
+    def _sync_once(self) -> None:
+        written, handle = self._writer.written, self._writer.handle
+        try:
+            self._sync(handle)
+        except OSError as error:
+            if handle == self._writer.handle:  # else the file was full meanwhile, and synced
+                self._fail(error)
+            return
+        self._synced = written
+
+    def _fail(self, error: OSError) -> None:
+        if self.failed:
+            return
+        cause = error.strerror or str(error)
+        self.failed = (
+            f"tape {self.path} stopped: {cause}; trading goes on, nothing more is recorded; "
+            "make room and start again"
+        )
+        logger.error("%s", self.failed)
+        self._writer.abandon()
+
+
+_SAID = frozenset((Kind.OUT, Kind.OPENED))
+_TOLD = frozenset(("content-type", "date", "retry-after", "server"))
+
+
+def _parts(entries: list[Entry]) -> list[list[Entry]]:
+    """Entries in lots that fit a block each."""
+    if sum(len(entry[4]) for entry in entries) <= _BLOCK:
+        return [entries] if entries else []
+    parts: list[list[Entry]] = [[]]
+    size = 0
+    for entry in entries:
+        if size and size + len(entry[4]) > _BLOCK:
+            parts.append([])
+            size = 0
+        parts[-1].append(entry)
+        size += len(entry[4])
+    return parts
+
+
+def _unclosed(folder: Path) -> str:
+    """What to say of the newest run, when its writer did not come to its end."""
+    if not folder.is_dir():
+        return ""
+    runs = runs_in(folder)
+    if not runs:
+        return ""
+    path = max(runs[-1].glob("*.tape"))
+    try:
+        file = TapeFile(path)
+    except ConfigError as error:
+        return f"{path} was not closed and holds nothing that can be read: {error}"
+    try:
+        if file.is_closed:
+            return ""
+        for _ in file.records():
+            pass
+        torn = sum(flaw.lost for flaw in file.flaws)
+        last = file.last_stamp()
+    finally:
+        file.close()
+    return (
+        f"{path} was not closed: it ends at {last} ns, {torn} bytes behind that are torn; up to "
+        "50 ms more were lost with the process, up to 1 s with the machine"
+    )

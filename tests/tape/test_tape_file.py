@@ -1,0 +1,210 @@
+"""A tape is read as it was written, from any time on; broken anywhere, it says where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pitwire.model.clock import SECOND
+from pitwire.model.entropy import Entropy
+from pitwire.model.errors import ConfigError
+from pitwire.tape.format import (
+    KEY_BYTES,
+    PREAMBLE,
+    VERSION,
+    Exchange,
+    Kind,
+    decode_exchange,
+    encode_exchange,
+)
+from pitwire.tape.reader import Tape, TapeFile, runs_in
+from pitwire.tape.writer import HOUR, TapeWriter, file_path
+from tests.tape.tapes import META, START, entries, write_tape
+
+
+def numbers(tape: Tape | TapeFile, since: int = 0) -> list[int]:
+    return [int(record.payload[-9:]) for record in tape.records(since)]
+
+
+def opened(path: Path) -> tuple[TapeFile | None, str]:
+    """The file, or why it is refused."""
+    try:
+        return TapeFile(path), ""
+    except ConfigError as error:
+        return None, str(error)
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    written = [
+        ("market-1", Kind.OPENED, START, True, b"wss://venue"),
+        ("market-1", Kind.IN, START + 1, False, b"{}"),
+        ("orders", Kind.OUT, START + 2, True, b"\x00\xff"),
+        ("", Kind.HTTP, START + 3, True, b"x" * 70_000),
+    ]
+    tape = Tape(write_tape(tmp_path, [written[:2], written[2:]]))
+    read = [(r.link, r.kind, r.at, r.drained, r.payload) for r in tape.records()]
+    assert read == written
+    assert tape.meta == META
+    assert tape.flaws == ()
+    assert tape.span() == (START, START + 3)
+
+
+def test_reading_begins_at_any_time(tmp_path: Path) -> None:
+    size = KEY_BYTES // 100
+    written = entries(450, size=size)
+    for closed in (True, False):
+        path = write_tape(
+            tmp_path / str(closed), [written[at : at + 7] for at in range(0, 450, 7)], closed=closed
+        )
+        file = TapeFile(path)
+        assert file.is_closed is closed
+        for first in (0, 1, 99, 100, 101, 333, 449):
+            assert numbers(file, written[first][2]) == list(range(first, 450))
+        assert numbers(file, written[-1][2] + 1) == []
+        # From a key block on, and not from the start: most of the file is not even looked at.
+        assert file._key_before(written[400][2]) > file.size // 2
+        file.close()
+
+
+def test_files_end_when_they_are_full_and_on_the_hour(tmp_path: Path) -> None:
+    start = START // HOUR * HOUR
+    meta = type(META)(program="test", venue="binance", started=start + HOUR - 3 * SECOND)
+    writer = TapeWriter(tmp_path, meta, max_bytes=100_000)
+    # Noise cannot be packed, so these fill a file after five or six.
+    chance = Entropy(1).stream("noise")
+    noise = [b"%d " % number + chance.randbytes(20_000) for number in range(12)]
+    for number, payload in enumerate(noise):
+        at = meta.started + number * SECOND // 2
+        writer.put([("market-1", Kind.IN, at, True, payload)])
+    writer.close()
+    tape = Tape(tmp_path)
+    assert [record.payload for record in tape.records()] == noise
+    firsts = [next(iter(Tape(path).records())).at for path in tape.files]
+    assert start + HOUR in firsts, "the hour begins a file"
+    assert [Tape(path).meta.file for path in tape.files] == list(range(1, len(tape.files) + 1))
+    assert all(path.stat().st_size < 100_000 + 21_000 for path in tape.files)
+    assert [int(r.payload.split()[0]) for r in tape.records(start + HOUR + 1)] == list(range(7, 12))
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_cut_anywhere_what_stands_before_is_read(tmp_path: Path, closed: bool) -> None:
+    batches = [entries(30)[at : at + 6] for at in range(0, 30, 6)]
+    path = write_tape(tmp_path, batches, closed=closed)
+    whole, broken = path.read_bytes(), tmp_path / "cut.tape"
+    seen = set()
+    for size in range(len(whole) + 1):
+        broken.write_bytes(whole[:size])
+        file, refused = opened(broken)
+        if file is None:
+            assert str(broken) in refused
+            assert "at byte" in refused
+            continue
+        found = numbers(file)
+        assert found == list(range(len(found)))
+        assert len(found) % 6 == 0
+        assert all(flaw.torn for flaw in file.flaws), file.flaws
+        seen.add(len(found))
+        file.close()
+    assert seen == {0, 6, 12, 18, 24, 30}
+
+
+def test_a_flipped_bit_is_found_wherever_it_is(tmp_path: Path) -> None:
+    path = write_tape(tmp_path, [entries(30)[at : at + 6] for at in range(0, 30, 6)])
+    whole, broken = path.read_bytes(), tmp_path / "flipped.tape"
+    for place in range(len(whole)):
+        data = bytearray(whole)
+        data[place] ^= 1 << place % 8
+        broken.write_bytes(data)
+        file, refused = opened(broken)
+        if file is None:
+            assert "at byte" in refused
+            continue
+        found = numbers(file)
+        assert found == sorted(set(found))
+        assert found == list(range(len(found))), "before the damage all are read"
+        assert len(found) == 30 or file.flaws, place
+        if file.flaws:
+            assert str(broken) in str(file.flaws[0])
+            assert f"at byte {file.flaws[0].offset}" in str(file.flaws[0])
+        file.close()
+
+
+def test_reading_goes_on_behind_the_damage(tmp_path: Path) -> None:
+    written = entries(600, size=KEY_BYTES // 150)
+    path = write_tape(tmp_path, [written[at : at + 10] for at in range(0, 600, 10)])
+    file = TapeFile(path)
+    file.close()
+    keys = file.index
+    assert keys is not None
+    data = bytearray(path.read_bytes())
+    data[keys.keys[1][0] + 60] ^= 4  # within the second key block
+    path.write_bytes(data)
+    tape = Tape(path)
+    found = numbers(tape)
+    [flaw] = tape.flaws
+    first_lost = next(n for n in range(600) if n not in found)
+    assert found[:first_lost] == list(range(first_lost))
+    assert found[-1] == 599, "the third key block and all behind it are read"
+    assert flaw.offset == keys.keys[1][0]
+    assert flaw.lost == keys.keys[2][0] - keys.keys[1][0]
+    assert not flaw.torn
+
+
+def test_a_damaged_file_does_not_hide_the_others(tmp_path: Path) -> None:
+    writer = TapeWriter(tmp_path, META, max_bytes=1)
+    for number in range(3):
+        writer.put([entries(3)[number]])
+    writer.close()
+    assert len(Tape(tmp_path).files) == 4  # the first holds no frame: it was full at once
+    file_path(writer.run, 3).write_bytes(b"not a tape at all")
+    tape = Tape(tmp_path)
+    assert numbers(tape) == [0, 2]
+    assert "something else than a tape" in str(tape.flaws[0])
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"", "an empty file"),
+        (b"PWTA", "cut within its preamble"),
+        (b"timestamp,price\n1,2\n3,4\n", "something else than a tape"),
+    ],
+)
+def test_what_is_no_tape_is_one_clear_line(tmp_path: Path, data: bytes, told: str) -> None:
+    path = tmp_path / "x.tape"
+    path.write_bytes(data)
+    with pytest.raises(ConfigError, match=told) as caught:
+        Tape(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_newer_format_is_refused_by_its_number(tmp_path: Path) -> None:
+    from zlib import crc32
+
+    path = write_tape(tmp_path, [entries(3)])
+    data = bytearray(path.read_bytes())
+    data[8:12] = (VERSION + 1).to_bytes(4, "little")
+    data[12:16] = crc32(data[:12]).to_bytes(4, "little")
+    assert len(data) > PREAMBLE.size
+    path.write_bytes(data)
+    with pytest.raises(ConfigError, match=rf"format {VERSION + 1}, which is newer"):
+        Tape(path)
+
+
+def test_a_folder_of_several_runs_wants_one_named(tmp_path: Path) -> None:
+    write_tape(tmp_path, [entries(3)])
+    later = type(META)(program="test", venue="binance", started=START + SECOND)
+    TapeWriter(tmp_path, later).close()
+    with pytest.raises(ConfigError, match="2 runs"):
+        Tape(tmp_path)
+    assert numbers(Tape(runs_in(tmp_path)[0])) == [0, 1, 2]
+    with pytest.raises(ConfigError, match="nothing"):
+        Tape(tmp_path / "missing")
+
+
+def test_a_rest_exchange_comes_back_whole() -> None:
+    exchange = Exchange("GET", "http://venue/depth", 7, 200, {"date": "x"}, body=b'{"a": "\xff"}')
+    assert decode_exchange(encode_exchange(exchange)) == exchange
+    with pytest.raises(ValueError, match="head"):
+        decode_exchange(b"\x01")
