@@ -181,6 +181,31 @@ def test_a_loop_that_waits_for_work_is_held_by_nobody() -> None:
         loop.close()
 
 
+def test_whoever_started_the_loop_is_not_blamed_for_what_runs_in_it() -> None:
+    loop, held, let_go = asyncio.new_event_loop(), threading.Event(), threading.Event()
+
+    def caller() -> None:
+        loop.call_soon(held.set)
+        loop.call_soon(let_go.wait)
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+
+    thread = threading.Thread(target=caller)
+    thread.start()
+    try:
+        assert held.wait(10)
+        for _ in range(200):
+            place = _place(sys._current_frames()[thread.ident or 0])
+            if place.endswith("wait"):
+                break
+            time.sleep(0.01)
+        assert place.startswith("threading.py:")
+    finally:
+        let_go.set()
+        thread.join()
+        loop.close()
+
+
 # --- the connection lives on
 
 

@@ -137,6 +137,27 @@ def test_payloads_are_handed_on_byte_for_byte_in_their_time():
         assert json.loads(fact.payload) == json.loads(record.data)["data"]
 
 
+def test_a_machine_that_cannot_keep_the_pace_plays_later_and_leaves_nothing_out():
+    tape = Tape()
+    for price in range(90, 96):
+        tape.diff({price: 5})
+    show = Show(tape)
+    show.market.slow_down(START)  # nothing has begun: nothing to put off
+    show.market.handle_deadline(START)
+    late = START + 60 * SECOND
+    show.market.slow_down(late)
+    show.market.handle_deadline(late)
+    assert len(show.market.take_facts()) == 2  # the first and the one that was due; not all six
+    assert show.market.next_deadline() == late + SECOND
+    show.market.slow_down(late)
+    assert show.market.next_deadline() == late + SECOND  # in time: nothing is put off
+    show.play(4)
+    assert show.market.finished
+    assert len(show.market.take_facts()) == 4
+    show.market.slow_down(late + 60 * SECOND)  # it is over
+    assert show.market.next_deadline() is None
+
+
 def test_what_belongs_to_another_symbol_is_left_out():
     tape = Tape()
     tape.records.append(CaptureRecord("recv", "c", 5, '{"stream":"zzz@trade","data":{}}', "", ""))

@@ -34,6 +34,8 @@ _LIBRARY = tuple(
 )
 _IDLE = ("asyncio", "selectors", "uvloop", "pitwire.wire.polling")
 """Modules whose loop waits for work in them."""
+_BELOW = frozenset({"asyncio.events", "asyncio.base_events", "asyncio.runners", "runpy"})
+"""Modules that run the loop: who stands below them started it and is not who holds it up now."""
 
 logger = logging.getLogger("pitwire.session")
 
@@ -129,7 +131,7 @@ def _place(frame: FrameType | None) -> str:
     if frame is None or module in _IDLE or module.partition(".")[0] in _IDLE:
         return NOBODY
     innermost, ours = frame, None
-    while frame is not None:
+    while frame is not None and not _runs_the_loop(frame):
         path = frame.f_code.co_filename
         if path.startswith(_OURS):
             ours = ours or frame
@@ -137,6 +139,14 @@ def _place(frame: FrameType | None) -> str:
             return _spelt(frame)
         frame = frame.f_back
     return _spelt(ours or innermost)
+
+
+def _runs_the_loop(frame: FrameType) -> bool:
+    """Whether this frame is the loop itself at work, not one of its functions that was called."""
+    return (
+        frame.f_code.co_name in {"_run", "_run_once", "run_forever", "run", "_run_code"}
+        and frame.f_globals.get("__name__", "") in _BELOW
+    )
 
 
 def _spelt(frame: FrameType) -> str:

@@ -122,6 +122,15 @@ class RecordedMarket:
             self._next += 1
             self._play(record, now)
 
+    def slow_down(self, now: int) -> None:
+        """Put off what should have been played before `now` to then, and all that follows with it.
+
+        For a machine that cannot keep the pace: the recording falls behind and is played in
+        portions, where it would otherwise be caught up with in one rush while nobody is served.
+        """
+        if self._start >= 0 and not (self.finished or self._held):
+            self._start += max(0, now - self._due(self._next))
+
     def release(self) -> None:
         """Let the recording begin."""
         self._held = False

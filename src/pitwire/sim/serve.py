@@ -16,7 +16,7 @@ from typing import Self
 
 from aiohttp import WSMsgType, web
 
-from pitwire.model.clock import SECOND
+from pitwire.model.clock import MILLISECOND, SECOND
 from pitwire.model.errors import ConfigError
 from pitwire.sim.facades.facade import Action, Close, HttpReply, SendPing, SendPong, SendText
 from pitwire.sim.stage import Cut, Refusal, Sending, Stage
@@ -26,6 +26,8 @@ BUFFERED_BYTES = 16 * 1024 * 1024
 """How much may wait for a client that reads slowly before it is dropped."""
 _LARGEST_FRAME = 1 << 20
 _GOODBYE_SECONDS = 2.0
+_LONGEST_RUSH = 50 * MILLISECOND
+"""How far a recorded market may be behind before it is slowed down instead of caught up with."""
 
 
 class Outlet:
@@ -167,7 +169,7 @@ class Venue:
 
     def act(self) -> None:
         """Publish what somebody has just done to the exchange directly."""
-        self._stage.act(self._clock.now())
+        self._stage.act(self._now())
         self._pump()
 
     def outlets(self) -> dict[int, Outlet]:
@@ -175,6 +177,13 @@ class Venue:
         return dict(self._outlets)
 
     # -- inside
+
+    def _now(self) -> int:
+        """The time, for whoever is about to bring the venue up to it."""
+        now = self._clock.now()
+        if self.world.recording is not None:
+            self.world.recording.slow_down(now - _LONGEST_RUSH)
+        return now
 
     def _authority(self) -> str:
         host = f"[{self._host}]" if ":" in self._host else self._host
@@ -188,7 +197,7 @@ class Venue:
         body = await request.read()
         headers = {name.lower(): value for name, value in request.headers.items()}
         reply = self._stage.http(
-            request.method, request.raw_path, headers=headers, body=body, now=self._clock.now()
+            request.method, request.raw_path, headers=headers, body=body, now=self._now()
         )
         self._pump()
         if reply.delay:
@@ -198,7 +207,7 @@ class Venue:
         return _response(reply)
 
     async def _upgrade(self, request: web.Request) -> web.StreamResponse:
-        opened = self._stage.open(request.raw_path, self._clock.now())
+        opened = self._stage.open(request.raw_path, self._now())
         if isinstance(opened, Refusal):
             if opened.delay:
                 await asyncio.sleep(opened.delay / SECOND)
@@ -217,14 +226,14 @@ class Venue:
             await self._read(opened, socket)
         finally:
             self._outlets.pop(opened, None)
-            self._stage.lost(opened, self._clock.now())
+            self._stage.lost(opened, self._now())
             writer.cancel()
         return socket
 
     async def _read(self, link: int, socket: web.WebSocketResponse) -> None:
         while True:
             message = await socket.receive()
-            now = self._clock.now()
+            now = self._now()
             if message.type is WSMsgType.TEXT:
                 self._stage.receive(link, message.data.encode(), now)
             elif message.type is WSMsgType.BINARY:
@@ -241,7 +250,7 @@ class Venue:
         """Bring the venue up to now, hand out what is to be sent, and set the next alarm."""
         if not self._open:
             return
-        now = self._clock.now()
+        now = self._now()
         self._stage.advance(now)
         for sending in self._stage.take_sendings():
             if sending.at > now:
@@ -264,7 +273,7 @@ class Venue:
             self._timer = None
         self._alarm = due
         if due is not None:
-            delay = max(0.0, (due - self._clock.now()) / SECOND)
+            delay = max(0.0, (due - self._now()) / SECOND)
             self._timer = asyncio.get_running_loop().call_later(delay, self._ring)
 
     def _ring(self) -> None:
