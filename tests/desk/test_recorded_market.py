@@ -85,7 +85,7 @@ def expected_of(captures: Path) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 async def test_the_recorded_book_is_rebuilt_and_a_rule_trades_in_it(captures: Path) -> None:
     expected = expected_of(captures)
     witness, journal = Witness(expected["symbols"]["BTCUSDT"]["last_u"]), MemoryJournal()
