@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pitwire.desk.health import Health, Histogram, Spread
 from pitwire.model import events
 from pitwire.model.clock import MILLISECOND, SECOND
+from pitwire.model.orders import Side
 from pitwire.session.stream import StreamCounts
 
 START = 1_700_000_000 * SECOND
@@ -137,3 +138,15 @@ def test_what_streams_dropped_is_counted_once() -> None:
     assert (report.dropped, report.readers) == (40, (counts,))
     health.note(events.StreamDropped("binance", "", 0, START, "stream-1", 30))
     assert health.snapshot(START, (counts,)).dropped == 40
+
+
+def test_lags_of_the_last_while_are_those_counted_since() -> None:
+    health = Health(0)
+    health.note(events.Trade("v", "A-B", 1_000, 2_000, 1.0, 1.0, Side.BUY, 1))
+    count, before = health.lags()
+    assert (count, before.count) == (1, 1)
+    health.note(events.Trade("v", "A-B", 1_000, 900_001_000, 1.0, 1.0, Side.BUY, 2))
+    recent = health.lags()[1].since(before)
+    assert recent.count == 1
+    assert recent.percentile(0.5) == 900_000_000
+    assert health.tally("gaps") == 0

@@ -99,3 +99,12 @@ def test_a_block_holds_until_its_end() -> None:
     assert not pacing.try_spend("weight", START + SECOND - 1)
     assert pacing.ready_at("weight", START) == pacing.blocked_until("weight") == START + SECOND
     assert pacing.try_spend("weight", START + SECOND)
+
+
+def test_what_is_left_is_of_the_limit_that_binds() -> None:
+    pacing = Pacing([Limit("orders", 10, 1), Limit("orders", 15, 100)])
+    assert pacing.left("weight", 0) is None
+    assert pacing.left("orders", 0) == (10, 10, 1.0)
+    pacing.spend("orders", 0, cost=8)
+    assert pacing.left("orders", 0) == (2, 10, 1.0)
+    assert pacing.left("orders", 5 * SECOND) == (7, 15, 100.0)

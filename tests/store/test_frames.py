@@ -387,3 +387,16 @@ def test_kinds_without_a_table_are_passed_over() -> None:
     )
     assert frames.symbols("trades") == []
     assert len(frames.orders()) == len(frames.fills()) == 0
+
+
+def test_the_newest_rows_across_the_wrap() -> None:
+    frames = Frames(capacity=5)
+    assert frames.trades("A-B").newest(3) == []
+    for number in range(1, 8):
+        frames.record(Trade("v", "A-B", 0, number, float(number), 1.0, Side.BUY, number))
+    table = frames.trades("A-B")
+    assert table.total == 7
+    assert [row[0] for row in table.newest(3)] == [5, 6, 7]
+    assert [row[0] for row in table.newest(99)] == [3, 4, 5, 6, 7]
+    with pytest.raises(ValueError, match="a table of its own"):
+        frames.fills("A-B").newest(1)

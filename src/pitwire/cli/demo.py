@@ -15,8 +15,9 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
+from pitwire.board.tail import Tail
 from pitwire.cli import loops
-from pitwire.cli.desk import LEFT_OPEN, interaction_log, run_desk, run_folder
+from pitwire.cli.desk import LEFT_OPEN, board_beside, interaction_log, run_desk, run_folder
 from pitwire.cli.simulated import simulated_venue
 from pitwire.cli.summary import summary_console
 from pitwire.desk.config import DeskConfig, load_config, parse_config
@@ -85,12 +86,16 @@ def run(
     loop: str = "auto",
     log: Path | None = None,
     stay: bool = False,
+    board: int | None = None,
     console: Console | None = None,
 ) -> int:
-    """Run the demonstration and return the exit code: 0 when every book was right."""
+    """Run the demonstration and return the exit code: 0 when every book was right.
+
+    `board` is the port of a board beside it, 0 for a free one.
+    """
     console = console or summary_console()
     config = _config(path, seed=seed, log=log)
-    return loops.run(_run(config, None if stay else seconds, console), loop)
+    return loops.run(_run(config, None if stay else seconds, board, console), loop)
 
 
 def default_config() -> str:
@@ -127,7 +132,9 @@ def _config(path: Path | None, *, seed: int | None, log: Path | None) -> DeskCon
     return config
 
 
-async def _run(config: DeskConfig, seconds: float | None, console: Console) -> int:
+async def _run(
+    config: DeskConfig, seconds: float | None, board: int | None, console: Console
+) -> int:
     symbols, sim = config.venue.symbols, config.sim
     place = simulated_venue(
         symbols, seed=sim.seed, scenario=sim.scenario, faults=sim.faults, port=sim.port
@@ -140,19 +147,21 @@ async def _run(config: DeskConfig, seconds: float | None, console: Console) -> i
             + ("Ctrl-C ends it" if seconds is None else f"ends by itself after {seconds:g} s")
         )
         log = interaction_log(config.log, venue.credentials)
-        state = kept.enter_context(run_folder(config))
+        state, tail = kept.enter_context(run_folder(config)), Tail()
         try:
             desk = await open_desk(
                 config,
                 endpoints=venue.endpoints,
                 credentials=venue.credentials,
                 log=log,
+                journals=[tail],
                 state=state,
             )
             inspector = Inspector(desk, venue.world, symbols)
             looking = asyncio.create_task(inspector.work())
             try:
-                await run_desk(desk, seconds, console)
+                async with board_beside(desk, tail, board, console):
+                    await run_desk(desk, seconds, console)
             finally:
                 looking.cancel()
                 for line in inspector.told():

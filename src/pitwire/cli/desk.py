@@ -12,6 +12,8 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.markup import escape
 
+from pitwire.board.opening import open_board
+from pitwire.board.tail import Tail
 from pitwire.cli import loops
 from pitwire.cli.collector import Collector
 from pitwire.cli.simulated import SimulatedVenue, recorded_venue, simulated_venue
@@ -48,18 +50,26 @@ def run(
     *,
     market: Path | None = None,
     seconds: float | None = None,
+    board: int | None = None,
     console: Console | None = None,
 ) -> int:
-    """Run until the session ends, `seconds` are over, or Ctrl-C; returns the exit code."""
+    """Run until the session ends, `seconds` are over, or Ctrl-C; returns the exit code.
+
+    `board` is the port of a board beside it, 0 for a free one.
+    """
     config = load_config(path)
     if market is not None and config.mode != "sim":
         raise ConfigError(where="--market", found=config.mode, expected='mode = "sim" in the file')
     console = console or summary_console()
-    return loops.run(_run(config, market, seconds, console), config.loop.kind)
+    return loops.run(_run(config, market, seconds, board, console), config.loop.kind)
 
 
 async def _run(
-    config: DeskConfig, market: Path | None, seconds: float | None, console: Console
+    config: DeskConfig,
+    market: Path | None,
+    seconds: float | None,
+    board: int | None,
+    console: Console,
 ) -> int:
     async with place_of(config, market) as place:
         if place.venue is not None:
@@ -69,18 +79,20 @@ async def _run(
                 f"{', '.join(config.venue.symbols)}, {escape(what)}; "
                 + ("Ctrl-C ends it" if seconds is None else f"ends after {seconds:g} s")
             )
-        log = interaction_log(config.log, place.credentials)
+        log, tail = interaction_log(config.log, place.credentials), Tail()
         with log:
             desk = await open_desk(
                 config,
                 endpoints=place.endpoints,
                 credentials=place.credentials,
                 log=log,
+                journals=[tail],
                 state=place.state,
             )
             if place.venue is not None:
                 place.venue.begin()
-            closed = await run_desk(desk, seconds, console, place.venue)
+            async with board_beside(desk, tail, board, console):
+                closed = await run_desk(desk, seconds, console, place.venue)
     if desk.restarted is not None and desk.journal_failed:
         file = desk.restarted.file
         raise JournalFailed(path=str(file.path), cause=file.cause)
@@ -110,6 +122,22 @@ async def run_desk(
         finally:
             print_summary(desk, console)
             await asyncio.gather(running, return_exceptions=True)
+
+
+@asynccontextmanager
+async def board_beside(
+    desk: Desk, tail: Tail, port: int | None, console: Console
+) -> AsyncIterator[None]:
+    """A board for as long as the desk runs, with its addresses printed; none without a port."""
+    if port is None:
+        yield
+        return
+    async with open_board(desk, tail, port=port) as board:
+        console.print(
+            f"[bold]board[/]: {board.control_url}  (it may halt and resume)", soft_wrap=True
+        )
+
+        yield
 
 
 def _only(symbols: tuple[str, ...]) -> str:

@@ -28,6 +28,10 @@ Seed = Annotated[
     int | None, typer.Option(help="Seed of all chance; without it the file's, or a fresh one.")
 ]
 Loop = Annotated[str, typer.Option(help="Event loop: auto, asyncio, uvloop or polling.")]
+Board = Annotated[
+    bool, typer.Option("--board", help="Show it in a browser; prints the address, with its token.")
+]
+BoardPort = Annotated[int, typer.Option(help="Local port of the board; 0 takes a free one.")]
 Symbols = Annotated[list[str] | None, typer.Argument(help="BASE-QUOTE, as in BTC-USDT.")]
 
 
@@ -82,6 +86,8 @@ def demo(
     write: Annotated[
         Path | None, typer.Option(help="Write the demo's TOML there, to be changed, and leave.")
     ] = None,
+    board: Board = False,
+    board_port: BoardPort = 0,
 ) -> None:
     """A market, a desk and a cut connection on this machine; ends by telling what it did."""
     from pitwire.cli.demo import run, write_config
@@ -90,7 +96,10 @@ def demo(
         write_config(write)
         typer.echo(f"{write} written; change a line and run: pitwire demo {write}")
         raise typer.Exit
-    raise typer.Exit(run(config, seconds=seconds, stay=stay, seed=seed, loop=loop, log=log))
+    port = board_port if board else None
+    raise typer.Exit(
+        run(config, seconds=seconds, stay=stay, seed=seed, loop=loop, log=log, board=port)
+    )
 
 
 @app.command()
@@ -100,11 +109,14 @@ def desk(
         Path | None, typer.Option(help="A recorded capture to trade against.")
     ] = None,
     seconds: Annotated[float | None, typer.Option(help="Stop after this long.")] = None,
+    board: Board = False,
+    board_port: BoardPort = 0,
 ) -> None:
     """Run rules against a venue: simulated, on paper or live, as the file says."""
     from pitwire.cli.desk import run
 
-    raise typer.Exit(run(config, market=market, seconds=seconds))
+    port = board_port if board else None
+    raise typer.Exit(run(config, market=market, seconds=seconds, board=port))
 
 
 @app.command()

@@ -77,19 +77,25 @@ class Narrator:
         self._loggers: dict[str, logging.Logger] = {}
 
     def __call__(self, record: object) -> None:
-        known = SENTENCES.get(type(record))
+        known = weighed(record)
         if known is None:
             return
         level, sentence = known
-        weigh = _WEIGHED.get(type(record))
-        if weigh is not None:
-            level = weigh(record)
         venue = getattr(record, "venue", "") or "desk"
         log = self._loggers.get(venue)
         if log is None:
             log = self._loggers[venue] = logging.getLogger(f"{ROOT}.{venue}")
         if log.isEnabledFor(level):
             log.log(level, "%s", sentence(record))
+
+
+def weighed(record: object) -> tuple[int, Callable[[Any], str]] | None:
+    """The level of a record and what makes its sentence; None where nobody should be bothered."""
+    known = SENTENCES.get(type(record))
+    if known is None:
+        return None
+    weigh = _WEIGHED.get(type(record))
+    return known if weigh is None else (weigh(record), known[1])
 
 
 def _weigh_lost(event: events.Lost) -> int:

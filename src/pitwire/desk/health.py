@@ -8,7 +8,7 @@ bucket's upper edge, at most one eighth above the truth.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from operator import add
+from operator import add, sub
 
 import msgspec
 
@@ -74,6 +74,13 @@ class Histogram:
         """Count all that another has counted."""
         self._counts = list(map(add, self._counts, other._counts))
         self.largest = max(self.largest, other.largest)
+
+    def since(self, earlier: Histogram) -> Histogram:
+        """What was counted after `earlier`, an older state of the same counts."""
+        recent = Histogram()
+        recent._counts = list(map(sub, self._counts, earlier._counts))
+        recent.largest = self.largest
+        return recent
 
     def percentile(self, share: float) -> int:
         """The duration that `share` (0 to 1) of all stay within; 0 when nothing was counted."""
@@ -230,6 +237,19 @@ class Health:
     def _begin(self, event: Event) -> _Stream:
         stream = self._streams.setdefault(type(event), {})[event.symbol] = _Stream(event)
         return stream
+
+    def lags(self) -> tuple[int, Histogram]:
+        """How many events there were, and the lags of all of them together."""
+        events, lag = 0, Histogram()
+        for found in self._streams.values():
+            for stream in found.values():
+                events += stream.count
+                lag.take_in(stream.lag)
+        return events, lag
+
+    def tally(self, name: str) -> int:
+        """One counter of the report by its name."""
+        return self._tally.get(name, 0)
 
     def note_all(self, batch: Iterable[Event], now: int = 0) -> None:
         """Count a burst."""

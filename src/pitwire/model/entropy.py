@@ -28,3 +28,8 @@ class Entropy:
 def system_seed() -> int:
     """A fresh seed from the operating system; whoever draws one writes it down."""
     return random.SystemRandom().getrandbits(63)
+
+
+def secret_token() -> str:
+    """256 bits from the operating system, as 64 hexadecimal digits; drawn anew for each run."""
+    return f"{random.SystemRandom().getrandbits(256):064x}"

@@ -67,6 +67,14 @@ class Pacing:
         """Send nothing of this scope before `until`."""
         self._blocked[scope] = max(until, self._blocked.get(scope, 0))
 
+    def left(self, scope: str, now: int) -> tuple[int, int, float] | None:
+        """(what may still be spent, the limit, its seconds) of the limit that binds now.
+
+        None for a scope without a limit.
+        """
+        rooms = [window.room(now) for window in self._windows.get(scope, ())]
+        return min(rooms, key=lambda room: room[0] / room[1], default=None)
+
     def blocked_until(self, scope: str) -> int:
         """When a block ends; a time in the past where there is none."""
         return self._blocked.get(scope, 0)
@@ -94,6 +102,10 @@ class _Window:
             excess -= spent
             at = max(at, gone_at)
         return at
+
+    def room(self, now: int) -> tuple[int, int, float]:
+        self._forget(now)
+        return max(0, self._count - self._sum), self._count, self._length / SECOND
 
     def add(self, cost: int, now: int) -> None:
         self._forget(now)

@@ -204,6 +204,10 @@ class Session:
         """The connections, and of several that carry the same how far each is behind."""
         return self._lines.health()
 
+    def budget(self, scope: str, now: int) -> tuple[int, int, float] | None:
+        """(left, limit, seconds) of the venue's limit on `weight` or `orders` that binds now."""
+        return self._lines.pacing.left(scope, now)
+
     def book(self, symbol: str) -> OrderBook:
         """The order book of a symbol: `ready` only while it is known to be right, else empty."""
         return self._lines.audience.book(symbol)

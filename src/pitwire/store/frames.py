@@ -113,6 +113,16 @@ class Ring:
         """Where the oldest row is."""
         return self.total % self.capacity if self.total > self.capacity else 0
 
+    def newest(self, count: int) -> list[Row]:
+        """The last `count` rows, or all there are, oldest first."""
+        self._store()
+        first = self.total - min(count, len(self))
+        unpack, size = self._packing.unpack_from, self._packing.size
+        return [
+            unpack(self._packed, number % self.capacity * size)
+            for number in range(first, self.total)
+        ]
+
     def values(self, number: int) -> Values:
         """A copy of column `number`, oldest first."""
         self._store()
@@ -136,6 +146,11 @@ class MixedRing(Ring):
         else:
             self._rows[self.total % self.capacity] = row
         self.total += 1
+
+    def newest(self, count: int) -> list[Row]:
+        """The last `count` rows, or all there are, oldest first."""
+        first = self.total - min(count, len(self))
+        return [self._rows[number % self.capacity] for number in range(first, self.total)]
 
     def values(self, number: int) -> Values:
         """Column `number`, oldest first."""
@@ -169,6 +184,20 @@ class Table:
     @property
     def dropped(self) -> int:
         return self._ring.total - len(self._ring)
+
+    @property
+    def total(self) -> int:
+        """Rows ever written, those of all symbols where they share a table."""
+        return self._ring.total
+
+    def newest(self, count: int) -> list[Row]:
+        """The last `count` rows as they are kept, oldest first: cheap where little is new.
+
+        A table of one symbol among others has no such way.
+        """
+        if self._symbol:
+            raise ValueError(f"symbol: found {self._symbol!r}, expected a table of its own")
+        return self._ring.newest(count)
 
     def __len__(self) -> int:
         return len(self._ring) if not self._symbol else len(self._chosen())

@@ -1,0 +1,310 @@
+"""The hub: one picture made once, and every viewer brought up to it at the pace it can take.
+
+A *frame* is `{"kind": "frame", "seq": n, "previous": m, …}`: what has changed since the frame `m`
+that this viewer was sent last. House rules: a viewer that keeps up gets the bytes that everybody
+gets; one that does not has its changes merged until it has answered, so it sees fewer frames and
+never older ones; memory a viewer costs is bounded by the picture itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import Any, Protocol
+
+import msgspec
+
+from pitwire.board.picture import KEPT, Change, Picture
+from pitwire.model.clock import SECOND, Clock
+
+logger = logging.getLogger("pitwire.board")
+
+WINDOW = 4
+"""Frames that may be on their way to a viewer that has not answered."""
+HEARTBEAT = SECOND // 2
+"""A frame leaves at least this often, ns, also when nothing has changed."""
+BUDGET = 0.1
+"""The share of one core that making frames may cost before they come more seldom."""
+IDLE_SECONDS = 1.0
+"""How often it looks while nobody else does."""
+VIEWERS = 16
+VIEWS = 16
+"""Views that one viewer may have open."""
+
+Send = Callable[[bytes], Awaitable[None]]
+
+
+class Source(Protocol):
+    """Where pictures come from: a desk in this process, or one that is listened to."""
+
+    common: Picture
+
+    def head(self, now: int) -> dict[str, Any]: ...
+
+    def steps(self, now: int) -> Iterator[None]: ...
+
+    def open(self, view: str) -> str: ...
+
+    def close(self, view: str) -> None: ...
+
+    def picture(self, view: str) -> Picture | None: ...
+
+
+class Viewer:
+    """Somebody who looks. `run` sends until it is cancelled or the sender fails."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self.views: tuple[str, ...] = ()
+        self.seq = -1
+        """The last frame that was sent to it; -1 when it needs everything."""
+        self._answered = -1
+        self._on_way: list[int] = []
+        self._frames: list[tuple[int, bytes]] = []
+        self._common: Change | None = None
+        self._changes: dict[str, Change] = {}
+        self._wake = asyncio.Event()
+        self._notices: list[bytes] = []
+        self.merged = 0
+        """Frames that it was spared because it was slow."""
+
+    # ── what it says ──────────────────────────────────────────────────────────────────────────
+
+    def look_at(self, views: Iterable[str]) -> None:
+        """Look at these views from now on; those that cannot be are refused in words."""
+        wanted = tuple(dict.fromkeys(views))[:VIEWS]
+        kept = []
+        for view in wanted:
+            why = self._hub.open(view)
+            if why:
+                self.notify({"kind": "refused", "view": view, "why": why})
+            else:
+                kept.append(view)
+        before, self.views = self.views, tuple(kept)
+        self._hub.close(before)
+        self.ask_for_all()
+
+    def answer(self, seq: int) -> None:
+        """It has shown this frame."""
+        self._on_way = [sent for sent in self._on_way if sent > seq]
+        self._wake.set()
+
+    def ask_for_all(self) -> None:
+        """It has lost the thread: begin again with everything."""
+        self.seq = -1
+        self._on_way.clear()
+        self._forget()
+        self._wake.set()
+
+    def notify(self, message: dict[str, Any]) -> None:
+        """Say something that is no frame."""
+        self._notices = [*self._notices[-63:], msgspec.json.encode(message)]
+        self._wake.set()
+
+    # ── what it is sent ───────────────────────────────────────────────────────────────────────
+
+    def offer(self, seq: int, frame: bytes, common: Change, changes: dict[str, Change]) -> None:
+        """A frame was made; it is sent, or merged with what waits already."""
+        if self.seq < 0:
+            self._wake.set()
+            return
+        if self._common is None and not self._frames and len(self._on_way) < WINDOW:
+            self._frames.append((seq, frame))
+        else:
+            self._merge(seq, common, changes)
+        self._wake.set()
+
+    def _merge(self, seq: int, common: Change, changes: dict[str, Change]) -> None:
+        self.merged += 1
+        if self._common is None:
+            self._common = Change()
+        for _, waiting in self._frames:
+            earlier = msgspec.json.decode(waiting)
+            self._take_in(
+                msgspec.convert(earlier["common"], Change),
+                {view: msgspec.convert(c, Change) for view, c in earlier["views"].items()},
+            )
+        self._frames.clear()
+        self._take_in(common, changes)
+
+    def _take_in(self, common: Change, changes: dict[str, Change]) -> None:
+        assert self._common is not None
+        self._common.merge(common)
+        for view in self.views:
+            if view in changes:
+                self._changes.setdefault(view, Change()).merge(changes[view])
+
+    def _forget(self) -> None:
+        self._frames.clear()
+        self._common = None
+        self._changes.clear()
+
+    async def run(self, send: Send) -> None:
+        """Send whatever there is, for as long as somebody takes it."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while (message := self._next()) is not None:
+                await send(message)
+
+    def _next(self) -> bytes | None:
+        if self._notices:
+            return self._notices.pop(0)
+        if len(self._on_way) >= WINDOW:
+            return None
+        hub = self._hub
+        if self.seq < 0:
+            if hub.is_cold:
+                return None
+            self._forget()
+            self.seq = hub.seq
+            self._on_way.append(self.seq)
+            return hub.snapshot(self.views)
+        if self._common is not None:
+            message = hub.frame(self._common, self._changes, self.seq)
+            self._forget()
+            self.seq = hub.seq
+        elif self._frames:
+            self.seq, message = self._frames.pop(0)
+        else:
+            return None
+        self._on_way.append(self.seq)
+        return message
+
+
+class Hub:
+    """Makes frames of a source, `per_second` at most, and hands them to viewers."""
+
+    def __init__(self, source: Source, clock: Clock, *, per_second: int = 20) -> None:
+        self.source, self._clock = source, clock
+        self._interval = 1 / per_second
+        self.viewers: set[Viewer] = set()
+        self.seq = -1
+        self._views: dict[str, int] = {}
+        self._sent_at = 0
+        self._wanted = asyncio.Event()
+        self._cold = True
+        self.failures = 0
+        """Looks that went wrong; the next one is made all the same."""
+        self.busy_seconds = 0.0
+        """What making frames has cost so far."""
+        self.frames = 0
+
+    # ── viewers ───────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def is_cold(self) -> bool:
+        """Whether nothing was looked at since somebody came to look."""
+        return self._cold
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nobody else may look."""
+        return len(self.viewers) >= VIEWERS
+
+    def join(self) -> Viewer:
+        """A new viewer; call `leave` with it in the end."""
+        viewer = Viewer(self)
+        self._cold = self._cold or not self.viewers
+        self.viewers.add(viewer)
+        self._wanted.set()
+        return viewer
+
+    def leave(self, viewer: Viewer) -> None:
+        """It looks no more."""
+        self.viewers.discard(viewer)
+        self.close(viewer.views)
+
+    def open(self, view: str) -> str:
+        """One more looks at this view; why it cannot be, or ""."""
+        why = self.source.open(view)
+        if not why:
+            self._views[view] = self._views.get(view, 0) + 1
+        return why
+
+    def close(self, views: Iterable[str]) -> None:
+        """One fewer looks at these."""
+        for view in views:
+            self._views[view] -= 1
+            if not self._views[view]:
+                del self._views[view]
+                self.source.close(view)
+
+    # ── frames ────────────────────────────────────────────────────────────────────────────────
+
+    async def run(self) -> None:
+        """Make frames until cancelled: more seldom where they cost more than the budget."""
+        while True:
+            spent = await self._look()
+            if self.viewers:
+                await asyncio.sleep(max(self._interval - spent, spent * (1 / BUDGET - 1)))
+            else:  # now and then, so that nothing falls off the journal's end
+                self._wanted.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(IDLE_SECONDS):
+                        await self._wanted.wait()
+
+    async def _look(self) -> float:
+        """One look and one frame; how many seconds of work it was."""
+        spent, started = 0, self._clock.now()
+        try:
+            for _ in self.source.steps(started):
+                spent += self._clock.now() - started
+                await asyncio.sleep(0)
+                started = self._clock.now()
+            self.tick(self._clock.now())
+        except Exception as error:  # the board's edge: it may fail, the desk may not
+            self.failures += 1
+            if self.failures == 1 or self.failures % 1000 == 0:
+                logger.exception("the board cannot look (%s times): %s", self.failures, error)
+        spent += self._clock.now() - started
+        self.busy_seconds += spent / SECOND
+        return spent / SECOND
+
+    def tick(self, now: int) -> None:
+        """Make a frame of what has changed, if anything has or a heartbeat is due."""
+        common = self.source.common.take()
+        changes = {}
+        for view in self._views:
+            picture = self.source.picture(view)
+            change = picture.take() if picture is not None else None
+            if change:
+                changes[view] = change
+        if not common and not changes and now - self._sent_at < HEARTBEAT:
+            return
+        self._sent_at, self._cold = now, False
+        previous, self.seq = self.seq, self.seq + 1
+        self.frames += 1
+        parts = msgspec.json.encode(common), {v: msgspec.json.encode(c) for v, c in changes.items()}
+        made: dict[tuple[str, ...], bytes] = {}
+        for viewer in self.viewers:
+            frame = made.get(viewer.views)
+            if frame is None:
+                seen = {view: parts[1][view] for view in viewer.views if view in parts[1]}
+                frame = made[viewer.views] = self._message("frame", previous, parts[0], seen)
+            viewer.offer(self.seq, frame, common, changes)
+
+    def frame(self, common: Change, changes: dict[str, Change], previous: int) -> bytes:
+        """A frame of its own for a viewer that was slow."""
+        seen = {view: msgspec.json.encode(change) for view, change in changes.items()}
+        return self._message("frame", previous, msgspec.json.encode(common), seen)
+
+    def snapshot(self, views: Iterable[str]) -> bytes:
+        """Everything there is to see, as a frame from nothing."""
+        seen = {}
+        for view in views:
+            picture = self.source.picture(view)
+            if picture is not None:
+                seen[view] = msgspec.json.encode(picture.whole())
+        common = msgspec.json.encode(self.source.common.whole())
+        return self._message("snapshot", -1, common, seen)
+
+    def _message(self, kind: str, previous: int, common: bytes, seen: dict[str, bytes]) -> bytes:
+        head: dict[str, Any] = {"kind": kind, "seq": self.seq, "previous": previous}
+        head |= self.source.head(self._clock.now())
+        if kind == "snapshot":
+            head["kept"] = dict(KEPT)
+        views = {view: msgspec.Raw(part) for view, part in seen.items()}
+        return msgspec.json.encode(head | {"common": msgspec.Raw(common), "views": views})

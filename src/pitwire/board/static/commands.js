@@ -1,0 +1,110 @@
+// Halt and resume. Nothing is called done before the desk has said so.
+
+import { $, write } from "./marks.js";
+
+export class Commands {
+  constructor(token, model, live) {
+    this.token = token;
+    this.model = model;
+    this.live = live;
+    this.mayCancel = false;
+    this.onRights = () => {};
+    this.word($("kill-word"), $("kill-do"), "HALT");
+    this.word($("resume-word"), $("resume-do"), "RESUME");
+    $("kill-open").onclick = () => this.openKill();
+    $("resume-open").onclick = () => this.openResume();
+    $("kill-close").onclick = () => $("kill").close();
+    $("resume-close").onclick = () => $("resume").close();
+    $("kill-do").onclick = () => this.act("halt", $("kill-progress"), $("kill-do"));
+    $("resume-do").onclick = () => this.act("resume", $("resume-progress"), $("resume-do"));
+  }
+
+  get mayAct() { return this.live.rights === "control"; }
+
+  word(field, button, wanted) {
+    const look = () => { button.disabled = field.value !== wanted || !this.mayAct || this.busy; };
+    field.oninput = look;
+    field.onkeydown = (event) => {
+      if (event.key !== "Enter") return;
+      event.preventDefault();
+      look();
+      if (!button.disabled) button.click();
+    };
+  }
+
+  openKill() {
+    if ($("kill-open").disabled || !this.mayAct) return;
+    this.show();
+    $("kill-word").value = "";
+    $("kill-do").disabled = true;
+    write($("kill-progress"), this.mayAct ? "" : "This address may only look. Use the one for control, or the command line.");
+    $("kill").showModal();
+    $("kill-word").focus();
+  }
+
+  openResume() {
+    write($("resume-what"), `The halt: ${this.model.table("desk").get("halted") || "–"}. Rules may send orders again at once.`);
+    $("resume-word").value = "";
+    $("resume-do").disabled = true;
+    write($("resume-progress"), this.mayAct ? "" : "This address may only look.");
+    $("resume").showModal();
+    $("resume-word").focus();
+  }
+
+  // What a halt would do now, in numbers.
+  show() {
+    if ($("kill").open && this.asked) return;
+    const open = [...this.model.table("orders").values()].filter((row) => row.open);
+    const venues = this.model.table("venues").size || 1;
+    const held = [...this.model.table("positions").values()].filter((row) => row[1] !== "flat").length;
+    const count = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
+    write($("kill-what"), `This will cancel ${count(open.length, "working order")} on ${count(venues, "venue")}, block new orders, and leave ${count(held, "position")} open. Only a person can resume.`);
+  }
+
+  watchOver(state, halted) {
+    const cut = state === "disconnected";
+    $("kill-open").hidden = !this.mayAct && !cut;
+    $("kill-open").disabled = cut;
+    const folder = this.model.table("desk").get("state");
+    write($("kill-open"), cut ? `No connection: pitwire kill${folder ? " …" : ""}` : "Kill switch…");
+    $("kill-open").title = cut ? `On the desk's machine: pitwire kill${folder ? ` ${folder}` : ""}` : "Shift+K";
+    $("resume-open").hidden = !halted || cut || !this.mayAct;
+  }
+
+  async act(what, progress, button) {
+    this.busy = true;
+    button.disabled = true;
+    progress.className = "";
+    write(progress, "Asked; waiting for the desk …");
+    const key = [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(16).padStart(8, "0")).join("");
+    const body = JSON.stringify({ do: what, key, reason: what === "halt" ? $("kill-reason").value : "" });
+    try {
+      const answer = await fetch("/command", { method: "POST", body, headers: { "X-Pitwire-Token": this.token, "Content-Type": "application/json" }, signal: AbortSignal.timeout(8000) });
+      const text = await answer.text();
+      if (!answer.ok) throw new Error(text.trim() || `status ${answer.status}`);
+      this.tell(what, JSON.parse(text), progress);
+    } catch (error) {
+      progress.className = "bad";
+      write(progress, `Not done: ${error.message}. On the desk's machine: pitwire ${what === "halt" ? "kill" : "resume"}`);
+      button.disabled = false;
+    }
+    this.busy = false;
+  }
+
+  tell(what, told, progress) {
+    if (told.error) { progress.className = "bad"; write(progress, `The desk says: ${told.error}`); return; }
+    if (what === "resume") {
+      progress.className = told.halted ? "bad" : "done";
+      write(progress, told.halted ? `Still halted: ${told.halted}` : "Resumed: the desk has confirmed.");
+      return;
+    }
+    if (!told.halted) { progress.className = "bad"; write(progress, "The desk does not say that it is halted."); return; }
+    const lines = ["Halted: the desk has confirmed."];
+    if (told.kept) lines.push(`It will not survive a restart: ${told.kept}`);
+    lines.push(told.open.length ? `${told.open.length} orders are not closed by the venue yet${told.reachable ? "" : ", and it cannot be reached now"}: ${told.open.join(", ")}` : "No order of ours is open.");
+    progress.className = told.open.length || told.kept ? "bad" : "done";
+    write(progress, lines.join("\n"));
+  }
+
+  async cancel() {}
+}

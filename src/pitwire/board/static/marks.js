@@ -1,0 +1,88 @@
+// Small tools for the document: text only where it changed, rows that are used again.
+
+export const $ = (id) => document.getElementById(id);
+
+export function write(node, text) {
+  if (node.shown !== text) {
+    node.shown = text;
+    node.textContent = text;
+  }
+}
+
+export function mark(node, name, value) {
+  const key = `mark_${name}`;
+  if (node[key] !== value) {
+    node[key] = value;
+    if (value === null || value === "") node.removeAttribute(name);
+    else node.setAttribute(name, value);
+  }
+}
+
+export function style(node, name, value) {
+  const key = `style_${name}`;
+  if (node[key] !== value) {
+    node[key] = value;
+    node.style[name] = value;
+  }
+}
+
+export function make(tag, properties = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name === "class") node.className = value;
+    else node.setAttribute(name, value);
+  }
+  node.append(...children);
+  return node;
+}
+
+// Rows of a table by key: made once, filled again, put in order only when the order differs.
+export class Rows {
+  constructor(body, build, fill) {
+    this.body = body;
+    this.build = build;
+    this.fill = fill;
+    this.rows = new Map();
+  }
+
+  show(entries) {
+    const wanted = new Set(entries.map(([key]) => key));
+    for (const [key, row] of this.rows) {
+      if (!wanted.has(key)) {
+        row.remove();
+        this.rows.delete(key);
+      }
+    }
+    let place = this.body.firstElementChild;
+    for (const [key, data] of entries) {
+      let row = this.rows.get(key);
+      if (!row) {
+        row = this.build(key);
+        row.dataset.key = key;
+        this.rows.set(key, row);
+      }
+      this.fill(row, data, key);
+      if (row === place) place = place.nextElementSibling;
+      else this.body.insertBefore(row, place);
+    }
+  }
+}
+
+// A row with so many cells; `kinds` has one letter each: n number, t text.
+export function cells(kinds) {
+  const row = document.createElement("tr");
+  for (const kind of kinds) row.append(make("td", kind === "n" ? { class: "n" } : {}));
+  return row;
+}
+
+const stillWanted = window.matchMedia("(prefers-reduced-motion: reduce)");
+
+// A short flash in the side's colour; not at all where no motion is wanted, at most three a second.
+export function flash(node, up) {
+  if (stillWanted.matches || !node.animate) return;
+  const now = performance.now();
+  if (now - (node.flashed || 0) < 330) return;
+  node.flashed = now;
+  const colour = up ? "rgb(99 173 255 / .35)" : "rgb(255 169 92 / .35)";
+  node.animate([{ backgroundColor: colour }, { backgroundColor: "transparent" }], 280);
+}

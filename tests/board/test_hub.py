@@ -1,0 +1,192 @@
+"""The hub without a socket: the same bytes for all, merged for the slow, nothing for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from typing import Any
+
+import msgspec
+
+from pitwire.board.hub import HEARTBEAT, VIEWERS, WINDOW, Hub, Viewer
+from pitwire.board.picture import Change, Picture
+from tests.board.watching import FakeSource, hub_of
+
+
+def paint(hub: Hub, source: FakeSource, number: int) -> None:
+    source.common.put("desk", "number", number)
+    source.common.tell("log", [number])
+    hub.tick(0)
+
+
+def take(viewer: Viewer) -> list[dict[str, Any]]:
+    """Everything it would be sent now."""
+    found = []
+    while (message := viewer._next()) is not None:
+        found.append(json.loads(message))
+    return found
+
+
+def joined(hub: Hub, source: FakeSource) -> Viewer:
+    viewer = hub.join()
+    viewer.look_at(["A-B@1s"])
+    paint(hub, source, 0)
+    [first] = take(viewer)
+    assert first["kind"] == "snapshot"
+    viewer.answer(first["seq"])
+    return viewer
+
+
+def test_a_snapshot_and_then_numbered_frames() -> None:
+    async def tale() -> None:
+        source = FakeSource()
+        hub, _ = hub_of(source)
+        viewer = joined(hub, source)
+        paint(hub, source, 1)
+        [one] = take(viewer)
+        source.views["A-B@1s"].put("book", "asks", [["1.0"]])
+        paint(hub, source, 2)
+        [two] = take(viewer)
+        assert (one["kind"], one["previous"], one["seq"]) == ("frame", 0, 1)
+        assert (two["previous"], two["seq"]) == (1, 2)
+        assert two["views"] == {"A-B@1s": {"tables": {"book": {"asks": [["1.0"]]}}}}
+
+    asyncio.run(tale())
+
+
+def test_a_slow_viewer_gets_fewer_frames_and_ends_with_the_same_picture() -> None:
+    async def tale() -> None:
+        source = FakeSource()
+        hub, _ = hub_of(source)
+        quick, slow = joined(hub, source), hub.join()
+        slow.look_at(["A-B@1s"])
+        seen: dict[Viewer, Picture] = {quick: Picture(), slow: Picture()}
+        numbers: dict[Viewer, list[tuple[int, int]]] = {quick: [], slow: []}
+
+        def hear(viewer: Viewer) -> None:
+            for message in take(viewer):
+                seen[viewer].apply(msgspec.convert(message["common"], Change))
+                numbers[viewer].append((message["previous"], message["seq"]))
+
+        for number in range(1, 41):
+            paint(hub, source, number)
+            hear(quick)
+            quick.answer(hub.seq)
+            hear(slow)
+            if number % 20 == 0:
+                slow.answer(hub.seq)
+                hear(slow)
+        slow.answer(hub.seq)
+        hear(slow)
+        assert seen[slow].tables["desk"]["number"] == 40
+        assert list(seen[slow].tales["log"])[-41:] == list(range(41))
+        assert len(numbers[slow]) < len(numbers[quick]) / 3
+        assert slow.merged > 20
+        for told in numbers.values():
+            assert all(after[0] == before[1] for before, after in itertools.pairwise(told))
+
+    asyncio.run(tale())
+
+
+def test_nothing_more_leaves_than_the_window_until_it_is_answered() -> None:
+    async def tale() -> None:
+        source = FakeSource()
+        hub, _ = hub_of(source)
+        viewer = joined(hub, source)
+        for number in range(1, 100):
+            paint(hub, source, number)
+            take(viewer)
+        assert len(viewer._on_way) == WINDOW
+        assert not viewer._frames
+        viewer.answer(viewer.seq)
+        [last] = take(viewer)
+        assert last["common"]["tables"]["desk"]["number"] == 99
+
+    asyncio.run(tale())
+
+
+def test_whoever_lost_the_thread_begins_again() -> None:
+    async def tale() -> None:
+        source = FakeSource()
+        hub, _ = hub_of(source)
+        viewer = joined(hub, source)
+        paint(hub, source, 1)
+        viewer.ask_for_all()
+        [whole] = take(viewer)
+        assert whole["kind"] == "snapshot"
+        assert whole["common"]["tables"]["desk"]["number"] == 1
+
+    asyncio.run(tale())
+
+
+def test_an_unknown_view_is_refused_in_words_and_none_is_left_open() -> None:
+    async def tale() -> None:
+        source = FakeSource()
+        hub, _ = hub_of(source)
+        viewer = joined(hub, source)
+        viewer.look_at(["<b>NO</b>@1s"])
+        told = take(viewer)
+        assert told[0]["kind"] == "refused"
+        assert "<b>NO</b>" in told[0]["why"]
+        assert source.open_views == []
+        viewer.look_at(["C-D@1s"])
+        hub.leave(viewer)
+        assert source.open_views == []
+
+    asyncio.run(tale())
+
+
+def test_a_heartbeat_leaves_when_nothing_changes() -> None:
+    async def tale() -> None:
+        source = FakeSource()
+        hub, _ = hub_of(source)
+        viewer = joined(hub, source)
+        hub.tick(HEARTBEAT - 1)
+        assert take(viewer) == []
+        hub.tick(HEARTBEAT)
+        [beat] = take(viewer)
+        assert beat["common"] == {}
+
+    asyncio.run(tale())
+
+
+def test_a_source_that_fails_is_counted_and_asked_again() -> None:
+    async def tale() -> None:
+        source = FakeSource()
+        hub, _ = hub_of(source)
+        source.broken = True
+        await hub._look()
+        await hub._look()
+        assert hub.failures == 2
+        source.broken = False
+        viewer = hub.join()
+        await hub._look()
+        assert take(viewer)[0]["kind"] == "snapshot"
+
+    asyncio.run(tale())
+
+
+def test_a_newcomer_waits_for_a_look_when_nobody_has_looked() -> None:
+    async def tale() -> None:
+        source = FakeSource()
+        hub, _ = hub_of(source)
+        first = joined(hub, source)
+        hub.leave(first)
+        second = hub.join()
+        assert take(second) == []
+        paint(hub, source, 5)
+        assert take(second)[0]["common"]["tables"]["desk"]["number"] == 5
+
+    asyncio.run(tale())
+
+
+def test_there_is_room_for_so_many_and_no_more() -> None:
+    async def tale() -> None:
+        hub, _ = hub_of(FakeSource())
+        for _ in range(VIEWERS):
+            assert not hub.is_full
+            hub.join()
+        assert hub.is_full
+
+    asyncio.run(tale())
