@@ -218,13 +218,76 @@ def orders(
 
 
 @app.command()
-def replay(
-    journal: Annotated[Path, typer.Option(help="The account's folder.")],
+def record(
+    symbols: Symbols = None,
+    out: Annotated[Path, typer.Option(help="The folder of tapes.")] = Path("tapes"),
+    channel: Annotated[
+        list[str] | None,
+        typer.Option(help="May be repeated: ticker, trades, book, bars@1m, …"),
+    ] = None,
+    market: Annotated[str | None, typer.Option(help="WebSocket address of the streams.")] = None,
+    http: Annotated[str | None, typer.Option(help="HTTP address of the same venue.")] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="The real venue, at its own addresses.")
+    ] = False,
+    seconds: Annotated[float | None, typer.Option(help="Stop after this long.")] = None,
+    max_megabytes: Annotated[int, typer.Option(min=1, help="A file ends at this size.")] = 512,
+    max_hours: Annotated[int, typer.Option(min=1, help="A file ends after this long.")] = 1,
+    redundancy: Annotated[
+        int, typer.Option(help="Connections with the same streams; all are on the tape.")
+    ] = 1,
+    loop: Loop = "auto",
 ) -> None:
-    """Rebuild the state from a journal, and check every record against those before it."""
+    """Put subscriptions onto a tape; of a simulated market unless told otherwise."""
+    from pitwire.cli.record import CHANNELS, SYMBOLS, Plan, run
+
+    plan = Plan(
+        folder=out,
+        symbols=tuple(symbols or SYMBOLS),
+        channels=tuple(channel or CHANNELS),
+        max_megabytes=max_megabytes,
+        max_hours=max_hours,
+        redundancy=redundancy,
+    )
+    raise typer.Exit(run(plan, market=market, http=http, live=live, seconds=seconds, loop=loop))
+
+
+@app.command()
+def replay(
+    tape: Annotated[Path | None, typer.Argument(help="A tape: one run's folder or a file.")] = None,
+    journal: Annotated[
+        Path | None, typer.Option(help="Instead of a tape: an account's folder to be checked.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A desk's TOML file, in place of the recorded one.")
+    ] = None,
+    rules: Annotated[
+        Path | None,
+        typer.Option(help="A desk's TOML file whose rules are compared with the others."),
+    ] = None,
+    speed: Annotated[str, typer.Option(help="1 as it was, 10 ten times as fast, or max.")] = "max",
+    step: Annotated[bool, typer.Option("--step", help="Wait for Enter before each frame.")] = False,
+    since: Annotated[
+        str, typer.Option("--from", help="Decide from here on: a time, or seconds.")
+    ] = "",
+    until: Annotated[str, typer.Option(help="End here: a time, or seconds from the start.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Write the journal's lines there.")] = None,
+    paper: Annotated[bool, typer.Option("--paper", help="Answer orders on paper.")] = False,
+) -> None:
+    """Play a tape through books and rules again; or rebuild the state from a journal."""
+    from pitwire.cli import play
     from pitwire.cli.replay import run
 
-    raise typer.Exit(run(journal))
+    if (tape is None) == (journal is None):
+        raise typer.BadParameter("one of TAPE and --journal DIR is needed")
+    if journal is not None:
+        raise typer.Exit(run(journal))
+    assert tape is not None
+    wanted = play.Wanted(
+        tape=tape, config=config, rules=rules, speed=speed, step=step, since=since, until=until,
+        out=out, paper=paper,
+    )  # fmt: skip
+    raise typer.Exit(play.run(wanted))
 
 
 journal_app = typer.Typer(help="Look into a journal.", no_args_is_help=True)

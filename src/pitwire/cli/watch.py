@@ -36,16 +36,21 @@ def run(
     console: Console | None = None,
 ) -> None:
     """Watch until told to stop, or for `seconds`."""
-    if (market is None) != (http is None):
-        given = "--market" if market else "--http"
-        raise ConfigError(where=given, found="alone", expected="--market and --http together")
     wanted = tuple(symbols or SYMBOLS)
-    given_place = Endpoints(market, market, http) if market and http else None
+    given_place = venue_place(market, http)
     console = console or Console()
     work = _watch(
         wanted, given_place, live=live, seconds=seconds, redundancy=redundancy, console=console
     )
     loops.run(work, loop)
+
+
+def venue_place(market: str | None, http: str | None) -> Endpoints | None:
+    """Addresses given on the command line, both or none."""
+    if (market is None) != (http is None):
+        given = "--market" if market else "--http"
+        raise ConfigError(where=given, found="alone", expected="--market and --http together")
+    return Endpoints(market, market, http) if market and http else None
 
 
 async def _watch(
@@ -59,7 +64,7 @@ async def _watch(
 ) -> None:
     clock = SystemClock()
     screen = Screen(symbols, clock.now())
-    async with _endpoints(symbols, place, console, live=live) as endpoints:
+    async with venue_endpoints(symbols, place, console, live=live) as endpoints:
         connecting = connect_to_websocket(
             "binance", endpoints=endpoints, on_event=screen.note, redundancy=redundancy
         )
@@ -70,9 +75,10 @@ async def _watch(
 
 
 @asynccontextmanager
-async def _endpoints(
+async def venue_endpoints(
     symbols: tuple[str, ...], place: Endpoints | None, console: Console, *, live: bool
 ) -> AsyncIterator[Endpoints | None]:
+    """Where these symbols are to be had: given, the venue's own, or a market served here."""
     if place is not None or live:
         yield place
         return

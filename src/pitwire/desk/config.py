@@ -124,6 +124,17 @@ class WatchdogSection(Section, frozen=True):
     """Leave orders open that were placed as protective."""
 
 
+class TapeSection(Section, frozen=True):
+    """`[tape]`: raw frames and REST exchanges on disk, to be replayed; secrets always masked."""
+
+    folder: str = ""
+    """Where runs are written, each in a folder of its own; "" writes none."""
+    max_megabytes: Positive = 512
+    """A file that has grown to this is closed, and the next begun."""
+    max_hours: Positive = 1
+    """The same, by the clock."""
+
+
 class LiveSection(Section, frozen=True):
     """`[live]`: the second signature that mode `live` demands."""
 
@@ -159,6 +170,7 @@ class DeskConfig(Section, frozen=True):
     paper: PaperSection = PaperSection()
     loop: LoopSection = LoopSection()
     watchdog: WatchdogSection = WatchdogSection()
+    tape: TapeSection = TapeSection()
     live: LiveSection | None = None
 
 

@@ -35,6 +35,7 @@ from pitwire.session.pending import What
 from pitwire.session.session import Session
 from pitwire.session.setup import Closed
 from pitwire.store.frames import Frames
+from pitwire.tape.recorder import Recorder
 from pitwire.trading.engine import Engine
 from pitwire.trading.journal import Alerted, DurableJournal, Volatile
 from pitwire.trading.rules import Rule
@@ -66,6 +67,9 @@ class Desk:
         self._chronicle = Chronicle(health, frames, engine.state.books)
         self.timings = Timings()
         self._log = log
+        self.tape: Recorder | None = None
+        """What all that is heard and said is written to, where that is wanted."""
+        self._tape_failed = False
         self.restarted = restarted
         """What an earlier run of this account has left; None where nothing is kept on disk."""
         self._file: DurableJournal = Volatile() if restarted is None else restarted.file
@@ -225,6 +229,8 @@ class Desk:
         return self._file.failed
 
     async def _stop(self, within_seconds: float) -> None:
+        if self.tape is not None:
+            self.tape.stopping(self.clock.now())
         if self._gateway is not None:
             await self._withdraw(within_seconds)
         for waiting in (self._house, self._wake):
@@ -232,6 +238,8 @@ class Desk:
                 waiting.cancel()
         if self._session is not None:
             await self._session.close()
+        if self.tape is not None:
+            self.tape.close()
         if self._leash is not None:
             # What is left open is left to the watchdog, which goes on trying.
             self._leash.leave() if self.left_open else self._leash.dismiss()
@@ -363,6 +371,9 @@ class Desk:
         self._check_arming(now)
         self._chronicle.note_tops()
         self._check_journal(now)
+        if self.tape is not None and self.tape.failed and not self._tape_failed:
+            self._tape_failed = True
+            self._alert(self.tape.failed, now)
         if self.engine.screen.halted:
             # A cancel may have been lost with its connection, or refused.
             self._cancel_ours()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
 from ipaddress import ip_address
@@ -25,6 +25,7 @@ from pitwire.desk.paper import PaperOutlet
 from pitwire.desk.restart import Restarted, restart
 from pitwire.desk.secrets import find_credentials
 from pitwire.desk.settling import end_on_paper, settle
+from pitwire.desk.taping import record_desk, tap_of
 from pitwire.model.clock import MILLISECOND, Clock, SystemClock
 from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy, system_seed
@@ -111,10 +112,14 @@ async def open_desk(
     log: InteractionLog | None = None,
     journals: Iterable[Journal] = (),
     state: Path | None = None,
+    ids: OrderIds | None = None,
+    hear: Callable[[Rule], Rule] | None = None,
 ) -> Desk:
     """Open a desk by a configuration, plus rules written in Python.
 
-    `state` is the account's folder, in place of the configuration's. Raises `ConfigError` for what
+    `state` is the account's folder, in place of the configuration's; `ids` are the order ids of a
+    desk that keeps nothing, for one that goes through another's day again, and
+    `hear` puts something around each of its rules. Raises `ConfigError` for what
     cannot work, `JournalFailed` when nothing can be written there, `DialFailed` when there is no
     connection, `AuthenticationFailed` and `SubscriptionRejected` when the venue says no. With a
     `dial` of yours there is no watchdog: another process cannot use it.
@@ -127,20 +132,13 @@ async def open_desk(
     if credentials is None and config.mode != "paper":
         credentials = credentials_of(config)
     seed = system_seed() if config.seed is None else config.seed
-    frames = Frames(_FRAMES)
-    others = [TablesJournal(frames), *journals, *([log] if log is not None else [])]
     restarted = _restarted(config, state or state_folder(config), clock)
-    desk = Desk(
-        config,
-        _engine(config, restarted, others, clock),
-        clock=clock,
-        health=Health(clock.now()),
-        frames=frames,
-        log=log,
-        restarted=restarted,
-    )
+    desk = _composed(config, restarted, journals, clock, ids, log)
     desk.engine.journal.write(Seeded(at=clock.now(), name="desk", seed=seed))
     try:
+        tape = desk.tape = record_desk(
+            config, desk.engine.screen, credentials, seed=seed, clock=clock
+        )
         session = await connect_to_websocket(
             config.venue.name,
             endpoints=endpoints or config.venue.endpoints,
@@ -160,15 +158,38 @@ async def open_desk(
             book_of=desk.engine.state.books.get,
             urgent_books=desk.urgent_symbols,
             doing=desk.doing,
-            tap=log.frame if log is not None and log.wants_frames else None,
+            tap=tap_of(log, tape),
+            witness=tape,
+            carry=None if tape is None else tape.fetch,
         )
         desk.attach(session, _paper(desk) if config.mode == "paper" else None)
         await _guard(desk, None if dial else credentials, endpoints or config.venue.endpoints)
-        await _begin(desk, session, tuple(rules))
+        await _begin(desk, session, tuple(rules), hear)
     except BaseException:
         await desk.stop()
         raise
     return desk
+
+
+def _composed(
+    config: DeskConfig,
+    restarted: Restarted | None,
+    journals: Iterable[Journal],
+    clock: Clock,
+    ids: OrderIds | None,
+    log: InteractionLog | None,
+) -> Desk:
+    frames = Frames(_FRAMES)
+    others = [TablesJournal(frames), *journals, *([log] if log is not None else [])]
+    return Desk(
+        config,
+        _engine(config, restarted, others, clock, ids),
+        clock=clock,
+        health=Health(clock.now()),
+        frames=frames,
+        log=log,
+        restarted=restarted,
+    )
 
 
 async def _guard(desk: Desk, credentials: Credentials | None, endpoints: Endpoints | None) -> None:
@@ -214,11 +235,18 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-async def _begin(desk: Desk, session: Session, rules: tuple[Rule, ...]) -> None:
+async def _begin(
+    desk: Desk,
+    session: Session,
+    rules: tuple[Rule, ...],
+    hear: Callable[[Rule], Rule] | None,
+) -> None:
     config = desk.config
     state = desk.engine.state
     state.instruments.update(await _instruments(session, _named(config, rules)))
-    hearing = [*build_rules(config.rule, state.instruments), *rules]
+    hearing: list[Rule] = [*build_rules(config.rule, state.instruments), *rules]
+    if hear is not None:
+        hearing = [hear(rule) for rule in hearing]
     if config.mode != "paper":
         await session.authenticate_websocket()
         await session.subscribe_to_order_updates()
@@ -292,7 +320,11 @@ def _watched(venue: Venue, known: Sequence[Ask], rules: Iterable[Rule]) -> list[
 
 
 def _engine(
-    config: DeskConfig, restarted: Restarted | None, others: Sequence[Journal], clock: Clock
+    config: DeskConfig,
+    restarted: Restarted | None,
+    others: Sequence[Journal],
+    clock: Clock,
+    ids: OrderIds | None,
 ) -> Engine:
     """The pure middle, going on from where an earlier run stopped."""
     told = Journals(others)
@@ -304,10 +336,11 @@ def _engine(
         engine.screen.halted = restarted.halted
         return engine
     now = clock.now()
-    machine = Entropy(int.from_bytes(platform.node().encode()[:32], "big"))
-    prefix = installation_prefix(machine, config.account.name)
-    ids = OrderIds(prefix, now // MILLISECOND)
-    told.write(Started(at=now, prefix=prefix, epoch=ids.epoch, mode=config.mode))
+    if ids is None:
+        machine = Entropy(int.from_bytes(platform.node().encode()[:32], "big"))
+        prefix = installation_prefix(machine, config.account.name)
+        ids = OrderIds(prefix, now // MILLISECOND)
+    told.write(Started(at=now, prefix=ids.prefix, epoch=ids.epoch, mode=config.mode))
     return _pure(config, ids, State(ledger=OrderLedger(is_ours=ids.is_ours)), told)
 
 

@@ -72,6 +72,7 @@ def connect_to_websocket(
     keep_books: bool = True,
     tap: Tap | None = None,
     witness: Witness | None = None,
+    carry: Callable[[Fetch], Fetch] | None = None,
     lap: Clock | None = None,
     connect_attempts: int = 1,
     patience_seconds: float = PATIENCE_SECONDS,
@@ -109,6 +110,7 @@ def connect_to_websocket(
         keep_books: whether `Session.book` keeps an `OrderBook` for each subscribed book.
         tap: sees every frame, in and out.
         witness: sees connections come and go, and bursts that end without a frame.
+        carry: makes of the function that carries HTTP requests one that also does something else.
         lap: stamps the moments of an order's way out.
         connect_attempts: dials before the first connection counts as failed.
         patience_seconds: how long the venue's answer to a request may take.
@@ -143,12 +145,13 @@ def connect_to_websocket(
 
     def build() -> Session:
         client = HttpClient() if dial is None and fetch is None else None
+        carried = fetch or (client.fetch if client is not None else _no_fetch)
         return Session(
             Setup(
                 venue=found,
                 endpoints=addresses,
                 dial=_within_limits(dial or WebSocketDialer(), found),
-                fetch=fetch or (client.fetch if client is not None else _no_fetch),
+                fetch=carried if carry is None else carry(carried),
                 clock=time,
                 entropy=entropy or Entropy(system_seed()),
                 credentials=credentials,

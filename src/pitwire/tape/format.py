@@ -70,6 +70,8 @@ class Kind(IntEnum):
     """A burst ended with something that is no frame."""
     HOLE = 9
     """So many frames, as decimal text, came before this moment and were not kept."""
+    STOP = 10
+    """A desk was told to stop; what follows is its farewell."""
 
 
 class Flag(IntFlag):
@@ -134,10 +136,11 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """How a link was lost; code 0 means that it was dropped by us."""
+    """How a link was lost; code 0 means that we gave it up, for this reason."""
 
     code: int
     reason: str = ""
+    clean: bool = False
 
 
 class Exchange(msgspec.Struct, frozen=True):

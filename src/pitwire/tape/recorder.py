@@ -19,7 +19,7 @@ from typing import Protocol
 import msgspec
 
 from pitwire.model.clock import Clock
-from pitwire.model.errors import ConfigError, DialFailed, PitwireError
+from pitwire.model.errors import ConfigError, ConnectionLost, DialFailed, PitwireError
 from pitwire.tape.format import Ended, Entry, Exchange, Kind, Meta, Refused, encode_exchange
 from pitwire.tape.reader import TapeFile, runs_in
 from pitwire.tape.writer import HOUR, MAX_BYTES, Sync, TapeWriter, Write, fdatasync, write_all
@@ -140,8 +140,14 @@ class Recorder:
 
     def lost(self, link: str, error: PitwireError, now: int) -> None:
         """A link is gone."""
-        code, reason = getattr(error, "code", 0), getattr(error, "reason", "") or str(error)
-        self._note(link, Kind.LOST, now, msgspec.json.encode(Ended(int(code or 0), reason)))
+        ended = Ended(0, str(error))
+        if isinstance(error, ConnectionLost):
+            ended = Ended(error.code or 0, error.reason, error.clean)
+        self._note(link, Kind.LOST, now, msgspec.json.encode(ended))
+
+    def stopping(self, now: int) -> None:
+        """The desk was told to stop."""
+        self._note("", Kind.STOP, now, b"")
 
     def drained(self, link: str, now: int) -> None:
         """A burst ended with something that is no frame."""

@@ -81,6 +81,11 @@ class Screen:
         """What the ids of the orders made here begin with, in every run."""
         return self._ids.prefix
 
+    @property
+    def epoch(self) -> int:
+        """Which start of this account they count in."""
+        return self._ids.epoch
+
     def admit(self, wishes: Iterable[Wish], state: State, now: int) -> list[Command]:
         """What may leave of what is wished, in order; a halt goes before everything else."""
         commands: list[Command] = []

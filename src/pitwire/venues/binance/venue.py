@@ -5,6 +5,8 @@ House rules: numbers only, each with the section it comes from.
 
 from __future__ import annotations
 
+import msgspec
+
 from pitwire.market.sequence import ByRange
 from pitwire.venues.binance.codec import BinanceCodec
 from pitwire.venues.binance.streams import CHANNELS
@@ -73,6 +75,24 @@ def orders_path(endpoints: Endpoints, time_unit: str) -> str:
     return f"{_root(endpoints.orders, '/ws-api/v3')}/ws-api/v3{_unit(time_unit)}"
 
 
+class _Control(msgspec.Struct):
+    method: str
+    id: int
+
+
+_control = msgspec.json.Decoder(_Control)
+
+
+def acknowledge(frame: bytes) -> bytes | None:
+    """The answer to a SUBSCRIBE or UNSUBSCRIBE that was granted (§1.3)."""
+    try:
+        control = _control.decode(frame)
+    except msgspec.MsgspecError:
+        return None
+    granted = control.method in ("SUBSCRIBE", "UNSUBSCRIBE")
+    return msgspec.json.encode({"result": None, "id": control.id}) if granted else None
+
+
 def _root(address: str, *paths: str) -> str:
     root = address.rstrip("/")
     for path in paths:
@@ -97,6 +117,7 @@ BINANCE = Venue(
     close_codes=CLOSE_CODES,
     stream_path=stream_path,
     orders_path=orders_path,
+    acknowledge=acknowledge,
     # §4.1: 1000 levels cost 50 of 6000 weight a minute, 5000 cost 250.
     snapshot_depth=1000,
     # §4.1: 100 levels cost 5.

@@ -1,0 +1,293 @@
+"""A desk that goes through a tape: the same conversations, books and rules, in the tape's time.
+
+Nothing leaves: the links are the tape's own, and no other can be dialled. Orders are answered by
+the tape where it holds the answers and the rules are those that were recorded, else on paper.
+House rules: the same tape, configuration and rules give the same journal, byte for byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from hashlib import blake2b
+
+import msgspec
+
+from pitwire.desk.config import DeskConfig, DeskSection, LogSection, TapeSection, WatchdogSection
+from pitwire.desk.desk import Desk
+from pitwire.desk.opening import open_desk
+from pitwire.model.credentials import Credentials
+from pitwire.model.entropy import Entropy
+from pitwire.model.errors import ConfigError
+from pitwire.model.events import Event
+from pitwire.session.connect import connect_to_websocket
+from pitwire.session.session import Session
+from pitwire.tape.format import Meta
+from pitwire.tape.format import Record as Taped
+from pitwire.tape.loop import TapeLoop
+from pitwire.tape.player import Player
+from pitwire.tape.reader import Flaw, Tape
+from pitwire.trading.ids import OrderIds
+from pitwire.trading.journal import Record, encode
+from pitwire.trading.rules import Rule, Watch
+from pitwire.trading.state import State
+from pitwire.trading.wishes import Wish
+from pitwire.venues.registry import find_venue
+
+_NOBODY = Credentials("replay", "replay")
+
+
+class JournalDigest:
+    """A journal as the bytes it would be: their digest, and each of them for whoever asks."""
+
+    def __init__(self, told: Callable[[Record, bytes], None] | None = None) -> None:
+        self._digest = blake2b(digest_size=16)
+        self._told = told
+        self.since = 0
+        """Records before this time are not counted."""
+        self.open = True
+        self.records = 0
+
+    def write(self, record: Record) -> None:
+        if not self.open or record.at < self.since:
+            return
+        line = encode(record)
+        self._digest.update(line)
+        self.records += 1
+        if self._told is not None:
+            self._told(record, line)
+
+    def hexdigest(self) -> str:
+        """Of all that was written."""
+        return self._digest.hexdigest()
+
+
+class Played(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of it."""
+
+    frames: int
+    unheard: int
+    """Frames of links that the replay did not have."""
+    events: int
+    records: int
+    """Journal records."""
+    digest: str
+    """Of the journal, or, where no desk was played, of all events."""
+    flaws: tuple[Flaw, ...]
+    desk: Desk | None = None
+    paper: bool = False
+    """Whether orders were answered on paper."""
+
+
+class _Later:
+    """A rule that is not asked before its time."""
+
+    def __init__(self, rule: Rule, since: int) -> None:
+        self._rule, self._since = rule, since
+        self.name = rule.name
+        if hasattr(rule, "next_wake"):
+            self.next_wake = rule.next_wake
+
+    @property
+    def watches(self) -> Sequence[Watch]:
+        return self._rule.watches
+
+    def react(self, state: State, now: int) -> Iterable[Wish]:
+        return self._rule.react(state, now) if now >= self._since else ()
+
+
+def recorded_config(tape: Tape) -> DeskConfig | None:
+    """The configuration of the desk that was recorded; None when there was none."""
+    if not tape.meta.config:
+        return None
+    try:
+        return msgspec.json.decode(tape.meta.config, type=DeskConfig)
+    except msgspec.ValidationError as error:
+        raise ConfigError(
+            where=f"{tape.path}: the recorded configuration",
+            found=str(error),
+            expected="one that this version knows; give one with --config",
+        ) from None
+
+
+def play(
+    tape: Tape,
+    config: DeskConfig | None = None,
+    *,
+    rules: Iterable[Rule] = (),
+    since: int = 0,
+    until: int | None = None,
+    speed: float = 0.0,
+    paper: bool | None = None,
+    journal: Callable[[Record, bytes], None] | None = None,
+    watch: Callable[[Taped], bool] | None = None,
+) -> Played:
+    """Play a tape through a desk of this configuration; None takes the recorded one.
+
+    Times are ns. Before `since` everything is played, so that books are what they were, but no
+    rule is asked and nothing is journalled. `speed` 0 does not wait at all. `paper` answers orders
+    on paper; None does so unless the tape holds answers and the configuration is the recorded one.
+    A tape without a desk's configuration is played through a session alone when none is given.
+    """
+    recorded = recorded_config(tape)
+    rules = tuple(rules)
+    on_paper = (config is not None or recorded is None) if paper is None else paper
+    found = config or recorded
+    loop = TapeLoop(tape.meta.started, speed=speed)
+    venue = find_venue(tape.meta.venue)
+    player = Player(tape, until=until, acknowledge=venue.acknowledge, watch=watch)
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        if found is None:
+            return runner.run(_finished(player, _play_session(tape, player, loop, rules, since)))
+        digest = JournalDigest(journal)
+        digest.since = since
+        plain = _harmless(found, tape, paper=on_paper)
+        return runner.run(_finished(player, _play_desk(tape, player, loop, plain, digest, rules)))
+
+
+async def _finished(player: Player, playing: Coroutine[None, None, Played]) -> Played:
+    """Told to end, whoever waits for the tape need not wait for all of it."""
+    try:
+        return await playing
+    except asyncio.CancelledError:
+        player.finish()
+        raise
+
+
+async def _play_desk(
+    tape: Tape,
+    player: Player,
+    loop: TapeLoop,
+    config: DeskConfig,
+    digest: JournalDigest,
+    rules: tuple[Rule, ...],
+) -> Played:
+    meta = tape.meta
+    loop.load(player)
+    opening = asyncio.ensure_future(
+        open_desk(
+            config,
+            rules=rules,
+            endpoints=config.venue.endpoints or find_venue(meta.venue).endpoints,
+            credentials=None if config.mode == "paper" else _NOBODY,
+            dial=player.dial,
+            fetch=player.fetch,
+            clock=loop,
+            journals=[digest],
+            ids=OrderIds(meta.prefix or "replay", meta.epoch),
+            hear=(lambda rule: _Later(rule, digest.since)) if digest.since else None,
+        )
+    )
+    over = asyncio.ensure_future(player.over.wait())
+    stopping = asyncio.ensure_future(player.stopping.wait())
+    await asyncio.wait([opening, over], return_when=asyncio.FIRST_COMPLETED)
+    if not opening.done():
+        opening.cancel()
+        await asyncio.gather(opening, return_exceptions=True)
+        stopping.cancel()
+        if player.told_to_end:
+            return _played(tape, player, digest, events=0)
+        raise ConfigError(
+            where=str(tape.path),
+            found="its end before a desk could be opened",
+            expected="a tape that holds what this configuration subscribes to",
+        )
+    desk = opening.result()
+    await asyncio.wait([over, stopping], return_when=asyncio.FIRST_COMPLETED)
+    if stopping.done():
+        await desk.stop()  # as it was; the tape goes on with what came of it
+    stopping.cancel()
+    await over
+    await asyncio.sleep(0)  # what the last frame stirred
+    digest.open = False
+    events = desk.health.snapshot(loop.now()).events
+    await desk.stop(within_seconds=0.0)
+    return _played(tape, player, digest, events=events, desk=desk)
+
+
+def _played(
+    tape: Tape, player: Player, digest: JournalDigest, *, events: int, desk: Desk | None = None
+) -> Played:
+    return Played(
+        frames=player.frames,
+        unheard=player.unheard,
+        events=events,
+        records=digest.records,
+        digest=digest.hexdigest(),
+        flaws=tape.flaws,
+        desk=desk,
+        paper=desk is not None and desk.config.mode == "paper",
+    )
+
+
+async def _play_session(
+    tape: Tape, player: Player, loop: TapeLoop, rules: tuple[Rule, ...], since: int
+) -> Played:
+    """Conversations and books alone."""
+    if rules:
+        raise ConfigError(where="rules", found="without a desk", expected="a configuration, too")
+    meta, counted = tape.meta, _Count(since)
+    loop.load(player)
+    session = await connect_to_websocket(
+        meta.venue,
+        dial=player.dial,
+        fetch=player.fetch,
+        clock=loop,
+        on_events=counted.take,
+        time_unit=meta.time_unit,
+        redundancy=meta.redundancy,
+        roll_at=meta.roll_at,
+        entropy=Entropy(meta.seed or 0),
+    )
+    asking = asyncio.ensure_future(_subscribe(session, meta))
+    await player.over.wait()
+    await asyncio.sleep(0)
+    asking.cancel()
+    await session.close()
+    [outcome] = await asyncio.gather(asking, return_exceptions=True)
+    if isinstance(outcome, Exception):
+        raise outcome
+    return Played(
+        frames=player.frames,
+        unheard=player.unheard,
+        events=counted.events,
+        records=0,
+        digest=counted.digest.hexdigest(),
+        flaws=tape.flaws,
+    )
+
+
+async def _subscribe(session: Session, meta: Meta) -> None:
+    for channel in meta.channels:
+        name, _, option = channel.partition("@")
+        await session.subscribe(name, *meta.symbols, option=option)
+
+
+class _Count:
+    """Events, counted and summed up."""
+
+    def __init__(self, since: int) -> None:
+        self.events, self._since = 0, since
+        self.digest = blake2b(digest_size=16)
+        self._encoder = msgspec.msgpack.Encoder()
+
+    def take(self, events: Sequence[Event], now: int, drained: bool) -> None:
+        if now < self._since:
+            return
+        self.events += len(events)
+        for event in events:
+            self.digest.update(self._encoder.encode(event))
+
+
+def _harmless(config: DeskConfig, tape: Tape, *, paper: bool) -> DeskConfig:
+    """The same desk, without a disk, a process or an account of its own."""
+    seed = tape.meta.seed if tape.meta.seed is not None else config.seed
+    return msgspec.structs.replace(
+        config,
+        mode="paper" if paper else "sim",
+        seed=0 if seed is None else seed,
+        desk=DeskSection(),
+        log=LogSection(file=""),
+        tape=TapeSection(),
+        watchdog=WatchdogSection(enabled=False),
+    )

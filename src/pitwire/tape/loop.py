@@ -1,0 +1,154 @@
+"""TapeLoop: a stock asyncio loop in the time of a tape.
+
+Where another loop would wait, this one plays: every record that is due before the next timer, one
+after another, in plain calls; then it jumps to the timer. House rules: nothing waits on the outside
+world, so sockets and threads are refused; the same tape gives the same calls at the same times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import time
+from collections.abc import Callable, Mapping
+from contextvars import Context
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVarTuple
+
+from pitwire.model.clock import SECOND
+
+if TYPE_CHECKING:
+    from _typeshed import FileDescriptorLike as FileLike
+
+_Args = TypeVarTuple("_Args")
+_NAP = 0.05
+"""Seconds that are slept at a time, so that Ctrl-C is heard."""
+
+
+class Source(Protocol):
+    """What is played."""
+
+    def next_at(self) -> int | None:
+        """When the next record is due, ns; None at the end."""
+        ...
+
+    def play(self) -> None:
+        """Play one."""
+        ...
+
+
+class Ended(RuntimeError):
+    """The tape is over and no timer is set: whoever awaits, awaits forever."""
+
+
+class _Needle(selectors.BaseSelector):
+    """Selects nothing, ever; asked to wait, it plays."""
+
+    def __init__(self, wait: Callable[[float | None], None]) -> None:
+        self._wait = wait
+        self._keys: dict[FileLike, selectors.SelectorKey] = {}
+
+    def register(
+        self, fileobj: FileLike, events: int, data: object = None
+    ) -> selectors.SelectorKey:
+        descriptor = fileobj if isinstance(fileobj, int) else fileobj.fileno()
+        key = selectors.SelectorKey(fileobj, descriptor, events, data)
+        self._keys[descriptor] = key
+        return key
+
+    def unregister(self, fileobj: FileLike) -> selectors.SelectorKey:
+        return self._keys.pop(fileobj if isinstance(fileobj, int) else fileobj.fileno())
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None or timeout > 0:
+            self._wait(timeout)
+        return []
+
+    def get_map(self) -> Mapping[FileLike, selectors.SelectorKey]:
+        return dict(self._keys)
+
+    def close(self) -> None:
+        self._keys.clear()
+
+
+class TapeLoop(asyncio.SelectorEventLoop):
+    """An event loop in a tape's time; `now` makes it a `Clock`. `speed` 0 plays without waiting."""
+
+    def __init__(self, start: int, *, speed: float = 0.0) -> None:
+        self._start, self._elapsed = start, 0
+        self._source: Source | None = None
+        self._speed = speed
+        self._stirred = False
+        self._began = time.perf_counter()
+        super().__init__(_Needle(self._wait))
+
+    def load(self, source: Source) -> None:
+        """Play this from now on."""
+        self._source = source
+
+    def time(self) -> float:
+        """Seconds of the tape's time since the loop was made."""
+        return self._elapsed / SECOND
+
+    def now(self) -> int:
+        """The tape's time in ns since the epoch."""
+        return self._start + self._elapsed
+
+    def call_soon(
+        self,
+        callback: Callable[[*_Args], object],
+        *args: *_Args,
+        context: Context | None = None,
+    ) -> asyncio.Handle:
+        self._stirred = True
+        return super().call_soon(callback, *args, context=context)
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*_Args], object],
+        *args: *_Args,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        self._stirred = True
+        return super().call_at(when, callback, *args, context=context)
+
+    def run_in_executor(self, *args: object, **kwargs: object) -> NoReturn:
+        """There are no threads in a tape's time."""
+        raise RuntimeError("TapeLoop: a thread was asked for, expected work in the tape's time")
+
+    async def create_connection(self, *args: object, **kwargs: object) -> NoReturn:
+        """There are no sockets in a tape's time."""
+        raise RuntimeError("TapeLoop: a socket was asked for, expected what is on the tape")
+
+    def _wait(self, timeout: float | None) -> None:
+        timer = None if timeout is None else self._elapsed + max(1, round(timeout * SECOND))
+        source = self._source
+        self._stirred = False
+        while source is not None and not self._stirred:
+            at = source.next_at()
+            if at is None:
+                break
+            due = max(self._elapsed, at - self._start)
+            if timer is not None and due >= timer:
+                break
+            if self._speed and not self._sleep_until(due):
+                return
+            self._elapsed = due
+            source.play()
+        else:
+            if self._stirred:
+                return
+        if timer is None:
+            raise Ended("TapeLoop: the tape is over, nothing is ready and no timer is set")
+        if self._speed and not self._sleep_until(timer):
+            return
+        self._elapsed = timer
+
+    def _sleep_until(self, elapsed: int) -> bool:
+        """Keep the pace; False when something came up meanwhile."""
+        due = self._began + elapsed / SECOND / self._speed
+        while (left := due - time.perf_counter()) > 0:
+            time.sleep(min(left, _NAP))
+            if self._stirred:
+                return False
+        return True

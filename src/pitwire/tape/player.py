@@ -1,0 +1,278 @@
+"""A tape as a venue: links that say what was said, and answers to requests, when it was.
+
+House rules: what a session sends goes nowhere; a request is answered by its recorded answer or
+fails; what nobody has dialled for waits, and is counted when it is never heard.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+
+from pitwire.model.clock import SECOND
+from pitwire.model.errors import ConnectionLost, DialFailed
+from pitwire.tape.format import Ended, Exchange, Kind, Record, Refused, decode_exchange
+from pitwire.tape.reader import Tape
+from pitwire.wire.link import HttpAnswer, Receiver
+
+Acknowledge = Callable[[bytes], bytes | None]
+_PATIENCE_SECONDS = 60.0
+"""In the tape's time: an answer that is not there by then is not on the tape."""
+_AHEAD = 5 * SECOND
+"""An imported answer may be given so much before its time; it was asked for by somebody else."""
+_EARLY = 10_000
+_PASSING = frozenset(("timestamp", "signature", "recvWindow", "limit"))
+"""Parameters that differ from one asking to the next."""
+
+
+class TapeLink:
+    """What a session holds for a connection."""
+
+    def __init__(self, player: Player, name: str, receiver: Receiver) -> None:
+        self._player, self.name, self.receiver = player, name, receiver
+
+    def send(self, frame: bytes) -> None:
+        """It was said already; a tape that holds no answers says yes to what is asked."""
+        self._player.said(self, frame)
+
+    def ping(self, payload: bytes = b"") -> None:
+        """Answered at once: where the venue did not answer, the tape holds the loss."""
+        asyncio.get_running_loop().call_soon(self.receiver.on_pong, payload)
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Hang up; where the tape goes on, the end comes when it came."""
+        if self._player.is_over:
+            self._player.hung_up(self, ConnectionLost(code=code, reason=reason))
+
+    def abort(self) -> None:
+        """Hang up at once."""
+        self._player.hung_up(self, ConnectionLost(code=1006, reason="dropped by us"))
+
+
+class Player:
+    """Plays one tape, once; the source of a `TapeLoop`, and a session's `dial` and `fetch`.
+
+    `acknowledge` turns an ask into the venue's plain yes; it is used for tapes that were imported,
+    which hold no answers to asks. `watch` is shown every record before it is played, and says
+    whether to go on.
+    """
+
+    def __init__(
+        self,
+        tape: Tape,
+        *,
+        until: int | None = None,
+        acknowledge: Acknowledge | None = None,
+        watch: Callable[[Record], bool] | None = None,
+    ) -> None:
+        self._tape = tape
+        self._records = tape.records(until=until)
+        self._next: Record | None = next(self._records, None)
+        self._imported = tape.meta.origin != "session"
+        self._acknowledge = acknowledge
+        self._watch = watch
+        self.frames = self.unheard = 0
+        """Frames played; those of them that no link was there for."""
+        self.said_frames = 0
+        """Frames that the session sent."""
+        self.told_to_end = False
+        self.over = asyncio.Event()
+        """Set when the last record has been played."""
+        self.stopping = asyncio.Event()
+        """Set when the desk was told to stop."""
+        self._standing: dict[str, TapeLink] = {}
+        self._early: dict[str, deque[Record]] = {}
+        self._dials: dict[str, asyncio.Future[Record]] = {}
+        self._asked: defaultdict[str, deque[asyncio.Future[Exchange]]] = defaultdict(deque)
+        self._answers: defaultdict[str, deque[tuple[int, Exchange]]] = defaultdict(deque)
+        if self._imported:
+            for record in tape.records(until=until):
+                if record.kind is Kind.HTTP:
+                    self._keep_answer(record)
+
+    # ── the source ────────────────────────────────────────────────────────────────────────────
+
+    def next_at(self) -> int | None:
+        """When the next record is due."""
+        return None if self._next is None else self._next.at
+
+    def play(self) -> None:
+        """Play it."""
+        record = self._next
+        assert record is not None, "whoever plays asks for the time first"
+        if self._watch is not None and not self._watch(record):
+            self.finish()
+            return
+        self._next = next(self._records, None)
+        kind = record.kind
+        if kind is Kind.IN:
+            self.frames += 1
+            link = self._standing.get("" if self._imported else record.link)
+            if link is not None:
+                link.receiver.on_frame(record.payload, record.drained)
+            else:
+                self._wait_for_dial(record)
+        elif kind is not Kind.OUT:
+            self._play_other(record)
+        if self._next is None:
+            self.over.set()
+
+    def finish(self) -> None:
+        """Play nothing more."""
+        self._next, self.told_to_end = None, True
+        self.over.set()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no link will be told anything any more."""
+        return self._imported or self._next is None
+
+    def _play_other(self, record: Record) -> None:
+        link = self._standing.get(record.link)
+        match record.kind:
+            case Kind.OPENED | Kind.REFUSED if not self._imported:
+                self._dialled(record)
+            case Kind.LOST if link is not None:
+                del self._standing[record.link]
+                ended = msgspec.json.decode(record.payload, type=Ended)
+                code = ended.code or 1006
+                lost = ConnectionLost(code=code, reason=ended.reason, clean=ended.clean)
+                link.receiver.on_lost(lost)
+            case Kind.LOST:
+                self._early.pop(record.link, None)
+            case Kind.DRAINED if link is not None:
+                link.receiver.on_drained()
+            case Kind.STOP:
+                self.stopping.set()
+            case Kind.HTTP if not self._imported:
+                self._answered(record)
+            case _:
+                pass
+
+    # ── links ─────────────────────────────────────────────────────────────────────────────────
+
+    async def dial(self, url: str, receiver: Receiver) -> TapeLink:
+        """A link that says what was said; waits for the moment when the recorded one stood."""
+        name = "" if self._imported else str(getattr(receiver, "link", ""))
+        link = TapeLink(self, name, receiver)
+        if not self._imported:
+            early = self._early.pop(name, None)
+            if early is None:
+                record = await self._opening(name)
+                if record.kind is Kind.REFUSED:
+                    refused = msgspec.json.decode(record.payload, type=Refused)
+                    raise DialFailed(
+                        address=refused.address, cause=refused.cause, status=refused.status
+                    )
+                early = deque()
+            for record in early:
+                receiver.on_frame(record.payload, record.drained)
+        self._standing[name] = link
+        return link
+
+    async def _opening(self, name: str) -> Record:
+        waiter: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
+        self._dials[name] = waiter
+        try:
+            return await waiter
+        finally:
+            self._dials.pop(name, None)
+
+    def _dialled(self, record: Record) -> None:
+        waiter = self._dials.get(record.link)
+        if waiter is not None and not waiter.done():
+            waiter.set_result(record)
+            if record.kind is Kind.OPENED:
+                return
+        if record.kind is Kind.OPENED:
+            self._early[record.link] = deque(maxlen=_EARLY)
+
+    def _wait_for_dial(self, record: Record) -> None:
+        early = self._early.get(record.link)
+        if early is None or len(early) == early.maxlen:
+            self.unheard += 1
+        if early is not None:
+            early.append(record)
+
+    def said(self, link: TapeLink, frame: bytes) -> None:
+        """A frame that the session sent."""
+        self.said_frames += 1
+        if self._imported and self._acknowledge is not None:
+            answer = self._acknowledge(frame)
+            if answer is not None:
+                asyncio.get_running_loop().call_soon(self._acknowledged, link, answer)
+
+    def _acknowledged(self, link: TapeLink, answer: bytes) -> None:
+        if self._standing.get(link.name) is link:
+            link.receiver.on_frame(answer, True)
+
+    def hung_up(self, link: TapeLink, error: ConnectionLost) -> None:
+        """The session ended this connection itself."""
+        if self._standing.get(link.name) is link:
+            del self._standing[link.name]
+            asyncio.get_running_loop().call_soon(link.receiver.on_lost, error)
+
+    # ── requests ──────────────────────────────────────────────────────────────────────────────
+
+    async def fetch(
+        self, method: str, url: str, _headers: Mapping[str, str], _body: bytes
+    ) -> HttpAnswer:
+        """The recorded answer, when it was here; raises `DialFailed` when there is none."""
+        key = self._key(method, url)
+        exchange = await (self._imported_answer(key) if self._imported else self._answer(key))
+        if exchange is None:
+            cause = "the tape holds no answer to this"
+            raise DialFailed(address=url.partition("?")[0], cause=cause)
+        if not exchange.status:
+            raise DialFailed(address=url.partition("?")[0], cause=exchange.error)
+        return exchange.status, exchange.headers, exchange.body
+
+    async def _answer(self, key: str) -> Exchange | None:
+        kept = self._answers[key]
+        if kept:
+            return kept.popleft()[1]
+        waiter: asyncio.Future[Exchange] = asyncio.get_running_loop().create_future()
+        self._asked[key].append(waiter)
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                return await waiter
+        except TimeoutError:
+            return None
+
+    async def _imported_answer(self, key: str) -> Exchange | None:
+        kept = self._answers[key] or self._answers[key.rpartition(" ")[0]]
+        if not kept:
+            return None
+        at, exchange = kept.popleft()
+        now = round(asyncio.get_running_loop().time() * SECOND) + self._tape.meta.started
+        if at > now + _AHEAD:
+            await asyncio.sleep((at - now) / SECOND)
+        return exchange
+
+    def _answered(self, record: Record) -> None:
+        exchange = decode_exchange(record.payload)
+        asked = self._asked[self._key(exchange.method, exchange.url)]
+        while asked:
+            waiter = asked.popleft()
+            if not waiter.done():
+                waiter.set_result(exchange)
+                return
+        self._keep_answer(record)
+
+    def _keep_answer(self, record: Record) -> None:
+        exchange = decode_exchange(record.payload)
+        kept = self._answers[self._key(exchange.method, exchange.url)]
+        kept.append((record.at, exchange))
+
+    def _key(self, method: str, url: str) -> str:
+        parts = urlsplit(url)
+        pairs = sorted(parse_qsl(parts.query))
+        if self._imported:
+            told = [value for name, value in pairs if name == "symbol"]
+        else:
+            told = [f"{name}={value}" for name, value in pairs if name not in _PASSING]
+        return " ".join((method, parts.path, *told))

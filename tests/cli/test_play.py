@@ -1,0 +1,165 @@
+"""`pitwire record` and `pitwire replay TAPE`, as they are typed."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pitwire.cli import play as module
+from pitwire.cli.main import main
+from pitwire.tape.reader import Tape
+
+Capture = pytest.CaptureFixture[str]
+
+DESK = """
+mode = "sim"
+seed = 4
+[venue]
+symbols = ["BTC-USDT"]
+[log]
+file = ""
+[tape]
+folder = "{folder}"
+[[rule]]
+name = "buy"
+when = {{ price = "BTC-USDT", above = 1, of = "ask" }}
+do = {{ market = "buy", size = {size} }}
+once = true
+"""
+
+
+def said(text: str) -> dict[str, str]:
+    return dict(line.split(" ", 1) for line in text.splitlines() if " " in line)
+
+
+@pytest.fixture(scope="module")
+def taped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `desk.toml`, another's rules, and the tape of a desk on real sockets."""
+    folder = tmp_path_factory.mktemp("taped")
+    for name, size in (("desk", "0.02"), ("other", "0.03")):
+        (folder / f"{name}.toml").write_text(DESK.format(folder=folder / "tapes", size=size))
+    assert main(["desk", str(folder / "desk.toml"), "--seconds", "2"]) == 0
+    return folder
+
+
+def test_record_and_replay(tmp_path: Path, capsys: Capture) -> None:
+    folder = str(tmp_path / "tapes")
+    arguments = ["record", "BTC-USDT", "--channel", "trades", "--channel", "book"]
+    assert main([*arguments, "--out", folder, "--seconds", "1.5"]) == 0
+    assert folder in capsys.readouterr().out.replace("\n", "")
+    meta = Tape(Path(folder)).meta
+    assert (meta.symbols, meta.channels) == (("BTC-USDT",), ("trades", "book"))
+    assert main(["replay", folder]) == 0
+    first = said(capsys.readouterr().out)
+    assert int(first["frames"]) > 10
+    assert main(["replay", folder]) == 0
+    assert said(capsys.readouterr().out) == first
+
+
+def test_ctrl_c_is_a_clean_end(tmp_path: Path, repository: Path) -> None:
+    program = "import sys; from pitwire.cli.main import main; sys.exit(main())"
+    child = subprocess.Popen(
+        [sys.executable, "-u", "-c", program, "record", "BTC-USDT", "--out", str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(repository / "src")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    while not list(tmp_path.glob("*/*.tape")) or Tape(tmp_path).span()[1] == 0:
+        assert child.poll() is None
+    while sum(1 for _ in Tape(tmp_path).records()) < 20:
+        assert child.poll() is None
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=20)
+    assert (child.returncode, err) == (0, b"")
+    assert b"records" in out
+    assert sum(1 for _ in Tape(tmp_path).records()) >= 20
+
+
+def test_a_desk_is_replayed_with_its_own_rules(taped: Path, capsys: Capture) -> None:
+    tape, out = str(taped / "tapes"), taped / "journal"
+    assert main(["replay", tape, "--out", str(out)]) == 0
+    first = said(capsys.readouterr().out)
+    assert (first["answers"], first["orders"]) == ("tape", "1")
+    lines = out.read_bytes()
+    assert main(["replay", tape, "--out", str(out), "--speed", "20"]) == 0
+    assert said(capsys.readouterr().out) == first
+    assert out.read_bytes() == lines
+    assert lines.count(b'"record":"Decided"') >= 1
+
+
+def test_other_rules_show_what_they_would_decide(taped: Path, capsys: Capture) -> None:
+    tape = str(taped / "tapes")
+    assert main(["replay", tape, "--rules", str(taped / "desk.toml")]) == 0
+    assert "1 decisions are the same, 0 are not" in capsys.readouterr().out
+    assert main(["replay", tape, "--rules", str(taped / "other.toml")]) == module.DIFFERENT
+    before, after, total = capsys.readouterr().out.splitlines()
+    assert before.startswith("- ")
+    assert "size=0.02000" in before
+    assert after.startswith("+ ")
+    assert "size=0.03000" in after
+    assert total == "0 decisions are the same, 2 are not"
+
+
+def test_step_by_step(taped: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n3\nq\n"))
+    assert main(["replay", str(taped / "tapes"), "--step"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    frames = [line for line in lines if line.startswith("20")]
+    assert len(frames) == 5, "one, three more, and the one at which it was enough"
+
+
+def test_from_and_until_are_times_the_tape_holds(taped: Path, capsys: Capture) -> None:
+    tape = str(taped / "tapes")
+    assert main(["replay", tape]) == 0
+    whole = int(said(capsys.readouterr().out)["frames"])
+    assert main(["replay", tape, "--from", "0.5", "--until", "1"]) == 0
+    assert 0 < int(said(capsys.readouterr().out)["frames"]) < whole
+    for option, text, told in (
+        ("--from", "99", "which the tape holds"),
+        ("--until", "yesterday", "seconds from the start"),
+        ("--speed", "fast", "max, or a number"),
+    ):
+        assert main(["replay", tape, option, text]) == 2
+        assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["replay", "nowhere"], "found 'nothing', expected a tape"),
+        (["replay"], "one of TAPE and --journal"),
+        (["replay", "x", "--journal", "y"], "one of TAPE and --journal"),
+        (["record", "BTCUSDT"], "--symbols[0]: found 'BTCUSDT'"),
+        (["record", "--channel", "weather"], "--channels[0]: found 'weather'"),
+        (["record", "--out", "/proc/none"], "tape.folder"),
+        (["record", "--market", "ws://127.0.0.1:1"], "--market and --http together"),
+    ],
+)
+def test_bad_input(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture,
+    arguments: list[str],
+    told: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    assert told in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+def test_damage_is_told_and_the_rest_played(taped: Path, tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "broken.tape"
+    data = bytearray(Tape(taped / "tapes").files[0].read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    assert main(["replay", str(path)]) == 5
+    heard = capsys.readouterr()
+    assert int(said(heard.out)["frames"]) > 5
+    assert str(path) in heard.err
+    assert "at byte" in heard.err

@@ -1,0 +1,184 @@
+"""The player: what was said is said when it was, and what is not on the tape fails plainly."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from pitwire.model.clock import SECOND
+from pitwire.model.errors import ConnectionLost, DialFailed
+from pitwire.tape.format import Ended, Entry, Exchange, Kind, Meta, Refused, encode_exchange
+from pitwire.tape.loop import Ended as LoopEnded
+from pitwire.tape.loop import TapeLoop
+from pitwire.tape.player import Player
+from pitwire.tape.reader import Tape
+from pitwire.tape.writer import TapeWriter
+from tests.tape.tapes import META, START
+
+
+class Hears:
+    """A receiver that notes what it is told, and when."""
+
+    def __init__(self, loop: TapeLoop, link: str = "market-1") -> None:
+        self.link, self._loop = link, loop
+        self.told: list[tuple[float, object]] = []
+
+    def on_frame(self, frame: Any, drained: bool) -> None:
+        self._note((bytes(frame), drained))
+
+    def on_drained(self) -> None:
+        self._note("drained")
+
+    def on_ping(self, payload: bytes) -> None: ...
+
+    def on_pong(self, payload: bytes) -> None:
+        self._note("pong")
+
+    def on_lost(self, error: ConnectionLost) -> None:
+        self._note(error.code)
+
+    def _note(self, what: object) -> None:
+        self.told.append(((self._loop.now() - START) / SECOND, what))
+
+
+def tape_of(folder: Path, *entries: tuple[float, str, Kind, bytes], meta: Meta = META) -> Tape:
+    writer = TapeWriter(folder, meta)
+    written: list[Entry] = [
+        (link, kind, START + round(at * SECOND), True, payload)
+        for at, link, kind, payload in entries
+    ]
+    writer.put(written)
+    writer.close()
+    return Tape(folder)
+
+
+def live(tape: Tape, story: Any, **options: Any) -> Any:
+    loop = TapeLoop(START)
+
+    async def life() -> Any:
+        player = Player(tape, **options)
+        loop.load(player)
+        return await story(player, loop)
+
+    work: Coroutine[Any, Any, Any] = life()
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        return runner.run(work)
+
+
+def exchange(url: str, body: bytes) -> bytes:
+    return encode_exchange(Exchange("GET", url, 0, 200, {}, body=body))
+
+
+def test_a_link_stands_speaks_and_falls_when_it_did(tmp_path: Path) -> None:
+    tape = tape_of(
+        tmp_path,
+        (0.5, "market-1", Kind.REFUSED, msgspec.json.encode(Refused("ws://x", "no", 503))),
+        (1.0, "market-1", Kind.OPENED, b"ws://x"),
+        (1.5, "market-1", Kind.IN, b"a"),
+        (2.0, "market-1", Kind.DRAINED, b""),
+        (2.5, "market-1", Kind.LOST, msgspec.json.encode(Ended(1001, "away"))),
+        (3.0, "market-1", Kind.IN, b"nobody there"),
+    )
+
+    async def story(player: Player, loop: TapeLoop) -> Hears:
+        hears = Hears(loop)
+        with pytest.raises(DialFailed, match="503"):
+            await player.dial("ws://x", hears)
+        assert loop.now() == START + SECOND // 2
+        link = await player.dial("ws://x", hears)
+        assert loop.now() == START + SECOND
+        link.send(b"hello")
+        link.ping()
+        await player.over.wait()
+        assert player.unheard == 1
+        return hears
+
+    told = live(tape, story).told
+    assert told == [(1.0, "pong"), (1.5, (b"a", True)), (2.0, "drained"), (2.5, 1001)]
+
+
+def test_who_dials_late_hears_what_came_meanwhile(tmp_path: Path) -> None:
+    tape = tape_of(
+        tmp_path,
+        (1.0, "market-1", Kind.OPENED, b"ws://x"),
+        (1.5, "market-1", Kind.IN, b"a"),
+        (3.0, "market-1", Kind.IN, b"b"),
+    )
+
+    async def story(player: Player, loop: TapeLoop) -> Hears:
+        hears = Hears(loop)
+        await asyncio.sleep(2)
+        await player.dial("ws://x", hears)
+        await player.over.wait()
+        return hears
+
+    assert [what for _, what in live(tape, story).told] == [(b"a", True), (b"b", True)]
+
+
+def test_requests_are_answered_by_what_was_answered(tmp_path: Path) -> None:
+    tape = tape_of(
+        tmp_path,
+        (1.0, "", Kind.HTTP, exchange("http://x/depth?symbol=A&limit=5&timestamp=1", b"one")),
+        (2.0, "", Kind.HTTP, exchange("http://x/depth?symbol=A&limit=9", b"two")),
+        (2.0, "", Kind.HTTP, exchange("http://x/depth?symbol=B", b"other")),
+    )
+
+    async def story(player: Player, loop: TapeLoop) -> list[tuple[float, bytes]]:
+        answers = []
+        for symbol in ("A", "B", "A"):
+            _, _, body = await player.fetch("GET", f"http://x/depth?symbol={symbol}", {}, b"")
+            answers.append(((loop.now() - START) / SECOND, body))
+        with pytest.raises(DialFailed, match="the tape holds no answer"):
+            await player.fetch("GET", "http://x/depth?symbol=A", {}, b"")
+        return answers
+
+    assert live(tape, story) == [(1.0, b"one"), (2.0, b"other"), (2.0, b"two")]
+
+
+def test_an_imported_tape_says_yes_to_asks(tmp_path: Path) -> None:
+    meta = msgspec.structs.replace(META, origin="capture")
+    tape = tape_of(
+        tmp_path,
+        (1.0, "market-1", Kind.IN, b"a"),
+        (1.1, "market-2", Kind.IN, b"b"),
+        (1.2, "", Kind.HTTP, exchange("http://x/depth?symbol=A", b"book")),
+        (60.0, "", Kind.HTTP, exchange("http://x/depth?symbol=A", b"later")),
+        meta=meta,
+    )
+
+    async def story(player: Player, loop: TapeLoop) -> Any:
+        hears = Hears(loop)
+        link = await player.dial("ws://x", hears)
+        link.send(b"ask")
+        answers = []
+        for _ in range(2):
+            _, _, body = await player.fetch("GET", "http://x/depth?symbol=A&limit=5", {}, b"")
+            answers.append((round((loop.now() - START) / SECOND), body))
+        return answers, hears.told
+
+    answers, told = live(tape, story, acknowledge=lambda frame: b"yes to " + frame)
+    assert answers == [(0, b"book"), (60, b"later")], "never the future"
+    assert [what for _, what in told] == [(b"yes to ask", True), (b"a", True), (b"b", True)]
+
+
+def test_waiting_for_what_never_comes_is_an_error(tmp_path: Path) -> None:
+    async def story(player: Player, loop: TapeLoop) -> None:
+        await asyncio.Event().wait()
+
+    with pytest.raises(LoopEnded):
+        live(tape_of(tmp_path, (1.0, "market-1", Kind.IN, b"a")), story)
+
+
+def test_there_are_no_sockets_and_no_threads(tmp_path: Path) -> None:
+    async def story(player: Player, loop: TapeLoop) -> None:
+        with pytest.raises(RuntimeError, match="socket"):
+            await loop.create_connection()
+        with pytest.raises(RuntimeError, match="thread"):
+            loop.run_in_executor(None, print)
+
+    live(tape_of(tmp_path, (1.0, "market-1", Kind.IN, b"a")), story)
