@@ -230,7 +230,11 @@ class Venue:
         socket = web.WebSocketResponse(
             autoping=False, compress=False, max_msg_size=_LARGEST_FRAME, timeout=_GOODBYE_SECONDS
         )
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except ConnectionError:  # it has gone before it was let in
+            self._stage.lost(opened, self._clock.now())
+            return socket
         outlet = self._outlets[opened] = Outlet(socket, request)
         writer = asyncio.create_task(outlet.write())
         self._pump()

@@ -92,7 +92,7 @@ class UserStreams:
 
     def note(self, facts: Iterable[Fact], now: int) -> None:
         """Tell all subscribers what a batch of facts means to them."""
-        self._watched = self._watchers()
+        self._watched = self.watchers()
         if not self._watched:
             return
         changed: dict[str, dict[str, tuple[Decimal, Decimal]]] = {}
@@ -148,7 +148,8 @@ class UserStreams:
     def next_deadline(self) -> int | None:
         return min(self._keys_until.values(), default=None)
 
-    def _watchers(self) -> set[str]:
+    def watchers(self) -> set[str]:
+        """Accounts whose user data somebody listens to."""
         found = set(self.listen_keys.values())
         for connection in self._connections.values():
             found.update(connection.active.values())
