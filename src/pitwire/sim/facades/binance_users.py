@@ -24,6 +24,7 @@ from pitwire.sim.facts import (
     Deposited,
     Ended,
     Fact,
+    ListChanged,
     Prevented,
     Status,
     Traded,
@@ -173,6 +174,12 @@ class UserStreams:
                 self._tell(
                     fact.order.account,
                     lambda unit: reports.prevention(scale, fact, now=now, unit=unit),
+                )
+            case ListChanged():
+                scale = self._scales[fact.symbol]
+                self._tell(
+                    fact.account,
+                    lambda unit: reports.list_status(scale, fact, now=now, unit=unit),
                 )
             case Deposited():
                 self._tell(
