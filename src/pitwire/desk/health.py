@@ -183,6 +183,14 @@ class HealthReport(msgspec.Struct, frozen=True):
         """Whether every book and every feed can be used now."""
         return not (self.stale_books or self.stale_feeds)
 
+    @property
+    def unwell(self) -> str:
+        """What cannot be used now, or is late, in a few words; "" when nothing is."""
+        parts = [f"stale book {symbol}" for symbol in self.stale_books]
+        parts += [f"stale {feed}" for feed in self.stale_feeds]
+        parts += [f"{who} {seconds:.1f} s behind" for who, seconds in self.behind]
+        return ", ".join(parts)
+
 
 class _Stream:
     """What is kept of one kind of event of one symbol."""
