@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import msgspec
+
 from pitwire.desk.chronicle import Chronicle
 from pitwire.desk.config import DeskConfig, check_arming
 from pitwire.desk.gateway import Gateway, Outlet
@@ -158,9 +160,12 @@ class Desk:
     def report(self) -> HealthReport:
         """How we are at this moment, with what became of every stream and every line."""
         now, session = self.clock.now(), self._session
-        if session is None:
-            return self.health.snapshot(now)
-        return self.health.snapshot(now, session.stream_counts(), session.lines)
+        found = (
+            self.health.snapshot(now)
+            if session is None
+            else self.health.snapshot(now, session.stream_counts(), session.lines)
+        )
+        return msgspec.structs.replace(found, stance=self.engine.screen.stance)
 
     def attach(self, session: Session, paper: PaperOutlet | None = None) -> None:
         """Take over an open session; with `paper`, no command ever goes to it."""
@@ -183,7 +188,7 @@ class Desk:
         state, screen = self.engine.state, self.engine.screen
         self.engine = Engine(rules, screen, state, self.engine.journal)
         self._find_way_out()
-        screen.armed = True
+        self.switchboard.arm()
         self._house = asyncio.get_running_loop().create_task(self._keep_house())
         self._rearm(self.clock.now())
 
@@ -281,7 +286,7 @@ class Desk:
         restarted.close()
 
     async def _withdraw(self, within_seconds: float) -> None:
-        self.engine.screen.armed = False
+        self.switchboard.disarm("the desk stops")
         deadline = self.clock.now() + round(within_seconds * SECOND)
         while (
             (left := self.switchboard.ours()) and not self._hurried and self.clock.now() < deadline
@@ -399,7 +404,7 @@ class Desk:
         try:
             check_arming(self.config, now)
         except ConfigError as error:
-            screen.armed = False
+            self.switchboard.disarm(str(error))
             self.alert(str(error), now)
 
     def _check_journal(self, now: int) -> None:

@@ -17,6 +17,7 @@ from pitwire.model.clock import SECOND
 from pitwire.model.events import Event
 from pitwire.session.copies import LineHealth
 from pitwire.session.stream import StreamCounts
+from pitwire.trading.stance import Stance
 
 _SHIFT = 3
 _STEPS = 1 << _SHIFT
@@ -177,6 +178,8 @@ class HealthReport(msgspec.Struct, frozen=True):
     """The session's connections, and how far each is behind the fastest with the same streams."""
     rolls: int = 0
     """Connections that gave way to others as planned."""
+    stance: Stance = Stance.WATCH
+    """What may leave: of a session without a desk, nothing."""
 
     @property
     def well(self) -> bool:

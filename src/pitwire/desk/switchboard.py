@@ -14,7 +14,7 @@ from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConfigError, StateError
 from pitwire.model.orders import Cancel
 from pitwire.trading.asked import AskedKeys
-from pitwire.trading.journal import Asked
+from pitwire.trading.journal import Armed, Asked, Disarmed
 
 if TYPE_CHECKING:
     from pitwire.desk.desk import Desk
@@ -84,6 +84,19 @@ class Switchboard:
         )
 
     # ── the switches ──────────────────────────────────────────────────────────────────────────
+
+    def arm(self) -> None:
+        """Let orders leave, as far as nothing else forbids it."""
+        desk = self._desk
+        desk.engine.screen.armed = True
+        desk.engine.journal.write(Armed(at=desk.clock.now(), by="desk"))
+
+    def disarm(self, reason: str) -> None:
+        """Watch only, from here on."""
+        desk, screen = self._desk, self._desk.engine.screen
+        if screen.armed:
+            screen.armed = False
+            desk.engine.journal.write(Disarmed(at=desk.clock.now(), reason=reason))
 
     def halt(self, reason: str, by: str) -> None:
         """No more orders, and cancels until nothing of ours is open. Twice is no error."""
