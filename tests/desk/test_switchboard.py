@@ -145,6 +145,32 @@ def test_a_halt_while_the_desk_is_starting_holds_and_its_orders_go(tmp_path: Pat
     setting.world.run(lives(setting))
 
 
+def test_reduce_only_is_kept_over_deaths_until_a_person_resumes(tmp_path: Path) -> None:
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(tmp_path / "a"))
+        desk.engine.screen.restrict("max_drawdown: 60", "risk", desk.clock.now())
+        assert desk.report().stance is Stance.REDUCE_ONLY
+        copy = await die(desk, tmp_path / "a")
+        desk = await setting.open(config=kept(copy))
+        told = desk.switchboard.told()
+        assert (told.stance, told.reducing) == (Stance.REDUCE_ONLY, "max_drawdown: 60")
+        assert command(desk, resting()) == []
+        assert setting.records(Refusal)[-1].limit == "reducing"
+        await desk.stop()
+        desk = await setting.open(config=kept(copy))
+        assert desk.switchboard.told().reducing == "max_drawdown: 60"
+        desk.resume("Ada")
+        [placed] = command(desk, resting())
+        await until(lambda: placed.state is OrderState.OPEN)
+        await desk.stop()
+        desk = await setting.open(config=kept(copy))
+        assert desk.switchboard.told().stance is Stance.TRADE
+        await desk.stop()
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+
+
 def test_nobody_resumes_while_the_reason_stands(tmp_path: Path) -> None:
     async def lives(setting: Setting) -> None:
         desk = await setting.open(config=kept(tmp_path / "a"))
