@@ -150,6 +150,7 @@ def test_reduce_only_is_kept_over_deaths_until_a_person_resumes(tmp_path: Path) 
         desk = await setting.open(config=kept(tmp_path / "a"))
         desk.engine.screen.restrict("max_drawdown: 60", "risk", desk.clock.now())
         assert desk.report().stance is Stance.REDUCE_ONLY
+        await asyncio.sleep(0.1)
         copy = await die(desk, tmp_path / "a")
         desk = await setting.open(config=kept(copy))
         told = desk.switchboard.told()

@@ -385,6 +385,7 @@ class Desk:
         self.gateway.chase(now)
         for command in self.engine.tend(now):
             self.gateway.send(command, now)
+        self._file.settle()
         if self._paper is not None:
             self._paper.pass_time(now)
         self._check_arming(now)
