@@ -30,6 +30,7 @@ PUBLIC_NAMES = [
     "Endpoints",
     "OrderBook",
     "Frames",
+    "open_store",
     "open_desk",
     "load_config",
     "Desk",

@@ -35,6 +35,7 @@ from pitwire.model.orders import OrderType, Side
 from pitwire.model.recovery import Halt, Ignore, Reconnect, Recovery, Resync, Wait
 from pitwire.session.session import Session
 from pitwire.session.setup import Closed
+from pitwire.store.door import open_store
 from pitwire.store.frames import Frames
 from pitwire.trading.rules import bars, fills, quotes, rule, trades, updates
 from pitwire.trading.state import State
@@ -53,6 +54,7 @@ __all__ = [
     "Endpoints",
     "OrderBook",
     "Frames",
+    "open_store",
     # a desk, and rules for it
     "open_desk",
     "load_config",

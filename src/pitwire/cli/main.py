@@ -34,14 +34,6 @@ Board = Annotated[
 BoardPort = Annotated[int, typer.Option(help="Local port of the board; 0 takes a free one.")]
 Symbols = Annotated[list[str] | None, typer.Argument(help="BASE-QUOTE, as in BTC-USDT.")]
 
-Where = Annotated[
-    Path | None,
-    typer.Argument(
-        help="A desk's TOML file or an account's folder; without it, that of the live account main."
-    ),
-]
-By = Annotated[str, typer.Option(help="Who wants it; without it, who is logged in here.")]
-
 
 @dataclass
 class Options:
@@ -168,6 +160,10 @@ def sim(
             f"or one of {', '.join(SCRIPTS)}."
         ),
     ] = None,
+    tape: Annotated[
+        Path | None, typer.Option(help="Serve a tape, or a capture, instead of a made-up market.")
+    ] = None,
+    speed: Annotated[float, typer.Option(min=0.001, help="How many times a tape's pace.")] = 1.0,
     seconds: Annotated[float | None, typer.Option(help="Stop after this long.")] = None,
     loop: Loop = "auto",
 ) -> None:
@@ -180,6 +176,8 @@ def sim(
         seed=seed,
         scenario=scenario,
         faults=faults or (),
+        tape=tape,
+        speed=speed,
         seconds=seconds,
         loop=loop,
     )
@@ -205,47 +203,6 @@ def torture(
     given = only or ()
     code = run(only=given, way=way, seed=seed, jobs=jobs, as_json=json, rivals=rivals)
     raise typer.Exit(code)
-
-
-@app.command()
-def kill(
-    where: Where = None,
-    reason: Annotated[str, typer.Option(help="Why; it stands in the journal.")] = "",
-    by: By = "",
-    json: Annotated[bool, typer.Option("--json", help="What was done as one JSON object.")] = False,
-) -> None:
-    """Halt an account now: no more orders, and every open order of ours is cancelled.
-
-    It holds until somebody says `pitwire resume`, whatever is started or stopped meanwhile.
-    """
-    from pitwire.cli import switch
-
-    raise typer.Exit(switch.kill(where, reason=reason, by=by, as_json=json))
-
-
-@app.command()
-def resume(
-    where: Where = None,
-    confirm: Annotated[
-        str | None, typer.Option(help="The account's name; without it you are asked to type it.")
-    ] = None,
-    by: By = "",
-) -> None:
-    """Let orders leave again after a halt; refused while its reason stands."""
-    from pitwire.cli import switch
-
-    raise typer.Exit(switch.resume(where, confirm=confirm, by=by))
-
-
-@app.command()
-def status(
-    where: Where = None,
-    json: Annotated[bool, typer.Option("--json", help="The same as one JSON object.")] = False,
-) -> None:
-    """How an account stands: watch, trade, reduce-only or halt, and what is open."""
-    from pitwire.cli import switch
-
-    raise typer.Exit(switch.status(where, as_json=json))
 
 
 @app.command()
@@ -299,6 +256,54 @@ def record(
         redundancy=redundancy,
     )
     raise typer.Exit(run(plan, market=market, http=http, live=live, seconds=seconds, loop=loop))
+
+
+@app.command(name="import")
+def import_(
+    path: Annotated[Path, typer.Argument(help="A capture, a cryptofeed or hftbacktest raw file.")],
+    out: Annotated[Path, typer.Option(help="The folder of tapes.")] = Path("tapes"),
+    source: Annotated[
+        str, typer.Option("--format", help="auto, capture, cryptofeed or hftbacktest.")
+    ] = "auto",
+    venue: Annotated[str, typer.Option(help="Whose market it is.")] = "binance",
+    instruments: Annotated[
+        Path | None, typer.Option(help="The venue's listing (exchangeInfo), where it is missing.")
+    ] = None,
+) -> None:
+    """Make a tape of somebody else's recording."""
+    from pitwire.cli.importing import run
+
+    raise typer.Exit(run(path, out, source=source, venue=venue, instruments=instruments))
+
+
+@app.command()
+def tables(
+    sources: Annotated[
+        list[Path] | None, typer.Argument(help="Tapes, or CSV files in tardis.dev's columns.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The folder of tables.")] = Path("tables"),
+    compact: Annotated[
+        bool, typer.Option("--compact", help="Make one file of the many of each day.")
+    ] = False,
+    venue: Annotated[str, typer.Option(help="Whose spelling a CSV file has.")] = "binance",
+) -> None:
+    """Turn tapes into Parquet tables, which `pitwire.open_store` answers questions from."""
+    from pitwire.cli.tables import run
+
+    raise typer.Exit(run(sources or (), out, compact=compact, venue=venue))
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="A folder of tables.")],
+    symbol: Annotated[str, typer.Argument(help="BASE-QUOTE, as in BTC-USDT.")],
+    to: Annotated[str, typer.Option(help="hftbacktest (an npz file) or nautilus (a folder).")],
+    out: Annotated[Path, typer.Option(help="Where it goes.")],
+) -> None:
+    """Write tables as other programs read them."""
+    from pitwire.cli.tables import export as write
+
+    raise typer.Exit(write(folder, symbol, form=to, out=out))
 
 
 @app.command()

@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
+from pitwire.cli.taped import capture_of, is_tape, listing_on, symbol_of
 from pitwire.model.clock import SystemClock
 from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy
@@ -26,6 +27,7 @@ from pitwire.sim.scenarios import SCENARIOS
 from pitwire.sim.scripts import SCRIPTS
 from pitwire.sim.serve import Venue, serve
 from pitwire.sim.world import BALANCES, LISTINGS, World
+from pitwire.tape.reader import Tape
 from pitwire.venues.venue import Endpoints
 
 ACCOUNT = "main"
@@ -100,13 +102,23 @@ async def simulated_venue(
 async def recorded_venue(
     path: Path, symbol: str, *, seed: int = 1, speed: float = 1.0, port: int = 0
 ) -> AsyncIterator[SimulatedVenue]:
-    """Serve a recorded market in one symbol; it stands still until `begin` is called."""
-    rules = listing(symbol)
+    """Serve a recorded market, a capture or a tape, in one symbol ("": a tape's first).
+
+    It stands still until `begin` is called.
+    """
+    if is_tape(path):
+        tape = Tape(path)
+        symbol = symbol_of(tape, symbol)
+        rules = listing_on(tape, symbol) or listing(symbol)
+        records = capture_of(tape)
+    else:
+        rules = listing(symbol)
+        records = _records(path, rules)
     world = World(
         seed=seed,
         clock=SystemClock(),
         recording=RecordedMarket(
-            rules, _records(path, rules), Entropy(seed).child("recording"), speed=speed, held=True
+            rules, records, Entropy(seed).child("recording"), speed=speed, held=True
         ),
         accounts={
             ACCOUNT: {each: BALANCES.get(each, _STAKE) for each in (rules.base, rules.quote)}

@@ -33,6 +33,7 @@ from pitwire.model.errors import ConfigError, DialFailed, RequestRejected
 from pitwire.model.events import Event, Fill, Update
 from pitwire.model.instruments import Instrument
 from pitwire.model.orders import UpdateKind
+from pitwire.session.audience import OnEvents
 from pitwire.session.session import Session
 from pitwire.store.frames import Frames
 from pitwire.trading.declared import build_rules
@@ -114,18 +115,23 @@ async def open_desk(
     state: Path | None = None,
     ids: OrderIds | None = None,
     hear: Callable[[Rule], Rule] | None = None,
+    seen: OnEvents | None = None,
 ) -> Desk:
     """Open a desk by a configuration, plus rules written in Python.
 
     `state` is the account's folder, in place of the configuration's; `ids` are the order ids of a
     desk that keeps nothing, for one that goes through another's day again, and
-    `hear` puts something around each of its rules. Raises `ConfigError` for what
+    `hear` puts something around each of its rules; `seen` is shown all events after the desk.
+    Raises `ConfigError` for what
     cannot work, `JournalFailed` when nothing can be written there, `DialFailed` when there is no
     connection, `AuthenticationFailed` and `SubscriptionRejected` when the venue says no. With a
     `dial` of yours there is no watchdog: another process cannot use it.
     """
     clock = clock or SystemClock()
-    _check_mode(config, clock.now(), endpoints, dials=dial is None)
+    check_live(config)
+    check_arming(config, clock.now())
+    if config.mode == "sim" and dial is None:
+        _check_simulated(endpoints or config.venue.endpoints)
     if credentials is None and config.mode != "paper":
         credentials = credentials_of(config)
     seed = system_seed() if config.seed is None else config.seed
@@ -133,7 +139,6 @@ async def open_desk(
     desk = _composed(config, restarted, journals, clock, ids, log)
     desk.engine.journal.write(Seeded(at=clock.now(), name="desk", seed=seed))
     try:
-        await desk.switchboard.open()
         tape = desk.tape = record_desk(
             config, desk.engine.screen, credentials, seed=seed, clock=clock
         )
@@ -142,7 +147,7 @@ async def open_desk(
             endpoints=endpoints or config.venue.endpoints,
             testnet=config.venue.testnet,
             credentials=credentials,
-            on_events=desk.on_events,
+            on_events=desk.on_events if seen is None else _both(desk.on_events, seen),
             on_error=partial(_note_refused_dials, log, clock) if log is not None else None,
             dial=dial,
             fetch=fetch,
@@ -190,6 +195,14 @@ def _composed(
     )
 
 
+def _both(first: OnEvents, second: OnEvents) -> OnEvents:
+    def both(events: Sequence[Event], now: int, drained: bool) -> None:
+        first(events, now, drained)
+        second(events, now, drained)
+
+    return both
+
+
 async def _guard(desk: Desk, credentials: Credentials | None, endpoints: Endpoints | None) -> None:
     """Start the watchdog, where one is wanted."""
     config, asked_for = desk.config, desk.config.watchdog.enabled
@@ -211,13 +224,6 @@ def _restarted(config: DeskConfig, folder: Path | None, clock: Clock) -> Restart
         program=pitwire.__version__,
         durable=config.desk.durable,
     )
-
-
-def _check_mode(config: DeskConfig, now: int, endpoints: Endpoints | None, *, dials: bool) -> None:
-    check_live(config)
-    check_arming(config, now)
-    if dials and config.mode == "sim":
-        _check_simulated(endpoints or config.venue.endpoints)
 
 
 def _check_simulated(endpoints: Endpoints | None) -> None:
@@ -339,7 +345,6 @@ def _engine(
         journal = Journals([restarted.file, restarted.latch, *others])
         engine = _pure(config, restarted.ids, restarted.state, journal)
         engine.screen.halted = restarted.halted
-        engine.screen.reducing = restarted.reducing
         return engine
     now = clock.now()
     if ids is None:

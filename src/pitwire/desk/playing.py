@@ -20,6 +20,7 @@ from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import ConfigError
 from pitwire.model.events import Event
+from pitwire.session.audience import OnEvents
 from pitwire.session.connect import connect_to_websocket
 from pitwire.session.session import Session
 from pitwire.tape.format import Meta
@@ -121,13 +122,15 @@ def play(
     paper: bool | None = None,
     journal: Callable[[Record, bytes], None] | None = None,
     watch: Callable[[Taped], bool] | None = None,
+    events: OnEvents | None = None,
 ) -> Played:
     """Play a tape through a desk of this configuration; None takes the recorded one.
 
     Times are ns. Before `since` everything is played, so that books are what they were, but no
     rule is asked and nothing is journalled. `speed` 0 does not wait at all. `paper` answers orders
     on paper; None does so unless the tape holds answers and the configuration is the recorded one.
-    A tape without a desk's configuration is played through a session alone when none is given.
+    `events` is shown every event. A tape without a desk's configuration is played through a session
+    alone when none is given.
     """
     recorded = recorded_config(tape)
     rules = tuple(rules)
@@ -138,11 +141,16 @@ def play(
     player = Player(tape, until=until, acknowledge=venue.acknowledge, watch=watch)
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         if found is None:
-            return runner.run(_finished(player, _play_session(tape, player, loop, rules, since)))
+            if rules:
+                expected = "a configuration, too"
+                raise ConfigError(where="rules", found="without a desk", expected=expected)
+            counted = _Count(since, events)
+            return runner.run(_finished(player, _play_session(tape, player, loop, counted)))
         digest = JournalDigest(journal)
         digest.since = since
         plain = _harmless(found, tape, paper=on_paper)
-        return runner.run(_finished(player, _play_desk(tape, player, loop, plain, digest, rules)))
+        playing = _play_desk(tape, player, loop, plain, digest, rules, events)
+        return runner.run(_finished(player, playing))
 
 
 async def _finished(player: Player, playing: Coroutine[None, None, Played]) -> Played:
@@ -161,6 +169,7 @@ async def _play_desk(
     config: DeskConfig,
     digest: JournalDigest,
     rules: tuple[Rule, ...],
+    events: OnEvents | None,
 ) -> Played:
     meta = tape.meta
     loop.load(player)
@@ -175,6 +184,7 @@ async def _play_desk(
             clock=loop,
             journals=[digest],
             ids=OrderIds(meta.prefix or "replay", meta.epoch),
+            seen=events,
             hear=(lambda rule: _Later(rule, digest.since)) if digest.since else None,
         )
     )
@@ -200,9 +210,9 @@ async def _play_desk(
     await over
     await asyncio.sleep(0)  # what the last frame stirred
     digest.open = False
-    events = desk.health.snapshot(loop.now()).events
+    counted = desk.health.snapshot(loop.now()).events
     await desk.stop(within_seconds=0.0)
-    return _played(tape, player, digest, events=events, desk=desk)
+    return _played(tape, player, digest, events=counted, desk=desk)
 
 
 def _played(
@@ -220,13 +230,9 @@ def _played(
     )
 
 
-async def _play_session(
-    tape: Tape, player: Player, loop: TapeLoop, rules: tuple[Rule, ...], since: int
-) -> Played:
+async def _play_session(tape: Tape, player: Player, loop: TapeLoop, counted: _Count) -> Played:
     """Conversations and books alone."""
-    if rules:
-        raise ConfigError(where="rules", found="without a desk", expected="a configuration, too")
-    meta, counted = tape.meta, _Count(since)
+    meta = tape.meta
     loop.load(player)
     session = await connect_to_websocket(
         meta.venue,
@@ -266,8 +272,8 @@ async def _subscribe(session: Session, meta: Meta) -> None:
 class _Count:
     """Events, counted and summed up."""
 
-    def __init__(self, since: int) -> None:
-        self.events, self._since = 0, since
+    def __init__(self, since: int, told: OnEvents | None) -> None:
+        self.events, self._since, self._told = 0, since, told
         self.digest = blake2b(digest_size=16)
         self._encoder = msgspec.msgpack.Encoder()
 
@@ -277,6 +283,8 @@ class _Count:
         self.events += len(events)
         for event in events:
             self.digest.update(self._encoder.encode(event))
+        if self._told is not None:
+            self._told(events, now, drained)
 
 
 def _harmless(config: DeskConfig, tape: Tape, *, paper: bool) -> DeskConfig:

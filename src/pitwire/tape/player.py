@@ -271,8 +271,8 @@ class Player:
     def _key(self, method: str, url: str) -> str:
         parts = urlsplit(url)
         pairs = sorted(parse_qsl(parts.query))
-        if self._imported:
+        if self._imported:  # other people ask at other addresses for the same
             told = [value for name, value in pairs if name == "symbol"]
-        else:
-            told = [f"{name}={value}" for name, value in pairs if name not in _PASSING]
+            return " ".join((method, parts.path.rpartition("/")[2], *told))
+        told = [f"{name}={value}" for name, value in pairs if name not in _PASSING]
         return " ".join((method, parts.path, *told))

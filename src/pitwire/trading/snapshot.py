@@ -7,7 +7,6 @@ bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from hashlib import blake2b
 
 import msgspec
@@ -25,9 +24,6 @@ class Snapshot(msgspec.Struct, kw_only=True):
     made: int = 0
     """Ids given in this epoch."""
     halted: str = ""
-    reducing: str = ""
-    asked: list[str] = []
-    """Keys of what people asked for, newest last."""
     shelf: ShelfContents = msgspec.field(default_factory=ShelfContents)
     trades: list[Seen] = []
     late: int = 0
@@ -54,16 +50,7 @@ def state_hash(snapshot: Snapshot) -> str:
     return blake2b(encode(snapshot), digest_size=16).hexdigest()
 
 
-def take(
-    state: State,
-    *,
-    prefix: str,
-    epoch: int,
-    made: int,
-    halted: str,
-    reducing: str = "",
-    asked: Iterable[str] = (),
-) -> Snapshot:
+def take(state: State, *, prefix: str, epoch: int, made: int, halted: str) -> Snapshot:
     """The snapshot of this state; encode it before the state goes on."""
     shelf, trades, _ = state.ledger.memory
     return Snapshot(
@@ -71,8 +58,6 @@ def take(
         epoch=epoch,
         made=made,
         halted=halted,
-        reducing=reducing,
-        asked=list(asked),
         shelf=shelf.contents(),
         trades=trades.contents(),
         late=state.ledger.late,

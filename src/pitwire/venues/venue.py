@@ -272,6 +272,8 @@ class Venue(msgspec.Struct, frozen=True):
     """(endpoints, time unit) → the URL to dial for a market connection with no stream yet."""
     orders_path: Callable[[Endpoints, str], str]
     """(endpoints, time unit) → the URL to dial for the orders connection."""
+    symbol_of: Callable[[str], str] = str
+    """The venue's spelling of a symbol → ours, as well as can be told without its listing."""
     acknowledge: Callable[[bytes], bytes | None] | None = None
     """An ask of ours → the venue's plain yes, for tapes that hold no answers; None: no ask."""
     snapshot_depth: int = 1000

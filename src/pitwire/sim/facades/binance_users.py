@@ -24,7 +24,6 @@ from pitwire.sim.facts import (
     Deposited,
     Ended,
     Fact,
-    ListChanged,
     Prevented,
     Status,
     Traded,
@@ -93,7 +92,7 @@ class UserStreams:
 
     def note(self, facts: Iterable[Fact], now: int) -> None:
         """Tell all subscribers what a batch of facts means to them."""
-        self._watched = self.watchers()
+        self._watched = self._watchers()
         if not self._watched:
             return
         changed: dict[str, dict[str, tuple[Decimal, Decimal]]] = {}
@@ -149,8 +148,7 @@ class UserStreams:
     def next_deadline(self) -> int | None:
         return min(self._keys_until.values(), default=None)
 
-    def watchers(self) -> set[str]:
-        """Accounts whose user data somebody listens to."""
+    def _watchers(self) -> set[str]:
         found = set(self.listen_keys.values())
         for connection in self._connections.values():
             found.update(connection.active.values())
@@ -174,12 +172,6 @@ class UserStreams:
                 self._tell(
                     fact.order.account,
                     lambda unit: reports.prevention(scale, fact, now=now, unit=unit),
-                )
-            case ListChanged():
-                scale = self._scales[fact.symbol]
-                self._tell(
-                    fact.account,
-                    lambda unit: reports.list_status(scale, fact, now=now, unit=unit),
                 )
             case Deposited():
                 self._tell(

@@ -50,7 +50,7 @@ class Symbols(dict[str, str]):
         self._natives: dict[str, str] = {}
 
     def __missing__(self, native: str) -> str:
-        ours = _guess(native)
+        ours = guess(native)
         if len(self) < _GUESSES_KEPT:
             self[native] = ours
         return ours
@@ -75,7 +75,8 @@ class Symbols(dict[str, str]):
         return native
 
 
-def _guess(native: str) -> str:
+def guess(native: str) -> str:
+    """Our spelling of theirs, by the quote asset at its end; itself where none is known."""
     for quote in _QUOTES:
         if native.endswith(quote) and len(native) > len(quote):
             return f"{native[: -len(quote)]}-{quote}"

@@ -10,7 +10,7 @@ import msgspec
 from pitwire.market.sequence import ByRange
 from pitwire.venues.binance.codec import BinanceCodec
 from pitwire.venues.binance.streams import CHANNELS
-from pitwire.venues.binance.symbols import VENUE
+from pitwire.venues.binance.symbols import VENUE, guess
 from pitwire.venues.venue import Can, Endpoints, Heartbeat, Limit, Venue
 
 _DAY = 86_400
@@ -117,6 +117,7 @@ BINANCE = Venue(
     close_codes=CLOSE_CODES,
     stream_path=stream_path,
     orders_path=orders_path,
+    symbol_of=guess,
     acknowledge=acknowledge,
     # §4.1: 1000 levels cost 50 of 6000 weight a minute, 5000 cost 250.
     snapshot_depth=1000,

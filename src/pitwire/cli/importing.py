@@ -1,0 +1,45 @@
+"""`pitwire import`: other people's recordings onto tapes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from rich.progress import Progress
+
+from pitwire.model.errors import ConfigError
+from pitwire.tape.imports import import_tape
+from pitwire.venues.registry import find_venue
+
+
+def run(path: Path, folder: Path, *, source: str, venue: str, instruments: Path | None) -> int:
+    """Import one file and say what came of it."""
+    listing = b""
+    if instruments is not None:
+        try:
+            listing = instruments.read_bytes()
+        except OSError as error:
+            found = error.strerror or type(error).__name__
+            expected = "the venue's answer about its instruments"
+            raise ConfigError(where=str(instruments), found=found, expected=expected) from None
+    size = path.stat().st_size if path.exists() else 0
+    with Progress(transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(f"import {path.name}", total=2 * size)
+        done = import_tape(
+            path,
+            folder,
+            find_venue(venue),
+            source=source,
+            listing=listing,
+            progress=lambda read: bar.update(task, completed=read),
+        )
+    lines = {
+        "tape": done.run,
+        "frames": done.frames,
+        "symbols": " ".join(done.symbols) or "none that this venue's decoder knows",
+        "channels": " ".join(done.channels) or "none",
+        "left out": f"{done.left_out} lines",
+    }
+    for name, value in lines.items():
+        sys.stdout.write(f"{name} {value}\n")
+    return 0

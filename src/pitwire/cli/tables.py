@@ -1,0 +1,103 @@
+"""`pitwire tables`: tapes and CSV files as tables, fewer files of many, and exports."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rich.progress import Progress
+
+from pitwire.cli.taped import is_tape
+from pitwire.desk.playing import play
+from pitwire.model.errors import ConfigError
+from pitwire.model.events import Event
+from pitwire.store.exports import export_hftbacktest, export_nautilus
+from pitwire.store.parquet import TableWriter
+from pitwire.store.parquet import compact as make_fewer
+from pitwire.store.query import open_store
+from pitwire.store.tardis import read_tardis
+from pitwire.tape.format import Record as Taped
+from pitwire.tape.reader import Tape
+from pitwire.trading.journal import Decided, Record
+from pitwire.venues.registry import find_venue
+
+_DRAW_EVERY = 2000
+
+
+def run(sources: Sequence[Path], out: Path, *, compact: bool, venue: str) -> int:
+    """Write each source into the tables of a folder, then make few files of many if asked to."""
+    for source in sources:
+        tape = Tape(source) if is_tape(source) else None
+        name = tape.files[0].parent.name if tape is not None else source.name
+        writer = TableWriter(out, name)
+        with Progress(transient=True, disable=not sys.stderr.isatty()) as bar:
+            if tape is not None:
+                _play(tape, writer, bar)
+            else:
+                _read(source, writer, bar, venue)
+        writer.close()
+        over = writer.passed_over
+        told = f", {over} events of kinds without a table" if over else ""
+        sys.stdout.write(f"{source}: {writer.written} rows{told}\n")
+        if tape is not None:
+            for flaw in tape.flaws:
+                sys.stderr.write(f"pitwire: {flaw}\n")
+    if compact:
+        sys.stdout.write(f"{out}: {make_fewer(out)} files fewer\n")
+    return 0
+
+
+def _play(tape: Tape, writer: TableWriter, bar: Progress) -> None:
+    first, last = tape.span()
+    task = bar.add_task("tables", total=max(1, last - first))
+    seen = 0
+
+    def look(record: Taped) -> bool:
+        nonlocal seen
+        seen += 1
+        if seen % _DRAW_EVERY == 0:
+            bar.update(task, completed=record.at - first)
+        return True
+
+    def take(events: Sequence[Event], _now: int, _drained: bool) -> None:
+        writer.write(events)
+
+    def decided(record: Record, _line: bytes) -> None:
+        if isinstance(record, Decided):
+            writer.decided(record, tape.meta.venue)
+
+    play(tape, events=take, journal=decided, watch=look)
+
+
+def _read(source: Path, writer: TableWriter, bar: Progress, venue: str) -> None:
+    if ".csv" not in source.suffixes:
+        expected = "a tape, or a CSV file in tardis.dev's columns"
+        raise ConfigError(where=str(source), found="something else", expected=expected)
+    task = bar.add_task("tables", total=None)
+    batch: list[Event] = []
+    for event in read_tardis(source, find_venue(venue).symbol_of):
+        batch.append(event)
+        if len(batch) >= _DRAW_EVERY:
+            writer.write(batch)
+            bar.advance(task, len(batch))
+            batch.clear()
+    writer.write(batch)
+
+
+def export(folder: Path, symbol: str, *, form: str, out: Path) -> int:
+    """Write what another program reads."""
+    with open_store(folder) as store:
+        if form == "hftbacktest":
+            count = export_hftbacktest(store, symbol, out)
+            sys.stdout.write(f"{out}: {count} events\n")
+        elif form == "nautilus":
+            _tell(export_nautilus(store, symbol, out))
+        else:
+            raise ConfigError(where="--to", found=form, expected="hftbacktest or nautilus")
+    return 0
+
+
+def _tell(paths: Iterable[Path]) -> None:
+    for path in paths:
+        sys.stdout.write(f"{path}\n")

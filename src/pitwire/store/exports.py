@@ -1,0 +1,109 @@
+"""Tables → what other programs read: hftbacktest's events, frames for nautilus' wranglers.
+
+The layouts are theirs: hftbacktest's `types.py` (event_dtype and its flags), nautilus' wranglers of
+trades and quotes (a `timestamp`, and columns of these names).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pitwire.model.errors import ConfigError
+from pitwire.store.query import Store
+
+DEPTH, TRADE, CLEAR, SNAPSHOT = 1, 2, 3, 4
+EXCH, LOCAL, BUY, SELL = 1 << 31, 1 << 30, 1 << 29, 1 << 28
+EVENT = np.dtype(
+    [
+        ("ev", "u8"), ("exch_ts", "i8"), ("local_ts", "i8"), ("px", "f8"), ("qty", "f8"),
+        ("order_id", "u8"), ("ival", "i8"), ("fval", "f8"),
+    ],
+    align=True,
+)  # fmt: skip
+
+
+def export_hftbacktest(store: Store, symbol: str, path: Path) -> int:
+    """Trades and book of a symbol as `data` of an npz file; how many events. Times are ns.
+
+    Both stamps are kept; where the venue wrote none, ours stands for it. Events are in the order of
+    their coming, so a reader that demands order by the venue's time as well must correct it.
+    """
+    rows: list[tuple[int, int, int, float, float]] = []
+    question = """
+        SELECT received, seq, venue_time, 'trade' AS what, side, price, size,
+            NULL AS bids, NULL AS asks FROM Trade WHERE symbol = ?
+        UNION ALL SELECT received, seq, venue_time, 'delta', '', 0, 0, bids, asks
+        FROM BookDelta WHERE symbol = ?
+        UNION ALL SELECT received, seq, venue_time, 'snapshot', '', 0, 0, bids, asks
+        FROM BookSnapshot WHERE symbol = ?
+        ORDER BY received, seq
+    """
+    both = EXCH | LOCAL
+    answer = store.sql(question, [symbol] * 3)
+    for batch in answer.batches(10_000):
+        for received, _, venue_time, what, side, price, size, bids, asks in batch:
+            at = venue_time or received
+            if what == "trade":
+                flag = BUY if side == "buy" else SELL
+                rows.append((both | TRADE | flag, at, received, price, size))
+                continue
+            kind = DEPTH if what == "delta" else SNAPSHOT
+            for flag, levels in ((BUY, bids), (SELL, asks)):
+                if kind == SNAPSHOT and levels:
+                    rows.append((both | CLEAR | flag, at, received, levels[-1]["price"], 0.0))
+                rows += [
+                    (both | kind | flag, at, received, level["price"], level["size"])
+                    for level in levels
+                ]
+    if not rows:
+        expected = "a symbol with trades or a book in these tables"
+        raise ConfigError(where="symbol", found=symbol, expected=expected)
+    data = np.zeros(len(rows), EVENT)
+    names = ("ev", "exch_ts", "local_ts", "px", "qty")
+    for name, column in zip(names, zip(*rows, strict=True), strict=True):
+        data[name] = column
+    np.savez_compressed(path, data=data)
+    return len(rows)
+
+
+def export_nautilus(store: Store, symbol: str, folder: Path) -> list[Path]:
+    """`trades.parquet` and `quotes.parquet` of a symbol; the files that there was something for."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stamp = pa.timestamp("ns", tz="UTC")
+    written = []
+    trades = store.trades(symbol).to_arrow()
+    if len(trades):
+        table = pa.table(
+            {
+                "timestamp": trades["received"].cast(stamp),
+                "price": trades["price"],
+                "quantity": trades["size"],
+                "buyer_maker": pc.equal(trades["side"], "sell"),
+                "trade_id": trades["trade_id"].cast(pa.string()),
+            }
+        )
+        written.append(_write(table, folder / "trades.parquet"))
+    quotes = store.quotes(symbol).to_arrow()
+    if len(quotes):
+        columns = {
+            "bid_price": quotes["bid"],
+            "ask_price": quotes["ask"],
+            "bid_size": quotes["bid_size"],
+            "ask_size": quotes["ask_size"],
+        }
+        table = pa.table({"timestamp": quotes["received"].cast(stamp)} | columns)
+        written.append(_write(table, folder / "quotes.parquet"))
+    if not written:
+        expected = "a symbol with trades or quotes in these tables"
+        raise ConfigError(where="symbol", found=symbol, expected=expected)
+    return written
+
+
+def _write(table: pa.Table, path: Path) -> Path:
+    pq.write_table(table, path, compression="zstd")
+    return path

@@ -1,0 +1,292 @@
+"""Other people's recordings → tapes: captures, cryptofeed's raw files, hftbacktest's collections.
+
+House rules: a payload is never re-spelt; lines are read one by one, so memory does not grow with a
+file; a line that cannot be read is an error that names file and line. What a recording does not
+hold (answers to asks, the drained bit) is not invented: the player makes up for it and says so.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+import msgspec
+
+from pitwire.model.clock import SECOND
+from pitwire.model.errors import ConfigError
+from pitwire.model.events import Event
+from pitwire.tape.format import Entry, Exchange, Kind, Meta, encode_exchange
+from pitwire.tape.writer import TapeWriter
+from pitwire.venues.venue import CodecOptions, Role, Venue
+
+LEAD = 2 * SECOND
+"""A tape begins so long before its first frame, so that a session can ask for what it wants."""
+_BATCH = 2000
+_FORMATS = ("capture", "cryptofeed", "hftbacktest")
+
+
+class Taken(NamedTuple):
+    """One thing that a recording holds."""
+
+    kind: str
+    """`recv`, `send`, `connect` or `http`."""
+    at: int
+    """ns; 0 where the recording says nothing."""
+    link: str
+    payload: bytes
+    url: str = ""
+
+
+class Imported(msgspec.Struct, frozen=True):
+    """What came of an import."""
+
+    run: Path
+    frames: int
+    symbols: tuple[str, ...]
+    channels: tuple[str, ...]
+    left_out: int
+    """Lines that hold nothing for a tape."""
+
+
+class _CaptureLine(msgspec.Struct):
+    t: str = ""
+    conn: str = ""
+    ts_ns: int | None = None
+    data: str = ""
+    addr: str = ""
+    url: str = ""
+
+
+_capture_line = msgspec.json.Decoder(_CaptureLine).decode
+
+
+def import_tape(
+    path: Path,
+    folder: Path,
+    venue: Venue,
+    *,
+    source: str = "auto",
+    listing: bytes = b"",
+    progress: Callable[[int], None] = lambda _: None,
+) -> Imported:
+    """Make a tape of a recording. Raises `ConfigError` naming file and line of what is wrong.
+
+    `source` is the kind of recording; `auto` finds out. `listing` is the body of the venue's answer
+    about its instruments, for recordings that lack it. `progress` is told how many bytes of the
+    file have been read, of twice its size: it is read once to see what is in it.
+    """
+    read = _reader(path, source)
+    codec = venue.codec(CodecOptions(Role.MARKET))
+    names = {row.event: name for name, row in reversed(list(venue.channels.items()))}
+    first, symbols, channels, natives = 0, dict[str, None](), dict[str, None](), set[str]()
+    for taken in read(path, progress):
+        first = first or taken.at
+        if taken.kind != "recv":
+            continue
+        for event in codec.decode(taken.payload, taken.at):
+            if isinstance(event, Event) and type(event).__name__ in names:
+                symbols[event.symbol] = None
+                channels[_channel(names, event)] = None
+    if not first:
+        raise ConfigError(
+            where=str(path), found="no line with a time", expected="a recording of a session"
+        )
+    for symbol in symbols:
+        natives.add(_native(venue, symbol))
+    meta = Meta(
+        program="import",
+        venue=venue.name,
+        started=first - LEAD,
+        origin=_kind_of(read),
+        symbols=tuple(symbols),
+        channels=tuple(channels),
+        note=path.name,
+    )
+    size = path.stat().st_size
+    writer = TapeWriter(folder, meta)
+    try:
+        writer.put(_listed(listing, first))
+        frames, left_out = _copy(
+            read(path, lambda done: progress(size + done)), writer, first, natives
+        )
+    except BaseException:
+        writer.abandon()
+        raise
+    writer.close()
+    return Imported(writer.run, frames, meta.symbols, meta.channels, left_out)
+
+
+def _copy(
+    lines: Iterator[Taken], writer: TapeWriter, first: int, natives: set[str]
+) -> tuple[int, int]:
+    links: dict[str, str] = {}
+    batch: list[Entry] = []
+    frames = left_out = 0
+    last = first
+    for taken in lines:
+        last = max(last, taken.at)  # a stamp may be missing or run backwards; order is truth
+        link = links.setdefault(taken.link, f"market-{len(links) + 1}")
+        match taken.kind:
+            case "recv" | "send":
+                kind = Kind.IN if taken.kind == "recv" else Kind.OUT
+                frames += kind is Kind.IN
+                batch.append((link, kind, last, True, taken.payload))
+            case "connect":
+                batch.append((link, Kind.OPENED, last, True, taken.url.encode()))
+            case "http":
+                url = _url(taken, natives)
+                exchange = Exchange("GET", url, last, 200, {}, body=taken.payload)
+                batch.append(("", Kind.HTTP, last, True, encode_exchange(exchange)))
+            case _:
+                left_out += 1
+        if len(batch) >= _BATCH:
+            writer.put(batch)
+            batch = []
+    writer.put(batch)
+    return frames, left_out
+
+
+def _listed(listing: bytes, first: int) -> list[Entry]:
+    if not listing:
+        return []
+    exchange = Exchange("GET", "https://import/exchangeInfo", first, 200, {}, body=listing)
+    return [("", Kind.HTTP, first, True, encode_exchange(exchange))]
+
+
+def _url(taken: Taken, natives: set[str]) -> str:
+    """Some recorders say in words what they asked for; of one symbol that is plain enough."""
+    if "://" in taken.url:
+        return taken.url
+    if b'"lastUpdateId"' in taken.payload[:100] and len(natives) == 1:
+        return f"https://import/depth?{urlencode({'symbol': next(iter(natives))})}"
+    return f"https://import/{taken.url.split(' ')[0]}"
+
+
+def _channel(names: dict[str, str], event: Event) -> str:
+    name = names[type(event).__name__]
+    interval = getattr(event, "interval", "")
+    return f"{name}@{interval}" if interval else name
+
+
+def _native(venue: Venue, symbol: str) -> str:
+    request = venue.codec(CodecOptions(Role.MARKET)).ask_snapshot(symbol, 100)
+    found = re.search(r"symbol=([^&]+)", request.query)
+    return found[1] if found else symbol
+
+
+# ── the formats ───────────────────────────────────────────────────────────────────────────────
+
+_Read = Callable[[Path, Callable[[int], None]], Iterator[Taken]]
+
+
+def read_capture(path: Path, progress: Callable[[int], None]) -> Iterator[Taken]:
+    """Lines of JSON, `{"t", "conn", "ts_ns", "data", …}`: a text frame each."""
+    for number, line in _lines(path, progress):
+        try:
+            found = _capture_line(line)
+        except msgspec.MsgspecError as error:
+            raise _bad(path, number, line, f"a capture record ({error})") from None
+        url = found.url or found.addr
+        yield Taken(found.t, found.ts_ns or 0, found.conn, found.data.encode(), url)
+
+
+_ARROW = re.compile(
+    rb"(?P<url>\S+) (?P<arrow>->|<-|<->) (?P<at>\d+(?:\.\d+)?)(?:: (?P<text>.*))?\Z"
+)
+_KINDS = {b"->": "http", b"<-": "send", b"<->": "connect"}
+
+
+def read_cryptofeed(path: Path, progress: Callable[[int], None]) -> Iterator[Taken]:
+    """`SECONDS: TEXT` for a frame; `URL -> SECONDS: TEXT`, `URL <- …`, `URL <-> …` for others."""
+    for number, line in _lines(path, progress):
+        if not line or line.startswith(b"configuration: "):
+            continue
+        found = _ARROW.match(line)
+        if found is not None:
+            at, text = _nanoseconds(found["at"]), found["text"] or b""
+            url = found["url"].decode("utf-8", "replace")
+            yield Taken(_KINDS[found["arrow"]], at, path.name, text, url)
+            continue
+        stamp, colon, text = line.partition(b": ")
+        at = _nanoseconds(stamp) if colon else 0
+        if not at:
+            raise _bad(path, number, line, "a time in seconds, a colon and a frame")
+        yield Taken("recv", at, path.name, text)
+
+
+def read_hftbacktest(path: Path, progress: Callable[[int], None]) -> Iterator[Taken]:
+    """`NANOSECONDS TEXT`: a frame, or the answer about a book."""
+    for number, line in _lines(path, progress):
+        stamp, space, text = line.partition(b" ")
+        if not (space and stamp.isdigit()):
+            raise _bad(path, number, line, "a time in nanoseconds, a space and a frame")
+        is_book = text.startswith((b'{"lastUpdateId"', b'{"symbol"')) and b'"bids"' in text
+        yield Taken("http" if is_book else "recv", int(stamp), path.name, text, "depth")
+
+
+_READERS: dict[str, _Read] = {
+    "capture": read_capture,
+    "cryptofeed": read_cryptofeed,
+    "hftbacktest": read_hftbacktest,
+}
+
+
+def _kind_of(read: _Read) -> str:
+    return next(name for name, known in _READERS.items() if known is read)
+
+
+def _reader(path: Path, source: str) -> _Read:
+    if source != "auto":
+        if source not in _READERS:
+            expected = f"one of auto, {', '.join(_FORMATS)}"
+            raise ConfigError(where="--format", found=source, expected=expected)
+        return _READERS[source]
+    for _, line in _lines(path, lambda _: None):
+        if line.startswith(b'{"t"'):
+            return read_capture
+        if line.startswith(b"configuration: ") or _ARROW.match(line):
+            return read_cryptofeed
+        stamp = line.split(b" ", 1)[0]
+        if stamp.isdigit() and len(stamp) >= 16:
+            return read_hftbacktest
+        if stamp.endswith(b":") and _nanoseconds(stamp[:-1]):
+            return read_cryptofeed
+        raise _bad(path, 1, line, f"the first line of one of {', '.join(_FORMATS)}; or --format")
+    raise ConfigError(where=str(path), found="an empty file", expected="a recording")
+
+
+def _lines(path: Path, progress: Callable[[int], None]) -> Iterator[tuple[int, bytes]]:
+    try:
+        with path.open("rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            lines = gzip.GzipFile(fileobj=raw) if packed else raw
+            for number, line in enumerate(lines, 1):
+                if number % _BATCH == 0:
+                    progress(raw.tell())
+                yield number, line.rstrip(b"\r\n")
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        expected = "a whole gzip file; unpack it by hand to save what is there"
+        raise ConfigError(where=str(path), found="a damaged one", expected=expected) from None
+    except OSError as error:
+        found = error.strerror or type(error).__name__
+        raise ConfigError(where=str(path), found=found, expected="a recording to read") from None
+
+
+def _nanoseconds(text: bytes) -> int:
+    """Seconds as text → ns, without a detour through float; 0 for what is none."""
+    whole, _, part = text.partition(b".")
+    with suppress(ValueError):
+        return int(whole) * SECOND + (int(part.ljust(9, b"0")[:9]) if part else 0)
+    return 0
+
+
+def _bad(path: Path, number: int, line: bytes, expected: str) -> ConfigError:
+    where = f"{path} line {number}"
+    return ConfigError(where=where, found=line[:60].decode("utf-8", "replace"), expected=expected)

@@ -1,0 +1,129 @@
+"""`import`, `tables`, `export` and `sim --tape`, as they are typed."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+import pitwire
+from pitwire.cli.main import main
+from pitwire.cli.simulated import recorded_venue
+from pitwire.cli.taped import capture_of, is_tape, listing_on, symbol_of
+from pitwire.model.errors import ConfigError
+from pitwire.model.events import BookDelta, BookSnapshot, Event, Trade
+from pitwire.session.connect import connect_to_websocket
+from pitwire.tape.format import Kind
+from pitwire.tape.reader import Tape
+from tests.store.test_tardis import TRADES
+from tests.tape.test_imports import capture, depth
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def taped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tape of two seconds of a simulated market."""
+    folder = tmp_path_factory.mktemp("tape")
+    channels = ["--channel", "trades", "--channel", "book"]
+    arguments = ["record", "BTC-USDT", *channels, "--out", str(folder), "--seconds", "2"]
+    assert main(arguments) == 0
+    return folder
+
+
+def test_import_and_replay(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "capture.jsonl"
+    path.write_text(capture())
+    assert main(["import", str(path), "--out", str(tmp_path / "tapes")]) == 0
+    out = capsys.readouterr().out
+    assert "frames 8\nsymbols BTC-USDT\nchannels book\nleft out 1 lines\n" in out
+    assert main(["replay", str(tmp_path / "tapes")]) == 0
+    assert "frames 8\nunheard 0\n" in capsys.readouterr().out
+
+
+def test_a_desk_needs_the_listing_that_a_recording_lacks(tmp_path: Path, capsys: Capture) -> None:
+    path, desk = tmp_path / "capture.jsonl", tmp_path / "desk.toml"
+    path.write_text(capture())
+    desk.write_text('[venue]\nsymbols = ["BTC-USDT"]\nchannels = ["book"]\n[log]\nfile = ""\n')
+    listing = tmp_path / "listing.json"
+    listing.write_text(
+        '{"symbols":[{"symbol":"BTCUSDT","status":"TRADING","baseAsset":"BTC","quoteAsset":"USDT",'
+        '"baseAssetPrecision":8,"quoteAssetPrecision":8,"orderTypes":["LIMIT"],"filters":['
+        '{"filterType":"PRICE_FILTER","minPrice":"0.01","maxPrice":"1000000","tickSize":"0.01"},'
+        '{"filterType":"LOT_SIZE","minQty":"0.00001","maxQty":"9000","stepSize":"0.00001"}]}]}'
+    )
+    assert main(["import", str(path), "--out", str(tmp_path / "bare")]) == 0
+    assert main(["replay", str(tmp_path / "bare"), "--config", str(desk)]) == 4
+    assert "the tape holds no answer" in capsys.readouterr().err
+    arguments = ["import", str(path), "--out", str(tmp_path / "listed")]
+    assert main([*arguments, "--instruments", str(listing)]) == 0
+    assert main(["replay", str(tmp_path / "listed"), "--config", str(desk)]) == 0
+    assert "answers paper" in capsys.readouterr().out
+    found = listing_on(Tape(tmp_path / "listed"), "BTC-USDT")
+    assert found is not None
+    assert (str(found.tick), str(found.lot)) == ("0.01", "0.00001")
+
+
+def test_tables_and_export(taped: Path, tmp_path: Path, capsys: Capture) -> None:
+    folder, csv = tmp_path / "tables", tmp_path / "trades.csv"
+    csv.write_text(TRADES)
+    assert main(["tables", str(taped), str(csv), "--out", str(folder), "--compact"]) == 0
+    assert "files fewer" in capsys.readouterr().out
+    with pitwire.open_store(folder) as store:
+        trades = store.trades("BTC-USDT").to_pandas()
+        deltas = store.sql("SELECT * FROM BookDelta").to_polars()
+        last = int(deltas["received"].max())
+        book = store.book_at(last, "BTC-USDT")
+    assert len(trades) > 2
+    assert book is not None
+    assert book.last_id == deltas["last_id"].max()
+    assert main(["tables", str(taped), "--out", str(folder)]) == 2
+    assert "not in these tables yet" in capsys.readouterr().err
+    arguments = ["export", str(folder), "BTC-USDT", "--out", str(tmp_path / "out"), "--to"]
+    assert main([*arguments, "nautilus"]) == 0
+    assert (tmp_path / "out" / "trades.parquet").exists()
+    assert main([*arguments, "abacus"]) == 2
+    assert main(["tables", str(tmp_path / "x.txt"), "--out", str(folder)]) == 2
+
+
+def test_a_tape_is_served_as_a_venue(taped: Path) -> None:
+    tape = Tape(taped)
+    assert is_tape(taped)
+    assert is_tape(tape.files[0])
+    assert not is_tape(taped.parent / "capture.jsonl.gz")
+    assert symbol_of(tape) == "BTC-USDT"
+    with pytest.raises(ConfigError, match="ETH-USDT"):
+        symbol_of(tape, "ETH-USDT")
+    recorded = [record for record in capture_of(tape) if record.t == "recv"]
+    said = [record for record in tape.records() if record.kind is Kind.IN]
+    assert len(said) - 3 <= len(recorded) < len(said), "all but the answers to asks"
+    seen: list[Event] = []
+
+    async def life() -> None:
+        async with recorded_venue(taped, "", speed=20) as venue:
+            connecting = connect_to_websocket(endpoints=venue.endpoints, on_event=seen.append)
+            async with connecting as session:
+                await session.subscribe_to_trades("BTC-USDT")
+                await session.subscribe_to_book("BTC-USDT")
+                venue.begin()
+                while not venue.is_over:
+                    await asyncio.sleep(0.01)
+                while not any(isinstance(event, BookSnapshot) for event in seen):
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(life())
+    trades = [event.trade_id for event in seen if isinstance(event, Trade)]
+    texts = [record.data for record in recorded]
+    assert trades
+    assert all(any(f'"t":{number},' in text for text in texts) for number in trades)
+    assert any(isinstance(event, BookDelta | BookSnapshot) for event in seen)
+
+
+def test_sim_ends_with_its_tape(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "capture.jsonl"
+    path.write_text("".join(line for line in capture().splitlines(keepends=True)))
+    assert depth(1) in path.read_text().replace("\\", "")
+    assert main(["sim", "BTC-USDT", "--tape", str(path), "--seconds", "0.3"]) == 0
+    assert "which begins when a client connects" in capsys.readouterr().out
+    assert main(["sim", "--tape", str(tmp_path / "nothing")]) == 2

@@ -1,0 +1,117 @@
+"""CSV files of a data vendor become events, and what is wrong with one is a line of it."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from pitwire.model import events as ev
+from pitwire.model.errors import ConfigError
+from pitwire.model.orders import Side
+from pitwire.store import exports
+from pitwire.store.exports import export_hftbacktest, export_nautilus
+from pitwire.store.parquet import TableWriter
+from pitwire.store.query import open_store
+from pitwire.store.tardis import read_tardis
+
+TRADES = """exchange,symbol,timestamp,local_timestamp,id,side,price,amount
+binance,BTCUSDT,1585699200245000,1585699200250636,3,buy,6423.5,0.002
+binance,BTCUSDT,1585699200300000,1585699200310000,4,sell,6423.0,1
+"""
+BOOK = """exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount
+binance,BTCUSDT,1585699199000000,1585699199100000,true,ask,6424,5
+binance,BTCUSDT,1585699199000000,1585699199100000,true,bid,6423,2
+binance,BTCUSDT,1585699200000000,1585699200100000,false,bid,6423,0
+binance,BTCUSDT,1585699200000000,1585699200100000,false,bid,6422,7
+binance,BTCUSDT,1585699201000000,1585699201100000,false,ask,6424,1
+"""
+QUOTES = """exchange,symbol,timestamp,local_timestamp,ask_amount,ask_price,bid_price,bid_amount
+binance,BTCUSDT,1585699200245000,1585699200250636,5,6424,6423,2
+binance,BTCUSDT,1585699200245001,1585699200250637,5,6424,,
+"""
+
+
+def ours(native: str) -> str:
+    return native.replace("USDT", "-USDT")
+
+
+def events(folder: Path, name: str, text: str) -> list[ev.Event]:
+    path = folder / name
+    path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+    return list(read_tardis(path, ours))
+
+
+@pytest.mark.parametrize("name", ["trades.csv", "trades.csv.gz"])
+def test_trades(tmp_path: Path, name: str) -> None:
+    first, second = events(tmp_path, name, TRADES)
+    at = 1_585_699_200_250_636_000
+    assert first == ev.Trade("binance", "BTC-USDT", at - 5_636_000, at, 6423.5, 0.002, Side.BUY, 3)
+    assert isinstance(second, ev.Trade)
+    assert second.side is Side.SELL
+
+
+def test_quotes_may_have_an_empty_side(tmp_path: Path) -> None:
+    whole, half = events(tmp_path, "quotes.csv", QUOTES)
+    assert isinstance(whole, ev.Quote)
+    assert isinstance(half, ev.Quote)
+    assert (whole.bid, whole.bid_size, whole.ask, whole.ask_size) == (6423, 2, 6424, 5)
+    assert (half.bid, half.bid_size) == (0.0, 0.0)
+
+
+def test_rows_that_came_together_are_one_event(tmp_path: Path) -> None:
+    snapshot, first, second = events(tmp_path, "incremental_book_L2.csv", BOOK)
+    assert isinstance(snapshot, ev.BookSnapshot)
+    assert (snapshot.bids, snapshot.asks) == (((6423.0, 2.0),), ((6424.0, 5.0),))
+    assert isinstance(first, ev.BookDelta)
+    assert first.bids == ((6423.0, 0.0), (6422.0, 7.0))
+    assert isinstance(second, ev.BookDelta)
+    assert (second.bids, second.asks) == ((), ((6424.0, 1.0),))
+    assert first.first_id == snapshot.last_id + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("trades.csv", TRADES.replace(",price", ",prix"), "line 1: found \"no column 'price'\""),
+        ("trades.csv", TRADES.replace("6423.0", "much"), "line 3: .*much"),
+        ("trades.csv", TRADES + "binance,BTCUSDT,15\n", "line 4"),
+        ("book.csv", BOOK.replace("1585699201100000", "later"), "line 6: .*later"),
+        ("what.csv", "", "line 1"),
+    ],
+)
+def test_what_is_wrong_is_named_by_its_line(
+    tmp_path: Path, name: str, text: str, told: str
+) -> None:
+    with pytest.raises(ConfigError, match=told) as caught:
+        events(tmp_path, name, text)
+    assert str(tmp_path / name) in str(caught.value)
+
+
+def test_tables_go_out_as_others_read_them(tmp_path: Path) -> None:
+    for name, text in (("trades", TRADES), ("incremental_book_L2", BOOK), ("quotes", QUOTES)):
+        writer = TableWriter(tmp_path / "tables", name)
+        writer.write(events(tmp_path, f"{name}.csv", text))
+        writer.close()
+    with open_store(tmp_path / "tables") as store:
+        count = export_hftbacktest(store, "BTC-USDT", tmp_path / "btc.npz")
+        found = export_nautilus(store, "BTC-USDT", tmp_path / "nautilus")
+        with pytest.raises(ConfigError, match="ETH-USDT"):
+            export_hftbacktest(store, "ETH-USDT", tmp_path / "eth.npz")
+        book = store.book_at(1_585_699_200_500_000_000, "BTC-USDT")
+    assert book is not None
+    assert list(book.bids) == [(6422.0, 7.0)]
+    with np.load(tmp_path / "btc.npz") as loaded:
+        data = loaded["data"]
+    assert len(data) == count == 9  # a snapshot of two levels and its clears, 3 levels, 2 trades
+    assert data.dtype == exports.EVENT
+    assert list(data["local_ts"]) == sorted(data["local_ts"])
+    trades = data[(data["ev"] & 0xFF) == exports.TRADE]
+    assert [(row["px"], row["qty"]) for row in trades] == [(6423.5, 0.002), (6423.0, 1.0)]
+    assert [bool(row["ev"] & exports.BUY) for row in trades] == [True, False]
+    assert [path.name for path in found] == ["trades.parquet", "quotes.parquet"]
+    columns = ["timestamp", "price", "quantity", "buyer_maker", "trade_id"]
+    assert pq.read_table(found[0]).column_names == columns
