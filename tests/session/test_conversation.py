@@ -91,8 +91,13 @@ def test_a_subscription_that_is_not_answered_condemns_the_connection() -> None:
     ours = conversation()
     ours.opened(START)
     ours.want([Ask("trades", "A")], START)
+    assert len(said(ours)) == 1
     ours.receive_data(frame(e="trade", s="B", p=1.0), START + 4 * SECOND)
     ours.handle_deadline(START + 5 * SECOND)
+    assert ours.outbox.take_fault() is None
+    assert len(said(ours)) == 1, "once more"
+    ours.receive_data(frame(e="trade", s="B", p=1.0), START + 9 * SECOND)
+    ours.handle_deadline(START + 10 * SECOND)
     fault = ours.outbox.take_fault()
     assert isinstance(fault, errors.Stalled)
     assert fault.what == "answer to subscribe"

@@ -71,7 +71,7 @@ async def test_nobody_listens(client: HttpClient) -> None:
 
 async def test_a_name_that_does_not_exist(client: HttpClient) -> None:
     with pytest.raises(DialFailed, match=r"name not found: nowhere\.invalid"):
-        await client.fetch("GET", "http://nowhere.invalid/", {}, b"")
+        await client.fetch("GET", "https://nowhere.invalid/", {}, b"")
 
 
 async def test_no_address(client: HttpClient) -> None:

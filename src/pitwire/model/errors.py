@@ -200,6 +200,10 @@ class DialFailed(WireError):
     status: int = 0
     """HTTP status of a refused upgrade, 0 when there was none."""
     retry_after_seconds: float | None = None
+    kind: str = ""
+    """What failed, as a word of `pitwire.model.recovery.DIALS`; "" for an answer that is HTTP."""
+    excerpt: str = ""
+    """The first 200 bytes of what was answered instead, on one line."""
 
 
 @dataclass(eq=False, kw_only=True)

@@ -31,11 +31,12 @@ class Chance(Protocol):
 class Backoff:
     """Delays between the attempts of one line."""
 
-    def __init__(self, chance: Chance) -> None:
+    def __init__(self, chance: Chance, failures: Pacing | None = None) -> None:
+        """`failures` counts what all lines to the same address fail; each its own by default."""
         self._chance = chance
         self._attempt = 0
         self._opened = 0
-        self._failures = Pacing((DEAD_VENUE,))
+        self._failures = failures or Pacing((DEAD_VENUE,))
         self._policy: deque[int] = deque()
 
     def opened(self, now: int) -> None:

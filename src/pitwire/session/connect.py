@@ -22,6 +22,7 @@ from pitwire.venues.registry import find_venue
 from pitwire.venues.venue import Endpoints, Venue
 from pitwire.wire.http import HttpClient
 from pitwire.wire.link import Dial, Fetch, HttpAnswer
+from pitwire.wire.names import Names
 from pitwire.wire.websocket import WebSocketDialer
 
 MOST_HOLD_SECONDS = 10.0
@@ -86,6 +87,7 @@ def connect_to_websocket(
     hold_seconds: float = HOLD_SECONDS,
     doing: Callable[[], str] | None = None,
     late_after_seconds: float | None = None,
+    plain_text: bool = False,
 ) -> Connecting:
     """Connect to a venue: `await` it for an open `Session`, or use it with `async with`.
 
@@ -131,6 +133,8 @@ def connect_to_websocket(
         doing: names what your own functions are at, for whoever asks who holds the loop up.
         late_after_seconds: a loop held up for longer is told of, as `Lagging`; by default a
             second, and never in virtual time.
+        plain_text: whether `ws://` and `http://` may lead to other machines than this one; it has
+            no say in a `dial` or `fetch` of your own.
     """
     if time_unit not in ("ms", "us"):
         raise ConfigError(where="time_unit", found=time_unit, expected="ms or us")
@@ -144,13 +148,16 @@ def connect_to_websocket(
     fetches = dial is None or fetch is not None
 
     def build() -> Session:
-        client = HttpClient() if dial is None and fetch is None else None
+        names = Names()
+        ours = dial is None and fetch is None
+        client = HttpClient(names=names, plain_text=plain_text) if ours else None
+        dialer = dial or WebSocketDialer(names=names, plain_text=plain_text, clock=time)
         carried = fetch or (client.fetch if client is not None else _no_fetch)
         return Session(
             Setup(
                 venue=found,
                 endpoints=addresses,
-                dial=_within_limits(dial or WebSocketDialer(), found),
+                dial=_within_limits(dialer, found),
                 fetch=carried if carry is None else carry(carried),
                 clock=time,
                 entropy=entropy or Entropy(system_seed()),

@@ -75,6 +75,7 @@ class Errands:
         self._login_sent = self._clock_forgiven = False
         self._watch_key, self.watching = "", False
         self._not_before = 0
+        self._asked_again: set[Ask] = set()
         self._time_due = now
         self._time_asked: tuple[HttpRequest, int] | None = None
 
@@ -219,8 +220,19 @@ class Errands:
         """A connection that does not answer is worth as much as a dead one."""
         if request.what is What.TIME:
             return  # it will be asked again, and no order should become unknown for its sake
+        if request.what is What.SUBSCRIBE and self._asks_once_more(request.asks):
+            return
         silent = (now - request.sent) / SECOND
         self._outbox.fail(errors.Stalled(silent_seconds=silent, what=f"answer to {request.what}"))
+
+    def _asks_once_more(self, asks: tuple[Ask, ...]) -> bool:
+        """An answer may be lost alone: what is still open is asked for again, each ask once."""
+        still = self.wants.unconfirmed(asks)
+        if not self._asked_again.isdisjoint(still):
+            return False
+        self._asked_again.update(still)
+        self.wants.postpone(still)
+        return True
 
     def responded(self, request: HttpRequest, reply: Reply, now: int) -> list[Event]:
         """The venue's answer to a REST request, which may be the question after its clock."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -19,8 +20,10 @@ from pitwire.model.recovery import Halt, Ignore, Reconnect, Recovery, Resync, Wa
 from pitwire.session.backoff import Backoff
 from pitwire.session.conversation import Conversation
 from pitwire.session.ear import Ear, Tap, Witness
+from pitwire.session.obedience import hush
 from pitwire.session.outbox import Settled
 from pitwire.session.pacing import Pacing
+from pitwire.session.scout import Scouts
 from pitwire.venues.venue import HttpRequest
 from pitwire.wire.link import Dial, Fetch, Link, PausableLink
 
@@ -59,8 +62,14 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     fetch: Fetch
     clock: Clock
     pacing: Pacing
+    scouts: Scouts
     tap: Tap | None = None
     witness: Witness | None = None
+
+    @property
+    def address(self) -> str:
+        """Host and port; for an address of another kind, all of it."""
+        return urlsplit(self.url).netloc or self.url
 
 
 class Line:
@@ -88,16 +97,20 @@ class Line:
 
     async def open(self, attempts: int) -> None:
         """Dial until it stands, at most `attempts` times; raises the last `DialFailed`."""
-        for attempt in range(1, attempts + 1):
-            try:
-                await self.dial(attempt)
-            except errors.DialFailed as error:
-                recovery = self._owner.judge(error, self)
-                if attempt == attempts or isinstance(recovery, Halt):
-                    raise
-                await asyncio.sleep(self.delay(recovery))
-            else:
-                return
+        try:
+            for attempt in range(1, attempts):
+                try:
+                    await self.dial(attempt)
+                except errors.DialFailed as error:
+                    recovery = self._owner.judge(error, self)
+                    if isinstance(recovery, Halt):
+                        raise
+                    await asyncio.sleep(self.delay(recovery))
+                else:
+                    return
+            await self.dial(attempts)
+        finally:
+            self._route.scouts.leave(self)
 
     def start(self, delay: float) -> None:
         """Dial after this long, and again until it stands; nobody waits for it."""
@@ -107,6 +120,7 @@ class Line:
         """End for good: say goodbye, wait a moment for the answer, stop every task."""
         self._closed = True
         self._stop_timer()
+        self._route.scouts.leave(self)
         for task in self._tasks:
             task.cancel()
         link = self._link
@@ -267,19 +281,25 @@ class Line:
             now = self._clock.now()
             if witness is not None:
                 witness.refused(self.name, error, now)
-            self.backoff.failed(now)
+            self._not_reached(now)
+            hush(error, route.pacing, now)
             raise
         if self._closed:
             ear.give_up()
             link.abort()
             return
         if ear.lost is not None:
-            self.backoff.failed(self._clock.now())
+            self._not_reached(self._clock.now())
             cause = f"the connection was lost as soon as it stood ({ear.lost})"
             raise errors.DialFailed(address=route.url.partition("?")[0], cause=cause)
+        route.scouts.stood(route.address)
         self._stand(link, ear, attempt)
 
     # ── within ──
+
+    def _not_reached(self, now: int) -> None:
+        self.backoff.failed(now)
+        self._route.scouts.failed(self._route.address, self)
 
     async def _await_permission(self) -> None:
         pacing = self._route.pacing
@@ -302,15 +322,17 @@ class Line:
         ear.hear()
 
     async def _reopen(self, delay: float) -> None:
-        attempt = 0
+        scouts, address, attempt = self._route.scouts, self._route.address, 0
         while not self._closed:
             await asyncio.sleep(delay)
+            await scouts.await_turn(address, self)
             attempt += 1
             try:
                 await self.dial(attempt)
             except errors.DialFailed as error:
                 recovery = self._owner.judge(error, self)
                 if isinstance(recovery, Halt):
+                    scouts.leave(self)
                     self._owner.halted(recovery.reason, error)
                     return
                 delay = self.delay(recovery)

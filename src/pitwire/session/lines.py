@@ -23,6 +23,7 @@ from pitwire.session.pacing import Pacing
 from pitwire.session.pending import Waited
 from pitwire.session.rolls import Rolls
 from pitwire.session.schedule import Schedule
+from pitwire.session.scout import Scouts
 from pitwire.session.sentinel import Sentinel
 from pitwire.session.setup import Closed, Setup, new_feed
 from pitwire.session.skew import Skew
@@ -47,6 +48,7 @@ class Lines:
         self.market: list[Line] = []
         self.orders: Line | None = None
         self.pacing = Pacing([limit for limit in setup.venue.limits if limit.scope in _SHARED])
+        self._scouts = Scouts()
         self._checksums: dict[str, Checksum] = {}
         self.audience = Audience(
             setup.venue.name,
@@ -223,10 +225,12 @@ class Lines:
             fetch=setup.fetch,
             clock=setup.clock,
             pacing=self.pacing,
+            scouts=self._scouts,
             tap=setup.tap,
             witness=setup.witness,
         )
-        backoff = Backoff(setup.entropy.stream(f"backoff/{setup.venue.name}/{name}"))
+        chance = setup.entropy.stream(f"backoff/{setup.venue.name}/{name}")
+        backoff = Backoff(chance, self._scouts.failures(route.address))
         return Line(name, conversation, self, route=route, backoff=backoff)
 
     def health(self) -> tuple[LineHealth, ...]:
@@ -363,8 +367,9 @@ class Lines:
         recovery = recovery_for(error, delay_seconds=_UNNAMED)
         if not isinstance(recovery, Reconnect):
             return recovery
-        # A time that the venue names is a least time; our own delay may be longer.
-        return Reconnect(max(recovery.after_seconds, backoff.delay_seconds(now)))
+        # A time that the venue names is a least time; our own delay, or a silence, may be longer.
+        silent = (self.pacing.blocked_until("dials") - now) / SECOND
+        return Reconnect(max(recovery.after_seconds, backoff.delay_seconds(now), silent))
 
     def _close_code(self, error: errors.ConnectionLost, backoff: Backoff, now: int) -> Halt | None:
         match self._setup.venue.close_codes.get(error.code):

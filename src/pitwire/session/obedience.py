@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pitwire.model import errors
 from pitwire.model.clock import SECOND
+from pitwire.model.recovery import BANS, silence_seconds
 from pitwire.session.errands import AGAIN_SECONDS
 from pitwire.session.pacing import Pacing
 from pitwire.venues.venue import Reply
@@ -23,11 +24,22 @@ def obey(reply: Reply, pacing: Pacing, now: int) -> int:
             # A ban, and a limit the venue does not name, hold everything back.
             scope = limit if limit in ("orders", "dials") and not banned else "weight"
             pacing.block(scope, quiet)
+            if banned:
+                pacing.block("dials", quiet)
             return quiet
         case errors.VenueUnavailable(until=until):
             return until
         case _:
             return 0
+
+
+def hush(error: errors.DialFailed, pacing: Pacing, now: int) -> None:
+    """A refused upgrade may ask all connections of the session to be still for a while."""
+    until = now + round(silence_seconds(error) * SECOND)
+    if until > now:
+        pacing.block("dials", until)
+        if error.status in BANS:
+            pacing.block("weight", until)
 
 
 def blames_clock(reply: Reply) -> bool:

@@ -108,6 +108,10 @@ class Wants:
             self._stages[ask] = Stage.CONFIRMED
         return agreed
 
+    def unconfirmed(self, asks: Iterable[Ask]) -> list[Ask]:
+        """Those that were asked for and have no answer yet."""
+        return [ask for ask in asks if self._stages.get(ask) is Stage.ASKED]
+
     def refuse(self, asks: tuple[Ask, ...]) -> list[Ask]:
         """The venue said no to a request; returns the ask that is to blame, if that is known.
 

@@ -63,6 +63,7 @@ async def run(market: str, http: str, symbols: Sequence[str]) -> None:
         entropy=Entropy(1),
         on_events=told,
         connect_attempts=10,
+        plain_text=True,  # its own namespace; nothing leaves this machine
     )
     async with connecting as session:
         for channel in CHANNELS:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from pitwire.model.errors import DialFailed
 from pitwire.wire.link import HttpAnswer
+from pitwire.wire.names import Address, Names
+from pitwire.wire.websocket import demand_secure
 
 WITHIN_SECONDS = 10.0
 MAX_BODY = 64 * 1024 * 1024
@@ -25,19 +29,25 @@ class HttpClient:
         within_seconds: float = WITHIN_SECONDS,
         max_body: int = MAX_BODY,
         ssl_context: ssl.SSLContext | None = None,
+        names: Names | None = None,
+        plain_text: bool = False,
     ) -> None:
+        """`names` looks names up; `plain_text`: whether `http://` may lead to other machines."""
         self._within_seconds = within_seconds
         self._max_body = max_body
         self._ssl = ssl_context if ssl_context is not None else True
+        self._resolver = _Resolver(names or Names())
+        self._plain_text = plain_text
         self._client: aiohttp.ClientSession | None = None
 
     async def fetch(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes
     ) -> HttpAnswer:
-        """Ask, and return status, headers in lower case and the body."""
+        """Ask, and return status, headers in lower case and the body; no redirect is followed."""
+        demand_secure(url, "http", plain_text=self._plain_text)
         if self._client is None:
             timeout = aiohttp.ClientTimeout(total=self._within_seconds)
-            connector = aiohttp.TCPConnector(ssl=self._ssl)
+            connector = aiohttp.TCPConnector(ssl=self._ssl, resolver=self._resolver)
             self._client = aiohttp.ClientSession(timeout=timeout, connector=connector)
         address = _address(url)
         try:
@@ -49,6 +59,7 @@ class HttpClient:
                 data=body or None,
                 allow_redirects=False,
             ) as answer:
+                self._resolver.served(answer.url.host or "")
                 content = await self._read(answer, address)
                 lowered = {name.lower(): value for name, value in answer.headers.items()}
                 return answer.status, lowered, content
@@ -74,6 +85,36 @@ class HttpClient:
                 cause = f"the answer is longer than {self._max_body} bytes"
                 raise DialFailed(address=address, cause=cause)
         return bytes(content)
+
+
+class _Resolver(AbstractResolver):
+    """Our names, as aiohttp asks for them."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self._last: dict[str, Address] = {}
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        found = await self._names.addresses(host)
+        found = [one for one in found if family in (socket.AF_UNSPEC, one[0])] or found
+        self._last[host] = found[0]
+        return [
+            ResolveResult(
+                hostname=host, host=address, port=port, family=kind, proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for kind, address in found
+        ]  # fmt: skip
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    def served(self, host: str) -> None:
+        """An answer came from this host."""
+        if host in self._last:
+            self._names.served(host, self._last[host])
 
 
 def _address(url: str) -> str:

@@ -15,6 +15,7 @@ from pitwire.model.errors import ConfigError, MalformedFrame, RemoteError
 from pitwire.model.events import AggregateTrade, BookSnapshot, Event, Trade
 from pitwire.model.instruments import Instrument
 from pitwire.model.orders import Side
+from pitwire.model.retry_after import retry_after_seconds
 from pitwire.venues.binance import frames as wire
 from pitwire.venues.binance.amounts import nanoseconds
 from pitwire.venues.binance.decode import UNREADABLE, excerpt, malformed, refuse_doubled_keys
@@ -188,7 +189,7 @@ def _failure(
     request: HttpRequest, status: int, headers: Mapping[str, str], body: bytes, now: int
 ) -> RemoteError:
     # §8: here the header counts seconds, where the WS-API names an instant.
-    seconds = _number(headers.get("retry-after", ""), missing=0)
+    seconds = retry_after_seconds(headers, now) or 0.0
     try:
         fault = _fault(body)
     except UNREADABLE:
@@ -199,7 +200,7 @@ def _failure(
         request=request.purpose,
         now=now,
         status=status,
-        until=now + seconds * SECOND if seconds > 0 else 0,
+        until=now + round(seconds * SECOND) if seconds else 0,
     )
     return refusal(fault.code, fault.msg, context)
 
