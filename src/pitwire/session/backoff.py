@@ -11,6 +11,8 @@ from collections import deque
 from typing import Protocol
 
 from pitwire.model.clock import SECOND
+from pitwire.model.errors import ConnectionLost
+from pitwire.model.recovery import Halt, Remedy
 from pitwire.session.pacing import Pacing
 from pitwire.venues.venue import Limit
 
@@ -59,6 +61,16 @@ class Backoff:
         drawn = self._chance.uniform(floor, ceiling)
         allowed = (self._failures.ready_at("failures", now) - now) / SECOND
         return max(drawn, allowed)
+
+    def halt(self, error: ConnectionLost, remedy: str | None, now: int) -> Halt | None:
+        """Why a close with this remedy is the last, if it is."""
+        match remedy:
+            case Remedy.HALT:
+                return Halt(str(error))
+            case Remedy.POLICY if self.policy_strike(now):
+                return Halt(f"{error}: the third time in ten minutes")
+            case _:
+                return None
 
     def policy_strike(self, now: int) -> bool:
         """Note a close for breaking the venue's rules; True at the third in ten minutes."""

@@ -148,16 +148,14 @@ def connect_to_websocket(
     fetches = dial is None or fetch is not None
 
     def build() -> Session:
-        names = Names()
-        ours = dial is None and fetch is None
+        names, ours = Names(), dial is None and fetch is None
         client = HttpClient(names=names, plain_text=plain_text) if ours else None
-        dialer = dial or WebSocketDialer(names=names, plain_text=plain_text, clock=time)
         carried = fetch or (client.fetch if client is not None else _no_fetch)
         return Session(
             Setup(
                 venue=found,
                 endpoints=addresses,
-                dial=_within_limits(dialer, found),
+                dial=_dialer(dial, found, names, plain_text),
                 fetch=carried if carry is None else carry(carried),
                 clock=time,
                 entropy=entropy or Entropy(system_seed()),
@@ -190,12 +188,13 @@ def connect_to_websocket(
     return Connecting(build)
 
 
-def _within_limits(dial: Dial, venue: Venue) -> Dial:
+def _dialer(dial: Dial | None, venue: Venue, names: Names, plain_text: bool) -> Dial:
     """Pings faster than the venue's own limit on messages are answered together."""
-    if not isinstance(dial, WebSocketDialer):
-        return dial
+    dialer = dial or WebSocketDialer(names=names, plain_text=plain_text)
+    if not isinstance(dialer, WebSocketDialer):
+        return dialer
     limits = (one for one in venue.limits if one.scope == "messages" and one.per_seconds)
-    return dial.with_pongs_apart(max((one.per_seconds for one in limits), default=0.0))
+    return dialer.with_pongs_apart(max((one.per_seconds for one in limits), default=0.0))
 
 
 def _check_counts(connect_attempts: int, redundancy: int, hold_seconds: float) -> None:

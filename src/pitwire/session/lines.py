@@ -10,7 +10,7 @@ from pitwire.model import errors
 from pitwire.model.clock import SECOND, SystemClock
 from pitwire.model.events import Event, Lagging
 from pitwire.model.instruments import Instrument
-from pitwire.model.recovery import Halt, Reconnect, Recovery, recovery_for
+from pitwire.model.recovery import CLOSES, Halt, Reconnect, Recovery, recovery_for
 from pitwire.session.audience import Audience
 from pitwire.session.backoff import Backoff
 from pitwire.session.conversation import Conversation, ConversationOptions
@@ -361,8 +361,8 @@ class Lines:
         """The session's own answer: the table of recoveries, the venue's close codes, the delay."""
         now = self._setup.clock.now()
         if isinstance(error, errors.ConnectionLost):
-            halt = self._close_code(error, backoff, now)
-            if halt is not None:
+            remedy = self._setup.venue.close_codes.get(error.code) or CLOSES.get(error.code)
+            if (halt := backoff.halt(error, remedy, now)) is not None:
                 return halt
         recovery = recovery_for(error, delay_seconds=_UNNAMED)
         if not isinstance(recovery, Reconnect):
@@ -370,15 +370,6 @@ class Lines:
         # A time that the venue names is a least time; our own delay, or a silence, may be longer.
         silent = (self.pacing.blocked_until("dials") - now) / SECOND
         return Reconnect(max(recovery.after_seconds, backoff.delay_seconds(now), silent))
-
-    def _close_code(self, error: errors.ConnectionLost, backoff: Backoff, now: int) -> Halt | None:
-        match self._setup.venue.close_codes.get(error.code):
-            case "halt":
-                return Halt(str(error))
-            case "policy" if backoff.policy_strike(now):
-                return Halt(f"{error}: the third time in ten minutes")
-            case _:
-                return None
 
     def halted(self, reason: str, error: BaseException) -> None:
         """Stop for good; the orders line stays open for cancels until `close`."""
