@@ -14,7 +14,8 @@ from pitwire.model.clock import SECOND
 
 MOST_SECONDS = 7 * 86_400.0
 """A longer wait is taken for this one: nobody is sent away for years by a slip."""
-_DIGITS = 12
+_DIGITS = 9
+"""A number with more is no time."""
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: int) -> float | None:
@@ -24,7 +25,7 @@ def retry_after_seconds(headers: Mapping[str, str], now: int) -> float | None:
     """
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
-        return min(float(text[:_DIGITS]), MOST_SECONDS)
+        return min(float(text), MOST_SECONDS) if len(text) <= _DIGITS else None
     named = _instant(text)
     if named is None:
         return None
