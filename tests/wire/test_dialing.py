@@ -75,19 +75,13 @@ async def test_a_name_whose_lookup_hangs_leaves_the_loop_alone() -> None:
         await asyncio.Event().wait()
         return []
 
-    names = Names(lookup=hang, within_seconds=0.05)
-    turns = 0
-
-    async def turn() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0.001)
-
-    turning = asyncio.ensure_future(turn())
-    error = await failing(WebSocketDialer(names=names), "wss://venue.test/ws")
-    turning.cancel()
-    assert (error.kind, turns > 5) == ("silent", True)
+    dialer = WebSocketDialer(names=Names(lookup=hang, within_seconds=0.5))
+    dial = asyncio.ensure_future(failing(dialer, "wss://venue.test/ws"))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert not dial.done()
+    error = await dial
+    assert error.kind == "silent"
     assert "no answer about the name venue.test" in error.cause
 
 
@@ -100,7 +94,7 @@ async def test_the_last_good_address_is_dialled_while_the_names_hang() -> None:
         await asyncio.Event().wait()
         return []
 
-    dialer = WebSocketDialer(names=Names(lookup=once, within_seconds=0.05), plain_text=True)
+    dialer = WebSocketDialer(names=Names(lookup=once, within_seconds=0.5), plain_text=True)
     async with talking(frame(1, b"hello")) as url:
         for _ in range(2):
             told = Recorder()
