@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from pitwire.desk.control import LONGEST_LINE, Ask, Control, Told, ask_desk
-from pitwire.model.errors import ConfigError
+from pitwire.model.errors import ConfigError, StateError
 
 
 class Desk:
@@ -20,12 +20,22 @@ class Desk:
     def __init__(self) -> None:
         self.did: list[tuple[str, ...]] = []
         self.halted = ""
+        self.noted: list[tuple[str, str]] = []
+        self.before: set[str] = set()
+        """Keys of an earlier run."""
+        self.stands = ""
+
+    def note(self, ask: Ask) -> bool:
+        self.noted.append((ask.do, ask.by))
+        return ask.key not in self.before
 
     def halt(self, reason: str, by: str) -> None:
         self.did.append(("halt", reason, by))
         self.halted = reason
 
     def resume(self, by: str) -> None:
+        if self.stands:
+            raise StateError(verb="resume", state=self.stands, expected="it mended")
         self.did.append(("resume", by))
         self.halted = ""
 
@@ -73,6 +83,42 @@ def test_the_same_key_is_the_same_decision(tmp_path: Path) -> None:
         ("halt", "once", "operator"),
         ("halt", "again", "operator"),
     ]
+
+
+def test_what_an_earlier_run_was_asked_is_not_done_again(tmp_path: Path) -> None:
+    async def tale(desk: Desk, control: Control) -> None:
+        desk.before.add("k1")
+        told = await ask_desk(tmp_path, Ask(do="resume", key="k1"))
+        assert told == desk.told()
+
+    assert visit(tmp_path, tale).did == []
+
+
+def test_what_may_not_be_is_answered_with_the_reason_and_again_with_the_same(
+    tmp_path: Path,
+) -> None:
+    async def tale(desk: Desk, control: Control) -> None:
+        desk.halted = "the disk"
+        desk.stands = "without a journal"
+        told = await ask_desk(tmp_path, Ask(do="resume", by="eve", key="k1"))
+        assert told is not None
+        assert (told.halted, "without a journal" in told.error) == ("the disk", True)
+        desk.stands = ""
+        assert await ask_desk(tmp_path, Ask(do="resume", by="eve", key="k1")) == told
+        again = await ask_desk(tmp_path, Ask(do="resume", by="eve", key="k2"))
+        assert again is not None
+        assert (again.halted, again.error) == ("", "")
+
+    assert visit(tmp_path, tale).did == [("resume", "eve")]
+
+
+def test_what_changes_nothing_is_not_noted(tmp_path: Path) -> None:
+    async def tale(desk: Desk, control: Control) -> None:
+        await ask_desk(tmp_path, Ask(do="status"))
+        await ask_desk(tmp_path, Ask(do="halt", by="eve"))
+        assert desk.noted == [("halt", "eve")]
+
+    visit(tmp_path, tale)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -104,6 +105,28 @@ def test_the_patience_for_an_answer_begins_when_the_bytes_leave() -> None:
     assert [frame["at"] for frame in bench.said()] == [later]
     bench.pending.expire(NOW + 5 * SECOND)
     assert bench.pending.next_deadline() == later + 5 * SECOND
+
+
+def test_the_last_of_the_budget_is_for_cancels() -> None:
+    """The venue counts a hundred a minute, so five of them are kept."""
+    weight = Limit("weight", 100, 60.0)
+    bench = Bench(weight, venue=msgspec.structs.replace(TOY, limits=(weight,)))
+    bench.pacing.report("weight", 95, NOW)
+    bench.commands.place(order("a"), NOW)
+    assert [frame["do"] for frame in bench.said()] == ["place"], "five are left"
+    bench.pacing.report("weight", 96, NOW)
+    bench.commands.place(order("b"), NOW)
+    bench.commands.amend(AmendOrder(order_id="a", symbol="BTC-USDT", size=Decimal(1)), NOW)
+    assert bench.said() == []
+    for step in range(10):
+        bench.pacing.report("weight", 97 + step, NOW)
+        bench.commands.cancel(CANCEL, NOW)
+        bench.commands.ask_status("BTC-USDT", "a", NOW)
+    said = [frame["do"] for frame in bench.said()]
+    assert said == ["cancel", "status"] * 10, "cancels and questions may use it up"
+    later = bench.commands.next_deadline(NOW)
+    assert later is not None
+    assert NOW < later <= NOW + 62 * SECOND
 
 
 def test_cancelling_all_drops_what_waits_here_in_that_symbol() -> None:

@@ -108,3 +108,13 @@ def test_what_is_left_is_of_the_limit_that_binds() -> None:
     pacing.spend("orders", 0, cost=8)
     assert pacing.left("orders", 0) == (2, 10, 1.0)
     assert pacing.left("orders", 5 * SECOND) == (7, 15, 100.0)
+
+
+def test_what_is_left_is_what_could_be_spent() -> None:
+    pacing = Pacing([Limit("weight", 100, 60.0), Limit("weight", 1000, 3600.0)])
+    for step in range(400):
+        now = 1_700_000_000 * SECOND + step * 3 * SECOND
+        for cost in (1, 50, 95, 100):
+            assert pacing.leaves("weight", cost, now) is pacing.allows("weight", now, cost=cost)
+        pacing.spend("weight", now, cost=step % 9)
+    assert pacing.leaves("nothing", 1000, 0)

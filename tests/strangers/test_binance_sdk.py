@@ -224,3 +224,48 @@ async def test_it_comes_back_when_the_venue_goes_down(empty: Place, meet: Meet) 
         events = await until(told.get, lambda event: kind_of(event) == "ExecutionReport")
         assert events[-1].X == "NEW"
         assert len(empty.world.stage.links()) == 1
+
+
+async def test_order_lists_over_both_doors(empty: Place, meet: Meet) -> None:
+    """An OCO over the WebSocket API and an OTOCO over REST, with what the user stream tells."""
+    empty.rival(Side.BUY, lots=2_000, price=5_900_000)
+    async with meet(empty) as client, asyncio.timeout(SECONDS):
+        api, rest = client.websocket_api, client.rest_api
+        await api.create_connection()
+        told = hear((await api.user_data_stream_subscribe_signature()).stream)
+        placed = await api.order_list_place_oco(
+            symbol="BTCUSDT",
+            side="SELL",
+            quantity=0.01,
+            above_type="LIMIT_MAKER",
+            above_price=61_000.0,
+            below_type="STOP_LOSS",
+            below_stop_price=59_000.0,
+        )
+        found = placed.data().result
+        assert [report.type for report in found.order_reports] == ["LIMIT_MAKER", "STOP_LOSS"]
+        empty.rival(Side.BUY, lots=1_000, price=6_100_000, tif=Tif.IOC)
+        events = await until(told.get, lambda event: getattr(event, "l", "") == "ALL_DONE")
+        states = [event.X for event in events if kind_of(event) == "ExecutionReport"]
+        assert states == ["NEW", "NEW", "FILLED", "EXPIRED"]
+        listed = await asyncio.to_thread(
+            rest.order_list_otoco,
+            symbol="BTCUSDT",
+            working_type="LIMIT",
+            working_side="BUY",
+            working_price=58_000.0,
+            working_quantity=0.01,
+            working_time_in_force="GTC",
+            pending_side="SELL",
+            pending_quantity=0.009,
+            pending_above_type="LIMIT_MAKER",
+            pending_above_price=62_000.0,
+            pending_below_type="STOP_LOSS",
+            pending_below_stop_price=57_000.0,
+        )
+        body = listed.data()
+        assert [report.status for report in body.order_reports] == ["NEW", *["PENDING_NEW"] * 2]
+        gone = await asyncio.to_thread(
+            rest.delete_order_list, symbol="BTCUSDT", order_list_id=body.order_list_id
+        )
+        assert gone.data().list_order_status == "ALL_DONE"

@@ -189,6 +189,27 @@ async def test_orders_over_rest(empty: Place, meet: Meet) -> None:
         )
 
 
+async def test_a_pair_of_orders_over_rest(empty: Place, meet: Meet) -> None:
+    async with meet(empty) as (client, sockets), sockets.user_socket() as user:
+        placed = await client.create_oco_order(
+            symbol="BTCUSDT",
+            side="SELL",
+            quantity="0.01",
+            aboveType="LIMIT_MAKER",
+            abovePrice="61000",
+            belowType="STOP_LOSS_LIMIT",
+            belowStopPrice="59000",
+            belowPrice="58900",
+            belowTimeInForce="GTC",
+        )
+        assert [row["type"] for row in placed["orderReports"]] == ["LIMIT_MAKER", "STOP_LOSS_LIMIT"]
+        assert len(await client.get_open_oco_orders()) == 1
+        empty.rival(Side.BUY, lots=1_000, price=6_100_000, tif=Tif.IOC)
+        events = await until(user.recv, lambda event: event.get("l") == "ALL_DONE")
+    assert [event.get("eR") for event in events if event.get("X") == "EXPIRED"] == ["OCO_TRIGGER"]
+    assert events[-1]["g"] == placed["orderListId"]
+
+
 async def test_refusals_have_the_codes_of_the_venue(empty: Place, meet: Meet) -> None:
     async with meet(empty) as (client, _):
         for order, code in (

@@ -34,6 +34,14 @@ Board = Annotated[
 BoardPort = Annotated[int, typer.Option(help="Local port of the board; 0 takes a free one.")]
 Symbols = Annotated[list[str] | None, typer.Argument(help="BASE-QUOTE, as in BTC-USDT.")]
 
+Where = Annotated[
+    Path | None,
+    typer.Argument(
+        help="A desk's TOML file or an account's folder; without it, that of the live account main."
+    ),
+]
+By = Annotated[str, typer.Option(help="Who wants it; without it, who is logged in here.")]
+
 
 @dataclass
 class Options:
@@ -203,6 +211,47 @@ def torture(
     given = only or ()
     code = run(only=given, way=way, seed=seed, jobs=jobs, as_json=json, rivals=rivals)
     raise typer.Exit(code)
+
+
+@app.command()
+def kill(
+    where: Where = None,
+    reason: Annotated[str, typer.Option(help="Why; it stands in the journal.")] = "",
+    by: By = "",
+    json: Annotated[bool, typer.Option("--json", help="What was done as one JSON object.")] = False,
+) -> None:
+    """Halt an account now: no more orders, and every open order of ours is cancelled.
+
+    It holds until somebody says `pitwire resume`, whatever is started or stopped meanwhile.
+    """
+    from pitwire.cli import switch
+
+    raise typer.Exit(switch.kill(where, reason=reason, by=by, as_json=json))
+
+
+@app.command()
+def resume(
+    where: Where = None,
+    confirm: Annotated[
+        str | None, typer.Option(help="The account's name; without it you are asked to type it.")
+    ] = None,
+    by: By = "",
+) -> None:
+    """Let orders leave again after a halt; refused while its reason stands."""
+    from pitwire.cli import switch
+
+    raise typer.Exit(switch.resume(where, confirm=confirm, by=by))
+
+
+@app.command()
+def status(
+    where: Where = None,
+    json: Annotated[bool, typer.Option("--json", help="The same as one JSON object.")] = False,
+) -> None:
+    """How an account stands: watch, trade, reduce-only or halt, and what is open."""
+    from pitwire.cli import switch
+
+    raise typer.Exit(switch.status(where, as_json=json))
 
 
 @app.command()

@@ -183,7 +183,17 @@ def _condition(desk: Desk, report: HealthReport) -> str:
     told = ", ".join(f"{name} {count}" for name, count in counts.items())
     return (
         f"[bold]condition[/]: {report.events:,} events in {report.up_seconds:.1f} s, {told}{clock}"
+        + _standing(desk)
     )
+
+
+def _standing(desk: Desk) -> str:
+    """A halt or a restriction that still holds; nothing where there is none."""
+    screen = desk.engine.screen
+    lines = [f"\n[bold red]halted[/]: {escape(screen.halted)}"] if screen.halted else []
+    if screen.reducing:
+        lines.append(f"\n[bold red]reduce-only[/]: {escape(screen.reducing)}")
+    return "".join(lines)
 
 
 def _pair(spread: Spread, unit: int) -> tuple[str, str]:

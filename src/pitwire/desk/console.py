@@ -256,5 +256,7 @@ SENTENCES: Mapping[type, tuple[int, _Sentence]] = {
     journal.Halted: (logging.ERROR, lambda r: f"trading halted by {r.by}: {r.reason}"),
     journal.Restricted: (logging.ERROR, lambda r: f"only reducing orders, by {r.by}: {r.reason}"),
     journal.Resumed: (logging.INFO, lambda r: f"trading resumed by {r.by}"),
+    journal.Disarmed: (logging.INFO, lambda r: f"watching only: {r.reason}"),
+    journal.Asked: (logging.INFO, lambda r: f"{r.by} asked for a {r.do}"),
 }
 """Type → level and sentence. What is not listed is not worth a person's attention."""

@@ -1,8 +1,9 @@
 """A running desk's door for people: halt, resume and status over a socket in its account's folder.
 
-One JSON line in, one out. House rules: whoever may open the folder may use the door, nobody else;
-a command with a key that was seen before is not carried out again; `halted` is answered only after
-the cancels are written and the halt is on the disk.
+One JSON line in (`Ask`), one out (`Told`); `ask_desk` is all a client needs. House rules: whoever
+may open the folder may use the door, nobody else; what is asked is journalled with who asked, and
+when; a command with a key that was seen before, in this run or an earlier one, is not carried out
+again; a halt is answered only after the cancels are written and it is on the disk.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from pitwire.model.errors import ConfigError
+from pitwire.model.errors import ConfigError, StateError
+from pitwire.trading.stance import Stance
 
 NAME = "desk.sock"
 LONGEST_PATH = 100
 """What every system takes as the name of a socket, with a little to spare."""
 LONGEST_LINE = 4096
 REMEMBERED = 1000
+NO_REASON = "a person threw the kill switch"
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,24 +42,42 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class Told(msgspec.Struct, frozen=True, kw_only=True):
     """How the desk stands after it."""
 
+    stance: Stance = Stance.WATCH
     halted: str = ""
     """Why no order may leave; "" when they may."""
+    reducing: str = ""
+    """Why only orders that reduce a position may leave; "" when that is not so."""
     open: tuple[str, ...] = ()
     """Orders of ours that the venue has not closed."""
+    ended: dict[str, str] = {}
+    """Orders that were open when the desk was halted and are not any more → what became of them."""
     reachable: bool = True
     """Whether a cancel could leave now."""
     kept: str = ""
     """Why the halt would not survive a restart; "" when it would."""
+    stands: str = ""
+    """What would halt the desk again at once, so that nobody can resume; "" when they can."""
+    account: str = ""
+    mode: str = ""
+    pid: int = 0
+    watchdog: str = ""
+    """`ready`, `trouble`, `acting`, `clear` or `gone`, as it said last; "" without one."""
+    unwell: str = ""
+    """What is stale or behind at the moment; "" when nothing is."""
     error: str = ""
-    """Why the request was not understood."""
+    """Why the request was not understood, or not carried out."""
 
 
 class Controlled(Protocol):
     """What the door asks of a desk."""
 
+    def note(self, ask: Ask) -> bool:
+        """Journal what is asked; False when its key was carried out before."""
+
     def halt(self, reason: str, by: str) -> None: ...
 
-    def resume(self, by: str) -> None: ...
+    def resume(self, by: str) -> None:
+        """Raises `StateError` while the reason of the halt stands."""
 
     def told(self) -> Told: ...
 
@@ -106,21 +127,27 @@ class Control:
 
     def obey(self, ask: Ask) -> Told:
         """Carry a request out, unless it was before."""
+        if ask.do == "status":
+            return self._desk.told()
         if ask.key and ask.key in self._done:
             return self._done[ask.key]
-        match ask.do:
-            case "halt":
-                self._desk.halt(ask.reason or "a person threw the kill switch", ask.by)
-            case "resume":
-                self._desk.resume(ask.by)
-            case "status":
-                return self._desk.told()
-        told = self._desk.told()
+        told = self._carry_out(ask) if self._desk.note(ask) else self._desk.told()
         if ask.key:
             self._done[ask.key] = told
             while len(self._done) > REMEMBERED:
                 self._done.popitem(last=False)
         return told
+
+    def _carry_out(self, ask: Ask) -> Told:
+        error = ""
+        try:
+            if ask.do == "halt":
+                self._desk.halt(ask.reason or NO_REASON, ask.by)
+            else:
+                self._desk.resume(ask.by)
+        except StateError as refused:
+            error = str(refused)
+        return msgspec.structs.replace(self._desk.told(), error=error)
 
     async def _visit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         visit = asyncio.current_task()

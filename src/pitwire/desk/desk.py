@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import msgspec
+
 from pitwire.desk.chronicle import Chronicle
 from pitwire.desk.config import DeskConfig, check_arming
 from pitwire.desk.gateway import Gateway, Outlet
@@ -18,6 +20,7 @@ from pitwire.desk.interactions import InteractionLog
 from pitwire.desk.leash import Leash
 from pitwire.desk.paper import PaperOutlet
 from pitwire.desk.restart import Restarted
+from pitwire.desk.switchboard import Switchboard
 from pitwire.desk.timings import Timings
 from pitwire.desk.watchdog import Charge, Report, describe
 from pitwire.model.clock import SECOND, Clock
@@ -30,7 +33,6 @@ from pitwire.model.events import (
     Rejected,
     Update,
 )
-from pitwire.model.orders import Cancel
 from pitwire.session.pending import What
 from pitwire.session.session import Session
 from pitwire.session.setup import Closed
@@ -81,12 +83,12 @@ class Desk:
         self._wake_at = 0
         self._stopped: asyncio.Task[None] | None = None
         self._hurried = False
-        self._cancel_again = 0
         self._behind = False
         self._reactions = self._table()
         self.listed_at = 0
         """When the venue last listed our open orders; 0 while it has not."""
         self._leash: Leash | None = None
+        self.switchboard = Switchboard(self)
         self.left_open: tuple[str, ...] = ()
         """Orders of ours that the venue had not closed when the desk stopped."""
 
@@ -129,9 +131,19 @@ class Desk:
     # ── life ──────────────────────────────────────────────────────────────────────────────────
 
     @property
+    def way_out(self) -> Gateway | None:
+        """The gateway, if there is one yet."""
+        return self._gateway
+
+    @property
+    def on_paper(self) -> bool:
+        """Whether commands go nowhere near the venue."""
+        return self._paper is not None
+
+    @property
     def gateway(self) -> Gateway:
-        """The way out; there from `begin` on."""
-        assert self._gateway is not None, "decisions are made by rules, and rules begin trading"
+        """The way out; there as soon as there is a session."""
+        assert self._gateway is not None, "a desk has a gateway once it has a session"
         return self._gateway
 
     @property
@@ -148,23 +160,35 @@ class Desk:
     def report(self) -> HealthReport:
         """How we are at this moment, with what became of every stream and every line."""
         now, session = self.clock.now(), self._session
-        if session is None:
-            return self.health.snapshot(now)
-        return self.health.snapshot(now, session.stream_counts(), session.lines)
+        found = (
+            self.health.snapshot(now)
+            if session is None
+            else self.health.snapshot(now, session.stream_counts(), session.lines)
+        )
+        return msgspec.structs.replace(found, stance=self.engine.screen.stance)
 
     def attach(self, session: Session, paper: PaperOutlet | None = None) -> None:
         """Take over an open session; with `paper`, no command ever goes to it."""
         self._session, self._paper = session, paper
+        self._find_way_out()
+
+    def _find_way_out(self) -> None:
+        outlet: Outlet = self.session if self._paper is None else self._paper
+        self._gateway = Gateway(
+            outlet, self.engine, clock=self.clock, timings=self.timings, file=self._file
+        )
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether rules are heard, and all that a start finds out is found out."""
+        return self._house is not None
 
     def begin(self, rules: Iterable[Rule]) -> None:
         """Hear these rules from now on."""
         state, screen = self.engine.state, self.engine.screen
         self.engine = Engine(rules, screen, state, self.engine.journal)
-        outlet: Outlet = self.session if self._paper is None else self._paper
-        self._gateway = Gateway(
-            outlet, self.engine, clock=self.clock, timings=self.timings, file=self._file
-        )
-        screen.armed = True
+        self._find_way_out()
+        self.switchboard.arm()
         self._house = asyncio.get_running_loop().create_task(self._keep_house())
         self._rearm(self.clock.now())
 
@@ -207,20 +231,23 @@ class Desk:
     def _on_watchdog(self, report: Report) -> None:
         """It tells of trouble, or of what it did while we were silent; that is a halt."""
         if report.state in ("trouble", "gone") and report.outcome is None:
-            self._alert(f"watchdog: {describe(report)}", self.clock.now())
+            self.alert(f"watchdog: {describe(report)}", self.clock.now())
         elif report.state == "acting" or report.outcome is not None:
             self.halt(f"the watchdog acted: {describe(report)}", "watchdog")
 
     def halt(self, reason: str, by: str) -> None:
         """Throw the kill switch: no more orders, and cancels until nothing of ours is open."""
-        now = self.clock.now()
-        for command in self.engine.halt(reason, by, now):
-            self.gateway.send(command, now)
-        self._file.settle()
+        self.switchboard.halt(reason, by)
 
     def resume(self, by: str) -> None:
-        """A person lifts the halt, whatever it was thrown for."""
-        self.engine.screen.resume(by, self.clock.now())
+        """A person lifts the halt, or lets positions grow again.
+
+        Raises `StateError` while what would halt the desk again still stands.
+        """
+        self.switchboard.resume(by)
+
+    def settle(self) -> None:
+        """Hand what was written to the journal on."""
         self._file.settle()
 
     @property
@@ -231,7 +258,7 @@ class Desk:
     async def _stop(self, within_seconds: float) -> None:
         if self.tape is not None:
             self.tape.stopping(self.clock.now())
-        if self._gateway is not None:
+        if self.has_begun and self._gateway is not None:
             await self._withdraw(within_seconds)
         for waiting in (self._house, self._wake):
             if waiting is not None:
@@ -243,6 +270,7 @@ class Desk:
         if self._leash is not None:
             # What is left open is left to the watchdog, which goes on trying.
             self._leash.leave() if self.left_open else self._leash.dismiss()
+        await self.switchboard.close()
         if self.restarted is not None:
             self._keep(self.restarted)
         if self._log is not None:
@@ -251,32 +279,21 @@ class Desk:
     def _keep(self, restarted: Restarted) -> None:
         """The last words of the journal, and a checkpoint so that the next start is quick."""
         try:
-            restarted.checkpoint(self.engine.screen.halted)
+            restarted.checkpoint(self.engine.screen.halted, self.engine.screen.reducing)
         except OSError as error:
             text = f"no checkpoint: {error.strerror or error}; the next start reads the journal"
-            self._alert(text, self.clock.now())
+            self.alert(text, self.clock.now())
         restarted.close()
 
     async def _withdraw(self, within_seconds: float) -> None:
-        self.engine.screen.armed = False
+        self.switchboard.disarm("the desk stops")
         deadline = self.clock.now() + round(within_seconds * SECOND)
-        while (left := self._ours()) and not self._hurried and self.clock.now() < deadline:
-            self._cancel_ours()
+        while (
+            (left := self.switchboard.ours()) and not self._hurried and self.clock.now() < deadline
+        ):
+            self.switchboard.cancel_ours()
             await asyncio.sleep(_HOUSEKEEPING_SECONDS)
         self.left_open = tuple(left)
-
-    def _cancel_ours(self) -> None:
-        """Cancels of what is ours and open, once a second; not while none can leave."""
-        now = self.clock.now()
-        if now < self._cancel_again or not self.gateway.may_trade:
-            return
-        self._cancel_again = now + SECOND
-        for command in self.engine.screen.admit((Cancel(rule="desk"),), self.engine.state, now):
-            self.gateway.send(command, now)
-        self._file.settle()
-
-    def _ours(self) -> list[str]:
-        return [order.id for order in self.engine.state.ledger.open_of("") if order.is_ours]
 
     # ── after the orders have left ────────────────────────────────────────────────────────────
 
@@ -324,13 +341,15 @@ class Desk:
             self.engine.lost(event.received)
 
     def _on_login(self, event: Event) -> None:
-        if self._gateway is not None:
-            self._gateway.reconcile(event.received)
+        if self.engine.screen.halted:
+            self.switchboard.cancel_ours(at_once=True)  # before anything else that we have to say
+        if self.has_begun:
+            self.gateway.reconcile(event.received)
 
     def _on_rejected(self, event: Event) -> None:
         """Whoever is deaf to their own orders must not send more of them."""
         assert isinstance(event, Rejected)
-        begun = self._gateway is not None and self._paper is None
+        begun = self.has_begun and self._paper is None
         if begun and event.what == PRIVATE_STREAM and not self.session.hears_orders:
             self.halt(f"the venue refuses our order updates: {event.text} ({event.code})", "desk")
 
@@ -366,6 +385,7 @@ class Desk:
         self.gateway.chase(now)
         for command in self.engine.tend(now):
             self.gateway.send(command, now)
+        self._file.settle()
         if self._paper is not None:
             self._paper.pass_time(now)
         self._check_arming(now)
@@ -373,10 +393,8 @@ class Desk:
         self._check_journal(now)
         if self.tape is not None and self.tape.failed and not self._tape_failed:
             self._tape_failed = True
-            self._alert(self.tape.failed, now)
-        if self.engine.screen.halted:
-            # A cancel may have been lost with its connection, or refused.
-            self._cancel_ours()
+            self.alert(self.tape.failed, now)
+        self.switchboard.tend()
         if self._log is not None:
             self._log.flush_due(now)
 
@@ -387,8 +405,8 @@ class Desk:
         try:
             check_arming(self.config, now)
         except ConfigError as error:
-            screen.armed = False
-            self._alert(str(error), now)
+            self.switchboard.disarm(str(error))
+            self.alert(str(error), now)
 
     def _check_journal(self, now: int) -> None:
         """A journal that fails ends trading; only cancels leave from then on."""
@@ -402,12 +420,13 @@ class Desk:
             text = (
                 f"the journal has waited {behind:.1f} s for the disk; a power cut would lose that"
             )
-            self._alert(text, now)
+            self.alert(text, now)
         if failed and not self.engine.screen.halted:
             self.halt(failed, "desk")
             if self.restarted is not None and self.restarted.latch.failed:
                 lost = self.restarted.latch.failed
-                self._alert(f"the halt will not survive a restart: {lost}", now)
+                self.alert(f"the halt will not survive a restart: {lost}", now)
 
-    def _alert(self, text: str, now: int) -> None:
+    def alert(self, text: str, now: int) -> None:
+        """Tell a person of trouble."""
         self.engine.journal.write(Alerted(at=now, text=text, level="error", rule="desk"))

@@ -17,6 +17,7 @@ from pitwire.model.clock import SECOND
 from pitwire.model.events import Event
 from pitwire.session.copies import LineHealth
 from pitwire.session.stream import StreamCounts
+from pitwire.trading.stance import Stance
 
 _SHIFT = 3
 _STEPS = 1 << _SHIFT
@@ -177,11 +178,21 @@ class HealthReport(msgspec.Struct, frozen=True):
     """The session's connections, and how far each is behind the fastest with the same streams."""
     rolls: int = 0
     """Connections that gave way to others as planned."""
+    stance: Stance = Stance.WATCH
+    """What may leave: of a session without a desk, nothing."""
 
     @property
     def well(self) -> bool:
         """Whether every book and every feed can be used now."""
         return not (self.stale_books or self.stale_feeds)
+
+    @property
+    def unwell(self) -> str:
+        """What cannot be used now, or is late, in a few words; "" when nothing is."""
+        parts = [f"stale book {symbol}" for symbol in self.stale_books]
+        parts += [f"stale {feed}" for feed in self.stale_feeds]
+        parts += [f"{who} {seconds:.1f} s behind" for who, seconds in self.behind]
+        return ", ".join(parts)
 
 
 class _Stream:

@@ -68,6 +68,9 @@ GROUPS: Mapping[type, str] = {
     journal.Halted: "error",
     journal.Restricted: "error",
     journal.Resumed: "error",
+    journal.Armed: "desk",
+    journal.Disarmed: "desk",
+    journal.Asked: "desk",
     journal.Seeded: "desk",
     Disagreement: "error",
 }

@@ -128,10 +128,7 @@ async def open_desk(
     `dial` of yours there is no watchdog: another process cannot use it.
     """
     clock = clock or SystemClock()
-    check_live(config)
-    check_arming(config, clock.now())
-    if config.mode == "sim" and dial is None:
-        _check_simulated(endpoints or config.venue.endpoints)
+    _check_mode(config, clock.now(), endpoints, dials=dial is None)
     if credentials is None and config.mode != "paper":
         credentials = credentials_of(config)
     seed = system_seed() if config.seed is None else config.seed
@@ -139,6 +136,7 @@ async def open_desk(
     desk = _composed(config, restarted, journals, clock, ids, log)
     desk.engine.journal.write(Seeded(at=clock.now(), name="desk", seed=seed))
     try:
+        await desk.switchboard.open()
         tape = desk.tape = record_desk(
             config, desk.engine.screen, credentials, seed=seed, clock=clock
         )
@@ -224,6 +222,13 @@ def _restarted(config: DeskConfig, folder: Path | None, clock: Clock) -> Restart
         program=pitwire.__version__,
         durable=config.desk.durable,
     )
+
+
+def _check_mode(config: DeskConfig, now: int, endpoints: Endpoints | None, *, dials: bool) -> None:
+    check_live(config)
+    check_arming(config, now)
+    if dials and config.mode == "sim":
+        _check_simulated(endpoints or config.venue.endpoints)
 
 
 def _check_simulated(endpoints: Endpoints | None) -> None:
@@ -345,6 +350,7 @@ def _engine(
         journal = Journals([restarted.file, restarted.latch, *others])
         engine = _pure(config, restarted.ids, restarted.state, journal)
         engine.screen.halted = restarted.halted
+        engine.screen.reducing = restarted.reducing
         return engine
     now = clock.now()
     if ids is None:

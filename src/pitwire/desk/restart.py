@@ -16,9 +16,10 @@ from pitwire.store.checkpoint import newest_good, write_checkpoint
 from pitwire.store.folder import AccountFolder
 from pitwire.store.history import START, History, segment_numbers, segment_path
 from pitwire.store.journal_file import JournalFile
-from pitwire.store.latch import HaltLatch
+from pitwire.store.latch import HaltLatch, Thrown
 from pitwire.store.safely import sync_file
 from pitwire.store.segment import NOTHING, Header, Ill
+from pitwire.trading.asked import AskedKeys
 from pitwire.trading.ids import OrderIds, account_prefix
 from pitwire.trading.journal import Alerted, Halted, Record, Resumed, Started
 from pitwire.trading.replay import Replay
@@ -31,6 +32,7 @@ class LatchJournal:
 
     def __init__(self, latch: HaltLatch) -> None:
         self._latch = latch
+        self._seen = latch.mark()
         self.failed = ""
         """Why the last halt will not survive a restart; "" when it will."""
 
@@ -39,6 +41,14 @@ class LatchJournal:
             self._keep(record)
         elif type(record) is Resumed:
             self._lift(record)
+
+    def thrown(self) -> Thrown | None:
+        """Why somebody else threw it since we looked last; None when nobody did. Cheap."""
+        mark = self._latch.mark()
+        if mark == self._seen:
+            return None
+        self._seen = mark
+        return self._latch.read()
 
     def _keep(self, record: Halted) -> None:
         try:
@@ -70,8 +80,12 @@ class Restarted(NamedTuple):
     """Records that were read, behind the checkpoint."""
     waiting: tuple[str, ...]
     """Orders of ours of which the venue has to be asked."""
+    asked: AskedKeys
+    """Keys of what people asked for; the desk adds to them."""
+    reducing: str = ""
+    """Why only orders that reduce a position may leave."""
 
-    def checkpoint(self, halted: str) -> None:
+    def checkpoint(self, halted: str, reducing: str = "") -> None:
         """Keep the state as it is now, on the disk; raises `OSError` when the disk refuses."""
         self.file.settle()
         self.file.sync()
@@ -83,6 +97,8 @@ class Restarted(NamedTuple):
             epoch=self.ids.epoch,
             made=self.ids.made,
             halted=halted,
+            reducing=reducing,
+            asked=self.asked.contents(),
         )
         write_checkpoint(self.folder.path, self.file.position, self.file.chain, snapshot)
 
@@ -145,6 +161,7 @@ def _restart(
     halted = next((one.reason for one in switched if isinstance(one, Halted)), "")
     if replay.halted and not switched:
         halted = replay.halted
+    resumed = any(isinstance(one, Resumed) for one in switched)
     replay.state.event = None
     restarted = Restarted(
         folder=folder,
@@ -156,8 +173,10 @@ def _restart(
         halted=halted,
         records=read,
         waiting=tuple(order.id for order in replay.state.ledger.open_of("") if order.is_ours),
+        asked=replay.asked,
+        reducing="" if resumed else replay.switches.reducing,
     )
-    restarted.checkpoint(halted)
+    restarted.checkpoint(halted, restarted.reducing)
     return restarted
 
 

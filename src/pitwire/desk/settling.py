@@ -36,6 +36,7 @@ async def settle(desk: Desk, outlet: Outlet, *, within_seconds: float = PATIENCE
             )
             engine.journal.write(Alerted(at=now, text=text, level="warning", rule="desk"))
             return
+        desk.switchboard.tend()
         gateway.chase(now)
         await asyncio.sleep(_LOOK_SECONDS)
 

@@ -85,7 +85,9 @@ class Watchdog:
         tell: Callable[[Report], None],
         dial: Dial | None = None,
         fetch: Fetch | None = None,
+        give_up_seconds: float = GIVE_UP_SECONDS,
     ) -> None:
+        self._give_up = round(give_up_seconds * SECOND)
         self._charge, self._clock, self._tell = charge, clock, tell
         self._dial, self._fetch = dial, fetch
         self._is_ours = OrderIds(charge.prefix, 0).is_ours
@@ -198,7 +200,7 @@ class Watchdog:
         """Whether to stop in the middle: the desk is back, or the venue is not."""
         now = self._clock.now()
         if self.vigil.is_over:
-            return now - begun > GIVE_UP_SECONDS * SECOND
+            return now - begun > self._give_up
         return self._dismissed or not self.vigil.alarm(now)
 
     async def _rest(self) -> None:

@@ -22,6 +22,7 @@ from pitwire.model.orders import (
     ReplaceOrder,
     UpdateKind,
 )
+from pitwire.session.books import weight_limit
 from pitwire.session.outbox import Outbox
 from pitwire.session.pacing import Pacing
 from pitwire.session.pending import Pending, Probe, Request, What
@@ -44,6 +45,9 @@ _REFUSED_AS = {
     What.AMEND: UpdateKind.CANCEL_REJECTED,
 }
 _REASONS = {reason.value: reason for reason in RejectReason}
+_NEW = frozenset((What.PLACE, What.REPLACE, What.AMEND))
+CANCEL_PERCENT = 5
+"""Of the venue's request weight: what is left of it is for cancels, and for asking about orders."""
 _ORDER_COUNT = {What.PLACE: 1, What.REPLACE: 1}
 """What counts against the venue's limit of new orders (binance §8)."""
 
@@ -65,6 +69,7 @@ class Commands:
         self._codec = codec
         self._pacing, self._pending = pacing, pending
         self._outbox, self._skew = outbox, skew
+        self._reserve = weight_limit(venue) * CANCEL_PERCENT // 100
         self.admitted = False
         """Whether the venue has accepted our login on the present connection."""
         self._urgent: deque[tuple[Request, Encode]] = deque()
@@ -81,7 +86,8 @@ class Commands:
         """Send an order."""
         self._demand_login("place")
         # The path from tick to wire: no closure and no queue, unless a limit says so.
-        if self._ordinary or self._held(now) or not self._pacing.try_spend("orders", now):
+        waits = self._ordinary or self._held(now) or not self._has_room(now)
+        if waits or not self._pacing.try_spend("orders", now):
             request = Request(What.PLACE, now, order.id, symbol=order.symbol)
             encode = self._codec.place
             self._ordinary.append((request, lambda at, rid: encode(order, at, rid)))
@@ -198,7 +204,8 @@ class Commands:
         if self._urgent:
             times.append(self._held_until())
         if self._ordinary:
-            times.append(max(self._held_until(), self._pacing.ready_at("orders", now)))
+            room = self._pacing.ready_at("weight", now, cost=self._reserve)
+            times.append(max(self._held_until(), room, self._pacing.ready_at("orders", now)))
         return max(now, min(times)) if times else None
 
     # ── in ──
@@ -315,8 +322,12 @@ class Commands:
     def _held(self, now: int) -> bool:
         return self._held_until() > now
 
+    def _has_room(self, now: int) -> bool:
+        """Whether enough of the venue's budget is left for cancels and questions about orders."""
+        return self._pacing.leaves("weight", self._reserve, now)
+
     def _may_leave(self, what: What, now: int) -> bool:
-        if self._held(now):
+        if self._held(now) or (what in _NEW and not self._has_room(now)):
             return False
         count = _ORDER_COUNT.get(what, 0)
         return not count or self._pacing.try_spend("orders", now, cost=count)

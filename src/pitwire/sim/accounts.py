@@ -117,7 +117,7 @@ class Accounts:
 
     def lock(self, account: Account, terms: Terms, order: SimOrder) -> None:
         """Set aside what an order may cost; refuses when there is not enough."""
-        if account.unlimited:
+        if account.unlimited or not order.holds:
             return
         asset, amount = _claim(terms, order, order.left)
         if account.free.get(asset, ZERO) < amount:
@@ -127,7 +127,7 @@ class Accounts:
 
     def unlock(self, account: Account, terms: Terms, order: SimOrder, lots: int) -> None:
         """Give back what was set aside for `lots` of an order."""
-        if account.unlimited:
+        if account.unlimited or not order.holds:
             return
         asset, amount = _claim(terms, order, lots)
         if amount:

@@ -6,6 +6,8 @@ the filters (binance §7.1) have been passed before.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pitwire.model.orders import Side
 from pitwire.sim.accounts import ZERO, Account, Accounts
 from pitwire.sim.execution import MARKETS, OVER
@@ -14,8 +16,13 @@ from pitwire.sim.pit import Pit
 from pitwire.sim.stops import STOPS, waits_for_rise
 
 
-def admit(pit: Pit, request: NewOrder, account: Account, accounts: Accounts) -> None:
-    """Refuse for the state of the market and of the account, money left aside."""
+def admit(
+    pit: Pit, request: NewOrder, account: Account, accounts: Accounts, *, pending: bool = False
+) -> None:
+    """Refuse for the state of the market and of the account, money left aside.
+
+    A `pending` order will be held against the book when it begins to work.
+    """
     listing, kind = pit.listing, request.kind
     if listing.status != "TRADING":
         raise Refused(Refusal.MARKET_CLOSED, listing.status)
@@ -24,7 +31,9 @@ def admit(pit: Pit, request: NewOrder, account: Account, accounts: Accounts) -> 
     if request.client_id and pit.is_open(account.name, request.client_id):
         raise Refused(Refusal.DUPLICATE_CLIENT_ID, request.client_id)
     if not account.unlimited:
-        _demand_room(pit, request, accounts)
+        demand_room(pit, [request], accounts)
+    if pending:
+        return
     if request.stop_price is not None and pit.last:
         rises = waits_for_rise(kind, request.side)
         if request.stop_price <= pit.last if rises else request.stop_price >= pit.last:
@@ -77,18 +86,22 @@ def demand_amendable(pit: Pit, order: SimOrder, lots: int) -> None:
         pit.rules.check_units(order.price * lots, market=False)
 
 
-def _demand_room(pit: Pit, request: NewOrder, accounts: Accounts) -> None:
-    listing, mine = pit.listing, pit.open_of(request.account)
-    if listing.max_orders and len(mine) >= listing.max_orders:
+def demand_room(pit: Pit, requests: Sequence[NewOrder], accounts: Accounts) -> None:
+    """Refuse orders of one account beyond what may be open at once, or be held."""
+    listing, mine = pit.listing, pit.open_of(requests[0].account)
+    if listing.max_orders and len(mine) + len(requests) > listing.max_orders:
         raise Refused(Refusal.FILTER, "MAX_NUM_ORDERS")
-    if request.kind in STOPS and listing.max_algo_orders:
+    stops = sum(request.kind in STOPS for request in requests)
+    if stops and listing.max_algo_orders:
         waiting = sum(order.kind in STOPS for order in mine.values())
-        if waiting >= listing.max_algo_orders:
+        if waiting + stops > listing.max_algo_orders:
             raise Refused(Refusal.FILTER, "MAX_NUM_ALGO_ORDERS")
-    if listing.max_position and request.side is Side.BUY:
-        held = sum(accounts.amounts(request.account).get(listing.base, (ZERO, ZERO)))
+    buys = [request for request in requests if request.side is Side.BUY]
+    if listing.max_position and buys:
+        held = sum(accounts.amounts(buys[0].account).get(listing.base, (ZERO, ZERO)))
         bids = sum(order.left for order in mine.values() if order.side is Side.BUY)
-        if held + (bids + (request.lots or 0)) * listing.lot > listing.max_position:
+        wanted = max(request.lots or 0 for request in buys)
+        if held + (bids + wanted) * listing.lot > listing.max_position:
             raise Refused(Refusal.FILTER, "MAX_POSITION")
 
 

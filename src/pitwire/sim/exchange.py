@@ -34,6 +34,7 @@ from pitwire.sim.facts import (
     StatusChanged,
     Traded,
 )
+from pitwire.sim.lists import Lists
 from pitwire.sim.pit import AVERAGE_MINUTES, Pit
 
 _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -55,6 +56,9 @@ class Exchange:
             self.listings[listing.symbol] = listing
             self._pits[listing.symbol] = pit
             self.accounts.list_terms(pit.terms)
+        self.lists = Lists(self.accounts, self.execution, self.pit, self._client_id)
+        """Orders that depend on one another."""
+        self.execution.ties = self.lists
 
     # ── accounts ──────────────────────────────────────────────────────────────────────────────
 
@@ -109,7 +113,7 @@ class Exchange:
         only: Status | None = None,
         now: int,
     ) -> SimOrder:
-        """End an open order; `only` refuses unless the order has that status."""
+        """End an open order, and its list with it; `only` refuses unless it has that status."""
         pit = self.pit(symbol)
         order = pit.find(account, order_id, client_id)
         if order.status in OVER:
@@ -127,7 +131,8 @@ class Exchange:
         if not orders:
             raise Refused(Refusal.UNKNOWN_ORDER)
         for order in orders:
-            self._cancel(pit, order, "", now)
+            if order.status not in OVER:  # it may have gone with its list
+                self._cancel(pit, order, "", now)
         self.execution.settle(pit, now)
         return orders
 
@@ -142,16 +147,25 @@ class Exchange:
         new_client_id: str,
         now: int,
     ) -> SimOrder:
-        """Make an open order smaller and keep its place; at or below its fill it expires."""
+        """Make an open order smaller and keep its place; at or below its fill it expires.
+
+        Of a pair in a list, both become smaller.
+        """
         pit = self.pit(symbol)
         order = pit.find(account, order_id, client_id)
-        demand_amendable(pit, order, lots)
+        together = self.lists.amended_with(order)
+        for each in together:
+            demand_amendable(pit, each, lots)
+        renamed = bool(new_client_id) and new_client_id != order.client_id
         self._rename(pit, order, new_client_id)
-        order.amends += 1
-        if lots <= order.filled_lots + order.prevented_lots:
-            self.execution.end(pit, order, Status.EXPIRED, now)
-        else:
-            self._shrink(pit, order, lots, now)
+        for each in together:
+            each.amends += 1
+            if lots <= each.filled_lots + each.prevented_lots:
+                self.execution.end(pit, each, Status.EXPIRED, now)
+            else:
+                self._shrink(pit, each, lots, now)
+        if order.list_id >= 0 and renamed:
+            self.lists.amended(order, now)
         self.execution.settle(pit, now)
         return order
 
@@ -271,6 +285,9 @@ class Exchange:
             pit.rename(order, client_id or self._client_id(account, order.order_id))
 
     def _cancel(self, pit: Pit, order: SimOrder, client_id: str, now: int) -> None:
+        if order.list_id >= 0:
+            self.lists.end(pit, self.lists.of(order), client_id, now)
+            return
         self._rename(pit, order, client_id)
         self.execution.end(pit, order, Status.CANCELED, now)
 
@@ -278,6 +295,7 @@ class Exchange:
         account = self.accounts.find(order.account)
         self.accounts.unlock(account, pit.terms, order, order.lots - lots)
         order.updated = now
+        before = order.lots
         if order.on_book:
             pit.book.shrink(order, lots)
             self.execution.tell_level(pit, order.side, order.price, now)
@@ -285,5 +303,11 @@ class Exchange:
             order.lots = lots
         execution = pit.next_execution()
         self.execution.facts.append(
-            Amended(at=now, symbol=order.symbol, execution=execution, order=copy(order))
+            Amended(
+                at=now,
+                symbol=order.symbol,
+                execution=execution,
+                order=copy(order),
+                lots_before=before,
+            )
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from copy import copy
 from decimal import Decimal
+from typing import Protocol
 
 from pitwire.model.orders import Side
 from pitwire.sim.accounts import EXACT, ZERO, Account, Accounts
@@ -31,9 +32,24 @@ from pitwire.sim.pit import Pit
 MARKETS = frozenset((Kind.MARKET, Kind.STOP_LOSS, Kind.TAKE_PROFIT))
 """Kinds that take any price once they work."""
 
+_DECREMENTS = (Stp.DECREMENT, Stp.TRANSFER)
+
 OVER = frozenset(
     (Status.FILLED, Status.CANCELED, Status.EXPIRED, Status.EXPIRED_IN_MATCH, Status.REJECTED)
 )
+
+
+class Ties(Protocol):
+    """What binds the orders of a list to one another."""
+
+    def fund(self, pit: Pit, order: SimOrder) -> None:
+        """An order is about to trade: what was set aside for its pair is set aside for it."""
+
+    def begin(self, pit: Pit, order: SimOrder, now: int) -> None:
+        """A stop was touched and is about to work."""
+
+    def follow(self, pit: Pit, order: SimOrder, now: int) -> None:
+        """An order was traded or has ended; its list goes on from there."""
 
 
 class Execution:
@@ -42,23 +58,28 @@ class Execution:
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
         self.facts: list[Fact] = []
+        self.ties: Ties | None = None
 
     # ── an order's steps ──────────────────────────────────────────────────────────────────────
 
     def accept(self, pit: Pit, order: SimOrder, now: int) -> None:
         """An order, already paid for, comes to be; a stop waits, any other works at once."""
-        account = self._accounts.find(order.account)
         pit.enter(order)
-        waits = order.working_since < 0
-        execution = pit.next_execution()
-        if not account.unlimited:
-            self.facts.append(
-                Accepted(at=now, symbol=order.symbol, execution=execution, order=copy(order))
-            )
-        if waits:
+        self.tell_accepted(pit, order, now)
+        if order.status is Status.PENDING_NEW:
+            return
+        if order.working_since < 0:
             pit.stops.add(order)
         else:
             self.work(pit, order, now)
+
+    def tell_accepted(self, pit: Pit, order: SimOrder, now: int) -> None:
+        """An order has come to be, or may now work."""
+        execution = pit.next_execution()
+        if not self._accounts.find(order.account).unlimited:
+            self.facts.append(
+                Accepted(at=now, symbol=order.symbol, execution=execution, order=copy(order))
+            )
 
     def work(self, pit: Pit, order: SimOrder, now: int) -> None:
         """Match an order, then rest or expire what is left of it."""
@@ -93,6 +114,7 @@ class Execution:
             self.facts.append(
                 Ended(at=now, symbol=order.symbol, execution=execution, order=copy(order))
             )
+        self._stir(pit, order)
 
     def withdraw(self, pit: Pit, order: SimOrder, now: int) -> None:
         """Take an order off the book or out of the waiting stops."""
@@ -104,10 +126,15 @@ class Execution:
             pit.stops.remove(order)
 
     def settle(self, pit: Pit, now: int) -> None:
-        """After a command: fire the stops that its trades touched, then tell the balances."""
-        while pit.touched:
+        """After a command: let lists follow, fire the stops that its trades touched, then tell
+        the balances."""
+        while pit.touched or pit.stirred:
+            if pit.stirred and self.ties is not None:
+                self.ties.follow(pit, pit.stirred.pop(0), now)
+                continue
             for order in pit.stops.touch(pit.touched.pop(0), now):
-                self._trigger(pit, order, now)
+                if order.status not in OVER:  # its pair may have been first
+                    self._trigger(pit, order, now)
         self.facts += self._accounts.take_changes(pit.listing.symbol, now)
 
     def touch(self, pit: Pit, price: int, lots: int, now: int) -> None:
@@ -137,6 +164,8 @@ class Execution:
         """One match: money, both orders, the fact. The book is the caller's affair."""
         takes, makes = self._accounts.find(taker.account), self._accounts.find(maker.account)
         terms = pit.terms
+        if maker.list_id >= 0 and self.ties is not None:
+            self.ties.fund(pit, maker)
         taker_fee = self._accounts.settle(takes, terms, taker, price, lots, terms.taker_fee)
         maker_fee = self._accounts.settle(makes, terms, maker, price, lots, terms.maker_fee)
         notional = EXACT.multiply(price * lots, terms.unit)
@@ -203,8 +232,15 @@ class Execution:
             order.status = Status.FILLED
             order.on_book = False
             pit.leave(order, forget=account.unlimited)
+        self._stir(pit, order)
+
+    def _stir(self, pit: Pit, order: SimOrder) -> None:
+        if order.list_id >= 0:
+            pit.stirred.append(order)
 
     def _trigger(self, pit: Pit, order: SimOrder, now: int) -> None:
+        if order.list_id >= 0 and self.ties is not None:
+            self.ties.fund(pit, order)
         account = self._accounts.find(order.account)
         order.working_since = order.updated = now
         execution = pit.next_execution()
@@ -212,6 +248,8 @@ class Execution:
             self.facts.append(
                 Triggered(at=now, symbol=order.symbol, execution=execution, order=copy(order))
             )
+        if order.list_id >= 0 and self.ties is not None:
+            self.ties.begin(pit, order, now)
         if order.kind in MARKETS and order.side is Side.BUY:
             self._accounts.unlock(account, pit.terms, order, order.left)
             order.reserve_price = 0
@@ -234,13 +272,13 @@ class Execution:
         mode = taker.stp
         met = min(taker.left, maker.left)
         if mode is not Stp.EXPIRE_TAKER:
-            lots = met if mode is Stp.DECREMENT else maker.left
+            lots = met if mode in _DECREMENTS else maker.left
             self._lose_resting(pit, maker, level, lots)
-            self._tell_prevented(pit, maker, taker, level.price, lots, now)
+            self._tell_prevented(pit, maker, taker, level.price, lots, now, taker=taker)
         if mode is not Stp.EXPIRE_MAKER:
-            lots = met if mode is Stp.DECREMENT else taker.left
+            lots = met if mode in _DECREMENTS else taker.left
             self._lose(pit, taker, lots)
-            self._tell_prevented(pit, taker, maker, level.price, lots, now)
+            self._tell_prevented(pit, taker, maker, level.price, lots, now, taker=taker)
 
     def _lose_resting(self, pit: Pit, maker: SimOrder, level: Level, lots: int) -> None:
         while lots > 0:
@@ -257,9 +295,18 @@ class Execution:
             order.status = Status.EXPIRED_IN_MATCH
             order.on_book = False
             pit.leave(order, forget=account.unlimited)
+            self._stir(pit, order)
 
     def _tell_prevented(
-        self, pit: Pit, order: SimOrder, other: SimOrder, price: int, lots: int, now: int
+        self,
+        pit: Pit,
+        order: SimOrder,
+        other: SimOrder,
+        price: int,
+        lots: int,
+        now: int,
+        *,
+        taker: SimOrder,
     ) -> None:
         order.updated = now
         execution = pit.next_execution()
@@ -275,5 +322,7 @@ class Execution:
                 prevented_id=pit.prevented_id,
                 price=price,
                 lots=lots,
+                rested=order is not taker,
+                mode=taker.stp,
             )
         )

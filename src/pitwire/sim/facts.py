@@ -40,10 +40,14 @@ class Stp(StrEnum):
     EXPIRE_MAKER = "EXPIRE_MAKER"
     EXPIRE_BOTH = "EXPIRE_BOTH"
     DECREMENT = "DECREMENT"
+    TRANSFER = "TRANSFER"
+    """Within one account the same as DECREMENT (binance §7.4)."""
 
 
 class Status(StrEnum):
     NEW = "NEW"
+    PENDING_NEW = "PENDING_NEW"
+    """Waits for the working order of its list to be filled."""
     PARTIALLY_FILLED = "PARTIALLY_FILLED"
     FILLED = "FILLED"
     CANCELED = "CANCELED"
@@ -74,6 +78,8 @@ class Refusal(StrEnum):
     AMEND_NO_CHANGE = "amend changes nothing"
     AMEND_LIMIT = "too many amends"
     ACCOUNT_DISABLED = "account may not trade"
+    PRICE_RELATION = "prices of a list are not in their order"
+    LISTS_NOT_SUPPORTED = "order lists not supported"
 
 
 class Refused(Exception):
@@ -106,6 +112,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     max_orders: int = 200
     max_algo_orders: int = 5
     max_amends: int = 10
+    max_lists: int = 20
     iceberg_parts: int = 100
     min_trailing_bips: int = 10
     max_trailing_bips: int = 2000
@@ -180,10 +187,64 @@ class SimOrder(msgspec.Struct, kw_only=True):
     on_book: bool = False
     expiry_reason: str = ""
     amends: int = 0
+    list_id: int = -1
+    """The order list that it belongs to; -1 for none."""
+    holds: bool = True
+    """Whether money is set aside for it: not before it may work, and once for a pair of an OCO."""
 
     @property
     def left(self) -> int:
         return self.lots - self.filled_lots - self.prevented_lots
+
+
+class Contingency(StrEnum):
+    """What binds the orders of a list; one with a pending pair is an OTO too (binance §5.12)."""
+
+    OCO = "OCO"
+    OTO = "OTO"
+
+
+class ListStep(StrEnum):
+    """What has just happened to a list."""
+
+    STARTED = "EXEC_STARTED"
+    UPDATED = "UPDATED"
+    DONE = "ALL_DONE"
+
+
+class NewList(msgspec.Struct, frozen=True, kw_only=True):
+    """A request for several orders that depend on one another, all of one symbol and account.
+
+    `pair`: one cancels the other; both work at once, or when `working` has been filled whole.
+    `pending`: a single order that begins to work then.
+    """
+
+    client_id: str = ""
+    working: NewOrder | None = None
+    pending: NewOrder | None = None
+    pair: tuple[NewOrder, NewOrder] | None = None
+
+    @property
+    def orders(self) -> list[NewOrder]:
+        """All of them, in the order in which they get their ids."""
+        single = [order for order in (self.working, self.pending) if order is not None]
+        return [*single, *(self.pair or ())]
+
+
+class OrderList(msgspec.Struct, kw_only=True):
+    """A list as the exchange holds it. A façade reads these and never writes them."""
+
+    list_id: int
+    account: str
+    symbol: str
+    contingency: Contingency
+    client_id: str
+    orders: list[SimOrder]
+    working: SimOrder | None = None
+    pair: tuple[SimOrder, SimOrder] | None = None
+    created: int = 0
+    updated: int = 0
+    done: bool = False
 
 
 class Depth(msgspec.Struct, frozen=True, kw_only=True):
@@ -260,6 +321,7 @@ class Amended(Fact, frozen=True, kw_only=True):
 
     execution: int
     order: SimOrder
+    lots_before: int
 
 
 class Prevented(Fact, frozen=True, kw_only=True):
@@ -275,6 +337,23 @@ class Prevented(Fact, frozen=True, kw_only=True):
     prevented_id: int
     price: int
     lots: int
+    rested: bool
+    """Whether this order was the one that stood in the book."""
+    mode: Stp
+    """The taker's, which decided."""
+
+
+class ListChanged(Fact, frozen=True, kw_only=True):
+    """A list began, was renamed in one of its orders, or is over whole."""
+
+    account: str
+    list_id: int
+    contingency: Contingency
+    client_id: str
+    step: ListStep
+    done: bool
+    members: tuple[tuple[int, str], ...]
+    """(order id, client id), as of now."""
 
 
 class BalanceChanged(Fact, frozen=True, kw_only=True):

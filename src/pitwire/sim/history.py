@@ -54,6 +54,7 @@ from pitwire.sim.facts import (
     Status,
     Traded,
 )
+from pitwire.sim.lists import Lists
 from pitwire.sim.pit import KEPT_TRADES
 from pitwire.sim.queues import Cancels, Queues
 
@@ -238,6 +239,10 @@ class RecordedMarket:
         pit.last = pit.last or (snapshot.bids[0][0] if snapshot.bids else 0)
 
     # ── the exchange's commands and questions, unchanged ──────────────────────────────────────
+
+    @property
+    def lists(self) -> Lists:
+        return self._exchange.lists
 
     @property
     def listings(self) -> Mapping[str, Listing]:

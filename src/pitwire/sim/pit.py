@@ -86,6 +86,8 @@ class Pit:
         self.update_id = 0
         self.touched: list[int] = []
         """Prices of trades that the stops have not yet seen."""
+        self.stirred: list[SimOrder] = []
+        """Orders of lists that were traded or ended, and whose list has not yet been looked at."""
         self.trades: deque[PublicTrade] = deque(maxlen=KEPT_TRADES)
         self._orders: dict[int, SimOrder] = {}
         self._open: dict[str, dict[int, SimOrder]] = {}

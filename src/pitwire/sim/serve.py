@@ -89,12 +89,15 @@ class Outlet:
 class Venue:
     """A served venue: where it is, and how to stop it."""
 
-    def __init__(self, world: World, *, host: str, port: int, ssl: tls.SSLContext | None) -> None:
+    def __init__(
+        self, world: World, *, host: str, port: int, ssl: tls.SSLContext | None, plain: bool
+    ) -> None:
         self.world = world
         self._stage: Stage = world.stage
         self._host = host
         self._port = port
         self._ssl = ssl
+        self._plain_port: int | None = 0 if plain and ssl is not None else None
         self._clock = world.clock
         self._outlets: dict[int, Outlet] = {}
         self._runner: web.AppRunner | None = None
@@ -125,6 +128,12 @@ class Venue:
         """Where REST is; `/api/v3` follows."""
         return f"{'https' if self._ssl else 'http'}://{self._authority()}"
 
+    @property
+    def plain_urls(self) -> tuple[str, str, str]:
+        """Streams, WS-API and REST without TLS; a second port where there is TLS on the first."""
+        authority = self._authority(self._plain_port)
+        return f"ws://{authority}", f"ws://{authority}/ws-api/v3", f"http://{authority}"
+
     async def start(self) -> None:
         """Listen; raises `ConfigError` when the port cannot be had."""
         application = web.Application(client_max_size=_LARGEST_FRAME)
@@ -141,6 +150,9 @@ class Venue:
             raise _no_port(self._host, self._port, error) from error
         self._runner = runner
         self._port = runner.addresses[0][1]
+        if self._plain_port is not None:
+            await web.TCPSite(runner, self._host, 0).start()
+            self._plain_port = runner.addresses[1][1]
         self._open = True
         self._pump()
 
@@ -185,9 +197,9 @@ class Venue:
             self.world.recording.slow_down(now - _LONGEST_RUSH)
         return now
 
-    def _authority(self) -> str:
+    def _authority(self, port: int | None = None) -> str:
         host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"{host}:{self._port}"
+        return f"{host}:{port or self._port}"
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
@@ -218,7 +230,11 @@ class Venue:
         socket = web.WebSocketResponse(
             autoping=False, compress=False, max_msg_size=_LARGEST_FRAME, timeout=_GOODBYE_SECONDS
         )
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except ConnectionError:  # it has gone before it was let in
+            self._stage.lost(opened, self._clock.now())
+            return socket
         outlet = self._outlets[opened] = Outlet(socket, request)
         writer = asyncio.create_task(outlet.write())
         self._pump()
@@ -292,16 +308,19 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 0,
     ssl: tls.SSLContext | None = None,
+    plain: bool = False,
 ) -> Venue:
     """A world on a port (0: any free one), as an async context manager.
 
-    The world must live on a real clock: `World(clock=SystemClock())`.
+    The world must live on a real clock: `World(clock=SystemClock())`. With `ssl` everything is
+    `wss://` and `https://`; `plain=True` then opens a second port without it (`Venue.plain_urls`).
+    `certificates.local_authority` makes a context that local clients can be told to trust.
     """
     if isinstance(world.clock, WorldClock):
         raise ConfigError(
             where="world.clock", found="virtual time", expected="World(clock=SystemClock())"
         )
-    return Venue(world, host=host, port=port, ssl=ssl)
+    return Venue(world, host=host, port=port, ssl=ssl, plain=plain)
 
 
 def _response(reply: HttpReply) -> web.Response:

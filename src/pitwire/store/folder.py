@@ -93,6 +93,36 @@ class AccountFolder:
         self._lock.close()
 
 
+def identity_of(path: Path) -> Identity:
+    """Whose folder it is, without holding it; raises `ConfigError` when it is nobody's."""
+    file = path / "identity"
+    try:
+        found = msgspec.json.decode(unsealed(file.read_bytes(), file), type=Identity)
+    except OSError as error:
+        found_ = error.strerror or type(error).__name__
+        expected = "an account's folder"
+        raise ConfigError(where=str(file), found=found_, expected=expected) from None
+    except (Unsound, msgspec.MsgspecError):
+        expected = "the identity of an account, unchanged"
+        raise ConfigError(
+            where=str(file), found="not what was written", expected=expected
+        ) from None
+    return found
+
+
+def holder_of(path: Path) -> str:
+    """The number of the process that holds this folder; "" when none does."""
+    try:
+        with (path / "lock").open("rb") as file:
+            try:
+                _flock(file)
+            except OSError:
+                return file.read(32).decode("ascii", "replace").strip() or "unknown"
+    except OSError:
+        pass  # no lock: never held
+    return ""
+
+
 def _identity(path: Path, account: str, numbers: list[int], entropy: Entropy) -> Identity:
     try:
         found = read_identity(path / "identity")

@@ -5,6 +5,7 @@ House rules: thrown means synced; a file that cannot be understood is a halt; a 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -37,6 +38,14 @@ class HaltLatch:
         last = self.last()
         return last if last is not None and not last.lifted_by else None
 
+    def mark(self) -> tuple[int, int]:
+        """Another one whenever the file was written anew; cheap to ask for."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return (0, 0)
+        return (found.st_ino, found.st_mtime_ns)
+
     def last(self) -> Thrown | None:
         """The last time it was thrown, lifted or not; None when it never was."""
         try:
@@ -57,15 +66,19 @@ class HaltLatch:
         """
         if self.read() is None:
             thrown = Thrown(reason=reason, by=by, at=at)
-            write_safely(self.path, sealed(msgspec.json.encode(thrown)))
+            self._write(thrown)
 
     def lift(self, by: str, at: int) -> Thrown | None:
         """A person lifts it; what it was thrown for, None when it was not."""
         was = self.read()
         if was is not None:
             lifted = msgspec.structs.replace(was, lifted_by=by, lifted_at=at)
-            write_safely(self.path, sealed(msgspec.json.encode(lifted)))
+            self._write(lifted)
         return was
+
+    def _write(self, thrown: Thrown) -> None:
+        text = sealed(msgspec.json.encode(thrown))
+        write_safely(self.path, text, aside=f".{os.getpid()}.new")
 
 
 def _unclear(why: str) -> Thrown:

@@ -43,16 +43,19 @@ def write_all(handle: int, data: bytes) -> None:
         written += os.write(handle, data[written:])
 
 
-def write_safely(path: Path, data: bytes) -> None:
-    """Replace the file by this; whoever looks finds the old one whole or the new one whole."""
-    aside = path.with_name(path.name + ".new")
-    handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
+def write_safely(path: Path, data: bytes, *, aside: str = ".new") -> None:
+    """Replace the file by this; whoever looks finds the old one whole or the new one whole.
+
+    Two processes that may write the same file at the same time need endings `aside` of their own.
+    """
+    beside = path.with_name(path.name + aside)
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
     try:
         write_all(handle, data)
         os.fsync(handle)
     finally:
         os.close(handle)
-    os.replace(aside, path)
+    os.replace(beside, path)
     sync_folder(path.parent)
 
 

@@ -157,6 +157,28 @@ class Restricted(_Record, frozen=True, kw_only=True):
     by: str
 
 
+class Armed(_Record, frozen=True, kw_only=True):
+    """From here on orders may leave: everything that a start has to find out is found out."""
+
+    by: str
+
+
+class Disarmed(_Record, frozen=True, kw_only=True):
+    """From here on no order leaves: the desk ends, or its arming is over."""
+
+    reason: str
+
+
+class Asked(_Record, frozen=True, kw_only=True):
+    """A person asked for something at the desk's door; what came of it follows."""
+
+    do: str
+    by: str
+    reason: str = ""
+    key: str = ""
+    """The same key again is the same decision, and is carried out once."""
+
+
 class DayStarted(_Record, frozen=True, kw_only=True):
     """A UTC day began; daily results count from here."""
 
@@ -189,7 +211,8 @@ class Seeded(_Record, frozen=True, kw_only=True):
 
 Record: TypeAlias = (
     Came | Change | Disagreement | Decided | Left | Dropped | Refusal | Alerted | Benched
-    | Halted | Resumed | Restricted | DayStarted | Started | OrdersLost | Seeded
+    | Halted | Resumed | Restricted | Armed | Disarmed | Asked | DayStarted | Started | OrdersLost
+    | Seeded
 )  # fmt: skip
 
 

@@ -20,11 +20,13 @@ import msgspec
 from pitwire.model.events import ACCOUNT
 from pitwire.model.orders import CancelOrder, Command, Order, ReplaceOrder
 from pitwire.trading import journal as records
+from pitwire.trading.asked import AskedKeys
 from pitwire.trading.doubts import MISSING_FILLS
 from pitwire.trading.ids import OrderIds, is_protective
 from pitwire.trading.journal import Record, payload, placed
 from pitwire.trading.ledger import OrderLedger
 from pitwire.trading.snapshot import Snapshot, restore, state_hash, take
+from pitwire.trading.stance import SWITCHING, Switches
 from pitwire.trading.state import State
 from pitwire.trading.tracked import Change, Disagreement
 
@@ -50,7 +52,8 @@ class Replay:
 
     def __init__(self, start: Snapshot | None = None) -> None:
         self.ids: OrderIds | None = None
-        self.halted = ""
+        self.switches = Switches()
+        self.asked = AskedKeys()
         self.taken = 0
         self.contradicted = 0
         self.contradictions: list[Contradiction] = []
@@ -63,12 +66,17 @@ class Replay:
             records.Dropped: self._dropped,
             records.OrdersLost: self._orders_lost,
             records.Started: self._started,
-            records.Halted: self._halted,
-            records.Resumed: self._resumed,
+            records.Asked: self._asked,
+            **dict.fromkeys(SWITCHING, self._switched),
             records.DayStarted: self._day_started,
         }
         if start is not None:
             self._restore(start)
+
+    @property
+    def halted(self) -> str:
+        """Why trading is halted; "" when it is not."""
+        return self.switches.halted
 
     def take(self, record: Record, text: bytes = b"") -> None:
         """The next record; `text` is its payload as it stands in the journal, if it is at hand."""
@@ -96,6 +104,8 @@ class Replay:
             epoch=0 if ids is None else ids.epoch,
             made=0 if ids is None else ids.made,
             halted=self.halted,
+            reducing=self.switches.reducing,
+            asked=self.asked.contents(),
         )
 
     def hash(self) -> str:
@@ -142,13 +152,14 @@ class Replay:
     def _started(self, record: records.Started) -> None:
         self._due.clear()  # what the run before derived in its last moment died with it
         self.ids = OrderIds(record.prefix, record.epoch)
+        self._switched(record)
         self._due += self.state.ledger.lost(record.at, restarted=True)
 
-    def _halted(self, record: records.Halted) -> None:
-        self.halted = record.reason
+    def _switched(self, record: Record) -> None:
+        self.switches = self.switches.after(record)
 
-    def _resumed(self, record: records.Resumed) -> None:
-        self.halted = ""
+    def _asked(self, record: records.Asked) -> None:
+        self.asked.add(record.key)
 
     def _day_started(self, record: records.DayStarted) -> None:
         self.state.portfolio.day_started(record.day, record.results)
@@ -190,7 +201,8 @@ class Replay:
     # ── the rest ──────────────────────────────────────────────────────────────────────────────
 
     def _restore(self, start: Snapshot) -> None:
-        self.halted = start.halted
+        self.switches = Switches(start.halted, start.reducing)
+        self.asked.restore(start.asked)
         if start.prefix:
             self.ids = OrderIds(start.prefix, start.epoch)
             self.ids.made = start.made

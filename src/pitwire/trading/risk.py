@@ -44,6 +44,7 @@ from pitwire.trading.journal import (
     placed,
 )
 from pitwire.trading.limits import CHECKS, Breach, Limits, Proposal, off_grid
+from pitwire.trading.stance import Stance, Switches
 from pitwire.trading.state import State
 from pitwire.trading.tracked import ZERO, Tracked
 from pitwire.trading.wishes import Draft, DraftReplace, Wish
@@ -85,6 +86,11 @@ class Screen:
     def epoch(self) -> int:
         """Which start of this account they count in."""
         return self._ids.epoch
+
+    @property
+    def stance(self) -> Stance:
+        """What may leave at this moment."""
+        return Switches(self.halted, self.reducing, self.armed).stance
 
     def admit(self, wishes: Iterable[Wish], state: State, now: int) -> list[Command]:
         """What may leave of what is wished, in order; a halt goes before everything else."""

@@ -7,6 +7,7 @@ bytes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import blake2b
 
 import msgspec
@@ -24,6 +25,9 @@ class Snapshot(msgspec.Struct, kw_only=True):
     made: int = 0
     """Ids given in this epoch."""
     halted: str = ""
+    reducing: str = ""
+    asked: list[str] = []
+    """Keys of what people asked for, newest last."""
     shelf: ShelfContents = msgspec.field(default_factory=ShelfContents)
     trades: list[Seen] = []
     late: int = 0
@@ -50,7 +54,16 @@ def state_hash(snapshot: Snapshot) -> str:
     return blake2b(encode(snapshot), digest_size=16).hexdigest()
 
 
-def take(state: State, *, prefix: str, epoch: int, made: int, halted: str) -> Snapshot:
+def take(
+    state: State,
+    *,
+    prefix: str,
+    epoch: int,
+    made: int,
+    halted: str,
+    reducing: str = "",
+    asked: Iterable[str] = (),
+) -> Snapshot:
     """The snapshot of this state; encode it before the state goes on."""
     shelf, trades, _ = state.ledger.memory
     return Snapshot(
@@ -58,6 +71,8 @@ def take(state: State, *, prefix: str, epoch: int, made: int, halted: str) -> Sn
         epoch=epoch,
         made=made,
         halted=halted,
+        reducing=reducing,
+        asked=list(asked),
         shelf=shelf.contents(),
         trades=trades.contents(),
         late=state.ledger.late,

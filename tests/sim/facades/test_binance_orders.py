@@ -195,7 +195,7 @@ MISSING = "Mandatory parameter '{}' was not sent, was empty/null, or malformed."
         ({"price": "999999.00"}, -1013, "Filter failure: PERCENT_PRICE_BY_SIDE"),
         ({"quantity": "11"}, -2010, "Account has insufficient balance for requested action."),
         ({"pegPriceType": "PRIMARY_PEG"}, -2010, "Pegged orders are not supported"),
-        ({"selfTradePreventionMode": "TRANSFER"}, -1013, "This symbol does not allow the"),
+        ({"selfTradePreventionMode": "NEVER"}, -1013, "This symbol does not allow the"),
         ({"pegPriceType": "X"}, -1210, "Invalid pegPriceType."),
         ({"bogus": 1}, -1104, "Not all sent parameters were read; read '9' parameter(s)"),
     ],

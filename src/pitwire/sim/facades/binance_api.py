@@ -9,10 +9,13 @@ from typing import Any
 
 from pitwire.sim.facades import binance_data as data
 from pitwire.sim.facades import binance_info as info
+from pitwire.sim.facades import binance_lists as lists
 from pitwire.sim.facades import binance_orders as orders
 from pitwire.sim.facades import binance_queries as queries
+from pitwire.sim.facades import binance_records as records
 from pitwire.sim.facades import binance_replace as changes
 from pitwire.sim.facades import binance_session as session
+from pitwire.sim.facades import binance_tickers as tickers
 from pitwire.sim.facades.binance_call import Method, Table, nothing
 
 METHODS: Table = {
@@ -26,15 +29,34 @@ METHODS: Table = {
     "klines": Method(read=data.read_klines, run=data.klines, weight=2),
     "uiKlines": Method(read=data.read_klines, run=data.klines, weight=2),
     "avgPrice": Method(read=orders.read_symbol, run=data.average, weight=2),
-    "ticker.24hr": Method(read=data.read_ticker, run=data.day, weight=2, weigh=data.weigh_day),
+    "ticker.24hr": Method(
+        read=tickers.read_ticker, run=tickers.day, weight=2, weigh=tickers.weigh_day
+    ),
     "ticker.tradingDay": Method(
-        read=data.read_ticker, run=data.day, weight=4, weigh=data.weigh_rolling
+        read=tickers.read_trading_day,
+        run=tickers.trading_day,
+        weight=4,
+        weigh=tickers.weigh_rolling,
     ),
-    "ticker": Method(read=data.read_rolling, run=data.rolling, weight=4, weigh=data.weigh_rolling),
+    "ticker": Method(
+        read=tickers.read_rolling, run=tickers.rolling, weight=4, weigh=tickers.weigh_rolling
+    ),
     "ticker.price": Method(
-        read=data.read_symbols, run=data.price, weight=2, weigh=data.weigh_price
+        read=tickers.read_symbols, run=tickers.price, weight=2, weigh=tickers.weigh_price
     ),
-    "ticker.book": Method(read=data.read_symbols, run=data.book, weight=2, weigh=data.weigh_price),
+    "ticker.book": Method(
+        read=tickers.read_symbols, run=tickers.book, weight=2, weigh=tickers.weigh_price
+    ),
+    "executionRules": Method(
+        read=info.read_rules, run=info.execution_rules, weight=40, weigh=info.weigh_rules
+    ),
+    "referencePrice": Method(read=orders.read_symbol, run=records.no_reference, weight=2),
+    "referencePrice.calculation": Method(
+        read=orders.read_symbol, run=records.no_reference, weight=2
+    ),
+    "blockTrades.historical": Method(
+        read=records.read_block_trades, run=records.none_yet, weight=25
+    ),
     "order.place": Method(
         read=orders.read_order, run=orders.place, weight=1, auth="trade", free=True, orders=True
     ),
@@ -45,6 +67,8 @@ METHODS: Table = {
         weigh=lambda ask: 20 if ask.rates else 1,
         auth="trade",
     ),
+    "sor.order.place": Method(read=records.read_sor, run=records.no_router, weight=1, auth="trade"),
+    "sor.order.test": Method(read=records.read_sor, run=records.no_router, weight=1, auth="trade"),
     "order.cancel": Method(
         read=changes.read_cancel, run=changes.cancel, weight=1, auth="trade", free=True
     ),
@@ -62,6 +86,26 @@ METHODS: Table = {
     "openOrders.cancelAll": Method(
         read=orders.read_symbol, run=changes.cancel_all, weight=1, auth="trade", free=True
     ),
+    "orderList.place": Method(
+        read=lists.read_old_oco, run=lists.place, weight=1, auth="trade", free=True, orders=True
+    ),
+    "orderList.place.oco": Method(
+        read=lists.read_oco, run=lists.place, weight=1, auth="trade", free=True, orders=True
+    ),
+    "orderList.place.oto": Method(
+        read=lists.read_oto, run=lists.place, weight=1, auth="trade", free=True, orders=True
+    ),
+    "orderList.place.otoco": Method(
+        read=lists.read_otoco, run=lists.place, weight=1, auth="trade", free=True, orders=True
+    ),
+    "orderList.place.opo": Method(read=lists.read_opo, run=lists.opo, weight=1, auth="trade"),
+    "orderList.place.opoco": Method(read=lists.read_opo, run=lists.opo, weight=1, auth="trade"),
+    "orderList.cancel": Method(
+        read=lists.read_cancel, run=lists.cancel, weight=1, auth="trade", free=True
+    ),
+    "orderList.status": Method(read=lists.read_status, run=lists.status, weight=4, auth="user"),
+    "openOrderLists.status": Method(read=nothing, run=lists.open_lists, weight=6, auth="user"),
+    "allOrderLists": Method(read=lists.read_all, run=lists.all_lists, weight=20, auth="user"),
     "account.status": Method(
         read=queries.read_account, run=queries.account, weight=20, auth="user"
     ),
@@ -81,6 +125,20 @@ METHODS: Table = {
         weigh=queries.weigh_my_trades,
         auth="user",
     ),
+    "myPreventedMatches": Method(
+        read=records.read_matches,
+        run=records.matches,
+        weight=20,
+        weigh=records.weigh_matches,
+        auth="user",
+    ),
+    "myAllocations": Method(
+        read=records.read_allocations, run=records.none_yet, weight=20, auth="user"
+    ),
+    "order.amendments": Method(
+        read=records.read_amendments, run=records.amendments, weight=4, auth="user"
+    ),
+    "myFilters": Method(read=orders.read_symbol, run=info.my_filters, weight=40, auth="user"),
     "account.rateLimits.orders": Method(
         read=nothing, run=queries.order_limits, weight=40, auth="user"
     ),
@@ -118,6 +176,10 @@ ROUTES: dict[tuple[str, str], str] = {
     ("GET", "/depth"): "depth",
     ("GET", "/trades"): "trades.recent",
     ("GET", "/historicalTrades"): "trades.historical",
+    ("GET", "/historicalBlockTrades"): "blockTrades.historical",
+    ("GET", "/executionRules"): "executionRules",
+    ("GET", "/referencePrice"): "referencePrice",
+    ("GET", "/referencePrice/calculation"): "referencePrice.calculation",
     ("GET", "/aggTrades"): "trades.aggregate",
     ("GET", "/klines"): "klines",
     ("GET", "/uiKlines"): "uiKlines",
@@ -133,11 +195,27 @@ ROUTES: dict[tuple[str, str], str] = {
     ("GET", "/order"): "order.status",
     ("POST", "/order/cancelReplace"): "order.cancelReplace",
     ("PUT", "/order/amend/keepPriority"): "order.amend.keepPriority",
+    ("POST", "/order/oco"): "orderList.place",
+    ("POST", "/orderList/oco"): "orderList.place.oco",
+    ("POST", "/orderList/oto"): "orderList.place.oto",
+    ("POST", "/orderList/otoco"): "orderList.place.otoco",
+    ("POST", "/orderList/opo"): "orderList.place.opo",
+    ("POST", "/orderList/opoco"): "orderList.place.opoco",
+    ("DELETE", "/orderList"): "orderList.cancel",
+    ("GET", "/orderList"): "orderList.status",
+    ("GET", "/openOrderList"): "openOrderLists.status",
+    ("GET", "/allOrderList"): "allOrderLists",
     ("GET", "/openOrders"): "openOrders.status",
     ("DELETE", "/openOrders"): "openOrders.cancelAll",
     ("GET", "/allOrders"): "allOrders",
     ("GET", "/account"): "account.status",
     ("GET", "/myTrades"): "myTrades",
+    ("POST", "/sor/order"): "sor.order.place",
+    ("POST", "/sor/order/test"): "sor.order.test",
+    ("GET", "/myPreventedMatches"): "myPreventedMatches",
+    ("GET", "/myAllocations"): "myAllocations",
+    ("GET", "/order/amendments"): "order.amendments",
+    ("GET", "/myFilters"): "myFilters",
     ("GET", "/rateLimit/order"): "account.rateLimits.orders",
     ("GET", "/account/commission"): "account.commission",
 }
@@ -151,6 +229,14 @@ KINDS = {
     "order.cancel": "cancel",
     "openOrders.cancelAll": "cancel",
     "order.cancelReplace": "replace",
+    "orderList.place": "place",
+    "orderList.place.oco": "place",
+    "orderList.place.oto": "place",
+    "orderList.place.otoco": "place",
+    "orderList.cancel": "cancel",
+    "orderList.status": "query",
+    "openOrderLists.status": "query",
+    "allOrderLists": "query",
     "order.amend.keepPriority": "amend",
     "order.status": "query",
     "openOrders.status": "query",

@@ -7,6 +7,7 @@ in UTC, or in UTC+8 for the offset variant; history is bounded.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import msgspec
@@ -41,6 +42,8 @@ INTERVALS: dict[str, int] = {
 }
 """Interval → length in ns; a month has no fixed length."""
 
+_QUARTER = 15 * MINUTE
+"""Every time zone is a whole number of these away from UTC."""
 _BARS_KEPT = 1500
 _AGGREGATES_KEPT = 5_000
 _UNFOLDED = 256
@@ -203,21 +206,37 @@ class SymbolHistory:
                 return self._flat(opened, bar.last)
         return self._flat(opened, self.last_price)
 
-    def bars(self, interval: str, *, start: int, end: int, limit: int, newest: bool) -> list[Bar]:
+    def bars(
+        self, interval: str, *, start: int, end: int, limit: int, newest: bool, offset: int = 0
+    ) -> list[Bar]:
         """Bars that open in [start, end], oldest first, quiet intervals filled in."""
-        kept = self._fold(interval, 0)
+        kept = self._in_zone(interval, offset)
         if not kept:
             return []
         known = {bar.opened: bar for bar in kept}
-        at, last = kept[0].opened, kept[0].first
+        begin = next(iter(kept))
+        at, last = begin.opened, begin.first
         found: deque[Bar] = deque(maxlen=limit if newest else None)
         while at <= end and (newest or len(found) < limit):
             bar = known.get(at) or self._flat(at, last)
             last = bar.last
             if at >= start:
                 found.append(bar)
-            at = following(interval, at)
+            at = following(interval, at, offset)
         return list(found)
+
+    def _in_zone(self, interval: str, offset: int) -> Iterable[Bar]:
+        """Bars aligned in a time zone, put together from quarters of an hour where it matters."""
+        if not offset or 0 < INTERVALS[interval] <= _QUARTER:
+            return self._fold(interval, 0)
+        merged: list[Bar] = []
+        for bar in self._fold("15m", 0):
+            opened = opening(interval, bar.opened, offset)
+            if merged and merged[-1].opened == opened:
+                merged[-1].merge(bar)
+            else:
+                merged.append(msgspec.structs.replace(bar, opened=opened))
+        return merged
 
     def window(self, since: int) -> Bar:
         """All trades in minute bars that end after `since`, as one bar."""

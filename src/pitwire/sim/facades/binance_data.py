@@ -1,4 +1,4 @@
-"""Market data on request: depth, trades, bars, tickers (binance §5.7, §5.8).
+"""Market data on request: depth, trades, bars, averages (binance §5.7, §5.8).
 
 House rules: what a request returns is what the streams would say, under the longer names of the
 papers; nothing here needs to know who asks.
@@ -6,27 +6,23 @@ papers; nothing here needs to know who asks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
 
 import msgspec
 
 from pitwire.model.clock import SECOND
 from pitwire.model.orders import Side
 from pitwire.sim.facades import binance_payloads as payloads
-from pitwire.sim.facades.binance_board import Board
 from pitwire.sim.facades.binance_call import Call
-from pitwire.sim.facades.binance_candles import DAY, INTERVALS, MINUTE
-from pitwire.sim.facades.binance_info import BAD_STATUS
-from pitwire.sim.facades.binance_names import WINDOWS
-from pitwire.sim.facades.binance_params import Args, missing
-from pitwire.sim.facades.binance_payloads import Payload
-from pitwire.sim.facades.binance_streams import day_ticker
+from pitwire.sim.facades.binance_candles import INTERVALS, MINUTE
+from pitwire.sim.facades.binance_info import BAD_STATUS, STATUSES, demand_status
+from pitwire.sim.facades.binance_params import Args
 from pitwire.sim.facades.binance_text import ApiError, money
 from pitwire.sim.facades.facade import BookView
 
 _DEEPEST = 5000
 _MOST = 1000
-_STATUSES = ("TRADING", "HALT", "BREAK")
+_ZONE = re.compile(r"(?P<sign>[+-]?)(?P<hours>\d{1,2})(?::(?P<minutes>\d{2}))?")
 _FOREVER = 2**62
 
 
@@ -41,13 +37,14 @@ def time(call: Call, _ask: None) -> object:
 class DepthAsk(msgspec.Struct, frozen=True):
     symbol: str
     limit: int
+    status: str
 
 
 def read_depth(args: Args) -> DepthAsk:
-    args.word("symbolStatus", _STATUSES, BAD_STATUS)
+    status = args.word("symbolStatus", STATUSES, BAD_STATUS)
     symbol = args.need("symbol")
     limit = args.number("limit")
-    return DepthAsk(symbol, min(100 if limit is None else max(1, limit), _DEEPEST))
+    return DepthAsk(symbol, min(100 if limit is None else max(1, limit), _DEEPEST), status)
 
 
 def weigh_depth(ask: DepthAsk) -> int:
@@ -60,6 +57,7 @@ def weigh_depth(ask: DepthAsk) -> int:
 
 def depth(call: Call, ask: DepthAsk) -> object:
     board = call.office.board(ask.symbol)
+    demand_status(call, board.scale, ask.status)
     call.office.publish(call.now)
     scale, symbol = board.scale, board.scale.listing.symbol
     lag = call.stale or int(call.office.options.snapshot_lag_seconds * SECOND)
@@ -159,6 +157,7 @@ class KlinesAsk(msgspec.Struct, frozen=True, kw_only=True):
     limit: int
     start: int | None
     end: int | None
+    offset: int = 0
 
 
 def read_klines(args: Args) -> KlinesAsk:
@@ -166,8 +165,28 @@ def read_klines(args: Args) -> KlinesAsk:
     args.need("interval")
     interval = args.word("interval", tuple(INTERVALS), ApiError(-1120, "Invalid interval."))
     start, end = read_times(args)
-    args.text("timeZone")
-    return KlinesAsk(symbol=symbol, interval=interval, limit=read_limit(args), start=start, end=end)
+    return KlinesAsk(
+        symbol=symbol,
+        interval=interval,
+        limit=read_limit(args),
+        start=start,
+        end=end,
+        offset=read_zone(args),
+    )
+
+
+def read_zone(args: Args) -> int:
+    """timeZone in ns: hours with or without minutes, -12:00 to +14:00; absent is UTC."""
+    text = args.text("timeZone")
+    found = _ZONE.fullmatch(text) if text else None
+    if not text:
+        return 0
+    hours = int(found["hours"]) if found else 99
+    minutes = int(found["minutes"] or 0) if found else 0
+    ahead = (hours * 60 + minutes) * (-1 if found and found["sign"] == "-" else 1)
+    if not -12 * 60 <= ahead <= 14 * 60 or minutes >= 60 or minutes % 15:
+        raise ApiError(-1130, "Data sent for parameter 'timeZone' is not valid.")
+    return ahead * MINUTE
 
 
 def klines(call: Call, ask: KlinesAsk) -> object:
@@ -175,9 +194,16 @@ def klines(call: Call, ask: KlinesAsk) -> object:
     board = call.office.board(ask.symbol)
     end = call.now if ask.end is None else min(ask.end, call.now)
     bars = board.history.bars(
-        ask.interval, start=ask.start or 0, end=end, limit=ask.limit, newest=ask.start is None
+        ask.interval,
+        start=ask.start or 0,
+        end=end,
+        limit=ask.limit,
+        newest=ask.start is None,
+        offset=ask.offset,
     )
-    return [payloads.kline_row(board.scale, bar, ask.interval, call.unit) for bar in bars]
+    return [
+        payloads.kline_row(board.scale, bar, ask.interval, call.unit, ask.offset) for bar in bars
+    ]
 
 
 def average(call: Call, symbol: str) -> object:
@@ -189,148 +215,3 @@ def average(call: Call, symbol: str) -> object:
         "price": money(price),
         "closeTime": board.history.last_time // call.unit,
     }
-
-
-class SymbolsAsk(msgspec.Struct, frozen=True, kw_only=True):
-    """One symbol, several, or all (None)."""
-
-    symbols: list[str] | None
-    single: bool
-    mini: bool = False
-    window: int = DAY
-
-
-def read_symbols(args: Args) -> SymbolsAsk:
-    """symbol, symbols or neither."""
-    args.word("symbolStatus", _STATUSES, BAD_STATUS)
-    symbol = args.text("symbol")
-    symbols = args.names("symbols")
-    if symbol and symbols is not None:
-        raise ApiError(-1128, "Combination of optional parameters invalid.")
-    return SymbolsAsk(symbols=[symbol] if symbol else symbols, single=bool(symbol))
-
-
-def read_ticker(args: Args) -> SymbolsAsk:
-    ask = read_symbols(args)
-    kind = args.word("type", ("FULL", "MINI"), ApiError(-1139, "Invalid ticker type."))
-    return msgspec.structs.replace(ask, mini=kind == "MINI")
-
-
-def read_rolling(args: Args) -> SymbolsAsk:
-    ask = read_ticker(args)
-    text = args.text("windowSize") or "1d"
-    number, unit = text[:-1], text[-1:]
-    spans = {"m": MINUTE, "h": WINDOWS["1h"], "d": DAY}
-    if not number.isdigit() or unit not in spans:
-        raise ApiError(-1130, "Data sent for parameter 'windowSize' is not valid.")
-    if ask.symbols is None:
-        raise missing("symbol")
-    return msgspec.structs.replace(ask, window=int(number) * spans[unit])
-
-
-def weigh_price(ask: SymbolsAsk) -> int:
-    return 2 if ask.single else 4
-
-
-def weigh_day(ask: SymbolsAsk) -> int:
-    if ask.symbols is None or len(ask.symbols) > 100:
-        return 80
-    return 2 if len(ask.symbols) <= 20 else 40
-
-
-def weigh_rolling(ask: SymbolsAsk) -> int:
-    return min(200, 4 * len(ask.symbols or ()))
-
-
-def _each(call: Call, ask: SymbolsAsk, row: Callable[[Board], Payload]) -> object:
-    office = call.office
-    if ask.symbols is None:
-        boards = list(office.boards.values())
-    else:
-        boards = [office.board(symbol) for symbol in ask.symbols]
-    rows = [row(board) for board in boards]
-    return rows[0] if ask.single else rows
-
-
-def price(call: Call, ask: SymbolsAsk) -> object:
-    """ticker.price."""
-    return _each(
-        call,
-        ask,
-        lambda board: {
-            "symbol": board.scale.symbol,
-            "price": board.scale.price(call.office.market.last_price(board.scale.listing.symbol)),
-        },
-    )
-
-
-def book(call: Call, ask: SymbolsAsk) -> object:
-    """ticker.book."""
-
-    def row(board: Board) -> Payload:
-        scale = board.scale
-        found = call.office.market.book(scale.listing.symbol, 1)
-        bid, bid_lots = found.bids[0] if found.bids else (0, 0)
-        ask_price, ask_lots = found.asks[0] if found.asks else (0, 0)
-        return {
-            "symbol": scale.symbol,
-            "bidPrice": scale.price(bid),
-            "bidQty": scale.size(bid_lots),
-            "askPrice": scale.price(ask_price),
-            "askQty": scale.size(ask_lots),
-        }
-
-    return _each(call, ask, row)
-
-
-_LONG_NAMES = {
-    "s": "symbol",
-    "p": "priceChange",
-    "P": "priceChangePercent",
-    "w": "weightedAvgPrice",
-    "x": "prevClosePrice",
-    "c": "lastPrice",
-    "Q": "lastQty",
-    "b": "bidPrice",
-    "B": "bidQty",
-    "a": "askPrice",
-    "A": "askQty",
-    "o": "openPrice",
-    "h": "highPrice",
-    "l": "lowPrice",
-    "v": "volume",
-    "q": "quoteVolume",
-    "O": "openTime",
-    "C": "closeTime",
-    "F": "firstId",
-    "L": "lastId",
-    "n": "count",
-}
-_MINI = ("s", "o", "h", "l", "c", "v", "q", "O", "C", "F", "L", "n")
-_ROLLING = ("s", "p", "P", "w", "o", "h", "l", "c", "v", "q", "O", "C", "F", "L", "n")
-
-
-def day(call: Call, ask: SymbolsAsk) -> object:
-    """ticker.24hr and ticker.tradingDay."""
-
-    def row(board: Board) -> Payload:
-        short = day_ticker(board, call.now, call.unit)
-        names = _MINI if ask.mini else tuple(_LONG_NAMES)
-        return {_LONG_NAMES[name]: short[name] for name in names}
-
-    return _each(call, ask, row)
-
-
-def rolling(call: Call, ask: SymbolsAsk) -> object:
-    """ticker: the window is the caller's and snaps to the start of a minute."""
-
-    def row(board: Board) -> Payload:
-        opened = (call.now - ask.window) // MINUTE * MINUTE
-        bar = board.history.window(opened)
-        short = payloads.rolling_ticker(
-            board.scale, bar, "", opened=opened, now=call.now, unit=call.unit
-        )
-        names = _MINI if ask.mini else _ROLLING
-        return {_LONG_NAMES[name]: short[name] for name in names}
-
-    return _each(call, ask, row)

@@ -13,12 +13,16 @@ from pitwire.sim.facts import Stp
 
 _NO_LIMIT = 10**14
 """What a size filter prints for a listing without one: a million units of 1e8."""
-_STATUSES = ("TRADING", "HALT", "BREAK")
+STATUSES = ("TRADING", "HALT", "BREAK")
+_GROUP = "SPOT"
+"""The only permission that our listings ask for."""
 BAD_STATUS = ApiError(-1122, "Invalid symbolStatus.")
 
 
 class InfoAsk(msgspec.Struct, frozen=True, kw_only=True):
     symbols: list[str] | None
+    permitted: bool
+    """Whether our listings have one of the permissions asked for."""
     status: str
     permission_sets: bool
 
@@ -28,14 +32,15 @@ def read_info(args: Args) -> InfoAsk:
     symbol = args.text("symbol")
     symbols = args.names("symbols")
     permissions = "permissions" in args
-    args.raw("permissions")
-    status = args.word("symbolStatus", _STATUSES, BAD_STATUS)
+    wanted = _permissions(args)
+    status = args.word("symbolStatus", STATUSES, BAD_STATUS)
     if bool(symbol) + (symbols is not None) + permissions > 1 or (
         status and (symbol or symbols is not None)
     ):
         raise ApiError(-1128, "Combination of optional parameters invalid.")
     return InfoAsk(
         symbols=[symbol] if symbol else symbols,
+        permitted=not permissions or _GROUP in wanted,
         status=status,
         permission_sets=args.flag("showPermissionSets", absent=True),
     )
@@ -43,15 +48,7 @@ def read_info(args: Args) -> InfoAsk:
 
 def exchange_info(call: Call, ask: InfoAsk) -> object:
     """The whole rule book, or that of some symbols."""
-    office = call.office
-    if ask.symbols is None:
-        scales = list(office.scales.values())
-    else:
-        if len(set(ask.symbols)) < len(ask.symbols):
-            raise ApiError(-1151, "Symbol is present multiple times in the list.")
-        scales = [office.scale(symbol) for symbol in ask.symbols]
-    if ask.status:
-        scales = [scale for scale in scales if _status(call, scale) == ask.status]
+    scales = _chosen(call, ask)
     return {
         "timezone": "UTC",
         "serverTime": call.now // call.unit,
@@ -59,6 +56,20 @@ def exchange_info(call: Call, ask: InfoAsk) -> object:
         "exchangeFilters": [],
         "symbols": [_symbol(call, scale, ask.permission_sets) for scale in scales],
     }
+
+
+def _chosen(call: Call, ask: InfoAsk) -> list[Scale]:
+    """The symbols that a question is about."""
+    office = call.office
+    if ask.symbols is None:
+        scales = list(office.scales.values()) if ask.permitted else []
+    else:
+        if len(set(ask.symbols)) < len(ask.symbols):
+            raise ApiError(-1151, "Symbol is present multiple times in the list.")
+        scales = [office.scale(symbol) for symbol in ask.symbols]
+    if ask.status:
+        scales = [scale for scale in scales if status_of(call, scale) == ask.status]
+    return scales
 
 
 def rate_limits(call: Call) -> list[dict[str, object]]:
@@ -69,8 +80,53 @@ def rate_limits(call: Call) -> list[dict[str, object]]:
     return [window.rule() for window in (address.weight, *orders.windows, last)]
 
 
-def _status(call: Call, scale: Scale) -> str:
+def status_of(call: Call, scale: Scale) -> str:
+    """What a symbol's status is just now."""
     return call.office.statuses.get(scale.listing.symbol, scale.listing.status)
+
+
+def demand_status(call: Call, scale: Scale, wanted: str) -> None:
+    """Refuse a question about a symbol whose status is another than the one that was named."""
+    if wanted and status_of(call, scale) != wanted:
+        raise ApiError(-1220, "The symbol's status does not match the requested symbolStatus.")
+
+
+def _permissions(args: Args) -> list[str]:
+    """One word or a list of them."""
+    value = args.raw("permissions")
+    if isinstance(value, str) and not value.startswith("["):
+        return [value]
+    return args.names("permissions") or []
+
+
+def my_filters(call: Call, symbol: str) -> object:
+    """myFilters: all that an order in this symbol has to pass."""
+    scale = call.office.scale(symbol)
+    return {"exchangeFilters": [], "symbolFilters": _filters(scale), "assetFilters": []}
+
+
+def read_rules(args: Args) -> InfoAsk:
+    """executionRules: symbol, symbols or symbolStatus, or nothing."""
+    symbol, symbols = args.text("symbol"), args.names("symbols")
+    status = args.word("symbolStatus", STATUSES, BAD_STATUS)
+    if bool(symbol) + (symbols is not None) + bool(status) > 1:
+        raise ApiError(-1128, "Combination of optional parameters invalid.")
+    return InfoAsk(
+        symbols=[symbol] if symbol else symbols,
+        permitted=True,
+        status=status,
+        permission_sets=False,
+    )
+
+
+def weigh_rules(ask: InfoAsk) -> int:
+    return 40 if ask.symbols is None else min(40, 2 * len(ask.symbols))
+
+
+def execution_rules(call: Call, ask: InfoAsk) -> object:
+    """executionRules: none of our listings has a price range (binance §7.2)."""
+    names = [scale.symbol for scale in _chosen(call, ask)]
+    return {"symbolRules": [{"symbol": name, "rules": []} for name in names]}
 
 
 def _symbol(call: Call, scale: Scale, permission_sets: bool) -> dict[str, object]:
@@ -78,7 +134,7 @@ def _symbol(call: Call, scale: Scale, permission_sets: bool) -> dict[str, object
     modes = [mode.value for mode in listing.allowed_stp if mode is not Stp.NONE]
     return {
         "symbol": scale.symbol,
-        "status": _status(call, scale),
+        "status": status_of(call, scale),
         "baseAsset": listing.base,
         "baseAssetPrecision": 8,
         "quoteAsset": listing.quote,
@@ -88,8 +144,8 @@ def _symbol(call: Call, scale: Scale, permission_sets: bool) -> dict[str, object
         "quoteCommissionPrecision": 8,
         "orderTypes": sorted(kind.value for kind in listing.kinds),
         "icebergAllowed": True,
-        "ocoAllowed": False,
-        "otoAllowed": False,
+        "ocoAllowed": True,
+        "otoAllowed": True,
         "opoAllowed": False,
         "quoteOrderQtyMarketAllowed": True,
         "allowTrailingStop": True,
@@ -133,6 +189,7 @@ def _filters(scale: Scale) -> list[dict[str, object]]:
     )
     found += [
         {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": listing.max_orders},
+        {"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": listing.max_lists},
         {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": listing.max_algo_orders},
         {"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": listing.max_amends},
     ]

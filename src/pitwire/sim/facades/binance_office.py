@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pitwire.model.entropy import Entropy
+from pitwire.sim.facades.binance_archive import Archive
 from pitwire.sim.facades.binance_auth import Keyring
 from pitwire.sim.facades.binance_board import Board
 from pitwire.sim.facades.binance_limits import Limits
@@ -59,6 +60,7 @@ class Office:
         self.users = UserStreams(self.scales, options, send)
         self.users.emit_raw = self.hub.emit
         self.statuses: dict[str, str] = {}
+        self.archive = Archive()
         self._unfilled: set[tuple[str, int]] = set()
         self._ids = entropy.stream("binance/ids")
         self._uuids = entropy.stream("binance/uuids")
@@ -85,6 +87,7 @@ class Office:
         """What happened since the last time, to be published later."""
         facts = self.market.take_facts()
         for fact in facts:
+            self.archive.note(fact)
             if isinstance(fact, Traded):
                 if not self._unfilled:
                     continue

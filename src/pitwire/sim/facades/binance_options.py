@@ -60,6 +60,8 @@ class BinanceOptions(msgspec.Struct, frozen=True, kw_only=True):
     """HTTP or WS status of -2014 and -2015 (unconfirmed for a single WS request)."""
     superfluous_tif: tuple[int, str] = (-1106, "Parameter 'timeInForce' sent when not required.")
     """TIF with MARKET or LIMIT_MAKER: -1106 or -1114 (unconfirmed)."""
+    router_refusal: tuple[int, str] = (-1020, "This operation is not supported.")
+    """Answer to an order for smart routing where a symbol has none (unconfirmed)."""
     market_closed_code: int = -2010
     """-2010 or -1013 (unconfirmed)."""
     backend_delay_seconds: float = 0.0

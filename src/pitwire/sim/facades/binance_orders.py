@@ -7,6 +7,7 @@ as the venue would.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from enum import StrEnum
 
@@ -38,7 +39,6 @@ _LEAST_STRATEGY_TYPE = 1_000_000
 _STP_REFUSED = ApiError(
     -1013, "This symbol does not allow the specified self-trade prevention mode."
 )
-"""Also for TRANSFER, which no listing of ours allows."""
 
 
 class VenueSide(StrEnum):
@@ -88,32 +88,74 @@ class OrderAsk(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class Shared(msgspec.Struct, frozen=True, kw_only=True):
+    """What the orders of one request have in common."""
+
+    symbol: str
+    side: VenueSide
+    quantity: Decimal | None
+    response: str
+    stp: Stp | None
+
+
+def read_side(args: Args, name: str = "side") -> VenueSide:
+    side = args.choice(name, VenueSide, ApiError(-1117, "Invalid side."))
+    if side is None:
+        raise missing(name)
+    return side
+
+
+def read_response(args: Args) -> str:
+    return args.word("newOrderRespType", ("ACK", "RESULT", "FULL"))
+
+
+def read_stp(args: Args) -> Stp | None:
+    return args.choice("selfTradePreventionMode", Stp, _STP_REFUSED)
+
+
 def read_order(args: Args) -> OrderAsk:
     """The parameters of order.place."""
     symbol = args.need("symbol")
-    side = args.choice("side", VenueSide, ApiError(-1117, "Invalid side."))
-    kind = args.choice("type", Kind, ApiError(-1116, "Invalid orderType."))
-    if side is None or kind is None:
-        raise missing("side" if side is None else "type")
-    ask = OrderAsk(
+    shared = Shared(
         symbol=symbol,
-        side=side,
-        kind=kind,
-        tif=args.choice("timeInForce", Tif, ApiError(-1115, "Invalid timeInForce.")),
+        side=read_side(args),
         quantity=args.decimal("quantity"),
-        quote=args.decimal("quoteOrderQty"),
-        price=args.decimal("price"),
-        stop_price=args.decimal("stopPrice"),
-        trailing=args.number("trailingDelta"),
-        iceberg=args.decimal("icebergQty"),
-        client_id=args.text("newClientOrderId", CLIENT_ID),
-        response=args.word("newOrderRespType", ("ACK", "RESULT", "FULL")),
-        stp=args.choice("selfTradePreventionMode", Stp, _STP_REFUSED),
-        strategy_id=args.number("strategyId"),
-        strategy_type=args.number("strategyType"),
-        pegged=_pegged(args),
+        response=read_response(args),
+        stp=read_stp(args),
     )
-    _check_shape(ask)
+    return read_leg(args, "", shared)
+
+
+def read_leg(args: Args, prefix: str, shared: Shared) -> OrderAsk:
+    """One order; in a list its own parameters bear a prefix: `abovePrice`, `workingType`."""
+
+    def named(name: str) -> str:
+        return prefix + name[0].upper() + name[1:] if prefix else name
+
+    kind = args.choice(named("type"), Kind, ApiError(-1116, "Invalid orderType."))
+    if kind is None:
+        raise missing(named("type"))
+    ask = OrderAsk(
+        symbol=shared.symbol,
+        side=shared.side,
+        kind=kind,
+        tif=args.choice(named("timeInForce"), Tif, ApiError(-1115, "Invalid timeInForce.")),
+        quantity=shared.quantity,
+        quote=None if prefix else args.decimal("quoteOrderQty"),
+        price=args.decimal(named("price")),
+        stop_price=args.decimal(named("stopPrice")),
+        trailing=args.number(named("trailingDelta")),
+        iceberg=args.decimal(named("icebergQty")),
+        client_id=args.text(named("clientOrderId") if prefix else "newClientOrderId", CLIENT_ID),
+        response=shared.response,
+        stp=shared.stp,
+        strategy_id=args.number(named("strategyId")),
+        strategy_type=args.number(named("strategyType")),
+        pegged=_pegged(args, named),
+    )
+    _check_shape(ask, named)
+    if prefix and ask.tif is not None and kind not in _TIMED:
+        raise superfluous(named("timeInForce"))  # for the parts of a list this is observed
     return ask
 
 
@@ -123,43 +165,48 @@ def read_test(args: Args) -> OrderAsk:
     return msgspec.structs.replace(read_order(args), rates=rates)
 
 
-def _pegged(args: Args) -> bool:
+def _pegged(args: Args, named: Callable[[str], str]) -> bool:
     kind = args.word(
-        "pegPriceType", ("PRIMARY_PEG", "MARKET_PEG"), ApiError(-1210, "Invalid pegPriceType.")
+        named("pegPriceType"),
+        ("PRIMARY_PEG", "MARKET_PEG"),
+        ApiError(-1210, "Invalid pegPriceType."),
     )
-    offset = args.word("pegOffsetType", ("PRICE_LEVEL",), ApiError(-1211, "Invalid pegOffsetType."))
-    value = args.number("pegOffsetValue")
+    offset = args.word(
+        named("pegOffsetType"), ("PRICE_LEVEL",), ApiError(-1211, "Invalid pegOffsetType.")
+    )
+    value = args.number(named("pegOffsetValue"))
     return bool(kind or offset or value)
 
 
-def _check_shape(ask: OrderAsk) -> None:
+def _check_shape(ask: OrderAsk, named: Callable[[str], str]) -> None:
     """binance §7.3: what each order type must have and must not have."""
-    _check_amount(ask)
+    _check_amount(ask, named)
     if ask.kind in _PRICED and ask.price is None and not ask.pegged:
-        raise missing("price")
+        raise missing(named("price"))
     if ask.kind not in _PRICED and ask.price is not None:
-        raise superfluous("price")
+        raise superfluous(named("price"))
     if ask.kind in _TIMED and ask.tif is None:
-        raise missing("timeInForce")
+        raise missing(named("timeInForce"))
     stops = ask.stop_price is not None or ask.trailing is not None
     if ask.kind in reports.STOPS and not stops:
-        raise neither("stopPrice", "trailingDelta")
+        raise neither(named("stopPrice"), named("trailingDelta"))
     if ask.kind not in reports.STOPS and stops:
-        raise superfluous("stopPrice" if ask.stop_price is not None else "trailingDelta")
+        wrong = "stopPrice" if ask.stop_price is not None else "trailingDelta"
+        raise superfluous(named(wrong))
     if ask.iceberg is not None and (ask.tif or Tif.GTC) is not Tif.GTC:
         raise ApiError(-1128, "Combination of optional parameters invalid.")
     if ask.strategy_type is not None and ask.strategy_type < _LEAST_STRATEGY_TYPE:
         raise ApiError(-1134, "strategyType was less than 1000000.")
 
 
-def _check_amount(ask: OrderAsk) -> None:
+def _check_amount(ask: OrderAsk, named: Callable[[str], str]) -> None:
     if ask.kind is Kind.MARKET:
         if ask.quantity is None and ask.quote is None:
             raise neither("quantity", "quoteOrderQty")
         if ask.quantity is not None and ask.quote is not None:
             raise ApiError(-1128, "Combination of optional parameters invalid.")
     elif ask.quantity is None:
-        raise missing("quantity")
+        raise missing(named("quantity"))
     elif ask.quote is not None:
         raise superfluous("quoteOrderQty")
 
@@ -202,7 +249,7 @@ def submit(
             _report_rejection(call, scale, request, error)
         raise found from error
     office.placed(order)
-    return _answer(call, ask, scale, order, office.take(call.now))
+    return describe(call, ask, scale, order, office.take(call.now))
 
 
 def _reports(call: Call, *, replacing: bool) -> bool:
@@ -222,7 +269,10 @@ def _report_rejection(call: Call, scale: Scale, request: NewOrder, error: Refuse
     call.afterwards.append(lambda: users.rejected(account, report))
 
 
-def _answer(call: Call, ask: OrderAsk, scale: Scale, order: SimOrder, facts: list[Fact]) -> object:
+def describe(
+    call: Call, ask: OrderAsk, scale: Scale, order: SimOrder, facts: list[Fact]
+) -> reports.Report:
+    """An order that was just placed, in the form that was asked for."""
     form = ask.response or ("FULL" if ask.kind in _FULL_BY_DEFAULT else "ACK")
     if form == "ACK":
         return reports.ack(scale, order, call.unit)

@@ -167,6 +167,10 @@ class Args:
             raise ApiError(-1130, f"Data sent for parameter '{name}' is not valid.")
         return [str(item) for item in value]
 
+    def ignore(self) -> None:
+        """Take whatever was sent for read: it will be refused anyway."""
+        self._read |= self._params.keys()
+
     def finish(self) -> None:
         """Complain about what nobody read."""
         sent = len(self._params)

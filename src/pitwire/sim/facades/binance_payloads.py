@@ -120,7 +120,7 @@ def kline(scale: Scale, bar: Bar, interval: str, *, now: int, unit: int, offset:
     }
 
 
-def kline_row(scale: Scale, bar: Bar, interval: str, unit: int) -> list[object]:
+def kline_row(scale: Scale, bar: Bar, interval: str, unit: int, offset: int = 0) -> list[object]:
     return [
         bar.opened // unit,
         scale.price(bar.first),
@@ -128,7 +128,7 @@ def kline_row(scale: Scale, bar: Bar, interval: str, unit: int) -> list[object]:
         scale.price(bar.low),
         scale.price(bar.last),
         scale.size(bar.lots),
-        last_instant(interval, bar.opened, unit) // unit,
+        last_instant(interval, bar.opened, unit, offset) // unit,
         scale.quote(bar.volume),
         bar.trades,
         scale.size(bar.taker_lots),

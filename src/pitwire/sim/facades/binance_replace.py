@@ -22,7 +22,7 @@ from pitwire.sim.facades.binance_orders import (
 )
 from pitwire.sim.facades.binance_params import CLIENT_ID, Args
 from pitwire.sim.facades.binance_text import ApiError, Scale, refused
-from pitwire.sim.facts import Amended, NewOrder, Refused, Status
+from pitwire.sim.facts import Amended, NewOrder, Refused, SimOrder, Status
 
 CANCEL = -2011
 AMEND = -2038
@@ -78,7 +78,15 @@ def _cancel(call: Call, ask: CancelAsk, scale: Scale) -> object:
         )
     except Refused as error:
         raise refused(error, code=CANCEL) from error
-    return reports.canceled(scale, order, call.unit)
+    return _gone(call, scale, order)
+
+
+def _gone(call: Call, scale: Scale, order: SimOrder) -> reports.Report:
+    """What is answered of an order that was cancelled: itself, or the list that went with it."""
+    if order.list_id < 0:
+        return reports.canceled(scale, order, call.unit)
+    found = call.office.market.lists.of(order)
+    return reports.canceled_list(scale, found, call.now, call.unit)
 
 
 def cancel_all(call: Call, symbol: str) -> object:
@@ -91,7 +99,8 @@ def cancel_all(call: Call, symbol: str) -> object:
         raise refused(error, code=CANCEL) from error
     if not orders:
         raise ApiError(CANCEL, "Unknown order sent.")
-    return [reports.canceled(scale, order, call.unit) for order in orders]
+    once = {order.list_id if order.list_id >= 0 else -order.order_id: order for order in orders}
+    return [_gone(call, scale, order) for order in once.values()]
 
 
 class AmendAsk(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,7 +146,10 @@ def amend(call: Call, ask: AmendAsk) -> object:
     executions = [
         fact.execution for fact in call.office.take(call.now) if isinstance(fact, Amended)
     ]
-    return reports.amended(scale, order, executions[-1] if executions else 0, call.unit)
+    body = reports.amended(scale, order, executions[0] if executions else 0, call.unit)
+    if order.list_id >= 0:
+        body["listStatus"] = reports.amended_list(scale, call.office.market.lists.of(order))
+    return body
 
 
 class ReplaceAsk(msgspec.Struct, frozen=True, kw_only=True):

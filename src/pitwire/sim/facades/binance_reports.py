@@ -14,7 +14,10 @@ from pitwire.model.orders import Side
 from pitwire.sim.facades.binance_text import Scale, money
 from pitwire.sim.facts import (
     Kind,
+    ListChanged,
+    ListStep,
     NewOrder,
+    OrderList,
     Prevented,
     Refusal,
     SimOrder,
@@ -37,7 +40,7 @@ def ack(scale: Scale, order: SimOrder, unit: int) -> Report:
     return {
         "symbol": scale.symbol,
         "orderId": order.order_id,
-        "orderListId": -1,
+        "orderListId": order.list_id,
         "clientOrderId": order.client_id,
         "transactTime": order.updated // unit,
     }
@@ -150,7 +153,7 @@ def canceled(scale: Scale, order: SimOrder, unit: int) -> Report:
         "symbol": scale.symbol,
         "origClientOrderId": order.original_client_id or order.client_id,
         "orderId": order.order_id,
-        "orderListId": -1,
+        "orderListId": order.list_id,
         "clientOrderId": order.client_id,
         "transactTime": order.updated // unit,
         **_core(scale, order),
@@ -167,7 +170,7 @@ def amended(scale: Scale, order: SimOrder, execution: int, unit: int) -> Report:
         "amendedOrder": {
             "symbol": scale.symbol,
             "orderId": order.order_id,
-            "orderListId": -1,
+            "orderListId": order.list_id,
             "origClientOrderId": order.original_client_id or order.client_id,
             "clientOrderId": order.client_id,
             "price": scale.price(order.price),
@@ -192,7 +195,7 @@ def queried(scale: Scale, order: SimOrder, unit: int) -> Report:
     return {
         "symbol": scale.symbol,
         "orderId": order.order_id,
-        "orderListId": -1,
+        "orderListId": order.list_id,
         "clientOrderId": order.client_id,
         "price": scale.price(order.price),
         "origQty": scale.size(order.lots),
@@ -221,7 +224,7 @@ def my_trade(scale: Scale, trade: Traded, *, maker: bool, unit: int) -> Report:
         "symbol": scale.symbol,
         "id": trade.trade_id,
         "orderId": order.order_id,
-        "orderListId": -1,
+        "orderListId": order.list_id,
         "price": scale.price(trade.price),
         "qty": scale.size(trade.lots),
         "quoteQty": scale.quote(trade.price * trade.lots),
@@ -251,7 +254,7 @@ def execution(
         "p": scale.price(order.price),
         "P": scale.price(order.stop_price),
         "F": scale.size(order.iceberg_lots),
-        "g": -1,
+        "g": order.list_id,
         "C": order.original_client_id if kind in ("CANCELED", "REPLACED") else "",
         "x": kind,
         "X": order.status.value,
@@ -343,6 +346,67 @@ def prevention(scale: Scale, match: Prevented, *, now: int, unit: int) -> Report
         "pl": scale.size(match.lots),
         "pL": scale.price(match.price),
         "pY": scale.quote(match.price * match.lots),
+    }
+
+
+def list_skeleton(scale: Scale, found: OrderList, step: ListStep, at: int, unit: int) -> Report:
+    """What every answer about a list begins with (§5.12); note `transactionTime`."""
+    return {
+        "orderListId": found.list_id,
+        "contingencyType": found.contingency.value,
+        "listStatusType": step.value,
+        "listOrderStatus": "ALL_DONE" if found.done else "EXECUTING",
+        "listClientOrderId": found.client_id,
+        "transactionTime": at // unit,
+        "symbol": scale.symbol,
+        "orders": [
+            {"symbol": scale.symbol, "orderId": each.order_id, "clientOrderId": each.client_id}
+            for each in found.orders
+        ],
+    }
+
+
+def canceled_list(scale: Scale, found: OrderList, now: int, unit: int) -> Report:
+    """The answer to the end of a whole list: one report for each order, over before or not."""
+    skeleton = list_skeleton(scale, found, ListStep.DONE, now, unit)
+    names = [each.original_client_id or each.client_id for each in found.orders]
+    for row, name in zip(skeleton["orders"], names, strict=True):  # type: ignore[call-overload]
+        row["clientOrderId"] = name
+    return skeleton | {"orderReports": [canceled(scale, each, unit) for each in found.orders]}
+
+
+def amended_list(scale: Scale, found: OrderList) -> Report:
+    """What an amend of an order in a list adds (§5.10)."""
+    return {
+        "orderListId": found.list_id,
+        "contingencyType": found.contingency.value,
+        "listOrderStatus": "ALL_DONE" if found.done else "EXECUTING",
+        "listClientOrderId": found.client_id,
+        "symbol": scale.symbol,
+        "orders": [
+            {"symbol": scale.symbol, "orderId": each.order_id, "clientOrderId": each.client_id}
+            for each in found.orders
+        ],
+    }
+
+
+def list_status(scale: Scale, fact: ListChanged, *, now: int, unit: int) -> Report:
+    """The listStatus event (§6.3)."""
+    return {
+        "e": "listStatus",
+        "E": now // unit,
+        "s": scale.symbol,
+        "g": fact.list_id,
+        "c": fact.contingency.value,
+        "l": fact.step.value,
+        "L": "ALL_DONE" if fact.done else "EXECUTING",
+        "r": "NONE",
+        "C": fact.client_id,
+        "T": fact.at // unit,
+        "O": [
+            {"s": scale.symbol, "i": order_id, "c": client_id}
+            for order_id, client_id in fact.members
+        ],
     }
 
 

@@ -120,6 +120,8 @@ _ENGINE_TEXTS = {
     Refusal.AMEND_NO_CHANGE: "The requested action would change no state; rejecting",
     Refusal.AMEND_LIMIT: "Filter failure: MAX_NUM_ORDER_AMENDS",
     Refusal.ACCOUNT_DISABLED: "This action is disabled on this account.",
+    Refusal.PRICE_RELATION: "The relationship of the prices for the orders is not correct.",
+    Refusal.LISTS_NOT_SUPPORTED: "OCO orders are not supported for this symbol",
 }
 _FIXED = {
     Refusal.UNKNOWN_SYMBOL: (-1121, "Invalid symbol."),

@@ -24,6 +24,7 @@ from pitwire.sim.facts import (
     Deposited,
     Ended,
     Fact,
+    ListChanged,
     Prevented,
     Status,
     Traded,
@@ -92,7 +93,7 @@ class UserStreams:
 
     def note(self, facts: Iterable[Fact], now: int) -> None:
         """Tell all subscribers what a batch of facts means to them."""
-        self._watched = self._watchers()
+        self._watched = self.watchers()
         if not self._watched:
             return
         changed: dict[str, dict[str, tuple[Decimal, Decimal]]] = {}
@@ -148,7 +149,8 @@ class UserStreams:
     def next_deadline(self) -> int | None:
         return min(self._keys_until.values(), default=None)
 
-    def _watchers(self) -> set[str]:
+    def watchers(self) -> set[str]:
+        """Accounts whose user data somebody listens to."""
         found = set(self.listen_keys.values())
         for connection in self._connections.values():
             found.update(connection.active.values())
@@ -172,6 +174,12 @@ class UserStreams:
                 self._tell(
                     fact.order.account,
                     lambda unit: reports.prevention(scale, fact, now=now, unit=unit),
+                )
+            case ListChanged():
+                scale = self._scales[fact.symbol]
+                self._tell(
+                    fact.account,
+                    lambda unit: reports.list_status(scale, fact, now=now, unit=unit),
                 )
             case Deposited():
                 self._tell(

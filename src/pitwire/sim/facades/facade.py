@@ -13,6 +13,7 @@ from typing import Protocol, TypeAlias
 import msgspec
 
 from pitwire.sim.facts import Fact, Listing, NewOrder, PublicTrade, SimOrder, Status, Traded
+from pitwire.sim.lists import Lists
 from pitwire.sim.verdicts import AS_USUAL, Verdict
 
 Level: TypeAlias = tuple[int, int]
@@ -85,6 +86,8 @@ class Market(Protocol):
 
     @property
     def listings(self) -> Mapping[str, Listing]: ...
+    @property
+    def lists(self) -> Lists: ...
 
     def place(self, request: NewOrder, now: int) -> SimOrder: ...
     def check(self, request: NewOrder, now: int) -> None: ...

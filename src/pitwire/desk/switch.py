@@ -1,0 +1,327 @@
+"""The kill switch in a person's hand: halt, resume and look at an account from another process.
+
+House rules: the running desk is asked first; where none answers, the latch is thrown on the disk
+and our orders are cancelled by a login of our own; what could not be done is said, never supposed.
+All of it may be done twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from pitwire.desk.config import DeskConfig, load_config, state_folder
+from pitwire.desk.control import NO_REASON, Ask, Told, ask_desk
+from pitwire.desk.leash import charge_of
+from pitwire.desk.opening import credentials_of
+from pitwire.desk.restart import recall
+from pitwire.desk.vigil import Outcome
+from pitwire.desk.watchdog import Report, Watchdog
+from pitwire.model.clock import Clock, SystemClock
+from pitwire.model.credentials import Credentials
+from pitwire.model.entropy import Entropy, system_seed
+from pitwire.model.errors import ConfigError, StateError
+from pitwire.store.folder import AccountFolder, holder_of, identity_of
+from pitwire.store.latch import HaltLatch, Thrown
+from pitwire.trading.ids import account_prefix
+from pitwire.wire.link import Dial, Fetch
+
+ANSWER_SECONDS = 2.0
+"""A desk that does not answer within this is taken for hung."""
+CLEAR_SECONDS = 2.0
+"""A desk that has not seen its orders closed by then gets help."""
+SWEEP_SECONDS = 30.0
+"""How long a login of our own tries to clear the account."""
+_LOOK_SECONDS = 0.05
+
+
+class Account(NamedTuple):
+    """Where an account's desk keeps its things, and what it was told, if that is at hand."""
+
+    folder: Path
+    config: DeskConfig | None = None
+
+
+class Killed(msgspec.Struct, frozen=True, kw_only=True):
+    """What `kill` has done."""
+
+    answered: bool
+    """Whether a running desk has halted."""
+    latched: bool
+    """Whether the halt is on the disk, so that no later start trades."""
+    cancelled: tuple[str, ...] = ()
+    ended: dict[str, str] = {}
+    """Orders that ended otherwise meanwhile → how, as `filled`."""
+    left: tuple[str, ...] = ()
+    """Orders of ours that may still be open."""
+    foreign: int = 0
+    """Orders of others, not touched."""
+    cleared: bool = False
+    """Whether nothing of ours is open, by the desk's word or by the venue's own."""
+    notes: tuple[str, ...] = ()
+    """What did not go as it should, in order."""
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """How an account stands."""
+
+    folder: str
+    account: str
+    told: Told | None
+    """What the running desk says; None when none answers."""
+    thrown: Thrown | None
+    """The halt on the disk."""
+    holder: str = ""
+    """The process that holds the account; "" when none does."""
+
+
+def find_account(where: str | Path | None = None) -> Account:
+    """By a desk's TOML file, or by an account's folder; without either the live account `main`.
+
+    Raises `ConfigError` when there is none, or when it keeps nothing on disk.
+    """
+    if where is None:
+        folder = state_folder(msgspec.structs.replace(DeskConfig(), mode="live"))
+        assert folder is not None, "a live desk always has a folder"
+        return Account(_existing(folder))
+    path = Path(where)
+    if path.is_dir():
+        return Account(path)
+    config = load_config(path)
+    kept = state_folder(config)
+    if kept is None:
+        expected = "a folder, without which a desk has no door and no latch"
+        raise ConfigError(where=f"{path.name}: desk.state", found="none", expected=expected)
+    if config.mode == "sim" and config.venue.endpoints is None:
+        kept = _newest_run(kept)
+    return Account(_existing(kept), config)
+
+
+async def kill(
+    where: str | Path | None = None,
+    *,
+    reason: str = "",
+    by: str = "",
+    key: str = "",
+    credentials: Credentials | None = None,
+    dial: Dial | None = None,
+    fetch: Fetch | None = None,
+    clock: Clock | None = None,
+) -> Killed:
+    """Halt an account: no more orders, and every open order of ours is cancelled.
+
+    Asks the running desk; where none answers, or cannot get its orders closed within two seconds,
+    the latch is thrown on the disk and a login of our own cancels what is ours. `by` is who wants
+    it (none: who is logged in here), `key` makes a repetition the same decision. Raises
+    `ConfigError` when there is no such account.
+    """
+    account = find_account(where)
+    clock, notes = clock or SystemClock(), list[str]()
+    reason, by = reason or NO_REASON, by or _user()
+    told = await _halt_desk(account.folder, reason, by, key, notes)
+    if told is None:
+        latched = _throw(account.folder, reason, by, clock.now(), notes)
+    else:
+        latched = not told.kept
+        if told.kept:
+            notes.append(f"the halt would not survive a restart: {told.kept}")
+    sweeper, outcome = _Sweeper(account, clock, credentials, dial, fetch), None
+    if told is None or told.open:
+        outcome = await sweeper.run(notes)
+    killed = _killed(told, outcome, latched, notes)
+    cleared = killed.cleared and sweeper.has_cleared
+    return msgspec.structs.replace(killed, cleared=cleared)
+
+
+async def resume(
+    where: str | Path | None = None, *, confirm: str, by: str = "", key: str = ""
+) -> Thrown | None:
+    """Let orders leave again; `confirm` is the account's name, typed again by a person.
+
+    Returns the halt that was on the disk, None when there was none. Raises `ConfigError` for
+    another name, and `StateError` while the reason of the halt stands.
+    """
+    account = find_account(where)
+    identity = identity_of(account.folder)
+    if confirm != identity.account:
+        expected = f"the account's name, {identity.account!r}, typed again"
+        raise ConfigError(where="confirm", found=confirm, expected=expected)
+    latch, by = HaltLatch(account.folder), by or _user()
+    thrown = latch.read()
+    ask = Ask(do="resume", by=by, key=key or f"{system_seed():x}")
+    told = await ask_desk(account.folder, ask, within_seconds=ANSWER_SECONDS)
+    if told is None:
+        _lift(account.folder, identity.account, latch, by)
+    elif told.error:
+        expected = "its cause to be mended first"
+        raise StateError(verb="resume", state=f"halted, and {told.stands}", expected=expected)
+    return thrown
+
+
+async def status(where: str | Path | None = None) -> Standing:
+    """How an account stands, by its running desk and by what is on the disk."""
+    account = find_account(where)
+    ask = Ask(do="status", by=_user())
+    return Standing(
+        folder=str(account.folder),
+        account=identity_of(account.folder).account,
+        told=await ask_desk(account.folder, ask, within_seconds=ANSWER_SECONDS),
+        thrown=HaltLatch(account.folder).read(),
+        holder=holder_of(account.folder),
+    )
+
+
+# ── the parts of a kill ───────────────────────────────────────────────────────────────────────
+
+
+async def _halt_desk(folder: Path, reason: str, by: str, key: str, notes: list[str]) -> Told | None:
+    """Ask the running desk to halt, and wait a while for its orders to go."""
+    ask = Ask(do="halt", by=by, reason=reason, key=key or f"{system_seed():x}")
+    told = await ask_desk(folder, ask, within_seconds=ANSWER_SECONDS)
+    if told is None:
+        holder = holder_of(folder)
+        notes.append(
+            f"process {holder} runs this account and does not answer" if holder else "no desk runs"
+        )
+        return None
+    if told.error or not told.halted:
+        notes.append(f"the desk did not halt: {told.error or 'no reason given'}")
+        return None
+    loop = asyncio.get_running_loop()
+    until = loop.time() + CLEAR_SECONDS
+    while told.open and loop.time() < until:
+        await asyncio.sleep(_LOOK_SECONDS)
+        newer = await ask_desk(folder, Ask(do="status", by=by), within_seconds=ANSWER_SECONDS)
+        if newer is None:
+            notes.append("the desk has halted, and does not answer any more")
+            return told
+        told = newer
+    if told.open:
+        why = "could not get its orders closed" if told.reachable else "cannot reach the venue"
+        notes.append(f"the desk has halted, and {why} within {CLEAR_SECONDS:g} s")
+    return told
+
+
+def _throw(folder: Path, reason: str, by: str, now: int, notes: list[str]) -> bool:
+    try:
+        HaltLatch(folder).throw(reason, by, now)
+    except OSError as error:
+        notes.append(f"the halt is not on the disk: {folder}: {error.strerror or error}")
+        return False
+    return True
+
+
+class _Sweeper:
+    """Cancels what is ours by a login of its own, as the watchdog does for a dead desk."""
+
+    def __init__(
+        self,
+        account: Account,
+        clock: Clock,
+        credentials: Credentials | None,
+        dial: Dial | None,
+        fetch: Fetch | None,
+    ) -> None:
+        self._account, self._clock = account, clock
+        self._credentials, self._dial, self._fetch = credentials, dial, fetch
+        self._reports: list[Report] = []
+        self.has_cleared = True
+        """False when the venue did not say that nothing of ours is open."""
+
+    async def run(self, notes: list[str]) -> Outcome | None:
+        """Until the account is clear or the time is over; None when the venue was not asked."""
+        config = self._account.config
+        if config is None:
+            notes.append("the venue was not asked: that needs the desk's TOML file, for its keys")
+            return None
+        if config.mode == "paper" or (config.mode == "sim" and config.venue.endpoints is None):
+            return Outcome()  # what was open has ended with the desk: no venue holds it
+        try:
+            identity = identity_of(self._account.folder)
+            credentials = self._credentials or credentials_of(config)
+        except ConfigError as error:
+            notes.append(f"the venue was not asked: {error}")
+            return None
+        prefix = account_prefix(identity.installation, identity.account)
+        charge = charge_of(config, prefix, credentials, config.venue.endpoints)
+        dog = Watchdog(
+            msgspec.structs.replace(charge, keep_protective=False),
+            clock=self._clock,
+            tell=self._reports.append,
+            dial=self._dial,
+            fetch=self._fetch,
+            give_up_seconds=SWEEP_SECONDS,
+        )
+        dog.vigil.lose("a person threw the kill switch")
+        outcome = await dog.run()
+        if self._reports[-1].state != "clear":
+            told = dict.fromkeys(one.text for one in self._reports if one.state == "trouble")
+            why = "; ".join(text for text in told if text)
+            notes.append(f"the account is not clear after {SWEEP_SECONDS:g} s: {why}")
+            self.has_cleared = False
+        return outcome
+
+
+def _killed(
+    told: Told | None, outcome: Outcome | None, latched: bool, notes: Iterable[str]
+) -> Killed:
+    ended = {} if told is None else told.ended
+    cancelled = [one for one, how in ended.items() if how == "canceled"]
+    left: tuple[str, ...] = () if told is None else told.open
+    if outcome is not None:
+        cancelled += [one for one in outcome.cancelled if one not in ended]
+        left = outcome.left
+    return Killed(
+        answered=told is not None,
+        latched=latched,
+        cancelled=tuple(cancelled),
+        ended={one: how for one, how in ended.items() if how != "canceled"},
+        left=left,
+        foreign=0 if outcome is None else outcome.foreign,
+        cleared=not left and (told is not None or outcome is not None),
+        notes=tuple(notes),
+    )
+
+
+# ── the rest ──────────────────────────────────────────────────────────────────────────────────
+
+
+def _lift(folder: Path, account: str, latch: HaltLatch, by: str) -> None:
+    """No desk answers: lift the latch, in its place and under its lock."""
+    holder = holder_of(folder)
+    if holder:
+        state = f"in the hands of process {holder}, which does not answer"
+        raise StateError(verb="resume", state=state, expected="a desk that answers, or none")
+    held = AccountFolder.hold(folder, account, Entropy(0))
+    try:
+        _, history, _ = recall(folder, expected=held.identity.segment)
+        if history.worst is not None:
+            state, expected = f"halted, and the journal: {history.worst}", "a journal that is sound"
+            raise StateError(verb="resume", state=state, expected=expected)
+        latch.lift(by, SystemClock().now())
+    finally:
+        held.close()
+
+
+def _existing(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise ConfigError(where=str(folder), found="no such folder", expected="an account's folder")
+    return folder
+
+
+def _newest_run(base: Path) -> Path:
+    """A desk that serves its own market has a folder for each run."""
+    runs = [path for path in base.glob("run-*") if path.name[4:].isdigit()]
+    return max(runs, key=lambda path: int(path.name[4:]), default=base)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # no name for this user id
+        return "operator"

@@ -1,0 +1,158 @@
+"""What people may do to a desk: halt it, resume it, ask how it stands. And what follows from it.
+
+House rules: a halt is on the disk before it is answered, and cancels go on until the venue has
+closed every order of ours; only a person resumes, and not while the reason stands.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from pitwire.desk.control import Ask, Control, Told
+from pitwire.model.clock import SECOND
+from pitwire.model.errors import ConfigError, StateError
+from pitwire.model.orders import Cancel
+from pitwire.trading.asked import AskedKeys
+from pitwire.trading.journal import Armed, Asked, Disarmed
+
+if TYPE_CHECKING:
+    from pitwire.desk.desk import Desk
+
+
+class Switchboard:
+    """The switches of one desk, and its door."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._asked = AskedKeys() if desk.restarted is None else desk.restarted.asked
+        self._control: Control | None = None
+        self._cancel_again = 0
+        self._at_halt: tuple[str, ...] = ()
+        """Orders of ours that were open when the desk was halted."""
+
+    # ── the door ──────────────────────────────────────────────────────────────────────────────
+
+    async def open(self) -> None:
+        """Serve the door in the account's folder, where it has one."""
+        desk = self._desk
+        if desk.restarted is None:
+            return
+        control = Control(desk.restarted.folder.path, self)
+        try:
+            await control.open()
+        except ConfigError as error:
+            desk.alert(f"no door, so a halt comes by the latch alone: {error}", desk.clock.now())
+        else:
+            self._control = control
+
+    async def close(self) -> None:
+        """Close the door."""
+        if self._control is not None:
+            await self._control.close()
+
+    def note(self, ask: Ask) -> bool:
+        """Journal what a person asks for; False when it was done before."""
+        if not self._asked.add(ask.key):
+            return False
+        asked = Asked(
+            at=self._desk.clock.now(), do=ask.do, by=ask.by, reason=ask.reason, key=ask.key
+        )
+        self._desk.engine.journal.write(asked)
+        return True
+
+    def told(self) -> Told:
+        """How the desk stands."""
+        desk = self._desk
+        screen, ledger = desk.engine.screen, desk.engine.state.ledger
+        found = [order for one in self._at_halt if (order := ledger.find(one)) is not None]
+        way_out, restarted = desk.way_out, desk.restarted
+        return Told(
+            stance=screen.stance,
+            halted=screen.halted,
+            reducing=screen.reducing,
+            open=tuple(self.ours()),
+            ended={order.id: order.state.value for order in found if not order.is_open},
+            reachable=way_out is not None and way_out.may_trade,
+            kept="nothing is kept on disk" if restarted is None else restarted.latch.failed,
+            stands=self.still_stands(),
+            account=desk.config.account.name,
+            mode=desk.config.mode,
+            pid=os.getpid(),
+            watchdog=desk.watchdog,
+            unwell=desk.report().unwell,
+        )
+
+    # ── the switches ──────────────────────────────────────────────────────────────────────────
+
+    def arm(self) -> None:
+        """Let orders leave, as far as nothing else forbids it."""
+        desk = self._desk
+        desk.engine.screen.armed = True
+        desk.engine.journal.write(Armed(at=desk.clock.now(), by="desk"))
+
+    def disarm(self, reason: str) -> None:
+        """Watch only, from here on."""
+        desk, screen = self._desk, self._desk.engine.screen
+        if screen.armed:
+            screen.armed = False
+            desk.engine.journal.write(Disarmed(at=desk.clock.now(), reason=reason))
+
+    def halt(self, reason: str, by: str) -> None:
+        """No more orders, and cancels until nothing of ours is open. Twice is no error."""
+        desk = self._desk
+        if not desk.engine.screen.halted:
+            self._at_halt = tuple(self.ours())
+        now, way_out = desk.clock.now(), desk.way_out
+        if way_out is None:
+            desk.engine.screen.throw(reason, by, now)
+        else:
+            for command in desk.engine.halt(reason, by, now):
+                way_out.send(command, now)
+        desk.settle()
+
+    def resume(self, by: str) -> None:
+        """Let orders leave again; raises `StateError` while what would halt again stands."""
+        desk = self._desk
+        stands = self.still_stands()
+        if stands:
+            expected = "its cause to be mended first"
+            raise StateError(verb="resume", state=f"halted, and {stands}", expected=expected)
+        desk.engine.screen.resume(by, desk.clock.now())
+        self._at_halt = ()
+        desk.settle()
+
+    def still_stands(self) -> str:
+        """What would halt the desk again at once; "" when a person may resume."""
+        desk = self._desk
+        if desk.journal_failed:
+            return desk.journal_failed
+        if desk.has_begun and not desk.on_paper and not desk.session.hears_orders:
+            return "the venue refuses our order updates"
+        return ""
+
+    def tend(self) -> None:
+        """Look at the latch, which somebody may have thrown alone, and go on cancelling."""
+        desk = self._desk
+        thrown = None if desk.restarted is None else desk.restarted.latch.thrown()
+        if thrown is not None and not desk.engine.screen.halted:
+            self.halt(thrown.reason, thrown.by)
+        if desk.engine.screen.halted:
+            # A cancel may have been lost with its connection, or refused.
+            self.cancel_ours()
+
+    def cancel_ours(self, *, at_once: bool = False) -> None:
+        """Cancels of what is ours and open, once a second; not while none can leave."""
+        desk = self._desk
+        now, way_out = desk.clock.now(), desk.way_out
+        early = now < self._cancel_again and not at_once
+        if early or way_out is None or not way_out.may_trade:
+            return
+        self._cancel_again = now + SECOND
+        for command in desk.engine.screen.admit((Cancel(rule="desk"),), desk.engine.state, now):
+            way_out.send(command, now)
+        desk.settle()
+
+    def ours(self) -> list[str]:
+        """Orders of ours that the venue has not closed."""
+        return [one.id for one in self._desk.engine.state.ledger.open_of("") if one.is_ours]

@@ -1,0 +1,233 @@
+"""Halt, resume and the door of a whole desk, in virtual time at a venue that remembers."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from pathlib import Path
+
+import pytest
+
+from pitwire.desk.control import Ask, Control
+from pitwire.desk.desk import Desk
+from pitwire.desk.restart import recall
+from pitwire.desk.switchboard import Switchboard
+from pitwire.model.clock import SECOND
+from pitwire.model.errors import StateError
+from pitwire.model.orders import OrderState
+from pitwire.sim.faults import Cut, RefuseDial
+from pitwire.store.latch import HaltLatch
+from pitwire.trading.journal import Asked, Halted, Refusal
+from pitwire.trading.stance import Stance
+from tests.desk.setting import BTC, Setting, command, until
+from tests.desk.test_restart import die, found, kept, open_at_venue, resting
+
+OUTAGE = (
+    Cut(at_seconds=10, link="*"),
+    RefuseDial(at_seconds=9.9, count=0, for_seconds=30.0),
+)
+
+
+def frames_since(setting: Setting, count: int) -> list[str]:
+    """What was said on the orders connection, in order."""
+    return [str(frame["method"]) for frame in setting.sent[count:] if "order" in str(frame)
+            or "session" in str(frame["method"]) or "userData" in str(frame["method"])
+            or "account" in str(frame["method"])]  # fmt: skip
+
+
+def cancels_lead(frames: list[str]) -> None:
+    """After the login come the cancels, in one turn with the ear for their answers."""
+    login, *spoken = frames
+    assert login in ("session.logon", "account.status")  # with HMAC, any signed question is one
+    assert spoken[:3].count("order.cancel") == 2, spoken
+    assert [one for one in spoken[:3] if not one.startswith(("order", "userData"))] == []
+
+
+@pytest.mark.parametrize("keys", ["ed25519", "hmac"])
+def test_during_an_outage_the_halt_is_kept_and_cancels_leave_first_on_return(
+    tmp_path: Path, keys: str
+) -> None:
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(tmp_path / "a"))
+        placed = command(desk, resting(50_000), resting(49_000))
+        await until(lambda: all(one.state is OrderState.OPEN for one in placed))
+        await asyncio.sleep(12)
+        told = desk.switchboard.told()
+        assert (told.stance, told.reachable) == (Stance.TRADE, False)
+        said = len(setting.sent)
+        desk.halt("enough", "Ada")
+        thrown = HaltLatch(tmp_path / "a").read()
+        assert thrown is not None
+        assert (thrown.reason, thrown.by) == ("enough", "Ada")
+        assert desk.switchboard.told().open == tuple(one.id for one in placed)
+        await until(lambda: desk.switchboard.told().open == (), within_seconds=90)
+        cancels_lead(frames_since(setting, said))
+        assert open_at_venue(setting) == []
+        told = desk.switchboard.told()
+        assert told.ended == {one.id: "canceled" for one in placed}
+        assert (told.stance, told.reachable) == (Stance.HALT, True)
+        await desk.stop()
+
+    setting = Setting(faults=OUTAGE, keys=keys)
+    setting.world.run(lives(setting))
+
+
+@pytest.mark.parametrize("keys", ["ed25519", "hmac"])
+def test_a_desk_that_starts_halted_watches_only_and_cancels_what_still_rests(
+    tmp_path: Path, keys: str
+) -> None:
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(tmp_path / "a"))
+        placed = command(desk, resting(50_000), resting(49_000))
+        await until(lambda: all(one.state is OrderState.OPEN for one in placed))
+        copy = await die(desk, tmp_path / "a")
+        HaltLatch(copy).throw("not today", "Ada", setting.clock.now())
+        said = len(setting.sent)
+
+        again = await setting.open(config=kept(copy))
+        cancels_lead(frames_since(setting, said))
+        assert again.switchboard.told().stance is Stance.HALT
+        await until(lambda: open_at_venue(setting) == [])
+        assert {found(again, one.id).state for one in placed} == {OrderState.CANCELED}
+        assert again.engine.state.touch(BTC) is not None
+        assert command(again, resting()) == []
+        assert setting.records(Refusal)[-1].limit == "halt"
+        await again.stop()
+
+    setting = Setting(keys=keys)
+    setting.world.run(lives(setting))
+
+
+def test_who_throws_the_latch_alone_halts_a_desk_that_runs(tmp_path: Path) -> None:
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(tmp_path / "a"))
+        [placed] = command(desk, resting())
+        await until(lambda: placed.state is OrderState.OPEN)
+        HaltLatch(tmp_path / "a").throw("no answer", "Ada", setting.clock.now())
+        began = setting.clock.now()
+        await until(lambda: bool(desk.engine.screen.halted))
+        assert setting.clock.now() - began <= SECOND // 5
+        await until(lambda: placed.state is OrderState.CANCELED)
+        desk.resume("Eve")
+        await asyncio.sleep(1)
+        assert desk.switchboard.told().stance is Stance.TRADE
+        await desk.stop()
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+    [halted] = setting.records(Halted)
+    assert (halted.reason, halted.by) == ("no answer", "Ada")
+
+
+def test_a_halt_while_the_desk_is_starting_holds_and_its_orders_go(tmp_path: Path) -> None:
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(tmp_path / "a"))
+        [placed] = command(desk, resting())
+        await until(lambda: placed.state is OrderState.OPEN)
+        copy = await die(desk, tmp_path / "a")
+        opened: list[Switchboard] = []
+        real = Switchboard.open
+
+        async def thrown(board: Switchboard) -> None:
+            opened.append(board)
+            await real(board)
+            board.halt("before it stood", "Ada")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Switchboard, "open", thrown)
+            again = await setting.open(config=kept(copy))
+        assert again.engine.screen.halted == "before it stood"
+        assert HaltLatch(copy).read() is not None
+        await until(lambda: open_at_venue(setting) == [])
+        await again.stop()
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+
+
+def test_reduce_only_is_kept_over_deaths_until_a_person_resumes(tmp_path: Path) -> None:
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(tmp_path / "a"))
+        desk.engine.screen.restrict("max_drawdown: 60", "risk", desk.clock.now())
+        assert desk.report().stance is Stance.REDUCE_ONLY
+        await asyncio.sleep(0.1)
+        copy = await die(desk, tmp_path / "a")
+        desk = await setting.open(config=kept(copy))
+        told = desk.switchboard.told()
+        assert (told.stance, told.reducing) == (Stance.REDUCE_ONLY, "max_drawdown: 60")
+        assert command(desk, resting()) == []
+        assert setting.records(Refusal)[-1].limit == "reducing"
+        await desk.stop()
+        desk = await setting.open(config=kept(copy))
+        assert desk.switchboard.told().reducing == "max_drawdown: 60"
+        desk.resume("Ada")
+        [placed] = command(desk, resting())
+        await until(lambda: placed.state is OrderState.OPEN)
+        await desk.stop()
+        desk = await setting.open(config=kept(copy))
+        assert desk.switchboard.told().stance is Stance.TRADE
+        await desk.stop()
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+
+
+def test_nobody_resumes_while_the_reason_stands(tmp_path: Path) -> None:
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(tmp_path / "a"))
+
+        def full(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        assert desk.restarted is not None
+        desk.restarted.file._write = full  # type: ignore[method-assign]
+        command(desk, resting())
+        await until(lambda: bool(desk.engine.screen.halted))
+        told = desk.switchboard.told()
+        assert "No space left" in told.stands
+        with pytest.raises(StateError, match="No space left"):
+            desk.resume("Ada")
+        door = Control(tmp_path / "a", desk.switchboard)
+        told = door.obey(Ask(do="resume", by="Ada", key="k1"))
+        assert told.stance is Stance.HALT
+        assert "No space left" in told.error
+        await desk.stop()
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+
+
+def test_what_is_asked_is_in_the_journal_and_the_same_key_is_one_decision_over_restarts(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a"
+
+    def ask(desk: Desk, do: str, key: str) -> str:
+        words = Ask(do=do, by="Ada", reason="enough", key=key)  # type: ignore[arg-type]
+        return str(Control(path, desk.switchboard).obey(words).stance)
+
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(path))
+        assert ask(desk, "halt", "k1") == "halt"
+        assert ask(desk, "resume", "k2") == "trade"
+        assert ask(desk, "halt", "k1") == "trade", "that was done"
+        assert ask(desk, "halt", "k3") == "halt"
+        await desk.stop()
+        desk = await setting.open(config=kept(path))
+        assert ask(desk, "resume", "k2") == "halt", "that was done, in another run"
+        copy = await die(desk, path)
+        desk = await setting.open(config=kept(copy))
+        assert ask(desk, "resume", "k2") == "halt"
+        assert ask(desk, "resume", "k4") == "trade"
+        await desk.stop()
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+    asked = [(one.do, one.by, one.key) for one in setting.records(Asked)]
+    assert asked == [
+        ("halt", "Ada", "k1"), ("resume", "Ada", "k2"), ("halt", "Ada", "k3"),
+        ("resume", "Ada", "k4"),
+    ]  # fmt: skip
+    replay, _, _ = recall(path)
+    assert replay.contradictions == []
+    assert replay.asked.contents() == ["k1", "k2", "k3"]
