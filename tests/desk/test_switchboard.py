@@ -172,6 +172,39 @@ def test_reduce_only_is_kept_over_deaths_until_a_person_resumes(tmp_path: Path) 
     setting.world.run(lives(setting))
 
 
+def test_five_deaths_within_a_minute_halt_the_next_start(tmp_path: Path) -> None:
+    """O12. Four do not, nor do five that took longer, nor does a good end among them."""
+
+    async def lives(setting: Setting) -> None:
+        path = tmp_path / "a"
+
+        async def dies(times: int, *, every_seconds: float = 1) -> str:
+            nonlocal path
+            for _ in range(times):
+                desk = await setting.open(config=kept(path))
+                await asyncio.sleep(every_seconds)
+                path = await die(desk, path)
+            desk = await setting.open(config=kept(path))
+            halted = desk.engine.screen.halted
+            await desk.stop()
+            return halted
+
+        assert await dies(4) == ""
+        await asyncio.sleep(60)
+        assert await dies(5, every_seconds=16) == ""
+        await asyncio.sleep(60)
+        assert await dies(5) == "crash loop: 5 runs have died within 60 s"
+        await asyncio.sleep(60)
+        desk = await setting.open(config=kept(path))
+        assert desk.switchboard.told().stance is Stance.HALT, "until a person has looked"
+        desk.resume("Ada")
+        await desk.stop()
+        assert await dies(1) == ""
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+
+
 def test_nobody_resumes_while_the_reason_stands(tmp_path: Path) -> None:
     async def lives(setting: Setting) -> None:
         desk = await setting.open(config=kept(tmp_path / "a"))

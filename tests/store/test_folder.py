@@ -24,7 +24,7 @@ def hold(path: Path, account: str = "main", seed: int = 1) -> AccountFolder:
 
 def start(folder: AccountFolder) -> Identity:
     """What a desk does: a segment first, then the epoch."""
-    identity = folder.next_epoch()
+    identity = folder.next_epoch(0)
     header = Header(
         installation=identity.installation,
         account=identity.account,
@@ -57,7 +57,7 @@ def test_an_epoch_is_given_once_wherever_the_power_goes(tmp_path: Path) -> None:
     (tmp_path / "identity").write_bytes(before)
     folder.close()
     with closing(hold(tmp_path)) as again:
-        assert again.next_epoch().epoch == 3
+        assert again.next_epoch(0).epoch == 3
 
 
 def test_an_identity_that_is_gone_is_told_by_the_segments(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_an_identity_that_is_gone_is_told_by_the_segments(tmp_path: Path) -> Non
     folder.close()
     (tmp_path / "identity").unlink()
     with closing(hold(tmp_path, seed=2)) as folder:
-        again = folder.next_epoch()
+        again = folder.next_epoch(0)
     assert again.installation == first.installation
     assert (again.epoch, again.segment) == (3, 3)
 
@@ -82,7 +82,7 @@ def test_epochs_go_on_when_identity_and_newest_segment_are_both_gone(tmp_path: P
     (tmp_path / "identity").unlink()
     segment_path(tmp_path, lost.segment).unlink()
     with closing(hold(tmp_path, seed=2)) as folder:
-        again = folder.next_epoch()
+        again = folder.next_epoch(0)
     assert again.epoch > lost.epoch
     assert again.segment > lost.segment
     assert folder.identity.segment == lost.segment, "so that it is missed"

@@ -280,6 +280,7 @@ class Desk:
         """The last words of the journal, and a checkpoint so that the next start is quick."""
         try:
             restarted.checkpoint(self.engine.screen.halted, self.engine.screen.reducing)
+            restarted.folder.end()
         except OSError as error:
             text = f"no checkpoint: {error.strerror or error}; the next start reads the journal"
             self.alert(text, self.clock.now())

@@ -23,7 +23,7 @@ from pitwire.desk.interactions import InteractionLog
 from pitwire.desk.leash import charge_of
 from pitwire.desk.paper import PaperOutlet
 from pitwire.desk.restart import Restarted, restart
-from pitwire.desk.secrets import find_credentials
+from pitwire.desk.secrets import check_private, find_credentials
 from pitwire.desk.settling import end_on_paper, settle
 from pitwire.desk.taping import record_desk, tap_of
 from pitwire.model.clock import MILLISECOND, Clock, SystemClock
@@ -382,6 +382,10 @@ def credentials_of(config: DeskConfig) -> Credentials:
             found="not set",
             expected=f"a key, and {prefix}_API_SECRET or {prefix}_PRIVATE_KEY beside it, in the "
             "environment, in .env, or as references in [account]",
+        )
+    if config.mode == "live":
+        check_private(
+            config.venue.name, key_ref=account.key or None, secret_ref=account.secret or None
         )
     if account.kind not in ("auto", found.kind):
         raise ConfigError(

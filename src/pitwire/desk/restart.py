@@ -130,7 +130,7 @@ def restart(
 def _restart(
     folder: AccountFolder, now: int, *, mode: str, program: str, durable: bool
 ) -> Restarted:
-    identity = folder.next_epoch()
+    identity = folder.next_epoch(now)
     replay, history, wrong = recall(folder.path, expected=folder.identity.segment)
     if history.worst is not None and history.worst.ill is Ill.NEWER:
         expected = "a journal of this version or older"

@@ -78,6 +78,30 @@ def file_warning(path: str | Path) -> str | None:
     return None
 
 
+def check_private(
+    venue: str = "binance",
+    *,
+    key_ref: str | None = None,
+    secret_ref: str | None = None,
+    dotenv: str | Path = ".env",
+    environ: Mapping[str, str] | None = None,
+) -> None:
+    """Raise `ConfigError` when others can read a file that these credentials come from."""
+    prefix = venue.upper().replace("-", "_")
+    known = _variables(dotenv, os.environ if environ is None else environ)
+    files = [ref.removeprefix("file:") for ref in (key_ref, secret_ref)
+             if ref and ref.startswith("file:")]  # fmt: skip
+    if not secret_ref and (named := known.get(f"{prefix}_PRIVATE_KEY_FILE")):
+        files.append(named)
+    if any(name.startswith(f"{prefix}_") for name in dotenv_values(dotenv, interpolate=False)):
+        files.append(str(dotenv))
+    for name in files:
+        file = Path(name).expanduser()
+        if file_warning(file):
+            found = f"mode {stat.S_IMODE(file.stat().st_mode):o}: others can read it"
+            raise ConfigError(where=str(file), found=found, expected="600, since mode is live")
+
+
 # ── from where ────────────────────────────────────────────────────────────────────────────────
 
 

@@ -13,6 +13,7 @@ from pitwire.desk.control import Ask, Control, Told
 from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConfigError, StateError
 from pitwire.model.orders import Cancel
+from pitwire.store.folder import CRASHES, CRASHES_WITHIN
 from pitwire.trading.asked import AskedKeys
 from pitwire.trading.journal import Armed, Asked, Disarmed
 
@@ -34,10 +35,13 @@ class Switchboard:
     # ── the door ──────────────────────────────────────────────────────────────────────────────
 
     async def open(self) -> None:
-        """Serve the door in the account's folder, where it has one."""
+        """Serve the door in the account's folder, where it has one; a crash loop halts."""
         desk = self._desk
         if desk.restarted is None:
             return
+        if desk.restarted.folder.is_crash_loop(desk.clock.now()):
+            within = CRASHES_WITHIN // SECOND
+            self.halt(f"crash loop: {CRASHES} runs have died within {within} s", "desk")
         control = Control(desk.restarted.folder.path, self)
         try:
             await control.open()

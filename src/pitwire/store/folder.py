@@ -20,6 +20,7 @@ from typing import IO, Self
 
 import msgspec
 
+from pitwire.model.clock import SECOND
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import ConfigError, Unsound
 from pitwire.store.checkpoint import checkpoints
@@ -30,6 +31,8 @@ from pitwire.store.segment import Header, Ill, read_segment
 from pitwire.trading.ids import installation_letters
 
 VERSION = 1
+CRASHES, CRASHES_WITHIN = 5, 60 * SECOND
+"""So many starts after a death, within so long, are a crash loop."""
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +46,10 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """How many starts there were."""
     segment: int = 0
     """The segment that the newest start began with."""
+    ended: bool = True
+    """Whether the newest run, or the one before it that is being looked at, ended in good order."""
+    crashes: tuple[int, ...] = ()
+    """When starts found that the run before them had not, the newest last."""
 
 
 class AccountFolder:
@@ -74,20 +81,34 @@ class AccountFolder:
             lock.close()
             raise
 
-    def next_epoch(self) -> Identity:
+    def next_epoch(self, now: int) -> Identity:
         """What the next start will be: later than every epoch and segment that was ever begun."""
+        crashes = self.identity.crashes
+        if not self.identity.ended:
+            crashes = (*crashes, now)[-CRASHES:]
         numbers = segment_numbers(self.path)
         begun = [header.epoch for header in _headers(self.path, numbers)]
         return msgspec.structs.replace(
             self.identity,
             epoch=max([self.identity.epoch, *begun]) + 1,
             segment=max([self.identity.segment, *numbers]) + 1,
+            ended=False,
+            crashes=crashes,
         )
 
     def take_epoch(self, identity: Identity) -> None:
         """Write it down; when this returns, no later start can have this epoch."""
         write_safely(self.path / "identity", sealed(msgspec.json.encode(identity)))
         self.identity = identity
+
+    def end(self) -> None:
+        """The run has come to its end in good order; raises `OSError` when the disk refuses."""
+        self.take_epoch(msgspec.structs.replace(self.identity, ended=True))
+
+    def is_crash_loop(self, now: int) -> bool:
+        """Whether so many runs have died of late that another one should not trade."""
+        crashes = self.identity.crashes
+        return len(crashes) == CRASHES and now - crashes[0] <= CRASHES_WITHIN
 
     def close(self) -> None:
         self._lock.close()

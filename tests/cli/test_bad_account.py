@@ -1,0 +1,151 @@
+"""An account that must not trade: one clear line, the exit code, and nothing sent.
+
+The addresses are of this machine and nobody listens there, so whoever had dialled would end with
+code 4 and another line.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from zlib import crc32
+
+import msgspec
+import pytest
+
+from pitwire.cli.main import main
+from pitwire.model.entropy import Entropy
+from pitwire.store.folder import VERSION, AccountFolder, Identity
+from pitwire.store.history import segment_path
+from pitwire.store.safely import sealed
+from pitwire.store.segment import MAGIC
+from pitwire.store.segment import VERSION as FORMAT
+
+CLOSED = "127.0.0.1:9"
+DESK = f"""mode = "live"
+[venue]
+symbols = ["BTC-USDT"]
+[venue.endpoints]
+market = "ws://{CLOSED}"
+orders = "ws://{CLOSED}"
+http = "http://{CLOSED}"
+[desk]
+state = "state"
+[live]
+account = "main"
+armed_until = 2100-01-01T00:00:00Z
+[log]
+file = ""
+[watchdog]
+enabled = false
+"""
+LIMITS = """[risk]
+max_order_notional = 100
+max_position = 1
+max_daily_loss = 10
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ("API_KEY", "API_SECRET", "PRIVATE_KEY", "PRIVATE_KEY_FILE"):
+        monkeypatch.delenv(f"BINANCE_{name}", raising=False)
+    (tmp_path / "desk.toml").write_text(DESK + LIMITS)
+    (tmp_path / ".env").write_text(f"BINANCE_API_KEY={'k' * 64}\nBINANCE_API_SECRET={'s' * 64}\n")
+    (tmp_path / ".env").chmod(0o600)
+    return tmp_path
+
+
+def newer_identity(folder: Path) -> None:
+    (folder / "state").mkdir()
+    newer = Identity(version=VERSION + 1, installation="abcdef", account="main", epoch=1)
+    (folder / "state" / "identity").write_bytes(sealed(msgspec.json.encode(newer)))
+
+
+def newer_journal(folder: Path) -> None:
+    (folder / "state").mkdir()
+    data = MAGIC + (FORMAT + 1).to_bytes(4, "little")
+    text = data + crc32(data).to_bytes(4, "little") + b"what nobody knows"
+    segment_path(folder / "state", 1).write_bytes(text)
+
+
+def in_use(folder: Path) -> None:
+    holders.append(AccountFolder.hold(folder / "state", "main", Entropy(1)))
+
+
+def a_file_in_its_place(folder: Path) -> None:
+    (folder / "state").write_text("")
+
+
+def below_a_file(folder: Path) -> None:
+    a_file_in_its_place(folder)
+    (folder / "desk.toml").write_text((DESK + LIMITS).replace('"state"', '"state/main"'))
+
+
+def without_limits(folder: Path) -> None:
+    (folder / "desk.toml").write_text(DESK)
+
+
+def public_dotenv(folder: Path) -> None:
+    (folder / ".env").chmod(0o644)
+
+
+def public_file(folder: Path) -> None:
+    key = folder / "secret.txt"
+    key.write_text("s" * 64)
+    key.chmod(0o640)
+    account = '[account]\nkey = "env:BINANCE_API_KEY"\nsecret = "file:secret.txt"\n'
+    (folder / "desk.toml").write_text(DESK + LIMITS + account)
+
+
+def another_account(folder: Path) -> None:
+    held = AccountFolder.hold(folder / "state", "other", Entropy(1))
+    held.take_epoch(held.next_epoch(0))
+    held.close()
+
+
+holders: list[AccountFolder] = []
+
+
+@pytest.mark.parametrize(
+    ("prepare", "line"),
+    [
+        (in_use, f"state: found 'in use by process {os.getpid()}', expected one desk an account"),
+        (without_limits, "desk.toml: risk.max_order_notional: found 'no limit', expected a limit"),
+        (a_file_in_its_place, "state: found 'File exists', expected a folder to keep the journal"),
+        (below_a_file, "state/main: found 'Not a directory', expected a folder to keep"),
+        (newer_identity, f"state/identity: found 'version {VERSION + 1}', expected version "),
+        (newer_journal, f"state/00000001.journal: found 'format {FORMAT + 1}, this program reads"),
+        (public_dotenv, ".env: found 'mode 644: others can read it', expected 600, since mode is"),
+        (public_file, "secret.txt: found 'mode 640: others can read it', expected 600, since"),
+        (
+            another_account,
+            "state: found \"that of 'other'\", expected the folder of account 'main'",
+        ),
+    ],
+    ids=lambda one: getattr(one, "__name__", ""),
+)
+def test_what_must_not_trade_says_one_line_and_sends_nothing(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    prepare: Callable[[Path], None],
+    line: str,
+) -> None:
+    prepare(folder)
+    try:
+        assert main(["desk", "desk.toml", "--seconds", "2"]) == 2
+    finally:
+        while holders:
+            holders.pop().close()
+    [said] = [one for one in capsys.readouterr().err.splitlines() if one.startswith("pitwire: ")]
+    assert said.startswith(f"pitwire: {line}"), said
+
+
+def test_a_good_account_would_have_dialled(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The other side of the tests above."""
+    assert main(["desk", "desk.toml", "--seconds", "20"]) == 4
+    assert CLOSED in capsys.readouterr().err
