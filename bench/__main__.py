@@ -13,11 +13,11 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import arena, limit, memory, races, report, stages
+from bench import arena, kill, limit, memory, races, report, stages
 from bench.client import Spec
 
 MICRO = ("micro_market", "micro_decode", "micro_rules")
-SECTIONS = ("micro", "stages", "races", "limit", "memory")
+SECTIONS = ("micro", "stages", "races", "limit", "kill", "memory")
 
 
 @dataclass
@@ -114,6 +114,12 @@ def _limit(run: Run) -> None:
     run.console.print(report.limit_table(found, run.results))
 
 
+def _kill(run: Run) -> None:
+    rows = kill.rows(run.tell)
+    run.console.print(report.rows_table("The kill switch and the risk gate", "figure", rows))
+    run.sections["kill"] = rows
+
+
 def _memory(run: Run) -> None:
     found = memory.measure(run.minutes * 60.0, run.tell)
     run.sections["memory"] = [asdict(one) for one in found]
@@ -136,6 +142,7 @@ _RUN: dict[str, Callable[[Run], None]] = {
     "stages": _stages,
     "races": _races,
     "limit": _limit,
+    "kill": _kill,
     "memory": _memory,
 }
 

@@ -75,6 +75,7 @@ class Desk:
         self.restarted = restarted
         """What an earlier run of this account has left; None where nothing is kept on disk."""
         self._file: DurableJournal = Volatile() if restarted is None else restarted.file
+        self._latch = None if restarted is None else restarted.latch
         self._session: Session | None = None
         self._paper: PaperOutlet | None = None
         self._gateway: Gateway | None = None
@@ -101,7 +102,7 @@ class Desk:
         if drained and self._stopped is None:
             self._decide(now)
         self._observe(events)
-        self._file.settle()
+        self.settle()
         if self.engine.state.flaws:
             self._distrust()
 
@@ -247,8 +248,10 @@ class Desk:
         self.switchboard.resume(by)
 
     def settle(self) -> None:
-        """Hand what was written to the journal on."""
+        """Hand what was written to the journal on, and a halt to its latch."""
         self._file.settle()
+        if self._latch is not None and self._latch.due is not None:
+            self._latch.keep()
 
     @property
     def journal_failed(self) -> str:
@@ -371,7 +374,7 @@ class Desk:
         if self._stopped is not None:
             return
         self._decide(self.clock.now())
-        self._file.settle()
+        self.settle()
 
     async def _keep_house(self) -> None:
         while True:
@@ -386,7 +389,7 @@ class Desk:
         self.gateway.chase(now)
         for command in self.engine.tend(now):
             self.gateway.send(command, now)
-        self._file.settle()
+        self.settle()
         if self._paper is not None:
             self._paper.pass_time(now)
         self._check_arming(now)

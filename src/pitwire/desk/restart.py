@@ -28,18 +28,25 @@ from pitwire.trading.state import State
 
 
 class LatchJournal:
-    """Throws the latch when a halt is written down, and lifts it when a person resumes."""
+    """Throws the latch when a halt was written down, and lifts it when a person resumes.
+
+    A throw waits for `keep`, so that no cancel has to wait for the disk; until then the journal
+    alone has the halt, and that is enough.
+    """
 
     def __init__(self, latch: HaltLatch) -> None:
         self._latch = latch
+        self.due: Halted | None = None
+        """The halt that `keep` has to bring to the disk."""
         self._seen = latch.mark()
         self.failed = ""
         """Why the last halt will not survive a restart; "" when it will."""
 
     def write(self, record: Record) -> None:
         if type(record) is Halted:
-            self._keep(record)
+            self.due = record
         elif type(record) is Resumed:
+            self.keep()
             self._lift(record)
 
     def thrown(self) -> Thrown | None:
@@ -50,7 +57,11 @@ class LatchJournal:
         self._seen = mark
         return self._latch.read()
 
-    def _keep(self, record: Halted) -> None:
+    def keep(self) -> None:
+        """Bring a halt that was written down to the disk; before anybody is told of it."""
+        record, self.due = self.due, None
+        if record is None:
+            return
         try:
             self._latch.throw(record.reason, record.by, record.at)
             self.failed = ""
@@ -158,6 +169,7 @@ def _restart(
     for record in told:
         latch.write(record)
         file.write(record)
+    latch.keep()
     halted = next((one.reason for one in switched if isinstance(one, Halted)), "")
     if replay.halted and not switched:
         halted = replay.halted

@@ -1,0 +1,76 @@
+"""The page about stopping: its commands are run, and what it shows is what they say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from shlex import split
+
+import pytest
+
+from pitwire.cli.main import main
+from pitwire.trading.limits import Limits
+from pitwire.trading.stance import Stance
+from tests.cli.command import pitwire
+
+CONFIG = """mode = "sim"
+[venue]
+symbols = ["BTC-USDT"]
+channels = ["ticker"]
+[desk]
+state = "state"
+[log]
+file = ""
+[[rule]]
+name = "rest"
+when = { price = "BTC-USDT", above = 1, of = "bid" }
+do = { post_only = "buy", size = 0.01, price = { from = "bid", bips = -500 } }
+once = true
+[[rule]]
+name = "keep"
+when = { price = "BTC-USDT", above = 1, of = "bid" }
+do = { post_only = "buy", size = 1e-2, protective = true, price = { from = "bid", bips = -90 } }
+once = true
+"""
+
+
+@pytest.fixture
+def page(repository: Path) -> str:
+    return (repository / "docs" / "safety.md").read_text()
+
+
+def told(page: str) -> list[tuple[list[str], list[str]]]:
+    """Every command of the page, and the lines that it answers with."""
+    blocks = re.findall(r"```console\n\$ pitwire (.*?)\n(.*?)```", page, re.S)
+    return [(split(command), answer.splitlines()) for command, answer in blocks]
+
+
+def as_shape(line: str) -> str:
+    """Without what differs from run to run: ids, processes, who is logged in."""
+    line = re.sub(r"[a-z0-9]{6}_main-\d+-\d+P?", "ID", line)
+    line = re.sub(r"process \d+", "process N", line)
+    return re.sub(r"by \S+:", "by WHO:", line)
+
+
+def test_the_commands_of_the_page_say_what_it_shows(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commands = told(page)
+    assert [words[0] for words, _ in commands] == ["kill", "status", "resume"]
+    (tmp_path / "desk.toml").write_text(CONFIG)
+    monkeypatch.chdir(tmp_path)
+    with pitwire("desk", "desk.toml", folder=tmp_path) as desk:
+        desk.until(r"order \S+ open")
+        desk.until(r"order \S+ open")
+        for words, answer in commands:
+            capsys.readouterr()
+            assert main(words) == 0
+            said = capsys.readouterr().out.splitlines()
+            assert [as_shape(line) for line in said] == [as_shape(line) for line in answer]
+
+
+def test_every_stance_is_explained_and_the_figures_are_those_of_the_program(page: str) -> None:
+    [table] = re.findall(r"\| Stance \|.*?\n(.*?)\n\n", page, re.S)
+    assert re.findall(r"^\| `([a-z-]+)` \|", table, re.M) == [one.value for one in Stance]
+    assert Limits().max_unanswered_orders == 10
+    assert Limits().max_unknown_seconds == 30.0
