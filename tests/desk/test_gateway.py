@@ -116,6 +116,19 @@ def test_an_order_leaves_once_and_is_timed() -> None:
     assert found.state is OrderState.SENT
 
 
+def test_after_a_pause_between_decision_and_send_no_order_leaves() -> None:
+    office = Office()
+    placed = office.made()
+    office.clock.advance(2.5)
+    office.gateway.send(placed, T0)
+    assert office.outlet.given == []
+    [dropped] = office.desk.of(Dropped)
+    assert dropped.why == "never sent: decided 2.5 s ago, 2 s are allowed"
+    assert list(office.desk.state.ledger.open_of(BTC)) == []
+    office.gateway.send(CancelOrder(order_id="a", symbol=BTC), T0)
+    assert office.outlet.names == ["cancel"], "a cancel is never too late"
+
+
 def test_an_order_that_waits_for_a_limit_is_listed_and_not_timed() -> None:
     office = Office()
     office.outlet.waits = True

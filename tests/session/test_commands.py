@@ -129,6 +129,24 @@ def test_the_last_of_the_budget_is_for_cancels() -> None:
     assert NOW < later <= NOW + 62 * SECOND
 
 
+def test_after_a_sleep_what_waited_too_long_never_leaves() -> None:
+    bench = Bench(Limit("orders", 1, 70.0))
+    for order_id in ("a", "b"):
+        bench.commands.place(order(order_id), NOW)
+    assert [frame["do"] for frame in bench.said()] == ["place"]
+    bench.commands.amend(
+        AmendOrder(order_id="a", symbol="BTC-USDT", size=order("a").size or Decimal(1)), NOW
+    )
+    late = NOW + 60 * SECOND
+    bench.commands.place(order("c"), late - SECOND)
+    bench.commands.woke(late)
+    bench.commands.cancel(CANCEL, late)
+    bench.commands.release(NOW + 90 * SECOND)
+    assert [frame["do"] for frame in bench.said()] == ["cancel", "place"]
+    said = told(list(bench.outbox.take_told()))
+    assert said == [("b", UpdateKind.REJECTED), ("a", UpdateKind.CANCEL_REJECTED)]
+
+
 def test_cancelling_all_drops_what_waits_here_in_that_symbol() -> None:
     bench = Bench(Limit("orders", 1, 10.0))
     for order_id, symbol in (("a", "BTC-USDT"), ("b", "BTC-USDT"), ("c", "ETH-USDT")):

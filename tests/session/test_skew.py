@@ -119,6 +119,28 @@ def test_a_clock_that_is_far_from_ours_is_told_once() -> None:
     assert len(alarms(START + 4 * SECOND, -300 * MILLISECOND)) == 1
 
 
+def test_an_offset_near_the_alarm_is_asked_for_every_second() -> None:
+    def waits(offset: int, round_trip: int) -> float:
+        skew = Skew()
+        measure(skew, START, round_trip, offset)
+        return skew.ask_after(START + round_trip) / SECOND
+
+    assert waits(0, MILLISECOND) == 60
+    assert waits(245 * MILLISECOND, MILLISECOND) == waits(-255 * MILLISECOND, MILLISECOND) == 1
+    assert waits(300 * MILLISECOND, MILLISECOND) == 60
+    assert waits(245 * MILLISECOND, SECOND) == 10, "nothing so coarse would find the edge"
+
+
+def test_a_clock_that_nobody_can_ask_is_told_again_before_its_bound_is_worthless() -> None:
+    skew, now, told = Skew(), START, []
+    for _ in range(3600):
+        now += SECOND
+        if skew.observe(40 * MILLISECOND, now):
+            told.append(now)
+        assert skew.bound(now) <= 400 * MILLISECOND
+    assert len(told) == 6
+
+
 @pytest.mark.parametrize("step", [-120 * SECOND, 120 * SECOND])
 def test_a_step_of_the_wall_clock_is_told_once_and_a_nudge_never(step: int) -> None:
     skew, jump = Skew(), 0

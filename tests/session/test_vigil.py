@@ -307,6 +307,17 @@ def test_after_a_long_sleep_nothing_is_believed_until_all_that_waited_is_read() 
     assert not rig.faults
 
 
+def test_after_a_long_sleep_a_venue_that_answers_no_ping_is_believed_in_the_end() -> None:
+    rig = warm()
+    rig.now += 60 * SECOND
+    rig.tell(rig.vigil.woke(rig.now))
+    assert rig.outbox.take_ping()
+    rig.run(9, rig.all_speak)
+    assert not rig.of(FeedFresh)
+    rig.run(2, rig.all_speak)
+    assert len(rig.of(FeedFresh)) == 4
+
+
 def test_a_short_sleep_is_nobodys_silence() -> None:
     rig = warm()
     rig.now += 4 * SECOND

@@ -132,6 +132,9 @@ def _world(chance: random.Random) -> Desk:
             desk.engine.apply(event)
     if chance.random() < 0.05:
         desk.engine.apply(ev.FeedStale("test", BTC, 0, at(1), "trades", 5.0))
+    if chance.random() < 0.3:
+        error = chance.choice((0, 1_000_000, 499_900_000, 600_000_000))
+        desk.engine.apply(ev.ClockOffset("test", "", 0, at(1), 5, error))
     if chance.random() < 0.05:
         desk.engine.apply(ev.MarketStatus("test", BTC, 0, at(1), "HALT"))
     return desk
@@ -186,8 +189,8 @@ def test_the_quick_way_is_taken_by_most_orders_that_pass_and_every_limit_is_met(
         allowed += not breach
     assert quick > 0.5 * allowed > 50, (quick, allowed)
     wanted = {
-        "stale input", "quote", "quote age", "market status", "order type", "grid size",
-        "grid notional", "unknown order", "max_order_size", "max_order_notional",
+        "stale input", "quote", "quote age", "clock error", "market status", "order type",
+        "grid size", "grid notional", "unknown order", "max_order_size", "max_order_notional",
         "collar_percent", "max_open_orders_per_symbol", "max_open_orders", "max_position",
         "max_daily_loss", "funds", "reduce only", "digits",
     }  # fmt: skip

@@ -248,6 +248,16 @@ def test_a_quote_may_be_only_so_old() -> None:
     assert made.refusals == ["quote age"]
 
 
+def test_no_order_while_the_venues_time_is_known_too_badly() -> None:
+    made = desk(Limits(max_quote_age_seconds=5000))
+    assert len(admit(made, buy(BTC, 1))) == 1, "where nothing is known, nothing is judged"
+    made.burst(ev.ClockOffset("test", "", 0, at(0), 3 * SECOND, 300_000_000))
+    assert len(admit(made, buy(BTC, 2), seconds=990)) == 1, "200 millionths of drift"
+    assert admit(made, buy(BTC, 3), seconds=1010) == []
+    [refusal] = made.of(Refusal)
+    assert (refusal.limit, refusal.value, refusal.allowed) == ("clock error", "0.502 s", "0.5 s")
+
+
 def test_a_market_order_that_would_walk_through_the_book_is_held_by_the_collar() -> None:
     made = desk()
     made.burst(snapshot([(99, 5)], [(100, 1), (110, 9)], 1))

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Protocol
 
 from pitwire.desk.timings import Timings
-from pitwire.model.clock import Clock
+from pitwire.model.clock import SECOND, Clock
 from pitwire.model.errors import LocalError
 from pitwire.model.orders import AmendOrder, CancelOrder, Command, Order, ReplaceOrder
+from pitwire.session.commands import SEND_WITHIN_SECONDS
 from pitwire.trading.engine import Engine
 from pitwire.trading.journal import DurableJournal, Volatile
 
@@ -72,6 +73,12 @@ class Gateway:
             self._engine.dropped(command, failed, now)
             return
         if not self._engine.may_leave(command, now):
+            return
+        late = self._clock.now() - now
+        if late > SEND_WITHIN_SECONDS * SECOND and not isinstance(command, CancelOrder):
+            # The process stood still between the decision and this line.
+            why = f"never sent: decided {late / SECOND:.1f} s ago, "
+            self._engine.dropped(command, f"{why}{SEND_WITHIN_SECONDS:g} s are allowed", now)
             return
         sent = 0
         try:

@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pitwire
+from pitwire.desk.clocking import know_time
 from pitwire.desk.config import DeskConfig, check_arming, check_live, state_folder, wanted
 from pitwire.desk.desk import Desk
 from pitwire.desk.door import connect_to_websocket
@@ -276,6 +277,8 @@ async def _begin(
             end_on_paper(desk)
         else:
             await settle(desk, session)
+    if config.mode == "live":
+        await know_time(desk)
     desk.begin(hearing)
     desk.gateway.reconcile(desk.clock.now())
     _look_at_latch(desk)

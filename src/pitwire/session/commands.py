@@ -32,6 +32,9 @@ from pitwire.venues.venue import Codec, Reply, Venue
 Encode: TypeAlias = Callable[[int, int], bytes]
 """(now in the venue's time, request id) → frame."""
 
+SEND_WITHIN_SECONDS = 2.0
+"""After a sleep, an order that was given longer ago than this is not sent any more."""
+_SEND_WITHIN = round(SEND_WITHIN_SECONDS * SECOND)
 _NOT_DONE = (
     errors.OrderRejected,
     errors.RequestRejected,
@@ -180,6 +183,15 @@ class Commands:
                     continue
                 self._outbox.send(frame)
                 self._pending.add(request_id, _sent_at(request, now))
+
+    def woke(self, now: int) -> None:
+        """We slept: what waited too long for its turn was decided in another market, and is told
+        as never sent. Cancels and questions are never too late."""
+        while self._ordinary and now - self._ordinary[0][0].sent > _SEND_WITHIN:
+            request = self._ordinary.popleft()[0]
+            waited = (now - request.sent) / SECOND
+            text = f"never sent: it waited {waited:.1f} s, {SEND_WITHIN_SECONDS:g} s are allowed"
+            self._outbox.tell(*self._refused(request, text, now))
 
     def _urge(self, request: Request, encode: Encode) -> None:
         self._urgent.append((request, encode))

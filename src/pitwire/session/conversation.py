@@ -388,6 +388,7 @@ class Conversation:
         """We slept beyond `vigil.late_at`: to be called before anything else, as nothing that is
         unread may be taken for new."""
         told = self.vigil.woke(now)
+        self.commands.woke(now)
         self.note_pause(now)
         self._heard = now - 1  # before the ping that asks whether the venue is still there
         self._errands.measure_soon(now)
@@ -413,7 +414,10 @@ class Conversation:
 
     def _overdue(self, now: int) -> list[Event]:
         """What was waited for in vain: data, a sign of life, what a copy skipped."""
-        return [*self._feed.overdue(now), *self.vigil.look(self._heard, now)]
+        told = [*self._feed.overdue(now), *self.vigil.look(self._heard, now)]
+        if self.vigil.doubts_clock():
+            self._errands.measure_soon(now)
+        return told
 
     def _receive(self, decoded: Sequence[Decoded], now: int) -> Sequence[Event]:
         events: list[Event] = []

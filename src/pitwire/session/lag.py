@@ -22,6 +22,7 @@ _LAG, _OLD = round(LAG_SECONDS * SECOND), round(OLD_SECONDS * SECOND)
 _SWEEPS = 2
 _FOREIGN = 3600 * SECOND
 """Stamps further than this from a measured clock are of another day: a recording is played."""
+_DOUBT_AGAIN = 10 * SECOND
 _REMEMBERED = 5
 _FEW = 3
 
@@ -58,6 +59,9 @@ class Lag:
         self._line = _Late()
         self._late: dict[int, _Late] = {}
         self._old = self._foreign = False
+        self.doubts_clock = False
+        """Whether what came may say something of the venue's clock; whoever asks it clears this."""
+        self._doubted = 0
 
     def begin_again(self) -> None:
         """A new connection has no past."""
@@ -76,6 +80,8 @@ class Lag:
         if not raw:
             return []
         least = min(late for _, late in raw)
+        if self._skew.contradicts(least, now) and not self._foreign:
+            self._doubt(now)
         told = self._learn(least, now)
         if len(self._leasts) < _FEW or self._foreign or not self._skew.known:
             return told
@@ -103,7 +109,8 @@ class Lag:
         news = self._line.news(behind)
         if news is not None:
             told.append(Behind(self._venue, "", 0, now, self._link, "", news / SECOND))
-        if self._line.row >= _SWEEPS and behind > _OLD:
+            self._doubt(now)  # a lag, or a clock that was put back: only the venue can tell
+        if self._line.row >= _SWEEPS and self._is_old(behind, now):
             self._old = True
             told += [self._stale(voice, behind, now) for voice in self._trusted()]
         elif self._old and not self._line.row:
@@ -126,9 +133,17 @@ class Lag:
         if not late.row:
             del self._late[id(voice)]
             return told + self._healed((voice,), now)
-        if late.row >= _SWEEPS and behind > _OLD and not voice.stale:
+        if late.row >= _SWEEPS and self._is_old(behind, now) and not voice.stale:
             told.append(self._stale(voice, behind, now))
         return told
+
+    def _is_old(self, behind: int, now: int) -> bool:
+        """Whether it is old even if the venue's clock is as far off as it may be."""
+        return behind > _OLD + self._skew.bound(now)
+
+    def _doubt(self, now: int) -> None:
+        if now - self._doubted >= _DOUBT_AGAIN:
+            self.doubts_clock, self._doubted = True, now
 
     def _trusted(self) -> list[Voice]:
         return [voice for voice in self._freshness.voices if not voice.stale]

@@ -12,6 +12,8 @@ from pitwire.model.events import ClockAlarm, ClockOffset, Event
 TIME_EVERY_SECONDS = 60.0
 """How often the venue's clock is asked for; more often while too little is known of it."""
 TIME_SOON_SECONDS = 10.0
+TIME_NEAR_SECONDS = 1.0
+"""How often while the offset may be passing the alarm's edge at this moment."""
 GOOD_SECONDS = 0.035
 """A bound that is good enough to ask seldom: a minute of drift later it is below 50 ms."""
 ALARM_SECONDS = 0.25
@@ -22,6 +24,8 @@ _RESOLUTION = MILLISECOND
 """Venues state their time in milliseconds, so half a step either way is not known."""
 _ALARM = round(ALARM_SECONDS * SECOND)
 _CALM = _ALARM * 4 // 5
+_SURE = 50 * MILLISECOND
+"""What is known better than this raises the alarm as soon as it may be due."""
 _LASTS = 600 * SECOND
 """A measurement older than this gives way to what the events say."""
 _WORTH_TELLING = 5 * MILLISECOND
@@ -53,8 +57,11 @@ class Skew:
 
     def ask_after(self, now: int) -> int:
         """How long to wait before the venue's clock is asked for again, in ns."""
-        soon = not self.measured or self.bound(now) > GOOD_SECONDS * SECOND
-        return round((TIME_SOON_SECONDS if soon else TIME_EVERY_SECONDS) * SECOND)
+        bound, usual = self.bound(now), round(TIME_EVERY_SECONDS * SECOND)
+        if self.measured and abs(abs(self.offset) - _ALARM) <= bound + drift(usual) < 2 * _SURE:
+            return round(TIME_NEAR_SECONDS * SECOND)
+        soon = not self.measured or bound > GOOD_SECONDS * SECOND
+        return round(TIME_SOON_SECONDS * SECOND) if soon else usual
 
     def take(self, *, sent: int, received: int, server_time: int) -> bool:
         """Consider a measurement; True when it has taught us anything."""
@@ -84,25 +91,24 @@ class Skew:
                 return False
             self._set(floor, TRANSIT, now, measured=False)
             return True
-        crept = self.offset - drift(now - self._at)
-        if (
-            self.known
-            and not self.measured
-            and abs(max(floor, crept) - self.offset) < (_WORTH_TELLING)
-        ):
-            return False
         if self.known and not self.measured:
-            floor = max(floor, crept)
+            floor = max(floor, self.offset - drift(now - self._at))
+            if abs(floor - self.offset) < _WORTH_TELLING and now - self._at < _LASTS:
+                return False
         self._set(floor, TRANSIT, now, measured=False)
         return True
+
+    def contradicts(self, least: int, now: int) -> bool:
+        """Whether an event so late seems to come from the future of a measured clock."""
+        return self.measured and -least > self.offset + self.bound(now) + _STEP
 
     def told(self, venue: str, at: int, now: int) -> list[Event]:
         """What is to be told when it has changed."""
         events: list[Event] = [ClockOffset(venue, "", at, now, self.offset, self.error)]
-        if abs(self.offset) > _ALARM and not self._alarmed:
+        if abs(self.offset) + min(self.error, _SURE) > _ALARM and not self._alarmed:
             self._alarmed = True
             events.append(ClockAlarm(venue, "", at, now, "venue", self.offset / SECOND))
-        elif abs(self.offset) < _CALM:
+        elif abs(self.offset) + min(self.error, _SURE) < _CALM:
             self._alarmed = False
         return events
 

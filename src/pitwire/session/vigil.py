@@ -24,6 +24,8 @@ LATE_SECONDS = 1.0
 """A look that comes so late says that we were not awake."""
 PAUSED_SECONDS = 5.0
 """After a sleep this long nothing is believed until the connection has caught up."""
+CAUGHT_UP_SECONDS = 10.0
+"""By then everything that waited is read, though the venue may not answer pings."""
 MUTE_SECONDS = 2.5
 """No connection is called mute sooner; with a sweep on top it is found within three seconds."""
 REDIAL_SECONDS = 2.0
@@ -33,6 +35,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 30.0, 3600.0
 _SWEEP = round(SWEEP_SECONDS * SECOND)
 _IDLE = SECOND
 _LATE, _PAUSED = round(LATE_SECONDS * SECOND), round(PAUSED_SECONDS * SECOND)
+_CAUGHT_UP = round(CAUGHT_UP_SECONDS * SECOND)
 _MUTE, _REDIAL = round(MUTE_SECONDS * SECOND), round(REDIAL_SECONDS * SECOND)
 _FIRST_PAUSE = round(FIRST_PAUSE_SECONDS * SECOND)
 _LONGEST_PAUSE = round(LONGEST_PAUSE_SECONDS * SECOND)
@@ -97,7 +100,7 @@ class Vigil:
 
     def answered(self, now: int) -> None:
         """A pong: all that was sent before the venue answered our ping has been read."""
-        if self._fence and now > self._fence:
+        if self._fence and now >= self._fence:
             self._fence = -1  # the next look tells it
 
     def note_pause(self, now: int) -> None:
@@ -126,6 +129,11 @@ class Vigil:
             case Sign.NOTHING:
                 pass
         return told
+
+    def doubts_clock(self) -> bool:
+        """Whether what came speaks against what is known of the venue's clock; told once."""
+        doubts, self._lag.doubts_clock = self._lag.doubts_clock, False
+        return doubts
 
     def woke(self, now: int) -> list[Event]:
         """We come late: what lies unread may be old, and nobody was silent but we."""
@@ -159,7 +167,7 @@ class Vigil:
 
     def _sweep(self, heard: int, now: int) -> list[Event]:
         told = self.freshness.sweep(now)
-        if self._fence < 0:
+        if self._fence and (self._fence < 0 or now - self._fence >= _CAUGHT_UP):
             self._fence = 0
             told += self._restored(PAUSED, now)
         told += self._lag.sweep(now)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -45,15 +46,15 @@ async def attempt(script: Script, net: root.Net, seed: int) -> Outcome:
     wanted = [(channel, symbol) for channel in CHANNELS for symbol in script.trial.symbols]
     witness, replica = Witness(truth, wanted, now=now), Replica()
     witness.book = replica.book
-    begun, broke = now(), [0]
+    begun, course = now(), _Course(now)
     async with serve(world, host=root.VENUE) as venue:
         client = await _client(net, venue, script)
         hearing = asyncio.ensure_future(_hear(client, witness, replica))
-        stand = _stand(script, venue, truth, broke)
+        stand = _stand(script, venue, truth, course)
         try:
             await settle(stand, witness)
-            broke[0] = now()
-            breaking = asyncio.ensure_future(_break(script, net, client.pid))
+            course.begun = now()
+            breaking = asyncio.ensure_future(_break(script, net, client.pid, course))
             await watch(script, stand, witness)
             witness.rest()
             ended = now()
@@ -74,8 +75,16 @@ async def attempt(script: Script, net: root.Net, seed: int) -> Outcome:
     )
 
 
-def _stand(script: Script, venue: Venue, truth: Truth, broke: list[int]) -> Stand:
-    first = min(fault.at_seconds for fault in script.root)
+class _Course:
+    """When a script began here, and when its first fault really did."""
+
+    def __init__(self, now: Callable[[], int]) -> None:
+        self.now = now
+        self.begun = 0
+        self.broke: int | None = None
+
+
+def _stand(script: Script, venue: Venue, truth: Truth, course: _Course) -> Stand:
     last = max(fault.at_seconds + fault.for_seconds for fault in script.root)
     now = venue.world.clock.now
     return Stand(
@@ -86,8 +95,8 @@ def _stand(script: Script, venue: Venue, truth: Truth, broke: list[int]) -> Stan
         clock=venue.world.clock,
         now=now,
         break_it=now,
-        broke=lambda: broke[0] + round(first * SECOND),
-        over=lambda: broke[0] + round(last * SECOND),
+        broke=lambda: course.broke,
+        over=lambda: course.begun + round(last * SECOND),
         happened=lambda: len(script.root),
     )
 
@@ -110,13 +119,15 @@ async def _hear(client: asyncio.subprocess.Process, witness: Witness, replica: R
         witness.take([event], 0, True)
 
 
-async def _break(script: Script, net: root.Net, client: int) -> None:
-    await asyncio.gather(*(_once(fault, net, client) for fault in script.root))
+async def _break(script: Script, net: root.Net, client: int, course: _Course) -> None:
+    await asyncio.gather(*(_once(fault, net, client, course) for fault in script.root))
 
 
-async def _once(fault: RootFault, net: root.Net, client: int) -> None:
+async def _once(fault: RootFault, net: root.Net, client: int, course: _Course) -> None:
     await asyncio.sleep(fault.at_seconds)
     root.begin(net, fault, client)
+    if course.broke is None:
+        course.broke = course.now()
     if fault.for_seconds:
         await asyncio.sleep(fault.for_seconds)
         root.end(net, fault, client)

@@ -57,7 +57,7 @@ def why_not(script: Script) -> str:
     if missing:
         return f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not here"
     try:
-        with network("pwtry"):
+        with network(f"pwt{os.getpid() % 100_000}"):
             return ""
     except subprocess.CalledProcessError as error:
         told = (error.stderr or b"").decode("utf-8", "replace").strip()

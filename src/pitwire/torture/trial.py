@@ -148,11 +148,21 @@ async def _course(script: Script, stand: Stand, witness: Witness, most: int) -> 
             well = 0
             if now > over + patience:
                 return
+        elif _is_awaited(script, stand, witness, now):
+            well = 0  # what was on its way when it broke is no proof that all is well
         elif not well:
             well = now
         elif now >= well + rests:
             return
         await asyncio.sleep(LOOK_SECONDS)
+
+
+def _is_awaited(script: Script, stand: Stand, witness: Witness, now: int) -> bool:
+    """Whether the fault has still to be noticed, and in time."""
+    within, broke = script.demand.noticed_within_seconds, stand.broke()
+    if not within or broke is None or now > broke + round(within * SECOND):
+        return False
+    return witness.first_notice(broke) is None
 
 
 async def _look(stand: Stand, witness: Witness) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from decimal import Decimal
 from math import inf
 
-from pitwire.model.clock import SECOND
+from pitwire.model.clock import SECOND, drift
 from pitwire.model.instruments import Instrument, Number
 from pitwire.model.orders import OrderState, OrderType, Place, Side
 from pitwire.trading.limits import OPEN, Limits
@@ -31,7 +31,7 @@ class Clearance:
     """What holds for one instrument until it or the limits change, ready to be compared."""
 
     __slots__ = (
-        "_age", "_check_funds", "_collar", "_grid", "_loss", "_max_here", "_max_notional",
+        "_age", "_check_funds", "_clock", "_collar", "_grid", "_loss", "_max_here", "_max_notional",
         "_max_open", "_max_position", "_max_size", "_min_notional", "_shorts", "_tradable",
         "_types", "instrument", "limits", "own", "viewable_only",
     )  # fmt: skip
@@ -58,6 +58,7 @@ class Clearance:
             self._max_here = min(self._max_here, instrument.max_open_orders)
         self._max_open = limits.max_open_orders
         self._age = limits.max_quote_age_seconds * SECOND * (1 - MARGIN)
+        self._clock = limits.max_clock_error_seconds * SECOND * (1 - MARGIN)
         self._loss = _at_most(limits.max_daily_loss)
         self._check_funds = limits.check_funds
         self._shorts = limits.allow_short
@@ -98,8 +99,10 @@ class Clearance:
         if not self._is_plain(place, state):
             return False
         symbol, size = place.symbol, place.size
-        touch = state.touch(symbol)
+        touch, clock = state.touch(symbol), state.offset
         if touch is None or size is None or now - touch[2] > self._age:
+            return False
+        if clock is not None and clock.error + drift(now - clock.received) > self._clock:
             return False
         buys, price = place.side is _BUY, place.price
         best = touch[1] if buys else touch[0]

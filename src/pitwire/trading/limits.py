@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
-from pitwire.model.clock import SECOND
+from pitwire.model.clock import SECOND, drift
 from pitwire.model.errors import OffGrid
 from pitwire.model.instruments import Instrument
 from pitwire.model.numbers import plain
@@ -75,6 +75,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     allow_short: bool = True
     """Whether a position may go below zero."""
     max_quote_age_seconds: float = 30.0
+    max_clock_error_seconds: float = 0.5
+    """How far off the venue's clock may be known at most; where nothing is known, nothing is
+    judged, and a live desk does not start."""
     duplicate_seconds: float = 0.25
     """The same order by the same rule again within this time is a mistake."""
     check_funds: bool = True
@@ -178,6 +181,16 @@ def quote_age(p: Proposal) -> Breach | None:
     age = (p.now - p.quoted_at) / SECOND
     allowed = p.limits.max_quote_age_seconds
     return Breach("quote age", f"{age:.3f} s", f"{allowed:g} s") if age > allowed else None
+
+
+def clock_error(p: Proposal) -> Breach | None:
+    """No order while the venue's time is known too badly to judge the age of anything."""
+    clock = p.state.offset
+    if clock is None:
+        return None
+    error = (clock.error + drift(p.now - clock.received)) / SECOND
+    allowed = p.limits.max_clock_error_seconds
+    return Breach("clock error", f"{error:.3f} s", f"{allowed:g} s") if error > allowed else None
 
 
 def market_status(p: Proposal) -> Breach | None:
@@ -479,8 +492,8 @@ def duplicate(p: Proposal) -> Breach | None:
 
 
 CHECKS: tuple[Check, ...] = (
-    stale_input, quote_age, market_status, shape, grid, instrument_notional, unknown_order,
-    order_size, order_notional, collar, open_orders, order_rate, position, short, exposure,
-    daily_loss, day_notional, reducing_only, funds, reduce_only, duplicate,
+    stale_input, quote_age, clock_error, market_status, shape, grid, instrument_notional,
+    unknown_order, order_size, order_notional, collar, open_orders, order_rate, position, short,
+    exposure, daily_loss, day_notional, reducing_only, funds, reduce_only, duplicate,
 )  # fmt: skip
 """In the order asked; the first breach is the one named."""

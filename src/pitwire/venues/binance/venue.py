@@ -43,10 +43,10 @@ LIMITS = (
 
 HEARTBEAT = Heartbeat(
     venue_pings_every_seconds=20,  # §2
-    # Ours: a dead connection is known within ten seconds. Pings count under the message limit (§2),
-    # but only silence is pinged, so one in five seconds is the most there is.
+    # Ours: a dead connection is known within ten seconds, our own slowness included. Pings count
+    # under the message limit (§2), but only silence is pinged: one in five seconds at most.
     ping_every_seconds=5,
-    answer_within_seconds=5,
+    answer_within_seconds=4.5,
     max_life_seconds=_DAY,  # §2
 )
 
