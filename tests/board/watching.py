@@ -22,6 +22,8 @@ VIEWS = ("A-B@1s", "C-D@1s")
 class FakeSource:
     """Pictures that a test paints itself."""
 
+    generation = 0
+
     def __init__(self) -> None:
         self.common = Picture()
         self.views = {view: Picture() for view in VIEWS}
@@ -84,11 +86,15 @@ class Watching:
 
 
 @asynccontextmanager
-async def watching(*, per_second: int = 50) -> AsyncIterator[Watching]:
+async def watching(
+    *, per_second: int = 50, prepare: Callable[[BoardServer], None] | None = None
+) -> AsyncIterator[Watching]:
     """A board of a fake source on a free port."""
     clock = SystemClock()
     hub = Hub(FakeSource(), clock, per_second=per_second)
     server = BoardServer(hub, clock)
+    if prepare is not None:
+        prepare(server)
     await server.open()
     looking = asyncio.ensure_future(hub.run())
     try:

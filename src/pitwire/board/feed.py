@@ -49,6 +49,8 @@ class View:
 class Feed:
     """What there is to see of one desk. `tail` is among the journals the desk was opened with."""
 
+    generation = 0
+
     def __init__(self, desk: Desk, tail: Tail, *, mask: Callable[[str], str] = str) -> None:
         self._desk, self._tail, self._mask = desk, tail, mask
         self._state = desk.engine.state

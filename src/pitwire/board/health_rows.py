@@ -42,6 +42,9 @@ class HealthRows:
         self.per_second = (events - before[1]) / elapsed if elapsed > 0 else 0.0
         spread = [recent.percentile(share) for share in _SHARES] if recent.count else None
         self.worst_lag = spread[-1] if spread else 0
+        if spread:
+            milli = [round(value / MILLISECOND, 3) for value in spread]
+            self._picture.tell("lags", [[milliseconds(now), *milli]])
         self._venue_row(now, heard, spread)
         self._link_rows()
 

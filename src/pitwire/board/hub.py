@@ -40,6 +40,8 @@ class Source(Protocol):
     """Where pictures come from: a desk in this process, or one that is listened to."""
 
     common: Picture
+    generation: int
+    """Counts up when everything was told anew: then viewers begin again, too."""
 
     def head(self, now: int) -> dict[str, Any]: ...
 
@@ -184,6 +186,7 @@ class Hub:
         self.seq = -1
         self._views: dict[str, int] = {}
         self._sent_at = 0
+        self._generation = source.generation
         self._wanted = asyncio.Event()
         self._cold = True
         self.failures = 0
@@ -265,6 +268,10 @@ class Hub:
 
     def tick(self, now: int) -> None:
         """Make a frame of what has changed, if anything has or a heartbeat is due."""
+        if self.source.generation != self._generation:
+            self._generation = self.source.generation
+            for viewer in self.viewers:
+                viewer.ask_for_all()
         common = self.source.common.take()
         changes = {}
         for view in self._views:

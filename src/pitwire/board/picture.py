@@ -18,7 +18,7 @@ import msgspec
 Row: TypeAlias = Any
 """JSON: what a row holds is between whoever makes it and the page."""
 
-KEPT: Mapping[str, int] = {"tape": 60, "log": 400}
+KEPT: Mapping[str, int] = {"tape": 60, "log": 400, "lags": 600}
 """Rows of each tale that are kept, and shown."""
 
 

@@ -10,11 +10,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Annotated, Any, Literal
 
 import msgspec
 from aiohttp import WSMsgType, web
-from msgspec import Meta
 
 from pitwire.board.assets import BORROWED, Asset, borrowed_asset, own_assets
 from pitwire.board.gate import (
@@ -26,7 +24,8 @@ from pitwire.board.gate import (
     Gate,
     offered_token,
 )
-from pitwire.board.hub import Hub
+from pitwire.board.hub import Hub, Viewer
+from pitwire.board.said import decode_said, hear
 from pitwire.model.clock import Clock
 from pitwire.model.errors import ConfigError
 
@@ -46,15 +45,6 @@ _LOCAL = ("127.0.0.1", "localhost", "::1")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a page says over its socket: a view to look at, an answer, a question of the clock."""
-
-    do: Literal["look", "answer", "all", "clock"]
-    views: Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(max_length=16)] = ()
-    seq: int = 0
-    at: float = 0.0
-
-
 class _Refusing(asyncio.Protocol):
     """Takes a connection to end it."""
 
@@ -66,14 +56,14 @@ class BoardServer:
     """Serves one hub. `routes` are what else it answers: path → handler behind the gate."""
 
     def __init__(self, hub: Hub, clock: Clock, *, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._hub, self._clock = hub, clock
+        self.hub, self._clock = hub, clock
         self._host, self._port = host, port
         self._own = own_assets()
         self._runner: web.AppRunner | None = None
         self._server: asyncio.Server | None = None
         self._gate: Gate | None = None
         self._more: list[web.RouteDef] = []
-        self._acts = False
+        self.acts = False
         """Whether there is anything that the token for control is good for."""
         self.refusals = 0
         """Requests that did not pass the gate."""
@@ -157,8 +147,13 @@ class BoardServer:
         return answer
 
     async def rights(self, request: web.Request) -> str:
-        """What the token in a request's header allows; raises 403 when it is none of ours."""
-        return await self._known(request.headers.get(TOKEN_HEADER, ""))
+        """What the token in a request's header allows; raises 403 when it is none of ours.
+
+        Machines that scrape may say it as `Authorization: Bearer`.
+        """
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        bearer = given if scheme.lower() == "bearer" else ""
+        return await self._known(request.headers.get(TOKEN_HEADER, bearer))
 
     async def _known(self, token: str) -> str:
         rights = self.gate.rights(token)
@@ -192,7 +187,7 @@ class BoardServer:
 
     async def _live(self, request: web.Request) -> web.StreamResponse:
         rights = await self._known(offered_token(request.headers.get("Sec-WebSocket-Protocol", "")))
-        if self._hub.is_full:
+        if self.hub.is_full:
             return web.Response(status=503, text="the board has as many viewers as it may have\n")
         socket = web.WebSocketResponse(
             protocols=(PROTOCOL,), max_msg_size=LARGEST, heartbeat=20.0, compress=False, timeout=2.0
@@ -200,18 +195,18 @@ class BoardServer:
         if not socket.can_prepare(request):
             return web.Response(status=400, text="a WebSocket upgrade was expected\n")
         await socket.prepare(request)
-        viewer = self._hub.join()
-        viewer.notify({"kind": "hello", "rights": rights if self._acts else LOOK})
+        viewer = self.hub.join()
+        viewer.notify({"kind": "hello", "rights": rights if self.acts else LOOK})
 
         async def send(message: bytes) -> None:
             await socket.send_frame(message, WSMsgType.TEXT)
 
         sending = asyncio.ensure_future(viewer.run(send))
-        listening = asyncio.ensure_future(self._listen(socket, viewer.look_at, viewer))
+        listening = asyncio.ensure_future(self._listen(socket, viewer))
         try:
             await asyncio.wait((sending, listening), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._hub.leave(viewer)
+            self.hub.leave(viewer)
             for task in (sending, listening):
                 task.cancel()
             await asyncio.gather(sending, listening, return_exceptions=True)
@@ -219,29 +214,20 @@ class BoardServer:
                 await socket.close()
         return socket
 
-    async def _listen(self, socket: web.WebSocketResponse, look: Any, viewer: Any) -> None:
+    async def _listen(self, socket: web.WebSocketResponse, viewer: Viewer) -> None:
         mistakes = 0
         async for message in socket:
             if message.type is not WSMsgType.TEXT:
                 return
             try:
-                said = msgspec.json.decode(message.data, type=Said)
+                said = decode_said(message.data)
             except msgspec.MsgspecError as error:
                 mistakes += 1
                 viewer.notify({"kind": "refused", "view": "", "why": f"not understood: {error}"})
                 if mistakes >= MISTAKES:
                     return
                 continue
-            match said.do:
-                case "look":
-                    look(said.views)
-                case "answer":
-                    viewer.answer(said.seq)
-                case "all":
-                    viewer.ask_for_all()
-                case "clock":
-                    now = self._clock.now() // 1000 / 1000
-                    viewer.notify({"kind": "clock", "at": said.at, "now": now})
+            hear(viewer, said, self._clock.now())
 
 
 def _respond(asset: Asset, *, framed: bool) -> web.Response:

@@ -17,7 +17,14 @@ from rich.console import Console
 
 from pitwire.board.tail import Tail
 from pitwire.cli import loops
-from pitwire.cli.desk import LEFT_OPEN, board_beside, interaction_log, run_desk, run_folder
+from pitwire.cli.desk import (
+    LEFT_OPEN,
+    board_beside,
+    interaction_log,
+    masker_of,
+    run_desk,
+    run_folder,
+)
 from pitwire.cli.simulated import simulated_venue
 from pitwire.cli.summary import summary_console
 from pitwire.desk.config import DeskConfig, load_config, parse_config
@@ -146,7 +153,7 @@ async def _run(
             f"scenario {sim.scenario}, faults {', '.join(sim.faults) or 'none'}, seed {sim.seed}; "
             + ("Ctrl-C ends it" if seconds is None else f"ends by itself after {seconds:g} s")
         )
-        log = interaction_log(config.log, venue.credentials)
+        log, masker = interaction_log(config.log, venue.credentials), masker_of(venue.credentials)
         state, tail = kept.enter_context(run_folder(config)), Tail()
         try:
             desk = await open_desk(
@@ -160,7 +167,7 @@ async def _run(
             inspector = Inspector(desk, venue.world, symbols)
             looking = asyncio.create_task(inspector.work())
             try:
-                async with board_beside(desk, tail, board, console):
+                async with board_beside(desk, tail, board, console, masker):
                     await run_desk(desk, seconds, console)
             finally:
                 looking.cancel()

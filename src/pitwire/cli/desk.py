@@ -12,8 +12,9 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.markup import escape
 
-from pitwire.board.opening import open_board
+from pitwire.board.opening import Board, open_board
 from pitwire.board.tail import Tail
+from pitwire.board.window import watched
 from pitwire.cli import loops
 from pitwire.cli.collector import Collector
 from pitwire.cli.simulated import SimulatedVenue, recorded_venue, simulated_venue
@@ -91,7 +92,7 @@ async def _run(
             )
             if place.venue is not None:
                 place.venue.begin()
-            async with board_beside(desk, tail, board, console):
+            async with board_beside(desk, tail, board, console, masker_of(place.credentials)):
                 closed = await run_desk(desk, seconds, console, place.venue)
     if desk.restarted is not None and desk.journal_failed:
         file = desk.restarted.file
@@ -126,18 +127,22 @@ async def run_desk(
 
 @asynccontextmanager
 async def board_beside(
-    desk: Desk, tail: Tail, port: int | None, console: Console
+    desk: Desk, tail: Tail, port: int | None, console: Console, masker: Masker
 ) -> AsyncIterator[None]:
-    """A board for as long as the desk runs, with its addresses printed; none without a port."""
-    if port is None:
-        yield
-        return
-    async with open_board(desk, tail, port=port) as board:
-        console.print(
-            f"[bold]board[/]: {board.control_url}  (it may halt and resume)", soft_wrap=True
-        )
+    """A window for boards to be attached to, and with a port a board of our own."""
+    async with watched(desk, tail, mask=masker) as hub:
+        if port is None:
+            yield
+            return
+        async with open_board(desk, hub, port=port) as board:
+            tell_addresses(board, console)
+            yield
 
-        yield
+
+def tell_addresses(board: Board, console: Console) -> None:
+    """Print where a board is to be seen, one address a line."""
+    console.print(f"[bold]board[/]: {board.control_url}", soft_wrap=True)
+    console.print(f"[bold]board, to look only[/]: {board.look_url}", soft_wrap=True)
 
 
 def _only(symbols: tuple[str, ...]) -> str:
@@ -189,9 +194,14 @@ def run_folder(config: DeskConfig) -> Iterator[Path]:
     yield base / f"run-{max(taken, default=0) + 1}"
 
 
+def masker_of(credentials: Credentials | None) -> Masker:
+    """What keeps these out of everything that is shown."""
+    return Masker([credentials] if credentials is not None else [])
+
+
 def interaction_log(section: LogSection, credentials: Credentials | None = None) -> InteractionLog:
     """The log a configuration asks for, told on the console too; without a file, only there."""
-    masker = Masker([credentials] if credentials is not None else [])
+    masker = masker_of(credentials)
     setup_console(section.level, masker=masker)
     return InteractionLog(
         section.file or None,

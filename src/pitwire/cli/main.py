@@ -128,6 +128,25 @@ def desk(
 
 
 @app.command()
+def board(
+    folder: Annotated[Path, typer.Argument(help="The account's folder, [desk] state of its file.")],
+    attach: Annotated[
+        bool, typer.Option("--attach", help="Show the desk that runs on it, in a browser.")
+    ] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Write what its journal tells, as one HTML file.")
+    ] = None,
+    port: BoardPort = 0,
+    seconds: Annotated[float | None, typer.Option(help="Stop after this long.")] = None,
+    loop: Loop = "auto",
+) -> None:
+    """A desk of another process live in a browser, or what it did as one file."""
+    from pitwire.cli.board import run
+
+    run(folder, attach=attach, report_to=report, port=port, seconds=seconds, loop=loop)
+
+
+@app.command()
 def watch(
     symbols: Symbols = None,
     market: Annotated[str | None, typer.Option(help="WebSocket address of the streams.")] = None,

@@ -2,7 +2,7 @@
 // of the connection. Knows nothing of panels.
 
 const SILENCE = 1500; // ms without a frame, three heartbeats
-const DELAYS = [250, 500, 1000, 2000, 4000, 8000];
+const DELAYS = [250, 500, 1000, 2000, 3000];
 
 export class Live {
   constructor(token, onFrame, onNotice) {
@@ -39,7 +39,7 @@ export class Live {
   lost() {
     this.socket = null;
     this.seq = -1;
-    const delay = DELAYS[Math.min(this.attempt - 1, DELAYS.length - 1)];
+    const delay = DELAYS[Math.min(Math.max(0, this.attempt - 1), DELAYS.length - 1)];
     this.retryAt = performance.now() + delay;
   }
 

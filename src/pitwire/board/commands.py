@@ -1,0 +1,79 @@
+"""What a page may ask of a desk: halt and resume, each once, each told to the journal.
+
+House rules: nothing changes by looking: a command is a POST with the token for control in a header
+that no foreign page can set; the same key again is the same decision; what is answered is what the
+desk has answered, and when it has not, that is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta
+
+from pitwire.board.gate import CONTROL
+from pitwire.board.server import BoardServer
+from pitwire.desk.control import Ask, Control, Told, ask_desk
+from pitwire.desk.desk import Desk
+
+PATH = "/command"
+BY = "board"
+"""Who asked, in the journal."""
+PATIENCE_SECONDS = 5.0
+
+Obey = Callable[[Ask], Awaitable[Told | None]]
+"""Carries a request out; None when no desk has answered."""
+
+
+class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a command."""
+
+    do: Literal["halt", "resume"]
+    key: Annotated[str, Meta(min_length=16, max_length=64)]
+    reason: Annotated[str, Meta(max_length=200)] = ""
+
+
+def serve_commands(server: BoardServer, obey: Obey) -> None:
+    """Let a board's server take commands, too."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if await server.rights(request) != CONTROL:
+            raise web.HTTPForbidden(reason="this token may only look")
+        if request.content_type != "application/json":
+            raise web.HTTPUnsupportedMediaType(reason="expected application/json")
+        try:
+            command = msgspec.json.decode(await request.read(), type=Command)
+        except msgspec.MsgspecError as error:
+            return web.Response(status=400, text=f"not understood: {error}\n")
+        told = await obey(
+            Ask(do=command.do, by=BY, reason=command.reason, key=f"{BY}-{command.key}")
+        )
+        if told is None:
+            return web.Response(status=504, text="the desk has not answered\n")
+        return web.Response(body=msgspec.json.encode(told), content_type="application/json")
+
+    server.add("POST", PATH, handle)
+    server.acts = True
+
+
+def within(desk: Desk) -> Obey:
+    """Commands to a desk of this process."""
+    control = Control(Path(), desk.switchboard)
+
+    async def obey(ask: Ask) -> Told | None:
+        return control.obey(ask)
+
+    return obey
+
+
+def at_door(folder: Path) -> Obey:
+    """Commands to the desk that runs on this folder."""
+
+    async def obey(ask: Ask) -> Told | None:
+        return await ask_desk(folder, ask, within_seconds=PATIENCE_SECONDS)
+
+    return obey

@@ -1,0 +1,166 @@
+"""A stage: a real desk on a served market with a board, in a process of its own, told by lines.
+
+Run as a program. It prints `{"control": url, "look": url}` and then answers each line of its input,
+a JSON object `{"do": …}`, with one of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from pitwire.board.commands import serve_commands, within
+from pitwire.board.feed import Feed
+from pitwire.board.hub import Hub
+from pitwire.board.server import BoardServer
+from pitwire.board.tail import Tail
+from pitwire.cli.simulated import SimulatedVenue, simulated_venue
+from pitwire.desk.config import parse_config
+from pitwire.desk.desk import Desk
+from pitwire.desk.opening import open_desk
+
+CONFIG = """
+mode = "sim"
+[venue]
+symbols = ["BTC-USDT", "ETH-USDT"]
+channels = ["ticker", "trades", "book"]
+[log]
+file = ""
+[[rule]]
+name = "rest a bid"
+when = { price = "BTC-USDT", above = 1, of = "bid" }
+do = { post_only = "buy", size = 0.02, price = { from = "bid", bips = -40 }, tag = "resting" }
+once = true
+[[rule]]
+name = "buy once"
+when = { price = "BTC-USDT", above = 2 }
+do = { market = "buy", size = 0.01 }
+once = true
+"""
+
+
+class StagedFeed(Feed):
+    """A feed whose clocks and rows a test can hold."""
+
+    holding = False
+    frozen_head: dict[str, Any] | None = None
+
+    def steps(self, now: int) -> Iterator[None]:
+        if not self.holding:
+            yield from super().steps(now)
+
+    def head(self, now: int) -> dict[str, Any]:
+        head = super().head(now)
+        return head if self.frozen_head is None else {**self.frozen_head, "now": head["now"]}
+
+
+class Stage:
+    """What a test may ask of it."""
+
+    def __init__(self, desk: Desk, feed: StagedFeed, hub: Hub, venue: SimulatedVenue) -> None:
+        self.desk, self.feed, self.hub, self.venue = desk, feed, hub, venue
+        self.put: list[tuple[str, str]] = []
+
+    def truth(self) -> dict[str, Any]:
+        """The desk's own state, in its own numbers."""
+        state = self.desk.engine.state
+        books = {
+            symbol: [[list(level) for level in side] for side in book.depth(15)]
+            for symbol, book in state.books.items()
+        }
+        return {
+            "books": books,
+            "last": {symbol: state.last(symbol) for symbol in state.instruments},
+            "orders": {
+                order.id: [order.state.value, order.is_open, str(order.size), str(order.done)]
+                for order in (state.ledger.find(one) for one in self.desk.timings.orders)
+                if order is not None
+            },
+            "positions": {
+                symbol: format(holding.size.normalize(), "f")
+                for symbol, holding in state.portfolio.holdings.items()
+                if holding.fills
+            },
+            "halted": self.desk.engine.screen.halted,
+            "seq": self.hub.seq,
+            "merged": [viewer.merged for viewer in self.hub.viewers],
+            "viewers": len(self.hub.viewers),
+            "failures": self.hub.failures,
+        }
+
+    async def answer(self, told: dict[str, Any]) -> dict[str, Any]:
+        match told["do"]:
+            case "truth":
+                pass
+            case "hold":
+                now = self.desk.clock.now()
+                for _ in self.feed.steps(now):
+                    pass
+                self.hub.tick(now)
+                self.feed.holding = True
+            case "go":
+                self.feed.holding, self.feed.frozen_head = False, None
+                while self.put:
+                    self.feed.common.drop(*self.put.pop())
+            case "freeze events":
+                self.feed.frozen_head = self.feed.head(self.desk.clock.now())
+            case "drop a frame":
+                for viewer in self.hub.viewers:
+                    viewer.seq += 1000  # as if a frame had been sent that never came
+            case "put":
+                self.put.append((told["topic"], told["key"]))
+                self.feed.common.put(told["topic"], told["key"], told["row"])
+            case "kill the venue":
+                await self.venue.served.stop()
+            case "halt":
+                self.desk.halt(told["reason"], "stage")
+            case "resume":
+                self.desk.resume("stage")
+        return self.truth()
+
+
+async def play(port: int, folder: Path) -> None:
+    tail = Tail()
+    async with simulated_venue(["BTC-USDT", "ETH-USDT"], seed=5) as venue:
+        desk = await open_desk(
+            parse_config(CONFIG),
+            endpoints=venue.endpoints,
+            credentials=venue.credentials,
+            journals=[tail],
+            state=folder,
+        )
+        feed = StagedFeed(desk, tail)
+        hub = Hub(feed, desk.clock)
+        server = BoardServer(hub, desk.clock, port=port)
+        serve_commands(server, within(desk))
+        await server.open()
+        if tokens := os.environ.get("STAGE_TOKENS"):
+            # A page that was there before the server was started again knows the old ones.
+            server.gate.look, server.gate.control = tokens.split()
+        looking = asyncio.ensure_future(hub.run())
+        running = asyncio.ensure_future(desk.run())
+        stage = Stage(desk, feed, hub, venue)
+        gate = server.gate
+        first = {"control": server.url_for(gate.control), "look": server.url_for(gate.look)}
+        print(json.dumps(first), flush=True)
+        loop = asyncio.get_running_loop()
+        try:
+            while line := await loop.run_in_executor(None, sys.stdin.readline):
+                print(json.dumps(await stage.answer(json.loads(line))), flush=True)
+        finally:
+            looking.cancel()
+            running.cancel()
+            await asyncio.gather(looking, running, return_exceptions=True)
+            await server.close()
+            await desk.stop()
+
+
+if __name__ == "__main__":
+    with TemporaryDirectory(prefix="pitwire-stage-") as name:
+        asyncio.run(play(int(sys.argv[1]), Path(name)))

@@ -1,0 +1,431 @@
+"""The page in a real browser, on a real desk. Where there is none, these tests say so and skip."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.board.conftest import RunningStage
+
+pytestmark = pytest.mark.timeout(120)
+WIDE = {"width": 1600, "height": 900}
+PATIENCE = 20_000
+
+
+class Page:
+    """A page of the board, and what it said and asked for."""
+
+    def __init__(self, browser: Any, url: str, size: dict[str, int] = WIDE) -> None:
+        self.context = browser.new_context(viewport=size)
+        self.raw = self.context.new_page()
+        self.errors: list[str] = []
+        self.asked: list[str] = []
+        self.raw.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.raw.on("console", self._hear)
+        self.raw.on("request", lambda request: self.asked.append(request.url))
+        self.raw.goto(url)
+
+    def _hear(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.errors.append(message.text)
+
+    def until(self, state: str) -> None:
+        self.raw.wait_for_selector(f"body[data-state={state}]", timeout=PATIENCE)
+
+    def find(self, selector: str) -> Any:
+        self.raw.wait_for_selector(selector, timeout=PATIENCE)
+        return self.raw.locator(selector)
+
+    def text(self, selector: str) -> str:
+        return str(self.raw.locator(selector).text_content())
+
+    def ask(self, script: str) -> Any:
+        return self.raw.evaluate(script)
+
+    def rows(self, selector: str) -> list[list[str]]:
+        """The texts of all cells below a table's body."""
+        script = """(body) => [...document.querySelectorAll(body + ' tr')].map(
+            (row) => [...row.children].map((cell) => cell.textContent))"""
+        found: list[list[str]] = self.raw.evaluate(script, selector)
+        return found
+
+    def wait(self, holds: Callable[[], Any]) -> Any:
+        for _ in range(PATIENCE // 50):
+            found = holds()
+            if found:
+                return found
+            self.raw.wait_for_timeout(50)
+        raise AssertionError("it never came to that")
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Callable[..., Page]]:
+    opened: list[Page] = []
+
+    def make(url: str, **more: Any) -> Page:
+        opened.append(Page(browser, url, **more))
+        return opened[-1]
+
+    yield make
+    for page in opened:
+        page.context.close()
+
+
+@pytest.fixture
+def board(stage: RunningStage) -> Iterator[RunningStage]:
+    """The stage, as the next test wants to find it."""
+    stage.do("go")
+    yield stage
+    stage.do("go")
+    if stage.do("truth")["halted"]:
+        stage.do("resume")
+
+
+def test_first_paint_asks_nobody_else_and_says_no_error(
+    board: RunningStage, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(board.control)
+    page.until("live")
+    page.find("#chart-box canvas")
+    page.find("#asks tr")
+    origin = board.control.split("#")[0]
+    assert {url for url in page.asked if not url.startswith(origin)} == set()
+    assert page.errors == []
+    assert "#" not in page.ask("location.href"), "the token leaves the address"
+    weight = page.ask(
+        "performance.getEntriesByType('resource').reduce((sum, one) => sum + one.decodedBodySize,"
+        " performance.getEntriesByType('navigation')[0].decodedBodySize)"
+    )
+    assert 0 < weight <= 400_000
+    assert page.text(".attribution") == "Charts by TradingView Lightweight Charts™"
+
+
+def test_every_visible_cell_is_the_desk_s_own_state(
+    board: RunningStage, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(board.control)
+    page.until("live")
+    board.until(lambda truth: truth["positions"] and len(truth["orders"]) == 2)
+    truth = board.do("hold")
+    page.wait(lambda: page.ask("pitwire.live.seq") >= truth["seq"])
+    page.raw.wait_for_timeout(300)
+    bids, asks = truth["books"]["BTC-USDT"]
+    shown = page.rows("#bids")
+    assert len(shown) >= 12
+    assert [row[:2] for row in shown] == [
+        [f"{price:.2f}", f"{size:.5f}"] for price, size in bids[: len(shown)]
+    ]
+    shown = page.rows("#asks")
+    assert [row[:2] for row in shown] == [
+        [f"{price:.2f}", f"{size:.5f}"] for price, size in reversed(asks[: len(shown)])
+    ]
+    assert page.text("#mid") == f"{(bids[0][0] + asks[0][0]) / 2:.3f}"
+    watch = {row[0]: row[2] for row in page.rows("#watch-rows")}
+    assert watch == {symbol: f"{last:.2f}" for symbol, last in truth["last"].items()}
+    assert page.text("#big") == watch["BTC-USDT"]
+    orders = page.rows("#order-rows")
+    working = [one for one in truth["orders"].values() if one[1]]
+    assert [(row[5], row[6], row[7]) for row in orders] == [
+        (size, f"{float(done):.5f}", state) for state, _, size, done in working
+    ]
+    page.raw.click("[data-list=positions]")
+    page.wait(lambda: page.rows("#position-rows"))
+    positions = {row[0]: row[2] for row in page.rows("#position-rows")}
+    assert positions == truth["positions"]
+    assert truth["failures"] == 0
+
+
+def test_the_two_clocks_and_a_missed_frame(
+    board: RunningStage, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(board.control)
+    page.until("live")
+
+    # The event clock stops while frames go on.
+    board.do("freeze events")
+    page.until("stale")
+    assert "newest event" in page.text("#banner-more")
+    assert page.raw.title().startswith("[STALE] ")
+    assert page.text("#state") == "Stale"
+    before = page.ask("pitwire.live.seq")
+    page.wait(lambda: page.ask("pitwire.live.seq") > before)
+    board.do("go")
+    page.until("live")
+    assert page.raw.locator("#banner").is_hidden()
+
+    # A frame is lost on its way: another picture is asked for, and nothing is doubled.
+    board.do("drop a frame")
+    page.wait(
+        lambda: page.ask("pitwire.live.resyncSince") == 0 and page.ask("pitwire.live.seq") > 0
+    )
+    page.until("live")
+    tape = [row[3] + row[1] + row[2] for row in page.rows("#tape-rows") if row[0] != "…"]
+    assert len(tape) <= 60
+
+    # The whole server stands still: silence.
+    board.process.send_signal(signal.SIGSTOP)
+    try:
+        page.until("stale")
+        assert "no frame for" in page.text("#banner-more")
+        assert page.text("#venue-rows td:nth-child(2)") == "unknown"
+    finally:
+        board.process.send_signal(signal.SIGCONT)
+    page.until("live")
+    assert page.errors == []
+
+
+def test_one_symbol_is_stale_and_the_other_is_not(
+    board: RunningStage, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(board.control)
+    page.until("live")
+    board.do("hold")
+    board.do("put", topic="stale", key="ETH-USDT", row="book: a planted gap")
+    page.find("#watch-rows tr.stale")
+    assert page.ask("document.querySelector('tr.stale').dataset.key") == "ETH-USDT"
+    assert "planted gap" in page.ask("document.querySelector('tr.stale').title")
+    board.do("put", topic="stale", key="BTC-USDT", row="book: another")
+    page.until("stale")
+    assert "every symbol is stale" in page.text("#banner-more")
+
+
+def test_the_server_dies_and_comes_back(open_page: Callable[..., Page]) -> None:
+    first = RunningStage()
+    page = open_page(first.control)
+    try:
+        page.until("live")
+        page.find("#tape-rows tr")
+    finally:
+        first.end()
+    page.until("disconnected")
+    assert "Disconnected" in page.text("#banner-text")
+    assert "Attempt" in page.text("#banner-more")
+    assert page.text("#kill-open").startswith("No connection: pitwire kill")
+    assert page.raw.locator("#kill-open").is_disabled()
+    second = RunningStage(first.port, first.tokens)
+    try:
+        page.until("live")
+        truth = second.do("hold")
+        page.wait(lambda: page.ask("pitwire.live.seq") >= truth["seq"])
+        page.raw.wait_for_timeout(300)
+        shown = page.rows("#bids")
+        assert [row[0] for row in shown] == [
+            f"{price:.2f}" for price, _ in truth["books"]["BTC-USDT"][0][: len(shown)]
+        ]
+        symbols = [row[0] for row in page.rows("#watch-rows")]
+        assert symbols == ["BTC-USDT", "ETH-USDT"]
+    finally:
+        second.end()
+
+
+def test_the_kill_switch(board: RunningStage, open_page: Callable[..., Page]) -> None:
+    page, other = open_page(board.control), open_page(board.look)
+    page.until("live")
+    other.until("live")
+    assert other.raw.locator("#kill-open").is_hidden(), "who only looks has no switch"
+
+    page.raw.keyboard.press("Shift+K")
+    page.find("#kill[open]")
+    assert page.ask("document.activeElement.id") == "kill-word"
+    assert "cancel 1 working order on 1 venue" in page.text("#kill-what")
+    for wrong in ("halt", "HAL", "HALTT"):
+        page.raw.fill("#kill-word", wrong)
+        assert page.raw.locator("#kill-do").is_disabled()
+    page.raw.keyboard.press("Escape")
+    page.raw.wait_for_selector("#kill:not([open])", state="attached")
+    assert board.do("truth")["halted"] == ""
+
+    # It works while nothing on the page is to be believed.
+    board.do("freeze events")
+    page.until("stale")
+    page.raw.keyboard.press("Shift+K")
+    page.raw.fill("#kill-reason", "enough <b>now</b>")
+    page.raw.fill("#kill-word", "HALT")
+    page.raw.click("#kill-do")
+    page.find("#kill-progress.done, #kill-progress.bad")
+    assert "Halted: the desk has confirmed." in page.text("#kill-progress")
+    assert board.do("truth")["halted"] == "enough <b>now</b>"
+    board.do("go")
+    for each in (page, other):
+        each.find("body[data-halted='1']")
+        assert "enough <b>now</b> (by board" in each.text("#banner-text")
+    board.until(lambda truth: not any(order[1] for order in truth["orders"].values()))
+
+    page.raw.keyboard.press("Escape")
+    page.raw.click("#resume-open")
+    page.raw.fill("#resume-word", "RESUME")
+    page.raw.click("#resume-do")
+    page.find("#resume-progress.done")
+    assert board.do("truth")["halted"] == ""
+    other.find("body:not([data-halted])")
+
+
+def test_markup_stays_text(board: RunningStage, open_page: Callable[..., Page]) -> None:
+    page = open_page(board.control)
+    page.until("live")
+    board.do("hold")
+    evil = "<img src=x onerror=\"document.title='owned'\">"
+    row = [evil, 1, evil, 1, evil, evil, evil]
+    board.do("put", topic="watch", key=evil, row=row)
+    order = {
+        "id": evil, "sym": evil, "side": "buy", "type": evil, "px": evil, "size": evil,
+        "done": evil, "part": 50, "state": evil, "open": 1, "rule": evil, "at": 1.7e12,
+        "ack": evil, "why": evil,
+    }  # fmt: skip
+    board.do("put", topic="orders", key=evil, row=order)
+    truth = board.do("put", topic="desk", key="halted", row=evil)
+    page.wait(lambda: page.ask("pitwire.live.seq") >= truth["seq"])
+    page.find("body[data-halted='1']")
+    page.wait(lambda: any(row[0] == evil for row in page.rows("#watch-rows")))
+    page.wait(lambda: any(row[1] == evil for row in page.rows("#order-rows")))
+    assert evil in page.text("#banner-text")
+    assert page.ask("document.querySelectorAll('img, [onerror]').length") == 0
+    assert "owned" not in page.raw.title().split("<")[0]
+    assert page.errors == []
+
+
+def test_an_address_without_a_token_or_with_an_unknown_symbol(
+    board: RunningStage, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(board.control.split("#")[0] + "#" + "0" * 64)
+    page.wait(lambda: page.ask("pitwire.live.attempt") > 1)
+    assert page.rows("#watch-rows") == []
+    url, token = board.look.split("#")
+    page = open_page(f"{url}?symbol=%3Cb%3EX%3C%2Fb%3E#{token}")
+    page.until("live")
+    page.find("#asks tr")
+    assert page.ask("pitwire.page.symbol") == "BTC-USDT"
+
+
+def test_keys_alone(board: RunningStage, open_page: Callable[..., Page]) -> None:
+    page = open_page(board.control)
+    page.until("live")
+    press = page.raw.keyboard.press
+    press("/")
+    assert page.ask("document.activeElement.id") == "filter"
+    page.raw.keyboard.type("eth")
+    press("Enter")
+    page.wait(lambda: page.text("#h-chart") == "ETH-USDT")
+    press("/")
+    page.raw.keyboard.press("Control+A")
+    press("Backspace")
+    press("Escape")
+    assert page.ask("document.activeElement.tagName") == "BODY"
+    press("4")
+    page.wait(lambda: page.text("#intervals [aria-pressed=true]") == "1m")
+    page.wait(lambda: page.rows("#bids"))
+    press("k")
+    press("k")
+    press("Enter")
+    page.wait(lambda: page.text("#h-chart") == "BTC-USDT")
+    press("g")
+    press("f")
+    page.wait(lambda: page.text("#orders [aria-selected=true]").startswith("Fills"))
+    press("g")
+    press("l")
+    page.find("#log-view:not([hidden])")
+    assert any("connected" in row[2] for row in page.rows("#log-rows"))
+    press("g")
+    press("d")
+    page.find("#main:not([hidden])")
+    press("p")
+    page.find("#frozen:not([hidden])")
+    frozen = page.text("#big"), page.rows("#tape-rows")
+    seq = page.ask("pitwire.live.seq")
+    page.wait(lambda: page.ask("pitwire.live.seq") > seq + 5)
+    assert (page.text("#big"), page.rows("#tape-rows")) == frozen
+    press("p")
+    page.wait(lambda: page.rows("#tape-rows") != frozen[1])
+    press("q")
+    page.wait(lambda: "BTC-USDT: last" in page.text("#said"))
+    press("?")
+    page.find("#help[open]")
+    press("Escape")
+    page.raw.wait_for_selector("#help:not([open])", state="attached")
+    assert page.errors == []
+
+
+def test_a_slow_page_sees_fewer_frames_and_not_older_ones(
+    board: RunningStage, open_page: Callable[..., Page]
+) -> None:
+    slow, quick = open_page(board.look), open_page(board.look)
+    slow.until("live")
+    quick.until("live")
+    # It thinks of something else for a while, again and again: no frame is answered meanwhile.
+    busy = "{ const end = performance.now() + 800; while (performance.now() < end); }"
+    slow.wait(lambda: [slow.ask(busy), max(board.do("truth")["merged"]) > 5][1])
+    truth = board.do("hold")
+    for page in (slow, quick):
+        page.wait(lambda page=page: page.ask("pitwire.live.seq") >= truth["seq"])
+        page.raw.wait_for_timeout(300)
+        shown = page.rows("#bids")
+        assert [row[0] for row in shown] == [
+            f"{price:.2f}" for price, _ in truth["books"]["BTC-USDT"][0][: len(shown)]
+        ]
+
+
+def test_axe_finds_nothing_serious(board: RunningStage, open_page: Callable[..., Page]) -> None:
+    script = distribution("axe-playwright-python").locate_file("axe_playwright_python/axe.min.js")
+    page = open_page(board.control)
+    page.until("live")
+    board.until(lambda truth: truth["positions"])
+    page.ask(Path(str(script)).read_text() + "; 0")
+    for place in ("desk", "positions", "kill", "stale", "log"):
+        match place:
+            case "positions":
+                page.raw.click("[data-list=positions]")
+                page.wait(lambda: page.rows("#position-rows"))
+            case "kill":
+                page.raw.keyboard.press("Shift+K")
+                page.find("#kill[open]")
+            case "stale":
+                page.raw.keyboard.press("Escape")
+                board.do("freeze events")
+                page.until("stale")
+            case "log":
+                board.do("go")
+                page.raw.click("#tab-log")
+        found = page.ask("axe.run(document).then((found) => found.violations)")
+        serious = [
+            (one["id"], [node["html"][:120] for node in one["nodes"]][:4])
+            for one in found
+            if one["impact"] in ("serious", "critical")
+        ]
+        assert serious == [], place
+
+
+SIZES = {
+    "wide": WIDE,
+    "middle": {"width": 1100, "height": 700},
+    "phone": {"width": 390, "height": 844},
+}
+
+GEOMETRY = (Path(__file__).parent / "geometry.js").read_text()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_nothing_is_cut_and_nothing_overlaps(
+    size: str, board: RunningStage, open_page: Callable[..., Page], tmp_path: Path
+) -> None:
+    page = open_page(board.control, size=SIZES[size])
+    page.until("live")
+    board.until(lambda truth: truth["positions"])
+    page.raw.wait_for_timeout(500)
+    for pane in ("orders", "watch", "tape", "health"):
+        if size != "wide":
+            page.raw.click(f".panes [data-pane={pane}]")
+        assert page.ask(GEOMETRY) == [], (size, pane)
+        page.raw.screenshot(path=tmp_path / f"{size}-{pane}.png")
+    board.do("halt", reason="a halt that is told in rather many words, as they are in practice")
+    page.find("body[data-halted='1']")
+    assert page.ask(GEOMETRY) == [], (size, "halted")
+
+
+def test_what_the_page_needs_to_know_is_in_no_address(board: RunningStage) -> None:
+    assert json.dumps(board.control).count("?") == 0
