@@ -375,6 +375,34 @@ def export(
 
 
 @app.command()
+def backtest(
+    market: Annotated[Path, typer.Argument(help="A tape, or a capture of one.")],
+    config: Annotated[
+        Path | None, typer.Option(help="A desk's TOML file; a desk's tape has one of its own.")
+    ] = None,
+    symbol: Annotated[str, typer.Option(help="Of the file's symbols; its first if none.")] = "",
+    latency: Annotated[
+        str, typer.Option(help="none, colocated, same-city, overseas or mobile.")
+    ] = "same-city",
+    cancels: Annotated[
+        str, typer.Option(help="Who cancels ahead of us: proportional, behind or ahead.")
+    ] = "proportional",
+    seed: Annotated[int, typer.Option(help="Seed of the latency.")] = 1,
+    every: Annotated[float, typer.Option(min=0.01, help="Seconds between equity points.")] = 1.0,
+    equity: Annotated[Path | None, typer.Option(help="Write the equity curve as CSV.")] = None,
+    trades: Annotated[Path | None, typer.Option(help="Write the fills as CSV.")] = None,
+) -> None:
+    """Let a desk live through a recorded market in virtual time, and say what came of it."""
+    from pitwire.cli.backtest import Wanted, run
+
+    wanted = Wanted(
+        market=market, config=config, symbol=symbol, latency=latency, cancels=cancels, seed=seed,
+        every_seconds=every, equity=equity, trades=trades,
+    )  # fmt: skip
+    raise typer.Exit(run(wanted))
+
+
+@app.command()
 def replay(
     tape: Annotated[Path | None, typer.Argument(help="A tape: one run's folder or a file.")] = None,
     journal: Annotated[

@@ -32,7 +32,7 @@ from pitwire.venues.venue import Endpoints
 
 ACCOUNT = "main"
 _ORDERS = "/ws-api/v3"
-_STAKE = Decimal(1_000)
+STAKE = Decimal(1_000)
 """What the account owns of an asset that no listing of ours knows."""
 
 
@@ -81,7 +81,7 @@ async def simulated_venue(
         scenario=_known("sim.scenario", scenario, SCENARIOS),
         faults=[fault for name in faults for fault in _faults(name).sim],
         clock=SystemClock(),
-        accounts={ACCOUNT: {asset: BALANCES.get(asset, _STAKE) for asset in assets}},
+        accounts={ACCOUNT: {asset: BALANCES.get(asset, STAKE) for asset in assets}},
     )
     broken = [fault for name in faults for fault in _faults(name).proxy]
     async with serve(world, port=port) as venue:
@@ -106,26 +106,27 @@ async def recorded_venue(
 
     It stands still until `begin` is called.
     """
-    if is_tape(path):
-        tape = Tape(path)
-        symbol = symbol_of(tape, symbol)
-        rules = listing_on(tape, symbol) or listing(symbol)
-        records = capture_of(tape)
-    else:
-        rules = listing(symbol)
-        records = _records(path, rules)
+    rules, records = market_of(path, symbol)
     world = World(
         seed=seed,
         clock=SystemClock(),
         recording=RecordedMarket(
             rules, records, Entropy(seed).child("recording"), speed=speed, held=True
         ),
-        accounts={
-            ACCOUNT: {each: BALANCES.get(each, _STAKE) for each in (rules.base, rules.quote)}
-        },
+        accounts={ACCOUNT: {each: BALANCES.get(each, STAKE) for each in (rules.base, rules.quote)}},
     )
     async with serve(world, port=port) as venue:
         yield _described(world, venue)
+
+
+def market_of(path: Path, symbol: str) -> tuple[Listing, list[CaptureRecord]]:
+    """The rules and the records of a symbol ("": a tape's first) in a tape or a capture."""
+    if is_tape(path):
+        tape = Tape(path)
+        symbol = symbol_of(tape, symbol)
+        return listing_on(tape, symbol) or listing(symbol), capture_of(tape)
+    rules = listing(symbol)
+    return rules, _records(path, rules)
 
 
 def _records(path: Path, rules: Listing) -> list[CaptureRecord]:

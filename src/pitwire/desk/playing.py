@@ -148,7 +148,8 @@ def play(
             return runner.run(_finished(player, _play_session(tape, player, loop, counted)))
         digest = JournalDigest(journal)
         digest.since = since
-        plain = _harmless(found, tape, paper=on_paper)
+        seed = tape.meta.seed if tape.meta.seed is not None else found.seed
+        plain = harmless(found, seed=seed, paper=on_paper)
         playing = _play_desk(tape, player, loop, plain, digest, rules, events)
         return runner.run(_finished(player, playing))
 
@@ -287,9 +288,8 @@ class _Count:
             self._told(events, now, drained)
 
 
-def _harmless(config: DeskConfig, tape: Tape, *, paper: bool) -> DeskConfig:
+def harmless(config: DeskConfig, *, seed: int | None, paper: bool) -> DeskConfig:
     """The same desk, without a disk, a process or an account of its own."""
-    seed = tape.meta.seed if tape.meta.seed is not None else config.seed
     return msgspec.structs.replace(
         config,
         mode="paper" if paper else "sim",

@@ -104,6 +104,15 @@ class RecordedMarket:
         """Whether the last record has been played."""
         return self._next == len(self._frames)
 
+    @property
+    def played(self) -> int:
+        """How many records have been played."""
+        return self._next
+
+    def __len__(self) -> int:
+        """How many records there are to play."""
+        return len(self._frames)
+
     def next_deadline(self) -> int | None:
         """When `handle_deadline` should next be called; 0 (at once) before the first time."""
         times = [self._exchange.next_deadline()]

@@ -1,0 +1,370 @@
+"""`pitwire backtest TAPE`: the same desk and rules against a recorded market, in virtual time.
+
+The desk speaks the venue's own protocol to a simulated one that plays the tape; what a fill there
+is worth is said in docs/fills.md. The same tape, configuration, latency and seed give the same
+report and the same journal, byte for byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import sys
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+from rich.progress import Progress, TaskID
+
+from pitwire.cli.simulated import STAKE, market_of
+from pitwire.cli.taped import is_tape
+from pitwire.desk.config import DeskConfig, load_config
+from pitwire.desk.desk import Desk
+from pitwire.desk.interactions import timestamp
+from pitwire.desk.opening import open_desk
+from pitwire.desk.playing import JournalDigest, harmless, recorded_config
+from pitwire.model.clock import MILLISECOND, SECOND
+from pitwire.model.credentials import Credentials
+from pitwire.model.entropy import Entropy
+from pitwire.model.errors import ConfigError
+from pitwire.model.events import Event, Fill
+from pitwire.model.numbers import plain
+from pitwire.model.orders import Side
+from pitwire.sim.capture import CaptureRecord
+from pitwire.sim.history import RecordedMarket
+from pitwire.sim.latency import LATENCIES
+from pitwire.sim.queues import Cancels
+from pitwire.sim.world import HTTP_URL, MARKET_URL, ORDERS_URL, World
+from pitwire.tape.reader import Tape
+from pitwire.trading.journal import Came, Decided, Record, placed
+from pitwire.trading.limits import day_marks
+from pitwire.trading.rules import Rule
+from pitwire.venues.registry import find_venue
+from pitwire.venues.venue import CodecOptions, Endpoints, Role
+
+ACCOUNT = "main"
+_LEAD = 2 * SECOND
+"""A desk opens so long before the market begins to speak."""
+_TAIL_SECONDS = 1.0
+_LOOKED_AT = 5000
+"""Frames that tell how far the recorder's clock was off."""
+_ENDPOINTS = Endpoints(market=MARKET_URL, orders=ORDERS_URL, http=HTTP_URL)
+
+
+class Point(NamedTuple):
+    """The account at a moment."""
+
+    at: int
+    equity: Decimal
+    """In the quote asset: what was there at the start and the result since, open and realised."""
+    position: Decimal
+    mid: float
+
+
+class Trade(NamedTuple):
+    """A fill, and the order that it is of."""
+
+    at: int
+    order_id: str
+    rule: str
+    side: str
+    price: Decimal
+    size: Decimal
+    fee: Decimal
+    fee_asset: str
+    maker: bool
+    slippage: float
+    """Basis points against the touch when the order was decided; above zero is worse for us."""
+    after: int
+    """From the decision to our hearing of the fill, ns."""
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a backtest."""
+
+    symbol: str
+    begin: int
+    end: int
+    latency: str
+    cancels: str
+    moved: int
+    """By so much, ns, the recorder's clock was late at least; its stamps were put right."""
+    frames: int
+    gaps: int
+    """Recorded book changes that did not follow the one before."""
+    events: int
+    orders: int
+    equity: tuple[Point, ...]
+    trades: tuple[Trade, ...]
+    halted: str
+    journal: str
+    """Digest of the journal."""
+
+    @property
+    def result(self) -> Decimal:
+        """What was won or lost, in the quote asset, fees taken off."""
+        return self.equity[-1].equity - self.equity[0].equity if self.equity else Decimal(0)
+
+    @property
+    def drawdown(self) -> Decimal:
+        """The deepest fall from a height before it, in the quote asset."""
+        highest, deepest = Decimal("-Infinity"), Decimal(0)
+        for point in self.equity:
+            highest = max(highest, point.equity)
+            deepest = max(deepest, highest - point.equity)
+        return deepest
+
+    @property
+    def slippage(self) -> float:
+        """The mean over fills in basis points, by value."""
+        weights = [float(trade.price * trade.size) for trade in self.trades]
+        weighed = (one.slippage * by for one, by in zip(self.trades, weights, strict=True))
+        return sum(weighed) / sum(weights) if weights else 0.0
+
+
+class Wanted(NamedTuple):
+    """What was asked for on the command line."""
+
+    market: Path
+    config: Path | None = None
+    symbol: str = ""
+    latency: str = "same-city"
+    cancels: str = "proportional"
+    seed: int = 1
+    every_seconds: float = 1.0
+    equity: Path | None = None
+    trades: Path | None = None
+
+
+def run(wanted: Wanted) -> int:
+    """Test, print the report, write the files that were asked for."""
+    config = _config(wanted)
+    with Progress(transient=True, disable=not sys.stderr.isatty()) as bar:
+        report = backtest(wanted, config, bar=bar)
+    for name, value in lines_of(report):
+        sys.stdout.write(f"{name} {value}\n")
+    if wanted.equity is not None:
+        _write(wanted.equity, Point._fields, report.equity)
+    if wanted.trades is not None:
+        _write(wanted.trades, Trade._fields, report.trades)
+    return 0
+
+
+def lines_of(report: Report) -> list[tuple[str, str]]:
+    """The report in words."""
+    fees: dict[str, Decimal] = {}
+    for trade in report.trades:
+        fees[trade.fee_asset] = fees.get(trade.fee_asset, Decimal(0)) + trade.fee
+    after = sorted(trade.after for trade in report.trades)
+    makers = sum(trade.maker for trade in report.trades)
+    last = report.equity[-1] if report.equity else None
+    return [
+        ("market", f"{report.symbol} {timestamp(report.begin)} to {timestamp(report.end)}"),
+        ("model", f"latency {report.latency}, cancels {report.cancels}; see docs/fills.md"),
+        ("clock", f"{report.moved / MILLISECOND:.3f} ms behind the venue's, put right"),
+        ("frames", f"{report.frames} ({report.gaps} gaps)"),
+        ("orders", f"{report.orders}"),
+        ("fills", f"{len(report.trades)} ({makers} as maker)"),
+        ("fees", " ".join(f"{plain(fee)} {asset}" for asset, fee in fees.items()) or "none"),
+        ("position", plain(last.position) if last is not None else "0"),
+        ("result", plain(report.result)),
+        ("drawdown", plain(report.drawdown)),
+        ("slippage", f"{report.slippage:.3f} basis points from the touch"),
+        ("decision to fill", f"{after[len(after) // 2] / MILLISECOND:.3f} ms" if after else "none"),
+        ("halted", report.halted or "no"),
+        ("journal", report.journal),
+    ]
+
+
+def backtest(
+    wanted: Wanted, config: DeskConfig, *, rules: Iterable[Rule] = (), bar: Progress | None = None
+) -> Report:
+    """Let a desk of this configuration, and rules in Python, live through a recorded market."""
+    listing, records = market_of(wanted.market, wanted.symbol or config.venue.symbols[0])
+    ahead = _venue_ahead(records)
+    if ahead:
+        records = [_later(record, ahead) for record in records]
+    stamps = [record.ts_ns for record in records if record.t == "recv" and record.ts_ns]
+    if not stamps:
+        expected = "a market with times"
+        raise ConfigError(where=str(wanted.market), found="no frame", expected=expected)
+    recording = RecordedMarket(
+        listing,
+        records,
+        Entropy(wanted.seed).child("recording"),
+        cancels=Cancels(_known("--cancels", wanted.cancels, [each.value for each in Cancels])),
+        held=True,
+    )
+    owned = dict(config.paper.balances)
+    for asset in (listing.base, listing.quote):
+        owned.setdefault(asset, Decimal(0))
+    world = World(
+        seed=wanted.seed,
+        start=stamps[0] - _LEAD,
+        recording=recording,
+        latency=LATENCIES[_known("--latency", wanted.latency, list(LATENCIES))],
+        accounts={ACCOUNT: owned},
+    )
+    told = _Told(listing.quote, owned.get(listing.quote, STAKE))
+    plain_config = harmless(config, seed=wanted.seed, paper=False)
+    venue = msgspec.structs.replace(
+        plain_config.venue, symbols=(listing.symbol,), endpoints=None, testnet=False
+    )
+    plain_config = msgspec.structs.replace(plain_config, venue=venue)
+    life = _live(world, recording, plain_config, tuple(rules), told, wanted, bar)
+    span = (stamps[-1] - stamps[0]) / SECOND
+    desk = world.run(life, within_seconds=span + 3600)
+    return Report(
+        symbol=listing.symbol,
+        begin=stamps[0],
+        end=stamps[-1],
+        latency=wanted.latency,
+        cancels=wanted.cancels,
+        moved=ahead,
+        frames=len(stamps),
+        gaps=recording.gaps,
+        events=told.events,
+        orders=told.orders,
+        equity=tuple(told.points),
+        trades=tuple(told.trades),
+        halted=desk.engine.screen.halted,
+        journal=told.digest.hexdigest(),
+    )
+
+
+async def _live(
+    world: World,
+    recording: RecordedMarket,
+    config: DeskConfig,
+    rules: tuple[Rule, ...],
+    told: _Told,
+    wanted: Wanted,
+    bar: Progress | None,
+) -> Desk:
+    key, secret = world.keys["ed25519"]
+    desk = await open_desk(
+        config,
+        rules=rules,
+        endpoints=_ENDPOINTS,
+        credentials=Credentials(key, secret),
+        dial=world.dial,
+        fetch=world.fetch,
+        clock=world.clock,
+        journals=[told],
+    )
+    task = None if bar is None else bar.add_task("backtest", total=len(recording))
+    recording.release()
+    world.act()
+    while not recording.finished:
+        await asyncio.sleep(wanted.every_seconds)
+        told.look(desk, world.clock.now())
+        _show(bar, task, recording)
+    await asyncio.sleep(_TAIL_SECONDS)
+    told.look(desk, world.clock.now())
+    told.events = desk.health.snapshot(world.clock.now()).events
+    told.digest.open = False
+    await desk.stop()
+    return desk
+
+
+def _show(bar: Progress | None, task: TaskID | None, recording: RecordedMarket) -> None:
+    if bar is not None and task is not None:
+        bar.update(task, completed=recording.played)
+
+
+class _Told:
+    """A journal that keeps what the report is made of."""
+
+    def __init__(self, quote: str, owned: Decimal) -> None:
+        self.digest = JournalDigest()
+        self.points: list[Point] = []
+        self.trades: list[Trade] = []
+        self.orders = self.events = 0
+        self._quote, self._owned = quote, owned
+        self._decided: dict[str, Decided] = {}
+        self._seen: set[str] = set()
+
+    def write(self, record: Record) -> None:
+        self.digest.write(record)
+        if not self.digest.open:
+            return
+        if isinstance(record, Decided):
+            order = placed(record.command)
+            if order is not None:
+                self.orders += 1
+                self._decided[order.id] = record
+        elif isinstance(record, Came) and isinstance(record.event, Fill):
+            self._filled(record.event)
+
+    def look(self, desk: Desk, now: int) -> None:
+        """Note where the account stands."""
+        state = desk.engine.state
+        [symbol] = state.instruments
+        touch = state.touch(symbol)
+        if touch is None:
+            return
+        bid, ask, _ = touch
+        equity = self._owned + state.portfolio.result(self._quote, day_marks(state))
+        self.points.append(Point(now, equity, state.portfolio.position(symbol), (bid + ask) / 2))
+
+    def _filled(self, fill: Fill) -> None:
+        decided = self._decided.get(fill.order_id)
+        key = f"{fill.order_id}/{fill.trade_id}"
+        if decided is None or key in self._seen:
+            return
+        self._seen.add(key)
+        order = placed(decided.command)
+        assert order is not None, "only what places an order is kept"
+        buys = fill.side is Side.BUY
+        touch = decided.ask if buys else decided.bid
+        worse = (float(fill.price) / touch - 1) * 1e4 * (1 if buys else -1) if touch else 0.0
+        self.trades.append(
+            Trade(
+                fill.received, fill.order_id, order.rule, str(fill.side), fill.price, fill.size,
+                fill.fee, fill.fee_asset, fill.maker, worse, fill.received - decided.at,
+            )
+        )  # fmt: skip
+
+
+def _venue_ahead(records: Sequence[CaptureRecord]) -> int:
+    """How far the venue's stamps are ahead of ours at most, which they cannot really be."""
+    codec = find_venue("binance").codec(CodecOptions(Role.MARKET))
+    ahead = 0
+    for record in islice((one for one in records if one.t == "recv"), _LOOKED_AT):
+        at = record.ts_ns or 0
+        for event in codec.decode(record.data.encode(), at):
+            if isinstance(event, Event) and event.venue_time and at:
+                ahead = max(ahead, event.venue_time - at)
+    return ahead
+
+
+def _later(record: CaptureRecord, by: int) -> CaptureRecord:
+    if record.ts_ns is None:
+        return record
+    return msgspec.structs.replace(record, ts_ns=record.ts_ns + by)
+
+
+def _config(wanted: Wanted) -> DeskConfig:
+    if wanted.config is not None:
+        return load_config(wanted.config)
+    found = recorded_config(Tape(wanted.market)) if is_tape(wanted.market) else None
+    if found is None:
+        expected = "--config with a desk's file: this market was not recorded by a desk"
+        raise ConfigError(where=str(wanted.market), found="no configuration", expected=expected)
+    return found
+
+
+def _known(where: str, name: str, names: Sequence[str]) -> str:
+    if name not in names:
+        raise ConfigError(where=where, found=name, expected=f"one of {', '.join(names)}")
+    return name
+
+
+def _write(path: Path, columns: Sequence[str], rows: Iterable[Any]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(rows)

@@ -1,0 +1,146 @@
+"""`pitwire backtest`: a desk in a recorded market, the same each time, and its sums add up."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pitwire.cli.backtest import Point, Report, Trade, Wanted, backtest
+from pitwire.cli.main import main
+from pitwire.desk.config import load_config
+from pitwire.model import events as ev
+from pitwire.trading.rules import Watch
+from pitwire.trading.state import State
+from pitwire.trading.wishes import Wish, buy, sell
+
+Capture = pytest.CaptureFixture[str]
+DESK = """
+mode = "sim"
+[venue]
+symbols = ["BTC-USDT"]
+[log]
+file = ""
+[[rule]]
+name = "buy"
+when = { price = "BTC-USDT", above = 1, of = "ask" }
+do = { market = "buy", size = 0.01 }
+once = true
+"""
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tape of a simulated market, and a desk's file beside it."""
+    folder = tmp_path_factory.mktemp("market")
+    channels = ["--channel", "ticker", "--channel", "trades", "--channel", "book"]
+    arguments = ["record", "BTC-USDT", *channels, "--out", str(folder / "tape")]
+    assert main([*arguments, "--seconds", "3"]) == 0
+    (folder / "desk.toml").write_text(DESK)
+    return folder
+
+
+class InAndOut:
+    """Buys, and sells what it has, again and again."""
+
+    name = "in and out"
+    watches = (Watch(ev.Quote, "BTC-USDT", each=False),)
+
+    def __init__(self) -> None:
+        self._next = 0
+
+    def react(self, state: State, now: int) -> Iterable[Wish]:
+        if now < self._next:
+            return
+        self._next = now + 400_000_000
+        held = state.portfolio.position("BTC-USDT")
+        if held > Decimal("0.009"):
+            yield sell("BTC-USDT", size=0.009)
+        else:
+            yield buy("BTC-USDT", size=0.01)
+
+
+def lived(market: Path, **options: str) -> Report:
+    wanted = Wanted(market / "tape", every_seconds=0.25, **options)  # type: ignore[arg-type]
+    return backtest(wanted, load_config(market / "desk.toml"), rules=[InAndOut()])
+
+
+def test_every_run_is_the_same(market: Path) -> None:
+    first = lived(market)
+    assert len(first.trades) >= 4
+    assert len({rule.rule for rule in first.trades}) == 2
+    assert msgspec.json.encode(lived(market)) == msgspec.json.encode(first)
+    assert lived(market, latency="overseas").journal != first.journal
+
+
+def test_the_sums_add_up(market: Path) -> None:
+    report = lived(market)
+    money, held = Decimal(10_000), Decimal(0)
+    for trade in report.trades:
+        sign = 1 if trade.side == "buy" else -1
+        money -= sign * trade.price * trade.size
+        held += sign * trade.size
+        if trade.fee_asset == "USDT":
+            money -= trade.fee
+        else:
+            held -= trade.fee
+    last = report.equity[-1]
+    assert last.position == held
+    assert float(last.equity) == pytest.approx(float(money) + float(held) * last.mid, abs=0.02)
+    assert report.equity[0].equity == 10_000 or report.equity[0].position != 0
+    assert report.result < 0, "twice the spread and the fee, each time"
+    assert report.drawdown >= -report.result
+    assert all(trade.after > 0 for trade in report.trades)
+
+
+def test_without_latency_a_small_taker_gets_about_the_touch(market: Path) -> None:
+    """The book behind the fills may be a tenth of a second older than the quote that we saw."""
+    instant = lived(market, latency="none")
+    assert [trade for trade in instant.trades if abs(trade.slippage) > 2.0] == []
+    assert 0.0 in [round(abs(trade.slippage), 9) for trade in instant.trades]
+
+
+def test_a_drawdown_is_the_deepest_fall() -> None:
+    points = [Point(n, Decimal(value), Decimal(0), 1.0) for n, value in enumerate((5, 9, 4, 8, 6))]
+    report = Report(
+        symbol="x", begin=0, end=1, latency="", cancels="", moved=0, frames=0, gaps=0, events=0,
+        orders=0, equity=tuple(points), trades=(), halted="", journal="",
+    )  # fmt: skip
+    assert (report.drawdown, report.result, report.slippage) == (5, 1, 0.0)
+
+
+def test_as_it_is_typed(market: Path, tmp_path: Path, capsys: Capture) -> None:
+    files = ["--equity", str(tmp_path / "equity.csv"), "--trades", str(tmp_path / "trades.csv")]
+    arguments = ["backtest", str(market / "tape"), "--config", str(market / "desk.toml"), *files]
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "fills 1 (0 as maker)" in out
+    assert "docs/fills.md" in out
+    with (tmp_path / "equity.csv").open() as file:
+        assert list(csv.DictReader(file).fieldnames or ()) == list(Point._fields)
+    with (tmp_path / "trades.csv").open() as file:
+        [row] = csv.DictReader(file)
+    assert list(row) == list(Trade._fields)
+    assert row["rule"] == "buy"
+    assert main(arguments) == 0
+    assert capsys.readouterr().out == out
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--latency", "light"], "--latency: found 'light'"),
+        (["--cancels", "never"], "--cancels: found 'never'"),
+        (["--symbol", "ETH-USDT"], "symbol: found 'ETH-USDT', expected one of BTC-USDT"),
+    ],
+)
+def test_bad_input(market: Path, capsys: Capture, options: list[str], told: str) -> None:
+    arguments = ["backtest", str(market / "tape"), "--config", str(market / "desk.toml")]
+    assert main([*arguments, *options]) == 2
+    assert told in capsys.readouterr().err
+    assert main(["backtest", str(market / "tape")]) == 2
+    assert "--config with a desk's file" in capsys.readouterr().err
