@@ -10,15 +10,18 @@ import asyncio
 import errno
 import ssl as tls
 from collections import deque
+from functools import partial
 from heapq import heappop, heappush
 from types import TracebackType
 from typing import Self
 
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
 from pitwire.model.clock import MILLISECOND, SECOND
 from pitwire.model.errors import ConfigError
 from pitwire.sim.facades.facade import Action, Close, HttpReply, SendPing, SendPong, SendText
+from pitwire.sim.frames import BINARY, PING, PONG, TEXT, Message
+from pitwire.sim.sockets import ServedSocket
 from pitwire.sim.stage import Cut, Refusal, Sending, Stage
 from pitwire.sim.world import World, WorldClock
 
@@ -33,9 +36,8 @@ _LONGEST_RUSH = 50 * MILLISECOND
 class Outlet:
     """What is on its way to one client."""
 
-    def __init__(self, socket: web.WebSocketResponse, request: web.Request) -> None:
+    def __init__(self, socket: ServedSocket) -> None:
         self._socket = socket
-        self._request = request
         self._queue: deque[Action | Cut] = deque()
         self._bytes = 0
         self._ready = asyncio.Event()
@@ -53,8 +55,7 @@ class Outlet:
     def abort(self) -> None:
         """Break the connection off as a network does."""
         self._queue.clear()
-        if self._request.transport is not None:
-            self._request.transport.abort()
+        self._socket.abort()
 
     async def write(self) -> None:
         """Send what is queued until the connection ends."""
@@ -75,15 +76,16 @@ class Outlet:
     async def _send(self, action: Action | Cut) -> None:
         match action:
             case SendText(frame=frame):
-                await self._socket.send_frame(frame, WSMsgType.TEXT)
+                self._socket.send(TEXT, frame)
             case SendPing(payload=payload):
-                await self._socket.ping(payload)
+                self._socket.send(PING, payload)
             case SendPong(payload=payload):
-                await self._socket.pong(payload)
+                self._socket.send(PONG, payload)
             case Close(code=code, reason=reason):
-                await self._socket.close(code=code, message=reason.encode())
+                self._socket.close(code, reason)
             case Cut():
                 self.abort()
+        await self._socket.drain()
 
 
 class Venue:
@@ -227,40 +229,32 @@ class Venue:
                 _abort(request)
                 return web.Response(status=503)
             return _response(opened.reply)
-        socket = web.WebSocketResponse(
-            autoping=False, compress=False, max_msg_size=_LARGEST_FRAME, timeout=_GOODBYE_SECONDS
-        )
-        try:
-            await socket.prepare(request)
-        except ConnectionError:  # it has gone before it was let in
-            self._stage.lost(opened, self._clock.now())
-            return socket
-        outlet = self._outlets[opened] = Outlet(socket, request)
+        heard = partial(self._heard, opened)
+        socket = ServedSocket(request, heard=heard, max_message=_LARGEST_FRAME)
+        outlet = Outlet(socket)
         writer = asyncio.create_task(outlet.write())
-        self._pump()
         try:
-            await self._read(opened, socket)
+            response = await socket.open()
+            self._outlets[opened] = outlet
+            self._pump()
+            await socket.wait_gone()
+        except ConnectionError:  # it has gone before it was let in
+            return web.Response(status=503)
         finally:
             self._outlets.pop(opened, None)
             self._stage.lost(opened, self._now())
             writer.cancel()
-        return socket
+        return response
 
-    async def _read(self, link: int, socket: web.WebSocketResponse) -> None:
-        while True:
-            message = await socket.receive()
-            now = self._now()
-            if message.type is WSMsgType.TEXT:
-                self._stage.receive(link, message.data.encode(), now)
-            elif message.type is WSMsgType.BINARY:
-                self._stage.receive(link, bytes(message.data), now)
-            elif message.type is WSMsgType.PING:
-                self._stage.receive_ping(link, bytes(message.data), now)
-            elif message.type is WSMsgType.PONG:
-                self._stage.receive_pong(link, bytes(message.data), now)
-            else:
-                return
-            self._pump()
+    def _heard(self, link: int, message: Message) -> None:
+        now = self._now()
+        if message.opcode in (TEXT, BINARY):
+            self._stage.receive(link, message.payload, now)
+        elif message.opcode == PING:
+            self._stage.receive_ping(link, message.payload, now)
+        else:
+            self._stage.receive_pong(link, message.payload, now)
+        self._pump()
 
     def _pump(self) -> None:
         """Bring the venue up to now, hand out what is to be sent, and set the next alarm."""

@@ -23,12 +23,14 @@ class TextCheck:
     """One text that comes in pieces; a character may be cut anywhere."""
 
     def __init__(self) -> None:
-        self._decode = _decoder().decode
+        self._decoder = _decoder()
 
     def goes_on(self, piece: bytes, *, ends: bool) -> bool:
         """Whether the text may go on with this piece, or end with it."""
         try:
-            self._decode(piece, ends)
+            self._decoder.decode(piece, ends)
         except UnicodeDecodeError:
             return False
-        return True
+        # The decoder tells half a surrogate only with its third byte.
+        begun = self._decoder.getstate()[0]
+        return not (begun[:1] == b"\xed" and begun[1:2] >= b"\xa0")

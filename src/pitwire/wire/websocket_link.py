@@ -67,6 +67,7 @@ class WebSocketLink(picows.WSListener):
             frame.msg_type is _TEXT
             and frame.fin
             and self._plain
+            and not transport.is_close_frame_sent
             and not (frame.rsv1 or frame.rsv2 or frame.rsv3)
         ):
             # Up to 8 kB a copy costs less than a view does, and survives the call.
@@ -77,7 +78,7 @@ class WebSocketLink(picows.WSListener):
                 self._on_frame(payload, drained)
                 return
             self._fail(WSCloseCode.INVALID_TEXT, "text that is not UTF-8 (RFC 6455 §8.1)")
-        if self._verdict is None and not self._parted:
+        if self._hears(transport, frame):
             self._on_rare_frame(transport, frame)
         if frame.last_in_buffer and self._undrained:
             self._undrained = False
@@ -130,7 +131,16 @@ class WebSocketLink(picows.WSListener):
         if not self._over:
             self._transport.underlying_transport.resume_reading()
 
-    # ── frames that are not a whole text ──
+    # ── frames that are not a whole text, or not in time ──
+
+    def _hears(self, transport: WSTransport, frame: WSFrame) -> bool:
+        """Whether this frame came before the end, whoever found that there is one."""
+        if self._verdict is not None or self._parted:
+            return False
+        if self._closing or not transport.is_close_frame_sent:
+            return True
+        # The parser gave up at what follows: it looks one frame ahead, and goes on after it.
+        return frame.last_in_buffer and frame.tail_size > 0
 
     def _on_rare_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
@@ -151,7 +161,9 @@ class WebSocketLink(picows.WSListener):
             self._fail(WSCloseCode.PROTOCOL_ERROR, "fragments out of order (RFC 6455 §5.4)")
         payload = frame.get_payload_as_bytes()
         if self._parts is None:
-            if frame.fin:  # whole, and binary
+            if frame.fin:
+                if kind is _TEXT and not is_text(payload):
+                    self._fail(WSCloseCode.INVALID_TEXT, "text that is not UTF-8 (RFC 6455 §8.1)")
                 self._hear(payload, frame)
                 return
             self._plain, self._parts = False, bytearray()
