@@ -17,10 +17,10 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; \
 	done)
 
-.PHONY: help install demo test check soak bench fuzz lock clean
+.PHONY: help install demo test check soak bench conformance fuzz lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/.dev ## the virtual environment with everything for tests and checks
 
@@ -42,6 +42,9 @@ soak: $(VENV)/.dev ## desks over many seeds and scripts (SEEDS=200), sessions in
 
 bench: $(VENV)/.dev ## every claim of speed, measured here
 	$(BIN)/python -m bench $(ARGS)
+
+conformance: $(VENV)/.dev ## RFC 6455 judged by the Autobahn suite, where a Python 2.7 is (PYTHON27=path)
+	$(BIN)/python -m conformance $(if $(PYTHON27),--python $(PYTHON27)) $(ARGS)
 
 fuzz: $(VENV)/.dev ## every decoder against mutated frames
 	$(BIN)/python -m fuzz $(ARGS)

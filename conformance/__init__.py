@@ -1,0 +1,1 @@
+"""WebSocket conformance, judged by a stranger: `python -m conformance`."""
