@@ -108,7 +108,11 @@ LOSSES = {
         Answer(count=1, body="<html>sign in</html>", path=STREAM),
         back=6,
     ),
-    "403": script(Reset(path=STREAM), Answer(count=1, status=403, path=STREAM), back=6),
+    "403 with Retry-After": script(  # without one it is a minute's silence
+        Reset(path=STREAM),
+        Answer(count=1, status=403, headers={"Retry-After": "2"}, path=STREAM),
+        back=6,
+    ),
     "429 with Retry-After": script(
         Reset(path=STREAM),
         Answer(count=1, status=429, headers={"Retry-After": "2"}, path=STREAM),
