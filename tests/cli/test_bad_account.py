@@ -14,13 +14,22 @@ from zlib import crc32
 import msgspec
 import pytest
 
+from pitwire.cli.exits import code_for, line_for
 from pitwire.cli.main import main
+from pitwire.desk.config import parse_config
+from pitwire.desk.opening import open_desk
+from pitwire.model.clock import SystemClock
+from pitwire.model.credentials import Credentials, Secret
 from pitwire.model.entropy import Entropy
+from pitwire.model.errors import AuthenticationFailed, ConfigError
+from pitwire.sim.serve import serve
+from pitwire.sim.world import BTC_USDT, World
 from pitwire.store.folder import VERSION, AccountFolder, Identity
 from pitwire.store.history import segment_path
 from pitwire.store.safely import sealed
 from pitwire.store.segment import MAGIC
 from pitwire.store.segment import VERSION as FORMAT
+from pitwire.venues.venue import Endpoints
 
 CLOSED = "127.0.0.1:9"
 DESK = f"""mode = "live"
@@ -141,6 +150,51 @@ def test_what_must_not_trade_says_one_line_and_sends_nothing(
             holders.pop().close()
     [said] = [one for one in capsys.readouterr().err.splitlines() if one.startswith("pitwire: ")]
     assert said.startswith(f"pitwire: {line}"), said
+
+
+@pytest.mark.parametrize(
+    ("may_withdraw", "waived", "line"),
+    [
+        (True, "", "account.key: found 'a key that may withdraw', expected one that may not, or"),
+        (True, 'may_withdraw = "mine"', "account.key: found 'a key that may withdraw', expected"),
+        (True, 'may_withdraw = "main"', ""),
+        (False, "", ""),
+    ],
+)
+async def test_a_key_that_may_withdraw_is_refused_before_any_login_unless_waived_by_name(
+    folder: Path, may_withdraw: bool, waived: str, line: str
+) -> None:
+    world = World(clock=SystemClock(), listings=[BTC_USDT], may_withdraw=may_withdraw)
+    async with serve(world) as venue:
+        for kind in ("hmac", "ed25519"):
+            text = (DESK + LIMITS).replace("[log]", f"{waived}\n[log]")
+            desk = open_desk(
+                parse_config(text),
+                endpoints=Endpoints(
+                    market=venue.market_url, orders=venue.orders_url, http=venue.http_url
+                ),
+                credentials=Credentials(*world.keys[kind]),
+            )
+            if not line:
+                await (await desk).stop()
+                continue
+            with pytest.raises(ConfigError) as refused:
+                await desk
+            assert str(refused.value).startswith(line)
+            assert code_for(refused.value) == 2
+            assert line_for(refused.value) == str(refused.value)
+
+
+async def test_a_key_that_the_venue_does_not_know_is_refused_as_such(folder: Path) -> None:
+    world = World(clock=SystemClock(), listings=[BTC_USDT])
+    async with serve(world) as venue:
+        endpoints = Endpoints(market=venue.market_url, orders=venue.orders_url, http=venue.http_url)
+        with pytest.raises(AuthenticationFailed, match="-2015"):
+            await open_desk(
+                parse_config(DESK + LIMITS),
+                endpoints=endpoints,
+                credentials=Credentials("k" * 64, Secret("s" * 64), kind="hmac"),
+            )
 
 
 def test_a_good_account_would_have_dialled(

@@ -142,6 +142,8 @@ class LiveSection(Section, frozen=True):
     """The name of `[account]`, typed again."""
     armed_until: Instant
     """After this moment no order is sent, as in 2026-01-31T12:00:00Z."""
+    may_withdraw: str = ""
+    """The name of `[account]`, once more, if its key may withdraw; else such a key is refused."""
 
 
 class DeskSection(Section, frozen=True):

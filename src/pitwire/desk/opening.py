@@ -24,6 +24,7 @@ from pitwire.desk.interactions import InteractionLog
 from pitwire.desk.leash import charge_of
 from pitwire.desk.paper import PaperOutlet
 from pitwire.desk.restart import Restarted, restart
+from pitwire.desk.rights import check_rights
 from pitwire.desk.secrets import check_private, find_credentials
 from pitwire.desk.settling import end_on_paper, settle
 from pitwire.desk.taping import record_desk, tap_of
@@ -130,14 +131,14 @@ async def open_desk(
     """
     clock = clock or SystemClock()
     _check_mode(config, clock.now(), endpoints, dials=dial is None)
-    if credentials is None and config.mode != "paper":
-        credentials = credentials_of(config)
+    credentials = credentials or (None if config.mode == "paper" else credentials_of(config))
     seed = system_seed() if config.seed is None else config.seed
     restarted = _restarted(config, state or state_folder(config), clock)
     desk = _composed(config, restarted, journals, clock, ids, log)
     desk.engine.journal.write(Seeded(at=clock.now(), name="desk", seed=seed))
     try:
         await desk.switchboard.open()
+        await check_rights(config, credentials, endpoints, fetch, clock)
         tape = desk.tape = record_desk(
             config, desk.engine.screen, credentials, seed=seed, clock=clock
         )

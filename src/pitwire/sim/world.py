@@ -129,6 +129,7 @@ class World:
         listen_keys: bool = False,
         recording: RecordedMarket | None = None,
         accounts: Mapping[str, Mapping[str, Decimal]] | None = None,
+        may_withdraw: bool = False,
     ) -> None:
         self.entropy = Entropy(seed)
         start = start if clock is None else clock.now()
@@ -159,7 +160,7 @@ class World:
             replaying=recording is not None,
             judge=self.plan.request,
         )
-        self.pairs = {name: self._issue(name) for name in balances}
+        self.pairs = {name: self._issue(name, may_withdraw) for name in balances}
         self.stage = Stage(
             self.facade,
             actors=(self.exchange, *self.crowds.values()),
@@ -284,13 +285,14 @@ class World:
             if crowded is None or symbol in crowded
         }
 
-    def _issue(self, account: str) -> dict[str, KeyPair]:
+    def _issue(self, account: str, may_withdraw: bool) -> dict[str, KeyPair]:
         pairs = {
             "hmac": hmac_pair(self.entropy, account),
             "ed25519": ed25519_pair(self.entropy, account),
         }
         for pair in pairs.values():
-            self.facade.add_key(ApiKey(pair.key, account, pair.material))
+            key = ApiKey(pair.key, account, pair.material, may_withdraw=may_withdraw)
+            self.facade.add_key(key)
         return pairs
 
     def _demand_virtual(self, verb: str) -> WorldClock:

@@ -253,6 +253,22 @@ class CodecOptions(msgspec.Struct, frozen=True):
     book_option: str = ""
 
 
+class KeyRights(msgspec.Struct, frozen=True):
+    """What a key may do besides looking."""
+
+    may_trade: bool
+    may_withdraw: bool
+
+
+class AskRights(msgspec.Struct, frozen=True):
+    """How a venue is asked what a key may do."""
+
+    ask: Callable[[Credentials, int], HttpRequest]
+    """(credentials, now in ns) → the request."""
+    read: Callable[[bytes], KeyRights]
+    """The body of a good answer → rights; raises `MalformedFrame`."""
+
+
 class Venue(msgspec.Struct, frozen=True):
     """Everything that differs from one venue to the next."""
 
@@ -282,3 +298,5 @@ class Venue(msgspec.Struct, frozen=True):
     """Levels a side that are cheap to ask for when many books are wanted at once; 0: none are."""
     checksum: Callable[[Instrument], Checksum] | None = None
     """How the venue sums up a book, where its deltas carry the sum."""
+    rights: AskRights | None = None
+    """None where the venue does not say what a key may do."""

@@ -169,6 +169,9 @@ LISTEN_KEY_METHODS: Table = {
 }
 """What was removed on 2026-02-20 and can be brought back for old clients."""
 
+RESTRICTIONS = Method(read=queries.read_nothing, run=queries.restrictions, weight=1, auth="user")
+"""Of the wallet's API, which has its own root and no socket: what a key may do."""
+RESTRICTIONS_PATH = "/sapi/v1/account/apiRestrictions"
 ROUTES: dict[tuple[str, str], str] = {
     ("GET", "/ping"): "ping",
     ("GET", "/time"): "time",

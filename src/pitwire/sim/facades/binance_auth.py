@@ -41,10 +41,19 @@ BAD_SIGNATURE = (-1022, "Signature for this request is not valid.")
 class ApiKey:
     """A key of an account. `material` is an HMAC secret or a public key in PEM."""
 
-    def __init__(self, key: str, account: str, material: str, *, may_trade: bool = True) -> None:
+    def __init__(
+        self,
+        key: str,
+        account: str,
+        material: str,
+        *,
+        may_trade: bool = True,
+        may_withdraw: bool = False,
+    ) -> None:
         self.key = key
         self.account = account
         self.may_trade = may_trade
+        self.may_withdraw = may_withdraw
         self.valid = True
         self._public: Ed25519PublicKey | RSAPublicKey | None = None
         self._secret = b""

@@ -133,6 +133,31 @@ def my_trades(call: Call, ask: HistoryAsk) -> object:
     return rows[-ask.limit :] if ask.newest else rows[: ask.limit]
 
 
+def read_nothing(args: Args) -> None:
+    """What is asked with no parameter of its own."""
+
+
+def restrictions(call: Call, _: None) -> object:
+    """`GET /sapi/v1/account/apiRestrictions` of the wallet: what this key may do."""
+    key = call.key
+    may_trade = key is not None and key.may_trade
+    return {
+        "ipRestrict": False,
+        "createTime": 1698645219000,
+        "enableReading": True,
+        "enableWithdrawals": key is not None and key.may_withdraw,
+        "enableInternalTransfer": False,
+        "enableMargin": False,
+        "enableFutures": False,
+        "permitsUniversalTransfer": False,
+        "enableVanillaOptions": False,
+        "enableFixApiTrade": False,
+        "enableFixReadOnly": True,
+        "enableSpotAndMarginTrading": may_trade,
+        "enablePortfolioMarginTrading": False,
+    }
+
+
 def read_account(args: Args) -> bool:
     return args.flag("omitZeroBalances")
 

@@ -12,7 +12,14 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from pitwire.model.clock import MILLISECOND, SECOND
-from pitwire.sim.facades.binance_api import KINDS, LISTEN_KEY_ROUTES, ROUTES, method
+from pitwire.sim.facades.binance_api import (
+    KINDS,
+    LISTEN_KEY_ROUTES,
+    RESTRICTIONS,
+    RESTRICTIONS_PATH,
+    ROUTES,
+    method,
+)
 from pitwire.sim.facades.binance_auth import Stamp
 from pitwire.sim.facades.binance_call import Auth, Call, Claim, perform
 from pitwire.sim.facades.binance_office import Office
@@ -38,7 +45,7 @@ def html(status: int, title: str) -> HttpReply:
 
 
 class Rest:
-    """All of /api/v3."""
+    """All of /api/v3, and what the wallet says of a key."""
 
     def __init__(self, office: Office, *, listen_keys: bool, judge: Judge) -> None:
         self._office = office
@@ -58,12 +65,12 @@ class Rest:
         """Do what a request asks for."""
         path, _, query = target.partition("?")
         route = (verb, path.removeprefix(_PREFIX))
-        name = ROUTES.get(route)
+        name = path if (verb, path) == ("GET", RESTRICTIONS_PATH) else ROUTES.get(route)
         if name is None and path == f"{_PREFIX}/userDataStream":
             name = LISTEN_KEY_ROUTES.get(route) if self._listen_keys else None
             if name is None:
                 return html(410, "Gone")
-        if name is None or not path.startswith(_PREFIX):
+        if name is None or not path.startswith((_PREFIX, RESTRICTIONS_PATH)):
             return _not_found(path, headers)
         call = Call(self._office, now=now, unit=MILLISECOND, address=address, rest=True)
         verdict = self._judge(KINDS.get(name, name), now)
@@ -84,7 +91,11 @@ class Rest:
     ) -> object:
         self._office.limits.address(call.address).charge_raw(call.now)
         call.unit = _unit(headers)
-        row = method(name, listen_keys=self._listen_keys)
+        row = (
+            RESTRICTIONS
+            if name == RESTRICTIONS_PATH
+            else method(name, listen_keys=self._listen_keys)
+        )
         assert row is not None, name
         text = sent[1].decode("utf-8", _AS_BYTES)
         door = _Door(headers.get("x-mbx-apikey", ""), sent[0], text)

@@ -9,6 +9,7 @@ import msgspec
 
 from pitwire.market.sequence import ByRange
 from pitwire.venues.binance.codec import BinanceCodec
+from pitwire.venues.binance.rights import RIGHTS
 from pitwire.venues.binance.streams import CHANNELS
 from pitwire.venues.binance.symbols import VENUE, guess
 from pitwire.venues.venue import Can, Endpoints, Heartbeat, Limit, Venue
@@ -123,4 +124,5 @@ BINANCE = Venue(
     snapshot_depth=1000,
     # §4.1: 100 levels cost 5.
     shallow_depth=100,
+    rights=RIGHTS,
 )

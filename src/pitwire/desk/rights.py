@@ -1,0 +1,70 @@
+"""What the key may do, before a live desk goes anywhere with it.
+
+House rules: asked over HTTP, before any socket is opened; a key that may take money away is refused
+unless the configuration names the account that may have it; no answer is no permission.
+"""
+
+from __future__ import annotations
+
+from pitwire.desk.config import DeskConfig
+from pitwire.model.clock import Clock
+from pitwire.model.credentials import Credentials
+from pitwire.model.errors import ConfigError, StateError
+from pitwire.venues.registry import find_venue
+from pitwire.venues.venue import CodecOptions, Endpoints, HttpRequest, Reply, Role, Venue
+from pitwire.wire.http import HttpClient
+from pitwire.wire.link import Fetch, HttpAnswer
+
+
+async def check_rights(
+    config: DeskConfig,
+    credentials: Credentials | None,
+    endpoints: Endpoints | None,
+    fetch: Fetch | None,
+    clock: Clock,
+) -> None:
+    """Raise `ConfigError` when mode is `live` and the key may withdraw, or may not trade.
+
+    A testnet is not asked: it keeps no money, and does not say. Raises what the venue says when it
+    refuses to answer, and `DialFailed` when it does not.
+    """
+    venue, live = find_venue(config.venue.name), config.live
+    if config.mode != "live" or live is None or credentials is None or config.venue.testnet:
+        return
+    if venue.rights is None or live.may_withdraw == config.account.name:
+        return
+    request = venue.rights.ask(credentials, clock.now())
+    root = (endpoints or config.venue.endpoints or venue.endpoints).http
+    status, headers, body = await _fetched(request, root, fetch)
+    if status != 200:
+        answer = venue.codec(CodecOptions(Role.MARKET)).decode_response(
+            request, status, headers, body, clock.now()
+        )
+        raise _error(answer[-1], venue)
+    rights = venue.rights.read(body)
+    if rights.may_withdraw:
+        expected = f"one that may not, or [live] may_withdraw = {config.account.name!r}"
+        raise ConfigError(where="account.key", found="a key that may withdraw", expected=expected)
+    if not rights.may_trade:
+        raise ConfigError(
+            where="account.key", found="a key that may not trade", expected="one that may"
+        )
+
+
+async def _fetched(request: HttpRequest, root: str, fetch: Fetch | None) -> HttpAnswer:
+    url = f"{root}{request.path}?{request.query}"
+    if fetch is not None:
+        return await fetch(request.method, url, request.headers, request.body)
+    client = HttpClient()
+    try:
+        return await client.fetch(request.method, url, request.headers, request.body)
+    finally:
+        await client.close()
+
+
+def _error(reply: object, venue: Venue) -> Exception:
+    if isinstance(reply, Reply) and reply.error is not None:
+        return reply.error
+    return StateError(
+        verb="start", state=f"without a word of {venue.name}", expected="the key's rights"
+    )
