@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,14 @@ from pitwire.desk.restart import recall
 from pitwire.desk.switchboard import Switchboard
 from pitwire.model.clock import SECOND
 from pitwire.model.errors import StateError
-from pitwire.model.orders import OrderState
-from pitwire.sim.faults import Cut, RefuseDial
+from pitwire.model.orders import OrderState, Side
+from pitwire.sim.facts import Kind, NewOrder
+from pitwire.sim.faults import BlackHole, Cut, RefuseDial
+from pitwire.sim.world import BTC_USDT
 from pitwire.store.latch import HaltLatch
-from pitwire.trading.journal import Asked, Halted, Refusal
+from pitwire.trading.journal import Alerted, Asked, Halted, Refusal
 from pitwire.trading.stance import Stance
-from tests.desk.setting import BTC, Setting, command, until
+from tests.desk.setting import BTC, PLAIN, Setting, command, until
 from tests.desk.test_restart import die, found, kept, open_at_venue, resting
 
 OUTAGE = (
@@ -169,6 +172,76 @@ def test_reduce_only_is_kept_over_deaths_until_a_person_resumes(tmp_path: Path) 
         await desk.stop()
 
     setting = Setting()
+    setting.world.run(lives(setting))
+
+
+def test_an_order_in_our_name_that_was_never_decided_here_is_a_halt() -> None:
+    """A second copy of us: sent is more than was intended, and the first such order shows it."""
+
+    async def story(setting: Setting, desk: Desk) -> None:
+        [placed] = command(desk, resting())
+        await until(lambda: placed.state is OrderState.OPEN)
+        epoch = placed.id.split("-")[1]
+        for number in ("0", "1"):  # of an earlier run, or our own: no news
+            desk.switchboard.judge(f"{desk.order_prefix}-{epoch}-{number}")
+        assert desk.engine.screen.halted == ""
+        alien = f"{desk.order_prefix}-{epoch}-zz"
+        setting.world.exchange.place(
+            NewOrder(
+                account="main", symbol=BTC, side=Side.BUY, kind=Kind.LIMIT, lots=1000,
+                price=int(Decimal(49_000) / BTC_USDT.tick), client_id=alien,
+            ),
+            setting.clock.now(),
+        )  # fmt: skip
+        setting.world.act()
+        await until(lambda: bool(desk.engine.screen.halted))
+        assert alien in desk.engine.screen.halted
+        assert "by 1 decided orders" in desk.engine.screen.halted
+        await until(lambda: open_at_venue(setting) == [])
+
+    setting = Setting()
+    setting.run(story)
+    assert len(setting.records(Halted)) == 1
+
+
+def test_a_venue_that_answers_nothing_is_sent_ten_orders_and_no_more() -> None:
+    """Knight's lesson: what leaves and comes to nothing is stopped within ten orders."""
+
+    async def story(setting: Setting, desk: Desk) -> None:
+        await asyncio.sleep(1)
+        for step in range(100):
+            command(desk, resting(50_000 + step))
+            await asyncio.sleep(0.05)
+        assert len(setting.methods("order.place")) == 10
+        refusal = setting.records(Refusal)[-1]
+        assert (refusal.limit, refusal.value, refusal.allowed) == (
+            "max_unanswered_orders", "11", "10",
+        )  # fmt: skip
+        await until(lambda: bool(desk.engine.screen.halted))
+        assert desk.engine.screen.halted == "10 orders were sent and not answered, allowed 10"
+
+    setting = Setting(faults=(BlackHole(at_seconds=0.5, link="orders*", for_seconds=20),))
+    setting.run(story, config=f"{PLAIN}[risk]\nduplicate_seconds = 0\n")
+
+
+def test_a_halt_that_does_not_get_through_is_told_to_a_person_once(tmp_path: Path) -> None:
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(tmp_path / "a"))
+        [placed] = command(desk, resting())
+        await until(lambda: placed.state is OrderState.OPEN)
+        await asyncio.sleep(12)
+        desk.halt("enough", "Ada")
+        await asyncio.sleep(1.9)
+        assert setting.records(Alerted) == []
+        await asyncio.sleep(8)
+        [told] = setting.records(Alerted)
+        assert told.text == (
+            f"halted for 2 s, no cancel can leave: 1 orders may still be open ({placed.id})"
+        )
+        await until(lambda: open_at_venue(setting) == [], within_seconds=90)
+        await desk.stop()
+
+    setting = Setting(faults=OUTAGE)
     setting.world.run(lives(setting))
 
 

@@ -335,6 +335,7 @@ class Desk:
     def _on_update(self, event: Event) -> None:
         assert isinstance(event, Update)
         self.timings.heard(event)
+        self.switchboard.judge(event.order_id)
 
     def _on_open_orders(self, event: Event) -> None:
         self.listed_at = event.received

@@ -16,9 +16,14 @@ from pitwire.model.orders import Cancel
 from pitwire.store.folder import CRASHES, CRASHES_WITHIN
 from pitwire.trading.asked import AskedKeys
 from pitwire.trading.journal import Armed, Asked, Disarmed
+from pitwire.trading.tracked import Origin
 
 if TYPE_CHECKING:
     from pitwire.desk.desk import Desk
+
+
+TELL_AFTER = 2 * SECOND
+"""So long a halt may take until nothing of ours is open, before a person is told."""
 
 
 class Switchboard:
@@ -31,6 +36,10 @@ class Switchboard:
         self._cancel_again = 0
         self._at_halt: tuple[str, ...] = ()
         """Orders of ours that were open when the desk was halted."""
+        self._halted_at = 0
+        """When it was first seen that the desk is halted; 0 while it is not."""
+        self._told = False
+        """Whether a person was told that cancels do not get through."""
 
     # ── the door ──────────────────────────────────────────────────────────────────────────────
 
@@ -123,7 +132,7 @@ class Switchboard:
             expected = "its cause to be mended first"
             raise StateError(verb="resume", state=f"halted, and {stands}", expected=expected)
         desk.engine.screen.resume(by, desk.clock.now())
-        self._at_halt = ()
+        self._at_halt, self._halted_at, self._told = (), 0, False
         desk.settle()
 
     def still_stands(self) -> str:
@@ -144,6 +153,32 @@ class Switchboard:
         if desk.engine.screen.halted:
             # A cancel may have been lost with its connection, or refused.
             self.cancel_ours()
+            self._look_after(desk.clock.now())
+
+    def _look_after(self, now: int) -> None:
+        """What a halt has not achieved within two seconds is a person's business, too."""
+        self._halted_at = self._halted_at or now
+        if self._told or now < self._halted_at + TELL_AFTER or not (left := self.ours()):
+            return
+        self._told = True
+        way_out = self._desk.way_out
+        can = way_out is not None and way_out.may_trade
+        why = "no cancel was confirmed" if can else "no cancel can leave"
+        text = f"halted for {(now - self._halted_at) / SECOND:.0f} s, {why}: "
+        self._desk.alert(f"{text}{len(left)} orders may still be open ({', '.join(left)})", now)
+
+    def judge(self, order_id: str) -> None:
+        """The venue speaks of an order: one in our name that was never decided here is a halt."""
+        desk = self._desk
+        order = desk.engine.state.ledger.find(order_id)
+        if order is None or order.origin is not Origin.EARLIER:
+            return
+        if desk.engine.screen.ids.is_unborn(order_id) and not desk.engine.screen.halted:
+            self.halt(
+                f"order {order_id} is in our name and was not decided here, by "
+                f"{desk.engine.screen.ids.made} decided orders: somebody else trades as us",
+                "desk",
+            )
 
     def cancel_ours(self, *, at_once: bool = False) -> None:
         """Cancels of what is ours and open, once a second; not while none can leave."""

@@ -55,6 +55,11 @@ class OrderIds:
         """Whether this installation gave the id, in this run or an earlier one."""
         return self.read(order_id) is not None
 
+    def is_unborn(self, order_id: str) -> bool:
+        """Whether it is an id of this run that was not given yet: then somebody else gave it."""
+        read = self.read(order_id)
+        return read is not None and read[0] == self.epoch and read[1] > self.made
+
     def read(self, order_id: str) -> tuple[int, int] | None:
         """(epoch, number) of an id of this installation, None for any other text."""
         head, _, number = order_id.rpartition("-")

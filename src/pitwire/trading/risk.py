@@ -78,6 +78,11 @@ class Screen:
         """By rule, symbol and side: what was approved within the window, oldest first."""
 
     @property
+    def ids(self) -> OrderIds:
+        """Where the ids of the orders made here come from."""
+        return self._ids
+
+    @property
     def prefix(self) -> str:
         """What the ids of the orders made here begin with, in every run."""
         return self._ids.prefix
