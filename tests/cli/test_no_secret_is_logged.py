@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pitwire.cli.main import main
-from pitwire.cli.simulated import listing
+from pitwire.sim.scenario_files import plain_listing as listing
 from pitwire.sim.world import World
 
 DESK = """

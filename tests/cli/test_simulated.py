@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from pitwire.cli.simulated import listing, simulated_venue
+from pitwire.cli.simulated import simulated_venue
 from pitwire.model.errors import ConfigError
 from pitwire.model.events import Quote
 from pitwire.session.connect import connect_to_websocket
+from pitwire.sim.scenario_files import plain_listing
 
 
 async def test_any_pair_can_be_watched_and_both_keys_log_on() -> None:
@@ -27,8 +28,8 @@ async def test_any_pair_can_be_watched_and_both_keys_log_on() -> None:
 
 
 def test_known_symbols_have_the_venues_rules() -> None:
-    assert listing("BTC-USDT").start_price == 6_000_000
-    assert listing("SOL-EUR").base == "SOL"
+    assert plain_listing("BTC-USDT").start_price == 6_000_000
+    assert plain_listing("SOL-EUR").base == "SOL"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import msgspec
 from rich.progress import Progress, TaskID
 
-from pitwire.cli.simulated import STAKE, market_of
+from pitwire.cli.simulated import market_of
 from pitwire.cli.taped import is_tape
 from pitwire.desk.config import DeskConfig, load_config
 from pitwire.desk.desk import Desk
@@ -37,6 +37,7 @@ from pitwire.sim.capture import CaptureRecord
 from pitwire.sim.history import RecordedMarket
 from pitwire.sim.latency import LATENCIES
 from pitwire.sim.queues import Cancels
+from pitwire.sim.scenario_files import STAKE
 from pitwire.sim.world import HTTP_URL, MARKET_URL, ORDERS_URL, World
 from pitwire.tape.reader import Tape
 from pitwire.trading.journal import Came, Decided, Record, placed

@@ -179,7 +179,10 @@ def sim(
     symbols: Symbols = None,
     port: Annotated[int, typer.Option(help="First local port; 0 lets the system choose.")] = 0,
     seed: Seed = None,
-    scenario: Annotated[str, typer.Option(help=f"One of {', '.join(SCENARIOS)}.")] = "calm",
+    scenario: Annotated[
+        str,
+        typer.Option(help=f"A market of your own by its path, or one of {', '.join(SCENARIOS)}."),
+    ] = "calm",
     faults: Annotated[
         list[str] | None,
         typer.Option(
@@ -191,6 +194,23 @@ def sim(
         Path | None, typer.Option(help="Serve a tape, or a capture, instead of a made-up market.")
     ] = None,
     speed: Annotated[float, typer.Option(min=0.001, help="How many times a tape's pace.")] = 1.0,
+    tls: Annotated[
+        Path | None,
+        typer.Option(help="Serve wss:// and https://; the certificate to trust goes to this file."),
+    ] = None,
+    admin: Annotated[
+        bool,
+        typer.Option(
+            "--admin", help="A door for tests: move time and market, break it, read the truth."
+        ),
+    ] = False,
+    howto: Annotated[
+        str | None,
+        typer.Option(
+            help="Also print the lines that point a client here: python-binance, ccxt, "
+            "binance-sdk-spot, unicorn, cryptofeed, websockets or pitwire."
+        ),
+    ] = None,
     seconds: Annotated[float | None, typer.Option(help="Stop after this long.")] = None,
     loop: Loop = "auto",
 ) -> None:
@@ -205,6 +225,9 @@ def sim(
         faults=faults or (),
         tape=tape,
         speed=speed,
+        tls=tls,
+        admin=admin,
+        howto=howto,
         seconds=seconds,
         loop=loop,
     )

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import typer
 
 from pitwire.cli import loops
+from pitwire.cli.howto import HOWTOS, Where
+from pitwire.cli.howto import howto as lines_for
 from pitwire.cli.simulated import SimulatedVenue, recorded_venue, simulated_venue
-from pitwire.model.entropy import system_seed
+from pitwire.model.clock import SystemClock
+from pitwire.model.entropy import secret_token, system_seed
+from pitwire.model.errors import ConfigError
+from pitwire.sim.admin import Admin
+from pitwire.sim.certificates import LocalAuthority, local_authority
 
 _LOOK_SECONDS = 0.05
 _SETTLE_SECONDS = 1.0
@@ -25,23 +32,37 @@ def run(
     faults: Sequence[str] = (),
     tape: Path | None = None,
     speed: float = 1.0,
+    tls: Path | None = None,
+    admin: bool = False,
+    howto: str | None = None,
     seconds: float | None = None,
     loop: str = "auto",
 ) -> None:
     """Serve until interrupted, or for `seconds`; a tape until it is over."""
+    if howto is not None and howto not in HOWTOS:
+        raise ConfigError(where="sim.howto", found=howto, expected=f"one of {', '.join(HOWTOS)}")
     chosen = system_seed() if seed is None else seed
+    authority = None if tls is None else _written(tls)
     if tape is not None:
         symbol = symbols[0] if symbols else ""
-        place = recorded_venue(tape, symbol, seed=chosen, speed=speed, port=port)
+        place = recorded_venue(tape, symbol, seed=chosen, speed=speed, port=port, tls=authority)
         scenario = f"tape {tape}, which begins when a client connects"
     else:
         place = simulated_venue(
-            symbols or (), seed=chosen, scenario=scenario, faults=faults, port=port
+            symbols or (), seed=chosen, scenario=scenario, faults=faults, port=port, tls=authority
         )
 
     async def serve() -> None:
-        async with place as venue:
-            typer.echo(told(venue, seed=chosen, scenario=scenario, faults=faults))
+        async with AsyncExitStack() as stack:
+            venue = await stack.enter_async_context(place)
+            typer.echo(told(venue, seed=chosen, scenario=scenario, faults=faults, tls=tls))
+            if admin:
+                door = await stack.enter_async_context(Admin(venue.served, secret_token()))
+                typer.echo(f"# operator's door: curl -H 'Authorization: Bearer {door.token}' "
+                           f"{door.url}/symbols")  # fmt: skip
+            if howto is not None:
+                typer.echo(f"# {howto}:\n{lines_for(howto, _where(venue, howto, tls))}")
+            typer.echo("# Ctrl-C ends it")
             try:
                 async with asyncio.timeout(seconds):
                     await (asyncio.Event().wait() if tape is None else _play(venue))
@@ -63,16 +84,33 @@ async def _play(venue: SimulatedVenue) -> None:
     await asyncio.sleep(_SETTLE_SECONDS)
 
 
-def told(venue: SimulatedVenue, *, seed: int, scenario: str, faults: Sequence[str] = ()) -> str:
+def told(
+    venue: SimulatedVenue,
+    *,
+    seed: int,
+    scenario: str,
+    faults: Sequence[str] = (),
+    tls: Path | None = None,
+) -> str:
     """What a client needs: addresses, and two key pairs as lines for a `.env` file."""
     listed = ", ".join(venue.world.exchange.listings)
     broken = f", faults {' '.join(faults)}" if faults else ""
+    streams, orders, http = venue.served.plain_urls
+    secured = (
+        ()
+        if tls is None
+        else (
+            f"# trust {tls.resolve()}, as SSL_CERT_FILE or REQUESTS_CA_BUNDLE; without TLS:",
+            f"# {streams} {orders} {http}",
+        )
+    )
     return "\n".join(
         (
             f"# simulated Binance spot: {listed}; seed {seed}, scenario {scenario}{broken}",
             f"# streams  {venue.endpoints.market}",
             f"# ws-api   {venue.endpoints.orders}",
             f"# rest     {venue.endpoints.http}",
+            *secured,
             "# an Ed25519 key, which logs on once:",
             f"BINANCE_API_KEY={venue.credentials.key}",
             f'BINANCE_PRIVATE_KEY="{venue.credentials.secret.reveal().strip()}"',
@@ -82,6 +120,30 @@ def told(venue: SimulatedVenue, *, seed: int, scenario: str, faults: Sequence[st
             "# where a desk's file says so, under [venue]:",
             f'# endpoints = {{ market = "{venue.endpoints.market}", '
             f'orders = "{venue.endpoints.orders}", http = "{venue.endpoints.http}" }}',
-            "# Ctrl-C ends it",
         )
+    )
+
+
+def _written(path: Path) -> LocalAuthority:
+    """A fresh certificate authority; what is to be trusted is in the file."""
+    authority = local_authority(SystemClock().now())
+    try:
+        path.write_bytes(authority.pem)
+    except OSError as error:
+        raise ConfigError(
+            where="sim.tls", found=str(path), expected=f"a file to write ({error.strerror})"
+        ) from None
+    return authority
+
+
+def _where(venue: SimulatedVenue, howto: str, tls: Path | None) -> Where:
+    """What a client is told; cryptofeed's REST side goes the plain way."""
+    http = venue.served.plain_urls[2] if howto == "cryptofeed" else venue.endpoints.http
+    return Where(
+        venue.endpoints.market,
+        venue.endpoints.orders,
+        http,
+        venue.hmac.key,
+        venue.hmac.secret.reveal(),
+        "" if tls is None else str(tls.resolve()),
     )

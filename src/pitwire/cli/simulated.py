@@ -6,7 +6,6 @@ import gzip
 import zlib
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,14 +14,16 @@ from pitwire.model.clock import SystemClock
 from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import ConfigError
-from pitwire.model.symbols import Symbol
 from pitwire.sim.capture import CaptureRecord, load_capture
+from pitwire.sim.certificates import LocalAuthority
+from pitwire.sim.clocks import SteerableClock
 from pitwire.sim.facts import Listing
 from pitwire.sim.faults import Fault
 from pitwire.sim.history import RecordedMarket
 from pitwire.sim.kit import is_path, kit, load_script
 from pitwire.sim.proxy import Proxy
 from pitwire.sim.proxy_faults import ProxyFault
+from pitwire.sim.scenario_files import STAKE, Market, load_market, plain_listing
 from pitwire.sim.scenarios import SCENARIOS
 from pitwire.sim.scripts import SCRIPTS
 from pitwire.sim.serve import Venue, serve
@@ -32,8 +33,6 @@ from pitwire.venues.venue import Endpoints
 
 ACCOUNT = "main"
 _ORDERS = "/ws-api/v3"
-STAKE = Decimal(1_000)
-"""What the account owns of an asset that no listing of ours knows."""
 
 
 class SimulatedVenue(NamedTuple):
@@ -67,24 +66,29 @@ async def simulated_venue(
     scenario: str = "calm",
     faults: Sequence[str] = (),
     port: int = 0,
+    tls: LocalAuthority | None = None,
 ) -> AsyncIterator[SimulatedVenue]:
     """Serve a market in these symbols (none: our three) on one local port; 0 takes a free one.
 
-    A fault is the name of a script, an id of the kit, or the path of a script of one's own; where
-    it has faults for a proxy, one stands before the streams.
+    A scenario is a name or the path of a file, which brings symbols, fees and accounts of its own.
+    With `tls` everything is on that port with it, and on a second one without. A fault is the name
+    of a script, an id of the kit, or the path of a script of one's own; where it has faults for a
+    proxy, one stands before the streams.
     """
-    listings = [listing(symbol) for symbol in symbols] or list(LISTINGS)
-    assets = [asset for each in listings for asset in (each.base, each.quote)]
+    market = _market(scenario, [plain_listing(symbol) for symbol in symbols])
     world = World(
         seed=seed,
-        listings=listings,
-        scenario=_known("sim.scenario", scenario, SCENARIOS),
+        listings=market.listings,
+        scenario=market.scenario,
+        crowded=market.crowded,
         faults=[fault for name in faults for fault in _faults(name).sim],
-        clock=SystemClock(),
-        accounts={ACCOUNT: {asset: BALANCES.get(asset, STAKE) for asset in assets}},
+        clock=SteerableClock(SystemClock()),
+        accounts=market.accounts,
     )
     broken = [fault for name in faults for fault in _faults(name).proxy]
-    async with serve(world, port=port) as venue:
+    if broken and tls:
+        raise ConfigError(where="sim.tls", found="faults of a proxy", expected="one or the other")
+    async with serve(world, port=port, ssl=tls and tls.server, plain=tls is not None) as venue:
         found = _described(world, venue)
         if not broken:
             yield found
@@ -100,7 +104,13 @@ async def simulated_venue(
 
 @asynccontextmanager
 async def recorded_venue(
-    path: Path, symbol: str, *, seed: int = 1, speed: float = 1.0, port: int = 0
+    path: Path,
+    symbol: str,
+    *,
+    seed: int = 1,
+    speed: float = 1.0,
+    port: int = 0,
+    tls: LocalAuthority | None = None,
 ) -> AsyncIterator[SimulatedVenue]:
     """Serve a recorded market, a capture or a tape, in one symbol ("": a tape's first).
 
@@ -115,7 +125,7 @@ async def recorded_venue(
         ),
         accounts={ACCOUNT: {each: BALANCES.get(each, STAKE) for each in (rules.base, rules.quote)}},
     )
-    async with serve(world, port=port) as venue:
+    async with serve(world, port=port, ssl=tls and tls.server, plain=tls is not None) as venue:
         yield _described(world, venue)
 
 
@@ -124,9 +134,27 @@ def market_of(path: Path, symbol: str) -> tuple[Listing, list[CaptureRecord]]:
     if is_tape(path):
         tape = Tape(path)
         symbol = symbol_of(tape, symbol)
-        return listing_on(tape, symbol) or listing(symbol), capture_of(tape)
-    rules = listing(symbol)
+        return listing_on(tape, symbol) or plain_listing(symbol), capture_of(tape)
+    rules = plain_listing(symbol)
     return rules, _records(path, rules)
+
+
+def _market(scenario: str, chosen: list[Listing]) -> Market:
+    """What a name or a file says; symbols of the command line go before those of a file."""
+    if is_path(scenario) and scenario not in SCENARIOS:
+        found = load_market(Path(scenario))
+        if not chosen:
+            return found
+        listings, crowded = chosen, [each.symbol for each in chosen]
+        return found._replace(listings=listings, crowded=crowded)
+    listings = chosen or list(LISTINGS)
+    assets = [asset for each in listings for asset in (each.base, each.quote)]
+    return Market(
+        SCENARIOS[_known("sim.scenario", scenario, SCENARIOS)],
+        listings,
+        [each.symbol for each in listings],
+        {ACCOUNT: {asset: BALANCES.get(asset, STAKE) for asset in assets}},
+    )
 
 
 def _records(path: Path, rules: Listing) -> list[CaptureRecord]:
@@ -156,31 +184,10 @@ def _records(path: Path, rules: Listing) -> list[CaptureRecord]:
 def _described(world: World, venue: Venue) -> SimulatedVenue:
     return SimulatedVenue(
         Endpoints(market=venue.market_url, orders=venue.orders_url, http=venue.http_url),
-        Credentials(*world.keys["ed25519"], account=ACCOUNT),
-        Credentials(*world.keys["hmac"], account=ACCOUNT),
+        Credentials(*world.keys["ed25519"], account=next(iter(world.pairs))),
+        Credentials(*world.keys["hmac"], account=next(iter(world.pairs))),
         world,
         venue,
-    )
-
-
-def listing(symbol: str) -> Listing:
-    """The rules of a symbol: as the venue has them for those we know, plain ones for any other."""
-    for known in LISTINGS:
-        if known.symbol == symbol:
-            return known
-    pair = Symbol.parse(symbol)
-    if not pair.quote:
-        raise ConfigError(where="symbol", found=symbol, expected="a pair such as BTC-USDT")
-    return Listing(
-        symbol=symbol,
-        base=pair.base,
-        quote=pair.quote,
-        tick=Decimal("0.01"),
-        lot=Decimal("0.0001"),
-        max_price=100_000_000,
-        max_lots=90_000_000,
-        min_notional=Decimal(5),
-        start_price=10_000,
     )
 
 

@@ -1,4 +1,4 @@
-"""The client's clock, gone wrong: stepped, drifting.
+"""Clocks that are not as the system has them: stepped, drifting, moved ahead by hand.
 
 House rules: pure over another clock; what the faults say is a function of that clock's time alone;
 as `SystemClock` does, it goes on through a step of the wall clock, and tells of it when asked.
@@ -10,6 +10,9 @@ from collections.abc import Sequence
 
 from pitwire.model.clock import SECOND, Clock
 from pitwire.sim.faults import BaseFault, ClockDrift, ClockStep
+
+MOST_SKIPPED = 7 * 86_400.0
+"""How far a clock is moved ahead at once: whoever lives by it has to catch up."""
 
 
 class FaultyClock:
@@ -45,3 +48,22 @@ class FaultyClock:
                 since = min(since, round(drift.for_seconds * SECOND))
             wrong += round(max(0, since) * drift.ppm / 1_000_000)
         return wrong
+
+
+class SteerableClock:
+    """A running clock that can be moved ahead, for a served venue whose tests cannot wait."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._ahead = 0
+
+    def now(self) -> int:
+        """ns since the epoch, with all that was skipped."""
+        return self._clock.now() + self._ahead
+
+    def skip(self, seconds: float) -> int:
+        """Move ahead; returns the new time. Back is refused."""
+        if not 0 <= seconds <= MOST_SKIPPED:
+            raise ValueError(f"seconds: found {seconds}, expected 0 to {MOST_SKIPPED:.0f}")
+        self._ahead += round(seconds * SECOND)
+        return self.now()

@@ -78,6 +78,8 @@ class Crowd:
         self._chances = {role: entropy.stream(f"crowd {symbol} {role}") for role in self._names}
         self._drift = entropy.stream(f"crowd {symbol} fair value")
         self._started = -1
+        self._opens: int | None = None
+        """When the market will begin, once it is known."""
         self._moved = 0
         self._remembered = self._fair
         self._due: dict[str, int] = {}
@@ -94,12 +96,12 @@ class Crowd:
 
     def next_deadline(self) -> int:
         """When `handle_deadline` should next be called; 0 (at once) before the first time."""
-        return min(self._due.values()) if self._due else 0
+        return min(self._due.values()) if self._due else self._opens or 0
 
     def handle_deadline(self, now: int) -> None:
         """Open the market the first time; later, let whoever is due act."""
         if self._started < 0:
-            self._open(now)
+            self._wait_or_open(now)
             return
         is_open = self._exchange.listings[self.symbol].status == "TRADING"
         while (role := min(self._due, key=self._due.__getitem__)) and self._due[role] <= now:
@@ -111,7 +113,8 @@ class Crowd:
     def nudge(self, bips: float, now: int) -> None:
         """Push the fair value by basis points and let the market trade there at once."""
         if self._started < 0:
-            self._open(now)
+            self._opens = now  # the push opens a market that was to open later
+            self._wait_or_open(now)
         self._fair *= 1 + bips / BIPS
         self._chase(now, swept=1.0)
         self._replenish(now, self.scenario.levels)
@@ -121,8 +124,23 @@ class Crowd:
 
     # ── makers ────────────────────────────────────────────────────────────────────────────────
 
+    def _wait_or_open(self, now: int) -> None:
+        if self._opens is None:
+            self._opens = now + round(self.scenario.opens_at_seconds * SECOND)
+            if self._opens > now:
+                self._exchange.set_status(self.symbol, "BREAK", now)
+        if now >= self._opens:
+            if self._exchange.listings[self.symbol].status == "BREAK":
+                self._exchange.set_status(self.symbol, "TRADING", now)
+            self._open(now)
+
     def _open(self, now: int) -> None:
         self._started = self._moved = now
+        for halt in self.scenario.halts:
+            begin = now + round(halt.at_seconds * SECOND)
+            end = begin + round(halt.for_seconds * SECOND)
+            self._exchange.schedule_status(self.symbol, halt.status, begin)
+            self._exchange.schedule_status(self.symbol, "TRADING", end)
         self._replenish(now, 2 * self.scenario.levels)
         self._due = {role: now + self._pause(role, now) for role in self._names}
 

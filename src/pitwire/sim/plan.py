@@ -119,6 +119,20 @@ class FaultPlan:
         self._busy: dict[Lane, int] = {}
         self._agenda = sorted(self._plan_links(), key=lambda entry: entry[0])
 
+    def inject(self, faults: Sequence[Fault], now: int) -> None:
+        """More faults; their times count from now."""
+        more = FaultPlan(faults, entropy=Entropy(0), start=now)  # the chance stays this plan's
+        self.faults += more.faults
+        self._counts += more._counts
+        self._frames = sorted(
+            self._frames + more._frames, key=lambda pair: isinstance(pair[0], Reorder)
+        )
+        self._requests += more._requests
+        self._dials += more._dials
+        self._pongs += more._pongs
+        self._skews += more._skews
+        self._agenda = sorted(self._agenda + more._agenda, key=lambda entry: entry[0])
+
     # ── asked by whoever serves the links ─────────────────────────────────────────────────────
 
     def frame_out(

@@ -7,11 +7,15 @@ suits every listing; times are seconds after the market opened.
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import msgspec
 
 BIPS = 10_000
 """Basis points in one."""
+MOST_PER_SECOND = 1_000_000.0
+"""No crowd acts more often; a burst may, but then not by much."""
+_RATES = ("makers_per_second", "takers_per_second", "followers_per_second")
 
 
 class Crash(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,8 +50,16 @@ class Burst(msgspec.Struct, frozen=True, kw_only=True):
     times: float
 
 
+class Halt(msgspec.Struct, frozen=True, kw_only=True):
+    """Trading stands still: nothing is taken, what rests stays and may be cancelled."""
+
+    at_seconds: float
+    for_seconds: float
+    status: Literal["HALT", "BREAK"] = "HALT"
+
+
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
-    """How a crowd behaves."""
+    """How a crowd behaves, and when the venue lets it."""
 
     name: str
     levels: int = 250
@@ -77,11 +89,30 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """Movement between two looks that makes a follower act."""
     crashes: tuple[Crash, ...] = ()
     bursts: tuple[Burst, ...] = ()
+    halts: tuple[Halt, ...] = ()
+    opens_at_seconds: float = 0.0
+    """When a new symbol begins to trade; until then it is listed, closed and without a book. All
+    other times count from there."""
 
     def __post_init__(self) -> None:
         for field in ("levels", "gap_bips", "quote_value", "take_value"):
             if getattr(self, field) <= 0:
                 raise ValueError(f"{field}: found {getattr(self, field)}, expected above zero")
+        for field in _RATES:
+            if not 0 <= getattr(self, field) <= MOST_PER_SECOND:
+                raise ValueError(
+                    f"{field}: found {getattr(self, field)}, expected 0 to {MOST_PER_SECOND}"
+                )
+        if self.opens_at_seconds < 0:
+            raise ValueError(
+                f"opens_at_seconds: found {self.opens_at_seconds}, expected zero or more"
+            )
+        for halt in self.halts:
+            if halt.at_seconds < 0 or halt.for_seconds <= 0:
+                raise ValueError(
+                    f"halts: found {halt.for_seconds} s at {halt.at_seconds} s, "
+                    "expected some time after the opening"
+                )
         for crash in self.crashes:
             if not 0 < crash.percent < 100:
                 raise ValueError(
@@ -153,6 +184,20 @@ SCENARIOS: dict[str, Scenario] = {
             bursts=tuple(
                 Burst(at_seconds=at, for_seconds=2.0, times=20.0) for at in (5.0, 15.0, 30.0, 60.0)
             ),
+        ),
+        Scenario(
+            name="storm",
+            bursts=(Burst(at_seconds=5.0, for_seconds=5.0, times=150.0),),
+        ),
+        Scenario(name="halt", halts=(Halt(at_seconds=10.0, for_seconds=10.0),)),
+        Scenario(
+            name="opening",
+            opens_at_seconds=10.0,
+            levels=40,
+            gap_bips=1.0,
+            spread_bips=2.0,
+            volatility_bips=8.0,
+            bursts=(Burst(at_seconds=0.0, for_seconds=20.0, times=8.0),),
         ),
         Scenario(
             name="flood",

@@ -1,0 +1,127 @@
+"""`pitwire sim --howto`: the lines that point a known client at the venue that was just started."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from pitwire.model.errors import ConfigError
+
+
+class Where(NamedTuple):
+    """A served venue, as a client has to be told of it."""
+
+    streams: str
+    orders: str
+    http: str
+    key: str
+    secret: str
+    authority: str = ""
+    """Path of the certificate to trust, where there is TLS."""
+
+
+def howto(name: str, where: Where) -> str:
+    """The lines for a client library, to be pasted; raises `ConfigError` for an unknown one."""
+    if name not in HOWTOS:
+        raise ConfigError(where="sim.howto", found=name, expected=f"one of {', '.join(HOWTOS)}")
+    lines = textwrap.dedent(HOWTOS[name](where)).strip()
+    if where.authority and name != "cryptofeed":
+        lines = (
+            f"# before it starts: export SSL_CERT_FILE={where.authority} "
+            f"REQUESTS_CA_BUNDLE={where.authority}\n{lines}"
+        )
+    return lines
+
+
+def _python_binance(at: Where) -> str:
+    return f"""
+        from binance import AsyncClient, BinanceSocketManager
+        AsyncClient.API_URL, AsyncClient.WS_API_URL = "{at.http}/api", "{at.orders}"
+        BinanceSocketManager.STREAM_URL = "{at.streams}/"
+        # client = await AsyncClient.create(api_key="{at.key}", api_secret="{at.secret}")
+        """
+
+
+def _ccxt(at: Where) -> str:
+    rest = f"{at.http}/api/v3"
+    urls = {
+        "api": {
+            "public": rest,
+            "private": rest,
+            "ws": {"spot": f"{at.streams}/ws", "ws-api": {"spot": at.orders}},
+        }
+    }
+    options = {"fetchMarkets": {"types": ["spot"]}, "fetchMargins": 0, "fetchCurrencies": 0}
+    config = {"apiKey": at.key, "secret": at.secret, "urls": urls, "options": options}
+    if at.authority:
+        config["cafile"] = at.authority  # it brings authorities of its own
+    return f"""
+        import ccxt.pro
+        exchange = ccxt.pro.binance({json.dumps(config)})
+        """
+
+
+def _binance_sdk(at: Where) -> str:
+    return f"""
+        from binance_common import configuration as to
+        from binance_sdk_spot import Spot
+        keys = {{"api_key": "{at.key}", "api_secret": "{at.secret}"}}
+        client = Spot(to.ConfigurationRestAPI(base_path="{at.http}", **keys),
+                      to.ConfigurationWebSocketAPI(stream_url="{at.orders}", **keys),
+                      to.ConfigurationWebSocketStreams(stream_url="{at.streams}"))
+        """
+
+
+def _unicorn(at: Where) -> str:
+    return f"""
+        from unicorn_binance_websocket_api import BinanceWebSocketApiManager
+        sockets = BinanceWebSocketApiManager(
+            exchange="binance.com", warn_on_update=False, websocket_base_uri="{at.streams}/",
+            websocket_api_base_uri="{at.orders}", restful_base_uri="{at.http}")
+        # api_key="{at.key}", api_secret="{at.secret}" go to create_stream
+        """
+
+
+def _cryptofeed(at: Where) -> str:
+    trust = f'ssl.create_default_context(cafile="{at.authority}")'
+    lines = f"""
+        import ssl
+        from cryptofeed.connection import RestEndpoint, WebsocketEndpoint
+        from cryptofeed.exchanges import Binance
+        Binance.websocket_endpoints = [
+            WebsocketEndpoint("{at.streams}", options={{"ssl": {trust}}})]
+        Binance.rest_endpoints = [
+            RestEndpoint("{at.http}", routes=Binance.rest_endpoints[0].routes)]
+        """
+    if not at.authority:
+        lines = f"# it refuses ws://, so start the venue with --tls FILE\n{textwrap.dedent(lines)}"
+    return lines
+
+
+def _websockets(at: Where) -> str:
+    return f"""
+        from websockets.sync.client import connect
+        stream = connect("{at.streams}/ws/btcusdt@trade")
+        """
+
+
+def _pitwire(at: Where) -> str:
+    return f"""
+        # in a desk's file
+        [venue]
+        endpoints = {{ market = "{at.streams}", orders = "{at.orders}", http = "{at.http}" }}
+        """
+
+
+HOWTOS: Mapping[str, Callable[[Where], str]] = {
+    "python-binance": _python_binance,
+    "ccxt": _ccxt,
+    "binance-sdk-spot": _binance_sdk,
+    "unicorn": _unicorn,
+    "cryptofeed": _cryptofeed,
+    "websockets": _websockets,
+    "pitwire": _pitwire,
+}
+"""Client library → the lines that point it here."""

@@ -1,0 +1,124 @@
+"""What `pitwire sim` says of itself, and that the lines for each client do what they say."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pitwire.cli.howto import HOWTOS, Where, howto
+from pitwire.cli.sim import run
+from pitwire.model.errors import ConfigError
+from pitwire.model.orders import Side
+from pitwire.sim.hosted import HostedVenue
+from tests.cli.command import pitwire
+
+CHECKS = {
+    "python-binance": (
+        "binance",
+        "import asyncio\n"
+        "async def main():\n"
+        "    client = await AsyncClient.create()\n"
+        "    print((await client.get_symbol_ticker(symbol='BTCUSDT'))['price'])\n"
+        "    await client.close_connection()\n"
+        "asyncio.run(main())\n",
+    ),
+    "ccxt": (
+        "ccxt",
+        "import asyncio\n"
+        "async def main():\n"
+        "    print((await exchange.fetch_ticker('BTC/USDT'))['info']['lastPrice'])\n"
+        "    await exchange.close()\n"
+        "asyncio.run(main())\n",
+    ),
+    "binance-sdk-spot": (
+        "binance_sdk_spot",
+        "print(client.rest_api.ticker_price(symbol='BTCUSDT').data().actual_instance.price)\n",
+    ),
+    "cryptofeed": (
+        "cryptofeed",
+        "assert 'BTC-USDT' in Binance.symbols()\nprint('61000.00000000')\n",
+    ),
+    "websockets": (
+        "websockets",
+        "stream.close()\nprint('61000.00000000')\n",
+    ),
+}
+"""Client → its module, and lines that print the price when they have got through."""
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_the_lines_point_a_client_here(name: str, tmp_path: Path) -> None:
+    """Over TLS, in a process of its own, so that nothing but the lines leads there."""
+    module, check = CHECKS[name]
+    if find_spec(module) is None:
+        pytest.skip(f"{module} is not installed: pip install pitwire[strangers]")
+    with HostedVenue(tls=True) as venue:
+        venue.trade(Side.SELL, "61000", "1")
+        venue.trade(Side.BUY, "61000", "0.5")
+        path = tmp_path / "ca.pem"
+        path.write_text(venue.authority)
+        where = Where(
+            venue.market_url, venue.orders_url, venue.http_url, *venue.key(), authority=str(path)
+        )
+        lines = howto(name, where)
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", f"{lines}\n{check}"],
+            env={**os.environ, "SSL_CERT_FILE": str(path), "REQUESTS_CA_BUNDLE": str(path)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    assert done.stdout.split()[-1:] == ["61000.00000000"], done.stderr
+
+
+def test_every_client_has_lines_and_no_other() -> None:
+    where = Where("ws://x:1", "ws://x:1/ws-api/v3", "http://x:1", "KEY", "SECRET")
+    for name in HOWTOS:
+        assert "x:1" in howto(name, where)
+    assert howto("cryptofeed", where).startswith("# it refuses ws://")
+    with pytest.raises(ConfigError, match=r"sim.howto: found 'telnet', expected one of python-bin"):
+        howto("telnet", where)
+
+
+def test_the_command_serves_with_tls_a_file_and_a_door(tmp_path: Path) -> None:
+    market = tmp_path / "mine.toml"
+    market.write_text(
+        'begins_with = "thin"\n[[symbols]]\nsymbol = "AAA-BBB"\n[accounts.bot]\nBBB = 7\n'
+    )
+    trusted = tmp_path / "ca.pem"
+    with pitwire("sim", "--scenario", str(market), "--tls", str(trusted), "--admin",
+                 "--howto", "pitwire", "--seed", "3", folder=tmp_path) as command:  # fmt: skip
+        door = command.until("operator's door").split("'")
+        command.until("Ctrl-C ends it")
+        token, url = door[2].removeprefix("Authorization: "), door[3].strip()
+        ask = urllib.request.Request(url.replace("symbols", "balances/bot"))
+        ask.add_header("Authorization", token)
+        with urllib.request.urlopen(ask, timeout=10) as answer:
+            assert json.load(answer) == {"BBB": {"free": "7", "locked": "0"}}
+        assert trusted.read_text().startswith("-----BEGIN CERTIFICATE-----")
+        assert "wss://127.0.0.1:" in command.text
+        assert "AAA-BBB" in command.text
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"howto": "telnet"}, "sim.howto: found 'telnet', expected one of"),
+        ({"scenario": "none.toml"}, "none.toml: found 'No such file or directory'"),
+        ({"scenario": "calmer"}, "sim.scenario: found 'calmer', expected one of calm"),
+        ({"tls": Path("no/such/folder/ca.pem")}, "sim.tls: found 'no/such/folder/ca.pem'"),
+    ],
+)
+def test_bad_options_get_one_line(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        run(seconds=0.1, **options)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)

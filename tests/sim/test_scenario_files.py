@@ -1,0 +1,175 @@
+"""Markets as TOML, and what the named scenarios do to a venue."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from pitwire.model.errors import ConfigError
+from pitwire.sim.facts import LevelChanged
+from pitwire.sim.scenario_files import load_market, read_market
+from pitwire.sim.world import BTC_USDT, World
+
+WHOLE = """
+begins_with = "thin"
+
+[market]
+volatility_bips = 3.5
+halts = [{ at_seconds = 2, for_seconds = 3 }]
+
+[[market.crashes]]
+at_seconds = 5
+percent = 4
+
+[fees]
+maker = 0.0002
+taker = 0.0004
+
+[[symbols]]
+symbol = "BTC-USDT"
+start_price = 65000
+
+[[symbols]]
+symbol = "NEW-USDT"
+tick = 0.0001
+lot = 1
+start_price = 1.25
+taker_fee = 0
+crowded = false
+
+[accounts.bot]
+USDT = 1000.50
+[accounts.other]
+BTC = 1
+"""
+
+
+def test_a_file_says_what_is_different() -> None:
+    market = read_market(WHOLE, "mine.toml")
+    scenario = market.scenario
+    assert (scenario.levels, scenario.volatility_bips) == (12, 3.5)  # of `thin`, and our own
+    assert (scenario.halts[0].for_seconds, scenario.crashes[0].percent) == (3, 4)
+    bitcoin, new = market.listings
+    assert (bitcoin.start_price, bitcoin.tick) == (6_500_000, BTC_USDT.tick)
+    assert (bitcoin.maker_fee, bitcoin.taker_fee) == (Decimal("0.0002"), Decimal("0.0004"))
+    assert (new.base, new.tick, new.lot, new.start_price) == ("NEW", Decimal("0.0001"), 1, 12_500)
+    assert (new.maker_fee, new.taker_fee) == (Decimal("0.0002"), 0)
+    assert market.crowded == ["BTC-USDT"]
+    assert market.accounts == {"bot": {"USDT": Decimal("1000.50")}, "other": {"BTC": Decimal(1)}}
+
+
+def test_an_empty_file_is_a_calm_market() -> None:
+    market = read_market("", "empty.toml")
+    assert [each.symbol for each in market.listings] == ["BTC-USDT", "ETH-USDT", "ETH-BTC"]
+    assert market.accounts["main"]["BTC"] == 1_000
+    World(
+        scenario=market.scenario,
+        listings=market.listings,
+        crowded=market.crowded,
+        accounts=market.accounts,
+    ).advance(5)
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ('begins_with = "storms"', "begins_with: found 'storms', expected one of calm"),
+        ("[market]\nvolatile = 3", "market.volatile: found 'no such field', expected one of"),
+        ("[market]\nlevels = 0", "market: found 'levels: found 0, expected above zero"),
+        ("[market]\nlevels = 'many'", "market: found "),
+        ("[market]\nmakers_per_second = 1e9", "makers_per_second: found 1"),
+        ("[market]\nopens_at_seconds = -1", "opens_at_seconds: found -1"),
+        ("[market]\nhalts = [{at_seconds = 1, for_seconds = 0}]", "halts: found 0"),
+        ("colour = 1", "colour"),
+        ("[fees]\nmaker = 2", "fees.maker: found 2, expected 0 or more, below 1"),
+        ("[[symbols]]\nsymbol = 'btc'", "symbol: found 'btc'"),
+        ("[[symbols]]\nsymbol = 'BTC'", "symbol: found 'BTC', expected a pair such as"),
+        ("[[symbols]]\nsymbol = 'A-B'\ntick = 0", "symbols.A-B.tick: found 0, expected above zero"),
+        ("[[symbols]]\nsymbol = 'A-B'\nstart_price = 1.001", "start_price: found 1.001, expected"),
+        ("[[symbols]]\nsymbol = 'A-B'\ntaker_fee = -1", "symbols.A-B.taker_fee: found -1"),
+        ("[[symbols]]\nsymbol = 'A-B'\n[[symbols]]\nsymbol = 'A-B'", "symbols: found ['A-B', 'A-B"),
+        ("[accounts.bot]\nUSDT = -5", "accounts.bot.USDT: found -5, expected zero or more"),
+        ("[accounts.bot]\nUSDT = nan", "accounts.bot.USDT"),
+        ("[accounts", "expected TOML"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(text: str, where: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        read_market(text, "mine.toml")
+    assert where in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_file_that_is_none_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        load_market(tmp_path / "none.toml")
+    (tmp_path / "bytes.toml").write_bytes(b"\xff")
+    with pytest.raises(ConfigError, match="no UTF-8"):
+        load_market(tmp_path / "bytes.toml")
+
+
+def states(world: World, seconds: int) -> list[tuple[int, str]]:
+    """(second, status) whenever it changes."""
+    seen = [(0, world.exchange.listings["BTC-USDT"].status)]
+    for second in range(1, seconds + 1):
+        world.advance(1)
+        status = world.exchange.listings["BTC-USDT"].status
+        if status != seen[-1][1]:
+            seen.append((second, status))
+    return seen
+
+
+def test_a_halt_stops_everybody_and_ends() -> None:
+    world = World(scenario="halt", listings=[BTC_USDT])
+    assert states(world, 25) == [(0, "TRADING"), (10, "HALT"), (20, "TRADING")]
+    assert world.exchange.recent_trades("BTC-USDT", 1)
+
+
+def test_a_new_symbol_opens_with_a_run_on_it() -> None:
+    world = World(scenario="opening", listings=[BTC_USDT])
+    assert states(world, 9) == [(0, "BREAK")]
+    assert world.truth_book("BTC-USDT")[1:] == ([], [])
+    world.advance(1)
+    assert world.exchange.listings["BTC-USDT"].status == "TRADING"
+    world.advance(10)
+    busy = world.exchange.pit("BTC-USDT").trade_id
+    world.advance(15)
+    before = world.exchange.pit("BTC-USDT").trade_id
+    world.advance(10)
+    assert busy > 3 * (world.exchange.pit("BTC-USDT").trade_id - before)
+
+
+def test_a_push_opens_a_symbol_at_once() -> None:
+    world = World(scenario="opening", listings=[BTC_USDT])
+    world.nudge("BTC-USDT", 50)
+    assert world.exchange.listings["BTC-USDT"].status == "TRADING"
+
+
+def test_a_storm_is_twenty_thousand_changes_a_second() -> None:
+    """As many level changes as that are as many messages on the streams of a book."""
+    world = World(scenario="storm", listings=[BTC_USDT])
+    world.advance(5)
+    changes = 0
+    facade = world.facade.office
+    note = facade.hub.note
+
+    def count(facts: list[object], now: int) -> None:
+        nonlocal changes
+        changes += sum(isinstance(fact, LevelChanged) for fact in facts)
+        note(facts, now)  # type: ignore[arg-type]
+
+    facade.hub.note = count  # type: ignore[method-assign, assignment]
+    world.advance(1)
+    assert changes > 20_000
+
+
+def test_nobody_trades_before_the_opening() -> None:
+    from tests.sim.binance_client import ApiClient
+
+    world = World(scenario="opening", listings=[BTC_USDT])
+    client = ApiClient(world)
+    order = {"side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01"}
+    answer = client.ask("order.place", symbol="BTCUSDT", price="60000.00", **order)
+    assert answer["error"]["msg"] == "Market is closed."
