@@ -266,6 +266,24 @@ def test_the_kill_switch(board: RunningStage, open_page: Callable[..., Page]) ->
     other.find("body:not([data-halted])")
 
 
+def test_one_order_is_cancelled_from_its_row(open_page: Callable[..., Page]) -> None:
+    own = RunningStage()
+    try:
+        page, other = open_page(own.control), open_page(own.look)
+        page.until("live")
+        other.until("live")
+        page.find("#order-rows .cancel")
+        other.find("#order-rows tr")
+        assert other.raw.locator("#order-rows .cancel").first.is_hidden()
+        page.raw.click("#order-rows .cancel")
+        own.until(lambda truth: not any(order[1] for order in truth["orders"].values()))
+        page.raw.click("[data-list=done]")
+        page.wait(lambda: "canceled" in {row[7] for row in page.rows("#order-rows")})
+        assert own.do("truth")["halted"] == ""
+    finally:
+        own.end()
+
+
 def test_markup_stays_text(board: RunningStage, open_page: Callable[..., Page]) -> None:
     page = open_page(board.control)
     page.until("live")

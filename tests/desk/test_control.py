@@ -39,6 +39,11 @@ class Desk:
         self.did.append(("resume", by))
         self.halted = ""
 
+    def cancel(self, order_id: str, by: str) -> None:
+        if order_id != "pw-1-1":
+            raise StateError(verb="cancel", state="no open order", expected="one")
+        self.did.append(("cancel", order_id, by))
+
     def told(self) -> Told:
         return Told(halted=self.halted, open=("pw-1-1",))
 
@@ -186,3 +191,17 @@ def test_a_folder_that_takes_no_socket_is_named(tmp_path: Path) -> None:
         asyncio.run(open_in(deep))
     with pytest.raises(ConfigError, match="No such file"):
         asyncio.run(open_in(tmp_path / "none"))
+
+
+def test_one_order_is_cancelled_by_its_id(tmp_path: Path) -> None:
+    async def tale(desk: Desk, control: Control) -> None:
+        told = await ask_desk(tmp_path, Ask(do="cancel", order="pw-1-1", by="eve", key="k1"))
+        assert told is not None
+        assert told.error == ""
+        await ask_desk(tmp_path, Ask(do="cancel", order="pw-1-1", by="eve", key="k1"))
+        assert desk.did == [("cancel", "pw-1-1", "eve")]
+        told = await ask_desk(tmp_path, Ask(do="cancel", order="nobody's", by="eve", key="k2"))
+        assert told is not None
+        assert "no open order" in told.error
+
+    visit(tmp_path, tale)

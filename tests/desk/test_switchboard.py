@@ -337,3 +337,23 @@ def test_what_is_asked_is_in_the_journal_and_the_same_key_is_one_decision_over_r
     replay, _, _ = recall(path)
     assert replay.contradictions == []
     assert replay.asked.contents() == ["k1", "k2", "k3"]
+
+
+def test_one_order_is_cancelled_and_the_other_stays(tmp_path: Path) -> None:
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(tmp_path / "a"))
+        one, other = command(desk, resting(50_000), resting(49_000))
+        await until(lambda: one.state is other.state is OrderState.OPEN)
+        control = Control(tmp_path, desk.switchboard)
+        assert control.obey(Ask(do="cancel", order=one.id, by="Ada", key="k")).error == ""
+        await until(lambda: one.state is OrderState.CANCELED)
+        assert other.state is OrderState.OPEN
+        told = control.obey(Ask(do="cancel", order=one.id, by="Ada"))
+        assert "no open order" in told.error
+        assert "no open order" in control.obey(Ask(do="cancel", order="<b>", by="Ada")).error
+        noted = [(record.do, record.reason) for record in setting.records(Asked)]
+        assert noted[0] == ("cancel", one.id)
+        await desk.stop()
+
+    setting = Setting()
+    setting.world.run(lives(setting))

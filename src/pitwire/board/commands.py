@@ -1,4 +1,4 @@
-"""What a page may ask of a desk: halt and resume, each once, each told to the journal.
+"""What a page may ask of a desk: halt, resume, cancel; each once, each told to the journal.
 
 House rules: nothing changes by looking: a command is a POST with the token for control in a header
 that no foreign page can set; the same key again is the same decision; what is answered is what the
@@ -32,9 +32,11 @@ Obey = Callable[[Ask], Awaitable[Told | None]]
 class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of a command."""
 
-    do: Literal["halt", "resume"]
+    do: Literal["halt", "resume", "cancel"]
     key: Annotated[str, Meta(min_length=16, max_length=64)]
     reason: Annotated[str, Meta(max_length=200)] = ""
+    order: Annotated[str, Meta(max_length=64)] = ""
+    """The id of the order to cancel."""
 
 
 def serve_commands(server: BoardServer, obey: Obey) -> None:
@@ -49,9 +51,14 @@ def serve_commands(server: BoardServer, obey: Obey) -> None:
             command = msgspec.json.decode(await request.read(), type=Command)
         except msgspec.MsgspecError as error:
             return web.Response(status=400, text=f"not understood: {error}\n")
-        told = await obey(
-            Ask(do=command.do, by=BY, reason=command.reason, key=f"{BY}-{command.key}")
+        ask = Ask(
+            do=command.do,
+            by=BY,
+            reason=command.reason,
+            order=command.order,
+            key=f"{BY}-{command.key}",
         )
+        told = await obey(ask)
         if told is None:
             return web.Response(status=504, text="the desk has not answered\n")
         return web.Response(body=msgspec.json.encode(told), content_type="application/json")

@@ -1,4 +1,4 @@
-"""A running desk's door for people: halt, resume and status over a socket in its account's folder.
+"""A running desk's door for people: halt, resume, cancel, status, over a socket in its folder.
 
 One JSON line in (`Ask`), one out (`Told`); `ask_desk` is all a client needs. House rules: whoever
 may open the folder may use the door, nobody else; what is asked is journalled with who asked, and
@@ -32,7 +32,9 @@ NO_REASON = "a person threw the kill switch"
 class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a person wants of a desk."""
 
-    do: Literal["halt", "resume", "status"]
+    do: Literal["halt", "resume", "cancel", "status"]
+    order: str = ""
+    """The id of the order to cancel."""
     by: str = "operator"
     reason: str = ""
     key: str = ""
@@ -78,6 +80,9 @@ class Controlled(Protocol):
 
     def resume(self, by: str) -> None:
         """Raises `StateError` while the reason of the halt stands."""
+
+    def cancel(self, order_id: str, by: str) -> None:
+        """Raises `StateError` where there is no such order, or no way to the venue."""
 
     def told(self) -> Told: ...
 
@@ -141,10 +146,13 @@ class Control:
     def _carry_out(self, ask: Ask) -> Told:
         error = ""
         try:
-            if ask.do == "halt":
-                self._desk.halt(ask.reason or NO_REASON, ask.by)
-            else:
-                self._desk.resume(ask.by)
+            match ask.do:
+                case "halt":
+                    self._desk.halt(ask.reason or NO_REASON, ask.by)
+                case "cancel":
+                    self._desk.cancel(ask.order, ask.by)
+                case "resume":
+                    self._desk.resume(ask.by)
         except StateError as refused:
             error = str(refused)
         return msgspec.structs.replace(self._desk.told(), error=error)

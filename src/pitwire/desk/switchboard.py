@@ -69,7 +69,11 @@ class Switchboard:
         if not self._asked.add(ask.key):
             return False
         asked = Asked(
-            at=self._desk.clock.now(), do=ask.do, by=ask.by, reason=ask.reason, key=ask.key
+            at=self._desk.clock.now(),
+            do=ask.do,
+            by=ask.by,
+            reason=ask.reason or ask.order,
+            key=ask.key,
         )
         self._desk.engine.journal.write(asked)
         return True
@@ -133,6 +137,22 @@ class Switchboard:
             raise StateError(verb="resume", state=f"halted, and {stands}", expected=expected)
         desk.engine.screen.resume(by, desk.clock.now())
         self._at_halt, self._halted_at, self._told = (), 0, False
+        desk.settle()
+
+    def cancel(self, order_id: str, by: str) -> None:
+        """Cancel one order of ours; raises `StateError` where none is open, or no way out is."""
+        desk = self._desk
+        state, way_out, now = desk.engine.state, desk.way_out, desk.clock.now()
+        order = state.ledger.find(order_id)
+        if order is None or not (order.is_open and order.is_ours):
+            expected = "the id of an open order of ours"
+            raise StateError(verb="cancel", state=f"no open order {order_id!r}", expected=expected)
+        if way_out is None or not way_out.may_trade:
+            expected = "a connection for orders"
+            raise StateError(verb="cancel", state="the venue cannot be reached", expected=expected)
+        wish = Cancel(order_id=order.id, rule=by)
+        for command in desk.engine.screen.admit((wish,), state, now):
+            way_out.send(command, now)
         desk.settle()
 
     def still_stands(self) -> str:

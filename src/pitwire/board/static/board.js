@@ -26,8 +26,7 @@ const watch = new Watch((symbol) => choose(symbol, page.interval));
 const ladder = new Ladder(), tape = new Tape(), health = new Health(), log = new Log();
 const live = new Live(token, take, notice);
 const commands = new Commands(token, model, live);
-const orders = new Orders((id) => commands.cancel(id));
-commands.onRights = () => { orders.mayCancel = commands.mayCancel; };
+const orders = new Orders((id, button) => commands.cancel(id, button), () => commands.mayAct);
 
 // ── what comes ──
 

@@ -7,8 +7,6 @@ export class Commands {
     this.token = token;
     this.model = model;
     this.live = live;
-    this.mayCancel = false;
-    this.onRights = () => {};
     this.word($("kill-word"), $("kill-do"), "HALT");
     this.word($("resume-word"), $("resume-do"), "RESUME");
     $("kill-open").onclick = () => this.openKill();
@@ -76,13 +74,9 @@ export class Commands {
     button.disabled = true;
     progress.className = "";
     write(progress, "Asked; waiting for the desk …");
-    const key = [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(16).padStart(8, "0")).join("");
-    const body = JSON.stringify({ do: what, key, reason: what === "halt" ? $("kill-reason").value : "" });
     try {
-      const answer = await fetch("/command", { method: "POST", body, headers: { "X-Pitwire-Token": this.token, "Content-Type": "application/json" }, signal: AbortSignal.timeout(8000) });
-      const text = await answer.text();
-      if (!answer.ok) throw new Error(text.trim() || `status ${answer.status}`);
-      this.tell(what, JSON.parse(text), progress);
+      const told = await this.post({ do: what, reason: what === "halt" ? $("kill-reason").value : "" });
+      this.tell(what, told, progress);
     } catch (error) {
       progress.className = "bad";
       write(progress, `Not done: ${error.message}. On the desk's machine: pitwire ${what === "halt" ? "kill" : "resume"}`);
@@ -106,5 +100,25 @@ export class Commands {
     write(progress, lines.join("\n"));
   }
 
-  async cancel() {}
+  // One order. The row tells what became of it; here only whether the desk took the request.
+  async cancel(id, button) {
+    button.disabled = true;
+    write(button, "Asked");
+    let wrong = "";
+    try { wrong = (await this.post({ do: "cancel", order: id })).error; } catch (error) { wrong = error.message; }
+    setTimeout(() => { button.disabled = false; write(button, "Cancel"); }, 2000);
+    if (wrong) { write(button, "Failed"); button.title = wrong; write($("alarm"), `Not cancelled: ${wrong}`); }
+  }
+
+  // The answer of the desk; throws when there is none, or it is none.
+  async post(command) {
+    const key = [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(16).padStart(8, "0")).join("");
+    const answer = await fetch("/command", {
+      method: "POST", body: JSON.stringify({ ...command, key }), signal: AbortSignal.timeout(8000),
+      headers: { "X-Pitwire-Token": this.token, "Content-Type": "application/json" },
+    });
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(text.trim() || `status ${answer.status}`);
+    return JSON.parse(text);
+  }
 }

@@ -188,10 +188,10 @@ const LISTS = {
 const NOTHING = { working: "No working orders.", fills: "No fills yet.", rejected: "Nothing was rejected or refused.", done: "No order is over yet.", positions: "No position, and none was held." };
 
 export class Orders {
-  constructor(cancel) {
+  constructor(cancel, mayCancel) {
     this.list = "working";
     this.cancel = cancel;
-    this.mayCancel = false;
+    this.mayCancel = mayCancel;
     for (const [name, head] of Object.entries(HEADS)) {
       const line = document.createElement("tr");
       for (const [text, width, kind, extra] of head) {
@@ -221,7 +221,7 @@ export class Orders {
     HEADS.orders.forEach(([, , , extra], at) => { if (extra) row.children[at].classList.add(extra); });
     row.children[6].append(row.done, make("span", { class: "progress" }, row.progress));
     row.button = make("button", { class: "cancel", type: "button" }, "Cancel");
-    row.button.onclick = () => this.cancel(key);
+    row.button.onclick = () => this.cancel(key, row.button);
     row.children[11].append(row.button);
     return row;
   }
@@ -241,7 +241,7 @@ export class Orders {
     write(row.children[10], order.why);
     mark(row.children[10], "title", order.why);
     mark(row.button, "aria-label", `Cancel ${order.id}`);
-    row.button.hidden = !order.open || !this.mayCancel;
+    row.button.hidden = !order.open || !this.mayCancel();
   }
 
   show(model) {
