@@ -86,7 +86,7 @@ function paint() {
     const changed = model.take(), seen = view.take();
     if (page.fresh) {
       const digits = view.table("info").get("price digits");
-      if (digits !== undefined) { chart.reset(digits); chart.showLines(view.table("lines")); page.fresh = false; }
+      if (digits !== undefined) { chart.reset(digits); chart.showBars(view.table("bars")); chart.showLines(view.table("lines")); page.fresh = false; }
     }
     paintView(seen);
     if (changed.has("orders") || changed.has("fills") || changed.has("positions") || orders.stale) { orders.stale = false; orders.show(model); }
@@ -304,6 +304,7 @@ function colours() {
   chart.colour();
 }
 
+if (window.matchMedia("(max-width: 700px)").matches) orders.choose("positions"); // what people open on a phone
 colours();
 watchOver();
 setInterval(watchOver, 100);

@@ -102,9 +102,15 @@ export class Chart {
     if (!this.series) return;
     for (const [key, line] of this.lines) if (!table.has(key)) { this.series.removePriceLine(line); this.lines.delete(key); }
     for (const [key, [price, label]] of table) {
-      if (this.lines.has(key)) continue;
+      if (this.lines.has(key) || !this.isNear(price)) continue;
       this.lines.set(key, this.series.createPriceLine({ price, title: label.split(":")[0], color: "#b48ef0", lineStyle: 2, lineWidth: 1, axisLabelVisible: true }));
     }
+  }
+
+  // A level far from any price would only lie at the edge of the picture.
+  isNear(price) {
+    const bar = this.bars.get(String(this.last));
+    return !bar || (price > bar[4] / 2 && price < bar[4] * 2);
   }
 
   showMarks(table) {

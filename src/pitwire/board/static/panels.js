@@ -174,8 +174,8 @@ export class Tape {
 // Heading, width in px (0: what is left), n for numbers, and the class of its cells.
 const HEADS = {
   orders: [
-    ["Time", 106], ["Symbol", 82], ["Side", 58], ["Type", 80], ["Price", 84, "n"], ["Size", 72, "n"], ["Filled", 72, "n", "c-done"], ["State", 112],
-    ["Rule", 0], ["Ack ms", 62, "n", "c-ack"], ["Why", 0, "", "c-why"], ["", 66, "", "c-act"],
+    ["Time", 106], ["Symbol", 82], ["Side", 54], ["Type", 76], ["Price", 84, "n"], ["Size", 72, "n"], ["Filled", 72, "n", "c-done"], ["State", 100],
+    ["Rule", 0], ["Ack ms", 62, "n", "c-ack"], ["Why", 0, "", "c-why"], ["", 76, "", "c-act"],
   ],
   fills: [["Time", 106], ["Symbol", 90], ["Side", 62], ["Price", 90, "n"], ["Size", 84, "n"], ["Fee", 0, "n"], ["As", 60], ["Order", 0]],
   positions: [["Symbol", 90], ["Side", 58], ["Size", 86, "n"], ["Average", 90, "n"], ["Mark", 90, "n"], ["Open result", 96, "n"], ["Realised", 96, "n"], ["Fees", 0, "n"], ["In", 54]],
