@@ -13,11 +13,11 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import arena, kill, limit, memory, races, report, stages
+from bench import arena, board, kill, limit, memory, races, report, stages
 from bench.client import Spec
 
 MICRO = ("micro_market", "micro_decode", "micro_rules")
-SECTIONS = ("micro", "stages", "races", "limit", "kill", "memory")
+SECTIONS = ("micro", "stages", "races", "limit", "kill", "board", "memory")
 
 
 @dataclass
@@ -120,6 +120,12 @@ def _kill(run: Run) -> None:
     run.sections["kill"] = rows
 
 
+def _board(run: Run) -> None:
+    rows = board.rows(run.tell, realtime=run.realtime)
+    run.console.print(report.rows_table("The board beside a desk", "", rows))
+    run.sections["board"] = rows
+
+
 def _memory(run: Run) -> None:
     found = memory.measure(run.minutes * 60.0, run.tell)
     run.sections["memory"] = [asdict(one) for one in found]
@@ -143,6 +149,7 @@ _RUN: dict[str, Callable[[Run], None]] = {
     "races": _races,
     "limit": _limit,
     "kill": _kill,
+    "board": _board,
     "memory": _memory,
 }
 

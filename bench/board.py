@@ -1,0 +1,196 @@
+"""The board's claims: what it costs a desk, what each viewer adds, how soon a tick is painted.
+
+One desk with a board and one without are in the arena together and meet the same traffic, 2,000
+messages a second. Viewers are a process of their own; the paint is measured in a real browser,
+where there is one, and without real-time priorities, which would leave it no core to draw on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import multiprocessing
+import shutil
+import statistics
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from typing import Any
+
+import aiohttp
+
+from bench import arena
+from bench.client import Spec
+
+RATE = 2_000.0
+SECONDS = 6
+ROUNDS = 3
+TRIALS = 300
+PLAIN, BOARDED = Spec("desk", "uvloop", "hmac"), Spec("boarded", "uvloop", "hmac")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+SYMBOL_VIEW = "@1s"
+
+Row = tuple[str, float, str]
+
+
+def rows(tell: Any, *, realtime: bool) -> list[Row]:
+    """One row a figure."""
+    with arena.arena([PLAIN, BOARDED], realtime=realtime) as opened:
+        url = opened.question(BOARDED, "notes")["board"]
+        found = [*_ratio(opened, url, tell), *_cpu(opened, url, tell)]
+    with arena.arena([BOARDED]) as opened:
+        return found + _paint(opened, opened.question(BOARDED, "notes")["board"], tell)
+
+
+def _ratio(opened: arena.Arena, url: str, tell: Any) -> list[Row]:
+    medians: dict[Spec, list[float]] = {PLAIN: [], BOARDED: []}
+    with viewers(url, 1):
+        for number in range(ROUNDS):
+            for spec in (PLAIN, BOARDED):
+                times = opened.trials(spec, count=TRIALS, rate=RATE, seed=number)
+                hit = [ns / 1e3 for ns in times if ns >= 0]
+                medians[spec].append(statistics.median(hit))
+            tell(f"board: round {number + 1} of {ROUNDS}")
+    plain, boarded = (min(medians[spec]) for spec in (PLAIN, BOARDED))
+    return [
+        ("tick to order without, µs", plain, f"median of {TRIALS}, best of {ROUNDS} rounds"),
+        ("tick to order with a board, µs", boarded, "one viewer, the same rounds"),
+        ("ratio", boarded / plain, "bar: at most 1.10"),
+    ]
+
+
+def _share(opened: arena.Arena, spec: Spec) -> float:
+    """Share of a core at `RATE`, in percent; the least of the rounds."""
+    found = []
+    for _ in range(ROUNDS):
+        taken = opened.feed(spec, int(RATE * SECONDS), RATE)
+        found.append(100 * taken["cpu_ns"] / taken["wall_ns"])
+    return min(found)
+
+
+def _cpu(opened: arena.Arena, url: str, tell: Any) -> list[Row]:
+    plain = _share(opened, PLAIN)
+    found: dict[int, float] = {}
+    frames = 0.0
+    for count in (1, 5):
+        with viewers(url, count) as seen:
+            found[count] = _share(opened, BOARDED)
+        frames = min(seen) if count == 1 else frames
+        tell(f"board: {count} viewers")
+    more = (found[5] - found[1]) / 4
+    return [
+        ("frames a second", frames, "one viewer, 2,000 messages a second; bar: at least 19"),
+        ("the board, % of a core", found[1] - plain, "one viewer, over the bare desk; bar: 10"),
+        ("each further viewer, points", more, "bar: 1"),
+    ]
+
+
+# ── viewers ───────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def viewers(url: str, count: int) -> Iterator[list[float]]:
+    """So many viewers that answer at once; in the end, how many frames a second each saw."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_view, args=(theirs, url, count), daemon=True)
+    process.start()
+    rates: list[float] = []
+    try:
+        if not ours.poll(30):
+            raise arena.Failed("viewers: found no word in 30 s")
+        ours.recv()
+        yield rates
+        ours.send("stop")
+        if ours.poll(30):
+            rates += ours.recv()
+    finally:
+        process.kill()
+        process.join()
+
+
+def _view(control: Connection, url: str, count: int) -> None:
+    asyncio.run(_views(control, url, count))
+
+
+async def _views(control: Connection, url: str, count: int) -> None:
+    address, _, token = url.partition("#")
+    loop = asyncio.get_running_loop()
+    frames = [0] * count
+    async with aiohttp.ClientSession() as http:
+        tasks = [
+            asyncio.ensure_future(_one(http, address, token, frames, number))
+            for number in range(count)
+        ]
+        while not all(frames):
+            await asyncio.sleep(0.05)
+        control.send("here")
+        began, before = loop.time(), list(frames)
+        await loop.run_in_executor(None, control.recv)
+        took = loop.time() - began
+        control.send([(now - then) / took for now, then in zip(frames, before, strict=True)])
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _one(
+    http: aiohttp.ClientSession, address: str, token: str, frames: list[int], number: int
+) -> None:
+    protocols = ("pitwire.board.1", f"token.{token}")
+    async with http.ws_connect(f"{address}live", protocols=protocols) as socket:
+        await socket.send_json({"do": "look", "views": []})
+        symbol = ""
+        while True:
+            message = await socket.receive_json()
+            if message["kind"] not in ("snapshot", "frame"):
+                continue
+            watch = message["common"].get("tables", {}).get("watch")
+            if not symbol and watch:
+                symbol = next(iter(watch))
+                await socket.send_json({"do": "look", "views": [symbol + SYMBOL_VIEW]})
+                continue
+            frames[number] += 1
+            await socket.send_json({"do": "answer", "seq": message["seq"]})
+
+
+# ── a browser ─────────────────────────────────────────────────────────────────────────────────
+
+
+def _paint(opened: arena.Arena, url: str, tell: Any) -> list[Row]:
+    program = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if program is None or importlib.util.find_spec("playwright") is None:
+        tell("board: no browser on this machine, so no paint is measured")
+        return []
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as tools:
+        browser = tools.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1600, "height": 900})
+        page.goto(url)
+        page.wait_for_selector("#asks tr", state="attached", timeout=30_000)
+        opened.feed(BOARDED, int(RATE * SECONDS), RATE)  # what is drawn for the first time
+        weight = page.evaluate(_WEIGHT) / 1e3
+        found: list[tuple[float, float, float]] = []
+        for _ in range(ROUNDS):
+            page.evaluate("pitwire.page.latency.length = 0")
+            before = page.evaluate("pitwire.live.seq")
+            opened.feed(BOARDED, int(RATE * SECONDS), RATE)
+            shown = page.evaluate("pitwire.live.seq") - before
+            late: Sequence[float] = sorted(page.evaluate("pitwire.page.latency"))
+            if late:
+                found.append((late[len(late) // 2], late[int(len(late) * 0.99)], shown / SECONDS))
+        browser.close()
+    p50, p99, shown = min(found) if found else (float("nan"),) * 3
+    return [
+        ("event to paint p50, ms", p50, "bar: 60; best of the rounds, software rasteriser"),
+        ("event to paint p99, ms", p99, "bar: 150, on a quiet machine"),
+        ("frames a second in the browser", shown, ""),
+        ("page weight, kB", weight, "all files, uncompressed; bar: 400"),
+    ]
+
+
+_WEIGHT = (
+    "performance.getEntriesByType('resource').reduce((sum, one) => sum + one.decodedBodySize,"
+    " performance.getEntriesByType('navigation')[0].decodedBodySize)"
+)
