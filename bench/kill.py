@@ -82,6 +82,9 @@ class Halts:
     def __init__(self) -> None:
         self.last_order: list[int] = []
         """0 where none left after it."""
+        self.after_hearing: list[int] = []
+        """The same from the moment at which the desk had read the request."""
+        self.heard = 0
         self.cancels: list[int] = []
         self.answered: list[int] = []
         self.clear: list[int] = []
@@ -100,6 +103,7 @@ def rows(tell: Callable[[str], None], rounds: int = ROUNDS) -> list[Row]:
     tell(f"kill: {len(halts.clear)} halts")
     measured = [
         ("last order after the switch", halts.last_order, "bar: 10 ms p99"),
+        ("last order after the desk heard", halts.after_hearing, "an order more is a fault"),
         ("cancels of ours out", halts.cancels, f"bar: 100 ms p99; {RESTING} orders at most"),
         ("answered at the door", halts.answered, "cancels written, halt synced to the disk"),
         ("nothing open, by the venue", halts.clear, "bar: 2 s"),
@@ -165,6 +169,13 @@ async def _halted(
         state=folder,
     )
     chance, halts = random.Random(1), Halts()
+    obey = desk.switchboard.halt
+
+    def heard(reason: str, by: str) -> None:
+        halts.heard = time.perf_counter_ns()
+        obey(reason, by)
+
+    desk.switchboard.halt = heard  # type: ignore[method-assign]
     try:
         for _ in range(rounds):
             wanted = chance.randrange(RESTING // 2, RESTING)
@@ -192,6 +203,7 @@ async def _halt_once(
     halts.clear.append(time.perf_counter_ns() - begun)
     await asyncio.sleep(0.05)  # an order that leaves now would be one too many
     halts.last_order.append(max((at - begun for at in placed), default=0))
+    halts.after_hearing.append(max((max(0, at - halts.heard) for at in placed), default=0))
     halts.cancels.append(max((at - begun for at in cancelled), default=0))
 
 

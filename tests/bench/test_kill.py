@@ -11,7 +11,8 @@ def test_every_halt_is_clocked_and_no_order_leaves_after_it() -> None:
     told: list[str] = []
     rows = {name: value for name, value, _ in kill.rows(told.append, rounds=2)}
     assert told == ["kill: 2 halts"]
-    assert len(rows) == 12
+    assert len(rows) == 14
+    assert rows["last order after the desk heard, p99, ms"] == 0
     assert rows["cancels of ours out, p50, ms"] > 0
     assert rows["nothing open, by the venue, p99, ms"] >= rows["cancels of ours out, p99, ms"]
     assert rows["answered at the door, p50, ms"] > 0

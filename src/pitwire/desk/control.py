@@ -100,6 +100,9 @@ class Control:
     async def open(self) -> None:
         """Listen; raises `ConfigError` when the folder does not allow it."""
         check_path(self.path)
+        if not hasattr(socket, "AF_UNIX"):
+            found, expected = "no sockets with a name", "a system that has them"
+            raise ConfigError(where=str(self.path), found=found, expected=expected)
         # Whoever holds the folder's lock is the only desk; what lies here is of one that is dead.
         with suppress(FileNotFoundError):
             self.path.unlink()
@@ -181,6 +184,8 @@ class Control:
 
 async def ask_desk(folder: Path, ask: Ask, *, within_seconds: float = 2.0) -> Told | None:
     """Ask the desk that runs on this folder; None when none answers within this time."""
+    if not hasattr(asyncio, "open_unix_connection"):
+        return None
     try:
         async with asyncio.timeout(within_seconds):
             reader, writer = await asyncio.open_unix_connection(str(folder / NAME))
