@@ -1,0 +1,140 @@
+"""The kill switch from outside: where no desk answers, the latch is thrown, the account swept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from pitwire.desk.restart import restart
+from pitwire.desk.switch import Killed, kill, resume, status
+from pitwire.model.entropy import Entropy
+from pitwire.model.errors import ConfigError, StateError
+from pitwire.model.orders import OrderState
+from pitwire.sim.faults import Cut, RefuseDial
+from pitwire.sim.world import HTTP_URL, MARKET_URL, ORDERS_URL
+from pitwire.store.checkpoint import checkpoints
+from pitwire.store.history import segment_path
+from pitwire.store.latch import HaltLatch
+from pitwire.trading.journal import Alerted
+from pitwire.trading.wishes import buy
+from tests.desk.setting import BTC, Setting, command, until
+from tests.desk.test_restart import die, kept, open_at_venue, resting
+
+Tale = Callable[[Setting, Path], Awaitable[None]]
+
+
+def after_a_death(tale: Tale, tmp_path: Path, *faults: Cut | RefuseDial) -> None:
+    """A desk with an order, a protective one and a stranger beside them; it dies."""
+    setting = Setting(faults=faults)
+
+    async def lives() -> None:
+        desk = await setting.open(config=kept(tmp_path / "a"))
+        placed = command(desk, resting(), buy(BTC, 0.01, price=49_000, protective=True))
+        await until(lambda: all(one.state is OrderState.OPEN for one in placed))
+        setting.place_as_stranger("48000")
+        folder = await die(desk, tmp_path / "a")
+        assert len(open_at_venue(setting)) == 3
+        await tale(setting, folder)
+
+    setting.world.run(lives())
+
+
+def written(folder: Path) -> Path:
+    file = folder.parent / "desk.toml"
+    file.write_text(
+        kept(folder).replace(
+            "[venue]\n",
+            "[venue]\n"
+            f'endpoints = {{ market = "{MARKET_URL}", orders = "{ORDERS_URL}", '
+            f'http = "{HTTP_URL}" }}\n',
+        )
+    )
+    return file
+
+
+async def killed(setting: Setting, file: Path) -> Killed:
+    return await kill(
+        file,
+        reason="enough",
+        by="Ada",
+        credentials=setting.credentials,
+        dial=setting.world.dial,
+        fetch=setting.world.fetch,
+        clock=setting.clock,
+    )
+
+
+def test_a_dead_desks_orders_go_and_those_of_others_stay(tmp_path: Path) -> None:
+    async def tale(setting: Setting, folder: Path) -> None:
+        file = written(folder)
+        done = await killed(setting, file)
+        assert open_at_venue(setting) == ["stranger"]
+        assert (len(done.cancelled), done.left, done.foreign) == (2, (), 1)
+        assert (done.answered, done.latched, done.cleared) == (False, True, True)
+        assert done.notes == ("no desk runs",)
+        again = await killed(setting, file)
+        assert (again.cancelled, again.foreign, again.cleared) == ((), 1, True)
+        thrown = HaltLatch(folder).read()
+        assert thrown is not None
+        assert (thrown.reason, thrown.by) == ("enough", "Ada")
+        assert open_at_venue(setting) == ["stranger"]
+
+    after_a_death(tale, tmp_path)
+
+
+def test_a_venue_that_cannot_be_reached_is_said_and_the_halt_holds(tmp_path: Path) -> None:
+    async def tale(setting: Setting, folder: Path) -> None:
+        await asyncio.sleep(12)
+        done = await killed(setting, written(folder))
+        assert (done.latched, done.cleared, done.cancelled) == (True, False, ())
+        assert "not clear after 30 s" in done.notes[-1]
+        assert len(open_at_venue(setting)) == 3
+        assert HaltLatch(folder).read() is not None
+
+    after_a_death(
+        tale,
+        tmp_path,
+        Cut(at_seconds=10, link="*"),
+        RefuseDial(at_seconds=9.9, count=0, for_seconds=300.0),
+    )
+
+
+def made(folder: Path) -> None:
+    """A folder that a run has left, halted."""
+    started = restart(folder, "main", now=1, entropy=Entropy(1))
+    for number in range(20):
+        started.file.write(Alerted(at=number, text="x" * 100))
+    started.file.settle()
+    started.folder.latch.throw("enough", "Ada", 2)
+    started.close()
+
+
+async def test_without_a_desk_a_person_lifts_the_latch(tmp_path: Path) -> None:
+    made(tmp_path)
+    with pytest.raises(ConfigError, match="expected the account's name, 'main'"):
+        await resume(tmp_path, confirm="Main")
+    thrown = await resume(tmp_path, confirm="main", by="Eve")
+    assert thrown is not None
+    assert thrown.by == "Ada"
+    last = HaltLatch(tmp_path).last()
+    assert last is not None
+    assert last.lifted_by == "Eve"
+    assert await resume(tmp_path, confirm="main") is None, "twice is no error"
+    found = await status(tmp_path)
+    assert (found.account, found.told, found.thrown, found.holder) == ("main", None, None, "")
+
+
+async def test_a_journal_that_is_not_as_written_keeps_the_latch(tmp_path: Path) -> None:
+    made(tmp_path)
+    for one in checkpoints(tmp_path):
+        one.unlink()
+    segment = segment_path(tmp_path, 1)
+    data = bytearray(segment.read_bytes())
+    data[len(data) // 2] ^= 1
+    segment.write_bytes(data)
+    with pytest.raises(StateError, match="the journal"):
+        await resume(tmp_path, confirm="main", by="Eve")
+    assert HaltLatch(tmp_path).read() is not None
