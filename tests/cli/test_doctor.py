@@ -13,10 +13,12 @@ from rich.console import Console
 from pitwire.cli import doctor
 from pitwire.cli.doctor import Patient
 from pitwire.cli.simulated import simulated_venue
-from pitwire.desk.config import DeskConfig, VenueSection
+from pitwire.desk.config import DeskConfig, VenueSection, parse_config
 from pitwire.model.clock import MILLISECOND, SECOND, ManualClock, SystemClock
 from pitwire.model.credentials import Credentials
 from pitwire.model.errors import DialFailed
+from pitwire.sim.serve import serve
+from pitwire.sim.world import BTC_USDT, World
 from pitwire.venues.registry import find_venue
 from pitwire.venues.venue import Endpoints
 from pitwire.wire.http import HttpClient
@@ -242,3 +244,45 @@ async def test_a_served_venue_is_well() -> None:
         ("ok", "market"),
         ("ok", "orders"),
     ]
+
+
+LIVE = """
+mode = "live"
+[risk]
+max_order_notional = 100
+max_position = 1
+max_daily_loss = 10
+[live]
+account = "main"
+armed_until = 2999-01-01T00:00:00Z
+"""
+
+
+@pytest.mark.parametrize(
+    ("may_withdraw", "waived", "verdict", "text"),
+    [
+        (False, "", "ok", "the key may trade and may not withdraw"),
+        (True, "", "bad", "found 'a key that may withdraw', expected one that may not"),
+        (True, 'may_withdraw = "main"', "note", "the key may withdraw, as the file allows"),
+    ],
+)
+async def test_a_live_key_is_asked_for_its_rights(
+    may_withdraw: bool, waived: str, verdict: str, text: str
+) -> None:
+    world = World(clock=SystemClock(), listings=[BTC_USDT], may_withdraw=may_withdraw)
+    async with serve(world) as venue:
+        served = Patient(
+            parse_config(LIVE + waived),
+            find_venue("binance"),
+            Endpoints(market=venue.market_url, orders=venue.orders_url, http=venue.http_url),
+            Credentials(*world.keys["hmac"]),
+            SystemClock(),
+        )
+        http = HttpClient()
+        found = [one for one in await doctor.examine_http(served, http.fetch) if one[1] == "rights"]
+        await http.close()
+    assert [one.verdict for one in found] == [verdict]
+    assert text in found[0].text
+    told = "\n".join(doctor.would_send(served))
+    assert f"ask   {venue.http_url}/sapi/v1/account/apiRestrictions\n" in told
+    assert "signature=" not in told

@@ -13,6 +13,7 @@ from pitwire.cli import loops
 from pitwire.cli.exits import Code, code_for, gravest, line_for
 from pitwire.desk.config import DeskConfig, check_arming, describe, load_config, wanted
 from pitwire.desk.masking import Masker
+from pitwire.desk.rights import check_rights
 from pitwire.desk.secrets import file_warning, find_credentials
 from pitwire.model.clock import MILLISECOND, SECOND, Clock, SystemClock
 from pitwire.model.credentials import Credentials, mask
@@ -193,6 +194,7 @@ async def examine_http(patient: Patient, fetch: Fetch) -> list[Finding]:
         return [
             await _examine_clock(patient, codec, fetch),
             *await _examine_symbols(patient, codec, fetch),
+            *await _examine_rights(patient, fetch),
         ]
     except PitwireError as error:
         return [bad("http", error)]
@@ -226,6 +228,20 @@ async def _examine_symbols(patient: Patient, codec: Codec, fetch: Fetch) -> list
         )
         for each in codec.decode_instruments(body)
     ]
+
+
+async def _examine_rights(patient: Patient, fetch: Fetch) -> list[Finding]:
+    """What the key may do; a live desk asks the same before it opens a socket."""
+    config, keys = patient.config, patient.credentials
+    if config.mode != "live" or keys is None:
+        return []
+    try:
+        await check_rights(config, keys, patient.endpoints, fetch, patient.clock)
+    except PitwireError as error:
+        return [bad("rights", error)]
+    waived = config.live is not None and config.live.may_withdraw == config.account.name
+    text = "may withdraw, as the file allows" if waived else "may trade and may not withdraw"
+    return [Finding("note" if waived else "ok", "rights", f"the key {text}")]
 
 
 async def _ask(
@@ -292,6 +308,9 @@ def would_send(patient: Patient) -> Iterator[str]:
         yield f"not sent: {line_for(error)}"
     if patient.credentials is None:
         return
+    if patient.config.mode == "live" and patient.venue.rights is not None:
+        request = patient.venue.rights.ask(patient.credentials, now)
+        yield f"ask   {patient.endpoints.http}{request.path}"
     orders = patient.codec(Role.ORDERS)
     yield f"dial  {local or patient.venue.orders_path(patient.endpoints, unit)}"
     try:
