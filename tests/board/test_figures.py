@@ -140,6 +140,7 @@ def test_a_report_is_one_file_that_needs_nobody(folder: Path, tmp_path: Path) ->
     assert "buy" in {one.side for one in facts.orders}
 
 
+@pytest.mark.timeout(240)
 def test_a_process_of_its_own_draws_the_same(folder: Path) -> None:
     async def tale() -> Any:
         draughtsman = Draughtsman()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pitwire.board.picture import KEPT, Change, Picture
@@ -59,6 +59,7 @@ STEPS = st.lists(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS)
 def test_merged_changes_end_where_the_single_ones_do(steps: list[tuple[str, str, int]]) -> None:
     """A viewer that was spared all frames sees in the end what one sees that had each of them."""

@@ -21,8 +21,8 @@ from pitwire.board.server import BoardServer
 
 LONGEST = 64 << 20
 IDLE_SECONDS = 60.0
-PATIENCE_SECONDS = 60.0
-_NICE = 10
+PATIENCE_SECONDS = 180.0
+_NICE = 5
 
 Lags = Callable[[], list[list[float]]]
 
