@@ -224,6 +224,22 @@ def test_the_server_dies_and_comes_back(open_page: Callable[..., Page]) -> None:
         second.end()
 
 
+def test_the_venue_dies(open_page: Callable[..., Page]) -> None:
+    own = RunningStage()
+    try:
+        page = open_page(own.control)
+        page.until("live")
+        own.do("kill the venue")
+        page.until("stale")
+        page.wait(lambda: page.text("#venue-rows td:nth-child(2)") == "unknown")
+        seq = page.ask("pitwire.live.seq")
+        page.wait(lambda: page.ask("pitwire.live.seq") > seq)
+        assert own.do("truth")["failures"] == 0
+        assert page.errors == []
+    finally:
+        own.end()
+
+
 def test_the_kill_switch(board: RunningStage, open_page: Callable[..., Page]) -> None:
     page, other = open_page(board.control), open_page(board.look)
     page.until("live")
