@@ -3,10 +3,12 @@
 export const $ = (id) => document.getElementById(id);
 
 export function write(node, text) {
-  if (node.shown !== text) {
-    node.shown = text;
-    node.textContent = text;
-  }
+  if (node.shown === text) return;
+  node.shown = text;
+  const child = node.firstChild;
+  // The text that is there is changed: twenty times a second a new one would be a lot to collect.
+  if (child && child.nodeType === Node.TEXT_NODE && !child.nextSibling) child.data = text;
+  else node.textContent = text;
 }
 
 export function mark(node, name, value) {
