@@ -13,11 +13,11 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import arena, board, kill, limit, memory, races, report, stages
+from bench import arena, board, kill, limit, memory, races, redial, report, stages
 from bench.client import Spec
 
 MICRO = ("micro_market", "micro_decode", "micro_rules")
-SECTIONS = ("micro", "stages", "races", "limit", "kill", "board", "memory")
+SECTIONS = ("micro", "stages", "races", "limit", "kill", "board", "redial", "memory")
 
 
 @dataclass
@@ -59,7 +59,7 @@ def _section(run: Run, name: str) -> bool:
     began = time.monotonic()
     try:
         _RUN[name](run)
-    except arena.Failed as error:
+    except (arena.Failed, redial.Failed) as error:
         run.console.print(f"[red]error[/red] {name}: {error}", highlight=False)
         return False
     run.tell(f"{name}: {time.monotonic() - began:.0f} s\n")
@@ -126,6 +126,12 @@ def _board(run: Run) -> None:
     run.sections["board"] = rows
 
 
+def _redial(run: Run) -> None:
+    found = redial.measure()
+    run.console.print(report.rows_table("Back after a drop", "ms", redial.rows(found)))
+    run.sections["redial"] = [asdict(one) for one in found]
+
+
 def _memory(run: Run) -> None:
     found = memory.measure(run.minutes * 60.0, run.tell)
     run.sections["memory"] = [asdict(one) for one in found]
@@ -150,6 +156,7 @@ _RUN: dict[str, Callable[[Run], None]] = {
     "limit": _limit,
     "kill": _kill,
     "board": _board,
+    "redial": _redial,
     "memory": _memory,
 }
 

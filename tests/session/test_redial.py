@@ -354,3 +354,18 @@ def test_after_a_loss_login_comes_first_and_everything_within_the_message_budget
             assert sorted(asked) == sorted(symbols)
 
     live(story)
+
+
+def test_what_was_said_on_a_lost_connection_is_not_held_against_the_next() -> None:
+    async def story(world: World) -> None:
+        async with world.connect() as session:
+            await asyncio.sleep(5)
+            for symbol in ("A", "B", "C"):  # all that a second allows
+                await session.subscribe("ticker", symbol)
+            before, began = len(world.of(events.Subscribed)), world.loop.time()
+            cut(world)
+            while len(world.of(events.Subscribed)) < before + 3:
+                await asyncio.sleep(0.01)
+            assert world.loop.time() - began < 0.3
+
+    live(story)

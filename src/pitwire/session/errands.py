@@ -54,7 +54,6 @@ class Errands:
         self._skew, self._pacing, self._pending = skew, pacing, pending
         self._feed, self._freshness = feed, freshness
         self._outbox, self._asks_time = outbox, asks_time or role is Role.ORDERS
-        self._messages = Pacing(_message_limits(venue, role))
         self.wants = Wants()
         self.copy: Copy = feed.join(link, self.wants, freshness.spoken)
         """Our part in the feed."""
@@ -71,6 +70,8 @@ class Errands:
     def begin_again(self, now: int) -> None:
         """A new connection: nothing is asked for, nothing confirmed."""
         self.wants.begin_again()
+        # Counted by the connection: what was said on the last one is not held against this one.
+        self._messages = Pacing(_message_limits(self._venue, self._role))
         self.logged_in = False
         self._login_sent = self._clock_forgiven = False
         self._watch_key, self.watching = "", False
