@@ -20,8 +20,8 @@ NO_NUMBER = frozenset(
     )
 )  # fmt: skip
 """Fields of a `Ticker` that are NaN where the venue states no price."""
-SIGNED = frozenset(("change", "change_percent", "fee", "code"))
-"""Fields that may be below zero: differences, rebates, error codes."""
+SIGNED = frozenset(("change", "change_percent", "fee", "code", "checksum"))
+"""Fields that may be below zero: differences, rebates, error codes, a sum that no venue sent."""
 
 
 def run(seconds: float, seed: int, *, most: int = 1 << 62) -> int:
