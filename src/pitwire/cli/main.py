@@ -12,9 +12,8 @@ import typer
 from typer.main import get_command
 
 import pitwire
+from pitwire.cli import options
 from pitwire.cli.exits import guarded
-from pitwire.sim.scenarios import SCENARIOS
-from pitwire.sim.scripts import SCRIPTS
 
 app = typer.Typer(
     name="pitwire",
@@ -179,38 +178,15 @@ def sim(
     symbols: Symbols = None,
     port: Annotated[int, typer.Option(help="First local port; 0 lets the system choose.")] = 0,
     seed: Seed = None,
-    scenario: Annotated[
-        str,
-        typer.Option(help=f"A market of your own by its path, or one of {', '.join(SCENARIOS)}."),
-    ] = "calm",
-    faults: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="May be repeated: a fault of the kit as N3, a script of your own by its path, "
-            f"or one of {', '.join(SCRIPTS)}."
-        ),
-    ] = None,
+    scenario: options.Scenario = "calm",
+    faults: options.Faults = None,
     tape: Annotated[
         Path | None, typer.Option(help="Serve a tape, or a capture, instead of a made-up market.")
     ] = None,
     speed: Annotated[float, typer.Option(min=0.001, help="How many times a tape's pace.")] = 1.0,
-    tls: Annotated[
-        Path | None,
-        typer.Option(help="Serve wss:// and https://; the certificate to trust goes to this file."),
-    ] = None,
-    admin: Annotated[
-        bool,
-        typer.Option(
-            "--admin", help="A door for tests: move time and market, break it, read the truth."
-        ),
-    ] = False,
-    howto: Annotated[
-        str | None,
-        typer.Option(
-            help="Also print the lines that point a client here: python-binance, ccxt, "
-            "binance-sdk-spot, unicorn, cryptofeed, websockets or pitwire."
-        ),
-    ] = None,
+    tls: options.Tls = None,
+    admin: options.Admin = False,
+    howto: options.Howto = None,
     seconds: Annotated[float | None, typer.Option(help="Stop after this long.")] = None,
     loop: Loop = "auto",
 ) -> None:
@@ -231,6 +207,18 @@ def sim(
         seconds=seconds,
         loop=loop,
     )
+
+
+@app.command()
+def examine(
+    venue: Annotated[str, typer.Argument(help="The venue; binance.")] = "binance",
+    fidelity: options.Fidelity = False,
+    captures: options.Captures = None,
+) -> None:
+    """Say how close the simulated venue is to the venue itself."""
+    from pitwire.cli.examine import run
+
+    run(venue, fidelity=fidelity, captures=captures)
 
 
 @app.command()

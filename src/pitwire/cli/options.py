@@ -1,0 +1,47 @@
+"""Options of `pitwire sim` and `pitwire examine`, with what their help says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pitwire.sim.scenarios import SCENARIOS
+from pitwire.sim.scripts import SCRIPTS
+
+Scenario = Annotated[
+    str,
+    typer.Option(help=f"A market of your own by its path, or one of {', '.join(SCENARIOS)}."),
+]
+Faults = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="May be repeated: a fault of the kit as N3, a script of your own by its path, "
+        f"or one of {', '.join(SCRIPTS)}."
+    ),
+]
+Tls = Annotated[
+    Path | None,
+    typer.Option(help="Serve wss:// and https://; the certificate to trust goes to this file."),
+]
+Admin = Annotated[
+    bool,
+    typer.Option(
+        "--admin", help="A door for tests: move time and market, break it, read the truth."
+    ),
+]
+Howto = Annotated[
+    str | None,
+    typer.Option(
+        help="Also print the lines that point a client here: python-binance, ccxt, "
+        "binance-sdk-spot, unicorn, cryptofeed, websockets or pitwire."
+    ),
+]
+Fidelity = Annotated[
+    bool,
+    typer.Option("--fidelity", help="Hold the simulated venue's messages against the real one's."),
+]
+Captures = Annotated[
+    Path | None, typer.Option(help="Folder of recordings of the venue, as a second judge.")
+]

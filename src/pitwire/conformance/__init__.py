@@ -1,0 +1,1 @@
+"""Examinations: how close a venue's façade is to the venue itself."""
