@@ -13,6 +13,7 @@ from typing import Protocol
 from pitwire.model.orders import Side
 from pitwire.sim.accounts import EXACT, ZERO, Account, Accounts
 from pitwire.sim.facts import (
+    DECREMENTS,
     Accepted,
     Ended,
     Fact,
@@ -31,8 +32,6 @@ from pitwire.sim.pit import Pit
 
 MARKETS = frozenset((Kind.MARKET, Kind.STOP_LOSS, Kind.TAKE_PROFIT))
 """Kinds that take any price once they work."""
-
-_DECREMENTS = (Stp.DECREMENT, Stp.TRANSFER)
 
 OVER = frozenset(
     (Status.FILLED, Status.CANCELED, Status.EXPIRED, Status.EXPIRED_IN_MATCH, Status.REJECTED)
@@ -272,11 +271,11 @@ class Execution:
         mode = taker.stp
         met = min(taker.left, maker.left)
         if mode is not Stp.EXPIRE_TAKER:
-            lots = met if mode in _DECREMENTS else maker.left
+            lots = met if mode in DECREMENTS else maker.left
             self._lose_resting(pit, maker, level, lots)
             self._tell_prevented(pit, maker, taker, level.price, lots, now, taker=taker)
         if mode is not Stp.EXPIRE_MAKER:
-            lots = met if mode in _DECREMENTS else taker.left
+            lots = met if mode in DECREMENTS else taker.left
             self._lose(pit, taker, lots)
             self._tell_prevented(pit, taker, maker, level.price, lots, now, taker=taker)
 

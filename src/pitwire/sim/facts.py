@@ -44,6 +44,10 @@ class Stp(StrEnum):
     """Within one account the same as DECREMENT (binance §7.4)."""
 
 
+DECREMENTS = (Stp.DECREMENT, Stp.TRANSFER)
+"""Modes in which both orders lose what would have been matched."""
+
+
 class Status(StrEnum):
     NEW = "NEW"
     PENDING_NEW = "PENDING_NEW"

@@ -10,7 +10,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator
 
 from pitwire.model.orders import Side
-from pitwire.sim.facts import SimOrder, Stp
+from pitwire.sim.facts import DECREMENTS, SimOrder, Stp
 
 
 class Level:
@@ -170,7 +170,7 @@ class Book:
                     units += meets * level.price
                 elif taker.stp is Stp.EXPIRE_MAKER:
                     continue
-                elif taker.stp is not Stp.DECREMENT:
+                elif taker.stp not in DECREMENTS:
                     return lots, units
                 wanted -= meets
                 if wanted == 0:
@@ -200,6 +200,6 @@ class Book:
                 if maker.account == account and stp is not Stp.NONE:
                     if stp is Stp.EXPIRE_MAKER:
                         continue
-                    if stp is not Stp.DECREMENT:
+                    if stp not in DECREMENTS:
                         return
                 yield maker

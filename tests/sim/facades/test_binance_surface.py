@@ -240,3 +240,24 @@ def test_my_filters_are_those_of_the_rule_book(client: ApiClient) -> None:
         "MAX_NUM_ALGO_ORDERS",
         "MAX_NUM_ORDER_AMENDS",
     }
+
+
+@pytest.mark.parametrize("mode", ["DECREMENT", "TRANSFER"])
+def test_what_both_orders_lose_is_reckoned_before_an_order_is_taken(
+    world: World, client: ApiClient, mode: str
+) -> None:
+    """An amount is worked out past one's own order in the way, and that part is not traded."""
+    client.limit("SELL", "60000.00", "0.004")
+    sell = NewOrder(
+        account="one",
+        symbol="BTC-USDT",
+        side=Side.SELL,
+        kind=Kind.LIMIT,
+        tif=Tif.GTC,
+        lots=1_000,
+        price=6_000_000,
+    )
+    world.exchange.place(sell, world.clock.now())
+    order = client.market("BUY", quoteOrderQty="600", selfTradePreventionMode=mode)
+    assert (order["origQty"], order["executedQty"]) == ("0.01000000", "0.00600000")
+    assert order["preventedQuantity"] == "0.00400000"
