@@ -51,8 +51,11 @@ class Outlet:
     def amend(self, command: AmendOrder, now: int) -> None:
         self._take("amend", command)
 
-    def ask_status(self, symbol: str, order_id: str, now: int) -> None:
-        self._take("status", (symbol, order_id))
+    def ask_status(self, symbol: str, order_id: str, now: int, venue_id: str = "") -> None:
+        self._take("status", (symbol, venue_id or order_id))
+
+    def ask_fills_since(self, symbol: str, trade_id: str, since: int, now: int) -> None:
+        self._take("fills since", (symbol, trade_id, since))
 
     def ask_fills(self, symbol: str, order_id: str, venue_id: str, now: int) -> None:
         self._take("fills", (symbol, order_id, venue_id))
@@ -226,7 +229,7 @@ def test_fills_that_never_came_are_asked_for_by_the_venues_id() -> None:
         )
     office.gateway.chase(T0 + 2 * SECOND)
     # A stranger's may have traded before our count began.
-    assert office.outlet.given[1:] == [("fills", (BTC, "a", "7")), ("status", (BTC, "web"))]
+    assert office.outlet.given[1:] == [("fills", (BTC, "a", "7")), ("status", (BTC, "8"))]
     office.desk.engine.apply(fill("a", 1, venue_id="7"))
     assert office.desk.engine.questions(T0 + 60 * SECOND)[0].order_id == "web"
 
@@ -238,3 +241,29 @@ def test_reconciling_asks_for_everything() -> None:
     office.outlet.may_trade = False
     office.gateway.reconcile(T0)
     assert office.outlet.names == ["open orders", "account"]
+
+
+def test_questions_about_many_orders_are_spread_over_time() -> None:
+    office = Office()
+    for number in range(100):
+        office.desk.state.ledger.sent(order(f"o{number}"), T0)
+    office.desk.engine.lost(T0)
+    asked = []
+    for tick in range(40):
+        office.gateway.chase(T0 + tick * SECOND // 20)
+        asked.append(len(office.outlet.given))
+    assert asked[0] == 20
+    assert asked[-1] <= 20 + 20
+    assert len(set(office.outlet.given)) == len(office.outlet.given)
+
+
+def test_back_at_the_venue_everything_in_doubt_is_asked_about_at_once() -> None:
+    office = Office()
+    office.desk.state.ledger.sent(order("a"), T0)
+    office.desk.engine.lost(T0)
+    for second in range(100):
+        office.gateway.chase(T0 + second * SECOND)
+    office.outlet.given.clear()
+    office.gateway.reconcile(T0 + 100 * SECOND)
+    office.gateway.chase(T0 + 100 * SECOND)
+    assert office.outlet.names == ["open orders", "account", "status"]

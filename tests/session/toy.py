@@ -138,8 +138,15 @@ class ToyCodec:
     def amend(self, command: AmendOrder, now: int, request_id: int) -> bytes:
         return _frame(id=request_id, do="amend", order=command.order_id)
 
-    def order_status(self, symbol: str, order_id: str, now: int, request_id: int) -> bytes:
+    def order_status(
+        self, symbol: str, order_id: str, now: int, request_id: int, venue_id: str = ""
+    ) -> bytes:
         return _frame(id=request_id, do="status", order=order_id)
+
+    def fills_since(
+        self, symbol: str, trade_id: str, since: int, now: int, request_id: int
+    ) -> bytes:
+        return _frame(id=request_id, do="fills", symbol=symbol, trade_id=trade_id)
 
     def order_fills(
         self, symbol: str, order_id: str, venue_id: str, now: int, request_id: int

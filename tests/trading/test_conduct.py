@@ -109,6 +109,21 @@ def test_a_second_connection_that_still_hears_is_enough() -> None:
 # ── unknown and unanswered ────────────────────────────────────────────────────────────────────
 
 
+def test_an_order_is_not_unknown_for_too_long_while_nobody_could_be_asked() -> None:
+    made = desk(max_unknown_seconds=30.0)
+    admit(made, buy(BTC, 1, price=90))
+    lost = ev.Lost("test", "", 0, at(1), "orders", "gone", 0.0)
+    made.engine.apply(lost)
+    made.engine.lost(at(1))
+    made.engine.tend(at(600))
+    assert not made.of(Alerted)
+    made.engine.apply(ev.Authenticated("test", "", 0, at(600), "orders", "main"))
+    made.engine.tend(at(629))
+    assert not made.of(Alerted)
+    made.engine.tend(at(631))
+    assert len(made.of(Alerted)) == 1
+
+
 def test_an_order_unknown_for_too_long_pauses_the_account_and_tells_a_person_once() -> None:
     made = desk(max_unknown_seconds=30.0)
     [placed] = admit(made, buy(BTC, 1, price=90))

@@ -37,6 +37,7 @@ RECORDS = [
     journal.Disarmed(at=1, reason="the desk stops"),
     journal.Asked(at=1, do="halt", by="eve", reason="enough", key="k1"),
     journal.Seeded(at=1, name="backoff", seed=5),
+    journal.Differed(at=1, what="balance", name="BTC", ours=Decimal("1.0"), theirs=Decimal("1.5")),
 ]  # fmt: skip
 
 

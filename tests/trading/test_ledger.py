@@ -23,16 +23,18 @@ from pitwire.model.orders import (
     Side,
     UpdateKind,
 )
+from pitwire.model.proof import DeathProof
 from pitwire.trading.ledger import OrderLedger
 from pitwire.trading.tracked import Origin
 from tests.trading.making import BTC, ETH, at, fill, order, unanswered, update
 
 S, K = OrderState, UpdateKind
+PROOF = DeathProof(automatic=True, window_seconds=2, processing_seconds=10, margin_seconds=2)
 
 
 def ledger_with(state: OrderState = S.SENT, size: Any = 2) -> OrderLedger:
     """A ledger with order `a` brought to this state by what the venue would say."""
-    ledger = OrderLedger()
+    ledger = OrderLedger(proof=PROOF)
     ledger.sent(order("a", size), at(0))
     match state:
         case S.OPEN:
@@ -472,8 +474,10 @@ def test_an_open_order_that_the_list_lacks_is_asked_about() -> None:
     ledger = ledger_with(S.OPEN)
     ledger.sent(order("b"), at(0))
     ledger.compare(listing(), at(5))
+    assert ledger.due_questions(at(5)) == []
+    assert not ledger.take_disagreements(), "the word of its end may be on its way"
+    assert [q.order_id for q in ledger.due_questions(at(6))] == ["a"]
     assert [told.order_id for told in ledger.take_disagreements()] == ["a"]
-    assert [q.order_id for q in ledger.due_questions(at(5))] == ["a"]
     assert the(ledger).state is S.OPEN
     assert the(ledger, "b").state is S.SENT
 

@@ -163,6 +163,7 @@ def test_account_events_reach_ledger_and_portfolio() -> None:
     made.apply(ev.Position("test", BTC, 0, at(1), Decimal(1), Decimal(2)))
     assert made.portfolio.venue_positions[BTC].size == 1
     made.apply(ev.OpenOrders("test", BTC, 0, at(1), ()))
+    assert [asked.order_id for asked in made.ledger.due_questions(at(2))] == ["b", "a"]
     assert [told.order_id for told in made.ledger.take_disagreements()] == ["a"]
 
 

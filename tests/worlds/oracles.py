@@ -230,7 +230,7 @@ class Verdict:
                 self._note("C", f"{tracked.id} is {tracked.state} for us, the venue never had it")
 
     def _is_ours(self, name: str) -> bool:
-        return self._desk.engine.state.ledger._is_ours(name)
+        return self._desk.engine.state.ledger.is_ours(name)
 
     def _order(self, tracked: Tracked, status: Status, filled: object) -> None:
         if tracked.is_open:

@@ -318,7 +318,7 @@ class Room:
     def _after_stop(self) -> None:
         now = self.clock.now()
         for name, order in self.witness.orders().items():
-            if not self.witness.is_over(order) and self.desk.engine.state.ledger._is_ours(name):
+            if not self.witness.is_over(order) and self.desk.engine.state.ledger.is_ours(name):
                 self.complaints.note("C", now, f"{name} still lives after the desk has stopped")
 
     def _outcome(self) -> Outcome:

@@ -38,7 +38,9 @@ def run(
         typer.echo(report.as_json(outcomes))
     else:
         wide = None if console.is_terminal else _WIDTH
-        Console(width=wide).print(report.table(outcomes), report.totals(outcomes))
+        tables = [report.table(outcomes), report.order_table(outcomes)]
+        shown = [one for one in tables if one.row_count]
+        Console(width=wide).print(*shown, report.totals(outcomes), sep="\n")
     for line in report.complaints(outcomes):
         console.print(line, highlight=False, markup=False)
     ours = [one for one in outcomes if one.client == OURS]

@@ -154,6 +154,9 @@ class DeskSection(Section, frozen=True):
     `pitwire/VENUE/ACCOUNT` under `$XDG_STATE_HOME` (`~/.local/state`)."""
     durable: bool = False
     """Sync the journal before an order leaves, not within milliseconds of it."""
+    reconcile_seconds: Annotated[float, Meta(ge=0)] = 60.0
+    """How often our orders, fills and balances are held beside the venue's; 0: only at a start and
+    after a loss. Longer where a round would cost more than a tenth of the venue's weight."""
 
 
 class DeskConfig(Section, frozen=True):

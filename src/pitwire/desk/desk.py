@@ -20,6 +20,7 @@ from pitwire.desk.interactions import InteractionLog
 from pitwire.desk.leash import Leash
 from pitwire.desk.paper import PaperOutlet
 from pitwire.desk.restart import Restarted
+from pitwire.desk.stocktaking import Stocktaking, weight_limit
 from pitwire.desk.switchboard import Switchboard
 from pitwire.desk.timings import Timings
 from pitwire.desk.watchdog import Charge, Report, describe
@@ -27,10 +28,12 @@ from pitwire.model.clock import SECOND, Clock
 from pitwire.model.errors import ConfigError
 from pitwire.model.events import (
     Authenticated,
+    Balance,
     Event,
     Lost,
     OpenOrders,
     Rejected,
+    Unanswered,
     Update,
 )
 from pitwire.session.pending import What
@@ -88,6 +91,8 @@ class Desk:
         self._reactions = self._table()
         self.listed_at = 0
         """When the venue last listed our open orders; 0 while it has not."""
+        self.counted_at = 0
+        """When the venue last told what we own; 0 while it has not."""
         self._leash: Leash | None = None
         self.switchboard = Switchboard(self)
         self.left_open: tuple[str, ...] = ()
@@ -175,8 +180,20 @@ class Desk:
 
     def _find_way_out(self) -> None:
         outlet: Outlet = self.session if self._paper is None else self._paper
+        stock = Stocktaking(
+            outlet,
+            self.engine,
+            every_seconds=self.config.desk.reconcile_seconds,
+            weights=self.session.venue.weights,
+            limit_a_minute=weight_limit(self.session.venue),
+        )
         self._gateway = Gateway(
-            outlet, self.engine, clock=self.clock, timings=self.timings, file=self._file
+            outlet,
+            self.engine,
+            clock=self.clock,
+            timings=self.timings,
+            file=self._file,
+            stock=stock,
         )
 
     @property
@@ -327,9 +344,11 @@ class Desk:
         return self._chronicle.reactions | {
             Update: self._on_update,
             OpenOrders: self._on_open_orders,
+            Balance: self._on_balance,
             Lost: self._on_lost,
             Authenticated: self._on_login,
             Rejected: self._on_rejected,
+            Unanswered: self._on_unanswered,
         }
 
     def _on_update(self, event: Event) -> None:
@@ -339,6 +358,9 @@ class Desk:
 
     def _on_open_orders(self, event: Event) -> None:
         self.listed_at = event.received
+
+    def _on_balance(self, event: Event) -> None:
+        self.counted_at = event.received
 
     def _on_lost(self, event: Event) -> None:
         assert isinstance(event, Lost)
@@ -351,9 +373,16 @@ class Desk:
         if self.has_begun:
             self.gateway.reconcile(event.received)
 
+    def _on_unanswered(self, event: Event) -> None:
+        assert isinstance(event, Unanswered)
+        if self.has_begun and not event.order_id:
+            self.gateway.stock.failed(event.what, event.received)
+
     def _on_rejected(self, event: Event) -> None:
         """Whoever is deaf to their own orders must not send more of them."""
         assert isinstance(event, Rejected)
+        if self.has_begun:
+            self.gateway.stock.failed(event.what, event.received)
         begun = self.has_begun and self._paper is None
         if begun and event.what == PRIVATE_STREAM and not self.session.hears_orders:
             self.halt(f"the venue refuses our order updates: {event.text} ({event.code})", "desk")

@@ -72,6 +72,7 @@ GROUPS: Mapping[type, str] = {
     journal.Disarmed: "desk",
     journal.Asked: "desk",
     journal.Seeded: "desk",
+    journal.Differed: "error",
     Disagreement: "error",
 }
 """Which events and journal records are logged, and as what; not prices: the tape keeps those."""

@@ -223,6 +223,7 @@ def _restarted(config: DeskConfig, folder: Path | None, clock: Clock) -> Restart
         mode=config.mode,
         program=pitwire.__version__,
         durable=config.desk.durable,
+        proof=find_venue(config.venue.name).proof,
     )
 
 
@@ -270,20 +271,20 @@ async def _begin(
         await session.subscribe_to_order_updates()
     asks = wanted(config)
     asks = (*asks, *_watched(session.venue, asks, hearing))
-    if desk.restarted is not None and desk.restarted.waiting:
-        # Watching is harmless while the venue is asked; trading waits for its word.
-        await _subscribe(session, asks)
-        asks = ()
-        if config.mode == "paper":
-            end_on_paper(desk)
-        else:
-            await settle(desk, session)
+    # Watching is harmless while the venue is asked; trading waits for its word.
+    await _subscribe(session, asks)
+    if config.mode == "paper":
+        end_on_paper(desk)
+    else:
+        await settle(desk, session)
     if config.mode == "live":
         await know_time(desk)
     desk.begin(hearing)
-    desk.gateway.reconcile(desk.clock.now())
+    if config.mode == "paper":
+        desk.gateway.reconcile(desk.clock.now())
+    else:
+        desk.gateway.stock.begin(desk.clock.now())
     _look_at_latch(desk)
-    await _subscribe(session, asks)
 
 
 def _look_at_latch(desk: Desk) -> None:
@@ -361,8 +362,10 @@ def _engine(
         machine = Entropy(int.from_bytes(platform.node().encode()[:32], "big"))
         prefix = installation_prefix(machine, config.account.name)
         ids = OrderIds(prefix, now // MILLISECOND)
-    told.write(Started(at=now, prefix=ids.prefix, epoch=ids.epoch, mode=config.mode))
-    return _pure(config, ids, State(ledger=OrderLedger(is_ours=ids.is_ours)), told)
+    proof = find_venue(config.venue.name).proof
+    told.write(Started(at=now, prefix=ids.prefix, epoch=ids.epoch, mode=config.mode, proof=proof))
+    ledger = OrderLedger(is_ours=ids.is_ours, proof=proof)
+    return _pure(config, ids, State(ledger=ledger), told)
 
 
 def _pure(config: DeskConfig, ids: OrderIds, state: State, journal: Journal) -> Engine:

@@ -44,10 +44,13 @@ class PaperOutlet:
     def amend(self, command: AmendOrder, now: int) -> None:
         self._take(command, now)
 
-    def ask_status(self, symbol: str, order_id: str, now: int) -> None:
+    def ask_status(self, symbol: str, order_id: str, now: int, venue_id: str = "") -> None:
         """Paper leaves nothing unanswered, so there is nothing to say."""
 
     def ask_fills(self, symbol: str, order_id: str, venue_id: str, now: int) -> None:
+        """Paper tells every fill."""
+
+    def ask_fills_since(self, symbol: str, trade_id: str, since: int, now: int) -> None:
         """Paper tells every fill."""
 
     def ask_open_orders(self, symbol: str, now: int) -> None:

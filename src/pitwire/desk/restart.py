@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import ConfigError, JournalFailed
+from pitwire.model.proof import NO_PROOF, DeathProof
 from pitwire.store.checkpoint import newest_good, write_checkpoint
 from pitwire.store.folder import AccountFolder
 from pitwire.store.history import START, History, segment_numbers, segment_path
@@ -128,25 +129,29 @@ def restart(
     mode: str = "",
     program: str = "",
     durable: bool = False,
+    proof: DeathProof = NO_PROOF,
 ) -> Restarted:
     """Take this account over; raises `ConfigError` or `JournalFailed` when that cannot be."""
     folder = AccountFolder.hold(path, account, entropy)
     try:
-        return _restart(folder, now, mode=mode, program=program, durable=durable)
+        return _restart(folder, now, mode=mode, program=program, durable=durable, proof=proof)
     except BaseException:
         folder.close()
         raise
 
 
 def _restart(
-    folder: AccountFolder, now: int, *, mode: str, program: str, durable: bool
+    folder: AccountFolder,
+    now: int,
+    *,
+    mode: str,
+    program: str,
+    durable: bool,
+    proof: DeathProof,
 ) -> Restarted:
     identity = folder.next_epoch(now)
     replay, history, wrong = recall(folder.path, expected=folder.identity.segment)
-    if history.worst is not None and history.worst.ill is Ill.NEWER:
-        expected = "a journal of this version or older"
-        where, found = str(folder.path), str(history.worst)
-        raise ConfigError(where=where, found=found, expected=expected)
+    _demand_readable(folder, history)
     header = Header(
         installation=identity.installation,
         account=identity.account,
@@ -160,7 +165,9 @@ def _restart(
     folder.take_epoch(identity)
     prefix = account_prefix(identity.installation, identity.account)
     ids = OrderIds(prefix, identity.epoch)
-    started = Started(at=now, prefix=prefix, epoch=identity.epoch, mode=mode, program=program)
+    started = Started(
+        at=now, prefix=prefix, epoch=identity.epoch, mode=mode, program=program, proof=proof
+    )
     read = replay.taken
     replay.take(started)
     latch = LatchJournal(folder.latch)
@@ -190,6 +197,13 @@ def _restart(
     )
     restarted.checkpoint(halted, restarted.reducing)
     return restarted
+
+
+def _demand_readable(folder: AccountFolder, history: History) -> None:
+    if history.worst is not None and history.worst.ill is Ill.NEWER:
+        expected = "a journal of this version or older"
+        where, found = str(folder.path), str(history.worst)
+        raise ConfigError(where=where, found=found, expected=expected)
 
 
 def recall(path: Path, *, expected: int = 0) -> tuple[Replay, History, list[str]]:

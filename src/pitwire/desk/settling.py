@@ -1,4 +1,6 @@
-"""The second half of a start: the venue's word on every order that an earlier run left behind.
+"""The second half of a start: the venue's word on what is open and what we own.
+
+Every order that an earlier run left behind is settled here, and our count of the account begins.
 
 House rules: rules do not run before it is heard; an order that stays in doubt keeps its symbol
 closed and stops nobody else; on paper, orders end with the run that placed them.
@@ -16,6 +18,8 @@ from pitwire.model.orders import UpdateKind
 from pitwire.trading.journal import Alerted
 
 _LOOK_SECONDS = 0.02
+_AGAIN_SECONDS = 6.0
+"""What has not been answered by then is asked for again."""
 PATIENCE_SECONDS = 30.0
 """The venue's proof of an order's death takes about half of this."""
 
@@ -25,15 +29,16 @@ async def settle(desk: Desk, outlet: Outlet, *, within_seconds: float = PATIENCE
     engine, clock = desk.engine, desk.clock
     ledger = engine.state.ledger
     gateway = Gateway(outlet, engine, clock=clock, timings=desk.timings)
-    began = clock.now()
+    began = asked = clock.now()
     gateway.reconcile(began)
-    while not desk.listed_at or ledger.next_question() is not None:
+    while not (desk.listed_at and desk.counted_at) or ledger.next_question() is not None:
         now = clock.now()
+        if now > asked + round(_AGAIN_SECONDS * SECOND):
+            gateway.reconcile(now)
+            asked = now
         if now > began + round(within_seconds * SECOND):
-            left = [order.id for order in ledger.open_of("") if order.doubt or not order.working]
-            text = (
-                f"not settled after {within_seconds:g} s, asked on: {', '.join(left) or 'orders'}"
-            )
+            left = ", ".join(order.id for order in ledger.in_doubt) or "the account"
+            text = f"not settled after {within_seconds:g} s, asked on: {left}"
             engine.journal.write(Alerted(at=now, text=text, level="warning", rule="desk"))
             return
         desk.switchboard.tend()

@@ -204,6 +204,10 @@ class Update(Event, frozen=True, gc=False, tag=True):
     reason: RejectReason | None = None
     code: int = 0
     text: str = ""
+    answers: str = ""
+    """The request whose answer this is: `place`, `status`, …; "" when it came by itself."""
+    asked: int = 0
+    """When that request left, by our clock; 0 when it came by itself."""
 
 
 class Fill(Event, frozen=True, gc=False, tag=True):
@@ -239,6 +243,8 @@ class OpenOrders(Event, frozen=True, gc=False, tag=True):
     """The venue's complete list of open orders (of `symbol`, or of all when ""), by `order_id`."""
 
     order_ids: tuple[str, ...]
+    asked: int = 0
+    """When the question left, by our clock; 0 where nobody asked."""
 
 
 # ── session ───────────────────────────────────────────────────────────────────────────────────

@@ -11,9 +11,11 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
+from msgspec.structs import replace
+
 from pitwire.model import errors
 from pitwire.model.clock import SECOND
-from pitwire.model.events import Event, Rejected, Unanswered, Update
+from pitwire.model.events import Event, OpenOrders, Rejected, Unanswered, Update
 from pitwire.model.orders import (
     AmendOrder,
     CancelOrder,
@@ -134,12 +136,12 @@ class Commands:
         self._ordinary.append((request, lambda at, rid: self._codec.amend(command, at, rid)))
         self.release(now)
 
-    def ask_status(self, symbol: str, order_id: str, now: int) -> None:
-        """Ask what became of an order."""
+    def ask_status(self, symbol: str, order_id: str, now: int, venue_id: str = "") -> None:
+        """Ask what became of an order, by the venue's id where that is given."""
         self._demand_login("ask_status")
         ask = self._codec.order_status
         request = Request(What.STATUS, now, order_id, symbol=symbol)
-        self._urge(request, lambda at, rid: ask(symbol, order_id, at, rid))
+        self._urge(request, lambda at, rid: ask(symbol, order_id, at, rid, venue_id))
 
     def ask_fills(self, symbol: str, order_id: str, venue_id: str, now: int) -> None:
         """Ask what an order traded, fill by fill."""
@@ -147,6 +149,13 @@ class Commands:
         ask = self._codec.order_fills
         request = Request(What.FILLS, now, order_id, symbol=symbol)
         self._urge(request, lambda at, rid: ask(symbol, order_id, venue_id, at, rid))
+
+    def ask_fills_since(self, symbol: str, trade_id: str, since: int, now: int) -> None:
+        """Ask what the account traded in a symbol from this trade on, or else after a time."""
+        self._demand_login("ask_fills_since")
+        ask = self._codec.fills_since
+        request = Request(What.FILLS, now, symbol=symbol)
+        self._urge(request, lambda at, rid: ask(symbol, trade_id, since, at, rid))
 
     def test(self, order: Order, now: int) -> None:
         """Have an order checked and not placed; the answer is for who waits, and no event."""
@@ -200,7 +209,7 @@ class Commands:
     def _drop(self, waiting: tuple[Request, Encode], now: int) -> None:
         self._ordinary.remove(waiting)
         self._outbox.stirred = True
-        request, text = waiting[0], "never sent: cancelled in time"
+        request, text = _never_sent(waiting[0]), "never sent: cancelled in time"
         rejected, other = UpdateKind.REJECTED, RejectReason.OTHER
         self._outbox.tell(self._update(request.order_id, rejected, request, now, other, 0, text))
 
@@ -224,7 +233,7 @@ class Commands:
 
     def answered(self, request: Request, reply: Reply, now: int) -> list[Event]:
         """What the answer to a command or a question says."""
-        told: list[Event] = list(reply.events)
+        told: list[Event] = [_stamped(event, request) for event in reply.events]
         error = reply.error
         if request.what is What.TEST:
             self._outbox.settle(Probe(request.order_id), error)
@@ -301,7 +310,7 @@ class Commands:
         if request.what is What.TEST:
             self._outbox.settle(Probe(request.order_id), nothing)
             return []
-        return self._disproved(request, nothing, now, known=[])
+        return self._disproved(_never_sent(request), nothing, now, known=[])
 
     def _update(
         self,
@@ -324,6 +333,8 @@ class Commands:
             reason=reason,
             code=code,
             text=text,
+            answers=request.what.value if request.sent else "",
+            asked=request.sent,
         )
 
     # ── limits ──
@@ -343,6 +354,17 @@ class Commands:
             return False
         count = _ORDER_COUNT.get(what, 0)
         return not count or self._pacing.try_spend("orders", now, cost=count)
+
+
+def _stamped(event: Event, request: Request) -> Event:
+    """What an answer says of orders, with the question it answers."""
+    if isinstance(event, Update):
+        return replace(event, answers=request.what.value, asked=request.sent)
+    return replace(event, asked=request.sent) if isinstance(event, OpenOrders) else event
+
+
+def _never_sent(request: Request) -> Request:
+    return _sent_at(request, 0)
 
 
 def _sent_at(request: Request, now: int) -> Request:

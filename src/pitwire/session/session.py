@@ -302,16 +302,25 @@ class Session:
         line.conversation.commands.amend(command, now)
         line.flush(now)
 
-    def ask_status(self, symbol: str, order_id: str, now: int) -> None:
+    def ask_status(self, symbol: str, order_id: str, now: int, venue_id: str = "") -> None:
         """Ask what became of an order; the answer is an `Update`, or `Unanswered`."""
         line = self._trading("ask_status")
-        line.conversation.commands.ask_status(symbol, order_id, now)
+        line.conversation.commands.ask_status(symbol, order_id, now, venue_id)
         line.flush(now)
 
     def ask_fills(self, symbol: str, order_id: str, venue_id: str, now: int) -> None:
         """Ask what an order traded; the answer is a `Fill` for each time it did."""
         line = self._trading("ask_fills")
         line.conversation.commands.ask_fills(symbol, order_id, venue_id, now)
+        line.flush(now)
+
+    def ask_fills_since(self, symbol: str, trade_id: str, since: int, now: int) -> None:
+        """Ask what the account traded in a symbol: a `Fill` for each time.
+
+        From this trade on; where none is known (""), after `since`, ns of the venue's time.
+        """
+        line = self._trading("ask_fills_since")
+        line.conversation.commands.ask_fills_since(symbol, trade_id, since, now)
         line.flush(now)
 
     def ask_open_orders(self, symbol: str, now: int) -> None:

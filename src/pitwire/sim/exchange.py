@@ -124,6 +124,12 @@ class Exchange:
         self.execution.settle(pit, now)
         return order
 
+    def expire(self, order: SimOrder, now: int) -> None:
+        """End an open order for a reason of our own."""
+        pit = self.pit(order.symbol)
+        self.execution.end(pit, order, Status.EXPIRED, now)
+        self.execution.settle(pit, now)
+
     def cancel_all(self, account: str, symbol: str, now: int) -> list[SimOrder]:
         """End every open order of an account in a symbol; refuses when there is none."""
         pit = self.pit(symbol)

@@ -8,6 +8,7 @@ as shell patterns, so nothing here knows a venue's spelling.
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal, TypeAlias, get_args
 
@@ -47,7 +48,8 @@ class _OnFrames(_OnLink, frozen=True, kw_only=True):
 
 class _OnRequests(BaseFault, frozen=True, kw_only=True):
     kind: str = "*"
-    """Pattern of request kinds: place, cancel, replace, amend, query, snapshot, logon, time, …"""
+    """Pattern of request kinds: place, cancel, replace, amend, query (of which status, open_orders,
+    fills and account), snapshot, logon, time, …"""
     count: Count = 1
 
 
@@ -253,6 +255,68 @@ class HttpError(_OnRequests, frozen=True, kw_only=True):
     retry_after_seconds: Seconds | None = None
 
 
+class Misreport(_OnRequests, frozen=True, kw_only=True):
+    """A request is answered with an error of the venue, and carried out all the same.
+
+    With `done` false it is not carried out, and the answer is the same.
+    """
+
+    kind: str = "place"
+    code: int = -1007
+    text: str = (
+        "Timeout waiting for response from backend server. Send status unknown; "
+        "execution status unknown."
+    )
+    status: Annotated[int, msgspec.Meta(ge=400, le=599)] = 500
+    done: bool = True
+    retry_after_seconds: Seconds | None = None
+    """How long the venue wants to be left alone, where it says so."""
+
+
+class Withhold(_OnRequests, frozen=True, kw_only=True):
+    """A list is answered with the first `share` of it, as if that were all."""
+
+    kind: str = "open_orders"
+    share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
+
+
+# ── deeds of others ───────────────────────────────────────────────────────────────────────────
+
+
+class _OnAccount(BaseFault, frozen=True, kw_only=True):
+    account: str = "main"
+
+
+class ByHand(_OnAccount, frozen=True, kw_only=True):
+    """Somebody else places an order on the account: far from the market, or at it."""
+
+    symbol: str = "BTC-USDT"
+    side: Literal["buy", "sell"] = "buy"
+    how: Literal["rest", "take"] = "rest"
+    size: Decimal = Decimal("0.01")
+    name: str = "by-hand"
+    """How its client id begins."""
+
+
+class ExpireOrders(_OnAccount, frozen=True, kw_only=True):
+    """The venue ends open orders of the account by itself, the oldest first."""
+
+    symbol: str = ""
+    count: Count = 0
+    """How many; 0: all."""
+
+
+class RevokeKeys(_OnAccount, frozen=True, kw_only=True):
+    """The account's keys are valid no more."""
+
+
+class HaltMarket(BaseFault, frozen=True, kw_only=True):
+    """Trading in a symbol is stopped, or with `status` TRADING begun again."""
+
+    symbol: str = "BTC-USDT"
+    status: str = "HALT"
+
+
 # ── clocks ────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -301,10 +365,20 @@ LinkFault: TypeAlias = (
     LatePong | Cut | Flap | BlackHole | CloseWith | ServerShutdown | RefuseDial | HangDial
 )
 RequestFault: TypeAlias = (
-    LateSnapshot | StaleSnapshot | LoseAck | DelayAck | PartAck | FillBeforeAck | HttpError
+    LateSnapshot
+    | StaleSnapshot
+    | LoseAck
+    | DelayAck
+    | PartAck
+    | FillBeforeAck
+    | HttpError
+    | Misreport
+    | Withhold
 )
+DeedFault: TypeAlias = ByHand | ExpireOrders | RevokeKeys | HaltMarket
+DEEDS = (ByHand, ExpireOrders, RevokeKeys, HaltMarket)
 ClockFault: TypeAlias = ClockSkew | ClockStep | ClockDrift | Pause
-Fault: TypeAlias = FrameFault | LinkFault | RequestFault | ClockFault
+Fault: TypeAlias = FrameFault | LinkFault | RequestFault | DeedFault | ClockFault
 
 
 def matches(pattern: str, label: str) -> bool:

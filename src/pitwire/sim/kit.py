@@ -34,6 +34,10 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     channels: tuple[str, ...] = ("ticker", "trades", "book")
     more_symbols: Whole = 0
     """So many quiet ones beside them, which are subscribed to as well."""
+    orders: bool = False
+    """A whole desk trades, and its orders are what is judged."""
+    worlds: Whole = 0
+    """So many worlds drawn by chance, with faults about orders, are tried and added up."""
     redundancy: Annotated[int, msgspec.Meta(ge=1, le=4)] = 1
     scenario: str = "calm"
     latency: str = "same-city"
@@ -59,6 +63,8 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
     """Nothing may be called stale or lost: it heals below us."""
     back_within_seconds: Seconds = 30.0
     """From the fault's end until everything wanted flows again."""
+    found_within_seconds: Seconds = 5.0
+    """From when the venue can be asked until an order that became unknown is known."""
     most_dials: Whole = 0
     """Connection attempts at most; 0: not counted."""
     certain: bool = True
@@ -148,4 +154,4 @@ def is_path(name: str) -> bool:
 
 def _order(script: Script) -> tuple[int, int]:
     family, number = script.id[:1], script.id[1:]
-    return "NPVC".find(family), int(number)
+    return "NPVCB".find(family), int(number)

@@ -33,6 +33,7 @@ from pitwire.sim.faults import (
     LateSnapshot,
     LoseAck,
     Malformed,
+    Misreport,
     PartAck,
     RefuseDial,
     Reorder,
@@ -43,6 +44,7 @@ from pitwire.sim.faults import (
     StaleSnapshot,
     Stall,
     Throttle,
+    Withhold,
     matches,
 )
 from pitwire.sim.spoiling import spoiled
@@ -61,7 +63,8 @@ _FRAME_FAULTS = (
     Drop, SkipSequence, Delay, Freeze, Duplicate, Reorder, Malformed, Rewrite, Stall, Throttle,
 )  # fmt: skip
 _REQUEST_FAULTS = (
-    LateSnapshot, StaleSnapshot, LoseAck, DelayAck, PartAck, FillBeforeAck, HttpError,
+    LateSnapshot, StaleSnapshot, LoseAck, DelayAck, PartAck, FillBeforeAck, HttpError, Misreport,
+    Withhold,
 )  # fmt: skip
 _HELD = b"held"
 """Stands for a frame that waits to be overtaken; told apart by identity."""
@@ -147,7 +150,7 @@ class FaultPlan:
                 continue
             if not count.takes(fault, now):
                 continue
-            self._note(now, fault)
+            self.note(now, fault)
             at, frames = self._spoil(fault, (link, stream), at, frames, count=count)
         lane = (link, stream)
         at = self._busy[lane] = max(at, self._busy.get(lane, 0))
@@ -157,7 +160,7 @@ class FaultPlan:
         """When to answer a client's ping; None: not at all."""
         for fault, count in self._pongs:
             if matches(fault.link, link) and count.takes(fault, now):
-                self._note(now, fault)
+                self.note(now, fault)
                 return now + round(fault.seconds * SECOND) if fault.seconds else None
         return now
 
@@ -165,7 +168,7 @@ class FaultPlan:
         """What to answer to a connection attempt; None lets it in."""
         for fault, count in self._dials:
             if matches(fault.link, link) and count.takes(fault, now):
-                self._note(now, fault)
+                self.note(now, fault)
                 if isinstance(fault, HangDial):
                     return DialRefusal(0, delay=round(fault.seconds * SECOND))
                 return DialRefusal(
@@ -174,11 +177,12 @@ class FaultPlan:
         return None
 
     def request(self, kind: str, now: int) -> Verdict:
-        """What is to become of a request that has just arrived."""
+        """What is to become of a request that has just arrived; it may be of several kinds."""
         verdict = AS_USUAL
+        kinds = kind.split()
         for fault, count in self._requests:
-            if matches(fault.kind, kind) and count.takes(fault, now):
-                self._note(now, fault)
+            if any(matches(fault.kind, one) for one in kinds) and count.takes(fault, now):
+                self.note(now, fault)
                 verdict = _judge(fault, verdict)
         return verdict
 
@@ -187,7 +191,7 @@ class FaultPlan:
         actions = []
         while self._agenda and self._agenda[0][0] <= now:
             _, fault, action = self._agenda.pop(0)
-            self._note(now, fault)
+            self.note(now, fault)
             actions.append(action)
         return actions
 
@@ -211,7 +215,8 @@ class FaultPlan:
 
     # ── within ────────────────────────────────────────────────────────────────────────────────
 
-    def _note(self, now: int, fault: Fault) -> None:
+    def note(self, now: int, fault: Fault) -> None:
+        """Remember that a fault happened."""
         self.happened.append((now, fault))
         if len(self.happened) >= 2 * KEPT_HAPPENED:
             del self.happened[:-KEPT_HAPPENED]
@@ -314,6 +319,17 @@ def _judge(fault: RequestFault, verdict: Verdict) -> Verdict:
             return change(verdict, share=min(verdict.share, fault.share))
         case FillBeforeAck():
             return change(verdict, events_first=True)
+        case Misreport():
+            return change(
+                verdict,
+                code=fault.code,
+                text=fault.text,
+                status=fault.status,
+                done=fault.done,
+                retry_after_seconds=fault.retry_after_seconds,
+            )
+        case Withhold():
+            return change(verdict, kept=min(verdict.kept, fault.share))
         case HttpError():
             return change(
                 verdict,

@@ -71,10 +71,17 @@ class Verdict(msgspec.Struct, frozen=True):
     share: float = 1.0
     """How much of a list is done, while all of it is acknowledged."""
     status: int = 0
-    """Not 0: do not do it, answer with this HTTP status and `body`."""
+    """Not 0, and no `code`: do not do it, answer with this HTTP status and `body`."""
     body: bytes = b""
     content_type: str = ""
     retry_after_seconds: float | None = None
+    code: int = 0
+    """Not 0: answer with this error of the venue's, status and `text`."""
+    text: str = ""
+    done: bool = True
+    """False: do not do it, and answer with `code`."""
+    kept: float = 1.0
+    """How much of a list is told."""
 
     def headers(self) -> dict[str, str]:
         """Of the answer that is given instead."""

@@ -17,6 +17,7 @@ from pitwire.model.entropy import Entropy
 from pitwire.model.errors import StateError
 from pitwire.sim.clocks import FaultyClock
 from pitwire.sim.crowd import Crowd
+from pitwire.sim.deeds import Deeds
 from pitwire.sim.exchange import Exchange
 from pitwire.sim.facades.binance import BinanceFacade
 from pitwire.sim.facades.binance_auth import ApiKey
@@ -163,7 +164,7 @@ class World:
         self.pairs = {name: self._issue(name, may_withdraw) for name in balances}
         self.stage = Stage(
             self.facade,
-            actors=(self.exchange, *self.crowds.values()),
+            actors=(self.exchange, *self.crowds.values(), *self._deeds(faults)),
             plan=self.plan,
             now=start,
         )
@@ -284,6 +285,16 @@ class World:
             for symbol in self.exchange.listings
             if crowded is None or symbol in crowded
         }
+
+    def _deeds(self, faults: Sequence[Fault]) -> list[Deeds]:
+        if not isinstance(self.exchange, Exchange):
+            return []
+        begun, plan = self._begun, self.plan
+        return [Deeds(faults, self.exchange, plan=plan, start=begun, revoke=self._revoke)]
+
+    def _revoke(self, account: str) -> None:
+        for pair in self.pairs[account].values():
+            self.facade.revoke_key(pair.key)
 
     def _issue(self, account: str, may_withdraw: bool) -> dict[str, KeyPair]:
         pairs = {

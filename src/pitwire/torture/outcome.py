@@ -44,6 +44,17 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes that the process has grown by; the simulator's included."""
     seconds: float = 0.0
     """In the trial's own time."""
+    orders: int | None = None
+    """Orders that left; None where none were to."""
+    fills: int = 0
+    unknown: int = 0
+    """Times that an order became unknown."""
+    found: tuple[float, ...] = ()
+    """Seconds from when the venue could be asked until an unknown order that lived was known."""
+    buried: tuple[float, ...] = ()
+    """Seconds from the earliest proof, or from when the venue could be asked, to each death."""
+    differences: int = 0
+    """Disagreements with the venue that were named."""
     complaints: tuple[str, ...] = ()
     skipped: str = ""
     """Why it was not tried."""

@@ -12,6 +12,8 @@ import msgspec
 
 from pitwire.sim.kit import Script
 from pitwire.torture.drivers import versions
+from pitwire.torture.order_trial import try_orders
+from pitwire.torture.order_worlds import try_worlds
 from pitwire.torture.outcome import Outcome
 from pitwire.torture.rivals import CONTESTS, try_rivals
 from pitwire.torture.root import try_by_root
@@ -53,20 +55,28 @@ def program(scripts: Sequence[Script], way: Way) -> Program:
 
 def is_virtual(script: Script) -> bool:
     """Whether a script can be tried in virtual time."""
-    return bool(script.sim) or script.trial.lifetime_seconds < 86_400
+    trial = script.trial
+    return bool(script.sim) or trial.lifetime_seconds < 86_400 or trial.worlds > 0
 
 
 def run_virtual(scripts: Sequence[Script], seed: int, *, jobs: int, told: Told) -> None:
     """Try these in virtual time, in so many processes (1: in this one)."""
     if jobs == 1 or len(scripts) == 1:
         for script in scripts:
-            told(try_virtually(script, seed))
+            told(try_one(script, seed))
         return
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         # The longest first, so that none of them is begun when all the others are done.
         longest = sorted(scripts, key=lambda script: -script.is_over)
-        for done in as_completed([pool.submit(try_virtually, each, seed) for each in longest]):
+        for done in as_completed([pool.submit(try_one, each, seed) for each in longest]):
             told(done.result())
+
+
+def try_one(script: Script, seed: int) -> Outcome:
+    """Try a script in virtual time: on a session, or on a desk that trades."""
+    if script.trial.worlds:
+        return try_worlds(script, seed)
+    return try_orders(script, seed) if script.trial.orders else try_virtually(script, seed)
 
 
 def run_sockets(scripts: Sequence[Script], seed: int, *, told: Told) -> None:

@@ -84,9 +84,8 @@ class Conduct:
         if ledger.next_question() is not None:
             allowed = limits.max_unknown_seconds
             order = oldest_unknown(state)
-            if order is not None and now - order.changed_at > allowed * SECOND:
-                age = (now - order.changed_at) / SECOND
-                found = f"{order.id} for {age:.1f} s"
+            if order is not None and (age := unknown_for(order, state, now)) > allowed * SECOND:
+                found = f"{order.id} for {age / SECOND:.1f} s"
                 return Breach("max_unknown_seconds", found, f"{allowed:g} s")
         if len(ledger.open) >= limits.max_unanswered_orders:
             waiting = len(unanswered(state))
@@ -129,6 +128,13 @@ def oldest_unknown(state: State) -> Tracked | None:
     """The order that has been unknown for longest."""
     unknown = [one for one in state.ledger.open.values() if one.state is OrderState.UNKNOWN]
     return min(unknown, key=lambda one: one.changed_at, default=None)
+
+
+def unknown_for(order: Tracked, state: State, now: int) -> int:
+    """For how long it has been unknown though the venue could be asked, ns."""
+    if state.reached_at is None:
+        return 0
+    return now - max(order.changed_at, state.reached_at)
 
 
 def unanswered(state: State) -> list[Tracked]:

@@ -10,11 +10,14 @@ from collections.abc import Iterable
 
 from pitwire.model.clock import SECOND
 from pitwire.model.orders import OrderState
-from pitwire.trading.tracked import Disagreement, Origin, Question, Tracked
+from pitwire.trading.tracked import Disagreement, Question, Tracked
 
 _ASK_EVERY = 2 * SECOND
 _ASK_SELDOM = 60 * SECOND
 MISSING_FILLS = "missing fills"
+NOT_LISTED = "absent from the venue's list of open orders"
+FOUND_BY_ASKING = (MISSING_FILLS, NOT_LISTED)
+"""Named when the question is asked and not before: what was on its way may have settled it."""
 
 
 class Doubts:
@@ -42,11 +45,16 @@ class Doubts:
         taken, self._disagreements = self._disagreements, []
         return taken
 
-    def doubt(self, order: Tracked, why: str, now: int) -> None:
-        """The venue must be asked about this order."""
+    def doubt(self, order: Tracked, why: str, now: int, ask_at: int = 0) -> None:
+        """The venue must be asked about this order, from `ask_at` on (0: now)."""
         if not order.doubt:
-            order.doubt = why
-            self.ask(order, now)
+            order.doubt, order.doubted_at = why, now
+            self.ask(order, ask_at or now)
+
+    def settle(self, order: Tracked, asked: int) -> None:
+        """The venue has answered; only a question asked after the doubt arose can close it."""
+        if not asked or asked >= order.doubted_at:
+            order.doubt = ""
 
     def ask(self, order: Tracked, at: int) -> None:
         """A question about this order is due at `at`, unless one is due earlier."""
@@ -70,29 +78,47 @@ class Doubts:
     def forget(self, order_id: str) -> None:
         self.asking.pop(order_id, None)
 
-    def due(self, now: int) -> list[Question]:
-        """Orders to ask about now."""
-        due = []
+    def hurry(self, now: int) -> None:
+        """The venue is reached again: whatever is in doubt is asked about at once, and anew."""
+        for order in self.asking.values():
+            order.ask_at, order.asked = min(order.ask_at, now), 0
+
+    def due(self, now: int, most: int) -> list[Question]:
+        """Orders to ask about now, `most` at once."""
+        due: list[Question] = []
         for order in tuple(self.asking.values()):
+            if len(due) >= most:
+                break
             why = _why(order)
             if not why:
                 order.ask_at = order.asked = 0
                 del self.asking[order.id]
             elif order.ask_at <= now:
-                if why == MISSING_FILLS and order.asked == 0:
-                    self.disagree(order, why, order.filled, order.reported, now)
+                if order.asked == 0 and why in FOUND_BY_ASKING:
+                    counted = why == MISSING_FILLS
+                    ours, theirs = (
+                        (order.filled, order.reported) if counted else (order.state, "not in it")
+                    )
+                    self.disagree(order, why, ours, theirs, now)
                 due.append(
                     Question(
                         order_id=order.id,
                         symbol=order.symbol,
                         why=why,
                         venue_id=order.venue_id,
+                        is_ours=order.is_ours,
                         wants_fills=why == MISSING_FILLS and _is_counted(order),
                     )
                 )
                 order.asked += 1
                 order.ask_at = now + min(_ASK_EVERY << min(order.asked // 4, 5), _ASK_SELDOM)
+                if order.dead_from > now:  # the first question that may prove its death
+                    order.ask_at = min(order.ask_at, order.dead_from)
         return due
+
+    def open(self) -> list[Tracked]:
+        """Orders with an open question."""
+        return [order for order in self.asking.values() if _why(order)]
 
     def next_due(self) -> int | None:
         """When `due` has something, ns; None when nothing is in doubt."""
@@ -100,8 +126,8 @@ class Doubts:
 
 
 def _is_counted(order: Tracked) -> bool:
-    """Whether every fill of it belongs to our count, which began when this run did."""
-    return order.origin is Origin.OURS and bool(order.venue_id)
+    """Whether its fills can be asked for, and all of them belong to our count."""
+    return order.counted and bool(order.venue_id)
 
 
 def _why(order: Tracked) -> str:

@@ -7,6 +7,7 @@ watches; what a rule raises is caught here and nowhere else, benches that rule, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from heapq import heappop, heappush
 from typing import cast
 
@@ -168,9 +169,13 @@ class Engine:
             self.journal.write(records.Decided(at=now, command=command))
         return commands
 
-    def questions(self, now: int) -> list[Question]:
+    def differed(self, what: str, name: str, ours: Decimal, theirs: Decimal, now: int) -> None:
+        """Our count and the venue's do not agree, or agree again."""
+        self.journal.write(records.Differed(at=now, what=what, name=name, ours=ours, theirs=theirs))
+
+    def questions(self, now: int, most: int = 1_000_000) -> list[Question]:
         """Orders that the venue must be asked about now; `state.ledger.next_question` says when."""
-        questions = self.state.ledger.due_questions(now)
+        questions = self.state.ledger.due_questions(now, most)
         self._write_disagreements()
         return questions
 

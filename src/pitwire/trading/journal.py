@@ -49,6 +49,7 @@ from pitwire.model.orders import (
     Order,
     ReplaceOrder,
 )
+from pitwire.model.proof import NO_PROOF, DeathProof
 from pitwire.trading.tracked import Change, Disagreement
 
 Noted: TypeAlias = (
@@ -196,10 +197,27 @@ class Started(_Record, frozen=True, kw_only=True):
     mode: str = ""
     program: str = ""
     """The version that ran."""
+    proof: DeathProof = NO_PROOF
+    """What this venue's "no such order" is worth."""
 
 
 class OrdersLost(_Record, frozen=True, kw_only=True):
     """The connection that carries commands broke; what was sent and not answered is unknown."""
+
+
+class Differed(_Record, frozen=True, kw_only=True):
+    """What we count and what the venue says do not agree, and nothing on its way explains it.
+
+    `ours` and `theirs` the same: they agree again. Somebody else did it, or we miss something; it
+    is never folded in.
+    """
+
+    what: str
+    """`balance` or `position`."""
+    name: str
+    """The asset, or the symbol."""
+    ours: Decimal
+    theirs: Decimal
 
 
 class Seeded(_Record, frozen=True, kw_only=True):
@@ -212,7 +230,7 @@ class Seeded(_Record, frozen=True, kw_only=True):
 Record: TypeAlias = (
     Came | Change | Disagreement | Decided | Left | Dropped | Refusal | Alerted | Benched
     | Halted | Resumed | Restricted | Armed | Disarmed | Asked | DayStarted | Started | OrdersLost
-    | Seeded
+    | Differed | Seeded
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ reported, sequence) or only shrink (size) make the order of arrival not matter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 
 from pitwire.model.clock import SECOND
@@ -27,6 +27,9 @@ from pitwire.model.orders import (
     Side,
     UpdateKind,
 )
+from pitwire.model.proof import NO_PROOF, DeathProof
+from pitwire.trading.absence import Absence
+from pitwire.trading.adopting import PROVES_LIFE, Adoption
 from pitwire.trading.doubts import Doubts
 from pitwire.trading.shelf import Shelf, TradesSeen
 from pitwire.trading.tracked import (
@@ -41,9 +44,6 @@ from pitwire.trading.tracked import (
 )
 
 _S, _K = OrderState, UpdateKind
-_PROVES_LIFE = frozenset(
-    (_K.ACCEPTED, _K.TRIGGERED, _K.FILLED, _K.CANCELED, _K.EXPIRED, _K.AMENDED, _K.STATUS_OPEN)
-)
 _NO_EXPOSURE = Exposure(buys=ZERO, sells=ZERO)
 _ENDS = {_K.CANCELED: _S.CANCELED, _K.EXPIRED: _S.EXPIRED, _K.REJECTED: _S.REJECTED}
 
@@ -55,8 +55,7 @@ def _never(_: str) -> bool:
 class OrderLedger:
     """All orders of one account, ours and others', open and lately finished.
 
-    `dead_after_seconds` is the venue's earliest proof that an order that it does not know was
-    never accepted (reliability: 14 s on Binance, by receive window and processing limit).
+    `proof` is what it takes for the venue's "no such order" to prove that one was never accepted.
     `fills_grace_seconds` is how long a sum may run ahead of the fills before they count as missing.
     """
 
@@ -64,7 +63,7 @@ class OrderLedger:
         self,
         *,
         is_ours: Callable[[str], bool] = _never,
-        dead_after_seconds: float = 14.0,
+        proof: DeathProof = NO_PROOF,
         fills_grace_seconds: float = 1.0,
         keep_finished: int = 10_000,
         keep_trades: int = 200_000,
@@ -77,9 +76,20 @@ class OrderLedger:
         self.open_by_symbol = self._shelf.open_by_symbol
         self.late = 0
         self.doubled = 0
-        self._is_ours = is_ours
-        self._dead_after = round(dead_after_seconds * SECOND)
+        self.is_ours = is_ours
+        """Whether a client id is one that this installation gave."""
+        self._adoption = Adoption(self._shelf, self._doubts, is_ours)
+        self._absence = Absence(proof)
         self._grace = round(fills_grace_seconds * SECOND)
+
+    @property
+    def proof(self) -> DeathProof:
+        """What a not-found answer of this venue is worth."""
+        return self._absence.proof
+
+    @proof.setter
+    def proof(self, proof: DeathProof) -> None:
+        self._absence.proof = proof
 
     # ── reading ───────────────────────────────────────────────────────────────────────────────
 
@@ -135,6 +145,7 @@ class OrderLedger:
             stop_price=order.stop_price,
             tag=order.tag,
             rule=order.rule,
+            counted=True,
             made_at=now,
             changed_at=now,
         )
@@ -179,7 +190,8 @@ class OrderLedger:
         for order in tuple(self.open.values()):
             before = order.state
             if before is _S.SENT or (restarted and before is _S.NEW):
-                order.state, order.sent_at = _S.UNKNOWN, order.sent_at or now
+                order.state = _S.UNKNOWN
+                self._absence.left(order, order.sent_at or now)
                 changes.append(self._changed(order, before, now, came))
             elif order.is_ours and order.cancel_sent:
                 order.cancel_sent = 0
@@ -200,26 +212,31 @@ class OrderLedger:
 
     def compare(self, listed: OpenOrders, now: int) -> None:
         """Hold the venue's list of open orders beside ours; what differs is asked about."""
-        theirs = set(listed.order_ids)
-        for order in self.open_of(listed.symbol):
-            known = order.id in theirs or order.venue_id in theirs
-            newer = order.acknowledged_at > (listed.venue_time or now)
-            if not known and not newer and order.state in (_S.OPEN, _S.PARTLY_FILLED):
-                self._doubts.disagree(
-                    order, "open orders", order.state, "not in the venue's list", now
-                )
-                self._doubts.doubt(order, "absent from the venue's list of open orders", now)
-        for order_id in listed.order_ids:
-            order_or_none = self.find(order_id, symbol=listed.symbol)
-            if order_or_none is not None and not order_or_none.is_open:
-                self._doubts.disagree(
-                    order_or_none, "open orders", order_or_none.state, "open", now
-                )
-                self._doubts.doubt(order_or_none, "finished for us, open at the venue", now)
+        self._adoption.compare(listed, now, self._grace)
 
-    def due_questions(self, now: int) -> list[Question]:
+    def due_questions(self, now: int, most: int = 1_000_000) -> list[Question]:
         """Orders to ask the venue about now. Asking again waits longer each time."""
-        return self._doubts.due(now)
+        return self._doubts.due(now, most)
+
+    def hurry_questions(self, now: int) -> None:
+        """The venue can be asked again after it could not: all questions are due now."""
+        self._doubts.hurry(now)
+
+    @property
+    def last_trades(self) -> Mapping[str, int]:
+        """Symbol → the highest trade id of ours that was heard of."""
+        return self._trades.last
+
+    def is_waiting(self, symbol: str) -> bool:
+        """Whether an order of ours has no name at the venue yet: its fills look like others'."""
+        return any(
+            one.is_ours and not one.venue_id for one in self.open_by_symbol.get(symbol, {}).values()
+        )
+
+    @property
+    def in_doubt(self) -> list[Tracked]:
+        """Orders that the venue has to be asked about, sooner or later."""
+        return self._doubts.open()
 
     def next_question(self) -> int | None:
         """When `due_questions` has something, ns; None when nothing is in doubt."""
@@ -234,7 +251,7 @@ class OrderLedger:
     def _update(self, update: Update, now: int) -> Change | None:
         order = self._shelf.named(update.order_id, update.venue_id, update.symbol)
         if order is None:
-            order = self._adopt(update, now)
+            order = self._adoption.by_update(update, now)
             if order is None:
                 return None
         kind, before = update.update, order.state
@@ -264,8 +281,8 @@ class OrderLedger:
 
     def _absorb(self, order: Tracked, update: Update, now: int) -> None:
         """Take over the facts that only grow or only shrink."""
-        self._shelf.link(order, update.venue_id)
-        if update.update in _PROVES_LIFE and not order.acknowledged:
+        self._adoption.link(order, update.venue_id, now)
+        if update.update in PROVES_LIFE and not order.acknowledged:
             order.acknowledged = True
             order.acknowledged_at = update.venue_time or now
         newer = update.sequence >= order.sequence
@@ -303,7 +320,7 @@ class OrderLedger:
             self._doubts.disagree(order, "duplicate id", state, kind, now)
             return TRANSITIONS.get((state, UNANSWERED), state)
         if kind is _K.MISSING:
-            return self._missing(order, now)
+            return self._missing(order, update.asked or now, now)
         after = TRANSITIONS.get((state, kind))
         if after is not None:
             return after
@@ -313,7 +330,7 @@ class OrderLedger:
         self._doubts.doubt(order, f"{kind} while {state}", now)
         return state
 
-    def _missing(self, order: Tracked, now: int) -> OrderState:
+    def _missing(self, order: Tracked, asked: int, now: int) -> OrderState:
         if order.state in FINAL:
             return order.state
         if order.acknowledged or order.filled or order.reported:
@@ -321,14 +338,14 @@ class OrderLedger:
             self._doubts.disagree(order, "existence", order.state, _K.MISSING, now)
             self._doubts.doubt(order, "the venue knows no such order, and it had one", now)
             return order.state
-        if order.state is not _S.UNKNOWN or now < order.sent_at + self._dead_after:
+        if order.state is not _S.UNKNOWN or not self._absence.proves(order, asked):
             return order.state
         order.declared_dead = True
         return TRANSITIONS[_S.UNKNOWN, _K.MISSING]
 
     def _after_end(self, order: Tracked, kind: UpdateKind, now: int) -> OrderState:
         """A message about a finished order: normal when late, grave when it contradicts."""
-        if order.declared_dead and kind in _PROVES_LIFE:
+        if order.declared_dead and kind in PROVES_LIFE:
             self._doubts.disagree(order, "alive after death", order.state, kind, now)
             order.declared_dead = False
             return TRANSITIONS[_S.UNKNOWN, kind]
@@ -341,7 +358,7 @@ class OrderLedger:
         """Close what was pending, by what this update answers."""
         kind = update.update
         if kind is _K.STATUS_OPEN or (kind in _ENDS and order.state in FINAL):
-            order.doubt = ""
+            self._doubts.settle(order, update.asked)
         if kind is _K.AMENDED and order.size == order.amend_to:
             order.amend_to = None
         if kind is _K.CANCEL_REJECTED:
@@ -363,7 +380,7 @@ class OrderLedger:
             return None
         order = self._shelf.named(fill.order_id, fill.venue_id, fill.symbol)
         if order is None:
-            order = self._adopt_fill(fill, now)
+            order = self._adoption.by_fill(fill, now)
         before = order.state
         if before is _S.NEW:
             self._doubts.disagree(order, "fill before sending", before, "fill", now)
@@ -372,7 +389,7 @@ class OrderLedger:
         if before is _S.REJECTED:
             self._doubts.disagree(order, "alive after death", before, "fill", now)
             order.declared_dead = False
-        self._shelf.link(order, fill.venue_id)
+        self._adoption.link(order, fill.venue_id, now)
         order.acknowledged = True
         order.filled += fill.size
         order.filled_quote += fill.price * fill.size
@@ -409,6 +426,8 @@ class OrderLedger:
             if placing.state is _S.NEW:
                 placing.state = _S.SENT
             before = placing.state
+            # It may have waited for its turn: its bytes left when the wait for an answer began.
+            self._absence.left(placing, now - round(event.waited_seconds * SECOND))
             placing.state = TRANSITIONS.get((before, UNANSWERED), before)
             if placing.state is before:
                 return None
@@ -418,52 +437,14 @@ class OrderLedger:
             self._doubts.doubt(order, f"a {event.what} went unanswered", now)
         return None
 
-    # ── adopting ──────────────────────────────────────────────────────────────────────────────
-
-    def _adopt(self, update: Update, now: int) -> Tracked | None:
-        """An order that this run never sent; None when there is nothing alive to adopt."""
-        if update.update not in _PROVES_LIFE:
-            return None
-        tracked = Tracked(
-            id=self._shelf.name_for(update.order_id, update.venue_id, update.symbol),
-            symbol=update.symbol,
-            origin=self._origin(update.order_id),
-            state=_S.SENT,
-            side=update.side,
-            type=update.type,
-            size=update.size,
-            price=update.price,
-        )
-        return self._take_in(tracked, "an update", now)
-
-    def _adopt_fill(self, fill: Fill, now: int) -> Tracked:
-        tracked = Tracked(
-            id=self._shelf.name_for(fill.order_id, fill.venue_id, fill.symbol),
-            symbol=fill.symbol,
-            origin=self._origin(fill.order_id),
-            state=_S.SENT,
-            side=fill.side,
-        )
-        self._take_in(tracked, "a fill", now)
-        self._doubts.doubt(tracked, "known by a fill only", now)
-        return tracked
-
-    def _take_in(self, tracked: Tracked, by: str, now: int) -> Tracked:
-        tracked.made_at = tracked.sent_at = tracked.changed_at = now
-        self._shelf.add(tracked)
-        self._doubts.disagree(tracked, f"{tracked.origin} order", "not sent by this run", by, now)
-        return tracked
-
-    def _origin(self, order_id: str) -> Origin:
-        return Origin.EARLIER if self._is_ours(order_id) else Origin.FOREIGN
-
     # ── keeping ───────────────────────────────────────────────────────────────────────────────
 
     def _sent(self, order: Order, now: int) -> Tracked:
         tracked = self._shelf.orders.get(order.id) or self.made(order, now)
         if tracked.state is _S.NEW:
             tracked.state = _S.SENT
-        tracked.sent_at = tracked.changed_at = now
+        tracked.changed_at = now
+        self._absence.left(tracked, now)
         return tracked
 
     def _cancel_sent(self, order_id: str, now: int) -> Tracked | None:

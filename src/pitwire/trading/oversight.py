@@ -11,7 +11,7 @@ from decimal import Decimal
 from pitwire.model.clock import SECOND
 from pitwire.model.numbers import plain
 from pitwire.model.orders import Command
-from pitwire.trading.conduct import OVERDUE, oldest_unknown, unanswered
+from pitwire.trading.conduct import OVERDUE, oldest_unknown, unanswered, unknown_for
 from pitwire.trading.journal import Alerted, Journal
 from pitwire.trading.limits import day_marks
 from pitwire.trading.risk import Screen
@@ -59,7 +59,7 @@ class Oversight:
         order = (
             oldest_unknown(self._state) if self._state.ledger.next_question() is not None else None
         )
-        if order is None or now - order.changed_at <= allowed * SECOND:
+        if order is None or unknown_for(order, self._state, now) <= allowed * SECOND:
             self._told = ""
         elif self._told != order.id:
             self._told = order.id

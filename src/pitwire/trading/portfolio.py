@@ -77,6 +77,7 @@ class Contents(msgspec.Struct, kw_only=True):
     balances: list[Balance] = []
     positions: list[Position] = []
     opening: dict[str, Decimal] = {}
+    counted_from: int = 0
     day: int = -1
     day_start: dict[str, Decimal] = {}
 
@@ -92,6 +93,8 @@ class Portfolio:
         self.balances: dict[str, Balance] = {}
         self.venue_positions: dict[str, Position] = {}
         self._instruments = {} if instruments is None else instruments
+        self.counted_from = 0
+        """The venue's time of the first balances: what traded later is in our count. 0: none."""
         self._opening: dict[str, Decimal] = {}
         self._day = -1
         self._day_start: dict[str, Decimal] = {}
@@ -116,8 +119,15 @@ class Portfolio:
         return holding
 
     def take_balance(self, balance: Balance) -> None:
-        """Keep what the venue says. The first word about an asset is where our count begins."""
+        """Keep what the venue says. The first word about an asset is where our count begins.
+
+        An answer that took its time says what was, and not what is.
+        """
+        known = self.balances.get(balance.asset)
+        if known is not None and 0 < balance.venue_time < known.venue_time <= balance.received:
+            return
         self.balances[balance.asset] = balance
+        self.counted_from = self.counted_from or balance.venue_time
         if balance.asset not in self._opening:
             total = _EXACT.add(balance.free, balance.locked)
             self._opening[balance.asset] = _EXACT.subtract(total, self.flow(balance.asset))
@@ -171,6 +181,7 @@ class Portfolio:
             balances=list(self.balances.values()),
             positions=list(self.venue_positions.values()),
             opening=self._opening,
+            counted_from=self.counted_from,
             day=self._day,
             day_start=self._day_start,
         )
@@ -179,6 +190,7 @@ class Portfolio:
         """Go on from what was kept."""
         self.holdings = {holding.symbol: holding for holding in kept.holdings}
         self.flows, self.fees, self._opening = kept.flows, kept.fees, kept.opening
+        self.counted_from = kept.counted_from
         self.balances = {balance.asset: balance for balance in kept.balances}
         self.venue_positions = {position.symbol: position for position in kept.positions}
         self.day_started(kept.day, kept.day_start)

@@ -21,7 +21,7 @@ from pitwire.model.events import ACCOUNT
 from pitwire.model.orders import CancelOrder, Command, Order, ReplaceOrder
 from pitwire.trading import journal as records
 from pitwire.trading.asked import AskedKeys
-from pitwire.trading.doubts import MISSING_FILLS
+from pitwire.trading.doubts import FOUND_BY_ASKING
 from pitwire.trading.ids import OrderIds, is_protective
 from pitwire.trading.journal import Record, payload, placed
 from pitwire.trading.ledger import OrderLedger
@@ -153,6 +153,7 @@ class Replay:
         self._due.clear()  # what the run before derived in its last moment died with it
         self.ids = OrderIds(record.prefix, record.epoch)
         self._switched(record)
+        self.state.ledger.proof = record.proof
         self._due += self.state.ledger.lost(record.at, restarted=True)
 
     def _switched(self, record: Record) -> None:
@@ -167,7 +168,7 @@ class Replay:
     # ── comparing ─────────────────────────────────────────────────────────────────────────────
 
     def _compare(self, record: Change | Disagreement, text: bytes) -> None:
-        if isinstance(record, Disagreement) and record.what == MISSING_FILLS:
+        if isinstance(record, Disagreement) and record.what in FOUND_BY_ASKING:
             return  # found out by asking, and when to ask is no record
         if not self._due:
             self._contradicts(_told(record), "nothing that follows from what came before")

@@ -74,6 +74,17 @@ class Shelf:
             order.venue_id = venue_id
             self._by_venue_id[order.symbol, venue_id] = order
 
+    def under(self, symbol: str, venue_id: str) -> Tracked | None:
+        """The order that the venue calls so."""
+        return self._by_venue_id.get((symbol, venue_id))
+
+    def remove(self, order: Tracked) -> None:
+        """Take an order away that turned out to be another; the name at the venue is left."""
+        self.open.pop(order.id, None)
+        self.open_by_symbol.get(order.symbol, {}).pop(order.id, None)
+        self._finished.pop(order.id, None)
+        del self.orders[order.id]
+
     def close(self, order: Tracked) -> Tracked | None:
         """Take it from the open ones; returns the old order that is forgotten for it, if any."""
         self.open.pop(order.id, None)
@@ -121,6 +132,8 @@ class TradesSeen:
     def __init__(self, keep: int) -> None:
         self._seen: dict[tuple[str, str, Side], tuple[Decimal, Decimal]] = {}
         self._keep = keep
+        self.last: dict[str, int] = {}
+        """Symbol → the highest trade id of ours, where the venue counts them in numbers."""
 
     def earlier(self, fill: Fill) -> tuple[Decimal, Decimal] | None:
         """(price, size) this trade was told with before; None, and noted, when it is new."""
@@ -131,6 +144,7 @@ class TradesSeen:
         seen = self._seen.get(key)
         if seen is None:
             self._seen[key] = (fill.price, fill.size)
+            self._count(fill.symbol, fill.trade_id)
             if len(self._seen) > self._keep:
                 del self._seen[next(iter(self._seen))]
         return seen
@@ -142,3 +156,9 @@ class TradesSeen:
     def restore(self, kept: list[Seen]) -> None:
         """Remember what was kept."""
         self._seen = {one[:3]: one[3:] for one in kept}
+        for symbol, trade_id, *_ in kept:
+            self._count(symbol, trade_id)
+
+    def _count(self, symbol: str, trade_id: str) -> None:
+        if trade_id.isdecimal():
+            self.last[symbol] = max(int(trade_id), self.last.get(symbol, 0))

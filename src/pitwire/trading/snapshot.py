@@ -12,6 +12,7 @@ from hashlib import blake2b
 
 import msgspec
 
+from pitwire.model.proof import NO_PROOF, DeathProof
 from pitwire.trading.portfolio import Contents
 from pitwire.trading.shelf import Seen, ShelfContents
 from pitwire.trading.state import State
@@ -30,6 +31,7 @@ class Snapshot(msgspec.Struct, kw_only=True):
     """Keys of what people asked for, newest last."""
     shelf: ShelfContents = msgspec.field(default_factory=ShelfContents)
     trades: list[Seen] = []
+    proof: DeathProof = NO_PROOF
     late: int = 0
     doubled: int = 0
     portfolio: Contents = msgspec.field(default_factory=Contents)
@@ -75,6 +77,7 @@ def take(
         asked=list(asked),
         shelf=shelf.contents(),
         trades=trades.contents(),
+        proof=state.ledger.proof,
         late=state.ledger.late,
         doubled=state.ledger.doubled,
         portfolio=state.portfolio.contents(),
@@ -87,6 +90,7 @@ def restore(snapshot: Snapshot, state: State) -> None:
     shelf, trades, doubts = ledger.memory
     shelf.restore(snapshot.shelf)
     trades.restore(snapshot.trades)
+    ledger.proof = snapshot.proof
     ledger.late, ledger.doubled = snapshot.late, snapshot.doubled
     doubts.restore(snapshot.shelf.orders)
     state.portfolio.restore(snapshot.portfolio)

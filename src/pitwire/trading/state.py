@@ -22,7 +22,7 @@ from pitwire.trading.tracked import Change
 BOOK, TOPS = "book", "partial_book"
 """Channel names of stale books in `State.stale`."""
 ORDERS = "orders"
-"""Channel name of the private stream."""
+"""Channel name of the private stream, and what links are called that carry commands."""
 _PRIVATE = (ORDERS, "watch_orders")
 """What a refusal of it is about: the stream that was, or the request for it."""
 
@@ -74,6 +74,8 @@ class State:
         """How the venue sums up a book of an instrument, where it does."""
         self.blind = ""
         """Why we do not hear of our own orders; "" while we do, or never asked to."""
+        self.reached_at: int | None = 0
+        """Since when the venue can be asked about our orders, ns; None while it cannot."""
         self._channels: dict[str, dict[tuple[str, str], None]] = {}
         self._takers: dict[type[Event], Callable[[Any], Change | None]] = self._table()
 
@@ -169,6 +171,7 @@ class State:
             ev.OpenOrders: self._open_orders,
             ev.Subscribed: self._subscribed,
             ev.Unsubscribed: self._unsubscribed,
+            ev.Authenticated: self._authenticated,
             ev.Lost: self._lost,
             ev.Rejected: self._rejected,
             ev.ClockOffset: self._clock_offset,
@@ -285,7 +288,13 @@ class State:
         self._channels.get(event.link, {}).pop((event.symbol, event.channel), None)
         self._unmark(event.symbol, event.channel)
 
+    def _authenticated(self, event: ev.Authenticated) -> None:
+        if event.link.startswith(ORDERS):
+            self.reached_at = event.received
+
     def _lost(self, event: ev.Lost) -> None:
+        if event.link.startswith(ORDERS) and not event.covered:
+            self.reached_at = None
         for symbol, channel in self._channels.pop(event.link, {}):
             if channel == ORDERS and not self._is_carried(symbol, channel):
                 self.blind = "the connection was lost"

@@ -27,6 +27,23 @@ class Origin(Word):
     """Placed by somebody else on this account: counted, never touched."""
 
 
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What proves what became of an order: who said it, asked when, heard when, in which words."""
+
+    by: str
+    """The request that was answered (`status`, `place`, …), `order stream`, `fill` or `desk`."""
+    said: str
+    """The kind of update, or of what was missing."""
+    heard: int
+    asked: int = 0
+    """When the question left; 0 where none was asked."""
+    venue_time: int = 0
+    code: int = 0
+    text: str = ""
+    counts_from: int = 0
+    """For a death by "no such order": from when on a question could prove it."""
+
+
 class Tracked(msgspec.Struct, kw_only=True, eq=False):
     """An order and everything we believe about it. Rules read it; the ledger alone writes."""
 
@@ -62,6 +79,17 @@ class Tracked(msgspec.Struct, kw_only=True, eq=False):
     replaced_by: str = ""
     doubt: str = ""
     """Why the venue has to be asked about it; "" when there is no reason."""
+    doubted_at: int = 0
+    dead_from: int = 0
+    """A question asked from here on and answered "no such order" proves its death; 0: none does."""
+    absences: int = 0
+    """Such answers in a row."""
+    absent_at: int = 0
+    """When the question behind the last of them was asked."""
+    counted: bool = False
+    """Whether every fill of it belongs to our count: it was ours, or untouched when first seen."""
+    proof: Evidence | None = None
+    """What ended it, or made it known again after it had been unknown."""
     made_at: int = 0
     sent_at: int = 0
     acknowledged_at: int = 0
@@ -130,6 +158,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="rec
     reason: RejectReason | None = None
     code: int = 0
     text: str = ""
+    proof: Evidence | None = None
+    """Where the order ended, or became known again after it had been unknown."""
 
     @property
     def ended(self) -> bool:
@@ -143,6 +173,9 @@ def change_of(
     """The record of what `event` did to `order`, which was `before`."""
     fill = event if isinstance(event, Fill) else None
     update = event if isinstance(event, Update) else None
+    proof = None
+    if order.state is not before and (order.state in FINAL or before is OrderState.UNKNOWN):
+        proof = order.proof = _evidence(order, at, came, event)
     return Change(
         at=at,
         order_id=order.id,
@@ -160,7 +193,28 @@ def change_of(
         reason=update.reason if update else None,
         code=update.code if update else 0,
         text=update.text if update else "",
+        proof=proof,
     )
+
+
+def _evidence(order: Tracked, at: int, came: str, event: Update | Fill | None) -> Evidence:
+    match event:
+        case Update():
+            return Evidence(
+                by=event.answers or "order stream",
+                said=came,
+                heard=at,
+                asked=event.asked,
+                venue_time=event.venue_time,
+                code=event.code,
+                text=event.text,
+                counts_from=order.dead_from if order.declared_dead else 0,
+            )
+        case Fill():
+            said = f"trade {event.trade_id}"
+            return Evidence(by="fill", said=said, heard=at, venue_time=event.venue_time)
+        case None:
+            return Evidence(by="desk", said=came, heard=at)
 
 
 class Disagreement(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="record"):
@@ -182,6 +236,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     """`unknown`, `missing fills`, or the doubt in words."""
     venue_id: str = ""
+    is_ours: bool = True
     wants_fills: bool = False
     """The order is known, and what it traded is not: ask for that."""
 

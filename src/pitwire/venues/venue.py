@@ -20,6 +20,7 @@ from pitwire.model.errors import RemoteError
 from pitwire.model.events import Event
 from pitwire.model.instruments import Instrument
 from pitwire.model.orders import AmendOrder, CancelOrder, Order, ReplaceOrder
+from pitwire.model.proof import NO_PROOF, DeathProof
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
@@ -92,6 +93,16 @@ class Heartbeat(msgspec.Struct, frozen=True):
     answer_within_seconds: float
     max_life_seconds: float
     """The venue cuts a connection after this long."""
+
+
+class Weights(msgspec.Struct, frozen=True):
+    """What the questions of a stocktaking cost of the limit `weight`."""
+
+    open_orders: int = 1
+    """Of all symbols."""
+    account: int = 1
+    fills: int = 1
+    """Of one symbol."""
 
 
 class Can(msgspec.Struct, frozen=True):
@@ -213,12 +224,25 @@ class Codec(Protocol):
     def amend(self, command: AmendOrder, now: int, request_id: int) -> bytes: ...
 
     # ── questions ──
-    def order_status(self, symbol: str, order_id: str, now: int, request_id: int) -> bytes: ...
+    def order_status(
+        self, symbol: str, order_id: str, now: int, request_id: int, venue_id: str = ""
+    ) -> bytes:
+        """What became of an order: by the venue's id where that is given, else by ours."""
+        ...
 
     def order_fills(
         self, symbol: str, order_id: str, venue_id: str, now: int, request_id: int
     ) -> bytes:
         """What one order traded, fill by fill, for those that a broken connection kept from us."""
+        ...
+
+    def fills_since(
+        self, symbol: str, trade_id: str, since: int, now: int, request_id: int
+    ) -> bytes:
+        """What the account traded in a symbol, the oldest first.
+
+        From this trade on; where that is "", after `since`, ns of the venue's time.
+        """
         ...
 
     def open_orders(self, symbol: str, now: int, request_id: int) -> bytes:
@@ -296,6 +320,9 @@ class Venue(msgspec.Struct, frozen=True):
     """Levels a side to ask a book's snapshot for."""
     shallow_depth: int = 0
     """Levels a side that are cheap to ask for when many books are wanted at once; 0: none are."""
+    weights: Weights = Weights()
+    proof: DeathProof = NO_PROOF
+    """What it takes for "no such order" to mean that an order was never accepted."""
     checksum: Callable[[Instrument], Checksum] | None = None
     """How the venue sums up a book, where its deltas carry the sum."""
     rights: AskRights | None = None

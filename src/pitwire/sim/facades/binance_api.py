@@ -241,16 +241,16 @@ KINDS = {
     "openOrderLists.status": "query",
     "allOrderLists": "query",
     "order.amend.keepPriority": "amend",
-    "order.status": "query",
-    "openOrders.status": "query",
+    "order.status": "query status",
+    "openOrders.status": "query open_orders",
     "allOrders": "query",
-    "myTrades": "query",
-    "account.status": "query",
+    "myTrades": "query fills",
+    "account.status": "query account",
     "depth": "snapshot",
     "session.logon": "logon",
     "exchangeInfo": "info",
 }
-"""Method → the kind that a fault script means; any other goes by its own name."""
+"""Method → the kinds that a fault script may mean; any other goes by its own name."""
 INTERNAL = (-1001, "Internal error; unable to process your request. Please try again.")
 
 

@@ -48,6 +48,8 @@ class Call:
         self.stamp: Stamp | None = None
         self.stale = 0
         """How old a book snapshot is to be, in ns."""
+        self.kept = 1.0
+        """How much of a list is to be told."""
         self.session: object = None
         """The connection's session, where there is one."""
         self.afterwards: list[Callable[[], None]] = []

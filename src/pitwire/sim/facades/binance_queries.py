@@ -52,9 +52,10 @@ def open_orders(call: Call, symbol: str) -> object:
     """openOrders.status."""
     office = call.office
     name = office.scale(symbol).listing.symbol if symbol else ""
+    found = office.market.open_orders(call.account, name)
     return [
         reports.queried(office.scales[order.symbol], order, call.unit)
-        for order in office.market.open_orders(call.account, name)
+        for order in found[: round(len(found) * call.kept)]
     ]
 
 
@@ -130,7 +131,8 @@ def my_trades(call: Call, ask: HistoryAsk) -> object:
             known = trade.trade_id >= (ask.from_id or 0) and ask.holds(trade.at)
             if order.account == call.account and wanted and known:
                 rows.append(reports.my_trade(scale, trade, maker=maker, unit=call.unit))
-    return rows[-ask.limit :] if ask.newest else rows[: ask.limit]
+    rows = rows[-ask.limit :] if ask.newest else rows[: ask.limit]
+    return rows[: round(len(rows) * call.kept)]
 
 
 def read_nothing(args: Args) -> None:

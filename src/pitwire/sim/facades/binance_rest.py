@@ -74,9 +74,11 @@ class Rest:
             return _not_found(path, headers)
         call = Call(self._office, now=now, unit=MILLISECOND, address=address, rest=True)
         verdict = self._judge(KINDS.get(name, name), now)
-        if verdict.status:
+        if verdict.status and not verdict.code:
             return HttpReply(verdict.status, verdict.headers(), verdict.body)
-        call.stale = verdict.stale
+        if verdict.code and not verdict.done:
+            return self._refuse(ApiError(verdict.code, verdict.text, status=verdict.status), call)
+        call.stale, call.kept = verdict.stale, verdict.kept
         try:
             found = self._perform(name, call, headers, (query, b"" if verb == "GET" else body))
             reply = HttpReply(200, self._headers(call), _encode(found))
@@ -84,6 +86,8 @@ class Rest:
             reply = self._refuse(error, call)
         for step in call.afterwards:
             step()
+        if verdict.code:
+            reply = self._refuse(ApiError(verdict.code, verdict.text, status=verdict.status), call)
         return msgspec.structs.replace(reply, delay=verdict.delay, answers=verdict.answers)
 
     def _perform(

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from pitwire.model.clock import MILLISECOND, SECOND
 from pitwire.sim.facades.binance_api import INTERNAL, KINDS, method
 from pitwire.sim.facades.binance_auth import INVALID_KEY, Stamp, signed_text
 from pitwire.sim.facades.binance_call import Auth, Call, Claim, Method, perform
@@ -65,11 +66,14 @@ class WsApi:
         call = Call(self._office, now=now, unit=session.unit, address=address)
         call.session = session
         verdict = self._judge(KINDS.get(request.method, request.method), now)
-        if verdict.status:
-            broken = ApiError(*INTERNAL, status=verdict.status)
+        if verdict.status and not (verdict.code and verdict.done):
+            broken = _wrong(verdict, now)
             return Answer(_encode(_envelope(request.id, broken)), request.method, verdict=verdict)
-        call.stale = verdict.stale
+        call.stale, call.kept = verdict.stale, verdict.kept
         answer = self._perform(request, row, call, session)
+        if verdict.code:
+            untrue = _encode(_envelope(request.id, _wrong(verdict, now)))
+            answer = msgspec.structs.replace(answer, frame=untrue)
         return msgspec.structs.replace(answer, verdict=verdict)
 
     def _perform(self, request: Request, row: Method[Any], call: Call, session: Session) -> Answer:
@@ -125,6 +129,17 @@ class _Door:
             key, signature = args.need("apiKey"), args.need("signature")
             return Claim(key, signature, signed_text(self._params), Stamp(args))
         return Claim(self._session.key, None, b"", Stamp(args))
+
+
+def _wrong(verdict: Verdict, now: int) -> ApiError:
+    """The error that a script wants to be answered."""
+    if not verdict.code:
+        return ApiError(*INTERNAL, status=verdict.status)
+    data: dict[str, object] | None = None
+    if verdict.retry_after_seconds is not None:
+        again = now + round(verdict.retry_after_seconds * SECOND)
+        data = {"serverTime": now // MILLISECOND, "retryAfter": again // MILLISECOND}
+    return ApiError(verdict.code, verdict.text, status=verdict.status, data=data)
 
 
 def _envelope(request_id: object, error: ApiError) -> dict[str, object]:

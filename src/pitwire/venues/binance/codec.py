@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from pitwire.model.clock import MILLISECOND
 from pitwire.model.credentials import Credentials
 from pitwire.model.events import Event
 from pitwire.model.instruments import Instrument
@@ -199,9 +200,11 @@ class BinanceCodec:
 
     # ── questions ──
 
-    def order_status(self, symbol: str, order_id: str, now: int, request_id: int) -> bytes:
-        """`order.status` by the id the order was placed with."""
-        params = {**order_reference(order_id, ""), "symbol": self._symbols.native(symbol)}
+    def order_status(
+        self, symbol: str, order_id: str, now: int, request_id: int, venue_id: str = ""
+    ) -> bytes:
+        """`order.status` by the id the order was placed with, or by the venue's own."""
+        params = {**order_reference(order_id, venue_id), "symbol": self._symbols.native(symbol)}
         frame = self._ask("order.status", params, f"q{request_id}", now)
         self._note(request_id, symbol, order_id)
         return frame
@@ -217,6 +220,20 @@ class BinanceCodec:
         }
         frame = self._ask("myTrades", params, f"f{request_id}", now)
         self._note(request_id, symbol, order_id)
+        return frame
+
+    def fills_since(
+        self, symbol: str, trade_id: str, since: int, now: int, request_id: int
+    ) -> bytes:
+        """`myTrades` from a trade on, which comes again, or after a time (§5.13)."""
+        begin = {"fromId": int(trade_id)} if trade_id else {"startTime": since // MILLISECOND + 1}
+        params: dict[str, str | int] = {
+            **begin,
+            "limit": 1000,
+            "symbol": self._symbols.native(symbol),
+        }
+        frame = self._ask("myTrades", params, f"f{request_id}", now)
+        self._note(request_id, symbol, "")
         return frame
 
     def open_orders(self, symbol: str, now: int, request_id: int) -> bytes:

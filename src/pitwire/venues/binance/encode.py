@@ -24,6 +24,8 @@ from pitwire.venues.binance.symbols import Symbols
 Value = str | int
 Params = Mapping[str, Value]
 
+WINDOW_SECONDS = 2.0
+"""A new order that the venue reads later than this after we stamped it is refused (§5.3)."""
 _CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,36}")
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,256}")
 _SLOT = "\0"
@@ -173,6 +175,7 @@ class Encoder:
             **extra,
             "newClientOrderId": _SLOT,
             "newOrderRespType": "FULL",
+            "recvWindow": round(WINDOW_SECONDS * 1000),
             "side": "BUY" if order.side is Side.BUY else "SELL",
             "symbol": self._symbols.native(order.symbol),
             "timestamp": _SLOT,

@@ -8,11 +8,13 @@ from __future__ import annotations
 import msgspec
 
 from pitwire.market.sequence import ByRange
+from pitwire.model.proof import DeathProof
 from pitwire.venues.binance.codec import BinanceCodec
+from pitwire.venues.binance.encode import WINDOW_SECONDS
 from pitwire.venues.binance.rights import RIGHTS
 from pitwire.venues.binance.streams import CHANNELS
 from pitwire.venues.binance.symbols import VENUE, guess
-from pitwire.venues.venue import Can, Endpoints, Heartbeat, Limit, Venue
+from pitwire.venues.venue import Can, Endpoints, Heartbeat, Limit, Venue, Weights
 
 _DAY = 86_400
 
@@ -105,6 +107,17 @@ def _unit(time_unit: str) -> str:
     return "?timeUnit=MICROSECOND" if time_unit == "us" else ""
 
 
+# §5.5: a request is refused when it is older than its window, or stamped a second ahead. Since
+# August 2025 (§0.2) the window is looked at again at the matching engine's door. A request that was
+# let in is over within ten seconds (§5.1). The two seconds more are ours.
+PROOF = DeathProof(
+    automatic=True,
+    window_seconds=WINDOW_SECONDS,
+    clock_seconds=1.0,
+    processing_seconds=10.0,
+    margin_seconds=2.0,
+)
+
 BINANCE = Venue(
     name=VENUE,
     endpoints=LIVE,
@@ -124,5 +137,8 @@ BINANCE = Venue(
     snapshot_depth=1000,
     # §4.1: 100 levels cost 5.
     shallow_depth=100,
+    # §5.7.
+    weights=Weights(open_orders=80, account=20, fills=20),
+    proof=PROOF,
     rights=RIGHTS,
 )

@@ -1,0 +1,222 @@
+"""One script against a whole desk that trades without end: what becomes of its orders.
+
+The course: open, trade while it goes wrong, fall silent, wait until every order is known, cancel,
+and judge by the venue's truth. In virtual time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+from pitwire.desk.config import DeskConfig, parse_config
+from pitwire.desk.desk import Desk
+from pitwire.desk.opening import open_desk
+from pitwire.model.clock import SECOND
+from pitwire.model.credentials import Credentials
+from pitwire.model.entropy import Entropy
+from pitwire.model.errors import PitwireError
+from pitwire.model.events import Lost, Unanswered
+from pitwire.model.orders import Cancel, OrderState
+from pitwire.sim.facades.binance_options import BinanceOptions
+from pitwire.sim.kit import Script, Trial
+from pitwire.sim.latency import LATENCIES
+from pitwire.sim.scenarios import SCENARIOS
+from pitwire.sim.world import HTTP_URL, MARKET_URL, ORDERS_URL, World
+from pitwire.torture.order_history import History, Judge, Lives
+from pitwire.torture.order_truth import OrderTruth
+from pitwire.torture.outcome import Outcome
+from pitwire.torture.trader import Trader
+from pitwire.torture.virtual import known, listings, paced
+from pitwire.trading.journal import Came, MemoryJournal
+from pitwire.venues.venue import Endpoints
+
+LOOK_SECONDS = 0.2
+_OPENINGS = 30
+_SECOND_APART = 1.0
+_CONFIG = """
+[venue]
+symbols = [{symbols}]
+channels = ["ticker"]
+[risk]
+max_order_notional = 50_000
+max_position = 1_000
+max_open_orders_per_symbol = 12
+max_orders_per_second = 50
+max_orders_per_ten_seconds = 90
+max_unanswered_orders = 1_000
+"""
+
+
+def try_orders(script: Script, seed: int) -> Outcome:
+    """Try a script once."""
+    trial = script.trial
+    world = World(
+        seed=seed,
+        listings=listings(trial),
+        scenario=paced(known("trial.scenario", trial.scenario, SCENARIOS), trial.bustle),
+        faults=script.sim,
+        latency=LATENCIES[known("trial.latency", trial.latency, LATENCIES)],
+        options=BinanceOptions(lifetime_seconds=trial.lifetime_seconds),
+    )
+    course = _Course(script, world, seed)
+    world.run(course.run(), within_seconds=trial.most_seconds)
+    return course.outcome()
+
+
+class _Course:
+    """A trial from the opening to the judgement."""
+
+    def __init__(self, script: Script, world: World, seed: int) -> None:
+        self.script, self.world, self.seed = script, world, seed
+        self.clock = world.clock
+        self.truth = OrderTruth(world)
+        self.history = History()
+        self.lives = Lives(self.truth, self.history)
+        self.journal = MemoryJournal()
+        chance = Entropy(seed).stream("trader")
+        self.traders = [
+            Trader(symbol, chance, every_seconds=0.25) for symbol in script.trial.symbols
+        ]
+        self.begun = self.clock.now()
+        self.over = self.begun + round(script.is_over * SECOND)
+        self.known_after: float | None = None
+
+    async def run(self) -> None:
+        desk = await self._open()
+        try:
+            await self._trade(desk)
+            await self._learn(desk)
+            await self._withdraw(desk)
+            await self._learn(desk)
+            judge = Judge(self.truth, desk.engine.state, self.history)
+            judge.reach(tuple(self.journal.records), self.world.plan.happened, self.begun)
+        finally:
+            await desk.stop()
+
+    async def _open(self) -> Desk:
+        key, secret = self.world.keys["ed25519"]
+        for attempt in range(_OPENINGS):
+            with suppress(PitwireError):
+                return await open_desk(
+                    _config(self.script.trial, self.seed),
+                    rules=self.traders,
+                    endpoints=Endpoints(market=MARKET_URL, orders=ORDERS_URL, http=HTTP_URL),
+                    credentials=Credentials(key, secret),
+                    dial=self.world.dial,
+                    fetch=self.world.fetch,
+                    clock=self.world.client_clock,
+                    journals=[self.journal],
+                )
+            await asyncio.sleep(_SECOND_APART * (attempt < _OPENINGS))
+        raise TimeoutError(f"{self.script.id}: the desk could not be opened")
+
+    async def _trade(self, desk: Desk) -> None:
+        last = max((fault.at_seconds for fault in self.script.sim), default=0.0)
+        until = self.begun + round((last + self.script.trial.seconds) * SECOND)
+        while self.clock.now() < until:
+            await self._look(desk)
+        for trader in self.traders:
+            trader.rests = True
+
+    async def _learn(self, desk: Desk) -> None:
+        """Wait until the faults are over, and then until every order is known."""
+        plan, patience = self.world.plan, self.script.demand.back_within_seconds
+        began = self.clock.now()
+        while True:
+            over = max(self.over, plan.happened[-1][0] if plan.happened else 0)
+            now = self.clock.now()
+            if now >= over and self._is_known(desk):
+                if self.known_after is None:
+                    self.known_after = (now - over) / SECOND
+                return
+            if now > max(over, began) + round(patience * SECOND):
+                self.history.note(f"not all is known {patience:g} s after: {self._open_of(desk)}")
+                return
+            await self._look(desk)
+
+    async def _withdraw(self, desk: Desk) -> None:
+        """Cancel what is ours until nothing is left, and ask for everything once more."""
+        engine = desk.engine
+        for _ in range(20):
+            if not any(one.is_ours for one in engine.state.ledger.open_of("")):
+                break
+            now = self.clock.now()
+            if desk.gateway.may_trade:
+                wish = (Cancel(rule="torture"),)
+                for command in engine.screen.admit(wish, engine.state, now):
+                    desk.gateway.send(command, now)
+            await self._look(desk, 1.0)
+        desk.gateway.reconcile(self.clock.now())
+        await self._look(desk, 1.5)
+
+    async def _look(self, desk: Desk, seconds: float = LOOK_SECONDS) -> None:
+        await asyncio.sleep(seconds)
+        self.lives.look(desk.engine.state)
+
+    def _is_known(self, desk: Desk) -> bool:
+        return desk.session.may_trade and desk.gateway.stock.is_done and not self._open_of(desk)
+
+    def _open_of(self, desk: Desk) -> list[str]:
+        ledger = desk.engine.state.ledger
+        unsettled = (OrderState.UNKNOWN, OrderState.SENT, OrderState.NEW)
+        open_ones = [one.id for one in ledger.open_of("") if one.state in unsettled]
+        return open_ones + [one.id for one in ledger.in_doubt]
+
+    # ── what came of it ───────────────────────────────────────────────────────────────────────
+
+    def outcome(self) -> Outcome:
+        script, history = self.script, self.history
+        notices = [
+            record.at
+            for record in self.journal.records
+            if isinstance(record, Came) and isinstance(record.event, Lost | Unanswered)
+        ]
+        broke = self.begun + round(
+            min((fault.at_seconds for fault in script.sim), default=0.0) * SECOND
+        )
+        noticed = next((at for at in notices if at >= broke), None)
+        happened = len(self.world.plan.happened)
+        complaints = list(history.complaints)
+        limit = script.demand.found_within_seconds
+        complaints += _late("found alive", history.found, limit)
+        complaints += _late("declared dead", history.buried, limit)
+        if not happened and script.demand.certain:
+            complaints.append("the fault never happened")
+        if not history.orders and script.demand.certain:
+            complaints.append("no order ever left")
+        return Outcome(
+            fault=script.id,
+            title=script.title,
+            way="virtual",
+            source=script.source,
+            seed=self.seed,
+            noticed_after=None if noticed is None else (noticed - broke) / SECOND,
+            back_after=self.known_after,
+            lost=history.missing,
+            doubled=history.doubled,
+            gaps=0,
+            wrong=history.false_deaths,
+            dials=sum(at >= broke for at in self.truth.dials),
+            happened=happened,
+            seconds=(self.clock.now() - self.begun) / SECOND,
+            orders=history.orders,
+            fills=history.fills,
+            unknown=history.unknown,
+            found=tuple(history.found),
+            buried=tuple(history.buried),
+            differences=history.named,
+            complaints=tuple(complaints),
+        )
+
+
+def _late(what: str, times: Sequence[float], limit: float) -> list[str]:
+    slow = [each for each in times if each > limit]
+    expected = f"expected within {limit:g} s of reaching the venue"
+    return [f"{what} after {each:.2f} s, {expected}" for each in slow[:3]]
+
+
+def _config(trial: Trial, seed: int) -> DeskConfig:
+    symbols = ", ".join(f'"{symbol}"' for symbol in trial.symbols)
+    return parse_config(f"seed = {seed}\n{_CONFIG.format(symbols=symbols)}")

@@ -1,0 +1,217 @@
+"""Our count beside the venue's: what is asked, when, and what is made of a difference."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from pitwire.desk.stocktaking import Stocktaking, weight_limit
+from pitwire.model import events as ev
+from pitwire.model.clock import SECOND
+from pitwire.trading.journal import Differed
+from pitwire.venues.registry import find_venue
+from pitwire.venues.venue import Weights
+from tests.trading.making import BTC, ETH, T0, Desk, at, balance, fill, order, unanswered
+
+D = Decimal
+
+
+class Outlet:
+    """Writes down what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, ...]] = []
+
+    def ask_fills_since(self, symbol: str, trade_id: str, since: int, now: int) -> None:
+        self.asked.append(("fills", symbol, trade_id))
+
+    def ask_open_orders(self, symbol: str, now: int) -> None:
+        self.asked.append(("open orders", symbol))
+
+    def ask_account(self, now: int) -> None:
+        self.asked.append(("account",))
+
+    def take(self) -> list[tuple[str, ...]]:
+        taken, self.asked = self.asked, []
+        return taken
+
+
+class Office:
+    """A desk with its count, and nobody else."""
+
+    def __init__(self, *, every: float = 0.0, limit: int = 0) -> None:
+        self.desk, self.outlet = Desk(), Outlet()
+        self.stock = Stocktaking(
+            self.outlet,
+            self.desk.engine,
+            every_seconds=every,
+            weights=Weights(open_orders=80, account=20, fills=20),
+            limit_a_minute=limit,
+        )
+
+    def hear(self, *events: ev.Event) -> None:
+        for event in events:
+            self.desk.engine.apply(event)
+
+    def run(self, since: float, until: float) -> None:
+        """Look ten times a second."""
+        for tenth in range(round(since * 10), round(until * 10)):
+            self.stock.tend(at(tenth / 10))
+
+    def named(self) -> list[tuple[str, str, Decimal, Decimal]]:
+        return [(one.what, one.name, one.ours, one.theirs) for one in self.desk.of(Differed)]
+
+
+def test_a_round_asks_for_open_orders_balances_and_fills_since_the_last_known() -> None:
+    office = Office()
+    office.hear(balance("BTC", 10), fill("web", 1, trade_id="41", venue_id="7"))
+    office.desk.state.ledger.take_disagreements()
+    fresh = Stocktaking(office.outlet, office.desk.engine)
+    fresh.take(at(1))
+    fresh.tend(at(1))
+    asked = office.outlet.take()
+    assert asked[:2] == [("open orders", ""), ("account",)]
+    assert sorted(asked[2:]) == [("fills", BTC, "41"), ("fills", ETH, "")]
+
+
+def test_where_nothing_traded_yet_fills_are_asked_for_since_the_count_began() -> None:
+    office = Office()
+    assert office.desk.state.portfolio.counted_from == 0
+    office.stock.take(at(0))
+    office.stock.tend(at(0))
+    assert office.outlet.take() == [("open orders", ""), ("account",)], "there is no beginning yet"
+    office.hear(balance("BTC", 10, seconds=1))
+    assert office.desk.state.portfolio.counted_from == at(1)
+    office.stock.take(at(2))
+    office.stock.tend(at(2))
+    assert set(office.outlet.take()[2:]) == {("fills", BTC, ""), ("fills", ETH, "")}
+
+
+def test_fills_are_not_asked_for_while_an_order_of_ours_has_no_name_at_the_venue() -> None:
+    office = Office()
+    office.hear(balance("BTC", 10))
+    office.desk.state.ledger.sent(order("a"), T0)
+    office.stock.take(at(1))
+    office.run(1, 3)
+    assert ("fills", BTC, "") not in office.outlet.take()
+    office.hear(fill("a", 1, seconds=3, trade_id="5", venue_id="9"))
+    office.run(3, 4)
+    assert ("fills", BTC, "") in office.outlet.take()
+
+
+def test_the_next_round_begins_where_the_last_one_was_told_everything() -> None:
+    office = Office()
+    office.hear(balance("BTC", 10), fill("web", 1, trade_id="41", venue_id="7"))
+    office.stock.take(at(1))
+    office.run(1, 2)
+    assert ("fills", BTC, "") in office.outlet.take()
+    office.hear(fill("web", 1, trade_id="50", venue_id="7", seconds=3))
+    office.stock.take(at(4))
+    office.run(4, 5)
+    assert ("fills", BTC, "41") in office.outlet.take(), "what came by stream may lack some"
+    office.stock.failed("fills", at(5))
+    office.run(5, 9)
+    assert ("fills", BTC, "41") in office.outlet.take(), "that one came to nothing"
+    office.stock.take(at(10))
+    office.run(10, 11)
+    assert ("fills", BTC, "50") in office.outlet.take()
+
+
+@pytest.mark.parametrize("what", ["open_orders", "account", "fills"])
+def test_a_question_that_fails_is_asked_again_soon(what: str) -> None:
+    office = Office()
+    office.stock.take(at(0))
+    office.outlet.take()
+    office.stock.failed(what, at(1))
+    office.run(1, 3.9)
+    assert office.outlet.take() == []
+    office.run(3.9, 4.2)
+    assert office.outlet.take()[:1] == [("open orders", "")]
+    office.stock.failed("place", at(5))
+    office.run(5, 60)
+    assert ("open orders", "") not in office.outlet.take()
+
+
+def test_rounds_come_in_a_rhythm_that_the_weight_allows() -> None:
+    office = Office(every=60, limit=6000)
+    office.stock.begin(at(0))
+    office.run(0, 59)
+    assert office.outlet.take() == []
+    office.run(59, 61)
+    assert office.outlet.take()[:1] == [("open orders", "")]
+    poor = Office(every=1, limit=600)
+    poor.stock.begin(at(0))
+    poor.run(0, 99)
+    assert poor.outlet.take() == [], "a hundred weight at sixty a minute"
+    poor.run(99, 101)
+    assert poor.outlet.take()[:1] == [("open orders", "")]
+    assert weight_limit(find_venue("binance")) == 6000
+
+
+def test_a_difference_is_named_once_when_it_stays() -> None:
+    office = Office()
+    office.hear(balance("BTC", 10))
+    office.hear(balance("BTC", 9, seconds=1))
+    office.stock.begin(at(1))
+    office.run(1, 3)
+    assert office.named() == []
+    assert ("account",) in office.outlet.take(), "it is looked at again"
+    office.run(3, 60)
+    assert office.named() == [("balance", "BTC", D(10), D(9))]
+    office.stock.begin(at(60))
+    office.run(60, 70)
+    assert len(office.named()) == 1
+    office.hear(balance("BTC", 10, seconds=70))
+    office.stock.begin(at(70))
+    office.run(70, 75)
+    assert office.named()[1:] == [("balance", "BTC", D(10), D(10))]
+    assert office.stock.named == {}
+
+
+def test_what_the_next_word_explains_is_not_named() -> None:
+    office = Office()
+    office.hear(balance("USDT", 1000), balance("BTC", 10))
+    office.hear(balance("BTC", 11, seconds=1))
+    office.stock.begin(at(1))
+    office.run(1, 3)
+    office.hear(fill("web", 1, 100, trade_id="5", venue_id="7", seconds=3))
+    office.hear(balance("USDT", 900, seconds=3))
+    office.run(3, 30)
+    assert office.named() == []
+
+
+def test_nothing_is_compared_while_an_order_is_on_its_way() -> None:
+    office = Office()
+    office.hear(balance("BTC", 10))
+    office.hear(balance("BTC", 9, seconds=1))
+    office.desk.state.ledger.sent(order("a"), at(1))
+    office.hear(unanswered("a", seconds=2))
+    office.stock.begin(at(2))
+    office.run(2, 60)
+    assert office.named() == []
+
+
+def test_a_position_that_differs_is_named_too() -> None:
+    office = Office()
+    office.hear(ev.Position("test", BTC, at(1), at(1), D(2), D(100)))
+    office.stock.begin(at(1))
+    office.run(1, 10)
+    assert office.named() == [("position", BTC, D(0), D(2))]
+
+
+def test_a_late_answer_about_the_account_does_not_undo_a_newer_word() -> None:
+    office = Office()
+    office.hear(balance("BTC", 10))
+    office.hear(balance("BTC", 9, seconds=5))
+    late = ev.Balance("test", "", at(2), at(9), "BTC", D(10), D(0))
+    office.hear(late)
+    assert office.desk.state.portfolio.free("BTC") == 9
+
+
+def test_the_rhythm_may_be_switched_off() -> None:
+    office = Office()
+    office.stock.begin(at(0))
+    for hour in range(24):
+        office.stock.tend(T0 + hour * 3600 * SECOND)
+    assert office.outlet.take() == []

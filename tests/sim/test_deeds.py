@@ -1,0 +1,76 @@
+"""What others do to an account, and what the venue says that is not so."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from pitwire.sim.facts import Status
+from pitwire.sim.faults import (
+    ByHand,
+    ExpireOrders,
+    Fault,
+    HaltMarket,
+    Misreport,
+    RevokeKeys,
+    Withhold,
+)
+from pitwire.sim.verdicts import AS_USUAL
+from pitwire.sim.world import World
+
+BTC = "BTC-USDT"
+
+
+def lived(*faults: Fault, seconds: float = 5.0) -> World:
+    world = World(seed=2, scenario="calm", faults=faults)
+    world.advance(seconds)
+    return world
+
+
+def test_orders_by_hand_rest_far_away_or_take() -> None:
+    world = lived(ByHand(at_seconds=1), ByHand(at_seconds=2, how="take", side="sell"))
+    resting, taken = world.exchange.all_orders("main", BTC)
+    assert (resting.client_id, resting.status) == ("by-hand-1", Status.NEW)
+    assert (taken.client_id, taken.status) == ("by-hand-2", Status.FILLED)
+    assert [fault for _, fault in world.plan.happened] == list(world.plan.faults)
+    assert world.exchange.listings[BTC].lot * taken.filled_lots == Decimal("0.01")
+
+
+def test_the_venue_ends_orders_by_itself_the_oldest_first() -> None:
+    hands = [ByHand(at_seconds=1, name=name) for name in ("one", "two", "three")]
+    world = lived(*hands, ExpireOrders(at_seconds=2, count=2))
+    found = {one.client_id[:3]: one.status for one in world.exchange.all_orders("main", BTC)}
+    assert found == {"one": Status.EXPIRED, "two": Status.EXPIRED, "thr": Status.NEW}
+
+
+def test_a_market_that_is_halted_takes_no_orders() -> None:
+    world = lived(HaltMarket(at_seconds=1), ByHand(at_seconds=2))
+    assert world.exchange.listings[BTC].status == "HALT"
+    assert world.exchange.all_orders("main", BTC) == []
+    assert [type(fault) for _, fault in world.plan.happened] == [HaltMarket]
+
+
+def test_a_key_that_is_revoked_is_valid_no_more() -> None:
+    world = lived(RevokeKeys(at_seconds=1))
+    assert [type(fault) for _, fault in world.plan.happened] == [RevokeKeys]
+
+
+def test_a_request_may_be_meant_by_more_than_one_name() -> None:
+    world = World(faults=(Misreport(kind="status"), Withhold(kind="query", share=0.5, count=0)))
+    now = world.clock.now()
+    assert world.plan.request("place", now) == AS_USUAL
+    first = world.plan.request("query status", now)
+    assert (first.code, first.done, first.kept) == (-1007, True, 0.5)
+    assert world.plan.request("query status", now).code == 0
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_a_misreport_is_answered_in_the_venues_words(done: bool) -> None:
+    lie = Misreport(kind="ping", code=-1003, status=429, done=done, text="Way too much",
+                    retry_after_seconds=2.0)  # fmt: skip
+    world = World(faults=(lie,))
+    reply = world.facade.http("GET", "/api/v3/ping", headers={}, body=b"", now=world.clock.now())
+    assert reply.status == 429
+    assert json.loads(reply.body) == {"code": -1003, "msg": "Way too much"}
