@@ -19,7 +19,7 @@ from pitwire.store.latch import HaltLatch
 from pitwire.store.segment import NOTHING, Flaw, Header, Ill, read_segment
 from pitwire.trading.journal import Record, decode
 from pitwire.trading.replay import Replay
-from pitwire.trading.snapshot import state_hash
+from pitwire.trading.snapshot import same_state
 
 ADVICE = {
     Ill.TORN: "nothing: a process or machine died while writing it, and a start cuts it off",
@@ -239,7 +239,7 @@ class _Verifier:
         if checkpoint.chain != chain.hex():
             told = f"it was not made of {path.name} as that is now"
             self._find(self._folder / name, told, ADVICE[Ill.DAMAGED])
-        elif self._whole and state_hash(checkpoint.snapshot) != self._replay.hash():
+        elif self._whole and not same_state(checkpoint.snapshot, self._replay.snapshot()):
             told = f"not the state that the {position.records} records before it make"
             self._find(self._folder / name, told, _NO_CHECKPOINT)
 

@@ -173,8 +173,11 @@ class Replay:
         if not self._due:
             self._contradicts(_told(record), "nothing that follows from what came before")
             return
-        expected = self._due.popleft()
-        if payload(expected) != (text or payload(record)):
+        expected, told = self._due.popleft(), text or payload(record)
+        if isinstance(expected, Change) and b'"proof":' not in told:
+            # Written before proofs were: held against as much as it says.
+            expected, told = msgspec.structs.replace(expected, proof=None), payload(record)
+        if payload(expected) != told:
             self._contradicts(_told(record), _told(expected))
 
     def _missing(self) -> None:

@@ -94,3 +94,21 @@ def restore(snapshot: Snapshot, state: State) -> None:
     ledger.late, ledger.doubled = snapshot.late, snapshot.doubled
     doubts.restore(snapshot.shelf.orders)
     state.portfolio.restore(snapshot.portfolio)
+
+
+def same_state(kept: Snapshot, made: Snapshot) -> bool:
+    """Whether both are one state; one kept before proofs were is judged by what it says."""
+    if state_hash(kept) == state_hash(made):
+        return True
+    without = _without_proofs(kept)
+    return state_hash(without) == state_hash(kept) == state_hash(_without_proofs(made))
+
+
+def _without_proofs(snapshot: Snapshot) -> Snapshot:
+    change, shelf = msgspec.structs.replace, snapshot.shelf
+    orders = [
+        change(one, doubted_at=0, dead_from=0, absences=0, absent_at=0, counted=False, proof=None)
+        for one in shelf.orders
+    ]
+    portfolio = change(snapshot.portfolio, counted_from=0)
+    return change(snapshot, proof=NO_PROOF, shelf=change(shelf, orders=orders), portfolio=portfolio)
