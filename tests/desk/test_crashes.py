@@ -9,11 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from pitwire.sim.kit import kit
 from pitwire.store.history import History
+from pitwire.torture import kills as crashing
 from pitwire.trading.journal import Decided
-from tests.desk import crashing
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no fork and no signal 9 there")
 
@@ -47,7 +49,7 @@ def check(found: dict[str, int], kills: int) -> None:
     assert found["journalled_not_sent"] <= kills, "at most the one that was on its way each time"
 
 
-@pytest.mark.timeout(300)  # some forty starts, whatever else the machine does
+@pytest.mark.timeout(900)  # some forty starts, whatever else the machine does
 @pytest.mark.parametrize(("mode", "kills"), [("process-safe", 40), ("durable", 10)])
 def test_kill_9_at_random(repository: Path, tmp_path: Path, mode: str, kills: int) -> None:
     """B3, B9, O1."""
@@ -74,7 +76,7 @@ def test_kill_9_at_every_system_call(repository: Path, tmp_path: Path, syscall: 
     if strace is None:
         pytest.skip("strace is not installed")
     program = (
-        "import sys; from pathlib import Path; from tests.desk.crashing import trade;"
+        "import sys; from pathlib import Path; from pitwire.torture.kills import trade;"
         "trade(Path(sys.argv[1]), 1, durable=True, steps=6)"
     )
     for number in range(1, 400):
@@ -102,6 +104,19 @@ def test_kill_9_at_every_system_call(repository: Path, tmp_path: Path, syscall: 
             found = crashing.judge(folder, heard + again)
             check({**found, "sent": 1, "epochs": 1}, 1 if found["epochs"] == 1 else 2)
     raise AssertionError("it never ended by itself")
+
+
+@pytest.mark.timeout(900)
+def test_the_bar_is_tried_by_torture() -> None:
+    """B9 as `pitwire torture` tries it, with fewer kills."""
+    bar = kit()["B9"]
+    few = msgspec.structs.replace(bar, trial=msgspec.structs.replace(bar.trial, kills=3))
+    outcome = crashing.try_kills(few, 1)
+    assert outcome.complaints == ()
+    assert outcome.happened == 3
+    assert outcome.orders
+    assert (outcome.wrong, outcome.doubled) == (0, 0)
+    assert outcome.line() == "pitwire torture --only B9 --way process --seed 1"
 
 
 def test_a_life_that_ends_well_leaves_nothing_to_read(repository: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ CATALOGUE = [
     *(f"P{number}" for number in range(1, 18)),
     *(f"V{number}" for number in range(1, 28)),
     *(f"C{number}" for number in range(1, 7)),
-    "B3", "B4",
+    "B3", "B4", "B9",
 ]  # fmt: skip
 HEAD = 'id = "X1"\ntitle = "t"\ndoes = "d"\nexpected = "e"\n'
 
@@ -31,7 +31,14 @@ def test_a_script_says_what_it_is_and_can_be_injected(name: str) -> None:
     script = kit()[name]
     assert all(len(text) > 3 for text in (script.title, script.does, script.expected))
     aging = script.trial.lifetime_seconds < 86_400
-    ways = script.sim or script.proxy or script.root or aging or script.trial.worlds
+    ways = (
+        script.sim
+        or script.proxy
+        or script.root
+        or aging
+        or script.trial.worlds
+        or script.trial.kills
+    )
     assert ways or script.elsewhere
     assert script.is_over < script.trial.most_seconds or aging
 

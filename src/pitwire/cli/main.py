@@ -227,7 +227,7 @@ def torture(
         list[str] | None,
         typer.Option(help="Faults by id, as N1,P3, or a script of your own by its path."),
     ] = None,
-    way: Annotated[str, typer.Option(help="all, virtual, sockets or root.")] = "all",
+    way: Annotated[str, typer.Option(help="all, virtual, sockets, root or process.")] = "all",
     seed: Annotated[int, typer.Option(help="Seed of all chance.")] = 1,
     jobs: Annotated[int, typer.Option(help="Processes for trials in virtual time.")] = 2,
     rivals: Annotated[

@@ -19,7 +19,7 @@ from pitwire.torture.runner import Way
 
 _WIDTH = 140
 """Columns where the output is no terminal."""
-_WAYS: tuple[Way, ...] = ("all", "virtual", "sockets", "root")
+_WAYS: tuple[Way, ...] = ("all", "virtual", "sockets", "root", "process")
 
 
 def run(
@@ -87,6 +87,7 @@ def _tried(
         runner.run_virtual(program.virtual, seed, jobs=jobs, told=told)
         runner.run_sockets(program.sockets, seed, told=told)
         runner.run_root(program.root, seed, told=told)
+        runner.run_processes(program.process, seed, told=told)
         if rivals:
             runner.run_rivals(seed, told=told)
     order = {script.id: number for number, script in enumerate(scripts)}
@@ -97,7 +98,7 @@ def _tried(
 
 
 def _place(way: str) -> int:
-    places = ("virtual", "sockets", "root", "elsewhere")
+    places = ("virtual", "sockets", "root", "process", "elsewhere")
     return places.index(way)
 
 

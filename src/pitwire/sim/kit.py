@@ -36,6 +36,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """So many quiet ones beside them, which are subscribed to as well."""
     orders: bool = False
     """A whole desk trades, and its orders are what is judged."""
+    kills: Whole = 0
+    """So often a real process with a journal is killed with signal 9 while it sends orders."""
     worlds: Whole = 0
     """So many worlds drawn by chance, with faults about orders, are tried and added up."""
     redundancy: Annotated[int, msgspec.Meta(ge=1, le=4)] = 1

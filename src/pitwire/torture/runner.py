@@ -12,6 +12,7 @@ import msgspec
 
 from pitwire.sim.kit import Script
 from pitwire.torture.drivers import versions
+from pitwire.torture.kills import try_kills
 from pitwire.torture.order_trial import try_orders
 from pitwire.torture.order_worlds import try_worlds
 from pitwire.torture.outcome import Outcome
@@ -20,7 +21,7 @@ from pitwire.torture.root import try_by_root
 from pitwire.torture.sockets import try_many
 from pitwire.torture.virtual import try_virtually
 
-Way: TypeAlias = Literal["all", "virtual", "sockets", "root"]
+Way: TypeAlias = Literal["all", "virtual", "sockets", "root", "process"]
 Told: TypeAlias = Callable[[Outcome], None]
 AT_ONCE = 8
 """Trials on real sockets that run at the same time."""
@@ -32,11 +33,13 @@ class Program(msgspec.Struct, frozen=True):
     virtual: tuple[Script, ...]
     sockets: tuple[Script, ...]
     root: tuple[Script, ...]
+    process: tuple[Script, ...]
     elsewhere: tuple[Script, ...]
     """Scripts that none of the ways tries."""
 
     def __len__(self) -> int:
-        return sum(len(part) for part in (self.virtual, self.sockets, self.root, self.elsewhere))
+        parts = (self.virtual, self.sockets, self.root, self.process, self.elsewhere)
+        return sum(map(len, parts))
 
 
 def program(scripts: Sequence[Script], way: Way) -> Program:
@@ -49,7 +52,8 @@ def program(scripts: Sequence[Script], way: Way) -> Program:
         virtual=of("virtual", is_virtual),
         sockets=of("sockets", lambda script: bool(script.proxy)),
         root=of("root", lambda script: bool(script.root)),
-        elsewhere=of("all", lambda s: not (is_virtual(s) or s.proxy or s.root)),
+        process=of("process", lambda script: script.trial.kills > 0),
+        elsewhere=of("all", lambda s: not (is_virtual(s) or s.proxy or s.root or s.trial.kills)),
     )
 
 
@@ -88,6 +92,12 @@ def run_root(scripts: Sequence[Script], seed: int, *, told: Told) -> None:
     """Try these with root's means, or say why not."""
     for outcome in asyncio.run(try_by_root(scripts, seed)):
         told(outcome)
+
+
+def run_processes(scripts: Sequence[Script], seed: int, *, told: Told) -> None:
+    """Try these on processes that are killed."""
+    for script in scripts:
+        told(try_kills(script, seed))
 
 
 def contests() -> int:

@@ -1,7 +1,7 @@
 """Kills a desk's order loop again and again, and compares its journal with what a listener heard.
 
-`python crashing.py FOLDER KILLS SEED MODE` forks a loop that decides, journals and sends over a
-pipe as fast as it can; kills it with signal 9 after a random number of sends; and reads the
+`python -m pitwire.torture.kills FOLDER KILLS SEED MODE` forks a loop that decides, journals, sends
+over a pipe as fast as it can; kills it with signal 9 after a random number of sends; and reads the
 journal. The listener at the other end of the pipe is the judge. Prints one JSON object.
 """
 
@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
+import subprocess
 import sys
+import tempfile
+from decimal import Decimal
 from pathlib import Path
+
+import msgspec
 
 from pitwire.desk.gateway import Gateway
 from pitwire.desk.restart import restart
@@ -20,6 +24,7 @@ from pitwire.desk.timings import Timings
 from pitwire.model.clock import SystemClock
 from pitwire.model.entropy import Entropy
 from pitwire.model.events import Quote, Update
+from pitwire.model.instruments import Instrument
 from pitwire.model.orders import (
     AmendOrder,
     Cancel,
@@ -30,14 +35,29 @@ from pitwire.model.orders import (
     Side,
     UpdateKind,
 )
+from pitwire.sim.kit import Script
 from pitwire.store.history import History
+from pitwire.torture.outcome import Outcome
 from pitwire.trading.engine import Engine
 from pitwire.trading.journal import Decided
 from pitwire.trading.limits import Limits
 from pitwire.trading.replay import Replay
 from pitwire.trading.risk import Screen
 from pitwire.trading.wishes import order
-from tests.trading.making import BTC, instrument
+
+SYMBOL = "BTC-USDT"
+_INSTRUMENT = Instrument(
+    venue="test",
+    symbol=SYMBOL,
+    native="BTCUSDT",
+    base="BTC",
+    quote="USDT",
+    tick=Decimal("0.01"),
+    lot=Decimal("0.001"),
+    max_price=Decimal(1_000_000),
+    max_size=Decimal(9000),
+    min_notional=Decimal(5),
+)
 
 
 class Wire:
@@ -77,21 +97,21 @@ def trade(folder: Path, handle: int, *, durable: bool, steps: int = sys.maxsize)
     now = clock.now()
     started = restart(folder, "main", now=now, entropy=Entropy(1), durable=durable)
     state, file = started.state, started.file
-    state.instruments[BTC] = instrument(BTC)
+    state.instruments[SYMBOL] = _INSTRUMENT
     screen = Screen(Limits(), started.ids, file, armed=True)
     engine = Engine((), screen, state, file)
     gateway = Gateway(Wire(handle), engine, clock=clock, timings=Timings(), file=file)
 
     def hear(order_id: str, kind: UpdateKind) -> None:
         at = clock.now()
-        engine.apply(Update("test", BTC, at, at, order_id, f"v{order_id}", kind))
+        engine.apply(Update("test", SYMBOL, at, at, order_id, f"v{order_id}", kind))
 
     for order_id in started.waiting:
         hear(order_id, UpdateKind.CANCELED)
     for step in range(steps):
         now = clock.now()
-        engine.apply(Quote("test", BTC, now, now, 99.0, 1.0, 101.0, 1.0))
-        wish = order(BTC, Side.BUY, size=1, price=50 + step % 40, tag=str(step))
+        engine.apply(Quote("test", SYMBOL, now, now, 99.0, 1.0, 101.0, 1.0))
+        wish = order(SYMBOL, Side.BUY, size=1, price=50 + step % 40, tag=str(step))
         for command in screen.admit((wish,), state, now):
             gateway.send(command, now)
             assert isinstance(command, Order)
@@ -99,7 +119,7 @@ def trade(folder: Path, handle: int, *, durable: bool, steps: int = sys.maxsize)
             hear(command.id, UpdateKind.ACCEPTED)
         file.settle()
         if step % 3 == 2:
-            for command in screen.admit((Cancel(symbol=BTC),), state, clock.now()):
+            for command in screen.admit((Cancel(symbol=SYMBOL),), state, clock.now()):
                 gateway.send(command, now)
                 assert isinstance(command, CancelOrder)
                 hear(command.order_id, UpdateKind.CANCELED)
@@ -160,14 +180,51 @@ def judge(folder: Path, heard: list[str]) -> dict[str, int]:
     }
 
 
-def main(folder: Path, kills: int, seed: int, mode: str) -> dict[str, int]:
-    chance = random.Random(seed)
+def kill_often(folder: Path, kills: int, seed: int, mode: str) -> dict[str, int]:
+    """So many lives in one folder, and what the listener and the journal say of them."""
+    chance = Entropy(seed).stream("kills")
     heard: list[str] = []
     for _ in range(kills):
         heard += kill_once(folder, chance.randrange(1, 120), durable=mode == "durable")
     return judge(folder, heard)
 
 
+def try_kills(script: Script, seed: int) -> Outcome:
+    """Kill a real process again and again, and judge by what its listener heard."""
+    found = Outcome(fault=script.id, title=script.title, way="process", seed=seed, orders=0)
+    if not hasattr(os, "fork"):
+        return msgspec.structs.replace(found, skipped="there is no fork and no signal 9 here")
+    kills = script.trial.kills
+    with tempfile.TemporaryDirectory(prefix="pitwire-kills-") as place:
+        line = [sys.executable, "-m", __name__, f"{place}/main", str(kills), str(seed), "default"]
+        done = subprocess.run(line, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
+        return msgspec.structs.replace(found, complaints=(f"it ended by itself: {last}",))
+    told: dict[str, int] = json.loads(done.stdout)
+    wrong = {
+        "orders or cancels left without an intent in the journal": told["unjournalled"],
+        "orders left twice": told["twice"],
+        "harms in the journal that no kill explains": told["harmful"],
+        "contradictions in the journal": told["contradictions"],
+    }
+    complaints = [f"{count} {what}" for what, count in wrong.items() if count]
+    if told["epochs"] != kills:
+        complaints.append(f"{told['epochs']} starts, expected {kills}")
+    if told["journalled_not_sent"] > kills:
+        complaints.append(f"{told['journalled_not_sent']} intents never left, one a kill at most")
+    return msgspec.structs.replace(
+        found,
+        happened=kills,
+        orders=told["sent"],
+        unknown=told["journalled_not_sent"],
+        doubled=told["twice"],
+        wrong=told["unjournalled"],
+        back_after=0.0,
+        complaints=tuple(complaints),
+    )
+
+
 if __name__ == "__main__":
     path, count, number, how = sys.argv[1:]
-    print(json.dumps(main(Path(path), int(count), int(number), how)))
+    print(json.dumps(kill_often(Path(path), int(count), int(number), how)))
