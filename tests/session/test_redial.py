@@ -369,3 +369,19 @@ def test_what_was_said_on_a_lost_connection_is_not_held_against_the_next() -> No
             assert world.loop.time() - began < 0.3
 
     live(story)
+
+
+@pytest.mark.parametrize(("code", "ends"), [(3000, True), (3003, True), (3001, False)])
+def test_a_close_that_the_venue_has_no_word_for_is_judged_by_the_common_table(
+    code: int, ends: bool
+) -> None:
+    async def story(world: World) -> None:
+        session = await world.connect()
+        await session.subscribe_to_ticker("A")
+        world.server.market.link.close(code, "no")
+        await asyncio.sleep(5)
+        assert session._lines.ended.done() is ends
+        assert len(world.server.connections) == (1 if ends else 2)
+        await session.close()
+
+    live(story)
