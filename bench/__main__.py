@@ -9,15 +9,16 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from bench import arena, board, kill, limit, memory, races, redial, report, stages
+from bench import arena, board, kill, limit, memory, races, redial, report, stages, tape
 from bench.client import Spec
 
 MICRO = ("micro_market", "micro_decode", "micro_rules")
-SECTIONS = ("micro", "stages", "races", "limit", "kill", "board", "redial", "memory")
+SECTIONS = ("micro", "stages", "races", "limit", "kill", "board", "redial", "memory", "tape")
 
 
 @dataclass
@@ -28,6 +29,7 @@ class Run:
     plan: races.Plan
     minutes: float
     realtime: bool = True
+    capture: Path | None = None
     results: races.Results = field(default_factory=races.Results)
     verdicts: report.Verdicts = field(default_factory=dict)
     sections: dict[str, Any] = field(default_factory=dict)
@@ -45,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         races.QUICK if chosen.quick else races.FULL,
         10.0 if chosen.full else chosen.minutes,
         not chosen.polite,
+        chosen.capture,
     )
     wanted = chosen.only or [name for name in SECTIONS if not (chosen.quick and name == "memory")]
     failures = [name for name in wanted if not _section(run, name)]
@@ -73,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, default=2.0, help="minutes of memory run")
     parser.add_argument(
         "--polite", action="store_true", help="no SCHED_FIFO: other work on this machine goes first"
+    )
+    parser.add_argument(
+        "--capture", type=Path, help="a capture for the section tape; made here if none"
     )
     parser.add_argument("--only", nargs="+", choices=SECTIONS, help="sections to run")
     return parser
@@ -149,6 +155,12 @@ def _specs() -> list[Spec]:
     return specs
 
 
+def _tape(run: Run) -> None:
+    found = tape.measure(run.capture, run.tell)
+    run.console.print(tape.table(found))
+    run.sections["tape"] = asdict(found)
+
+
 _RUN: dict[str, Callable[[Run], None]] = {
     "micro": _micro,
     "stages": _stages,
@@ -158,6 +170,7 @@ _RUN: dict[str, Callable[[Run], None]] = {
     "board": _board,
     "redial": _redial,
     "memory": _memory,
+    "tape": _tape,
 }
 
 if __name__ == "__main__":

@@ -216,24 +216,10 @@ class Store:
 
     def book_at(self, at: int, symbol: str, *, venue: str = "") -> OrderBook | None:
         """The book as it was at a time in ns: exact, or None when it was not known then."""
-        start = self._connection.execute(
-            """
-            SELECT received, seq, last_id, depth, bids, asks, venue, what, bid_edge, ask_edge FROM (
-                SELECT received, seq, last_id, depth, bids, asks, venue, 'snapshot' AS what,
-                    NULL::DOUBLE AS bid_edge, NULL::DOUBLE AS ask_edge
-                FROM BookSnapshot WHERE symbol = $1 AND received <= $2
-                UNION ALL SELECT received, seq, last_id, 0, bids, asks, venue, 'checkpoint',
-                    bid_edge, ask_edge
-                FROM Checkpoint WHERE symbol = $1 AND received <= $2
-                UNION ALL SELECT received, seq, 0, 0, NULL, NULL, venue, 'stale', NULL, NULL
-                FROM BookStale WHERE symbol = $1 AND received <= $2
-            ) WHERE $3 = '' OR venue = $3 ORDER BY received DESC, seq DESC LIMIT 1
-            """,
-            [symbol, at, venue],
-        ).fetchone()
-        if start is None or start[7] == "stale":
+        start = self._start_of(at, symbol, venue)
+        if start is None:
             return None
-        received, seq, last_id, depth, bids, asks, found, _, bid_edge, ask_edge = start
+        received, seq, found, last_id, bids, asks, depth, bid_edge, ask_edge = start
         book = OrderBook(found, symbol)
         edged = bid_edge is not None or ask_edge is not None
         depth = 1 if edged else depth  # cut somewhere; where, is put right below
@@ -257,6 +243,34 @@ class Store:
                 BookDelta(found, symbol, 0, received, first, last, _pairs(bids), _pairs(asks))
             )
         return book
+
+    def _start_of(self, at: int, symbol: str, venue: str) -> tuple[Any, ...] | None:
+        """The last whole book at a time; None when there is none, or it had gone stale since.
+
+        Which one it is, is found by stamps alone; levels are read of that one only.
+        """
+        newest = self._connection.execute(
+            """
+            SELECT received, seq, what FROM (
+                SELECT received, seq, venue, 'BookSnapshot' AS what FROM BookSnapshot
+                WHERE symbol = $1 AND received <= $2
+                UNION ALL SELECT received, seq, venue, 'Checkpoint' FROM Checkpoint
+                WHERE symbol = $1 AND received <= $2
+                UNION ALL SELECT received, seq, venue, 'BookStale' FROM BookStale
+                WHERE symbol = $1 AND received <= $2
+            ) WHERE $3 = '' OR venue = $3 ORDER BY received DESC, seq DESC LIMIT 1
+            """,
+            [symbol, at, venue],
+        ).fetchone()
+        if newest is None or newest[2] == "BookStale":
+            return None
+        received, seq, what = newest
+        edges = "0, bid_edge, ask_edge" if what == "Checkpoint" else "depth, NULL, NULL"
+        return self._connection.execute(
+            f"SELECT received, seq, venue, last_id, bids, asks, {edges} "
+            f'FROM "{what}" WHERE received = ? AND seq = ? AND symbol = ?',
+            [received, seq, symbol],
+        ).fetchone()
 
     def _of(self, kind: str, symbol: str, since: int, until: int) -> Rows:
         return self.sql(
