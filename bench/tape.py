@@ -307,15 +307,21 @@ def _tables(run: Path, folder: Path) -> tuple[int, int, list[float]]:
 
 _WORKS = ("import", "replay", "record")
 _CHILD = """
-import resource, sys
+import sys
 from pathlib import Path
 from bench import tape
 what, source, run, folder = sys.argv[1], *map(Path, sys.argv[2:])
 tape.warm(run)
-before = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1024
+before = tape.resident("VmRSS")
 tape.work(what, source, run, folder)
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+print((tape.resident("VmHWM") - before) / 1024)
 """
+
+
+def resident(line: str) -> int:
+    """KiB of this process, as the system counts them: `VmRSS` now, `VmHWM` at most so far."""
+    text = Path("/proc/self/status").read_text()
+    return int(text.partition(f"{line}:")[2].split()[0])
 
 
 def _memory(what: str, source: Path, run: Path, folder: Path) -> float:

@@ -282,8 +282,7 @@ class _Count:
         if now < self._since:
             return
         self.events += len(events)
-        for event in events:
-            self.digest.update(self._encoder.encode(event))
+        self.digest.update(self._encoder.encode(events))
         if self._told is not None:
             self._told(events, now, drained)
 

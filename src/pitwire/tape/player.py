@@ -25,6 +25,7 @@ _PATIENCE_SECONDS = 60.0
 _AHEAD = 5 * SECOND
 """An imported answer may be given so much before its time; it was asked for by somebody else."""
 _EARLY = 10_000
+_IN, _OUT = Kind.IN, Kind.OUT
 _PASSING = frozenset(("timestamp", "signature", "recvWindow", "limit"))
 """Parameters that differ from one asking to the next."""
 
@@ -109,14 +110,14 @@ class Player:
             return
         self._next = next(self._records, None)
         kind = record.kind
-        if kind is Kind.IN:
+        if kind is _IN:
             self.frames += 1
             link = self._standing.get("" if self._imported else record.link)
             if link is not None:
                 link.receiver.on_frame(record.payload, record.drained)
             else:
                 self._wait_for_dial(record)
-        elif kind is not Kind.OUT:
+        elif kind is not _OUT:
             self._play_other(record)
         if self._next is None:
             self.over.set()

@@ -236,8 +236,11 @@ class Tape:
             try:
                 if file.index is not None and file.index.last < since:
                     continue
+                if until is None:
+                    yield from file.records(since)
+                    continue
                 for record in file.records(since):
-                    if until is not None and record.at >= until:
+                    if record.at >= until:
                         return
                     yield record
             finally:

@@ -248,12 +248,12 @@ class Recorder:
     def _masked(self, entries: list[Entry]) -> list[Entry]:
         """All that we said, and all of private lines, by field and value; the rest by value."""
         private, mask = self._private, self._mask.mask_bytes
-        sorts = {(entry[0], entry[1]) for entry in entries}
-        secret = {line for line, _ in sorts if line and private(line)}
+        lines, kinds = {entry[0] for entry in entries}, {entry[1] for entry in entries}
+        secret = {line for line in lines if line and private(line)}
         needles = self._mask.needles
         told = b"\0".join([entry[4] for entry in entries]) if needles else b""
         leaked = [needle for needle in needles if needle in told]
-        if not (leaked or secret or any(kind in _SAID for _, kind in sorts)):
+        if not (leaked or secret or kinds & _SAID):
             return entries
         return [
             (entry[0], entry[1], entry[2], entry[3], mask(entry[4]))
@@ -303,7 +303,7 @@ _TOLD = frozenset(("content-type", "date", "retry-after", "server"))
 
 def _parts(entries: list[Entry]) -> list[list[Entry]]:
     """Entries in lots that fit a block each."""
-    if sum(len(entry[4]) for entry in entries) <= _BLOCK:
+    if sum([len(entry[4]) for entry in entries]) <= _BLOCK:
         return [entries] if entries else []
     parts: list[list[Entry]] = [[]]
     size = 0
