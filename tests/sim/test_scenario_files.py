@@ -60,6 +60,20 @@ def test_a_file_says_what_is_different() -> None:
     assert market.accounts == {"bot": {"USDT": Decimal("1000.50")}, "other": {"BTC": Decimal(1)}}
 
 
+def test_the_example_of_the_docs_is_a_market(repository: Path) -> None:
+    page = (repository / "docs" / "simulated-venue.md").read_text(encoding="utf-8")
+    market = read_market(page.partition("```toml\n")[2].partition("```")[0], "the docs")
+    assert [each.symbol for each in market.listings] == ["NEW-USDT"]
+    world = World(
+        scenario=market.scenario,
+        listings=market.listings,
+        crowded=market.crowded,
+        accounts=market.accounts,
+    )
+    world.advance(1)
+    assert world.truth_book("NEW-USDT")[1]
+
+
 def test_an_empty_file_is_a_calm_market() -> None:
     market = read_market("", "empty.toml")
     assert [each.symbol for each in market.listings] == ["BTC-USDT", "ETH-USDT", "ETH-BTC"]

@@ -19,8 +19,10 @@ from pitwire.sim.facades.binance_text import ApiError, Scale
 from pitwire.sim.facades.binance_users import UserStreams
 from pitwire.sim.facades.facade import Action, Market
 from pitwire.sim.facts import (
+    Amended,
     Ended,
     Fact,
+    LevelChanged,
     Prevented,
     Recorded,
     SimOrder,
@@ -87,7 +89,8 @@ class Office:
         """What happened since the last time, to be published later."""
         facts = self.market.take_facts()
         for fact in facts:
-            self.archive.note(fact)
+            if isinstance(fact, LevelChanged):  # by far the most
+                continue
             if isinstance(fact, Traded):
                 if not self._unfilled:
                     continue
@@ -95,10 +98,13 @@ class Office:
                 self._first_fill(fact.maker, now)
             elif isinstance(fact, StatusChanged):
                 self.statuses[fact.symbol] = fact.status
-            elif isinstance(fact, Ended) or (
-                isinstance(fact, Prevented) and fact.order.status is Status.EXPIRED_IN_MATCH
-            ):
-                self._unfilled.discard((fact.symbol, fact.order.order_id))
+            elif isinstance(fact, Amended):
+                self.archive.note(fact)
+            elif isinstance(fact, Ended | Prevented):
+                if isinstance(fact, Prevented):
+                    self.archive.note(fact)
+                if isinstance(fact, Ended) or fact.order.status is Status.EXPIRED_IN_MATCH:
+                    self._unfilled.discard((fact.symbol, fact.order.order_id))
         self._unpublished.extend(facts)
         return facts
 
