@@ -17,6 +17,14 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; \
 	done)
 
+# Another version of Python than the environment's, to hold what must not depend on it against it.
+OTHER := .venv-other
+ANOTHER ?= $(shell for p in python3.13 python3.12 python3.11 $$HOME/.pyenv/versions/3.1[123].*/bin/python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || continue; \
+	[ "$$($$p -c 'import sys; print(*sys.version_info[:2])')" = \
+	  "$$($(BIN)/python -c 'import sys; print(*sys.version_info[:2])' 2>/dev/null)" ] || { echo $$p; break; }; \
+	done)
+
 .PHONY: help install demo test check soak bench conformance fuzz lock clean
 
 help: ## this list
@@ -27,7 +35,7 @@ install: $(VENV)/.dev ## the virtual environment with everything for tests and c
 demo: $(VENV)/.run ## a market, a desk and a cut connection on this machine, nothing else needed
 	$(BIN)/pitwire demo
 
-test: $(VENV)/.dev ## every test but the long ones
+test: $(VENV)/.dev $(OTHER)/.run ## every test but the long ones
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 check: $(VENV)/.dev ## lint, format, types, import contracts, house rules
@@ -37,7 +45,7 @@ check: $(VENV)/.dev ## lint, format, types, import contracts, house rules
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/test_house_rules.py
 
-soak: $(VENV)/.dev ## desks over many seeds and scripts (SEEDS=200), sessions in drawn worlds (WORLDS=10000)
+soak: $(VENV)/.dev $(OTHER)/.run ## desks over many seeds and scripts (SEEDS=200), sessions in drawn worlds (WORLDS=10000)
 	SEEDS=$(SEEDS) WORLDS=$(WORLDS) $(BIN)/python -m pytest -m soak --timeout 0 -n $(WORKERS) $(ARGS)
 
 bench: $(VENV)/.dev ## every claim of speed, measured here
@@ -56,7 +64,7 @@ lock: ## pin every dependency again, by hash (needs uv)
 		--extra dev pyproject.toml requirements/build.in -c requirements/run.txt -o requirements/dev.txt
 
 clean: ## everything that was built, the virtual environment included
-	rm -rf $(VENV) build dist .coverage htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache \
+	rm -rf $(VENV) $(OTHER) build dist .coverage htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache \
 		.import_linter_cache src/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -72,3 +80,12 @@ $(VENV)/.run: requirements/run.txt pyproject.toml | $(BIN)/python
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run | $(BIN)/python
 	$(PIP) --require-hashes --requirement requirements/dev.txt
 	@touch $@
+
+$(OTHER)/.run: requirements/run.txt | $(VENV)/.dev
+	@if [ -z "$(ANOTHER)" ]; then \
+		echo "only one Python here: replays are compared between hash seeds alone"; \
+	else \
+		$(ANOTHER) -m venv $(OTHER) && $(OTHER)/bin/python -m pip install --quiet \
+			--disable-pip-version-check --require-hashes --requirement requirements/run.txt \
+		&& touch $@ || { rm -rf $(OTHER); echo "$(ANOTHER) cannot be used: replays are compared between hash seeds alone"; }; \
+	fi

@@ -14,11 +14,26 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import arena, board, kill, limit, memory, races, redial, report, stages, tape
-from bench.client import Spec
+from bench import (
+    arena,
+    board,
+    journal,
+    kill,
+    limit,
+    memory,
+    races,
+    redial,
+    report,
+    restart,
+    stages,
+    tape,
+)
+from bench.client import Seat, Spec
 
 MICRO = ("micro_market", "micro_decode", "micro_rules")
-SECTIONS = ("micro", "stages", "races", "limit", "kill", "board", "redial", "memory", "tape")
+SECTIONS = (
+    "micro", "stages", "journal", "races", "limit", "kill", "board", "redial", "memory", "tape",
+)  # fmt: skip
 
 
 @dataclass
@@ -101,6 +116,15 @@ def _stages(run: Run) -> None:
     run.sections["stages"] = rows
 
 
+def _journal(run: Run) -> None:
+    seat = Seat(arena.cores()[1], run.realtime)
+    rows = journal.rows(seat)
+    run.console.print(report.rows_table("What the journal costs, and the risk gate", "µs", rows))
+    starts = restart.rows(seat)
+    run.console.print(report.rows_table("A start over a long journal", "s", starts))
+    run.sections["journal"], run.sections["restart"] = rows, starts
+
+
 def _races(run: Run) -> None:
     with arena.arena(_specs(), realtime=run.realtime) as opened:
         run.results = races.run(opened, run.plan, run.tell)
@@ -164,6 +188,7 @@ def _tape(run: Run) -> None:
 _RUN: dict[str, Callable[[Run], None]] = {
     "micro": _micro,
     "stages": _stages,
+    "journal": _journal,
     "races": _races,
     "limit": _limit,
     "kill": _kill,

@@ -10,7 +10,7 @@ import contextlib
 import gc
 import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
@@ -164,3 +164,20 @@ def take(seat: Seat, process: int = 0) -> None:
         os.setpriority(os.PRIO_PROCESS, process, PRIORITY)
         if seat.realtime:
             os.sched_setscheduler(process, os.SCHED_FIFO, os.sched_param(1))
+
+
+@contextlib.contextmanager
+def seated(seat: Seat) -> Iterator[None]:
+    """This process on a seat for a while, and back among the others."""
+    if not hasattr(os, "sched_getaffinity"):
+        yield
+        return
+    mine, policy = os.sched_getaffinity(0), os.sched_getscheduler(0)
+    priority = os.getpriority(os.PRIO_PROCESS, 0)
+    take(seat)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, mine)
+        os.sched_setscheduler(0, policy, os.sched_param(0))
+        os.setpriority(os.PRIO_PROCESS, 0, priority)

@@ -38,7 +38,7 @@ BARE = Spec("bare", "asyncio", "hmac")
 def rows() -> list[Row]:
     """One row a stage, in the order in which a frame meets them."""
     frame, send = _wire()
-    listed = _instruments()
+    listed = instruments()
     decode = _decode_rows(listed)
     sign = _encode(ours.credentials("hmac"), listed, logged_on=False)
     plain = _encode(ours.credentials("logon"), listed, logged_on=True)
@@ -70,7 +70,8 @@ def _wire() -> tuple[float, float]:
     return min(run["cpu_ns"] / run["messages"] for run in runs) / 1e3, min(sends)
 
 
-def _instruments() -> Sequence[Instrument]:
+def instruments() -> Sequence[Instrument]:
+    """What the bench's venue lists."""
     codec = BINANCE.codec(CodecOptions(Role.MARKET))
     return codec.decode_instruments(msgspec.json.encode(answers.exchange_info(1_700_000_000_000)))
 
@@ -95,7 +96,8 @@ def _codec(role: Role, listed: Sequence[Instrument]) -> Codec:
     return codec
 
 
-def _decoded(listed: Sequence[Instrument]) -> list[Decoded]:
+def decoded(listed: Sequence[Instrument]) -> list[Decoded]:
+    """The same traffic as events."""
     codec = _codec(Role.MARKET, listed)
     return [item for payload in payloads() for item in codec.decode(payload, 1)]
 
@@ -133,7 +135,7 @@ def _snapshot(symbol: int) -> BookSnapshot:
 
 
 def _book_rows() -> list[Row]:
-    deltas = [item for item in _decoded(_instruments()) if isinstance(item, BookDelta)]
+    deltas = [item for item in decoded(instruments()) if isinstance(item, BookDelta)]
     levels = sum(len(delta.bids) + len(delta.asks) for delta in deltas)
 
     def splice() -> None:
@@ -162,7 +164,11 @@ _SNAPSHOTS = [_snapshot(place) for place in range(len(traffic.OURS))]
 
 
 def _ready_engine(listed: Sequence[Instrument]) -> Engine:
-    made = ours.engine([ours.trigger], SystemClock())
+    return ready(ours.engine([ours.trigger], SystemClock()), listed)
+
+
+def ready(made: Engine, listed: Sequence[Instrument]) -> Engine:
+    """An engine that knows its instruments and has seen every book."""
     made.state.instruments.update({one.symbol: one for one in listed})
     for snapshot in _SNAPSHOTS:
         made.apply(snapshot)

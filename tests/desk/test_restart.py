@@ -350,6 +350,7 @@ def take_over(path: Path) -> tuple[str, list[str]]:
     """Why it is halted after a start, and what was told."""
     now = 1_800_000_000 * SECOND
     started = restart(path, "main", now=now, entropy=Entropy(1))
+    started.checkpoint(started.halted, started.reducing)
     started.close()
     return started.halted, [one.text for one in started.told if isinstance(one, Alerted)]
 
@@ -363,6 +364,27 @@ def test_a_torn_tail_is_told_and_halts_nobody(tmp_path: Path) -> None:
     assert len(told) == 1
     assert "torn" in told[0]
     assert take_over(path) == ("", []), "and told once"
+
+
+def test_a_machine_that_went_down_is_told_of_and_a_desk_that_was_killed_is_not(
+    tmp_path: Path,
+) -> None:
+    """B10: what was lost is announced; it cannot be known, so that it may be is."""
+    path = live_and_die(tmp_path, Setting())
+    began = History(path)
+    list(began.payloads())
+    at = began.headers[-1].started
+    for booted, expected in ((0, 0), (at - 1, 0), (at + 1, 1)):
+        copy = shutil.copytree(path, tmp_path / f"{booted}")
+        started = restart(copy, "main", now=at + 2, entropy=Entropy(1), booted=booted)
+        told = [one.text for one in started.told if isinstance(one, Alerted)]
+        assert len(told) == expected
+        assert all("the machine went down under the run before" in text for text in told)
+        started.folder.end()
+        started.close()
+        again = restart(copy, "main", now=at + 2, entropy=Entropy(1), booted=at + 9)
+        again.close()
+        assert not [one for one in again.told if isinstance(one, Alerted)], "it ended in good order"
 
 
 def test_damage_halts_until_a_person_has_looked(tmp_path: Path) -> None:
@@ -452,6 +474,7 @@ def test_a_slow_disk_is_told_of_and_holds_nobody_up(tmp_path: Path) -> None:
         desk.restarted.file._sync = lambda _: (slow.wait(30), None)[1]
         [placed] = command(desk, resting())
         await until(lambda: placed.state is OrderState.OPEN)
+        desk.restarted.file.settle()
         desk.restarted.file._unsynced_since -= 2 * SECOND
         await until(lambda: setting.records(Alerted))
         [placed] = command(desk, resting(49_000))

@@ -14,6 +14,7 @@ from typer.main import get_command
 import pitwire
 from pitwire.cli import options
 from pitwire.cli.exits import guarded
+from pitwire.cli.proofs import journal_app, promises
 
 app = typer.Typer(
     name="pitwire",
@@ -22,6 +23,9 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
 )
+
+app.add_typer(journal_app, name="journal")
+app.command()(promises)
 
 Seed = Annotated[
     int | None, typer.Option(help="Seed of all chance; without it the file's, or a fresh one.")
@@ -449,27 +453,6 @@ def replay(
         out=out, paper=paper,
     )  # fmt: skip
     raise typer.Exit(play.run(wanted))
-
-
-journal_app = typer.Typer(help="Look into a journal.", no_args_is_help=True)
-app.add_typer(journal_app, name="journal")
-AccountFolder = Annotated[Path, typer.Argument(help="The account's folder.")]
-
-
-@journal_app.command()
-def verify(journal: AccountFolder) -> None:
-    """Hold every byte of a journal against what was written: file, place, and what to do."""
-    from pitwire.cli.journal import run_verify
-
-    raise typer.Exit(run_verify(journal))
-
-
-@journal_app.command()
-def show(journal: AccountFolder) -> None:
-    """Print every record of a journal, one line of JSON each."""
-    from pitwire.cli.journal import run_show
-
-    raise typer.Exit(run_show(journal))
 
 
 @app.command()

@@ -291,20 +291,26 @@ class Desk:
             # What is left open is left to the watchdog, which goes on trying.
             self._leash.leave() if self.left_open else self._leash.dismiss()
         await self.switchboard.close()
+        self.keep_checkpoint(ends=True)
         if self.restarted is not None:
-            self._keep(self.restarted)
+            self.restarted.close()
         if self._log is not None:
             self._log.flush()
 
-    def _keep(self, restarted: Restarted) -> None:
-        """The last words of the journal, and a checkpoint so that the next start is quick."""
+    def keep_checkpoint(self, *, ends: bool = False) -> None:
+        """Keep the state, so that the next start is quick; a disk that refuses is told of.
+
+        With `ends` it is written down that this run ended in good order.
+        """
+        if self.restarted is None:
+            return
         try:
-            restarted.checkpoint(self.engine.screen.halted, self.engine.screen.reducing)
-            restarted.folder.end()
+            self.restarted.checkpoint(self.engine.screen.halted, self.engine.screen.reducing)
+            if ends:
+                self.restarted.folder.end()
         except OSError as error:
             text = f"no checkpoint: {error.strerror or error}; the next start reads the journal"
             self.alert(text, self.clock.now())
-        restarted.close()
 
     async def _withdraw(self, within_seconds: float) -> None:
         self.switchboard.disarm("the desk stops")

@@ -28,7 +28,7 @@ from pitwire.desk.rights import check_rights
 from pitwire.desk.secrets import check_private, find_credentials
 from pitwire.desk.settling import end_on_paper, settle
 from pitwire.desk.taping import record_desk, tap_of
-from pitwire.model.clock import MILLISECOND, Clock, SystemClock
+from pitwire.model.clock import MILLISECOND, Clock, SystemClock, booted_at
 from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy, system_seed
 from pitwire.model.errors import ConfigError, DialFailed, RequestRejected
@@ -224,6 +224,7 @@ def _restarted(config: DeskConfig, folder: Path | None, clock: Clock) -> Restart
         program=pitwire.__version__,
         durable=config.desk.durable,
         proof=find_venue(config.venue.name).proof,
+        booted=booted_at() if isinstance(clock, SystemClock) else 0,
     )
 
 
@@ -279,6 +280,7 @@ async def _begin(
         await settle(desk, session)
     if config.mode == "live":
         await know_time(desk)
+    desk.keep_checkpoint()
     desk.begin(hearing)
     if config.mode == "paper":
         desk.gateway.reconcile(desk.clock.now())

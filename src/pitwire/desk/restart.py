@@ -27,6 +27,11 @@ from pitwire.trading.replay import Replay
 from pitwire.trading.snapshot import take
 from pitwire.trading.state import State
 
+_WENT_DOWN = (
+    "the machine went down under the run before: what its journal had not synced is gone, "
+    "the last ms of it unless it was durable; the venue is asked"
+)
+
 
 class LatchJournal:
     """Throws the latch when a halt was written down, and lifts it when a person resumes.
@@ -77,7 +82,10 @@ class LatchJournal:
 
 
 class Restarted(NamedTuple):
-    """Everything an earlier run has left, and the journal of this one."""
+    """Everything an earlier run has left, and the journal of this one.
+
+    Whoever took over makes a checkpoint once there is time for it; until then a start reads more.
+    """
 
     folder: AccountFolder
     file: JournalFile
@@ -130,11 +138,18 @@ def restart(
     program: str = "",
     durable: bool = False,
     proof: DeathProof = NO_PROOF,
+    booted: int = 0,
 ) -> Restarted:
-    """Take this account over; raises `ConfigError` or `JournalFailed` when that cannot be."""
+    """Take this account over; raises `ConfigError` or `JournalFailed` when that cannot be.
+
+    `booted` is when this machine started, 0 when nobody knows: a run that began before and did not
+    end in good order went down with it, and what it had not synced is gone.
+    """
     folder = AccountFolder.hold(path, account, entropy)
     try:
-        return _restart(folder, now, mode=mode, program=program, durable=durable, proof=proof)
+        return _restart(
+            folder, now, mode=mode, program=program, durable=durable, proof=proof, booted=booted
+        )
     except BaseException:
         folder.close()
         raise
@@ -148,6 +163,7 @@ def _restart(
     program: str,
     durable: bool,
     proof: DeathProof,
+    booted: int,
 ) -> Restarted:
     identity = folder.next_epoch(now)
     replay, history, wrong = recall(folder.path, expected=folder.identity.segment)
@@ -160,6 +176,8 @@ def _restart(
         started=now,
         previous=history.chain.hex(),
     )
+    began = history.headers[-1].started if history.headers else booted
+    wrong += [_WENT_DOWN] if began < booted and not folder.identity.ended else []
     _sync_past(folder.path)
     file = JournalFile(folder.path, header, durable=durable)
     folder.take_epoch(identity)
@@ -176,13 +194,14 @@ def _restart(
     for record in told:
         latch.write(record)
         file.write(record)
+    file.settle()
     latch.keep()
     halted = next((one.reason for one in switched if isinstance(one, Halted)), "")
     if replay.halted and not switched:
         halted = replay.halted
     resumed = any(isinstance(one, Resumed) for one in switched)
     replay.state.event = None
-    restarted = Restarted(
+    return Restarted(
         folder=folder,
         file=file,
         latch=latch,
@@ -195,8 +214,6 @@ def _restart(
         asked=replay.asked,
         reducing="" if resumed else replay.switches.reducing,
     )
-    restarted.checkpoint(halted, restarted.reducing)
-    return restarted
 
 
 def _demand_readable(folder: AccountFolder, history: History) -> None:
@@ -207,7 +224,7 @@ def _demand_readable(folder: AccountFolder, history: History) -> None:
 
 
 def recall(path: Path, *, expected: int = 0) -> tuple[Replay, History, list[str]]:
-    """The newest good checkpoint and everything after it; and checkpoints that were no good."""
+    """The newest good checkpoint and everything after it; and what to tell of worse ones."""
     checkpoint, wrong = newest_good(path)
     since, chain = (
         (START, NOTHING)
@@ -218,7 +235,7 @@ def recall(path: Path, *, expected: int = 0) -> tuple[Replay, History, list[str]
     replay = Replay(None if checkpoint is None else checkpoint.snapshot)
     for record, text in history.records():
         replay.take(record, text)
-    return replay, history, wrong
+    return replay, history, [f"checkpoint passed over: {one}" for one in wrong]
 
 
 def _sync_past(path: Path) -> None:
@@ -247,7 +264,7 @@ def _switch(latch: HaltLatch, replay: Replay, history: History, now: int) -> lis
 
 def _told(history: History, replay: Replay, wrong: list[str], now: int) -> list[Record]:
     texts = [f"journal: {flaw}" for flaw in history.flaws]
-    texts += [f"checkpoint passed over: {one}" for one in wrong]
+    texts += wrong
     if replay.contradicted:
         first = replay.contradictions[0]
         texts.append(f"journal: {replay.contradicted} contradictions, the first: {first}")

@@ -20,6 +20,12 @@ def drift(elapsed: int) -> int:
     return elapsed * DRIFT_PPM // 1_000_000
 
 
+def booted_at() -> int:
+    """When this machine started, by its clock, ns; 0 where the system does not say."""
+    since = getattr(time, "CLOCK_BOOTTIME", None)
+    return 0 if since is None else time.time_ns() - time.clock_gettime_ns(since)
+
+
 class Clock(Protocol):
     """Anything that tells the time and never runs backwards."""
 

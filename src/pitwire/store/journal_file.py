@@ -15,7 +15,7 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
@@ -71,6 +71,7 @@ class JournalFile:
         self._records = 0
         self._synced = 0
         self._unsynced_since = 0
+        """When the oldest record that is not synced was written, at most; 0 until `settle`."""
         self._asleep = False
         self._over = False
         self._bell: SimpleQueue[None] = SimpleQueue()
@@ -119,6 +120,8 @@ class JournalFile:
         """Hand on what is left of the burst, and let it be synced."""
         if self._pending:
             self._flush()
+        if not self._unsynced_since and self.written != self._synced:
+            self._unsynced_since = self._clock.now()
         if self._asleep and self.written != self._synced:
             self._asleep = False
             self._bell.put(None)
@@ -128,25 +131,29 @@ class JournalFile:
         if self.failed:
             self.lost += len(pending)
             return
+        data = self._framed(pending)
         try:
-            texts = [payload(record) for record in pending]
-        except UnicodeEncodeError:  # text of a user's own may hold half a surrogate pair
-            texts = [sayable(record) for record in pending]
-        data = b"".join(map(self._chain.frame, texts))
-        try:
-            if len(data) > LONGEST and max(map(len, texts)) > LONGEST:
-                raise OSError(errno.EMSGSIZE, f"a record of more than {LONGEST} bytes")
+            if len(data) > LONGEST:
+                _check_lengths(pending)
             self._write(self._handle, data)
         except OSError as error:
             # Part of it may stand there; a later record behind that would be read as damage.
             self._fail(error)
             self.lost += len(pending)
             return
-        if self.written == self._synced:
-            self._unsynced_since = self._clock.now()
         self._records += len(pending)
         self._room -= len(data)
         self.written += len(data)
+
+    def _framed(self, pending: list[Record]) -> bytes:
+        frame = self._chain.frame
+        try:
+            if len(pending) == 1:  # an order that nothing else came with
+                return frame(payload(pending[0]))
+            texts = [payload(record) for record in pending]
+        except UnicodeEncodeError:  # text of a user's own may hold half a surrogate pair
+            texts = [sayable(record) for record in pending]
+        return b"".join(map(frame, texts))
 
     # ── beside it ─────────────────────────────────────────────────────────────────────────────
 
@@ -165,8 +172,9 @@ class JournalFile:
     @property
     def behind_seconds(self) -> float:
         """How long the oldest record has waited to be synced; 0 when none does."""
+        since = self._unsynced_since
         waits = self.written > self._synced
-        return (self._clock.now() - self._unsynced_since) / SECOND if waits else 0.0
+        return (self._clock.now() - since) / SECOND if waits and since else 0.0
 
     def close(self) -> None:
         """Write and sync everything; closing twice is harmless. `failed` says whether it stands."""
@@ -214,7 +222,7 @@ class JournalFile:
     def sync(self) -> None:
         """Bring what the kernel has to the disk, and wait for it."""
         with self._disk:
-            written = self.written
+            written, begun = self.written, self._clock.now()
             try:
                 self._sync(self._handle)
             except OSError as error:
@@ -223,6 +231,8 @@ class JournalFile:
                 return
             self.syncs += 1
             self._synced = written
+            # What came meanwhile has waited since the sync began, at most.
+            self._unsynced_since = begun if self.written != written else 0
 
     def _keep_synced(self) -> None:
         while not self._over:
@@ -242,3 +252,10 @@ class JournalFile:
         if not self.failed:
             self.failed, self.cause = str(failed), cause
         return failed
+
+
+def _check_lengths(records: Iterable[Record]) -> None:
+    """Raises `OSError` for a record that no reader would take."""
+    for record in records:
+        if len(sayable(record)) > LONGEST:
+            raise OSError(errno.EMSGSIZE, f"a record of more than {LONGEST} bytes")

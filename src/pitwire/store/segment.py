@@ -31,6 +31,7 @@ LONGEST = 1 << 24
 _PREAMBLE = Struct("<8sII")
 _HEAD = Struct("<II16sI")
 _FACTS = Struct("<II16s")
+_HEAD_SIZE = _HEAD.size
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,9 +100,8 @@ class Chain:
     def frame(self, payload: bytes) -> bytes:
         """The bytes of the next record."""
         last = self.last = blake2b(self.last + payload, digest_size=16).digest()
-        length, check = len(payload), crc32(payload)
-        head_check = crc32(_FACTS.pack(length, check, last))
-        return _HEAD.pack(length, check, last, head_check) + payload
+        facts = _FACTS.pack(len(payload), crc32(payload), last)
+        return facts + crc32(facts).to_bytes(4, "little") + payload
 
 
 def begin(header: Header, chain: Chain) -> bytes:
@@ -127,20 +127,11 @@ def read_segment(data: bytes, number: int) -> Segment:
     flaw = _preamble_flaw(data, number)
     if flaw is not None:
         return Segment(None, [], [], flaw)
-    payloads: list[bytes] = []
-    chains: list[bytes] = []
-    last, offset, size = NOTHING, _PREAMBLE.size, len(data)
-    while offset < size:
-        payload = _next(data, offset, last)
-        if isinstance(payload, str):
-            flaw = _flaw(data, number, len(payloads), offset, payload)
-            break
-        last = data[offset + 8 : offset + 24]
-        offset += _HEAD.size + len(payload)
-        payloads.append(payload)
-        chains.append(last)
+    payloads, chains, end = _sound(data)
+    if end < len(data):
+        flaw = _flaw(data, number, len(payloads), end, _wrong(data, end))
     if not payloads:
-        nothing = Flaw(ill=Ill.TORN, segment=number, offset=offset, text="no header")
+        nothing = Flaw(ill=Ill.TORN, segment=number, offset=end, text="no header")
         return Segment(None, [], [], flaw or nothing)
     try:
         header = msgspec.json.decode(payloads[0], type=Header)
@@ -153,22 +144,41 @@ def read_segment(data: bytes, number: int) -> Segment:
 _CUT, _BAD_HEAD, _BAD_PAYLOAD, _BAD_CHAIN = "cut", "its head", "its payload", "its chain"
 
 
-def _next(data: bytes, offset: int, last: bytes) -> bytes | str:
-    """The payload of the record that begins here, or what is wrong with it."""
-    end = offset + _HEAD.size
-    if end > len(data):
+def _sound(data: bytes) -> tuple[list[bytes], list[bytes], int]:
+    """Payloads and chains of the records that are sound, and where they end.
+
+    The chain covers the payload and the head's own check all that stands in the head, so the
+    payload's check is looked at only to say what is wrong: a start reads a hundred thousand.
+    """
+    payloads: list[bytes] = []
+    chains: list[bytes] = []
+    last, offset, size = NOTHING, _PREAMBLE.size, len(data)
+    while (start := offset + _HEAD_SIZE) <= size:
+        length, _, chain, head_check = _HEAD.unpack_from(data, offset)
+        end = start + length
+        if length > LONGEST or end > size or crc32(data[offset : offset + 24]) != head_check:
+            break
+        payload = data[start:end]
+        if blake2b(last + payload, digest_size=16).digest() != chain:
+            break
+        last, offset = chain, end
+        payloads.append(payload)
+        chains.append(chain)
+    return payloads, chains, offset
+
+
+def _wrong(data: bytes, offset: int) -> str:
+    """What is wrong with the record that begins here."""
+    start = offset + _HEAD_SIZE
+    if start > len(data):
         return _CUT
-    length, check, chain, head_check = _HEAD.unpack_from(data, offset)
+    length, check, _, head_check = _HEAD.unpack_from(data, offset)
     if crc32(data[offset : offset + 24]) != head_check or length > LONGEST:
         return _BAD_HEAD
-    payload = data[end : end + length]
+    payload = data[start : start + length]
     if len(payload) < length:
         return _CUT
-    if crc32(payload) != check:
-        return _BAD_PAYLOAD
-    if blake2b(last + payload, digest_size=16).digest() != chain:
-        return _BAD_CHAIN
-    return payload
+    return _BAD_PAYLOAD if crc32(payload) != check else _BAD_CHAIN
 
 
 def _flaw(data: bytes, number: int, record: int, offset: int, wrong: str) -> Flaw:

@@ -59,6 +59,9 @@ _INSTRUMENT = Instrument(
     min_notional=Decimal(5),
 )
 
+LIMITS = Limits(max_orders_per_second=10**6, max_orders_per_ten_seconds=10**7)
+"""A loop as fast as it can would only wait for the usual ones."""
+
 
 class Wire:
     """An outlet whose other end is another process."""
@@ -96,9 +99,10 @@ def trade(folder: Path, handle: int, *, durable: bool, steps: int = sys.maxsize)
     clock = SystemClock()
     now = clock.now()
     started = restart(folder, "main", now=now, entropy=Entropy(1), durable=durable)
+    started.checkpoint(started.halted, started.reducing)
     state, file = started.state, started.file
     state.instruments[SYMBOL] = _INSTRUMENT
-    screen = Screen(Limits(), started.ids, file, armed=True)
+    screen = Screen(LIMITS, started.ids, file, armed=True)
     engine = Engine((), screen, state, file)
     gateway = Gateway(Wire(handle), engine, clock=clock, timings=Timings(), file=file)
 

@@ -1,6 +1,6 @@
 """A desk's life for trials of its journal: in virtual time, the same for the same seed.
 
-`python -m pitwire.torture.lives FOLDER SEED` lives one and prints what it has left.
+`python -m pitwire.torture.lives FOLDER SEED SECONDS` lives one and prints what it has left.
 """
 
 from __future__ import annotations
@@ -129,9 +129,9 @@ def digest(folder: Path) -> str:
     return whole.hexdigest()
 
 
-def main(folder: Path, seed: int) -> str:
+def main(folder: Path, seed: int, seconds: float) -> str:
     """One life, and its replay: what was written, what it makes, and how often they disagree."""
-    live(folder, seed)
+    live(folder, seed, seconds=seconds)
     history, replay = History(folder), Replay()
     starts = 0
     for record, text in history.records():
@@ -142,4 +142,4 @@ def main(folder: Path, seed: int) -> str:
 
 
 if __name__ == "__main__":
-    print(main(Path(sys.argv[1]), int(sys.argv[2])))
+    print(main(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])))

@@ -1,0 +1,213 @@
+"""What the journal adds to an order's path, what durability adds to that, and what risk takes.
+
+One engine a way of journalling, the same trades for all, by turns in one run: a trade comes, a rule
+wishes, risk passes it, the intent is written, and the outlet is handed the order. Timed is from the
+trade to the outlet. House rules: µs; a figure is the smallest of the rounds' medians, since other
+work can only make a round longer; cost and ratio are of the same two figures.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from bench import figures, ours, traffic
+from bench.arena import Failed, cores
+from bench.client import Seat, seated
+from bench.stages import decoded, instruments, ready
+from pitwire.desk.gateway import Gateway
+from pitwire.desk.opening import Journals
+from pitwire.desk.restart import LatchJournal
+from pitwire.desk.timings import Timings
+from pitwire.model.clock import SECOND, ManualClock
+from pitwire.model.events import BookDelta, Trade, Update
+from pitwire.model.orders import Command, Order, Side, UpdateKind
+from pitwire.store.journal_file import JournalFile
+from pitwire.store.latch import HaltLatch
+from pitwire.store.segment import NOTHING, Header
+from pitwire.trading.engine import Engine
+from pitwire.trading.ids import OrderIds
+from pitwire.trading.journal import DurableJournal, Journal, MemoryJournal, Volatile
+from pitwire.trading.ledger import OrderLedger
+from pitwire.trading.risk import Screen
+from pitwire.trading.state import State
+from pitwire.trading.wishes import buy
+
+Row = tuple[str, float, str]
+ROUNDS, ORDERS, KEPT = 12, 40, 1_000
+PACE_NS = 500_000_000
+"""Between two orders, by the clock that the engine is shown."""
+DECISIONS, CHUNK = 20_000, 500
+HEADER = Header(
+    installation="bench0", account="main", epoch=1, segment=1, started=0, previous=NOTHING.hex()
+)
+
+
+class Mark:
+    """An outlet that notes when it is handed an order."""
+
+    may_trade = True
+    encoded_at = 0
+    at = 0
+
+    def place(self, one: Order, now: int) -> int:
+        self.at = time.perf_counter_ns()
+        return now
+
+    def __getattr__(self, name: str) -> object:
+        raise Failed(f"journal: {name} was called, expected orders alone")
+
+
+class Way:
+    """One way of journalling, with an engine of its own."""
+
+    def __init__(self, file: DurableJournal, journals: Sequence[Journal]) -> None:
+        self.clock = ManualClock(0)
+        journal = Journals([MemoryJournal(limit=KEPT), *journals])
+        self.engine = ready(_engine(journal), instruments())
+        self.file, self.mark, self.number = file, Mark(), 0
+        self.gateway = Gateway(
+            self.mark, self.engine, clock=self.clock, timings=Timings(), file=file
+        )  # type: ignore[arg-type]
+
+    def orders(self, count: int, *, rested: bool) -> list[int]:
+        """ns from a trade to the outlet, for so many orders; `rested`: each waits for the disk."""
+        return [self._one(rested) for _ in range(count)]
+
+    def _one(self, rested: bool) -> int:
+        self.number += 1
+        now, engine = self.number * PACE_NS, self.engine
+        self.clock.advance(PACE_NS / SECOND)
+        began = time.perf_counter_ns()
+        engine.apply(_FIRING)
+        for command in engine.decide(now):
+            self.gateway.send(command, now)
+        taken = self.mark.at - began
+        if taken < 0:
+            raise Failed("journal: found no order for a wish, expected one")
+        self.file.settle()
+        for order in tuple(engine.state.ledger.open_of("")):
+            engine.apply(_over(order.id, now))
+        self.file.settle()
+        for event in _MARKET:  # what a desk does between two orders, whoever keeps a journal
+            engine.apply(event)
+        if rested:
+            time.sleep(0.002)  # all ways alike, since whoever has slept finds its caches cold
+            while self.file.behind_seconds:  # the disk has all of it, as between two bursts
+                time.sleep(0.0005)
+        return taken
+
+
+_MARKET = [item for item in decoded(instruments()) if isinstance(item, Trade | BookDelta)][:60]
+_FIRING = Trade("binance", traffic.TRIGGER_OURS, 1, 2, traffic.TRIGGER_PRICE, 1.0, Side.BUY, 1)
+
+
+def rows(seat: Seat) -> list[Row]:
+    """What journalling costs, and the risk gate's percentiles."""
+    with seated(seat), tempfile.TemporaryDirectory() as name, _ways(Path(name)) as ways:
+        single, burst = (_taken(ways, rested) for rested in (True, False))
+        return [
+            *_cost_rows(single, "", "; bar: 5 µs"),
+            *_cost_rows(burst, f" of {ORDERS} back to back", ""),
+            *_risk_rows(),
+        ]
+
+
+def _taken(ways: dict[str, Way], rested: bool) -> dict[str, list[float]]:
+    """Medians of each round, µs, by way."""
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(1 + ROUNDS):
+        for name, way in ways.items():
+            found = way.orders(ORDERS, rested=rested)
+            if number:  # the first is for warming up
+                taken[name].append(statistics.median(found) / 1e3)
+    return taken
+
+
+def _cost_rows(taken: dict[str, list[float]], burst: str, bar: str) -> Iterator[Row]:
+    without = min(taken["without"])
+    yield f"without{burst}", without, "trade to outlet, no journal on disk"
+    for name in ("default", "durable"):
+        told = f"written before the bytes leave{', and synced' if name == 'durable' else ''}"
+        best, middle = min(taken[name]), statistics.median(taken[name])
+        yield f"{name}{burst}", best, f"{told}; median of the rounds {middle:.1f}"
+        told = f"{best / without:.2f} of the same without"
+        yield f"{name}{burst}, cost", best - without, told + bar * (name == "default")
+
+
+@contextmanager
+def _ways(folder: Path) -> Iterator[dict[str, Way]]:
+    for name in ("default", "durable"):
+        (folder / name).mkdir()
+    with (
+        closing(JournalFile(folder / "default", HEADER)) as default,
+        closing(JournalFile(folder / "durable", HEADER, durable=True)) as durable,
+    ):
+        yield {
+            "without": Way(Volatile(), ()),
+            "default": Way(default, (default, LatchJournal(HaltLatch(folder / "default")))),
+            "durable": Way(durable, (durable, LatchJournal(HaltLatch(folder / "durable")))),
+        }
+
+
+def _engine(journal: Journal) -> Engine:
+    ids = OrderIds("bench", 1)
+    screen = Screen(ours.LIMITS, ids, journal, armed=True)
+    state = State(ledger=OrderLedger(is_ours=ids.is_ours, keep_finished=KEPT))
+    return Engine([ours.trigger], screen, state, journal)
+
+
+def _over(order_id: str, now: int) -> Update:
+    return Update("binance", traffic.TRIGGER_OURS, now, now, order_id, "1", UpdateKind.EXPIRED)
+
+
+# ── risk ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _risk_rows() -> Iterator[Row]:
+    for resting in (0, 15):
+        chunks = _decisions(resting)
+        middle = [figures.percentile(sorted(chunk), 0.5) / 1e3 for chunk in chunks]
+        high = [figures.percentile(sorted(chunk), 0.99) / 1e3 for chunk in chunks]
+        told = f"{resting} orders open; median of {len(chunks)} chunks of {CHUNK}"
+        yield f"risk, {resting} open, p50", statistics.median(middle), told
+        yield f"risk, {resting} open, p99", statistics.median(high), f"{told}; bar: 20 µs"
+
+
+def _decisions(resting: int) -> list[list[int]]:
+    """ns that the gate took, for each of many wishes to place."""
+    engine = ready(_engine(MemoryJournal(limit=KEPT)), instruments())
+    screen, state, symbol = engine.screen, engine.state, traffic.TRIGGER_OURS
+    bid = state.touch(symbol)
+    if bid is None:
+        raise Failed("journal: found no quote, expected one")
+    now, taken = 0, []
+    for number in range(resting + DECISIONS):
+        now += PACE_NS
+        wish = buy(symbol, 0.01, price=round(bid[0] * 0.99 - number % 50, 2), tag=str(number))
+        began = time.perf_counter_ns()
+        commands = screen.admit((wish,), state, now)
+        taken.append(time.perf_counter_ns() - began)
+        if len(commands) != 1:
+            raise Failed(f"journal: found {len(commands)} orders for one wish, expected 1")
+        for command in commands:
+            _answer(engine, command, now, rests=number < resting)
+    taken = taken[resting:]
+    return [taken[at : at + CHUNK] for at in range(0, len(taken), CHUNK)]
+
+
+def _answer(engine: Engine, command: Command, now: int, *, rests: bool) -> None:
+    if not isinstance(command, Order):
+        raise Failed(f"journal: found {command!r}, expected an order")
+    engine.sent(command, now)
+    kind = UpdateKind.ACCEPTED if rests else UpdateKind.EXPIRED
+    engine.apply(Update("binance", command.symbol, now, now, command.id, "1", kind))
+
+
+if __name__ == "__main__":
+    for name, micros, remark in rows(Seat(cores()[1], realtime=True)):
+        print(f"{name:24} {micros:9.2f} µs  {remark}")

@@ -1,0 +1,33 @@
+"""The bench of the journal measures what it says it does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench import journal, restart
+from bench.client import Seat
+from pitwire.store.verifying import verify
+from pitwire.torture.lives import settle_in
+
+
+def test_every_way_hands_on_the_same_orders(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("ROUNDS", 2), ("ORDERS", 3), ("DECISIONS", 40), ("CHUNK", 20)):
+        monkeypatch.setattr(journal, name, value)
+    rows = {name: value for name, value, _ in journal.rows(Seat())}
+    assert rows["durable"] > rows["without"] > 0
+    assert rows["risk, 15 open, p99"] >= rows["risk, 15 open, p50"] > 0
+    assert rows["default, cost"] == pytest.approx(rows["default"] - rows["without"])
+
+
+def test_a_start_over_a_journal_that_is_sound(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in (("RECORDS", 400), ("OPEN", 20), ("RUNS", 1)):
+        monkeypatch.setattr(restart, name, value)
+    settle_in(tmp_path)
+    assert restart.write_journal(tmp_path, {}, 400) >= 400
+    assert verify(tmp_path).is_sound
+    rows = {name: value for name, value, _ in restart.rows(Seat())}
+    assert 0 < rows["read"] < rows["watching"] <= rows["trading"]

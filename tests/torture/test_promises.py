@@ -1,0 +1,206 @@
+"""Promises tried small; `make soak` tries them at full length."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pitwire.cli.main import main
+from pitwire.model.credentials import Credentials
+from pitwire.store.history import segment_path
+from pitwire.torture import canary, lossy, promises
+from pitwire.torture.canary import SCENES, Canaries, hunt
+from pitwire.torture.deaths import Judgement, Word, judge, sweep
+from pitwire.torture.lives import SYMBOL, live
+from pitwire.torture.promises import PROMISES, Size, attempt
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="no fork and no signal 9 there")
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.mark.timeout(240)
+def test_a_desk_is_killed_and_the_venue_judges() -> None:
+    kept = attempt("B9", Size(kills=3))
+    assert kept.complaints == ()
+    assert kept.figures["kills"] == 6
+    assert kept.figures["asked"] > 0
+
+
+@pytest.mark.timeout(240)
+def test_the_power_is_cut() -> None:
+    kept = attempt("B10", Size(cuts=2))
+    if kept.skipped:
+        pytest.skip(kept.skipped)
+    assert kept.complaints == ()
+    assert kept.figures["default sent"] > 0
+    assert kept.figures["durable sent"] > 0
+
+
+@pytest.mark.timeout(240)
+def test_every_flipped_bit_and_every_cut_of_a_journal_that_was_lived() -> None:
+    kept = attempt("S6", Size())
+    assert kept.complaints == ()
+    assert kept.figures["flips"] > 10_000
+
+
+# ── the judge sees what he should ─────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Word]:
+    folder = tmp_path_factory.mktemp("lived") / "main"
+    world = live(folder, 5, seconds=3)
+    orders = world.exchange.all_orders("main", SYMBOL)
+    names = [order.original_client_id or order.client_id for order in orders]
+    lot = world.exchange.listings[SYMBOL].lot
+    filled = {name: order.filled_lots * lot for name, order in zip(names, orders, strict=True)}
+    return folder, Word(dict.fromkeys(names, 1), dict.fromkeys(names, 1), filled, [])
+
+
+def judged(folder: Path, word: Word) -> dict[str, int]:
+    found = judge(folder, word, 0)
+    assert isinstance(found, Judgement)
+    named = {name: getattr(found, name) for name in found.__struct_fields__}
+    return {
+        name: count
+        for name, count in named.items()
+        if count and name not in ("asked", "starts", "kills", "unsent")
+    }
+
+
+def test_a_life_without_a_fault_is_judged_to_be_one(lived: tuple[Path, Word]) -> None:
+    folder, word = lived
+    assert len(word.asked) > 5
+    assert judged(folder, word) == {}
+    assert judge(folder, word, 0).faults == 0
+
+
+def test_each_lie_is_seen(lived: tuple[Path, Word]) -> None:
+    folder, word = lived
+    one = next(iter(word.asked))
+    twice = Word(word.asked | {one: 2}, word.taken, word.filled, [])
+    assert judged(folder, twice) == {"twice": 1}
+    stranger = Word(word.asked | {"nobody": 1}, word.taken, word.filled, [])
+    assert judged(folder, stranger) == {"unjournalled": 1}
+    gone = {name: count for name, count in word.taken.items() if name != one}
+    assert judged(folder, Word(word.asked, gone, word.filled, [])) == {"ghosts": 1}
+    more = {**word.filled, one: word.filled[one] + 1}
+    assert judged(folder, Word(word.asked, word.taken, more, [])) == {"misfilled": 1}
+    assert judged(folder, Word(word.asked, word.taken, word.filled, [one])) == {"left_open": 1}
+
+
+def test_a_shorter_journal_lacks_what_was_sent(lived: tuple[Path, Word], tmp_path: Path) -> None:
+    folder, word = lived
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    path = segment_path(copy, 1)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert judged(copy, word)["unjournalled"] > 0
+
+
+# ── secrets ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.timeout(240)
+def test_no_canary_is_found_anywhere(tmp_path: Path) -> None:
+    found = hunt(tmp_path)
+    assert found.hits == ()
+    assert found.signatures > 50
+    assert found.artefacts > 40
+    assert {scene.level for scene in SCENES} == set(canary.LEVELS)
+    written = [path.suffix for path in tmp_path.rglob("*") if path.is_file()]
+    assert {".journal", ".checkpoint", ".jsonl"} <= set(written)
+
+
+def test_a_canary_that_sings_is_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One careless repr of the credentials is enough."""
+    careless = "careless repr"
+    monkeypatch.setattr(
+        Credentials, "__repr__", lambda self: f"{careless} {self.key} {self.secret.reveal()}"
+    )
+    found = hunt(tmp_path, SCENES[:1])
+    assert "signed: reprs: signed: secret" in found.hits
+    assert "signed: reprs: signed: key" in found.hits
+
+
+def test_beginnings_and_other_spellings_are_canaries_too() -> None:
+    canaries = Canaries()
+    canaries.learn("it", "abcd/efgh+ijkl=mnop")
+    for text in ("abcd/efgh+ij", "abcd%2Fefgh%2Bijkl%3Dmnop", "YWJjZC9lZmdoK2lqa2w9bW5vcA=="):
+        assert canaries.found_in(f"x {text} y") == {"it"}
+    assert canaries.found_in("abcd efgh") == set()
+
+
+# ── the command ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_command_tells_each(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    def kept(name: str, size: Size) -> promises.Kept:
+        complaints = ("twice: found 1, expected 0",) if name == "B9" else ()
+        return promises.Kept(promise=name, title="x", figures={"a": 1}, complaints=complaints)
+
+    monkeypatch.setattr("pitwire.cli.promises.attempt", kept)
+    assert main(["promises", "--only", "b16"]) == 0
+    assert capsys.readouterr().out.startswith("B16  pass x\n     a 1\n")
+    assert main(["promises"]) == 1
+    out = capsys.readouterr().out
+    assert "B9   FAIL x" in out
+    assert "twice: found 1, expected 0" in out
+    assert main(["promises", "--json"]) == 1
+    assert [row["promise"] for row in json.loads(capsys.readouterr().out)] == list(PROMISES)
+
+
+def test_a_promise_that_nobody_made(capsys: Capture) -> None:
+    assert main(["promises", "--only", "B99"]) == 2
+    expected = "pitwire: --only: found 'B99', expected one of B9, B10, B15, B16, S6\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_a_trial_that_does_not_end_well_is_no_kept_promise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PROMISES, "B16", ("x", lambda *_: promises.program("nowhere")))  # type: ignore[arg-type,return-value]
+    [told] = attempt("B16", Size()).complaints
+    assert told.startswith("nowhere ended with 1 and said: ")
+
+
+def test_where_no_lossy_folder_can_be_it_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lossy, "why_not", lambda: "no /dev/fuse on this machine")
+    kept = attempt("B10", Size())
+    assert (kept.passed, kept.skipped) == (True, "no /dev/fuse on this machine")
+
+
+# ── at full length ────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7_200)
+@pytest.mark.parametrize("seed", range(10))
+def test_a_thousand_kills(seed: int) -> None:
+    kept = attempt("B9", Size(kills=50, seed=seed))
+    assert kept.complaints == ()
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3_600)
+def test_a_hundred_cuts() -> None:
+    kept = attempt("B10", Size(cuts=50))
+    if kept.skipped:
+        pytest.skip(kept.skipped)
+    assert kept.complaints == ()
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7_200)
+@pytest.mark.parametrize("syscall", ["write", "sendto", "sendmsg", "fdatasync", "fsync", "rename"])
+def test_killed_at_every_call_while_the_venue_listens(syscall: str, tmp_path: Path) -> None:
+    """O2."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    try:
+        found = sweep(tmp_path / "main", syscall, most=600)
+    except PermissionError as error:
+        pytest.skip(f"strace may not trace here: {error}")
+    assert found.faults == 0, found
