@@ -46,12 +46,13 @@ once = true
 """
 
 
-def config(folder: Path, more: str = RULES) -> str:
+def config(folder: Path, more: str = RULES, redundancy: int = 1) -> str:
     return f"""
 mode = "sim"
 seed = 11
 [venue]
 symbols = ["BTC-USDT"]
+redundancy = {redundancy}
 [log]
 file = ""
 [tape]
@@ -60,7 +61,9 @@ folder = "{folder}"
 """
 
 
-def recorded(folder: Path, *, seconds: float = 8.0, cut: bool = False, **options: Any) -> Setting:
+def recorded(
+    folder: Path, *, seconds: float = 8.0, cut: bool = False, redundancy: int = 1, **options: Any
+) -> Setting:
     """A desk in a world, with its tape."""
 
     async def story(setting: Setting, desk: Desk) -> None:
@@ -70,7 +73,7 @@ def recorded(folder: Path, *, seconds: float = 8.0, cut: bool = False, **options
         await asyncio.sleep(seconds / 2)
 
     setting = Setting(**{"scenario": "calm", "latency": "same-city", **options})
-    setting.run(story, config=config(folder))
+    setting.run(story, config=config(folder, redundancy=redundancy))
     return setting
 
 
@@ -95,6 +98,18 @@ def test_a_replay_is_what_was_lived(tmp_path: Path, keys: str, cut: bool) -> Non
     assert not result.paper
     assert len(of(Fill, setting)) >= 1
     assert len([one for one in setting.journal.records if type(one) is Decided]) >= 3
+
+
+@pytest.mark.parametrize("faults", ["gap", "lossy", "cut", "malformed"])
+@pytest.mark.parametrize("redundancy", [1, 2])
+def test_a_replay_is_what_was_lived_through_faults(
+    tmp_path: Path, faults: str, redundancy: int
+) -> None:
+    setting = recorded(tmp_path, seconds=4, faults=faults, redundancy=redundancy)
+    result, lines = played(tmp_path)
+    assert lines == setting.journal.lines()
+    assert result.unheard == 0
+    assert len(of(Fill, setting)) >= 1
 
 
 def test_every_replay_is_the_same_to_the_byte(tmp_path: Path) -> None:
