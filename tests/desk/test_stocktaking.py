@@ -6,13 +6,15 @@ from decimal import Decimal
 
 import pytest
 
+from pitwire.desk.health import OrdersHealth
 from pitwire.desk.stocktaking import Stocktaking, weight_limit
 from pitwire.model import events as ev
 from pitwire.model.clock import SECOND
+from pitwire.model.orders import UpdateKind
 from pitwire.trading.journal import Differed
 from pitwire.venues.registry import find_venue
 from pitwire.venues.venue import Weights
-from tests.trading.making import BTC, ETH, T0, Desk, at, balance, fill, order, unanswered
+from tests.trading.making import BTC, ETH, T0, Desk, at, balance, fill, order, unanswered, update
 
 D = Decimal
 
@@ -167,6 +169,23 @@ def test_a_difference_is_named_once_when_it_stays() -> None:
     office.run(70, 75)
     assert office.named()[1:] == [("balance", "BTC", D(10), D(10))]
     assert office.stock.named == {}
+
+
+def test_health_says_how_our_orders_stand() -> None:
+    office = Office()
+    ledger = office.desk.state.ledger
+    for name in ("a", "b"):
+        ledger.sent(order(name), T0)
+    office.hear(update("a", UpdateKind.ACCEPTED), unanswered("b"))
+    office.hear(update("web", UpdateKind.ACCEPTED, venue_id="8"))
+    office.stock.named["balance", "BTC"] = (D("10.0"), D(9))
+    assert office.stock.health() == OrdersHealth(
+        open=2,
+        unknown=1,
+        in_doubt=1,
+        foreign=1,
+        differences=("balance BTC: ours 10.0, theirs 9",),
+    )
 
 
 def test_what_the_next_word_explains_is_not_named() -> None:

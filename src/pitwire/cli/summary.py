@@ -175,7 +175,12 @@ def _condition(desk: Desk, report: HealthReport) -> str:
     # Rarer, and worth a word only where they happened.
     counts |= {
         name: count
-        for name, count in (("dropped", report.dropped), ("held up", report.lagging))
+        for name, count in (
+            ("dropped", report.dropped),
+            ("held up", report.lagging),
+            ("foreign orders", report.orders.foreign),
+            ("differences", len(report.orders.differences)),
+        )
         if count
     }
     offset = report.clock_offset

@@ -15,7 +15,7 @@ import msgspec
 from pitwire.desk.chronicle import Chronicle
 from pitwire.desk.config import DeskConfig, check_arming
 from pitwire.desk.gateway import Gateway, Outlet
-from pitwire.desk.health import Health, HealthReport
+from pitwire.desk.health import Health, HealthReport, OrdersHealth
 from pitwire.desk.interactions import InteractionLog
 from pitwire.desk.leash import Leash
 from pitwire.desk.paper import PaperOutlet
@@ -171,7 +171,8 @@ class Desk:
             if session is None
             else self.health.snapshot(now, session.stream_counts(), session.lines)
         )
-        return msgspec.structs.replace(found, stance=self.engine.screen.stance)
+        orders = OrdersHealth() if self._gateway is None else self._gateway.stock.health()
+        return msgspec.structs.replace(found, stance=self.engine.screen.stance, orders=orders)
 
     def attach(self, session: Session, paper: PaperOutlet | None = None) -> None:
         """Take over an open session; with `paper`, no command ever goes to it."""

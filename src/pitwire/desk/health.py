@@ -128,6 +128,21 @@ class StreamHealth(msgspec.Struct, frozen=True):
     """Venue time to our border, corrected by the measured clock offset; empty without stamps."""
 
 
+class OrdersHealth(msgspec.Struct, frozen=True):
+    """How our orders stand with the venue."""
+
+    open: int = 0
+    """Ours that are not proven to be over."""
+    unknown: int = 0
+    """Of these, ones of which the venue has not said whether they exist."""
+    in_doubt: int = 0
+    """Orders, anybody's, that the venue has to be asked about."""
+    foreign: int = 0
+    """Open ones that are not ours."""
+    differences: tuple[str, ...] = ()
+    """What our count and the venue's do not agree about, in words."""
+
+
 class HealthReport(msgspec.Struct, frozen=True):
     """A picture of one moment; counters run since the start."""
 
@@ -178,6 +193,7 @@ class HealthReport(msgspec.Struct, frozen=True):
     """The session's connections, and how far each is behind the fastest with the same streams."""
     rolls: int = 0
     """Connections that gave way to others as planned."""
+    orders: OrdersHealth = OrdersHealth()
     stance: Stance = Stance.WATCH
     """What may leave: of a session without a desk, nothing."""
 

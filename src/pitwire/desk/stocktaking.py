@@ -10,7 +10,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Protocol, TypeAlias
 
+from pitwire.desk.health import OrdersHealth
 from pitwire.model.clock import SECOND
+from pitwire.model.numbers import plain
 from pitwire.model.orders import OrderState
 from pitwire.trading.engine import Engine
 from pitwire.venues.venue import Venue, Weights
@@ -87,6 +89,21 @@ class Stocktaking:
     def is_done(self) -> bool:
         """Whether everything asked for has been compared, as far as it was answered."""
         return not (self._fills_of or self._check_at)
+
+    def health(self) -> OrdersHealth:
+        """How our orders stand with the venue at this moment."""
+        ledger = self._engine.state.ledger
+        ours = [one for one in ledger.open.values() if one.is_ours]
+        return OrdersHealth(
+            open=len(ours),
+            unknown=sum(one.state is OrderState.UNKNOWN for one in ours),
+            in_doubt=len(ledger.in_doubt),
+            foreign=len(ledger.open) - len(ours),
+            differences=tuple(
+                f"{what} {name}: ours {plain(ours)}, theirs {plain(theirs)}"
+                for (what, name), (ours, theirs) in self.named.items()
+            ),
+        )
 
     def tend(self, now: int) -> None:
         """Now and then: a round when it is due, fills where they can be asked for, comparisons."""
