@@ -9,9 +9,12 @@ import msgspec
 import pytest
 
 from pitwire.model import errors
-from pitwire.session.connect import connect_to_websocket
+from pitwire.session.connect import _dialer, connect_to_websocket
+from pitwire.venues.registry import find_venue
 from pitwire.venues.venue import Endpoints
 from pitwire.wire.memory import dial_into
+from pitwire.wire.names import Names
+from pitwire.wire.websocket import WebSocketDialer
 from tests.session.toy import TOY
 from tests.session.world import World, live
 
@@ -75,3 +78,16 @@ def test_an_answer_that_is_no_instrument_list_raises() -> None:
                 await session.load_instruments()
 
     live(story)
+
+
+def test_pings_are_answered_well_within_the_venues_limit_on_messages() -> None:
+    binance = find_venue("binance")
+    chosen = WebSocketDialer(pongs_apart_seconds=0.25)
+    assert _dialer(chosen, binance, Names(), False) is chosen
+    ours = _dialer(None, binance, Names(), False)
+    assert isinstance(ours, WebSocketDialer)
+    assert ours._pongs_apart == 3.0  # binance §2: pongs count towards five messages a second
+    free = msgspec.structs.replace(binance, limits=())
+    ours = _dialer(None, free, Names(), False)
+    assert isinstance(ours, WebSocketDialer)
+    assert ours._pongs_apart == 0.0

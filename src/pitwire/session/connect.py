@@ -189,12 +189,17 @@ def connect_to_websocket(
 
 
 def _dialer(dial: Dial | None, venue: Venue, names: Names, plain_text: bool) -> Dial:
-    """Pings faster than the venue's own limit on messages are answered together."""
+    """Pings that come fast are answered together, well within the venue's limit on messages.
+
+    One answer while as many windows pass as a window has messages: what a stalled line keeps back
+    and then brings at once is within the limit too.
+    """
     dialer = dial or WebSocketDialer(names=names, plain_text=plain_text)
     if not isinstance(dialer, WebSocketDialer):
         return dialer
     limits = (one for one in venue.limits if one.scope == "messages" and one.per_seconds)
-    return dialer.with_pongs_apart(max((one.per_seconds for one in limits), default=0.0))
+    apart = max((one.count * one.per_seconds for one in limits), default=0.0)
+    return dialer.with_pongs_apart(apart)
 
 
 def _check_counts(connect_attempts: int, redundancy: int, hold_seconds: float) -> None:
