@@ -20,6 +20,7 @@ from pitwire.board.picture import Change, Picture
 from pitwire.board.window import NAME, REPORT
 from pitwire.desk.health import HealthReport
 from pitwire.model.clock import SECOND, Clock
+from pitwire.model.errors import ConfigError
 
 AGAIN_SECONDS = 0.5
 SILENCE = 3 * SECOND // 2
@@ -45,6 +46,9 @@ class Remote:
     """A desk that is looked at from here."""
 
     def __init__(self, folder: Path, clock: Clock) -> None:
+        if not hasattr(asyncio, "open_unix_connection"):
+            expected = "a system that has sockets with a name"
+            raise ConfigError(where="attach", found="one without", expected=expected)
         self._path, self._clock = folder / NAME, clock
         self.common = Picture()
         self.generation = 0

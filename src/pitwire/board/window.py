@@ -44,6 +44,9 @@ class Window:
     async def open(self) -> None:
         """Listen; raises `ConfigError` when the folder does not allow it."""
         check_path(self.path)
+        if not hasattr(socket, "AF_UNIX"):
+            found, expected = "no sockets with a name", "a system that has them"
+            raise ConfigError(where=str(self.path), found=found, expected=expected)
         with suppress(FileNotFoundError):
             self.path.unlink()
         listener = socket.socket(socket.AF_UNIX)

@@ -161,12 +161,21 @@ def watch(
     redundancy: Annotated[
         int, typer.Option(help="Connections with the same streams; the first copy counts.")
     ] = 1,
+    desk: Annotated[
+        Path | None,
+        typer.Option(help="The folder of a running desk: its book, orders, positions, health."),
+    ] = None,
     loop: Loop = "auto",
 ) -> None:
     """A live table of quotes, lag and gaps; of a simulated market unless told otherwise."""
+    if desk is not None:
+        from pitwire.cli.panes import run as watch_desk
+
+        symbol = symbols[0] if symbols else ""
+        return watch_desk(desk, symbol=symbol, seconds=seconds, loop=loop)
     from pitwire.cli.watch import run
 
-    run(
+    return run(
         symbols,
         market=market,
         http=http,

@@ -1,0 +1,122 @@
+"""A running desk in a terminal: what is drawn is what it says, and no number is ever shortened."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from pitwire.board.remote import Remote
+from pitwire.cli.panes import Panes, run
+from pitwire.model.errors import ConfigError
+from tests.board.test_window import Desk, remote_of, until, window
+from tests.board.watching import FakeSource
+
+VIEW = "A-B@1s"
+
+
+def desk_source() -> FakeSource:
+    source = FakeSource()
+    common = source.common
+    for key, value in {"mode": "sim", "venue": "v", "account": "main", "limit": 60_000}.items():
+        common.put("desk", key, value)
+    common.put("watch", "A-B", ["64299.01", 1, "+0.10%", 1, "64299.00", "64299.02", "start"])
+    common.put(
+        "orders",
+        "o-1",
+        {
+            "id": "o-1", "sym": "A-B", "side": "buy", "type": "limit", "px": "64000.00",
+            "size": "0.02000", "done": "0.01000", "part": 50, "state": "partly filled",
+            "open": 1, "rule": "[red]rest[/]", "at": 1.0, "ack": "", "why": "",
+        },
+    )  # fmt: skip
+    common.put("positions", "A-B", ["A-B", "long", "0.01000", "64000.00", "64299.01", "+2.99",
+                                    "0.00", "–", "B"])  # fmt: skip
+    picture = source.views[VIEW]
+    picture.put("book", "asks", [["64299.02", "1.00000", "1.00000", 500, ""]])
+    picture.put("book", "bids", [["64299.00", "2.00000", "2.00000", 999, "0.02000"]])
+    picture.put("book", "middle", ["64299.010", "2", ""])
+    return source
+
+
+def drawn(panes: Panes, width: int) -> str:
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    console.print(panes.draw(width))
+    text = console.file
+    assert isinstance(text, io.StringIO)
+    return text.getvalue()
+
+
+def live(folder: Path, tale: Callable[[FakeSource, Remote, Panes], Awaitable[None]]) -> None:
+    async def life() -> None:
+        source = desk_source()
+        async with window(folder, source), remote_of(folder) as remote:
+            await until(lambda: remote.common.tables.get("watch"))
+            panes = Panes(remote, Desk.clock)
+            drawn(panes, 100)  # asks for the book
+            await until(lambda: (remote.picture(VIEW) or FakeSource().common).tables.get("book"))
+            await tale(source, remote, panes)
+
+    asyncio.run(asyncio.wait_for(life(), 40))
+
+
+def test_every_pane_shows_what_the_desk_says(tmp_path: Path) -> None:
+    async def tale(source: FakeSource, _: Remote, panes: Panes) -> None:
+        text = drawn(panes, 120)
+        assert "SIM  v  main  live" in text
+        for found in ("A-B  spread 2", "64299.02", "0.02000", "▲ buy", "partly filled", "+2.99"):
+            assert found in text
+        assert "[red]rest[/]" in text, "a rule's name is text"
+        source.common.put("desk", "halted", "enough")
+        await until(lambda: "HALTED: enough" in drawn(panes, 120))
+
+    live(tmp_path, tale)
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80])
+def test_on_a_narrow_terminal_panes_go_and_numbers_stay_whole(width: int, tmp_path: Path) -> None:
+    async def tale(_: FakeSource, __: Remote, panes: Panes) -> None:
+        text = drawn(panes, width)
+        assert "…" not in text
+        cut = ("64299.0 ", "6429 ", "64000.0 ", "0.0200 ")
+        assert not [one for one in cut if one in text]
+        if width < 60:
+            assert "wider terminal" in text.replace("\n", " ")
+
+    live(tmp_path, tale)
+
+
+def test_silence_and_an_end_are_told(tmp_path: Path) -> None:
+    async def life() -> None:
+        async with remote_of(tmp_path) as remote:
+            panes = Panes(remote, Desk.clock)
+            assert "STALE: no desk answers" in drawn(panes, 200)
+            async with window(tmp_path, desk_source()):
+                await until(lambda: "live" in drawn(panes, 200))
+            await until(lambda: "STALE: no desk answers" in drawn(panes, 200))
+
+    asyncio.run(asyncio.wait_for(life(), 40))
+
+
+def test_an_unknown_symbol_is_told_with_those_that_are_known(tmp_path: Path) -> None:
+    async def tale(_: FakeSource, remote: Remote, __: Panes) -> None:
+        assert "expected one of A-B" in drawn(Panes(remote, Desk.clock, "X-Y"), 200)
+
+    live(tmp_path, tale)
+
+
+def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="an account's folder"):
+        run(tmp_path / "nowhere")
+
+
+def test_it_ends_by_itself(tmp_path: Path) -> None:
+    console = Console(file=io.StringIO(), width=100)
+    run(tmp_path, seconds=0.3, console=console)
+    text = console.file
+    assert isinstance(text, io.StringIO)
+    assert "no desk answers" in text.getvalue()
