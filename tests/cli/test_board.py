@@ -75,17 +75,20 @@ def test_a_board_beside_a_desk_and_one_of_another_process(tmp_path: Path) -> Non
     assert "halted" in (tmp_path / "out.html").read_text()
 
 
+@pytest.mark.timeout(120)
 def test_a_port_that_is_taken_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "desk.toml").write_text(CONFIG)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        command = finished(
-            "demo", "--board", "--board-port", port, "--seconds", "5", folder=tmp_path
-        )
+        command = finished("desk", "desk.toml", "--board", "--board-port", port, folder=tmp_path)
     assert command.process.returncode not in (0, None)
     assert f"127.0.0.1:{port}" in command.said
     assert "Traceback" not in command.text
+    # The desk that stood already was stopped in order: its last word is a checkpoint.
+    assert list((tmp_path / "kept" / "run-1").glob("*.checkpoint"))
+    assert not (tmp_path / "kept" / "run-1" / "desk.sock").exists()
 
 
 @pytest.mark.parametrize(

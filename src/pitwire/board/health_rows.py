@@ -65,9 +65,7 @@ class HealthRows:
                 if self.per_second >= 10
                 else f"{self.per_second:.1f}",
                 "heard": milliseconds(heard),
-                "lag": [f"{value / MILLISECOND:.1f}" for value in spread]
-                if spread
-                else [UNKNOWN] * 3,
+                "lag": [short_ms(value) for value in spread] if spread else [UNKNOWN] * 3,
                 "gaps": counts("gaps") + counts("trade_gaps"),
                 "reconnects": counts("reconnects"),
                 "offset": UNKNOWN if offset is None else _SIGNED(offset.offset / MILLISECOND),
@@ -120,9 +118,15 @@ def desk_rows(desk: Desk, health: HealthRows) -> dict[str, Any]:
         "state": "" if kept is None else str(kept.folder.path),
         "tick to order": _times(whole.count, whole.p50, whole.p99),
         "answer": _times(answer.count, answer.p50, answer.p99),
-        "lag p99": f"{health.worst_lag / MILLISECOND:.1f}",
+        "lag p99": short_ms(health.worst_lag),
         "limit": limit_ms(health.per_second),
     }
+
+
+def short_ms(duration: int) -> str:
+    """ns as ms, in so many digits that a column of them stays narrow."""
+    milli = duration / MILLISECOND
+    return f"{milli:.1f}" if milli < 100 else f"{milli:.0f}"
 
 
 def _times(count: int, p50: int, p99: int) -> str:

@@ -129,14 +129,20 @@ async def run_desk(
 async def board_beside(
     desk: Desk, tail: Tail, port: int | None, console: Console, masker: Masker
 ) -> AsyncIterator[None]:
-    """A window for boards to be attached to, and with a port a board of our own."""
-    async with watched(desk, tail, mask=masker) as hub:
-        if port is None:
-            yield
-            return
-        async with open_board(desk, hub, port=port) as board:
-            tell_addresses(board, console)
-            yield
+    """A window for boards to be attached to, and with a port a board of our own.
+
+    The desk is stopped in the end, also when the port cannot be had.
+    """
+    try:
+        async with watched(desk, tail, mask=masker) as hub:
+            if port is None:
+                yield
+                return
+            async with open_board(desk, hub, port=port) as board:
+                tell_addresses(board, console)
+                yield
+    finally:
+        await desk.stop()
 
 
 def tell_addresses(board: Board, console: Console) -> None:
