@@ -122,7 +122,8 @@ def _each(decode: Callable[[bytes, int], object], chosen: list[bytes]) -> None:
         decode(payload, 1)
 
 
-def _snapshot(symbol: int) -> BookSnapshot:
+def snapshot(symbol: int) -> BookSnapshot:
+    """The book of one symbol as the venue has it at the start."""
     sides = [
         tuple(
             (float(traffic.number(traffic.level_price(symbol, side, step))), 1 + step / 100)
@@ -160,7 +161,7 @@ def _book_rows() -> list[Row]:
     ]
 
 
-_SNAPSHOTS = [_snapshot(place) for place in range(len(traffic.OURS))]
+_SNAPSHOTS = [snapshot(place) for place in range(len(traffic.OURS))]
 
 
 def _ready_engine(listed: Sequence[Instrument]) -> Engine:

@@ -59,6 +59,21 @@ def test_a_sum_that_is_not_ours_is_told_at_once() -> None:
     assert made.apply(delta((45276.6, 0.2), checksum=-1)) == "", "the venue sent none"
 
 
+def test_what_falls_out_of_the_depth_subscribed_to_is_forgotten() -> None:
+    made = OrderBook("test", "BTC-USD", RULE)
+    shown = BookSnapshot("test", "BTC-USD", 0, 0, 1, KRAKEN_BIDS, KRAKEN_ASKS, depth=10)
+    assert made.apply_snapshot(shown) == ""
+    better = (45283.45, 1.0)
+    pushed = RULE.of(book((KRAKEN_BIDS[0], better, *KRAKEN_BIDS[1:9]), KRAKEN_ASKS))
+    assert made.apply(delta(better, checksum=pushed)) == ""
+    assert made.bids.size_at(45276.6) is None, "who knows what becomes of it now"
+    # It was cancelled while it was out of sight; another is the tenth when there is room again.
+    tenth = (45270.0, 3.0)
+    theirs = RULE.of(book((*KRAKEN_BIDS[:9], tenth), KRAKEN_ASKS))
+    assert made.apply(delta((45283.45, 0.0), tenth, checksum=theirs)) == ""
+    assert len(made.bids) == 10
+
+
 def test_without_a_rule_nothing_is_summed() -> None:
     assert book(KRAKEN_BIDS, KRAKEN_ASKS).apply(delta(checksum=1)) == ""
 

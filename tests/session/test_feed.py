@@ -132,6 +132,41 @@ def test_the_lead_may_change_at_every_event() -> None:
             assert bench.hear(second, make(number)) == ()
 
 
+def test_copies_that_differ_are_named_and_the_first_stands() -> None:
+    bench = Bench()
+    for number in range(4):
+        assert len(bench.hear(0, trade(number))) == 1
+    for number in range(4):
+        other = msgspec.structs.replace(trade(number), price=2.0)
+        bench.hear(1, other)
+    told = [one for one in bench.told if isinstance(one, ev.CopyConflict)]
+    assert [(one.link, one.channel, one.number, one.count) for one in told] == [
+        ("copy-1", "trades", 1, 1),
+        ("copy-1", "trades", 2, 2),
+    ], "again when it has doubled"
+    assert (told[0].told, told[0].found) == ("buy 1.0 at 1.0", "buy 1.0 at 2.0")
+    for number in (5, 6, 7):
+        bench.hear(0, quote(number))
+        if number < 7:
+            bench.hear(1, quote(number))
+    [named] = bench.hear(1, msgspec.structs.replace(quote(7), ask=2.5))
+    assert isinstance(named, ev.CopyConflict)
+    assert (named.channel, named.number) == ("ticker", 7)
+
+
+def test_a_book_of_which_two_copies_tell_different_stories_is_fetched_again() -> None:
+    bench = Bench()
+    for number in range(1, 99):
+        bench.hear(0, delta(number))
+        found = bench.hear(1, msgspec.structs.replace(delta(number), bids=((1.0, float(number)),)))
+        if found:
+            break
+    assert number == 16, "every sixteenth is compared"
+    assert [type(one) for one in found] == [ev.CopyConflict, ev.BookStale]
+    assert found[1].reason == "copies differ"
+    assert [request.symbol for request in bench.feed.books.due(NOW + SECOND)] == [S]
+
+
 def test_two_updates_of_one_moment_are_two_and_their_copies_are_none() -> None:
     bench = Bench()
     sent = [stats(NOW, 1.0), stats(NOW, 2.0), stats(NOW, 2.0)]

@@ -232,6 +232,12 @@ SENTENCES: Mapping[type, tuple[int, _Sentence]] = {
         logging.WARNING,
         lambda e: f"{e.what} held everything up for {e.behind_seconds:.3f} s",
     ),
+    events.CopyConflict: (
+        logging.WARNING,
+        lambda e: (
+            f"{e.link} says {e.found} of {e.channel} {e.symbol} {e.number}, told was {e.told}"
+        ),
+    ),
     events.Behind: (logging.WARNING, _behind),
     events.ClockAlarm: (logging.WARNING, _clock_alarm),
     events.StreamDropped: (logging.WARNING, lambda e: f"{e.stream} dropped {e.count} events"),

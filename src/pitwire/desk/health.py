@@ -32,6 +32,7 @@ _TALLIED: dict[type, str] = {
     events.Unanswered: "unanswered",
     events.Lagging: "lagging",
     events.ClockAlarm: "clock_alarms",
+    events.CopyConflict: "copy_conflicts",
 }
 _SPECIAL = frozenset(_TALLIED) | {
     events.Opened,
@@ -187,6 +188,8 @@ class HealthReport(msgspec.Struct, frozen=True):
     """How wrong that may have been when it was measured, in ns."""
     clock_alarms: int
     """How often the wall clock was moved, or the venue's was found far from ours."""
+    copy_conflicts: int
+    """How often it was told that two connections differ about one event."""
     readers: tuple[StreamCounts, ...] = ()
     """What became of the events of each stream that somebody reads."""
     lines: tuple[LineHealth, ...] = ()
@@ -327,6 +330,7 @@ class Health:
             clock_offset=self._offset,
             clock_error=self._offset_error,
             clock_alarms=tally("clock_alarms", 0),
+            copy_conflicts=tally("copy_conflicts", 0),
             readers=readers,
             lines=lines,
             rolls=tally("rolls", 0),

@@ -42,6 +42,7 @@ GROUPS: Mapping[type, str] = {
     events.Malformed: "error",
     events.Unhandled: "error",
     events.Lagging: "error",
+    events.CopyConflict: "error",
     events.Behind: "error",
     events.StreamDropped: "error",
     events.SpillFailed: "error",

@@ -61,6 +61,7 @@ class BookSide:
     """
 
     __slots__ = ("_keys", "_limit", "_sign", "_sizes", "edge")
+    _keys: list[float]
 
     def __init__(self, sign: float) -> None:
         self._sign = sign
@@ -89,6 +90,15 @@ class BookSide:
         if len(keys) > self._limit:
             self._sizes = {price: size for price, size in sizes.items() if size}
             self._sort()
+
+    def keep(self, levels: int) -> None:
+        """Forget what is beyond the best so many."""
+        keys, sizes, sign = self._keys, self._sizes, self._sign
+        if len(keys) <= levels:
+            return
+        kept = [key for key in keys if sizes[sign * key]][-levels:]
+        self._keys, self._sizes = kept, {sign * key: sizes[sign * key] for key in kept}
+        self.edge = max(self.edge, kept[0])
 
     def _take_in(self, count: int) -> None:
         """Find a place for the `count` prices that are new: a dict has them last."""
@@ -189,8 +199,8 @@ class OrderBook:
     stamps of what was applied last. With a `checksum`, a delta that carries one is held against it.
     """
 
-    __slots__ = ("_checksum", "_cut", "asks", "bids", "last_id", "ready", "received", "symbol",
-                 "venue", "venue_time")  # fmt: skip
+    __slots__ = ("_checksum", "_cut", "_depth", "asks", "bids", "last_id", "ready", "received",
+                 "symbol", "venue", "venue_time")  # fmt: skip
 
     def __init__(self, venue: str, symbol: str, checksum: Checksum | None = None) -> None:
         self.venue = venue
@@ -209,6 +219,7 @@ class OrderBook:
         self.venue_time = 0
         self.received = 0
         self._cut = False
+        self._depth = 0
 
     def apply_snapshot(self, snapshot: BookSnapshot | PartialBook) -> str:
         """Replace the whole book; nothing of the one before survives. Returns what is wrong in it.
@@ -219,6 +230,7 @@ class OrderBook:
         self.bids.replace(snapshot.bids, snapshot.depth)
         self.asks.replace(snapshot.asks, snapshot.depth)
         self._cut = self.bids.edge > NOTHING or self.asks.edge > NOTHING
+        self._depth = snapshot.depth
         self.ready = True
         self.last_id = snapshot.last_id
         self.venue_time = snapshot.venue_time
@@ -239,7 +251,7 @@ class OrderBook:
         self.last_id = delta.last_id
         self.venue_time = delta.venue_time
         self.received = delta.received
-        if self._checksum is not None and delta.checksum >= 0:
+        if self._checksum is not None:
             return self._look() or self._sum(delta.checksum, self._checksum)
         return self._look()
 
@@ -262,7 +274,11 @@ class OrderBook:
         return ""
 
     def _sum(self, theirs: int, checksum: Checksum) -> str:
-        return "" if checksum.of(self) == theirs else CHECKSUM
+        # A venue that sums up its book tells no deletion of what falls out of it (kraken, book).
+        if self._depth:
+            self.bids.keep(self._depth)
+            self.asks.keep(self._depth)
+        return "" if theirs < 0 or checksum.of(self) == theirs else CHECKSUM
 
     @property
     def best_bid(self) -> Level | None:

@@ -28,8 +28,8 @@ class BookSync:
     """
 
     __slots__ = (
-        "_continuity", "_dense", "_held", "_hold", "_next", "_old", "_old_at", "_refreshing",
-        "_spliced", "depth", "holding", "last_id", "live", "live_since", "symbol", "venue",
+        "_continuity", "_dense", "_held", "_hold", "_old", "_old_at", "_refreshing", "_spliced",
+        "depth", "holding", "last_id", "live", "live_since", "next_id", "symbol", "venue",
     )  # fmt: skip
 
     def __init__(
@@ -52,7 +52,8 @@ class BookSync:
         self._dense = isinstance(continuity, ByRange)
         self._hold = hold
         self._held: deque[BookDelta] = deque(maxlen=hold)
-        self._next = _NEVER
+        self.next_id = _NEVER
+        """The first id of the delta that follows, where that is plain to see; else negative."""
         self._spliced = False
         self._refreshing = False
         self._old = 0
@@ -69,19 +70,19 @@ class BookSync:
 
     def follows(self, delta: BookDelta) -> bool:
         """Whether a delta is the very next; False may only mean that it is not plain to see."""
-        return delta.first_id == self._next <= delta.last_id
+        return delta.first_id == self.next_id <= delta.last_id
 
     def has(self, delta: BookDelta) -> bool:
         """Whether a live book already has what this delta says."""
         last = delta.last_id
-        return last < self.last_id or (last == self.last_id and self._spliced)
+        return last < self.last_id or (last == self.last_id and (self._dense or self._spliced))
 
     def accept(self, delta: BookDelta) -> Sequence[Event]:
         """Pass on a delta that follows; hold, drop or answer one that does not."""
         # binance §4.1 step 7: the steady state, and the only line that must be fast.
-        if delta.first_id == self._next <= delta.last_id:
+        if delta.first_id == self.next_id <= delta.last_id:
             self.last_id = delta.last_id
-            self._next = delta.last_id + 1
+            self.next_id = delta.last_id + 1
             return (delta,)
         if not self.live:
             self._held.append(delta)
@@ -175,7 +176,7 @@ class BookSync:
         """Keep the deltas of a live book as well as passing them on, until `release`."""
         if self.live and not self.holding:
             self.holding = True
-            self._next = _NEVER
+            self.next_id = _NEVER
 
     def release(self) -> None:
         """Keep them no longer, unless a snapshot is wanted."""
@@ -196,7 +197,7 @@ class BookSync:
     def _stand_at(self, last_id: int, *, spliced: bool) -> None:
         self.last_id = last_id
         self._spliced = spliced
-        self._next = last_id + 1 if self._dense and not self.holding else _NEVER
+        self.next_id = last_id + 1 if self._dense and not self.holding else _NEVER
 
     def count_old(self, delta: BookDelta) -> Sequence[Event]:
         """Drop what the book already has; too many of them in a row are no coincidence."""
@@ -221,7 +222,7 @@ class BookSync:
             return ()
         self.live = False
         self._refreshing = self.holding = False
-        self._next = _NEVER
+        self.next_id = _NEVER
         self._old_at = _NEVER
         self._held.clear()
         return (

@@ -314,6 +314,20 @@ class Lagging(Event, frozen=True, gc=False, tag=True):
     behind_seconds: float
 
 
+class CopyConflict(Event, frozen=True, gc=False, tag=True):
+    """Two connections brought different things under one `number`: `link`'s was not told.
+
+    Told the first time for a symbol, and again each time that `count` has doubled.
+    """
+
+    link: str
+    channel: str
+    number: int
+    told: str
+    found: str
+    count: int
+
+
 class Behind(Event, frozen=True, gc=False, tag=True):
     """What `link` brings (or one `channel` of `symbol` on it) is old by the venue's own time.
 
@@ -418,7 +432,8 @@ MARKET = (
 )  # fmt: skip
 ACCOUNT = (Update, Fill, Balance, Position, OpenOrders, Unanswered)
 SESSION = (
-    Opened, Authenticated, Subscribed, Unsubscribed, Rejected, Lost, Rolled, Lagging, Behind,
-    StreamDropped, SpillFailed, ClockOffset, ClockAlarm, VenueShutdown, Malformed, Unhandled,
+    Opened, Authenticated, Subscribed, Unsubscribed, Rejected, Lost, Rolled, Lagging, CopyConflict,
+    Behind, StreamDropped, SpillFailed, ClockOffset, ClockAlarm, VenueShutdown, Malformed,
+    Unhandled,
 )  # fmt: skip
 EVENTS: tuple[type[Event], ...] = MARKET + ACCOUNT + SESSION

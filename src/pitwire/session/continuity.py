@@ -26,7 +26,6 @@ MOST_MISSING = 20_000
 """A longer gap is named and not filled: twenty requests of a thousand, 500 weight on Binance."""
 
 AnyTrade: TypeAlias = Trade | AggregateTrade
-_NEVER = -1
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -67,7 +66,11 @@ class TradeChain:
         """Whether ids count by one here, so that a missing one shows."""
         self._channel = "" if channel is None else channel.name
         self._on_gap = on_gap
+        self.steady: dict[str, int] = {}
+        """Symbol → the id that follows, once a trade has come on the connections that stand and
+        while none is missing. The hot path reads it, and counts it on."""
         self._next: dict[str, int] = {}
+        """The same of the symbols that are not steady, where it is known."""
         self._begun: dict[str, None] = {}
         self._rooms: dict[str, _Room] = {}
         self.dropped = 0
@@ -80,17 +83,15 @@ class TradeChain:
 
         None while one is missing, too: then every trade is to be handed over.
         """
-        if symbol not in self._begun or symbol in self._rooms:
-            return None
-        return self._next[symbol]
+        return self.steady.get(symbol)
 
     def ahead(self, symbol: str, found: int) -> int:
         """How far an id is beyond the next, negative for one that is past.
 
         0 also where every trade is to be handed over: at the beginning, and while one is missing.
         """
-        due = self._next.get(symbol, _NEVER)
-        if due < 0 or symbol not in self._begun:
+        due = self.steady.get(symbol)
+        if due is None:
             return 0
         if found < due:
             self.dropped += 1
@@ -100,18 +101,20 @@ class TradeChain:
         """The trade with id `found`, and what it lets go; nothing for one that waits or is past."""
         symbol = trade.symbol
         # The steady state, and the only line that must be fast.
-        if self._next.get(symbol) == found and symbol in self._begun:
-            self._next[symbol] = found + 1
+        if self.steady.get(symbol) == found:
+            self.steady[symbol] = found + 1
             return (trade,)
         return self._judge(trade, found) if self.judges else (trade,)
 
     def begin_again(self) -> None:
         """A new connection."""
+        self._next |= self.steady
+        self.steady.clear()
         self._begun.clear()
 
     def forget(self, symbol: str) -> None:
         """Nobody wants this symbol's trades any more; what is not sent is not missing."""
-        self._next.pop(symbol, None)
+        self._unlearn(symbol)
         self._begun.pop(symbol, None)
         if symbol in self._rooms:
             self._rooms[symbol].forgotten = True
@@ -171,24 +174,32 @@ class TradeChain:
         room = self._rooms.get(symbol)
         if room is not None:
             return self._join(room, trade, found)
-        due = self._next.get(symbol, found)
+        due = self.steady.get(symbol, self._next.get(symbol, found))
         # A connection never begins with the past: where it seems so, the venue counts anew.
         if found < due and symbol in self._begun:
             self.dropped += 1
             return ()
         self._begun[symbol] = None
         if found <= due:
-            self._next[symbol] = found + 1
+            self._go_on(symbol, found + 1)
             return (trade,)
         return self._miss(trade, due, found)
+
+    def _go_on(self, symbol: str, due: int) -> None:
+        """The id that follows is known, and none before it is missing."""
+        (self.steady if symbol in self._begun else self._next)[symbol] = due
+
+    def _unlearn(self, symbol: str) -> None:
+        self.steady.pop(symbol, None)
+        self._next.pop(symbol, None)
 
     def _miss(self, trade: AnyTrade, due: int, found: int) -> Sequence[Event]:
         symbol = trade.symbol
         if self._on_gap is None or found - due > MOST_MISSING:
-            self._next[symbol] = found + 1
+            self._go_on(symbol, found + 1)
             return (self._gap(trade, due, found - 1), trade)
         room = self._rooms[symbol] = _Room(due)
-        self._next[symbol] = _NEVER
+        self._unlearn(symbol)
         self._put(room, trade, found)
         return ()
 
@@ -201,7 +212,7 @@ class TradeChain:
         if anew or (room.forgotten and beyond > 0) or beyond > MOST_MISSING:
             told = self._give_up_symbol(symbol, now)
             if anew or room.forgotten:
-                self._next.pop(symbol, None)
+                self._unlearn(symbol)
             return [*told, *self._judge(trade, found)]
         if found < room.due or found in room.held:
             self.dropped += 1
@@ -256,7 +267,7 @@ class TradeChain:
         if not room.gaps:
             del self._rooms[symbol]
             if not room.forgotten:
-                self._next[symbol] = room.due
+                self._go_on(symbol, room.due)
         return told
 
     def _gap(self, after: AnyTrade, first: int, last: int, now: int = 0) -> TradeGap:

@@ -154,11 +154,13 @@ class Conversation:
             event: Any = decoded[0]
             kind = event.__class__
             heard = self._heard_of.get(kind)  # of a reply: None
-            if heard is not None and event.symbol in heard:
-                heard[event.symbol] = event
+            if heard is not None and (symbol := event.symbol) in heard:
+                # Of a delta its times alone: forty levels that are kept for later are dear.
+                heard[symbol] = (event.venue_time, now) if kind is BookDelta else event
                 if self._copy.shared:
-                    events = self._feed.merge(event, self._copy)
-                    if self._feed.stirred:
+                    feed = self._feed
+                    events = feed.merge(event, self._copy)
+                    if feed.stirred:
                         self._waits(now)
                     return events
                 if kind is Trade:
@@ -167,11 +169,11 @@ class Conversation:
                     if kind is not AggregateTrade:
                         return (event,)
                     return self._aggregates.accept(event, event.aggregate_id) or self._waits(now)
-                sync = self._syncs.get(event.symbol)
+                sync = self._syncs.get(symbol)
                 if sync is not None:
                     events = sync.accept(event)
                     if not sync.live and events:  # broken just now; what is held stirs nothing
-                        self._books.broken(event.symbol, now)
+                        self._books.broken(symbol, now)
                         self._pump(now)
                     return events
         return self._receive(decoded, now)

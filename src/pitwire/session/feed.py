@@ -9,8 +9,10 @@ that another carries on.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from pitwire.market.sequence import Verdict
+from pitwire.market.sync import BookSync
 from pitwire.model import events as ev
 from pitwire.model.clock import SECOND
 from pitwire.model.errors import PitwireError
@@ -19,6 +21,7 @@ from pitwire.session.audit import Audit
 from pitwire.session.backfill import Backfill
 from pitwire.session.backoff import Chance
 from pitwire.session.books import Books
+from pitwire.session.conflicts import MASK, Conflicts
 from pitwire.session.continuity import AnyTrade, TradeChain, trade_number
 from pitwire.session.copies import Copy
 from pitwire.session.lanes import (
@@ -41,7 +44,7 @@ FED = (
 )  # fmt: skip
 """What streams bring; of everything else each connection has its own."""
 SAMPLED = 15
-"""Of trades, those whose id ends in four zero bits are measured."""
+"""Of trades, those whose id ends in four zero bits are measured; of deltas they are compared."""
 ALONE_SECONDS = 60.0
 """How long after another copy has left everything is still compared with what it brought."""
 
@@ -66,6 +69,11 @@ class Feed:
             venue, codec, pacing=pacing, chance=chance, stir=self._stir, enabled=backfill
         )
         self._chains = self.backfill.chains
+        self._trades = self.backfill.trades
+        self._steady = self._trades.steady
+        self._conflicts = Conflicts()
+        self._told_trades, self._told_quotes = self._conflicts.trades, self._conflicts.quotes
+        self._told_deltas = self._conflicts.deltas
         self.audit = Audit(venue, codec, self.books, pacing=pacing)
         self.copies: list[Copy] = []
         self.stirred = False
@@ -162,30 +170,64 @@ class Feed:
             return self.books.accept(event, now)
         return self._pass_trade(event) if event.__class__ in self._chains else (event,)
 
-    def merge(self, event: Event, copy: Copy) -> Sequence[Event]:
+    def merge(self, event: Any, copy: Copy) -> Sequence[Event]:
         """The same where several copies bring everything."""
+        # The steady states of the commonest events, written out flat: the next one, or an old one.
         kind = event.__class__
-        if kind is Quote:
-            # The steady state of the commonest event, written out flat.
+        if kind is Trade:
+            number: int = event.trade_id
+            due = self._steady.get(event.symbol)
+            if due is not None and number <= due and not self._early:
+                if not number & SAMPLED:  # the same ones of every copy
+                    copy.measure(event)
+                ring = self._told_trades.get(event.symbol) or self._conflicts.ring(event)
+                if number < due:
+                    self._trades.dropped += 1
+                    had: Any = ring[number & MASK]
+                    if had is None or (had.price == event.price and had.size == event.size):
+                        return ()
+                    return self._conflicts.late_trade(had, event, copy.name)
+                self._steady[event.symbol] = number + 1
+                copy.wins += 1
+                ring[number & MASK] = event
+                return (event,)
+            told = self._merge_trade(event, self._trades, copy)
+        elif kind is BookDelta:
+            told = self._merge_delta(event, copy)
+        elif kind is Quote:
             lane = self._quotes.get(event.symbol)
-            number: int = event.update_id  # type: ignore[attr-defined]
+            number = event.update_id
             if lane is not None and number and not self._held:
                 verdict = lane.goes_on(number, copy)
                 if verdict is not None:
-                    copy.wins += verdict
-                    return (event,) if verdict else ()
+                    ring = self._told_quotes.get(event.symbol) or self._conflicts.ring(event)
+                    if not verdict:
+                        return self._conflicts.late_quote(ring[number & MASK], event, copy.name)
+                    copy.wins += 1
+                    ring[number & MASK] = event
+                    return (event,)
             told = self._merge_other(event, copy)
         elif kind in self._chains:
-            told = self._merge_trade(event, self._chains[kind], copy)  # type: ignore[arg-type]
-        elif kind is BookDelta:
-            copy.measure(event)
-            told = self._merge_delta(event, copy)  # type: ignore[arg-type]
+            told = self._merge_trade(event, self._chains[kind], copy)
         else:
             copy.measure(event)
             told = self._merge_other(event, copy)
         if told:
             copy.wins += 1
         return told
+
+    def _late_delta(self, delta: BookDelta, sync: BookSync, copy: Copy) -> Sequence[Event]:
+        """A book of which two copies tell different stories is fetched again."""
+        told = sync.count_old(delta)
+        if told:
+            return self._broken(delta.symbol, delta.received, told)
+        if delta.last_id & SAMPLED:
+            return ()
+        found = self._conflicts.late_delta(self._told_deltas.get(delta.symbol), delta, copy.name)
+        if found:
+            self.stirred = True
+            found += tuple(self.books.resync(delta.symbol, "copies differ", delta.received))
+        return found
 
     def _merge_trade(self, trade: AnyTrade, chain: TradeChain, copy: Copy) -> Sequence[Event]:
         number = trade.trade_id if trade.__class__ is Trade else trade_number(trade)
@@ -201,13 +243,17 @@ class Feed:
 
     def _merge_delta(self, delta: BookDelta, copy: Copy) -> Sequence[Event]:
         sync = self.books.syncs.get(delta.symbol)
+        copy.measure(delta)
         if sync is None:
             return ()
-        if sync.live and not sync.follows(delta):
+        if sync.live:
+            if delta.first_id == sync.next_id <= delta.last_id and not self._early:
+                if not delta.last_id & SAMPLED:
+                    self._told_deltas[delta.symbol] = delta
+                return sync.accept(delta)
             if sync.has(delta):
-                told = sync.count_old(delta)
-                return self._broken(delta.symbol, delta.received, told) if told else ()
-            if sync.verdict(delta) is Verdict.GAP:
+                return self._late_delta(delta, sync, copy)
+            if not sync.follows(delta) and sync.verdict(delta) is Verdict.GAP:
                 return self._too_early(delta, delta.last_id, copy)
         told = self._accept_delta(delta)
         return self._followed(told, delta) if self._early else told

@@ -8,10 +8,11 @@ is judged by whoever calls `sweep` twice a second, from what was heard last.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 from pitwire.model import events
 from pitwire.model.clock import SECOND
-from pitwire.model.events import Event, FeedFresh, FeedStale
+from pitwire.model.events import BookDelta, Event, FeedFresh, FeedStale
 from pitwire.session.rhythm import Rhythm
 from pitwire.venues.venue import Ask
 
@@ -36,12 +37,16 @@ AskOf = Callable[[Event], Ask | None]
 """Which ask an event answers: told apart where a symbol has several variants of one kind."""
 
 
+Heard: TypeAlias = Event | tuple[int, int]
+"""An event; of a book delta `venue_time` and `received` alone."""
+
+
 class Voice:
     """One subscription that has spoken on the present connection."""
 
     __slots__ = ("alone", "ask", "hot", "newest", "rhythm", "stale", "taken")
 
-    def __init__(self, ask: Ask, hot: dict[str, Event], rhythm: Rhythm, newest: Event) -> None:
+    def __init__(self, ask: Ask, hot: dict[str, Heard], rhythm: Rhythm, newest: Event) -> None:
         self.ask, self.hot, self.rhythm = ask, hot, rhythm
         self.alone = True
         """Whether its events are its alone, so that the hot path may keep the newest."""
@@ -66,7 +71,7 @@ class Freshness:
         """When the last sweep saw data last, on this connection."""
         self.moved: list[Voice] = []
         """The voices of which the last sweep found something new."""
-        self.heard: dict[type, dict[str, Event]] = {kind: {} for kind in KINDS.values()}
+        self.heard: dict[type, dict[str, Heard]] = {kind: {} for kind in KINDS.values()}
         """Kind → symbol → the newest event. A symbol is in here while its voice is alone and to be
         trusted; the hot path asks it, and stores here what it passes."""
         self.spoken: dict[type, set[str]] = {kind: set() for kind in self.heard}
@@ -138,7 +143,7 @@ class Freshness:
         return told
 
     def _speak(
-        self, key: tuple[type[Event], str], event: Event, hot: dict[str, Event]
+        self, key: tuple[type[Event], str], event: Event, hot: dict[str, Heard]
     ) -> tuple[Event, ...]:
         asks = self._awaited.pop(key)
         voices = self._voices.setdefault(key, [])
@@ -194,7 +199,7 @@ class Freshness:
             for voice in voices:
                 newest = voice.hot.get(voice.ask.symbol) if voice.alone else None
                 if newest is not None:
-                    voice.newest = newest
+                    voice.newest = self._event(newest, voice.ask.symbol)
                 heard, rhythm = voice.newest.received, voice.rhythm
                 if heard != voice.taken:
                     begun = voice.taken if voice.taken > since else since
@@ -244,10 +249,16 @@ class Freshness:
         at, now = event.venue_time, event.received
         return FeedFresh(self._venue, ask.symbol, at, now, ask.channel)
 
+    def _event(self, heard: Heard, symbol: str) -> Event:
+        """What was heard, as an event."""
+        if isinstance(heard, Event):
+            return heard
+        return BookDelta(self._venue, symbol, *heard, 0, 0, (), ())
+
     def _cool(self, kind: type[Event], symbol: str) -> None:
         """Send the next event of this symbol through `first`."""
         last = self.heard[kind].pop(symbol, None)
         self.spoken[kind].discard(symbol)
         for voice in self._voices.get((kind, symbol), ()):
             if last is not None:
-                voice.newest = last
+                voice.newest = self._event(last, symbol)

@@ -12,7 +12,7 @@ from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConfigError
 from pitwire.sim.facades.binance_options import BinanceOptions
 from pitwire.sim.facts import Listing
-from pitwire.sim.faults import DelayAck, Fault
+from pitwire.sim.faults import DelayAck, Fault, HangDial
 from pitwire.sim.kit import Script, Trial
 from pitwire.sim.latency import LATENCIES
 from pitwire.sim.loop import START
@@ -57,7 +57,11 @@ def try_virtually(script: Script, seed: int) -> Outcome:
     def ended() -> int:
         """When the last fault was over: one that comes by count may take its time."""
         # A late answer about the clock breaks nothing that would have to come back.
-        breaks = (at for at, fault in reversed(plan.happened) if not _is_clock_answer(fault))
+        breaks = (
+            at + _outlasts(fault)
+            for at, fault in reversed(plan.happened)
+            if not _is_clock_answer(fault)
+        )
         return max(over, next(breaks, over))
 
     def broke() -> int | None:
@@ -128,6 +132,11 @@ def aged(venue: Venue, trial: Trial) -> Venue:
     """The venue's table with a connection's life as the trial has it."""
     heartbeat = msgspec.structs.replace(venue.heartbeat, max_life_seconds=trial.lifetime_seconds)
     return msgspec.structs.replace(venue, heartbeat=heartbeat)
+
+
+def _outlasts(fault: Fault) -> int:
+    """How long a fault goes on after it happened, in ns."""
+    return round(fault.seconds * SECOND) if isinstance(fault, HangDial) else 0
 
 
 def _is_clock_answer(fault: Fault) -> bool:

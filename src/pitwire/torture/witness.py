@@ -141,6 +141,8 @@ class Witness:
         for channel, symbol in self._wanted:
             times = self.flows.get((FLOWS[channel], symbol), ())
             first = next((at for at in times if at >= after), None)
+            if first is None and channel == "trades" and not self._has_traded(symbol, after):
+                continue  # the venue had nothing to say
             if first is None or (channel == "book" and not self._is_ready(symbol)):
                 return None
             found.append(first)
@@ -163,6 +165,10 @@ class Witness:
         return found
 
     # ── within ────────────────────────────────────────────────────────────────────────────────
+
+    def _has_traded(self, symbol: str, since: int) -> bool:
+        """Whether anything traded at the venue from then on."""
+        return any(at >= since for at in self._truth.times[symbol].values())
 
     def _is_ready(self, symbol: str) -> bool:
         if self._rests:

@@ -19,6 +19,7 @@ from pitwire.model.events import (
     BookStale,
     ClockAlarm,
     ClockOffset,
+    CopyConflict,
     FeedFresh,
     FeedStale,
     Fill,
@@ -56,7 +57,7 @@ Noted: TypeAlias = (
     Update | Fill | Balance | Position | OpenOrders | Unanswered | Opened | Authenticated
     | Subscribed | Unsubscribed | Rejected | Lost | Rolled | Lagging | Behind | StreamDropped
     | SpillFailed | ClockOffset | ClockAlarm | VenueShutdown | Malformed | Unhandled | BookStale
-    | FeedStale | FeedFresh
+    | FeedStale | FeedFresh | CopyConflict
     | TradeGap | MarketStatus
 )  # fmt: skip
 """Events that are written down: all of the account and the sessions, and breaks of the market."""
@@ -66,7 +67,7 @@ NOTED: frozenset[type] = frozenset(
         Update, Fill, Balance, Position, OpenOrders, Unanswered, Opened, Authenticated,
         Subscribed, Unsubscribed, Rejected, Lost, Rolled, Lagging, Behind, StreamDropped,
         SpillFailed, ClockOffset, ClockAlarm, VenueShutdown, Malformed, Unhandled, BookStale,
-        FeedStale, FeedFresh, TradeGap,
+        FeedStale, FeedFresh, TradeGap, CopyConflict,
         MarketStatus,
     )
 )  # fmt: skip
