@@ -327,6 +327,52 @@ def test_a_halt_that_only_the_journal_knows_still_holds(tmp_path: Path) -> None:
     setting.world.run(lives(setting))
 
 
+def test_an_older_lift_does_not_lift_a_halt_that_never_reached_the_latch(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(path))
+        desk.halt("enough", "Ada")
+        desk.resume("Grace")
+        await asyncio.sleep(1)
+        desk.engine.screen.throw("again", "Ada", setting.clock.now())
+        desk._file.settle()  # killed before the latch is thrown
+        folder = await die(desk, path)
+        assert HaltLatch(folder).read() is None
+        again = await setting.open(config=kept(folder))
+        assert again.engine.screen.halted == "again"
+        assert HaltLatch(folder).read() is not None
+        await again.stop()
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+
+
+def test_a_halt_that_the_latch_refused_outlives_a_stop_in_good_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a"
+
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(path))
+        desk.halt("enough", "Ada")
+        desk.resume("Grace")
+        await asyncio.sleep(1)
+        with monkeypatch.context() as broken:
+            broken.setattr(HaltLatch, "throw", refuse)
+            desk.halt("again", "Ada")
+        await desk.stop()
+        again = await setting.open(config=kept(path))
+        assert again.engine.screen.halted == "again"
+        await again.stop()
+
+    def refuse(latch: HaltLatch, reason: str, by: str, at: int) -> None:
+        raise OSError(errno.EACCES, "Permission denied")
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+
+
 # ── a journal that is not as it was written ───────────────────────────────────────────────────
 
 

@@ -106,10 +106,13 @@ class Restarted(NamedTuple):
     """Why only orders that reduce a position may leave."""
 
     def checkpoint(self, halted: str, reducing: str = "") -> None:
-        """Keep the state as it is now, on the disk; raises `OSError` when the disk refuses."""
+        """Keep the state as it is now, on the disk; raises `OSError` when the disk refuses.
+
+        None is kept of a halt that the latch has not taken: of that one the records must be read.
+        """
         self.file.settle()
         self.file.sync()
-        if self.file.failed:
+        if self.file.failed or self.latch.failed:
             return
         snapshot = take(
             self.state,
@@ -251,13 +254,17 @@ def _sync_past(path: Path) -> None:
 
 
 def _switch(latch: HaltLatch, replay: Replay, history: History, now: int) -> list[Record]:
-    """What changes about the halt at this start. The latch knows; without one the journal does."""
+    """What changes about the halt at this start. The latch knows; without one the journal does.
+
+    A latch that was lifted before the journal's halt says nothing of it: the run died, or its disk
+    refused, before that halt was on the latch.
+    """
     thrown, last = latch.read(), latch.last()
     if history.worst is not None:
         return [Halted(at=now, reason=f"the journal: {history.worst}", by="desk")]
     if thrown is not None:
         return [] if replay.halted else [Halted(at=now, reason=thrown.reason, by=thrown.by)]
-    if replay.halted and last is not None:
+    if replay.halted and last is not None and last.lifted_at >= replay.halted_at:
         return [Resumed(at=now, by=last.lifted_by)]
     return [Halted(at=now, reason=replay.halted, by="journal")] if replay.halted else []
 

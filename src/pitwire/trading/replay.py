@@ -53,6 +53,8 @@ class Replay:
     def __init__(self, start: Snapshot | None = None) -> None:
         self.ids: OrderIds | None = None
         self.switches = Switches()
+        self.halted_at = 0
+        """When the newest halt among the records was written; 0 while there was none."""
         self.asked = AskedKeys()
         self.taken = 0
         self.contradicted = 0
@@ -158,6 +160,8 @@ class Replay:
 
     def _switched(self, record: Record) -> None:
         self.switches = self.switches.after(record)
+        if isinstance(record, records.Halted):
+            self.halted_at = record.at
 
     def _asked(self, record: records.Asked) -> None:
         self.asked.add(record.key)
