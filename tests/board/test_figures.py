@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 
 from pitwire.board.analysis import Draughtsman
 from pitwire.board.figures import (
+    NICE,
     Facts,
     answer,
     audit_row,
@@ -147,6 +150,10 @@ def test_a_process_of_its_own_draws_the_same(folder: Path) -> None:
         try:
             first = json.loads(await draughtsman.draw({"folder": str(folder)}))
             wrong = json.loads(await draughtsman.draw({"folder": 7}))
+            assert draughtsman._process is not None
+            if sys.platform != "win32":
+                nice = os.getpriority(os.PRIO_PROCESS, draughtsman._process.pid)
+                assert nice == min(19, os.nice(0) + NICE)
             return first, wrong
         finally:
             await draughtsman.close()

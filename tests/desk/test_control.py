@@ -181,6 +181,51 @@ def test_without_a_desk_nobody_answers(tmp_path: Path) -> None:
     assert asyncio.run(ask_desk(tmp_path, Ask(do="status"))) is None
 
 
+def test_an_answer_may_name_thousands_of_orders(tmp_path: Path) -> None:
+    many = tuple(f"pw-abcdef-12345-{number}" for number in range(10_000))
+
+    class Busy(Desk):
+        def told(self) -> Told:
+            return Told(open=many)
+
+    async def life() -> Told | None:
+        control = Control(tmp_path, Busy())
+        await control.open()
+        try:
+            return await ask_desk(tmp_path, Ask(do="status"))
+        finally:
+            await control.close()
+
+    told = asyncio.run(life())
+    assert told is not None
+    assert told.open == many
+
+
+@pytest.mark.parametrize("answer", [b'{"stance":"tra', b'{"stance":"asleep"}\n', b"7\n"])
+def test_an_answer_that_is_cut_or_none_of_ours_is_no_answer(answer: bytes, tmp_path: Path) -> None:
+    async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(answer)
+        writer.close()
+
+    async def life() -> Told | None:
+        server = await asyncio.start_unix_server(reply, str(tmp_path / "desk.sock"))
+        async with server:
+            return await ask_desk(tmp_path, Ask(do="status"))
+
+    assert asyncio.run(life()) is None
+
+
+def test_what_a_terminal_of_another_encoding_hands_over_is_spelt_out(tmp_path: Path) -> None:
+    async def tale(desk: Desk, control: Control) -> None:
+        assert (
+            await ask_desk(tmp_path, Ask(do="halt", by="Ren\udce9", reason="caf\udce9")) is not None
+        )
+        assert desk.did == [("halt", "caf\\udce9", "Ren\\udce9")]
+
+    visit(tmp_path, tale)
+
+
 def test_a_folder_that_takes_no_socket_is_named(tmp_path: Path) -> None:
     async def open_in(folder: Path) -> None:
         await Control(folder, Desk()).open()

@@ -138,3 +138,13 @@ async def test_a_journal_that_is_not_as_written_keeps_the_latch(tmp_path: Path) 
     with pytest.raises(StateError, match="the journal"):
         await resume(tmp_path, confirm="main", by="Eve")
     assert HaltLatch(tmp_path).read() is not None
+
+
+async def test_a_reason_that_utf8_cannot_say_halts_all_the_same(tmp_path: Path) -> None:
+    made(tmp_path)
+    await resume(tmp_path, confirm="main", by="Ren\udce9")
+    done = await kill(tmp_path, reason="caf\udce9", by="Ren\udce9")
+    assert done.latched
+    thrown = HaltLatch(tmp_path).read()
+    assert thrown is not None
+    assert (thrown.reason, thrown.by) == ("caf\\udce9", "Ren\\udce9")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,14 +16,17 @@ from pitwire.desk.restart import recall
 from pitwire.desk.switchboard import Switchboard
 from pitwire.model.clock import SECOND
 from pitwire.model.errors import StateError
+from pitwire.model.events import Quote
 from pitwire.model.orders import OrderState, Side
 from pitwire.sim.facts import Kind, NewOrder
 from pitwire.sim.faults import BlackHole, Cut, RefuseDial
 from pitwire.sim.world import BTC_USDT
 from pitwire.store.latch import HaltLatch
 from pitwire.trading.journal import Alerted, Asked, Halted, Refusal
+from pitwire.trading.rules import Watch
 from pitwire.trading.stance import Stance
-from tests.desk.setting import BTC, PLAIN, Setting, command, until
+from pitwire.trading.wishes import HaltTrading
+from tests.desk.setting import BTC, PLAIN, Says, Setting, command, until
 from tests.desk.test_restart import die, found, kept, open_at_venue, resting
 
 OUTAGE = (
@@ -120,6 +124,67 @@ def test_who_throws_the_latch_alone_halts_a_desk_that_runs(tmp_path: Path) -> No
     setting.world.run(lives(setting))
     [halted] = setting.records(Halted)
     assert (halted.reason, halted.by) == ("no answer", "Ada")
+
+
+def test_what_stood_still_looks_at_the_halt_before_it_decides_again(tmp_path: Path) -> None:
+    says = Says(Watch(Quote, BTC))
+
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(says, config=kept(tmp_path / "a"))
+        assert desk._house is not None
+        desk._house.cancel()  # as while the process stands still
+        await asyncio.sleep(3)
+        HaltLatch(tmp_path / "a").throw("it hangs", "Ada", setting.clock.now())
+        said, says.wishes = says.seen, [resting()]
+        await until(lambda: says.seen > said)
+        assert desk.engine.screen.halted == "it hangs"
+        await asyncio.sleep(1)
+        await desk.stop()
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+    assert setting.methods("order.place") == []
+
+
+def test_a_chore_that_fails_halts_and_keeps_no_cancel_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("no more tops")
+
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(tmp_path / "a"))
+        [placed] = command(desk, resting())
+        await until(lambda: placed.state is OrderState.OPEN)
+        monkeypatch.setattr(desk.switchboard, "halt", throw_alone(desk))
+        monkeypatch.setattr(desk._chronicle, "note_tops", fail)
+        await until(lambda: placed.state is OrderState.CANCELED)
+        await asyncio.sleep(3)
+        await desk.stop()
+
+    def throw_alone(desk: Desk) -> Callable[[str, str], None]:
+        """A halt whose cancels are lost."""
+        return lambda reason, by: desk.engine.screen.throw(reason, by, desk.clock.now())
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+    assert [one.reason for one in setting.records(Halted)] == [
+        "housekeeping failed: RuntimeError: no more tops"
+    ]
+
+
+def test_a_halt_for_a_reason_that_utf8_cannot_say_is_on_the_disk(tmp_path: Path) -> None:
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(tmp_path / "a"))
+        command(desk, HaltTrading(reason="half a pair: \ud800", rule="says"))
+        desk.settle()
+        thrown = HaltLatch(tmp_path / "a").read()
+        assert thrown is not None
+        assert thrown.reason == desk.engine.screen.halted == "half a pair: \\ud800"
+        await desk.stop()
+
+    setting = Setting()
+    setting.world.run(lives(setting))
 
 
 def test_a_halt_while_the_desk_is_starting_holds_and_its_orders_go(tmp_path: Path) -> None:

@@ -159,6 +159,19 @@ def test_cancelling_all_drops_what_waits_here_in_that_symbol() -> None:
     assert [frame["order"] for frame in bench.said()] == ["c"]
 
 
+def test_a_replacement_that_waits_here_is_dropped_by_a_cancel_of_what_it_brings() -> None:
+    bench = Bench(Limit("orders", 1, 10.0))
+    bench.commands.place(order("a"), NOW)
+    bench.commands.replace(ReplaceOrder(order_id="a", order=order("b")), NOW)
+    bench.commands.cancel(CancelOrder(order_id="b", symbol="BTC-USDT"), NOW)
+    bench.commands.release(NOW + 11 * SECOND)
+    assert [frame["do"] for frame in bench.said()] == ["place"]
+    assert told(bench.outbox.take_told()) == [
+        ("a", UpdateKind.CANCEL_REJECTED),
+        ("b", UpdateKind.REJECTED),
+    ]
+
+
 def test_what_cannot_be_encoded_was_never_sent() -> None:
     class Strict(ToyCodec):
         def place(self, order: Any, now: int, request_id: int) -> bytes:
@@ -167,7 +180,9 @@ def test_what_cannot_be_encoded_was_never_sent() -> None:
         def cancel(self, command: Any, now: int, request_id: int) -> bytes:
             raise errors.ConfigError(where="order", found="?", expected="an id")
 
-        def order_status(self, symbol: str, order_id: str, now: int, request_id: int) -> bytes:
+        def order_status(
+            self, symbol: str, order_id: str, now: int, request_id: int, venue_id: str = ""
+        ) -> bytes:
             raise errors.ConfigError(where="order", found="?", expected="an id")
 
     bench = Bench(codec=Strict(CodecOptions(Role.ORDERS)))

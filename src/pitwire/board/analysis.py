@@ -1,13 +1,12 @@
 """The analysis tab: figures made by a process of its own, asked for by whoever looks at it.
 
 House rules: at most one such process, started when somebody first looks and ended when nobody has
-for a while; its niceness says that it is in no hurry; what it says is passed on as it is.
+for a while; it is nice to everybody else; what it says is passed on as it is.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,7 +21,6 @@ from pitwire.board.server import BoardServer
 LONGEST = 64 << 20
 IDLE_SECONDS = 60.0
 PATIENCE_SECONDS = 180.0
-_NICE = 5
 
 Lags = Callable[[], list[list[float]]]
 
@@ -76,6 +74,8 @@ class Draughtsman:
             self._process = None
 
 
+# It makes itself nice: to run code between fork and exec would copy the desk's memory map, and may
+# hang in a process that has threads.
 async def _start() -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
@@ -85,12 +85,7 @@ async def _start() -> asyncio.subprocess.Process:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
         limit=LONGEST,
-        preexec_fn=None if os.name == "nt" else _be_nice,
     )
-
-
-def _be_nice() -> None:
-    os.nice(_NICE)
 
 
 def serve_analysis(

@@ -8,6 +8,7 @@ record tells is left out; every text is shown as text.
 from __future__ import annotations
 
 import html
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 ORDERS = 5_000
 """The newest orders that are drawn; older ones are counted."""
+NICE = 5
+"""How far this program stands back behind others, by the scale of `nice`."""
 TABLE = 200
 INCIDENTS = 2_000
 _BACK, _PANEL, _TEXT, _LINE = "#0d1014", "#151a21", "#e8ebf0", "#2a323d"
@@ -399,6 +402,8 @@ def answer(line: str | bytes) -> bytes:
 
 
 if __name__ == "__main__":
+    if os.name != "nt":
+        os.nice(NICE)
     for asked in sys.stdin:
         sys.stdout.write(answer(asked).decode() + "\n")
         sys.stdout.flush()

@@ -19,12 +19,15 @@ from typing import Literal, Protocol
 import msgspec
 
 from pitwire.model.errors import ConfigError, StateError
+from pitwire.trading.journal import sayable_text
 from pitwire.trading.stance import Stance
 
 NAME = "desk.sock"
 LONGEST_PATH = 100
 """What every system takes as the name of a socket, with a little to spare."""
 LONGEST_LINE = 4096
+LONGEST_ANSWER = 16 << 20
+"""Bytes: an account may have thousands of orders, and each is named."""
 REMEMBERED = 1000
 NO_REASON = "a person threw the kill switch"
 
@@ -183,20 +186,31 @@ class Control:
 
 
 async def ask_desk(folder: Path, ask: Ask, *, within_seconds: float = 2.0) -> Told | None:
-    """Ask the desk that runs on this folder; None when none answers within this time."""
+    """Ask the desk that runs on this folder; None when none answers within this time.
+
+    An answer that is cut, or is none that we understand, is no answer.
+    """
     if not hasattr(asyncio, "open_unix_connection"):
         return None
     try:
         async with asyncio.timeout(within_seconds):
-            reader, writer = await asyncio.open_unix_connection(str(folder / NAME))
+            reader, writer = await asyncio.open_unix_connection(
+                str(folder / NAME), limit=LONGEST_ANSWER
+            )
             try:
-                writer.write(msgspec.json.encode(ask) + b"\n")
+                writer.write(msgspec.json.encode(_sayable(ask)) + b"\n")
                 line = await reader.readline()
             finally:
                 writer.close()
-    except (OSError, TimeoutError):
+        return msgspec.json.decode(line, type=Told) if line else None
+    except (OSError, TimeoutError, ValueError):
         return None
-    return msgspec.json.decode(line, type=Told) if line else None
+
+
+def _sayable(ask: Ask) -> Ask:
+    """The same with what UTF-8 cannot say spelt out: a terminal may hand over such text."""
+    by, reason = sayable_text(ask.by), sayable_text(ask.reason)
+    return msgspec.structs.replace(ask, by=by, reason=reason)
 
 
 def check_path(path: Path) -> None:

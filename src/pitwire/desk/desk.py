@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -50,6 +51,8 @@ ORDERS_LINK = "orders"
 PRIVATE_STREAM = What.WATCH
 """What a refusal of the private stream is told under."""
 _HOUSEKEEPING_SECONDS = 0.05
+_LOOK_WITHIN = SECOND
+"""No decision is made when nobody has looked at the halt for so long: the process stood still."""
 _BEHIND_SECONDS = 1.0
 """A disk this slow to sync is told of."""
 
@@ -83,6 +86,10 @@ class Desk:
         self._paper: PaperOutlet | None = None
         self._gateway: Gateway | None = None
         self._house: asyncio.Task[None] | None = None
+        self._look_by = 1 << 63
+        """When somebody must have looked at the halt; never before housekeeping begins."""
+        self._trouble = ""
+        """What went wrong with housekeeping last; it is told once."""
         self._wake: asyncio.TimerHandle | None = None
         self._wake_at = 0
         self._stopped: asyncio.Task[None] | None = None
@@ -125,6 +132,9 @@ class Desk:
         return held | {order.symbol for order in state.ledger.open_of("")}
 
     def _decide(self, now: int) -> None:
+        if now > self._look_by:  # a person may have halted what did not answer
+            self._look_by = now + _LOOK_WITHIN
+            self.switchboard.tend()
         for command in self.engine.decide(now):
             self.gateway.send(command, now)
         self._rearm(now)
@@ -208,6 +218,7 @@ class Desk:
         self.engine = Engine(rules, screen, state, self.engine.journal)
         self._find_way_out()
         self.switchboard.arm()
+        self._look_by = self.clock.now() + _LOOK_WITHIN
         self._house = asyncio.get_running_loop().create_task(self._keep_house())
         self._rearm(self.clock.now())
 
@@ -416,11 +427,27 @@ class Desk:
     async def _keep_house(self) -> None:
         while True:
             await asyncio.sleep(_HOUSEKEEPING_SECONDS)
-            try:
-                self._tidy(self.clock.now())
-            except Exception as error:  # noqa: BLE001 — the edge of a task: it lives on, and says so
-                if not self.engine.screen.halted:
-                    self.halt(f"housekeeping failed: {type(error).__name__}: {error}", "desk")
+            now = self.clock.now()
+            for chore in (self._tidy, self._tend):
+                try:
+                    chore(now)
+                except Exception as error:  # noqa: BLE001 — the edge of a task: it lives on
+                    self._failed(error, now)
+
+    def _failed(self, error: Exception, now: int) -> None:
+        """A chore that cannot be done is a halt, is told, and keeps nobody from the others."""
+        text = f"housekeeping failed: {type(error).__name__}: {error}"
+        if not self.engine.screen.halted:
+            with suppress(Exception):  # halted it is; what could not leave is tried again
+                self.halt(text, "desk")
+        elif text != self._trouble:
+            self.alert(text, now)
+        self._trouble = text
+
+    def _tend(self, now: int) -> None:
+        """Apart from all other chores, so that none of them holds up a halt and its cancels."""
+        self._look_by = now + _LOOK_WITHIN
+        self.switchboard.tend()
 
     def _tidy(self, now: int) -> None:
         self.gateway.chase(now)
@@ -435,7 +462,6 @@ class Desk:
         if self.tape is not None and self.tape.failed and not self._tape_failed:
             self._tape_failed = True
             self.alert(self.tape.failed, now)
-        self.switchboard.tend()
         if self._log is not None:
             self._log.flush_due(now)
 

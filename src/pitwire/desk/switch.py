@@ -29,6 +29,7 @@ from pitwire.model.errors import ConfigError, StateError
 from pitwire.store.folder import AccountFolder, holder_of, identity_of
 from pitwire.store.latch import HaltLatch, Thrown
 from pitwire.trading.ids import account_prefix
+from pitwire.trading.journal import sayable_text
 from pitwire.wire.link import Dial, Fetch
 
 ANSWER_SECONDS = 2.0
@@ -122,7 +123,7 @@ async def kill(
     """
     account = find_account(where)
     clock, notes = clock or SystemClock(), list[str]()
-    reason, by = reason or NO_REASON, by or _user()
+    reason, by = sayable_text(reason or NO_REASON), sayable_text(by or _user())
     told = await _halt_desk(account.folder, reason, by, key, notes)
     if told is None:
         latched = _throw(account.folder, reason, by, clock.now(), notes)
@@ -151,7 +152,7 @@ async def resume(
     if confirm != identity.account:
         expected = f"the account's name, {identity.account!r}, typed again"
         raise ConfigError(where="confirm", found=confirm, expected=expected)
-    latch, by = HaltLatch(account.folder), by or _user()
+    latch, by = HaltLatch(account.folder), sayable_text(by or _user())
     thrown = latch.read()
     ask = Ask(do="resume", by=by, key=key or f"{system_seed():x}")
     told = await ask_desk(account.folder, ask, within_seconds=ANSWER_SECONDS)

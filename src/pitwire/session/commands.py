@@ -106,7 +106,7 @@ class Commands:
         """Send a cancel; an order that still waits here is dropped instead."""
         self._demand_login("cancel")
         for waiting in self._ordinary:
-            if waiting[0].what is What.PLACE and waiting[0].order_id == command.order_id:
+            if _brings(waiting[0]) == command.order_id:
                 self._drop(waiting, now)
                 return
         request = Request(What.CANCEL, now, command.order_id, symbol=command.symbol)
@@ -116,7 +116,7 @@ class Commands:
         """Cancel whatever is open in a symbol; orders that still wait here are dropped."""
         self._demand_login("cancel_all")
         for waiting in list(self._ordinary):
-            if waiting[0].what is What.PLACE and waiting[0].symbol == symbol:
+            if _brings(waiting[0]) and waiting[0].symbol == symbol:
                 self._drop(waiting, now)
         request = Request(What.CANCEL_ALL, now, symbol=symbol)
         self._urge(request, lambda at, rid: self._codec.cancel_all(symbol, at, rid))
@@ -209,9 +209,7 @@ class Commands:
     def _drop(self, waiting: tuple[Request, Encode], now: int) -> None:
         self._ordinary.remove(waiting)
         self._outbox.stirred = True
-        request, text = _never_sent(waiting[0]), "never sent: cancelled in time"
-        rejected, other = UpdateKind.REJECTED, RejectReason.OTHER
-        self._outbox.tell(self._update(request.order_id, rejected, request, now, other, 0, text))
+        self._outbox.tell(*self._refused(waiting[0], "never sent: cancelled in time", now))
 
     def _demand_login(self, verb: str) -> None:
         if not self.admitted:
@@ -361,6 +359,17 @@ def _stamped(event: Event, request: Request) -> Event:
     if isinstance(event, Update):
         return replace(event, answers=request.what.value, asked=request.sent)
     return replace(event, asked=request.sent) if isinstance(event, OpenOrders) else event
+
+
+def _brings(request: Request) -> str:
+    """The id of the order that this request puts on the book, "" when it puts none."""
+    match request.what:
+        case What.PLACE:
+            return request.order_id
+        case What.REPLACE:
+            return request.new_id
+        case _:
+            return ""
 
 
 def _never_sent(request: Request) -> Request:

@@ -307,10 +307,15 @@ def sayable(record: Record) -> bytes:
     return _ENCODER.encode(_said(msgspec.to_builtins(record)))
 
 
+def sayable_text(text: str) -> str:
+    """The text, with what UTF-8 cannot say (half a surrogate pair) spelt out in ASCII."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def _said(value: object) -> object:
     match value:
         case str():
-            return value.encode("utf-8", "backslashreplace").decode()
+            return sayable_text(value)
         case dict():
             return {_said(key): _said(item) for key, item in value.items()}
         case list() | tuple():

@@ -42,6 +42,7 @@ from pitwire.trading.journal import (
     Restricted,
     Resumed,
     placed,
+    sayable_text,
 )
 from pitwire.trading.limits import CHECKS, Breach, Limits, Proposal, off_grid
 from pitwire.trading.stance import Stance, Switches
@@ -121,14 +122,15 @@ class Screen:
     def throw(self, reason: str, by: str, now: int) -> None:
         """The kill switch alone; whoever calls this sees to the cancels."""
         if not self.halted:
-            self.halted = reason
-            self._journal.write(Halted(at=now, reason=reason, by=by))
+            # It goes to the latch and to the door, which say what UTF-8 can say.
+            self.halted, by = sayable_text(reason), sayable_text(by)
+            self._journal.write(Halted(at=now, reason=self.halted, by=by))
 
     def restrict(self, reason: str, by: str, now: int) -> None:
         """Let only orders that reduce a position leave, until a person resumes."""
         if not self.reducing:
-            self.reducing = reason
-            self._journal.write(Restricted(at=now, reason=reason, by=by))
+            self.reducing = sayable_text(reason)
+            self._journal.write(Restricted(at=now, reason=self.reducing, by=by))
 
     def resume(self, by: str, now: int) -> None:
         """A person releases the kill switch, and any restriction."""
