@@ -200,6 +200,27 @@ def test_an_answer_older_than_the_doubt_does_not_close_it() -> None:
     assert not the(ledger).doubt
 
 
+def test_an_order_that_ended_after_the_list_was_asked_for_may_still_be_in_it() -> None:
+    ledger = OrderLedger(proof=BINANCE)
+    ledger.sent(order("a", 2), at(0))
+    ledger.apply(fill("a", 2, seconds=4), at(4))
+    ledger.compare(ev.OpenOrders("test", BTC, 0, at(5), ("a",), at(3)), at(5))
+    assert not the(ledger).doubt
+    ledger.compare(ev.OpenOrders("test", BTC, 0, at(7), ("a",), at(6)), at(7))
+    assert the(ledger).doubt == "finished for us, open at the venue"
+
+
+def test_an_order_that_is_filled_by_the_venues_own_word_is_in_doubt_no_longer() -> None:
+    ledger = OrderLedger(proof=BINANCE)
+    ledger.sent(order("a", 2), at(0))
+    ledger.apply(fill("a", 2, seconds=4), at(4))
+    ledger.compare(ev.OpenOrders("test", BTC, 0, at(7), ("a",), at(6)), at(7))
+    assert [one.id for one in ledger.in_doubt] == ["a"]
+    said = update("a", K.FILLED, 8, filled=2, size=2, answers="status", asked=at(7))
+    ledger.apply(said, at(8))
+    assert ledger.in_doubt == []
+
+
 def test_an_order_sent_after_the_list_was_asked_for_cannot_be_in_it() -> None:
     ledger = OrderLedger(proof=BINANCE)
     ledger.sent(order("a", 2), at(4))

@@ -85,12 +85,11 @@ class Adoption:
                 # It may be over, and the word of it on its way to us.
                 self._doubts.doubt(order, NOT_LISTED, now, now + grace)
         for order_id in listed.order_ids:
-            order_or_none = self._shelf.find(order_id, "", listed.symbol)
-            if order_or_none is not None and not order_or_none.is_open:
-                self._doubts.disagree(
-                    order_or_none, "open orders", order_or_none.state, "open", now
-                )
-                self._doubts.doubt(order_or_none, "finished for us, open at the venue", now)
+            found = self._shelf.find(order_id, "", listed.symbol)
+            if found is None or found.is_open or 0 < listed.asked <= found.changed_at:
+                continue  # where it ended after the list was asked for, the list is older
+            self._doubts.disagree(found, "open orders", found.state, "open", now)
+            self._doubts.doubt(found, "finished for us, open at the venue", now)
 
     def _take_in(self, tracked: Tracked, by: str, now: int) -> Tracked:
         tracked.made_at = tracked.sent_at = tracked.changed_at = now

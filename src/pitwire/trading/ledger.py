@@ -45,6 +45,7 @@ from pitwire.trading.tracked import (
 
 _S, _K = OrderState, UpdateKind
 _NO_EXPOSURE = Exposure(buys=ZERO, sells=ZERO)
+_SAYS_OVER = frozenset((_K.CANCELED, _K.EXPIRED, _K.REJECTED, _K.FILLED))
 _ENDS = {_K.CANCELED: _S.CANCELED, _K.EXPIRED: _S.EXPIRED, _K.REJECTED: _S.REJECTED}
 
 
@@ -357,7 +358,7 @@ class OrderLedger:
     def _settle_pending(self, order: Tracked, update: Update, now: int) -> None:
         """Close what was pending, by what this update answers."""
         kind = update.update
-        if kind is _K.STATUS_OPEN or (kind in _ENDS and order.state in FINAL):
+        if kind is _K.STATUS_OPEN or (kind in _SAYS_OVER and order.state in FINAL):
             self._doubts.settle(order, update.asked)
         if kind is _K.AMENDED and order.size == order.amend_to:
             order.amend_to = None
