@@ -46,6 +46,8 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     """What the listener heard, against what the disk has kept."""
 
     cuts: int
+    idle: int
+    """Lives in which nothing was sent, so that nothing was tried."""
     sent: int
     twice: int
     """Ids that left more than once."""
@@ -76,6 +78,9 @@ def trade(folder: Path, handle: int, *, durable: bool) -> None:
     screen = Screen(_LIMITS, begun.ids, file, armed=True)
     engine = Engine((), screen, state, file)
     gateway = Gateway(Wire(handle), engine, clock=clock, timings=Timings(), file=file)
+    for name in begun.waiting:  # nobody else will say what became of them
+        at = clock.now()
+        engine.apply(Update("test", SYMBOL, at, at, name, f"v{name}", UpdateKind.EXPIRED))
     for number in range(_MOST):
         now = clock.now()
         engine.apply(Quote("test", SYMBOL, now, now, 99.0, 1.0, 101.0, 1.0))
@@ -121,11 +126,12 @@ def main(root: Path, cuts: int, seed: int, mode: str) -> Tally:
     root.mkdir(parents=True, exist_ok=True)
     chance = Entropy(seed).stream("cuts")
     left: dict[str, int] = {}
-    sent, forgotten, late = 0, 0, 0
+    sent, forgotten, late, idle = 0, 0, 0, 0
     for _ in range(cuts):
         lines, at = cut_once(root, chance.randrange(1, _MOST), durable=mode == "durable")
         now = {name: int(when) for name, when in (line.split() for line in lines)}
         sent += len(lines)
+        idle += not lines
         left |= now
         lost = now.keys() - _kept(root / "disk")
         forgotten += len(lost)
@@ -136,6 +142,7 @@ def main(root: Path, cuts: int, seed: int, mode: str) -> Tally:
     epochs = [header.epoch for header in history.headers]
     return Tally(
         cuts=cuts,
+        idle=idle,
         sent=sent,
         twice=sent - len(left),
         forgotten=forgotten,

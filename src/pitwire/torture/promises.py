@@ -114,8 +114,9 @@ def power_cuts(folder: Path, size: Size) -> Kept:
         told = program("power", folder / mode, size.cuts, size.seed, mode)
         found = msgspec.json.decode(told, type=dict[str, float])
         figures |= {f"{mode} {name}": number for name, number in found.items()}
-    zeros = ("default twice", "durable twice", "durable forgotten", "default epochs_twice",
-             "durable epochs_twice", "default harm", "durable harm")  # fmt: skip
+    names = ("idle", "twice", "epochs_twice", "harm")
+    zeros = [f"{mode} {name}" for mode in ("default", "durable") for name in names]
+    zeros.append("durable forgotten")
     return Kept(promise="B10", title="", figures=figures, complaints=_nothing_but(figures, zeros))
 
 
