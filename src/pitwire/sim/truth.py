@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
+from pitwire.model.clock import SECOND
 from pitwire.model.orders import Side
 from pitwire.sim.facades.facade import Action, Close, HttpReply, SendText
 from pitwire.sim.facts import Accepted, Depth, Fact, LevelChanged, Listing, Traded
@@ -22,6 +23,8 @@ Sizes = dict[float, float]
 
 _TOO_MUCH = (b'"status":429', b'"status":418')
 _CLOSED_FOR_IT = ("Too many requests", "IP banned")
+_IN_VAIN = 2 * SECOND
+"""A client that has waited this long for an answer may take it for lost."""
 
 
 class BookTruth:
@@ -105,7 +108,8 @@ class Truth:
         self.asked_twice: list[str] = []
         self.dials: list[int] = []
         """When each connection was let in or refused by the venue itself."""
-        self._streams: dict[int, set[str]] = {}
+        self._streams: dict[int, dict[str, list[int]]] = {}
+        """When each link asked for each stream that it has."""
         self._logins: Counter[int] = Counter()
         self._tap()
 
@@ -142,7 +146,7 @@ class Truth:
             return taken
 
         def received(link: int, text: bytes, now: int) -> None:
-            self._overhear(link, text)
+            self._overhear(link, text, now)
             receive(link, text, now)
 
         def asked(method: str, target: str, *, headers: Mapping[str, str], body: bytes, now: int,
@@ -156,7 +160,7 @@ class Truth:
         def connected(link: int, target: str, now: int) -> HttpReply | None:
             reply = connect(link, target, now)
             self.dials.append(now)
-            self._streams[link] = set()
+            self._streams[link] = {}
             self._logins.pop(link, None)
             if reply is not None:
                 self._answered(f"upgrade {target}", reply)
@@ -190,20 +194,26 @@ class Truth:
         if reply.status in (418, 429):
             self.refusals.append(f"{what}: {reply.status}")
 
-    def _overhear(self, link: int, text: bytes) -> None:
-        """Note what a client subscribes to, and whether it had it already."""
+    def _overhear(self, link: int, text: bytes, now: int) -> None:
+        """Note what a client subscribes to, and whether it had it already.
+
+        After a wait in vain each stream may be asked for once more: an answer may be lost.
+        """
         try:
             request = json.loads(text)
         except ValueError:
             return
         method, params = request.get("method"), request.get("params")
-        streams = self._streams.setdefault(link, set())
+        streams = self._streams.setdefault(link, {})
         if method == "SUBSCRIBE":
-            twice = [name for name in params if name in streams]
-            self.asked_twice += [f"link {link}: SUBSCRIBE {name}" for name in twice]
-            streams.update(params)
+            for name in params:
+                asked = streams.setdefault(name, [])
+                if len(asked) > 1 or (asked and now - asked[0] < _IN_VAIN):
+                    self.asked_twice.append(f"link {link}: SUBSCRIBE {name}")
+                asked.append(now)
         elif method == "UNSUBSCRIBE":
-            streams.difference_update(params)
+            for name in params:
+                streams.pop(name, None)
         elif str(method).startswith("userDataStream.subscribe"):
             self._logins[link] += 1
             if self._logins[link] > 1:

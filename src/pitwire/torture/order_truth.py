@@ -34,10 +34,10 @@ class OrderTruth(Truth):
             self.accepted_at.setdefault(order.client_id, self.world.clock.now())
             super().accepted(fact)
 
-    def _overhear(self, link: int, text: bytes) -> None:
+    def _overhear(self, link: int, text: bytes, now: int) -> None:
         if b'"method":"order.' in text or b'"method":"openOrders.' in text:
             self.requests.append(self.world.clock.now())
-        super()._overhear(link, text)
+        super()._overhear(link, text, now)
 
     def name_of(self, order: SimOrder) -> str:
         """The client id it was placed with; a cancel or an amendment gives it another."""
