@@ -150,14 +150,14 @@ def test_the_two_clocks_and_a_missed_frame(
     # The event clock stops while frames go on.
     board.do("freeze events")
     page.until("stale")
-    assert "newest event" in page.text("#banner-more")
-    assert page.raw.title().startswith("[STALE] ")
-    assert page.text("#state") == "Stale"
+    page.wait(lambda: "newest event" in page.text("#banner-more"))
+    page.wait(lambda: page.raw.title().startswith("[STALE] "))
+    page.wait(lambda: page.text("#state") == "Stale")
     before = page.ask("pitwire.live.seq")
     page.wait(lambda: page.ask("pitwire.live.seq") > before)
     board.do("go")
     page.until("live")
-    assert page.raw.locator("#banner").is_hidden()
+    page.wait(lambda: page.raw.locator("#banner").is_hidden())
 
     # A frame is lost on its way: another picture is asked for, and nothing is doubled.
     board.do("drop a frame")
@@ -172,8 +172,8 @@ def test_the_two_clocks_and_a_missed_frame(
     board.process.send_signal(signal.SIGSTOP)
     try:
         page.until("stale")
-        assert "no frame for" in page.text("#banner-more")
-        assert page.text("#venue-rows td:nth-child(2)") == "unknown"
+        page.wait(lambda: "no frame for" in page.text("#banner-more"))
+        page.wait(lambda: page.text("#venue-rows td:nth-child(2)") == "unknown")
     finally:
         board.process.send_signal(signal.SIGCONT)
     page.until("live")
@@ -192,7 +192,7 @@ def test_one_symbol_is_stale_and_the_other_is_not(
     assert "planted gap" in page.ask("document.querySelector('tr.stale').title")
     board.do("put", topic="stale", key="BTC-USDT", row="book: another")
     page.until("stale")
-    assert "every symbol is stale" in page.text("#banner-more")
+    page.wait(lambda: "every symbol is stale" in page.text("#banner-more"))
 
 
 def test_the_server_dies_and_comes_back(open_page: Callable[..., Page]) -> None:
@@ -254,7 +254,7 @@ def test_the_kill_switch(board: RunningStage, open_page: Callable[..., Page]) ->
     board.do("go")
     for each in (page, other):
         each.find("body[data-halted='1']")
-        assert "enough <b>now</b> (by board" in each.text("#banner-text")
+        each.wait(lambda each=each: "enough <b>now</b> (by board" in each.text("#banner-text"))
     board.until(lambda truth: not any(order[1] for order in truth["orders"].values()))
 
     page.raw.keyboard.press("Escape")
