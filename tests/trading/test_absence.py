@@ -83,6 +83,17 @@ def test_an_order_that_waited_for_its_turn_is_counted_from_when_it_left() -> Non
     assert the(ledger).state is S.REJECTED
 
 
+def test_what_a_dead_desk_had_sent_may_have_left_in_its_last_moment() -> None:
+    """It may have waited for its turn, and the journal says only that it did."""
+    ledger = OrderLedger(proof=BINANCE)
+    ledger.sent(order("a", 2), at(0))
+    ledger.lost(at(14), restarted=True)
+    ledger.apply(absent(16, 16), at(16))
+    assert the(ledger).state is S.UNKNOWN
+    ledger.apply(absent(29, 29), at(29))
+    assert the(ledger).state is S.REJECTED
+
+
 def test_where_two_answers_are_wanted_they_must_be_apart() -> None:
     ledger = unknown(TWICE)
     for asked in (10, 11, 11.9):

@@ -192,7 +192,8 @@ class OrderLedger:
             before = order.state
             if before is _S.SENT or (restarted and before is _S.NEW):
                 order.state = _S.UNKNOWN
-                self._absence.left(order, order.sent_at or now)
+                # A dead desk may have held it back until its last moment, and nobody noted when.
+                self._absence.left(order, now if restarted else order.sent_at or now)
                 changes.append(self._changed(order, before, now, came))
             elif order.is_ours and order.cancel_sent:
                 order.cancel_sent = 0
