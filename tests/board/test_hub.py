@@ -55,6 +55,22 @@ def test_a_snapshot_and_then_numbered_frames() -> None:
     asyncio.run(tale())
 
 
+def test_text_that_utf8_cannot_say_is_spelt_out_and_nobody_loses_a_frame() -> None:
+    async def tale() -> None:
+        source = FakeSource()
+        hub, _ = hub_of(source)
+        viewer = joined(hub, source)
+        source.common.put("desk", "halted", "half a pair: \ud800")
+        paint(hub, source, 1)
+        [frame] = take(viewer)
+        assert frame["common"]["tables"]["desk"]["halted"] == "half a pair: \\ud800"
+        late = hub.join()
+        [snapshot] = take(late)
+        assert snapshot["common"]["tables"]["desk"]["halted"] == "half a pair: \\ud800"
+
+    asyncio.run(tale())
+
+
 def test_a_slow_viewer_gets_fewer_frames_and_ends_with_the_same_picture() -> None:
     async def tale() -> None:
         source = FakeSource()

@@ -18,6 +18,7 @@ import msgspec
 
 from pitwire.board.picture import KEPT, Change, Picture
 from pitwire.model.clock import SECOND, Clock
+from pitwire.trading.journal import sayable_value
 
 logger = logging.getLogger("pitwire.board")
 
@@ -102,7 +103,7 @@ class Viewer:
 
     def notify(self, message: dict[str, Any]) -> None:
         """Say something that is no frame."""
-        self._notices = [*self._notices[-63:], msgspec.json.encode(message)]
+        self._notices = [*self._notices[-63:], _encode(message)]
         self._wake.set()
 
     # ── what it is sent ───────────────────────────────────────────────────────────────────────
@@ -284,7 +285,7 @@ class Hub:
         self._sent_at, self._cold = now, False
         previous, self.seq = self.seq, self.seq + 1
         self.frames += 1
-        parts = msgspec.json.encode(common), {v: msgspec.json.encode(c) for v, c in changes.items()}
+        parts = _encode(common), {v: _encode(c) for v, c in changes.items()}
         made: dict[tuple[str, ...], bytes] = {}
         for viewer in self.viewers:
             frame = made.get(viewer.views)
@@ -295,8 +296,8 @@ class Hub:
 
     def frame(self, common: Change, changes: dict[str, Change], previous: int) -> bytes:
         """A frame of its own for a viewer that was slow."""
-        seen = {view: msgspec.json.encode(change) for view, change in changes.items()}
-        return self._message("frame", previous, msgspec.json.encode(common), seen)
+        seen = {view: _encode(change) for view, change in changes.items()}
+        return self._message("frame", previous, _encode(common), seen)
 
     def snapshot(self, views: Iterable[str]) -> bytes:
         """Everything there is to see, as a frame from nothing."""
@@ -304,8 +305,8 @@ class Hub:
         for view in views:
             picture = self.source.picture(view)
             if picture is not None:
-                seen[view] = msgspec.json.encode(picture.whole())
-        common = msgspec.json.encode(self.source.common.whole())
+                seen[view] = _encode(picture.whole())
+        common = _encode(self.source.common.whole())
         return self._message("snapshot", -1, common, seen)
 
     def _message(self, kind: str, previous: int, common: bytes, seen: dict[str, bytes]) -> bytes:
@@ -315,3 +316,11 @@ class Hub:
             head["kept"] = dict(KEPT)
         views = {view: msgspec.Raw(part) for view, part in seen.items()}
         return msgspec.json.encode(head | {"common": msgspec.Raw(common), "views": views})
+
+
+def _encode(value: object) -> bytes:
+    """As JSON; text of a rule's own may hold half a surrogate pair, and is spelt out."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(sayable_value(msgspec.to_builtins(value)))

@@ -304,7 +304,7 @@ payload = _ENCODER.encode
 
 def sayable(record: Record) -> bytes:
     """The same for a record with text that UTF-8 cannot say, which is spelt out in ASCII."""
-    return _ENCODER.encode(_said(msgspec.to_builtins(record)))
+    return _ENCODER.encode(sayable_value(msgspec.to_builtins(record)))
 
 
 def sayable_text(text: str) -> str:
@@ -312,14 +312,15 @@ def sayable_text(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _said(value: object) -> object:
+def sayable_value(value: object) -> object:
+    """The same for every text within what JSON is made of."""
     match value:
         case str():
             return sayable_text(value)
         case dict():
-            return {_said(key): _said(item) for key, item in value.items()}
+            return {sayable_value(key): sayable_value(item) for key, item in value.items()}
         case list() | tuple():
-            return [_said(item) for item in value]
+            return [sayable_value(item) for item in value]
         case _:
             return value
 
