@@ -150,6 +150,18 @@ def test_a_crash_leaves_whole_files_and_the_next_try_no_row_twice(
     assert found == list(range(30))
 
 
+def test_a_run_that_was_cut_takes_out_nobody_elses_file_when_it_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        _cut_at(patch, "replace", 1)  # its file is noted, and not there
+        assert not _ends(lambda: write(tmp_path, [trade(START, number=1)], run="cut"))
+    write(tmp_path, [trade(START + 1, number=2)], run="other")
+    write(tmp_path, [trade(START, number=1)], run="cut")
+    with open_store(tmp_path) as store:
+        assert sorted(store.trades().to_arrow()["trade_id"].to_pylist()) == [1, 2]
+
+
 @pytest.mark.parametrize("call", [1, 2, 3])
 @pytest.mark.parametrize("name", ["fsync", "replace", "unlink"])
 def test_compaction_may_be_cut_anywhere(

@@ -90,6 +90,7 @@ class TableWriter:
             expected = "a folder that tables can be written to"
             raise ConfigError(where="tables", found=found, expected=expected) from None
         self._begin_again()
+        self._promised = self._promises()
 
     def write(self, events: Iterable[Event]) -> None:
         """Take these events."""
@@ -139,6 +140,20 @@ class TableWriter:
             (self.folder / name).unlink(missing_ok=True)
         self._notes.unlink()
 
+    def _promises(self) -> dict[str, int]:
+        """Partition → the highest number that a run which was cut has noted for a file.
+
+        Whoever writes such a run again takes those files out, so nobody else may have their names.
+        """
+        promised: dict[str, int] = {}
+        for notes in self._notes.parent.glob("*.txt"):
+            names = notes.read_text().splitlines()
+            for folder, name in (os.path.split(name) for name in names if names[-1] != _DONE):
+                found = _NAME.match(name)
+                if found:
+                    promised[folder] = max(int(found[1]), promised.get(folder, 0))
+        return promised
+
     def _note(self, line: str) -> None:
         with self._notes.open("a") as notes:
             notes.write(f"{line}\n")
@@ -182,7 +197,8 @@ class TableWriter:
         table = table_of(KINDS[place.kind], rows, numbers)
         folder = place.within(self.folder)
         folder.mkdir(parents=True, exist_ok=True)
-        number = max((last for _, last, _ in _numbered(folder)), default=0) + 1
+        promised = self._promised.get(str(folder.relative_to(self.folder)), 0)
+        number = max([promised, *(last for _, last, _ in _numbered(folder))]) + 1
         path = folder / f"{number:06d}.parquet"
         self._note(str(path.relative_to(self.folder)))
         write_table(table, path)
