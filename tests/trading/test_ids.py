@@ -26,6 +26,15 @@ def test_the_same_count_gives_the_same_ids_and_another_epoch_never_does() -> Non
     assert given.isdisjoint({later.next() for _ in range(100)})
 
 
+def test_an_id_that_was_not_given_yet_is_somebody_elses() -> None:
+    ids = OrderIds("pw1", 3)
+    ids.next()
+    unborn = ["pw1-3-2", "pw1-3-zz", "pw1-4-1", "pw1-10-1"]
+    assert [one for one in (*unborn, "pw1-3-1", "pw1-2-zz", "pw2-4-1") if ids.is_unborn(one)] == (
+        unborn
+    )
+
+
 def test_the_longest_id_fits_the_tightest_venue() -> None:
     ids = OrderIds("x" * 16, 36**6)
     ids.made = 36**9

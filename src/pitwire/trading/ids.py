@@ -56,9 +56,12 @@ class OrderIds:
         return self.read(order_id) is not None
 
     def is_unborn(self, order_id: str) -> bool:
-        """Whether it is an id of this run that was not given yet: then somebody else gave it."""
+        """Whether it is an id of this run, or of a later one, that was not given yet.
+
+        Then somebody else gave it: a copy of this account's folder counts on from the same epoch.
+        """
         read = self.read(order_id)
-        return read is not None and read[0] == self.epoch and read[1] > self.made
+        return read is not None and read > (self.epoch, self.made)
 
     def read(self, order_id: str) -> tuple[int, int] | None:
         """(epoch, number) of an id of this installation, None for any other text."""
