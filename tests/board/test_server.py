@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket as sockets
+from contextlib import ExitStack
 from importlib.metadata import distribution
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from pitwire.board.assets import BORROWED, CHARTS, Asset, Borrowed, borrowed_asset
 from pitwire.board.gate import CONTROL, LOOK, TOKEN_HEADER, Gate, offered_token
 from pitwire.board.hub import VIEWERS, Hub
+from pitwire.board.opening import TOKEN_FILE, _token_file
 from pitwire.board.server import CONNECTIONS, LARGEST, MISTAKES, BoardServer
 from pitwire.model.clock import SystemClock
 from pitwire.model.errors import ConfigError
@@ -249,3 +252,11 @@ def test_another_script_of_that_name_is_not_served(monkeypatch: pytest.MonkeyPat
     assert "another lightweight-charts.js" in str(borrowed_asset(CHARTS))
     monkeypatch.setitem(BORROWED, CHARTS, Borrowed("no-such-package", known.path))
     assert "pip install 'pitwire[board]'" in str(borrowed_asset(CHARTS))
+
+
+def test_a_board_that_closes_leaves_the_token_of_another(tmp_path: Path) -> None:
+    with ExitStack() as second:
+        with _token_file(tmp_path, "first"):
+            second.enter_context(_token_file(tmp_path, "second"))
+        assert (tmp_path / TOKEN_FILE).read_text() == "second"
+    assert not (tmp_path / TOKEN_FILE).exists()

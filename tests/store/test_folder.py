@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import ConfigError
 from pitwire.store.checkpoint import write_checkpoint
-from pitwire.store.folder import AccountFolder, Identity
+from pitwire.store.folder import AccountFolder, Identity, _flock
 from pitwire.store.history import Position, segment_path
 from pitwire.store.safely import sealed
 from pitwire.store.segment import MAGIC, NOTHING, Chain, Header, begin
@@ -178,3 +179,13 @@ def test_a_journal_of_a_newer_version(tmp_path: Path) -> None:
     told = refused(tmp_path)
     assert "00000001.journal: found 'format 2, this program reads up to 1'" in told
     assert not (tmp_path / "identity").exists()
+
+
+def test_who_only_looks_who_has_it_keeps_nobody_out(tmp_path: Path) -> None:
+    AccountFolder.hold(tmp_path, "main", Entropy(1)).close()
+    with (tmp_path / "lock").open("rb") as looking:
+        _flock(looking)  # as `holder_of` does for a moment
+        ending = threading.Timer(0.02, looking.close)
+        ending.start()
+        AccountFolder.hold(tmp_path, "main", Entropy(1)).close()
+        ending.join()

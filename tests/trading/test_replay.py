@@ -324,3 +324,9 @@ def test_decimals_come_back_digit_by_digit(price: str) -> None:
     desk.see(fill(desk.orders[0], "1.50", price, 1))
     kept = snapshot.decode(desk.snapshot())
     assert encode(kept) == desk.snapshot()
+
+
+def test_text_that_utf8_cannot_say_is_spelt_out_in_a_checkpoint() -> None:
+    kept = snapshot.Snapshot(halted="half a pair: \ud800", made=7)
+    assert snapshot.decode(encode(kept)).halted == "half a pair: \\ud800"
+    assert state_hash(kept) == state_hash(snapshot.decode(encode(kept)))

@@ -108,4 +108,5 @@ def _token_file(folder: Path | None, token: str) -> Iterator[None]:
         yield
     finally:
         with suppress(OSError):
-            path.unlink()
+            if path.read_text() == token:  # else it is that of another board by now
+                path.unlink()

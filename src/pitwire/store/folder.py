@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Self
@@ -33,6 +34,8 @@ from pitwire.trading.ids import installation_letters
 VERSION = 1
 CRASHES, CRASHES_WITHIN = 5, 60 * SECOND
 """So many starts after a death, within so long, are a crash loop."""
+_TRIES, _TRY_SECONDS = 10, 0.01
+"""How often a lock that is taken is tried again: who only looks has it for a moment."""
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
@@ -212,20 +215,30 @@ def _headers(path: Path, numbers: list[int]) -> list[Header]:
 
 def _lock(file: IO[bytes], path: Path) -> None:
     """One desk an account: take the lock and write down who has it, or say who does."""
-    try:
-        _flock(file)
-    except OSError:
+    tries = _TRIES
+    while not (taken := _takes(file)) and tries:
+        tries -= 1
+        time.sleep(_TRY_SECONDS)  # somebody may only be looking who has it: `holder_of`
+    if not taken:
         file.seek(0)
         holder = file.read(32).decode("ascii", "replace").strip()
         raise ConfigError(
             where=str(path),
             found=f"in use by process {holder or 'unknown'}",
             expected="one desk an account",
-        ) from None
+        )
     with suppress(OSError):  # whose lock it is, is a courtesy
         file.truncate(0)
         file.write(f"{os.getpid()}\n".encode())
         file.flush()
+
+
+def _takes(file: IO[bytes]) -> bool:
+    try:
+        _flock(file)
+    except OSError:
+        return False
+    return True
 
 
 if sys.platform == "win32":

@@ -13,6 +13,7 @@ from hashlib import blake2b
 import msgspec
 
 from pitwire.model.proof import NO_PROOF, DeathProof
+from pitwire.trading.journal import sayable_value
 from pitwire.trading.portfolio import Contents
 from pitwire.trading.shelf import Seen, ShelfContents
 from pitwire.trading.state import State
@@ -42,8 +43,11 @@ _DECODER = msgspec.json.Decoder(Snapshot)
 
 
 def encode(snapshot: Snapshot) -> bytes:
-    """As JSON."""
-    return _ENCODER.encode(snapshot)
+    """As JSON; text that UTF-8 cannot say is spelt out, as in the journal."""
+    try:
+        return _ENCODER.encode(snapshot)
+    except UnicodeEncodeError:
+        return _ENCODER.encode(sayable_value(msgspec.to_builtins(snapshot)))
 
 
 def decode(text: bytes) -> Snapshot:
