@@ -138,6 +138,8 @@ async def test_links_are_seen_told_and_cut(operator: Operator) -> None:
         ("/deposit", {"account": "main", "asset": "BTC", "amount": "-99"}, "insufficient balance"),
         ("/deposit", {"account": "x", "asset": "BTC", "amount": "1"}, "account may not trade"),
         ("/deposit", {"account": "main", "asset": "BTC", "amount": "NaN"}, "amount: found 'NaN'"),
+        ("/deposit", {"account": "main", "asset": "BTC", "amount": "1E+9999999"}, "amount: found"),
+        ("/deposit", {"account": "main", "asset": "BTC", "amount": "1E-19"}, "at most 18 digits"),
         ("/faults", {}, "faults: found 'none', expected some, or one of"),
         ("/faults", {"script": "Z9"}, "found 'Z9'"),
         ("/faults", {"faults": [{"what": "Nothing"}]}, "Invalid value 'Nothing'"),

@@ -29,6 +29,8 @@ HOST = "127.0.0.1"
 MOST_SECONDS = 3_600.0
 """How far the venue's time is moved ahead in one request: the market has to catch up."""
 _STRIDE_SECONDS = 1.0
+_DIGITS = 18
+"""Of a deposit, on either side of its point: what is added to it is still exact."""
 _LARGEST_REQUEST = 1 << 16
 Ask = TypeVar("Ask")
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -209,8 +211,10 @@ class Admin:
         return {"symbol": ask.symbol, "status": ask.status}
 
     def _deposit(self, ask: Deposit) -> object:
-        if not ask.amount.is_finite():
-            raise ConfigError(where="amount", found=str(ask.amount), expected="a number")
+        amount = ask.amount
+        if not amount.is_finite() or amount.adjusted() >= _DIGITS or _places(amount) > _DIGITS:
+            expected = f"a number of at most {_DIGITS} digits before the point and behind it"
+            raise ConfigError(where="amount", found=str(ask.amount), expected=expected)
         now = self._world.clock.now()
         self._world.exchange.deposit(ask.account, ask.asset, ask.amount, now)
         return self._amounts(ask.account)
@@ -316,3 +320,9 @@ async def _read(request: web.Request, kind: type[Ask]) -> Ask:
 
 def _answer(body: Any, status: int = 200) -> web.Response:
     return web.Response(status=status, body=_encode(body), content_type="application/json")
+
+
+def _places(amount: Decimal) -> int:
+    exponent = amount.as_tuple().exponent
+    assert isinstance(exponent, int), "asked of finite numbers"
+    return -exponent
