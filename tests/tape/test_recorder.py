@@ -140,6 +140,24 @@ def test_a_disk_that_cannot_sync_stops_the_tape(tmp_path: Path) -> None:
     assert "Input/output error" in told.failed
 
 
+@pytest.mark.timeout(60)
+def test_a_disk_that_stands_still_holds_nobodys_end_up(tmp_path: Path) -> None:
+    syncing, goes_on = threading.Event(), threading.Event()
+
+    def hang(handle: int) -> None:
+        syncing.set()
+        goes_on.wait()
+
+    told = recorder(tmp_path, sync=hang, sync_seconds=0.0)
+    told.frame("market-1", "in", b"x", START, True)
+    assert syncing.wait(20)
+    try:
+        told.close(within_seconds=0.1)
+        assert "the disk stands still" in told.failed
+    finally:
+        goes_on.set()
+
+
 def test_what_finds_no_room_is_a_hole_and_counted(tmp_path: Path) -> None:
     may_write = threading.Event()
 

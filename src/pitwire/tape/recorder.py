@@ -32,6 +32,8 @@ FLUSH_SECONDS = 0.02
 SYNC_SECONDS = 0.5
 """What waits at most in the kernel, and dies with the machine."""
 SYNC_BYTES = 4 << 20
+CLOSE_SECONDS = 5.0
+"""How long the end of a tape waits for a disk that takes nothing."""
 WAITING = 1 << 17
 """Entries that may wait for a disk that stands still; what comes then is not kept."""
 _BLOCK = 8 << 20
@@ -194,13 +196,20 @@ class Recorder:
 
     # ── the end ───────────────────────────────────────────────────────────────────────────────
 
-    def close(self) -> None:
-        """Write what waits, the index, and sync; closing twice is harmless."""
+    def close(self, within_seconds: float = CLOSE_SECONDS) -> None:
+        """Write what waits, the index, and sync; closing twice is harmless.
+
+        A disk that stands still is waited for so long, and then left: a desk must come to its end.
+        """
         if self._over.is_set():
             return
         self._over.set()
         for thread in self._threads:
-            thread.join()
+            thread.join(within_seconds)
+        if any(thread.is_alive() for thread in self._threads):
+            self.failed = self.failed or f"tape {self.path} was not closed: the disk stands still"
+            logger.error("%s", self.failed)
+            return
         self._write_waiting()
         if not self.failed:
             try:
