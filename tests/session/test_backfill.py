@@ -275,3 +275,88 @@ def _answer(
             error, found = None, list(there)
     trades = [trade(number, now, history=True) for number in found]
     return setting.ours.answered(request, trades, error, now)
+
+
+# --- a symbol that is quiet after a loss
+
+
+def fell(*numbers: int) -> Setting:
+    """All connections fell after these trades, and one stands again with nothing confirmed."""
+    setting = Setting(Limit("weight", 1000, 60 * SECOND))
+    for number in numbers:
+        setting.trade(number)
+    assert setting.ours.lost(NOW) == []
+    setting.ours.begin_again()
+    return setting
+
+
+def test_what_a_quiet_symbol_traded_during_a_loss_is_asked_for_and_told_once() -> None:
+    setting = fell(1, 2)
+    assert setting.ours.due(NOW) == []
+    setting.ours.confirmed("trades", "A", NOW)
+    assert setting.ours.next_deadline(NOW) == NOW
+    [request] = setting.ours.due(NOW)
+    assert (request.purpose, request.query) == ("trades", f"A,3,{PAGE}")
+    assert setting.answer(request, 2, 4, 3) == [3, 4]
+    assert setting.trade(4) == [], "the connection brings it too"
+    assert setting.trade(5) == [5]
+    assert setting.ours.next_deadline(NOW) is None
+
+
+def test_nothing_traded_and_nothing_is_told() -> None:
+    setting = fell(1)
+    setting.ours.confirmed("trades", "A", NOW)
+    [request] = setting.ours.due(NOW)
+    assert setting.answer(request) == []
+    assert setting.ours.next_deadline(NOW) is None
+    assert setting.trade(2) == [2]
+
+
+def test_a_trade_that_comes_before_the_answer_tells_by_itself() -> None:
+    setting = fell(1)
+    setting.ours.confirmed("trades", "A", NOW)
+    [request] = setting.ours.due(NOW)
+    assert setting.trade(4) == []
+    assert setting.ours.due(NOW) == [], "what is missing is on its way"
+    assert setting.answer(request, 2, 3, 4) == [2, 3, 4]
+    steady = fell(1)
+    steady.ours.confirmed("trades", "A", NOW)
+    assert steady.trade(2) == [2]
+    assert steady.ours.due(NOW) == [], "nothing is missing"
+
+
+def test_a_symbol_of_which_nothing_is_known_is_not_asked_for() -> None:
+    setting = fell(1)
+    for channel, symbol in (("trades", "B"), ("aggregate_trades", "A"), ("book", "A")):
+        setting.ours.confirmed(channel, symbol, NOW)
+    setting.ours.forget("trades", "A")
+    setting.ours.confirmed("trades", "A", NOW)
+    assert setting.ours.due(NOW) == []
+    silent = Setting(enabled=False)
+    silent.trade(1)
+    silent.ours.begin_again()
+    silent.ours.confirmed("trades", "A", NOW)
+    assert silent.ours.due(NOW) == []
+
+
+def test_asking_leaves_most_of_the_weight_and_gives_up_at_the_fourth_refusal() -> None:
+    setting = fell(1)
+    setting.pacing.spend("weight", NOW, cost=250)
+    setting.ours.confirmed("trades", "A", NOW)
+    assert setting.ours.due(NOW) == [], "a quarter of the weight is all it may have"
+    assert (setting.ours.next_deadline(NOW) or 0) > NOW
+    setting, now = fell(1), NOW
+    setting.ours.confirmed("trades", "A", now)
+    for _ in range(4):
+        [request] = setting.ours.due(now)
+        setting.ours.answered(request, (), errors.VenueUnavailable(venue="toy", code=503), now)
+        assert setting.ours.due(now) == []
+        now = setting.ours.next_deadline(now) or now
+    assert setting.ours.due(now + 60 * SECOND) == []
+    refused = fell(1)
+    refused.ours.confirmed("trades", "A", NOW)
+    [request] = refused.ours.due(NOW)
+    refused.ours.give_back(request, NOW)
+    [request] = refused.ours.due(NOW)
+    assert refused.ours.answered(request, (), errors.RequestRejected(venue="toy", code=-1121), NOW) == []
+    assert refused.ours.next_deadline(NOW) is None

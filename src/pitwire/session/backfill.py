@@ -33,6 +33,10 @@ AT_ONCE = 8
 """Requests under way together."""
 RESERVED_PERCENT = 40
 """What pages leave of the weight limit: a book that is stale matters more than history."""
+QUIET_RESERVED_PERCENT = 75
+"""What is left of it by asking whether a quiet symbol has traded during a loss."""
+QUIET_TRIES = 4
+"""How often that is asked before the next trade has to tell."""
 RETRY_SECONDS = 0.1
 """A page that did not come, or came short, is asked for again after this, doubled each time: what
 traded a moment ago may not be in the venue's history yet."""
@@ -49,6 +53,8 @@ class _Page(msgspec.Struct):
     at: int
     """Not to be asked for before this."""
     tries: int = 0
+    open_end: bool = False
+    """Whatever there is from `first` on: nobody knows whether anything is missing."""
 
 
 class Backfill:
@@ -65,7 +71,8 @@ class Backfill:
         enabled: bool = True,
     ) -> None:
         self._codec, self._pacing, self._chance, self._stir = codec, pacing, chance, stir
-        on_gap = self._want if enabled and venue.can.trades_by_id else None
+        self._asks = enabled and venue.can.trades_by_id
+        on_gap = self._want if self._asks else None
         channel = venue.channels.get
         self.trades = TradeChain(channel("trades"), on_gap=on_gap)
         self.aggregates = TradeChain(channel("aggregate_trades"), on_gap=on_gap)
@@ -76,9 +83,11 @@ class Backfill:
         }
         """The chains of kinds whose ids count by one."""
         self._wanting: list[_Page] = []
+        self._quiet: dict[tuple[str, str], _Page] = {}
+        """Channel and symbol → what may have traded during a loss."""
         self._fetching: dict[int, tuple[HttpRequest, _Page]] = {}
         self._weights: dict[str, int] = {}
-        self._reserve = weight_limit(venue) * RESERVED_PERCENT // 100
+        self._limit = weight_limit(venue)
 
     # ── the life of a connection ──
 
@@ -86,6 +95,16 @@ class Backfill:
         """A new connection, and none beside it."""
         for chain in self._chains.values():
             chain.begin_again()
+
+    def confirmed(self, channel: str, symbol: str, now: int) -> None:
+        """Trades of this symbol come again. What traded since the last loss would show by the next
+        trade; where the symbol is quiet nobody knows when that is, so it is asked for."""
+        chain = self._chains.get(channel)
+        due = None if chain is None or not self._asks else chain.quiet_since(symbol)
+        if due is not None:
+            gap = Gap(channel, symbol, due, due + PAGE - 1, now, now)
+            self._quiet[channel, symbol] = _Page(gap, due, gap.last, now, open_end=True)
+            self._stir()
 
     def forget(self, channel: str, symbol: str) -> None:
         """This channel of a symbol is wanted anew; what was not sent meanwhile is not missing."""
@@ -96,6 +115,7 @@ class Backfill:
     def lost(self, now: int) -> list[Event]:
         """No connection is left to wait with: every gap is named, every trade told."""
         self._wanting.clear()
+        self._quiet.clear()
         self._fetching.clear()
         return [event for chain in self._chains.values() for event in chain.give_up_all(now)]
 
@@ -112,7 +132,7 @@ class Backfill:
                     break
                 self._wanting.remove(page)
                 requests.append(self._fetch(page, now))
-        return requests
+        return requests + self._due_quiet(now)
 
     def next_deadline(self, now: int) -> int | None:
         """When `due` or `overdue` will next have something to say."""
@@ -122,6 +142,8 @@ class Backfill:
             page = min(waiting, key=_at)
             at = max(page.at, self._ready_at(page, now))
             times.append(now if at > page.gap.until else at)
+        if self._quiet and len(self._fetching) < AT_ONCE:
+            times.append(min(self._quiet_at(page, now) for page in self._quiet.values()))
         return min((time for time in times if time is not None), default=None)
 
     def overdue(self, now: int) -> list[Event]:
@@ -151,6 +173,13 @@ class Backfill:
         if page is None:
             return []  # not ours, or asked for before a loss
         chain = self._chains[page.gap.channel]
+        if page.open_end:
+            if error is None:
+                return chain.go_on((one for one in trades if one.symbol == page.gap.symbol),
+                                   page.first, now)  # fmt: skip
+            if isinstance(error, _PASSING):
+                self._ask_again(page, now, until=until)
+            return []
         told = chain.fill((trade for trade in trades if trade.symbol == page.gap.symbol), now)
         if not self._is_missing(page):
             return told
@@ -164,7 +193,10 @@ class Backfill:
         page = self._take(request)
         if page is not None:
             page.at = now
-            self._wanting.append(page)
+            if page.open_end:
+                self._quiet[page.gap.channel, page.gap.symbol] = page
+            else:
+                self._wanting.append(page)
 
     # ── within ──
 
@@ -179,6 +211,26 @@ class Backfill:
         delay = self._chance.uniform(ceiling / 2, ceiling)
         page.at = max(now + round(delay * SECOND), until)
         self._wanting.append(page)
+
+    def _due_quiet(self, now: int) -> list[HttpRequest]:
+        requests: list[HttpRequest] = []
+        for key, page in list(self._quiet.items()):
+            channel, symbol = key
+            if self._chains[channel].quiet_since(symbol) != page.first:
+                del self._quiet[key]  # a trade has come, and tells
+            elif len(self._fetching) < AT_ONCE and self._quiet_at(page, now) <= now:
+                del self._quiet[key]
+                requests.append(self._fetch(page, now))
+        return requests
+
+    def _quiet_at(self, page: _Page, now: int) -> int:
+        return max(page.at, self._ready_at(page, now, QUIET_RESERVED_PERCENT))
+
+    def _ask_again(self, page: _Page, now: int, *, until: int) -> None:
+        page.tries += 1
+        if page.tries < QUIET_TRIES:
+            page.at = max(now + round(RETRY_SECONDS * 2.0**page.tries * SECOND), until)
+            self._quiet[page.gap.channel, page.gap.symbol] = page
 
     def _give_up(self, gap: Gap, now: int) -> list[Event]:
         self._wanting = [page for page in self._wanting if page.gap is not gap]
@@ -216,12 +268,13 @@ class Backfill:
         aggregates = page.gap.channel == "aggregate_trades"
         return self._codec.ask_aggregates if aggregates else self._codec.ask_trades
 
-    def _ready_at(self, page: _Page, now: int) -> int:
+    def _ready_at(self, page: _Page, now: int, reserved: int = RESERVED_PERCENT) -> int:
         weight = self._weights.get(page.gap.channel)
         if weight is None:
             weight = self._ask(page)(page.gap.symbol, page.first, PAGE).weight
             self._weights[page.gap.channel] = weight
-        return self._pacing.ready_at("weight", now, cost=weight + self._reserve)
+        reserve = self._limit * reserved // 100
+        return self._pacing.ready_at("weight", now, cost=weight + reserve)
 
 
 def _at(page: _Page) -> int:

@@ -119,6 +119,29 @@ class TradeChain:
         if symbol in self._rooms:
             self._rooms[symbol].forgotten = True
 
+    def quiet_since(self, symbol: str) -> int | None:
+        """The id that follows, where it is known and no trade has come on the connections that
+        stand: trades since the last loss would show only when the next one comes."""
+        if symbol in self._begun or symbol in self._rooms:
+            return None
+        return self._next.get(symbol)
+
+    def go_on(self, trades: Iterable[AnyTrade], due: int, now: int) -> list[Event]:
+        """Trades of one symbol from `due` on, brought by another way before any had come by this.
+
+        Where one has come meanwhile, those that are missing before it are filled in.
+        """
+        found = sorted((one for one in trades if trade_number(one) >= due), key=trade_number)
+        if not found:
+            return []
+        if self.quiet_since(found[0].symbol) != due:
+            return self.fill(found, now)
+        told: list[Event] = []
+        for trade in found:
+            told += self.accept(_stamped(trade, now), trade_number(trade))
+        self.filled += len(found)
+        return told
+
     # ── gaps ──
 
     def fill(self, trades: Iterable[AnyTrade], now: int) -> list[Event]:

@@ -262,6 +262,7 @@ class Errands:
         self.copy.confirm(ask, channel)
         if ask.channel == "book":
             self._feed.books.begin(ask.symbol, now)
+        self._feed.backfill.confirmed(ask.channel, ask.symbol, now)
         self._outbox.settle(ask)
         return Subscribed(self._venue.name, ask.symbol, 0, now, self._link, ask.channel)
 

@@ -11,10 +11,7 @@ from pitwire.model.clock import SECOND
 from pitwire.sim.kit import Demand, Script
 from pitwire.sim.truth import Truth
 from pitwire.torture.outcome import Outcome
-from pitwire.torture.witness import MOST_TOLD, Witness
-
-GRACE_SECONDS = 3.0
-"""What happened so shortly before the end may still be on its way."""
+from pitwire.torture.witness import GRACE_SECONDS, MOST_TOLD, Witness
 
 
 class Period(msgspec.Struct, frozen=True):

@@ -22,9 +22,9 @@ from pitwire.sim.serve import serve
 from pitwire.sim.truth import Truth
 from pitwire.sim.world import BTC_USDT, World
 from pitwire.torture.drivers import SYMBOL, versions
-from pitwire.torture.judging import GRACE_SECONDS
 from pitwire.torture.outcome import Outcome
 from pitwire.torture.virtual import paced
+from pitwire.torture.witness import GRACE_SECONDS
 
 START_SECONDS = 20.0
 """How long a client may take until its first trade."""

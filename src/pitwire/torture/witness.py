@@ -26,6 +26,8 @@ _QUIET = (
 """Kinds that say nothing of a fault."""
 _TROUBLE = (ev.FeedStale, ev.BookStale, ev.Lost)
 """Kinds after which something must be heard again before all is well."""
+GRACE_SECONDS = 3.0
+"""What happened so shortly ago may still be on its way."""
 MOST_TOLD = 5
 _LOOKS = 3
 Wanted = tuple[str, str]
@@ -167,8 +169,9 @@ class Witness:
     # ── within ────────────────────────────────────────────────────────────────────────────────
 
     def _has_traded(self, symbol: str, since: int) -> bool:
-        """Whether anything traded at the venue from then on."""
-        return any(at >= since for at in self._truth.times[symbol].values())
+        """Whether anything traded at the venue from then on that must have come by now."""
+        until = self._now() - round(GRACE_SECONDS * SECOND)
+        return any(since <= at < until for at in self._truth.times[symbol].values())
 
     def _is_ready(self, symbol: str) -> bool:
         if self._rests:
