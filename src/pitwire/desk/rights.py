@@ -33,13 +33,19 @@ async def check_rights(
         return
     if venue.rights is None or live.may_withdraw == config.account.name:
         return
-    request = venue.rights.ask(credentials, clock.now())
+    codec = venue.codec(CodecOptions(Role.MARKET))
     root = (endpoints or config.venue.endpoints or venue.endpoints).http
+    sent = clock.now()
+    status, headers, body = await _fetched(asked := codec.ask_time(), root, fetch)
+    middle = (sent + clock.now()) // 2
+    [*_, told] = codec.decode_response(asked, status, headers, body, clock.now())
+    if not isinstance(told, Reply) or not told.server_time:
+        raise _error(told, venue)
+    # A clock that is wrong by a known amount is good enough: what is signed has the venue's time.
+    request = venue.rights.ask(credentials, clock.now() + told.server_time - middle)
     status, headers, body = await _fetched(request, root, fetch)
     if status != 200:
-        answer = venue.codec(CodecOptions(Role.MARKET)).decode_response(
-            request, status, headers, body, clock.now()
-        )
+        answer = codec.decode_response(request, status, headers, body, clock.now())
         raise _error(answer[-1], venue)
     rights = venue.rights.read(body)
     if rights.may_withdraw:
