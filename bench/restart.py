@@ -25,7 +25,6 @@ import msgspec
 
 from bench.arena import Failed, cores
 from bench.client import Seat, seated
-from pitwire.cli.simulated import listing
 from pitwire.desk import opening
 from pitwire.desk.config import parse_config
 from pitwire.desk.desk import Desk
@@ -47,6 +46,7 @@ from pitwire.model.orders import (
     UpdateKind,
 )
 from pitwire.sim.facts import Kind, NewOrder
+from pitwire.sim.scenario_files import plain_listing
 from pitwire.sim.serve import serve
 from pitwire.sim.world import BALANCES, World
 from pitwire.store.folder import read_identity
@@ -187,7 +187,7 @@ def write_journal(folder: Path, venue_ids: Mapping[str, str], count: int = RECOR
 
 
 def _instrument() -> Instrument:
-    one = listing(SYMBOL)
+    one = plain_listing(SYMBOL)
     return Instrument(
         venue="binance", symbol=SYMBOL, native="BTCUSDT", base=one.base, quote=one.quote,
         tick=one.tick, lot=one.lot, max_price=Decimal(1_000_000), max_size=Decimal(9_000),
@@ -220,7 +220,7 @@ def _venue(ids: Sequence[str]) -> Iterator[tuple[Endpoints, Credentials, dict[st
 
 def _serve(pipe: Connection, ids: list[str]) -> None:
     async def serving() -> None:
-        rules = msgspec.structs.replace(listing(SYMBOL), max_orders=2 * OPEN)
+        rules = msgspec.structs.replace(plain_listing(SYMBOL), max_orders=2 * OPEN)
         world = World(
             listings=[rules], scenario="calm", clock=SystemClock(), accounts={"main": BALANCES}
         )

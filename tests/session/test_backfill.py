@@ -358,5 +358,8 @@ def test_asking_leaves_most_of_the_weight_and_gives_up_at_the_fourth_refusal() -
     [request] = refused.ours.due(NOW)
     refused.ours.give_back(request, NOW)
     [request] = refused.ours.due(NOW)
-    assert refused.ours.answered(request, (), errors.RequestRejected(venue="toy", code=-1121), NOW) == []
+    assert (
+        refused.ours.answered(request, (), errors.RequestRejected(venue="toy", code=-1121), NOW)
+        == []
+    )
     assert refused.ours.next_deadline(NOW) is None

@@ -40,7 +40,9 @@ def lived(plan: Plan, story: Story | None = None) -> tuple[Room, Outcome]:
 def unbroken(room: Room) -> None:
     """Nothing was said to be missing or stale, and nothing was fetched in its place."""
     assert [event for kind in BREAKS for event in came(room, kind)] == []
-    assert room.inspector.seen["BookSnapshot"] == len(SYMBOLS)
+    streams = room.desk.health.snapshot(room.clock.now()).streams
+    fetched = {one.symbol: one.count for one in streams if one.event == "BookSnapshot"}
+    assert fetched == dict.fromkeys(SYMBOLS, 1)
 
 
 # ── two copies ────────────────────────────────────────────────────────────────────────────────

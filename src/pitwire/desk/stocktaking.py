@@ -123,11 +123,13 @@ class Stocktaking:
         cost = weights.open_orders + weights.account + fills
         return max(self._every, round(60 * SECOND * cost / (self._limit * _SHARE)))
 
-    def _symbols(self) -> set[str]:
+    def _symbols(self) -> list[str]:
         """Where we may have traded; without a time to begin at, only where we have."""
         state = self._engine.state
-        known = set(state.ledger.last_trades)
-        return known | set(state.instruments) if state.portfolio.counted_from else known
+        known = {*state.ledger.last_trades}
+        if state.portfolio.counted_from:
+            known.update(state.instruments)
+        return sorted(known)  # asked for in the same order in every run
 
     def _ask_fills(self, now: int) -> None:
         ledger, since = self._engine.state.ledger, self._engine.state.portfolio.counted_from
