@@ -268,6 +268,8 @@ async def start(folder: Path, endpoints: Endpoints, credentials: Credentials) ->
     desk = await opening.open_desk(
         parse_config(_CONFIG), endpoints=endpoints, credentials=credentials, state=folder
     )
+    while not Timed.watching:  # without a price no order leaves either
+        await asyncio.sleep(0.001)
     trading, process = time.perf_counter() - Timed.began, time.process_time() - cpu
     try:
         if desk.engine.screen.halted or len(desk.engine.state.ledger.open) != OPEN:
