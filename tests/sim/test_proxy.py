@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
@@ -238,3 +239,24 @@ def test_an_address_is_a_host_and_a_port() -> None:
     assert parse_address("127.0.0.1:80") == ("127.0.0.1", 80)
     with pytest.raises(ValueError, match="expected host:port"):
         parse_address("here")
+
+
+async def test_a_connection_that_is_made_while_it_stops_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dialled, dial = [], asyncio.open_connection
+
+    async def late(*where: Any) -> Any:
+        await asyncio.sleep(0.05)
+        dialled.append(await dial(*where))
+        return dialled[0]
+
+    async with echoing() as proxy:
+        monkeypatch.setattr(asyncio, "open_connection", late)
+        _, writer = await dial("127.0.0.1", proxy.port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await asyncio.sleep(0.02)
+        assert dialled == []
+    writer.close()
+    [(_, inner)] = dialled
+    assert inner.is_closing()

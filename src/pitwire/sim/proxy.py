@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import ssl as tls
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -28,7 +29,7 @@ from pitwire.sim.proxy_faults import (
     Swallow,
 )
 from pitwire.sim.proxy_frames import inserted
-from pitwire.sim.proxy_lanes import Crossing, Schedule
+from pitwire.sim.proxy_lanes import Crossing, Schedule, Streams
 
 _HEAD_BYTES = 64 * 1024
 
@@ -157,7 +158,7 @@ class Proxy:
             path = head.split(b" ", 2)[1].decode("latin-1") if head.count(b" ") else ""
             if not await self._is_let_in(path, writer):
                 return
-            inner = await asyncio.open_connection(*self._upstream)
+            inner = await self._dial()
             crossing = Crossing(path, (reader, writer), inner, schedule=self.schedule)
             self._crossings.add(crossing)
             try:
@@ -168,6 +169,16 @@ class Proxy:
             return
         finally:
             writer.close()
+
+    async def _dial(self) -> Streams:
+        dialling = asyncio.ensure_future(asyncio.open_connection(*self._upstream))
+        try:
+            return await asyncio.shield(dialling)
+        except asyncio.CancelledError:
+            # A connection that is made while we are cancelled belongs to nobody else.
+            with suppress(OSError):
+                (await dialling)[1].close()
+            raise
 
     async def _is_let_in(self, path: str, writer: asyncio.StreamWriter) -> bool:
         hang = self.schedule.takes(Hang, path)
