@@ -101,7 +101,8 @@ def test_without_latency_a_small_taker_gets_about_the_touch(market: Path) -> Non
     """The book behind the fills may be a tenth of a second older than the quote that we saw."""
     instant = lived(market, latency="none")
     assert [trade for trade in instant.trades if abs(trade.slippage) > 2.0] == []
-    assert 0.0 in [round(abs(trade.slippage), 9) for trade in instant.trades]
+    # In basis points: about what was seen, at the best.
+    assert min(abs(trade.slippage) for trade in instant.trades) < 0.01
 
 
 def test_a_drawdown_is_the_deepest_fall() -> None:
