@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -21,7 +19,7 @@ from pitwire.board.feed import Feed
 from pitwire.board.hub import Hub
 from pitwire.board.said import decode_said, hear
 from pitwire.board.tail import Tail
-from pitwire.desk.control import LONGEST_LINE, check_path
+from pitwire.desk.control import listen
 from pitwire.desk.desk import Desk
 from pitwire.model.errors import ConfigError
 
@@ -43,27 +41,7 @@ class Window:
 
     async def open(self) -> None:
         """Listen; raises `ConfigError` when the folder does not allow it."""
-        check_path(self.path)
-        if not hasattr(socket, "AF_UNIX"):
-            found, expected = "no sockets with a name", "a system that has them"
-            raise ConfigError(where=str(self.path), found=found, expected=expected)
-        with suppress(FileNotFoundError):
-            self.path.unlink()
-        listener = socket.socket(socket.AF_UNIX)
-        try:
-            before = os.umask(0o177)
-            try:
-                listener.bind(str(self.path))
-            finally:
-                os.umask(before)
-            self._server = await asyncio.start_unix_server(
-                self._visit, sock=listener, limit=LONGEST_LINE
-            )
-        except OSError as error:
-            listener.close()
-            found = error.strerror or type(error).__name__
-            expected = "a folder that takes a socket"
-            raise ConfigError(where=str(self.path), found=found, expected=expected) from None
+        self._server = await listen(self.path, self._visit)
 
     async def close(self) -> None:
         """Stop listening and take the socket away."""

@@ -12,9 +12,10 @@ import asyncio
 import os
 import socket
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -22,6 +23,8 @@ from pitwire.model.errors import ConfigError, StateError
 from pitwire.trading.journal import sayable_text
 from pitwire.trading.stance import Stance
 
+Visit: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+"""Serves one who came."""
 NAME = "desk.sock"
 LONGEST_PATH = 100
 """What every system takes as the name of a socket, with a little to spare."""
@@ -102,28 +105,8 @@ class Control:
 
     async def open(self) -> None:
         """Listen; raises `ConfigError` when the folder does not allow it."""
-        check_path(self.path)
-        if not hasattr(socket, "AF_UNIX"):
-            found, expected = "no sockets with a name", "a system that has them"
-            raise ConfigError(where=str(self.path), found=found, expected=expected)
         # Whoever holds the folder's lock is the only desk; what lies here is of one that is dead.
-        with suppress(FileNotFoundError):
-            self.path.unlink()
-        listener = socket.socket(socket.AF_UNIX)
-        try:
-            before = os.umask(0o177)
-            try:
-                listener.bind(str(self.path))
-            finally:
-                os.umask(before)
-            self._server = await asyncio.start_unix_server(
-                self._visit, sock=listener, limit=LONGEST_LINE
-            )
-        except OSError as error:
-            listener.close()
-            found = error.strerror or type(error).__name__
-            expected = "a folder that takes a socket"
-            raise ConfigError(where=str(self.path), found=found, expected=expected) from None
+        self._server = await listen(self.path, self._visit)
 
     async def close(self) -> None:
         """Stop listening and take the socket away."""
@@ -211,6 +194,32 @@ def _sayable(ask: Ask) -> Ask:
     """The same with what UTF-8 cannot say spelt out: a terminal may hand over such text."""
     by, reason = sayable_text(ask.by), sayable_text(ask.reason)
     return msgspec.structs.replace(ask, by=by, reason=reason)
+
+
+async def listen(path: Path, visit: Visit) -> asyncio.Server:
+    """A socket with a name that this user alone may open; what lies there is taken away.
+
+    Raises `ConfigError` when the folder, or the system, does not allow it.
+    """
+    check_path(path)
+    if not hasattr(socket, "AF_UNIX"):
+        found, expected = "no sockets with a name", "a system that has them"
+        raise ConfigError(where=str(path), found=found, expected=expected)
+    with suppress(FileNotFoundError):
+        path.unlink()
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        before = os.umask(0o177)
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(before)
+        return await asyncio.start_unix_server(visit, sock=listener, limit=LONGEST_LINE)
+    except OSError as error:
+        listener.close()
+        found = error.strerror or type(error).__name__
+        expected = "a folder that takes a socket"
+        raise ConfigError(where=str(path), found=found, expected=expected) from None
 
 
 def check_path(path: Path) -> None:
