@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
-from typing import NoReturn
+import selectors
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, NoReturn
 
 from pitwire.model.clock import SECOND
-from pitwire.model.waiting import Waiter
+
+if TYPE_CHECKING:
+    from _typeshed import FileDescriptorLike as FileLike
 
 START = 1_700_000_000 * SECOND
 """Where virtual time begins unless a world says otherwise."""
@@ -25,13 +28,42 @@ class Deadlock(RuntimeError):
     """Nothing is ready and no timer is set: whoever awaits, awaits forever."""
 
 
+class _Jumper(selectors.BaseSelector):
+    """Selects nothing, ever; asked to wait, it moves the time forward."""
+
+    def __init__(self, jump: Callable[[float | None], None]) -> None:
+        self._jump = jump
+        self._keys: dict[FileLike, selectors.SelectorKey] = {}
+
+    def register(
+        self, fileobj: FileLike, events: int, data: object = None
+    ) -> selectors.SelectorKey:
+        descriptor = fileobj if isinstance(fileobj, int) else fileobj.fileno()
+        key = selectors.SelectorKey(fileobj, descriptor, events, data)
+        self._keys[descriptor] = key
+        return key
+
+    def unregister(self, fileobj: FileLike) -> selectors.SelectorKey:
+        return self._keys.pop(fileobj if isinstance(fileobj, int) else fileobj.fileno())
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self._jump(timeout)
+        return []
+
+    def get_map(self) -> Mapping[FileLike, selectors.SelectorKey]:
+        return dict(self._keys)
+
+    def close(self) -> None:
+        self._keys.clear()
+
+
 class SimLoop(asyncio.SelectorEventLoop):
     """An event loop in virtual time; `clock` reads the same time in ns since the epoch."""
 
     def __init__(self, start: int = START) -> None:
         self._start = start
         self._elapsed = 0
-        super().__init__(Waiter(self._jump))
+        super().__init__(_Jumper(self._jump))
 
     def time(self) -> float:
         """Virtual seconds since the loop was made."""

@@ -8,13 +8,16 @@ world, so sockets and threads are refused; the same tape gives the same calls at
 from __future__ import annotations
 
 import asyncio
+import selectors
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import Context
-from typing import NoReturn, Protocol, TypeVarTuple
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVarTuple
 
 from pitwire.model.clock import SECOND
-from pitwire.model.waiting import Waiter
+
+if TYPE_CHECKING:
+    from _typeshed import FileDescriptorLike as FileLike
 
 _Args = TypeVarTuple("_Args")
 _NAP = 0.05
@@ -37,6 +40,36 @@ class Ended(RuntimeError):
     """The tape is over and no timer is set: whoever awaits, awaits forever."""
 
 
+class _Needle(selectors.BaseSelector):
+    """Selects nothing, ever; asked to wait, it plays."""
+
+    def __init__(self, wait: Callable[[float | None], None]) -> None:
+        self._wait = wait
+        self._keys: dict[FileLike, selectors.SelectorKey] = {}
+
+    def register(
+        self, fileobj: FileLike, events: int, data: object = None
+    ) -> selectors.SelectorKey:
+        descriptor = fileobj if isinstance(fileobj, int) else fileobj.fileno()
+        key = selectors.SelectorKey(fileobj, descriptor, events, data)
+        self._keys[descriptor] = key
+        return key
+
+    def unregister(self, fileobj: FileLike) -> selectors.SelectorKey:
+        return self._keys.pop(fileobj if isinstance(fileobj, int) else fileobj.fileno())
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None or timeout > 0:
+            self._wait(timeout)
+        return []
+
+    def get_map(self) -> Mapping[FileLike, selectors.SelectorKey]:
+        return dict(self._keys)
+
+    def close(self) -> None:
+        self._keys.clear()
+
+
 class TapeLoop(asyncio.SelectorEventLoop):
     """An event loop in a tape's time; `now` makes it a `Clock`. `speed` 0 plays without waiting."""
 
@@ -46,7 +79,7 @@ class TapeLoop(asyncio.SelectorEventLoop):
         self._speed = speed
         self._stirred = False
         self._began = time.perf_counter()
-        super().__init__(Waiter(self._wait))
+        super().__init__(_Needle(self._wait))
 
     def load(self, source: Source) -> None:
         """Play this from now on."""
@@ -88,8 +121,6 @@ class TapeLoop(asyncio.SelectorEventLoop):
         raise RuntimeError("TapeLoop: a socket was asked for, expected what is on the tape")
 
     def _wait(self, timeout: float | None) -> None:
-        if timeout is not None and timeout <= 0:
-            return  # something is ready
         timer = None if timeout is None else self._elapsed + max(1, round(timeout * SECOND))
         source = self._source
         self._stirred = False
