@@ -150,6 +150,25 @@ async def test_a_redirect_gets_nothing_of_a_signed_request() -> None:
     assert met == []
 
 
+async def test_more_headers_are_said_with_the_upgrade_and_leave_the_first_dialer_as_it_was() -> (
+    None
+):
+    said: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        said.append((await reader.readuntil(b"\r\n\r\n")).lower())
+        writer.write(http("418 I'm a teapot"))
+        await writer.drain()
+        writer.close()
+
+    async with raw_server(talk) as url:
+        plain = WebSocketDialer(headers={"X-One": "1"})
+        await failing(plain.with_headers({"X-Two": "2"}), url)
+        await failing(plain, url)
+    assert [b"x-one: 1" in one for one in said] == [True, True]
+    assert [b"x-two: 2" in one for one in said] == [True, False]
+
+
 async def test_an_upgrade_with_a_wrong_key_is_refused() -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")

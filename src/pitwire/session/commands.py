@@ -29,10 +29,10 @@ from pitwire.session.outbox import Outbox
 from pitwire.session.pacing import Pacing
 from pitwire.session.pending import Pending, Probe, Request, What
 from pitwire.session.skew import Skew
-from pitwire.venues.venue import Codec, Reply, Venue
+from pitwire.venues.venue import Codec, HttpRequest, MarginCodec, Outgoing, Reply, Venue
 
-Encode: TypeAlias = Callable[[int, int], bytes]
-"""(now in the venue's time, request id) → frame."""
+Encode: TypeAlias = Callable[[int, int], Outgoing]
+"""(now in the venue's time, request id) → frame or request."""
 
 SEND_WITHIN_SECONDS = 2.0
 """After a sleep, an order that was given longer ago than this is not sent any more."""
@@ -178,6 +178,26 @@ class Commands:
         self._demand_login("ask_account")
         self._urge(Request(What.ACCOUNT, now), self._codec.account)
 
+    def set_leverage(self, symbol: str, leverage: int, now: int) -> None:
+        """Have positions in a symbol held on this multiple of what they cost."""
+        set_leverage = self._margin("set_leverage").set_leverage
+        request = Request(What.LEVERAGE, now, symbol=symbol)
+        self._urge(request, lambda at, rid: set_leverage(symbol, leverage, at, rid))
+
+    def arm_countdown(self, symbol: str, seconds: float, now: int) -> None:
+        """Wind the venue's own dead man's timer for a symbol, or stop it with 0."""
+        arm = self._margin("arm_countdown").arm_countdown
+        request = Request(What.COUNTDOWN, now, symbol=symbol)
+        self._urge(request, lambda at, rid: arm(symbol, seconds, at, rid))
+
+    def _margin(self, verb: str) -> MarginCodec:
+        self._demand_login(verb)
+        if not isinstance(self._codec, MarginCodec):
+            raise errors.StateError(
+                verb=verb, state=f"with {self._venue}", expected="a venue that offers it"
+            )
+        return self._codec
+
     def release(self, now: int) -> None:
         """Send what may leave now, cancels and questions first."""
         self._outbox.stirred = True
@@ -190,7 +210,11 @@ class Commands:
                 except errors.LocalError as error:
                     self._outbox.tell(*self._refused(request, str(error), now))
                     continue
-                self._outbox.send(frame)
+                if isinstance(frame, HttpRequest):
+                    self._pacing.spend("weight", now, cost=frame.weight)
+                    self._outbox.ask(frame)
+                else:
+                    self._outbox.send(frame)
                 self._pending.add(request_id, _sent_at(request, now))
 
     def woke(self, now: int) -> None:

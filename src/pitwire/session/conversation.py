@@ -120,6 +120,8 @@ class Conversation:
             outbox=self.outbox,
             asks_time=options.asks_time,
         )
+        self.errands = self._errands
+        """What is asked of the venue in the connection's own right."""
         self._copy = self._errands.copy
         self.vigil.elsewhere = partial(self._feed.flows_on_others, self._copy)
         self.commands = Commands(
@@ -143,7 +145,8 @@ class Conversation:
         self._feed.stood(self._copy)
         self._malformed.clear()
         self._pump(now)
-        return (Opened(self._venue.name, "", 0, now, self._options.link, attempt),)
+        opened = Opened(self._venue.name, "", 0, now, self._options.link, attempt)
+        return (opened, *self._errands.opened(now))
 
     def receive_data(self, frame: Buffer, now: int) -> Sequence[Event]:
         """A frame came."""
@@ -197,6 +200,10 @@ class Conversation:
         now: int,
     ) -> Sequence[Event]:
         """The answer to a request out of the outbox."""
+        if request.request_id:  # a command that went this way instead of over the socket
+            return self._receive(
+                self.codec.decode_response(request, status, headers, body, now), now
+            )
         events: list[Event] = []
         found: list[Event] = []
         until, error = 0, None
@@ -216,6 +223,9 @@ class Conversation:
         self, request: HttpRequest, error: errors.DialFailed, now: int
     ) -> Sequence[Event]:
         """No answer came to a request out of the outbox."""
+        if request.request_id:
+            command = self._pending.pop(request.request_id)
+            return self.commands.unanswered(command, now) if command is not None else ()
         told = self._feed.answered(request, (), error, now)
         self._pump(now)
         return (self._failed(request, error, error.status, now), *told)

@@ -75,6 +75,7 @@ class Errands:
         self.logged_in = False
         self._login_sent = self._clock_forgiven = False
         self._watch_key, self.watching = "", False
+        self._renew_at: int | None = None
         self._not_before = 0
         self._asked_again: set[Ask] = set()
         self._time_due = now
@@ -102,9 +103,27 @@ class Errands:
         """Want the private stream, now and after every loss."""
         self._wants_orders = True
 
+    def opened(self, now: int) -> Sequence[Event]:
+        """A connection stands. One of the private stream is that stream, and asks for nothing."""
+        if self._role is not Role.PRIVATE:
+            return ()
+        return (Subscribed(self._venue.name, "", 0, now, self._link, "orders"),)
+
+    def watched(self) -> None:
+        """The private stream's own connection stands."""
+        self.watching = self._wants_orders
+        self._outbox.settle(What.WATCH)
+
+    def watch_fell(self) -> None:
+        """The private stream's own connection is gone: its key is asked for anew."""
+        self._watch_key, self.watching, self._renew_at = "", False, None
+
     def watch_ended(self, now: int) -> None:
         """The venue ended the private stream by itself: while it is wanted, ask again."""
         self._watch_key, self.watching = "", False
+        if self._role is Role.PRIVATE:
+            ended = errors.ConnectionLost(code=1006, reason="the venue ended the private stream")
+            self._outbox.fail(ended)
         self._not_before = max(self._not_before, now + round(AGAIN_SECONDS * SECOND))
 
     def end(self, asks: Sequence[Ask]) -> None:
@@ -136,8 +155,9 @@ class Errands:
             return
         if self._credentials is not None and not self._login_sent:
             self._login_sent = self._send(What.LOGIN, now)
-        if self._watch_waits and self._send(What.WATCH, now):
-            self._watch_key = self._key
+        due = self._renew_at is not None and now >= self._renew_at
+        if (self._watch_waits or (due and self.logged_in)) and self._send(What.WATCH, now):
+            self._watch_key, self._renew_at = self._key, None
         while self.wants.has_drops and self._messages.allows("messages", now):
             self._send(What.UNSUBSCRIBE, now, asks=self.wants.next_drops())
         while self.wants.has_asks and self._messages.allows("messages", now):
@@ -146,6 +166,8 @@ class Errands:
     def next_deadline(self, now: int) -> int | None:
         """When `frames` will next have something to say of its own accord."""
         times = [self._time_due] if self._asks_time else []
+        if self._renew_at is not None and self.logged_in:
+            times.append(self._renew_at)
         login_waits = self._credentials is not None and not self._login_sent
         if login_waits or self._watch_waits or self.wants.has_asks or self.wants.has_drops:
             times.append(self._messages.ready_at("messages", max(now, self._not_before)))
@@ -204,6 +226,10 @@ class Errands:
                 told += self._learn_time(request.sent, reply, now)
             case What.LOGIN:
                 told += self._admitted(now)
+            case What.WATCH if self._venue.private is not None and reply.private_key:
+                every = self._venue.private.renew_every_seconds
+                self._renew_at = now + round(every * SECOND)
+                self._outbox.lead(reply.private_key)
             case What.WATCH:
                 self.watching = True
                 self._outbox.settle(What.WATCH)

@@ -64,6 +64,8 @@ class Feed:
     ) -> None:
         self.codec = codec
         """Spells what is fetched for the feed."""
+        self.route = ""
+        """Which of the venue's market addresses it comes from."""
         self.books = Books(venue, codec, pacing, chance)
         self.backfill = Backfill(
             venue, codec, pacing=pacing, chance=chance, stir=self._stir, enabled=backfill

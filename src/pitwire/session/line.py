@@ -7,7 +7,7 @@ after a loss. It decides nothing: what an error means is asked of the session.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -19,6 +19,7 @@ from pitwire.model.events import Event
 from pitwire.model.recovery import Halt, Ignore, Reconnect, Recovery, Resync, Wait
 from pitwire.session.backoff import Backoff
 from pitwire.session.conversation import Conversation
+from pitwire.session.copies import LineHealth
 from pitwire.session.ear import Ear, Tap, Witness
 from pitwire.session.obedience import hush
 from pitwire.session.outbox import Settled
@@ -52,6 +53,8 @@ class Owner(Protocol):
 
     def announced(self, line: Line) -> None: ...
 
+    def led(self, line: Line, key: str, now: int) -> None: ...
+
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
     """Where a line leads and what carries it there."""
@@ -65,6 +68,13 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     scouts: Scouts
     tap: Tap | None = None
     witness: Witness | None = None
+    permission: Callable[[], Awaitable[None]] | None = None
+    """Waited for before each dial."""
+
+    @property
+    def shown(self) -> str:
+        """The URL as it may be written down: that of the private stream ends in a key."""
+        return self.url if self.permission is None else self.url.partition("?")[0]
 
     @property
     def address(self) -> str:
@@ -132,6 +142,10 @@ class Line:
                 link.abort()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def move(self, url: str) -> None:
+        """Dial another address from now on."""
+        self._route = msgspec.structs.replace(self._route, url=url)
+
     def drop(self, error: errors.PitwireError) -> None:
         """Give this connection up, for a reason of our own, and dial again."""
         link = self._link
@@ -168,6 +182,14 @@ class Line:
     def stands(self) -> bool:
         """Whether its connection is open."""
         return self._link is not None
+
+    def health(self) -> LineHealth:
+        """How it does."""
+        what = self.conversation
+        behind = what.copy.behind_seconds(what.feed.copies)
+        return LineHealth(
+            self.name, self.stands, self.opened_at, what.streams, what.copy.wins, behind
+        )
 
     @property
     def can_pause(self) -> bool:
@@ -211,6 +233,8 @@ class Line:
         self._owner.settle(outbox.take_settled())
         if outbox.take_announced():
             self._owner.announced(self)
+        if key := outbox.take_key():
+            self._owner.led(self, key, now)
         fault = outbox.take_fault()
         if fault is not None:
             self._fail(fault)
@@ -302,6 +326,8 @@ class Line:
         self._route.scouts.failed(self._route.address, self)
 
     async def _await_permission(self) -> None:
+        if self._route.permission is not None:
+            await self._route.permission()
         pacing = self._route.pacing
         while not pacing.try_spend("dials", now := self._clock.now()):
             await asyncio.sleep((pacing.ready_at("dials", now) - now) / SECOND)
@@ -312,7 +338,7 @@ class Line:
         self._link, self._ear = link, ear
         self.opened_at = now
         if self._route.witness is not None:
-            self._route.witness.opened(self.name, self._route.url, now)
+            self._route.witness.opened(self.name, self._route.shown, now)
         self.backoff.opened(now)
         self.deliver(self.conversation.opened(now, attempt=attempt), now)
         self.flush(now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from pitwire.market.checksum import Checksum
 from pitwire.model import errors
@@ -21,13 +22,16 @@ from pitwire.session.line import Line, Route
 from pitwire.session.outbox import Settled
 from pitwire.session.pacing import Pacing
 from pitwire.session.pending import Waited
+from pitwire.session.private import NAME as PRIVATE
+from pitwire.session.private import PrivateLine
 from pitwire.session.rolls import Rolls
 from pitwire.session.schedule import Schedule
 from pitwire.session.scout import Scouts
 from pitwire.session.sentinel import Sentinel
-from pitwire.session.setup import Closed, Setup, new_feed
+from pitwire.session.setup import Closed, Setup, dial_of, new_feed, streams_limit, url_of
 from pitwire.session.skew import Skew
-from pitwire.venues.venue import Ask, Codec, Limit, Role
+from pitwire.session.waiters import Waiters
+from pitwire.venues.venue import Ask, Role
 
 _SHARED = ("weight", "orders", "dials")
 """Limits that hold for all connections of a session together."""
@@ -47,6 +51,12 @@ class Lines:
         self._setup = setup
         self.market: list[Line] = []
         self.orders: Line | None = None
+        private = setup.venue.private
+        self.private = (
+            None
+            if private is None
+            else PrivateLine(self._new_private, partial(private.path, setup.endpoints))
+        )
         self.pacing = Pacing([limit for limit in setup.venue.limits if limit.scope in _SHARED])
         self._scouts = Scouts()
         self._checksums: dict[str, Checksum] = {}
@@ -66,8 +76,8 @@ class Lines:
         self.ended: asyncio.Future[Closed] = asyncio.get_running_loop().create_future()
         self._skew = Skew()
         self._lock = asyncio.Lock()
-        self._waiters: dict[Waited, list[asyncio.Future[None]]] = {}
-        self._capacity = _streams_limit(setup.venue.limits)
+        self._waiters = Waiters(self._hold_or_read)
+        self._capacity = streams_limit(setup.venue.limits)
         self._stopping: set[asyncio.Task[None]] = set()
         self._feeds: list[Feed] = []
         self._made = 0
@@ -91,6 +101,8 @@ class Lines:
         yield from self.market
         if self.orders is not None:
             yield self.orders
+        if self.private is not None and self.private.line is not None:
+            yield self.private.line
 
     # ── who carries what ──
 
@@ -105,6 +117,11 @@ class Lines:
         """The orders line, opened if need be; raises `DialFailed`."""
         async with self._lock:
             if self.orders is None:
+                if not self._setup.venue.can.orders:
+                    watched = f"with {self._setup.venue.name}, which is only watched"
+                    raise errors.StateError(
+                        verb="log in", state=watched, expected="a venue that takes orders"
+                    )
                 line = self._new_line(Role.ORDERS, ORDERS, None)
                 await self._open(line)
                 self.orders = line
@@ -119,7 +136,7 @@ class Lines:
             for feed in self._feeds:
                 left = self._fill(feed, left)
             while left:
-                left = self._fill(await self._add_feed(), left)
+                left = self._fill(await self._add_feed(self._route_of(left[0])), left)
 
     async def withdraw(self, asks: Sequence[Ask]) -> None:
         """Take these asks from whoever carries them, or is about to."""
@@ -141,7 +158,8 @@ class Lines:
     def learn(self, instruments: Sequence[Instrument]) -> None:
         """Teach every translator, those of later lines too."""
         self._learned += instruments
-        for codec in (*(line.conversation.codec for line in self), *map(_codec, self._feeds)):
+        codecs = [line.conversation.codec for line in self]
+        for codec in codecs + [feed.codec for feed in self._feeds]:
             codec.learn(instruments)
         if self._setup.venue.checksum is not None:
             rule = self._setup.venue.checksum
@@ -160,20 +178,27 @@ class Lines:
         now = self._setup.clock.now()
         carriers = self._carriers(feed)
         room = max(0, self._capacity - max(line.conversation.streams for line in carriers))
-        if asks[:room]:
-            for line in carriers:
-                line.conversation.want(asks[:room], now)
-                line.flush(now)
-        return asks[room:]
+        taken = [ask for ask in asks if self._route_of(ask) == feed.route][:room]
+        if not taken:
+            return asks
+        for line in carriers:
+            line.conversation.want(taken, now)
+            line.flush(now)
+        there = set(taken)
+        return [ask for ask in asks if ask not in there]
+
+    def _route_of(self, ask: Ask) -> str:
+        return self._setup.venue.channels[ask.channel].route
 
     def _carriers(self, feed: Feed) -> list[Line]:
         return [line for line in self.market if line.conversation.feed is feed]
 
-    async def _add_feed(self) -> Feed:
+    async def _add_feed(self, route: str = "") -> Feed:
         """One more feed: its first line now, its other copies a little later."""
         self._made += 1
         name = f"market-{self._made}"
         feed = new_feed(self._setup, name, pacing=self.pacing, kept=self.audience.kept_book)
+        feed.route = route
         feed.codec.learn(self._learned)
         first = self._new_line(Role.MARKET, name, feed)
         await self._open(first)
@@ -198,9 +223,11 @@ class Lines:
             await line.close()
             raise self._over("connect")
 
-    def _new_line(self, role: Role, name: str, feed: Feed | None) -> Line:
+    def _new_private(self, name: str, url: str) -> Line:
+        return self._new_line(Role.PRIVATE, name, None, url)
+
+    def _new_line(self, role: Role, name: str, feed: Feed | None, url: str = "") -> Line:
         setup = self._setup
-        path = setup.venue.orders_path if role is Role.ORDERS else setup.venue.stream_path
         conversation = Conversation(
             setup.venue,
             ConversationOptions(
@@ -219,15 +246,16 @@ class Lines:
         )
         conversation.codec.learn(self._learned)
         route = Route(
-            url=path(setup.endpoints, setup.time_unit),
+            url=url or url_of(setup, role, "" if feed is None else feed.route),
             http_root=setup.endpoints.http,
-            dial=setup.dial,
+            dial=dial_of(setup, role),
             fetch=setup.fetch,
             clock=setup.clock,
             pacing=self.pacing,
             scouts=self._scouts,
             tap=setup.tap,
             witness=setup.witness,
+            permission=self.private.permission if self.private and url else None,
         )
         chance = setup.entropy.stream(f"backoff/{setup.venue.name}/{name}")
         backoff = Backoff(chance, self._scouts.failures(route.address))
@@ -235,30 +263,24 @@ class Lines:
 
     def health(self) -> tuple[LineHealth, ...]:
         """How each line does."""
-        return tuple(
-            LineHealth(
-                line.name,
-                line.stands,
-                line.opened_at,
-                line.conversation.streams,
-                line.conversation.copy.wins,
-                line.conversation.copy.behind_seconds(line.conversation.feed.copies),
-            )
-            for line in self
-        )
+        return tuple(line.health() for line in self)
 
     # ── a line gives way to another (see `Rolls`) ──
 
     def place_of(self, line: Line) -> int:
         """Which of its feed's copies a line is; the orders line comes after them all."""
         stem = line.name.partition("/")[0]
-        return self._setup.redundancy if stem == ORDERS else _LETTERS.find(stem[-1]) + 1
+        if stem in (ORDERS, PRIVATE):
+            return self._setup.redundancy
+        return _LETTERS.find(stem[-1]) + 1
 
     def successor(self, line: Line) -> Line:
         """A line that will do all that this one does, not dialled yet."""
         stem, _, number = line.name.partition("/")
         name = f"{stem}/{int(number or 1) + 1}"
         now, old = self._setup.clock.now(), line.conversation
+        if self.private is not None and stem == PRIVATE:
+            return self.private.successor(name)
         if line not in self.market:
             new = self._new_line(Role.ORDERS, name, None)
             if old.credentials is not None:
@@ -277,6 +299,8 @@ class Lines:
         """From now on the new line does what the old one did."""
         if self.orders is old:
             self.orders = new
+        elif self.private is not None and self.private.line is old:
+            self.private.line = new
 
     async def retire(self, line: Line) -> None:
         """Close a line that is needed no more."""
@@ -292,11 +316,20 @@ class Lines:
     def stood(self, line: Line) -> None:
         """A connection was opened."""
         self.rolls.opened(line)
+        if self.private is not None and line is self.private.line:
+            self.private.stood(self._setup.clock.now())
+
+    def led(self, line: Line, key: str, now: int) -> None:
+        """The venue named the key of the private stream, which has a connection of its own."""
+        if self.private is not None and not self.ended.done():
+            self.private.granted(line, key, now)
 
     def fell(self, line: Line) -> None:
         """A connection is gone; what it leaves undone falls to the others of its feed."""
         self.rolls.forget(line)
         now = self._setup.clock.now()
+        if self.private is not None:
+            self.private.fell(line, now)
         for other in self._carriers(line.conversation.feed):
             if other is not line and other.stands:
                 other.take_over(now)
@@ -319,28 +352,15 @@ class Lines:
 
     def wait_for(self, key: Waited) -> asyncio.Future[None]:
         """A future that ends when the venue has said yes or no."""
+        if not self.ended.done():
+            return self._waiters.add(key)
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if self.ended.done():
-            waiter.set_exception(self._over(str(key)))
-        else:
-            self._waiters.setdefault(key, []).append(waiter)
-            waiter.add_done_callback(lambda _: self._waited(key, waiter))
-            self._hold_or_read()
+        waiter.set_exception(self._over(str(key)))
         return waiter
 
     def settle(self, settled: Sequence[Settled]) -> None:
         """The venue has said yes or no."""
-        for key, error in settled:
-            for waiter in self._waiters.pop(key, ()):
-                _answer(waiter, error)
-
-    def _waited(self, key: Waited, waiter: asyncio.Future[None]) -> None:
-        waiters = self._waiters.get(key, [])
-        if waiter in waiters:  # given up, not settled
-            waiters.remove(waiter)
-            if not waiters:
-                del self._waiters[key]
-        self._hold_or_read()
+        self._waiters.settle(settled)
 
     def demand_open(self, verb: str) -> None:
         """Raise `StateError` when the session is over."""
@@ -440,10 +460,7 @@ class Lines:
         if self._sentinel is not None:
             self._sentinel.stop()
         self.audience.end()
-        for key, waiters in self._waiters.items():
-            for waiter in waiters:
-                _answer(waiter, self._over(str(key)))
-        self._waiters.clear()
+        self._waiters.end(self._over)
 
     def _pause(self) -> None:
         self._full = True
@@ -473,20 +490,3 @@ class Lines:
                 return
             ready = self.pacing.ready_at("weight", now, cost=weight)
             await asyncio.sleep((ready - now) / SECOND)
-
-
-def _answer(waiter: asyncio.Future[None], error: BaseException | None) -> None:
-    if waiter.done():
-        return
-    if error is None:
-        waiter.set_result(None)
-    else:
-        waiter.set_exception(error)
-
-
-def _codec(feed: Feed) -> Codec:
-    return feed.codec
-
-
-def _streams_limit(limits: Sequence[Limit]) -> int:
-    return min((limit.count for limit in limits if limit.scope == "streams"), default=1024)

@@ -21,7 +21,8 @@ class Outbox:
     """Frames and requests to send, answers to give, events to tell, a fault to act on."""
 
     __slots__ = (
-        "_announced", "_fault", "_frames", "_ping", "_requests", "_settled", "_told", "stirred",
+        "_announced", "_fault", "_frames", "_key", "_ping", "_requests", "_settled", "_told",
+        "stirred",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -31,6 +32,7 @@ class Outbox:
         self._told: list[Event] = []
         self._ping = self._announced = False
         self._fault: PitwireError | None = None
+        self._key = ""
         self.stirred = False
 
     # ── in ──
@@ -58,6 +60,10 @@ class Outbox:
     def announce(self) -> None:
         """The venue is going to drop the connection; another should take over."""
         self._announced = True
+
+    def lead(self, key: str) -> None:
+        """The private stream is to be had on a connection of its own, under this key."""
+        self._key = key
 
     def fail(self, fault: PitwireError) -> None:
         """The connection is to be dropped; the first reason stands."""
@@ -99,6 +105,11 @@ class Outbox:
     def take_announced(self) -> bool:
         """Whether the venue is going to drop the connection."""
         taken, self._announced = self._announced, False
+        return taken
+
+    def take_key(self) -> str:
+        """The key of the private stream, if it was named just now."""
+        taken, self._key = self._key, ""
         return taken
 
     def take_settled(self) -> list[Settled]:

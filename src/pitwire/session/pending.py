@@ -27,6 +27,8 @@ class What(Word):
     CANCEL_ALL = "cancel_all"
     OPEN_ORDERS = "open_orders"
     ACCOUNT = "account"
+    LEVERAGE = "leverage"
+    COUNTDOWN = "countdown"
     SUBSCRIBE = "subscribe"
     UNSUBSCRIBE = "unsubscribe"
     LOGIN = "login"
@@ -51,6 +53,8 @@ _COMMANDS = frozenset(
         What.CANCEL_ALL,
         What.OPEN_ORDERS,
         What.ACCOUNT,
+        What.LEVERAGE,
+        What.COUNTDOWN,
     )
 )
 

@@ -335,6 +335,19 @@ class Session:
         line.conversation.commands.ask_account(now)
         line.flush(now)
 
+    def set_leverage(self, symbol: str, leverage: int, now: int) -> None:
+        """Have positions in a symbol held on this multiple of what they cost, where that is."""
+        line = self._trading("set_leverage")
+        line.conversation.commands.set_leverage(symbol, leverage, now)
+        line.flush(now)
+
+    def arm_countdown(self, symbol: str, seconds: float, now: int) -> None:
+        """Wind the venue's own dead man's timer, where it has one: all that is open in the symbol
+        is cancelled there after this long, unless it is wound again; 0 stops it."""
+        line = self._trading("arm_countdown")
+        line.conversation.commands.arm_countdown(symbol, seconds, now)
+        line.flush(now)
+
     async def test_order(self, order: Order) -> None:
         """Have the venue check an order by its own rules; nothing is placed.
 

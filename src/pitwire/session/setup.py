@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Container
+from collections.abc import Awaitable, Callable, Container, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from pitwire.model.clock import Clock
 from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy
+from pitwire.model.errors import ConfigError
 from pitwire.model.recovery import Recovery
 from pitwire.session.audience import OnEvent, OnEvents
 from pitwire.session.audit import BookOf
@@ -18,8 +19,8 @@ from pitwire.session.ear import Tap, Witness
 from pitwire.session.feed import Feed
 from pitwire.session.lanes import HOLD_SECONDS
 from pitwire.session.pacing import Pacing
-from pitwire.venues.venue import CodecOptions, Endpoints, Role, Venue
-from pitwire.wire.link import Dial, Fetch
+from pitwire.venues.venue import CodecOptions, Endpoints, Limit, Role, Venue
+from pitwire.wire.link import Dial, Fetch, HeadedDial
 
 KeyFinder: TypeAlias = Callable[[], Credentials | None]
 """Looks for credentials once they are needed."""
@@ -91,3 +92,39 @@ def new_feed(setup: Setup, name: str, *, pacing: Pacing, kept: BookOf) -> Feed:
     if setup.audit_books:
         feed.audit.book_of = kept if setup.keep_books else setup.book_of
     return feed
+
+
+def streams_limit(limits: Sequence[Limit]) -> int:
+    """How many streams one connection may carry."""
+    return min((limit.count for limit in limits if limit.scope == "streams"), default=1024)
+
+
+def url_of(setup: Setup, role: Role, route: str) -> str:
+    """The URL of a market or orders connection; `route` names one of several market addresses."""
+    venue, unit = setup.venue, setup.time_unit
+    if role is Role.ORDERS:
+        return venue.orders_path(setup.endpoints, unit)
+    if not route:
+        return venue.stream_path(setup.endpoints, unit)
+    if venue.route_path is None:
+        raise ConfigError(
+            where=f"route_path of {venue.name}", found=None, expected=f"an address for {route!r}"
+        )
+    return venue.route_path(setup.endpoints, unit, route)
+
+
+def dial_of(setup: Setup, role: Role) -> Dial:
+    """Who opens a connection of this role: with what the venue wants to know on it."""
+    headers_of = setup.venue.market_headers
+    dialer: object = setup.dial
+    if headers_of is None or role is not Role.MARKET or not isinstance(dialer, HeadedDial):
+        return setup.dial
+    known = setup.credentials
+    credentials = known() if callable(known) else known
+    if credentials is None:
+        raise ConfigError(
+            where="credentials",
+            found=None,
+            expected=f"an API key, without which {setup.venue.name} streams nothing",
+        )
+    return dialer.with_headers(headers_of(credentials))

@@ -68,7 +68,7 @@ class Recorder:
         *,
         mask: Mask,
         clock: Clock,
-        private: Callable[[str], bool] = lambda link: link.startswith("orders"),
+        private: Callable[[str], bool] = lambda link: link.startswith(("orders", "private")),
         max_bytes: int = MAX_BYTES,
         max_age: int = HOUR,
         flush_seconds: float = FLUSH_SECONDS,

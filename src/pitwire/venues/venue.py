@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
@@ -30,6 +30,8 @@ class Role(StrEnum):
 
     MARKET = "market"
     ORDERS = "orders"
+    PRIVATE = "private"
+    """Brings what happens on the account, where the orders connection does not."""
 
 
 class Ask(msgspec.Struct, frozen=True, order=True):
@@ -60,6 +62,9 @@ class Channel(msgspec.Struct, frozen=True):
     """Whether an active symbol speaks at least once a second here."""
     dense: bool = False
     """Whether the ids of a symbol's trades count by one, so that a missing one shows."""
+    route: str = ""
+    """Which of the venue's market addresses carries it, where there are several; see
+    `Venue.route_path`."""
 
 
 class Endpoints(msgspec.Struct, frozen=True):
@@ -115,12 +120,16 @@ class Can(msgspec.Struct, frozen=True):
     order_streams: bool = True
     trades_by_id: bool = True
     session_login: bool = True
+    orders: bool = True
+    """Whether there is an orders connection at all; where not, the venue is only watched."""
 
 
 class HttpRequest(msgspec.Struct, frozen=True):
     """A REST request as facts. `path` has no host; `query` is already encoded and signed.
 
     `purpose` travels with the request and comes back with its answer; `weight` is what it costs.
+    `request_id` is that of a command or question which goes this way instead of over a socket, and
+    the `Reply` carries it; 0 is a request of the session's own.
     """
 
     purpose: str
@@ -131,6 +140,11 @@ class HttpRequest(msgspec.Struct, frozen=True):
     body: bytes = b""
     weight: int = 1
     symbol: str = ""
+    request_id: int = 0
+
+
+Outgoing: TypeAlias = bytes | HttpRequest
+"""A command or question: a frame, or a request where the venue takes it over REST alone."""
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -147,6 +161,8 @@ class Reply(msgspec.Struct, frozen=True):
     used_weight: int = -1
     server_time: int = 0
     """Venue time in ns where the answer states it, else 0."""
+    private_key: str = ""
+    """The key of the private stream, where that has a connection of its own."""
 
 
 Decoded: TypeAlias = Event | Reply
@@ -173,7 +189,7 @@ class Codec(Protocol):
         body: bytes,
         now: int,
     ) -> Sequence[Decoded]:
-        """A REST answer → events and exactly one `Reply` with id 0. Never raises.
+        """A REST answer → events and exactly one `Reply` with the request's id. Never raises.
 
         Headers come with lower-case names.
         """
@@ -208,48 +224,50 @@ class Codec(Protocol):
         """
         ...
 
-    def watch_orders(self, now: int, request_id: int) -> bytes: ...
+    def watch_orders(self, now: int, request_id: int) -> bytes:
+        """Ask for the private stream, or for its key (`Reply.private_key`); again, to keep it."""
+        ...
 
     # ── commands ──
     def place(self, order: Order, now: int, request_id: int) -> bytes: ...
 
-    def test_place(self, order: Order, now: int, request_id: int) -> bytes: ...
+    def test_place(self, order: Order, now: int, request_id: int) -> Outgoing: ...
 
-    def cancel(self, command: CancelOrder, now: int, request_id: int) -> bytes: ...
+    def cancel(self, command: CancelOrder, now: int, request_id: int) -> Outgoing: ...
 
-    def cancel_all(self, symbol: str, now: int, request_id: int) -> bytes: ...
+    def cancel_all(self, symbol: str, now: int, request_id: int) -> Outgoing: ...
 
-    def replace(self, command: ReplaceOrder, now: int, request_id: int) -> bytes: ...
+    def replace(self, command: ReplaceOrder, now: int, request_id: int) -> Outgoing: ...
 
-    def amend(self, command: AmendOrder, now: int, request_id: int) -> bytes: ...
+    def amend(self, command: AmendOrder, now: int, request_id: int) -> Outgoing: ...
 
     # ── questions ──
     def order_status(
         self, symbol: str, order_id: str, now: int, request_id: int, venue_id: str = ""
-    ) -> bytes:
+    ) -> Outgoing:
         """What became of an order: by the venue's id where that is given, else by ours."""
         ...
 
     def order_fills(
         self, symbol: str, order_id: str, venue_id: str, now: int, request_id: int
-    ) -> bytes:
+    ) -> Outgoing:
         """What one order traded, fill by fill, for those that a broken connection kept from us."""
         ...
 
     def fills_since(
         self, symbol: str, trade_id: str, since: int, now: int, request_id: int
-    ) -> bytes:
+    ) -> Outgoing:
         """What the account traded in a symbol, the oldest first.
 
         From this trade on; where that is "", after `since`, ns of the venue's time.
         """
         ...
 
-    def open_orders(self, symbol: str, now: int, request_id: int) -> bytes:
+    def open_orders(self, symbol: str, now: int, request_id: int) -> Outgoing:
         """`symbol` "" asks for all symbols."""
         ...
 
-    def account(self, now: int, request_id: int) -> bytes: ...
+    def account(self, now: int, request_id: int) -> Outgoing: ...
 
     def server_time(self, now: int, request_id: int) -> bytes: ...
 
@@ -267,6 +285,17 @@ class Codec(Protocol):
         ...
 
     def ask_time(self) -> HttpRequest: ...
+
+
+@runtime_checkable
+class MarginCodec(Codec, Protocol):
+    """The codec of a venue where positions are held on margin."""
+
+    def set_leverage(self, symbol: str, leverage: int, now: int, request_id: int) -> Outgoing: ...
+
+    def arm_countdown(self, symbol: str, seconds: float, now: int, request_id: int) -> Outgoing:
+        """Have the venue cancel all that is open in a symbol after this long; 0 disarms."""
+        ...
 
 
 class CodecOptions(msgspec.Struct, frozen=True):
@@ -291,6 +320,21 @@ class AskRights(msgspec.Struct, frozen=True):
     """(credentials, now in ns) → the request."""
     read: Callable[[bytes], KeyRights]
     """The body of a good answer → rights; raises `MalformedFrame`."""
+
+
+class PrivateStream(msgspec.Struct, frozen=True):
+    """A private stream with a connection of its own, under a key that must be kept alive."""
+
+    path: Callable[[Endpoints, str], str]
+    """(endpoints, key) → the URL to dial."""
+    renew_every_seconds: float
+
+
+class Countdown(msgspec.Struct, frozen=True):
+    """A venue's timer, by symbol, that cancels all orders unless it is wound again in time."""
+
+    seconds: float
+    renew_every_seconds: float
 
 
 class Venue(msgspec.Struct, frozen=True):
@@ -327,3 +371,11 @@ class Venue(msgspec.Struct, frozen=True):
     """How the venue sums up a book, where its deltas carry the sum."""
     rights: AskRights | None = None
     """None where the venue does not say what a key may do."""
+    route_path: Callable[[Endpoints, str, str], str] | None = None
+    """(endpoints, time unit, a channel's `route` that is not "") → the URL to dial for it."""
+    private: PrivateStream | None = None
+    """None where the private stream comes over the orders connection."""
+    market_headers: Callable[[Credentials], Mapping[str, str]] | None = None
+    """What a market connection must say who it is with; None where it is nobody's."""
+    countdown: Countdown | None = None
+    """The venue's own dead man's timer; None where it has none."""

@@ -64,6 +64,14 @@ class Receiver(Protocol):
 Dial: TypeAlias = Callable[[str, Receiver], Awaitable[Link]]
 """(URL, receiver) → an open link; raises `DialFailed`."""
 
+
+@runtime_checkable
+class HeadedDial(Protocol):
+    """A `Dial` that can say more about us with the upgrade."""
+
+    def with_headers(self, headers: Mapping[str, str]) -> Dial: ...
+
+
 HttpAnswer: TypeAlias = tuple[int, Mapping[str, str], bytes]
 """Status, headers with lower-case names, body."""
 

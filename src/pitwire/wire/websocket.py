@@ -77,6 +77,12 @@ class WebSocketDialer:
         dialer._pongs_apart = seconds
         return dialer
 
+    def with_headers(self, headers: Mapping[str, str]) -> WebSocketDialer:
+        """The same dialer, which sends these with the upgrade as well."""
+        dialer = copy(self)
+        dialer._headers = {**(self._headers or {}), **headers}
+        return dialer
+
     async def __call__(self, url: str, receiver: Receiver) -> Link:
         """Open a connection to `url`; raises `DialFailed` with the cause."""
         address = url.partition("?")[0]
