@@ -19,7 +19,7 @@ from decimal import (
 )
 
 from pitwire.model.orders import Side
-from pitwire.sim.facts import BalanceChanged, Listing, Refusal, Refused, SimOrder
+from pitwire.sim.facts import BalanceChanged, Fact, Listing, Refusal, Refused, SimOrder
 
 EXACT = Context(prec=60, traps=[DivisionByZero, Inexact, InvalidOperation, Overflow])
 FEE_STEP = Decimal("1e-8")
@@ -35,7 +35,7 @@ ZERO = Decimal(0)
 class Terms:
     """What money needs to know of a listing."""
 
-    __slots__ = ("base", "lot", "maker_fee", "quote", "symbol", "taker_fee", "unit")
+    __slots__ = ("base", "fee_assets", "lot", "maker_fee", "quote", "symbol", "taker_fee", "unit")
 
     def __init__(self, listing: Listing) -> None:
         self.symbol = listing.symbol
@@ -46,6 +46,9 @@ class Terms:
         """Quote amount of one tick for one lot."""
         self.maker_fee = listing.maker_fee
         self.taker_fee = listing.taker_fee
+        bought = listing.base if listing.contract is None else listing.quote
+        self.fee_assets = (listing.quote, bought)
+        """What a seller and what a buyer pays commission in."""
 
 
 class Account:
@@ -64,6 +67,9 @@ class Account:
 
 class Accounts:
     """All owners, and the accounts whose amounts have changed since they were last told."""
+
+    prompt = False
+    """Whether changes are told with each trade, and not once after a command."""
 
     def __init__(self) -> None:
         self._accounts: dict[str, Account] = {FEES: Account(FEES, {}, unlimited=True)}
@@ -134,28 +140,30 @@ class Accounts:
             self._move(account, asset, amount, EXACT.minus(amount))
 
     def settle(self, account: Account, terms: Terms, order: SimOrder, price: int, lots: int,
-               rate: Decimal) -> Decimal:  # fmt: skip
-        """Exchange base for quote; returns the commission, taken from what is received."""
+               rate: Decimal) -> tuple[Decimal, Decimal]:  # fmt: skip
+        """Exchange base for quote; returns the commission, cut from what is received, and zero."""
         buys = order.side is Side.BUY
         if account.unlimited:
             net = account.net.setdefault(terms.symbol, [0, 0])
             net[0] += lots if buys else -lots
             net[1] -= price * lots if buys else -price * lots
-            return ZERO
+            return ZERO, ZERO
         size = EXACT.multiply(lots, terms.lot)
         cost = EXACT.multiply(price * lots, terms.unit)
         if buys:
             held = EXACT.multiply(order.reserve_price * lots, terms.unit)
             self._move(account, terms.quote, EXACT.subtract(held, cost), EXACT.minus(held))
-            return self._receive(account, terms.base, size, rate)
+            return self._receive(account, terms.base, size, rate), ZERO
         self._move(account, terms.base, ZERO, EXACT.minus(size))
-        return self._receive(account, terms.quote, cost, rate)
+        return self._receive(account, terms.quote, cost, rate), ZERO
 
-    def take_changes(self, symbol: str, now: int) -> list[BalanceChanged]:
+    def affords(self, account: Account, terms: Terms, _order: SimOrder, units: int) -> bool:
+        """Whether an account can pay for what the book would give, `units` of price × lots."""
+        return EXACT.multiply(units, terms.unit) <= account.free.get(terms.quote, ZERO)
+
+    def take_changes(self, symbol: str, now: int) -> list[Fact]:
         """The amounts of every account that changed since the last call, in order of change."""
-        if not self._changed:
-            return []
-        told = []
+        told: list[Fact] = []
         for name, asset in self._changed:
             account = self._accounts[name]
             told.append(

@@ -68,6 +68,11 @@ def draft(pit: Pit, request: NewOrder, now: int) -> SimOrder:
         created=now,
         updated=now,
         working_since=-1 if request.kind in STOPS else now,
+        reduce_only=request.reduce_only,
+        position_side=request.position_side,
+        good_till=request.good_till,
+        price_match=request.price_match,
+        origin=request.origin,
     )
 
 

@@ -44,9 +44,11 @@ _CLIENT_ID_LENGTH = 22
 class Exchange:
     """Symbols, accounts and orders in one place."""
 
-    def __init__(self, listings: Sequence[Listing], *, entropy: Entropy) -> None:
+    def __init__(
+        self, listings: Sequence[Listing], *, entropy: Entropy, accounts: Accounts | None = None
+    ) -> None:
         self.listings: dict[str, Listing] = {}
-        self.accounts = Accounts()
+        self.accounts = accounts or Accounts()
         self.execution = Execution(self.accounts)
         self._pits: dict[str, Pit] = {}
         self._chance = entropy.stream("client ids")

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from pitwire.model.orders import Side
-from pitwire.sim.accounts import EXACT, ZERO, Account, Accounts
+from pitwire.sim.accounts import EXACT, Account, Accounts
 from pitwire.sim.facts import (
     DECREMENTS,
     Accepted,
@@ -165,8 +165,11 @@ class Execution:
         terms = pit.terms
         if maker.list_id >= 0 and self.ties is not None:
             self.ties.fund(pit, maker)
-        taker_fee = self._accounts.settle(takes, terms, taker, price, lots, terms.taker_fee)
-        maker_fee = self._accounts.settle(makes, terms, maker, price, lots, terms.maker_fee)
+        accounts = self._accounts
+        taker_fee, gained = accounts.settle(takes, terms, taker, price, lots, terms.taker_fee)
+        maker_fee, earned = accounts.settle(makes, terms, maker, price, lots, terms.maker_fee)
+        if accounts.prompt:
+            self.facts += accounts.take_changes(terms.symbol, now)
         notional = EXACT.multiply(price * lots, terms.unit)
         taker_execution, maker_execution = pit.next_execution(), pit.next_execution()
         self._fill(pit, takes, taker, lots, notional, now)
@@ -185,9 +188,11 @@ class Execution:
             taker_execution=taker_execution,
             maker_execution=maker_execution,
             taker_fee=taker_fee,
-            taker_fee_asset=terms.base if buys else terms.quote,
+            taker_fee_asset=terms.fee_assets[buys],
             maker_fee=maker_fee,
-            maker_fee_asset=terms.quote if buys else terms.base,
+            maker_fee_asset=terms.fee_assets[not buys],
+            taker_result=gained,
+            maker_result=earned,
         )
         self.facts.append(traded)
         owners = {order.account: None for order, account in ((taker, takes), (maker, makes))
@@ -262,8 +267,7 @@ class Execution:
         if account.unlimited:
             return True
         units = pit.book.fillable(order, None)[1]
-        cost = EXACT.multiply(units, pit.terms.unit)
-        return cost <= account.free.get(pit.terms.quote, ZERO)
+        return self._accounts.affords(account, pit.terms, order, units)
 
     def _prevent(self, pit: Pit, taker: SimOrder, maker: SimOrder, level: Level, now: int) -> None:
         """binance §7.4: the taker's mode decides."""

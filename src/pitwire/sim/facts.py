@@ -84,6 +84,15 @@ class Refusal(StrEnum):
     ACCOUNT_DISABLED = "account may not trade"
     PRICE_RELATION = "prices of a list are not in their order"
     LISTS_NOT_SUPPORTED = "order lists not supported"
+    INSUFFICIENT_MARGIN = "insufficient margin"
+    REDUCE_ONLY = "nothing to reduce"
+    POSITION_SIDE = "position side does not match the position mode"
+    OPEN_ORDERS = "not while orders are open"
+    OPEN_POSITION = "not while a position is open"
+    NO_CHANGE = "changes nothing"
+    LEVERAGE = "leverage not permitted"
+    MODIFY_LIMIT = "modified too often"
+    NOT_REDUCE_ONLY = "the order is not reduce-only"
 
 
 class Refused(Exception):
@@ -93,6 +102,26 @@ class Refused(Exception):
         super().__init__(refusal.value, detail)
         self.refusal = refusal
         self.detail = detail
+
+
+class Contract(msgspec.Struct, frozen=True, kw_only=True):
+    """What makes a listing a perpetual future, settled in its quote. Rates are parts of one."""
+
+    max_leverage: int = 125
+    maintenance_rate: Decimal = Decimal("0.004")
+    """Of a position's value; one tier, whatever its size."""
+    liquidation_fee: Decimal = Decimal("0.0125")
+    interest_rate: Decimal = Decimal("0.0001")
+    """What funding tends to, per interval."""
+    funding_hours: int = 8
+
+
+class PositionSide(StrEnum):
+    """Which position an order works for: the only one, or one of two in hedge mode."""
+
+    BOTH = "BOTH"
+    LONG = "LONG"
+    SHORT = "SHORT"
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +158,8 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     taker_fee: Decimal = Decimal("0.001")
     start_price: int = 0
     """Where a market begins, in ticks, before the first trade."""
+    contract: Contract | None = None
+    """None for spot, where base and quote change hands."""
 
 
 class NewOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,6 +181,15 @@ class NewOrder(msgspec.Struct, frozen=True, kw_only=True):
     stp: Stp | None = None
     strategy_id: int | None = None
     strategy_type: int | None = None
+    reduce_only: bool = False
+    """Of a future: may only make the position smaller."""
+    position_side: PositionSide = PositionSide.BOTH
+    good_till: int = 0
+    """When a future's order is to expire; 0 for never."""
+    price_match: str = "NONE"
+    """How the price of a future's order was taken from the book; told back, nothing more."""
+    origin: str = ""
+    """The type of the conditional order that it came of."""
 
 
 class SimOrder(msgspec.Struct, kw_only=True):
@@ -195,6 +235,11 @@ class SimOrder(msgspec.Struct, kw_only=True):
     """The order list that it belongs to; -1 for none."""
     holds: bool = True
     """Whether money is set aside for it: not before it may work, and once for a pair of an OCO."""
+    reduce_only: bool = False
+    position_side: PositionSide = PositionSide.BOTH
+    good_till: int = 0
+    price_match: str = "NONE"
+    origin: str = ""
 
     @property
     def left(self) -> int:
@@ -301,6 +346,9 @@ class Traded(Fact, frozen=True, kw_only=True):
     maker_fee_asset: str
     public: bool = True
     """False for a fill against a recorded market, whose public trades are the recorded ones."""
+    taker_result: Decimal = Decimal(0)
+    """What it realised of the taker's position; futures alone have one."""
+    maker_result: Decimal = Decimal(0)
 
 
 class PublicTrade(msgspec.Struct, frozen=True, gc=False):

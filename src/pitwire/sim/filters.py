@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
+from pitwire.model.orders import Side
 from pitwire.sim.facts import Kind, Listing, NewOrder, Refusal, Refused
 from pitwire.sim.stops import STOPS
 
@@ -45,8 +46,9 @@ class Rules:
             self._check_price(price)
         self._check_size(request)
         self._check_trailing(request)
-        self._check_percent(request.price, reference)
-        self._check_notional(request, reference)
+        self._check_percent(request, reference)
+        if not request.reduce_only:  # binance §11.8, -4164
+            self._check_notional(request, reference)
 
     def check_size(self, lots: int) -> None:
         """Refuse a size outside LOT_SIZE."""
@@ -82,14 +84,19 @@ class Rules:
             lowest, highest = self._listing.min_trailing_bips, self._listing.max_trailing_bips
             _demand_range(request.trailing_bips, lowest, highest, "TRAILING_DELTA")
 
-    def _check_percent(self, price: int | None, reference: Ratio) -> None:
+    def _check_percent(self, request: NewOrder, reference: Ratio) -> None:
         over, under = reference
+        price = request.price
         if price is None or not under:
             return
         num, den = self._up
         too_high = num and price * under * den > over * num
         num, den = self._down
-        if too_high or price * under * den < over * num:
+        too_low = price * under * den < over * num
+        if self._listing.contract is not None:  # binance §11.4: a buy only above, a sale below
+            if too_high if request.side is Side.BUY else too_low:
+                raise Refused(Refusal.FILTER, "PERCENT_PRICE")
+        elif too_high or too_low:
             raise Refused(Refusal.FILTER, "PERCENT_PRICE_BY_SIDE")
 
     def _check_notional(self, request: NewOrder, reference: Ratio) -> None:

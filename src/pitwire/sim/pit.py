@@ -79,6 +79,8 @@ class Pit:
         self.stops = Stops()
         self.average = Average()
         self.last = listing.start_price
+        self.mark = 0
+        """Of a future: what its price filter is held against, in ticks; 0 before it is known."""
         self.order_id = 0
         self.execution = 0
         self.trade_id = 0
@@ -104,7 +106,9 @@ class Pit:
         return self.execution
 
     def reference(self, now: int) -> Ratio:
-        """The average price, or the last one where nothing traded in the window."""
+        """A future's mark price; else the average, or the last where nothing traded lately."""
+        if self.mark:
+            return self.mark, 1
         ratio = self.average.ratio(now)
         return ratio if ratio[1] or not self.last else (self.last, 1)
 
