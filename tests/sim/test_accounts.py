@@ -66,8 +66,8 @@ def test_locking_and_trading_conserve_money(
     except Refused:
         assert accounts.take_changes("A-B", 1) == []
         return
-    fee = accounts.settle(ann, TERMS, wish, paid, lots, rate)
-    assert accounts.settle(crowd, TERMS, counter, paid, lots, rate) == 0
+    fee, _ = accounts.settle(ann, TERMS, wish, paid, lots, rate)
+    assert accounts.settle(crowd, TERMS, counter, paid, lots, rate) == (0, 0)
     totals = {"A": Decimal(0), "B": Decimal(0)}
     for name in accounts.names():
         for asset, (free, locked) in accounts.amounts(name).items():
@@ -104,7 +104,7 @@ def test_a_commission_is_charged_in_steps_that_a_venue_can_tell():
     ann = accounts.find("ann")
     wish = order(Side.SELL, lots=3, price=7_777_777)
     accounts.lock(ann, TERMS, wish)
-    fee = accounts.settle(ann, TERMS, wish, 7_777_777, 3, Decimal("0.00075"))
+    fee, _ = accounts.settle(ann, TERMS, wish, 7_777_777, 3, Decimal("0.00075"))
     paid = 7_777_777 * 3 * TERMS.unit
     assert fee == (paid * Decimal("0.00075")).quantize(FEE_STEP, rounding=ROUND_DOWN)
     assert fee < paid * Decimal("0.00075")
