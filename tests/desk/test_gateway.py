@@ -79,12 +79,12 @@ class Outlet:
 class Office:
     """A gateway between the pure middle of a desk and an outlet of ours."""
 
-    def __init__(self) -> None:
+    def __init__(self, **options: float) -> None:
         self.clock = ManualClock(T0)
         self.desk, self.outlet = Desk(), Outlet(self.clock)
         self.timings = Timings()
         self.gateway = Gateway(
-            self.outlet, self.desk.engine, clock=self.clock, timings=self.timings
+            self.outlet, self.desk.engine, clock=self.clock, timings=self.timings, **options
         )
 
     def made(self, order_id: str = "a") -> Order:
@@ -130,6 +130,17 @@ def test_after_a_pause_between_decision_and_send_no_order_leaves() -> None:
     assert list(office.desk.state.ledger.open_of(BTC)) == []
     office.gateway.send(CancelOrder(order_id="a", symbol=BTC), T0)
     assert office.outlet.names == ["cancel"], "a cancel is never too late"
+
+
+def test_the_deadline_of_an_order_can_be_said() -> None:
+    office = Office(deadline_seconds=5.0)
+    office.clock.advance(4.9)
+    office.gateway.send(office.made("a"), T0)
+    office.clock.advance(0.1)
+    office.gateway.send(office.made("b"), T0)
+    assert office.outlet.names == ["place"]
+    [dropped] = office.desk.of(Dropped)
+    assert dropped.why == "never sent: decided 5.0 s ago, 5 s are allowed"
 
 
 def test_an_order_that_waits_for_a_limit_is_listed_and_not_timed() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pitwire.model import errors, events
+from pitwire.model.clock import SECOND
 from pitwire.model.events import Event
 from pitwire.model.orders import AmendOrder, CancelOrder, RejectReason, ReplaceOrder, UpdateKind
 from pitwire.model.recovery import Halt, Ignore, Reconnect, Resync, Wait
@@ -277,8 +278,8 @@ def test_credentials_may_be_looked_up_when_they_are_needed() -> None:
     live(story)
 
 
-async def trader(world: World) -> Session:
-    session = await world.connect(credentials=KEY)
+async def trader(world: World, **options: Any) -> Session:
+    session = await world.connect(credentials=KEY, **options)
     await session.subscribe_to_order_updates()
     world.told.clear()
     return session
@@ -319,7 +320,7 @@ def test_every_command_leaves_in_the_turn_that_gives_it() -> None:
 
 def test_places_wait_for_the_limit_and_cancels_pass_them() -> None:
     async def story(world: World) -> None:
-        session = await trader(world)
+        session = await trader(world, order_deadline_seconds=20.0)
         server = world.server.orders
         for n in range(7):
             session.place(order(f"o{n}"), world.loop.now())
@@ -333,6 +334,25 @@ def test_places_wait_for_the_limit_and_cancels_pass_them() -> None:
         assert (dropped.order_id, dropped.text) == ("o6", "never sent: cancelled in time")
         await asyncio.sleep(11)
         assert [s["order"] for s in server.said if s["do"] == "place"][5:] == ["o5"]
+        await session.close()
+
+    live(story)
+
+
+def test_a_place_that_waits_for_two_seconds_is_given_up_though_nothing_else_happens() -> None:
+    async def story(world: World) -> None:
+        session = await trader(world)
+        server, begun = world.server.orders, world.loop.now()
+        for n in range(7):
+            session.place(order(f"o{n}"), begun)
+        await asyncio.sleep(1.9)
+        assert not [e for e in world.of(events.Update) if e.update is UpdateKind.REJECTED]
+        await asyncio.sleep(12)
+        late = [e for e in world.of(events.Update) if e.update is UpdateKind.REJECTED]
+        assert [(e.order_id, e.answers) for e in late] == [("o5", "desk"), ("o6", "desk")]
+        assert all(e.received - begun <= 2 * SECOND + SECOND // 100 for e in late)
+        placed = [said["order"] for said in server.said if said["do"] == "place"]
+        assert placed == ["o0", "o1", "o2", "o3", "o4"]
         await session.close()
 
     live(story)

@@ -32,6 +32,7 @@ from pitwire.sim.faults import (
 )
 from pitwire.trading.journal import Came, Refusal
 from pitwire.trading.rules import Rule, rule, trades
+from pitwire.trading.tracked import Change
 from pitwire.trading.wishes import buy, cancel, replace, sell
 from tests.worlds.room import Outcome, Plan, Room, Story, run
 
@@ -604,6 +605,7 @@ duplicate_seconds = 0
 
 
 def test_a_flood_of_orders_never_breaks_the_venues_limit() -> None:
+    """What had no room within two seconds of its decision never leaves."""
     made = []
 
     async def story(room: Room) -> None:
@@ -611,15 +613,35 @@ def test_a_flood_of_orders_never_breaks_the_venues_limit() -> None:
         for step in range(150):
             made.extend(room.wish(buy(BTC, 0.001, price=FAR_BELOW - step)))
         assert len(made) == 150
-        await room.live(2)
-        there = room.world.exchange.open_orders("main")
-        assert len(there) == 100
+        await room.live(1.9)
+        assert len(room.world.exchange.open_orders("main")) == 100
+        assert {order.state for order in made[100:]} == {OrderState.SENT}
+        await room.live(0.2)
+        assert {order.state for order in made[100:]} == {OrderState.REJECTED}
+        for order in made[100:]:
+            assert (order.proof.by, order.proof.said) == ("desk", "rejected")
+            assert order.proof.text.startswith("never sent: waited 2.0 s")
         # A cancel does not stand in the queue of orders.
         room.wish(cancel(order_id=made[0].id))
         await room.until(lambda: made[0].state is OrderState.CANCELED, within_seconds=1)
+        await room.live(12)
+
+    room, _ = play(story, config=FLOOD)
+    assert {order.state for order in made[:100]} == {OrderState.CANCELED}
+    there = {one.original_client_id for one in room.world.exchange.all_orders("main", BTC)}
+    assert there == {order.id for order in made[:100]}, "the venue has heard of no other"
+
+
+def test_a_flood_of_orders_may_be_allowed_to_wait() -> None:
+    made = []
+
+    async def story(room: Room) -> None:
+        await room.reach(4)
+        for step in range(150):
+            made.extend(room.wish(buy(BTC, 0.001, price=FAR_BELOW - step)))
         await room.until(lambda: all(order.acknowledged for order in made), within_seconds=12)
 
-    play(story, config=FLOOD)
+    play(story, config=f"[desk]\norder_deadline_seconds = 30\n{FLOOD}")
     assert {order.state for order in made} == {OrderState.CANCELED}
 
 
@@ -669,7 +691,13 @@ def test_a_flash_crash_under_many_rules() -> None:
     assert sorted(fired) == [level for level in levels if lowest < level]
     ordered = [tracked for tracked in map(room.tracked, room.witness.names) if tracked.tag]
     refused = [record for record in room.journal.records if isinstance(record, Refusal)]
-    assert len(ordered) + len(refused) == len(fired)
+    expired = [
+        record
+        for record in room.journal.records
+        if isinstance(record, Change) and record.text.startswith("never sent: waited 2.")
+    ]
+    assert {record.after for record in expired} == {OrderState.REJECTED}
+    assert len(ordered) + len(refused) + len(expired) == len(fired)
 
 
 def test_a_market_order_that_eats_the_whole_book() -> None:

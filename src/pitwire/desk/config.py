@@ -20,6 +20,7 @@ from pitwire.model.errors import ConfigError
 from pitwire.model.numbers import plain
 from pitwire.model.strict import as_written, read_strictly
 from pitwire.model.symbols import Symbol
+from pitwire.session.commands import ORDER_DEADLINE_SECONDS
 from pitwire.session.schedule import MOST_COPIES, parse_roll_at
 from pitwire.trading.declared import RuleSpec, build_rules
 from pitwire.trading.limits import Limits, SymbolLimits
@@ -157,6 +158,9 @@ class DeskSection(Section, frozen=True):
     reconcile_seconds: Annotated[float, Meta(ge=0)] = 60.0
     """How often our orders, fills and balances are held beside the venue's; 0: only at a start and
     after a loss. Longer where a round would cost more than a tenth of the venue's weight."""
+    order_deadline_seconds: Annotated[float, Meta(ge=0.1, le=60)] = ORDER_DEADLINE_SECONDS
+    """An order that has not left so long after its decision, because of the venue's limit, a ban or
+    a pause of the process, never leaves: 0.1 to 60. Cancels are never too late."""
 
 
 class DeskConfig(Section, frozen=True):

@@ -205,6 +205,7 @@ class Desk:
             timings=self.timings,
             file=self._file,
             stock=stock,
+            deadline_seconds=self.config.desk.order_deadline_seconds,
         )
 
     @property

@@ -13,7 +13,7 @@ from pitwire.desk.timings import Timings
 from pitwire.model.clock import SECOND, Clock
 from pitwire.model.errors import LocalError
 from pitwire.model.orders import AmendOrder, CancelOrder, Command, Order, ReplaceOrder
-from pitwire.session.commands import SEND_WITHIN_SECONDS
+from pitwire.session.commands import ORDER_DEADLINE_SECONDS
 from pitwire.trading.engine import Engine
 from pitwire.trading.journal import DurableJournal, Volatile
 
@@ -61,9 +61,11 @@ class Gateway:
         timings: Timings,
         file: DurableJournal | None = None,
         stock: Stocktaking | None = None,
+        deadline_seconds: float = ORDER_DEADLINE_SECONDS,
     ) -> None:
         self._outlet, self._engine = outlet, engine
         self._clock, self._timings = clock, timings
+        self._deadline = round(deadline_seconds * SECOND)
         self._file = Volatile() if file is None else file
         self.stock = Stocktaking(outlet, engine) if stock is None else stock
         self._may_ask = float(_AT_ONCE)
@@ -86,10 +88,10 @@ class Gateway:
         if not self._engine.may_leave(command, now):
             return
         late = self._clock.now() - now
-        if late > SEND_WITHIN_SECONDS * SECOND and not isinstance(command, CancelOrder):
+        if late >= self._deadline and not isinstance(command, CancelOrder):
             # The process stood still between the decision and this line.
             why = f"never sent: decided {late / SECOND:.1f} s ago, "
-            self._engine.dropped(command, f"{why}{SEND_WITHIN_SECONDS:g} s are allowed", now)
+            self._engine.dropped(command, f"{why}{self._deadline / SECOND:g} s are allowed", now)
             return
         sent = 0
         try:

@@ -134,8 +134,7 @@ async def open_desk(
     credentials = credentials or (None if config.mode == "paper" else credentials_of(config))
     seed = system_seed() if config.seed is None else config.seed
     restarted = _restarted(config, state or state_folder(config), clock)
-    desk = _composed(config, restarted, journals, clock, ids, log)
-    desk.engine.journal.write(Seeded(at=clock.now(), name="desk", seed=seed))
+    desk = _composed(config, seed, restarted, journals, clock, ids, log)
     try:
         await desk.switchboard.open()
         await check_rights(config, credentials, endpoints, fetch, clock)
@@ -154,6 +153,7 @@ async def open_desk(
             clock=clock,
             lap=clock,
             entropy=Entropy(seed),
+            order_deadline_seconds=config.desk.order_deadline_seconds,
             time_unit=config.venue.time_unit,
             redundancy=config.venue.redundancy,
             roll_at=config.venue.roll_at,
@@ -176,6 +176,7 @@ async def open_desk(
 
 def _composed(
     config: DeskConfig,
+    seed: int,
     restarted: Restarted | None,
     journals: Iterable[Journal],
     clock: Clock,
@@ -184,9 +185,11 @@ def _composed(
 ) -> Desk:
     frames = Frames(_FRAMES)
     others = [TablesJournal(frames), *journals, *([log] if log is not None else [])]
+    engine = _engine(config, restarted, others, clock, ids)
+    engine.journal.write(Seeded(at=clock.now(), name="desk", seed=seed))
     return Desk(
         config,
-        _engine(config, restarted, others, clock, ids),
+        engine,
         clock=clock,
         health=Health(clock.now()),
         frames=frames,

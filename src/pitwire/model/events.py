@@ -205,7 +205,8 @@ class Update(Event, frozen=True, gc=False, tag=True):
     code: int = 0
     text: str = ""
     answers: str = ""
-    """The request whose answer this is: `place`, `status`, …; "" when it came by itself."""
+    """The request whose answer this is: `place`, `status`, …; "" when it came by itself, `desk`
+    when the request never left."""
     asked: int = 0
     """When that request left, by our clock; 0 when it came by itself."""
 

@@ -1,8 +1,9 @@
 """Orders out, answers in: encoding, pacing, and what each kind of answer proves.
 
 House rules: pure. A command is encoded and leaves in the call that brought it, or waits for the
-venue's limit, cancels before places. Every command ends in exactly one of: the answer's own facts,
-a proof that nothing was done, or `Unanswered`, which proves nothing.
+venue's limit, cancels before places; an order that has waited until its deadline never leaves.
+Every command ends in exactly one of: the answer's own facts, a proof that nothing was done, or
+`Unanswered`, which proves nothing.
 """
 
 from __future__ import annotations
@@ -34,9 +35,11 @@ from pitwire.venues.venue import Codec, HttpRequest, MarginCodec, Outgoing, Repl
 Encode: TypeAlias = Callable[[int, int], Outgoing]
 """(now in the venue's time, request id) → frame or request."""
 
-SEND_WITHIN_SECONDS = 2.0
-"""After a sleep, an order that was given longer ago than this is not sent any more."""
-_SEND_WITHIN = round(SEND_WITHIN_SECONDS * SECOND)
+ORDER_DEADLINE_SECONDS = 2.0
+"""An order that has not left so long after its decision was decided in another market: it never
+leaves."""
+NEVER_SENT = "desk"
+"""Who answered, in an update about what never left."""
 _NOT_DONE = (
     errors.OrderRejected,
     errors.RequestRejected,
@@ -75,6 +78,8 @@ class Commands:
         self._pacing, self._pending = pacing, pending
         self._outbox, self._skew = outbox, skew
         self._reserve = weight_limit(venue) * CANCEL_PERCENT // 100
+        self.deadline = round(ORDER_DEADLINE_SECONDS * SECOND)
+        """How long after its decision an order may leave, in ns."""
         self.admitted = False
         """Whether the venue has accepted our login on the present connection."""
         self._urgent: deque[tuple[Request, Encode]] = deque()
@@ -199,8 +204,9 @@ class Commands:
         return self._codec
 
     def release(self, now: int) -> None:
-        """Send what may leave now, cancels and questions first."""
+        """Send what may leave now, cancels and questions first; tell what is too late for it."""
         self._outbox.stirred = True
+        self._expire(now)
         for queue in (self._urgent, self._ordinary):
             while queue and self._may_leave(queue[0][0].what, now):
                 request, encode = queue.popleft()
@@ -217,13 +223,13 @@ class Commands:
                     self._outbox.send(frame)
                 self._pending.add(request_id, _sent_at(request, now))
 
-    def woke(self, now: int) -> None:
-        """We slept: what waited too long for its turn was decided in another market, and is told
-        as never sent. Cancels and questions are never too late."""
-        while self._ordinary and now - self._ordinary[0][0].sent > _SEND_WITHIN:
+    def _expire(self, now: int) -> None:
+        """What waited for its turn until its deadline, whatever held it back, is told as never
+        sent. Cancels and questions are never too late."""
+        while self._ordinary and now >= self._ordinary[0][0].sent + self.deadline:
             request = self._ordinary.popleft()[0]
-            waited = (now - request.sent) / SECOND
-            text = f"never sent: it waited {waited:.1f} s, {SEND_WITHIN_SECONDS:g} s are allowed"
+            waited, allowed = (now - request.sent) / SECOND, self.deadline / SECOND
+            text = f"never sent: waited {waited:.1f} s for its turn, {allowed:g} s are allowed"
             self._outbox.tell(*self._refused(request, text, now))
 
     def _urge(self, request: Request, encode: Encode) -> None:
@@ -242,13 +248,14 @@ class Commands:
             )
 
     def next_deadline(self, now: int) -> int | None:
-        """When `release` will next have something to send."""
+        """When `release` will next have something to send, or to give up."""
         times = []
         if self._urgent:
             times.append(self._held_until())
         if self._ordinary:
             room = self._pacing.ready_at("weight", now, cost=self._reserve)
-            times.append(max(self._held_until(), room, self._pacing.ready_at("orders", now)))
+            turn = max(self._held_until(), room, self._pacing.ready_at("orders", now))
+            times.append(min(turn, self._ordinary[0][0].sent + self.deadline))
         return max(now, min(times)) if times else None
 
     # ── in ──
@@ -355,7 +362,7 @@ class Commands:
             reason=reason,
             code=code,
             text=text,
-            answers=request.what.value if request.sent else "",
+            answers=request.what.value if request.sent else NEVER_SENT,
             asked=request.sent,
         )
 

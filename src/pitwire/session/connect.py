@@ -11,6 +11,7 @@ from pitwire.model.entropy import Entropy, system_seed
 from pitwire.model.errors import ConfigError, DialFailed
 from pitwire.session.audience import OnEvent, OnEvents
 from pitwire.session.audit import BookOf
+from pitwire.session.commands import ORDER_DEADLINE_SECONDS
 from pitwire.session.conversation import PATIENCE_SECONDS
 from pitwire.session.ear import Tap, Witness
 from pitwire.session.lanes import HOLD_SECONDS
@@ -77,6 +78,7 @@ def connect_to_websocket(
     lap: Clock | None = None,
     connect_attempts: int = 1,
     patience_seconds: float = PATIENCE_SECONDS,
+    order_deadline_seconds: float = ORDER_DEADLINE_SECONDS,
     asks_time: bool = True,
     backfill: bool = True,
     audit_books: bool = True,
@@ -116,6 +118,8 @@ def connect_to_websocket(
         lap: stamps the moments of an order's way out.
         connect_attempts: dials before the first connection counts as failed.
         patience_seconds: how long the venue's answer to a request may take.
+        order_deadline_seconds: an order that has not left so long after the `now` it was given
+            with, because of the venue's limit, a ban or a pause, never leaves.
         asks_time: whether the venue's clock is asked for over HTTP now and then.
         backfill: whether missing trades are asked for over HTTP, by id, and put in their place;
             those after them wait up to two seconds. If not, a gap is named at once.
@@ -144,7 +148,6 @@ def connect_to_websocket(
     late_after_seconds = _late_after(late_after_seconds, time)
     found = find_venue(venue) if isinstance(venue, str) else venue
     addresses = endpoints or (_testnet(found) if testnet else found.endpoints)
-
     fetches = dial is None or fetch is not None
 
     def build() -> Session:
@@ -171,6 +174,7 @@ def connect_to_websocket(
                 keep_books=keep_books,
                 connect_attempts=connect_attempts,
                 patience_seconds=patience_seconds,
+                order_deadline_seconds=order_deadline_seconds,
                 asks_time=asks_time and fetches,
                 backfill=backfill and fetches,
                 audit_books=audit_books and fetches,

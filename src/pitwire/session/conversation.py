@@ -29,7 +29,7 @@ from pitwire.model.events import (
     VenueShutdown,
 )
 from pitwire.session.backoff import Chance
-from pitwire.session.commands import Commands
+from pitwire.session.commands import ORDER_DEADLINE_SECONDS, Commands
 from pitwire.session.copies import Copy
 from pitwire.session.errands import Errands
 from pitwire.session.feed import FED, Feed
@@ -70,6 +70,7 @@ class ConversationOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a market connection asks the venue's clock over HTTP."""
     backfill: bool = True
     """Whether trades that are missing are asked for over HTTP."""
+    order_deadline_seconds: float = ORDER_DEADLINE_SECONDS
 
 
 class Conversation:
@@ -128,6 +129,7 @@ class Conversation:
             venue, self.codec, pacing=pacing, pending=self._pending, outbox=self.outbox, skew=skew
         )
         """Orders, cancels and questions; all that needs a login."""
+        self.commands.deadline = round(options.order_deadline_seconds * SECOND)
         self.spare = False
         """Whether another connection does all that this one does, so that its loss is none."""
         self.twins: Twins | None = None
@@ -400,7 +402,6 @@ class Conversation:
         """We slept beyond `vigil.late_at`: to be called before anything else, as nothing that is
         unread may be taken for new."""
         told = self.vigil.woke(now)
-        self.commands.woke(now)
         self.note_pause(now)
         self._heard = now - 1  # before the ping that asks whether the venue is still there
         self._errands.measure_soon(now)

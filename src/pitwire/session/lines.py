@@ -236,6 +236,7 @@ class Lines:
                 time_unit=setup.time_unit,
                 book_option=setup.book_option,
                 patience_seconds=setup.patience_seconds,
+                order_deadline_seconds=setup.order_deadline_seconds,
                 asks_time=setup.asks_time and role is Role.MARKET and self._is_first(name),
                 backfill=setup.backfill,
             ),

@@ -14,6 +14,7 @@ from pitwire.model.errors import ConfigError
 from pitwire.model.recovery import Recovery
 from pitwire.session.audience import OnEvent, OnEvents
 from pitwire.session.audit import BookOf
+from pitwire.session.commands import ORDER_DEADLINE_SECONDS
 from pitwire.session.conversation import PATIENCE_SECONDS
 from pitwire.session.ear import Tap, Witness
 from pitwire.session.feed import Feed
@@ -56,6 +57,8 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     keep_books: bool = True
     connect_attempts: int = 1
     patience_seconds: float = PATIENCE_SECONDS
+    order_deadline_seconds: float = ORDER_DEADLINE_SECONDS
+    """How long after its decision an order may leave."""
     asks_time: bool = True
     backfill: bool = True
     audit_books: bool = True
