@@ -431,6 +431,9 @@ def test_axe_finds_nothing_serious(board: RunningStage, open_page: Callable[...,
 
 SIZES = {
     "wide": WIDE,
+    "desk": {"width": 1440, "height": 900},
+    "laptop": {"width": 1280, "height": 800},
+    "tablet": {"width": 820, "height": 1100},
     "middle": {"width": 1100, "height": 700},
     "phone": {"width": 390, "height": 844},
 }
@@ -447,7 +450,7 @@ def test_nothing_is_cut_and_nothing_overlaps(
     board.until(lambda truth: truth["positions"])
     page.raw.wait_for_timeout(500)
     for pane in ("orders", "watch", "tape", "health"):
-        if size != "wide":
+        if SIZES[size]["width"] <= 1200:
             page.raw.click(f".panes [data-pane={pane}]")
         assert page.ask(GEOMETRY) == [], (size, pane)
         page.raw.screenshot(path=tmp_path / f"{size}-{pane}.png")

@@ -119,8 +119,9 @@ function paintWatch() {
   write($("big"), last);
   write($("big-arrow"), direction > 0 ? "▲" : direction < 0 ? "▼" : "");
   mark($("big-arrow"), "class", direction > 0 ? "arrow up" : "arrow down");
-  write($("big-change"), change === "–" ? "" : `${change} since ${since === "start" ? "the start" : since}`);
-  mark($("big-change"), "class", sign > 0 ? "n up" : sign < 0 ? "n down" : "n soft");
+  write($("change"), change === "–" ? "" : change);
+  write($("since"), change === "–" ? "" : `since ${since === "start" ? "the start" : since}`);
+  mark($("change"), "class", sign > 0 ? "n up" : sign < 0 ? "n down" : "n");
 }
 
 function paintHead() {

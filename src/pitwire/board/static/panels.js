@@ -5,7 +5,6 @@ import { clock, day } from "./times.js";
 import { seconds } from "./live.js";
 
 const SIDES = { buy: "▲ buy", sell: "▼ sell" };
-const ARROWS = { 1: "▲", "-1": "▼", 0: "" };
 
 // ── watchlist ──
 
@@ -37,7 +36,7 @@ export class Watch {
     const [last, direction, change, sign] = data;
     if (row.children[2].shown !== undefined && row.children[2].shown !== last && direction) flash(row.children[2], direction > 0);
     write(row.children[2], last);
-    write(row.children[3], `${ARROWS[sign]} ${change}`.trim());
+    write(row.children[3], change); // its sign says what its colour says
     mark(row.children[3], "class", sign > 0 ? "n up" : sign < 0 ? "n down" : "n");
     mark(row, "class", stale || old ? "stale" : "");
     mark(row, "data-stale", stale ? "1" : "");
@@ -174,11 +173,11 @@ export class Tape {
 // Heading, width in px (0: what is left), n for numbers, and the class of its cells.
 const HEADS = {
   orders: [
-    ["Time", 106], ["Symbol", 82], ["Side", 54], ["Type", 76], ["Price", 84, "n"], ["Size", 72, "n"], ["Filled", 72, "n", "c-done"], ["State", 100],
-    ["Rule", 0], ["Ack ms", 62, "n", "c-ack"], ["Why", 0, "", "c-why"], ["", 76, "", "c-act"],
+    ["Time", 96], ["Symbol", 84], ["Side", 52], ["Type", 72], ["Price", 76, "n"], ["Size", 66, "n"], ["Filled", 66, "n", "c-done"], ["State", 88],
+    ["Rule", 0], ["Ack ms", 56, "n", "c-ack"], ["Why", 0, "", "c-why"], ["", 78, "", "c-act"],
   ],
   fills: [["Time", 106], ["Symbol", 90], ["Side", 62], ["Price", 90, "n"], ["Size", 84, "n"], ["Fee", 0, "n"], ["As", 60], ["Order", 0]],
-  positions: [["Symbol", 90], ["Side", 58], ["Size", 86, "n"], ["Average", 90, "n"], ["Mark", 90, "n"], ["Open result", 96, "n"], ["Realised", 96, "n"], ["Fees", 0, "n"], ["In", 54]],
+  positions: [["Symbol", 84], ["Side", 52], ["Size", 76, "n"], ["Average", 80, "n"], ["Mark", 80, "n"], ["Open result", 90, "n"], ["Realised", 90, "n"], ["Fees", 0, "n"], ["In", 50]],
 };
 const LISTS = {
   working: (row) => row.open,
