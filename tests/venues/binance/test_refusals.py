@@ -19,7 +19,9 @@ from pitwire.model.errors import (
 )
 from pitwire.model.orders import RejectReason
 from pitwire.venues.binance import refusals
-from pitwire.venues.binance.refusals import Asked, Context, reason, refusal
+from pitwire.venues.binance.refusals import reason, refusal
+from pitwire.venues.mbx import refusals as family
+from pitwire.venues.mbx.refusals import Asked, Context
 
 NOW = 1_659_142_907_531_000_000
 MINUTE_END = 1_659_142_920 * SECOND
@@ -130,10 +132,10 @@ def test_every_documented_code_is_answered(code: int, asked: Asked) -> None:
 @pytest.mark.parametrize("code", CODES)
 def test_every_documented_code_has_a_row_of_its_own(code: int) -> None:
     tables = (
-        refusals.AUTHENTICATION,
-        refusals.THROTTLED,
-        refusals.UNPROVEN,
-        refusals.OVERLOADED,
+        family.AUTHENTICATION,
+        family.THROTTLED,
+        family.UNPROVEN,
+        family.OVERLOADED,
         refusals.REASONS,
     )
     assert any(code in table for table in tables)

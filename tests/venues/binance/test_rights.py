@@ -10,7 +10,7 @@ import pytest
 from pitwire.model.credentials import Credentials, Secret
 from pitwire.model.errors import MalformedFrame
 from pitwire.venues.binance.rights import ask_rights, read_rights
-from pitwire.venues.binance.signing import signer_for
+from pitwire.venues.mbx.signing import signer_for
 from pitwire.venues.venue import KeyRights
 
 KEY = Credentials("k" * 64, Secret("s" * 64), kind="hmac")

@@ -24,16 +24,13 @@ from pitwire.model.events import Event, OpenOrders, Update
 from pitwire.model.orders import RejectReason, UpdateKind
 from pitwire.venues.binance import account
 from pitwire.venues.binance import frames as wire
-from pitwire.venues.binance.amounts import nanoseconds
-from pitwire.venues.binance.decode import (
-    UNREADABLE,
-    excerpt,
-    malformed,
-    refuse_doubled_keys,
-    unhandled,
-)
-from pitwire.venues.binance.refusals import UNPROVEN, Asked, Context, reason, refusal
+from pitwire.venues.binance.decode import malformed, unhandled
+from pitwire.venues.binance.refusals import reason, refusal
 from pitwire.venues.binance.symbols import VENUE, Symbols
+from pitwire.venues.mbx.amounts import nanoseconds
+from pitwire.venues.mbx.reading import UNREADABLE, excerpt, refuse_doubled_keys
+from pitwire.venues.mbx.refusals import UNPROVEN, Asked, Context
+from pitwire.venues.mbx.requests import Requests
 from pitwire.venues.venue import Decoded, Reply
 
 
@@ -99,17 +96,17 @@ USER_KINDS = frozenset(
 class AnswerDecoder:
     """Decodes what is not market data: answers and user-data events.
 
-    `logged_on` turns true when the venue confirms a login and false when it revokes the key.
+    `requests.logged_on` turns true when the venue confirms a login and false when it revokes the
+    key.
     A replacement's answer carries one `Update` for each of its two orders (CANCELED or
     CANCEL_REJECTED for the old, ACCEPTED, FILLED, … or REJECTED for the new) whenever the venue
     says how each half went, also when `error` is set; an order without an `Update` is unknown when
     `error` is `OutcomeUnknown`, and was not touched when it is anything else.
     """
 
-    def __init__(self, symbols: Symbols) -> None:
-        self._symbols = symbols
+    def __init__(self, symbols: Symbols, requests: Requests) -> None:
+        self._symbols, self._session = symbols, requests
         self._requests: dict[int, tuple[str, str, str]] = {}
-        self.logged_on = False
 
     def note(self, request_id: int, request: tuple[str, str, str]) -> None:
         """Keep the fields of a `Request`; the oldest is forgotten beyond a few thousand."""
@@ -168,7 +165,7 @@ class AnswerDecoder:
         if name == "time":
             return (), nanoseconds(_time(result).server_time)
         if name == "login":
-            self.logged_on = True
+            self._session.logged_on = True
             session = b'"serverTime"' in result
             return (), nanoseconds(_time(result).server_time) if session else 0
         reader = _READERS.get(name)
@@ -195,7 +192,7 @@ class AnswerDecoder:
         )
         error = refusal(fault.code, fault.msg, context)
         if isinstance(error, AuthenticationFailed):
-            self.logged_on = False
+            self._session.logged_on = False
         events: Sequence[Event] = ()
         if kind.name == "replace" and bytes(fault.data):
             events, error = self._halves(bytes(fault.data), request, error, now)

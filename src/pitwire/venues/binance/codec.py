@@ -17,16 +17,12 @@ from pitwire.model.instruments import Instrument
 from pitwire.model.orders import AmendOrder, CancelOrder, Order, ReplaceOrder
 from pitwire.venues.binance import rest
 from pitwire.venues.binance.answers import USER_KINDS, AnswerDecoder
-from pitwire.venues.binance.decode import UNREADABLE, MarketDecoder, malformed
-from pitwire.venues.binance.encode import (
-    Encoder,
-    client_id,
-    control,
-    decimal,
-    order_reference,
-)
+from pitwire.venues.binance.decode import MarketDecoder, malformed
+from pitwire.venues.binance.encode import Encoder
 from pitwire.venues.binance.streams import Streams
 from pitwire.venues.binance.symbols import Symbols
+from pitwire.venues.mbx.reading import UNREADABLE
+from pitwire.venues.mbx.requests import client_id, control, decimal, order_reference, plain
 from pitwire.venues.venue import Ask, Buffer, CodecOptions, Decoded, HttpRequest, Role
 
 _ANSWERS = (b'{"id":', b'{"result":', b'{"error":', b'{"code":')
@@ -51,8 +47,8 @@ class BinanceCodec:
         self._symbols = Symbols()
         self._streams = Streams(self._symbols)
         self._market = MarketDecoder(self._symbols, self._streams.partial)
-        self._answers = AnswerDecoder(self._symbols)
         self._encoder = Encoder(self._symbols)
+        self._answers = AnswerDecoder(self._symbols, self._encoder.requests)
 
     # ── in ──
 
@@ -124,13 +120,11 @@ class BinanceCodec:
 
     def login(self, credentials: Credentials, now: int, request_id: int) -> bytes:
         """`session.logon` for Ed25519; for HMAC and RSA a signed `account.status`."""
-        self._answers.logged_on = False
         return self._encoder.login(credentials, now, request_id)
 
     def watch_orders(self, now: int, request_id: int) -> bytes:
         """The private stream of the account that is logged in."""
-        logged_on = self._answers.logged_on
-        return self._encoder.watch_orders(now, request_id, logged_on=logged_on)
+        return self._encoder.watch_orders(now, request_id)
 
     # ── commands ──
 
@@ -180,7 +174,6 @@ class BinanceCodec:
             "order.cancelReplace",
             f"r{request_id}",
             now,
-            logged_on=self._answers.logged_on,
             extra={**which, **extra},
         )
         self._note(request_id, command.order.symbol, command.order_id, command.order.id)
@@ -249,7 +242,7 @@ class BinanceCodec:
 
     def server_time(self, now: int, request_id: int) -> bytes:
         """`time`; needs no login."""
-        return self._encoder.public("time", f"h{request_id}")
+        return plain("time", {}, f"h{request_id}")
 
     # ── REST ──
 
@@ -276,12 +269,10 @@ class BinanceCodec:
     # ── pieces ──
 
     def _order(self, order: Order, method: str, json_id: str, now: int) -> bytes:
-        logged_on = self._answers.logged_on
-        return self._encoder.order(order, method, json_id, now, logged_on=logged_on)
+        return self._encoder.order(order, method, json_id, now)
 
     def _ask(self, method: str, params: Mapping[str, str | int], json_id: str, now: int) -> bytes:
-        logged_on = self._answers.logged_on
-        return self._encoder.ask(method, params, json_id, now, logged_on=logged_on)
+        return self._encoder.requests.ask(method, params, json_id, now)
 
     def _note(self, request_id: int, symbol: str, order_id: str = "", new_id: str = "") -> None:
         self._answers.note(request_id, (symbol, order_id, new_id))

@@ -8,8 +8,8 @@ as for every reader of JSON; only where a frame is read at leisure is it refused
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import msgspec
@@ -20,24 +20,21 @@ from pitwire.model.events import (
     Bar,
     BookDelta,
     Event,
-    Malformed,
     PartialBook,
     Quote,
     Ticker,
     Trade,
-    Unhandled,
     VenueShutdown,
 )
 from pitwire.model.orders import Side
 from pitwire.venues.binance import frames as wire
-from pitwire.venues.binance.amounts import LAST_MILLISECOND, Unreadable, nanoseconds
 from pitwire.venues.binance.symbols import VENUE, Symbols
+from pitwire.venues.mbx import reading
+from pitwire.venues.mbx.amounts import LAST_MILLISECOND, Unreadable, nanoseconds
+from pitwire.venues.mbx.reading import UNREADABLE, refuse_doubled_keys
 
 NAN = float("nan")
-UNREADABLE = (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError, IndexError)
-"""All that parsing hostile bytes can raise: `ValueError` covers bad UTF-8 and `Unreadable`."""
-
-_WRAPPED = b'{"stream":"'
+malformed, unhandled = partial(reading.malformed, VENUE), partial(reading.unhandled, VENUE)
 _S, _E, _U, _QUOTE, _LIST = ord("s"), ord("e"), ord("u"), ord('"'), ord("[")
 _SELL, _BUY = Side.SELL, Side.BUY
 _TRADE_FRAME = wire.TradeFrame
@@ -254,54 +251,3 @@ MAPPERS: dict[type[msgspec.Struct], Callable[[Any, Symbols, int], Event]] = {
 }
 """Frame → its mapper."""
 KINDS = frozenset(str(kind.__struct_config__.tag) for kind in MAPPERS)
-
-
-# ── what could not be read ────────────────────────────────────────────────────────────────────
-
-
-def refuse_doubled_keys(frame: bytes) -> None:
-    """Raise `Unreadable` when an object in the frame has the same key twice."""
-    json.loads(frame, object_pairs_hook=_single)
-
-
-def _single(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        doubled = next(name for name in names if names.count(name) > 1)
-        raise Unreadable(doubled, "the key twice")
-    return found
-
-
-def excerpt(frame: bytes) -> str:
-    """The first 80 characters, for a person."""
-    return frame[:80].decode("utf-8", "replace")
-
-
-def malformed(frame: bytes, now: int, error: BaseException, *, channel: str = "") -> Malformed:
-    """What a frame that could not be read becomes."""
-    return Malformed(
-        VENUE, "", 0, now, (channel or _channel(frame))[:80], _path(error), excerpt(frame)
-    )
-
-
-def unhandled(frame: bytes, now: int, channel: str) -> Unhandled:
-    """What a well-formed frame of an unknown kind becomes."""
-    return Unhandled(VENUE, "", 0, now, channel[:80], excerpt(frame))
-
-
-def _channel(frame: bytes) -> str:
-    if not frame.startswith(_WRAPPED):
-        return ""
-    name, quote, _ = frame[len(_WRAPPED) : 120].partition(b'"')
-    return name.decode("utf-8", "replace") if quote else ""
-
-
-def _path(error: BaseException) -> str:
-    if isinstance(error, Unreadable):
-        return error.path
-    if isinstance(error, RecursionError):
-        return "nested too deeply"
-    text = str(error)
-    _, found, path = text.rpartition("`$")
-    return f"${path.rstrip('`')}" if found else text[:80]

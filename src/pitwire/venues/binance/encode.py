@@ -7,27 +7,20 @@ sent; only `LocalError`s are raised.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
 
 from pitwire.model.clock import MILLISECOND
 from pitwire.model.credentials import Credentials
-from pitwire.model.errors import ConfigError, StateError
+from pitwire.model.errors import ConfigError
 from pitwire.model.orders import Order, OrderType, Side, TimeInForce
-from pitwire.venues.binance.signing import Signer, signer_for
 from pitwire.venues.binance.symbols import Symbols
-
-Value = str | int
-Params = Mapping[str, Value]
+from pitwire.venues.mbx.requests import Params, Requests, Value, client_id, decimal, plain
 
 WINDOW_SECONDS = 2.0
 """A new order that the venue reads later than this after we stamped it is refused (§5.3)."""
-_CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,36}")
-_KEY = re.compile(r"[A-Za-z0-9_-]{1,256}")
 _SLOT = "\0"
 """Stands in a template for a value that changes from order to order."""
 
@@ -78,60 +71,21 @@ class Encoder:
 
     def __init__(self, symbols: Symbols) -> None:
         self._symbols = symbols
-        self._key = ""
-        self._signer: Signer | None = None
-        self._can_log_on = False
+        self.requests = Requests()
+        """Who asks, and how it is signed."""
         self._shapes: dict[tuple[object, ...], _Shape] = {}
-
-    # ── who we are ──
 
     def login(self, credentials: Credentials, now: int, request_id: int) -> bytes:
         """`session.logon` for an Ed25519 key (§5.6), else a signed `account.status` as proof."""
-        if _KEY.fullmatch(credentials.key) is None:
-            raise ConfigError(
-                where=f"key of account {credentials.account}",
-                found=f"{len(credentials.key)} characters",
-                expected="letters and digits, as the venue printed it",
-            )
-        self._signer = signer_for(credentials)
-        self._key = credentials.key
-        self._can_log_on = credentials.kind == "ed25519"
         self._shapes.clear()
-        if self._can_log_on:
-            return self._signed("session.logon", {}, f"l{request_id}", now)
-        return self._signed("account.status", {}, f"l{request_id}", now)
+        return self.requests.login(credentials, now, request_id, proof="account.status")
 
-    def watch_orders(self, now: int, request_id: int, *, logged_on: bool) -> bytes:
+    def watch_orders(self, now: int, request_id: int) -> bytes:
         """The private stream (§6.1): by the session's account, else by signature."""
-        if logged_on and self._can_log_on:
-            return _plain("userDataStream.subscribe", {}, f"w{request_id}")
-        return self._signed("userDataStream.subscribe.signature", {}, f"w{request_id}", now)
-
-    def ask(self, method: str, params: Params, json_id: str, now: int, *, logged_on: bool) -> bytes:
-        """A private request: signed, or with its `timestamp` alone in a session (§5.3)."""
-        if logged_on and self._can_log_on:
-            return _plain(method, {**params, "timestamp": now // MILLISECOND}, json_id)
-        return self._signed(method, params, json_id, now)
-
-    def public(self, method: str, json_id: str) -> bytes:
-        """A request that needs nobody's name."""
-        return _plain(method, {}, json_id)
-
-    def _signed(self, method: str, params: Params, json_id: str, now: int) -> bytes:
-        signer = self._ready(method)
-        full = {**params, "apiKey": self._key, "timestamp": now // MILLISECOND}
-        # §5.4: by name in byte order, values raw and not percent-encoded.
-        ordered = dict(sorted(full.items()))
-        payload = "&".join([f"{name}={value}" for name, value in ordered.items()])
-        ordered["signature"] = signer.sign(payload.encode())
-        return _plain(method, ordered, json_id)
-
-    def _ready(self, verb: str) -> Signer:
-        if self._signer is None:
-            raise StateError(
-                verb=verb, state="without credentials", expected="a login on this connection first"
-            )
-        return self._signer
+        requests, json_id = self.requests, f"w{request_id}"
+        if requests.in_session:
+            return plain("userDataStream.subscribe", {}, json_id)
+        return requests.signed("userDataStream.subscribe.signature", {}, json_id, now)
 
     # ── orders ──
 
@@ -142,12 +96,11 @@ class Encoder:
         json_id: str,
         now: int,
         *,
-        logged_on: bool,
         extra: Params | None = None,
     ) -> bytes:
         """A new order; `extra` are the fixed parameters of a replacement (§5.11)."""
-        in_session = logged_on and self._can_log_on
-        signer = None if in_session else self._ready(method)
+        in_session = self.requests.in_session
+        signer = None if in_session else self.requests.signer(method)
         shape = self._shape(order, method, extra or {}, signed=not in_session)
         values = _values(order, now)
         body = shape.head % (json_id, *values)
@@ -192,7 +145,7 @@ class Encoder:
         if order.type in _TIMED:
             params["timeInForce"] = _TIMES[order.time_in_force]
         if signed:
-            params["apiKey"] = self._key
+            params["apiKey"] = self.requests.key
         return _shape_of(method, dict(sorted(params.items())))
 
 
@@ -250,35 +203,12 @@ def _values(order: Order, now: int) -> tuple[Value, ...]:
     return tuple(values)
 
 
-def client_id(text: str, where: str) -> str:
-    """A client order id the venue takes (§5.9), or `ConfigError`."""
-    if _CLIENT_ID.fullmatch(text) is None:
-        raise ConfigError(where=where, found=text, expected="1 to 36 of A-Z a-z 0-9 _ -")
-    return text
-
-
-def decimal(value: Decimal, where: str) -> str:
-    """Plain decimal text of a positive amount, or `ConfigError`; a float is refused."""
-    if type(value) is not Decimal or not value.is_finite() or value <= 0:
-        raise ConfigError(where=where, found=value, expected="a positive Decimal")
-    return format(value, "f")
-
-
 def _bips(value: int) -> int:
     if type(value) is not int or value <= 0:
         raise ConfigError(
             where="order.trailing_bips", found=value, expected="a positive whole number"
         )
     return value
-
-
-def order_reference(
-    order_id: str, venue_id: str, *, client: str = "origClientOrderId", venue: str = "orderId"
-) -> dict[str, Value]:
-    """Which order is meant: by the venue's id where known, which is fastest (§5.10)."""
-    if venue_id.isascii() and venue_id.isdigit():
-        return {venue: int(venue_id)}
-    return {client: client_id(order_id, "order_id")}
 
 
 def _shape_of(method: str, params: Params) -> _Shape:
@@ -305,15 +235,3 @@ def _json(value: Value) -> str:
 
 def _escaped(text: str) -> str:
     return text.replace("%", "%%")
-
-
-def _plain(method: str, params: Params, json_id: str) -> bytes:
-    body: dict[str, object] = {"id": json_id, "method": method}
-    if params:
-        body["params"] = params
-    return msgspec.json.encode(body)
-
-
-def control(method: str, names: Sequence[str], request_id: int) -> bytes:
-    """A stream connection's request (§1.3); its id is a small positive integer (§12.1)."""
-    return msgspec.json.encode({"method": method, "params": list(names), "id": request_id})

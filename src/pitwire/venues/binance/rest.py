@@ -17,10 +17,12 @@ from pitwire.model.instruments import Instrument
 from pitwire.model.orders import Side
 from pitwire.model.retry_after import retry_after_seconds
 from pitwire.venues.binance import frames as wire
-from pitwire.venues.binance.amounts import nanoseconds
-from pitwire.venues.binance.decode import UNREADABLE, excerpt, malformed, refuse_doubled_keys
-from pitwire.venues.binance.refusals import Asked, Context, refusal
+from pitwire.venues.binance.decode import malformed
+from pitwire.venues.binance.refusals import refusal
 from pitwire.venues.binance.symbols import VENUE, Symbols, instrument
+from pitwire.venues.mbx.amounts import nanoseconds
+from pitwire.venues.mbx.reading import UNREADABLE, excerpt, refuse_doubled_keys
+from pitwire.venues.mbx.refusals import Asked, Context
 from pitwire.venues.venue import Decoded, HttpRequest, Reply
 
 _ROOT = "/api/v3"

@@ -12,8 +12,8 @@ import msgspec
 from pitwire.model.clock import MILLISECOND
 from pitwire.model.credentials import Credentials
 from pitwire.model.errors import MalformedFrame
-from pitwire.venues.binance.signing import signed_query, signer_for
 from pitwire.venues.binance.symbols import VENUE
+from pitwire.venues.mbx.signing import signed_query, signer_for
 from pitwire.venues.venue import AskRights, HttpRequest, KeyRights
 
 _PATH = "/sapi/v1/account/apiRestrictions"

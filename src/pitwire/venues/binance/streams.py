@@ -20,8 +20,8 @@ from pitwire.model.events import (
     Ticker,
     Trade,
 )
-from pitwire.venues.binance.amounts import Unreadable
 from pitwire.venues.binance.symbols import Symbols
+from pitwire.venues.mbx.amounts import Unreadable
 from pitwire.venues.venue import Ask, Channel
 
 INTERVALS = (

@@ -13,8 +13,8 @@ from pitwire.model.errors import ConfigError
 from pitwire.model.instruments import Instrument
 from pitwire.model.orders import OrderType
 from pitwire.model.symbols import Symbol
-from pitwire.venues.binance.amounts import amount
 from pitwire.venues.binance.frames import Filter, SymbolInfo
+from pitwire.venues.mbx.amounts import amount
 
 VENUE = "binance"
 

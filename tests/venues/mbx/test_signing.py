@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from pitwire.model.credentials import Credentials
 from pitwire.model.errors import ConfigError
-from pitwire.venues.binance.signing import signed_query, signer_for
+from pitwire.venues.mbx.signing import signed_query, signer_for
 
 HMAC_KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
 HMAC_SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
