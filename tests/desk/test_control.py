@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import stat
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -24,10 +26,14 @@ class Desk:
         self.before: set[str] = set()
         """Keys of an earlier run."""
         self.stands = ""
+        self.refused: list[tuple[str, str]] = []
 
     def note(self, ask: Ask) -> bool:
         self.noted.append((ask.do, ask.by))
         return ask.key not in self.before
+
+    def refuse(self, ask: Ask, why: str) -> None:
+        self.refused.append((ask.do, why))
 
     def halt(self, reason: str, by: str) -> None:
         self.did.append(("halt", reason, by))
@@ -97,6 +103,71 @@ def test_what_an_earlier_run_was_asked_is_not_done_again(tmp_path: Path) -> None
         assert told == desk.told()
 
     assert visit(tmp_path, tale).did == []
+
+
+def test_what_an_earlier_run_was_asked_and_died_of_is_not_answered_as_done(
+    tmp_path: Path,
+) -> None:
+    """The key stands in the journal, and what was asked never happened."""
+
+    async def tale(desk: Desk, control: Control) -> None:
+        desk.before.update(("h", "r", "c"))
+        told = await ask_desk(tmp_path, Ask(do="halt", key="h"))
+        assert told is not None
+        assert told.error == (
+            "this halt was asked before, and does not hold now; expected to be asked anew"
+        )
+        desk.halted = "the disk"
+        told = await ask_desk(tmp_path, Ask(do="halt", key="h2"))
+        assert told is not None
+        assert told.error == ""
+        told = await ask_desk(tmp_path, Ask(do="resume", key="r"))
+        assert told is not None
+        assert "this resume was asked before" in told.error
+        told = await ask_desk(tmp_path, Ask(do="cancel", order="pw-1-1", key="c"))
+        assert told is not None
+        assert "this cancel was asked before" in told.error
+
+    assert [one[0] for one in visit(tmp_path, tale).did] == ["halt"]
+
+
+def test_what_nobody_waits_for_any_more_is_refused_by_name_but_a_halt_is_never_too_late(
+    tmp_path: Path,
+) -> None:
+    """The desk stands still for longer than those who ask have patience, and wakes then."""
+
+    async def tale(desk: Desk, control: Control) -> None:
+        asks = [
+            Ask(do="resume", by="eve", key="r"),
+            Ask(do="cancel", order="pw-1-1", by="eve", key="c"),
+            Ask(do="halt", by="eve", key="h"),
+        ]
+        answers: list[Told | None] = []
+
+        async def wait_in_vain() -> None:
+            waiting = (ask_desk(tmp_path, ask, within_seconds=0.2) for ask in asks)
+            answers.extend(await asyncio.gather(*waiting))
+
+        elsewhere = threading.Thread(target=lambda: asyncio.run(wait_in_vain()))
+        elsewhere.start()
+        elsewhere.join()  # this thread, and so the desk's loop, stands still until all have left
+        assert answers == [None, None, None]
+        await asyncio.sleep(0.1)
+        assert desk.did == [("halt", "a person threw the kill switch", "eve")]
+        (resume, cancel) = desk.refused
+        assert resume[0] == "resume"
+        assert re.fullmatch(
+            r"too late for this resume: who asked has given up 0\.\d s ago; "
+            r"expected to be asked anew",
+            resume[1],
+        )
+        assert cancel[0] == "cancel"
+        assert desk.noted == [("halt", "eve")], "no key of what was refused is used up"
+        told = await ask_desk(tmp_path, Ask(do="resume", by="eve", key="r"))
+        assert told is not None
+        assert (told.error, told.halted) == ("", "")
+
+    visit(tmp_path, tale)
 
 
 def test_what_may_not_be_is_answered_with_the_reason_and_again_with_the_same(

@@ -3,7 +3,9 @@
 One JSON line in (`Ask`), one out (`Told`); `ask_desk` is all a client needs. House rules: whoever
 may open the folder may use the door, nobody else; what is asked is journalled with who asked, and
 when; a command with a key that was seen before, in this run or an earlier one, is not carried out
-again; a halt is answered only after the cancels are written and it is on the disk.
+again, and is not answered as done when it does not hold; a halt is answered only after the cancels
+are written and it is on the disk, and is never too late; anything else that nobody waits for any
+more is refused.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
+from pitwire.model.clock import SECOND, since_boot
 from pitwire.model.errors import ConfigError, StateError
 from pitwire.trading.journal import sayable_text
 from pitwire.trading.stance import Stance
@@ -45,6 +48,8 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     reason: str = ""
     key: str = ""
     """Drawn anew for each decision; the same key again is the same decision."""
+    not_after: int = 0
+    """When whoever asks has given up, in ns since this machine started; 0: never."""
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +85,10 @@ class Controlled(Protocol):
     """What the door asks of a desk."""
 
     def note(self, ask: Ask) -> bool:
-        """Journal what is asked; False when its key was carried out before."""
+        """Journal what is asked; False when its key was journalled before."""
+
+    def refuse(self, ask: Ask, why: str) -> None:
+        """Journal what was asked and is not done."""
 
     def halt(self, reason: str, by: str) -> None: ...
 
@@ -96,9 +104,11 @@ class Controlled(Protocol):
 class Control:
     """Serves the door. Opened and closed with the desk."""
 
-    def __init__(self, folder: Path, desk: Controlled) -> None:
+    def __init__(
+        self, folder: Path, desk: Controlled, *, clock: Callable[[], int] = since_boot
+    ) -> None:
         self.path = folder / NAME
-        self._desk = desk
+        self._desk, self._clock = desk, clock
         self._server: asyncio.Server | None = None
         self._done: OrderedDict[str, Told] = OrderedDict()
         self._visits: set[asyncio.Task[None]] = set()
@@ -120,17 +130,42 @@ class Control:
             self.path.unlink()
 
     def obey(self, ask: Ask) -> Told:
-        """Carry a request out, unless it was before."""
+        """Carry a request out, unless it was before, or comes when nobody waits for it."""
         if ask.do == "status":
             return self._desk.told()
         if ask.key and ask.key in self._done:
             return self._done[ask.key]
-        told = self._carry_out(ask) if self._desk.note(ask) else self._desk.told()
+        late = self._too_late(ask)
+        if late:
+            self._desk.refuse(ask, late)
+            return msgspec.structs.replace(self._desk.told(), error=late)
+        told = self._carry_out(ask) if self._desk.note(ask) else self._as_before(ask)
         if ask.key:
             self._done[ask.key] = told
             while len(self._done) > REMEMBERED:
                 self._done.popitem(last=False)
         return told
+
+    def _too_late(self, ask: Ask) -> str:
+        """Why it is not done any more: we stood still, and whoever asked has acted otherwise."""
+        late = self._clock() - ask.not_after
+        if not ask.not_after or late <= 0 or ask.do == "halt":
+            return ""
+        given_up = f"who asked has given up {late / SECOND:.1f} s ago"
+        return f"too late for this {ask.do}: {given_up}; expected to be asked anew"
+
+    def _as_before(self, ask: Ask) -> Told:
+        """The answer to a key that an earlier run has journalled: the run may have died of it."""
+        told = self._desk.told()
+        holds = {
+            "halt": bool(told.halted),
+            "resume": not (told.halted or told.reducing),
+            "cancel": ask.order not in told.open,
+        }
+        if holds[ask.do]:
+            return told
+        text = f"this {ask.do} was asked before, and does not hold now; expected to be asked anew"
+        return msgspec.structs.replace(told, error=text)
 
     def _carry_out(self, ask: Ask) -> Told:
         error = ""
@@ -171,10 +206,14 @@ class Control:
 async def ask_desk(folder: Path, ask: Ask, *, within_seconds: float = 2.0) -> Told | None:
     """Ask the desk that runs on this folder; None when none answers within this time.
 
-    An answer that is cut, or is none that we understand, is no answer.
+    A desk that was hung and wakes later refuses it then, unless it is a halt. An answer that is cut,
+    or is none that we understand, is no answer.
     """
     if not hasattr(asyncio, "open_unix_connection"):
         return None
+    if not ask.not_after:
+        until = since_boot() + round(within_seconds * SECOND)
+        ask = msgspec.structs.replace(ask, not_after=until)
     try:
         async with asyncio.timeout(within_seconds):
             reader, writer = await asyncio.open_unix_connection(

@@ -159,8 +159,9 @@ async def resume(
     if told is None:
         _lift(account.folder, identity.account, latch, by)
     elif told.error:
-        expected = "its cause to be mended first"
-        raise StateError(verb="resume", state=f"halted, and {told.stands}", expected=expected)
+        state = f"halted, and {told.stands or told.error}"
+        expected = "its cause to be mended first" if told.stands else "a desk that does it"
+        raise StateError(verb="resume", state=state, expected=expected)
     return thrown
 
 

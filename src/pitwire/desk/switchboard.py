@@ -15,7 +15,7 @@ from pitwire.model.errors import ConfigError, StateError
 from pitwire.model.orders import Cancel
 from pitwire.store.folder import CRASHES, CRASHES_WITHIN
 from pitwire.trading.asked import AskedKeys
-from pitwire.trading.journal import Armed, Asked, Disarmed
+from pitwire.trading.journal import Alerted, Armed, Asked, Disarmed
 from pitwire.trading.tracked import Origin
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Switchboard:
             await self._control.close()
 
     def note(self, ask: Ask) -> bool:
-        """Journal what a person asks for; False when it was done before."""
+        """Journal what a person asks for; False when its key was journalled before."""
         if not self._asked.add(ask.key):
             return False
         asked = Asked(
@@ -77,6 +77,12 @@ class Switchboard:
         )
         self._desk.engine.journal.write(asked)
         return True
+
+    def refuse(self, ask: Ask, why: str) -> None:
+        """Journal what a person asked for and is not done."""
+        text = f"{ask.by} asked for a {ask.do}, which is not done: {why}"
+        now = self._desk.clock.now()
+        self._desk.engine.journal.write(Alerted(at=now, text=text, level="warning", rule="desk"))
 
     def told(self) -> Told:
         """How the desk stands."""

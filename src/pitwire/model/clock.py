@@ -26,6 +26,12 @@ def booted_at() -> int:
     return 0 if since is None else time.time_ns() - time.clock_gettime_ns(since)
 
 
+def since_boot() -> int:
+    """ns since this machine started, asleep or not: the same for all its processes, never set."""
+    asleep_too = getattr(time, "CLOCK_BOOTTIME", None)
+    return _monotonic() if asleep_too is None else time.clock_gettime_ns(asleep_too)
+
+
 class Clock(Protocol):
     """Anything that tells the time and never runs backwards."""
 
