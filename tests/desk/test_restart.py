@@ -10,9 +10,11 @@ import threading
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pitwire.desk import restart as restart_module
 from pitwire.desk.desk import Desk
 from pitwire.desk.restart import recall, restart
 from pitwire.model.clock import SECOND
@@ -25,7 +27,16 @@ from pitwire.sim.world import BTC_USDT
 from pitwire.store.checkpoint import checkpoints
 from pitwire.store.history import History, segment_path
 from pitwire.store.latch import HaltLatch
-from pitwire.trading.journal import Alerted, Decided, Dropped, Halted, Left, Refusal, Started
+from pitwire.trading.journal import (
+    Alerted,
+    Decided,
+    Dropped,
+    Halted,
+    Left,
+    Record,
+    Refusal,
+    Started,
+)
 from pitwire.trading.replay import Replay
 from pitwire.trading.snapshot import encode, take
 from pitwire.trading.tracked import Tracked
@@ -342,6 +353,35 @@ def test_an_older_lift_does_not_lift_a_halt_that_never_reached_the_latch(tmp_pat
         again = await setting.open(config=kept(folder))
         assert again.engine.screen.halted == "again"
         assert HaltLatch(folder).read() is not None
+        await again.stop()
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+
+
+def test_a_kill_while_a_desk_starts_is_not_lifted_by_what_was_lifted_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person has lifted a dead desk's halt; somebody kills just as the next start reads that."""
+    path = tmp_path / "a"
+    switch = restart_module._switch
+
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(path))
+        desk.halt("enough", "Ada")
+        await desk.stop()
+        HaltLatch(path).lift("Grace", setting.clock.now())
+
+        def and_then_a_kill(*known: Any) -> list[Record]:
+            found = switch(*known)
+            HaltLatch(path).throw("no, not now", "Ada", setting.clock.now())
+            return found
+
+        with monkeypatch.context() as patched:
+            patched.setattr(restart_module, "_switch", and_then_a_kill)
+            again = await setting.open(config=kept(path))
+        assert again.engine.screen.halted == "no, not now"
+        assert HaltLatch(path).read() is not None
         await again.stop()
 
     setting = Setting()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from pitwire.desk import switch as switch_module
+from pitwire.desk.control import Ask, Control, Told
 from pitwire.desk.restart import restart
 from pitwire.desk.switch import Killed, kill, resume, status
 from pitwire.model.entropy import Entropy
@@ -16,6 +19,7 @@ from pitwire.model.orders import OrderState
 from pitwire.sim.faults import Cut, RefuseDial
 from pitwire.sim.world import HTTP_URL, MARKET_URL, ORDERS_URL
 from pitwire.store.checkpoint import checkpoints
+from pitwire.store.folder import AccountFolder
 from pitwire.store.history import segment_path
 from pitwire.store.latch import HaltLatch
 from pitwire.trading.journal import Alerted
@@ -148,3 +152,64 @@ async def test_a_reason_that_utf8_cannot_say_halts_all_the_same(tmp_path: Path) 
     thrown = HaltLatch(tmp_path).read()
     assert thrown is not None
     assert (thrown.reason, thrown.by) == ("caf\\udce9", "Ren\\udce9")
+
+
+# ── on paper, no venue holds the orders ───────────────────────────────────────────────────────
+
+
+class Stuck:
+    """A desk that halts when it is asked to, and whose orders do not go."""
+
+    def __init__(self) -> None:
+        self.halted = ""
+
+    def note(self, ask: Ask) -> bool:
+        return True
+
+    def refuse(self, ask: Ask, why: str) -> None: ...
+
+    def halt(self, reason: str, by: str) -> None:
+        self.halted = reason
+
+    def resume(self, by: str) -> None: ...
+
+    def cancel(self, order_id: str, by: str) -> None: ...
+
+    def told(self) -> Told:
+        return Told(halted=self.halted, open=("a", "b"))
+
+
+def on_paper(folder: Path) -> Path:
+    """The file of a desk on paper that keeps its things in this folder, which a run has left."""
+    made(folder)
+    HaltLatch(folder).lift("Eve", 3)
+    file = folder.parent / "paper.toml"
+    file.write_text(f'mode = "paper"\n[desk]\nstate = "{folder}"\n')
+    return file
+
+
+async def test_a_dead_desks_orders_on_paper_ended_with_it(tmp_path: Path) -> None:
+    done = await kill(on_paper(tmp_path / "a"), by="Ada")
+    assert (done.latched, done.cleared, done.left) == (True, True, ())
+
+
+async def test_a_hung_desks_orders_on_paper_are_not_called_closed(tmp_path: Path) -> None:
+    file = on_paper(tmp_path / "a")
+    hung = AccountFolder.hold(tmp_path / "a", "main", Entropy(1))
+    done = await kill(file, by="Ada")
+    hung.close()
+    assert (done.latched, done.cleared) == (True, False)
+    assert f"they end with process {os.getpid()}" in done.notes[-1]
+
+
+async def test_orders_on_paper_that_a_desk_cannot_close_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(switch_module, "CLEAR_SECONDS", 0.1)
+    file = on_paper(tmp_path / "a")
+    door = Control(tmp_path / "a", Stuck())
+    await door.open()
+    done = await kill(file, by="Ada")
+    await door.close()
+    assert (done.answered, done.cleared, done.left) == (True, False, ("a", "b"))
+    assert "nobody but the desk can close them" in done.notes[-1]

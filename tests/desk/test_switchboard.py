@@ -126,6 +126,69 @@ def test_who_throws_the_latch_alone_halts_a_desk_that_runs(tmp_path: Path) -> No
     assert (halted.reason, halted.by) == ("no answer", "Ada")
 
 
+@pytest.mark.parametrize("turns", [0, 1, 3, 10, 30, 100])
+def test_who_throws_the_latch_while_a_desk_starts_halts_it_before_it_decides(
+    tmp_path: Path, turns: int
+) -> None:
+    says = Says(Watch(Quote, BTC))
+    says.wishes = [resting()]
+
+    async def throws(setting: Setting) -> None:
+        while not (tmp_path / "a" / "identity").exists():
+            await asyncio.sleep(0)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        HaltLatch(tmp_path / "a").throw("not today", "Ada", setting.clock.now())
+
+    async def lives(setting: Setting) -> None:
+        throwing = asyncio.get_running_loop().create_task(throws(setting))
+        desk = await setting.open(says, config=kept(tmp_path / "a"))
+        await throwing
+        await asyncio.sleep(2)
+        assert desk.engine.screen.halted == "not today"
+        await desk.stop()
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+    assert setting.methods("order.place") == []
+
+
+def test_a_halt_that_somebody_throws_beside_an_earlier_one_is_not_resumed_unseen(
+    tmp_path: Path,
+) -> None:
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(tmp_path / "a"))
+        desk.halt("a limit", "desk")
+        await asyncio.sleep(1)
+        HaltLatch(tmp_path / "a").throw("no answer", "Ada", setting.clock.now())
+        with pytest.raises(StateError, match="halted anew by desk: a limit"):
+            desk.resume("Eve")
+        assert HaltLatch(tmp_path / "a").read() is not None
+        desk.resume("Eve")
+        assert HaltLatch(tmp_path / "a").read() is None
+        await asyncio.sleep(1)
+        assert desk.switchboard.told().stance is Stance.TRADE
+        await desk.stop()
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+
+
+def test_a_desk_resumes_from_its_own_halt_at_once(tmp_path: Path) -> None:
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(tmp_path / "a"))
+        for _ in range(3):
+            desk.halt("a limit", "desk")
+            desk.resume("Eve")
+            assert HaltLatch(tmp_path / "a").read() is None
+        await asyncio.sleep(1)
+        assert desk.switchboard.told().stance is Stance.TRADE
+        await desk.stop()
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+
+
 def test_what_stood_still_looks_at_the_halt_before_it_decides_again(tmp_path: Path) -> None:
     says = Says(Watch(Quote, BTC))
 

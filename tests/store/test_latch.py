@@ -2,16 +2,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pitwire.store.latch import HaltLatch, Thrown
+import msgspec
+import pytest
+
+from pitwire.store import latch as latch_module
+from pitwire.store.latch import HaltLatch
+from pitwire.store.safely import sealed, write_safely
 
 
 def test_a_halt_survives_until_a_person_lifts_it(tmp_path: Path) -> None:
     latch = HaltLatch(tmp_path)
     assert latch.read() is None
     assert latch.last() is None
-    latch.throw("enough", "person", 5)
-    assert HaltLatch(tmp_path).read() == Thrown(reason="enough", by="person", at=5)
-    assert latch.lift("Ada", 9) == Thrown(reason="enough", by="person", at=5)
+    thrown = latch.throw("enough", "person", 5)
+    assert (thrown.reason, thrown.by, thrown.at) == ("enough", "person", 5)
+    assert HaltLatch(tmp_path).read() == thrown
+    assert latch.lift("Ada", 9) == thrown
     assert HaltLatch(tmp_path).read() is None
     last = latch.last()
     assert last is not None
@@ -62,3 +68,69 @@ def test_a_file_that_cannot_be_opened_is_a_halt(tmp_path: Path) -> None:
     thrown = HaltLatch(tmp_path).read()
     assert thrown is not None
     assert "cannot be read" in thrown.reason
+
+
+def test_a_halt_that_comes_while_somebody_lifts_an_earlier_one_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the reading and the writing of a lift another process throws the switch."""
+    latch = HaltLatch(tmp_path)
+    latch.throw("a limit", "desk", 1)
+
+    def late(path: Path, data: bytes, *, aside: str) -> None:
+        monkeypatch.undo()
+        HaltLatch(tmp_path).throw("enough", "Eve", 2)
+        write_safely(path, data, aside=aside)
+
+    monkeypatch.setattr(latch_module, "write_safely", late)
+    latch.lift("Ada", 3)
+    thrown = HaltLatch(tmp_path).read()
+    assert thrown is not None
+    assert (thrown.reason, thrown.by) == ("a limit", "desk"), "the first reason stays"
+    assert latch.lift("Ada", 4) == thrown
+    assert HaltLatch(tmp_path).read() is None
+
+
+def test_a_lift_is_of_the_halt_that_one_knew_of(tmp_path: Path) -> None:
+    latch = HaltLatch(tmp_path)
+    first = latch.throw("first", "desk", 1)
+    second = latch.throw("first", "desk", 1)
+    assert first.mark != second.mark, "the same words, and another halt"
+    latch.lift("Ada", 2, mark=first.mark)
+    assert latch.read() == second
+    latch.lift("Ada", 2, mark=second.mark)
+    assert latch.read() is None
+
+
+def test_a_lift_that_is_not_as_it_was_written_lifts_nothing(tmp_path: Path) -> None:
+    latch = HaltLatch(tmp_path)
+    thrown = latch.throw("enough", "person", 5)
+    latch.lift("Ada", 9)
+    lifted = tmp_path / "halted.lifted"
+    text = lifted.read_bytes()
+    for bit in range(len(text) * 8):
+        flipped = bytearray(text)
+        flipped[bit // 8] ^= 1 << bit % 8
+        lifted.write_bytes(flipped)
+        assert latch.read() == thrown
+    lifted.unlink()
+    assert latch.read() == thrown
+
+
+def test_a_file_that_an_earlier_version_wrote_is_read(tmp_path: Path) -> None:
+    held = {"reason": "enough", "by": "Ada", "at": 7, "lifted_by": "", "lifted_at": 0}
+    lifted = held | {"lifted_by": "Eve", "lifted_at": 9}
+    latch = HaltLatch(tmp_path)
+    latch.path.write_bytes(sealed(msgspec.json.encode(held)))
+    thrown = latch.read()
+    assert thrown is not None
+    assert (thrown.reason, thrown.by) == ("enough", "Ada")
+    latch.throw("again", "Bob", 8)
+    thrown = latch.read()
+    assert thrown is not None
+    assert thrown.reason == "enough"
+    latch.path.write_bytes(sealed(msgspec.json.encode(lifted)))
+    assert latch.read() is None
+    last = latch.last()
+    assert last is not None
+    assert (last.lifted_by, last.lifted_at) == ("Eve", 9)

@@ -206,8 +206,8 @@ class Control:
 async def ask_desk(folder: Path, ask: Ask, *, within_seconds: float = 2.0) -> Told | None:
     """Ask the desk that runs on this folder; None when none answers within this time.
 
-    A desk that was hung and wakes later refuses it then, unless it is a halt. An answer that is cut,
-    or is none that we understand, is no answer.
+    A desk that was hung and wakes later refuses it then, unless it is a halt. An answer that is
+    cut, or is none that we understand, is no answer.
     """
     if not hasattr(asyncio, "open_unix_connection"):
         return None

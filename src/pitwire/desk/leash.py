@@ -1,7 +1,8 @@
 """The desk's end of the line to its watchdog: start it, beat, hear its reports.
 
-House rules: the beat comes from the loop itself, so that a blocked loop is a silent one; a watchdog
-that dies is started again, and five deaths in a minute are told and left.
+House rules: the beat comes from the loop itself, so that a blocked loop is a silent one, and
+nothing here blocks it; a watchdog that dies is started again, and five deaths in a minute are told
+and left.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from pitwire.venues.venue import Endpoints
 
 BEAT_SECONDS = 0.25
 DEATHS, WITHIN_SECONDS = 5, 60.0
+END_SECONDS = 2.0
+"""A process that has closed its end of the line and still runs is killed after this long."""
+_LOOK_SECONDS = 0.02
 
 _PROGRAM = "from pitwire.desk.watchdog import main; main()"
 _BEAT = msgspec.json.encode(Beat()) + b"\n"
@@ -57,6 +61,9 @@ class Leash:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._deaths: deque[float] = deque(maxlen=DEATHS)
+        self._burial: asyncio.Task[None] | None = None
+        self._left = False
+        """Whether the desk wants no watchdog any more."""
         self._heard = b""
         self._news = asyncio.Event()
         self.state = ""
@@ -72,13 +79,17 @@ class Leash:
         """Start the process and beat from now on."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,  # a Ctrl-C meant for the desk must not end it
-                stdin=subprocess.DEVNULL,
-            )
+        try:
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-c", _PROGRAM, str(theirs.fileno())],
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,  # a Ctrl-C meant for the desk must not end it
+                    stdin=subprocess.DEVNULL,
+                )
+        except OSError:
+            ours.close()
+            raise
         self._line = ours
         ours.send(msgspec.json.encode(self._charge) + b"\n")
         self._loop.add_reader(ours.fileno(), self._on_readable)
@@ -107,6 +118,12 @@ class Leash:
 
     def leave(self) -> None:
         """Break the line without a goodbye: the watchdog clears away what is still open."""
+        self._left = True
+        self._hang_up()
+
+    # ── within ──
+
+    def _hang_up(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -114,8 +131,6 @@ class Leash:
         if line is not None:
             self._loop.remove_reader(line.fileno())
             line.close()
-
-    # ── within ──
 
     def _beat(self) -> None:
         self._send(_BEAT)
@@ -152,12 +167,33 @@ class Leash:
         self._on_report(report)
 
     def _on_death(self) -> None:
-        self.leave()
-        code = None if self._process is None else self._process.wait()
+        self._hang_up()
+        self._burial = self._loop.create_task(self._bury())
+
+    async def _bury(self) -> None:
+        """Wait for its end, help it along, and start another one."""
+        code = None if self._process is None else await _end_of(self._process)
+        if self._left:
+            return
         now = self._loop.time()
         self._deaths.append(now)
         often = len(self._deaths) == DEATHS and now - self._deaths[0] < WITHIN_SECONDS
         text = f"the watchdog ended by itself (exit code {code})"
         self._tell(Report(state="gone" if often else "trouble", text=text))
         if not often:
-            self.start()
+            try:
+                self.start()
+            except OSError as error:
+                why = error.strerror or type(error).__name__
+                self._tell(Report(state="gone", text=f"no watchdog can be started: {why}"))
+
+
+async def _end_of(process: subprocess.Popen[bytes]) -> int:
+    """Its exit code; a process that goes on without a line is killed."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + END_SECONDS
+    while (code := process.poll()) is None:
+        if loop.time() >= until:
+            process.kill()
+        await asyncio.sleep(_LOOK_SECONDS)
+    return code

@@ -37,7 +37,8 @@ class LatchJournal:
     """Throws the latch when a halt was written down, and lifts it when a person resumes.
 
     A throw waits for `keep`, so that no cancel has to wait for the disk; until then the journal
-    alone has the halt, and that is enough.
+    alone has the halt, and that is enough. A lift lifts what was known here, and nothing that
+    somebody has thrown since.
     """
 
     def __init__(self, latch: HaltLatch) -> None:
@@ -45,6 +46,9 @@ class LatchJournal:
         self.due: Halted | None = None
         """The halt that `keep` has to bring to the disk."""
         self._seen = latch.mark()
+        known = latch.read()
+        self._known = None if known is None else known.mark
+        """The throw that a person who resumes here knows of."""
         self.failed = ""
         """Why the last halt will not survive a restart; "" when it will."""
 
@@ -60,8 +64,11 @@ class LatchJournal:
         mark = self._latch.mark()
         if mark == self._seen:
             return None
-        self._seen = mark
-        return self._latch.read()
+        self._seen, found = mark, self._latch.read()
+        if found is None or found.mark == self._known:
+            return None
+        self._known = found.mark
+        return found
 
     def keep(self) -> None:
         """Bring a halt that was written down to the disk; before anybody is told of it."""
@@ -69,14 +76,18 @@ class LatchJournal:
         if record is None:
             return
         try:
-            self._latch.throw(record.reason, record.by, record.at)
+            if self._latch.read() is None:
+                self._known = self._latch.throw(record.reason, record.by, record.at).mark
             self.failed = ""
         except OSError as error:
             self.failed = f"{self._latch.path}: {error.strerror or error}"
 
     def _lift(self, record: Resumed) -> None:
+        known, self._known = self._known, None
+        if known is None:
+            return
         try:
-            self._latch.lift(record.by, record.at)
+            self._latch.lift(record.by, record.at, mark=known)
         except OSError as error:
             self.failed = f"{self._latch.path}: {error.strerror or error}"
 

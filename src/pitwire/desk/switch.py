@@ -133,7 +133,7 @@ async def kill(
             notes.append(f"the halt would not survive a restart: {told.kept}")
     sweeper, outcome = _Sweeper(account, clock, credentials, dial, fetch), None
     if told is None or told.open:
-        outcome = await sweeper.run(notes)
+        outcome = await sweeper.run(notes, answered=told is not None)
     killed = _killed(told, outcome, latched, notes)
     cleared = killed.cleared and sweeper.has_cleared
     return msgspec.structs.replace(killed, cleared=cleared)
@@ -157,7 +157,7 @@ async def resume(
     ask = Ask(do="resume", by=by, key=key or f"{system_seed():x}")
     told = await ask_desk(account.folder, ask, within_seconds=ANSWER_SECONDS)
     if told is None:
-        _lift(account.folder, identity.account, latch, by)
+        _lift(account.folder, identity.account, latch, thrown, by)
     elif told.error:
         state = f"halted, and {told.stands or told.error}"
         expected = "its cause to be mended first" if told.stands else "a desk that does it"
@@ -235,14 +235,14 @@ class _Sweeper:
         self.has_cleared = True
         """False when the venue did not say that nothing of ours is open."""
 
-    async def run(self, notes: list[str]) -> Outcome | None:
+    async def run(self, notes: list[str], *, answered: bool) -> Outcome | None:
         """Until the account is clear or the time is over; None when the venue was not asked."""
         config = self._account.config
         if config is None:
             notes.append("the venue was not asked: that needs the desk's TOML file, for its keys")
             return None
         if config.mode == "paper" or (config.mode == "sim" and config.venue.endpoints is None):
-            return Outcome()  # what was open has ended with the desk: no venue holds it
+            return self._in_memory(notes, answered=answered)
         try:
             identity = identity_of(self._account.folder)
             credentials = self._credentials or credentials_of(config)
@@ -267,6 +267,17 @@ class _Sweeper:
             notes.append(f"the account is not clear after {SWEEP_SECONDS:g} s: {why}")
             self.has_cleared = False
         return outcome
+
+    def _in_memory(self, notes: list[str], *, answered: bool) -> Outcome | None:
+        """No venue holds these orders but the desk's own process: they end with it, or by it."""
+        holder = holder_of(self._account.folder)
+        if answered:
+            notes.append("no venue holds its orders, so nobody but the desk can close them")
+        elif holder:
+            notes.append(f"no venue holds its orders: they end with process {holder}")
+        else:
+            return Outcome()
+        return None
 
 
 def _killed(
@@ -293,7 +304,7 @@ def _killed(
 # ── the rest ──────────────────────────────────────────────────────────────────────────────────
 
 
-def _lift(folder: Path, account: str, latch: HaltLatch, by: str) -> None:
+def _lift(folder: Path, account: str, latch: HaltLatch, known: Thrown | None, by: str) -> None:
     """No desk answers: lift the latch, in its place and under its lock."""
     holder = holder_of(folder)
     if holder:
@@ -305,7 +316,11 @@ def _lift(folder: Path, account: str, latch: HaltLatch, by: str) -> None:
         if history.worst is not None:
             state, expected = f"halted, and the journal: {history.worst}", "a journal that is sound"
             raise StateError(verb="resume", state=state, expected=expected)
-        latch.lift(by, SystemClock().now())
+        if known is not None:
+            latch.lift(by, SystemClock().now(), mark=known.mark)
+        if (anew := latch.read()) is not None:
+            state = f"halted anew by {anew.by}: {anew.reason}"
+            raise StateError(verb="resume", state=state, expected="a look at that first")
     finally:
         held.close()
 

@@ -14,6 +14,7 @@ from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConfigError, StateError
 from pitwire.model.orders import Cancel
 from pitwire.store.folder import CRASHES, CRASHES_WITHIN
+from pitwire.store.latch import Thrown
 from pitwire.trading.asked import AskedKeys
 from pitwire.trading.journal import Alerted, Armed, Asked, Disarmed
 from pitwire.trading.tracked import Origin
@@ -141,6 +142,9 @@ class Switchboard:
         if stands:
             expected = "its cause to be mended first"
             raise StateError(verb="resume", state=f"halted, and {stands}", expected=expected)
+        if (anew := self._look_at_latch()) is not None:
+            state, expected = f"halted anew by {anew.by}: {anew.reason}", "a look at that first"
+            raise StateError(verb="resume", state=state, expected=expected)
         desk.engine.screen.resume(by, desk.clock.now())
         self._at_halt, self._halted_at, self._told = (), 0, False
         desk.settle()
@@ -173,13 +177,19 @@ class Switchboard:
     def tend(self) -> None:
         """Look at the latch, which somebody may have thrown alone, and go on cancelling."""
         desk = self._desk
-        thrown = None if desk.restarted is None else desk.restarted.latch.thrown()
-        if thrown is not None and not desk.engine.screen.halted:
-            self.halt(thrown.reason, thrown.by)
+        self._look_at_latch()
         if desk.engine.screen.halted:
             # A cancel may have been lost with its connection, or refused.
             self.cancel_ours()
             self._look_after(desk.clock.now())
+
+    def _look_at_latch(self) -> Thrown | None:
+        """What somebody has thrown since the last look; it halts us."""
+        desk = self._desk
+        thrown = None if desk.restarted is None else desk.restarted.latch.thrown()
+        if thrown is not None and not desk.engine.screen.halted:
+            self.halt(thrown.reason, thrown.by)
+        return thrown
 
     def _look_after(self, now: int) -> None:
         """What a halt has not achieved within two seconds is a person's business, too."""

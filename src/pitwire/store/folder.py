@@ -2,7 +2,8 @@
 
     lock            held by the desk that runs; a second one is refused
     identity        installation, account, epoch: synced before the first id of an epoch is used
-    halted          there while trading is halted (store/latch.py)
+    halted          the last halt (store/latch.py)
+    halted.lifted   which halt a person has lifted
     *.journal       the segments
     *.checkpoint    the state at a place of the journal
 

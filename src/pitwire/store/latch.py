@@ -1,19 +1,23 @@
 """The halt that survives a restart: a file that is there while nobody has lifted it.
 
-House rules: thrown means synced; a file that cannot be understood is a halt; a person lifts it.
+House rules: thrown means synced; a file that cannot be understood is a halt; a person lifts it, and
+lifts only what they knew of: each throw is another one, and a lift names the one that it is about.
+So any number of processes may throw and lift at the same time without a lock, and no halt is lost.
 """
 
 from __future__ import annotations
 
 import os
+from hashlib import blake2b
 from pathlib import Path
 
 import msgspec
 
+from pitwire.model.entropy import system_seed
 from pitwire.model.errors import Unsound
 from pitwire.store.safely import sealed, unsealed, write_safely
 
-NAME = "halted"
+NAME, LIFTED = "halted", "halted.lifted"
 
 
 class Thrown(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,13 +29,23 @@ class Thrown(msgspec.Struct, frozen=True, kw_only=True):
     lifted_by: str = ""
     """Who lifted it; "" while it holds."""
     lifted_at: int = 0
+    nonce: str = ""
+    """Drawn for each throw, so that no two are the same."""
+    mark: str = ""
+    """What a lift calls it by; "" where it cannot be read. Not in the file."""
+
+
+class _Lifted(msgspec.Struct, frozen=True, kw_only=True):
+    mark: str
+    by: str
+    at: int
 
 
 class HaltLatch:
     """The latch of one account's folder. Any process may throw, read and lift it."""
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / NAME
+        self.path, self._lifted = folder / NAME, folder / LIFTED
 
     def read(self) -> Thrown | None:
         """Why it is thrown; None while it is not."""
@@ -39,7 +53,7 @@ class HaltLatch:
         return last if last is not None and not last.lifted_by else None
 
     def mark(self) -> tuple[int, int]:
-        """Another one whenever the file was written anew; cheap to ask for."""
+        """Another one whenever it was thrown anew; cheap to ask for."""
         try:
             found = self.path.stat()
         except OSError:
@@ -55,30 +69,57 @@ class HaltLatch:
         except OSError as error:
             return _unclear(f"{self.path}: {error.strerror}")
         try:
-            return msgspec.json.decode(unsealed(text, self.path), type=Thrown)
+            found = msgspec.json.decode(unsealed(text, self.path), type=Thrown)
         except (Unsound, msgspec.MsgspecError) as error:
-            return _unclear(f"{self.path}: {error}")
+            found = _unclear(f"{self.path}: {error}")
+        found = msgspec.structs.replace(found, mark=_mark_of(text))
+        lifted = self._last_lift()
+        if lifted is None or lifted.mark != found.mark:
+            return found
+        return msgspec.structs.replace(found, lifted_by=lifted.by, lifted_at=lifted.at)
 
-    def throw(self, reason: str, by: str, at: int) -> None:
+    def throw(self, reason: str, by: str, at: int) -> Thrown:
         """Halt; returns when a power cut could not undo it. The first reason stays.
 
-        Raises `OSError` when the disk refuses: halted in memory is then all there is.
+        Whoever is lifting it at this moment lifts what they knew of, and not this. Raises `OSError`
+        when the disk refuses: halted in memory is then all there is.
         """
-        if self.read() is None:
-            thrown = Thrown(reason=reason, by=by, at=at)
-            self._write(thrown)
-
-    def lift(self, by: str, at: int) -> Thrown | None:
-        """A person lifts it; what it was thrown for, None when it was not."""
-        was = self.read()
-        if was is not None:
-            lifted = msgspec.structs.replace(was, lifted_by=by, lifted_at=at)
-            self._write(lifted)
-        return was
-
-    def _write(self, thrown: Thrown) -> None:
+        first = self.read()
+        thrown = Thrown(reason=reason, by=by, at=at)
+        if first is not None and first.at:
+            thrown = Thrown(reason=first.reason, by=first.by, at=first.at)
+        thrown = msgspec.structs.replace(thrown, nonce=f"{system_seed():x}")
         text = sealed(msgspec.json.encode(thrown))
         write_safely(self.path, text, aside=f".{os.getpid()}.new")
+        return msgspec.structs.replace(thrown, mark=_mark_of(text))
+
+    def lift(self, by: str, at: int, *, mark: str | None = None) -> Thrown | None:
+        """A person lifts it; what it was thrown for, None when it was not.
+
+        With `mark` only the throw of that mark: one that came since holds. Raises `OSError` when
+        the disk refuses, or when the file cannot be read at all.
+        """
+        was = self.read()
+        if was is None:
+            return None
+        if not was.mark:
+            self.path.read_bytes()  # raises what keeps it from being read
+        if mark is None or mark == was.mark:
+            lifted = sealed(msgspec.json.encode(_Lifted(mark=was.mark, by=by, at=at)))
+            write_safely(self._lifted, lifted, aside=f".{os.getpid()}.new")
+        return was
+
+    def _last_lift(self) -> _Lifted | None:
+        """What was lifted last; a file that cannot be gone by lifts nothing."""
+        try:
+            text = self._lifted.read_bytes()
+            return msgspec.json.decode(unsealed(text, self._lifted), type=_Lifted)
+        except (OSError, Unsound, msgspec.MsgspecError):
+            return None
+
+
+def _mark_of(text: bytes) -> str:
+    return blake2b(text, digest_size=16).hexdigest()
 
 
 def _unclear(why: str) -> Thrown:

@@ -1,0 +1,82 @@
+"""The desk's end of the line to its watchdog, with real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import subprocess
+from typing import Any
+
+import pytest
+
+from pitwire.desk import leash as leash_module
+from pitwire.desk.leash import DEATHS, Leash
+from pitwire.desk.watchdog import Charge, Report
+
+CHARGE = Charge(venue="binance", prefix="pwtest", key="k", secret="s", kind="hmac")
+CLOSES_AND_STAYS = "import os, sys, time; os.close(int(sys.argv[1])); time.sleep(600)"
+ENDS = "import sys; sys.exit(7)"
+
+
+async def held(reports: list[Report], *, until: int) -> float:
+    """Hold a watchdog until so much was told; the longest that the loop stood still, in s."""
+    leash = Leash(CHARGE, reports.append)
+    leash.start()
+    loop, longest = asyncio.get_running_loop(), 0.0
+    try:
+        async with asyncio.timeout(30):
+            while len(reports) < until:
+                before = loop.time()
+                await asyncio.sleep(0.01)
+                longest = max(longest, loop.time() - before)
+    finally:
+        leash.leave()
+    return longest
+
+
+async def test_a_watchdog_that_hangs_at_its_end_blocks_nobody_and_is_started_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(leash_module, "_PROGRAM", CLOSES_AND_STAYS)
+    monkeypatch.setattr(leash_module, "END_SECONDS", 0.2)
+    popen, processes = subprocess.Popen, list[subprocess.Popen[bytes]]()
+
+    def noted(*args: Any, **options: Any) -> subprocess.Popen[bytes]:
+        processes.append(popen(*args, **options))
+        return processes[-1]
+
+    monkeypatch.setattr(leash_module.subprocess, "Popen", noted)  # type: ignore[attr-defined]
+    reports: list[Report] = []
+    longest = await held(reports, until=2)
+    for process in processes:
+        process.kill()
+        process.wait()
+    assert [one.state for one in reports] == ["trouble", "trouble"]
+    assert "ended by itself (exit code -9)" in reports[0].text
+    assert longest < 2.0, "the loop went on meanwhile; what it waited for would have taken 600 s"
+    assert len(processes) == 3
+
+
+async def test_five_deaths_in_a_minute_are_told_and_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leash_module, "_PROGRAM", ENDS)
+    reports: list[Report] = []
+    await held(reports, until=DEATHS)
+    assert [one.state for one in reports] == ["trouble"] * (DEATHS - 1) + ["gone"]
+    assert {one.text for one in reports} == {"the watchdog ended by itself (exit code 7)"}
+
+
+async def test_when_no_other_can_be_started_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leash_module, "_PROGRAM", ENDS)
+    popen, tries = subprocess.Popen, []
+
+    def once(*args: Any, **options: Any) -> subprocess.Popen[bytes]:
+        tries.append(args)
+        if len(tries) > 1:
+            raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+        return popen(*args, **options)
+
+    monkeypatch.setattr(leash_module.subprocess, "Popen", once)  # type: ignore[attr-defined]
+    reports: list[Report] = []
+    await held(reports, until=2)
+    assert [one.state for one in reports] == ["trouble", "gone"]
+    assert "no watchdog can be started: Resource temporarily" in reports[1].text
