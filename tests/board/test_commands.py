@@ -88,7 +88,7 @@ def test_nothing_is_carried_out_of_what_is_refused() -> None:
         ):
             assert (await post(place, GOOD, **headers))[0] == status, headers
         for body in (
-            "", "{", "[]", "null", {"do": "halt"}, {**GOOD, "do": "flatten"}, {**GOOD, "key": "x"},
+            "", "{", "[]", "null", {"do": "halt"}, {**GOOD, "do": "sell"}, {**GOOD, "key": "x"},
             {**GOOD, "key": 7}, {**GOOD, "more": 1}, {**GOOD, "reason": "x" * 201},
             {**GOOD, "reason": None}, b"\xff\xfe",
         ):  # fmt: skip

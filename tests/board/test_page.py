@@ -266,6 +266,35 @@ def test_the_kill_switch(board: RunningStage, open_page: Callable[..., Page]) ->
     other.find("body:not([data-halted])")
 
 
+def test_the_kill_switch_flattens_where_that_is_ticked(open_page: Callable[..., Page]) -> None:
+    own = RunningStage()
+    try:
+        page = open_page(own.control)
+        page.until("live")
+        own.until(lambda truth: truth["positions"])
+        page.wait(lambda: page.text("#n-positions") == "1")
+        page.raw.keyboard.press("Shift+K")
+        page.find("#kill[open]")
+        assert not page.raw.locator("#kill-flatten").is_checked(), "it is never ticked by itself"
+        assert "leave 1 position open" in page.text("#kill-what")
+        page.raw.check("#kill-flatten")
+        assert "close 1 position at the market" in page.text("#kill-what")
+        page.raw.fill("#kill-word", "HALT")
+        page.raw.click("#kill-do")
+        page.find("#kill-progress.done, #kill-progress.bad")
+        assert "Halted: the desk has confirmed." in page.text("#kill-progress")
+        page.find("#kill-progress.done")
+        page.wait(lambda: "BTC-USDT: closed" in page.text("#kill-progress"))
+        truth = own.do("truth")
+        assert set(truth["positions"].values()) == {"0"}
+        assert not any(order[1] for order in truth["orders"].values())
+        assert truth["halted"] != ""
+        page.wait(lambda: "Flatten: BTC-USDT closed" in page.text("#banner-more"))
+        assert page.errors == []
+    finally:
+        own.end()
+
+
 def test_one_order_is_cancelled_from_its_row_and_the_venue_dies(
     open_page: Callable[..., Page],
 ) -> None:

@@ -101,6 +101,35 @@ def test_a_running_desk_is_halted_and_a_person_resumes_it(
         assert desk.ended() == 143, desk.text
 
 
+def test_flatten_closes_what_is_held_and_says_what_it_did(
+    venue: Venue, tmp_path: Path, person: Person
+) -> None:
+    file = tmp_path / "desk.toml"
+    file.write_text(
+        file.read_text()
+        + """
+[[rule]]
+name = "buy once"
+when = { price = "BTC-USDT", above = 1 }
+do = { market = "buy", size = 0.01 }
+once = true
+"""
+    )
+    with pitwire("desk", "desk.toml", folder=tmp_path) as desk:
+        both_open(desk, venue)
+        desk.until(r"fill \S+ buy 0.01 BTC-USDT")
+        told = person.say("kill", "desk.toml", "--flatten", "--by", "Ada")
+        assert "position BTC-USDT: closed\nnothing of ours is open" in told
+        assert venue.open_orders() == ()
+        desk.until("positions are being closed, asked by Ada")
+        desk.until(r"fill \S+ sell 0.0\d+ BTC-USDT")
+        assert "position BTC-USDT: closed" in person.say("status", "desk.toml")
+        desk.signal(signal.SIGTERM)
+        assert desk.ended() == 143, desk.text
+    again = person.say("kill", "desk.toml", "--flatten", code=1)
+    assert "positions are left as they are: closing them takes a desk that runs" in again
+
+
 def test_a_desk_that_hangs_or_is_dead_is_halted_on_the_disk_and_cleared_up_after(
     venue: Venue, tmp_path: Path, person: Person
 ) -> None:

@@ -33,6 +33,7 @@ RECORDS = [
     journal.Started(at=1, prefix="k3x9qa_main", epoch=7, mode="live", program="0.1.0"),
     journal.OrdersLost(at=1),
     journal.Restricted(at=1, reason="max_drawdown", by="risk"),
+    journal.Flattening(at=1, by="eve"),
     journal.Armed(at=1, by="desk"),
     journal.Disarmed(at=1, reason="the desk stops"),
     journal.Asked(at=1, do="halt", by="eve", reason="enough", key="k1"),

@@ -14,6 +14,7 @@ from pitwire.model.orders import Cancel, CancelOrder, OrderState, OrderType, Pla
 from pitwire.trading import snapshot
 from pitwire.trading.journal import (
     Decided,
+    Flattening,
     Halted,
     Left,
     Record,
@@ -200,6 +201,30 @@ def test_nothing_is_decided_or_leaves_while_halted() -> None:
     assert found[0].endswith("found order t-1-1 decided, expected none: halted, enough")
     assert found[1].endswith("found order t-1-1 left, expected nothing: halted, enough")
     assert contradictions([records[0], halted, Resumed(at=at(0), by="Ada"), *records[1:]]) == []
+
+
+def test_in_a_halt_what_closes_a_position_may_leave_where_a_person_asked_for_it() -> None:
+    desk = Lived()
+    desk.place()
+    bought = desk.orders[0]
+    desk.see(update(bought, _K.ACCEPTED, 1, size=2, filled=0))
+    desk.see(fill(bought, 2, seconds=2))
+    before = list(desk.journal.records)
+    halted = Halted(at=at(5), reason="enough", by="person")
+    asked = Flattening(at=at(5), by="person")
+
+    def decided(side: Side, size: int) -> list[Record]:
+        closing = order("t-1-2", side=side, size=size, type=OrderType.MARKET, price=None)
+        return [Decided(at=at(6), command=closing), Left(at=at(6), command=closing)]
+
+    assert contradictions([*before, halted, asked, *decided(Side.SELL, 2)]) == []
+    assert len(contradictions([*before, halted, *decided(Side.SELL, 2)])) == 2
+    for grows in (decided(Side.SELL, 3), decided(Side.BUY, 1)):
+        [found] = contradictions([*before, halted, asked, *grows])
+        assert "decided, expected none: halted, enough" in found
+    resumed = Resumed(at=at(5), by="person")
+    again = Halted(at=at(5), reason="again", by="person")
+    assert contradictions([*before, halted, asked, resumed, again, *decided(Side.SELL, 2)])
 
 
 def test_a_cancel_leaves_while_halted() -> None:

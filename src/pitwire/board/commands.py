@@ -1,4 +1,4 @@
-"""What a page may ask of a desk: halt, resume, cancel; each once, each told to the journal.
+"""What a page may ask of a desk: halt, flatten, resume, cancel; each once, all journalled.
 
 House rules: nothing changes by looking: a command is a POST with the token for control in a header
 that no foreign page can set; the same key again is the same decision; what is answered is what the
@@ -32,7 +32,7 @@ Obey = Callable[[Ask], Awaitable[Told | None]]
 class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of a command."""
 
-    do: Literal["halt", "resume", "cancel"]
+    do: Literal["halt", "flatten", "resume", "cancel"]
     key: Annotated[str, Meta(min_length=16, max_length=64)]
     reason: Annotated[str, Meta(max_length=200)] = ""
     order: Annotated[str, Meta(max_length=64)] = ""

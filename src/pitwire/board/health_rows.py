@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from pitwire.board.digits import UNKNOWN, milliseconds, plainly
+from pitwire.board.digits import MINUS, UNKNOWN, milliseconds, plainly
 from pitwire.board.picture import Picture
 from pitwire.desk.desk import Desk
 from pitwire.desk.health import Histogram
@@ -111,6 +111,10 @@ def desk_rows(desk: Desk, health: HealthRows) -> dict[str, Any]:
         "account": desk.config.account.name,
         "halted": screen.halted,
         "reducing": screen.reducing,
+        "closing": {
+            symbol: [f"{one.held:f}".replace("-", MINUS), one.state, one.why]
+            for symbol, one in desk.switchboard.closing.items()
+        },
         "armed": int(screen.armed),
         "rules": len(desk.engine.rules),
         "journal": desk.journal_failed,

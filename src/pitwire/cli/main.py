@@ -261,6 +261,9 @@ def kill(
     where: Where = None,
     reason: Annotated[str, typer.Option(help="Why; it stands in the journal.")] = "",
     by: By = "",
+    flatten: Annotated[
+        bool, typer.Option("--flatten", help="Close positions at the market, too.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="What was done as one JSON object.")] = False,
 ) -> None:
     """Halt an account now: no more orders, and every open order of ours is cancelled.
@@ -269,7 +272,7 @@ def kill(
     """
     from pitwire.cli import switch
 
-    raise typer.Exit(switch.kill(where, reason=reason, by=by, as_json=json))
+    raise typer.Exit(switch.kill(where, reason=reason, by=by, flatten=flatten, as_json=json))
 
 
 @app.command()

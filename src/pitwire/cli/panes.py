@@ -110,6 +110,8 @@ class Panes:
             line.append("live", style="bold green")
         if desk.get("halted"):
             line.append(f"  HALTED: {desk['halted']}", style="bold white on red")
+            for symbol, (_, state, _) in desk.get("closing", {}).items():
+                line.append(f"  {symbol} {state}", style="bold")
         return line
 
     def _too_old(self, desk: dict[str, Any]) -> str:

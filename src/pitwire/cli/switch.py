@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,21 +14,29 @@ import typer
 from pitwire.cli.desk import LEFT_OPEN
 from pitwire.cli.exits import Code
 from pitwire.desk import switch
+from pitwire.desk.flattening import Closing
 from pitwire.desk.switch import Killed, Standing
 from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConfigError
+from pitwire.model.numbers import plain
 from pitwire.store.folder import identity_of
 
 
-def kill(where: Path | None, *, reason: str, by: str, as_json: bool = False) -> int:
-    """Halt; the exit code is 0 when it is on the disk and nothing of ours is open any more."""
-    killed = asyncio.run(switch.kill(where, reason=reason, by=by))
+def kill(
+    where: Path | None, *, reason: str, by: str, flatten: bool = False, as_json: bool = False
+) -> int:
+    """Halt; the exit code is 0 when it is on the disk and nothing of ours is open any more.
+
+    With `flatten` it is 0 only when every position was closed, too.
+    """
+    killed = asyncio.run(switch.kill(where, reason=reason, by=by, flatten=flatten))
     if as_json:
         _print_json(killed)
     else:
         for line in told_of(killed):
             typer.echo(line)
-    return Code.DONE if killed.cleared and killed.latched else LEFT_OPEN
+    done = killed.cleared and killed.latched and killed.flat is not False
+    return Code.DONE if done else LEFT_OPEN
 
 
 def resume(where: Path | None, *, confirm: str | None, by: str) -> int:
@@ -66,10 +74,22 @@ def told_of(killed: Killed) -> list[str]:
         lines.append(f"ended otherwise: {', '.join(each)}")
     if killed.foreign:
         lines.append(f"not ours, not touched: {killed.foreign}")
+    lines += closings(killed.closing)
+    if killed.flat and not killed.closing:
+        lines.append("no position was held")
     if killed.cleared:
         lines.append("nothing of ours is open")
     else:
         lines.append(f"may still be open: {_listed(killed.left) if killed.left else 'unknown'}")
+    return lines
+
+
+def closings(found: Mapping[str, Closing]) -> list[str]:
+    """What becomes of each position, one a line."""
+    lines = []
+    for symbol, one in found.items():
+        held = "" if one.state == "closed" else f"{plain(one.held)} "
+        lines.append(f"position {held}{symbol}: {one.state}" + (f": {one.why}" if one.why else ""))
     return lines
 
 
@@ -91,6 +111,7 @@ def stands(found: Standing) -> list[str]:
     lines += [f"cannot be resumed: {told.stands}"] if told.stands and told.halted else []
     lines += [f"the halt would not survive a restart: {told.kept}"] if told.kept else []
     lines.append(f"open orders of ours: {_listed(told.open)}")
+    lines += closings(told.closing)
     if not told.reachable:
         lines.append("the venue cannot be reached: no order and no cancel could leave now")
     lines += [f"watchdog: {told.watchdog}"] if told.watchdog else []

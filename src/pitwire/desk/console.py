@@ -261,6 +261,7 @@ SENTENCES: Mapping[type, tuple[int, _Sentence]] = {
     journal.Benched: (logging.ERROR, lambda r: f"rule {r.rule} benched: {r.error}: {r.text}"),
     journal.Halted: (logging.ERROR, lambda r: f"trading halted by {r.by}: {r.reason}"),
     journal.Restricted: (logging.ERROR, lambda r: f"only reducing orders, by {r.by}: {r.reason}"),
+    journal.Flattening: (logging.ERROR, lambda r: f"positions are being closed, asked by {r.by}"),
     journal.Resumed: (logging.INFO, lambda r: f"trading resumed by {r.by}"),
     journal.Disarmed: (logging.INFO, lambda r: f"watching only: {r.reason}"),
     journal.Asked: (logging.INFO, lambda r: f"{r.by} asked for a {r.do}"),

@@ -21,6 +21,7 @@ from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
+from pitwire.desk.flattening import Closing
 from pitwire.model.clock import SECOND, since_boot
 from pitwire.model.errors import ConfigError, StateError
 from pitwire.trading.journal import sayable_text
@@ -41,7 +42,8 @@ NO_REASON = "a person threw the kill switch"
 class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a person wants of a desk."""
 
-    do: Literal["halt", "resume", "cancel", "status"]
+    do: Literal["halt", "flatten", "resume", "cancel", "status"]
+    """`flatten` halts, and closes positions once nothing of ours is open."""
     order: str = ""
     """The id of the order to cancel."""
     by: str = "operator"
@@ -64,6 +66,8 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     """Orders of ours that the venue has not closed."""
     ended: dict[str, str] = {}
     """Orders that were open when the desk was halted and are not any more → what became of them."""
+    closing: dict[str, Closing] = {}
+    """Symbol → how the closing of its position stands; nothing where nobody asked for it."""
     reachable: bool = True
     """Whether a cancel could leave now."""
     kept: str = ""
@@ -91,6 +95,8 @@ class Controlled(Protocol):
         """Journal what was asked and is not done."""
 
     def halt(self, reason: str, by: str) -> None: ...
+
+    def flatten(self, reason: str, by: str) -> None: ...
 
     def resume(self, by: str) -> None:
         """Raises `StateError` while the reason of the halt stands."""
@@ -173,6 +179,8 @@ class Control:
             match ask.do:
                 case "halt":
                     self._desk.halt(ask.reason or NO_REASON, ask.by)
+                case "flatten":
+                    self._desk.flatten(ask.reason or NO_REASON, ask.by)
                 case "cancel":
                     self._desk.cancel(ask.order, ask.by)
                 case "resume":

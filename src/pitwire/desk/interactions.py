@@ -68,6 +68,7 @@ GROUPS: Mapping[type, str] = {
     journal.Benched: "error",
     journal.Halted: "error",
     journal.Restricted: "error",
+    journal.Flattening: "error",
     journal.Resumed: "error",
     journal.Armed: "desk",
     journal.Disarmed: "desk",

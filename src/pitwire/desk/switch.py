@@ -17,6 +17,7 @@ import msgspec
 
 from pitwire.desk.config import DeskConfig, load_config, state_folder
 from pitwire.desk.control import NO_REASON, Ask, Told, ask_desk
+from pitwire.desk.flattening import Closing
 from pitwire.desk.leash import charge_of
 from pitwire.desk.opening import credentials_of
 from pitwire.desk.restart import recall
@@ -34,6 +35,8 @@ from pitwire.wire.link import Dial, Fetch
 
 ANSWER_SECONDS = 2.0
 """A desk that does not answer within this is taken for hung."""
+FLATTEN_SECONDS = 15.0
+"""So long a desk that was asked for it has to close its positions before it is told of as open."""
 CLEAR_SECONDS = 2.0
 """A desk that has not seen its orders closed by then gets help."""
 SWEEP_SECONDS = 30.0
@@ -64,6 +67,10 @@ class Killed(msgspec.Struct, frozen=True, kw_only=True):
     """Orders of others, not touched."""
     cleared: bool = False
     """Whether nothing of ours is open, by the desk's word or by the venue's own."""
+    closing: dict[str, Closing] = {}
+    """What became of each position, where closing them was asked for of a desk that runs."""
+    flat: bool | None = None
+    """Whether every position was closed; None where nobody asked for that."""
     notes: tuple[str, ...] = ()
     """What did not go as it should, in order."""
 
@@ -109,6 +116,7 @@ async def kill(
     reason: str = "",
     by: str = "",
     key: str = "",
+    flatten: bool = False,
     credentials: Credentials | None = None,
     dial: Dial | None = None,
     fetch: Fetch | None = None,
@@ -118,13 +126,15 @@ async def kill(
 
     Asks the running desk; where none answers, or cannot get its orders closed within two seconds,
     the latch is thrown on the disk and a login of our own cancels what is ours. `by` is who wants
-    it (none: who is logged in here), `key` makes a repetition the same decision. Raises
-    `ConfigError` when there is no such account.
+    it (none: who is logged in here), `key` makes a repetition the same decision. With `flatten` a
+    desk that runs closes its positions, too; without one they are left. Raises `ConfigError` when
+    there is no such account.
     """
     account = find_account(where)
     clock, notes = clock or SystemClock(), list[str]()
     reason, by = sayable_text(reason or NO_REASON), sayable_text(by or _user())
-    told = await _halt_desk(account.folder, reason, by, key, notes)
+    ask = Ask(do="flatten" if flatten else "halt", by=by, reason=reason, key=key)
+    told = await _halt_desk(account.folder, ask, notes)
     if told is None:
         latched = _throw(account.folder, reason, by, clock.now(), notes)
     else:
@@ -135,8 +145,8 @@ async def kill(
     if told is None or told.open:
         outcome = await sweeper.run(notes, answered=told is not None)
     killed = _killed(told, outcome, latched, notes)
-    cleared = killed.cleared and sweeper.has_cleared
-    return msgspec.structs.replace(killed, cleared=cleared)
+    killed = msgspec.structs.replace(killed, cleared=killed.cleared and sweeper.has_cleared)
+    return await _flattened(account.folder, by, killed) if flatten else killed
 
 
 async def resume(
@@ -181,9 +191,9 @@ async def status(where: str | Path | None = None) -> Standing:
 # ── the parts of a kill ───────────────────────────────────────────────────────────────────────
 
 
-async def _halt_desk(folder: Path, reason: str, by: str, key: str, notes: list[str]) -> Told | None:
+async def _halt_desk(folder: Path, ask: Ask, notes: list[str]) -> Told | None:
     """Ask the running desk to halt, and wait a while for its orders to go."""
-    ask = Ask(do="halt", by=by, reason=reason, key=key or f"{system_seed():x}")
+    ask = msgspec.structs.replace(ask, key=ask.key or f"{system_seed():x}")
     told = await ask_desk(folder, ask, within_seconds=ANSWER_SECONDS)
     if told is None:
         holder = holder_of(folder)
@@ -198,7 +208,7 @@ async def _halt_desk(folder: Path, reason: str, by: str, key: str, notes: list[s
     until = loop.time() + CLEAR_SECONDS
     while told.open and loop.time() < until:
         await asyncio.sleep(_LOOK_SECONDS)
-        newer = await ask_desk(folder, Ask(do="status", by=by), within_seconds=ANSWER_SECONDS)
+        newer = await ask_desk(folder, Ask(do="status", by=ask.by), within_seconds=ANSWER_SECONDS)
         if newer is None:
             notes.append("the desk has halted, and does not answer any more")
             return told
@@ -207,6 +217,26 @@ async def _halt_desk(folder: Path, reason: str, by: str, key: str, notes: list[s
         why = "could not get its orders closed" if told.reachable else "cannot reach the venue"
         notes.append(f"the desk has halted, and {why} within {CLEAR_SECONDS:g} s")
     return told
+
+
+async def _flattened(folder: Path, by: str, killed: Killed) -> Killed:
+    """Wait until the desk has closed its positions, or says why it cannot."""
+    if not killed.answered:
+        note = "positions are left as they are: closing them takes a desk that runs"
+        return msgspec.structs.replace(killed, flat=False, notes=(*killed.notes, note))
+    loop = asyncio.get_running_loop()
+    until, found = loop.time() + FLATTEN_SECONDS, dict[str, Closing]()
+    while True:
+        told = await ask_desk(folder, Ask(do="status", by=by), within_seconds=ANSWER_SECONDS)
+        if told is not None:
+            found = told.closing
+            if all(one.state in ("closed", "left") for one in found.values()):
+                break
+        if told is None or loop.time() >= until:
+            break
+        await asyncio.sleep(_LOOK_SECONDS)
+    flat = told is not None and all(one.state == "closed" for one in found.values())
+    return msgspec.structs.replace(killed, closing=found, flat=flat)
 
 
 def _throw(folder: Path, reason: str, by: str, now: int, notes: list[str]) -> bool:

@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from pitwire.desk.control import Ask, Control, Told
+from pitwire.desk.flattening import Closing, Flattener
 from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConfigError, StateError
 from pitwire.model.orders import Cancel
@@ -34,6 +35,7 @@ class Switchboard:
         self._desk = desk
         self._asked = AskedKeys() if desk.restarted is None else desk.restarted.asked
         self._control: Control | None = None
+        self._flattener = Flattener(desk)
         self._cancel_again = 0
         self._at_halt: tuple[str, ...] = ()
         """Orders of ours that were open when the desk was halted."""
@@ -64,6 +66,11 @@ class Switchboard:
         """Close the door."""
         if self._control is not None:
             await self._control.close()
+
+    @property
+    def closing(self) -> dict[str, Closing]:
+        """Symbol → how the closing of its position stands; nothing where nobody asked for it."""
+        return self._flattener.told()
 
     def note(self, ask: Ask) -> bool:
         """Journal what a person asks for; False when its key was journalled before."""
@@ -97,6 +104,7 @@ class Switchboard:
             reducing=screen.reducing,
             open=tuple(self.ours()),
             ended={order.id: order.state.value for order in found if not order.is_open},
+            closing=self.closing,
             reachable=way_out is not None and way_out.may_trade,
             kept="nothing is kept on disk" if restarted is None else restarted.latch.failed,
             stands=self.still_stands(),
@@ -134,6 +142,11 @@ class Switchboard:
             for command in desk.engine.halt(reason, by, now):
                 way_out.send(command, now)
         desk.settle()
+
+    def flatten(self, reason: str, by: str) -> None:
+        """Halt, and close positions as soon as nothing of ours is open. Twice is no error."""
+        self.halt(reason, by)
+        self._flattener.begin(by)
 
     def resume(self, by: str) -> None:
         """Let orders leave again; raises `StateError` while what would halt again stands."""
@@ -182,6 +195,7 @@ class Switchboard:
             # A cancel may have been lost with its connection, or refused.
             self.cancel_ours()
             self._look_after(desk.clock.now())
+            self._flattener.tend(desk.clock.now())
 
     def _look_at_latch(self) -> Thrown | None:
         """What somebody has thrown since the last look; it halts us."""

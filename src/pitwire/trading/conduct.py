@@ -11,7 +11,7 @@ from collections import deque
 from decimal import Decimal
 
 from pitwire.model.clock import SECOND
-from pitwire.model.orders import Command, Order, OrderState, ReplaceOrder
+from pitwire.model.orders import Command, Order, OrderState, Place, ReplaceOrder, Side
 from pitwire.trading.limits import Breach, Limits
 from pitwire.trading.state import State
 from pitwire.trading.tracked import ZERO, Tracked
@@ -76,8 +76,8 @@ class Conduct:
 
     # ── judging ───────────────────────────────────────────────────────────────────────────────
 
-    def breach(self, rule: str, state: State, now: int) -> Breach | None:
-        """What stands against any new order at all."""
+    def breach(self, rule: str, state: State, now: int, *, closes: bool = False) -> Breach | None:
+        """What stands against any new order at all; how many there were, not where one `closes`."""
         if state.blind:
             return Breach("order updates", state.blind, "a private stream that is confirmed")
         ledger, limits = state.ledger, self._limits
@@ -91,7 +91,7 @@ class Conduct:
             waiting = len(unanswered(state))
             if waiting >= limits.max_unanswered_orders:
                 return Breach("max_unanswered_orders", waiting + 1, limits.max_unanswered_orders)
-        return self._rates(rule, now) or self._turnover(now)
+        return None if closes else self._rates(rule, now) or self._turnover(now)
 
     def _rates(self, rule: str, now: int) -> Breach | None:
         per_rule, ratio = (
@@ -140,6 +140,32 @@ def unknown_for(order: Tracked, state: State, now: int) -> int:
 def unanswered(state: State) -> list[Tracked]:
     """Orders of ours that were decided and of which the venue has said nothing, oldest first."""
     return [one for one in state.ledger.open.values() if one.is_ours and not one.acknowledged]
+
+
+def worth_of(place: Place, state: State) -> Decimal | None:
+    """What an order is worth in quote units, by its own price or the best on the other side."""
+    if place.size is None:
+        return place.quote_size
+    price = place.price or place.stop_price
+    if price is None:
+        touch = state.touch(place.symbol)
+        if touch is None:
+            return None
+        price = Decimal(repr(touch[1] if place.side is Side.BUY else touch[0]))
+    return place.size * price
+
+
+def is_same(one: Place, other: Place) -> bool:
+    """Whether two orders are the same but for what made a rule wish for them."""
+    return (
+        one.type is other.type
+        and one.size == other.size
+        and one.quote_size == other.quote_size
+        and one.price == other.price
+        and one.stop_price == other.stop_price
+        and one.time_in_force is other.time_in_force
+        and one.tag == other.tag
+    )
 
 
 def _placed(command: Command) -> Order | None:

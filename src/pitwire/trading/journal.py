@@ -159,6 +159,12 @@ class Restricted(_Record, frozen=True, kw_only=True):
     by: str
 
 
+class Flattening(_Record, frozen=True, kw_only=True):
+    """A person had positions closed in a halt: orders that reduce them may leave until it ends."""
+
+    by: str
+
+
 class Armed(_Record, frozen=True, kw_only=True):
     """From here on orders may leave: everything that a start has to find out is found out."""
 
@@ -230,8 +236,8 @@ class Seeded(_Record, frozen=True, kw_only=True):
 
 Record: TypeAlias = (
     Came | Change | Disagreement | Decided | Left | Dropped | Refusal | Alerted | Benched
-    | Halted | Resumed | Restricted | Armed | Disarmed | Asked | DayStarted | Started | OrdersLost
-    | Differed | Seeded
+    | Halted | Resumed | Restricted | Flattening | Armed | Disarmed | Asked | DayStarted | Started
+    | OrdersLost | Differed | Seeded
 )  # fmt: skip
 
 

@@ -6,7 +6,8 @@ outlet here and none can be imported; a contradiction is collected, never raised
 
 Without the market, decisions cannot be made again: that a rule wished for an order is taken from
 the record. Checked is what holds for every one of them: its id is the next one, nothing is decided
-or leaves while trading is halted, nothing leaves undecided, and no order leaves twice.
+or leaves while trading is halted (but what closes a position, where a person asked for that),
+nothing leaves undecided, and no order leaves twice.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 import msgspec
 
 from pitwire.model.events import ACCOUNT
-from pitwire.model.orders import CancelOrder, Command, Order, ReplaceOrder
+from pitwire.model.orders import CancelOrder, Command, Order, ReplaceOrder, Side
 from pitwire.trading import journal as records
 from pitwire.trading.asked import AskedKeys
 from pitwire.trading.doubts import FOUND_BY_ASKING
@@ -128,7 +129,7 @@ class Replay:
         order = placed(record.command)
         if order is None:
             return
-        if self.halted:
+        if self.halted and not self._closes(order):
             self._contradicts(f"order {order.id} decided", f"none: halted, {self.halted}")
         expected = order.id
         if self.ids is not None:
@@ -189,9 +190,13 @@ class Replay:
             self._contradicts("nothing", _told(expected))
 
     def _check_leaving(self, command: Command) -> None:
-        if self.halted and not isinstance(command, CancelOrder):
-            self._contradicts(_told_command(command), f"nothing: halted, {self.halted}")
         order = placed(command)
+        if (
+            self.halted
+            and not isinstance(command, CancelOrder)
+            and not (isinstance(order, Order) and self.switches.flattening)
+        ):
+            self._contradicts(_told_command(command), f"nothing: halted, {self.halted}")
         if order is None:
             return
         tracked = self.state.ledger.find(order.id)
@@ -199,6 +204,13 @@ class Replay:
             self._contradicts(f"order {order.id} left", "its decision before it")
         elif tracked.sent_at:
             self._contradicts(f"order {order.id} left again", "no order to leave twice")
+
+    def _closes(self, order: Order) -> bool:
+        """Whether it makes a position smaller, and a person has asked for that in this halt."""
+        held = self.state.portfolio.position(order.symbol)
+        against = held > 0 if order.side is Side.SELL else held < 0
+        small = order.size is not None and order.size <= abs(held)
+        return bool(self.switches.flattening) and against and small
 
     def _contradicts(self, found: str, expected: str) -> None:
         self.contradicted += 1

@@ -31,11 +31,12 @@ from pitwire.model.orders import (
     Side,
 )
 from pitwire.trading.clearance import Clearance
-from pitwire.trading.conduct import Conduct
+from pitwire.trading.conduct import Conduct, is_same, worth_of
 from pitwire.trading.ids import OrderIds
 from pitwire.trading.journal import (
     Alerted,
     Decided,
+    Flattening,
     Halted,
     Journal,
     Refusal,
@@ -65,6 +66,9 @@ class Screen:
         """Why trading is halted; "" when it is not."""
         self.reducing = ""
         """Why only orders that reduce a position may leave; "" when all may."""
+        self.flattening = ""
+        """Who has asked that positions be closed while trading is halted; "" when nobody has."""
+        self._closes = False
         self.conduct = Conduct(limits)
         self.refused = 0
         self._leaving: set[str] = set()
@@ -134,8 +138,30 @@ class Screen:
 
     def resume(self, by: str, now: int) -> None:
         """A person releases the kill switch, and any restriction."""
-        self.halted = self.reducing = ""
+        self.halted = self.reducing = self.flattening = ""
         self._journal.write(Resumed(at=now, by=by))
+
+    def flatten(self, by: str, now: int) -> None:
+        """Let `close_out` pass until a person resumes, though trading is halted."""
+        if self.halted and not self.flattening:
+            self.flattening = sayable_text(by)
+            self._journal.write(Flattening(at=now, by=self.flattening))
+
+    def close_out(self, place: Place, state: State, now: int) -> Order | Breach:
+        """The one order that leaves in a halt: it makes a position smaller, as a person asked.
+
+        Limits hold for it as for any other, but those on how many there were before it.
+        """
+        if not (self.halted and self.flattening):
+            return Breach("flatten", "not asked for", "a person who asks for it")
+        self._closes = True
+        try:
+            found = self._order(place, place, state, now)
+        finally:
+            self._closes = False
+        if isinstance(found, Order):
+            self._journal.write(decision(found, state, now))
+        return found
 
     def refuse(self, wish: Wish, breach: Breach, now: int, symbol: str = "") -> None:
         """Record that this wish was refused, and why."""
@@ -185,7 +211,7 @@ class Screen:
         instrument = state.instruments.get(wanted.symbol)
         if instrument is None:
             return Breach("instrument", wanted.symbol, "a symbol whose rules are known")
-        breach = self._switches() or self.conduct.breach(wish.rule, state, now)
+        breach = self._switches() or self.conduct.breach(wish.rule, state, now, closes=self._closes)
         if breach is not None:
             return breach
         clearance = self._clearance(instrument)
@@ -194,7 +220,7 @@ class Screen:
             place = wanted.place(clearance) if isinstance(wanted, Draft) else wanted
         except OffGrid as off:
             return Breach(f"grid {off.field}", off.value, off.expected)
-        quick = replacing is None and not self.reducing
+        quick = replacing is None and not self.reducing and not self._closes
         if quick and self._passes(place, clearance, state, now, on_grid=drafted):
             return self._approve(place, clearance.instrument, wish.cause, state, now)
         proposal = self._proposal(
@@ -224,7 +250,7 @@ class Screen:
         return []
 
     def _switches(self) -> Breach | None:
-        if self.halted:
+        if self.halted and not self._closes:
             return Breach("halt", self.halted, "a person to resume")
         return None if self.armed else Breach("armed", "no", "an armed desk")
 
@@ -269,7 +295,7 @@ class Screen:
             repeated=self._is_repeated(place, now),
             buys=buys,
             notional=notional,
-            reducing=self.reducing,
+            reducing=self.flattening if self._closes else self.reducing,
             day_notional=self.conduct.day_notional.get(clearance.instrument.quote, ZERO),
             on_grid=on_grid,
         )
@@ -297,7 +323,7 @@ class Screen:
         state.ledger.made(order, now)
         self._remember(place, now)
         counts = self.limits.max_day_notional is not None
-        worth = _worth(place, state) if counts else None
+        worth = worth_of(place, state) if counts else None
         self.conduct.decided(order, worth, instrument.quote, now)
         return order
 
@@ -408,7 +434,7 @@ class Screen:
         # By time first: it is cheap, and nearly always settles it.
         while last and now - last[0][0] >= self._repeat_window:
             last.popleft()
-        return any(_is_same(place, other) for _, other in last)
+        return any(is_same(place, other) for _, other in last)
 
     def _remember(self, place: Place, now: int) -> None:
         self._decided_second.append(now)
@@ -435,32 +461,6 @@ def decision(command: Command, state: State, now: int) -> Decided:
     if touch is None:
         return Decided(at=now, command=command)
     return Decided(at=now, command=command, bid=touch[0], ask=touch[1])
-
-
-def _worth(place: Place, state: State) -> Decimal | None:
-    """What an order is worth in quote units, by its own price or the best on the other side."""
-    if place.size is None:
-        return place.quote_size
-    price = place.price or place.stop_price
-    if price is None:
-        touch = state.touch(place.symbol)
-        if touch is None:
-            return None
-        price = Decimal(repr(touch[1] if place.side is Side.BUY else touch[0]))
-    return place.size * price
-
-
-def _is_same(one: Place, other: Place) -> bool:
-    """Whether two orders are the same but for what made a rule wish for them."""
-    return (
-        one.type is other.type
-        and one.size == other.size
-        and one.quote_size == other.quote_size
-        and one.price == other.price
-        and one.stop_price == other.stop_price
-        and one.time_in_force is other.time_in_force
-        and one.tag == other.tag
-    )
 
 
 def _matches(order: Tracked, wish: Cancel) -> bool:

@@ -3,7 +3,8 @@
     watch        nothing may leave but cancels: it starts, ends, or its arming is over
     trade        every order that passes the limits
     reduce-only  orders that make a position smaller, until a person resumes
-    halt         nothing may leave but cancels of ours, until a person resumes
+    halt         nothing may leave but cancels of ours, until a person resumes; and orders that
+                 close a position, where the person who halts has asked for that
 
 House rules: pure; the records of a journal move it and nothing else does, so whoever reads the
 journal knows it; only `Resumed` leaves halt and reduce-only, and only a person writes that.
@@ -14,9 +15,25 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-from pitwire.trading.journal import Armed, Disarmed, Halted, Record, Restricted, Resumed, Started
+from pitwire.trading.journal import (
+    Armed,
+    Disarmed,
+    Flattening,
+    Halted,
+    Record,
+    Restricted,
+    Resumed,
+    Started,
+)
 
-SWITCHING: tuple[type[Record], ...] = (Halted, Restricted, Resumed, Armed, Disarmed)
+SWITCHING: tuple[type[Record], ...] = (
+    Halted,
+    Restricted,
+    Flattening,
+    Resumed,
+    Armed,
+    Disarmed,
+)
 """Records that move nothing but the stance."""
 
 
@@ -37,6 +54,8 @@ class Switches(NamedTuple):
     reducing: str = ""
     """Why only orders that reduce a position may leave; "" when that is not so."""
     armed: bool = False
+    flattening: str = ""
+    """Who has asked that positions be closed in this halt; "" when nobody has."""
 
     @property
     def stance(self) -> Stance:
@@ -55,10 +74,14 @@ class Switches(NamedTuple):
             case Restricted(reason=reason):
                 return self._replace(reducing=reason)
             case Resumed():
-                return self._replace(halted="", reducing="")
+                return self._replace(halted="", reducing="", flattening="")
+            case Flattening(by=by):
+                return self._replace(flattening=by)
             case Armed():
                 return self._replace(armed=True)
-            case Disarmed() | Started():
+            case Disarmed():
                 return self._replace(armed=False)
+            case Started():  # who asked for it asked the run before
+                return self._replace(armed=False, flattening="")
             case _:
                 return self

@@ -207,6 +207,8 @@ function banner(state, why, halted, desk) {
     const [by, at] = desk.get("halted by") || ["", 0];
     text = `Trading is halted: ${halted}${by ? ` (by ${by}${at ? `, ${clock(at, false)} ${zone.label}` : ""})` : ""}. ${text}`;
     tone = "red";
+    const closing = Object.entries(desk.get("closing") || {}).map(([symbol, [, state]]) => `${symbol} ${state}`);
+    if (closing.length) more = `Flatten: ${closing.join(", ")}. ${more}`;
   } else if (desk.get("reducing") && !tone) {
     tone = "amber";
     text = `Only orders that reduce a position may leave: ${desk.get("reducing")}`;

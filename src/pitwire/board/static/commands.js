@@ -1,4 +1,4 @@
-// Halt and resume. Nothing is called done before the desk has said so.
+// Halt, flatten, resume, cancel. Nothing is called done before the desk has said so.
 
 import { $, write } from "./marks.js";
 
@@ -13,7 +13,8 @@ export class Commands {
     $("resume-open").onclick = () => this.openResume();
     $("kill-close").onclick = () => $("kill").close();
     $("resume-close").onclick = () => $("resume").close();
-    $("kill-do").onclick = () => this.act("halt", $("kill-progress"), $("kill-do"));
+    $("kill-do").onclick = () => this.act($("kill-flatten").checked ? "flatten" : "halt", $("kill-progress"), $("kill-do"));
+    $("kill-flatten").onchange = () => this.show();
     $("resume-do").onclick = () => this.act("resume", $("resume-progress"), $("resume-do"));
   }
 
@@ -32,6 +33,8 @@ export class Commands {
 
   openKill() {
     if ($("kill-open").disabled || !this.mayAct) return;
+    this.told = null;
+    $("kill-flatten").checked = false;
     this.show();
     $("kill-word").value = "";
     $("kill-do").disabled = true;
@@ -51,12 +54,12 @@ export class Commands {
 
   // What a halt would do now, in numbers.
   show() {
-    if ($("kill").open && this.asked) return;
+    if (this.told && $("kill").open) this.tellHalt();
     const open = [...this.model.table("orders").values()].filter((row) => row.open);
     const venues = this.model.table("venues").size || 1;
     const held = [...this.model.table("positions").values()].filter((row) => row[1] !== "flat").length;
     const count = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
-    write($("kill-what"), `This will cancel ${count(open.length, "working order")} on ${count(venues, "venue")}, block new orders, and leave ${count(held, "position")} open. Only a person can resume.`);
+    write($("kill-what"), `This will cancel ${count(open.length, "working order")} on ${count(venues, "venue")}, block new orders, and ${$("kill-flatten").checked ? "close" : "leave"} ${count(held, "position")} ${$("kill-flatten").checked ? "at the market" : "open"}. Only a person can resume.`);
   }
 
   watchOver(state, halted) {
@@ -75,11 +78,11 @@ export class Commands {
     progress.className = "";
     write(progress, "Asked; waiting for the desk …");
     try {
-      const told = await this.post({ do: what, reason: what === "halt" ? $("kill-reason").value : "" });
+      const told = await this.post({ do: what, reason: what === "resume" ? "" : $("kill-reason").value });
       this.tell(what, told, progress);
     } catch (error) {
       progress.className = "bad";
-      write(progress, `Not done: ${error.message}. On the desk's machine: pitwire ${what === "halt" ? "kill" : "resume"}`);
+      write(progress, `Not done: ${error.message}. On the desk's machine: pitwire ${{ halt: "kill", flatten: "kill --flatten", resume: "resume" }[what]}`);
       button.disabled = false;
     }
     this.busy = false;
@@ -93,10 +96,27 @@ export class Commands {
       return;
     }
     if (!told.halted) { progress.className = "bad"; write(progress, "The desk does not say that it is halted."); return; }
+    this.told = told;
+    this.flattens = what === "flatten";
+    this.tellHalt();
+  }
+
+  // What has become of a halt: the desk's answer, and from then on what its picture says.
+  tellHalt() {
+    const told = this.told, progress = $("kill-progress"), desk = this.model.table("desk");
     const lines = ["Halted: the desk has confirmed."];
     if (told.kept) lines.push(`It will not survive a restart: ${told.kept}`);
-    lines.push(told.open.length ? `${told.open.length} orders are not closed by the venue yet${told.reachable ? "" : ", and it cannot be reached now"}: ${told.open.join(", ")}` : "No order of ours is open.");
-    progress.className = told.open.length || told.kept ? "bad" : "done";
+    const orders = this.model.table("orders"), left = told.open.filter((id) => !orders.has(id) || orders.get(id).open);
+    lines.push(left.length ? `${left.length} orders are not closed by the venue yet${told.reachable ? "" : ", and it could not be reached"}: ${left.join(", ")}` : "No order of ours is open.");
+    let bad = left.length || told.kept;
+    if (this.flattens) {
+      const seen = Object.entries(desk.get("closing") || {});
+      const closing = seen.length ? seen : Object.entries(told.closing).map(([symbol, one]) => [symbol, [one.held, one.state, one.why]]);
+      if (!closing.length) lines.push("No position was held.");
+      for (const [symbol, [held, state, why]] of closing) lines.push(`${symbol}: ${state === "closed" ? "closed" : `${state}, ${held} held`}${why ? `: ${why}` : ""}`);
+      bad = bad || closing.some(([, [, state]]) => state !== "closed");
+    }
+    progress.className = bad ? "bad" : "done";
     write(progress, lines.join("\n"));
   }
 
