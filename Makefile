@@ -25,7 +25,7 @@ ANOTHER ?= $(shell for p in python3.13 python3.12 python3.11 $$HOME/.pyenv/versi
 	  "$$($(BIN)/python -c 'import sys; print(*sys.version_info[:2])' 2>/dev/null)" ] || { echo $$p; break; }; \
 	done)
 
-.PHONY: help install demo test check soak bench conformance fuzz lock clean
+.PHONY: help install demo test check soak bench native conformance fuzz lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ soak: $(VENV)/.dev $(OTHER)/.run ## desks over many seeds and scripts (SEEDS=200
 bench: $(VENV)/.dev ## every claim of speed, measured here
 	$(BIN)/python -m bench $(ARGS)
 
+native: $(VENV)/.run ## the compiled twin of the order book's ladder, where there is a C compiler
+	$(BIN)/python hatch_build.py
+
 conformance: $(VENV)/.dev ## RFC 6455 judged by the Autobahn suite, where a Python 2.7 is (PYTHON27=path)
 	$(BIN)/python -m conformance $(if $(PYTHON27),--python $(PYTHON27)) $(ARGS)
 
@@ -66,6 +69,7 @@ lock: ## pin every dependency again, by hash (needs uv)
 clean: ## everything that was built, the virtual environment included
 	rm -rf $(VENV) $(OTHER) build dist .coverage htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache \
 		.import_linter_cache src/*.egg-info
+	rm -f src/pitwire/market/_ladder.*.so
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

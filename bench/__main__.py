@@ -21,6 +21,7 @@ from bench import (
     kill,
     limit,
     memory,
+    path,
     races,
     redial,
     report,
@@ -32,7 +33,8 @@ from bench.client import Seat, Spec
 
 MICRO = ("micro_market", "micro_decode", "micro_rules")
 SECTIONS = (
-    "micro", "stages", "journal", "races", "limit", "kill", "board", "redial", "memory", "tape",
+    "micro", "path", "stages", "journal", "races", "limit", "kill", "board", "redial", "memory",
+    "tape",
 )  # fmt: skip
 
 
@@ -116,6 +118,12 @@ def _stages(run: Run) -> None:
     run.sections["stages"] = rows
 
 
+def _path(run: Run) -> None:
+    rows = path.rows()
+    run.console.print(report.rows_table("What a message costs, frame to book", "µs", rows))
+    run.sections["path"] = rows
+
+
 def _journal(run: Run) -> None:
     seat = Seat(arena.cores()[1], run.realtime)
     rows = journal.rows(seat)
@@ -187,6 +195,7 @@ def _tape(run: Run) -> None:
 
 _RUN: dict[str, Callable[[Run], None]] = {
     "micro": _micro,
+    "path": _path,
     "stages": _stages,
     "journal": _journal,
     "races": _races,

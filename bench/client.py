@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
+from pitwire.cli.collector import Collector
 from pitwire.cli.loops import Factory, loop_factory
+from pitwire.model.clock import SystemClock
 from pitwire.model.events import BookDelta, Event, Trade
 
 HMAC_KEY = "benchKeyForHmacOrdersAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
@@ -24,6 +26,8 @@ LOGON_KEY = "benchKeyForSessionLogonCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCC"
 LOGON_SEED = bytes(range(32))
 """Seed of an Ed25519 key that is used nowhere but here."""
 
+COLLECT_SECONDS = 0.1
+"""How often the collector's quiet moment comes, as in `pitwire.cli.desk`."""
 PRIORITY = -10
 """Niceness of server and clients alike; without it a polling process is put behind all others."""
 
@@ -74,12 +78,12 @@ class Meter:
 
     def count_all(self, events: Sequence[Event]) -> None:
         """The trades and the book changes among these; what else a session tells is no message."""
-        if len(events) == 1 and type(events[0]) in _COUNTED:
-            self.count()  # nearly always; the plain script pays for one call a message, too
-            return
         for event in events:
-            if type(event) in _COUNTED:
-                self.count()
+            if event.__class__ in _COUNTED:
+                seen = self.seen = self.seen + 1  # the plain script pays for one call, too
+                if seen == 1 or seen == self._target:
+                    self.seen -= 1
+                    self.count()
 
 
 Tops = dict[str, tuple[list[tuple[float, float]], list[tuple[float, float]]]]
@@ -102,13 +106,24 @@ class Job(Protocol):
     async def stop(self) -> None: ...
 
 
-def serve(spec: Spec, control: Connection, seat: Seat, make: Callable[[Meter], Job]) -> None:
-    """A client's whole process, on the loop it names: `asyncio`, `uvloop` or `polling`."""
+def serve(
+    spec: Spec,
+    control: Connection,
+    seat: Seat,
+    make: Callable[[Meter], Job],
+    *,
+    collects: bool = False,
+) -> None:
+    """A client's whole process, on the loop it names: `asyncio`, `uvloop` or `polling`.
+
+    With `collects` the garbage collector is held as the command `desk` holds it; without, it is
+    Python's own, as whoever writes a script has it.
+    """
     take(seat)
     meter = Meter()
 
     async def main() -> None:
-        await attend(make(meter), meter, control)
+        await attend(make(meter), meter, control, collects=collects)
 
     _run(loop_factory(spec.loop), main)
 
@@ -121,9 +136,10 @@ def _run(factory: Factory | None, main: Callable[[], Awaitable[None]]) -> None:
         running.run(whole())
 
 
-async def attend(job: Job, meter: Meter, control: Connection) -> None:
+async def attend(job: Job, meter: Meter, control: Connection, *, collects: bool = False) -> None:
     """Start the job, then answer the control pipe until told to stop."""
     await job.start()
+    holding = asyncio.create_task(_hold_collector()) if collects else None
     loop = asyncio.get_running_loop()
     ended = loop.create_future()
 
@@ -151,9 +167,22 @@ async def attend(job: Job, meter: Meter, control: Connection) -> None:
         await ended
     finally:
         loop.remove_reader(control.fileno())
+        if holding is not None:
+            holding.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await holding
         await job.stop()
     with contextlib.suppress(BrokenPipeError):
         control.send("stopped")
+
+
+async def _hold_collector() -> None:
+    """As `pitwire.cli.desk.run_desk` does beside a desk."""
+    clock = SystemClock()
+    with Collector(clock.now()) as collector:
+        while True:
+            await asyncio.sleep(COLLECT_SECONDS)
+            collector.quiet(clock.now())
 
 
 def take(seat: Seat, process: int = 0) -> None:

@@ -74,4 +74,6 @@ class WholeDesk:
 
 def serve(control: Connection, spec: client.Spec, port: int, seat: client.Seat) -> None:
     """The client's process."""
-    client.serve(spec, control, seat, lambda meter: WholeDesk(port, spec.auth, meter))
+    client.serve(
+        spec, control, seat, lambda meter: WholeDesk(port, spec.auth, meter), collects=True
+    )

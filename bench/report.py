@@ -20,6 +20,7 @@ from rich.table import Table
 from bench import figures
 from bench.client import Spec
 from bench.races import LOADS, Results
+from pitwire.market.ladder import Fastest, Ladder
 
 RESULTS = Path(__file__).with_name("results")
 Verdicts = dict[tuple[Spec, str], figures.Verdict]
@@ -194,5 +195,6 @@ def machine(cores: tuple[int | None, int | None]) -> dict[str, Any]:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()}",
         "cores": {"server": cores[0], "clients": cores[1]},
+        "ladder": "plain" if Fastest is Ladder else "compiled",
         "versions": {name: metadata.version(name) for name in names},
     }

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pitwire.desk.health import Health, Histogram, Spread
+from pitwire.desk.health import TOGETHER, Health, Histogram, Reaction, Spread
 from pitwire.model import events
 from pitwire.model.clock import MILLISECOND, SECOND
 from pitwire.model.orders import Side
@@ -41,6 +41,38 @@ def test_an_empty_histogram_and_odd_values() -> None:
     assert histogram.spread() == Spread(1, 0, 0, 0)
     with pytest.raises(ValueError, match="share: found 2"):
         histogram.percentile(2)
+
+
+def test_durations_are_counted_by_the_hundred_or_when_somebody_reads() -> None:
+    one, other = Histogram(), Histogram()
+    for number in range(1, TOGETHER + 3):
+        one.add(number * 1_000)
+    assert len(one.waiting) == 2
+    before = Histogram()
+    before.take_in(one)
+    assert before.spread() == one.spread()
+    assert not one.waiting
+    one.add(9 * SECOND)
+    recent = one.since(before)
+    assert (recent.count, recent.largest) == (1, 9 * SECOND)
+    other.take_in(one)
+    assert other.count == TOGETHER + 3
+
+
+def test_what_is_done_with_a_stream_is_asked_once() -> None:
+    health, asked, done = Health(START), [], []
+
+    def reaction_to(event: events.Event) -> Reaction | None:
+        asked.append(event.symbol)
+        return done.append if event.symbol == "BTC-USDT" else None
+
+    health.reaction_to = reaction_to
+    burst = [quote(START), quote(START + 1), quote(START + 2, symbol="ETH-USDT")]
+    health.note_all(burst)
+    health.note(burst[2])
+    assert asked == ["BTC-USDT", "ETH-USDT"]
+    assert done == burst[:2]
+    assert health.snapshot(START).events == 4
 
 
 def test_streams_are_counted_apart() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pitwire.market.book import NOTHING, BookSide, OrderBook, book_of, difference, merged
+from pitwire.market.book import NOTHING, OrderBook, book_of, difference, merged
 from pitwire.model.events import BookDelta, BookSnapshot, Level, PartialBook
 from pitwire.model.orders import Side
 
@@ -237,16 +237,6 @@ def test_a_crossed_book_proves_nothing() -> None:
     book.apply(delta(asks=((90.0, 1.0),)))
     assert book.crossed
     assert book.size_at(Side.BUY, 91.0) is None
-
-
-def test_removed_levels_do_not_pile_up() -> None:
-    side = BookSide(1.0)
-    side.change(((1e6, 1.0),))
-    for number in range(5000):
-        side.change(((float(number + 1), 1.0),))
-        side.change(((float(number + 1), 0.0),))
-    assert list(side) == [(1e6, 1.0)]
-    assert len(side._keys) == len(side._sizes) <= 300
 
 
 # ── properties ────────────────────────────────────────────────────────────────────────────────

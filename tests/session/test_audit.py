@@ -128,8 +128,7 @@ def test_a_snapshot_ahead_of_us_waits_until_we_are_there() -> None:
 
 def test_a_book_that_differs_is_named_and_begins_again_with_the_snapshot() -> None:
     market = Market()
-    del market.ours.bids._sizes[2.0]
-    market.ours.bids._keys.remove(2.0)
+    market.ours.bids.change(((2.0, 0.0),))
     request = market.begin()
     market.hear(market.change((3.5, 1.0)))
     told = market.fetched(request, market.snapshot(), NOW + EVERY)

@@ -18,6 +18,7 @@ from pitwire.model.events import (
     AggregateTrade,
     Balance,
     Bar,
+    BookStale,
     Event,
     Fill,
     Quote,
@@ -115,6 +116,16 @@ def filled(*events: Event, capacity: int = 100) -> Frames:
     for event in events:
         frames.record(event)
     return frames
+
+
+def test_a_recorder_is_for_one_kind_and_symbol() -> None:
+    frames = Frames(100)
+    record = frames.recorder(trade(1))
+    assert record is not None
+    record(trade(1))
+    frames.record(trade(2))
+    assert frames.trades("BTC-USDT").total == 2
+    assert frames.recorder(BookStale("binance", "BTC-USDT", 0, START, "gap")) is None
 
 
 # ── pandas ────────────────────────────────────────────────────────────────────────────────────

@@ -6,29 +6,45 @@ because an event that waits keeps memory busy that the next one could use (measu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
-from pitwire.desk.health import Health
+from pitwire.desk.health import Health, Reaction
 from pitwire.market.book import OrderBook
 from pitwire.model.events import MARKET, BookDelta, BookSnapshot, Event
 from pitwire.store.frames import Frames
 
 
 class Chronicle:
-    """The health and the tables of one desk. `books` are read where they have moved."""
+    """The health and the tables of one desk. `books` are read where they have moved.
 
-    def __init__(self, health: Health, frames: Frames, books: Mapping[str, OrderBook]) -> None:
+    `reactions` are the desk's own, by kind of event.
+    """
+
+    def __init__(
+        self,
+        health: Health,
+        frames: Frames,
+        books: Mapping[str, OrderBook],
+        reactions: Mapping[type[Event], Reaction],
+    ) -> None:
         self.health, self._frames, self._books = health, frames, books
         self._moved: dict[str, None] = {}
+        self._reactions = reactions
+        health.reaction_to = self._reaction_to
+        self.note: Callable[[Sequence[Event]], None] = health.note_all
+        """Count a burst, and do with each event what is to be done with it."""
+
+    def _reaction_to(self, event: Event) -> Reaction | None:
+        """Asked once for each kind of event and symbol, so that nothing is looked up again."""
+        kind = type(event)
+        own = self._reactions.get(kind)
+        if own is not None:
+            return own
+        if kind in (BookDelta, BookSnapshot):
+            return self._on_book
         # Updates and fills come twice, by the answer and by the private stream: their tables are
         # filled by `opening.TablesJournal`, once.
-        recorders = {kind: frames.recorder(kind) for kind in MARKET}
-        self.reactions: dict[type[Event], Callable[[Any], None]] = {
-            kind: record for kind, record in recorders.items() if record is not None
-        }
-        """What to do with each kind of event that is more than counted."""
-        self.reactions |= {BookDelta: self._on_book, BookSnapshot: self._on_book}
+        return self._frames.recorder(event) if kind in MARKET else None
 
     @property
     def frames(self) -> Frames:

@@ -72,7 +72,9 @@ class Desk:
         restarted: Restarted | None = None,
     ) -> None:
         self.config, self.engine, self.clock = config, engine, clock
-        self._chronicle = Chronicle(health, frames, engine.state.books)
+        self._chronicle = Chronicle(health, frames, engine.state.books, self._table())
+        self._observe = self._chronicle.note
+        """Counters and tables: nothing that an order would have to wait for."""
         self.timings = Timings()
         self._log = log
         self.tape: Recorder | None = None
@@ -95,7 +97,6 @@ class Desk:
         self._stopped: asyncio.Task[None] | None = None
         self._hurried = False
         self._behind = False
-        self._reactions = self._table()
         self.listed_at = 0
         """When the venue last listed our open orders; 0 while it has not."""
         self.counted_at = 0
@@ -109,12 +110,14 @@ class Desk:
 
     def on_events(self, events: Sequence[Event], now: int, drained: bool) -> None:
         """A burst, or a part of one, from the session."""
+        apply = self.engine.apply
         for event in events:
-            self.engine.apply(event)
+            apply(event)
         if drained and self._stopped is None:
             self._decide(now)
         self._observe(events)
-        self.settle()
+        if drained:
+            self.settle()
         if self.engine.state.flaws:
             self._distrust()
 
@@ -187,6 +190,8 @@ class Desk:
     def attach(self, session: Session, paper: PaperOutlet | None = None) -> None:
         """Take over an open session; with `paper`, no command ever goes to it."""
         self._session, self._paper = session, paper
+        if paper is not None:
+            self._observe = self._observe_on_paper
         self._find_way_out()
 
     def _find_way_out(self) -> None:
@@ -347,20 +352,15 @@ class Desk:
         """Are we well?"""
         return self._chronicle.health
 
-    def _observe(self, events: Sequence[Event]) -> None:
-        """Counters and tables: nothing that an order would have to wait for."""
-        note, reactions = self._chronicle.health.note, self._reactions
-        for event in events:
-            note(event)
-            react = reactions.get(type(event))
-            if react is not None:
-                react(event)
-        if self._paper is not None:
-            self._paper.hear(events)
+    def _observe_on_paper(self, events: Sequence[Event]) -> None:
+        self._chronicle.note(events)
+        assert self._paper is not None, "there is paper, or this is not asked"
+        self._paper.hear(events)
 
     def _table(self) -> dict[type[Event], Callable[[Any], None]]:
-        """What each kind of event means to us; of all others there is nothing but a count."""
-        return self._chronicle.reactions | {
+        """What each kind of event means to us; others are counted, and kept where they have a
+        table."""
+        return {
             Update: self._on_update,
             OpenOrders: self._on_open_orders,
             Balance: self._on_balance,

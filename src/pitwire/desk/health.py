@@ -1,14 +1,16 @@
 """Are we well? Counters, lags and silences of every stream, cheap to note and frozen to read.
 
-House rules: time is an argument; noting an event costs one dictionary look-up and a few additions;
-memory grows with the number of streams, never with the number of events; a percentile is a
-bucket's upper edge, at most one eighth above the truth.
+House rules: time is an argument; noting an event costs two dictionary look-ups, a few additions and
+one store: lags are counted by the hundred; memory grows with the number of streams, never with the
+number of events; a percentile is a bucket's upper edge, at most one eighth above the truth.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
 from operator import add, sub
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -22,6 +24,11 @@ from pitwire.trading.stance import Stance
 _SHIFT = 3
 _STEPS = 1 << _SHIFT
 _BUCKETS = 64 * _STEPS
+TOGETHER = 256
+"""Durations that are counted in one go: sorted, they cost a third of one after another."""
+
+Reaction: TypeAlias = Callable[[Any], None]
+"""What is done with an event beyond counting it."""
 
 _TALLIED: dict[type, str] = {
     events.TradeGap: "trade_gaps",
@@ -51,37 +58,62 @@ _SPECIAL = frozenset(_TALLIED) | {
 class Histogram:
     """Durations in ns, counted in fixed buckets: eight for each doubling, 4 kB in all."""
 
-    __slots__ = ("_counts", "largest")
+    __slots__ = ("_counts", "_largest", "waiting")
 
     def __init__(self) -> None:
         self._counts = [0] * _BUCKETS
-        self.largest = 0
+        self._largest = 0
+        self.waiting: list[int] = []
+        """Durations that are not counted yet; whoever adds to it calls `settle` at `TOGETHER`."""
 
     @property
     def count(self) -> int:
         """How many were counted."""
-        return sum(self._counts)
+        return sum(self.counts)
+
+    @property
+    def largest(self) -> int:
+        """The longest of them."""
+        self.settle()
+        return self._largest
+
+    @property
+    def counts(self) -> list[int]:
+        """How many of each bucket."""
+        self.settle()
+        return self._counts
 
     def add(self, duration: int) -> None:
         """Count one duration; what is below zero counts as zero."""
-        bits = duration.bit_length() - _SHIFT - 1
-        if bits > 0 < duration:
-            self._counts[(bits << _SHIFT) + (duration >> bits)] += 1
-        else:
-            self._counts[max(0, duration)] += 1
-        if duration > self.largest:
-            self.largest = duration
+        self.waiting.append(duration)
+        if len(self.waiting) >= TOGETHER:
+            self.settle()
+
+    def settle(self) -> None:
+        """Put what waits into its buckets."""
+        waiting, counts = self.waiting, self._counts
+        if not waiting:
+            return
+        waiting.sort()
+        self._largest = max(self._largest, waiting[-1])
+        at, end = 0, len(waiting)
+        while at < end:
+            bucket = _bucket(waiting[at])
+            until = bisect_right(waiting, _upper_edge(bucket), at)
+            counts[bucket] += until - at
+            at = until
+        waiting.clear()
 
     def take_in(self, other: Histogram) -> None:
         """Count all that another has counted."""
-        self._counts = list(map(add, self._counts, other._counts))
-        self.largest = max(self.largest, other.largest)
+        self._counts = list(map(add, self.counts, other.counts))
+        self._largest = max(self._largest, other.largest)
 
     def since(self, earlier: Histogram) -> Histogram:
         """What was counted after `earlier`, an older state of the same counts."""
         recent = Histogram()
-        recent._counts = list(map(sub, self._counts, earlier._counts))
-        recent.largest = self.largest
+        recent._counts = list(map(sub, self.counts, earlier.counts))
+        recent._largest = self.largest
         return recent
 
     def percentile(self, share: float) -> int:
@@ -90,7 +122,7 @@ class Histogram:
             raise ValueError(f"share: found {share}, expected 0 to 1")
         held = self.count
         left = max(1, round(share * held))
-        for bucket, count in enumerate(self._counts):
+        for bucket, count in enumerate(self.counts):
             left -= count
             if left <= 0 and held:
                 return min(_upper_edge(bucket), self.largest)
@@ -217,15 +249,17 @@ class HealthReport(msgspec.Struct, frozen=True):
 class _Stream:
     """What is kept of one kind of event of one symbol."""
 
-    __slots__ = ("count", "first", "lag", "last", "marked", "special", "venue")
+    __slots__ = ("count", "first", "lag", "lags", "last", "marked", "react", "special", "venue")
 
-    def __init__(self, event: Event) -> None:
+    def __init__(self, event: Event, react: Reaction | None) -> None:
         self.venue = event.venue
         self.special = type(event) in _SPECIAL
         self.marked = hasattr(event, "backfilled")
         self.first = self.last = event.received
         self.count = 0
         self.lag = Histogram()
+        self.lags = self.lag.waiting
+        self.react = react
 
 
 class Health:
@@ -233,6 +267,9 @@ class Health:
 
     def __init__(self, now: int) -> None:
         self.started = now
+        self.reaction_to: Callable[[Event], Reaction | None] = _none
+        """What is done with all events of the kind, venue and symbol of this one, once they are
+        counted; asked at the first of them."""
         self._streams: dict[type[Event], dict[str, _Stream]] = {}
         self._work = Histogram()
         self._tally: dict[str, int] = {}
@@ -247,25 +284,38 @@ class Health:
 
     def note(self, event: Event, now: int = 0) -> None:
         """Count one event; `now` is when our work on it was done, 0 when that is not told."""
-        try:
-            stream = self._streams[type(event)][event.symbol]
-        except KeyError:
-            stream = self._begin(event)
-        stream.count += 1
-        received = stream.last = event.received
-        stamp = event.venue_time
-        if stamp:
-            if stream.marked and event.backfilled:  # type: ignore[attr-defined]
-                self._add("backfilled")  # late because it was missing: no lag of the stream
-            else:
-                stream.lag.add(received - stamp + self._correction)
-        if now:
-            self._work.add(now - received)
-        if stream.special:
-            self._note_special(event)
+        self.note_all((event,), now)
+
+    def note_all(self, batch: Iterable[Event], now: int = 0) -> None:
+        """Count a burst."""
+        streams = self._streams
+        for event in batch:
+            try:
+                stream = streams[event.__class__][event.symbol]
+            except KeyError:
+                stream = self._begin(event)
+            stream.count += 1
+            received = stream.last = event.received
+            stamp = event.venue_time
+            if stamp:
+                if stream.marked and event.backfilled:  # type: ignore[attr-defined]
+                    self._add("backfilled")  # late because it was missing: no lag of the stream
+                else:
+                    lags = stream.lags
+                    lags.append(received - stamp + self._correction)
+                    if len(lags) >= TOGETHER:
+                        stream.lag.settle()
+            if now:
+                self._work.add(now - received)
+            if stream.special:
+                self._note_special(event)
+            react = stream.react
+            if react is not None:
+                react(event)
 
     def _begin(self, event: Event) -> _Stream:
-        stream = self._streams.setdefault(type(event), {})[event.symbol] = _Stream(event)
+        stream = _Stream(event, self.reaction_to(event))
+        self._streams.setdefault(type(event), {})[event.symbol] = stream
         return stream
 
     def lags(self) -> tuple[int, Histogram]:
@@ -280,11 +330,6 @@ class Health:
     def tally(self, name: str) -> int:
         """One counter of the report by its name."""
         return self._tally.get(name, 0)
-
-    def note_all(self, batch: Iterable[Event], now: int = 0) -> None:
-        """Count a burst."""
-        for event in batch:
-            self.note(event, now)
 
     def snapshot(
         self,
@@ -393,6 +438,15 @@ def _picture(kind: type[Event], symbol: str, stream: _Stream, now: int) -> Strea
         silent_seconds=(now - stream.last) / SECOND,
         lag=stream.lag.spread(),
     )
+
+
+def _none(_event: Event) -> None:
+    """Nothing is done."""
+
+
+def _bucket(duration: int) -> int:
+    bits = duration.bit_length() - _SHIFT - 1
+    return (bits << _SHIFT) + (duration >> bits) if bits > 0 < duration else max(0, duration)
 
 
 def _upper_edge(bucket: int) -> int:

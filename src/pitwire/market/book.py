@@ -1,4 +1,4 @@
-"""One order book: a dict of sizes and a sorted list of prices a side, best price last.
+"""One order book: two ladders of levels, and how far down each is known.
 
 House rules: the book trusts its caller for order and completeness (`BookSync` is that caller) and
 for sane numbers (prices and sizes finite, no size below zero: decoders see to that). Prices are
@@ -21,23 +21,21 @@ consequences, and the reads follow them:
 
 from __future__ import annotations
 
-from bisect import insort
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
 import msgspec
 
 from pitwire.market.checksum import Checksum
+from pitwire.market.ladder import NOTHING as NOTHING
+from pitwire.market.ladder import Fastest, Ladder
 from pitwire.model.events import BookDelta, BookSnapshot, Event, Level, PartialBook
 from pitwire.model.orders import Side
 
-NOTHING = float("-inf")
-"""Below every price key: the edge of a side that is known completely."""
 CROSSED, CHECKSUM = "crossed", "checksum"
 """What may be wrong in a book."""
-
-_MANY = 16
-"""From so many new prices on, sorting all of them costs less than a search for each (measured)."""
+_SOME = 16
+"""Levels that are read in one go by whoever wants them one after another."""
 
 
 class Walk(msgspec.Struct, frozen=True, gc=False):
@@ -54,98 +52,61 @@ class Walk(msgspec.Struct, frozen=True, gc=False):
 
 
 class BookSide:
-    """One half of a book. A *key* is a price with the side's sign: the higher, the better.
-
-    Removed levels stay in both structures with size 0 until they surface at the top or grow too
-    many: most removed prices come back, and need no search then (measured in `bench/`).
+    """One half of a book: a ladder, and how far down it is known. A *key* is a price with the
+    side's sign: the higher, the better.
     """
 
-    __slots__ = ("_keys", "_limit", "_sign", "_sizes", "edge")
-    _keys: list[float]
+    __slots__ = ("_ladder", "_sign", "change", "edge")
 
-    def __init__(self, sign: float) -> None:
+    def __init__(self, sign: float, ladder: type[Ladder] = Fastest) -> None:
         self._sign = sign
+        self._ladder = ladder(sign)
+        self.change = self._ladder.change
+        """Set these levels to their new sizes."""
         self.replace((), 0)
 
     def replace(self, levels: tuple[Level, ...], depth: int) -> None:
         """Start over from a snapshot side that was cut after `depth` levels (0: not cut)."""
-        self._sizes = {price: size for price, size in levels if size}
-        self._sort()
+        self._ladder.fill(levels)
         cut = 0 < depth <= len(levels)
         self.edge = min(self._sign * price for price, _ in levels) if cut else NOTHING
 
-    def change(self, levels: tuple[Level, ...]) -> None:
-        """Set these levels to their new sizes.
-
-        No line of Python runs for a level of a price that is held, and most are.
-        """
-        sizes, keys = self._sizes, self._keys
-        held = len(sizes)
-        sizes.update(levels)
-        if len(sizes) > held:
-            self._take_in(len(sizes) - held)
-        sign = self._sign
-        while keys and not sizes[sign * keys[-1]]:
-            del sizes[sign * keys.pop()]
-        if len(keys) > self._limit:
-            self._sizes = {price: size for price, size in sizes.items() if size}
-            self._sort()
-
     def keep(self, levels: int) -> None:
         """Forget what is beyond the best so many."""
-        keys, sizes, sign = self._keys, self._sizes, self._sign
-        if len(keys) <= levels:
+        ladder = self._ladder
+        if len(ladder) <= levels:
             return
-        kept = [key for key in keys if sizes[sign * key]][-levels:]
-        self._keys, self._sizes = kept, {sign * key: sizes[sign * key] for key in kept}
-        self.edge = max(self.edge, kept[0])
-
-    def _take_in(self, count: int) -> None:
-        """Find a place for the `count` prices that are new: a dict has them last."""
-        sizes, sign, found = self._sizes, self._sign, []
-        for price in tuple(islice(reversed(sizes), count)):
-            if sizes[price]:
-                found.append(sign * price)
-            else:
-                del sizes[price]  # binance §4.1 step 6: deleting an unknown price is normal
-        if len(found) < _MANY:
-            for key in found:
-                insort(self._keys, key)
-        else:
-            self._keys += found
-            self._keys.sort()
-
-    def _sort(self) -> None:
-        self._keys = sorted([self._sign * price for price in self._sizes])
-        self._limit = len(self._keys) * 3 // 2 + 256
+        kept = ladder.levels(0, levels)
+        ladder.fill(kept)
+        self.edge = max(self.edge, self._sign * kept[-1][0])
 
     @property
     def top(self) -> float:
         """The best key, or `NOTHING`."""
-        return self._keys[-1] if self._keys else NOTHING
+        return self._ladder.top
 
     @property
     def best(self) -> Level | None:
         """The best level held; None when there is none."""
-        if not self._keys:
+        top = self._ladder.top
+        if top == NOTHING:
             return None
-        price = self._sign * self._keys[-1]
-        return price, self._sizes[price]
+        price = self._sign * top
+        return price, self._ladder.size(price)
 
     def __len__(self) -> int:
-        return sum(1 for size in self._sizes.values() if size)
+        return len(self._ladder)
 
     def __iter__(self) -> Iterator[Level]:
         """Levels held, best first."""
-        sizes, sign = self._sizes, self._sign
-        for key in reversed(self._keys):
-            price = sign * key
-            if size := sizes[price]:
-                yield price, size
+        held, at = self._ladder.levels, 0
+        while some := held(at, _SOME):
+            yield from some
+            at += _SOME
 
     def size_at(self, price: float) -> float | None:
         """Size resting at `price`, 0.0 when it is known that none is, None when it is not known."""
-        size = self._sizes.get(price, 0.0)
+        size = self._ladder.size(price)
         return size if size or self._sign * price >= self.edge else None
 
     def knows(self, price: float) -> bool:
@@ -202,12 +163,19 @@ class OrderBook:
     __slots__ = ("_checksum", "_cut", "_depth", "asks", "bids", "last_id", "ready", "received",
                  "symbol", "venue", "venue_time")  # fmt: skip
 
-    def __init__(self, venue: str, symbol: str, checksum: Checksum | None = None) -> None:
+    def __init__(
+        self,
+        venue: str,
+        symbol: str,
+        checksum: Checksum | None = None,
+        *,
+        ladder: type[Ladder] = Fastest,
+    ) -> None:
         self.venue = venue
         self.symbol = symbol
         self._checksum = checksum
-        self.bids = BookSide(1.0)
-        self.asks = BookSide(-1.0)
+        self.bids = BookSide(1.0, ladder)
+        self.asks = BookSide(-1.0, ladder)
         self.clear()
 
     def clear(self) -> None:
@@ -261,14 +229,12 @@ class OrderBook:
         No bid rests at the best ask or above it, no ask at the best bid or below it.
         """
         bids, asks = self.bids, self.asks
-        bid_keys, ask_keys = bids._keys, asks._keys
-        bid = bid_keys[-1] if bid_keys else NOTHING
-        bid_limit = -ask_keys[-1] if ask_keys else -NOTHING
-        if bid >= bid_limit:
+        bid, ask = bids._ladder.top, -asks._ladder.top
+        if bid >= ask:
             return CROSSED
         if self._cut:
-            if bid_limit < bids.edge:
-                bids.edge = bid_limit
+            if ask < bids.edge:
+                bids.edge = ask
             if -bid < asks.edge:
                 asks.edge = -bid
         return ""

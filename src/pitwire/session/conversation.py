@@ -15,19 +15,10 @@ from typing import Any
 import msgspec
 
 from pitwire.model import errors
+from pitwire.model import events as ev
 from pitwire.model.clock import SECOND
 from pitwire.model.credentials import Credentials
-from pitwire.model.events import (
-    AggregateTrade,
-    BookDelta,
-    Event,
-    Lost,
-    Malformed,
-    Opened,
-    Rejected,
-    Trade,
-    VenueShutdown,
-)
+from pitwire.model.events import AggregateTrade, BookDelta, Event, Trade
 from pitwire.session.backoff import Chance
 from pitwire.session.commands import ORDER_DEADLINE_SECONDS, Commands
 from pitwire.session.copies import Copy
@@ -134,7 +125,7 @@ class Conversation:
         """Whether another connection does all that this one does, so that its loss is none."""
         self.twins: Twins | None = None
         """Set while another connection brings the same private events."""
-        self._open, self._heard = False, 0
+        self._open, self._heard, self._steady = False, 0, self._trades.steady
         self._malformed: deque[int] = deque(maxlen=MALFORMED_RUN)
 
     # ── the connection ──
@@ -147,7 +138,7 @@ class Conversation:
         self._feed.stood(self._copy)
         self._malformed.clear()
         self._pump(now)
-        opened = Opened(self._venue.name, "", 0, now, self._options.link, attempt)
+        opened = ev.Opened(self._venue.name, "", 0, now, self._options.link, attempt)
         return (opened, *self._errands.opened(now))
 
     def receive_data(self, frame: Buffer, now: int) -> Sequence[Event]:
@@ -169,10 +160,14 @@ class Conversation:
                         self._waits(now)
                     return events
                 if kind is Trade:
-                    return self._trades.accept(event, event.trade_id) or self._waits(now)
+                    number = event.trade_id
+                    if self._steady.get(symbol) == number:  # as `TradeChain.accept` has it
+                        self._steady[symbol] = number + 1
+                        return decoded  # type: ignore[return-value]
+                    return self._trades.accept(event, number) or self._waits(now)
                 if kind is not BookDelta:
                     if kind is not AggregateTrade:
-                        return (event,)
+                        return decoded  # type: ignore[return-value]
                     return self._aggregates.accept(event, event.aggregate_id) or self._waits(now)
                 sync = self._syncs.get(symbol)
                 if sync is not None:
@@ -244,7 +239,7 @@ class Conversation:
         self._open = False
         covered = self.spare or self._feed.carried_by_others(self._copy, self._errands.wants)
         events: list[Event] = [
-            Lost(
+            ev.Lost(
                 self._venue.name,
                 "",
                 0,
@@ -447,12 +442,12 @@ class Conversation:
         return events
 
     def _notice(self, event: Event, now: int) -> Event:
-        if isinstance(event, VenueShutdown):
+        if isinstance(event, ev.VenueShutdown):
             event = msgspec.structs.replace(event, link=self._options.link)
             self.outbox.announce()  # whoever carries us makes another stand before this one falls
-        elif isinstance(event, Rejected) and event.what == "orders":
+        elif isinstance(event, ev.Rejected) and event.what == "orders":
             self._errands.watch_ended(now)  # binance §6.3, eventStreamTerminated
-        elif isinstance(event, Malformed):
+        elif isinstance(event, ev.Malformed):
             self._malformed.append(now)
             full = len(self._malformed) == MALFORMED_RUN
             if full and now - self._malformed[0] <= MALFORMED_SECONDS * SECOND:
@@ -473,10 +468,10 @@ class Conversation:
 
     def _failed(
         self, request: HttpRequest, error: errors.PitwireError, code: int, now: int
-    ) -> Rejected:
+    ) -> ev.Rejected:
         text = (error.text if isinstance(error, errors.RemoteError) else "") or str(error)
         link, what = self._options.link, request.purpose
-        return Rejected(self._venue.name, request.symbol, 0, now, link, what, code, text)
+        return ev.Rejected(self._venue.name, request.symbol, 0, now, link, what, code, text)
 
     def _stray(self, reply: Reply, now: int) -> list[Event]:
         if reply.error is None:
@@ -484,7 +479,7 @@ class Conversation:
         error = reply.error
         text = error.text or str(error)
         link = self._options.link
-        return [Rejected(self._venue.name, "", 0, now, link, "request", error.code, text)]
+        return [ev.Rejected(self._venue.name, "", 0, now, link, "request", error.code, text)]
 
     def _pump(self, now: int) -> None:
         """Everything that may leave now does."""

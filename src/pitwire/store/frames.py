@@ -303,6 +303,13 @@ def _digits(values: Values) -> int:
     return max([-e for e in exponents if isinstance(e, int)] + [0])
 
 
+_TABLES: dict[type[Event], tuple[Layout, layouts.RowOf]] = {
+    Trade: (layouts.TRADES, layouts.trade_row),
+    AggregateTrade: (layouts.AGGREGATE_TRADES, layouts.aggregate_trade_row),
+    Quote: (layouts.QUOTES, layouts.quote_row),
+}
+
+
 class Frames:
     """The last `capacity` rows of every table.
 
@@ -323,34 +330,34 @@ class Frames:
         }  # fmt: skip
         self._orders = MixedRing(layouts.ORDERS, capacity)
         self._fills = MixedRing(layouts.FILLS, capacity)
-        self._recorders: dict[type[Event], Callable[[Any], None]] = {
-            Trade: self._recorder(layouts.TRADES, layouts.trade_row),
-            AggregateTrade: self._recorder(layouts.AGGREGATE_TRADES, layouts.aggregate_trade_row),
-            Quote: self._recorder(layouts.QUOTES, layouts.quote_row),
+        self._recorders: dict[tuple[type[Event], str, str], Callable[[Any], None] | None] = {}
+        self._others: dict[type[Event], Callable[[Any], None]] = {
             Bar: self._record_bar,
             Update: lambda event: self._orders.append(layouts.order_row(event)),
             Fill: lambda event: self._fills.append(layouts.fill_row(event)),
         }
 
-    def _recorder(self, layout: Layout, row: layouts.RowOf) -> Callable[[Any], None]:
-        rings = self._market[layout.name]
+    def recorder(self, event: Event) -> Callable[[Any], None] | None:
+        """What `record` does with every event of this kind, venue and symbol; None where it does
+        nothing."""
+        known = _TABLES.get(type(event))
+        if known is None:
+            return self._others.get(type(event))
+        layout, row = known
+        append = self._ring(layout, (event.venue, event.symbol)).append
 
         def record(event: Event) -> None:
-            key = event.venue, event.symbol
-            ring = rings.get(key)
-            if ring is None:
-                ring = rings[key] = Ring(layout, self.capacity)
-            ring.append(row(event))
+            append(row(event))
 
         return record
 
-    def recorder(self, kind: type[Event]) -> Callable[[Any], None] | None:
-        """What `record` does for this kind of event; None where it does nothing."""
-        return self._recorders.get(kind)
-
     def record(self, event: Event) -> None:
         """Keep one event, if its kind has a table."""
-        recorder = self._recorders.get(type(event))
+        key = type(event), event.venue, event.symbol
+        try:
+            recorder = self._recorders[key]
+        except KeyError:
+            recorder = self._recorders[key] = self.recorder(event)
         if recorder is not None:
             recorder(event)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from heapq import heappop, heappush
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 
@@ -49,9 +49,13 @@ class _Seat:
 class _Row:
     """Who is concerned by one type of event."""
 
-    __slots__ = ("anyone", "by_symbol", "marked", "noted")
+    __slots__ = ("anyone", "by_symbol", "marked", "noted", "take")
 
-    def __init__(self, *, noted: bool, marked: bool = False) -> None:
+    def __init__(
+        self, take: Callable[[Any], Change | None], *, noted: bool, marked: bool = False
+    ) -> None:
+        self.take = take
+        """What the state does with it."""
         self.noted = noted
         self.marked = marked
         """Whether such an event may be history."""
@@ -59,7 +63,8 @@ class _Row:
         self.anyone: tuple[tuple[_Seat, Watch], ...] = ()
 
 
-_NOBODY = _Row(noted=False)
+def _untouched(_event: Event) -> None:
+    """The state knows nothing of this kind."""
 
 
 class Engine:
@@ -74,6 +79,7 @@ class Engine:
         self._oversight = Oversight(screen, state, journal)
         self._seats = [_Seat(rule, number) for number, rule in enumerate(rules)]
         self._rows: dict[type[Event], _Row] = {}
+        self._nobody = _Row(_untouched, noted=False)
         self._wishes: list[Wish] = []
         self._due: dict[_Seat, Event] = {}
         self._wakes: list[tuple[int, int]] = []
@@ -92,10 +98,13 @@ class Engine:
 
     def apply(self, event: Event) -> Change | None:
         """Take one event: the state changes, and rules that watch each one are shown it."""
-        row = self._rows.get(type(event), _NOBODY)
+        row = self._rows.get(event.__class__, self._nobody)
         if row.noted:  # what the venue said is written before it changes anything
             self.journal.write(Came(at=event.received, event=cast(Noted, event)))
-        change = self.state.apply(event)
+        state = self.state  # as `State.apply` has it, without looking its taker up again
+        state.event = event
+        state.now = event.received
+        change = row.take(event)
         if row.noted:
             if change is not None:
                 self.journal.write(change)
@@ -283,8 +292,13 @@ class Engine:
 
     def _index(self) -> None:
         """Who watches what, so that an event finds them without asking anybody else."""
+        takers = self.state.takers
         self._rows = {
-            kind: _Row(noted=kind in NOTED, marked="backfilled" in kind.__struct_fields__)
+            kind: _Row(
+                takers.get(kind, _untouched),
+                noted=kind in NOTED,
+                marked="backfilled" in kind.__struct_fields__,
+            )
             for kind in EVENTS
         }
         for seat in self._seats:

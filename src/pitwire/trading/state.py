@@ -77,13 +77,14 @@ class State:
         self.reached_at: int | None = 0
         """Since when the venue can be asked about our orders, ns; None while it cannot."""
         self._channels: dict[str, dict[tuple[str, str], None]] = {}
-        self._takers: dict[type[Event], Callable[[Any], Change | None]] = self._table()
+        self.takers: dict[type[Event], Callable[[Any], Change | None]] = self._table()
+        """What `apply` does with each kind of event, for who looks it up once for all."""
 
     def apply(self, event: Event) -> Change | None:
         """Take one event; what it did to an order, if it did."""
         self.event = event
         self.now = event.received
-        taker = self._takers.get(type(event))
+        taker = self.takers.get(type(event))
         return None if taker is None else taker(event)
 
     # ── reading ───────────────────────────────────────────────────────────────────────────────

@@ -43,22 +43,21 @@ class BinanceCodec:
 
     def __init__(self, options: CodecOptions) -> None:
         self.options = options
-        self._private = options.role is Role.ORDERS
         self._symbols = Symbols()
         self._streams = Streams(self._symbols)
         self._market = MarketDecoder(self._symbols, self._streams.partial)
         self._encoder = Encoder(self._symbols)
         self._answers = AnswerDecoder(self._symbols, self._encoder.requests)
+        private = options.role is Role.ORDERS
+        self._read = self._decode_other if private else self._market.decode
 
     # ── in ──
 
     def decode(self, frame: Buffer, now: int) -> Sequence[Decoded]:
         """A frame → events and replies, in order. Never raises."""
-        data = frame if type(frame) is bytes else bytes(frame)
-        if self._private:
-            return self._decode_other(data, now)
+        data = frame if frame.__class__ is bytes else bytes(frame)
         try:
-            return self._market.decode(data, now)
+            return self._read(data, now)
         except UNREADABLE:
             return self._decode_other(data, now)
 

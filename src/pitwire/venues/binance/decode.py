@@ -37,7 +37,7 @@ NAN = float("nan")
 malformed, unhandled = partial(reading.malformed, VENUE), partial(reading.unhandled, VENUE)
 _S, _E, _U, _QUOTE, _LIST = ord("s"), ord("e"), ord("u"), ord('"'), ord("[")
 _SELL, _BUY = Side.SELL, Side.BUY
-_TRADE_FRAME = wire.TradeFrame
+_TRADE_FRAME, _DELTA_FRAME = wire.TradeFrame, wire.DeltaFrame
 
 _event = msgspec.json.Decoder(wire.MarketFrame, strict=False).decode
 _wrapped_event = msgspec.json.Decoder(wire.Wrapped[wire.MarketFrame], strict=False).decode
@@ -65,7 +65,8 @@ class MarketDecoder:
         """The events of one frame; raises one of `UNREADABLE` when the fast reading fails.
 
         A trade is written out flat, and met first: every look and every call is a tenth of its
-        cost. It ends in a flag, `…e}}`; it begins behind a name of any length.
+        cost. It ends in a flag, `…e}}`; it begins behind a name of any length. Quotes and deltas
+        are next, and flat as well.
         """
         if frame[2] != _S:
             return self._bare(frame, now)
@@ -89,11 +90,30 @@ class MarketDecoder:
             return (MAPPERS[data.__class__](data, self._symbols, now),)
         # After the name comes `","data":{"` and then the first letter of the payload's first key.
         key = frame[frame.find(b'"', 11) + 11]
+        if key == _U:
+            quote = _wrapped_quote(frame).data
+            bid, bid_size, ask, ask_size = quote.b, quote.B, quote.a, quote.A
+            if bid and ask:
+                name = self._symbols[quote.s]
+                return (Quote(VENUE, name, 0, now, bid, bid_size, ask, ask_size, quote.u),)
+            return (_quoted(quote, self._symbols, now),)
         if key == _E:
             data = _wrapped_event(frame).data
+            if data.__class__ is _DELTA_FRAME:
+                instant = data.E
+                return (
+                    BookDelta(
+                        VENUE,
+                        self._symbols[data.s],
+                        instant * (1_000_000 if instant <= LAST_MILLISECOND else 1_000),
+                        now,
+                        data.U,
+                        data.u,
+                        data.b,
+                        data.a,
+                    ),
+                )
             return (MAPPERS[data.__class__](data, self._symbols, now),)
-        if key == _U:
-            return (_quoted(_wrapped_quote(frame).data, self._symbols, now),)
         if key == _QUOTE:
             return self._listed(_wrapped_list(frame).data, now)
         depth = _wrapped_depth(frame)

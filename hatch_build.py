@@ -1,0 +1,68 @@
+"""Builds the compiled twin of `pitwire.market.ladder`, where it is asked for.
+
+`make native` runs this file, which puts the twin beside its source; a wheel gets it when
+`PITWIRE_NATIVE=1` is set where it is built. Without either the package is plain Python, and works
+alike.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+ROOT = Path(__file__).resolve().parent
+SOURCE = ROOT / "src" / "pitwire" / "market" / "_ladder.c"
+ASKED = "PITWIRE_NATIVE"
+
+
+class CannotBuild(RuntimeError):
+    """There is no compiler, or it refused."""
+
+
+def build(folder: Path = SOURCE.parent) -> Path:
+    """The twin, compiled into this folder; raises `CannotBuild` in one line."""
+    target = folder / f"{SOURCE.stem}{sysconfig.get_config_var('EXT_SUFFIX')}"
+    compiler = os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc"
+    flags = (
+        ["-dynamiclib", "-undefined", "dynamic_lookup"] if sys.platform == "darwin" else ["-shared"]
+    )
+    include = sysconfig.get_paths()["include"]
+    command = [
+        *shlex.split(compiler), "-O2", "-Wall", "-Wextra", "-Wno-missing-field-initializers",
+        "-Wno-cast-function-type", "-fPIC", *flags, f"-I{include}", str(SOURCE), "-o", str(target),
+    ]  # fmt: skip
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise CannotBuild(f"no C compiler: {command[0]}: {error.strerror}") from None
+    if done.returncode:
+        first = next(iter(done.stderr.splitlines()), f"exit code {done.returncode}")
+        raise CannotBuild(f"{command[0]} refused: {first}")
+    return target
+
+
+class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
+    """What the build backend calls before it packs a wheel."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        if os.environ.get(ASKED) != "1" or self.target_name != "wheel" or version == "editable":
+            return
+        found = build()
+        name = found.relative_to(ROOT / "src").as_posix()
+        build_data["force_include"][str(found)] = name
+        build_data["pure_python"] = False
+        build_data["infer_tag"] = True
+
+
+if __name__ == "__main__":
+    try:
+        print(build().relative_to(ROOT))
+    except CannotBuild as error:
+        sys.exit(f"error: {error}; the plain ladder is used")

@@ -1,0 +1,195 @@
+"""Both ladders, the plain one and its compiled twin, beside a plain dict and beside each other."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pitwire.market.book import OrderBook
+from pitwire.market.ladder import NOTHING, Ladder
+from pitwire.model.events import BookDelta, BookSnapshot, Level
+from pitwire.model.orders import Side
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+
+
+def _module(name: str, path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def building() -> Any:
+    """`hatch_build.py`."""
+    return _module("hatch_build", REPOSITORY / "hatch_build.py")
+
+
+@pytest.fixture(scope="module")
+def twin(building: Any, tmp_path_factory: pytest.TempPathFactory) -> type[Ladder]:
+    """The compiled ladder, built anew from its source."""
+    try:
+        path = building.build(tmp_path_factory.mktemp("native"))
+    except building.CannotBuild as error:
+        pytest.skip(str(error))
+    made: type[Ladder] = _module("_ladder", path).Ladder
+    return made
+
+
+@pytest.fixture(params=["plain", "compiled"])
+def kind(request: pytest.FixtureRequest) -> type[Ladder]:
+    return Ladder if request.param == "plain" else request.getfixturevalue("twin")
+
+
+# ── each alone ────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_the_best_level_is_first(kind: type[Ladder], sign: float) -> None:
+    ladder = kind(sign)
+    assert (ladder.top, len(ladder), ladder.levels()) == (NOTHING, 0, [])
+    ladder.fill(((2.0, 20.0), (3.0, 30.0), (1.0, 10.0), (4.0, 0.0)))
+    rising = [(1.0, 10.0), (2.0, 20.0), (3.0, 30.0)]
+    best_first = rising[::-1] if sign > 0 else rising
+    assert ladder.levels() == best_first
+    assert ladder.top == sign * best_first[0][0]
+    assert ladder.levels(1, 1) == best_first[1:2]
+    assert ladder.levels(0, 2) == best_first[:2]
+    assert ladder.levels(3, 9) == []
+    assert (ladder.size(2.0), ladder.size(4.0), ladder.size(9.5)) == (20.0, 0.0, 0.0)
+    ladder.change(((best_first[0][0], 0.0), (2.0, 21.5)))
+    assert ladder.levels() == [(2.0, 21.5), best_first[2]]
+    assert ladder.top == sign * 2.0
+    ladder.change(((2.0, 0.0), (1.0, 0.0), (3.0, 0.0)))
+    assert (ladder.top, len(ladder)) == (NOTHING, 0)
+
+
+def test_of_a_price_named_twice_the_last_size_counts(kind: type[Ladder]) -> None:
+    ladder = kind(1.0)
+    ladder.change(((5.0, 1.0), (5.0, 2.0), (6.0, 1.0), (6.0, 0.0)))
+    assert ladder.levels() == [(5.0, 2.0)]
+
+
+def test_a_ladder_grows_and_is_filled_anew(kind: type[Ladder]) -> None:
+    ladder = kind(-1.0)
+    many = tuple((number / 8, float(number)) for number in range(1, 5001))
+    ladder.change(many)
+    assert ladder.levels() == list(many)
+    ladder.fill([(1.0, 2.0)])
+    assert ladder.levels() == [(1.0, 2.0)]
+
+
+def test_what_is_no_level_is_refused(kind: type[Ladder]) -> None:
+    for wrong in (((1.0,),), ((1.0, 2.0, 3.0),), (3.0,), 7):
+        with pytest.raises((TypeError, ValueError)):
+            kind(1.0).change(wrong)  # type: ignore[arg-type]
+
+
+def test_removed_levels_do_not_pile_up_in_the_plain_one() -> None:
+    ladder = Ladder(1.0)
+    ladder.change(((1e6, 1.0),))
+    for number in range(5000):
+        ladder.change(((float(number + 1), 1.0),))
+        ladder.change(((float(number + 1), 0.0),))
+    assert ladder.levels() == [(1e6, 1.0)]
+    assert len(ladder._prices) == len(ladder._sizes) <= 300
+
+
+def test_without_a_compiler_one_line_says_so(
+    building: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CC", "no-such-compiler-here")
+    with pytest.raises(building.CannotBuild, match="no C compiler: no-such-compiler-here"):
+        building.build(tmp_path)
+    monkeypatch.setenv("CC", f"{sys.executable} -c \"raise SystemExit('not today')\"")
+    with pytest.raises(building.CannotBuild, match="refused: not today"):
+        building.build(tmp_path)
+
+
+# ── beside each other ─────────────────────────────────────────────────────────────────────────
+
+prices = st.one_of(
+    st.integers(1, 60).map(lambda ticks: ticks / 8),
+    st.floats(1e-8, 1e12, allow_nan=False, allow_infinity=False),
+)
+sizes = st.sampled_from([0.0, 0.0, 0.5, 1.0, 2.25, 1e-8, 123456.789])
+short = st.lists(st.tuples(prices, sizes), max_size=8)
+long = st.lists(st.tuples(prices, sizes), min_size=25, max_size=40)
+levels = st.one_of(short, short, long).map(tuple)
+Changes = Sequence[tuple[Level, ...]]
+
+
+@settings(max_examples=200, deadline=None)
+@given(sign=st.sampled_from([1.0, -1.0]), changes=st.lists(levels, max_size=25), data=st.data())
+def test_the_twins_and_a_dict_are_equal(
+    twin: type[Ladder], sign: float, changes: Changes, data: st.DataObject
+) -> None:
+    plain, compiled, truth = Ladder(sign), twin(sign), dict[float, float]()
+    for number, change in enumerate(changes):
+        if number % 7 == 6:
+            truth = {}
+            plain.fill(change)
+            compiled.fill(change)
+        else:
+            ordered = sorted(change, reverse=sign > 0) if data.draw(st.booleans()) else change
+            change = tuple(ordered)
+            plain.change(change)
+            compiled.change(change)
+        truth.update(change)
+        truth = {price: size for price, size in truth.items() if size}
+        held = sorted(truth.items(), reverse=sign > 0)
+        for ladder in (plain, compiled):
+            assert ladder.levels() == held
+            assert len(ladder) == len(held)
+            assert ladder.top == (sign * held[0][0] if held else NOTHING)
+            assert all(ladder.size(price) == truth.get(price, 0.0) for price, _ in change)
+        at, count = data.draw(st.integers(0, 30)), data.draw(st.integers(0, 30))
+        assert plain.levels(at, count) == compiled.levels(at, count) == held[at : at + count]
+
+
+def _everything(book: OrderBook) -> tuple[object, ...]:
+    sides = (book.bids, book.asks)
+    return (
+        [(list(side), side.best, side.top, side.edge, side.known_depth) for side in sides],
+        [side.walk(3.0) for side in sides],
+        [book.size_at(side, price / 8) for side in Side for price in range(0, 70, 3)],
+        (book.mid, book.spread, book.crossed, len(book), book.depth(4), book.imbalance(3)),
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    start=st.tuples(levels, levels),
+    depth=st.sampled_from([0, 3, 10]),
+    changes=st.lists(st.tuples(levels, levels), max_size=15),
+    keep=st.integers(1, 9),
+)
+def test_books_over_either_twin_are_equal(
+    twin: type[Ladder],
+    start: tuple[tuple[Level, ...], tuple[Level, ...]],
+    depth: int,
+    changes: Sequence[tuple[tuple[Level, ...], tuple[Level, ...]]],
+    keep: int,
+) -> None:
+    books = [OrderBook("v", "A-B", ladder=kind) for kind in (Ladder, twin)]
+    snapshot = BookSnapshot("v", "A-B", 5, 7, 10, *start, depth)
+    assert len({book.apply_snapshot(snapshot) for book in books}) == 1
+    for number, (bids, asks) in enumerate(changes):
+        delta = BookDelta("v", "A-B", 6, 8 + number, 11 + number, 11 + number, bids, asks)
+        assert len({book.apply(delta) for book in books}) == 1
+        if number % 5 == 4:
+            for book in books:
+                for side in (book.bids, book.asks):
+                    side.keep(keep)
+        plain, compiled = map(_everything, books)
+        assert plain == compiled
