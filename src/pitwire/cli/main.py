@@ -200,6 +200,9 @@ def sim(
     tls: options.Tls = None,
     admin: options.Admin = False,
     howto: options.Howto = None,
+    venue: Annotated[
+        str, typer.Option(help="binance (spot) or binance-usdm (USDⓈ-M futures).")
+    ] = "binance",
     seconds: Annotated[float | None, typer.Option(help="Stop after this long.")] = None,
     loop: Loop = "auto",
 ) -> None:
@@ -217,6 +220,7 @@ def sim(
         tls=tls,
         admin=admin,
         howto=howto,
+        venue=venue,
         seconds=seconds,
         loop=loop,
     )

@@ -18,6 +18,7 @@ from pitwire.model.entropy import secret_token, system_seed
 from pitwire.model.errors import ConfigError
 from pitwire.sim.admin import Admin
 from pitwire.sim.certificates import LocalAuthority, local_authority
+from pitwire.sim.world import SPOT, USDM, VENUES
 
 _LOOK_SECONDS = 0.05
 _SETTLE_SECONDS = 1.0
@@ -35,12 +36,17 @@ def run(
     tls: Path | None = None,
     admin: bool = False,
     howto: str | None = None,
+    venue: str = SPOT,
     seconds: float | None = None,
     loop: str = "auto",
 ) -> None:
     """Serve until interrupted, or for `seconds`; a tape until it is over."""
     if howto is not None and howto not in HOWTOS:
         raise ConfigError(where="sim.howto", found=howto, expected=f"one of {', '.join(HOWTOS)}")
+    if venue not in VENUES:
+        raise ConfigError(where="sim.venue", found=venue, expected=f"one of {', '.join(VENUES)}")
+    if tape is not None and venue != SPOT:
+        raise ConfigError(where="sim.venue", found=venue, expected=f"{SPOT} for a tape")
     chosen = system_seed() if seed is None else seed
     authority = None if tls is None else _written(tls)
     if tape is not None:
@@ -49,7 +55,13 @@ def run(
         scenario = f"tape {tape}, which begins when a client connects"
     else:
         place = simulated_venue(
-            symbols or (), seed=chosen, scenario=scenario, faults=faults, port=port, tls=authority
+            symbols or (),
+            seed=chosen,
+            scenario=scenario,
+            faults=faults,
+            port=port,
+            tls=authority,
+            venue=venue,
         )
 
     async def serve() -> None:
@@ -94,6 +106,7 @@ def told(
 ) -> str:
     """What a client needs: addresses, and two key pairs as lines for a `.env` file."""
     listed = ", ".join(venue.world.exchange.listings)
+    kind = "USDⓈ-M futures" if venue.world.venue == USDM else "spot"
     broken = f", faults {' '.join(faults)}" if faults else ""
     streams, orders, http = venue.served.plain_urls
     secured = (
@@ -106,7 +119,7 @@ def told(
     )
     return "\n".join(
         (
-            f"# simulated Binance spot: {listed}; seed {seed}, scenario {scenario}{broken}",
+            f"# simulated Binance {kind}: {listed}; seed {seed}, scenario {scenario}{broken}",
             f"# streams  {venue.endpoints.market}",
             f"# ws-api   {venue.endpoints.orders}",
             f"# rest     {venue.endpoints.http}",

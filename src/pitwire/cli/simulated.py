@@ -23,16 +23,21 @@ from pitwire.sim.history import RecordedMarket
 from pitwire.sim.kit import is_path, kit, load_script
 from pitwire.sim.proxy import Proxy
 from pitwire.sim.proxy_faults import ProxyFault
-from pitwire.sim.scenario_files import STAKE, Market, load_market, plain_listing
+from pitwire.sim.scenario_files import (
+    STAKE,
+    Market,
+    contracts_of,
+    load_market,
+    plain_listing,
+)
 from pitwire.sim.scenarios import SCENARIOS
 from pitwire.sim.scripts import SCRIPTS
 from pitwire.sim.serve import Venue, serve
-from pitwire.sim.world import BALANCES, LISTINGS, World
+from pitwire.sim.world import BALANCES, LISTINGS, SPOT, USDM, World
 from pitwire.tape.reader import Tape
 from pitwire.venues.venue import Endpoints
 
 ACCOUNT = "main"
-_ORDERS = "/ws-api/v3"
 
 
 class SimulatedVenue(NamedTuple):
@@ -67,8 +72,9 @@ async def simulated_venue(
     faults: Sequence[str] = (),
     port: int = 0,
     tls: LocalAuthority | None = None,
+    venue: str = SPOT,
 ) -> AsyncIterator[SimulatedVenue]:
-    """Serve a market in these symbols (none: our three) on one local port; 0 takes a free one.
+    """Serve a market in these symbols (none: ours) on one local port; 0 takes a free one.
 
     A scenario is a name or the path of a file, which brings symbols, fees and accounts of its own.
     With `tls` everything is on that port with it, and on a second one without. A fault is the name
@@ -76,8 +82,11 @@ async def simulated_venue(
     proxy, one stands before the streams.
     """
     market = _market(scenario, [plain_listing(symbol) for symbol in symbols])
+    if venue == USDM:
+        market = contracts_of(market)
     world = World(
         seed=seed,
+        venue=venue,
         listings=market.listings,
         scenario=market.scenario,
         crowded=market.crowded,
@@ -88,17 +97,16 @@ async def simulated_venue(
     broken = [fault for name in faults for fault in _faults(name).proxy]
     if broken and tls:
         raise ConfigError(where="sim.tls", found="faults of a proxy", expected="one or the other")
-    async with serve(world, port=port, ssl=tls and tls.server, plain=tls is not None) as venue:
-        found = _described(world, venue)
+    async with serve(world, port=port, ssl=tls and tls.server, plain=tls is not None) as served:
+        found = _described(world, served)
         if not broken:
             yield found
             return
-        async with Proxy("127.0.0.1", venue.port, broken, seed=seed) as proxy:
+        async with Proxy("127.0.0.1", served.port, broken, seed=seed) as proxy:
             address = f"ws://127.0.0.1:{proxy.port}"
+            orders = f"{address}{world.facade.ws_api}"
             yield found._replace(
-                endpoints=Endpoints(
-                    market=address, orders=f"{address}{_ORDERS}", http=venue.http_url
-                )
+                endpoints=Endpoints(market=address, orders=orders, http=served.http_url)
             )
 
 

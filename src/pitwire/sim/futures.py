@@ -50,9 +50,16 @@ class FuturesExchange(Exchange):
         for listing in listings:
             if listing.contract is None:
                 raise ValueError(f"{listing.symbol}: found no contract, expected a future")
+            if listing.quote != listings[0].quote:
+                raise ValueError(
+                    f"{listing.symbol}: found {listing.quote}, expected {listings[0].quote}: "
+                    "one asset backs everything"
+                )
             self.margins.contracts[listing.symbol] = listing.contract
             self.margins.marks[listing.symbol] = listing.start_price * listing.tick
         super().__init__(listings, entropy=entropy, accounts=self.margins)
+        for listing in listings:
+            self.pit(listing.symbol).mark = listing.start_price
         self.conditionals = Conditionals(self)
         self._names = entropy.stream("liquidations")
 
@@ -223,6 +230,23 @@ class FuturesExchange(Exchange):
         symbols = [symbol] if symbol else list(self.listings)
         return [self.margins.state_of(owner, name, side) for name in symbols for side in sides]
 
+    def fills_whole(self, request: NewOrder) -> bool:
+        """Whether the book would fill a limit order whole now."""
+        pit, lots = self.pit(request.symbol), 0
+        for level in pit.book.against(request.side).within(request.price):
+            lots += sum(order.left for order in level.orders.values())
+        return lots >= (request.lots or 0)
+
+    def held(self, symbol: str) -> int:
+        """Lots that are held long, everybody together."""
+        pit, held = self.pit(symbol), 0
+        for name in self.margins.names():
+            account = self.margins.find(name)
+            held += max(0, account.net.get(pit.listing.symbol, [0, 0])[0])
+            if isinstance(account, MarginAccount):
+                held += sum(max(0, each.lots) for each in account.of(symbol))
+        return held
+
     def is_hedged(self, account: str) -> bool:
         return self.margins.owner(account).hedged
 
@@ -241,6 +265,9 @@ class FuturesExchange(Exchange):
         return facts
 
     # ── within ────────────────────────────────────────────────────────────────────────────────
+
+    def _rename(self, pit: Pit, order: SimOrder, client_id: str) -> None:
+        """Here an order keeps its name (binance §11.5)."""
 
     def _pay(self, pit: Pit, account: Account, order: SimOrder) -> None:
         units = order.price * order.lots

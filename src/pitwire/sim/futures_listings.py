@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
+import msgspec
+
 from pitwire.sim.facts import Contract, Kind, Listing, Stp
 
 _KINDS = (Kind.LIMIT, Kind.MARKET, Kind.LIMIT_MAKER)
@@ -56,4 +58,25 @@ ETH_USDT_PERP = Listing(
     contract=Contract(max_leverage=100),
 )
 FUTURES = (BTC_USDT_PERP, ETH_USDT_PERP)
+
+
+def as_contract(listing: Listing) -> Listing:
+    """A spot listing's rules as those of a perpetual contract in it; ours by their own."""
+    for known in FUTURES:
+        if (known.symbol, known.start_price * known.tick) == (
+            listing.symbol,
+            listing.start_price * listing.tick,
+        ):
+            return known
+    return msgspec.structs.replace(
+        listing,
+        kinds=_KINDS,
+        allowed_stp=_STP,
+        max_notional=Decimal(0),
+        percent_up=Decimal("1.05"),
+        percent_down=Decimal("0.95"),
+        contract=Contract(),
+    )
+
+
 STAKES: Mapping[str, Decimal] = {"USDT": Decimal(1_000_000)}

@@ -22,12 +22,13 @@ from pitwire.sim.certificates import local_authority
 from pitwire.sim.clocks import SteerableClock
 from pitwire.sim.facts import Kind, Listing, NewOrder, Stp, Tif
 from pitwire.sim.faults import Fault
-from pitwire.sim.scenario_files import Market, load_market
+from pitwire.sim.futures_listings import FUTURES
+from pitwire.sim.scenario_files import Market, contracts_of, load_market
 from pitwire.sim.scenarios import Scenario
 from pitwire.sim.scenarios import scenario as scenario_named
 from pitwire.sim.scripts import script
 from pitwire.sim.serve import serve
-from pitwire.sim.world import LISTINGS, World
+from pitwire.sim.world import LISTINGS, SPOT, USDM, World
 
 Answer = TypeVar("Answer")
 Amounts = Mapping[str, Mapping[str, Decimal]]
@@ -40,6 +41,8 @@ COUNTERPARTY = "counterparty"
 class HostedVenue:
     """A simulated Binance on local ports, alive between `with` and its end.
 
+    `venue` is `binance` or `binance-usdm`.
+
     `scenario` is a name, a `Scenario`, the path of a TOML file, or None for a market in which
     nobody trades but you. `tls=True` serves `wss://` and `https://`; `authority` is what to trust.
     """
@@ -49,7 +52,8 @@ class HostedVenue:
         *,
         scenario: str | Scenario | Path | None = None,
         seed: int = 1,
-        listings: Sequence[Listing] = LISTINGS,
+        venue: str = SPOT,
+        listings: Sequence[Listing] | None = None,
         accounts: Amounts | None = None,
         faults: str | Sequence[Fault] = (),
         listen_keys: bool = False,
@@ -57,9 +61,13 @@ class HostedVenue:
         tls: bool = False,
     ) -> None:
         clock = SteerableClock(SystemClock())
-        market = _market(scenario, listings, accounts)
+        ours = FUTURES if venue == USDM else LISTINGS
+        market = _market(scenario, ours if listings is None else listings, accounts)
+        if venue == USDM and isinstance(scenario, Path):
+            market = contracts_of(market)
         self.world = World(
             seed=seed,
+            venue=venue,
             listings=market.listings,
             scenario=None if scenario is None else market.scenario,
             crowded=market.crowded,

@@ -16,6 +16,7 @@ from pitwire.model.errors import ConfigError
 from pitwire.model.strict import read_strictly
 from pitwire.model.symbols import Symbol
 from pitwire.sim.facts import Listing
+from pitwire.sim.futures_listings import FUTURES, STAKES, as_contract
 from pitwire.sim.scenarios import SCENARIOS, Scenario
 from pitwire.sim.world import LISTINGS
 
@@ -65,6 +66,32 @@ class Market(NamedTuple):
     listings: list[Listing]
     crowded: list[str]
     accounts: dict[str, dict[str, Decimal]]
+
+
+def contracts_of(market: Market) -> Market:
+    """The same market as one of perpetual contracts: those in its first quote asset.
+
+    Raises `ConfigError` where a symbol that was asked for has another.
+    """
+    listings = list(market.listings)
+    if listings == list(LISTINGS):
+        listings = list(FUTURES)
+    quote = listings[0].quote
+    for listing in listings:
+        if listing.quote != quote:
+            raise ConfigError(
+                where="sim.symbols", found=listing.symbol, expected=f"symbols in {quote} alone"
+            )
+    names = [listing.symbol for listing in listings]
+    accounts = {
+        name: {quote: amounts.get(quote, STAKES.get(quote, STAKE))}
+        for name, amounts in market.accounts.items()
+    }
+    return market._replace(
+        listings=[as_contract(listing) for listing in listings],
+        crowded=[name for name in market.crowded if name in names],
+        accounts=accounts,
+    )
 
 
 def load_market(path: Path) -> Market:

@@ -123,7 +123,7 @@ class Venue:
     @property
     def orders_url(self) -> str:
         """Where the WS-API is."""
-        return f"{self.market_url}/ws-api/v3"
+        return f"{self.market_url}{self.world.facade.ws_api}"
 
     @property
     def http_url(self) -> str:
@@ -134,7 +134,8 @@ class Venue:
     def plain_urls(self) -> tuple[str, str, str]:
         """Streams, WS-API and REST without TLS; a second port where there is TLS on the first."""
         authority = self._authority(self._plain_port)
-        return f"ws://{authority}", f"ws://{authority}/ws-api/v3", f"http://{authority}"
+        orders = f"ws://{authority}{self.world.facade.ws_api}"
+        return f"ws://{authority}", orders, f"http://{authority}"
 
     async def start(self) -> None:
         """Listen; raises `ConfigError` when the port cannot be had."""

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from pitwire.model.clock import SECOND, Clock
 from pitwire.model.entropy import Entropy
-from pitwire.model.errors import StateError
+from pitwire.model.errors import ConfigError, StateError
 from pitwire.sim.clocks import FaultyClock
 from pitwire.sim.crowd import Crowd
 from pitwire.sim.deeds import Deeds
@@ -22,13 +22,18 @@ from pitwire.sim.exchange import Exchange
 from pitwire.sim.facades.binance import BinanceFacade
 from pitwire.sim.facades.binance_auth import ApiKey
 from pitwire.sim.facades.binance_options import BinanceOptions
+from pitwire.sim.facades.binance_usdm import UsdmFacade
+from pitwire.sim.facades.usdm_options import UsdmOptions
 from pitwire.sim.facts import Listing
 from pitwire.sim.faults import Fault, Pause
+from pitwire.sim.futures import FuturesExchange
+from pitwire.sim.futures_listings import FUTURES, STAKES
 from pitwire.sim.history import RecordedMarket
 from pitwire.sim.keys import KeyPair, ed25519_pair, hmac_pair
 from pitwire.sim.latency import INSTANT, Latency
 from pitwire.sim.links import HttpAnswer, Listener, MemoryCarrier, MemoryLink
 from pitwire.sim.loop import START, SimLoop
+from pitwire.sim.marks import Marks
 from pitwire.sim.plan import FaultPlan
 from pitwire.sim.scenarios import Scenario
 from pitwire.sim.scenarios import scenario as scenario_named
@@ -39,7 +44,11 @@ Answer = TypeVar("Answer")
 
 MARKET_URL = "ws://venue.test"
 ORDERS_URL = "ws://venue.test/ws-api/v3"
+FUTURES_ORDERS_URL = "ws://venue.test/ws-fapi/v1"
 HTTP_URL = "http://venue.test"
+SPOT, USDM = "binance", "binance-usdm"
+VENUES = (SPOT, USDM)
+"""What a world can be."""
 
 BTC_USDT = Listing(
     symbol="BTC-USDT",
@@ -113,13 +122,14 @@ class WorldClock:
 
 
 class World:
-    """A simulated Binance with everything around it."""
+    """A simulated Binance, spot or USDⓈ-M futures, with everything around it."""
 
     def __init__(
         self,
         *,
         seed: int = 1,
-        listings: Sequence[Listing] = LISTINGS,
+        venue: str = SPOT,
+        listings: Sequence[Listing] | None = None,
         scenario: str | Scenario | None = "calm",
         crowded: Sequence[str] | None = None,
         faults: str | Sequence[Fault] = (),
@@ -139,9 +149,8 @@ class World:
         """Virtual unless a real one was given, as `serve` needs it."""
         self.recording = recording
         """A recorded market that our orders join; then there is no crowd."""
-        self.exchange: Exchange | RecordedMarket = recording or Exchange(
-            listings, entropy=self.entropy.child("exchange")
-        )
+        self.venue = _demand_known(venue, recording)
+        self.exchange: Exchange | RecordedMarket = recording or self._exchange(listings)
         self.crowds = self._crowds(scenario, crowded)
         faults = script(faults) if isinstance(faults, str) else faults
         self.client_clock: Clock = FaultyClock(self.clock, faults)
@@ -150,21 +159,20 @@ class World:
         self.plan = FaultPlan(faults, entropy=self.entropy.child("faults"), start=start)
         for crowd in self.crowds.values():
             crowd.handle_deadline(start)
-        balances = {"main": BALANCES} if accounts is None else accounts
+        stakes = STAKES if venue == USDM else BALANCES
+        balances = {"main": stakes} if accounts is None else accounts
         for name, amounts in balances.items():
             self.exchange.open_account(name, amounts)
-        self.facade = BinanceFacade(
-            self.exchange,
-            entropy=self.entropy.child("facade"),
-            options=options,
-            listen_keys=listen_keys,
-            replaying=recording is not None,
-            judge=self.plan.request,
-        )
+        self.facade = self._facade(options, listen_keys)
         self.pairs = {name: self._issue(name, may_withdraw) for name in balances}
         self.stage = Stage(
             self.facade,
-            actors=(self.exchange, *self.crowds.values(), *self._deeds(faults)),
+            actors=(
+                self.exchange,
+                *self.crowds.values(),
+                *self._deeds(faults),
+                *self._marks(start),
+            ),
             plan=self.plan,
             now=start,
         )
@@ -286,6 +294,33 @@ class World:
             if crowded is None or symbol in crowded
         }
 
+    def _exchange(self, listings: Sequence[Listing] | None) -> Exchange:
+        entropy = self.entropy.child("exchange")
+        if self.venue == USDM:
+            return FuturesExchange(FUTURES if listings is None else listings, entropy=entropy)
+        return Exchange(LISTINGS if listings is None else listings, entropy=entropy)
+
+    def _facade(self, options: BinanceOptions | None, listen_keys: bool) -> BinanceFacade:
+        entropy = self.entropy.child("facade")
+        if isinstance(self.exchange, FuturesExchange):
+            if options is not None and not isinstance(options, UsdmOptions):
+                raise ConfigError(where="options", found="BinanceOptions", expected="UsdmOptions")
+            return UsdmFacade(
+                self.exchange, entropy=entropy, options=options, judge=self.plan.request
+            )
+        return BinanceFacade(
+            self.exchange,
+            entropy=entropy,
+            options=options,
+            listen_keys=listen_keys,
+            replaying=self.recording is not None,
+            judge=self.plan.request,
+        )
+
+    def _marks(self, start: int) -> list[Marks]:
+        """Whoever reckons marks and funding, where there are any."""
+        return [Marks(self.exchange, start)] if isinstance(self.exchange, FuturesExchange) else []
+
     def _deeds(self, faults: Sequence[Fault]) -> list[Deeds]:
         if not isinstance(self.exchange, Exchange):
             return []
@@ -326,3 +361,11 @@ class World:
             self.carrier.run(self.clock.now())
         finally:
             self.carrier.arm()  # a receiver that raises does not stop the world
+
+
+def _demand_known(venue: str, recording: RecordedMarket | None) -> str:
+    if venue not in VENUES:
+        raise ConfigError(where="venue", found=venue, expected=f"one of {', '.join(VENUES)}")
+    if venue == USDM and recording is not None:
+        raise ConfigError(where="venue", found=venue, expected=f"{SPOT} for a recorded market")
+    return venue

@@ -64,6 +64,9 @@ class BinanceFacade:
     `replaying=True` makes no market stream of its own: the market's `Recorded` facts are served.
     """
 
+    ws_api = WS_API
+    """Where the WS-API is."""
+
     def __init__(
         self,
         market: Market,
@@ -82,6 +85,10 @@ class BinanceFacade:
         self._control = Control(self.office.hub, self.options, judge)
         self._ws_api = WsApi(self.office, listen_keys=listen_keys, judge=judge)
         self._rest = Rest(self.office, listen_keys=listen_keys, judge=judge)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Nobody is connected yet, and nothing is due."""
         self._connections: dict[int, Connection] = {}
         self._timers: list[tuple[int, int, str]] = []
         self._late: list[tuple[int, int, SendText]] = []
@@ -128,7 +135,7 @@ class BinanceFacade:
 
     def role(self, target: str) -> str:
         """`orders` for the WS-API, `market` for streams."""
-        return "orders" if target.partition("?")[0].rstrip("/") == WS_API else "market"
+        return "orders" if target.partition("?")[0].rstrip("/") == self.ws_api else "market"
 
     def connect(self, link: int, target: str, now: int, address: str = LOCAL) -> HttpReply | None:
         """A client asks to upgrade; None accepts."""
@@ -145,9 +152,9 @@ class BinanceFacade:
         if unit is None:
             return html(self.options.bad_time_unit_status, "Bad Request")
         connection = Connection(link, address=address, opened=now)
-        if path == WS_API:
+        if path == self.ws_api:
             self._open_session(connection, unit, options)
-        elif not self._open_streams(connection, unit, path, options, now):
+        elif not self._open_streams(connection, unit, path, query, now):
             return html(404, "Not Found")
         self._connections[link] = connection
         self._set_timer(now + self._span(self.options.ping_every_seconds), link, "ping")
@@ -246,8 +253,9 @@ class BinanceFacade:
         )
 
     def _open_streams(
-        self, connection: Connection, unit: int, path: str, options: dict[str, str], now: int
+        self, connection: Connection, unit: int, path: str, query: str, now: int
     ) -> bool:
+        options = _query(query)
         combined = path == "/stream"
         if combined:
             names = [name for name in options.get("streams", "").split("/") if name]

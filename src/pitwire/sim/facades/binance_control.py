@@ -7,6 +7,7 @@ run in a fixed order: JSON, method, id, parameters, stream names.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import msgspec
 
@@ -48,7 +49,14 @@ class ControlError(Exception):
 class Control:
     """Answers control requests."""
 
-    def __init__(self, hub: StreamHub, options: BinanceOptions, judge: Judge = no_fault) -> None:
+    def __init__(
+        self,
+        hub: StreamHub,
+        options: BinanceOptions,
+        judge: Judge = no_fault,
+        parse: Callable[[str], StreamName | None] = parse_stream,
+    ) -> None:
+        self._parse = parse
         self._hub = hub
         self._options = options
         self._judge = judge
@@ -75,7 +83,7 @@ class Control:
 
     def open(self, listener: Listener, names: list[str], now: int) -> None:
         """The streams named in the URL; a malformed one stays silent."""
-        for name in filter(None, map(parse_stream, names)):
+        for name in filter(None, map(self._parse, names)):
             listener.streams[name.text] = None
             self._hub.subscribe(listener, name, now)
 
@@ -115,7 +123,7 @@ class Control:
         self._hub.subscribe(listener, name, now)
 
     def _name(self, item: object) -> StreamName | None:
-        name = parse_stream(item) if isinstance(item, str) else None
+        name = self._parse(item) if isinstance(item, str) else None
         if name is None and (self._options.refuse_malformed_streams or not isinstance(item, str)):
             raise ControlError(2, "Invalid request: invalid stream")
         return name

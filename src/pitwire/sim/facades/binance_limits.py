@@ -129,10 +129,7 @@ class OrderLimits:
     """Unfilled orders of one account, in two windows."""
 
     def __init__(self, options: BinanceOptions) -> None:
-        self.windows = (
-            Window("ORDERS", "SECOND", 10, options.orders_per_10_seconds),
-            Window("ORDERS", "DAY", 1, options.orders_per_day),
-        )
+        self.windows = tuple(Window("ORDERS", *window) for window in options.order_windows())
 
     def exceeded(self, now: int) -> ApiError | None:
         for window in self.windows:

@@ -23,6 +23,7 @@ from pitwire.sim.facts import (
     Ended,
     Fact,
     LevelChanged,
+    Listing,
     Prevented,
     Recorded,
     SimOrder,
@@ -49,7 +50,7 @@ class Office:
         self.market = market
         self.replaying = replaying
         self.options = options
-        self.scales = {name: Scale(listing) for name, listing in market.listings.items()}
+        self.scales = {name: self._scale(listing) for name, listing in market.listings.items()}
         self._by_name = {scale.symbol: scale for scale in self.scales.values()}
         self.keyring = Keyring()
         self.limits = Limits(options)
@@ -58,14 +59,23 @@ class Office:
         self._unpublished.clear()  # what happened before anybody could listen
         for name, scale in self.scales.items():
             self.boards[name] = Board(scale, market)
-        self.hub = StreamHub(market, self.boards, send, replaying=replaying)
-        self.users = UserStreams(self.scales, options, send)
+        self.hub = self._hub(send)
+        self.users = self._users(send)
         self.users.emit_raw = self.hub.emit
         self.statuses: dict[str, str] = {}
         self.archive = Archive()
         self._unfilled: set[tuple[str, int]] = set()
         self._ids = entropy.stream("binance/ids")
         self._uuids = entropy.stream("binance/uuids")
+
+    def _scale(self, listing: Listing) -> Scale:
+        return Scale(listing)
+
+    def _hub(self, send: Callable[[int, Action], None]) -> StreamHub:
+        return StreamHub(self.market, self.boards, send, replaying=self.replaying)
+
+    def _users(self, send: Callable[[int, Action], None]) -> UserStreams:
+        return UserStreams(self.scales, self.options, send)
 
     def scale(self, symbol: str) -> Scale:
         """The symbol in the venue's spelling; raises -1121."""

@@ -77,3 +77,7 @@ class BinanceOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`w` of a maker's partial fill. The sheet derives true; the live capture shows false."""
     listen_key_minutes: int = 60
     uid: int = 354_937_868
+
+    def order_windows(self) -> tuple[tuple[str, int, int], ...]:
+        """In which windows orders are counted: interval, how many of it, the most."""
+        return (("SECOND", 10, self.orders_per_10_seconds), ("DAY", 1, self.orders_per_day))

@@ -7,6 +7,7 @@ query wins over the body; errors are bare objects and limits are headers.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -21,7 +22,7 @@ from pitwire.sim.facades.binance_api import (
     method,
 )
 from pitwire.sim.facades.binance_auth import Stamp
-from pitwire.sim.facades.binance_call import Auth, Call, Claim, perform
+from pitwire.sim.facades.binance_call import Auth, Call, Claim, Method, perform
 from pitwire.sim.facades.binance_office import Office
 from pitwire.sim.facades.binance_params import Args
 from pitwire.sim.facades.binance_text import UNITS, ApiError
@@ -47,6 +48,8 @@ def html(status: int, title: str) -> HttpReply:
 class Rest:
     """All of /api/v3, and what the wallet says of a key."""
 
+    kinds: Mapping[str, str] = KINDS
+
     def __init__(self, office: Office, *, listen_keys: bool, judge: Judge) -> None:
         self._office = office
         self._judge = judge
@@ -64,16 +67,13 @@ class Rest:
     ) -> HttpReply:
         """Do what a request asks for."""
         path, _, query = target.partition("?")
-        route = (verb, path.removeprefix(_PREFIX))
-        name = path if (verb, path) == ("GET", RESTRICTIONS_PATH) else ROUTES.get(route)
+        name = self._name(verb, path)
         if name is None and path == f"{_PREFIX}/userDataStream":
-            name = LISTEN_KEY_ROUTES.get(route) if self._listen_keys else None
-            if name is None:
-                return html(410, "Gone")
-        if name is None or not path.startswith((_PREFIX, RESTRICTIONS_PATH)):
+            return html(410, "Gone")
+        if name is None:
             return _not_found(path, headers)
         call = Call(self._office, now=now, unit=MILLISECOND, address=address, rest=True)
-        verdict = self._judge(KINDS.get(name, name), now)
+        verdict = self._judge(self.kinds.get(name, name), now)
         if verdict.status and not verdict.code:
             return HttpReply(verdict.status, verdict.headers(), verdict.body)
         if verdict.code and not verdict.done:
@@ -90,16 +90,26 @@ class Rest:
             reply = self._refuse(ApiError(verdict.code, verdict.text, status=verdict.status), call)
         return msgspec.structs.replace(reply, delay=verdict.delay, answers=verdict.answers)
 
+    def _name(self, verb: str, path: str) -> str | None:
+        """Which row of the table a route leads to."""
+        if (verb, path) == ("GET", RESTRICTIONS_PATH):
+            return path
+        if not path.startswith(_PREFIX):
+            return None
+        route = (verb, path.removeprefix(_PREFIX))
+        return ROUTES.get(route) or (LISTEN_KEY_ROUTES.get(route) if self._listen_keys else None)
+
+    def _row(self, name: str) -> Method[Any] | None:
+        if name == RESTRICTIONS_PATH:
+            return RESTRICTIONS
+        return method(name, listen_keys=self._listen_keys)
+
     def _perform(
         self, name: str, call: Call, headers: Mapping[str, str], sent: tuple[str, bytes]
     ) -> object:
         self._office.limits.address(call.address).charge_raw(call.now)
         call.unit = _unit(headers)
-        row = (
-            RESTRICTIONS
-            if name == RESTRICTIONS_PATH
-            else method(name, listen_keys=self._listen_keys)
-        )
+        row = self._row(name)
         assert row is not None, name
         text = sent[1].decode("utf-8", _AS_BYTES)
         door = _Door(headers.get("x-mbx-apikey", ""), sent[0], text)

@@ -30,7 +30,7 @@ from pitwire.sim.facades.binance_payloads import Payload
 from pitwire.sim.facades.facade import Action, Level, Market, SendText
 from pitwire.sim.facts import Fact, LevelChanged, Recorded, Traded
 
-_encode = msgspec.json.Encoder().encode
+encode_payload = msgspec.json.Encoder().encode
 _SHOWN_AT_ONCE = ("partial", "kline", "miniTicker", "ticker", "rolling", "avgPrice")
 """Kinds whose picture a new subscriber is shown at the next beat, changed or not."""
 
@@ -60,7 +60,7 @@ class Active:
 
     def __init__(self, name: StreamName) -> None:
         self.name = name
-        self.prefix = b'{"stream":' + _encode(name.text) + b',"data":'
+        self.prefix = b'{"stream":' + encode_payload(name.text) + b',"data":'
         self.subscribers: dict[int, Subscriber] = {}
         self.due: int | None = None
         # symbols have beats of their own, as on the venue; arrays fall on the full second
@@ -106,13 +106,16 @@ class StreamHub:
         """A name of a symbol that does not exist is accepted and stays silent (binance §1.3)."""
         active = self._active.get(name.text)
         if active is None:
-            active = self._active[name.text] = Active(name)
+            active = self._active[name.text] = self._make(name)
             if not self._replaying:
                 self._attach(active, now)
         active.subscribers[listener.link] = listener
         if not self._replaying and name.kind in _SHOWN_AT_ONCE:
             active.last_sent = None
             self._mark(active, now)
+
+    def _make(self, name: StreamName) -> Active:
+        return Active(name)
 
     def unsubscribe(self, listener: Subscriber, text: str) -> None:
         active = self._active.get(text)
@@ -155,7 +158,7 @@ class StreamHub:
             frame = frames.get(key)
             if frame is None:
                 made = build(listener.unit)
-                body = made if isinstance(made, bytes) else _encode(made)
+                body = made if isinstance(made, bytes) else encode_payload(made)
                 whole = active.prefix + body + b"}" if listener.combined else body
                 frame = frames[key] = SendText(whole, text)
             self._send(listener.link, frame)
@@ -250,7 +253,7 @@ class StreamHub:
         if name.kind == "depth":
             self._send_depth(active, board, at)
         elif name.kind == "partial":
-            self._send_partial(active, board)
+            self._send_partial(active, board, at)
         else:
             self._send_figures(active, board, at)
 
@@ -264,7 +267,7 @@ class StreamHub:
         make = partial(payloads.depth_update, board.scale, first, last, sides)
         self.emit(active.name.text, lambda unit: make(at // unit))
 
-    def _send_partial(self, active: Active, board: Board) -> None:
+    def _send_partial(self, active: Active, board: Board, _at: int) -> None:
         bids, asks = board.bids.top(active.name.depth), board.asks.top(active.name.depth)
         picture: tuple[list[Level], list[Level]] = (bids, asks)
         if picture == active.last_sent:

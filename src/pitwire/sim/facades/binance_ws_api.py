@@ -6,6 +6,7 @@ a request touched ride along unless they are not wanted.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -45,10 +46,20 @@ class Request(msgspec.Struct, frozen=True):
 class WsApi:
     """The WS-API door."""
 
-    def __init__(self, office: Office, *, listen_keys: bool, judge: Judge) -> None:
+    def __init__(
+        self,
+        office: Office,
+        *,
+        listen_keys: bool,
+        judge: Judge,
+        find: Callable[..., Method[Any] | None] = method,
+        kinds: Mapping[str, str] = KINDS,
+    ) -> None:
         self._office = office
         self._judge = judge
         self._listen_keys = listen_keys
+        self._find = find
+        self._kinds = kinds
 
     def answer(self, session: Session, text: bytes, *, address: str, now: int) -> Answer:
         """Do what a frame asks for."""
@@ -59,13 +70,13 @@ class WsApi:
             request = self._read(text)
         except ApiError as error:
             return Answer(_encode(_envelope(_id_of(text), error)), "")
-        row = method(request.method, listen_keys=self._listen_keys)
+        row = self._find(request.method, listen_keys=self._listen_keys)
         if row is None:
             unknown = ApiError(*self._office.options.unknown_method)
             return Answer(_encode(_envelope(request.id, unknown)), request.method)
         call = Call(self._office, now=now, unit=session.unit, address=address)
         call.session = session
-        verdict = self._judge(KINDS.get(request.method, request.method), now)
+        verdict = self._judge(self._kinds.get(request.method, request.method), now)
         if verdict.status and not (verdict.code and verdict.done):
             broken = _wrong(verdict, now)
             return Answer(_encode(_envelope(request.id, broken)), request.method, verdict=verdict)

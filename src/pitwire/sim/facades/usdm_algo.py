@@ -1,0 +1,203 @@
+"""Conditional orders on request (binance §11.5, algoOrder)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from pitwire.model.clock import MILLISECOND
+from pitwire.sim.facades import usdm_reports as reports
+from pitwire.sim.facades.binance_call import Call
+from pitwire.sim.facades.binance_orders import VenueSide, read_side
+from pitwire.sim.facades.binance_params import Args, missing, neither, superfluous
+from pitwire.sim.facades.binance_text import ApiError
+from pitwire.sim.facades.usdm_office import FuturesOffice, office_of
+from pitwire.sim.facades.usdm_orders import (
+    ALGO_TYPES,
+    CLIENT_ID,
+    read_position_side,
+    read_stp,
+    side_of,
+)
+from pitwire.sim.facades.usdm_text import FuturesScale, refused
+from pitwire.sim.facts import PositionSide, Refused, Stp, Tif
+from pitwire.sim.futures_facts import Conditional, NewConditional
+
+_BIPS = 100
+
+
+class AlgoAsk(msgspec.Struct, frozen=True, kw_only=True):
+    """The parameters of a conditional order."""
+
+    symbol: str
+    side: VenueSide
+    kind: str
+    quantity: Decimal | None
+    price: Decimal | None
+    trigger: Decimal | None
+    activate: Decimal | None
+    callback: Decimal | None
+    by_mark: bool
+    close_position: bool
+    reduce_only: bool
+    position_side: PositionSide
+    tif: str
+    client_id: str
+    stp: Stp | None
+    good_till: int
+
+
+def read_algo(args: Args) -> AlgoAsk:
+    args.need("algoType")
+    args.word("algoType", ("CONDITIONAL",))
+    kind = args.need("type")
+    if kind not in ALGO_TYPES:
+        raise ApiError(-1116, "Invalid orderType.")
+    args.flag("priceProtect")
+    args.word("priceMatch", ("NONE",))
+    args.word("newOrderRespType", ("ACK", "RESULT"))
+    ask = AlgoAsk(
+        symbol=args.need("symbol"),
+        side=read_side(args),
+        kind=kind,
+        quantity=args.decimal("quantity"),
+        price=args.decimal("price"),
+        trigger=args.decimal("triggerPrice"),
+        activate=args.decimal("activatePrice"),
+        callback=args.decimal("callbackRate"),
+        by_mark=args.word("workingType", ("MARK_PRICE", "CONTRACT_PRICE")) == "MARK_PRICE",
+        close_position=args.flag("closePosition"),
+        reduce_only=args.flag("reduceOnly"),
+        position_side=read_position_side(args),
+        tif=args.word("timeInForce", ("GTC", "IOC", "FOK", "GTX", "GTD")),
+        client_id=args.text("clientAlgoId", CLIENT_ID),
+        stp=read_stp(args),
+        good_till=(args.number("goodTillDate") or 0) // 1000 * 1000 * MILLISECOND,
+    )
+    _check(ask)
+    return ask
+
+
+def _check(ask: AlgoAsk) -> None:
+    trails = ask.kind == "TRAILING_STOP_MARKET"
+    if ask.kind in ("STOP", "TAKE_PROFIT") and ask.price is None:
+        raise missing("price")
+    if ask.kind not in ("STOP", "TAKE_PROFIT") and ask.price is not None:
+        raise superfluous("price")
+    if trails and ask.callback is None:
+        raise missing("callbackRate")
+    if trails and not Decimal("0.1") <= (ask.callback or 0) <= 10:
+        raise ApiError(-2007, "Invalid callBack rate")
+    if not trails and ask.trigger is None:
+        raise missing("triggerPrice")
+    if ask.close_position and (ask.quantity is not None or trails):
+        raise ApiError(-4136, "Target strategy invalid for orderType and closePosition")
+    if not ask.close_position and ask.quantity is None:
+        raise missing("quantity")
+
+
+def place(call: Call, ask: AlgoAsk) -> object:
+    """algoOrder.place."""
+    office = office_of(call)
+    scale = office.contract(ask.symbol)
+    trigger = ask.activate if ask.kind == "TRAILING_STOP_MARKET" else ask.trigger
+    request = NewConditional(
+        account=call.account,
+        symbol=scale.listing.symbol,
+        side=side_of(ask.side),
+        kind=ask.kind,
+        lots=0 if ask.quantity is None else scale.to_lots(ask.quantity),
+        price=None if ask.price is None else scale.to_ticks(ask.price),
+        trigger=0 if trigger is None else scale.to_ticks(trigger),
+        callback_bips=0 if ask.callback is None else int(ask.callback * _BIPS),
+        by_mark=ask.by_mark,
+        close_position=ask.close_position,
+        reduce_only=ask.reduce_only,
+        position_side=ask.position_side,
+        tif=Tif(ask.tif) if ask.tif in ("IOC", "FOK") else Tif.GTC,
+        post_only=ask.tif == "GTX",
+        stp=ask.stp,
+        client_id=ask.client_id,
+        good_till=ask.good_till,
+    )
+    try:
+        made = office.exchange.conditionals.place(request, call.now)
+    except Refused as error:
+        raise refused(error) from error
+    return reports.algo_row(scale, made)
+
+
+class WhichAlgo(msgspec.Struct, frozen=True):
+    algo_id: int | None
+    client_id: str
+
+
+def read_which(args: Args) -> WhichAlgo:
+    ask = WhichAlgo(args.number("algoId"), args.text("clientAlgoId"))
+    if ask.algo_id is None and not ask.client_id:
+        raise neither("algoId", "clientAlgoId")
+    return ask
+
+
+def cancel(call: Call, ask: WhichAlgo) -> object:
+    """algoOrder.cancel."""
+    conditionals = office_of(call).exchange.conditionals
+    try:
+        found = conditionals.cancel(call.account, ask.algo_id, ask.client_id, call.now)
+    except Refused as error:
+        raise refused(error) from error
+    return {
+        "algoId": found.algo_id,
+        "clientAlgoId": found.client_id,
+        "code": "200",
+        "msg": "success",
+    }
+
+
+def query(call: Call, ask: WhichAlgo) -> object:
+    office = office_of(call)
+    try:
+        found = office.exchange.conditionals.find(call.account, ask.algo_id, ask.client_id)
+    except Refused as error:
+        raise refused(error, code=-2013) from error
+    return reports.algo_row(_scale(office, found), found, queried=True)
+
+
+def read_open(args: Args) -> str:
+    args.word("algoType", ("CONDITIONAL",))
+    args.number("algoId")
+    return args.text("symbol")
+
+
+def open_algos(call: Call, symbol: str) -> object:
+    office = office_of(call)
+    name = office.contract(symbol).listing.symbol if symbol else ""
+    found = office.exchange.conditionals.open_of(call.account, name)
+    return [reports.algo_row(_scale(office, each), each, queried=True) for each in found]
+
+
+def read_all(args: Args) -> str:
+    for name in ("algoId", "startTime", "endTime", "page", "limit"):
+        args.number(name)
+    return args.need("symbol")
+
+
+def all_algos(call: Call, symbol: str) -> object:
+    office = office_of(call)
+    scale = office.contract(symbol)
+    found = office.exchange.conditionals.all_of(call.account, scale.listing.symbol)
+    return [reports.algo_row(scale, each, queried=True) for each in found]
+
+
+def cancel_all(call: Call, symbol: str) -> object:
+    office = office_of(call)
+    name = office.contract(symbol).listing.symbol
+    office.exchange.conditionals.cancel_all(call.account, name, call.now)
+    return {"code": 200, "msg": "The operation of cancel all open order is done."}
+
+
+def _scale(office: FuturesOffice, each: Conditional) -> FuturesScale:
+    scale = office.scales[each.request.symbol]
+    assert isinstance(scale, FuturesScale)
+    return scale

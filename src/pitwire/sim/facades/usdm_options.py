@@ -1,0 +1,43 @@
+"""What is adjustable about the simulated futures: limits, and every guess the papers leave open.
+
+House rules: as in `binance_options`; what differs from spot stands here with the sheet's figure.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pitwire.sim.facades.binance_options import BinanceOptions
+
+
+class UsdmOptions(BinanceOptions, frozen=True, kw_only=True):
+    """Limits and open questions of the simulated USDⓈ-M futures (binance §11)."""
+
+    # §11.2
+    ping_every_seconds: float = 180.0
+    pong_within_seconds: float = 600.0
+    messages_per_second: int = 10
+    control_per_second: int = 5
+    """Pings and pongs on a WS-API connection."""
+    connect_weight: int = 5
+    weight_per_minute: int = 2400
+    orders_per_10_seconds: int = 300
+    orders_per_minute: int = 1200
+
+    # §11.1
+    unrouted: Literal["public", "all", "refuse"] = "public"
+    """What flows on `/ws` and `/stream` without a category: public streams alone (as observed),
+    everything as before 2026-04-23, or not even a connection."""
+
+    # §11.3
+    trades_streamed: bool = True
+    """Whether `@trade`, which is undocumented, is served."""
+
+    # §11.5
+    unfillable_fok: Literal["refuse", "expire"] = "refuse"
+    """-5021, or an order that expires."""
+    auto_cancel_seconds: float = 0.01
+    """How often the dead man's switch is looked at."""
+
+    def order_windows(self) -> tuple[tuple[str, int, int], ...]:
+        return (("SECOND", 10, self.orders_per_10_seconds), ("MINUTE", 1, self.orders_per_minute))
