@@ -95,6 +95,22 @@ class Refusal(StrEnum):
     NOT_REDUCE_ONLY = "the order is not reduce-only"
 
 
+FUTURES_ONLY = frozenset(
+    (
+        Refusal.INSUFFICIENT_MARGIN,
+        Refusal.REDUCE_ONLY,
+        Refusal.POSITION_SIDE,
+        Refusal.OPEN_ORDERS,
+        Refusal.OPEN_POSITION,
+        Refusal.NO_CHANGE,
+        Refusal.LEVERAGE,
+        Refusal.MODIFY_LIMIT,
+        Refusal.NOT_REDUCE_ONLY,
+    )
+)
+"""What a spot exchange never says."""
+
+
 class Refused(Exception):
     """Raised by an exchange's commands; nothing was changed."""
 
