@@ -93,6 +93,7 @@ class Adoption:
 
     def _take_in(self, tracked: Tracked, by: str, now: int) -> Tracked:
         tracked.made_at = tracked.sent_at = tracked.changed_at = now
+        self._doubts.forget(tracked.id)  # a question about whoever had this name is over
         self._shelf.add(tracked)
         self._doubts.disagree(tracked, f"{tracked.origin} order", "not sent by this run", by, now)
         return tracked

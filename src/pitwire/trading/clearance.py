@@ -156,7 +156,8 @@ class Clearance:
         here = ledger.open_by_symbol.get(symbol, _NOBODY)
         if len(here) >= self._max_here or len(ledger.open) >= self._max_open:
             return False
-        if here and any(map(_is_unknown, here.values())):
+        standing = ledger.tally.standing(symbol)
+        if standing is not None and standing.unknown:
             return False
         if self._max_position == inf:
             return True
@@ -196,9 +197,7 @@ class Clearance:
         free = state.portfolio.free(self.instrument.quote if buys else self.instrument.base)
         if free is None:
             return True
-        return needed <= float(free) * (1 - MARGIN) and not any(
-            map(_is_unacknowledged, state.ledger.open.values())
-        )
+        return needed <= float(free) * (1 - MARGIN) and not state.ledger.tally.flying
 
 
 def _at_most(limit: Decimal | None) -> float:
@@ -206,11 +205,3 @@ def _at_most(limit: Decimal | None) -> float:
         return inf
     value = float(limit)
     return value - MARGIN * abs(value)
-
-
-def _is_unknown(order: Tracked) -> bool:
-    return order.state is _UNKNOWN
-
-
-def _is_unacknowledged(order: Tracked) -> bool:
-    return not order.acknowledged

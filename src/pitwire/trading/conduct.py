@@ -11,7 +11,7 @@ from collections import deque
 from decimal import Decimal
 
 from pitwire.model.clock import SECOND
-from pitwire.model.orders import Command, Order, OrderState, Place, ReplaceOrder, Side
+from pitwire.model.orders import Command, Order, Place, ReplaceOrder, Side
 from pitwire.trading.limits import Breach, Limits
 from pitwire.trading.state import State
 from pitwire.trading.tracked import ZERO, Tracked
@@ -80,17 +80,16 @@ class Conduct:
         """What stands against any new order at all; how many there were, not where one `closes`."""
         if state.blind:
             return Breach("order updates", state.blind, "a private stream that is confirmed")
-        ledger, limits = state.ledger, self._limits
-        if ledger.next_question() is not None:
+        tally, limits = state.ledger.tally, self._limits
+        order = tally.oldest_unknown()
+        if order is not None:
             allowed = limits.max_unknown_seconds
-            order = oldest_unknown(state)
-            if order is not None and (age := unknown_for(order, state, now)) > allowed * SECOND:
+            if (age := unknown_for(order, state, now)) > allowed * SECOND:
                 found = f"{order.id} for {age / SECOND:.1f} s"
                 return Breach("max_unknown_seconds", found, f"{allowed:g} s")
-        if len(ledger.open) >= limits.max_unanswered_orders:
-            waiting = len(unanswered(state))
-            if waiting >= limits.max_unanswered_orders:
-                return Breach("max_unanswered_orders", waiting + 1, limits.max_unanswered_orders)
+        if tally.unanswered >= limits.max_unanswered_orders:
+            waiting = tally.unanswered + 1
+            return Breach("max_unanswered_orders", waiting, limits.max_unanswered_orders)
         return None if closes else self._rates(rule, now) or self._turnover(now)
 
     def _rates(self, rule: str, now: int) -> Breach | None:
@@ -124,22 +123,11 @@ class Conduct:
             self.day_notional.clear()
 
 
-def oldest_unknown(state: State) -> Tracked | None:
-    """The order that has been unknown for longest."""
-    unknown = [one for one in state.ledger.open.values() if one.state is OrderState.UNKNOWN]
-    return min(unknown, key=lambda one: one.changed_at, default=None)
-
-
 def unknown_for(order: Tracked, state: State, now: int) -> int:
     """For how long it has been unknown though the venue could be asked, ns."""
     if state.reached_at is None:
         return 0
     return now - max(order.changed_at, state.reached_at)
-
-
-def unanswered(state: State) -> list[Tracked]:
-    """Orders of ours that were decided and of which the venue has said nothing, oldest first."""
-    return [one for one in state.ledger.open.values() if one.is_ours and not one.acknowledged]
 
 
 def worth_of(place: Place, state: State) -> Decimal | None:

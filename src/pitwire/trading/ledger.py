@@ -24,7 +24,6 @@ from pitwire.model.orders import (
     OrderState,
     RejectReason,
     ReplaceOrder,
-    Side,
     UpdateKind,
 )
 from pitwire.model.proof import NO_PROOF, DeathProof
@@ -33,7 +32,6 @@ from pitwire.trading.adopting import PROVES_LIFE, Adoption
 from pitwire.trading.doubts import Doubts
 from pitwire.trading.shelf import Shelf, TradesSeen
 from pitwire.trading.tracked import (
-    ZERO,
     Change,
     Disagreement,
     Exposure,
@@ -44,7 +42,6 @@ from pitwire.trading.tracked import (
 )
 
 _S, _K = OrderState, UpdateKind
-_NO_EXPOSURE = Exposure(buys=ZERO, sells=ZERO)
 _SAYS_OVER = frozenset((_K.CANCELED, _K.EXPIRED, _K.REJECTED, _K.FILLED))
 _ENDS = {_K.CANCELED: _S.CANCELED, _K.EXPIRED: _S.EXPIRED, _K.REJECTED: _S.REJECTED}
 
@@ -75,6 +72,8 @@ class OrderLedger:
         self.memory = (self._shelf, self._trades, self._doubts)  # for `snapshot`
         self.open = self._shelf.open
         self.open_by_symbol = self._shelf.open_by_symbol
+        self.tally = self._shelf.tally
+        """What the open orders come to together."""
         self.late = 0
         self.doubled = 0
         self.is_ours = is_ours
@@ -105,10 +104,11 @@ class OrderLedger:
 
     def unknown(self, symbol: str) -> Tracked | None:
         """An order of this symbol that the venue has not owned up to, if there is one."""
-        for order in self.open_by_symbol.get(symbol, {}).values():
-            if order.state is _S.UNKNOWN:
-                return order
-        return None
+        here = self.tally.standing(symbol)
+        if here is None or not here.unknown:
+            return None
+        orders = self.open_by_symbol[symbol].values()
+        return next(order for order in orders if order.state is _S.UNKNOWN)
 
     def exposure(self, symbol: str, price: Decimal | None) -> Exposure:
         """The worst that may still happen here: open, unknown and unsent orders in full.
@@ -116,17 +116,7 @@ class OrderLedger:
         `price` turns an order in quote units into base units; a fill that the venue reported and
         never sent is part of it too.
         """
-        here, asking = self.open_by_symbol.get(symbol), self._doubts.asking
-        if not here and not asking:
-            return _NO_EXPOSURE
-        worst = {Side.BUY: ZERO, Side.SELL: ZERO}
-        for order in (here or {}).values():
-            if order.side is not None:
-                worst[order.side] += order.may_trade(price) + order.missing
-        for order in asking.values():
-            if not order.is_open and order.symbol == symbol and order.side is not None:
-                worst[order.side] += order.missing
-        return Exposure(buys=worst[Side.BUY], sells=worst[Side.SELL])
+        return self.tally.exposure(symbol, price)
 
     # ── commands ──────────────────────────────────────────────────────────────────────────────
 
@@ -268,6 +258,7 @@ class OrderLedger:
         self._complete(order)
         if order.state is before and (repeat or before in FINAL):
             self.late += not repeat
+            self._shelf.note(order)
             return None
         return self._changed(order, before, now, kind, update)
 
@@ -397,6 +388,8 @@ class OrderLedger:
         order.filled_quote += fill.price * fill.size
         if order.size is not None and order.filled > order.size:
             self._doubts.disagree(order, "overfilled", order.size, order.filled, now)
+        if order.missing:  # told to a stranger that turned out to be this one
+            self._doubts.ask(order, now + self._grace)
         self._complete(order)
         return self._changed(order, before, now, "fill", fill)
 
@@ -432,6 +425,7 @@ class OrderLedger:
             self._absence.left(placing, now - round(event.waited_seconds * SECOND))
             placing.state = TRANSITIONS.get((before, UNANSWERED), before)
             if placing.state is before:
+                self._shelf.note(placing)
                 return None
             return self._changed(placing, before, now, f"{event.what} {UNANSWERED}")
         if event.what not in ("status", "fills") and order.is_open:
@@ -447,6 +441,7 @@ class OrderLedger:
             tracked.state = _S.SENT
         tracked.changed_at = now
         self._absence.left(tracked, now)
+        self._shelf.note(tracked)
         return tracked
 
     def _cancel_sent(self, order_id: str, now: int) -> Tracked | None:
@@ -472,6 +467,8 @@ class OrderLedger:
             self._close(order)
         elif before in FINAL:
             self._shelf.add(order)
+        else:
+            self._shelf.note(order)
         return change_of(order, before, now, came, event)
 
     def _close(self, order: Tracked) -> None:

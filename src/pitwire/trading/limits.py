@@ -154,12 +154,14 @@ class Proposal(msgspec.Struct, kw_only=True):
 
     def _on_its_way(self) -> Decimal:
         """What orders of the same side may trade that do not rest at the venue."""
+        here = self.state.ledger.tally.standing(self.place.symbol)
+        if here is None:
+            return ZERO
         return sum(
             (
                 order.may_trade(self.price)
-                for order in self.state.ledger.open_of(self.place.symbol)
+                for order in here.moving.values()
                 if order.side is self.place.side
-                and (order.type is _MARKET or not order.acknowledged)
             ),
             ZERO,
         )
@@ -452,9 +454,8 @@ def funds(p: Proposal) -> Breach | None:
     needed = p.notional if p.buys else p.size
     if not p.limits.check_funds or free is None or needed is None:
         return None
-    for order in p.state.ledger.open.values():
-        if not order.acknowledged:
-            needed += _spends(order, asset, p.state)
+    for order in p.state.ledger.tally.flying.values():
+        needed += _spends(order, asset, p.state)
     if p.replacing is not None and p.replacing.side is p.place.side:
         amount = p.replacing.may_trade(p.price)
         needed -= amount * (p.replacing.price or ZERO) if p.buys else amount

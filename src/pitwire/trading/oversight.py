@@ -11,7 +11,7 @@ from decimal import Decimal
 from pitwire.model.clock import SECOND
 from pitwire.model.numbers import plain
 from pitwire.model.orders import Command
-from pitwire.trading.conduct import OVERDUE, oldest_unknown, unanswered, unknown_for
+from pitwire.trading.conduct import OVERDUE, unknown_for
 from pitwire.trading.journal import Alerted, Journal
 from pitwire.trading.limits import day_marks
 from pitwire.trading.risk import Screen
@@ -56,9 +56,7 @@ class Oversight:
 
     def _watch_unknown(self, now: int) -> None:
         allowed = self._screen.limits.max_unknown_seconds
-        order = (
-            oldest_unknown(self._state) if self._state.ledger.next_question() is not None else None
-        )
+        order = self._state.ledger.tally.oldest_unknown()
         if order is None or unknown_for(order, self._state, now) <= allowed * SECOND:
             self._told = ""
         elif self._told != order.id:
@@ -71,9 +69,11 @@ class Oversight:
 
     def _watch_unanswered(self, now: int) -> list[Command]:
         screen, limit = self._screen, self._screen.limits.max_unanswered_orders
-        if screen.halted or len(self._state.ledger.open) < limit:
+        tally = self._state.ledger.tally
+        if screen.halted or tally.unanswered < limit:
             return []
-        late = [one for one in unanswered(self._state) if now - one.made_at > OVERDUE]
+        waiting = (one for one in tally.flying.values() if one.is_ours)
+        late = [one for one in waiting if now - one.made_at > OVERDUE]
         if len(late) < limit:
             return []
         reason = f"{len(late)} orders were sent and not answered, allowed {limit}"

@@ -8,6 +8,7 @@ import msgspec
 
 from pitwire.model.events import Fill
 from pitwire.model.orders import Side
+from pitwire.trading.tally import Tally
 from pitwire.trading.tracked import Tracked
 
 
@@ -26,6 +27,7 @@ class Shelf:
         self.orders: dict[str, Tracked] = {}
         self.open: dict[str, Tracked] = {}
         self.open_by_symbol: dict[str, dict[str, Tracked]] = {}
+        self.tally = Tally()
         self._by_venue_id: dict[tuple[str, str], Tracked] = {}
         self._finished: dict[str, None] = {}
         self._keep_finished = keep_finished
@@ -48,7 +50,10 @@ class Shelf:
             return order
         if order.symbol == symbol and venue_id in ("", order.venue_id or venue_id):
             return order
-        return self._by_venue_id.get((symbol, venue_id))
+        if venue_id:
+            return self._by_venue_id.get((symbol, venue_id))
+        found = self.orders.get(f"{symbol}-")  # what `name_for` had to call it
+        return found if found is not None and found.symbol == symbol else None
 
     def name_for(self, order_id: str, venue_id: str, symbol: str) -> str:
         """What to call an order that is adopted: its client id, unless that still names another."""
@@ -56,17 +61,33 @@ class Shelf:
         if old is None:
             return order_id
         if old.id not in self._finished or old.missing or old.doubt:
-            return f"{symbol}-{venue_id}"
+            name = f"{symbol}-{venue_id}"
+            while name in self.orders:  # somebody may call his own order so
+                name += "-"
+            return name
         del self._finished[old.id]
         self._forget(old)
         return order_id
 
     def add(self, order: Tracked) -> None:
         """Put it among the open ones, also when it had been thought finished."""
+        before = self.orders.get(order.id)
+        if before is not None and before is not order:  # a copy of us gave this id before we did
+            self.remove(before)
+            self._by_venue_id.pop((before.symbol, before.venue_id), None)
         self._finished.pop(order.id, None)
         self.orders[order.id] = order
         self.open[order.id] = order
-        self.open_by_symbol.setdefault(order.symbol, {})[order.id] = order
+        here = self.open_by_symbol.get(order.symbol)
+        if here is None:
+            here = self.open_by_symbol[order.symbol] = {}
+        here[order.id] = order
+        self.tally.note(order)
+
+    def note(self, order: Tracked) -> None:
+        """Something about it has changed: it counts for something else."""
+        if self.orders.get(order.id) is order:
+            self.tally.note(order)
 
     def link(self, order: Tracked, venue_id: str) -> None:
         """Learn the venue's id of this order."""
@@ -83,6 +104,7 @@ class Shelf:
         self.open.pop(order.id, None)
         self.open_by_symbol.get(order.symbol, {}).pop(order.id, None)
         self._finished.pop(order.id, None)
+        self.tally.drop(order)
         del self.orders[order.id]
 
     def close(self, order: Tracked) -> Tracked | None:
@@ -90,6 +112,7 @@ class Shelf:
         self.open.pop(order.id, None)
         self.open_by_symbol.get(order.symbol, {}).pop(order.id, None)
         self._finished[order.id] = None
+        self.tally.note(order)
         if len(self._finished) <= self._keep_finished:
             return None
         oldest = next(iter(self._finished))
@@ -115,8 +138,11 @@ class Shelf:
         for order_id in kept.open:
             self.add(self.orders[order_id])
         self._finished.update(dict.fromkeys(kept.finished))
+        for order_id in kept.finished:
+            self.tally.note(self.orders[order_id])
 
     def _forget(self, order: Tracked) -> Tracked:
+        self.tally.drop(order)
         del self.orders[order.id]
         self._by_venue_id.pop((order.symbol, order.venue_id), None)
         return order

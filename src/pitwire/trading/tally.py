@@ -1,0 +1,201 @@
+"""What open orders come to together, kept up as each of them changes instead of summed when asked.
+
+House rules: a figure here is what a full count of the orders would give, to the last digit (a
+property test counts again after every step); whoever changes an order or puts it away says so, and
+nobody else writes here. Whoever asks pays the same with one order open and with a thousand.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_CEILING, Context, Decimal
+from heapq import heapify, heappop, heappush
+
+import msgspec
+
+from pitwire.model.orders import FINAL, OrderState, OrderType, Side
+from pitwire.trading.tracked import ZERO, Exposure, Tracked
+
+_EXACT = Context(prec=5_000, rounding=ROUND_CEILING)
+"""No sum of amounts that a venue could mean is rounded; of others too much is counted, not less."""
+_UP = Context(prec=28, rounding=ROUND_CEILING)
+_BUY, _SELL, _UNKNOWN, _MARKET = Side.BUY, Side.SELL, OrderState.UNKNOWN, OrderType.MARKET
+_NOTHING = Exposure(buys=ZERO, sells=ZERO)
+_SPARE = 64
+"""Times that are over may wait for the next sweep, this many beyond two an unknown order."""
+
+
+class Standing:
+    """The sums of one symbol."""
+
+    __slots__ = ("buys", "moving", "orders", "quote_buys", "quote_sells", "sells", "unknown")
+
+    def __init__(self) -> None:
+        self.buys = self.sells = ZERO
+        """What may still be bought and sold at worst, in base units: what is left of open orders,
+        and fills that the venue reported and never sent."""
+        self.quote_buys = self.quote_sells = ZERO
+        """The same of orders whose size is known in quote units only."""
+        self.orders = 0
+        """How many orders any of this is of."""
+        self.unknown = 0
+        """Of how many the venue has not said whether they exist."""
+        self.moving: dict[str, Tracked] = {}
+        """Open orders that do not rest at the venue: not acknowledged yet, or at market."""
+
+    def exposure(self, price: Decimal | None) -> Exposure:
+        """The worst that may happen; `price` turns quote units into base units."""
+        buys, sells = self.buys, self.sells
+        if price and (self.quote_buys or self.quote_sells):
+            buys = _EXACT.add(buys, _UP.divide(self.quote_buys, price))
+            sells = _EXACT.add(sells, _UP.divide(self.quote_sells, price))
+        return Exposure(buys=buys, sells=sells)
+
+    def add(self, side: Side | None, base: Decimal, quote: Decimal) -> None:
+        """Count this much more on one side."""
+        if side is _BUY:
+            self.buys = _EXACT.add(self.buys, base)
+            if quote:
+                self.quote_buys = _EXACT.add(self.quote_buys, quote)
+        elif side is _SELL:
+            self.sells = _EXACT.add(self.sells, base)
+            if quote:
+                self.quote_sells = _EXACT.add(self.quote_sells, quote)
+
+
+class _Share(msgspec.Struct, frozen=True, gc=False):
+    """What one order is counted for at present."""
+
+    side: Side | None
+    base: Decimal
+    quote: Decimal
+    flying: bool
+    moving: bool
+    unknown_since: int | None
+
+
+_GONE = _Share(None, ZERO, ZERO, flying=False, moving=False, unknown_since=None)
+
+
+class Tally:
+    """The sums of one account. Shelf and ledger keep it, risk reads it."""
+
+    def __init__(self) -> None:
+        self.flying: dict[str, Tracked] = {}
+        """Open orders of which the venue has said nothing yet."""
+        self.unanswered = 0
+        """How many of them are ours."""
+        self._here: dict[str, Standing] = {}
+        self._shares: dict[str, _Share] = {}
+        self._unknown: list[tuple[int, int, Tracked]] = []
+        """Orders by since when they are unknown; times that are over may be among them."""
+        self._noted = 0
+        self._unknowns = 0
+
+    # ── reading ───────────────────────────────────────────────────────────────────────────────
+
+    def standing(self, symbol: str) -> Standing | None:
+        """The sums of this symbol; None where there never was an order."""
+        return self._here.get(symbol)
+
+    def exposure(self, symbol: str, price: Decimal | None) -> Exposure:
+        """The worst that may still happen in this symbol."""
+        here = self._here.get(symbol)
+        return _NOTHING if here is None else here.exposure(price)
+
+    def oldest_unknown(self) -> Tracked | None:
+        """The order that has been unknown for longest."""
+        unknown = self._unknown
+        while unknown:
+            if self._is_unknown_since(*unknown[0]):
+                return unknown[0][2]
+            heappop(unknown)
+        return None
+
+    # ── keeping ───────────────────────────────────────────────────────────────────────────────
+
+    def note(self, order: Tracked) -> None:
+        """Count this order, which is on the shelf, for what it is now."""
+        self._count(order, _share_of(order))
+
+    def drop(self, order: Tracked) -> None:
+        """Count this order no longer: it leaves the shelf."""
+        self._count(order, _GONE)
+
+    def _count(self, order: Tracked, share: _Share) -> None:
+        name, symbol = order.id, order.symbol
+        before = self._shares.get(name, _GONE)
+        if share == before:
+            return
+        here = self._here.get(symbol)
+        if here is None:
+            here = self._here[symbol] = Standing()
+        if before.base or before.quote:
+            here.add(before.side, before.base.copy_negate(), before.quote.copy_negate())
+        here.add(share.side, share.base, share.quote)
+        if share.flying is not before.flying:
+            self._fly(order, flies=share.flying)
+        if share.moving is not before.moving:
+            if share.moving:
+                here.moving[name] = order
+            else:
+                del here.moving[name]
+        if share.unknown_since != before.unknown_since:
+            self._note_unknown(order, share, before, here)
+        self._file(name, share, before, here)
+
+    def _file(self, name: str, share: _Share, before: _Share, here: Standing) -> None:
+        if share is not _GONE:
+            here.orders += before is _GONE
+            self._shares[name] = share
+            return
+        del self._shares[name]
+        here.orders -= 1
+        if not here.orders:  # so that no digits of a stranger stay behind
+            here.buys = here.sells = here.quote_buys = here.quote_sells = ZERO
+
+    def _fly(self, order: Tracked, *, flies: bool) -> None:
+        if flies:
+            self.flying[order.id] = order
+            self.unanswered += order.is_ours
+        else:
+            del self.flying[order.id]
+            self.unanswered -= order.is_ours
+
+    def _note_unknown(self, order: Tracked, share: _Share, before: _Share, here: Standing) -> None:
+        change = (share.unknown_since is not None) - (before.unknown_since is not None)
+        here.unknown += change
+        self._unknowns += change
+        if share.unknown_since is not None:
+            self._noted += 1
+            heappush(self._unknown, (share.unknown_since, self._noted, order))
+            if len(self._unknown) > 2 * self._unknowns + _SPARE:
+                self._unknown = [one for one in self._unknown if self._is_unknown_since(*one)]
+                heapify(self._unknown)
+
+    def _is_unknown_since(self, since: int, _: int, order: Tracked) -> bool:
+        return self._shares.get(order.id, _GONE).unknown_since == since
+
+
+def _share_of(order: Tracked) -> _Share:
+    """What this order counts for."""
+    if order.state in FINAL:
+        missing = order.missing
+        if not missing:
+            return _GONE
+        return _Share(order.side, missing, ZERO, flying=False, moving=False, unknown_since=None)
+    base, quote = order.size, ZERO
+    if base is None:
+        base = order.missing
+        if order.quote_size is not None:
+            quote = max(ZERO, order.quote_size - order.filled_quote)
+    elif order.filled or order.reported:
+        base = _EXACT.add(max(ZERO, base - order.done), order.missing)
+    flying = not order.acknowledged
+    return _Share(
+        order.side,
+        base,
+        quote,
+        flying=flying,
+        moving=flying or order.type is _MARKET,
+        unknown_since=order.changed_at if order.state is _UNKNOWN else None,
+    )
