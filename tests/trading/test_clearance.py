@@ -165,10 +165,11 @@ def _compared(seed: int) -> tuple[bool, str]:
     desk, place = _world(chance), _place(chance)
     state, screen, now = desk.state, desk.screen, at(chance.choice((1, 1, 2, 31)))
     clearance = Clearance(state.instruments[BTC], screen.limits)
-    proposal = screen._proposal(place, clearance, state, now, replacing=None, on_grid=False)
+    touch = state.touch(BTC)
+    proposal = screen._proposal(place, clearance, state, now, touch, replacing=None, on_grid=False)
     breaches = (check(proposal) for check in CHECKS if check not in (order_rate, duplicate))
     breach = next((found for found in breaches if found is not None), None)
-    return clearance.passes(place, state, now), "" if breach is None else breach.limit
+    return clearance.passes(place, state, now, touch), "" if breach is None else breach.limit
 
 
 @given(st.integers(min_value=0, max_value=2**48))
@@ -198,29 +199,30 @@ def test_the_quick_way_is_taken_by_most_orders_that_pass_and_every_limit_is_met(
 
 
 @pytest.mark.parametrize(
-    ("limits", "size", "price", "passes"),
+    ("limits", "size", "price", "passes", "allowed"),
     [
-        ({"max_order_size": Decimal("0.1")}, "0.1", "100", False),
-        ({"max_order_size": Decimal("0.101")}, "0.1", "100", True),
-        ({"max_order_notional": Decimal(10)}, "0.1", "100", False),
-        ({"max_order_notional": Decimal("10.01")}, "0.1", "100", True),
-        ({"collar_percent": Decimal(5)}, "0.1", "105", False),
-        ({"collar_percent": Decimal(5)}, "0.1", "104.99", True),
-        ({"max_position": Decimal("0.1")}, "0.1", "100", False),
-        ({"max_position": Decimal("0.101")}, "0.1", "100", True),
+        ({"max_order_size": Decimal("0.099")}, "0.1", "100", False, False),
+        ({"max_order_size": Decimal("0.1")}, "0.1", "100", True, True),
+        ({"max_order_notional": Decimal("9.99")}, "0.1", "100", False, False),
+        ({"max_order_notional": Decimal(10)}, "0.1", "100", True, True),
+        ({"max_position": Decimal("0.099")}, "0.1", "100", False, False),
+        ({"max_position": Decimal("0.1")}, "0.1", "100", True, True),
+        # Floats are compared here: whoever stands on the limit goes the long way, and passes.
+        ({"collar_percent": Decimal(5)}, "0.1", "105.01", False, False),
+        ({"collar_percent": Decimal(5)}, "0.1", "105", False, True),
+        ({"collar_percent": Decimal(5)}, "0.1", "104.99", True, True),
     ],
 )
-def test_exactly_at_a_limit_the_checks_decide(
-    limits: dict[str, Decimal], size: str, price: str, passes: bool
+def test_exactly_at_a_limit_is_allowed_and_a_hair_beyond_is_not(
+    limits: dict[str, Decimal], size: str, price: str, passes: bool, allowed: bool
 ) -> None:
     desk = Desk(limits=Limits(**limits))
     desk.engine.apply(quote(99, 100))
     place = Place(symbol=BTC, side=Side.BUY, type=OrderType.LIMIT, size=Decimal(size),
                   price=Decimal(price))  # fmt: skip
     clearance = Clearance(desk.state.instruments[BTC], desk.screen.limits)
-    assert clearance.passes(place, desk.state, at(0)) is passes
-    # The limit itself is allowed: whoever stands on it goes the long way, and passes.
-    assert len(desk.screen.admit([place], desk.state, at(0))) == 1
+    assert clearance.passes(place, desk.state, at(0), desk.state.touch(BTC)) is passes
+    assert len(desk.screen.admit([place], desk.state, at(0))) == allowed
 
 
 def test_a_number_is_remembered_by_its_kind() -> None:
@@ -269,7 +271,7 @@ def test_a_market_order_is_held_to_the_book_it_takes_from() -> None:
     desk.engine.apply(snapshot([(99, 1)], [(110, 5)]))
     desk.engine.apply(quote(99, 100, 1))  # newer than the book, and far from it
     place = Place(symbol=BTC, side=Side.BUY, size=Decimal(1))
-    assert not _clearance(desk).passes(place, desk.state, at(1))
+    assert not _clearance(desk).passes(place, desk.state, at(1), desk.state.touch(BTC))
     assert desk.screen.admit([place], desk.state, at(1)) == []
     assert desk.refusals == ["collar_percent"]
 
@@ -285,7 +287,7 @@ def test_a_loss_counts_from_the_start_of_the_day(mark: float, passes: bool) -> N
     desk.engine.decide(at(86_400))  # 10 lost so far, and forgotten
     desk.engine.apply(quote(mark - 0.5, mark + 0.5, 86_401))
     place = Place(symbol=BTC, side=Side.BUY, size=Decimal(1))
-    assert _clearance(desk).passes(place, desk.state, at(86_401)) is passes
+    assert _clearance(desk).passes(place, desk.state, at(86_401), desk.state.touch(BTC)) is passes
     assert bool(desk.screen.admit([place], desk.state, at(86_401))) is passes
 
 
@@ -294,8 +296,27 @@ def test_money_that_an_order_on_its_way_needs_is_not_there_for_another() -> None
     desk.engine.apply(balance("USDT", 150))
     desk.engine.apply(quote(99, 100))
     place = Place(symbol=BTC, side=Side.BUY, size=Decimal(1))
-    assert _clearance(desk).passes(place, desk.state, at(0))
+    assert _clearance(desk).passes(place, desk.state, at(0), desk.state.touch(BTC))
     assert len(desk.screen.admit([place], desk.state, at(0))) == 1
-    assert not _clearance(desk).passes(place, desk.state, at(0))
+    assert not _clearance(desk).passes(place, desk.state, at(0), desk.state.touch(BTC))
+    assert desk.screen.admit([place], desk.state, at(0)) == []
+    assert desk.refusals == ["funds"]
+
+
+def test_orders_on_their_way_are_paid_for_without_the_long_way() -> None:
+    desk = Desk(limits=Limits(duplicate_seconds=0.0))
+    desk.engine.apply(balance("USDT", 350))
+    for symbol in (BTC, ETH):
+        desk.engine.apply(quote(99, 100, symbol=symbol))
+    place = Place(symbol=BTC, side=Side.BUY, type=OrderType.LIMIT, size=Decimal(1),
+                  price=Decimal(100))  # fmt: skip
+    other = Place(symbol=ETH, side=Side.BUY, type=OrderType.LIMIT, size=Decimal(1),
+                  price=Decimal(99))  # fmt: skip
+    for wish in (place, other, place):  # 100, 199, 299 of 350
+        touch = desk.state.touch(wish.symbol)
+        clearance = Clearance(desk.state.instruments[wish.symbol], desk.screen.limits)
+        assert clearance.passes(wish, desk.state, at(0), touch)
+        assert len(desk.screen.admit([wish], desk.state, at(0))) == 1
+    assert not _clearance(desk).passes(place, desk.state, at(0), desk.state.touch(BTC))
     assert desk.screen.admit([place], desk.state, at(0)) == []
     assert desk.refusals == ["funds"]

@@ -182,3 +182,38 @@ def test_result_is_flow_and_worth_to_the_last_digit(
         assert holding.realised + holding.open_result(mark) == flows["USDT"] + flows["BTC"] * mark
         # A position given away whole as fees leaves no cost behind.
         assert holding.size or not holding.cost
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_the_result_at_a_glance_is_the_result(chance: Any) -> None:
+    """After every fill, day and restart; floats, so to a margin far below what risk leaves."""
+    portfolio = Portfolio({BTC: instrument(BTC), ETH: instrument(ETH)})
+    for number in range(25):
+        match chance.choice(("fill", "fill", "fill", "day", "told", "restart")):
+            case "fill":
+                portfolio.apply(
+                    fill(
+                        "a", chance.choice(("0.1", "1", "2.5")), chance.randint(90, 110),
+                        side=chance.choice(tuple(Side)), symbol=chance.choice((BTC, ETH)),
+                        fee=chance.choice((0, "0.01")),
+                        fee_asset=chance.choice(("USDT", "BTC", "ETH", "BNB")),
+                    )
+                )  # fmt: skip
+            case "day":
+                portfolio.start_day(number, {BTC: D(100)})
+            case "told":
+                portfolio.day_started(number, {"USDT": D(chance.randint(-50, 50))})
+            case "restart":
+                kept = portfolio.contents()
+                portfolio = Portfolio({BTC: instrument(BTC), ETH: instrument(ETH)})
+                portfolio.restore(kept)
+        marks = {symbol: D(chance.randint(90, 110)) for symbol in (BTC, ETH)}
+        stake = portfolio.stake("USDT")
+        seen = stake.settled + sum(
+            size * float(marks[symbol]) - cost for symbol, (size, cost) in stake.held.items()
+        )
+        assert seen == pytest.approx(float(portfolio.day_result("USDT", marks)), abs=1e-9)
+        assert set(stake.held) == {
+            one.symbol for one in portfolio.holdings.values() if one.size or one.cost
+        }

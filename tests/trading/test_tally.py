@@ -181,7 +181,7 @@ class Life:
             first = ledger.unknown(symbol)
             assert first is (next(one for one in ledger.open_by_symbol[symbol].values()
                                   if one in unknown) if unknown else None)  # fmt: skip
-            standing = tally.standing(symbol)
+            standing = tally.by_symbol.get(symbol)
             moving = {one.id for one in here if one.is_open
                       and (one.type is OrderType.MARKET or not one.acknowledged)}  # fmt: skip
             assert (set() if standing is None else set(standing.moving)) == moving
@@ -287,7 +287,7 @@ def test_times_that_are_over_do_not_pile_up() -> None:
         ledger.apply(unanswered(name), at(number))
         if number:
             ledger.apply(update("t-1", K.STATUS_OPEN, asked=at(number)), at(number))
-    assert len(ledger.tally._unknown) < 100
+    assert len(ledger.tally._times) < 100
     oldest = ledger.tally.oldest_unknown()
     assert oldest is not None
     assert oldest.id == "t-0"

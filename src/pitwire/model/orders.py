@@ -121,7 +121,7 @@ class Cause(msgspec.Struct, frozen=True, gc=False):
 # ── intents: what a rule may wish ─────────────────────────────────────────────────────────────
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+class Place(msgspec.Struct, frozen=True, gc=False, tag=True, tag_field="kind"):
     """A wish for an order. Exactly one of `size` (base units) and `quote_size` (quote units).
 
     Prices and sizes are Decimals already on the instrument's grid (`Instrument.price`, `.size`).
@@ -198,7 +198,7 @@ Intent: TypeAlias = Place | Cancel | Replace | Amend | Alert | HaltTrading
 # ── commands: what risk has approved; made in trading/risk.py and nowhere else ────────────────
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+class Order(msgspec.Struct, frozen=True, gc=False, tag=True, tag_field="kind"):
     """An approved order. `id` is the client order id, unique for this installation for ever."""
 
     id: str

@@ -2,8 +2,9 @@
 
 House rules: a yes here means that every check in `limits.CHECKS` says yes (a property test holds
 the two beside each other); a no means nothing at all, and the checks decide and name the breach.
-What is compared here are floats, so every comparison leaves a margin a million times wider than
-their error: whoever is that close to a limit meets the exact checks.
+Sizes, sums and money are compared as the exact checks do it. Where floats are compared (the collar,
+the day's loss) a margin is left, a million times wider than their error: whoever is that close to a
+limit meets the exact checks.
 """
 
 from __future__ import annotations
@@ -13,16 +14,16 @@ from math import inf
 
 from pitwire.model.clock import SECOND, drift
 from pitwire.model.instruments import Instrument, Number
-from pitwire.model.orders import OrderState, OrderType, Place, Side
+from pitwire.model.orders import OrderType, Place, Side
 from pitwire.trading.limits import OPEN, Limits
-from pitwire.trading.state import State
-from pitwire.trading.tracked import Tracked
+from pitwire.trading.state import State, Touch
+from pitwire.trading.tracked import ZERO, Tracked
 
-_MARKET, _BUY, _UNKNOWN = OrderType.MARKET, Side.BUY, OrderState.UNKNOWN
+_MARKET, _BUY = OrderType.MARKET, Side.BUY
+_UNLIMITED = Decimal("Infinity")
 _PLAIN = frozenset((_MARKET, OrderType.LIMIT, OrderType.POST_ONLY))
 MARGIN = 1e-9
 """Of the numbers compared. The error of a few float operations is below 1e-15 of them."""
-_NOBODY: dict[str, Tracked] = {}
 _REMEMBERED = 512
 """Numbers of one instrument remembered with their place on the grid."""
 
@@ -31,9 +32,9 @@ class Clearance:
     """What holds for one instrument until it or the limits change, ready to be compared."""
 
     __slots__ = (
-        "_age", "_check_funds", "_clock", "_collar", "_grid", "_loss", "_max_here", "_max_notional",
-        "_max_open", "_max_position", "_max_size", "_min_notional", "_shorts", "_tradable",
-        "_types", "instrument", "limits", "own", "viewable_only",
+        "_age", "_check_funds", "_clock", "_collar", "_floats", "_grid", "_loss", "_max_here",
+        "_max_notional", "_max_open", "_max_position", "_max_size", "_min_notional", "_shorts",
+        "_tradable", "_types", "instrument", "limits", "own", "viewable_only",
     )  # fmt: skip
 
     def __init__(self, instrument: Instrument, limits: Limits) -> None:
@@ -45,12 +46,10 @@ class Clearance:
         self._types = _PLAIN.intersection(listed) if listed else _PLAIN
         if limits.max_exposure is not None or limits.max_day_notional is not None:
             self._types = frozenset()  # sums over the account: left to the exact checks
-        sizes = (own.max_order_size, instrument.market_max_size or None)
-        self._max_size = min(map(_at_most, sizes))
-        notionals = (own.max_order_notional, instrument.max_notional or None)
-        self._max_notional = min(map(_at_most, notionals))
-        self._min_notional = float(instrument.min_notional) * (1 + MARGIN)
-        self._max_position = _at_most(own.max_position)
+        self._max_size = _least(own.max_order_size, instrument.market_max_size)
+        self._max_notional = _least(own.max_order_notional, instrument.max_notional)
+        self._min_notional = instrument.min_notional
+        self._max_position = own.max_position
         percent = own.collar_percent
         self._collar = inf if percent is None else float(percent) / 100
         self._max_here = limits.max_open_orders_per_symbol
@@ -63,6 +62,7 @@ class Clearance:
         self._check_funds = limits.check_funds
         self._shorts = limits.allow_short
         self._grid: dict[tuple[type, Number, bool], Decimal] = {}
+        self._floats: dict[Decimal, float] = {}
 
     # ── numbers ───────────────────────────────────────────────────────────────────────────────
 
@@ -86,118 +86,134 @@ class Clearance:
     def _remember(self, key: tuple[type, Number, bool], found: Decimal) -> Decimal:
         if len(self._grid) >= _REMEMBERED:
             self._grid.clear()
+            self._floats.clear()
         self._grid[key] = found
+        self._floats[found] = float(found)
         return found
 
     # ── the quick yes ─────────────────────────────────────────────────────────────────────────
 
-    def passes(self, place: Place, state: State, now: int) -> bool:
+    def passes(self, place: Place, state: State, now: int, touch: Touch | None) -> bool:
         """Whether nothing in `limits` stands against a plain order whose numbers are on the grid.
 
-        Not asked here: how many were decided lately, and whether this one is a repetition.
+        `touch` is `state.touch` of its symbol. Not asked here: how many were decided lately, and
+        whether this one is a repetition.
         """
-        if not self._is_plain(place, state):
+        size, price, kind = place.size, place.price, place.type
+        if (
+            touch is None
+            or size is None
+            or now - touch[2] > self._age
+            or kind not in self._types
+            or (price is None) is not (kind is _MARKET)
+            or not self._is_plain(place, state)
+        ):
             return False
-        symbol, size = place.symbol, place.size
-        touch, clock = state.touch(symbol), state.offset
-        if touch is None or size is None or now - touch[2] > self._age:
-            return False
+        clock = state.offset
         if clock is not None and clock.error + drift(now - clock.received) > self._clock:
             return False
-        buys, price = place.side is _BUY, place.price
+        buys = place.side is _BUY
         best = touch[1] if buys else touch[0]
-        amount = float(size)
-        worth = best if price is None else float(price)
-        notional = amount * worth
+        notional = size * (Decimal(repr(best)) if price is None else price)
         return (
-            amount <= self._max_size
+            size <= self._max_size
             and self._min_notional <= notional <= self._max_notional
-            and self._is_near(place, state, best, amount, worth)
-            and self._has_room(place, state, best, amount)
+            and (self._collar == inf or self._is_near(place, state, best, price))
+            and self._has_room(place.symbol, state, size, buys)
             and (self._loss == inf or self._is_not_lost(state))
-            and self._is_paid(state, notional if buys else amount, buys)
+            and (not self._check_funds or self._is_paid(state, notional if buys else size, buys))
         )
 
     def _is_plain(self, place: Place, state: State) -> bool:
-        """A size, a price where its type wants one, nothing else; in a market that is open."""
+        """A size and a price and nothing else; in a market that is open."""
         return (
-            place.type in self._types
-            and (place.price is None) is (place.type is _MARKET)
-            and place.quote_size is None
+            place.quote_size is None
             and place.stop_price is None
             and place.trailing_bips is None
             and not place.reduce_only
-            and (self._shorts or place.side is _BUY)
             and self._tradable
-            and place.symbol not in state.stale
-            and state.statuses.get(place.symbol, "TRADING") in OPEN
+            and not (state.stale and place.symbol in state.stale)
+            and (not state.statuses or state.statuses.get(place.symbol, "TRADING") in OPEN)
         )
 
-    def _is_near(
-        self, place: Place, state: State, best: float, amount: float, worth: float
-    ) -> bool:
+    def _is_near(self, place: Place, state: State, best: float, price: Decimal | None) -> bool:
         """Within the collar; a market order only where the best level takes it whole."""
         away = self._collar
-        if away == inf:
-            return True
-        if place.type is _MARKET:
-            book = state.book(place.symbol)
+        if price is not None:
+            worth = self._floats.get(price) or float(price)
+        else:
+            worth, book = best, state.book(place.symbol)
             if book is not None:
                 level = book.best_ask if place.side is _BUY else book.best_bid
-                if level is None or level[1] < amount:
+                if level is None or level[1] < float(place.size or 0):
                     return False
                 worth = level[0]
         far = best * (away - MARGIN * (1 + away))
         return worth <= best + far if place.side is _BUY else worth >= best - far
 
-    def _has_room(self, place: Place, state: State, best: float, amount: float) -> bool:
+    def _has_room(self, symbol: str, state: State, size: Decimal, buys: bool) -> bool:
         """Open orders, none of them unknown, and the position if all of them trade."""
-        ledger, symbol = state.ledger, place.symbol
-        here = ledger.open_by_symbol.get(symbol, _NOBODY)
-        if len(here) >= self._max_here or len(ledger.open) >= self._max_open:
+        ledger = state.ledger
+        if len(ledger.open) >= self._max_open:
             return False
-        standing = ledger.tally.standing(symbol)
-        if standing is not None and standing.unknown:
+        here = ledger.open_by_symbol.get(symbol)
+        if here is not None and len(here) >= self._max_here:
             return False
-        if self._max_position == inf:
-            return True
-        price = Decimal(repr(best)) if place.price is None else place.price
-        exposure = ledger.exposure(symbol, price)
-        held = float(state.portfolio.position(symbol))
-        if place.side is _BUY:
-            waiting = float(exposure.buys) + amount
-            worst = waiting + held
-        else:
-            waiting = float(exposure.sells) + amount
-            worst = waiting - held
-        return worst + MARGIN * (waiting + abs(held)) <= self._max_position
+        holding, largest = state.portfolio.holdings.get(symbol), self._max_position
+        held = ZERO if holding is None else holding.size
+        standing, waiting = ledger.tally.by_symbol.get(symbol), ZERO
+        if standing is not None:
+            if standing.unknown or standing.quote_buys or standing.quote_sells:
+                return False
+            waiting = standing.buys if buys else standing.sells
+        worst = held + waiting + size if buys else waiting + size - held
+        return (largest is None or worst <= largest) and (buys or self._shorts or worst <= 0)
 
     def _is_not_lost(self, state: State) -> bool:
         """The day's result is not near the loss that is allowed."""
-        portfolio, quote = state.portfolio, self.instrument.quote
-        total = float(portfolio.day_start(quote))
-        result, scale = -total, abs(total)
-        for holding in portfolio.holdings.values():
-            if holding.quote != quote:
-                continue
-            realised, size = float(holding.realised), float(holding.size)
-            mark = state.mark(holding.symbol) if size else None
-            open_result = 0.0
+        stake = state.portfolio.stake(self.instrument.quote)
+        result, scale = stake.settled, stake.scale
+        for symbol, (size, cost) in stake.held.items():
+            mark = state.mark(symbol)
             if mark is not None:
-                worth, cost = size * mark, float(holding.cost)
-                open_result, scale = worth - cost, scale + abs(worth) + abs(cost)
-            result += realised + open_result
-            scale += abs(realised)
+                worth = size * mark
+                result += worth - cost
+                scale += abs(worth) + abs(cost)
         return -result + MARGIN * scale < self._loss
 
-    def _is_paid(self, state: State, needed: float, buys: bool) -> bool:
-        """The free balance pays for it, and nothing that is on its way wants of it too."""
-        if not self._check_funds:
+    def _is_paid(self, state: State, needed: Decimal, buys: bool) -> bool:
+        """The free balance pays for it, and for what is on its way and wants of it too."""
+        asset = self.instrument.quote if buys else self.instrument.base
+        balance = state.portfolio.balances.get(asset)
+        if balance is None:
             return True
-        free = state.portfolio.free(self.instrument.quote if buys else self.instrument.base)
-        if free is None:
-            return True
-        return needed <= float(free) * (1 - MARGIN) and not state.ledger.tally.flying
+        flying = state.ledger.tally.flying
+        if flying:
+            for order in flying.values():
+                wants = _at_most_wants(order, asset, state)
+                if wants is None:
+                    return False
+                needed += wants
+        return needed <= balance.free
+
+
+def _at_most_wants(order: Tracked, asset: str, state: State) -> Decimal | None:
+    """How much of this asset an order may take, its fills not counted; None: not easily said."""
+    instrument, size = state.instruments.get(order.symbol), order.size
+    if instrument is None or size is None:
+        return None
+    if order.side is not _BUY:
+        return size if instrument.base == asset else ZERO
+    if instrument.quote != asset:
+        return ZERO
+    price = order.price or order.stop_price
+    return None if price is None else size * price
+
+
+def _least(ours: Decimal | None, venues: Decimal) -> Decimal:
+    """The smaller of two limits; of the venue, 0 is none."""
+    limits = [limit for limit in (ours, venues or None) if limit is not None]
+    return min(limits, default=_UNLIMITED)
 
 
 def _at_most(limit: Decimal | None) -> float:

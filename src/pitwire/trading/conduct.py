@@ -35,7 +35,10 @@ class Conduct:
         self._cancels: deque[int] = deque()
         self._pending: set[str] = set()
         """Orders decided and not yet sent: what leaves must be one of them."""
-        self._day = -1
+        self._rated = not (
+            limits.max_rule_orders_per_ten_seconds is None and limits.max_cancel_ratio is None
+        )
+        self._today = self._tomorrow = 0
         self.day_orders = 0
         self.day_notional: dict[str, Decimal] = {}
         """Asset → what the orders decided since midnight UTC were worth together."""
@@ -44,10 +47,16 @@ class Conduct:
 
     def decided(self, order: Order, notional: Decimal | None, quote: str, now: int) -> None:
         """An order was approved."""
-        self._begin_day(now)
+        if not self._today <= now < self._tomorrow:
+            self._begin_day(now)
         self.day_orders += 1
-        self.day_notional[quote] = self.day_notional.get(quote, ZERO) + (notional or ZERO)
+        if notional is not None:
+            self.day_notional[quote] = self.day_notional.get(quote, ZERO) + notional
         self._pending.add(order.id)
+        if self._rated:
+            self._rate(order, now)
+
+    def _rate(self, order: Order, now: int) -> None:
         if self._limits.max_cancel_ratio is not None:
             self._orders.append(now)
         if self._limits.max_rule_orders_per_ten_seconds is not None:
@@ -81,8 +90,7 @@ class Conduct:
         if state.blind:
             return Breach("order updates", state.blind, "a private stream that is confirmed")
         tally, limits = state.ledger.tally, self._limits
-        order = tally.oldest_unknown()
-        if order is not None:
+        if tally.unknown and (order := tally.oldest_unknown()) is not None:
             allowed = limits.max_unknown_seconds
             if (age := unknown_for(order, state, now)) > allowed * SECOND:
                 found = f"{order.id} for {age / SECOND:.1f} s"
@@ -90,7 +98,9 @@ class Conduct:
         if tally.unanswered >= limits.max_unanswered_orders:
             waiting = tally.unanswered + 1
             return Breach("max_unanswered_orders", waiting, limits.max_unanswered_orders)
-        return None if closes else self._rates(rule, now) or self._turnover(now)
+        if closes:
+            return None
+        return (self._rates(rule, now) if self._rated else None) or self._turnover(now)
 
     def _rates(self, rule: str, now: int) -> Breach | None:
         per_rule, ratio = (
@@ -111,16 +121,17 @@ class Conduct:
 
     def _turnover(self, now: int) -> Breach | None:
         limits = self._limits
-        self._begin_day(now)
+        if not self._today <= now < self._tomorrow:
+            self._begin_day(now)
         if limits.max_day_orders is not None and self.day_orders >= limits.max_day_orders:
             return Breach("max_day_orders", self.day_orders + 1, limits.max_day_orders)
         return None
 
     def _begin_day(self, now: int) -> None:
-        day = now // _DAY
-        if day != self._day:
-            self._day, self.day_orders = day, 0
-            self.day_notional.clear()
+        self._today = now // _DAY * _DAY
+        self._tomorrow = self._today + _DAY
+        self.day_orders = 0
+        self.day_notional.clear()
 
 
 def unknown_for(order: Tracked, state: State, now: int) -> int:
@@ -141,19 +152,6 @@ def worth_of(place: Place, state: State) -> Decimal | None:
             return None
         price = Decimal(repr(touch[1] if place.side is Side.BUY else touch[0]))
     return place.size * price
-
-
-def is_same(one: Place, other: Place) -> bool:
-    """Whether two orders are the same but for what made a rule wish for them."""
-    return (
-        one.type is other.type
-        and one.size == other.size
-        and one.quote_size == other.quote_size
-        and one.price == other.price
-        and one.stop_price == other.stop_price
-        and one.time_in_force is other.time_in_force
-        and one.tag == other.tag
-    )
 
 
 def _placed(command: Command) -> Order | None:

@@ -22,6 +22,7 @@ _ACCOUNT = re.compile(r"[a-zA-Z0-9]{1,9}\Z")
 _DIGITS = string.digits + string.ascii_lowercase
 _PAIRS = [first + second for first in _DIGITS for second in _DIGITS]
 _PAIRED = len(_PAIRS)
+_SHORT = [pair.lstrip("0") or "0" for pair in _PAIRS]
 _PROTECTIVE = "P"
 """What the id of a protective order ends with; no number does."""
 
@@ -42,11 +43,21 @@ class OrderIds:
         self.epoch = epoch
         self.made = 0
         self._head = f"{prefix}-{base36(epoch)}-"
+        self._high, self._start = 0, ""
+        """The newest number but its last two digits, and what an id with them begins with."""
 
     def next(self, *, protective: bool = False) -> str:
         """An id that was never given before."""
-        self.made += 1
-        text = self._head + base36(self.made) + (_PROTECTIVE if protective else "")
+        self.made = number = self.made + 1
+        if number < _PAIRED:
+            text = self._head + _SHORT[number]
+        else:
+            high, low = divmod(number, _PAIRED)
+            if high != self._high:
+                self._high, self._start = high, self._head + base36(high)
+            text = self._start + _PAIRS[low]
+        if protective:
+            text += _PROTECTIVE
         if len(text) > LONGEST:
             raise ConfigError(where="order id", found=text, expected=f"at most {LONGEST} letters")
         return text
@@ -105,7 +116,7 @@ def is_protective(order_id: str) -> bool:
 def base36(number: int) -> str:
     """Digits and small letters."""
     if number < _PAIRED:
-        return _PAIRS[number].lstrip("0") or "0"
+        return _SHORT[number]
     text = ""
     while number >= _PAIRED:
         number, pair = divmod(number, _PAIRED)

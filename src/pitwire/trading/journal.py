@@ -73,7 +73,7 @@ NOTED: frozenset[type] = frozenset(
 )  # fmt: skip
 
 
-class _Record(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="record"):
+class _Record(msgspec.Struct, frozen=True, tag=True, tag_field="record"):
     at: int
     """Our clock, ns."""
 
@@ -84,7 +84,7 @@ class Came(_Record, frozen=True, kw_only=True):
     event: Noted
 
 
-class Decided(_Record, frozen=True, kw_only=True):
+class Decided(_Record, frozen=True, gc=False):
     """Risk approved this; nothing has left yet."""
 
     command: Order | CancelOrder | ReplaceOrder | AmendOrder

@@ -154,7 +154,7 @@ class Proposal(msgspec.Struct, kw_only=True):
 
     def _on_its_way(self) -> Decimal:
         """What orders of the same side may trade that do not rest at the venue."""
-        here = self.state.ledger.tally.standing(self.place.symbol)
+        here = self.state.ledger.tally.by_symbol.get(self.place.symbol)
         if here is None:
             return ZERO
         return sum(

@@ -82,6 +82,22 @@ class Contents(msgspec.Struct, kw_only=True):
     day_start: dict[str, Decimal] = {}
 
 
+class Stake:
+    """What a quick look at the day's result in one quote asset needs; floats, kept with fills."""
+
+    __slots__ = ("held", "realised", "scale", "settled")
+
+    def __init__(self) -> None:
+        self.realised = ZERO
+        """Of all symbols priced in it."""
+        self.settled = 0.0
+        """The same since the day began."""
+        self.scale = 0.0
+        """How large the numbers are that it comes from."""
+        self.held: dict[str, tuple[float, float]] = {}
+        """Symbol → size and cost, where either is not nothing."""
+
+
 class Portfolio:
     """Everything owned on one account."""
 
@@ -98,6 +114,7 @@ class Portfolio:
         self._opening: dict[str, Decimal] = {}
         self._day = -1
         self._day_start: dict[str, Decimal] = {}
+        self._stakes: dict[str, Stake] = {}
 
     # ── what comes ────────────────────────────────────────────────────────────────────────────
 
@@ -111,11 +128,13 @@ class Portfolio:
             holding.sold = _EXACT.add(holding.sold, size)
             size, paid = _EXACT.minus(size), _EXACT.minus(paid)
         holding.fills += 1
+        realised = holding.realised
         self._trade(holding, size, paid)
         self._flow(holding.base, size)
         self._flow(holding.quote, _EXACT.minus(paid))
         if fill.fee:
             self._fee(holding, fill)
+        self._note(holding, _EXACT.subtract(holding.realised, realised))
         return holding
 
     def take_balance(self, balance: Balance) -> None:
@@ -149,6 +168,14 @@ class Portfolio:
         """Base units held of this symbol by our fills; negative when short."""
         found = self.holdings.get(symbol)
         return ZERO if found is None else found.size
+
+    def stake(self, quote: str) -> Stake:
+        """The day's result in this asset at a glance; `day_result` is the exact word on it."""
+        found = self._stakes.get(quote)
+        if found is None:
+            found = self._stakes[quote] = Stake()
+            self._settle(quote, found)
+        return found
 
     def flow(self, asset: str) -> Decimal:
         """What our fills and fees did to this asset since the start."""
@@ -193,6 +220,9 @@ class Portfolio:
         self.counted_from = kept.counted_from
         self.balances = {balance.asset: balance for balance in kept.balances}
         self.venue_positions = {position.symbol: position for position in kept.positions}
+        self._stakes.clear()
+        for holding in self.holdings.values():
+            self._note(holding, holding.realised)
         self.day_started(kept.day, kept.day_start)
 
     def accept(self, difference: Difference) -> None:
@@ -221,6 +251,8 @@ class Portfolio:
         self._day = day
         quotes = {holding.quote: None for holding in self.holdings.values()}
         self._day_start = {quote: self.result(quote, marks) for quote in quotes}
+        for quote, stake in self._stakes.items():
+            self._settle(quote, stake)
         return True
 
     def day_starts(self) -> dict[str, Decimal]:
@@ -230,6 +262,8 @@ class Portfolio:
     def day_started(self, day: int, results: Mapping[str, Decimal]) -> None:
         """The UTC day `day` began with these results, as a journal tells it."""
         self._day, self._day_start = day, dict(results)
+        for quote, stake in self._stakes.items():
+            self._settle(quote, stake)
 
     @property
     def day(self) -> int:
@@ -259,6 +293,21 @@ class Portfolio:
             paid = _EXACT.subtract(paid, got)
         holding.size = _EXACT.add(holding.size, size)
         holding.cost = _EXACT.add(holding.cost, paid)
+
+    def _note(self, holding: Holding, realised: Decimal) -> None:
+        """So much more was realised in this holding, and it may be another size."""
+        stake = self.stake(holding.quote)
+        stake.realised = _EXACT.add(stake.realised, realised)
+        if holding.size or holding.cost:
+            stake.held[holding.symbol] = (float(holding.size), float(holding.cost))
+        else:
+            stake.held.pop(holding.symbol, None)
+        self._settle(holding.quote, stake)
+
+    def _settle(self, quote: str, stake: Stake) -> None:
+        began = self.day_start(quote)
+        stake.settled = float(_EXACT.subtract(stake.realised, began))
+        stake.scale = abs(stake.settled)
 
     def _fee(self, holding: Holding, fill: Fill) -> None:
         asset = fill.fee_asset

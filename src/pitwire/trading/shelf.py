@@ -69,6 +69,14 @@ class Shelf:
         self._forget(old)
         return order_id
 
+    def begin(self, order: Tracked) -> None:
+        """Put an order of ours among the open ones that was made just now."""
+        if order.id in self.orders:
+            self.add(order)
+            return
+        self._lay_out(order)
+        self.tally.begin(order)
+
     def add(self, order: Tracked) -> None:
         """Put it among the open ones, also when it had been thought finished."""
         before = self.orders.get(order.id)
@@ -76,13 +84,16 @@ class Shelf:
             self.remove(before)
             self._by_venue_id.pop((before.symbol, before.venue_id), None)
         self._finished.pop(order.id, None)
-        self.orders[order.id] = order
-        self.open[order.id] = order
-        here = self.open_by_symbol.get(order.symbol)
-        if here is None:
-            here = self.open_by_symbol[order.symbol] = {}
-        here[order.id] = order
+        self._lay_out(order)
         self.tally.note(order)
+
+    def _lay_out(self, order: Tracked) -> None:
+        name, symbol = order.id, order.symbol
+        self.orders[name] = self.open[name] = order
+        here = self.open_by_symbol.get(symbol)
+        if here is None:
+            here = self.open_by_symbol[symbol] = {}
+        here[name] = order
 
     def note(self, order: Tracked) -> None:
         """Something about it has changed: it counts for something else."""

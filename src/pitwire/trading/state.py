@@ -34,6 +34,9 @@ _STALE = {
     "paused": "not read for {:g} s",
 }
 
+Touch = tuple[float, float, int]
+"""Best bid, best ask, when it was heard last."""
+
 
 class State:
     """Everything a rule may look at. Numbers of the market are floats, of the account Decimals."""
@@ -98,7 +101,7 @@ class State:
             return None
         return self.partials.get(symbol)
 
-    def touch(self, symbol: str) -> tuple[float, float, int] | None:
+    def touch(self, symbol: str) -> Touch | None:
         """(best bid, best ask, last heard) by whichever is newer of quote and book.
 
         None where there is neither, and while the newest has nobody on one side.
@@ -106,8 +109,9 @@ class State:
         The venue's book id decides where the quote carries one: a quote and a batch of book
         changes travel apart, so the later to arrive may be the older (binance §3, bookTicker u).
         """
-        quote = self.quotes.get(symbol)
-        book = self.book(symbol)
+        quote, book = self.quotes.get(symbol), self.books.get(symbol)
+        if book is None or not book.ready:
+            book = self.book(symbol)
         if book is None:
             return (quote.bid, quote.ask, quote.received) if quote and quote.is_whole else None
         bid, ask = book.bids.top, -book.asks.top

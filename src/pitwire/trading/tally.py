@@ -84,31 +84,29 @@ class Tally:
         """Open orders of which the venue has said nothing yet."""
         self.unanswered = 0
         """How many of them are ours."""
-        self._here: dict[str, Standing] = {}
+        self.unknown = 0
+        """Of how many orders the venue has not said whether they exist."""
+        self.by_symbol: dict[str, Standing] = {}
+        """The sums of every symbol in which there ever was an order."""
         self._shares: dict[str, _Share] = {}
-        self._unknown: list[tuple[int, int, Tracked]] = []
+        self._times: list[tuple[int, int, Tracked]] = []
         """Orders by since when they are unknown; times that are over may be among them."""
         self._noted = 0
-        self._unknowns = 0
 
     # ── reading ───────────────────────────────────────────────────────────────────────────────
 
-    def standing(self, symbol: str) -> Standing | None:
-        """The sums of this symbol; None where there never was an order."""
-        return self._here.get(symbol)
-
     def exposure(self, symbol: str, price: Decimal | None) -> Exposure:
         """The worst that may still happen in this symbol."""
-        here = self._here.get(symbol)
+        here = self.by_symbol.get(symbol)
         return _NOTHING if here is None else here.exposure(price)
 
     def oldest_unknown(self) -> Tracked | None:
         """The order that has been unknown for longest."""
-        unknown = self._unknown
-        while unknown:
-            if self._is_unknown_since(*unknown[0]):
-                return unknown[0][2]
-            heappop(unknown)
+        times = self._times
+        while times:
+            if self._is_unknown_since(*times[0]):
+                return times[0][2]
+            heappop(times)
         return None
 
     # ── keeping ───────────────────────────────────────────────────────────────────────────────
@@ -116,6 +114,23 @@ class Tally:
     def note(self, order: Tracked) -> None:
         """Count this order, which is on the shelf, for what it is now."""
         self._count(order, _share_of(order))
+
+    def begin(self, order: Tracked) -> None:
+        """The same for one of ours that was made just now: nothing of it is known but its size."""
+        name, size, quote, side = order.id, order.size, ZERO, order.side
+        if size is None:
+            size, quote = ZERO, order.quote_size or ZERO
+        here = self.by_symbol.get(order.symbol)
+        if here is None:
+            here = self.by_symbol[order.symbol] = Standing()
+        if side is _BUY and not quote:
+            here.buys = _EXACT.add(here.buys, size)
+        else:
+            here.add(side, size, quote)
+        here.orders += 1
+        self.unanswered += 1
+        self.flying[name] = here.moving[name] = order
+        self._shares[name] = _Share(side, size, quote, True, True, None)
 
     def drop(self, order: Tracked) -> None:
         """Count this order no longer: it leaves the shelf."""
@@ -126,9 +141,9 @@ class Tally:
         before = self._shares.get(name, _GONE)
         if share == before:
             return
-        here = self._here.get(symbol)
+        here = self.by_symbol.get(symbol)
         if here is None:
-            here = self._here[symbol] = Standing()
+            here = self.by_symbol[symbol] = Standing()
         if before.base or before.quote:
             here.add(before.side, before.base.copy_negate(), before.quote.copy_negate())
         here.add(share.side, share.base, share.quote)
@@ -164,13 +179,13 @@ class Tally:
     def _note_unknown(self, order: Tracked, share: _Share, before: _Share, here: Standing) -> None:
         change = (share.unknown_since is not None) - (before.unknown_since is not None)
         here.unknown += change
-        self._unknowns += change
+        self.unknown += change
         if share.unknown_since is not None:
             self._noted += 1
-            heappush(self._unknown, (share.unknown_since, self._noted, order))
-            if len(self._unknown) > 2 * self._unknowns + _SPARE:
-                self._unknown = [one for one in self._unknown if self._is_unknown_since(*one)]
-                heapify(self._unknown)
+            heappush(self._times, (share.unknown_since, self._noted, order))
+            if len(self._times) > 2 * self.unknown + _SPARE:
+                self._times = [one for one in self._times if self._is_unknown_since(*one)]
+                heapify(self._times)
 
     def _is_unknown_since(self, since: int, _: int, order: Tracked) -> bool:
         return self._shares.get(order.id, _GONE).unknown_since == since

@@ -44,13 +44,14 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """For a death by "no such order": from when on a question could prove it."""
 
 
-class Tracked(msgspec.Struct, kw_only=True, eq=False):
+class Tracked(msgspec.Struct, eq=False, gc=False):
     """An order and everything we believe about it. Rules read it; the ledger alone writes."""
 
     id: str
     symbol: str
     origin: Origin
     state: OrderState
+    # What `OrderLedger.made` says of an order stands first, since it says it by position.
     side: Side | None = None
     type: OrderType | None = None
     order: Order | None = None
@@ -61,6 +62,10 @@ class Tracked(msgspec.Struct, kw_only=True, eq=False):
     stop_price: Decimal | None = None
     tag: str = ""
     rule: str = ""
+    counted: bool = False
+    """Whether every fill of it belongs to our count: it was ours, or untouched when first seen."""
+    made_at: int = 0
+    changed_at: int = 0
     venue_id: str = ""
     filled: Decimal = ZERO
     """Sum of the fills that came."""
@@ -86,14 +91,10 @@ class Tracked(msgspec.Struct, kw_only=True, eq=False):
     """Such answers in a row."""
     absent_at: int = 0
     """When the question behind the last of them was asked."""
-    counted: bool = False
-    """Whether every fill of it belongs to our count: it was ours, or untouched when first seen."""
     proof: Evidence | None = None
     """What ended it, or made it known again after it had been unknown."""
-    made_at: int = 0
     sent_at: int = 0
     acknowledged_at: int = 0
-    changed_at: int = 0
     ask_at: int = 0
     """When the next question about it is due; 0 when none is wanted."""
     asked: int = 0

@@ -68,20 +68,22 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
         named = price or stop_price
         if size is None and quote_size is not None and named is not None:
             size, quote_size = grid.size(quote_size / named), None
+        # By position, in the order of its fields: by name it takes three times as long.
         return Place(
-            symbol=self.symbol,
-            side=self.side,
-            type=self.type,
-            size=size,
-            quote_size=quote_size,
-            price=price,
-            stop_price=stop_price,
-            time_in_force=self.time_in_force,
-            reduce_only=self.reduce_only,
-            protective=self.protective,
-            tag=self.tag,
-            rule=self.rule,
-            cause=self.cause,
+            self.symbol,
+            self.side,
+            self.type,
+            size,
+            quote_size,
+            price,
+            stop_price,
+            None,
+            self.time_in_force,
+            self.reduce_only,
+            self.protective,
+            self.tag,
+            self.rule,
+            self.cause,
         )
 
 
