@@ -144,6 +144,8 @@ class Control:
         late = self._too_late(ask)
         if late:
             self._desk.refuse(ask, late)
+            if ask.do == "flatten":  # the halt in it is never too late
+                self.obey(msgspec.structs.replace(ask, do="halt"))
             return msgspec.structs.replace(self._desk.told(), error=late)
         told = self._carry_out(ask) if self._desk.note(ask) else self._as_before(ask)
         if ask.key:
@@ -165,6 +167,7 @@ class Control:
         told = self._desk.told()
         holds = {
             "halt": bool(told.halted),
+            "flatten": bool(told.closing),
             "resume": not (told.halted or told.reducing),
             "cancel": ask.order not in told.open,
         }
