@@ -39,6 +39,9 @@ class Desk:
         self.did.append(("halt", reason, by))
         self.halted = reason
 
+    def flatten(self, reason: str, by: str) -> None:
+        self.did.append(("flatten", reason, by))
+
     def resume(self, by: str) -> None:
         if self.stands:
             raise StateError(verb="resume", state=self.stands, expected="it mended")
@@ -111,13 +114,16 @@ def test_what_an_earlier_run_was_asked_and_died_of_is_not_answered_as_done(
     """The key stands in the journal, and what was asked never happened."""
 
     async def tale(desk: Desk, control: Control) -> None:
-        desk.before.update(("h", "r", "c"))
+        desk.before.update(("h", "r", "c", "f"))
         told = await ask_desk(tmp_path, Ask(do="halt", key="h"))
         assert told is not None
         assert told.error == (
             "this halt was asked before, and does not hold now; expected to be asked anew"
         )
         desk.halted = "the disk"
+        told = await ask_desk(tmp_path, Ask(do="flatten", key="f"))
+        assert told is not None
+        assert "this flatten was asked before" in told.error
         told = await ask_desk(tmp_path, Ask(do="halt", key="h2"))
         assert told is not None
         assert told.error == ""
@@ -141,6 +147,7 @@ def test_what_nobody_waits_for_any_more_is_refused_by_name_but_a_halt_is_never_t
             Ask(do="resume", by="eve", key="r"),
             Ask(do="cancel", order="pw-1-1", by="eve", key="c"),
             Ask(do="halt", by="eve", key="h"),
+            Ask(do="flatten", reason="and out", by="eve", key="f"),
         ]
         answers: list[Told | None] = []
 
@@ -151,10 +158,14 @@ def test_what_nobody_waits_for_any_more_is_refused_by_name_but_a_halt_is_never_t
         elsewhere = threading.Thread(target=lambda: asyncio.run(wait_in_vain()))
         elsewhere.start()
         elsewhere.join()  # this thread, and so the desk's loop, stands still until all have left
-        assert answers == [None, None, None]
+        assert answers == [None, None, None, None]
         await asyncio.sleep(0.1)
-        assert desk.did == [("halt", "a person threw the kill switch", "eve")]
-        (resume, cancel) = desk.refused
+        assert sorted(desk.did) == [
+            ("halt", "a person threw the kill switch", "eve"),
+            ("halt", "and out", "eve"),  # and nothing is closed: it was wanted then, not now
+        ]
+        (resume, cancel, flatten) = sorted(desk.refused, key=lambda one: "rcf".index(one[0][0]))
+        assert flatten[0] == "flatten"
         assert resume[0] == "resume"
         assert re.fullmatch(
             r"too late for this resume: who asked has given up 0\.\d s ago; "
@@ -162,7 +173,10 @@ def test_what_nobody_waits_for_any_more_is_refused_by_name_but_a_halt_is_never_t
             resume[1],
         )
         assert cancel[0] == "cancel"
-        assert desk.noted == [("halt", "eve")], "no key of what was refused is used up"
+        assert desk.noted == [("halt", "eve")] * 2, "no key of what was refused is used up"
+        told = await ask_desk(tmp_path, Ask(do="flatten", by="eve", key="f"))
+        assert told is not None
+        assert (told.error, desk.did[-1][0]) == ("", "flatten")
         told = await ask_desk(tmp_path, Ask(do="resume", by="eve", key="r"))
         assert told is not None
         assert (told.error, told.halted) == ("", "")

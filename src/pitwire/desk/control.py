@@ -145,7 +145,7 @@ class Control:
         if late:
             self._desk.refuse(ask, late)
             if ask.do == "flatten":  # the halt in it is never too late
-                self.obey(msgspec.structs.replace(ask, do="halt"))
+                self.obey(msgspec.structs.replace(ask, do="halt", key=""))
             return msgspec.structs.replace(self._desk.told(), error=late)
         told = self._carry_out(ask) if self._desk.note(ask) else self._as_before(ask)
         if ask.key:
