@@ -6,6 +6,7 @@ import asyncio
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from pitwire.board.digits import UNKNOWN
@@ -15,6 +16,7 @@ from pitwire.board.market_rows import TAPE
 from pitwire.board.tail import Tail
 from pitwire.desk.config import parse_config
 from pitwire.desk.desk import Desk
+from pitwire.model.clock import SECOND
 from pitwire.model.events import BookStale
 from pitwire.model.orders import Cancel, OrderState, Side
 from pitwire.trading.journal import Alerted, MemoryJournal
@@ -266,3 +268,21 @@ def test_a_board_that_fails_leaves_the_desk_alone(monkeypatch: pytest.MonkeyPatc
 
 def _fail(*_: Any) -> None:
     raise RuntimeError("planted")
+
+
+def test_stamps_of_another_day_are_a_recording_and_said_to_be_one() -> None:
+    async def tale(_: Setting, desk: Desk, feed: Feed) -> None:
+        look(feed, desk)
+        assert feed.common.tables["desk"]["replay"] == 0
+        await asyncio.sleep(1.5)
+        now = desk.clock.now()
+        then = now - 86_400 * SECOND
+        old = msgspec.structs.replace(
+            desk.engine.state.quotes[BTC], received=now + 1, venue_time=then
+        )
+        desk.engine.apply(old)
+        look(feed, desk)
+        assert feed.common.tables["desk"]["replay"] == then / 1e6
+        assert feed.head(now)["late"] == 0
+
+    story(tale)

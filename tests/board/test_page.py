@@ -361,6 +361,27 @@ def test_an_address_without_a_token_or_with_an_unknown_symbol(
     assert page.ask("pitwire.page.symbol") == "BTC-USDT"
 
 
+def test_a_recording_is_never_mistaken_for_a_market_of_now(
+    board: RunningStage, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(board.control)
+    page.until("live")
+    assert page.raw.locator("#replay").is_hidden()
+    plain = page.ask("getComputedStyle(document.body).backgroundColor")
+    board.do("hold")
+    board.do("put", topic="desk", key="replay", row=1_700_000_000_000.0)
+    page.find("#replay:not([hidden])")
+    assert page.text("#replay") == "REPLAY of 2023-11-14"
+    assert page.text("#mode") == "SIM", "what orders are sent with is said as before"
+    page.wait(lambda: page.raw.title().startswith("[REPLAY] "))
+    assert page.ask("getComputedStyle(document.body).backgroundColor") != plain
+    for size in SIZES.values():
+        page.raw.set_viewport_size(size)
+        page.raw.wait_for_timeout(300)
+        assert page.raw.locator("#replay").is_visible()
+        assert page.ask(GEOMETRY) == [], size
+
+
 def test_keys_alone(board: RunningStage, open_page: Callable[..., Page]) -> None:
     page = open_page(board.control)
     page.until("live")

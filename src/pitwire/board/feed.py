@@ -189,6 +189,8 @@ class Feed:
         for key, value in desk_rows(self._desk, self._health).items():
             self.common.put("desk", key, value)
         self._tell_halt()
+        recorded = max((rows.recorded for rows in self._symbols.values()), default=0)
+        self.common.put("desk", "replay", milliseconds(recorded))
         for symbol in self.symbols:
             self.common.put("spark", symbol, self._rows(symbol).spark(now))
 

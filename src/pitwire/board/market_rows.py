@@ -46,6 +46,8 @@ class SymbolRows:
         """When the newest event of its market came, ns; 0 before the first."""
         self.late = 0
         """How old by venue time what came last was when it came, ns."""
+        self.recorded = 0
+        """The venue's stamp of what came last, ns, where that is of another day; else 0."""
         self._tape: list[list[Any]] = []
         self._recent: deque[list[Any]] = deque(maxlen=KEPT["tape"])
         self._trades = frames.trades(symbol)
@@ -91,7 +93,8 @@ class SymbolRows:
         received, venue_time = max(stamped)
         offset = self._state.offset.offset if self._state.offset is not None else 0
         late = received - venue_time + offset
-        self.late = late if abs(late) < _FOREIGN else 0
+        foreign = abs(late) >= _FOREIGN
+        self.late, self.recorded = (0, venue_time) if foreign else (late, 0)
 
     def _read_trades(self) -> None:
         table = self._trades
@@ -164,7 +167,7 @@ class SymbolRows:
     def spark(self, now: int) -> list[int]:
         """The last minute's prices as heights of 0 to 99, one a second."""
         offset = self._state.offset.offset if self._state.offset is not None else 0
-        until = (now + offset) // SECOND
+        until = (self.recorded or now + offset) // SECOND
         closes = self.bars.closes(SPARK_SECONDS, until)
         low, high = (min(closes), max(closes)) if closes else (0.0, 0.0)
         span = high - low

@@ -130,6 +130,10 @@ function paintHead() {
   mark($("mode"), "data-mode", mode);
   mark(document.body, "data-mode", mode);
   write($("mode"), mode === "live" ? "LIVE TRADING" : mode ? mode.toUpperCase() : "–");
+  const recorded = desk.get("replay") || 0;
+  $("replay").hidden = !recorded;
+  mark(document.body, "data-replay", recorded ? "1" : "");
+  write($("replay"), recorded ? `REPLAY of ${new Date(recorded).toISOString().slice(0, 10)}` : "–");
   write($("lag"), desk.has("lag p99") ? `${desk.get("lag p99")} ms` : "–");
   write($("tick"), desk.get("tick to order") || "–");
   write($("version"), desk.get("version") || "");
@@ -166,7 +170,7 @@ function watchOver() {
   banner(state, why, halted, desk);
   const open = [...model.table("orders").values()].filter((row) => row.open).length;
   const last = model.table("watch").get(page.symbol);
-  const prefix = doubt ? `[${WORDS[state].toUpperCase()}] ` : halted ? "[HALTED] " : "";
+  const prefix = (desk.get("replay") ? "[REPLAY] " : "") + (doubt ? `[${WORDS[state].toUpperCase()}] ` : halted ? "[HALTED] " : "");
   document.title = `${prefix}${page.symbol} ${last ? last[0] : ""} (${open}) – pitwire`;
   health.show(model, live, state === "live" || state === "resyncing");
   if (doubt) watch.show(model, live, desk.get("limit"));
