@@ -19,6 +19,8 @@ WINDOW_SECONDS = 60
 _SHARES = (0.5, 0.95, 0.99)
 _SIGNED = plainly(1, signed=True)
 
+_FOREIGN_MS = 3_600_000
+
 
 class HealthRows:
     """Rates and lags of one desk over its last minute."""
@@ -128,8 +130,13 @@ def desk_rows(desk: Desk, health: HealthRows) -> dict[str, Any]:
 
 
 def short_ms(duration: int) -> str:
-    """ns as ms, in so many digits that a column of them stays narrow."""
+    """ns as ms, in so many digits that a column of them stays narrow.
+
+    An hour and more is no lag: the stamps are of another day, and the board says so.
+    """
     milli = duration / MILLISECOND
+    if milli >= _FOREIGN_MS:
+        return UNKNOWN
     return f"{milli:.1f}" if milli < 100 else f"{milli:.0f}"
 
 

@@ -134,7 +134,7 @@ function paintHead() {
   $("replay").hidden = !recorded;
   mark(document.body, "data-replay", recorded ? "1" : "");
   write($("replay"), recorded ? `REPLAY of ${new Date(recorded).toISOString().slice(0, 10)}` : "–");
-  write($("lag"), desk.has("lag p99") ? `${desk.get("lag p99")} ms` : "–");
+  write($("lag"), (desk.get("lag p99") || "–") === "–" ? "–" : `${desk.get("lag p99")} ms`);
   write($("tick"), desk.get("tick to order") || "–");
   write($("version"), desk.get("version") || "");
 }

@@ -314,6 +314,7 @@ export class Health {
     const age = newest ? seconds(Math.max(0, this.now - newest)) : "–";
     const known = this.believable;
     [name, known ? state : "unknown", known ? rate : "–", age, ...lag.map((value) => (known ? value : "–")), String(gaps), String(reconnects)].forEach((text, at) => write(row.children[at], text));
+    lag.forEach((value, at) => mark(row.children[4 + at], "title", `${value} ms`));
     mark(row, "class", !known || state === "live" ? "" : state === "down" ? "lost" : "warn");
   }
 
