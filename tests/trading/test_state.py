@@ -35,7 +35,11 @@ def test_what_came_last_is_read_by_symbol() -> None:
     bar = ev.Bar("test", BTC, 0, at(3), "1m", 0, 60, 1.0, 2.0, 0.5, 1.5, 9.0, 9.0, 3, False)
     ticker = ev.Ticker("test", ETH, 0, at(4), "24h", 1.0, 2.0, 0.5, 1.5, 9.0, 9.0)
     average = ev.AveragePrice("test", BTC, 0, at(5), "5m", 77.0)
-    made = state(quote(1, 2, 1), trade(1.5, 2), bar, ticker, average)
+    mark = ev.MarkPrice("test", ETH, 0, at(4), 76.0)
+    funding = ev.Funding("test", ETH, 0, at(4), 0.0001, at(9))
+    made = state(quote(1, 2, 1), trade(1.5, 2), bar, ticker, mark, funding, average)
+    assert made.marks[ETH] is mark
+    assert made.fundings[ETH] is funding
     assert made.quotes[BTC].ask == 2
     assert made.trades[BTC].price == 1.5
     assert made.bars[BTC, "1m"] is bar

@@ -24,7 +24,7 @@ _SHOWN = frozenset(
     kind.__name__
     for kind in (
         ev.Trade, ev.AggregateTrade, ev.Quote, ev.BookDelta, ev.BookSnapshot, ev.PartialBook,
-        ev.Bar, ev.Ticker, ev.AveragePrice, ev.Update, ev.Fill,
+        ev.Bar, ev.Ticker, ev.AveragePrice, ev.MarkPrice, ev.Liquidation, ev.Update, ev.Fill,
     )
 )  # fmt: skip
 _WITHOUT_LAG = ("Update", "BookSnapshot")

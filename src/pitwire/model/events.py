@@ -103,6 +103,42 @@ class AveragePrice(Event, frozen=True, gc=False, tag=True):
     price: float
 
 
+class MarkPrice(Event, frozen=True, gc=False, tag=True):
+    """The price at which a derivatives venue reckons results and margin; NaN is what it left out.
+
+    `index` is the price of what the contract is about, `settle` an estimate of the price at which
+    it will be settled, `average` the mark price smoothed.
+    """
+
+    price: float
+    index: float = float("nan")
+    settle: float = float("nan")
+    average: float = float("nan")
+
+
+class Funding(Event, frozen=True, gc=False, tag=True):
+    """What those who are long pay to those who are short at `due` (less than 0: the other way).
+
+    `rate` is a fraction of the position's worth at the mark price.
+    """
+
+    rate: float
+    due: int
+
+
+class Liquidation(Event, frozen=True, gc=False, tag=True):
+    """The venue sold (or bought) somebody's position by an order of its own: `side` is its side."""
+
+    side: Side
+    price: float
+    """The order's limit."""
+    average_price: float
+    size: float
+    filled: float
+    status: str
+    """The venue's word for the order's state."""
+
+
 class BookSnapshot(Event, frozen=True, gc=False, tag=True):
     """A whole book, best level first on both sides, as of `last_id`.
 
@@ -429,7 +465,8 @@ class Unanswered(Event, frozen=True, gc=False, tag=True):
 
 MARKET = (
     Trade, AggregateTrade, Quote, Ticker, AveragePrice, BookSnapshot, BookDelta, PartialBook,
-    BookStale, BookAudited, Bar, MarketStatus, TradeGap, FeedStale, FeedFresh,
+    BookStale, BookAudited, Bar, MarketStatus, MarkPrice, Funding, Liquidation, TradeGap,
+    FeedStale, FeedFresh,
 )  # fmt: skip
 ACCOUNT = (Update, Fill, Balance, Position, OpenOrders, Unanswered)
 SESSION = (

@@ -40,7 +40,7 @@ from pitwire.venues.venue import Ask, Codec, HttpRequest, Venue
 
 FED = (
     ev.Trade, ev.AggregateTrade, ev.Quote, ev.Ticker, ev.AveragePrice, ev.BookDelta,
-    ev.PartialBook, ev.Bar, ev.MarketStatus,
+    ev.PartialBook, ev.Bar, ev.MarketStatus, ev.MarkPrice, ev.Funding, ev.Liquidation,
 )  # fmt: skip
 """What streams bring; of everything else each connection has its own."""
 SAMPLED = 15

@@ -45,6 +45,8 @@ CONFLATABLE: tuple[type[Event], ...] = (
     events.PartialBook,
     events.Bar,
     events.MarketStatus,
+    events.MarkPrice,
+    events.Funding,
 )
 """Kinds of which the newest can stand for all; the others tell a story that must be whole."""
 

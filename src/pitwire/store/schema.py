@@ -60,7 +60,8 @@ class Checkpoint(Event, frozen=True, gc=False, tag=True):
 KINDS: dict[str, type[Event]] = {
     kind.__name__: kind
     for kind in (
-        ev.Trade, ev.AggregateTrade, ev.Quote, ev.Ticker, ev.AveragePrice, ev.BookSnapshot,
+        ev.Trade, ev.AggregateTrade, ev.Quote, ev.Ticker, ev.AveragePrice, ev.MarkPrice,
+        ev.Funding, ev.Liquidation, ev.BookSnapshot,
         ev.BookDelta, ev.PartialBook, ev.BookStale, ev.BookAudited, ev.Bar, ev.MarketStatus,
         ev.TradeGap, ev.Update, ev.Fill, ev.Balance, ev.Position, ev.Opened, ev.Lost, Decision,
         Checkpoint,

@@ -18,7 +18,8 @@ from pitwire.sim.truth import Sizes, Truth
 FLOWS: dict[str, type[ev.Event]] = {"ticker": ev.Quote, "trades": ev.Trade, "book": ev.BookDelta}
 """Channel → what keeps coming on it."""
 _QUIET = (
-    ev.Trade, ev.AggregateTrade, ev.Quote, ev.Ticker, ev.AveragePrice, ev.BookSnapshot,
+    ev.Trade, ev.AggregateTrade, ev.Quote, ev.Ticker, ev.AveragePrice, ev.MarkPrice, ev.Funding,
+    ev.Liquidation, ev.BookSnapshot,
     ev.BookDelta, ev.BookAudited, ev.PartialBook, ev.Bar, ev.Update, ev.Fill, ev.Balance,
     ev.Position, ev.OpenOrders, ev.Opened, ev.Authenticated, ev.Subscribed, ev.Unsubscribed,
     ev.FeedFresh, ev.ClockOffset,

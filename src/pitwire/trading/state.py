@@ -68,6 +68,8 @@ class State:
         """By (symbol, interval)."""
         self.tickers: dict[str, ev.Ticker] = {}
         self.averages: dict[str, ev.AveragePrice] = {}
+        self.marks: dict[str, ev.MarkPrice] = {}
+        self.fundings: dict[str, ev.Funding] = {}
         self.statuses: dict[str, str] = {}
         """What the venue last said about trading in a symbol."""
         self.stale: dict[str, dict[str, str]] = {}
@@ -160,6 +162,8 @@ class State:
             ev.Quote: self._quote,
             ev.Ticker: self._ticker,
             ev.AveragePrice: self._average,
+            ev.MarkPrice: self._mark_price,
+            ev.Funding: self._funding,
             ev.BookSnapshot: self._snapshot,
             ev.BookDelta: self._delta,
             ev.PartialBook: self._partial,
@@ -199,6 +203,12 @@ class State:
 
     def _average(self, event: ev.AveragePrice) -> None:
         self.averages[event.symbol] = event
+
+    def _mark_price(self, event: ev.MarkPrice) -> None:
+        self.marks[event.symbol] = event
+
+    def _funding(self, event: ev.Funding) -> None:
+        self.fundings[event.symbol] = event
 
     def _snapshot(self, event: ev.BookSnapshot) -> None:
         book = self.books.get(event.symbol)
