@@ -5,23 +5,43 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fuzz.mutations import golden_frames, mutate
-from pitwire.model.events import Event, Ticker
+from pitwire.model.events import (
+    Balance,
+    Event,
+    Liquidation,
+    MarginCall,
+    MarkPrice,
+    Position,
+    Ticker,
+)
 from pitwire.venues.binance.codec import BinanceCodec
 from pitwire.venues.venue import CodecOptions, Decoded, Reply, Role
 
+MARGIN_VENUES = ("binance-usdm",)
 NOW = 1_700_000_000_000_000_000
-NO_NUMBER = frozenset(
-    (
-        "open", "high", "low", "last", "change", "change_percent", "average", "bid", "bid_size",
-        "ask", "ask_size",
-    )
-)  # fmt: skip
-"""Fields of a `Ticker` that are NaN where the venue states no price."""
-SIGNED = frozenset(("change", "change_percent", "fee", "code", "checksum"))
+NO_NUMBER: Mapping[type[Event], frozenset[str]] = {
+    Ticker: frozenset(
+        (
+            "open", "high", "low", "last", "change", "change_percent", "average", "bid",
+            "bid_size", "ask", "ask_size",
+        )
+    ),
+    MarkPrice: frozenset(("index", "settle", "average")),
+    Liquidation: frozenset(("price", "average_price")),
+}  # fmt: skip
+"""Fields that are NaN where the venue states no price."""
+SIGNED = frozenset(("change", "change_percent", "fee", "code", "checksum", "rate"))
 """Fields that may be below zero: differences, rebates, error codes, a sum that no venue sent."""
+ON_MARGIN: Mapping[type[Event], frozenset[str]] = {
+    MarkPrice: frozenset(("index", "settle", "average")),
+    Balance: frozenset(("free", "locked")),
+    Position: frozenset(("size", "average_price")),
+    MarginCall: frozenset(("size", "mark_price", "open_result", "maintenance")),
+}
+"""What may be below zero where positions are held on margin."""
 
 
 def run(seconds: float, seed: int, *, most: int = 1 << 62) -> int:
@@ -73,11 +93,12 @@ def _check_value(event: Event, name: str, value: object) -> None:
         return
     if value is None or isinstance(value, str | bool):
         return
-    if isinstance(event, Ticker) and name in NO_NUMBER and math.isnan(value):  # type: ignore[arg-type]
+    if name in NO_NUMBER.get(type(event), ()) and math.isnan(value):  # type: ignore[arg-type]
         return
     if not math.isfinite(value):  # type: ignore[arg-type]
         raise AssertionError(f"{name} is {value} in {event!r}")
-    if value < 0 and name not in SIGNED:  # type: ignore[operator]
+    owed = event.venue in MARGIN_VENUES and name in ON_MARGIN.get(type(event), ())
+    if value < 0 and not owed and name not in SIGNED:  # type: ignore[operator]
         raise AssertionError(f"{name} is negative in {event!r}")
     if isinstance(value, int) and value >= 2**63:
         raise AssertionError(f"{name} does not fit 64 bits in {event!r}")

@@ -3,6 +3,7 @@ from __future__ import annotations
 from decimal import Decimal, localcontext
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -217,3 +218,31 @@ def test_the_result_at_a_glance_is_the_result(chance: Any) -> None:
         assert set(stake.held) == {
             one.symbol for one in portfolio.holdings.values() if one.size or one.cost
         }
+
+
+# ── on margin ──
+
+
+def on_margin() -> Portfolio:
+    return Portfolio({BTC: msgspec.structs.replace(instrument(BTC), margin="USDT")})
+
+
+def test_on_margin_nothing_changes_hands_but_the_fee() -> None:
+    portfolio = on_margin()
+    portfolio.apply(sell(2, 100, fee=1, fee_asset="USDT"))
+    portfolio.apply(buy(1, 90))
+    holding = portfolio.holding(BTC)
+    assert (holding.size, holding.average_cost) == (-1, 100)
+    assert holding.realised == 10 - 1
+    assert portfolio.flow("BTC") == 0
+    assert portfolio.flow("USDT") == -1
+
+
+def test_on_margin_the_money_is_the_venues_to_reckon() -> None:
+    portfolio = on_margin()
+    portfolio.take_balance(balance("USDT", 1000))
+    portfolio.take_balance(balance("BNB", 5))
+    portfolio.apply(buy(1, 90))
+    portfolio.take_balance(balance("USDT", 1007))
+    portfolio.take_balance(balance("BNB", 6))
+    assert [one.asset for one in portfolio.differences()] == ["BNB"]

@@ -211,6 +211,10 @@ SENTENCES: Mapping[type, tuple[int, _Sentence]] = {
     events.Unsubscribed: (logging.INFO, lambda e: f"left {e.channel} {e.symbol}".rstrip()),
     events.Rejected: (logging.WARNING, lambda e: f"refused {e.what}: {e.text} ({e.code})"),
     events.Lost: (logging.WARNING, _lost),
+    events.MarginCall: (
+        logging.WARNING,
+        lambda e: f"margin call: {e.symbol} {e.size:f} at a mark price of {e.mark_price:f}",
+    ),
     events.Rolled: (
         logging.INFO,
         lambda e: f"{e.link} gave way to {e.successor}: {e.reason}",

@@ -60,6 +60,8 @@ GROUPS: Mapping[type, str] = {
     events.Fill: "fill",
     events.Balance: "account",
     events.Position: "account",
+    events.Leverage: "account",
+    events.MarginCall: "error",
     journal.Decided: "trigger",
     journal.Alerted: "trigger",
     journal.Refusal: "trigger",

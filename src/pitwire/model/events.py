@@ -276,6 +276,24 @@ class Position(Event, frozen=True, gc=False, tag=True):
     average_price: Decimal
 
 
+class Leverage(Event, frozen=True, gc=False, tag=True):
+    """Positions in this symbol are held on this multiple of what they cost."""
+
+    leverage: int
+
+
+class MarginCall(Event, frozen=True, gc=False, tag=True):
+    """The venue is near to closing this position: its margin hardly covers its loss.
+
+    `open_result` and `maintenance` (the least margin) are in the asset results are paid in.
+    """
+
+    size: Decimal
+    mark_price: Decimal
+    open_result: Decimal
+    maintenance: Decimal
+
+
 class OpenOrders(Event, frozen=True, gc=False, tag=True):
     """The venue's complete list of open orders (of `symbol`, or of all when ""), by `order_id`."""
 
@@ -468,7 +486,7 @@ MARKET = (
     BookStale, BookAudited, Bar, MarketStatus, MarkPrice, Funding, Liquidation, TradeGap,
     FeedStale, FeedFresh,
 )  # fmt: skip
-ACCOUNT = (Update, Fill, Balance, Position, OpenOrders, Unanswered)
+ACCOUNT = (Update, Fill, Balance, Position, Leverage, MarginCall, OpenOrders, Unanswered)
 SESSION = (
     Opened, Authenticated, Subscribed, Unsubscribed, Rejected, Lost, Rolled, Lagging, CopyConflict,
     Behind, StreamDropped, SpillFailed, ClockOffset, ClockAlarm, VenueShutdown, Malformed,

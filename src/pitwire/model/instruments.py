@@ -40,6 +40,9 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     status: str = "TRADING"
     order_types: tuple[OrderType, ...] = ()
     max_open_orders: int = 0
+    margin: str = ""
+    """The asset that results are paid in, where a position is held on margin and nothing else
+    changes hands; "" where base and quote do."""
 
     @property
     def viewable_only(self) -> bool:

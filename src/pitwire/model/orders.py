@@ -103,6 +103,8 @@ class RejectReason(Word):
     RATE_LIMIT = "rate_limit"
     CLOCK = "clock"
     SELF_TRADE = "self_trade"
+    REDUCE_ONLY = "reduce_only"
+    """It would have made a position larger, and was promised not to."""
     OTHER = "other"
 
 
@@ -245,6 +247,9 @@ class AmendOrder(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field=
     size: Decimal
     venue_id: str = ""
     decided: int = 0
+    side: Side | None = None
+    price: Decimal | None = None
+    """The order's own, for venues that want them said again."""
 
 
 Command: TypeAlias = Order | CancelOrder | ReplaceOrder | AmendOrder

@@ -26,7 +26,7 @@ from pitwire.session.pacing import Pacing
 from pitwire.session.pending import Pending, Request, What
 from pitwire.session.skew import Skew
 from pitwire.session.wants import Wants
-from pitwire.venues.venue import Ask, Codec, HttpRequest, Limit, Reply, Role, Venue
+from pitwire.venues.venue import Ask, Codec, HttpRequest, Limit, Outgoing, Reply, Role, Venue
 
 AGAIN_SECONDS = 1.0
 """How long to wait after a refusal that names no time."""
@@ -195,11 +195,18 @@ class Errands:
         if not self._messages.try_spend("messages", now):
             return False
         request_id = self._pending.next_id()
-        self._outbox.send(self._encode(what, now + self._skew.offset, request_id, asks))
+        said = self._encode(what, now + self._skew.offset, request_id, asks)
+        if isinstance(said, HttpRequest):
+            self._pacing.spend("weight", now, cost=said.weight)
+            self._outbox.ask(said)
+        else:
+            self._outbox.send(said)
         self._pending.add(request_id, Request(what, now, asks=asks))
         return True
 
-    def _encode(self, what: What, venue_now: int, request_id: int, asks: tuple[Ask, ...]) -> bytes:
+    def _encode(
+        self, what: What, venue_now: int, request_id: int, asks: tuple[Ask, ...]
+    ) -> Outgoing:
         match what:
             case What.TIME:
                 return self._codec.server_time(venue_now, request_id)

@@ -185,7 +185,7 @@ class Clearance:
         """The free balance pays for it, and for what is on its way and wants of it too."""
         asset = self.instrument.quote if buys else self.instrument.base
         balance = state.portfolio.balances.get(asset)
-        if balance is None:
+        if balance is None or self.instrument.margin:
             return True
         flying = state.ledger.tally.flying
         if flying:

@@ -24,8 +24,10 @@ from pitwire.model.events import (
     FeedStale,
     Fill,
     Lagging,
+    Leverage,
     Lost,
     Malformed,
+    MarginCall,
     MarketStatus,
     Opened,
     OpenOrders,
@@ -54,8 +56,9 @@ from pitwire.model.proof import NO_PROOF, DeathProof
 from pitwire.trading.tracked import Change, Disagreement
 
 Noted: TypeAlias = (
-    Update | Fill | Balance | Position | OpenOrders | Unanswered | Opened | Authenticated
-    | Subscribed | Unsubscribed | Rejected | Lost | Rolled | Lagging | Behind | StreamDropped
+    Update | Fill | Balance | Position | Leverage | MarginCall | OpenOrders | Unanswered | Opened
+    | Authenticated | Subscribed | Unsubscribed | Rejected | Lost | Rolled | Lagging | Behind
+    | StreamDropped
     | SpillFailed | ClockOffset | ClockAlarm | VenueShutdown | Malformed | Unhandled | BookStale
     | FeedStale | FeedFresh | CopyConflict
     | TradeGap | MarketStatus
@@ -64,8 +67,9 @@ Noted: TypeAlias = (
 
 NOTED: frozenset[type] = frozenset(
     (
-        Update, Fill, Balance, Position, OpenOrders, Unanswered, Opened, Authenticated,
-        Subscribed, Unsubscribed, Rejected, Lost, Rolled, Lagging, Behind, StreamDropped,
+        Update, Fill, Balance, Position, Leverage, MarginCall, OpenOrders, Unanswered, Opened,
+        Authenticated, Subscribed, Unsubscribed, Rejected, Lost, Rolled, Lagging, Behind,
+        StreamDropped,
         SpillFailed, ClockOffset, ClockAlarm, VenueShutdown, Malformed, Unhandled, BookStale,
         FeedStale, FeedFresh, TradeGap, CopyConflict,
         MarketStatus,

@@ -452,8 +452,8 @@ def funds(p: Proposal) -> Breach | None:
     asset = p.instrument.quote if p.buys else p.instrument.base
     free = p.state.portfolio.free(asset)
     needed = p.notional if p.buys else p.size
-    if not p.limits.check_funds or free is None or needed is None:
-        return None
+    if not p.limits.check_funds or free is None or needed is None or p.instrument.margin:
+        return None  # on margin it is the venue who reckons what can be afforded
     for order in p.state.ledger.tally.flying.values():
         needed += _spends(order, asset, p.state)
     if p.replacing is not None and p.replacing.side is p.place.side:

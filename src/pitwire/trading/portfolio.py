@@ -130,8 +130,9 @@ class Portfolio:
         holding.fills += 1
         realised = holding.realised
         self._trade(holding, size, paid)
-        self._flow(holding.base, size)
-        self._flow(holding.quote, _EXACT.minus(paid))
+        if not self._margin(fill.symbol):
+            self._flow(holding.base, size)
+            self._flow(holding.quote, _EXACT.minus(paid))
         if fill.fee:
             self._fee(holding, fill)
         self._note(holding, _EXACT.subtract(holding.realised, realised))
@@ -192,7 +193,12 @@ class Portfolio:
         Fills and balances travel apart, so ask when no order is open and nothing is in doubt.
         """
         found = []
+        # What positions are held on moves with results and funding, as the venue reckons them:
+        # there the positions are compared, and not the money.
+        margins = {one.margin for one in self._instruments.values() if one.margin}
         for asset, balance in self.balances.items():
+            if asset in margins:
+                continue
             ours = _EXACT.add(self._opening[asset], self.flow(asset))
             theirs = _EXACT.add(balance.free, balance.locked)
             if ours != theirs:
@@ -323,6 +329,10 @@ class Portfolio:
 
     def _flow(self, asset: str, amount: Decimal) -> None:
         self.flows[asset] = _EXACT.add(self.flows.get(asset, ZERO), amount)
+
+    def _margin(self, symbol: str) -> str:
+        instrument = self._instruments.get(symbol)
+        return "" if instrument is None else instrument.margin
 
     def _assets(self, symbol: str) -> tuple[str, str]:
         instrument = self._instruments.get(symbol)

@@ -406,6 +406,8 @@ class Screen:
                 size=wish.size,
                 venue_id=order.venue_id,
                 decided=now,
+                side=order.side,
+                price=order.price,
             )
         ]
 

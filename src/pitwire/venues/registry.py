@@ -16,6 +16,8 @@ from pitwire.venues.venue import Venue
 GROUP = "pitwire.venues"
 BUILT_IN: Mapping[str, tuple[str, str]] = {
     "binance": ("pitwire.venues.binance", "BINANCE"),
+    "binance-usdm": ("pitwire.venues.binance_futures", "BINANCE_USDM"),
+    "binance-coinm": ("pitwire.venues.binance_futures", "BINANCE_COINM"),
 }
 """Name → module and attribute."""
 

@@ -11,25 +11,19 @@ from typing import Annotated, Generic, TypeVar
 
 from msgspec import Meta, Raw, Struct, field
 
-HUGE = 1e300
-"""No watched number comes near; the bound is what keeps infinity and NaN out."""
-LAST_INSTANT = 9_223_372_036_854_775
-"""The last µs that fits 63 bits of ns (the year 2262)."""
-
-Price = Annotated[float, Meta(gt=0, lt=HUGE)]
-PriceOrNone = Annotated[float, Meta(ge=0, lt=HUGE)]
-"""Statistics write 0 where there was no trade or no quote."""
-Size = Annotated[float, Meta(ge=0, lt=HUGE)]
-Name = Annotated[str, Meta(min_length=1, max_length=40)]
-Signed = Annotated[float, Meta(gt=-HUGE, lt=HUGE)]
-Id = Annotated[int, Meta(ge=0, lt=2**62)]
-IdOrNone = Annotated[int, Meta(ge=-1, lt=2**62)]
-"""The venue writes -1 for "none" (§0.1)."""
-Code = Annotated[int, Meta(ge=-(2**31), lt=2**31)]
-Count = Annotated[int, Meta(ge=0, lt=2**31)]
-Time = Annotated[int, Meta(ge=0, le=LAST_INSTANT)]
-Levels = tuple[tuple[Price, Size], ...]
-
+from pitwire.venues.mbx.fields import (
+    Code,
+    Count,
+    Id,
+    IdOrNone,
+    Levels,
+    Name,
+    Price,
+    PriceOrNone,
+    Signed,
+    Size,
+    Time,
+)
 
 # ── market streams (§3) ───────────────────────────────────────────────────────────────────────
 

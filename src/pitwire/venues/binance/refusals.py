@@ -6,27 +6,15 @@ from collections.abc import Mapping
 
 from pitwire.model.orders import RejectReason as Why
 from pitwire.venues.binance.symbols import VENUE
-from pitwire.venues.mbx.refusals import AUTHENTICATION, Refusals
-
-_BAD = (
-    -1014, -1100, -1101, -1102, -1103, -1104, -1105, -1106, -1108, -1114, -1115, -1116, -1117,
-    -1118, -1119, -1120, -1122, -1125, -1127, -1128, -1130, -1134, -1135, -1139, -1145, -1151,
-    -1158, -1160, -1168, -1194, -1210, -1211, -1222, -1223, -1224, -1225, -2039,
-)  # fmt: skip
+from pitwire.venues.mbx.refusals import AUTHENTICATION, REQUEST_REASONS, Refusals
 
 REASONS: Mapping[int, Why] = {
-    **dict.fromkeys(_BAD, Why.BAD_PARAMETER),
-    **dict.fromkeys((-1165, -1166, -1196, -1197, -1198, -1199), Why.PRICE_RULE),
-    **dict.fromkeys((-1020, -1152, -1153, -1155, -1161, -2043), Why.NOT_SUPPORTED),
+    **REQUEST_REASONS,
     **dict.fromkeys((-2011, -2013, -2026), Why.UNKNOWN_ORDER),
-    **dict.fromkeys((-1220, -2016), Why.MARKET_CLOSED),
-    **dict.fromkeys((-1010, -1013, -2010, -2021, -2022, -2038), Why.OTHER),
-    **dict.fromkeys((-2035, -2036, -2042), Why.OTHER),
-    **dict.fromkeys((-1003, -1015), Why.RATE_LIMIT),
-    -1021: Why.CLOCK,
-    -1111: Why.BAD_PARAMETER,
-    -1112: Why.NO_LIQUIDITY,
-    -1121: Why.UNKNOWN_SYMBOL,
+    **dict.fromkeys((-2010, -2021, -2022, -2035, -2036, -2038, -2042), Why.OTHER),
+    -2016: Why.MARKET_CLOSED,
+    -2039: Why.BAD_PARAMETER,
+    -2043: Why.NOT_SUPPORTED,
 }
 """Code → reason where the text does not say it better."""
 

@@ -65,6 +65,26 @@ UNPROVEN = frozenset({-1000, -1001, -1006, -1007})
 """The venue itself does not know whether it acted; -1000 and -1001 come with a 5xx (§5.1)."""
 OVERLOADED = frozenset({-1008, -1016})
 
+_BAD = (
+    -1014, -1100, -1101, -1102, -1103, -1104, -1105, -1106, -1108, -1114, -1115, -1116, -1117,
+    -1118, -1119, -1120, -1122, -1125, -1127, -1128, -1130, -1134, -1135, -1139, -1145, -1151,
+    -1158, -1160, -1168, -1194, -1210, -1211, -1222, -1223, -1224, -1225,
+)  # fmt: skip
+
+REQUEST_REASONS: Mapping[int, Why] = {
+    **dict.fromkeys(_BAD, Why.BAD_PARAMETER),
+    **dict.fromkeys((-1165, -1166, -1196, -1197, -1198, -1199), Why.PRICE_RULE),
+    **dict.fromkeys((-1020, -1152, -1153, -1155, -1161), Why.NOT_SUPPORTED),
+    **dict.fromkeys((-1010, -1013), Why.OTHER),
+    **dict.fromkeys((-1003, -1015), Why.RATE_LIMIT),
+    -1021: Why.CLOCK,
+    -1111: Why.BAD_PARAMETER,
+    -1112: Why.NO_LIQUIDITY,
+    -1121: Why.UNKNOWN_SYMBOL,
+    -1220: Why.MARKET_CLOSED,
+}
+"""Code → reason, for what is wrong with a request on any venue of the family (§5.2)."""
+
 _FILTER = "filter failure: "
 _BANNED_UNTIL = re.compile(r"banned until (\d{13})\b")
 _WINDOW = re.compile(r"per (\d{1,4}) (SECOND|MINUTE|HOUR|DAY)")

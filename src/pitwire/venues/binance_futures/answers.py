@@ -1,0 +1,327 @@
+"""Answers of the futures, over a socket or over REST, to `Reply`s (binance §1.4, §5.1, §11.5).
+
+House rules: the JSON id says what was asked (a letter and the request's number), a REST request
+says it itself; an answer that cannot be read is still an answer, so nobody waits for it in vain.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from pitwire.model.clock import SECOND
+from pitwire.model.errors import (
+    AuthenticationFailed,
+    MalformedFrame,
+    OutcomeUnknown,
+    RemoteError,
+)
+from pitwire.model.events import Event, Leverage, OpenOrders
+from pitwire.model.retry_after import retry_after_seconds
+from pitwire.venues.binance_futures import frames as wire
+from pitwire.venues.binance_futures.account import AccountReader
+from pitwire.venues.binance_futures.house import House
+from pitwire.venues.binance_futures.refusals import refusals
+from pitwire.venues.binance_futures.rest import PUBLIC
+from pitwire.venues.mbx.amounts import nanoseconds
+from pitwire.venues.mbx.reading import (
+    UNREADABLE,
+    excerpt,
+    malformed,
+    refuse_doubled_keys,
+    unhandled,
+)
+from pitwire.venues.mbx.refusals import Asked, Context
+from pitwire.venues.mbx.requests import Requests
+from pitwire.venues.venue import Decoded, HttpRequest, Reply
+
+
+class Request(NamedTuple):
+    """What a request was about; kept until its answer comes."""
+
+    symbol: str = ""
+    order_id: str = ""
+
+
+KINDS: Mapping[str, tuple[str, Asked]] = {
+    "p": ("place", Asked.COMMAND),
+    "c": ("cancel", Asked.COMMAND),
+    "x": ("cancel_all", Asked.COMMAND),
+    "a": ("amend", Asked.COMMAND),
+    "q": ("status", Asked.STATUS),
+    "f": ("fills", Asked.QUESTION),
+    "o": ("open_orders", Asked.QUESTION),
+    "b": ("account", Asked.QUESTION),
+    "v": ("leverage", Asked.QUESTION),
+    "d": ("countdown", Asked.QUESTION),
+    "h": ("time", Asked.QUESTION),
+    "l": ("login", Asked.LOGIN),
+    "w": ("orders", Asked.STREAM),
+}
+"""First letter of a JSON id → its name in errors and what its refusal means."""
+_OF_PURPOSE = dict(KINDS.values())
+_STREAM = ("streams", Asked.STREAM)
+_NAMELESS = ("request", Asked.QUESTION)
+_KEPT = 4096
+
+_answer = msgspec.json.Decoder(wire.Answer).decode
+_fault = msgspec.json.Decoder(wire.Fault).decode
+_order = msgspec.json.Decoder(wire.OrderResult).decode
+_orders = msgspec.json.Decoder(tuple[wire.OrderResult, ...]).decode
+_trades = msgspec.json.Decoder(tuple[wire.AccountTrade, ...]).decode
+_account = msgspec.json.Decoder(wire.AccountResult).decode
+_leverage = msgspec.json.Decoder(wire.LeverageResult).decode
+_time = msgspec.json.Decoder(wire.TimeResult).decode
+_key = msgspec.json.Decoder(wire.KeyResult).decode
+_throttle = msgspec.json.Decoder(wire.Throttle).decode
+_user = msgspec.json.Decoder(wire.UserFrame).decode
+_wrapped_user = msgspec.json.Decoder(wire.WrappedUser).decode
+USER_KINDS = frozenset(str(kind.__struct_config__.tag) for kind in typing.get_args(wire.UserFrame))
+"""Event types of user data."""
+
+
+class AnswerDecoder:
+    """Decodes what is not market data: answers and user-data events."""
+
+    def __init__(self, house: House, reader: AccountReader, requests: Requests) -> None:
+        self._house, self._account, self._session = house, reader, requests
+        self._refusal = refusals(house).refusal
+        self._requests: dict[int, Request] = {}
+        self._readers: Mapping[str, Callable[[bytes, Request, int], Sequence[Event]]] = {
+            "place": self._placed,
+            "cancel": self._cancelled,
+            "amend": self._amended,
+            "status": self._status,
+            "open_orders": self._open,
+            "fills": self._fills,
+            "account": self._balances,
+            "leverage": self._leverage,
+        }
+
+    def note(self, request_id: int, request: Request) -> None:
+        """Keep what a request is about; the oldest is forgotten beyond a few thousand."""
+        if len(self._requests) >= _KEPT:
+            del self._requests[next(iter(self._requests))]
+        self._requests[request_id] = request
+
+    # ── user data ──
+
+    def decode_user(self, frame: bytes, now: int) -> Sequence[Event]:
+        """A user-data event, wrapped or bare; raises one of `UNREADABLE`."""
+        refuse_doubled_keys(frame)
+        body = msgspec.json.decode(frame)
+        inner = body.get("data", body) if isinstance(body, dict) else body
+        kind = inner.get("e") if isinstance(inner, dict) else None
+        if not isinstance(kind, str) or kind not in USER_KINDS:
+            name = kind if isinstance(kind, str) else ""
+            return (unhandled(self._house.name, frame, now, name),)
+        data = _user(frame) if inner is body else _wrapped_user(frame).data
+        return self._account.events(data, now)
+
+    # ── answers over the socket ──
+
+    def decode(self, frame: bytes, now: int) -> Sequence[Decoded]:
+        """An answer; raises one of `UNREADABLE` when it is none."""
+        refuse_doubled_keys(frame)
+        answer = _answer(frame)
+        request_id, (name, asked) = _sort(answer.id)
+        request = self._requests.pop(request_id, Request())
+        used = _used(answer.rate_limits)
+        fault = answer.error
+        if fault is None and (answer.code or answer.status >= 400):
+            fault = wire.Fault(answer.code, answer.msg)
+        if fault is not None:
+            if (name, asked) == _STREAM and fault.code < 0:
+                name, asked = _NAMELESS
+            context = Context(
+                asked=asked,
+                request=name,
+                now=now,
+                status=answer.status,
+                order_id=request.order_id,
+                until=_until(fault.data),
+            )
+            return (Reply(request_id, self._refused(fault, context), used_weight=used),)
+        if not bytes(answer.result):
+            return (malformed(self._house.name, frame, now, KeyError("result"), channel=name),)
+        return self._agreed(bytes(answer.result), request_id, name, request, used=used, now=now)
+
+    def _refused(self, fault: wire.Fault, context: Context) -> RemoteError:
+        error = self._refusal(fault.code, fault.msg, context)
+        if isinstance(error, AuthenticationFailed):
+            self._session.logged_on = False
+        return error
+
+    def _agreed(
+        self, result: bytes, request_id: int, name: str, request: Request, *, used: int, now: int
+    ) -> Sequence[Decoded]:
+        try:
+            if name in ("time", "login"):
+                return (Reply(request_id, used_weight=used, server_time=self._time(name, result)),)
+            if name == "orders":
+                key = _key(result).listen_key
+                return (Reply(request_id, used_weight=used, private_key=key),)
+            reader = self._readers.get(name)
+            events = tuple(reader(result, request, now)) if reader else ()
+        except UNREADABLE as error:
+            broken = malformed(self._house.name, result, now, error, channel=name)
+            unread = self._unread(name, broken.path, result)
+            return broken, Reply(request_id, unread, used_weight=used)
+        return (Reply(request_id, None, events, used),)
+
+    def _time(self, name: str, result: bytes) -> int:
+        if name == "login":
+            self._session.logged_on = True
+            if b'"serverTime"' not in result:
+                return 0
+        return nanoseconds(_time(result).server_time)
+
+    # ── answers over REST ──
+
+    def decode_response(
+        self,
+        request: HttpRequest,
+        status: int,
+        headers: Mapping[str, str],
+        body: bytes,
+        now: int,
+    ) -> Sequence[Decoded]:
+        """The facts of a REST answer, then its `Reply`."""
+        request_id, purpose = request.request_id, request.purpose
+        about = self._requests.pop(request_id, Request())
+        used = _number(headers.get("x-mbx-used-weight-1m", ""))
+        if status != 200:
+            error = self._failure(request, about, status, headers, body, now)
+            return (Reply(request_id, error, used_weight=used),)
+        if request_id or purpose == "time":
+            return self._agreed(body, request_id, purpose, about, used=used, now=now)
+        try:
+            if purpose != "instruments":  # megabytes: reading them twice would stall the loop
+                refuse_doubled_keys(body)
+            reader = PUBLIC.get(purpose)
+            events = reader(self._house, body, request, now) if reader else ()
+        except UNREADABLE as error:
+            broken = malformed(self._house.name, body, now, error, channel=purpose)
+            unread = self._unread(purpose, broken.path, body)
+            return broken, Reply(0, unread, used_weight=used)
+        return (*events, Reply(0, used_weight=used))
+
+    def _failure(
+        self,
+        request: HttpRequest,
+        about: Request,
+        status: int,
+        headers: Mapping[str, str],
+        body: bytes,
+        now: int,
+    ) -> RemoteError:
+        seconds = retry_after_seconds(headers, now) or 0.0
+        try:
+            fault = _fault(body)
+        except UNREADABLE:
+            fault = wire.Fault(0, f"HTTP {status}: {excerpt(body)}")
+        context = Context(
+            asked=_OF_PURPOSE.get(request.purpose, Asked.QUESTION),
+            request=request.purpose,
+            now=now,
+            status=status,
+            order_id=about.order_id,
+            until=now + round(seconds * SECOND) if seconds else 0,
+        )
+        return self._refused(fault, context)
+
+    def _unread(self, name: str, path: str, frame: bytes) -> RemoteError:
+        venue = self._house.name
+        if _OF_PURPOSE.get(name) is Asked.COMMAND:
+            return OutcomeUnknown(venue=venue, text="unreadable answer", request=name)
+        return MalformedFrame(
+            venue=venue,
+            text="unreadable answer",
+            channel=name,
+            path=path,
+            excerpt=excerpt(frame),
+        )
+
+    # ── results by kind of request ──
+
+    def _placed(self, result: bytes, _: Request, now: int) -> Sequence[Event]:
+        data = _order(result)
+        return (self._account.update(data, now, order_id=data.client_order_id),)
+
+    def _cancelled(self, result: bytes, request: Request, now: int) -> Sequence[Event]:
+        return (self._account.update(_order(result), now, order_id=request.order_id),)
+
+    def _amended(self, result: bytes, request: Request, now: int) -> Sequence[Event]:
+        data = _order(result)
+        return (self._account.update(data, now, order_id=request.order_id, amended=True),)
+
+    def _status(self, result: bytes, request: Request, now: int) -> Sequence[Event]:
+        data = _order(result)
+        return (self._account.update(data, now, order_id=request.order_id, asked=True),)
+
+    def _open(self, result: bytes, request: Request, now: int) -> Sequence[Event]:
+        updates = [
+            self._account.update(row, now, order_id=row.client_order_id, asked=True)
+            for row in _orders(result)
+        ]
+        ids = tuple(update.order_id for update in updates)
+        return [OpenOrders(self._house.name, request.symbol, 0, now, ids), *updates]
+
+    def _fills(self, result: bytes, request: Request, now: int) -> Sequence[Event]:
+        return [self._account.fill(row, now, order_id=request.order_id) for row in _trades(result)]
+
+    def _balances(self, result: bytes, _: Request, now: int) -> Sequence[Event]:
+        data, reader = _account(result), self._account
+        return [
+            *(
+                reader.balance(
+                    one.asset, one.wallet_balance, one.cross_wallet_balance,
+                    nanoseconds(one.update_time), now,
+                )
+                for one in data.assets
+            ),
+            *reader.positions(
+                [
+                    (one.symbol, one.position_amt, one.entry_price, one.position_side,
+                     nanoseconds(one.update_time))
+                    for one in data.positions
+                ],
+                now,
+            ),
+        ]  # fmt: skip
+
+    def _leverage(self, result: bytes, request: Request, now: int) -> Sequence[Event]:
+        data = _leverage(result)
+        return (Leverage(self._house.name, request.symbol, 0, now, data.leverage),)
+
+
+def _sort(json_id: str | int | None) -> tuple[int, tuple[str, Asked]]:
+    if isinstance(json_id, int):
+        return (json_id if 0 < json_id < 2**53 else -1), _STREAM
+    if json_id and json_id[0] in KINDS and json_id[1:].isascii() and json_id[1:].isdigit():
+        return int(json_id[1:16]), KINDS[json_id[0]]
+    return -1, _STREAM
+
+
+def _used(limits: Sequence[wire.Usage]) -> int:
+    for limit in limits:
+        if limit.rate_limit_type == "REQUEST_WEIGHT" and limit.interval == "MINUTE":
+            return limit.count
+    return -1
+
+
+def _until(data: msgspec.Raw) -> int:
+    body = bytes(data)
+    if b'"retryAfter"' not in body:
+        return 0
+    try:
+        return nanoseconds(_throttle(body).retry_after)
+    except UNREADABLE:
+        return 0
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
