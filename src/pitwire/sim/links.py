@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
 from heapq import heappop, heappush
+from types import MappingProxyType
 from typing import Protocol, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
@@ -39,9 +40,16 @@ class Listener(Protocol):
 class MemoryLink:
     """A client's end of a connection."""
 
-    def __init__(self, carrier: MemoryCarrier, url: str, listener: Listener) -> None:
+    def __init__(
+        self,
+        carrier: MemoryCarrier,
+        url: str,
+        listener: Listener,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._carrier = carrier
         self.url = url
+        self.headers = {name.lower(): value for name, value in headers.items()}
         self.listener = listener
         self.number = 0
         self.alive = True
@@ -144,6 +152,21 @@ class MemoryLink:
             self._carrier.at_venue(self.up.arrival(self._carrier.now()), deed)
 
 
+class MemoryDialer:
+    """`MemoryCarrier.dial` as a thing that can be given headers to send with each upgrade."""
+
+    def __init__(self, carrier: MemoryCarrier, headers: Mapping[str, str] | None = None) -> None:
+        self._carrier = carrier
+        self._headers = dict(headers or {})
+
+    async def __call__(self, url: str, listener: Listener) -> MemoryLink:
+        return await self._carrier.dial(url, listener, self._headers)
+
+    def with_headers(self, headers: Mapping[str, str]) -> MemoryDialer:
+        """The same with these headers too."""
+        return MemoryDialer(self._carrier, {**self._headers, **headers})
+
+
 class MemoryCarrier:
     """Carries between a stage and its memory links; driven by a loop or by hand."""
 
@@ -169,9 +192,11 @@ class MemoryCarrier:
 
     # -- dialling
 
-    async def dial(self, url: str, listener: Listener) -> MemoryLink:
+    async def dial(
+        self, url: str, listener: Listener, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> MemoryLink:
         """Connect; raises `DialFailed`."""
-        link = MemoryLink(self, url, listener)
+        link = MemoryLink(self, url, listener, headers)
         answer: asyncio.Future[Refusal | None] = asyncio.get_running_loop().create_future()
         self.at_venue(link.up.arrival(self.now()), lambda _, now: self._answer(link, answer, now))
         refusal = await answer
@@ -180,9 +205,11 @@ class MemoryCarrier:
         self.release(link)
         return link
 
-    def open(self, url: str, listener: Listener) -> MemoryLink:
+    def open(
+        self, url: str, listener: Listener, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> MemoryLink:
         """Connect at once, outside any loop; raises `DialFailed`."""
-        link = MemoryLink(self, url, listener)
+        link = MemoryLink(self, url, listener, headers)
         refusal = self._join(link, self.now())
         if refusal is not None:
             raise _dial_failed(url, refusal)
@@ -273,7 +300,7 @@ class MemoryCarrier:
         self.schedule(link.down.arrival(now + late), lambda _now: _resolve(answer, refusal))
 
     def _join(self, link: MemoryLink, now: int) -> Refusal | None:
-        opened = self._stage.open(target(link.url), now)
+        opened = self._stage.open(target(link.url), now, link.headers)
         if isinstance(opened, Refusal):
             return opened
         link.number = opened

@@ -75,8 +75,8 @@ class Outlet:
 
     async def _send(self, action: Action | Cut) -> None:
         match action:
-            case SendText(frame=frame):
-                self._socket.send(TEXT, frame)
+            case SendText(frame=frame, binary=binary):
+                self._socket.send(BINARY if binary else TEXT, frame)
             case SendPing(payload=payload):
                 self._socket.send(PING, payload)
             case SendPong(payload=payload):
@@ -222,7 +222,8 @@ class Venue:
         return _response(reply)
 
     async def _upgrade(self, request: web.Request) -> web.StreamResponse:
-        opened = self._stage.open(request.raw_path, self._now())
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        opened = self._stage.open(request.raw_path, self._now(), headers)
         if isinstance(opened, Refusal):
             if opened.delay:
                 await asyncio.sleep(opened.delay / SECOND)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from heapq import heappop, heappush
+from types import MappingProxyType
 from typing import Literal, Protocol, TypeAlias
 
 import msgspec
@@ -79,7 +80,9 @@ class Stage:
 
     # -- called by whoever carries the bytes
 
-    def open(self, target: str, now: int) -> Opened:
+    def open(
+        self, target: str, now: int, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> Opened:
         """A client asks to upgrade: its link's number, or why not."""
         self.advance(now)
         role = self.facade.role(target)
@@ -93,7 +96,7 @@ class Stage:
                 headers["retry-after"] = f"{refused.retry_after_seconds:g}"
             return Refusal(HttpReply(refused.status, headers, refused.body.encode()))
         link = self._next_link
-        reply = self.facade.connect(link, target, self._venue(now))
+        reply = self.facade.connect(link, target, self._venue(now), headers=headers)
         if reply is not None:
             return Refusal(reply)
         self._next_link += 1
@@ -230,9 +233,9 @@ class Stage:
             if label is None:
                 continue
             match action:
-                case SendText(frame=frame, stream=stream):
+                case SendText(frame=frame, stream=stream, binary=binary):
                     for at, each in self.plan.frame_out(label, stream, frame, now):
-                        self._put(at, link, SendText(each, stream), now)
+                        self._put(at, link, SendText(each, stream, binary), now)
                 case SendPong():
                     answered = self.plan.pong_out(label, now)
                     if answered is not None:

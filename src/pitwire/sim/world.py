@@ -31,7 +31,7 @@ from pitwire.sim.futures_listings import FUTURES, STAKES
 from pitwire.sim.history import RecordedMarket
 from pitwire.sim.keys import KeyPair, ed25519_pair, hmac_pair
 from pitwire.sim.latency import INSTANT, Latency
-from pitwire.sim.links import HttpAnswer, Listener, MemoryCarrier, MemoryLink
+from pitwire.sim.links import HttpAnswer, Listener, MemoryCarrier, MemoryDialer, MemoryLink
 from pitwire.sim.loop import START, SimLoop
 from pitwire.sim.marks import Marks
 from pitwire.sim.plan import FaultPlan
@@ -201,15 +201,22 @@ class World:
         """Connect within `run`; raises `DialFailed`."""
         return await self.carrier.dial(url, receiver)
 
+    @property
+    def dialer(self) -> MemoryDialer:
+        """`dial` as a thing that can be given headers, as the SBE streams want them."""
+        return MemoryDialer(self.carrier)
+
     async def fetch(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes
     ) -> HttpAnswer:
         """Ask over HTTP within `run`; raises `DialFailed`."""
         return await self.carrier.fetch(method, url, headers, body)
 
-    def open(self, url: str, receiver: Listener) -> MemoryLink:
+    def open(
+        self, url: str, receiver: Listener, headers: Mapping[str, str] | None = None
+    ) -> MemoryLink:
         """Connect outside any loop; move on with `advance`."""
-        return self.carrier.open(url, receiver)
+        return self.carrier.open(url, receiver, headers or {})
 
     # -- time
 

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from heapq import heapify, heappop, heappush
 from operator import itemgetter
+from types import MappingProxyType
 from urllib.parse import unquote
 
 from pitwire.model.clock import MILLISECOND, SECOND
@@ -20,6 +21,7 @@ from pitwire.sim.facades.binance_control import Control, Listener
 from pitwire.sim.facades.binance_office import Office
 from pitwire.sim.facades.binance_options import BinanceOptions
 from pitwire.sim.facades.binance_rest import Rest, html
+from pitwire.sim.facades.binance_sbe_streams import SbeListener, sbe_parser
 from pitwire.sim.facades.binance_session import Session
 from pitwire.sim.facades.binance_text import UNITS, ApiError
 from pitwire.sim.facades.binance_ws_api import WsApi
@@ -37,6 +39,8 @@ from pitwire.sim.facades.facade import (
 from pitwire.sim.verdicts import Verdict
 
 WS_API = "/ws-api/v3"
+SBE = "/sbe"
+"""Where the SBE streams are, which have a host of their own at the venue."""
 CONTROL = "control"
 LOCAL = "127.0.0.1"
 _TIMERS_SWEPT = 256
@@ -66,6 +70,7 @@ class BinanceFacade:
 
     ws_api = WS_API
     """Where the WS-API is."""
+    has_sbe = True
 
     def __init__(
         self,
@@ -83,6 +88,8 @@ class BinanceFacade:
             market, entropy=entropy, options=self.options, send=self._send, replaying=replaying
         )
         self._control = Control(self.office.hub, self.options, judge)
+        parse = sbe_parser(self.options)
+        self._sbe_control = Control(self.office.sbe, self.options, judge, parse)
         self._ws_api = WsApi(self.office, listen_keys=listen_keys, judge=judge)
         self._rest = Rest(self.office, listen_keys=listen_keys, judge=judge)
         self._begin()
@@ -137,7 +144,15 @@ class BinanceFacade:
         """`orders` for the WS-API, `market` for streams."""
         return "orders" if target.partition("?")[0].rstrip("/") == self.ws_api else "market"
 
-    def connect(self, link: int, target: str, now: int, address: str = LOCAL) -> HttpReply | None:
+    def connect(
+        self,
+        link: int,
+        target: str,
+        now: int,
+        address: str = LOCAL,
+        *,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> HttpReply | None:
         """A client asks to upgrade; None accepts."""
         target = target.encode("utf-8", "replace").decode()  # raw bytes that are no UTF-8
         path, _, query = target.partition("?")
@@ -152,6 +167,8 @@ class BinanceFacade:
         if unit is None:
             return html(self.options.bad_time_unit_status, "Bad Request")
         connection = Connection(link, address=address, opened=now)
+        if self._is_sbe(path) and not self._may_hear_sbe(headers):
+            return html(self.options.sbe_key_status, "Unauthorized")
         if path == self.ws_api:
             self._open_session(connection, unit, options)
         elif not self._open_streams(connection, unit, path, query, now):
@@ -169,7 +186,8 @@ class BinanceFacade:
         if connection is None or not self._admits(connection, now):
             return
         if connection.listener is not None:
-            answer, verdict = self._control.answer(connection.listener, text, now)
+            control = self._control_of(connection.listener)
+            answer, verdict = control.answer(connection.listener, text, now)
             self._answer(link, SendText(answer, CONTROL), verdict, now)
         elif connection.session is not None:
             self._request(connection, connection.session, text, now)
@@ -218,6 +236,7 @@ class BinanceFacade:
         """Publish what happened, send what is due, keep the connections honest."""
         self.office.publish(now)
         self.office.hub.flush(now)
+        self.office.sbe.flush(now)
         self.office.users.expire_keys(now)
         while self._late and self._late[0][0] <= now:
             _, link, frame = self._late.pop(0)
@@ -235,7 +254,11 @@ class BinanceFacade:
 
     def next_deadline(self) -> int | None:
         """When `step` has something to do."""
-        found = [self.office.hub.next_deadline(), self.office.users.next_deadline()]
+        found = [
+            self.office.hub.next_deadline(),
+            self.office.sbe.next_deadline(),
+            self.office.users.next_deadline(),
+        ]
         if self._timers:
             found.append(self._timers[0][0])
         if self._late:
@@ -256,6 +279,8 @@ class BinanceFacade:
         self, connection: Connection, unit: int, path: str, query: str, now: int
     ) -> bool:
         options = _query(query)
+        binary = self._is_sbe(path)
+        path = path.removeprefix(SBE) if binary else path
         combined = path == "/stream"
         if combined:
             names = [name for name in options.get("streams", "").split("/") if name]
@@ -265,9 +290,21 @@ class BinanceFacade:
             return False
         if len(names) > self.options.streams_per_connection:
             return False
-        connection.listener = Listener(connection.link, combined=combined, unit=unit)
-        self._control.open(connection.listener, names, now)
+        make = SbeListener if binary else Listener
+        connection.listener = make(connection.link, combined=combined, unit=unit)
+        self._control_of(connection.listener).open(connection.listener, names, now)
         return True
+
+    def _is_sbe(self, path: str) -> bool:
+        return self.has_sbe and path.startswith(f"{SBE}/")
+
+    def _control_of(self, listener: Listener) -> Control:
+        return self._sbe_control if isinstance(listener, SbeListener) else self._control
+
+    def _may_hear_sbe(self, headers: Mapping[str, str]) -> bool:
+        """binance §10.2: an Ed25519 key in the upgrade, and nothing signed."""
+        keyring, key = self.office.keyring, headers.get("x-mbx-apikey", "")
+        return keyring.valid(key) and keyring.kind_of(key) == "ed25519"
 
     def _request(self, connection: Connection, session: Session, text: bytes, now: int) -> None:
         link = connection.link
@@ -328,7 +365,7 @@ class BinanceFacade:
     def _forget(self, link: int) -> None:
         connection = self._connections.pop(link, None)
         if connection is not None and connection.listener is not None:
-            self._control.drop(connection.listener)
+            self._control_of(connection.listener).drop(connection.listener)
         self.office.users.drop(link)
         # A connection's last timer is a day ahead: without a sweep, each leaves it behind.
         if len(self._timers) > _TIMERS_SWEPT + 8 * len(self._connections):

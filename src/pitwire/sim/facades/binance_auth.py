@@ -106,6 +106,10 @@ class Keyring:
     def valid(self, key: str) -> bool:
         return key in self._keys and self._keys[key].valid
 
+    def kind_of(self, key: str) -> str:
+        """How a known key signs."""
+        return self._keys[key].kind
+
     def account_of(self, key: str) -> str:
         return self._keys[key].account
 

@@ -14,6 +14,7 @@ from pitwire.sim.facades.binance_auth import Keyring
 from pitwire.sim.facades.binance_board import Board
 from pitwire.sim.facades.binance_limits import Limits
 from pitwire.sim.facades.binance_options import BinanceOptions
+from pitwire.sim.facades.binance_sbe_streams import SbeHub
 from pitwire.sim.facades.binance_streams import StreamHub
 from pitwire.sim.facades.binance_text import ApiError, Scale
 from pitwire.sim.facades.binance_users import UserStreams
@@ -60,6 +61,13 @@ class Office:
         for name, scale in self.scales.items():
             self.boards[name] = Board(scale, market)
         self.hub = self._hub(send)
+        self.sbe = SbeHub(
+            market,
+            self.boards,
+            send,
+            native=options.sbe_native_exponents,
+            replaying=replaying,
+        )
         self.users = self._users(send)
         self.users.emit_raw = self.hub.emit
         self.statuses: dict[str, str] = {}
@@ -125,6 +133,7 @@ class Office:
             return
         facts, self._unpublished = self._unpublished, []
         self.hub.note(facts, now)
+        self.sbe.note(facts, now)
         self.users.note(facts, now)
         for fact in facts:
             if isinstance(fact, Recorded):

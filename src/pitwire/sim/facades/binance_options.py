@@ -78,6 +78,14 @@ class BinanceOptions(msgspec.Struct, frozen=True, kw_only=True):
     listen_key_minutes: int = 60
     uid: int = 354_937_868
 
+    # §10.2 SBE streams
+    sbe_depth_milliseconds: float = 20.0
+    sbe_depth20_milliseconds: float = 50.0
+    sbe_key_status: int = 401
+    """Answer to an upgrade with a missing or wrong key (unconfirmed)."""
+    sbe_native_exponents: bool = False
+    """Exponents of the symbol's own steps instead of -8: they may differ, says the sheet."""
+
     def order_windows(self) -> tuple[tuple[str, int, int], ...]:
         """In which windows orders are counted: interval, how many of it, the most."""
         return (("SECOND", 10, self.orders_per_10_seconds), ("DAY", 1, self.orders_per_day))

@@ -47,6 +47,7 @@ class UsdmFacade(BinanceFacade):
     """Streams, WS-API and REST over one futures exchange."""
 
     ws_api = WS_API
+    has_sbe = False
 
     def __init__(
         self,
@@ -67,7 +68,7 @@ class UsdmFacade(BinanceFacade):
             hidden = name is not None and name.kind == "trade" and not chosen.trades_streamed
             return None if hidden else name
 
-        self._control = Control(self.office.hub, chosen, judge, parse)
+        self._control = self._sbe_control = Control(self.office.hub, chosen, judge, parse)
         self._ws_api = WsApi(self.office, listen_keys=True, judge=judge, find=method, kinds=KINDS)
         self._rest = FuturesRest(self.office, listen_keys=True, judge=judge)
         self._begin()

@@ -21,10 +21,12 @@ Level: TypeAlias = tuple[int, int]
 
 
 class SendText(msgspec.Struct, frozen=True, gc=False):
-    """A text frame to a client; `stream` says what it belongs to, for those who drop or delay."""
+    """A frame to a client, text unless `binary`; `stream` says what it belongs to, for those who
+    drop or delay."""
 
     frame: bytes
     stream: str
+    binary: bool = False
 
 
 class SendPing(msgspec.Struct, frozen=True, gc=False):
@@ -132,8 +134,13 @@ class Market(Protocol):
 class Facade(Protocol):
     """A venue seen from the wire."""
 
-    def connect(self, link: int, target: str, now: int) -> HttpReply | None:
-        """A client asks to upgrade on path and query; None accepts, an answer refuses."""
+    def connect(
+        self, link: int, target: str, now: int, *, headers: Mapping[str, str] = ...
+    ) -> HttpReply | None:
+        """A client asks to upgrade on path and query; None accepts, an answer refuses.
+
+        Names of headers are in lower case.
+        """
         ...
 
     def receive(self, link: int, text: bytes, now: int) -> None: ...
