@@ -45,7 +45,7 @@ class Schema:
     def _body(
         self, element: Element, frame: bytes, at: int, block: int, into: dict[str, Any]
     ) -> int:
-        place, exponents = at, {}
+        place = at
         for field in element.iter("field"):
             if field not in list(element) or field.attrib.get("presence") == "constant":
                 continue
