@@ -144,8 +144,8 @@ class Setting:
         orders = self.world.exchange.all_orders("main", BTC)
         return {order.original_client_id or order.client_id: order for order in orders}
 
-    def place_as_stranger(self, price: str, lots: int = 1000) -> str:
-        """Somebody else trades on our account."""
+    def place_as_stranger(self, price: str, lots: int = 1000, *, name: str = "stranger") -> str:
+        """Somebody else trades on our account, or the venue takes up an order of this `name`."""
         order = self.world.exchange.place(
             NewOrder(
                 account="main",
@@ -154,7 +154,7 @@ class Setting:
                 kind=Kind.LIMIT,
                 lots=lots,
                 price=int(Decimal(price) / BTC_USDT.tick),
-                client_id="stranger",
+                client_id=name,
             ),
             self.clock.now(),
         )

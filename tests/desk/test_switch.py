@@ -13,10 +13,11 @@ from pitwire.desk import switch as switch_module
 from pitwire.desk.control import Ask, Control, Told
 from pitwire.desk.restart import restart
 from pitwire.desk.switch import Killed, kill, resume, status
+from pitwire.model.clock import SECOND
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import ConfigError, StateError
 from pitwire.model.orders import OrderState
-from pitwire.sim.faults import Cut, RefuseDial
+from pitwire.sim.faults import BlackHole, Cut, RefuseDial
 from pitwire.sim.world import HTTP_URL, MARKET_URL, ORDERS_URL
 from pitwire.store.checkpoint import checkpoints
 from pitwire.store.folder import AccountFolder
@@ -87,6 +88,44 @@ def test_a_dead_desks_orders_go_and_those_of_others_stay(tmp_path: Path) -> None
         assert open_at_venue(setting) == ["stranger"]
 
     after_a_death(tale, tmp_path)
+
+
+def test_when_nothing_was_on_its_way_the_venues_word_is_enough(tmp_path: Path) -> None:
+    async def tale(setting: Setting, folder: Path) -> None:
+        began = setting.clock.now()
+        assert (await killed(setting, written(folder))).cleared
+        assert setting.clock.now() - began < 6 * SECOND
+
+    after_a_death(tale, tmp_path)
+
+
+@pytest.mark.parametrize("after_seconds", [2.5, 14.0])
+def test_what_was_on_its_way_when_the_desk_died_is_waited_for(
+    tmp_path: Path, after_seconds: float
+) -> None:
+    """The journal has the intent, nobody has an answer, and the venue accepts it late."""
+    setting = Setting(faults=(BlackHole(at_seconds=10, link="*"),))
+
+    async def takes(name: str) -> None:
+        await asyncio.sleep(after_seconds)
+        setting.place_as_stranger("50000", name=name)
+
+    async def lives() -> None:
+        desk = await setting.open(config=kept(tmp_path / "a"))
+        await asyncio.sleep(12)
+        [placed] = command(desk, resting())
+        folder = await die(desk, tmp_path / "a")
+        assert open_at_venue(setting) == []
+        taking = asyncio.get_running_loop().create_task(takes(placed.id))
+        began = setting.clock.now()
+        done = await killed(setting, written(folder))
+        await taking
+        assert setting.clock.now() - began >= 15 * SECOND
+        assert open_at_venue(setting) == []
+        assert (done.cancelled, done.cleared, done.left) == ((placed.id,), True, ())
+        assert done.notes[-1] == f"taken by the venue only after a list without: {placed.id}"
+
+    setting.world.run(lives())
 
 
 def test_a_venue_that_cannot_be_reached_is_said_and_the_halt_holds(tmp_path: Path) -> None:

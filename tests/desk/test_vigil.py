@@ -18,17 +18,20 @@ IS_OURS = IDS.is_ours
 T = 1_700_000_000 * SECOND
 
 
-def listing(*order_ids: str) -> list[Event]:
+def listing(*order_ids: str, asked: int = T) -> list[Event]:
     """What the venue says when it is asked what is open."""
     updates = [
         Update("binance", "BTC-USDT", 0, T, one, f"v{one}", UpdateKind.STATUS_OPEN, size=Decimal(1))
         for one in order_ids
     ]
-    return [OpenOrders("binance", "", 0, T, order_ids), *updates]
+    return [OpenOrders("binance", "", 0, T, order_ids, asked), *updates]
 
 
-def sweep(*, keep: bool = True) -> Sweep:
-    return Sweep(IS_OURS, keep_protective=keep, begun=T)
+def sweep(*, keep: bool = True, certain_from: int | None = T) -> Sweep:
+    """One that knows from when on a list proves something."""
+    made = Sweep(IS_OURS, keep_protective=keep, begun=T)
+    made.certain_from = certain_from
+    return made
 
 
 def test_silence_becomes_an_alarm_at_its_time_and_a_beat_ends_it() -> None:
@@ -56,7 +59,7 @@ def test_ours_are_cancelled_and_the_orders_of_others_are_not() -> None:
     assert [(each.order_id, each.venue_id, each.symbol) for each in cancels] == [
         (ours, f"v{ours}", "BTC-USDT")
     ]
-    assert one.outcome() == Outcome(spared=(protective,), left=(ours,), foreign=2)
+    assert one.outcome() == Outcome(spared=(protective,), left=(ours,), foreign=2, lists=1)
 
 
 def test_protective_orders_go_too_when_told_so() -> None:
@@ -75,8 +78,35 @@ def test_it_is_clear_only_when_the_venue_has_said_so_twice_in_a_row() -> None:
     assert not one.is_clear
     one.take(listing(), T + 3 * SECOND)
     assert one.is_clear
-    assert one.outcome() == Outcome(cancelled=(late,))
+    assert one.outcome() == Outcome(cancelled=(late,), late=(late,), lists=4)
     assert not one.wants_list(T + 60 * SECOND)
+
+
+def test_no_list_proves_anything_while_an_order_could_still_be_accepted() -> None:
+    late, certain = IDS.next(), T + 15 * SECOND
+    one = sweep(certain_from=certain)
+    for second in range(15):
+        one.take(listing(asked=T + second * SECOND), T + second * SECOND)
+    assert one.looks_clear
+    assert not one.is_clear
+    one.take(listing(asked=certain - 1), certain + SECOND)
+    assert not one.is_clear, "when it was answered does not matter"
+    one.take(listing(asked=certain), certain)
+    assert not one.is_clear, "one list may lack what is open"
+    [cancel] = one.take(listing(late, asked=certain + SECOND), certain + SECOND)
+    assert cancel.order_id == late
+    for second in (2, 3):
+        assert not one.is_clear
+        one.take(listing(asked=certain + second * SECOND), certain + second * SECOND)
+    assert one.is_clear
+    assert one.outcome() == Outcome(cancelled=(late,), late=(late,), lists=20)
+
+
+def test_while_nobody_knows_how_late_an_order_may_be_accepted_nothing_is_clear() -> None:
+    one = sweep(certain_from=None)
+    for second in range(600):
+        one.take(listing(asked=T + second * SECOND), T + second * SECOND)
+    assert (one.looks_clear, one.is_clear) == (True, False)
 
 
 def test_a_cancel_that_the_lists_do_not_confirm_is_sent_again_but_not_at_once() -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import pytest
+
 from pitwire.desk.desk import Desk
 from pitwire.desk.vigil import Outcome
 from pitwire.desk.watchdog import Beat, Charge, Goodbye, Report, Watchdog, describe
 from pitwire.model.clock import SECOND
+from pitwire.model.proof import NO_PROOF
 from pitwire.sim.faults import Cut, RefuseDial
+from pitwire.trading.ids import OrderIds
 from pitwire.trading.wishes import buy
 from tests.desk.setting import BTC, ENDPOINTS, Setting, command, is_open, until
 
@@ -119,7 +123,10 @@ def test_a_desk_that_freezes_loses_its_orders_but_not_the_protective_and_not_tho
         assert kennel.setting.clock.now() - frozen <= 5 * SECOND
         await until(lambda: "clear" in kennel.states)
         assert open_ids(kennel.setting) == {stop, stranger}
-        assert kennel.reports[-1].outcome == Outcome(cancelled=(plain,), spared=(stop,), foreign=1)
+        outcome = kennel.reports[-1].outcome
+        assert outcome is not None
+        assert (outcome.cancelled, outcome.spared, outcome.foreign) == ((plain,), (stop,), 1)
+        assert (outcome.left, outcome.late) == ((), ())
 
     live(tale)
 
@@ -131,9 +138,11 @@ def test_a_dead_desk_is_cleared_up_after_at_once_and_the_watchdog_ends() -> None
         await until(lambda: open_ids(kennel.setting) == {plain, stop})
         died = kennel.setting.clock.now()
         kennel.dog.vigil.lose("the desk is gone")
-        outcome = await kennel.running
+        await until(lambda: open_ids(kennel.setting) == set())
         assert kennel.setting.clock.now() - died <= 5 * SECOND
-        assert outcome == Outcome(cancelled=(plain, stop))
+        outcome = await kennel.running
+        assert outcome is not None
+        assert (outcome.cancelled, outcome.left) == ((plain, stop), ())
         assert open_ids(kennel.setting) == set()
 
     live(tale, keep_protective=False)
@@ -150,6 +159,51 @@ def test_an_order_that_was_still_on_its_way_when_the_desk_died_is_found_too() ->
         assert outcome is not None
         assert outcome.cancelled == (late.id,)
         assert open_ids(kennel.setting) == set()
+
+    live(tale)
+
+
+@pytest.mark.parametrize("after_seconds", [1.5, 6.0, 14.5])
+def test_an_order_that_the_venue_accepts_late_is_found_before_all_is_called_clear(
+    after_seconds: float,
+) -> None:
+    """It had the order in its hands when the desk died, and took its time."""
+
+    async def tale(kennel: Kennel, desk: Desk) -> None:
+        setting = kennel.setting
+        await kennel.ready()
+        ours = OrderIds(desk.order_prefix, 1).next()
+        died = setting.clock.now()
+        kennel.dog.vigil.lose("the desk is gone")
+        await asyncio.sleep(after_seconds)
+        assert "clear" not in kennel.states
+        setting.place_as_stranger("50000", name=ours)
+        outcome = await kennel.running
+        assert outcome is not None
+        assert (outcome.cancelled, outcome.late, outcome.left) == ((ours,), (ours,), ())
+        assert open_ids(setting) == set()
+        took = (setting.clock.now() - died) / SECOND
+        assert 15 <= took <= 20, "receive window, clock, processing limit and margin"
+        assert kennel.states[-1] == "clear"
+        told = [one.text for one in kennel.reports if "nothing listed" in one.text]
+        assert len(told) == (after_seconds > 1)
+
+    live(tale)
+
+
+def test_at_a_venue_that_promises_nothing_an_account_is_never_called_clear() -> None:
+    async def tale(kennel: Kennel, desk: Desk) -> None:
+        await kennel.ready()
+        kennel.dog._proof = NO_PROOF
+        kennel.dog._give_up = 60 * SECOND
+        plain, stop = two_orders(desk)
+        await until(lambda: open_ids(kennel.setting) == {plain, stop})
+        kennel.dog.vigil.lose("the desk is gone")
+        outcome = await kennel.running
+        assert outcome is not None
+        assert (outcome.cancelled, outcome.left) == ((plain,), ())
+        assert kennel.states[-1] == "trouble"
+        assert any("binance may still accept" in one.text for one in kennel.reports)
 
     live(tale)
 
@@ -242,8 +296,8 @@ def test_a_key_that_is_not_accepted_is_told_once_and_tried_again_ever_more_seldo
 
 
 def test_what_it_did_is_said_in_one_line() -> None:
-    outcome = Outcome(cancelled=("a", "b"), spared=("c",), left=("d",), foreign=2)
+    outcome = Outcome(cancelled=("a", "b"), spared=("c",), left=("d",), foreign=2, late=("b",))
     assert describe(Report(state="clear", text="the desk is gone", outcome=outcome)) == (
-        "the desk is gone; 2 orders cancelled, 1 protective left open (c), "
+        "the desk is gone; 2 orders cancelled, 1 taken late (b), 1 protective left open (c), "
         "1 may still be open (d), 2 not ours and not touched"
     )

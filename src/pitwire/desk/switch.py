@@ -26,7 +26,8 @@ from pitwire.desk.watchdog import Report, Watchdog
 from pitwire.model.clock import Clock, SystemClock
 from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy, system_seed
-from pitwire.model.errors import ConfigError, StateError
+from pitwire.model.errors import ConfigError, PitwireError, StateError
+from pitwire.model.orders import OrderState
 from pitwire.store.folder import AccountFolder, holder_of, identity_of
 from pitwire.store.latch import HaltLatch, Thrown
 from pitwire.trading.ids import account_prefix
@@ -42,6 +43,7 @@ CLEAR_SECONDS = 2.0
 SWEEP_SECONDS = 30.0
 """How long a login of our own tries to clear the account."""
 _LOOK_SECONDS = 0.05
+_ON_THE_WAY = (OrderState.NEW, OrderState.SENT, OrderState.UNKNOWN)
 
 
 class Account(NamedTuple):
@@ -288,6 +290,7 @@ class _Sweeper:
             dial=self._dial,
             fetch=self._fetch,
             give_up_seconds=SWEEP_SECONDS,
+            in_flight=lambda: _in_flight(self._account.folder),
         )
         dog.vigil.lose("a person threw the kill switch")
         outcome = await dog.run()
@@ -296,6 +299,8 @@ class _Sweeper:
             why = "; ".join(text for text in told if text)
             notes.append(f"the account is not clear after {SWEEP_SECONDS:g} s: {why}")
             self.has_cleared = False
+        if outcome is not None and outcome.late:
+            notes.append(f"taken by the venue only after a list without: {', '.join(outcome.late)}")
         return outcome
 
     def _in_memory(self, notes: list[str], *, answered: bool) -> Outcome | None:
@@ -308,6 +313,22 @@ class _Sweeper:
         else:
             return Outcome()
         return None
+
+
+def _in_flight(folder: Path) -> bool:
+    """Whether an order of a desk that has halted, hangs or is dead may be on its way to the venue.
+
+    Each intent is in the journal before its bytes leave, and one that hung between the two is too
+    old to leave when it wakes (`order_deadline_seconds`).
+    """
+    try:
+        replay, history, _ = recall(folder, expected=identity_of(folder).segment)
+    except (OSError, PitwireError):
+        return True
+    orders = replay.state.ledger.open_of("")
+    return history.worst is not None or any(
+        one.is_ours and one.state in _ON_THE_WAY for one in orders
+    )
 
 
 def _killed(

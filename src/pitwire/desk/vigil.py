@@ -1,7 +1,9 @@
 """Is the desk alive, and what of its orders must go: the watchdog's judgement.
 
 House rules: pure. Silence is the desk's own whatever its cause; an order is cancelled only when its
-id says that it is ours, and an account is clear only when the venue has said so twice.
+id says that it is ours, and an account is clear only when the venue has said so twice, each time
+asked when no order that had left could be accepted any more: as late as proves one dead
+(`docs/orders.md`, proof of death).
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from pitwire.trading.ids import is_protective
 LIST_EVERY = SECOND
 """How often the venue is asked what is open, while there is something to clear away."""
 CLEAR_LISTS = 2
-"""So many lists in a row without an order of ours: one may still have been on its way."""
+"""So many lists in a row without an order of ours: one list may lack what is open."""
 CANCEL_AGAIN = 2 * SECOND
 """A cancel that the next lists do not confirm is sent again after this long."""
 
@@ -71,10 +73,17 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """Orders of ours that may still be open."""
     foreign: int = 0
     """Orders of others, not touched."""
+    late: tuple[str, ...] = ()
+    """Orders of ours that the venue took only after a list without any."""
+    lists: int = 0
+    """How often the venue has said what is open."""
 
 
 class Sweep:
-    """One clean-up of an account: list, cancel what is ours, list again until it is clear."""
+    """One clean-up of an account: list, cancel what is ours, list again until it is clear.
+
+    `certain_from` is from when on a list proves something; None, until somebody knows: none does.
+    """
 
     def __init__(
         self, is_ours: Callable[[str], bool], *, keep_protective: bool, begun: int
@@ -86,12 +95,22 @@ class Sweep:
         self._spared: dict[str, None] = {}
         self._listed: tuple[str, ...] | None = None
         self._foreign = 0
-        self._clear = 0
+        self._clear: list[int] = []
+        """When the newest lists in a row without an order of ours were asked for."""
+        self._late: dict[str, None] = {}
+        self._lists = 0
+        self.certain_from: int | None = None
+
+    @property
+    def looks_clear(self) -> bool:
+        """Whether nothing of ours was listed lately; an order may still be on its way."""
+        return len(self._clear) >= CLEAR_LISTS
 
     @property
     def is_clear(self) -> bool:
-        """Whether the venue has said often enough that nothing of ours is open."""
-        return self._clear >= CLEAR_LISTS
+        """Whether the venue has proven that nothing of ours is open, or will be."""
+        since = self.certain_from
+        return since is not None and sum(at >= since for at in self._clear) >= CLEAR_LISTS
 
     def wants_list(self, now: int) -> bool:
         """Whether the venue is to be asked now what is open; it counts as asked then."""
@@ -125,13 +144,18 @@ class Sweep:
             spared=tuple(one for one in self._spared if one in listed),
             left=tuple(sorted(left)),
             foreign=self._foreign,
+            late=tuple(self._late),
+            lists=self._lists,
         )
 
     def _list(self, event: OpenOrders) -> None:
         self._listed = event.order_ids
+        self._lists += 1
         self._foreign = sum(not self._is_ours(one) for one in event.order_ids)
         ours = [one for one in event.order_ids if self._must_go(one)]
-        self._clear = 0 if ours else self._clear + 1
+        if ours and self._clear:
+            self._late.update(dict.fromkeys(one for one in ours if one not in self._told))
+        self._clear = [] if ours else [*self._clear, event.asked]
 
     def _judge(self, order: Update, now: int) -> list[CancelOrder]:
         if not self._is_ours(order.order_id):

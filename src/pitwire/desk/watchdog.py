@@ -25,6 +25,7 @@ from pitwire.model.events import Event
 from pitwire.session.connect import Connecting, connect_to_websocket
 from pitwire.session.session import Session
 from pitwire.trading.ids import OrderIds
+from pitwire.venues.registry import find_venue
 from pitwire.venues.venue import Endpoints
 from pitwire.wire.link import Dial, Fetch
 
@@ -86,11 +87,18 @@ class Watchdog:
         dial: Dial | None = None,
         fetch: Fetch | None = None,
         give_up_seconds: float = GIVE_UP_SECONDS,
+        in_flight: Callable[[], bool] | None = None,
     ) -> None:
+        """`in_flight` says whether an order may have been on its way when the desk fell silent.
+
+        Without it one always may. `give_up_seconds` is how long a dead desk's orders are tried for.
+        """
         self._give_up = round(give_up_seconds * SECOND)
         self._charge, self._clock, self._tell = charge, clock, tell
         self._dial, self._fetch = dial, fetch
         self._is_ours = OrderIds(charge.prefix, 0).is_ours
+        self._proof = find_venue(charge.venue).proof
+        self._in_flight = in_flight
         self.vigil = Vigil(round(charge.silence_seconds * SECOND), clock.now())
         self._session: Session | None = None
         self._dismissed = False
@@ -179,17 +187,39 @@ class Watchdog:
         sweep = self._sweep = Sweep(
             self._is_ours, keep_protective=self._charge.keep_protective, begun=begun
         )
+        looked_clear = False
         while not sweep.is_clear and not self._is_relieved(begun):
             now = self._clock.now()
             self._ask(sweep, now)
             await asyncio.sleep(LOOK_SECONDS)
+            if sweep.looks_clear and not looked_clear:
+                looked_clear = True
+                sweep.certain_from = self._certain_from(begun)
+                if not sweep.is_clear:
+                    self._tell(Report(state="acting", text=self._waits(sweep.certain_from, now)))
         self._sweep = None
         outcome = sweep.outcome()
         state = "clear" if sweep.is_clear else "trouble"
+        if not (sweep.is_clear or self.vigil.is_over):
+            reason = f"{reason}, and is back before all is clear"
         self._tell(Report(state=state, text=reason, outcome=outcome))
         self._said = ""
         await self._rest()
         return outcome
+
+    def _certain_from(self, begun: int) -> int | None:
+        """From when on a list shows every order that the desk ever sent; None: never."""
+        if self._in_flight is not None and not self._in_flight():
+            return begun
+        proof = self._proof
+        return begun + round(proof.after_seconds * SECOND) if proof.automatic else None
+
+    def _waits(self, certain_from: int | None, now: int) -> str:
+        """Why an account that looks clear is looked at for longer."""
+        if certain_from is None:
+            return f"nothing listed, and {self._charge.venue} may still accept what was on its way"
+        after = max(0.0, (certain_from - now) / SECOND)
+        return f"nothing listed; an order on its way could still be accepted for {after:.0f} s"
 
     def _ask(self, sweep: Sweep, now: int) -> None:
         session = self._session
@@ -207,6 +237,8 @@ class Watchdog:
         """A desk that only froze may wake: wait for its beat before looking again."""
         while not self.vigil.is_over and not self._dismissed:
             if not self.vigil.alarm(self._clock.now()):
+                if self._session is not None:
+                    self._say(Report(state="ready"))
                 return
             await asyncio.sleep(LOOK_SECONDS)
 
@@ -256,10 +288,12 @@ def describe(report: Report) -> str:
     """One line about what the watchdog does or did."""
     outcome = report.outcome
     if report.state == "acting":
-        return f"{report.text}; cancelling its orders"
+        return f"{report.text}; cancelling what is ours"
     if outcome is None:
         return f"{report.state}{': ' if report.text else ''}{report.text}"
     parts = [f"{len(outcome.cancelled)} orders cancelled"]
+    if outcome.late:
+        parts.append(f"{len(outcome.late)} taken late ({', '.join(outcome.late)})")
     if outcome.spared:
         parts.append(f"{len(outcome.spared)} protective left open ({', '.join(outcome.spared)})")
     if outcome.left:
