@@ -17,10 +17,12 @@ from rich.console import Console
 from bench import (
     arena,
     board,
+    figures,
     journal,
     kill,
     limit,
     memory,
+    native,
     path,
     races,
     redial,
@@ -102,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _micro(run: Run) -> None:
+    budgets, over = figures.budgets(), []
     for name in MICRO:
         if importlib.util.find_spec(f"bench.{name}") is None:
             run.tell(f"{name}: not there")
@@ -110,6 +113,9 @@ def _micro(run: Run) -> None:
         title = f"{name.replace('_', ' of ')} (÷ one unit of the calibration loop)"
         run.console.print(report.rows_table(title, "ratio", rows))
         run.sections[name] = rows
+        over += figures.over_budget(rows, budgets)
+    if over:
+        raise arena.Failed("over budget: " + "; ".join(over))
 
 
 def _stages(run: Run) -> None:
@@ -120,7 +126,8 @@ def _stages(run: Run) -> None:
 
 def _path(run: Run) -> None:
     rows = path.rows()
-    run.console.print(report.rows_table("What a message costs, frame to book", "µs", rows))
+    title = f"What a message costs, frame to book ({native.installed()} ladder)"
+    run.console.print(report.rows_table(title, "µs", rows))
     run.sections["path"] = rows
 
 
@@ -181,9 +188,13 @@ def _specs() -> list[Spec]:
     for auth in ("hmac", "logon"):
         specs.append(Spec("naive", "asyncio", auth))
         specs += [Spec("ours", loop, auth) for loop in ("asyncio", "uvloop", "polling")]
-    # For information: the plain script on uvloop, and the whole desk on the loops it offers.
+    # For information: the plain script on uvloop, the whole desk on the loops it offers, and some
+    # over the compiled ladder (ADR 21), where there is a compiler.
     specs.append(Spec("naive", "uvloop", "hmac"))
     specs += [Spec("desk", loop, "hmac") for loop in ("uvloop", "polling")]
+    if native.twin() is not None:
+        specs += [Spec("ours", loop, "hmac", "compiled") for loop in ("asyncio", "polling")]
+        specs.append(Spec("desk", "polling", "hmac", "compiled"))
     return specs
 
 

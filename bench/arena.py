@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
-from bench import client, venue
+from bench import client, native, venue
 
 PATIENCE_SECONDS = 60.0
 
@@ -69,7 +69,8 @@ class Arena:
         """Start one client and wait until its books are filled."""
         port: int = self.ask("listen")
         serve = importlib.import_module(f"bench.{spec.who}").serve
-        child = start(str(spec), serve, spec, port, self.seat)
+        with native.chosen(spec.ladder):
+            child = start(str(spec), serve, spec, port, self.seat)
         self.clients[spec] = child, port
         if (word := child.hear()) != "started":
             raise Failed(f"{spec}: found {word!r}, expected 'started'")

@@ -45,14 +45,19 @@ class Seat:
 
 @dataclass(frozen=True)
 class Spec:
-    """One client under test. `who` is `ours` or `naive`; `auth` is `hmac` or `logon`."""
+    """One client under test. `who` is `ours` or `naive`; `auth` is `hmac` or `logon`.
+
+    `ladder` says which of the two our books stand on, `plain` or `compiled` (ADR 21).
+    """
 
     who: str
     loop: str
     auth: str
+    ladder: str = "plain"
 
     def __str__(self) -> str:
-        return f"{self.who}/{self.loop}/{self.auth}"
+        name = f"{self.who}/{self.loop}/{self.auth}"
+        return name if self.ladder == "plain" else f"{name}/{self.ladder}"
 
 
 class Meter:

@@ -8,11 +8,15 @@ from __future__ import annotations
 import math
 import statistics
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 BUDGETS = Path(__file__).with_name("budgets.toml")
+MICRO = "micro"
+"""The section of what may be over budget; all others hold bars."""
+COMPARED = "for comparison"
+"""How the remark of a row ends that is not ours."""
 
 
 @dataclass(frozen=True)
@@ -93,5 +97,25 @@ def bars(path: Path = BUDGETS) -> dict[tuple[str, str], Bar]:
     return {
         (section, name): Bar(**values)
         for section, rows in document.items()
+        if section != MICRO
         for name, values in rows.items()
     }
+
+
+def budgets(path: Path = BUDGETS) -> dict[str, float]:
+    """What each row of the micro-benchmarks may cost at most, in units of the calibration loop."""
+    found: dict[str, float] = tomllib.loads(path.read_text())[MICRO]
+    return found
+
+
+def over_budget(rows: Iterable[tuple[str, float, str]], most: Mapping[str, float]) -> list[str]:
+    """One line for each row that costs more than it may, or that has no budget."""
+    found = []
+    for name, ratio, remark in rows:
+        if remark.endswith(COMPARED):
+            continue
+        if name not in most:
+            found.append(f"{name}: found no budget, expected one in {BUDGETS.name}")
+        elif ratio > most[name]:
+            found.append(f"{name}: found {ratio:.1f}, expected at most {most[name]:g}")
+    return found

@@ -20,7 +20,6 @@ from rich.table import Table
 from bench import figures
 from bench.client import Spec
 from bench.races import LOADS, Results
-from pitwire.market.ladder import Fastest, Ladder
 
 RESULTS = Path(__file__).with_name("results")
 Verdicts = dict[tuple[Spec, str], figures.Verdict]
@@ -80,7 +79,7 @@ def _feed_table(results: Results) -> Table:
     for spec, costs in results.feed.items():
         paced = results.paced.get(spec)
         table.add_row(
-            f"{spec.who}, {spec.loop}",
+            f"{spec.who}, {spec.loop}" + ("" if spec.ladder == "plain" else f", {spec.ladder}"),
             f"{statistics.median(costs):.1f} ({min(costs):.1f}–{max(costs):.1f})",
             f"{statistics.median(results.rates[spec]):,.0f}",
             f"{statistics.median(paced):.1f}" if paced else "burns its core",
@@ -195,6 +194,5 @@ def machine(cores: tuple[int | None, int | None]) -> dict[str, Any]:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()}",
         "cores": {"server": cores[0], "clients": cores[1]},
-        "ladder": "plain" if Fastest is Ladder else "compiled",
         "versions": {name: metadata.version(name) for name in names},
     }

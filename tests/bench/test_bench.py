@@ -116,3 +116,13 @@ def test_the_meter_reads_the_clock_at_the_first_and_the_last() -> None:
     for _ in range(4):
         meter.count()
     assert [taken["messages"] for taken in told] == [2]
+
+
+def test_what_is_over_budget_or_has_none_is_named() -> None:
+    rows = [("a", 2.0, ""), ("b", 3.5, "x"), ("c", 1.0, ""), ("d", 9.0, "1 ns; for comparison")]
+    assert figures.over_budget(rows, {"a": 2.0, "b": 3.0}) == [
+        "b: found 3.5, expected at most 3",
+        "c: found no budget, expected one in budgets.toml",
+    ]
+    assert all(most > 0 for most in figures.budgets().values())
+    assert "micro" not in {section for section, _ in figures.bars()}

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from bench import micro_rules
+from bench import figures, micro_rules
 
 WHOLE = ("state alone", "decide, nothing to do", "one order")
 
@@ -17,6 +17,7 @@ def test_rows_are_names_ratios_and_notes(monkeypatch: pytest.MonkeyPatch) -> Non
     found = micro_rules.rows()
     assert len({name for name, _, _ in found}) == len(found) == 7
     assert all(math.isfinite(ratio) and " ns; " in note for _, ratio, note in found)
+    assert {name for name, _, _ in found} <= figures.budgets().keys()
     # The others are differences of two timings, which so small a run may turn around.
     whole = [ratio for name, ratio, _ in found if name.split(": ")[1] in WHOLE]
     assert len(whole) == len(WHOLE)

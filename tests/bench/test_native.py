@@ -1,0 +1,36 @@
+"""Clients stand on the ladder they were told to, whatever is installed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from bench import native
+
+_ASK = "import bench; from pitwire.market.ladder import Fastest; print(Fastest.__module__)"
+
+
+def _asked() -> str:
+    done = subprocess.run([sys.executable, "-c", _ASK], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_a_child_uses_the_ladder_it_is_told() -> None:
+    if native.twin() is None:
+        pytest.skip("no C compiler")
+    with native.chosen("compiled"):
+        assert _asked() == "pitwire.market._ladder"
+    with native.chosen("plain"):
+        assert _asked() == "pitwire.market.ladder"
+    assert native.VARIABLE not in os.environ
+
+
+def test_it_is_too_late_once_pitwire_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pitwire.market.ladder  # noqa: F401
+
+    monkeypatch.setenv(native.VARIABLE, "")
+    with pytest.raises(RuntimeError, match="found pitwire imported"):
+        native.obey()
