@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from pitwire.cli.howto import HOWTOS, Where, howto
+from pitwire.cli.howto import HOWTOS, HOWTOS_OF, Where, howto
 from pitwire.cli.sim import run
 from pitwire.model.errors import ConfigError
 from pitwire.model.orders import Side
 from pitwire.sim.hosted import HostedVenue
+from pitwire.sim.world import USDM
 from tests.cli.command import pitwire
 
 CHECKS = {
@@ -52,6 +53,17 @@ CHECKS = {
     ),
 }
 """Client → its module, and lines that print the price when they have got through."""
+FUTURES_CHECKS = {
+    "ccxt": (
+        "ccxt",
+        "import asyncio\n"
+        "async def main():\n"
+        "    print((await exchange.fetch_ticker('BTC/USDT:USDT'))['info']['lastPrice'])\n"
+        "    await exchange.close()\n"
+        "asyncio.run(main())\n",
+    ),
+    "websockets": ("websockets", "stream.close()\nprint('61000.00')\n"),
+}
 
 
 @pytest.mark.parametrize("name", CHECKS)
@@ -77,6 +89,33 @@ def test_the_lines_point_a_client_here(name: str, tmp_path: Path) -> None:
             timeout=120,
         )
     assert done.stdout.split()[-1:] == ["61000.00000000"], done.stderr
+
+
+@pytest.mark.parametrize("name", FUTURES_CHECKS)
+def test_the_lines_point_a_client_to_the_futures(name: str, tmp_path: Path) -> None:
+    module, check = FUTURES_CHECKS[name]
+    if find_spec(module) is None:
+        pytest.skip(f"{module} is not installed: pip install pitwire[strangers]")
+    with HostedVenue(venue=USDM) as venue:
+        venue.trade(Side.SELL, "61000", "1")
+        venue.trade(Side.BUY, "61000", "0.5")
+        where = Where(venue.market_url, venue.orders_url, venue.http_url, *venue.key())
+        lines = howto(name, where, USDM)
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", f"{lines}\n{check}"],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    assert done.stdout.split()[-1:] == ["61000.00"], done.stderr
+
+
+def test_the_futures_have_lines_of_their_own() -> None:
+    where = Where("ws://x:1", "ws://x:1/ws-fapi/v1", "http://x:1", "KEY", "SECRET")
+    for name in HOWTOS_OF[USDM]:
+        assert "x:1" in howto(name, where, USDM)
+    with pytest.raises(ConfigError, match=r"sim.howto: found 'cryptofeed', expected one of ccxt"):
+        howto("cryptofeed", where, USDM)
 
 
 def test_every_client_has_lines_and_no_other() -> None:
@@ -112,6 +151,9 @@ def test_the_command_serves_with_tls_a_file_and_a_door(tmp_path: Path) -> None:
     ("options", "said"),
     [
         ({"howto": "telnet"}, "sim.howto: found 'telnet', expected one of"),
+        ({"venue": "moon"}, "sim.venue: found 'moon', expected one of binance, binance-usdm"),
+        ({"venue": "binance-usdm", "tape": Path("t")}, "sim.venue: found 'binance-usdm'"),
+        ({"venue": "binance-usdm", "symbols": ["A-B", "C-D"]}, "sim.symbols: found 'C-D'"),
         ({"scenario": "none.toml"}, "none.toml: found 'No such file or directory'"),
         ({"scenario": "calmer"}, "sim.scenario: found 'calmer', expected one of calm"),
         ({"tls": Path("no/such/folder/ca.pem")}, "sim.tls: found 'no/such/folder/ca.pem'"),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from pitwire.model.errors import ConfigError
+from pitwire.sim.world import SPOT, USDM
 
 
 class Where(NamedTuple):
@@ -22,11 +23,12 @@ class Where(NamedTuple):
     """Path of the certificate to trust, where there is TLS."""
 
 
-def howto(name: str, where: Where) -> str:
+def howto(name: str, where: Where, venue: str = SPOT) -> str:
     """The lines for a client library, to be pasted; raises `ConfigError` for an unknown one."""
-    if name not in HOWTOS:
-        raise ConfigError(where="sim.howto", found=name, expected=f"one of {', '.join(HOWTOS)}")
-    lines = textwrap.dedent(HOWTOS[name](where)).strip()
+    known = HOWTOS_OF[venue]
+    if name not in known:
+        raise ConfigError(where="sim.howto", found=name, expected=f"one of {', '.join(known)}")
+    lines = textwrap.dedent(known[name](where)).strip()
     if where.authority and name != "cryptofeed":
         lines = (
             f"# before it starts: export SSL_CERT_FILE={where.authority} "
@@ -125,3 +127,47 @@ HOWTOS: Mapping[str, Callable[[Where], str]] = {
     "pitwire": _pitwire,
 }
 """Client library → the lines that point it here."""
+
+
+def _ccxt_futures(at: Where) -> str:
+    api: dict[str, object] = {
+        f"fapi{kind}{'' if number == 1 else f'V{number}'}": f"{at.http}/fapi/v{number}"
+        for kind in ("Public", "Private")
+        for number in (1, 2, 3)
+    }
+    api["ws"] = {"future": f"{at.streams}/ws", "ws-api": {"future": at.orders}}
+    options = {"fetchMargins": 0, "fetchCurrencies": 0}
+    config = {"apiKey": at.key, "secret": at.secret, "urls": {"api": api}, "options": options}
+    if at.authority:
+        config["cafile"] = at.authority
+    return f"""
+        import ccxt.pro
+        exchange = ccxt.pro.binanceusdm({json.dumps(config)})
+        """
+
+
+def _websockets_futures(at: Where) -> str:
+    return f"""
+        from websockets.sync.client import connect
+        stream = connect("{at.streams}/public/ws/btcusdt@bookTicker")
+        """
+
+
+def _pitwire_futures(at: Where) -> str:
+    return f"""
+        # in a desk's file
+        [venue]
+        name = "{USDM}"
+        endpoints = {{ market = "{at.streams}", orders = "{at.orders}", http = "{at.http}" }}
+        """
+
+
+HOWTOS_OF: Mapping[str, Mapping[str, Callable[[Where], str]]] = {
+    SPOT: HOWTOS,
+    USDM: {
+        "ccxt": _ccxt_futures,
+        "websockets": _websockets_futures,
+        "pitwire": _pitwire_futures,
+    },
+}
+"""Venue → client library → the lines that point it here."""

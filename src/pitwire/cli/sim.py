@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 
 from pitwire.cli import loops
-from pitwire.cli.howto import HOWTOS, Where
+from pitwire.cli.howto import HOWTOS_OF, Where
 from pitwire.cli.howto import howto as lines_for
 from pitwire.cli.simulated import SimulatedVenue, recorded_venue, simulated_venue
 from pitwire.model.clock import SystemClock
@@ -41,10 +41,11 @@ def run(
     loop: str = "auto",
 ) -> None:
     """Serve until interrupted, or for `seconds`; a tape until it is over."""
-    if howto is not None and howto not in HOWTOS:
-        raise ConfigError(where="sim.howto", found=howto, expected=f"one of {', '.join(HOWTOS)}")
     if venue not in VENUES:
         raise ConfigError(where="sim.venue", found=venue, expected=f"one of {', '.join(VENUES)}")
+    if howto is not None and howto not in HOWTOS_OF[venue]:
+        known = ", ".join(HOWTOS_OF[venue])
+        raise ConfigError(where="sim.howto", found=howto, expected=f"one of {known}")
     if tape is not None and venue != SPOT:
         raise ConfigError(where="sim.venue", found=venue, expected=f"{SPOT} for a tape")
     chosen = system_seed() if seed is None else seed
@@ -66,18 +67,19 @@ def run(
 
     async def serve() -> None:
         async with AsyncExitStack() as stack:
-            venue = await stack.enter_async_context(place)
-            typer.echo(told(venue, seed=chosen, scenario=scenario, faults=faults, tls=tls))
+            served = await stack.enter_async_context(place)
+            typer.echo(told(served, seed=chosen, scenario=scenario, faults=faults, tls=tls))
             if admin:
-                door = await stack.enter_async_context(Admin(venue.served, secret_token()))
+                door = await stack.enter_async_context(Admin(served.served, secret_token()))
                 typer.echo(f"# operator's door: curl -H 'Authorization: Bearer {door.token}' "
                            f"{door.url}/symbols")  # fmt: skip
             if howto is not None:
-                typer.echo(f"# {howto}:\n{lines_for(howto, _where(venue, howto, tls))}")
+                lines = lines_for(howto, _where(served, howto, tls), venue)
+                typer.echo(f"# {howto}:\n{lines}")
             typer.echo("# Ctrl-C ends it")
             try:
                 async with asyncio.timeout(seconds):
-                    await (asyncio.Event().wait() if tape is None else _play(venue))
+                    await (asyncio.Event().wait() if tape is None else _play(served))
             except TimeoutError:
                 return
             typer.echo("# the tape is over")
