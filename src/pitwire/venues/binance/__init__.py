@@ -1,5 +1,5 @@
-"""Binance spot."""
+"""Binance spot, in JSON and in binary."""
 
-from pitwire.venues.binance.venue import BINANCE
+from pitwire.venues.binance.venue import BINANCE, BINANCE_SBE
 
-__all__ = ["BINANCE"]
+__all__ = ["BINANCE", "BINANCE_SBE"]

@@ -19,11 +19,11 @@ from pitwire.venues.binance import rest
 from pitwire.venues.binance.answers import USER_KINDS, AnswerDecoder
 from pitwire.venues.binance.decode import MarketDecoder, malformed
 from pitwire.venues.binance.encode import Encoder
-from pitwire.venues.binance.streams import Streams
+from pitwire.venues.binance.streams import CHANNELS, Streams
 from pitwire.venues.binance.symbols import Symbols
 from pitwire.venues.mbx.reading import UNREADABLE
 from pitwire.venues.mbx.requests import client_id, control, decimal, order_reference, plain
-from pitwire.venues.venue import Ask, Buffer, CodecOptions, Decoded, HttpRequest, Role
+from pitwire.venues.venue import Ask, Buffer, Channel, CodecOptions, Decoded, HttpRequest, Role
 
 _ANSWERS = (b'{"id":', b'{"result":', b'{"error":', b'{"code":')
 _USER = (b'{"subscriptionId":', b'{"event":', b'{"e":"executionReport"', b'{"e":"outbound')
@@ -41,10 +41,10 @@ class BinanceCodec:
     has a price of 0 and is `Malformed`, because no number would be right there.
     """
 
-    def __init__(self, options: CodecOptions) -> None:
+    def __init__(self, options: CodecOptions, channels: Mapping[str, Channel] = CHANNELS) -> None:
         self.options = options
         self._symbols = Symbols()
-        self._streams = Streams(self._symbols)
+        self._streams = Streams(self._symbols, channels)
         self._market = MarketDecoder(self._symbols, self._streams.partial)
         self._encoder = Encoder(self._symbols)
         self._answers = AnswerDecoder(self._symbols, self._encoder.requests)

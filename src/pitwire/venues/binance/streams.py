@@ -102,17 +102,17 @@ _Key = tuple[str, str, str]
 class Streams:
     """Which streams were asked for on one connection."""
 
-    def __init__(self, symbols: Symbols) -> None:
-        self._symbols = symbols
+    def __init__(self, symbols: Symbols, channels: Mapping[str, Channel] = CHANNELS) -> None:
+        self._symbols, self._channels = symbols, channels
         self._asked: dict[_Key, Ask] = {}
         self._tops: dict[str, tuple[str, int]] = {}
 
     def check(self, ask: Ask) -> None:
         """Raise `ConfigError` naming field, value and what was expected if it cannot be asked."""
-        row = CHANNELS.get(ask.channel)
+        row = self._channels.get(ask.channel)
         if row is None:
             raise ConfigError(
-                where="channel", found=ask.channel, expected=f"one of {', '.join(CHANNELS)}"
+                where="channel", found=ask.channel, expected=f"one of {', '.join(self._channels)}"
             )
         option = ask.option or row.default_option
         if option not in (row.options or ("",)):
@@ -128,7 +128,7 @@ class Streams:
     def name(self, ask: Ask) -> str:
         """The venue's name of this stream; raises `ConfigError` like `check`."""
         self.check(ask)
-        row = CHANNELS[ask.channel]
+        row = self._channels[ask.channel]
         option = ask.option or row.default_option
         suffix = _SUFFIXES.get((ask.channel, option), option)
         if not ask.symbol:
@@ -140,16 +140,16 @@ class Streams:
         """Names of these streams, remembered as asked for."""
         names = [self.name(ask) for ask in asks]
         for ask, name in zip(asks, names, strict=True):
-            self._asked[_key(ask)] = ask
+            self._asked[self._key(ask)] = ask
             if ask.channel == "partial_book":
-                self._tops[name] = (ask.symbol, _depth_of(ask))
+                self._tops[name] = (ask.symbol, self._depth_of(ask))
         return names
 
     def drop(self, asks: Sequence[Ask]) -> list[str]:
         """Names of these streams, no longer asked for."""
         names = [self.name(ask) for ask in asks]
         for ask, name in zip(asks, names, strict=True):
-            self._asked.pop(_key(ask), None)
+            self._asked.pop(self._key(ask), None)
             self._tops.pop(name, None)
         return names
 
@@ -193,11 +193,11 @@ class Streams:
         known = self._asked.get((channel, symbol, option))
         if known is not None:
             return known
-        default = option == CHANNELS[channel].default_option
+        default = option == self._channels[channel].default_option
         return Ask(channel, symbol, "" if default else option)
 
     def _one_of(self, channel: str, symbol: str) -> Ask:
-        for option in CHANNELS[channel].options:
+        for option in self._channels[channel].options:
             known = self._asked.get((channel, symbol, option))
             if known is not None:
                 return known
@@ -208,7 +208,9 @@ class Streams:
             known = self._asked.get(("partial_book", symbol, option))
             if known is not None:
                 return known
-        return self._given("partial_book", symbol, f"{depth}@100ms")
+        fast = f"{depth}@100ms"
+        listed = fast in self._channels["partial_book"].options
+        return self._given("partial_book", symbol, fast if listed else depth)
 
     def _statistics_of(self, symbol: str, window: str, *, mini: bool) -> Ask:
         # A mini ticker counts no trades, but neither does a day ticker of a silent symbol.
@@ -222,10 +224,9 @@ class Streams:
             return Ask("mini_stats", symbol)
         return self._given("stats", symbol, window)
 
+    def _key(self, ask: Ask) -> _Key:
+        return ask.channel, ask.symbol, ask.option or self._channels[ask.channel].default_option
 
-def _key(ask: Ask) -> _Key:
-    return ask.channel, ask.symbol, ask.option or CHANNELS[ask.channel].default_option
-
-
-def _depth_of(ask: Ask) -> int:
-    return int((ask.option or CHANNELS[ask.channel].default_option).partition("@")[0])
+    def _depth_of(self, ask: Ask) -> int:
+        option = ask.option or self._channels[ask.channel].default_option
+        return int(option.partition("@")[0])

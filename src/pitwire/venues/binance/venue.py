@@ -12,6 +12,8 @@ from pitwire.model.proof import DeathProof
 from pitwire.venues.binance.codec import BinanceCodec
 from pitwire.venues.binance.encode import WINDOW_SECONDS
 from pitwire.venues.binance.rights import RIGHTS
+from pitwire.venues.binance.sbe_codec import CHANNELS as SBE_CHANNELS
+from pitwire.venues.binance.sbe_codec import market_headers, sbe_codec
 from pitwire.venues.binance.streams import CHANNELS
 from pitwire.venues.binance.symbols import VENUE, guess
 from pitwire.venues.venue import Can, Endpoints, Heartbeat, Limit, Venue, Weights
@@ -142,3 +144,18 @@ BINANCE = Venue(
     proof=PROOF,
     rights=RIGHTS,
 )
+
+# §1.1.
+SBE_LIVE = msgspec.structs.replace(LIVE, market="wss://stream-sbe.binance.com:9443")
+SBE_TESTNET = msgspec.structs.replace(TESTNET, market="wss://stream-sbe.testnet.binance.vision")
+
+BINANCE_SBE = msgspec.structs.replace(
+    BINANCE,
+    name="binance-sbe",
+    endpoints=SBE_LIVE,
+    testnet=SBE_TESTNET,
+    channels=SBE_CHANNELS,
+    codec=sbe_codec,
+    market_headers=market_headers,
+)
+"""The same venue, its market data in binary; what it tells is told of `binance` (§10.2)."""
