@@ -51,3 +51,10 @@ def test_the_package_is_typed_and_nothing_but_itself(wheel: zipfile.ZipFile, abo
     assert "pitwire/py.typed" in names
     assert f"{about}/licenses/LICENSE" in names
     assert {name.split("/")[0] for name in names} == {"pitwire", about}
+
+
+def test_golden_frames_come_with_it(wheel: zipfile.ZipFile, repository: Path) -> None:
+    """`pitwire examine` needs them where there is no source tree."""
+    golden = repository / "tests" / "golden" / "binance"
+    wanted = {f"pitwire/conformance/golden/binance/{path.name}" for path in golden.iterdir()}
+    assert wanted <= set(wheel.namelist())

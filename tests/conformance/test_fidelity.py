@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer import Exit
 
-from pitwire.cli.examine import run
+from pitwire.cli.examine import run_fidelity
 from pitwire.conformance import binance_story, fidelity
 from pitwire.conformance.fidelity import ABSENT, MEANT, examine, report
 from pitwire.conformance.shapes import differences, shape_of
@@ -76,18 +75,16 @@ def test_a_difference_is_told_and_fails_the_command(
     once: dict[str, Any], spoil: Any, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spoil(once)
-    with pytest.raises(Exit):
-        run("binance", fidelity=True)
+    assert run_fidelity("binance") == 1
     out = capsys.readouterr().out
     assert said in next(line for line in out.splitlines() if "stream trade " in line)
     assert "1 with differences" in out
 
 
 def test_what_cannot_be_examined_is_said(once: dict[str, Any], tmp_path: Path) -> None:
-    for options, said in (
-        ({"venue": "nasdaq", "fidelity": True}, "venue: found 'nasdaq', expected one of binance"),
-        ({"venue": "binance"}, "examine: found 'no examination', expected --fidelity"),
-        ({"venue": "binance", "fidelity": True, "captures": tmp_path}, "captures: found"),
+    for venue, captures, said in (
+        ("nasdaq", None, "venue: found 'nasdaq', expected one of binance"),
+        ("binance", tmp_path, "captures: found"),
     ):
         with pytest.raises(ConfigError, match=said):
-            run(**options)  # type: ignore[arg-type]
+            run_fidelity(venue, captures)

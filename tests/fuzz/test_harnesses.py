@@ -8,8 +8,8 @@ from importlib import import_module
 import pytest
 
 from fuzz.__main__ import harnesses, main
-from fuzz.decode_binance import check
 from fuzz.mutations import golden_frames, mutate
+from pitwire.conformance.corpora import check
 from pitwire.model.events import Quote, Trade
 from pitwire.model.orders import Side
 from pitwire.venues.binance.codec import BinanceCodec

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import EntryPoint
 
+import msgspec
 import pytest
 
 from pitwire.model.errors import ConfigError
@@ -41,3 +42,10 @@ def test_an_installed_name_without_a_venue_behind_it(
     _install(monkeypatch, broken=value)
     with pytest.raises(ConfigError, match="venue broken"):
         registry.find_venue("broken")
+
+
+def test_a_venue_that_is_lent_is_found_while_it_is() -> None:
+    mine = msgspec.structs.replace(BINANCE, snapshot_depth=5)
+    with registry.lending(mine):
+        assert registry.find_venue("binance") is mine
+    assert registry.find_venue("binance") is BINANCE

@@ -228,14 +228,22 @@ def sim(
 
 @app.command()
 def examine(
-    venue: Annotated[str, typer.Argument(help="The venue; binance.")] = "binance",
+    venue: Annotated[str, typer.Argument(help="The venue, built in or of a package.")] = "binance",
+    only: options.Cards = None,
+    golden: options.Golden = None,
     fidelity: options.Fidelity = False,
     captures: options.Captures = None,
+    seed: Annotated[int, typer.Option(help="Seed of all chance.")] = 1,
+    json: Annotated[bool, typer.Option("--json", help="The verdicts as JSON on stdout.")] = False,
 ) -> None:
-    """Say how close the simulated venue is to the venue itself."""
-    from pitwire.cli.examine import run
+    """Examine a venue's codec and its simulated other side, card by card."""
+    from pitwire.cli.examine import run, run_fidelity
 
-    run(venue, fidelity=fidelity, captures=captures)
+    if fidelity:
+        code = run_fidelity(venue, captures)
+    else:
+        code = run(venue, only=only or (), golden=golden, seed=seed, as_json=json)
+    raise typer.Exit(code)
 
 
 @app.command()

@@ -38,6 +38,13 @@ Howto = Annotated[
         "binance-sdk-spot, unicorn, cryptofeed, websockets or pitwire."
     ),
 ]
+Cards = Annotated[
+    list[str] | None,
+    typer.Option(help="Cards by id or family, as D,E4,B; all without it. May be repeated."),
+]
+Golden = Annotated[
+    Path | None, typer.Option(help="Folder of golden frames, in place of the venue's own.")
+]
 Fidelity = Annotated[
     bool,
     typer.Option("--fidelity", help="Hold the simulated venue's messages against the real one's."),

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import random
+from typing import TypeAlias
+
+Chance: TypeAlias = random.Random
+"""A stream."""
 
 
 class Entropy:
@@ -12,7 +16,7 @@ class Entropy:
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
-    def stream(self, name: str) -> random.Random:
+    def stream(self, name: str) -> Chance:
         """An independent generator for this name."""
         return random.Random(self._derive(name))
 

@@ -23,6 +23,7 @@ Sizes = dict[float, float]
 
 _TOO_MUCH = (b'"status":429', b'"status":418')
 _CLOSED_FOR_IT = ("Too many requests", "IP banned")
+NO_HEADERS: Mapping[str, str] = {}
 _IN_VAIN = 2 * SECOND
 """A client that has waited this long for an answer may take it for lost."""
 
@@ -157,8 +158,10 @@ class Truth:
                 self._answered(f"{method} {target}", reply)
             return reply
 
-        def connected(link: int, target: str, now: int) -> HttpReply | None:
-            reply = connect(link, target, now)
+        def connected(
+            link: int, target: str, now: int, *, headers: Mapping[str, str] = NO_HEADERS
+        ) -> HttpReply | None:
+            reply = connect(link, target, now, headers=headers)
             self.dials.append(now)
             self._streams[link] = {}
             self._logins.pop(link, None)

@@ -54,6 +54,7 @@ def judge(
         doubled=len(witness.doubled),
         gaps=witness.gaps,
         named=sum(map(len, witness.named.values())),
+        compared=witness.compared,
         wrong=len(witness.wrong),
         dials=sum(at >= period.broke for at in truth.dials),
         delivered=witness.seen["Trade"],

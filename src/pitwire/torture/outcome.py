@@ -34,6 +34,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """Gaps that were named."""
     named: int = 0
     """Trades in them."""
+    compared: int = 0
+    """Times that a book was held against the venue's."""
     wrong: int = 0
     """Books called good and not the venue's, and trades that are not."""
     dials: int = 0

@@ -48,7 +48,18 @@ def try_virtually(script: Script, seed: int) -> Outcome:
         start=_start(script),
         options=BinanceOptions(lifetime_seconds=trial.lifetime_seconds),
     )
-    begun, plan = world.clock.now(), world.plan
+    stand = stand_in(
+        world,
+        script,
+        venue=aged(find_venue("binance"), trial),
+        endpoints=Endpoints(market=MARKET_URL, orders=ORDERS_URL, http=HTTP_URL),
+    )
+    return world.run(attempt(script, stand, seed=seed), within_seconds=200_000)
+
+
+def stand_in(world: World, script: Script, *, venue: Venue, endpoints: Endpoints) -> Stand:
+    """A world as a trial of this script wants it, with any venue that it simulates."""
+    trial, begun, plan = script.trial, world.clock.now(), world.plan
     aging = trial.lifetime_seconds < 86_400
     over = begun + round(script.is_over * SECOND)
     if aging:
@@ -68,11 +79,11 @@ def try_virtually(script: Script, seed: int) -> Outcome:
         first = min((fault.at_seconds for fault in script.sim), default=0.0)
         return begun + round(first * SECOND)
 
-    stand = Stand(
+    return Stand(
         way="virtual",
-        venue=aged(find_venue("binance"), trial),
+        venue=venue,
         truth=Truth(world),
-        endpoints=Endpoints(market=MARKET_URL, orders=ORDERS_URL, http=HTTP_URL),
+        endpoints=endpoints,
         clock=world.client_clock,
         now=world.clock.now,
         dial=world.dial,
@@ -82,7 +93,6 @@ def try_virtually(script: Script, seed: int) -> Outcome:
         over=ended,
         happened=lambda: len(plan.happened) + sum(map(_is_clock, script.sim)) + aging,
     )
-    return world.run(attempt(script, stand, seed=seed), within_seconds=200_000)
 
 
 def listings(trial: Trial) -> list[Listing]:

@@ -6,7 +6,9 @@ in the group `pitwire.venues` whose name is the venue's and whose object is a `V
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
@@ -21,6 +23,20 @@ BUILT_IN: Mapping[str, tuple[str, str]] = {
     "binance-coinm": ("pitwire.venues.binance_futures", "BINANCE_COINM"),
 }
 """Name → module and attribute."""
+_LENT: ContextVar[Venue | None] = ContextVar("lent", default=None)
+
+
+@contextmanager
+def lending(venue: Venue) -> Iterator[None]:
+    """Within it, and in what is begun within it, this is the venue of its name.
+
+    For a table that is no package's, such as one under examination.
+    """
+    token = _LENT.set(venue)
+    try:
+        yield
+    finally:
+        _LENT.reset(token)
 
 
 def known_venues() -> tuple[str, ...]:
@@ -30,6 +46,9 @@ def known_venues() -> tuple[str, ...]:
 
 def find_venue(name: str) -> Venue:
     """The venue of this name; raises `ConfigError` naming those known. Built-in ones win."""
+    lent = _LENT.get()
+    if lent is not None and lent.name == name:
+        return lent
     if name in BUILT_IN:
         module, attribute = BUILT_IN[name]
         return _checked(name, lambda: getattr(import_module(module), attribute))

@@ -379,3 +379,6 @@ class Venue(msgspec.Struct, frozen=True):
     """What a market connection must say who it is with; None where it is nobody's."""
     countdown: Countdown | None = None
     """The venue's own dead man's timer; None where it has none."""
+    sign: Callable[[Credentials, bytes], str] | None = None
+    """(credentials, payload) → its signature, to be held against the papers; None: nothing is
+    signed, or not like that."""

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fuzz.decode_binance import check
 from fuzz.mutations import golden_frames
+from pitwire.conformance.corpora import check
 from pitwire.model.events import Event, Malformed, PartialBook, Quote, Ticker, Trade, Unhandled
 from pitwire.venues.binance.codec import BinanceCodec
 from pitwire.venues.venue import Ask, CodecOptions, Reply, Role

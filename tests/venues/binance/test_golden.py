@@ -2,7 +2,8 @@
 
 A line of `tests/golden/binance/*.jsonl` has a name, its source with the date, the frame as the
 document prints it, and what it decodes to (NaN is null there). `stream` is the name under which a
-combined connection would wrap it; `request` is what the answered request was about.
+combined connection would wrap it; `before` is what was asked for. `pitwire examine`
+reads them, too.
 """
 
 from __future__ import annotations
@@ -14,33 +15,18 @@ from typing import Any
 import msgspec
 import pytest
 
+from pitwire.conformance.golden import Call, Golden, written
 from pitwire.venues.binance.codec import BinanceCodec
-from pitwire.venues.venue import Ask, CodecOptions, Decoded, Reply, Role
+from pitwire.venues.venue import CodecOptions, Role
 
 NOW = 1_700_000_000_000_000_000
 GOLDEN = Path(__file__).parents[2] / "golden" / "binance"
+golden = Golden(GOLDEN)
 
 
 def _lines(name: str) -> list[Any]:
     rows = [json.loads(line) for line in (GOLDEN / f"{name}.jsonl").read_text().splitlines()]
     return [pytest.param(row, id=row["name"]) for row in rows]
-
-
-def _written(decoded: Decoded) -> dict[str, Any]:
-    if not isinstance(decoded, Reply):
-        return json.loads(msgspec.json.encode(decoded))
-    row: dict[str, Any] = {"kind": "Reply", "request_id": decoded.request_id}
-    if decoded.error is not None:
-        facts = {k: v for k, v in vars(decoded.error).items() if v not in ("", 0, False)}
-        assert facts.pop("venue") == "binance"
-        row["error"] = {"class": type(decoded.error).__name__, **facts}
-    if decoded.used_weight != -1:
-        row["used_weight"] = decoded.used_weight
-    if decoded.server_time:
-        row["server_time"] = decoded.server_time
-    if decoded.events:
-        row["events"] = [_written(event) for event in decoded.events]
-    return row
 
 
 def _codec(role: Role) -> BinanceCodec:
@@ -50,8 +36,7 @@ def _codec(role: Role) -> BinanceCodec:
 @pytest.mark.parametrize("row", _lines("market"))
 def test_market_frames_wrapped_and_bare(row: dict[str, Any]) -> None:
     codec = _codec(Role.MARKET)
-    if row["name"] == "partial book":
-        codec.subscribe([Ask("partial_book", "BNB-BTC")], 1)
+    golden.prepare(codec, msgspec.convert(row.get("before", []), list[Call]))
     frames = [row["frame"]]
     if "stream" in row:
         frames += [
@@ -60,7 +45,7 @@ def test_market_frames_wrapped_and_bare(row: dict[str, Any]) -> None:
             f' {{ "stream" : "{row["stream"]}" , "data" : {row["frame"]} }} ',
         ]
     for frame in frames:
-        found = [_written(item) for item in codec.decode(frame.encode(), NOW)]
+        found = [written(item) for item in codec.decode(frame.encode(), NOW)]
         for event in found + row["events"]:
             event.pop("excerpt", None)
         assert found == row["events"], frame
@@ -73,7 +58,7 @@ EVENTS = [line for line in _lines("market") if "stream" in line.values[0]]
 def test_the_order_of_fields_is_not_trusted(row: dict[str, Any]) -> None:
     backwards = dict(reversed(json.loads(row["frame"]).items()))
     frame = json.dumps({"stream": row["stream"], "data": backwards, "new": [1]})
-    found = [_written(item) for item in _codec(Role.MARKET).decode(frame.encode(), NOW)]
+    found = [written(item) for item in _codec(Role.MARKET).decode(frame.encode(), NOW)]
     for event in found + row["events"]:
         event.pop("excerpt", None)
     assert found == row["events"]
@@ -82,11 +67,11 @@ def test_the_order_of_fields_is_not_trusted(row: dict[str, Any]) -> None:
 @pytest.mark.parametrize("row", _lines("user_data"))
 def test_user_data(row: dict[str, Any]) -> None:
     codec = _codec(Role.ORDERS)
-    found = [_written(item) for item in codec.decode(row["frame"].encode(), NOW)]
+    found = [written(one, excerpts=True) for one in codec.decode(row["frame"].encode(), NOW)]
     assert found == row["events"]
     message = json.loads(row["frame"])
     bare = json.dumps(message.get("event", message), separators=(",", ":")).encode()
-    again = [_written(item) for item in codec.decode(bare, NOW)]
+    again = [written(item) for item in codec.decode(bare, NOW)]
     for event in again + found:
         event.pop("excerpt", None)
     assert again == found
@@ -95,11 +80,9 @@ def test_user_data(row: dict[str, Any]) -> None:
 @pytest.mark.parametrize("row", _lines("answers"))
 def test_answers(row: dict[str, Any]) -> None:
     codec = _codec(Role.ORDERS)
-    if "request" in row:
-        json_id = json.loads(row["frame"])["id"]
-        codec._answers.note(int(json_id[1:]), tuple(row["request"]))
+    golden.prepare(codec, msgspec.convert(row.get("before", []), list[Call]))
     frame = memoryview(bytearray(row["frame"].encode()))
-    assert [_written(item) for item in codec.decode(frame, NOW)] == row["events"]
+    assert [written(item) for item in codec.decode(frame, NOW)] == row["events"]
 
 
 def test_microseconds_are_told_from_milliseconds() -> None:

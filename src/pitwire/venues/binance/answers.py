@@ -116,10 +116,10 @@ class AnswerDecoder:
 
     # ── user data ──
 
-    def decode_user(self, frame: bytes, now: int) -> Sequence[Event]:
+    def decode_user(self, frame: bytes, now: int, *, bare: bool = False) -> Sequence[Event]:
         """A user-data event, wrapped or bare; raises one of `UNREADABLE`."""
         refuse_doubled_keys(frame)
-        bare = frame.startswith(b'{"e"')
+        bare = bare or frame.startswith(b'{"e"')
         data = _bare_user(frame) if bare else _user(frame).event
         events = account.user_events(data, self._symbols, now)
         return (unhandled(frame, now, "externalLockUpdate"),) if events is None else events

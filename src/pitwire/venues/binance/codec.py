@@ -70,7 +70,7 @@ class BinanceCodec:
                 return self._answers.decode_user(frame, now)
             keys = _keys(frame)
             if "event" in keys or USER_KINDS & keys:
-                return self._answers.decode_user(frame, now)
+                return self._answers.decode_user(frame, now, bare="event" not in keys)
             if "e" not in keys and keys & _ANSWER_KEYS:
                 return self._answers.decode(frame, now)
         except UNREADABLE as error:

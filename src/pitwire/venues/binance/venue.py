@@ -16,6 +16,7 @@ from pitwire.venues.binance.sbe_codec import CHANNELS as SBE_CHANNELS
 from pitwire.venues.binance.sbe_codec import market_headers, sbe_codec
 from pitwire.venues.binance.streams import CHANNELS
 from pitwire.venues.binance.symbols import VENUE, guess
+from pitwire.venues.mbx.signing import sign
 from pitwire.venues.venue import Can, Endpoints, Heartbeat, Limit, Venue, Weights
 
 _DAY = 86_400
@@ -143,6 +144,7 @@ BINANCE = Venue(
     weights=Weights(open_orders=80, account=20, fills=20),
     proof=PROOF,
     rights=RIGHTS,
+    sign=sign,
 )
 
 # §1.1.

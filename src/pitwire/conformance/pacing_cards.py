@@ -1,0 +1,165 @@
+"""Cards about limits (P): the venue's own judge of them is the façade."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import msgspec
+
+from pitwire.conformance.cards import Card, Exam, Found, trades, wrong
+from pitwire.conformance.courses import Meeting, channels_of
+from pitwire.conformance.overhearing import PRIVATE, Said
+from pitwire.conformance.wishes import small_orders
+from pitwire.model.clock import SECOND
+from pitwire.model.events import Lost, Rejected, Unanswered, Update
+from pitwire.model.orders import CancelOrder, Order, RejectReason, UpdateKind
+from pitwire.session.session import Session
+from pitwire.sim.faults import HttpError
+from pitwire.venues.venue import Venue
+
+BAN_SECONDS = 30.0
+_MORE = 30
+"""Orders beyond the tightest limit."""
+_ROUNDS = 12
+_SETTLES_SECONDS = 60.0
+
+
+def limits_kept(exam: Exam) -> Found:
+    """Streams taken and given up again and again, and more orders at once than may be."""
+    meeting = Meeting(exam, exam.world(scenario="quiet"), channels_of(exam))
+    placed = meeting.run(_hurry)
+    broken = meeting.truth.refusals
+    if broken:
+        return wrong(0, "messages", f"the venue says that a limit was broken: {broken[0]}")
+    for event in meeting.overheard.events(Lost, Rejected, Unanswered, Update):
+        example = _complains(event)
+        if example:
+            return wrong(0, "messages", example)
+    accepted = sum(
+        event.update is UpdateKind.ACCEPTED and event.answers == "place"
+        for event in meeting.overheard.events(Update)
+        if isinstance(event, Update)
+    )
+    if accepted < placed:
+        return wrong(0, "messages", f"{placed} orders were placed, {accepted} accepted")
+    return Found(len(meeting.overheard.said()), f"messages within the limits, {placed} orders")
+
+
+async def _hurry(meeting: Meeting, session: Session) -> int:
+    orders: list[Order] = []
+    if meeting.exam.venue.can.orders:
+        await session.authenticate_websocket(meeting.credentials())
+        orders = await small_orders(meeting, session, _tightest(meeting.exam.venue) + _MORE)
+        for order in orders:
+            session.place(order, meeting.now)
+    for _ in range(_ROUNDS):
+        await asyncio.gather(*(session.subscribe(*each) for each in meeting.wanted))
+        await asyncio.gather(*(session.unsubscribe(*each) for each in meeting.wanted))
+    await asyncio.sleep(_SETTLES_SECONDS)
+    return len(orders)
+
+
+def ban_respected(exam: Exam) -> Found:
+    """Told to be silent over HTTP, a session says nothing until it may."""
+    ban = HttpError(kind="snapshot", status=418, retry_after_seconds=BAN_SECONDS)
+    meeting = Meeting(exam, exam.world(faults=(ban,)), channels_of(exam, "book"))
+    back = meeting.run(_be_banned)
+    happened = [at for at, fault in meeting.world.plan.happened if fault == ban]
+    if not happened:
+        return wrong(0, "bans", "the venue was never asked for a snapshot")
+    # The answer takes its way; what left before it came is no breach.
+    since, until = happened[0] + SECOND // 2, happened[0] + round(BAN_SECONDS * SECOND)
+    for one in meeting.overheard.said():
+        if since < one.at < until and (not one.link or one.call in PRIVATE):
+            left = (one.at - happened[0]) / SECOND
+            return wrong(0, "bans", f"{one.call} left {left:.1f} s after a ban of {BAN_SECONDS:g}")
+    return Found(1, "ban kept") if back else wrong(0, "bans", "no book after the ban")
+
+
+async def _be_banned(meeting: Meeting, session: Session) -> bool:
+    if meeting.exam.venue.can.orders:
+        await session.authenticate_websocket(meeting.credentials())
+    await meeting.subscribe(session)
+    await asyncio.sleep(5.0)
+    if meeting.exam.venue.can.orders and session.may_trade:
+        session.ask_account(meeting.now)
+    return await meeting.flows(meeting.now + round(BAN_SECONDS * SECOND), within_seconds=120)
+
+
+def cancels_first(exam: Exam) -> Found:
+    """A cancel goes before the orders that wait for the venue's limit."""
+    meeting = Meeting(exam, exam.world(scenario="quiet"), ())
+    name = meeting.run(_queue)
+    said = meeting.overheard.said("place", "cancel")
+    place = next((number for number, one in enumerate(said) if one.call == "cancel"), None)
+    if place is None:
+        return wrong(0, "cancels", "the cancel never left")
+    waited = len(said) - place - 1
+    if not waited:
+        return wrong(0, "cancels", "no order had to wait: the table has no limit that holds")
+    if any(one.at > said[place].at for one in said[:place]) or not _was_at_once(meeting, said):
+        return wrong(0, "cancels", "the cancel had to wait")
+    gone = [
+        event
+        for event in meeting.overheard.events(Update)
+        if isinstance(event, Update) and event.update is UpdateKind.CANCELED
+    ]
+    if name not in {event.order_id for event in gone}:
+        return wrong(0, "cancels", f"{name} was never said to be cancelled")
+    return Found(1, f"cancel before {waited} orders that waited")
+
+
+async def _queue(meeting: Meeting, session: Session) -> str:
+    await session.authenticate_websocket(meeting.credentials())
+    count = _tightest(meeting.exam.venue) + _MORE
+    first, *others = await small_orders(meeting, session, count)
+    session.place(first, meeting.now)
+    await asyncio.sleep(1.0)
+    for order in others:
+        session.place(order, meeting.now)
+    meeting.overheard.mark("cancel")
+    session.cancel(CancelOrder(order_id=first.id, symbol=first.symbol), meeting.now)
+    await asyncio.sleep(_SETTLES_SECONDS)
+    return first.id
+
+
+# ── within ────────────────────────────────────────────────────────────────────────────────────
+
+
+def _was_at_once(meeting: Meeting, said: list[Said]) -> bool:
+    wished = meeting.overheard.marks["cancel"]
+    return all(one.at == wished for one in said if one.call == "cancel")
+
+
+def _complains(event: msgspec.Struct) -> str:
+    match event:
+        case Lost(by_us=False, reason=reason):
+            return f"the venue hung up: {reason}"
+        case Rejected(what=what, code=code, text=text):
+            return f"{what} was refused: {code} {text}"
+        case Unanswered(what=what, order_id=name):
+            return f"{what} {name} was never answered"
+        case Update(update=UpdateKind.REJECTED, reason=reason, text=text):
+            said = "a limit" if reason is RejectReason.RATE_LIMIT else str(reason)
+            return f"an order was refused for {said}: {text}"
+        case _:
+            return ""
+
+
+def _tightest(venue: Venue) -> int:
+    """How many orders may leave at once, as far as the table says."""
+    return min((one.count for one in venue.limits if one.scope == "orders"), default=100)
+
+
+def _cards() -> Iterator[Card]:
+    yield Card("P1", "limits", "are never exceeded under virtual time", limits_kept)
+    yield Card("P2", "bans", "are respected", ban_respected, _no_book)
+    yield Card("P3", "cancels", "have priority over orders that wait", cancels_first, trades)
+
+
+def _no_book(venue: Venue) -> str:
+    return "" if "book" in venue.channels else "channels has no book"
+
+
+CARDS = tuple(_cards())
