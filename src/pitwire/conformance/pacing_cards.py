@@ -16,11 +16,13 @@ from pitwire.model.events import Lost, Rejected, Unanswered, Update
 from pitwire.model.orders import CancelOrder, Order, RejectReason, UpdateKind
 from pitwire.session.session import Session
 from pitwire.sim.faults import HttpError
-from pitwire.venues.venue import Venue
+from pitwire.venues.venue import Limit, Venue
 
 BAN_SECONDS = 30.0
 _MORE = 30
 """Orders beyond the tightest limit."""
+_EARLY_SECONDS = 1.0
+"""They wait for so long; an order that waits longer than two seconds is never sent."""
 _ROUNDS = 12
 _SETTLES_SECONDS = 60.0
 
@@ -50,9 +52,9 @@ async def _hurry(meeting: Meeting, session: Session) -> int:
     orders: list[Order] = []
     if meeting.exam.venue.can.orders:
         await session.authenticate_websocket(meeting.credentials())
-        orders = await small_orders(meeting, session, _tightest(meeting.exam.venue) + _MORE)
-        for order in orders:
-            session.place(order, meeting.now)
+        limit = _tightest(meeting.exam.venue)
+        orders = await small_orders(meeting, session, limit.count + _MORE)
+        await _fill(meeting, session, orders, limit)
     for _ in range(_ROUNDS):
         await asyncio.gather(*(session.subscribe(*each) for each in meeting.wanted))
         await asyncio.gather(*(session.unsubscribe(*each) for each in meeting.wanted))
@@ -112,12 +114,10 @@ def cancels_first(exam: Exam) -> Found:
 
 async def _queue(meeting: Meeting, session: Session) -> str:
     await session.authenticate_websocket(meeting.credentials())
-    count = _tightest(meeting.exam.venue) + _MORE
-    first, *others = await small_orders(meeting, session, count)
-    session.place(first, meeting.now)
-    await asyncio.sleep(1.0)
-    for order in others:
-        session.place(order, meeting.now)
+    limit = _tightest(meeting.exam.venue)
+    orders = await small_orders(meeting, session, limit.count + _MORE)
+    await _fill(meeting, session, orders, limit)
+    first = orders[0]
     meeting.overheard.mark("cancel")
     session.cancel(CancelOrder(order_id=first.id, symbol=first.symbol), meeting.now)
     await asyncio.sleep(_SETTLES_SECONDS)
@@ -147,9 +147,20 @@ def _complains(event: msgspec.Struct) -> str:
             return ""
 
 
-def _tightest(venue: Venue) -> int:
-    """How many orders may leave at once, as far as the table says."""
-    return min((one.count for one in venue.limits if one.scope == "orders"), default=100)
+async def _fill(meeting: Meeting, session: Session, orders: list[Order], limit: Limit) -> None:
+    """As many as the limit allows, and when it is about to allow more, those that wait for it."""
+    for order in orders[: limit.count]:
+        session.place(order, meeting.now)
+    await asyncio.sleep(max(0.0, limit.per_seconds - _EARLY_SECONDS))
+    for order in orders[limit.count :]:
+        session.place(order, meeting.now)
+
+
+def _tightest(venue: Venue) -> Limit:
+    """How many orders may leave at once, and for how long, as far as the table says."""
+    limits = [one for one in venue.limits if one.scope == "orders" and one.per_seconds]
+    usual = Limit("orders", 100, 10)
+    return min(limits, key=lambda one: one.count, default=usual)
 
 
 def _cards() -> Iterator[Card]:
