@@ -1,0 +1,113 @@
+"""The session on binary streams, against the simulated venue that another hand wrote."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from pitwire.model import events as ev
+from pitwire.model.clock import SystemClock
+from pitwire.model.credentials import Credentials
+from pitwire.model.errors import ConfigError, DialFailed
+from pitwire.model.orders import Order, OrderType, Side
+from pitwire.session.connect import connect_to_websocket
+from pitwire.sim.serve import serve
+from pitwire.sim.world import HTTP_URL, MARKET_URL, ORDERS_URL, World
+from pitwire.venues.venue import Endpoints
+
+MEMORY = Endpoints(market=f"{MARKET_URL}/sbe", orders=ORDERS_URL, http=HTTP_URL)
+BTC = "BTC-USDT"
+
+
+def key_of(world: World, kind: str = "ed25519") -> Credentials:
+    key, secret = world.keys[kind]
+    return Credentials(key, secret, kind=kind)
+
+
+def connect(world: World, seen: list[ev.Event], **more: Any) -> Any:
+    ways = {"dial": world.dialer, "fetch": world.fetch, "clock": world.clock}
+    facts = {"endpoints": MEMORY, "credentials": key_of(world), "on_event": seen.append, **ways}
+    return connect_to_websocket("binance-sbe", **{**facts, **more})
+
+
+def test_binary_streams_and_an_order_in_virtual_time() -> None:
+    world, seen = World(seed=3), list[ev.Event]()
+
+    async def story() -> None:
+        async with connect(world, seen) as session:
+            await session.load_instruments([BTC])
+            await session.subscribe_to_order_updates()
+            await session.subscribe_to_ticker(BTC)
+            await session.subscribe_to_trades(BTC)
+            await session.subscribe_to_book(BTC)
+            await session.subscribe_to_partial_book(BTC)
+            await asyncio.sleep(5)
+            buys = Order(
+                id="buys", symbol=BTC, side=Side.BUY, type=OrderType.MARKET, size=Decimal("0.01")
+            )
+            session.place(buys, world.clock.now())
+            equal = 0
+            for _ in range(200):
+                await asyncio.sleep(0.05)
+                update_id, *truth = world.truth_book(BTC)
+                book = session.book(BTC)
+                if book.last_id == update_id:
+                    for ours, theirs in zip((book.bids, book.asks), truth, strict=True):
+                        top = [(float(price), float(size)) for price, size in theirs[:20]]
+                        assert [*ours][:20] == top
+                    equal += 1
+            assert equal >= 10
+
+    world.run(story())
+    names = {type(event).__name__ for event in seen}
+    assert {"Quote", "Trade", "BookSnapshot", "BookDelta", "PartialBook", "Fill"} <= names
+    assert not {"Malformed", "Unhandled", "Unanswered", "FeedStale", "TradeGap", "Rejected"} & names
+    quotes = [one for one in seen if isinstance(one, ev.Quote)]
+    assert all(quote.venue_time for quote in quotes)
+
+
+async def test_a_moment_over_real_sockets() -> None:
+    clock, seen = SystemClock(), list[ev.Event]()
+    world = World(seed=3, clock=clock)
+    async with serve(world) as venue:
+        where = Endpoints(
+            market=f"{venue.market_url}/sbe", orders=venue.orders_url, http=venue.http_url
+        )
+        ways: dict[str, Any] = {"dial": None, "fetch": None, "clock": clock, "endpoints": where}
+        async with connect(world, seen, **ways) as session:
+            await session.subscribe_to_ticker(BTC)
+            await session.subscribe_to_book(BTC)
+            for _ in range(500):
+                await asyncio.sleep(0.01)
+                if session.book(BTC).ready and any(isinstance(one, ev.Quote) for one in seen):
+                    break
+        assert session.book(BTC) is not None
+    names = {type(event).__name__ for event in seen}
+    assert {"Quote", "BookSnapshot"} <= names
+    assert not {"Malformed", "Unhandled"} & names
+
+
+def test_without_a_key_nothing_is_dialled() -> None:
+    world = World(seed=3)
+
+    async def story() -> None:
+        with pytest.raises(ConfigError, match="streams nothing"):
+            await connect(world, [], credentials=None)
+        with pytest.raises(ConfigError, match="ed25519"):
+            await connect(world, [], credentials=key_of(world, "hmac"))
+
+    world.run(story())
+
+
+def test_a_key_that_is_not_known_is_refused_at_the_door() -> None:
+    world, real = World(seed=3), key_of(World(seed=3))
+
+    async def story() -> None:
+        wrong = Credentials("x" * 64, real.secret.reveal(), kind="ed25519")
+        with pytest.raises(DialFailed):
+            await connect(world, [], credentials=wrong)
+
+    world.run(story())
