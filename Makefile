@@ -51,7 +51,7 @@ soak: $(VENV)/.dev $(OTHER)/.run ## desks over many seeds and scripts (SEEDS=200
 bench: $(VENV)/.dev ## every claim of speed, measured here
 	$(BIN)/python -m bench $(ARGS)
 
-native: $(VENV)/.run ## the compiled twin of the order book's ladder, where there is a C compiler
+native: $(VENV)/.run ## the compiled parts, where there is a C compiler; nothing needs them
 	$(BIN)/python hatch_build.py
 
 conformance: $(VENV)/.dev ## RFC 6455 judged by the Autobahn suite, where a Python 2.7 is (PYTHON27=path)
@@ -69,7 +69,7 @@ lock: ## pin every dependency again, by hash (needs uv)
 clean: ## everything that was built, the virtual environment included
 	rm -rf $(VENV) $(OTHER) build dist .coverage htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache \
 		.import_linter_cache src/*.egg-info
-	rm -f src/pitwire/market/_ladder.*.so
+	find src -name "_*.so" -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

@@ -1,6 +1,6 @@
-"""Builds the compiled twin of `pitwire.market.ladder`, where it is asked for.
+"""Builds the compiled parts of the package, where they are asked for.
 
-`make native` runs this file, which puts the twin beside its source; a wheel gets it when
+`make native` runs this file, which puts each beside its source; a wheel gets them when
 `PITWIRE_NATIVE=1` is set where it is built. Without either the package is plain Python, and works
 alike.
 """
@@ -18,7 +18,9 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ROOT = Path(__file__).resolve().parent
-SOURCE = ROOT / "src" / "pitwire" / "market" / "_ladder.c"
+SOURCES = tuple(
+    ROOT / "src" / "pitwire" / part for part in ("market/_ladder.c", "venues/binance/_reading.c")
+)
 ASKED = "PITWIRE_NATIVE"
 
 
@@ -26,9 +28,9 @@ class CannotBuild(RuntimeError):
     """There is no compiler, or it refused."""
 
 
-def build(folder: Path = SOURCE.parent) -> Path:
-    """The twin, compiled into this folder; raises `CannotBuild` in one line."""
-    target = folder / f"{SOURCE.stem}{sysconfig.get_config_var('EXT_SUFFIX')}"
+def build(source: Path, folder: Path) -> Path:
+    """One part, compiled into this folder; raises `CannotBuild` in one line."""
+    target = folder / f"{source.stem}{sysconfig.get_config_var('EXT_SUFFIX')}"
     compiler = os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc"
     flags = (
         ["-dynamiclib", "-undefined", "dynamic_lookup"] if sys.platform == "darwin" else ["-shared"]
@@ -36,7 +38,7 @@ def build(folder: Path = SOURCE.parent) -> Path:
     include = sysconfig.get_paths()["include"]
     command = [
         *shlex.split(compiler), "-O2", "-Wall", "-Wextra", "-Wno-missing-field-initializers",
-        "-Wno-cast-function-type", "-fPIC", *flags, f"-I{include}", str(SOURCE), "-o", str(target),
+        "-Wno-cast-function-type", "-fPIC", *flags, f"-I{include}", str(source), "-o", str(target),
     ]  # fmt: skip
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -54,15 +56,17 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if os.environ.get(ASKED) != "1" or self.target_name != "wheel" or version == "editable":
             return
-        found = build()
-        name = found.relative_to(ROOT / "src").as_posix()
-        build_data["force_include"][str(found)] = name
+        for source in SOURCES:
+            found = build(source, source.parent)
+            name = found.relative_to(ROOT / "src").as_posix()
+            build_data["force_include"][str(found)] = name
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
 
 
 if __name__ == "__main__":
     try:
-        print(build().relative_to(ROOT))
+        for one in SOURCES:
+            print(build(one, one.parent).relative_to(ROOT))
     except CannotBuild as error:
-        sys.exit(f"error: {error}; the plain ladder is used")
+        sys.exit(f"error: {error}; the package stays plain Python, and works alike")

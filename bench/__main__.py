@@ -126,7 +126,7 @@ def _stages(run: Run) -> None:
 
 def _path(run: Run) -> None:
     rows = path.rows()
-    title = f"What a message costs, frame to book ({native.installed()} ladder)"
+    title = f"What a message costs, frame to book ({native.installed()} parts)"
     run.console.print(report.rows_table(title, "µs", rows))
     run.sections["path"] = rows
 
@@ -189,10 +189,10 @@ def _specs() -> list[Spec]:
         specs.append(Spec("naive", "asyncio", auth))
         specs += [Spec("ours", loop, auth) for loop in ("asyncio", "uvloop", "polling")]
     # For information: the plain script on uvloop, the whole desk on the loops it offers, and some
-    # over the compiled ladder (ADR 21), where there is a compiler.
+    # with compiled parts (ADR 23), where there is a compiler.
     specs.append(Spec("naive", "uvloop", "hmac"))
     specs += [Spec("desk", loop, "hmac") for loop in ("uvloop", "polling")]
-    if native.twin() is not None:
+    if native.folder() is not None:
         specs += [Spec("ours", loop, "hmac", "compiled") for loop in ("asyncio", "polling")]
         specs.append(Spec("desk", "polling", "hmac", "compiled"))
     return specs

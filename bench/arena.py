@@ -69,7 +69,7 @@ class Arena:
         """Start one client and wait until its books are filled."""
         port: int = self.ask("listen")
         serve = importlib.import_module(f"bench.{spec.who}").serve
-        with native.chosen(spec.ladder):
+        with native.chosen(spec.build):
             child = start(str(spec), serve, spec, port, self.seat)
         self.clients[spec] = child, port
         if (word := child.hear()) != "started":

@@ -47,17 +47,17 @@ class Seat:
 class Spec:
     """One client under test. `who` is `ours` or `naive`; `auth` is `hmac` or `logon`.
 
-    `ladder` says which of the two our books stand on, `plain` or `compiled` (ADR 21).
+    `build` says which parts of ours it uses, `plain` or `compiled` (ADR 23).
     """
 
     who: str
     loop: str
     auth: str
-    ladder: str = "plain"
+    build: str = "plain"
 
     def __str__(self) -> str:
         name = f"{self.who}/{self.loop}/{self.auth}"
-        return name if self.ladder == "plain" else f"{name}/{self.ladder}"
+        return name if self.build == "plain" else f"{name}/{self.build}"
 
 
 class Meter:

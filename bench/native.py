@@ -1,6 +1,6 @@
-"""Which ladder a client's books stand on, whatever is installed: the plain one, or its twin.
+"""Which parts of pitwire a client uses, whatever is installed: plain ones or compiled twins.
 
-The twin is built from its source into a folder of the bench's own. A child is told by its
+The twins are built from their source into a folder of the bench's own. A child is told by its
 environment, and obeys when this package is imported, before anything of pitwire is.
 """
 
@@ -17,40 +17,54 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-NAME = "pitwire.market._ladder"
-VARIABLE = "PITWIRE_BENCH_LADDER"
-"""Where the twin is that a child is to use; "" for the plain ladder."""
+LADDER, READING = "pitwire.market._ladder", "pitwire.venues.binance._reading"
+PARTS = (LADDER, READING)
+PLAIN, COMPILED = "plain", "compiled"
+VARIABLE = "PITWIRE_BENCH_PARTS"
+"""The folder of the twins that a child is to use; "" for the plain parts."""
 _FOLDERS: list[tempfile.TemporaryDirectory[str]] = []
 """Held until the process ends, and removed then."""
 _BUILDER = Path(__file__).resolve().parent.parent / "hatch_build.py"
 
 
+def building() -> Any:
+    """`hatch_build.py`."""
+    return _load("hatch_build", _BUILDER)
+
+
 @cache
-def twin() -> Path | None:
-    """The compiled twin; None where it cannot be built."""
-    building = _load("hatch_build", _BUILDER)
-    folder = tempfile.TemporaryDirectory(prefix="pitwire-ladder-")
-    _FOLDERS.append(folder)
+def folder() -> Path | None:
+    """Where the twins are, built once a process; None where they cannot be."""
+    held = tempfile.TemporaryDirectory(prefix="pitwire-parts-")
+    _FOLDERS.append(held)
+    found, builder = Path(held.name), building()
     try:
-        found: Path = building.build(Path(folder.name))
-    except building.CannotBuild:
+        for source in builder.SOURCES:
+            builder.build(source, found)
+    except builder.CannotBuild:
         return None
     return found
+
+
+def twin(name: str) -> Any:
+    """A module of `PARTS`, compiled, beside the one that is installed; None where there is none."""
+    place = folder()
+    return None if place is None else _load(name, _path(name, place))
 
 
 def installed() -> str:
     """Which of them this process uses."""
     ladder = importlib.import_module("pitwire.market.ladder")
-    return "plain" if ladder.Fastest is ladder.Ladder else "compiled"
+    return PLAIN if ladder.Fastest is ladder.Ladder else COMPILED
 
 
 @contextmanager
-def chosen(ladder: str) -> Iterator[None]:
-    """Children that are started meanwhile use this ladder, `plain` or `compiled`."""
-    path = "" if ladder == "plain" else twin()
-    if path is None:
-        raise RuntimeError("ladder: found no C compiler, expected one for a compiled ladder")
-    os.environ[VARIABLE] = str(path)
+def chosen(build: str) -> Iterator[None]:
+    """Children that are started meanwhile use these parts, `plain` or `compiled`."""
+    place = "" if build == PLAIN else folder()
+    if place is None:
+        raise RuntimeError("parts: found no C compiler, expected one for compiled parts")
+    os.environ[VARIABLE] = str(place)
     try:
         yield
     finally:
@@ -58,14 +72,20 @@ def chosen(ladder: str) -> Iterator[None]:
 
 
 def obey() -> None:
-    """Use the ladder that this process was told to; nothing where it was told nothing."""
-    path = os.environ.get(VARIABLE)
-    if path is None:
+    """Use the parts that this process was told to; nothing where it was told nothing."""
+    place = os.environ.get(VARIABLE)
+    if place is None:
         return
     if "pitwire.market.ladder" in sys.modules:
-        raise RuntimeError("ladder: found pitwire imported, expected to be asked before it is")
-    # None is what makes an import fail.
-    sys.modules[NAME] = _load(NAME, Path(path)) if path else None  # type: ignore[assignment]
+        raise RuntimeError("parts: found pitwire imported, expected to be asked before it is")
+    for name in PARTS:
+        # None is what makes an import fail.
+        found = _load(name, _path(name, Path(place))) if place else None
+        sys.modules[name] = found  # type: ignore[assignment]
+
+
+def _path(name: str, place: Path) -> Path:
+    return next(place.glob(f"{name.rpartition('.')[2]}.*"))
 
 
 def _load(name: str, path: Path) -> Any:

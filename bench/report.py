@@ -79,7 +79,7 @@ def _feed_table(results: Results) -> Table:
     for spec, costs in results.feed.items():
         paced = results.paced.get(spec)
         table.add_row(
-            f"{spec.who}, {spec.loop}" + ("" if spec.ladder == "plain" else f", {spec.ladder}"),
+            f"{spec.who}, {spec.loop}" + ("" if spec.build == "plain" else f", {spec.build}"),
             f"{statistics.median(costs):.1f} ({min(costs):.1f}–{max(costs):.1f})",
             f"{statistics.median(results.rates[spec]):,.0f}",
             f"{statistics.median(paced):.1f}" if paced else "burns its core",

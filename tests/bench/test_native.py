@@ -1,4 +1,4 @@
-"""Clients stand on the ladder they were told to, whatever is installed."""
+"""Clients use the parts they were told to, whatever is installed."""
 
 from __future__ import annotations
 
@@ -10,21 +10,26 @@ import pytest
 
 from bench import native
 
-_ASK = "import bench; from pitwire.market.ladder import Fastest; print(Fastest.__module__)"
+_ASK = """
+import bench
+from pitwire.market.ladder import Fastest
+from pitwire.venues.binance.decode import COMPILED
+print(Fastest.__module__, COMPILED is not None)
+"""
 
 
-def _asked() -> str:
+def _asked() -> list[str]:
     done = subprocess.run([sys.executable, "-c", _ASK], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    return done.stdout.split()
 
 
-def test_a_child_uses_the_ladder_it_is_told() -> None:
-    if native.twin() is None:
+def test_a_child_uses_the_parts_it_is_told() -> None:
+    if native.folder() is None:
         pytest.skip("no C compiler")
     with native.chosen("compiled"):
-        assert _asked() == "pitwire.market._ladder"
+        assert _asked() == ["pitwire.market._ladder", "True"]
     with native.chosen("plain"):
-        assert _asked() == "pitwire.market.ladder"
+        assert _asked() == ["pitwire.market.ladder", "False"]
     assert native.VARIABLE not in os.environ
 
 

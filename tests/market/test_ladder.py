@@ -2,47 +2,28 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench import native
 from pitwire.market.book import OrderBook
 from pitwire.market.ladder import NOTHING, Ladder
 from pitwire.model.events import BookDelta, BookSnapshot, Level
 from pitwire.model.orders import Side
 
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
-
-
-def _module(name: str, path: Path) -> Any:
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
-
 
 @pytest.fixture(scope="module")
-def building() -> Any:
-    """`hatch_build.py`."""
-    return _module("hatch_build", REPOSITORY / "hatch_build.py")
-
-
-@pytest.fixture(scope="module")
-def twin(building: Any, tmp_path_factory: pytest.TempPathFactory) -> type[Ladder]:
+def twin() -> type[Ladder]:
     """The compiled ladder, built anew from its source."""
-    try:
-        path = building.build(tmp_path_factory.mktemp("native"))
-    except building.CannotBuild as error:
-        pytest.skip(str(error))
-    made: type[Ladder] = _module("_ladder", path).Ladder
+    found = native.twin(native.LADDER)
+    if found is None:
+        pytest.skip("no C compiler that can build it")
+    made: type[Ladder] = found.Ladder
     return made
 
 
@@ -106,14 +87,16 @@ def test_removed_levels_do_not_pile_up_in_the_plain_one() -> None:
 
 
 def test_without_a_compiler_one_line_says_so(
-    building: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    building = native.building()
+    [source, *_] = building.SOURCES
     monkeypatch.setenv("CC", "no-such-compiler-here")
     with pytest.raises(building.CannotBuild, match="no C compiler: no-such-compiler-here"):
-        building.build(tmp_path)
+        building.build(source, tmp_path)
     monkeypatch.setenv("CC", f"{sys.executable} -c \"raise SystemExit('not today')\"")
     with pytest.raises(building.CannotBuild, match="refused: not today"):
-        building.build(tmp_path)
+        building.build(source, tmp_path)
 
 
 # ── beside each other ─────────────────────────────────────────────────────────────────────────

@@ -17,7 +17,7 @@ from pitwire.model.instruments import Instrument
 from pitwire.model.orders import AmendOrder, CancelOrder, Order, ReplaceOrder
 from pitwire.venues.binance import rest
 from pitwire.venues.binance.answers import USER_KINDS, AnswerDecoder
-from pitwire.venues.binance.decode import MarketDecoder, malformed
+from pitwire.venues.binance.decode import COMPILED, MarketDecoder, malformed
 from pitwire.venues.binance.encode import Encoder
 from pitwire.venues.binance.streams import CHANNELS, Streams
 from pitwire.venues.binance.symbols import Symbols
@@ -45,11 +45,11 @@ class BinanceCodec:
         self.options = options
         self._symbols = Symbols()
         self._streams = Streams(self._symbols, channels)
-        self._market = MarketDecoder(self._symbols, self._streams.partial)
+        self._market = MarketDecoder(self._symbols, self._streams.partial, COMPILED)
         self._encoder = Encoder(self._symbols)
         self._answers = AnswerDecoder(self._symbols, self._encoder.requests)
         private = options.role is Role.ORDERS
-        self._read = self._decode_other if private else self._market.decode
+        self._read = self._decode_other if private else self._market.fastest
 
     # ── in ──
 

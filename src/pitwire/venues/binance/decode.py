@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib import import_module
 from typing import Any, TypeAlias
 
 import msgspec
@@ -31,6 +32,7 @@ from pitwire.venues.binance import frames as wire
 from pitwire.venues.binance.symbols import VENUE, Symbols
 from pitwire.venues.mbx import reading
 from pitwire.venues.mbx.amounts import LAST_MILLISECOND, Unreadable, nanoseconds
+from pitwire.venues.mbx.fields import LAST_INSTANT
 from pitwire.venues.mbx.reading import UNREADABLE, refuse_doubled_keys
 
 NAN = float("nan")
@@ -52,14 +54,43 @@ _wrapped_list = msgspec.json.Decoder(
 
 Partial: TypeAlias = Callable[[str], tuple[str, int]]
 """A stream name (or "" on a raw line) → our symbol and the depth; raises `Unreadable`."""
+Read: TypeAlias = Callable[[bytes, int, Symbols], Sequence[Event] | None]
+"""(frame, now, symbols) → the event of a frame that is written as usual, else None."""
+
+
+def known_by(reading: Any) -> Read:
+    """The compiled reader of this module, which knows what events are made of from now on."""
+    instants = LAST_MILLISECOND, LAST_INSTANT
+    reading.know(Trade, Quote, BookDelta, _BUY, _SELL, VENUE, *instants)
+    read: Read = reading.read
+    return read
+
+
+def _compiled() -> Read | None:
+    try:
+        return known_by(import_module("pitwire.venues.binance._reading"))
+    except ImportError:
+        return None
+
+
+COMPILED = _compiled()
+"""The compiled reader of the commonest frames (`_reading.c`), where it was built."""
 
 
 class MarketDecoder:
     """Decodes the frames of a market connection, wrapped (`/stream`) or bare (`/ws`)."""
 
-    def __init__(self, symbols: Symbols, partial: Partial) -> None:
+    def __init__(self, symbols: Symbols, partial: Partial, compiled: Read | None = None) -> None:
         self._symbols = symbols
         self._partial = partial
+        self._compiled = compiled
+        self.fastest = self.decode if compiled is None else self.decode_compiled
+        """`decode`, by the compiled reader where there is one."""
+
+    def decode_compiled(self, frame: bytes, now: int) -> Sequence[Event]:
+        """The same as `decode`, most of it by the compiled reader."""
+        assert self._compiled is not None, "this is asked of who has one"
+        return self._compiled(frame, now, self._symbols) or self.decode(frame, now)
 
     def decode(self, frame: bytes, now: int) -> Sequence[Event]:
         """The events of one frame; raises one of `UNREADABLE` when the fast reading fails.
