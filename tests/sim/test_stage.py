@@ -22,7 +22,9 @@ from pitwire.sim.faults import (
     RefuseDial,
     ServerShutdown,
 )
+from pitwire.sim.latency import LATENCIES
 from pitwire.sim.loop import START
+from pitwire.sim.stage import Stage
 from tests.sim.binance_client import ApiClient, RestClient, StreamClient, World, quiet_world
 
 
@@ -189,3 +191,26 @@ def test_a_ban_says_how_long() -> None:
         "GET", "/api/v3/depth?symbol=BTCUSDT", headers={}, body=b"", now=world.clock.now()
     )
     assert (reply.status, reply.headers["retry-after"]) == (418, "120")
+
+
+@pytest.mark.parametrize("faults", ["none", "skew", "mute", "late", "lossy"])
+def test_a_deadline_that_is_remembered_is_the_one_that_would_be_found(
+    faults: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remembered = 0
+    known = Stage.known_deadline
+
+    def compared(stage: Stage) -> int | None:
+        nonlocal remembered
+        found = stage._look_ahead()
+        if stage._is_known:
+            remembered += 1
+            assert stage._soonest == found
+        return known(stage)
+
+    monkeypatch.setattr(Stage, "known_deadline", compared)
+    world = World(seed=4, scenario="dip", faults=faults, latency=LATENCIES["same-city"])
+    StreamClient(world, "/ws/btcusdt@trade")
+    ApiClient(world)
+    world.advance(15)
+    assert remembered > 1000

@@ -90,6 +90,8 @@ class RecordedMarket:
             record for record in records if record.t == "recv" and record.ts_ns is not None
         ]
         self._next = 0
+        self._offset = 0
+        """How long after the first record the next one is due, ns."""
         self._start = -1
         self._book_id = 0
         self._prints: deque[PublicTrade] = deque(maxlen=KEPT_TRADES)
@@ -115,10 +117,11 @@ class RecordedMarket:
 
     def next_deadline(self) -> int | None:
         """When `handle_deadline` should next be called; 0 (at once) before the first time."""
-        times = [self._exchange.next_deadline()]
-        if not (self.finished or self._held):
-            times.append(self._due(self._next) if self._start >= 0 else 0)
-        return min((at for at in times if at is not None), default=None)
+        due = self._exchange.next_deadline()
+        if self._held or self._next == len(self._frames):
+            return due
+        at = self._start + self._offset if self._start >= 0 else 0
+        return at if due is None or at < due else due
 
     def handle_deadline(self, now: int) -> None:
         """Play every record that is due."""
@@ -127,9 +130,11 @@ class RecordedMarket:
             return
         if self._start < 0:
             self._start = now
-        while not self.finished and self._due(self._next) <= now:
-            record = self._frames[self._next]
+        frames = self._frames
+        while self._next < len(frames) and self._start + self._offset <= now:
+            record = frames[self._next]
             self._next += 1
+            self._offset = self._offset_of(self._next)
             self._play(record, now)
 
     def slow_down(self, now: int) -> None:
@@ -139,7 +144,7 @@ class RecordedMarket:
         portions, where it would otherwise be caught up with in one rush while nobody is served.
         """
         if self._start >= 0 and not (self.finished or self._held):
-            self._start += max(0, now - self._due(self._next))
+            self._start += max(0, now - self._start - self._offset)
 
     def release(self) -> None:
         """Let the recording begin."""
@@ -182,11 +187,13 @@ class RecordedMarket:
 
     # ── playing ───────────────────────────────────────────────────────────────────────────────
 
-    def _due(self, index: int) -> int:
+    def _offset_of(self, index: int) -> int:
+        if index == len(self._frames):
+            return 0
         first, this = self._frames[0].ts_ns, self._frames[index].ts_ns
         assert first is not None
         assert this is not None
-        return self._start + round((this - first) / self._speed)
+        return round((this - first) / self._speed)
 
     def _play(self, record: CaptureRecord, now: int) -> None:
         envelope = open_envelope(record.data)

@@ -7,6 +7,9 @@ on one path never overtakes what left before it, because a socket does not.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
+from random import Random  # noqa: TID251 - only the type: chance is handed in
 from typing import TypeAlias
 
 import msgspec
@@ -84,8 +87,7 @@ class Path:
 
     def __init__(self, model: Model, *, entropy: Entropy, name: str) -> None:
         _demand_sense(model)
-        self._model = model
-        self._chance = entropy.stream(f"latency {name}")
+        self._draw = _drawing(model, entropy.stream(f"latency {name}"))
         self._last = 0
 
     def arrival(self, now: int) -> int:
@@ -94,14 +96,17 @@ class Path:
         self._last = at
         return at
 
-    def _draw(self) -> float:
-        match self._model:
-            case Constant(milliseconds=milliseconds):
-                return milliseconds
-            case Uniform(least_milliseconds=least, most_milliseconds=most):
-                return self._chance.uniform(least, most)
-            case LogNormal(median_milliseconds=median, spread=spread, least_milliseconds=least):
-                return least + median * math.exp(self._chance.gauss(0, math.log(spread)))
+
+def _drawing(model: Model, chance: Random) -> Callable[[], float]:
+    """What draws one duration after the other, ms."""
+    match model:
+        case Constant(milliseconds=milliseconds):
+            return lambda: milliseconds
+        case Uniform(least_milliseconds=least, most_milliseconds=most):
+            return partial(chance.uniform, least, most)
+        case LogNormal(median_milliseconds=median, spread=spread, least_milliseconds=least):
+            gauss, exp, sigma = chance.gauss, math.exp, math.log(spread)
+            return lambda: least + median * exp(gauss(0, sigma))
 
 
 def _demand_sense(model: Model) -> None:

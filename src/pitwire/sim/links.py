@@ -189,6 +189,8 @@ class MemoryCarrier:
         self._agenda: list[tuple[int, int, Callable[[int], None]]] = []
         self._serial = 0
         self._paths = 0
+        self._runs = 0
+        """How often `run` is under way; it sets the alarm when it is through."""
 
     # -- dialling
 
@@ -250,32 +252,46 @@ class MemoryCarrier:
 
     def run(self, now: int) -> None:
         """Let everything happen that is due by `now`, in order of time."""
-        self._send()
-        while (due := self.next_deadline()) is not None and due <= now:
-            self._stage.advance(due)
+        stage, agenda = self._stage, self._agenda
+        self._runs += 1
+        try:
             self._send()
-            while self._agenda and self._agenda[0][0] <= due:
-                heappop(self._agenda)[2](due)
+            due = self._sooner(stage.next_deadline())
+            while due is not None and due <= now:
+                stage.advance(due, known=True)
                 self._send()
-        self.arm()
+                following = stage.known_deadline()
+                while agenda and agenda[0][0] <= due:
+                    heappop(agenda)[2](due)
+                    self._send()
+                    following = stage.next_deadline()  # whoever was told may have done anything
+                due = self._sooner(following)
+        finally:
+            self._runs -= 1
+        if due is not None:
+            self._alarm(due)
 
     def next_deadline(self) -> int | None:
         """When `run` has something to do."""
-        found = [self._stage.next_deadline()]
-        if self._agenda:
-            found.append(self._agenda[0][0])
-        return min((at for at in found if at is not None), default=None)
+        return self._sooner(self._stage.next_deadline())
 
     def arm(self) -> None:
         due = self.next_deadline()
         if due is not None:
             self._alarm(due)
 
+    def _sooner(self, due: int | None) -> int | None:
+        agenda = self._agenda
+        if agenda and (due is None or agenda[0][0] < due):
+            return agenda[0][0]
+        return due
+
     def schedule(self, at: int, deed: Callable[[int], None]) -> None:
         """Do something at a time, after what was scheduled for the same time before."""
         self._serial += 1
         heappush(self._agenda, (at, self._serial, deed))
-        self._alarm(at)
+        if not self._runs:
+            self._alarm(at)
 
     def at_venue(self, at: int, deed: Callable[[Stage, int], None]) -> None:
         self.schedule(at, lambda now: deed(self._stage, now))

@@ -199,6 +199,11 @@ class FaultPlan:
         """When `due` should next be asked."""
         return self._agenda[0][0] if self._agenda else None
 
+    @property
+    def may_skew(self) -> bool:
+        """Whether `skew` is ever anything but 0."""
+        return bool(self._skews)
+
     def skew(self, now: int) -> int:
         """How far the venue's clock is ahead, in ns."""
         skew = 0

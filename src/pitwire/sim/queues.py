@@ -49,6 +49,18 @@ class Queues:
             if lots:
                 self._join(ladder.level(price), side, lots, now)
             return
+        if len(level.orders) == 1:  # nearly always: what is recorded, and nobody of us
+            (only,) = level.orders.values()
+            if only.account == RECORDED:
+                change = lots - only.left
+                if change > 0:
+                    only.lots += change
+                    level.shown += change
+                elif change:
+                    self._reduce(level, only, -change)
+                    if not level.orders:
+                        ladder.drop(price)
+                return
         recorded = [order for order in level.orders.values() if order.account == RECORDED]
         change = lots - sum(order.left for order in recorded)
         if change > 0:

@@ -77,6 +77,9 @@ class Stage:
         self._under_way: list[tuple[int, int, Callable[[int], None]]] = []
         """What clients sent into a hole that ends: when it arrives, in order, what it does."""
         self._serial = 0
+        self._soonest: int | None = None
+        self._is_known = False
+        """Whether `_soonest` still holds: nothing has happened since it was looked up."""
 
     # -- called by whoever carries the bytes
 
@@ -127,12 +130,18 @@ class Stage:
         self._collect(now)
         return reply
 
-    def advance(self, now: int) -> None:
-        """Let everything that is due by `now` happen, each thing at its time."""
-        while (due := self.next_deadline()) is not None and due <= now:
+    def advance(self, now: int, *, known: bool = False) -> None:
+        """Let everything that is due by `now` happen, each thing at its time.
+
+        `known`: nobody has touched anything since `known_deadline` was asked.
+        """
+        self._is_known = self._is_known and known
+        while (due := self.known_deadline()) is not None and due <= now:
             self._now = max(due, self._now)
             self._step(self._now)
-        self._now = max(now, self._now)
+        if now > self._now:
+            self._now = now
+            self._is_known = self._is_known and not self.plan.may_skew
 
     def act(self, now: int) -> None:
         """Publish what somebody has just done to the exchange directly."""
@@ -147,6 +156,16 @@ class Stage:
 
     def next_deadline(self) -> int | None:
         """When `advance` has something to do, in the carrier's time."""
+        self._is_known = False
+        return self.known_deadline()
+
+    def known_deadline(self) -> int | None:
+        """The same where nothing was done to exchange and façade but by way of this stage."""
+        if not self._is_known:
+            self._soonest, self._is_known = self._look_ahead(), True
+        return self._soonest
+
+    def _look_ahead(self) -> int | None:
         soonest = self.facade.next_deadline()
         for actor in self._actors:
             due = actor.next_deadline()
@@ -154,12 +173,13 @@ class Stage:
                 soonest = due
         if soonest is not None:
             soonest -= self.plan.skew(self._now)
-        ours = [self.plan.next_deadline()]
-        if self._closings:
-            ours.append(self._closings[0][0])
-        if self._under_way:
-            ours.append(self._under_way[0][0])
-        return min((at for at in (soonest, *ours) if at is not None), default=None)
+        due = self.plan.next_deadline()
+        if due is not None and (soonest is None or due < soonest):
+            soonest = due
+        for agenda in (self._closings, self._under_way):
+            if agenda and (soonest is None or agenda[0][0] < soonest):
+                soonest = agenda[0][0]
+        return soonest
 
     def links(self) -> dict[int, str]:
         """Open links and their labels."""
@@ -171,6 +191,7 @@ class Stage:
         return now + self.plan.skew(now)
 
     def _step(self, now: int) -> None:
+        self._is_known = False
         for action in self.plan.due(now):
             self._obey(action, now)
         while self._closings and self._closings[0][0] <= now:
@@ -203,6 +224,7 @@ class Stage:
 
     def cut(self, link: int, now: int) -> None:
         """Break a link off as a network does."""
+        self._is_known = False
         self._put(now, link, Cut(), now)
         self._lose(link, self._venue(now))
 
@@ -219,6 +241,7 @@ class Stage:
             self._collect(now)
         elif hole.until is not None:
             self._serial += 1
+            self._is_known = False
             heappush(self._under_way, (hole.until, self._serial, deed))
 
     def _hole(self, link: int, way: Literal["up", "down"], now: int) -> SwallowLink | None:
@@ -228,6 +251,7 @@ class Stage:
         return hole if hole.until is None or now < hole.until else None
 
     def _collect(self, now: int) -> None:
+        self._is_known = False
         for link, action in self.facade.take_output():
             label = self._labels.get(link)
             if label is None:

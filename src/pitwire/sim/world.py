@@ -366,8 +366,9 @@ class World:
         self._timer = None
         try:
             self.carrier.run(self.clock.now())
-        finally:
+        except BaseException:
             self.carrier.arm()  # a receiver that raises does not stop the world
+            raise
 
 
 def _demand_known(venue: str, recording: RecordedMarket | None) -> str:

@@ -254,16 +254,16 @@ class BinanceFacade:
 
     def next_deadline(self) -> int | None:
         """When `step` has something to do."""
-        found = [
-            self.office.hub.next_deadline(),
-            self.office.sbe.next_deadline(),
-            self.office.users.next_deadline(),
-        ]
-        if self._timers:
-            found.append(self._timers[0][0])
-        if self._late:
-            found.append(self._late[0][0])
-        return min((at for at in found if at is not None), default=None)
+        soonest = self.office.hub.next_deadline()
+        for desk in (self.office.sbe, self.office.users):
+            due = desk.next_deadline()
+            if due is not None and (soonest is None or due < soonest):
+                soonest = due
+        if self._timers and (soonest is None or self._timers[0][0] < soonest):
+            soonest = self._timers[0][0]
+        if self._late and (soonest is None or self._late[0][0] < soonest):
+            soonest = self._late[0][0]
+        return soonest
 
     # -- inside
 

@@ -147,7 +147,7 @@ class UserStreams:
             self.key_expired(key, now)
 
     def next_deadline(self) -> int | None:
-        return min(self._keys_until.values(), default=None)
+        return min(self._keys_until.values()) if self._keys_until else None
 
     def watchers(self) -> set[str]:
         """Accounts whose user data somebody listens to."""
