@@ -1,4 +1,4 @@
-"""The journal's page is exact: its reader reads ours, and the first version stays readable."""
+"""The journal's page is exact: its reader reads ours, and every version stays readable."""
 
 from __future__ import annotations
 
@@ -17,18 +17,25 @@ from pitwire.trading.journal import Record
 from pitwire.trading.receipts import receipts
 
 Reader = Callable[[bytes], Iterator[dict[str, Any]]]
-ORDERS = [
-    ("dqvayy_main-1-1", "limit", "canceled", "0"),
-    ("dqvayy_main-1-2", "limit", "canceled", "0"),
-    ("dqvayy_main-1-3", "market", "filled", "0.00100000"),
-    ("dqvayy_main-1-4", "market", "filled", "0.00100000"),
-]
+ORDERS = {
+    "1": [
+        ("dqvayy_main-1-1", "limit", "canceled", "0"),
+        ("dqvayy_main-1-2", "limit", "canceled", "0"),
+        ("dqvayy_main-1-3", "market", "filled", "0.00100000"),
+        ("dqvayy_main-1-4", "market", "filled", "0.00100000"),
+    ],
+    "2": [
+        ("dqvayy_main-1-1", "limit", "canceled", "0"),
+        ("dqvayy_main-1-2", "limit", "canceled", "0"),
+        ("dqvayy_main-1-3", "market", "filled", "0.00100000"),
+    ],
+}
 
 
-@pytest.fixture
-def first(repository: Path) -> Path:
-    """A journal as version 1 wrote it; never written again."""
-    return repository / "tests" / "golden" / "journal" / "1"
+@pytest.fixture(params=sorted(ORDERS))
+def kept(request: pytest.FixtureRequest, repository: Path) -> Path:
+    """A journal as this version of the format was written; never written again."""
+    return repository / "tests" / "golden" / "journal" / str(request.param)
 
 
 @pytest.fixture
@@ -44,10 +51,10 @@ def reader(page: str) -> Reader:
     return names["records"]  # type: ignore[no-any-return]
 
 
-def test_the_reader_of_the_page_reads_what_ours_reads(first: Path, reader: Reader) -> None:
-    data = segment_path(first, 1).read_bytes()
+def test_the_reader_of_the_page_reads_what_ours_reads(kept: Path, reader: Reader) -> None:
+    data = segment_path(kept, 1).read_bytes()
     header, *found = reader(data)
-    ours = [json.loads(payload) for payload in History(first).payloads()]
+    ours = [json.loads(payload) for payload in History(kept).payloads()]
     assert found == ours
     assert header["segment"] == 1
     assert list(reader(data[:-1])) == [header, *ours[:-1]]
@@ -55,16 +62,16 @@ def test_the_reader_of_the_page_reads_what_ours_reads(first: Path, reader: Reade
     assert len(list(reader(damaged))) < len(found)
 
 
-def test_the_first_version_stays_readable(first: Path) -> None:
-    history = History(first)
+def test_every_version_stays_readable(kept: Path) -> None:
+    history = History(kept)
     found = receipts(record for record, _ in history.records())
     assert history.flaws == []
-    assert [(one.id, one.type, one.state, str(one.filled)) for one in found] == ORDERS
-    assert [str(finding) for finding in verify(first).findings if not finding.is_harmless] == []
+    assert [(one.id, one.type, one.state, str(one.filled)) for one in found] == ORDERS[kept.name]
+    assert [str(finding) for finding in verify(kept).findings if not finding.is_harmless] == []
 
 
-def test_the_first_version_can_be_replayed(first: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["replay", "--journal", str(first)]) in (0, 5)
+def test_every_version_can_be_replayed(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", "--journal", str(kept)]) in (0, 5)
     assert "\nopen 0\n" in capsys.readouterr().out
 
 

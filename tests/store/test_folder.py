@@ -174,10 +174,10 @@ def test_an_identity_of_a_newer_version(tmp_path: Path) -> None:
 def test_a_journal_of_a_newer_version(tmp_path: Path) -> None:
     from zlib import crc32
 
-    preamble = MAGIC + (2).to_bytes(4, "little")
+    preamble = MAGIC + (3).to_bytes(4, "little")
     segment_path(tmp_path, 1).write_bytes(preamble + crc32(preamble).to_bytes(4, "little"))
     told = refused(tmp_path)
-    assert "00000001.journal: found 'format 2, this program reads up to 1'" in told
+    assert "00000001.journal: found 'format 3, this program reads up to 2'" in told
     assert not (tmp_path / "identity").exists()
 
 

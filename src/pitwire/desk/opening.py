@@ -65,13 +65,28 @@ _FAMILIES = {
 
 
 class Journals:
-    """One journal over several: what is written goes to each."""
+    """One journal over several: what is written goes to each that it concerns.
+
+    A journal that takes few kinds of records names them in `concerned`.
+    """
 
     def __init__(self, journals: Iterable[Journal]) -> None:
-        self._journals = tuple(journals)
+        every, few = list[Journal](), set[type]()
+        journals = tuple(journals)
+        for journal in journals:
+            kinds = getattr(journal, "concerned", None)
+            if kinds is None:
+                every.append(journal)
+            else:
+                few.update(kinds)
+        self._of_most = tuple(every)
+        self._of = {
+            kind: tuple(one for one in journals if kind in getattr(one, "concerned", (kind,)))
+            for kind in few
+        }
 
     def write(self, record: Record) -> None:
-        for journal in self._journals:
+        for journal in self._of.get(type(record), self._of_most):
             journal.write(record)
 
 

@@ -76,6 +76,7 @@ class JournalFile:
         self._over = False
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._chain = Chain()
+        self._frame = self._chain.frame
         self._handle = -1
         self._room = 0
         self._disk = threading.Lock()
@@ -131,7 +132,11 @@ class JournalFile:
         if self.failed:
             self.lost += len(pending)
             return
-        data = self._framed(pending)
+        try:
+            # An order that nothing else came with: nearly always.
+            data = self._frame(payload(pending[0])) if len(pending) == 1 else self._framed(pending)
+        except UnicodeEncodeError:  # text of a user's own may hold half a surrogate pair
+            data = b"".join([self._frame(sayable(record)) for record in pending])
         try:
             if len(data) > LONGEST:
                 _check_lengths(pending)
@@ -146,14 +151,8 @@ class JournalFile:
         self.written += len(data)
 
     def _framed(self, pending: list[Record]) -> bytes:
-        frame = self._chain.frame
-        try:
-            if len(pending) == 1:  # an order that nothing else came with
-                return frame(payload(pending[0]))
-            texts = [payload(record) for record in pending]
-        except UnicodeEncodeError:  # text of a user's own may hold half a surrogate pair
-            texts = [sayable(record) for record in pending]
-        return b"".join(map(frame, texts))
+        texts = [payload(record) for record in pending]  # all, before the chain goes on by one
+        return b"".join(map(self._frame, texts))
 
     # ── beside it ─────────────────────────────────────────────────────────────────────────────
 
@@ -204,7 +203,7 @@ class JournalFile:
         except OSError as error:
             os.close(handle)
             raise self._fail(error, path) from None
-        self._header, self._chain = header, chain
+        self._header, self._chain, self._frame = header, chain, chain.frame
         self._records, self._room = 0, self._segment_bytes
         old, self._handle = self._handle, handle
         if old >= 0:

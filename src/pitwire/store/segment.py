@@ -2,11 +2,14 @@
 
     preamble   magic, format version, CRC-32 of both
     record 0   the header: whose journal, which epoch, which segment, what it follows
-    record n   length, CRC-32 of the payload, chain, CRC-32 of these three; then the payload
+    record n   length, the same with every bit turned over, chain; then the payload
 
 The chain of a record is BLAKE2b of the chain before it and its payload, so no record can be
 changed, left out or moved without every later one saying so; a header names the chain that its
-segment follows. House rules: no file is touched here; what is wrong is located and never read past.
+segment follows. The length stands there twice so that a changed one is not taken for a record that
+was cut. Format 1 had CRCs in these places, whose tables an order had to wait for; it is read.
+
+House rules: no file is touched here; what is wrong is located and never read past.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ import msgspec
 
 MAGIC = b"PWJRNL\r\n"
 """Ends in a line break that a transfer as text would change."""
-VERSION = 1
+VERSION = 2
 """Raised when an older reader would misread what is written; see docs/journal.md."""
 NOTHING = bytes(16)
 """The chain before the first record."""
@@ -29,9 +32,12 @@ LONGEST = 1 << 24
 """No record is longer, so a length beyond it is damage."""
 
 _PREAMBLE = Struct("<8sII")
-_HEAD = Struct("<II16sI")
-_FACTS = Struct("<II16s")
-_HEAD_SIZE = _HEAD.size
+_HEAD = Struct("<II16s")
+_OLD_HEAD = Struct("<II16sI")
+"""Of format 1: length, CRC-32 of the payload, chain, CRC-32 of these three."""
+HEAD_SIZE = _HEAD.size
+"""Bytes before each payload."""
+_TURNED = 0xFFFFFFFF
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,9 +105,9 @@ class Chain:
 
     def frame(self, payload: bytes) -> bytes:
         """The bytes of the next record."""
+        length = len(payload)
         last = self.last = blake2b(self.last + payload, digest_size=16).digest()
-        facts = _FACTS.pack(len(payload), crc32(payload), last)
-        return facts + crc32(facts).to_bytes(4, "little") + payload
+        return _HEAD.pack(length, length ^ _TURNED, last) + payload
 
 
 def begin(header: Header, chain: Chain) -> bytes:
@@ -127,9 +133,12 @@ def read_segment(data: bytes, number: int) -> Segment:
     flaw = _preamble_flaw(data, number)
     if flaw is not None:
         return Segment(None, [], [], flaw)
-    payloads, chains, end = _sound(data)
+    is_old = int.from_bytes(data[8:12], "little") == 1
+    payloads, chains, end = _sound_old(data) if is_old else _sound(data)
     if end < len(data):
-        flaw = _flaw(data, number, len(payloads), end, _wrong(data, end))
+        wrong = _wrong_old(data, end) if is_old else _wrong(data, end)
+        size = _OLD_HEAD.size if is_old else _HEAD.size
+        flaw = _flaw(data, number, len(payloads), end, wrong, size)
     if not payloads:
         nothing = Flaw(ill=Ill.TORN, segment=number, offset=end, text="no header")
         return Segment(None, [], [], flaw or nothing)
@@ -142,21 +151,19 @@ def read_segment(data: bytes, number: int) -> Segment:
 
 
 _CUT, _BAD_HEAD, _BAD_PAYLOAD, _BAD_CHAIN = "cut", "its head", "its payload", "its chain"
+_BAD = "its payload or its chain"
+"""The chain covers both, and nothing else says which it is."""
 
 
 def _sound(data: bytes) -> tuple[list[bytes], list[bytes], int]:
-    """Payloads and chains of the records that are sound, and where they end.
-
-    The chain covers the payload and the head's own check all that stands in the head, so the
-    payload's check is looked at only to say what is wrong: a start reads a hundred thousand.
-    """
+    """Payloads and chains of the records that are sound, and where they end."""
     payloads: list[bytes] = []
     chains: list[bytes] = []
     last, offset, size = NOTHING, _PREAMBLE.size, len(data)
-    while (start := offset + _HEAD_SIZE) <= size:
-        length, _, chain, head_check = _HEAD.unpack_from(data, offset)
+    while (start := offset + _HEAD.size) <= size:
+        length, turned, chain = _HEAD.unpack_from(data, offset)
         end = start + length
-        if length > LONGEST or end > size or crc32(data[offset : offset + 24]) != head_check:
+        if turned != length ^ _TURNED or length > LONGEST or end > size:
             break
         payload = data[start:end]
         if blake2b(last + payload, digest_size=16).digest() != chain:
@@ -169,10 +176,43 @@ def _sound(data: bytes) -> tuple[list[bytes], list[bytes], int]:
 
 def _wrong(data: bytes, offset: int) -> str:
     """What is wrong with the record that begins here."""
-    start = offset + _HEAD_SIZE
+    start = offset + _HEAD.size
     if start > len(data):
         return _CUT
-    length, check, _, head_check = _HEAD.unpack_from(data, offset)
+    length, turned, _ = _HEAD.unpack_from(data, offset)
+    if turned != length ^ _TURNED or length > LONGEST:
+        return _BAD_HEAD
+    return _CUT if start + length > len(data) else _BAD
+
+
+def _sound_old(data: bytes) -> tuple[list[bytes], list[bytes], int]:
+    """The same of format 1.
+
+    The chain covers the payload and the head's own check all that stands in the head, so the
+    payload's check is looked at only to say what is wrong: a start reads a hundred thousand.
+    """
+    payloads: list[bytes] = []
+    chains: list[bytes] = []
+    last, offset, size = NOTHING, _PREAMBLE.size, len(data)
+    while (start := offset + _OLD_HEAD.size) <= size:
+        length, _, chain, head_check = _OLD_HEAD.unpack_from(data, offset)
+        end = start + length
+        if length > LONGEST or end > size or crc32(data[offset : offset + 24]) != head_check:
+            break
+        payload = data[start:end]
+        if blake2b(last + payload, digest_size=16).digest() != chain:
+            break
+        last, offset = chain, end
+        payloads.append(payload)
+        chains.append(chain)
+    return payloads, chains, offset
+
+
+def _wrong_old(data: bytes, offset: int) -> str:
+    start = offset + _OLD_HEAD.size
+    if start > len(data):
+        return _CUT
+    length, check, _, head_check = _OLD_HEAD.unpack_from(data, offset)
     if crc32(data[offset : offset + 24]) != head_check or length > LONGEST:
         return _BAD_HEAD
     payload = data[start : start + length]
@@ -181,10 +221,12 @@ def _wrong(data: bytes, offset: int) -> str:
     return _BAD_PAYLOAD if crc32(payload) != check else _BAD_CHAIN
 
 
-def _flaw(data: bytes, number: int, record: int, offset: int, wrong: str) -> Flaw:
+def _flaw(data: bytes, number: int, record: int, offset: int, wrong: str, head: int) -> Flaw:
     """A tail that is cut or was never written (zeros) is torn; anything else is damage."""
     rest = data[offset:]
-    unwritten = not any(rest) or (wrong == _BAD_PAYLOAD and not any(rest[_HEAD.size :]))
+    contents = rest[head:]
+    lost = wrong in (_BAD, _BAD_PAYLOAD) and bool(contents) and not any(contents)
+    unwritten = lost or not any(rest)
     torn = wrong == _CUT or unwritten
     return Flaw(
         ill=Ill.TORN if torn else Ill.DAMAGED,

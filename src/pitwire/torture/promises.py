@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from pitwire.store.history import History, segment_path
+from pitwire.store.segment import HEAD_SIZE
 from pitwire.torture import lossy
 from pitwire.torture.lives import live
 
@@ -154,7 +155,7 @@ def single_bytes(folder: Path, size: Size) -> Kept:
     live(folder / "whole", size.seed, seconds=1.2)
     path = segment_path(folder / "whole", 1)
     data, whole = path.read_bytes(), list(History(folder / "whole").payloads())
-    last_two = len(data) - sum(28 + len(payload) for payload in whole[-2:])
+    last_two = len(data) - sum(HEAD_SIZE + len(payload) for payload in whole[-2:])
     wrong = []
     for length in range(last_two, len(data)):
         path.write_bytes(data[:length])
