@@ -478,9 +478,9 @@ class Desk:
 
     def _check_journal(self, now: int) -> None:
         """A journal that fails ends trading; only cancels leave from then on."""
-        self._file.tend(now)
-        failed = self._file.failed
-        behind = self._file.behind_seconds
+        if self.restarted is not None and (told := self.restarted.tend(now)):
+            self.alert(told, now)
+        failed, behind = self._file.failed, self._file.behind_seconds
         if behind < _BEHIND_SECONDS:
             self._behind = False
         elif not self._behind and not failed:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from pitwire.desk.keeper import Keeper
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import ConfigError, JournalFailed
 from pitwire.model.proof import NO_PROOF, DeathProof
@@ -113,8 +114,18 @@ class Restarted(NamedTuple):
     """Orders of ours of which the venue has to be asked."""
     asked: AskedKeys
     """Keys of what people asked for; the desk adds to them."""
+    keeper: Keeper
+    """Has a checkpoint made now and then while the desk runs."""
     reducing: str = ""
     """Why only orders that reduce a position may leave."""
+
+    def tend(self, now: int) -> str:
+        """Now and then, between two bursts; what to tell, mostly ""."""
+        file, latch = self.file, self.latch
+        file.tend(now)
+        if file.failed or latch.failed or latch.due is not None:
+            return ""
+        return self.keeper.tend(file.count, file.position, now)
 
     def checkpoint(self, halted: str, reducing: str = "") -> None:
         """Keep the state as it is now, on the disk; raises `OSError` when the disk refuses.
@@ -138,6 +149,7 @@ class Restarted(NamedTuple):
 
     def close(self) -> None:
         """Write, sync, and let another desk in."""
+        self.keeper.close()
         self.file.close()
         self.folder.close()
 
@@ -226,6 +238,7 @@ def _restart(
         records=read,
         waiting=tuple(order.id for order in replay.state.ledger.open_of("") if order.is_ours),
         asked=replay.asked,
+        keeper=Keeper(folder.path),
         reducing="" if resumed else replay.switches.reducing,
     )
 

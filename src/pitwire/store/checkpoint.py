@@ -79,4 +79,6 @@ def newest_good(folder: Path) -> tuple[Checkpoint | None, list[str]]:
             return read_checkpoint(path), wrong
         except Unsound as error:
             wrong.append(str(error))
+        except FileNotFoundError:  # one that was kept for a run before has just taken its place
+            continue
     return None, wrong

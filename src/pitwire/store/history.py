@@ -43,8 +43,8 @@ def segment_numbers(folder: Path) -> list[int]:
 class History:
     """The records of a journal after `since`, once; what was found on the way is kept here.
 
-    `expected` is the last segment that is known to have existed. With `reads_on` harm does not end
-    it: every segment is read as far as it is sound.
+    `expected` is the last segment that is known to have existed; behind `until` nothing is read.
+    With `reads_on` harm does not end it: every segment is read as far as it is sound.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class History:
         *,
         chain: bytes = NOTHING,
         expected: int = 0,
+        until: Position | None = None,
         reads_on: bool = False,
     ) -> None:
         self.folder = folder
@@ -65,6 +66,7 @@ class History:
         self.headers: list[Header] = []
         self.numbers = segment_numbers(folder)
         self._since, self._expected, self._reads_on = since, expected, reads_on
+        self._until = until
 
     @property
     def worst(self) -> Flaw | None:
@@ -90,11 +92,14 @@ class History:
                 if not self._reads_on:
                     return
                 self.end = Position(number, 0)
-            for payload in segment.payloads[skip or 0 :]:
+            last = len(segment.payloads)
+            if self._until is not None and number == self._until.segment:
+                last = min(last, self._until.records)
+            for payload in segment.payloads[skip or 0 : last]:
                 self.end = Position(number, self.end.records + 1)
                 yield payload
             if segment.chains:
-                self.chain = segment.chains[-1]
+                self.chain = segment.chains[last]
             if self.worst is not None and not self._reads_on:
                 return
 
@@ -115,6 +120,8 @@ class History:
     def _needed(self) -> range:
         first = self._since.segment or 1
         last = max([*self.numbers, self._expected, first if self._since.segment else 0])
+        if self._until is not None:
+            last = min(last, self._until.segment)
         return range(first, last + 1)
 
     def _is_joined_by(self, number: int) -> bool:

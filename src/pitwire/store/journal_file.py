@@ -61,6 +61,8 @@ class JournalFile:
         """Records that came after it had failed."""
         self.written = 0
         """Bytes handed to the kernel in all segments of this run."""
+        self.count = 0
+        """Records, likewise."""
         self.syncs = 0
         self._folder, self._header = folder, header
         self._durable, self._segment_bytes = durable, segment_bytes
@@ -147,6 +149,7 @@ class JournalFile:
             self.lost += len(pending)
             return
         self._records += len(pending)
+        self.count += len(pending)
         self._room -= len(data)
         self.written += len(data)
 
