@@ -1,8 +1,8 @@
 """A start over a long journal: how long until the desk watches, and until it trades.
 
-The journal is written by a desk's own engine and holds 100,000 records; 1,000 of its orders are open,
-and a simulated venue in another process has the same ones. It is begun twice: with no checkpoint but
-the first, and with the one that was kept while it ran, so many records ago as there may be. House
+The journal is written by a desk's own engine and holds 100,000 records; 1,000 of its orders are
+open, and a simulated venue in another process has the same ones. It is begun twice: with no
+checkpoint but the first, and with one kept while it ran, as many records ago as there may be. House
 rules: everything over loopback; a start is timed from its first line to the first quote (watching)
 and to the first moment at which an order may leave (trading).
 """

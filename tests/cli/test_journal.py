@@ -106,7 +106,7 @@ def test_a_newer_version_is_refused_politely(journal: Path, capsys: Capture) -> 
     of_a_newer_version(journal)
     assert main(["journal", "verify", str(journal)]) == 5
     out = capsys.readouterr().out
-    assert "format 2, this program reads up to 1" in out
+    assert "format 3, this program reads up to 2" in out
     assert "use the version of pitwire that wrote it, or a newer one" in out
 
 

@@ -144,9 +144,13 @@ class Tally:
         here = self.by_symbol.get(symbol)
         if here is None:
             here = self.by_symbol[symbol] = Standing()
-        if before.base or before.quote:
+        if (
+            share.side is not before.side
+            or share.base != before.base
+            or share.quote != before.quote
+        ):
             here.add(before.side, before.base.copy_negate(), before.quote.copy_negate())
-        here.add(share.side, share.base, share.quote)
+            here.add(share.side, share.base, share.quote)
         if share.flying is not before.flying:
             self._fly(order, flies=share.flying)
         if share.moving is not before.moving:
