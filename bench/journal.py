@@ -2,8 +2,10 @@
 
 One engine a way of journalling, the same trades for all, by turns in one run: a trade comes, a rule
 wishes, risk passes it, the intent is written, and the outlet is handed the order. Timed is from the
-trade to the outlet. House rules: µs; a figure is the smallest of the rounds' medians, since other
-work can only make a round longer; cost and ratio are of the same two figures.
+trade to the outlet. Risk is asked by itself, with few and with many orders open and on their way.
+House rules: µs; a figure of the path is the smallest of the rounds' medians, since other work can
+only make a round longer; cost and ratio are of the same two figures, and risk is told in units of
+the calibration loop, too, timed just before it.
 """
 
 from __future__ import annotations
@@ -13,10 +15,14 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from decimal import Decimal
 from pathlib import Path
+
+import msgspec
 
 from bench import figures, ours, traffic
 from bench.arena import Failed, cores
+from bench.calibration import calibrate
 from bench.client import Seat, seated
 from bench.stages import decoded, instruments, ready
 from pitwire.desk.gateway import Gateway
@@ -24,7 +30,7 @@ from pitwire.desk.opening import Journals
 from pitwire.desk.restart import LatchJournal
 from pitwire.desk.timings import Timings
 from pitwire.model.clock import SECOND, ManualClock
-from pitwire.model.events import BookDelta, Trade, Update
+from pitwire.model.events import Balance, BookDelta, Trade, Update
 from pitwire.model.orders import Command, Order, Side, UpdateKind
 from pitwire.store.journal_file import JournalFile
 from pitwire.store.latch import HaltLatch
@@ -41,7 +47,9 @@ Row = tuple[str, float, str]
 ROUNDS, ORDERS, KEPT = 12, 40, 1_000
 PACE_NS = 500_000_000
 """Between two orders, by the clock that the engine is shown."""
-DECISIONS, CHUNK = 20_000, 500
+DECISIONS, CHUNK = 10_000, 500
+CROWDS = ((0, 0), (15, 0), (200, 0), (1_000, 0), (200, 5))
+"""Orders that rest, and orders on their way."""
 HEADER = Header(
     installation="bench0", account="main", epoch=1, segment=1, started=0, previous=NOTHING.hex()
 )
@@ -169,24 +177,37 @@ def _over(order_id: str, now: int) -> Update:
 
 
 def _risk_rows() -> Iterator[Row]:
-    for resting in (0, 15):
-        chunks = _decisions(resting)
-        middle = [figures.percentile(sorted(chunk), 0.5) / 1e3 for chunk in chunks]
-        high = [figures.percentile(sorted(chunk), 0.99) / 1e3 for chunk in chunks]
-        told = f"{resting} orders open; median of {len(chunks)} chunks of {CHUNK}"
-        yield f"risk, {resting} open, p50", statistics.median(middle), told
-        yield f"risk, {resting} open, p99", statistics.median(high), f"{told}; bar: 20 µs"
+    for resting, flying in CROWDS:
+        unit = calibrate() * 1e6
+        chunks = [sorted(chunk) for chunk in _decisions(resting, flying)]
+        middle = [figures.percentile(chunk, 0.5) / 1e3 for chunk in chunks]
+        high = [figures.percentile(chunk, 0.99) / 1e3 for chunk in chunks]
+        name = f"risk, {resting} open, {flying} on their way" if flying else f"risk, {resting} open"
+        for part, of, bar in (("p50", middle, ""), ("p99", high, "; bar: 20 µs")):
+            found = statistics.median(of)
+            told = f"median of {len(chunks)} chunks of {CHUNK}, the least {min(of):.1f}"
+            yield f"{name}, {part}", found, f"{told}; {found / unit:.0f} units{bar}"
 
 
-def _decisions(resting: int) -> list[list[int]]:
+def _decisions(resting: int, flying: int) -> list[list[int]]:
     """ns that the gate took, for each of many wishes to place."""
     engine = ready(_engine(MemoryJournal(limit=KEPT)), instruments())
     screen, state, symbol = engine.screen, engine.state, traffic.TRIGGER_OURS
+    listed = state.instruments[symbol]
+    state.instruments[symbol] = msgspec.structs.replace(listed, max_open_orders=0)
+    screen.limits = msgspec.structs.replace(
+        ours.LIMITS,
+        max_position=Decimal(10**6),
+        max_open_orders=10**6,
+        max_open_orders_per_symbol=10**6,
+    )
+    for asset in (listed.base, listed.quote):
+        state.apply(Balance("binance", "", 0, 0, asset, Decimal(10**9), Decimal(0)))
     bid = state.touch(symbol)
     if bid is None:
         raise Failed("journal: found no quote, expected one")
     now, taken = 0, []
-    for number in range(resting + DECISIONS):
+    for number in range(resting + flying + DECISIONS):
         now += PACE_NS
         wish = buy(symbol, 0.01, price=round(bid[0] * 0.99 - number % 50, 2), tag=str(number))
         began = time.perf_counter_ns()
@@ -194,20 +215,22 @@ def _decisions(resting: int) -> list[list[int]]:
         taken.append(time.perf_counter_ns() - began)
         if len(commands) != 1:
             raise Failed(f"journal: found {len(commands)} orders for one wish, expected 1")
-        for command in commands:
-            _answer(engine, command, now, rests=number < resting)
-    taken = taken[resting:]
+        kind = UpdateKind.ACCEPTED if number < resting else UpdateKind.EXPIRED
+        _answer(engine, commands[0], now, None if 0 <= number - resting < flying else kind)
+    taken = taken[resting + flying :]
     return [taken[at : at + CHUNK] for at in range(0, len(taken), CHUNK)]
 
 
-def _answer(engine: Engine, command: Command, now: int, *, rests: bool) -> None:
+def _answer(engine: Engine, command: Command, now: int, kind: UpdateKind | None) -> None:
     if not isinstance(command, Order):
         raise Failed(f"journal: found {command!r}, expected an order")
+    engine.may_leave(command, now)
     engine.sent(command, now)
-    kind = UpdateKind.ACCEPTED if rests else UpdateKind.EXPIRED
-    engine.apply(Update("binance", command.symbol, now, now, command.id, "1", kind))
+    if kind is not None:
+        venue_id = command.id
+        engine.apply(Update("binance", command.symbol, now, now, command.id, venue_id, kind))
 
 
 if __name__ == "__main__":
     for name, micros, remark in rows(Seat(cores()[1], realtime=True)):
-        print(f"{name:24} {micros:9.2f} µs  {remark}")
+        print(f"{name:36} {micros:9.2f} µs  {remark}")

@@ -128,8 +128,8 @@ def rows(seat: Seat) -> list[Row]:
         with _venue(order_ids(folder)) as (endpoints, credentials, venue_ids):
             records = write_journal(folder, venue_ids)
             found = list(_timed(folder, seat, endpoints, credentials, records))
-            found.append(_keep(folder))
-            behind = min(records, EVERY_RECORDS)
+            behind = min(records // 4, EVERY_RECORDS)
+            found.append(_keep(folder, behind))
             return found + list(_timed(folder, seat, endpoints, credentials, behind))
 
 
@@ -150,12 +150,12 @@ def _timed(
     yield f"CPU{of}", middle[3], "of this process alone, so that other work does not count"
 
 
-def _keep(folder: Path) -> Row:
+def _keep(folder: Path, behind: int) -> Row:
     """The checkpoint that a desk has made while it runs, as old as it may become."""
     history = History(folder)
     for _ in history.payloads():
         pass
-    segment, records = history.end.segment, history.end.records - EVERY_RECORDS
+    segment, records = history.end.segment, history.end.records - behind
     began = time.process_time()
     while keep(folder, Position(segment, records)):  # between a record and what follows from it
         records -= 1

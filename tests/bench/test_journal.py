@@ -17,7 +17,8 @@ def test_every_way_hands_on_the_same_orders(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(journal, name, value)
     rows = {name: value for name, value, _ in journal.rows(Seat())}
     assert rows["durable"] > rows["without"] > 0
-    assert rows["risk, 15 open, p99"] >= rows["risk, 15 open, p50"] > 0
+    for crowd in ("0 open", "15 open", "200 open", "1000 open", "200 open, 5 on their way"):
+        assert rows[f"risk, {crowd}, p99"] >= rows[f"risk, {crowd}, p50"] > 0
     assert rows["default, cost"] == pytest.approx(rows["default"] - rows["without"])
 
 
@@ -30,4 +31,8 @@ def test_a_start_over_a_journal_that_is_sound(
     assert restart.write_journal(tmp_path, {}, 400) >= 400
     assert verify(tmp_path).is_sound
     rows = {name: value for name, value, _ in restart.rows(Seat())}
-    assert 0 < rows["read"] < rows["watching"] <= rows["trading"]
+    behind = [name.removeprefix("read") for name in rows if name.startswith("read")]
+    assert len(behind) == 2
+    for of in behind:
+        assert 0 < rows[f"read{of}"] < rows[f"watching{of}"] <= rows[f"trading{of}"]
+    assert rows["checkpoint"] > 0

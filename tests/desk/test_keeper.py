@@ -77,7 +77,7 @@ def test_a_running_desk_has_it_made_of_where_it_stands(
             made.append(position)
             return told
 
-        monkeypatch.setattr(Keeper, "_start", at_once)
+        monkeypatch.setattr(Keeper, "_ask", at_once)
         desk.restarted.keeper._every, desk.restarted.keeper._apart = 1, 0
         for number in range(5):
             [placed] = command(desk, resting(50_000 + number, tag=str(number)))
@@ -136,12 +136,24 @@ def test_a_process_of_its_own_makes_it_when_enough_was_written(folder: Path) -> 
     assert keeper.kept == 1
     [path] = checkpoints(folder)
     assert read_checkpoint(path).position == place
+    maker = keeper._maker
     assert keeper.tend(1_000, place, 59 * SECOND) == ""
-    assert keeper._maker is None, "not again so soon"
+    assert not keeper._waits, "not again so soon"
     told = finished(keeper, 1_000, Position(1, records + 5), now=60 * SECOND)
     assert told == f"no checkpoint: record {records} of segment 1 is the last there"
     assert keeper.kept == 1
+    assert keeper._maker is maker, "it stays"
     keeper.close()
+
+
+def test_a_process_ends_when_the_desk_has_died(folder: Path) -> None:
+    keeper = Keeper(folder, every_records=1, apart_seconds=0)
+    finished(keeper, 1, Position(1, 1 << 20), now=0)
+    maker = keeper._maker
+    assert maker is not None
+    assert maker.stdin is not None
+    maker.stdin.close()  # as the kernel does it for a dead one
+    assert maker.wait(timeout=60) == 0
 
 
 def test_a_desk_that_ends_ends_it_and_leaves_nothing_half_made(folder: Path) -> None:
@@ -157,14 +169,32 @@ def test_a_desk_that_ends_ends_it_and_leaves_nothing_half_made(folder: Path) -> 
     assert verify(folder).is_sound
 
 
+def test_killed_at_any_moment_it_leaves_what_was_there(folder: Path) -> None:
+    records = len(list(History(folder).payloads()))
+    places = [place for place in range(5, records) if not keep(folder, Position(1, place))]
+    for path in checkpoints(folder):
+        path.unlink()
+    for number, place in enumerate(places[:8]):
+        keeper = Keeper(folder, every_records=1, apart_seconds=0)
+        keeper.tend(1, Position(1, place), 0)
+        time.sleep(0.15 * number)
+        keeper.close()
+        assert verify(folder).is_sound
+        newest, wrong = newest_good(folder)
+        assert wrong == []
+        assert newest is None or newest.position.records in places
+
+
 def test_a_process_that_cannot_be_started_or_dies_is_told(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keeper = Keeper(folder, every_records=1, apart_seconds=0)
-    monkeypatch.setattr("pitwire.desk.keeper._PROGRAM", "import sys; sys.exit(3)")
-    assert finished(keeper, 1, Position(1, 1), now=0) == ("no checkpoint: its process ended with 3")
+    monkeypatch.setattr("pitwire.desk.keeper._PROGRAM", "input()")
+    died = "no checkpoint: the process that makes it has died"
+    assert finished(keeper, 1, Position(1, 1), now=0) == died
+    assert finished(keeper, 2, Position(1, 1), now=0) == died, "another was asked"
     monkeypatch.setattr("pitwire.desk.keeper.sys.executable", str(folder / "nobody"))
-    assert keeper.tend(2, Position(1, 1), 0) == "no checkpoint: No such file or directory"
+    assert keeper.tend(3, Position(1, 1), 0) == "no checkpoint: No such file or directory"
     assert checkpoints(folder) == []
 
 
@@ -186,7 +216,7 @@ def finished(keeper: Keeper, count: int, place: Position, *, now: int) -> str:
     """What is told once the process that this call starts has ended."""
     told = keeper.tend(count, place, now)
     deadline = time.monotonic() + 60
-    while keeper._maker is not None and not told:
+    while keeper._waits and not told:
         assert time.monotonic() < deadline
         time.sleep(0.02)
         told = keeper.tend(count, place, now)

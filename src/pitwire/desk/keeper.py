@@ -1,8 +1,9 @@
 """Checkpoints while a desk runs, so that the start after it reads little, however long it ran.
 
 They are made by a process of its own from the journal alone, as a start would make the state, and
-so they cannot say anything else. The desk names a place behind which nothing is due, pays for the
-start of that process once in many records, and goes on.
+so they cannot say anything else. The desk names a place behind which nothing is due, and goes on.
+The process is started when the first is wanted and stays: to start one holds a desk up for a
+millisecond or, where others have the cores, many.
 
 House rules: what cannot be vouched for is not written; a checkpoint is never needed, so whoever
 fails here is told of and holds nobody up; nobody writes for a desk that is gone.
@@ -15,6 +16,8 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 
 from pitwire.model.clock import SECOND
 from pitwire.store.checkpoint import newest_good, write_checkpoint
@@ -26,7 +29,7 @@ EVERY_RECORDS = 10_000
 """Since the last one: a start reads so many in a tenth of a second."""
 APART_SECONDS = 60
 """And so long after it, however much is written."""
-_END_SECONDS = 2.0
+_MADE = "made"
 _PROGRAM = "from pitwire.desk.keeper import main; main()"
 
 
@@ -48,54 +51,76 @@ class Keeper:
         """Records of this run when the last was asked for."""
         self._not_before = 0
         self._maker: subprocess.Popen[str] | None = None
+        self._waits = False
+        """Whether one is being made."""
+        self._said: SimpleQueue[str] = SimpleQueue()
 
     def tend(self, count: int, position: Position, now: int) -> str:
         """Called between two bursts, all of them on the disk's side; what to tell, mostly "".
 
         `count` are the records of this run so far, `position` is the place behind them.
         """
-        told = ""
-        if self._maker is not None:
-            if self._maker.poll() is None:
-                return ""
-            told = self._hear(self._maker)
-            self._maker = None
-        if count - self._count >= self._every and now >= self._not_before:
-            self._count, self._not_before = count, now + self._apart
-            told = self._start(position) or told
-        return told
+        if self._waits:
+            return "" if self._said.empty() else self._hear(self._said.get())
+        if count - self._count < self._every or now < self._not_before:
+            return ""
+        self._count, self._not_before = count, now + self._apart
+        return self._ask(position)
 
     def close(self) -> None:
-        """End the one that is being made; what it has written stands."""
-        maker, self._maker = self._maker, None
-        if maker is None:
-            return
-        maker.kill()
-        with suppress(subprocess.TimeoutExpired):
-            maker.communicate(timeout=_END_SECONDS)
+        """End the process; what it has written stands."""
+        maker, self._maker, self._waits = self._maker, None, False
+        if maker is not None:
+            maker.kill()
+            maker.wait()
 
-    def _start(self, position: Position) -> str:
-        place = (str(self._folder), str(position.segment), str(position.records))
+    def _ask(self, position: Position) -> str:
         try:
-            self._maker = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM, *place, str(os.getpid())],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-                start_new_session=True,  # a Ctrl-C meant for the desk is none of its business
-            )
-        except OSError as error:
-            return f"no checkpoint: {error.strerror or error}"
+            if self._maker is None:
+                self._maker = self._start()
+            assert self._maker.stdin is not None
+            self._maker.stdin.write(f"{position.segment} {position.records}\n")
+            self._maker.stdin.flush()
+        except (OSError, ValueError) as error:  # the latter where its pipe was closed behind it
+            self.close()
+            return f"no checkpoint: {getattr(error, 'strerror', '') or error}"
+        self._waits = True
         return ""
 
-    def _hear(self, maker: subprocess.Popen[str]) -> str:
-        said, _ = maker.communicate()
-        why = said.strip()
-        if maker.returncode == 0 and not why:
+    def _start(self) -> subprocess.Popen[str]:
+        maker = subprocess.Popen(
+            [sys.executable, "-c", _PROGRAM, str(self._folder), str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,  # a Ctrl-C meant for the desk is none of its business
+        )
+        self._said = SimpleQueue()
+        Thread(target=_listen, args=(maker, self._said), name="keeper", daemon=True).start()
+        return maker
+
+    def _hear(self, said: str) -> str:
+        self._waits = False
+        if said == _MADE:
             self.kept += 1
             return ""
-        return f"no checkpoint: {why or f'its process ended with {maker.returncode}'}"
+        if not said:  # it has died; the next one is asked of another
+            self.close()
+        return f"no checkpoint: {said or 'the process that makes it has died'}"
+
+
+def _listen(maker: subprocess.Popen[str], said: SimpleQueue[str]) -> None:
+    """Hand on each line, and "" at the end."""
+    assert maker.stdin is not None
+    assert maker.stdout is not None
+    with suppress(ValueError, OSError):
+        for line in maker.stdout:
+            said.put(line.strip())
+    said.put("")
+    for pipe in (maker.stdin, maker.stdout):
+        with suppress(OSError):
+            pipe.close()
 
 
 def keep(folder: Path, until: Position, desk: int = 0) -> str:
@@ -127,13 +152,16 @@ def keep(folder: Path, until: Position, desk: int = 0) -> str:
 
 
 def main() -> None:
-    """The process: behind all others, on any core."""
-    folder, segment, records, desk = sys.argv[1:]
+    """The process: behind all others, on any core, until the desk lets go of it."""
+    folder, desk = sys.argv[1:]
     _stand_back()
-    try:
-        print(keep(Path(folder), Position(int(segment), int(records)), int(desk)))
-    except OSError as error:
-        print(error.strerror or error)
+    for line in sys.stdin:
+        segment, records = line.split()
+        try:
+            why = keep(Path(folder), Position(int(segment), int(records)), int(desk))
+        except OSError as error:
+            why = error.strerror or str(error)
+        print(why or _MADE, flush=True)
 
 
 def _stand_back() -> None:

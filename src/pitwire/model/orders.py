@@ -147,7 +147,7 @@ class Place(msgspec.Struct, frozen=True, gc=False, tag=True, tag_field="kind"):
     cause: Cause | None = None
 
 
-class Cancel(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+class Cancel(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, tag_field="kind"):
     """A wish to cancel our open orders that match all fields given ("" and None match all)."""
 
     symbol: str = ""
@@ -167,7 +167,7 @@ class Replace(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="ki
     cause: Cause | None = None
 
 
-class Amend(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+class Amend(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, tag_field="kind"):
     """A wish to make one order of ours smaller and keep its place in the queue."""
 
     order_id: str
@@ -221,7 +221,7 @@ class Order(msgspec.Struct, frozen=True, gc=False, tag=True, tag_field="kind"):
     """When risk approved it, ns since the epoch."""
 
 
-class CancelOrder(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+class CancelOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, tag_field="kind"):
     order_id: str
     symbol: str
     venue_id: str = ""
@@ -230,7 +230,7 @@ class CancelOrder(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field
     decided: int = 0
 
 
-class ReplaceOrder(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+class ReplaceOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, tag_field="kind"):
     """Cancel `order_id`, then place `order`; the venue does both in one request where it can."""
 
     order_id: str
@@ -241,7 +241,7 @@ class ReplaceOrder(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_fiel
     decided: int = 0
 
 
-class AmendOrder(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+class AmendOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, tag_field="kind"):
     order_id: str
     symbol: str
     size: Decimal

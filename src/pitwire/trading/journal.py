@@ -77,12 +77,12 @@ NOTED: frozenset[type] = frozenset(
 )  # fmt: skip
 
 
-class _Record(msgspec.Struct, frozen=True, tag=True, tag_field="record"):
+class _Record(msgspec.Struct, frozen=True, gc=False, tag=True, tag_field="record"):
     at: int
     """Our clock, ns."""
 
 
-class Came(_Record, frozen=True, kw_only=True):
+class Came(_Record, frozen=True, gc=False, kw_only=True):
     """An event that mattered."""
 
     event: Noted
@@ -97,7 +97,7 @@ class Decided(_Record, frozen=True, gc=False):
     ask: float = 0.0
 
 
-class Left(_Record, frozen=True, kw_only=True):
+class Left(_Record, frozen=True, gc=False, kw_only=True):
     """The bytes of this command went to the socket."""
 
     command: Order | CancelOrder | ReplaceOrder | AmendOrder
@@ -105,14 +105,14 @@ class Left(_Record, frozen=True, kw_only=True):
     """Our clock after the socket write, ns; 0 while pacing still holds it back."""
 
 
-class Dropped(_Record, frozen=True, kw_only=True):
+class Dropped(_Record, frozen=True, gc=False, kw_only=True):
     """An approved command that never left."""
 
     command: Order | CancelOrder | ReplaceOrder | AmendOrder
     why: str
 
 
-class Refusal(_Record, frozen=True, kw_only=True):
+class Refusal(_Record, frozen=True, gc=False, kw_only=True):
     """Risk said no: which limit, the value it saw, what is allowed."""
 
     rule: str
@@ -123,7 +123,7 @@ class Refusal(_Record, frozen=True, kw_only=True):
     cause: Cause | None = None
 
 
-class Alerted(_Record, frozen=True, kw_only=True):
+class Alerted(_Record, frozen=True, gc=False, kw_only=True):
     """Something a person should know."""
 
     text: str
@@ -133,7 +133,7 @@ class Alerted(_Record, frozen=True, kw_only=True):
     cause: Cause | None = None
 
 
-class Benched(_Record, frozen=True, kw_only=True):
+class Benched(_Record, frozen=True, gc=False, kw_only=True):
     """A rule raised; it is not asked again."""
 
     rule: str
@@ -143,45 +143,45 @@ class Benched(_Record, frozen=True, kw_only=True):
     symbol: str = ""
 
 
-class Halted(_Record, frozen=True, kw_only=True):
+class Halted(_Record, frozen=True, gc=False, kw_only=True):
     """The kill switch was thrown."""
 
     reason: str
     by: str
 
 
-class Resumed(_Record, frozen=True, kw_only=True):
+class Resumed(_Record, frozen=True, gc=False, kw_only=True):
     """A person released the kill switch."""
 
     by: str
 
 
-class Restricted(_Record, frozen=True, kw_only=True):
+class Restricted(_Record, frozen=True, gc=False, kw_only=True):
     """From here on only orders that reduce a position may leave, until a person resumes."""
 
     reason: str
     by: str
 
 
-class Flattening(_Record, frozen=True, kw_only=True):
+class Flattening(_Record, frozen=True, gc=False, kw_only=True):
     """A person had positions closed in a halt: orders that reduce them may leave until it ends."""
 
     by: str
 
 
-class Armed(_Record, frozen=True, kw_only=True):
+class Armed(_Record, frozen=True, gc=False, kw_only=True):
     """From here on orders may leave: everything that a start has to find out is found out."""
 
     by: str
 
 
-class Disarmed(_Record, frozen=True, kw_only=True):
+class Disarmed(_Record, frozen=True, gc=False, kw_only=True):
     """From here on no order leaves: the desk ends, or its arming is over."""
 
     reason: str
 
 
-class Asked(_Record, frozen=True, kw_only=True):
+class Asked(_Record, frozen=True, gc=False, kw_only=True):
     """A person asked for something at the desk's door; what came of it follows."""
 
     do: str
@@ -191,7 +191,7 @@ class Asked(_Record, frozen=True, kw_only=True):
     """The same key again is the same decision, and is carried out once."""
 
 
-class DayStarted(_Record, frozen=True, kw_only=True):
+class DayStarted(_Record, frozen=True, gc=False, kw_only=True):
     """A UTC day began; daily results count from here."""
 
     day: int
@@ -199,7 +199,7 @@ class DayStarted(_Record, frozen=True, kw_only=True):
     """The result by quote asset at that moment, which depends on prices of the market."""
 
 
-class Started(_Record, frozen=True, kw_only=True):
+class Started(_Record, frozen=True, gc=False, kw_only=True):
     """A run began: what stood on its way before it is unknown now."""
 
     prefix: str
@@ -212,11 +212,11 @@ class Started(_Record, frozen=True, kw_only=True):
     """What this venue's "no such order" is worth."""
 
 
-class OrdersLost(_Record, frozen=True, kw_only=True):
+class OrdersLost(_Record, frozen=True, gc=False, kw_only=True):
     """The connection that carries commands broke; what was sent and not answered is unknown."""
 
 
-class Differed(_Record, frozen=True, kw_only=True):
+class Differed(_Record, frozen=True, gc=False, kw_only=True):
     """What we count and what the venue says do not agree, and nothing on its way explains it.
 
     `ours` and `theirs` the same: they agree again. Somebody else did it, or we miss something; it
@@ -231,7 +231,7 @@ class Differed(_Record, frozen=True, kw_only=True):
     theirs: Decimal
 
 
-class Seeded(_Record, frozen=True, kw_only=True):
+class Seeded(_Record, frozen=True, gc=False, kw_only=True):
     """The seed of a stream of chance."""
 
     name: str

@@ -27,7 +27,7 @@ class Origin(Word):
     """Placed by somebody else on this account: counted, never touched."""
 
 
-class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+class Evidence(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What proves what became of an order: who said it, asked when, heard when, in which words."""
 
     by: str
@@ -138,7 +138,7 @@ class Tracked(msgspec.Struct, eq=False, gc=False):
         return self.filled_quote / self.filled if self.filled else None
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="record"):
+class Change(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, tag_field="record"):
     """What one message did to one order."""
 
     at: int
@@ -218,7 +218,9 @@ def _evidence(order: Tracked, at: int, came: str, event: Update | Fill | None) -
             return Evidence(by="desk", said=came, heard=at)
 
 
-class Disagreement(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="record"):
+class Disagreement(
+    msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, tag_field="record"
+):
     """We believed one thing and the venue said another. Recorded, never smoothed away."""
 
     at: int
@@ -242,7 +244,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     """The order is known, and what it traded is not: ask for that."""
 
 
-class Exposure(msgspec.Struct, frozen=True):
+class Exposure(msgspec.Struct, frozen=True, gc=False):
     """The most that open orders of one symbol may still buy and sell, in base units."""
 
     buys: Decimal

@@ -39,7 +39,7 @@ class Grid(Protocol):
     def quote_size(self, value: Number) -> Decimal: ...
 
 
-class Draft(msgspec.Struct, frozen=True, kw_only=True):
+class Draft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An order as a rule writes it down: a `Place` whose numbers are not on the grid yet."""
 
     symbol: str
