@@ -30,6 +30,7 @@ class Kennel:
         self.charge = Charge(
             venue="binance",
             prefix=desk.order_prefix,
+            epoch=desk.engine.screen.ids.epoch,
             key=credentials.key,
             secret=credentials.secret.reveal(),
             kind=credentials.kind,
@@ -172,7 +173,8 @@ def test_an_order_that_the_venue_accepts_late_is_found_before_all_is_called_clea
     async def tale(kennel: Kennel, desk: Desk) -> None:
         setting = kennel.setting
         await kennel.ready()
-        ours = OrderIds(desk.order_prefix, 1).next()
+        ours = OrderIds(desk.order_prefix, desk.engine.screen.ids.epoch).next()
+        await desk.stop()  # it would have a word about an order that it never decided
         died = setting.clock.now()
         kennel.dog.vigil.lose("the desk is gone")
         await asyncio.sleep(after_seconds)
@@ -187,6 +189,26 @@ def test_an_order_that_the_venue_accepts_late_is_found_before_all_is_called_clea
         assert kennel.states[-1] == "clear"
         told = [one.text for one in kennel.reports if "nothing listed" in one.text]
         assert len(told) == (after_seconds > 1)
+
+    live(tale)
+
+
+def test_orders_of_a_desk_that_was_started_since_are_not_touched() -> None:
+    async def tale(kennel: Kennel, desk: Desk) -> None:
+        setting, epoch = kennel.setting, desk.engine.screen.ids.epoch
+        await kennel.ready()
+        earlier = OrderIds(desk.order_prefix, epoch - 1).next()
+        later = OrderIds(desk.order_prefix, epoch + 1).next()
+        await desk.stop()
+        setting.place_as_stranger("50000", name=earlier)
+        kennel.dog.vigil.lose("the desk is gone")
+        await asyncio.sleep(3)
+        setting.place_as_stranger("50000", name=later)
+        outcome = await kennel.running
+        assert outcome is not None
+        assert (outcome.cancelled, outcome.left, outcome.foreign) == ((earlier,), (), 1)
+        assert open_ids(setting) == {later}
+        assert kennel.states[-1] == "clear"
 
     live(tale)
 

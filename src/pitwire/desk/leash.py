@@ -34,12 +34,18 @@ _GOODBYE = msgspec.json.encode(Goodbye()) + b"\n"
 
 
 def charge_of(
-    config: DeskConfig, prefix: str, credentials: Credentials, endpoints: Endpoints | None
+    config: DeskConfig,
+    prefix: str,
+    credentials: Credentials,
+    endpoints: Endpoints | None,
+    *,
+    epoch: int | None = None,
 ) -> Charge:
-    """What the watchdog of this desk must know."""
+    """What the watchdog of this desk must know; `epoch` is the newest run that it may touch."""
     return Charge(
         venue=config.venue.name,
         prefix=prefix,
+        epoch=epoch,
         key=credentials.key,
         secret=credentials.secret.reveal(),
         kind=credentials.kind,

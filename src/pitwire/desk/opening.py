@@ -226,7 +226,8 @@ async def _guard(desk: Desk, credentials: Credentials | None, endpoints: Endpoin
     config, asked_for = desk.config, desk.config.watchdog.enabled
     wanted_now = config.mode == "live" if asked_for is None else asked_for
     if wanted_now and credentials is not None:
-        await desk.guard(charge_of(config, desk.order_prefix, credentials, endpoints))
+        prefix, epoch = desk.order_prefix, desk.engine.screen.ids.epoch
+        await desk.guard(charge_of(config, prefix, credentials, endpoints, epoch=epoch))
 
 
 def _restarted(config: DeskConfig, folder: Path | None, clock: Clock) -> Restarted | None:

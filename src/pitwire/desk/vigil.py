@@ -72,7 +72,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     left: tuple[str, ...] = ()
     """Orders of ours that may still be open."""
     foreign: int = 0
-    """Orders of others, not touched."""
+    """Orders of others, and of a desk that was started since; not touched."""
     late: tuple[str, ...] = ()
     """Orders of ours that the venue took only after a list without any."""
     lists: int = 0

@@ -43,6 +43,8 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
     venue: str
     prefix: str
     """What our order ids begin with, in every run."""
+    epoch: int | None = None
+    """The run that is watched: orders of a later one are not touched; None: all that are ours."""
     key: str
     secret: str
     kind: KeyKind
@@ -96,7 +98,7 @@ class Watchdog:
         self._give_up = round(give_up_seconds * SECOND)
         self._charge, self._clock, self._tell = charge, clock, tell
         self._dial, self._fetch = dial, fetch
-        self._is_ours = OrderIds(charge.prefix, 0).is_ours
+        self._ids = OrderIds(charge.prefix, 0)
         self._proof = find_venue(charge.venue).proof
         self._in_flight = in_flight
         self.vigil = Vigil(round(charge.silence_seconds * SECOND), clock.now())
@@ -185,7 +187,7 @@ class Watchdog:
         begun = self._clock.now()
         self._tell(Report(state="acting", text=reason))
         sweep = self._sweep = Sweep(
-            self._is_ours, keep_protective=self._charge.keep_protective, begun=begun
+            self._is_charged, keep_protective=self._charge.keep_protective, begun=begun
         )
         looked_clear = False
         while not sweep.is_clear and not self._is_relieved(begun):
@@ -220,6 +222,11 @@ class Watchdog:
             return f"nothing listed, and {self._charge.venue} may still accept what was on its way"
         after = max(0.0, (certain_from - now) / SECOND)
         return f"nothing listed; an order on its way could still be accepted for {after:.0f} s"
+
+    def _is_charged(self, order_id: str) -> bool:
+        """Whether an order is the dead desk's, or an earlier one's: the next may trade already."""
+        read, newest = self._ids.read(order_id), self._charge.epoch
+        return read is not None and (newest is None or read[0] <= newest)
 
     def _ask(self, sweep: Sweep, now: int) -> None:
         session = self._session

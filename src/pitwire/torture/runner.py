@@ -12,6 +12,7 @@ import msgspec
 
 from pitwire.sim.kit import Script
 from pitwire.torture.drivers import versions
+from pitwire.torture.guarded import try_guarded
 from pitwire.torture.kills import try_kills
 from pitwire.torture.order_trial import try_orders
 from pitwire.torture.order_worlds import try_worlds
@@ -52,8 +53,10 @@ def program(scripts: Sequence[Script], way: Way) -> Program:
         virtual=of("virtual", is_virtual),
         sockets=of("sockets", lambda script: bool(script.proxy)),
         root=of("root", lambda script: bool(script.root)),
-        process=of("process", lambda script: script.trial.kills > 0),
-        elsewhere=of("all", lambda s: not (is_virtual(s) or s.proxy or s.root or s.trial.kills)),
+        process=of("process", is_of_processes),
+        elsewhere=of(
+            "all", lambda s: not (is_virtual(s) or s.proxy or s.root or is_of_processes(s))
+        ),
     )
 
 
@@ -61,6 +64,11 @@ def is_virtual(script: Script) -> bool:
     """Whether a script can be tried in virtual time."""
     trial = script.trial
     return bool(script.sim) or trial.lifetime_seconds < 86_400 or trial.worlds > 0
+
+
+def is_of_processes(script: Script) -> bool:
+    """Whether a script is tried on processes that die."""
+    return script.trial.kills > 0 or script.trial.deaths
 
 
 def run_virtual(scripts: Sequence[Script], seed: int, *, jobs: int, told: Told) -> None:
@@ -97,7 +105,7 @@ def run_root(scripts: Sequence[Script], seed: int, *, told: Told) -> None:
 def run_processes(scripts: Sequence[Script], seed: int, *, told: Told) -> None:
     """Try these on processes that are killed."""
     for script in scripts:
-        told(try_kills(script, seed))
+        told(try_guarded(script, seed) if script.trial.deaths else try_kills(script, seed))
 
 
 def contests() -> int:
