@@ -12,6 +12,7 @@ import shlex
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +55,13 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
     """What the build backend calls before it packs a wheel."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Build the parts where they are asked for, and leave the checkout as it was."""
         if os.environ.get(ASKED) != "1" or self.target_name != "wheel" or version == "editable":
             return
+        self._held = tempfile.TemporaryDirectory(prefix="pitwire-parts-")
         for source in SOURCES:
-            found = build(source, source.parent)
-            name = found.relative_to(ROOT / "src").as_posix()
+            found = build(source, Path(self._held.name))
+            name = source.with_name(found.name).relative_to(ROOT / "src").as_posix()
             build_data["force_include"][str(found)] = name
         build_data["pure_python"] = False
         build_data["infer_tag"] = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import os
 import subprocess
 import sys
 import zipfile
@@ -12,20 +13,29 @@ from pathlib import Path
 import pytest
 
 import pitwire
+from bench import native
 
 
 @pytest.fixture(scope="module")
 def wheel(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]:
-    target = tmp_path_factory.mktemp("dist")
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(target)],
-        cwd=repository,
-        check=True,
-        capture_output=True,
-    )
-    [path] = target.glob("*.whl")
+    path = _built(repository, tmp_path_factory.mktemp("dist"))
+    assert path.name.endswith("-py3-none-any.whl")
     with zipfile.ZipFile(path) as opened:
         yield opened
+
+
+def _built(repository: Path, target: Path, **environment: str) -> Path:
+    done = subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(target)],
+        cwd=repository,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    [path] = target.glob("*.whl")
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +68,24 @@ def test_golden_frames_come_with_it(wheel: zipfile.ZipFile, repository: Path) ->
     golden = repository / "tests" / "golden" / "binance"
     wanted = {f"pitwire/conformance/golden/binance/{path.name}" for path in golden.iterdir()}
     assert wanted <= set(wheel.namelist())
+
+
+def test_compiled_parts_are_in_a_wheel_that_is_asked_for_them(
+    repository: Path, tmp_path: Path
+) -> None:
+    if native.folder() is None:
+        pytest.skip("no C compiler")
+    before = set(repository.rglob("src/**/_*.so"))
+    path = _built(repository, tmp_path, PITWIRE_NATIVE="1")
+    assert not path.name.endswith("-none-any.whl")
+    with zipfile.ZipFile(path) as opened:
+        names = opened.namelist()
+    for part in ("pitwire/market/_ladder.", "pitwire/venues/binance/_reading."):
+        built = [name for name in names if name.startswith(part) and not name.endswith(".c")]
+        assert len(built) == 1, part
+    assert set(repository.rglob("src/**/_*.so")) == before, "the checkout stays as it was"
+
+
+def test_a_wheel_that_cannot_have_them_is_not_built(repository: Path, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="no C compiler: no-such-compiler-here"):
+        _built(repository, tmp_path, PITWIRE_NATIVE="1", CC="no-such-compiler-here")
