@@ -123,6 +123,9 @@ class WatchdogSection(Section, frozen=True):
     """A desk that is quiet for so long counts as frozen."""
     keep_protective: bool = True
     """Leave orders open that were placed as protective."""
+    countdown: bool | None = None
+    """Whether the venue's own timer is wound too, where it has one: it cancels all that is open in
+    a symbol when we are gone, and is wound only where all of that is ours. None: as `enabled`."""
 
 
 class TapeSection(Section, frozen=True):

@@ -15,6 +15,7 @@ import msgspec
 
 from pitwire.desk.chronicle import Chronicle
 from pitwire.desk.config import DeskConfig, check_arming
+from pitwire.desk.countdown import winder_for
 from pitwire.desk.gateway import Gateway, Outlet
 from pitwire.desk.health import Health, HealthReport, OrdersHealth
 from pitwire.desk.interactions import InteractionLog
@@ -196,6 +197,7 @@ class Desk:
 
     def _find_way_out(self) -> None:
         outlet: Outlet = self.session if self._paper is None else self._paper
+        state = self.engine.state
         stock = Stocktaking(
             outlet,
             self.engine,
@@ -211,6 +213,7 @@ class Desk:
             file=self._file,
             stock=stock,
             deadline_seconds=self.config.desk.order_deadline_seconds,
+            winder=winder_for(self.config, outlet, self.session.venue.countdown, state.ledger),
         )
 
     @property
@@ -297,7 +300,7 @@ class Desk:
         if self.tape is not None:
             self.tape.stopping(self.clock.now())
         if self.has_begun and self._gateway is not None:
-            await self._withdraw(within_seconds)
+            self.left_open = await self.switchboard.withdraw(within_seconds, self._is_hurried)
         for waiting in (self._house, self._wake):
             if waiting is not None:
                 waiting.cancel()
@@ -315,6 +318,9 @@ class Desk:
         if self._log is not None:
             self._log.flush()
 
+    def _is_hurried(self) -> bool:
+        return self._hurried
+
     def keep_checkpoint(self, *, ends: bool = False) -> None:
         """Keep the state, so that the next start is quick; a disk that refuses is told of.
 
@@ -329,16 +335,6 @@ class Desk:
         except OSError as error:
             text = f"no checkpoint: {error.strerror or error}; the next start reads the journal"
             self.alert(text, self.clock.now())
-
-    async def _withdraw(self, within_seconds: float) -> None:
-        self.switchboard.disarm("the desk stops")
-        deadline = self.clock.now() + round(within_seconds * SECOND)
-        while (
-            (left := self.switchboard.ours()) and not self._hurried and self.clock.now() < deadline
-        ):
-            self.switchboard.cancel_ours()
-            await asyncio.sleep(_HOUSEKEEPING_SECONDS)
-        self.left_open = tuple(left)
 
     # ── after the orders have left ────────────────────────────────────────────────────────────
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from pitwire.desk.countdown import Winder
 from pitwire.desk.stocktaking import Stocktaking
 from pitwire.desk.timings import Timings
 from pitwire.model.clock import SECOND, Clock
@@ -62,12 +63,15 @@ class Gateway:
         file: DurableJournal | None = None,
         stock: Stocktaking | None = None,
         deadline_seconds: float = ORDER_DEADLINE_SECONDS,
+        winder: Winder | None = None,
     ) -> None:
         self._outlet, self._engine = outlet, engine
         self._clock, self._timings = clock, timings
         self._deadline = round(deadline_seconds * SECOND)
         self._file = Volatile() if file is None else file
         self.stock = Stocktaking(outlet, engine) if stock is None else stock
+        self.winder = winder
+        """Of the venue's own dead man's timer, where there is one."""
         self._may_ask = float(_AT_ONCE)
         self._asked_at = 0
 
@@ -122,6 +126,8 @@ class Gateway:
         if not self._outlet.may_trade:
             return
         self.stock.tend(now)
+        if self.winder is not None:
+            self.winder.tend(now)
         if self._engine.state.ledger.next_question() is None:
             return
         for question in self._engine.questions(now, self._allowed(now)):
@@ -132,6 +138,13 @@ class Gateway:
             else:
                 venue_id = "" if question.is_ours else question.venue_id
                 self._outlet.ask_status(symbol, order_id, now, venue_id)
+
+    def rest(self, now: int) -> bool:
+        """The desk ends with nothing open: the venue's timer is stopped; whether one ran."""
+        if self.winder is None or not self.winder.wound or not self._outlet.may_trade:
+            return False
+        self.winder.stop(now)
+        return True
 
     def _allowed(self, now: int) -> int:
         """How many questions may leave now: a few at once, and so many a second in the long run."""

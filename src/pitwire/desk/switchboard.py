@@ -6,7 +6,9 @@ closed every order of ours; only a person resumes, and not while the reason stan
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pitwire.desk.control import Ask, Control, Told
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from pitwire.desk.desk import Desk
 
 
+_LOOK_SECONDS = 0.05
 TELL_AFTER = 2 * SECOND
 """So long a halt may take until nothing of ours is open, before a person is told."""
 
@@ -196,6 +199,21 @@ class Switchboard:
             self.cancel_ours()
             self._look_after(desk.clock.now())
             self._flattener.tend(desk.clock.now())
+
+    async def withdraw(
+        self, within_seconds: float, is_hurried: Callable[[], bool]
+    ) -> tuple[str, ...]:
+        """Cancel what is ours until the venue's word is there or the time is up; what is left."""
+        desk = self._desk
+        self.disarm("the desk stops")
+        deadline = desk.clock.now() + round(within_seconds * SECOND)
+        while (left := self.ours()) and not is_hurried() and desk.clock.now() < deadline:
+            self.cancel_ours()
+            await asyncio.sleep(_LOOK_SECONDS)
+        way_out = desk.way_out
+        if not left and way_out is not None and way_out.rest(desk.clock.now()):
+            await asyncio.sleep(_LOOK_SECONDS)  # what was said last has to leave first
+        return tuple(left)
 
     def _look_at_latch(self) -> Thrown | None:
         """What somebody has thrown since the last look; it halts us."""

@@ -58,6 +58,8 @@ class Errands:
         self.copy: Copy = feed.join(link, self.wants, freshness.spoken)
         """Our part in the feed."""
         self._credentials: Credentials | None = None
+        self.account = ""
+        """Whose private stream this connection is, where it is one."""
         self._wants_orders = False
         self._proven = False
         """Whether this key was ever accepted: then a refusal is news, not an answer."""
@@ -107,7 +109,11 @@ class Errands:
         """A connection stands. One of the private stream is that stream, and asks for nothing."""
         if self._role is not Role.PRIVATE:
             return ()
-        return (Subscribed(self._venue.name, "", 0, now, self._link, "orders"),)
+        # What was missed while it was away is asked for, as after a login.
+        return (
+            Authenticated(self._venue.name, "", 0, now, self._link, self.account),
+            Subscribed(self._venue.name, "", 0, now, self._link, "orders"),
+        )
 
     def watched(self) -> None:
         """The private stream's own connection stands."""

@@ -23,7 +23,7 @@ class PrivateLine:
         self._make, self._path = make, path
         self.line: Line | None = None
         self._askers: list[Line] = []
-        self._url = ""
+        self._url = self._account = ""
         self._granted = asyncio.Event()
 
     def granted(self, asker: Line, key: str, now: int) -> None:
@@ -32,8 +32,10 @@ class PrivateLine:
             self._askers.append(asker)
         url, self._url = self._url, self._path(key)
         self._granted.set()
+        credentials = asker.conversation.credentials
+        self._account = credentials.account if credentials is not None else ""
         if self.line is None:
-            self.line = self._make(NAME, self._url)
+            self.line = self.successor(NAME)
             self.line.start(0.0)
         elif url != self._url:
             self.line.move(self._url)
@@ -63,7 +65,9 @@ class PrivateLine:
 
     def successor(self, name: str) -> Line:
         """Another connection to the same stream, not dialled yet."""
-        return self._make(name, self._url)
+        line = self._make(name, self._url)
+        line.conversation.errands.account = self._account
+        return line
 
 
 def _confirm(asker: Line, now: int) -> None:

@@ -1,0 +1,91 @@
+"""The venue's own timer: wound in time, only where all that is open is ours, stopped in the end."""
+
+from __future__ import annotations
+
+import pytest
+
+from pitwire.desk.config import parse_config
+from pitwire.desk.countdown import Winder, winder_for
+from pitwire.model.orders import UpdateKind
+from pitwire.trading.ledger import OrderLedger
+from pitwire.venues.venue import Countdown
+from tests.trading.making import BTC, ETH, at, order, update
+
+ROW = Countdown(seconds=120, renew_every_seconds=30)
+PROTECTIVE = "ours-p"
+
+
+class Timer:
+    def __init__(self) -> None:
+        self.wound: list[tuple[str, float]] = []
+
+    def arm_countdown(self, symbol: str, seconds: float, now: int) -> None:
+        self.wound.append((symbol, seconds))
+
+
+def office(monkeypatch: pytest.MonkeyPatch) -> tuple[Winder, Timer, OrderLedger]:
+    monkeypatch.setattr("pitwire.desk.countdown.is_protective", lambda one: one == PROTECTIVE)
+    ledger, timer = OrderLedger(is_ours=lambda one: one.startswith("ours")), Timer()
+    return Winder(timer, ROW, ledger, keep_protective=True), timer, ledger
+
+
+def test_it_is_wound_while_an_order_is_open_and_again_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    winder, timer, ledger = office(monkeypatch)
+    winder.tend(at(0))
+    assert timer.wound == []
+    ledger.made(order("ours"), at(1))
+    for second in range(1, 92):
+        winder.tend(at(second))
+    assert timer.wound == [(BTC, 120)] * 4  # at 1, 31, 61 and 91
+    ledger.apply(update("ours", UpdateKind.CANCELED), at(92))
+    winder.tend(at(92))
+    winder.tend(at(93))
+    assert timer.wound[4:] == [(BTC, 0)]
+
+
+@pytest.mark.parametrize("other", ["a stranger's", PROTECTIVE])
+def test_where_something_may_not_go_it_is_not_wound(
+    monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    winder, timer, ledger = office(monkeypatch)
+    ledger.made(order("ours"), at(1))
+    winder.tend(at(1))
+    if other == PROTECTIVE:
+        ledger.made(order(PROTECTIVE), at(2))
+    else:
+        ledger.apply(update("stranger", UpdateKind.ACCEPTED, venue_id="9"), at(2))
+    winder.tend(at(2))
+    assert timer.wound == [(BTC, 120), (BTC, 0)]
+    ledger.made(order("ours too", symbol=ETH), at(3))
+    winder.tend(at(3))
+    assert timer.wound[2:] == [(ETH, 120)]
+
+
+def test_in_the_end_it_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    winder, timer, ledger = office(monkeypatch)
+    ledger.made(order("ours"), at(1))
+    winder.tend(at(1))
+    winder.stop(at(2))
+    winder.stop(at(3))
+    assert timer.wound == [(BTC, 120), (BTC, 0)]
+    assert winder.wound == {}
+
+
+@pytest.mark.parametrize(
+    ("section", "mode", "wanted"),
+    [
+        ("", "sim", False),
+        ("[watchdog]\nenabled = true", "sim", True),
+        ("[watchdog]\ncountdown = true", "sim", True),
+        ("[watchdog]\nenabled = true\ncountdown = false", "sim", False),
+        ("[watchdog]\ncountdown = true", "paper", False),
+    ],
+)
+def test_who_wants_it(section: str, mode: str, wanted: bool) -> None:
+    config = parse_config(f'mode = "{mode}"\n{section}')
+    made = winder_for(config, Timer(), ROW, OrderLedger())
+    assert (made is not None) == wanted
+    assert winder_for(config, Timer(), None, OrderLedger()) is None
+    assert winder_for(config, object(), ROW, OrderLedger()) is None

@@ -1,0 +1,198 @@
+"""A whole desk on the simulated futures: positions, its count, the venue's timer, a private cut."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from typing import Any
+
+from pitwire.desk.config import parse_config
+from pitwire.desk.desk import Desk
+from pitwire.desk.opening import open_desk
+from pitwire.model.credentials import Credentials
+from pitwire.model.orders import Amend, OrderState, Side
+from pitwire.sim.facts import Kind, NewOrder
+from pitwire.sim.world import FUTURES_ORDERS_URL, HTTP_URL, MARKET_URL, World
+from pitwire.trading.journal import Differed, MemoryJournal
+from pitwire.trading.wishes import order
+from pitwire.venues.venue import Endpoints
+from tests.desk.setting import BTC, command, until
+
+WHERE = Endpoints(market=MARKET_URL, orders=FUTURES_ORDERS_URL, http=HTTP_URL)
+CONFIG = """
+mode = "sim"
+[venue]
+name = "binance-usdm"
+symbols = ["BTC-USDT"]
+[desk]
+reconcile_seconds = 10
+[watchdog]
+enabled = false
+countdown = true
+[log]
+file = ""
+"""
+D = Decimal
+
+
+class Pit:
+    """A futures world and a desk in it."""
+
+    def __init__(self) -> None:
+        self.world = World(venue="binance-usdm", seed=3, scenario="quiet")
+        self.journal = MemoryJournal()
+        key, secret = self.world.keys["ed25519"]
+        self.credentials = Credentials(key, secret, kind="ed25519")
+        self.fetched: list[str] = []
+
+    async def fetch(self, method: str, url: str, headers: Any, body: bytes) -> Any:
+        self.fetched.append(f"{method} {url.partition('?')[0].removeprefix(HTTP_URL)}")
+        return await self.world.fetch(method, url, headers, body)
+
+    async def open(self) -> Desk:
+        desk = await open_desk(
+            parse_config(CONFIG),
+            endpoints=WHERE,
+            credentials=self.credentials,
+            dial=self.world.dial,
+            fetch=self.fetch,
+            clock=self.world.clock,
+            journals=[self.journal],
+        )
+        state = desk.engine.state
+        await until(lambda: state.touch(BTC) and state.book(BTC) and not state.stale)
+        return desk
+
+    def run(self, story: Any) -> None:
+        async def life() -> None:
+            desk = await self.open()
+            try:
+                await story(desk)
+            finally:
+                await desk.stop()
+
+        self.world.run(life())
+
+    def sell_down_to(self, price: Decimal | None) -> None:
+        """Somebody sells at the market until this price is traded."""
+        assert price is not None
+        exchange, now = self.world.exchange, self.world.clock.now()
+        listing = exchange.listings[BTC]
+        exchange.open_account("somebody", {}, unlimited=True)
+        sale = NewOrder(
+            account="somebody",
+            symbol=BTC,
+            side=Side.SELL,
+            kind=Kind.LIMIT,
+            lots=int(D(50) / listing.lot),
+            price=int(price / listing.tick),
+            client_id="sale",
+        )
+        exchange.place(sale, now)
+        self.world.act()
+
+    def cut_private(self) -> None:
+        """Break the connection that brings account events: the last of the three to be dialled."""
+        [last] = [link for link, label in self.world.stage.links().items() if label == "market-3"]
+        self.world.stage.cut(last, self.world.clock.now())
+        self.world.act()
+
+
+async def take(desk: Desk, size: float, side: Side, **more: Any) -> None:
+    [placed] = command(desk, order(BTC, side, size=size, **more))
+    await until(lambda: not placed.is_open)
+    assert placed.state is OrderState.FILLED
+
+
+def test_positions_are_counted_and_agree_with_the_venues() -> None:
+    pit = Pit()
+
+    async def story(desk: Desk) -> None:
+        portfolio = desk.engine.state.portfolio
+        await take(desk, 0.02, Side.SELL)  # nothing is owned, and nothing needs to be
+        assert portfolio.position(BTC) == D("-0.02")
+        await take(desk, 0.05, Side.BUY)
+        assert portfolio.position(BTC) == D("0.03")
+        await take(desk, 0.03, Side.SELL, reduce_only=True)
+        assert portfolio.position(BTC) == 0
+        holding = portfolio.holding(BTC)
+        assert holding.fills >= 3
+        assert holding.fees["USDT"] > 0
+        await asyncio.sleep(30)  # several rounds of the count
+        assert desk.gateway.stock.named == {}
+        assert portfolio.venue_positions[BTC].size == 0
+
+    pit.run(story)
+    assert [one for one in pit.journal.records if isinstance(one, Differed)] == []
+
+
+def test_an_order_is_amended_with_what_the_ledger_knows_of_it() -> None:
+    pit = Pit()
+
+    async def story(desk: Desk) -> None:
+        [rests] = command(desk, order(BTC, Side.BUY, size=0.02, price=50_000))
+        await until(lambda: rests.state is OrderState.OPEN)
+        command(desk, Amend(order_id=rests.id, size=D("0.01")))
+        await until(lambda: rests.size == D("0.01"))
+        assert rests.state is OrderState.OPEN
+
+    pit.run(story)
+
+
+def test_the_timer_is_wound_while_orders_are_open_and_stopped_in_the_end() -> None:
+    pit = Pit()
+    armed = "POST /fapi/v1/countdownCancelAll"
+
+    async def story(desk: Desk) -> None:
+        assert armed not in pit.fetched
+        [rests] = command(desk, order(BTC, Side.BUY, size=0.02, price=50_000))
+        await until(lambda: rests.state is OrderState.OPEN)
+        await asyncio.sleep(95)
+        assert pit.fetched.count(armed) == 4
+        assert rests.is_open
+
+    pit.run(story)
+    assert pit.fetched.count(armed) == 5  # cancelled at the stop, and then stopped
+
+
+def test_a_dead_desk_is_cleared_away_by_the_venue() -> None:
+    pit = Pit()
+
+    async def life() -> None:
+        desk = await pit.open()
+        [rests] = command(desk, order(BTC, Side.BUY, size=0.02, price=50_000))
+        await until(lambda: rests.state is OrderState.OPEN)
+        await asyncio.sleep(1)
+        await desk.session.close()  # nobody says goodbye to the orders, or winds anything
+        await asyncio.sleep(100)
+        assert len(pit.world.exchange.open_orders("main")) == 1
+        await asyncio.sleep(30)
+        assert pit.world.exchange.open_orders("main") == []
+        await desk.stop()
+
+    pit.world.run(life())
+
+
+def test_fills_of_a_private_cut_are_asked_for_and_counted_once() -> None:
+    pit = Pit()
+
+    async def story(desk: Desk) -> None:
+        state = desk.engine.state
+        touch = state.touch(BTC)
+        assert touch is not None
+        [rests] = command(desk, order(BTC, Side.BUY, size=0.02, price=round(touch[0]) - 5))
+        await until(lambda: rests.state is OrderState.OPEN)
+        pit.cut_private()
+        await until(lambda: state.blind)
+        assert command(desk, order(BTC, Side.BUY, size=0.02)) == [], "who is deaf sends nothing"
+        pit.sell_down_to(rests.price)
+        assert state.blind
+        assert not rests.filled
+        await until(lambda: not state.blind)
+        await until(lambda: rests.state is OrderState.FILLED)
+        await asyncio.sleep(15)
+        assert rests.filled == D("0.02")
+        assert state.portfolio.position(BTC) == D("0.02")
+        assert desk.gateway.stock.named == {}
+
+    pit.run(story)
