@@ -61,6 +61,10 @@ class Schema:
                 place = self._data(child, frame, place, into)
         return place
 
+    def size(self, field: Element) -> int:
+        """Bytes of a field."""
+        return self._field(field, bytes(8), 0)[1]
+
     def _field(self, field: Element, frame: bytes, at: int) -> tuple[Any, int]:
         kind = self.types.get(field.attrib["type"])
         primitive = field.attrib["type"]

@@ -14,8 +14,9 @@ from operator import itemgetter
 from types import MappingProxyType
 from urllib.parse import unquote
 
-from pitwire.model.clock import MILLISECOND, SECOND
+from pitwire.model.clock import MICROSECOND, MILLISECOND, SECOND
 from pitwire.model.entropy import Entropy
+from pitwire.sim.facades import binance_sbe_api as sbe
 from pitwire.sim.facades.binance_auth import ApiKey
 from pitwire.sim.facades.binance_control import Control, Listener
 from pitwire.sim.facades.binance_office import Office
@@ -122,6 +123,11 @@ class BinanceFacade:
             if connection is None:  # closed in the same moment
                 continue
             unit = connection.listener.unit if connection.listener else MILLISECOND
+            session = connection.session
+            if session is not None and session.sbe is not None:
+                frame = sbe.event({"e": "serverShutdown", "E": now // MICROSECOND}, None)
+                self._send(link, SendText(frame, "!serverShutdown", binary=True))
+                continue
             event = f'{{"e":"serverShutdown","E":{now // unit}}}'
             if connection.listener is None:
                 event = f'{{"event":{event}}}'
@@ -170,7 +176,12 @@ class BinanceFacade:
         if self._is_sbe(path) and not self._may_hear_sbe(headers):
             return html(self.options.sbe_key_status, "Unauthorized")
         if path == self.ws_api:
+            version = _sbe_version(options) if self.has_sbe else None
+            if isinstance(version, HttpReply):
+                return version
             self._open_session(connection, unit, options)
+            if version is not None and connection.session is not None:
+                self._speak_sbe(connection.session, version)
         elif not self._open_streams(connection, unit, path, query, now):
             return html(404, "Not Found")
         self._connections[link] = connection
@@ -298,6 +309,12 @@ class BinanceFacade:
     def _is_sbe(self, path: str) -> bool:
         return self.has_sbe and path.startswith(f"{SBE}/")
 
+    @staticmethod
+    def _speak_sbe(session: Session, version: int) -> None:
+        """From now on in binary, and in microseconds (binance §10.1)."""
+        session.sbe, session.unit = version, MICROSECOND
+        session.subscriptions.sbe, session.subscriptions.unit = True, MICROSECOND
+
     def _control_of(self, listener: Listener) -> Control:
         return self._sbe_control if isinstance(listener, SbeListener) else self._control
 
@@ -309,7 +326,8 @@ class BinanceFacade:
     def _request(self, connection: Connection, session: Session, text: bytes, now: int) -> None:
         link = connection.link
         answer = self._ws_api.answer(session, text, address=connection.address, now=now)
-        verdict, frame = answer.verdict, SendText(answer.frame, answer.method)
+        verdict = answer.verdict
+        frame = SendText(answer.frame, answer.method, binary=answer.binary)
         if self.options.events_before_answer or verdict.events_first:
             self.office.publish(now)
         self._answer(link, frame, verdict, now)
@@ -386,6 +404,19 @@ def _query(text: str) -> dict[str, str]:
         name, _, value = part.partition("=")
         found[name] = unquote(value)
     return found
+
+
+def _sbe_version(options: dict[str, str]) -> int | HttpReply | None:
+    """The schema's version that a WS-API connection asks for; bad values are refused (§10.3)."""
+    wanted = options.get("responseFormat", "json").lower()
+    if wanted == "json":
+        return None
+    asked = (options.get("sbeSchemaId", ""), options.get("sbeSchemaVersion", ""))
+    versions = {(str(sbe.SCHEMA), str(version)): version for version in sbe.ACCEPTED}
+    if wanted == "sbe" and asked in versions:
+        return versions[asked]
+    body = b'{"code":-1153,"msg":"Unsupported SBE schema."}'
+    return HttpReply(400, {"content-type": "application/json;charset=UTF-8"}, body)
 
 
 def _refuse(status: int, wait: int) -> HttpReply:

@@ -23,6 +23,8 @@ class Session:
         self.opened = opened
         self.unit = unit
         self.rate_limits = rate_limits
+        self.sbe: int | None = None
+        """The version of the schema in which it is answered; None for JSON."""
         """Whether answers show the limits unless a request says otherwise."""
         self.key: str | None = None
         self.authorized: int | None = None

@@ -13,6 +13,7 @@ import msgspec
 
 from pitwire.model.clock import MILLISECOND, SECOND
 from pitwire.sim.facades import binance_reports as reports
+from pitwire.sim.facades import binance_sbe_api as sbe
 from pitwire.sim.facades.binance_options import BinanceOptions
 from pitwire.sim.facades.binance_reports import Report
 from pitwire.sim.facades.binance_text import ApiError, Scale
@@ -43,6 +44,8 @@ class Subscriptions:
     def __init__(self, link: int, unit: int) -> None:
         self.link = link
         self.unit = unit
+        self.sbe = False
+        """Whether its events are binary."""
         self.active: dict[int, str] = {}
         """Subscription id → account."""
         self.of_session: int | None = None
@@ -113,7 +116,7 @@ class UserStreams:
     def terminated(self, subscriptions: Subscriptions, number: int, now: int) -> None:
         """No further events for this subscription (binance §6.3)."""
         event = {"e": "eventStreamTerminated", "E": now // subscriptions.unit}
-        self._wrap(subscriptions.link, number, event)
+        self._wrap(subscriptions, number, event)
 
     def rejected(self, account: str, report: Callable[[int], Report]) -> None:
         """An order that never came to be, where the venue reports those."""
@@ -225,14 +228,17 @@ class UserStreams:
         for connection in self._connections.values():
             for number, subscribed in connection.active.items():
                 if subscribed == account:
-                    self._wrap(connection.link, number, report(connection.unit))
+                    self._wrap(connection, number, report(connection.unit))
         for key, owner in self.listen_keys.items():
             if owner == account:
                 self.emit_raw(key, report)
 
-    def _wrap(self, link: int, number: int, event: Report) -> None:
-        frame = _encode({"subscriptionId": number, "event": event})
-        self._send(link, SendText(frame, USER_STREAM))
+    def _wrap(self, connection: Subscriptions, number: int, event: Report) -> None:
+        if connection.sbe:
+            frame = sbe.event(event, number)
+        else:
+            frame = _encode({"subscriptionId": number, "event": event})
+        self._send(connection.link, SendText(frame, USER_STREAM, binary=connection.sbe))
 
 
 def _nobody(stream: str, build: Callable[[int], object]) -> None:

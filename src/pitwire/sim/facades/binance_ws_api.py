@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from pitwire.model.clock import MILLISECOND, SECOND
+from pitwire.sim.facades import binance_sbe_api as sbe
 from pitwire.sim.facades.binance_api import INTERNAL, KINDS, method
 from pitwire.sim.facades.binance_auth import INVALID_KEY, Stamp, signed_text
 from pitwire.sim.facades.binance_call import Auth, Call, Claim, Method, perform
@@ -33,6 +34,7 @@ class Answer(msgspec.Struct, frozen=True):
     call: Call | None = None
     fatal: bool = False
     verdict: Verdict = AS_USUAL
+    binary: bool = False
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -63,27 +65,37 @@ class WsApi:
 
     def answer(self, session: Session, text: bytes, *, address: str, now: int) -> Answer:
         """Do what a frame asks for."""
+        answer = self._answer(session, text, address=address, now=now)
+        return answer if session.sbe is None else msgspec.structs.replace(answer, binary=True)
+
+    def _answer(self, session: Session, text: bytes, *, address: str, now: int) -> Answer:
         if session.revoked(self._office.keyring):
             gone = ApiError(*INVALID_KEY, status=401)
-            return Answer(_encode(_envelope(None, gone)), "session.revoked")
+            return Answer(self._pack(session, _envelope(None, gone)), "session.revoked")
         try:
             request = self._read(text)
         except ApiError as error:
-            return Answer(_encode(_envelope(_id_of(text), error)), "")
+            return Answer(self._pack(session, _envelope(_id_of(text), error)), "")
         row = self._find(request.method, listen_keys=self._listen_keys)
         if row is None:
             unknown = ApiError(*self._office.options.unknown_method)
-            return Answer(_encode(_envelope(request.id, unknown)), request.method)
+            return Answer(self._pack(session, _envelope(request.id, unknown)), request.method)
+        if session.sbe is not None and not sbe.speaks(request.method):
+            return Answer(
+                self._pack(session, _envelope(request.id, sbe.NOT_IN_SBE)), request.method
+            )
         call = Call(self._office, now=now, unit=session.unit, address=address)
         call.session = session
         verdict = self._judge(self._kinds.get(request.method, request.method), now)
         if verdict.status and not (verdict.code and verdict.done):
             broken = _wrong(verdict, now)
-            return Answer(_encode(_envelope(request.id, broken)), request.method, verdict=verdict)
+            return Answer(
+                self._pack(session, _envelope(request.id, broken)), request.method, verdict=verdict
+            )
         call.stale, call.kept = verdict.stale, verdict.kept
         answer = self._perform(request, row, call, session)
         if verdict.code:
-            untrue = _encode(_envelope(request.id, _wrong(verdict, now)))
+            untrue = self._pack(session, _envelope(request.id, _wrong(verdict, now)))
             answer = msgspec.structs.replace(answer, frame=untrue)
         return msgspec.structs.replace(answer, verdict=verdict)
 
@@ -100,7 +112,28 @@ class WsApi:
             fatal = error.status == 418
         if wanted:
             envelope["rateLimits"] = self._limits(call)
-        return Answer(_encode(envelope), request.method, call, fatal)
+        return Answer(self._pack(session, envelope, request.method), request.method, call, fatal)
+
+    @staticmethod
+    def _pack(session: Session, envelope: Envelope, method: str = "") -> bytes:
+        """JSON, or binary where the connection asked for it (binance §10.3)."""
+        if session.sbe is None:
+            return _encode({name: _json(value) for name, value in envelope.items()})
+        limits, status = envelope.get("rateLimits"), envelope["status"]
+        found = envelope.get("error")
+        try:
+            body = sbe.result(method, envelope.get("result")) if found is None else b""
+        except ApiError as error:
+            found, status = error, error.status
+        if isinstance(found, ApiError):
+            body = sbe.error(found)
+        return sbe.response(
+            envelope["id"],
+            int(str(status)),
+            limits if isinstance(limits, list) else None,
+            body,
+            deprecated=session.sbe < sbe.VERSION,
+        )
 
     def _limits(self, call: Call) -> list[dict[str, object]]:
         weight = self._office.limits.address(call.address).weight.state(call.now)
@@ -153,8 +186,15 @@ def _wrong(verdict: Verdict, now: int) -> ApiError:
     return ApiError(verdict.code, verdict.text, status=verdict.status, data=data)
 
 
-def _envelope(request_id: object, error: ApiError) -> dict[str, object]:
-    return {"id": request_id, "status": error.status, "error": error.body()}
+Envelope = dict[str, object]
+
+
+def _envelope(request_id: object, error: ApiError) -> Envelope:
+    return {"id": request_id, "status": error.status, "error": error}
+
+
+def _json(value: object) -> object:
+    return value.body() if isinstance(value, ApiError) else value
 
 
 def _is_id(value: object) -> bool:
