@@ -1,9 +1,9 @@
 """Which bytes the answers and events of the WS-API are in SBE, schema 3:5 (binance §10.3).
 
 House rules: written by hand against the schema, a line a field in the order of the wire: its name
-in JSON, its kind with `?` where it may be nothing, and last what stands for nothing in JSON, or after
-`=` what is meant where JSON is silent. Kinds: `exp` an exponent (`feeexp`: 0 without a commission),
-`dec` a mantissa, `i64 i32 u64 u16 u8` numbers, `bool`, or the name of an enumeration.
+in JSON, its kind with `?` where it may be nothing, and last what stands for nothing in JSON, or
+after `=` what is meant where JSON is silent. Kinds: `exp` an exponent (`feeexp`: 0 without a
+commission), `dec` a mantissa, `i64 i32 u64 u16 u8` numbers, `bool`, or an enumeration's name.
 """
 
 from __future__ import annotations
