@@ -393,11 +393,14 @@ def tables(
         bool, typer.Option("--compact", help="Make one file of the many of each day.")
     ] = False,
     venue: Annotated[str, typer.Option(help="Whose spelling a CSV file has.")] = "binance",
+    to: Annotated[
+        str | None, typer.Option(help="postgresql://… : into that server instead of a folder.")
+    ] = None,
 ) -> None:
     """Turn tapes into Parquet tables, which `pitwire.open_store` answers questions from."""
     from pitwire.cli.tables import run
 
-    raise typer.Exit(run(sources or (), out, compact=compact, venue=venue))
+    raise typer.Exit(run(sources or (), out, compact=compact, venue=venue, to=to))
 
 
 @app.command()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from hashlib import blake2b
 from pathlib import Path
+from typing import Protocol
 
 from rich.progress import Progress
 
@@ -23,14 +25,37 @@ from pitwire.trading.journal import Decided, Record
 from pitwire.venues.registry import find_venue
 
 _DRAW_EVERY = 2000
+_NAMED_BY = 1 << 20
+"""Bytes of a file that, with its size, tell it from another of the same name."""
 
 
-def run(sources: Sequence[Path], out: Path, *, compact: bool, venue: str) -> int:
-    """Write each source into the tables of a folder, then make few files of many if asked to."""
+class Writer(Protocol):
+    """Where events go: a folder of tables, or a server."""
+
+    written: int
+    passed_over: int
+
+    def write(self, events: Iterable[Event]) -> None: ...
+    def decided(self, record: Decided, venue: str) -> None: ...
+    def close(self) -> None: ...
+
+
+def run(
+    sources: Sequence[Path], out: Path, *, compact: bool, venue: str, to: str | None = None
+) -> int:
+    """Write each source into the tables of a folder, then make few files of many if asked to.
+
+    With `to`, a server's address, they go there instead.
+    """
+    if to is not None and not to.startswith(("postgresql://", "postgres://")):
+        found = to.partition(":")[0][:20]
+        raise ConfigError(where="--to", found=found, expected="postgresql://USER@HOST/DATABASE")
+    if to is not None and compact:
+        raise ConfigError(where="--compact", found="with --to", expected="a folder of tables")
     for source in sources:
         tape = Tape(source) if is_tape(source) else None
-        name = tape.files[0].parent.name if tape is not None else source.name
-        writer = TableWriter(out, name)
+        name = tape.files[0].parent.name if tape is not None else _named(source)
+        writer: Writer = TableWriter(out, name) if to is None else _server(to, name)
         with Progress(transient=True, disable=not sys.stderr.isatty()) as bar:
             if tape is not None:
                 _play(tape, writer, bar)
@@ -48,7 +73,23 @@ def run(sources: Sequence[Path], out: Path, *, compact: bool, venue: str) -> int
     return 0
 
 
-def _play(tape: Tape, writer: TableWriter, bar: Progress) -> None:
+def _server(to: str, name: str) -> Writer:
+    from pitwire.store.postgres import PostgresWriter
+
+    return PostgresWriter(to, name)
+
+
+def _named(source: Path) -> str:
+    """The name of a file's run: two files of one name are two runs, one copied elsewhere is one."""
+    if not source.is_file():
+        return source.name
+    with source.open("rb") as file:
+        digest = blake2b(file.read(_NAMED_BY), digest_size=4)
+    digest.update(str(source.stat().st_size).encode())
+    return f"{source.name}-{digest.hexdigest()}"
+
+
+def _play(tape: Tape, writer: Writer, bar: Progress) -> None:
     first, last = tape.span()
     task = bar.add_task("tables", total=max(1, last - first))
     seen = 0
@@ -70,7 +111,7 @@ def _play(tape: Tape, writer: TableWriter, bar: Progress) -> None:
     play(tape, events=take, journal=decided, watch=look)
 
 
-def _read(source: Path, writer: TableWriter, bar: Progress, venue: str) -> None:
+def _read(source: Path, writer: Writer, bar: Progress, venue: str) -> None:
     if ".csv" not in source.suffixes:
         expected = "a tape, or a CSV file in tardis.dev's columns"
         raise ConfigError(where=str(source), found="something else", expected=expected)

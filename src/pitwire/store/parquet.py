@@ -31,10 +31,10 @@ from pitwire.store.schema import (
     VERSION,
     VERSION_KEY,
     Checkpoint,
-    Decision,
+    decision_of,
     table_of,
 )
-from pitwire.trading.journal import Decided, placed
+from pitwire.trading.journal import Decided
 
 ROWS = 100_000
 """Rows of a kind that wait in memory."""
@@ -105,16 +105,9 @@ class TableWriter:
 
     def decided(self, record: Decided, venue: str) -> None:
         """Take an order that was decided."""
-        order = placed(record.command)
-        if order is not None:
-            self.write(
-                [
-                    Decision(
-                        venue, order.symbol, 0, record.at, order.id, order.side, order.type,
-                        order.price, order.size, order.rule, order.tag, record.bid, record.ask,
-                    )
-                ]
-            )  # fmt: skip
+        decision = decision_of(record, venue)
+        if decision is not None:
+            self.write([decision])
 
     def flush(self) -> None:
         """Write what waits into files."""

@@ -20,6 +20,7 @@ import pyarrow as pa
 from pitwire.model import events as ev
 from pitwire.model.events import Event
 from pitwire.model.orders import OrderType, Side
+from pitwire.trading.journal import Decided, placed
 
 VERSION = 1
 """Of the schema; it stands in every file."""
@@ -76,6 +77,17 @@ _TYPES: dict[Any, pa.DataType] = {
     bool: pa.bool_(),
     Decimal: _MONEY,
 }
+
+
+def decision_of(record: Decided, venue: str) -> Decision | None:
+    """The row of an order that was decided; None for a command that places none."""
+    order = placed(record.command)
+    if order is None:
+        return None
+    return Decision(
+        venue, order.symbol, 0, record.at, order.id, order.side, order.type,
+        order.price, order.size, order.rule, order.tag, record.bid, record.ask,
+    )  # fmt: skip
 
 
 def schema_of(kind: type[Event]) -> pa.Schema:
