@@ -25,7 +25,7 @@ from pitwire.store.schema import KINDS, VERSION, Checkpoint, schema_of
 from tests.store.test_tables import BTC, HEAD, SAMPLES, START, trade
 
 pytestmark = pytest.mark.timeout(180)
-PLACES = ("/usr/lib/postgresql/*/bin", "/usr/local/pgsql/bin", "/opt/homebrew/opt/postgresql*/bin")
+PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin")
 
 
 def _programs() -> Path | None:
