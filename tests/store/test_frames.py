@@ -27,7 +27,15 @@ from pitwire.model.events import (
 )
 from pitwire.model.orders import OrderType, RejectReason, Side, TimeInForce, UpdateKind
 from pitwire.store.frames import Frames, Ring
-from pitwire.store.layouts import LAYOUTS, TOPS, TYPECODES, Kind
+from pitwire.store.layouts import (
+    LAYOUTS,
+    TOPS,
+    TYPECODES,
+    Kind,
+    aggregate_trade_row,
+    quote_row,
+    trade_row,
+)
 
 START = 1_700_000_000 * SECOND
 UTC_NS = "datetime64[ns, UTC]"
@@ -348,6 +356,23 @@ def test_an_id_beyond_64_bits_spoils_no_row(already: int) -> None:
     assert list(columns["trade_id"])[-2:] == [-1, 7]
     assert list(columns["price"])[-2:] == [100.0 + 2**70, 107.0]
     assert {len(values) for values in columns.values()} == {min(already + 2, 3)}
+
+
+@pytest.mark.parametrize("last", [5, 2**70])
+def test_what_is_packed_from_an_event_is_its_row(last: int) -> None:
+    facts = ("v", "A-B", START, START + 9)
+    events = [
+        Trade(*facts, 1.5, 2.5, Side.SELL, last, True),
+        Quote(*facts, 1.5, 2.5, 3.5, 4.5, last),
+        AggregateTrade(*facts, 1.5, 2.5, Side.BUY, last, 3, 4, False),
+    ]
+    rows = (trade_row, quote_row, aggregate_trade_row)
+    tables = ("trades", "quotes", "aggregate_trades")
+    frames = filled(*events, *events)
+    for event, row, name in zip(events, rows, tables, strict=True):
+        table = getattr(frames, name)("A-B")
+        expected = tuple(-1 if cell == 2**70 else cell for cell in row(event))
+        assert table.newest(2) == [expected, expected]
 
 
 @settings(max_examples=60)

@@ -30,80 +30,79 @@ Values: TypeAlias = "np.ndarray[Any, Any] | list[Any]"
 _INT64 = range(-(2**63), 2**63)
 _FIRST_ROWS = 64
 """Rows a table has room for at first; it doubles until it is full."""
-_TOGETHER = 64
-"""Rows that are packed in one call."""
+_Recorder: TypeAlias = Callable[[Any], None]
 
 
 @cache
-def _packings(layout: Layout) -> tuple[struct.Struct, struct.Struct]:
-    """One row, and `_TOGETHER` of them."""
-    codes = "".join(TYPECODES.get(column.kind, "") for column in layout.columns)
-    return struct.Struct(f"<{codes}"), struct.Struct(f"<{codes * _TOGETHER}")
+def _packing(layout: Layout) -> struct.Struct:
+    """One row."""
+    return struct.Struct("<" + "".join(TYPECODES.get(column.kind, "") for column in layout.columns))
 
 
 class Ring:
     """The last `capacity` rows of a layout of numbers, packed side by side; grows until full.
 
-    Rows wait until there are some dozens of them: packing those in one call is three times cheaper.
+    A row is packed at once: whatever waits keeps memory busy that the next event could use, which
+    costs more than packing a row by itself (measured).
     """
 
     __slots__ = (
-        "_columns", "_due", "_packed", "_packing", "_packing_many", "_stored", "_waiting",
-        "capacity", "total",
+        "_columns", "_packing", "_turned", "at", "capacity", "end", "pack", "packed", "size",
     )  # fmt: skip
 
     def __init__(self, layout: Layout, capacity: int) -> None:
         self._columns = layout.columns
-        self._packing, self._packing_many = _packings(layout)
-        self._packed = bytearray()
-        self._waiting: list[layouts.Cell] = []
+        self._packing = _packing(layout)
+        self.pack = self._packing.pack_into
+        self.size = self._packing.size
+        """Bytes of a row."""
+        self.packed = bytearray()
         self.capacity = capacity
-        self.total = self._stored = 0
-        """Rows ever appended; those of them that wait no longer."""
-        self._due = min(_TOGETHER, capacity)
+        self.at = self.end = 0
+        """Where the next row goes, in bytes, and where `make_room` is to be asked for that."""
+        self._turned = 0
+
+    @property
+    def total(self) -> int:
+        """Rows ever appended."""
+        return self._turned + self.at // self.size
 
     def append(self, row: Row) -> None:
-        self._waiting += row
-        self.total += 1
-        if self.total >= self._due:
-            self._store()
+        at = self.at
+        if at >= self.end:
+            at = self.make_room()
+        self._put(at, row)
+        self.at = at + self.size
+
+    def make_room(self) -> int:
+        """Where the next row goes when there is no place for it: behind, or at the beginning."""
+        most = self.capacity * self.size
+        if self.at >= most:
+            self._turned += self.capacity
+            self.at = 0
+            return 0
+        room = min(max(2 * len(self.packed), _FIRST_ROWS * self.size), most)
+        self.packed.extend(bytes(room - len(self.packed)))
+        self.end = room
+        return self.at
 
     def replace_last(self, row: Row) -> None:
-        self._store()
-        self._put((self.total - 1) % self.capacity, row)
-
-    def _store(self) -> None:
-        """Pack what waits; what waits fits between here and the end of the ring."""
-        cells, self._waiting = self._waiting, []
-        count, at = self.total - self._stored, self._stored % self.capacity
-        self._stored = self.total
-        self._due = self.total + min(_TOGETHER, self.capacity - self.total % self.capacity)
-        size = self._packing.size
-        if len(self._packed) < (at + count) * size:
-            room = min(max(at, count, _FIRST_ROWS), self.capacity - at)
-            self._packed.extend(bytes((at + room) * size - len(self._packed)))
-        try:
-            if count == _TOGETHER:
-                self._packing_many.pack_into(self._packed, at * size, *cells)
-                return
-        except struct.error:
-            pass  # one of them holds a number too large: one by one, then
-        width = len(self._columns)
-        for number in range(count):
-            self._put(at + number, tuple(cells[number * width : (number + 1) * width]))
+        self._put((self.total - 1) % self.capacity * self.size, row)
 
     def _put(self, at: int, row: Row) -> None:
-        # A number no 64 bits can hold is not an id we could look up either.
-        self._packing.pack_into(self._packed, at * self._packing.size, *map(_fitting, row))
+        try:
+            self.pack(self.packed, at, *row)
+        except struct.error:
+            # A number no 64 bits can hold is not an id we could look up either.
+            self.pack(self.packed, at, *map(_fitting, row))
 
     @property
     def last_time(self) -> int | None:
         """The time of the last row; None when there is none."""
         if not self.total:
             return None
-        self._store()
-        at = (self.total - 1) % self.capacity
-        return int(self._packing.unpack_from(self._packed, at * self._packing.size)[0])
+        at = (self.total - 1) % self.capacity * self.size
+        return int(self._packing.unpack_from(self.packed, at)[0])
 
     def __len__(self) -> int:
         return min(self.total, self.capacity)
@@ -115,19 +114,17 @@ class Ring:
 
     def newest(self, count: int) -> list[Row]:
         """The last `count` rows, or all there are, oldest first."""
-        self._store()
-        first = self.total - min(count, len(self))
-        unpack, size = self._packing.unpack_from, self._packing.size
+        total = self.total
+        unpack, size = self._packing.unpack_from, self.size
         return [
-            unpack(self._packed, number % self.capacity * size)
-            for number in range(first, self.total)
+            unpack(self.packed, number % self.capacity * size)
+            for number in range(total - min(count, len(self)), total)
         ]
 
     def values(self, number: int) -> Values:
         """A copy of column `number`, oldest first."""
-        self._store()
         kinds = [(column.name, f"<{TYPECODES[column.kind]}") for column in self._columns]
-        rows = np.ndarray((len(self),), np.dtype(kinds), buffer=self._packed)
+        rows = np.ndarray((len(self),), np.dtype(kinds), buffer=self.packed)
         return np.roll(rows[self._columns[number].name], -self.oldest)
 
 
@@ -144,8 +141,8 @@ class MixedRing(Ring):
         if len(self._rows) < self.capacity:
             self._rows.append(row)
         else:
-            self._rows[self.total % self.capacity] = row
-        self.total += 1
+            self._rows[self._turned % self.capacity] = row
+        self._turned += 1
 
     def newest(self, count: int) -> list[Row]:
         """The last `count` rows, or all there are, oldest first."""
@@ -303,10 +300,53 @@ def _digits(values: Values) -> int:
     return max([-e for e in exponents if isinstance(e, int)] + [0])
 
 
-_TABLES: dict[type[Event], tuple[Layout, layouts.RowOf]] = {
-    Trade: (layouts.TRADES, layouts.trade_row),
-    AggregateTrade: (layouts.AGGREGATE_TRADES, layouts.aggregate_trade_row),
-    Quote: (layouts.QUOTES, layouts.quote_row),
+def _record_trades(ring: Ring) -> _Recorder:
+    """Packs `layouts.trade_row` without making one."""
+    pack, packed, size, side = ring.pack, ring.packed, ring.size, layouts.SIDE_CODES
+
+    def record(event: Trade) -> None:
+        at = ring.at
+        if at >= ring.end:
+            at = ring.make_room()
+        try:
+            pack(packed, at, event.received, event.venue_time, event.price, event.size,
+                 side[event.side], event.trade_id, event.backfilled)  # fmt: skip
+        except struct.error:
+            ring.append(layouts.trade_row(event))
+        else:
+            ring.at = at + size
+
+    return record
+
+
+def _record_quotes(ring: Ring) -> _Recorder:
+    """Packs `layouts.quote_row` without making one."""
+    pack, packed, size = ring.pack, ring.packed, ring.size
+
+    def record(event: Quote) -> None:
+        at = ring.at
+        if at >= ring.end:
+            at = ring.make_room()
+        try:
+            pack(packed, at, event.received, event.venue_time, event.bid, event.bid_size,
+                 event.ask, event.ask_size, event.update_id)  # fmt: skip
+        except struct.error:
+            ring.append(layouts.quote_row(event))
+        else:
+            ring.at = at + size
+
+    return record
+
+
+def _record_aggregates(ring: Ring) -> _Recorder:
+    append, row = ring.append, layouts.aggregate_trade_row
+    return lambda event: append(row(event))
+
+
+_TABLES: dict[type[Event], tuple[Layout, Callable[[Ring], _Recorder]]] = {
+    Trade: (layouts.TRADES, _record_trades),
+    AggregateTrade: (layouts.AGGREGATE_TRADES, _record_aggregates),
+    Quote: (layouts.QUOTES, _record_quotes),
 }
 
 
@@ -343,13 +383,8 @@ class Frames:
         known = _TABLES.get(type(event))
         if known is None:
             return self._others.get(type(event))
-        layout, row = known
-        append = self._ring(layout, (event.venue, event.symbol)).append
-
-        def record(event: Event) -> None:
-            append(row(event))
-
-        return record
+        layout, recorder = known
+        return recorder(self._ring(layout, (event.venue, event.symbol)))
 
     def record(self, event: Event) -> None:
         """Keep one event, if its kind has a table."""

@@ -83,7 +83,7 @@ def _codes(words: tuple[str, ...]) -> Mapping[str | None, int]:
     return {None: -1, **{word: code for code, word in enumerate(words)}}
 
 
-_SIDE, _UPDATE, _TYPE = _codes(SIDES), _codes(_UPDATES), _codes(_TYPES)
+SIDE_CODES, _UPDATE, _TYPE = _codes(SIDES), _codes(_UPDATES), _codes(_TYPES)
 _FORCE, _REASON = _codes(_FORCES), _codes(_REASONS)
 
 _TIME = Column("time", Kind.TIME, "our clock when it arrived")
@@ -107,7 +107,7 @@ TRADES = Layout(
 
 def trade_row(event: Trade) -> Row:
     return (
-        event.received, event.venue_time, event.price, event.size, _SIDE[event.side],
+        event.received, event.venue_time, event.price, event.size, SIDE_CODES[event.side],
         event.trade_id, event.backfilled,
     )  # fmt: skip
 
@@ -126,7 +126,7 @@ AGGREGATE_TRADES = Layout(
 
 def aggregate_trade_row(event: AggregateTrade) -> Row:
     return (
-        event.received, event.venue_time, event.price, event.size, _SIDE[event.side],
+        event.received, event.venue_time, event.price, event.size, SIDE_CODES[event.side],
         event.aggregate_id, event.first_id, event.last_id, event.backfilled,
     )  # fmt: skip
 
@@ -208,7 +208,7 @@ ORDERS = Layout(
 def order_row(event: Update) -> Row:
     return (
         event.received, event.venue_time, event.venue, event.symbol, event.order_id,
-        event.venue_id, _UPDATE[event.update], _SIDE[event.side], _TYPE[event.type],
+        event.venue_id, _UPDATE[event.update], SIDE_CODES[event.side], _TYPE[event.type],
         _FORCE[event.time_in_force], event.price, event.size, event.filled, event.filled_quote,
         event.working, event.sequence, _REASON[event.reason], event.code, event.text,
     )  # fmt: skip
@@ -232,7 +232,7 @@ FILLS = Layout(
 def fill_row(event: Fill) -> Row:
     return (
         event.received, event.venue_time, event.venue, event.symbol, event.order_id,
-        event.venue_id, event.trade_id, _SIDE[event.side], event.price, event.size, event.fee,
+        event.venue_id, event.trade_id, SIDE_CODES[event.side], event.price, event.size, event.fee,
         event.fee_asset, event.maker,
     )  # fmt: skip
 
