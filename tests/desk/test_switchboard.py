@@ -19,7 +19,7 @@ from pitwire.model.errors import StateError
 from pitwire.model.events import Quote
 from pitwire.model.orders import OrderState, Side
 from pitwire.sim.facts import Kind, NewOrder
-from pitwire.sim.faults import BlackHole, Cut, RefuseDial
+from pitwire.sim.faults import BlackHole, Cut, RefuseDial, RevokeKeys
 from pitwire.sim.world import BTC_USDT
 from pitwire.store.latch import HaltLatch
 from pitwire.trading.journal import Alerted, Asked, Halted, Refusal
@@ -186,6 +186,38 @@ def test_a_desk_resumes_from_its_own_halt_at_once(tmp_path: Path) -> None:
         await desk.stop()
 
     setting = Setting()
+    setting.world.run(lives(setting))
+
+
+@pytest.mark.parametrize("keys", ["ed25519", "hmac"])
+def test_a_key_that_is_refused_halts_and_nothing_is_tried_again_and_again(
+    tmp_path: Path, keys: str
+) -> None:
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(tmp_path / "a"))
+        rests = command(desk, resting(50_000), resting(49_000))
+        await until(lambda: all(one.state is OrderState.OPEN for one in rests))
+        await asyncio.sleep(12)
+        assert desk.engine.screen.halted == ""
+        (late,) = command(desk, resting(48_000))
+        await until(lambda: bool(desk.engine.screen.halted))
+        assert "the venue refuses our key: Invalid API-key" in desk.engine.screen.halted
+        await asyncio.sleep(1)
+        said = len(setting.sent)
+        await asyncio.sleep(100)
+        assert [one for one in frames_since(setting, said) if one.startswith("order")] == []
+        assert {one.state for one in rests} == {OrderState.OPEN}, "they live, and are shown"
+        assert late.state in (OrderState.REJECTED, OrderState.UNKNOWN)
+        assert desk.engine.state.touch(BTC) is not None
+        assert desk.engine.state.stale == {}
+        alerts = [one.text for one in setting.records(Alerted)]
+        assert any("orders may still be open" in text for text in alerts)
+        desk.resume("Eve")
+        command(desk, resting(47_000))
+        await until(lambda: bool(desk.engine.screen.halted))
+        await desk.stop(within_seconds=0.5)
+
+    setting = Setting(faults=(RevokeKeys(at_seconds=10),), keys=keys)
     setting.world.run(lives(setting))
 
 

@@ -38,7 +38,6 @@ from pitwire.model.events import (
     Unanswered,
     Update,
 )
-from pitwire.session.pending import What
 from pitwire.session.session import Session
 from pitwire.session.setup import Closed
 from pitwire.store.frames import Frames
@@ -49,8 +48,6 @@ from pitwire.trading.rules import Rule
 
 ORDERS_LINK = "orders"
 """Links of this name carry commands; the session names them so."""
-PRIVATE_STREAM = What.WATCH
-"""What a refusal of the private stream is told under."""
 _HOUSEKEEPING_SECONDS = 0.05
 _LOOK_WITHIN = SECOND
 """No decision is made when nobody has looked at the halt for so long: the process stood still."""
@@ -383,6 +380,7 @@ class Desk:
             self.engine.lost(event.received)
 
     def _on_login(self, event: Event) -> None:
+        self.switchboard.bar("")
         if self.engine.screen.halted:
             self.switchboard.cancel_ours(at_once=True)  # before anything else that we have to say
         if self.has_begun:
@@ -394,13 +392,10 @@ class Desk:
             self.gateway.stock.failed(event.what, event.received)
 
     def _on_rejected(self, event: Event) -> None:
-        """Whoever is deaf to their own orders must not send more of them."""
         assert isinstance(event, Rejected)
         if self.has_begun:
             self.gateway.stock.failed(event.what, event.received)
-        begun = self.has_begun and self._paper is None
-        if begun and event.what == PRIVATE_STREAM and not self.session.hears_orders:
-            self.halt(f"the venue refuses our order updates: {event.text} ({event.code})", "desk")
+            self.switchboard.refused(event)
 
     # ── timers ────────────────────────────────────────────────────────────────────────────────
 

@@ -72,6 +72,8 @@ class Gateway:
         self.stock = Stocktaking(outlet, engine) if stock is None else stock
         self.winder = winder
         """Of the venue's own dead man's timer, where there is one."""
+        self.barred = ""
+        """Why nothing may leave at all, a cancel or a question neither; "" when it may."""
         self._may_ask = float(_AT_ONCE)
         self._asked_at = 0
 
@@ -88,6 +90,9 @@ class Gateway:
         failed = self._file.commit()
         if failed and not isinstance(command, CancelOrder):
             self._engine.dropped(command, failed, now)
+            return
+        if self.barred:
+            self._engine.dropped(command, self.barred, now)
             return
         if not self._engine.may_leave(command, now):
             return
@@ -123,7 +128,7 @@ class Gateway:
 
     def chase(self, now: int) -> None:
         """Ask about every order whose state is in doubt and whose question is due."""
-        if not self._outlet.may_trade:
+        if self.barred or not self._outlet.may_trade:
             return
         self.stock.tend(now)
         if self.winder is not None:

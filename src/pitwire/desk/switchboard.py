@@ -15,7 +15,10 @@ from pitwire.desk.control import Ask, Control, Told
 from pitwire.desk.flattening import Closing, Flattener
 from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConfigError, StateError
+from pitwire.model.events import Rejected
 from pitwire.model.orders import Cancel
+from pitwire.session.obedience import KEY
+from pitwire.session.pending import What
 from pitwire.store.folder import CRASHES, CRASHES_WITHIN
 from pitwire.store.latch import Thrown
 from pitwire.trading.asked import AskedKeys
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
 
 _LOOK_SECONDS = 0.05
+PRIVATE_STREAM = What.WATCH
+"""What a refusal of the private stream is told under."""
 TELL_AFTER = 2 * SECOND
 """So long a halt may take until nothing of ours is open, before a person is told."""
 
@@ -108,7 +113,7 @@ class Switchboard:
             open=tuple(self.ours()),
             ended={order.id: order.state.value for order in found if not order.is_open},
             closing=self.closing,
-            reachable=way_out is not None and way_out.may_trade,
+            reachable=way_out is not None and way_out.may_trade and not way_out.barred,
             kept="nothing is kept on disk" if restarted is None else restarted.latch.failed,
             stands=self.still_stands(),
             account=desk.config.account.name,
@@ -138,6 +143,7 @@ class Switchboard:
         desk = self._desk
         if not desk.engine.screen.halted:
             self._at_halt = tuple(self.ours())
+        self.bar("")  # it is worth another try
         now, way_out = desk.clock.now(), desk.way_out
         if way_out is None:
             desk.engine.screen.throw(reason, by, now)
@@ -163,6 +169,7 @@ class Switchboard:
             raise StateError(verb="resume", state=state, expected=expected)
         desk.engine.screen.resume(by, desk.clock.now())
         self._at_halt, self._halted_at, self._told = (), 0, False
+        self.bar("")
         desk.settle()
 
     def cancel(self, order_id: str, by: str) -> None:
@@ -173,6 +180,9 @@ class Switchboard:
         if order is None or not (order.is_open and order.is_ours):
             expected = "the id of an open order of ours"
             raise StateError(verb="cancel", state=f"no open order {order_id!r}", expected=expected)
+        if way_out is not None and way_out.barred:
+            expected = "a key that it takes, and then a resume"
+            raise StateError(verb="cancel", state=way_out.barred, expected=expected)
         if way_out is None or not way_out.may_trade:
             expected = "a connection for orders"
             raise StateError(verb="cancel", state="the venue cannot be reached", expected=expected)
@@ -230,10 +240,32 @@ class Switchboard:
             return
         self._told = True
         way_out = self._desk.way_out
-        can = way_out is not None and way_out.may_trade
+        can = way_out is not None and way_out.may_trade and not way_out.barred
         why = "no cancel was confirmed" if can else "no cancel can leave"
         text = f"halted for {(now - self._halted_at) / SECOND:.0f} s, {why}: "
         self._desk.alert(f"{text}{len(left)} orders may still be open ({', '.join(left)})", now)
+
+    def refused(self, event: Rejected) -> None:
+        """Whoever is deaf to their own orders, or is not let in, must not send more of them.
+
+        The cancels of the halt are the one more try; after that only a login, or a person who
+        resumes or halts, asks for anything again.
+        """
+        desk = self._desk
+        if desk.on_paper:
+            return
+        if event.what == KEY:
+            why = f"the venue refuses our key: {event.text} ({event.code})"
+            if not desk.engine.screen.halted:
+                self.halt(why, "desk")
+            self.bar(why)
+        elif event.what == PRIVATE_STREAM and not desk.session.hears_orders:
+            self.halt(f"the venue refuses our order updates: {event.text} ({event.code})", "desk")
+
+    def bar(self, why: str) -> None:
+        """Let nothing leave any more; "" lets it leave again."""
+        if self._desk.way_out is not None:
+            self._desk.way_out.barred = why
 
     def judge(self, order_id: str) -> None:
         """The venue speaks of an order: one in our name that was never decided here is a halt."""
@@ -253,7 +285,7 @@ class Switchboard:
         desk = self._desk
         now, way_out = desk.clock.now(), desk.way_out
         early = now < self._cancel_again and not at_once
-        if early or way_out is None or not way_out.may_trade:
+        if early or way_out is None or way_out.barred or not way_out.may_trade:
             return
         self._cancel_again = now + SECOND
         for command in desk.engine.screen.admit((Cancel(rule="desk"),), desk.engine.state, now):

@@ -24,7 +24,7 @@ from pitwire.session.commands import ORDER_DEADLINE_SECONDS, Commands
 from pitwire.session.copies import Copy
 from pitwire.session.errands import Errands
 from pitwire.session.feed import FED, Feed
-from pitwire.session.obedience import blames_clock, obey
+from pitwire.session.obedience import KEY, blames_clock, key_refused, obey, refuses_key
 from pitwire.session.outbox import Outbox
 from pitwire.session.pacing import Pacing
 from pitwire.session.pending import Pending
@@ -463,7 +463,8 @@ class Conversation:
         if request.what.is_command:
             if blames_clock(reply):
                 self._errands.measure_soon(now)
-            return self.commands.answered(request, reply, now)
+            told = self.commands.answered(request, reply, now)
+            return told + key_refused(reply, self._options.link, now)
         return self._errands.answered(request, reply, now)
 
     def _failed(
@@ -478,8 +479,8 @@ class Conversation:
             return []
         error = reply.error
         text = error.text or str(error)
-        link = self._options.link
-        return [ev.Rejected(self._venue.name, "", 0, now, link, "request", error.code, text)]
+        link, what = self._options.link, KEY if refuses_key(reply) else "request"
+        return [ev.Rejected(self._venue.name, "", 0, now, link, what, error.code, text)]
 
     def _pump(self, now: int) -> None:
         """Everything that may leave now does."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pitwire.model import errors
 from pitwire.model.clock import SECOND
+from pitwire.model.events import Event, Rejected
 from pitwire.model.recovery import BANS, silence_seconds
 from pitwire.session.errands import AGAIN_SECONDS
 from pitwire.session.pacing import Pacing
@@ -49,3 +50,21 @@ def blames_clock(reply: Reply) -> bool:
             return True
         case _:
             return False
+
+
+KEY = "key"
+"""What a refusal of the key itself is told under."""
+
+
+def refuses_key(reply: Reply) -> bool:
+    """Whether the venue refused whoever asked and not what was asked: final until a person acts."""
+    error = reply.error
+    return isinstance(error, errors.AuthenticationFailed) and error.hint != "clock"
+
+
+def key_refused(reply: Reply, link: str, now: int) -> list[Event]:
+    """What there is to tell of the key, beside what the answer says of the request."""
+    error = reply.error
+    if error is None or not refuses_key(reply):
+        return []
+    return [Rejected(error.venue, "", 0, now, link, KEY, error.code, error.text or str(error))]

@@ -73,6 +73,8 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
     """Connection attempts at most; 0: not counted."""
     certain: bool = True
     """Whether the fault must have happened for the trial to count."""
+    shut_out: bool = False
+    """The venue refuses the key for good: the desk halts, watches on, and asks for nothing more."""
     sole: bool = True
     """Everything wanted is asked for once on each connection."""
 

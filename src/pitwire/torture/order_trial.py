@@ -17,8 +17,9 @@ from pitwire.model.clock import SECOND
 from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import PitwireError
-from pitwire.model.events import Lost, Unanswered
+from pitwire.model.events import Event, Lost, Rejected, Unanswered
 from pitwire.model.orders import Cancel, OrderState
+from pitwire.session.obedience import KEY
 from pitwire.sim.facades.binance_options import BinanceOptions
 from pitwire.sim.kit import Script, Trial
 from pitwire.sim.latency import LATENCIES
@@ -29,7 +30,7 @@ from pitwire.torture.order_truth import OrderTruth
 from pitwire.torture.outcome import Outcome
 from pitwire.torture.trader import Trader
 from pitwire.torture.virtual import known, listings, paced
-from pitwire.trading.journal import Came, MemoryJournal
+from pitwire.trading.journal import Came, Left, MemoryJournal, placed
 from pitwire.venues.venue import Endpoints
 
 LOOK_SECONDS = 0.2
@@ -87,6 +88,9 @@ class _Course:
         desk = await self._open()
         try:
             await self._trade(desk)
+            if self.script.demand.shut_out:
+                self._judge_shut_out(desk)
+                return
             await self._learn(desk)
             await self._withdraw(desk)
             await self._learn(desk)
@@ -135,6 +139,28 @@ class _Course:
                 self.history.note(f"not all is known {patience:g} s after: {self._open_of(desk)}")
                 return
             await self._look(desk)
+
+    def _judge_shut_out(self, desk: Desk) -> None:
+        """Nothing was tried again and again, the market is watched, and nobody is called dead."""
+        note, records = self.history.note, self.journal.records
+        refused = next(
+            (one.at for one in records if isinstance(one, Came) and _refuses_key(one.event)), None
+        )
+        if refused is None:
+            note("the venue never refused the key")
+            return
+        if not desk.engine.screen.halted:
+            note("the desk has not halted")
+        sent = [one for one in records if isinstance(one, Left)]
+        self.history.orders = len(sent)
+        late = [one for one in sent if one.at > refused and placed(one.command) is not None]
+        if late:
+            note(f"{len(late)} orders left after the key was refused")
+        tried = [at for at in self.truth.requests if at > refused + SECOND]
+        if tried:
+            note(f"{len(tried)} requests later than a second after the key was refused")
+        if desk.engine.state.stale:
+            note(f"nobody watches any more: {desk.engine.state.stale}")
 
     async def _withdraw(self, desk: Desk) -> None:
         """Cancel what is ours until nothing is left, and ask for everything once more."""
@@ -209,6 +235,10 @@ class _Course:
             differences=history.named,
             complaints=tuple(complaints),
         )
+
+
+def _refuses_key(event: Event) -> bool:
+    return isinstance(event, Rejected) and event.what == KEY
 
 
 def _late(what: str, times: Sequence[float], limit: float) -> list[str]:

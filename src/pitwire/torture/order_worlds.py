@@ -30,8 +30,8 @@ _NETWORK = (
     "cut", "cuts", "refuse", "unreachable", "late", "duplicate", "throttle", "lost-ack",
     "lost-cancel-ack", "late-ack", "fill-before-ack", "overloaded", "shutdown",
 )  # fmt: skip
-_ALONE = ("V14",)
-"""Scripts in which the venue itself wants silence; others would be blamed for it."""
+_ALONE = ("V14", "V16")
+"""Scripts in which the venue wants silence, or ends it all; others would be blamed for it."""
 _LATENCIES = ("none", "same-city", "overseas", "mobile")
 _SCENES = ("calm", "trend", "dip")
 
