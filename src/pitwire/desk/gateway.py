@@ -80,7 +80,7 @@ class Gateway:
     @property
     def may_trade(self) -> bool:
         """Whether a command could leave now."""
-        return self._outlet.may_trade
+        return not self.barred and self._outlet.may_trade
 
     def send(self, command: Command, now: int) -> None:
         """Hand a command to the outlet once its intent stands in the journal.
@@ -128,7 +128,7 @@ class Gateway:
 
     def chase(self, now: int) -> None:
         """Ask about every order whose state is in doubt and whose question is due."""
-        if self.barred or not self._outlet.may_trade:
+        if not self.may_trade:
             return
         self.stock.tend(now)
         if self.winder is not None:

@@ -113,7 +113,7 @@ class Switchboard:
             open=tuple(self.ours()),
             ended={order.id: order.state.value for order in found if not order.is_open},
             closing=self.closing,
-            reachable=way_out is not None and way_out.may_trade and not way_out.barred,
+            reachable=way_out is not None and way_out.may_trade,
             kept="nothing is kept on disk" if restarted is None else restarted.latch.failed,
             stands=self.still_stands(),
             account=desk.config.account.name,
@@ -240,7 +240,7 @@ class Switchboard:
             return
         self._told = True
         way_out = self._desk.way_out
-        can = way_out is not None and way_out.may_trade and not way_out.barred
+        can = way_out is not None and way_out.may_trade
         why = "no cancel was confirmed" if can else "no cancel can leave"
         text = f"halted for {(now - self._halted_at) / SECOND:.0f} s, {why}: "
         self._desk.alert(f"{text}{len(left)} orders may still be open ({', '.join(left)})", now)
@@ -285,7 +285,7 @@ class Switchboard:
         desk = self._desk
         now, way_out = desk.clock.now(), desk.way_out
         early = now < self._cancel_again and not at_once
-        if early or way_out is None or way_out.barred or not way_out.may_trade:
+        if early or way_out is None or not way_out.may_trade:
             return
         self._cancel_again = now + SECOND
         for command in desk.engine.screen.admit((Cancel(rule="desk"),), desk.engine.state, now):
