@@ -252,6 +252,17 @@ def test_a_stranger_with_wild_digits_takes_none_of_ours_along() -> None:
     assert ledger.exposure(BTC, None).buys == Decimal("0.5")
 
 
+def test_a_name_that_counted_for_nothing_may_be_anothers_in_another_symbol() -> None:
+    ledger = OrderLedger(is_ours=is_ours, keep_finished=0)
+    ledger.apply(update("x", K.ACCEPTED, symbol=ETH), at(0))  # neither its side nor its size
+    ledger.apply(update("x", K.CANCELED, symbol=ETH), at(0))
+    assert ledger.find("x") is None
+    ledger.made(order("t-1", "0.5"), at(1))
+    ledger.apply(update("x", K.ACCEPTED, size=3, side=Side.BUY), at(1))
+    ledger.apply(update("x", K.CANCELED), at(2))
+    assert ledger.exposure(BTC, None).buys == Decimal("0.5")
+
+
 def test_digits_beyond_any_count_are_too_much_and_never_too_little() -> None:
     ledger = OrderLedger(is_ours=is_ours)
     ledger.made(order("t-1", "0.5"), at(0))

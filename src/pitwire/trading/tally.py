@@ -141,6 +141,8 @@ class Tally:
         before = self._shares.get(name, _GONE)
         if share == before:
             return
+        if share == _GONE:  # an order of which nothing is known yet counts for nothing
+            share = _GONE
         here = self.by_symbol.get(symbol)
         if here is None:
             here = self.by_symbol[symbol] = Standing()
