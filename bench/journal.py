@@ -187,6 +187,24 @@ def _risk_rows() -> Iterator[Row]:
             found = statistics.median(of)
             told = f"median of {len(chunks)} chunks of {CHUNK}, the least {min(of):.1f}"
             yield f"{name}, {part}", found, f"{told}; {found / unit:.0f} units{bar}"
+    yield from _noise_rows(round(statistics.median(middle) / unit))
+
+
+def _noise_rows(units: int) -> Iterator[Row]:
+    """A loop that does nothing but take as long: what of a p99 is the machine's, and nobody's."""
+    keys = list(range(64)) * (units // 64 + 1)
+    taken = []
+    for _ in range(DECISIONS):
+        table = dict.fromkeys(keys[:64], 0.0)
+        began = time.perf_counter_ns()
+        for key in keys[:units]:
+            table[key] = table[key] + 0.5
+        taken.append(time.perf_counter_ns() - began)
+    chunks = [sorted(taken[at : at + CHUNK]) for at in range(0, len(taken), CHUNK)]
+    for part in (0.5, 0.99):
+        of = [figures.percentile(chunk, part) / 1e3 for chunk in chunks]
+        told = f"a plain loop about as long; the least {min(of):.1f}"
+        yield f"a plain loop, p{part * 100:.0f}", statistics.median(of), told
 
 
 def _decisions(resting: int, flying: int) -> list[list[int]]:

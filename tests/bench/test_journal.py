@@ -19,6 +19,7 @@ def test_every_way_hands_on_the_same_orders(monkeypatch: pytest.MonkeyPatch) -> 
     assert rows["durable"] > rows["without"] > 0
     for crowd in ("0 open", "15 open", "200 open", "1000 open", "200 open, 5 on their way"):
         assert rows[f"risk, {crowd}, p99"] >= rows[f"risk, {crowd}, p50"] > 0
+    assert rows["a plain loop, p99"] >= rows["a plain loop, p50"] > 0
     assert rows["default, cost"] == pytest.approx(rows["default"] - rows["without"])
 
 

@@ -171,7 +171,9 @@ class Clearance:
 
     def _is_not_lost(self, state: State) -> bool:
         """The day's result is not near the loss that is allowed."""
-        stake = state.portfolio.stake(self.instrument.quote)
+        stake = state.portfolio.stakes.get(self.instrument.quote)
+        if stake is None:
+            stake = state.portfolio.stake(self.instrument.quote)
         result, scale = stake.settled, stake.scale
         for symbol, (size, cost) in stake.held.items():
             mark = state.mark(symbol)

@@ -100,7 +100,13 @@ class Conduct:
             return Breach("max_unanswered_orders", waiting, limits.max_unanswered_orders)
         if closes:
             return None
-        return (self._rates(rule, now) if self._rated else None) or self._turnover(now)
+        if self._rated and (breach := self._rates(rule, now)) is not None:
+            return breach
+        if not self._today <= now < self._tomorrow:
+            self._begin_day(now)
+        if limits.max_day_orders is not None and self.day_orders >= limits.max_day_orders:
+            return Breach("max_day_orders", self.day_orders + 1, limits.max_day_orders)
+        return None
 
     def _rates(self, rule: str, now: int) -> Breach | None:
         per_rule, ratio = (
@@ -117,14 +123,6 @@ class Conduct:
             orders, cancels = len(self._orders), len(self._cancels)
             if orders >= RATIO_ORDERS and cancels > ratio * orders:
                 return Breach("max_cancel_ratio", f"{cancels} cancels of {orders} orders", ratio)
-        return None
-
-    def _turnover(self, now: int) -> Breach | None:
-        limits = self._limits
-        if not self._today <= now < self._tomorrow:
-            self._begin_day(now)
-        if limits.max_day_orders is not None and self.day_orders >= limits.max_day_orders:
-            return Breach("max_day_orders", self.day_orders + 1, limits.max_day_orders)
         return None
 
     def _begin_day(self, now: int) -> None:

@@ -114,7 +114,8 @@ class Portfolio:
         self._opening: dict[str, Decimal] = {}
         self._day = -1
         self._day_start: dict[str, Decimal] = {}
-        self._stakes: dict[str, Stake] = {}
+        self.stakes: dict[str, Stake] = {}
+        """By quote asset; `stake` makes those that nobody has asked for yet."""
 
     # ── what comes ────────────────────────────────────────────────────────────────────────────
 
@@ -172,9 +173,9 @@ class Portfolio:
 
     def stake(self, quote: str) -> Stake:
         """The day's result in this asset at a glance; `day_result` is the exact word on it."""
-        found = self._stakes.get(quote)
+        found = self.stakes.get(quote)
         if found is None:
-            found = self._stakes[quote] = Stake()
+            found = self.stakes[quote] = Stake()
             self._settle(quote, found)
         return found
 
@@ -226,7 +227,7 @@ class Portfolio:
         self.counted_from = kept.counted_from
         self.balances = {balance.asset: balance for balance in kept.balances}
         self.venue_positions = {position.symbol: position for position in kept.positions}
-        self._stakes.clear()
+        self.stakes.clear()
         for holding in self.holdings.values():
             self._note(holding, holding.realised)
         self.day_started(kept.day, kept.day_start)
@@ -257,7 +258,7 @@ class Portfolio:
         self._day = day
         quotes = {holding.quote: None for holding in self.holdings.values()}
         self._day_start = {quote: self.result(quote, marks) for quote in quotes}
-        for quote, stake in self._stakes.items():
+        for quote, stake in self.stakes.items():
             self._settle(quote, stake)
         return True
 
@@ -268,7 +269,7 @@ class Portfolio:
     def day_started(self, day: int, results: Mapping[str, Decimal]) -> None:
         """The UTC day `day` began with these results, as a journal tells it."""
         self._day, self._day_start = day, dict(results)
-        for quote, stake in self._stakes.items():
+        for quote, stake in self.stakes.items():
             self._settle(quote, stake)
 
     @property

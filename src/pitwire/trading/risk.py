@@ -243,9 +243,10 @@ class Screen:
         on_grid: bool,
     ) -> bool:
         """A quick yes, or no answer: the short way of nearly every order."""
+        lately = self._lately
         return (
-            self._lately.allows(self.limits, now)
-            and not self._lately.repeats(place, now)
+            lately.allows(self.limits, now)
+            and not lately.repeats(place, now)
             and (on_grid or off_grid(place, clearance.instrument) is None)
             and clearance.passes(place, state, now, touch)
         )

@@ -124,7 +124,7 @@ class Tally:
         if here is None:
             here = self.by_symbol[order.symbol] = Standing()
         if side is _BUY and not quote:
-            here.buys = _EXACT.add(here.buys, size)
+            here.buys = _EXACT.add(here.buys, size) if here.buys else size
         else:
             here.add(side, size, quote)
         here.orders += 1
