@@ -9,13 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pitwire.model.errors import DialFailed
 from pitwire.sim.facades import binance_sbe_api as sbe
+from pitwire.sim.facades.binance_api import METHODS
 from pitwire.sim.facades.binance_sbe_layouts import ENUMS, EVENTS, LAYOUTS, TEMPLATES
 from pitwire.sim.facades.binance_text import ApiError
 from pitwire.sim.world import World
 from tests.sim.binance_client import ApiClient, Ear, quiet_world
+from tests.sim.facades.test_binance_nonsense import generous
+from tests.sim.facades.test_binance_nonsense import params as anything
 from tests.sim.sbe_reader import Schema
 
 ASKED = "?responseFormat=sbe&sbeSchemaId=3&sbeSchemaVersion=5"
@@ -331,3 +336,19 @@ def test_what_cannot_be_answered_is_not_done(schema: Schema) -> None:
     )
     assert answer["result"]["code"] == -1161
     assert binary.world.exchange.open_orders("main") == []
+
+
+@given(st.lists(st.tuples(st.sampled_from(sorted(METHODS)), anything, st.booleans()), max_size=15))
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_everything_is_answered_in_binary(
+    schema: Schema, requests: list[tuple[str, Any, bool]]
+) -> None:
+    client = SbeClient(quiet_world(options=generous), schema)
+    client.done("userDataStream.subscribe.signature")
+    client.done("order.place", **LIMIT_ORDER)
+    for method, sent, signed in requests:
+        answer = client.send(method, client.signed(**sent) if signed else sent)
+        assert (answer["status"] == 200) == (answer["result"]["_template"] != 100)
+    assert client.send("ping", {})["status"] == 200

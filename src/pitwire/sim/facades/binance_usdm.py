@@ -85,7 +85,7 @@ class UsdmFacade(BinanceFacade):
         self, connection: Connection, unit: int, path: str, query: str, now: int
     ) -> bool:
         """`/public/ws/…`, `/market/stream?…`, `/private/ws?listenKey=…`, and the old ways."""
-        category = path.split("/")[1] if path else ""
+        category = path.removeprefix("/").partition("/")[0] if path.startswith("/") else ""
         if category in CATEGORIES:
             path = path.removeprefix(f"/{category}")
         elif self._futures_options.unrouted == "refuse":
