@@ -1,8 +1,8 @@
 """How long to wait before the next attempt.
 
 House rules: pure; time comes in as `now`, chance from a named stream. The first retry is quick,
-later ones grow with full jitter, a calm minute forgives everything, and a dead venue is dialled
-at most thirty times in ten minutes.
+later ones grow with full jitter up to a cap, a calm minute forgives everything, and a dead venue
+is dialled at most thirty times in ten minutes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,11 @@ from pitwire.session.pacing import Pacing
 from pitwire.venues.venue import Limit
 
 BASE_SECONDS = 0.25
-CAP_SECONDS = 30.0
+CAP_SECONDS = 28.0
+"""Less than the 30 s within which everything must be live again once the venue is."""
+FLOOR_SECONDS = 26.5
+"""At the cap no delay is shorter: with the quick ones before it a dead venue is dialled just as
+often as it may be, so that no dial has to wait for that limit beyond the cap."""
 CALM_SECONDS = 60.0
 DEAD_VENUE = Limit("failures", 30, 600.0)
 POLICY_WINDOW_SECONDS = 600.0
@@ -55,8 +59,7 @@ class Backoff:
             self._attempt = 0
         self._opened = 0
         ceiling = min(CAP_SECONDS, BASE_SECONDS * 2.0 ** min(self._attempt, 16))
-        # Full jitter at the cap alone would dial forty times in ten minutes; its lower part goes.
-        floor = CAP_SECONDS * 2 / 3 if ceiling == CAP_SECONDS else 0.0
+        floor = FLOOR_SECONDS if ceiling == CAP_SECONDS else 0.0
         self._attempt += 1
         drawn = self._chance.uniform(floor, ceiling)
         allowed = (self._failures.ready_at("failures", now) - now) / SECOND
