@@ -10,7 +10,7 @@ from fuzz.decode_binance import NOW, check
 from fuzz.mutations import GOLDEN, mutate
 from pitwire.model.events import Malformed
 from pitwire.venues.binance import BINANCE_SBE
-from pitwire.venues.venue import CodecOptions, Role
+from pitwire.venues.venue import Codec, CodecOptions, Role
 
 MOST_ERRORS = 1
 """One frame is one error, however much is wrong with it."""
@@ -26,21 +26,26 @@ def run(seconds: float, seed: int, *, most: int = 1 << 62) -> int:
     """Decode spoilt frames for so long, or so many; returns how many. Raises at the first fault."""
     chance = random.Random(seed)
     seeds = binary_frames()
-    codec = BINANCE_SBE.codec(CodecOptions(role=Role.MARKET))
+    codecs = [BINANCE_SBE.codec(CodecOptions(role=role)) for role in (Role.MARKET, Role.ORDERS)]
     end = time.monotonic() + seconds
     done = 0
     while done < most and time.monotonic() < end:
         frame = _spoil(chance.choice(seeds), seeds, chance)
-        try:
-            told = codec.decode(frame, NOW)
-            check(told)
-            if sum(isinstance(one, Malformed) for one in told) > MOST_ERRORS:
-                raise AssertionError(f"more than one error: {told}")
-        except BaseException as error:
-            error.add_note(f"frame {frame.hex()}")
-            raise
+        for codec in codecs:
+            _try(codec, frame)
         done += 1
     return done
+
+
+def _try(codec: Codec, frame: bytes) -> None:
+    try:
+        told = codec.decode(frame, NOW)
+        check(told)
+        if sum(isinstance(one, Malformed) for one in told) > MOST_ERRORS:
+            raise AssertionError(f"more than one error: {told}")
+    except BaseException as error:
+        error.add_note(f"frame {frame.hex()}")
+        raise
 
 
 def _spoil(frame: bytes, others: list[bytes], chance: random.Random) -> bytes:

@@ -292,5 +292,7 @@ def test_it_is_the_same_venue_by_another_wire() -> None:
     assert find_venue("binance-sbe") is BINANCE_SBE
     assert BINANCE_SBE.endpoints.orders == BINANCE.endpoints.orders
     assert BINANCE_SBE.continuity == BINANCE.continuity
-    account = BINANCE_SBE.codec(CodecOptions(role=Role.ORDERS))
-    assert type(account) is type(BINANCE.codec(CodecOptions(role=Role.ORDERS)))
+    account, plain = (one.codec(CodecOptions(role=Role.ORDERS)) for one in (BINANCE_SBE, BINANCE))
+    assert account.server_time(NOW, 1) == plain.server_time(NOW, 1)
+    answer = b'{"id":"h1","status":200,"result":{"serverTime":1700000000000}}'
+    assert account.decode(answer, NOW) == plain.decode(answer, NOW)

@@ -7,15 +7,17 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from pitwire.model import events as ev
 from pitwire.model.clock import SystemClock
 from pitwire.model.credentials import Credentials
 from pitwire.model.errors import ConfigError, DialFailed
-from pitwire.model.orders import Order, OrderType, Side
+from pitwire.model.orders import CancelOrder, Order, OrderType, RejectReason, Side, UpdateKind
 from pitwire.session.connect import connect_to_websocket
 from pitwire.sim.serve import serve
 from pitwire.sim.world import HTTP_URL, MARKET_URL, ORDERS_URL, World
+from pitwire.venues.binance import BINANCE_SBE
 from pitwire.venues.venue import Endpoints
 
 MEMORY = Endpoints(market=f"{MARKET_URL}/sbe", orders=ORDERS_URL, http=HTTP_URL)
@@ -67,6 +69,56 @@ def test_binary_streams_and_an_order_in_virtual_time() -> None:
     assert not {"Malformed", "Unhandled", "Unanswered", "FeedStale", "TradeGap", "Rejected"} & names
     quotes = [one for one in seen if isinstance(one, ev.Quote)]
     assert all(quote.venue_time for quote in quotes)
+
+
+def test_an_account_that_is_answered_in_binary() -> None:
+    world, seen = World(seed=3), list[ev.Event]()
+    asked = f"{ORDERS_URL}?responseFormat=sbe&sbeSchemaId=3&sbeSchemaVersion=5"
+    venue = replace(BINANCE_SBE, orders_path=lambda _endpoints, _unit: asked)
+
+    def order(order_id: str, kind: OrderType, price: Decimal | None = None) -> Order:
+        return Order(
+            id=order_id, symbol=BTC, side=Side.BUY, type=kind, size=Decimal("0.01"), price=price
+        )
+
+    async def story() -> None:
+        ways: dict[str, Any] = {"dial": world.dialer, "fetch": world.fetch, "clock": world.clock}
+        async with connect_to_websocket(
+            venue, endpoints=MEMORY, credentials=key_of(world), on_event=seen.append, **ways
+        ) as session:
+            now = world.clock.now
+            await session.load_instruments([BTC])
+            await session.subscribe_to_order_updates()
+            session.place(order("rests", OrderType.LIMIT, Decimal(50_000)), now())
+            session.place(order("buys", OrderType.MARKET), now())
+            session.place(order("wrong", OrderType.LIMIT, Decimal("50000.001")), now())
+            await asyncio.sleep(1)
+            session.ask_open_orders("", now())
+            session.ask_status(BTC, "rests", now())
+            session.ask_account(now())
+            session.ask_fills_since(BTC, "", 0, now())
+            await asyncio.sleep(1)
+            session.cancel(CancelOrder(order_id="rests", symbol=BTC), now())
+            await asyncio.sleep(1)
+
+    world.run(story())
+    updates = [one for one in seen if isinstance(one, ev.Update)]
+    told = {(one.order_id, one.update) for one in updates}
+    assert {
+        ("rests", UpdateKind.ACCEPTED),
+        ("rests", UpdateKind.STATUS_OPEN),
+        ("rests", UpdateKind.CANCELED),
+        ("buys", UpdateKind.FILLED),
+        ("wrong", UpdateKind.REJECTED),
+    } <= told
+    [wrong] = [one for one in updates if one.order_id == "wrong"]
+    assert wrong.reason is RejectReason.PRICE_RULE
+    fills = {one.trade_id: one for one in seen if isinstance(one, ev.Fill)}
+    assert sum(one.size for one in fills.values()) == Decimal("0.01")
+    assert [one.order_ids for one in seen if isinstance(one, ev.OpenOrders)] == [("rests",)]
+    assert {"BTC", "USDT"} <= {one.asset for one in seen if isinstance(one, ev.Balance)}
+    names = {type(event).__name__ for event in seen}
+    assert not {"Malformed", "Unhandled", "Unanswered"} & names
 
 
 async def test_a_moment_over_real_sockets() -> None:

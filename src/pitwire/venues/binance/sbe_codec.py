@@ -13,6 +13,7 @@ from pitwire.model.errors import ConfigError
 from pitwire.model.events import Malformed, Unhandled
 from pitwire.venues.binance.codec import BinanceCodec
 from pitwire.venues.binance.sbe import SbeDecoder
+from pitwire.venues.binance.sbe_account import spelled
 from pitwire.venues.binance.symbols import VENUE
 from pitwire.venues.mbx.amounts import Unreadable
 from pitwire.venues.venue import Buffer, Channel, Codec, CodecOptions, Decoded, Role
@@ -55,19 +56,40 @@ class SbeCodec(BinanceCodec):
         try:
             told = self._sbe.decode(data, now)
         except Unreadable as error:
-            shown = data[:_EXCERPT].hex()
-            return (Malformed(VENUE, "", 0, now, "sbe", str(error)[:80], shown),)
-        if told is None:
-            template = int.from_bytes(data[2:4], "little")
-            schema = int.from_bytes(data[4:6], "little")
-            channel = f"sbe template {template} of schema {schema}"
-            return (Unhandled(VENUE, "", 0, now, channel, data[:_EXCERPT].hex()),)
-        return told
+            return (_malformed(data, now, error),)
+        return (_unhandled(data, now),) if told is None else told
+
+
+class SbeAccountCodec(BinanceCodec):
+    """Answers and account events in binary or in JSON, whichever the connection brings (§10.3)."""
+
+    def decode(self, frame: Buffer, now: int) -> Sequence[Decoded]:
+        """A frame → events and replies, in order. Never raises."""
+        data = frame if type(frame) is bytes else bytes(frame)
+        if not data or (data[0] == _OBJECT and data[1:2] in (b'"', b"}", b" ")):
+            return super().decode(data, now)
+        try:
+            text = spelled(data)
+        except Unreadable as error:
+            return (_malformed(data, now, error),)
+        return (_unhandled(data, now),) if text is None else super().decode(text, now)
+
+
+def _malformed(data: bytes, now: int, error: Unreadable) -> Malformed:
+    return Malformed(VENUE, "", 0, now, "sbe", str(error)[:80], data[:_EXCERPT].hex())
+
+
+def _unhandled(data: bytes, now: int) -> Unhandled:
+    template = int.from_bytes(data[2:4], "little")
+    schema = int.from_bytes(data[4:6], "little")
+    channel = f"sbe template {template} of schema {schema}"
+    return Unhandled(VENUE, "", 0, now, channel, data[:_EXCERPT].hex())
 
 
 def sbe_codec(options: CodecOptions) -> Codec:
-    """Binary for market data, JSON for the account."""
-    return SbeCodec(options) if options.role is Role.MARKET else BinanceCodec(options)
+    """Binary for market data; JSON is asked for of the account, and both are understood."""
+    market = options.role is Role.MARKET
+    return SbeCodec(options) if market else SbeAccountCodec(options)
 
 
 def market_headers(credentials: Credentials) -> Mapping[str, str]:
