@@ -10,13 +10,13 @@ import typer
 from rich.console import Console
 
 from pitwire.cli.exits import Code
-from pitwire.conformance import fidelity, report
+from pitwire.conformance import fidelity, report, usdm_fidelity
 from pitwire.conformance.candidate import find_candidate
 from pitwire.conformance.cards import Verdict
 from pitwire.conformance.kit import chosen, examine
 from pitwire.model.errors import ConfigError
 
-RECORDED = ("binance",)
+RECORDED = {"binance": fidelity.examine, "binance-usdm": usdm_fidelity.examine}
 """Venues whose papers and recordings the simulated one is held against."""
 _WIDTH = 140
 """Columns where the output is no terminal."""
@@ -57,6 +57,6 @@ def run_fidelity(venue: str, captures: Path | None = None) -> int:
     """Print a line a kind of message; a difference makes the command fail."""
     if venue not in RECORDED:
         raise ConfigError(where="venue", found=venue, expected=f"one of {', '.join(RECORDED)}")
-    verdicts = fidelity.examine(captures)
+    verdicts = RECORDED[venue](captures)
     typer.echo(fidelity.report(verdicts))
     return Code.OTHER if any(each.differences for each in verdicts) else Code.DONE
