@@ -15,6 +15,7 @@ from pitwire.tape.format import (
     VERSION,
     Exchange,
     Kind,
+    Record,
     decode_exchange,
     encode_exchange,
 )
@@ -45,6 +46,8 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     tape = Tape(write_tape(tmp_path, [written[:2], written[2:]]))
     read = [(r.link, r.kind, r.at, r.drained, r.payload) for r in tape.records()]
     assert read == written
+    assert {type(record) for record in tape.records()} == {Record}
+    assert [record.payload for record in tape.records(only=Kind.HTTP)] == [written[3][4]]
     assert tape.meta == META
     assert tape.flaws == ()
     assert tape.span() == (START, START + 3)

@@ -290,8 +290,11 @@ class Unpacker:
         self._links: dict[int, str] = {0: ""}
         self._stream: zstd.ZstdDecompressor | None = None
 
-    def unpack(self, head: Head, payload: bytes) -> list[Record]:
-        """The records of the next block; raises `ValueError` saying what is wrong with it."""
+    def unpack(self, head: Head, payload: bytes, only: Kind | None = None) -> list[Record]:
+        """The records of the next block; raises `ValueError` saying what is wrong with it.
+
+        With `only`, those of one kind; the others cost next to nothing then.
+        """
         if crc32(payload) != head.check:
             raise ValueError("its payload is not what was written")
         if head.flags & Flag.KEY:
@@ -304,12 +307,13 @@ class Unpacker:
             raise ValueError(f"it cannot be unpacked: {error}") from None
         if len(raw) != head.raw:
             raise ValueError(f"{len(raw)} bytes unpacked, {head.raw} expected")
-        return self._records(raw)
+        return self._records(raw, only)
 
-    def _records(self, raw: bytes) -> list[Record]:
+    def _records(self, raw: bytes, only: Kind | None) -> list[Record]:
         records: list[Record] = []
         offset, size, links, kinds = 0, len(raw), self._links, _KINDS
         unpack, head, add = _RECORD.unpack_from, _RECORD.size, records.append
+        make, link_of = tuple.__new__, links.get
         while offset < size:
             if offset + head > size:
                 raise ValueError("a record is cut")
@@ -318,15 +322,16 @@ class Unpacker:
             end = offset + length
             if end > size:
                 raise ValueError("a record is longer than its block")
-            payload = raw[offset:end]
-            offset = end
+            begin, offset = offset, end
             if flags == _LINK:
-                links[number] = payload.decode()
+                links[number] = raw[begin:end].decode()
                 continue
             kind = kinds.get(flags & _KIND_BITS)
             if kind is None:
                 raise ValueError(f"record of kind {flags & _KIND_BITS}, which is unknown")
-            add(Record(at, kind, links.get(number, ""), flags > _KIND_BITS, payload))
+            if only is None or kind is only:
+                parts = (at, kind, link_of(number, ""), flags > _KIND_BITS, raw[begin:end])
+                add(make(Record, parts))  # what the class does, in half the time
         return records
 
 

@@ -91,9 +91,8 @@ class Player:
         self._asked: defaultdict[str, deque[asyncio.Future[Exchange]]] = defaultdict(deque)
         self._answers: defaultdict[str, deque[tuple[int, Exchange]]] = defaultdict(deque)
         if self._imported:
-            for record in tape.records(until=until):
-                if record.kind is Kind.HTTP:
-                    self._keep_answer(record)
+            for record in tape.records(until=until, only=Kind.HTTP):
+                self._keep_answer(record)
 
     # ── the source ────────────────────────────────────────────────────────────────────────────
 

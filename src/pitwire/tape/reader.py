@@ -83,8 +83,11 @@ class TapeFile:
         """Let go of the file."""
         self._file.close()
 
-    def records(self, since: int = 0) -> Iterator[Record]:
-        """Records with a stamp of at least `since` ns, in their order; `META` is left out."""
+    def records(self, since: int = 0, only: Kind | None = None) -> Iterator[Record]:
+        """Records with a stamp of at least `since` ns, in their order; `META` is left out.
+
+        With `only`, those of one kind.
+        """
         self.flaws = []
         offset, unpacker = self._key_before(since), Unpacker()
         while offset < self._end:
@@ -95,7 +98,7 @@ class TapeFile:
             if head.flags & Flag.INDEX:
                 return
             try:
-                records = unpacker.unpack(head, payload)
+                records = unpacker.unpack(head, payload, only)
             except ValueError as error:
                 unpacker = Unpacker()
                 offset = self._skip(offset, str(error), at_least=HEAD.size + head.stored)
@@ -223,8 +226,13 @@ class Tape:
         """What the last reading could not use."""
         return tuple(self._flaws)
 
-    def records(self, since: int = 0, until: int | None = None) -> Iterator[Record]:
-        """Records of `since` ≤ stamp < `until` ns, in the order in which they were written."""
+    def records(
+        self, since: int = 0, until: int | None = None, only: Kind | None = None
+    ) -> Iterator[Record]:
+        """Records of `since` ≤ stamp < `until` ns, in the order in which they were written.
+
+        With `only`, those of one kind.
+        """
         self._flaws = []
         for path in self._paths:
             try:
@@ -237,9 +245,9 @@ class Tape:
                 if file.index is not None and file.index.last < since:
                     continue
                 if until is None:
-                    yield from file.records(since)
+                    yield from file.records(since, only)
                     continue
-                for record in file.records(since):
+                for record in file.records(since, only):
                     if record.at >= until:
                         return
                     yield record
