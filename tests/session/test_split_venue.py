@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from pitwire.model import errors, events
+from pitwire.model.clock import SECOND
 from pitwire.model.events import Rejected
 from pitwire.venues.venue import (
     Can,
@@ -75,7 +76,7 @@ SPLIT = replace(
 
 def split(world: World, key: str = "k1", **more: Any) -> Any:
     world.server.refuse["watch"] = lambda said: {"key": key}
-    return world.connect(venue=SPLIT, credentials=KEY, **more)
+    return world.connect(**{"venue": SPLIT, "credentials": KEY, **more})
 
 
 def at(world: World, url: str) -> list[ToyConnection]:
@@ -292,3 +293,25 @@ def test_a_venue_that_is_only_watched_has_no_orders_connection() -> None:
                 await session.authenticate_websocket()
 
     live(story)
+
+
+class ClocklessCodec(SplitCodec):
+    """Its clock is to be had over REST alone."""
+
+    def server_time(self, now: int, request_id: int) -> Outgoing:  # type: ignore[override]
+        return HttpRequest("time", "GET", "/time", request_id=request_id)
+
+
+def test_the_clock_over_rest_is_not_asked_for_during_a_ban() -> None:
+    async def story(world: World) -> None:
+        async with split(world, venue=replace(SPLIT, codec=ClocklessCodec)) as session:
+            until = world.loop.now() + 30 * SECOND
+            session._lines.pacing.block("weight", until)
+            await session.authenticate_websocket()
+            await asyncio.sleep(29)
+            assert "/time" not in world.server.fetched
+            await asyncio.sleep(60)
+            assert "/time" in world.server.fetched
+
+    told = live(story).of(events.ClockOffset)
+    assert told

@@ -249,6 +249,8 @@ def written(decoded: Decoded, *, excerpts: bool = False) -> dict[str, Any]:
         row["used_weight"] = decoded.used_weight
     if decoded.server_time:
         row["server_time"] = decoded.server_time
+    if decoded.private_key:
+        row["private_key"] = decoded.private_key
     if decoded.events:
         row["events"] = [written(event) for event in decoded.events]
     return row

@@ -203,7 +203,8 @@ class Errands:
         request_id = self._pending.next_id()
         said = self._encode(what, now + self._skew.offset, request_id, asks)
         if isinstance(said, HttpRequest):
-            self._pacing.spend("weight", now, cost=said.weight)
+            if not self._pacing.try_spend("weight", now, cost=said.weight):
+                return False
             self._outbox.ask(said)
         else:
             self._outbox.send(said)
