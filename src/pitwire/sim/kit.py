@@ -75,6 +75,8 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the fault must have happened for the trial to count."""
     shut_out: bool = False
     """The venue refuses the key for good: the desk halts, watches on, and asks for nothing more."""
+    gone: str = ""
+    """A symbol that never comes back: it is stale and named, no order goes to it, others live."""
     sole: bool = True
     """Everything wanted is asked for once on each connection."""
 

@@ -17,7 +17,7 @@ from pitwire.model.clock import SECOND
 from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import PitwireError
-from pitwire.model.events import Event, Lost, Rejected, Unanswered
+from pitwire.model.events import Event, FeedStale, Lost, Rejected, Unanswered
 from pitwire.model.orders import Cancel, OrderState
 from pitwire.session.obedience import KEY
 from pitwire.sim.facades.binance_options import BinanceOptions
@@ -30,12 +30,13 @@ from pitwire.torture.order_truth import OrderTruth
 from pitwire.torture.outcome import Outcome
 from pitwire.torture.trader import Trader
 from pitwire.torture.virtual import known, listings, paced
-from pitwire.trading.journal import Came, Left, MemoryJournal, placed
+from pitwire.trading.journal import Came, Halted, Left, MemoryJournal, placed
 from pitwire.venues.venue import Endpoints
 
 LOOK_SECONDS = 0.2
 _OPENINGS = 30
 _SECOND_APART = 1.0
+_COUNTS = 5
 _CONFIG = """
 [venue]
 symbols = [{symbols}]
@@ -96,6 +97,8 @@ class _Course:
             await self._learn(desk)
             judge = Judge(self.truth, desk.engine.state, self.history)
             judge.reach(tuple(self.journal.records), self.world.plan.happened, self.begun)
+            if self.script.demand.gone:
+                self._judge_gone(desk, self.script.demand.gone)
         finally:
             await desk.stop()
 
@@ -151,6 +154,8 @@ class _Course:
             return
         if not desk.engine.screen.halted:
             note("the desk has not halted")
+        halted = next((one.at for one in records if isinstance(one, Halted)), self.clock.now())
+        self.known_after = max(0, halted - self.over) / SECOND
         sent = [one for one in records if isinstance(one, Left)]
         self.history.orders = len(sent)
         late = [one for one in sent if one.at > refused and placed(one.command) is not None]
@@ -161,6 +166,24 @@ class _Course:
             note(f"{len(tried)} requests later than a second after the key was refused")
         if desk.engine.state.stale:
             note(f"nobody watches any more: {desk.engine.state.stale}")
+
+    def _judge_gone(self, desk: Desk, symbol: str) -> None:
+        """The symbol is named as stale, others are not, and no order went to it since."""
+        note, records, stale = self.history.note, self.journal.records, desk.engine.state.stale
+        if symbol not in stale:
+            note(f"{symbol} is gone, and not called stale")
+        for other in stale.keys() - {symbol}:
+            note(f"{other} is called stale, and only {symbol} is gone")
+        named = (one.at for one in records if isinstance(one, Came)
+                 and isinstance(one.event, FeedStale) and one.event.symbol == symbol)  # fmt: skip
+        since = next(named, None)
+        sent = [(one.at, order) for one in records if isinstance(one, Left)
+                and (order := placed(one.command)) is not None]  # fmt: skip
+        late = [order for at, order in sent if since and at > since and order.symbol == symbol]
+        if since is None or late:
+            note(f"{len(late)} orders to {symbol} left after it was called stale at {since}")
+        if not any(at > (since or 0) and order.symbol != symbol for at, order in sent):
+            note("no order left for another symbol since")
 
     async def _withdraw(self, desk: Desk) -> None:
         """Cancel what is ours until nothing is left, and ask for everything once more."""
@@ -174,8 +197,13 @@ class _Course:
                 for command in engine.screen.admit(wish, engine.state, now):
                     desk.gateway.send(command, now)
             await self._look(desk, 1.0)
-        desk.gateway.reconcile(self.clock.now())
-        await self._look(desk, 1.5)
+        happened = self.world.plan.happened
+        for _ in range(_COUNTS):
+            before = len(happened)
+            desk.gateway.reconcile(self.clock.now())
+            await self._look(desk, 1.5)
+            if len(happened) == before:
+                break  # else a fault that was left over has made this last count a lie
 
     async def _look(self, desk: Desk, seconds: float = LOOK_SECONDS) -> None:
         await asyncio.sleep(seconds)
