@@ -13,6 +13,7 @@ from pitwire.model.orders import (
     AmendOrder,
     Cancel,
     CancelOrder,
+    Cause,
     HaltTrading,
     Order,
     OrderState,
@@ -20,10 +21,13 @@ from pitwire.model.orders import (
     Place,
     ReplaceOrder,
     Side,
+    TimeInForce,
     UpdateKind,
 )
+from pitwire.trading.ids import is_protective
 from pitwire.trading.journal import Alerted, Decided, Halted, Refusal, Resumed
 from pitwire.trading.limits import Limits, SymbolLimits
+from pitwire.trading.tracked import Origin, Tracked
 from pitwire.trading.wishes import alert, amend, buy, cancel, halt, replace, sell
 from tests.trading.making import (
     BTC,
@@ -595,3 +599,31 @@ def meet(made: Desk, order: Order, fate: str, number: int) -> None:
             made.engine.apply(unanswered(order.id))
         case "canceled":
             made.engine.apply(update(order.id, K.CANCELED))
+
+
+def test_an_order_and_its_entry_in_the_ledger_have_each_field_in_its_own() -> None:
+    """Both are written by position: whoever moves a field is told here."""
+    made = Desk(limits=Limits(collar_percent=None))
+    made.engine.apply(quote(99, 101))
+    made.engine.apply(fill("x", 5, side=Side.BUY))
+    place = Place(
+        symbol=BTC, side=Side.SELL, type=OrderType.STOP_LIMIT, size=D(1), price=D(98),
+        stop_price=D(99), trailing_bips=7, time_in_force=TimeInForce.FOK, reduce_only=True,
+        protective=True, tag="a tag", rule="a rule", cause=Cause("Trade", BTC, 1, 2, "a detail"),
+    )  # fmt: skip
+    [order] = made.screen.admit([place], made.state, at(1))
+    assert isinstance(order, Order)
+    assert is_protective(order.id)
+    assert order.decided == at(1)
+    for name in set(Order.__struct_fields__) & set(Place.__struct_fields__):
+        assert getattr(order, name) == getattr(place, name), name
+    assert set(Order.__struct_fields__) - set(Place.__struct_fields__) == {"id", "decided"}
+    tracked = made.state.ledger.find(order.id)
+    assert tracked is not None
+    for name in set(Order.__struct_fields__) & set(Tracked.__struct_fields__):
+        assert getattr(tracked, name) == getattr(order, name), name
+    assert tracked.order is order
+    assert (tracked.origin, tracked.state) == (Origin.OURS, OrderState.NEW)
+    assert (tracked.counted, tracked.made_at, tracked.changed_at) == (True, at(1), at(1))
+    decided = made.of(Decided)[-1]
+    assert (decided.at, decided.command, decided.bid, decided.ask) == (at(1), order, 99, 101)

@@ -6,8 +6,17 @@ from typing import Any
 import pytest
 
 from pitwire.model.errors import ConfigError, OffGrid
-from pitwire.model.orders import Amend, Cancel, HaltTrading, OrderType, Side, TimeInForce
-from pitwire.trading.wishes import alert, amend, buy, cancel, halt, order, replace, sell
+from pitwire.model.orders import (
+    Amend,
+    Cancel,
+    Cause,
+    HaltTrading,
+    OrderType,
+    Place,
+    Side,
+    TimeInForce,
+)
+from pitwire.trading.wishes import Draft, alert, amend, buy, cancel, halt, order, replace, sell
 from tests.trading.making import BTC, instrument
 
 D = Decimal
@@ -75,3 +84,17 @@ def test_the_other_wishes() -> None:
     assert halt("why") == HaltTrading(reason="why")
     swap = replace("a", buy(BTC, 1, price=9))
     assert (swap.order_id, swap.draft.price) == ("a", 9)
+
+
+def test_a_draft_becomes_a_place_with_each_field_in_its_own() -> None:
+    """It is written by position: whoever moves a field is told here."""
+    draft = Draft(
+        symbol=BTC, side=Side.SELL, type=OrderType.STOP_LIMIT, size=2, price=100, stop_price=101,
+        time_in_force=TimeInForce.FOK, reduce_only=True, protective=True, tag="a tag",
+        rule="a rule", cause=Cause("Trade", BTC, 1, 2, "a detail"),
+    )  # fmt: skip
+    place = draft.place(instrument(BTC))
+    for name in Draft.__struct_fields__:
+        assert getattr(place, name) == getattr(draft, name), name
+    rest = set(Place.__struct_fields__) - set(Draft.__struct_fields__)
+    assert {name: getattr(place, name) for name in rest} == {"trailing_bips": None}
