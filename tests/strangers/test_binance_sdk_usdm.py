@@ -1,0 +1,146 @@
+"""The venue's own futures connector, unmodified, trades with the simulated USDⓈ-M venue."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import pytest
+
+from pitwire.model.clock import SystemClock
+from pitwire.model.orders import Side
+from pitwire.sim.facts import Tif
+from pitwire.sim.serve import serve
+from pitwire.sim.world import USDM, World
+from tests.strangers.place import MISSING, MONEY, SECONDS, Place, until
+
+sdk = pytest.importorskip("binance_sdk_derivatives_trading_usds_futures", reason=MISSING)
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:parameter 'timeout' of type 'float' is deprecated:DeprecationWarning"
+)
+ACCOUNTS = {name: {"USDT": MONEY["USDT"]} for name in ("stranger", "rival")}
+Meet = Callable[..., AbstractAsyncContextManager[Any]]
+
+
+@asynccontextmanager
+async def futures(scenario: str | None) -> AsyncIterator[Place]:
+    world = World(seed=20, venue=USDM, scenario=scenario, clock=SystemClock(), accounts=ACCOUNTS)
+    async with serve(world) as venue:
+        yield Place(world, venue)
+
+
+@pytest.fixture
+def meet(documented: dict[str, Any]) -> Meet:
+    """Connect the client as documented, and close whatever it opened."""
+
+    @asynccontextmanager
+    async def connect(place: Place, kind: str = "hmac") -> AsyncIterator[Any]:
+        key, secret = place.key(kind)
+        field = "api_secret" if kind == "hmac" else "private_key"
+        client = documented["binance_sdk_usdm"](*place.where, api_key=key, **{field: secret})
+        try:
+            yield client
+        finally:
+            for door in (client.websocket_api, client.websocket_streams):
+                for connection in list(door.connections):
+                    connection.cancel_scheduled_reconnect()
+                await door.close_connection()
+
+    return connect
+
+
+def hear(stream: Any) -> asyncio.Queue[Any]:
+    """What a stream handle tells from now on."""
+    heard: asyncio.Queue[Any] = asyncio.Queue()
+    stream.on("message", lambda told: heard.put_nowait(getattr(told, "actual_instance", told)))
+    return heard
+
+
+async def ask(call: Callable[..., Any], **params: Any) -> Any:
+    """A blocking request, and what its model says."""
+    found = (await asyncio.to_thread(call, **params)).data()
+    return getattr(found, "actual_instance", None) or found
+
+
+async def test_its_streams_are_read_by_its_own_models(meet: Meet) -> None:
+    async with futures("calm") as place, meet(place) as client:
+        streams = client.websocket_streams
+        await streams.create_connection()
+        for name, ask_for, more in (
+            ("bookTicker", streams.individual_symbol_book_ticker_streams, {}),
+            ("depthUpdate", streams.diff_book_depth_streams, {}),
+            ("aggTrade", streams.aggregate_trade_streams, {}),
+            ("markPriceUpdate", streams.mark_price_stream, {"update_speed": "1s"}),
+            ("kline", streams.kline_candlestick_streams, {"interval": "1m"}),
+            ("24hrTicker", streams.individual_symbol_ticker_streams, {}),
+        ):
+            heard = hear(await ask_for(symbol="btcusdt", **more))
+            (message,) = await until(heard.get, lambda _: True)
+            assert (message.e, message.s) == (name, "BTCUSDT")
+
+
+@pytest.mark.parametrize("kind", ["hmac", "ed25519"])
+async def test_a_position_over_rest(meet: Meet, kind: str) -> None:
+    """Prices in ticks of 0.10, sizes in lots of 0.001."""
+    async with futures(None) as place, meet(place, kind) as client, asyncio.timeout(2 * SECONDS):
+        rest = client.rest_api
+        info = await ask(rest.exchange_information)
+        assert [each.symbol for each in info.symbols] == ["BTCUSDT", "ETHUSDT"]
+        changed = await ask(rest.change_initial_leverage, symbol="BTCUSDT", leverage=10)
+        assert changed.leverage == 10
+        limit = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "time_in_force": "GTC"}
+        placed = await ask(rest.new_order, **limit, quantity=0.01, price=59_000.0)
+        assert (placed.status, placed.orig_qty) == ("NEW", "0.010")
+        which = {"symbol": "BTCUSDT", "order_id": placed.order_id}
+        changed = await ask(rest.modify_order, **which, side="BUY", quantity=0.01, price=60_000.0)
+        assert (changed.price, changed.modify_id) == ("60000.00", 1)
+        place.rival(Side.SELL, lots=4, price=600_000, tif=Tif.IOC)
+        gone = await ask(rest.cancel_order, **which)
+        assert (gone.status, gone.executed_qty) == ("CANCELED", "0.004")
+        (position,) = await ask(rest.position_information_v3)
+        assert (position.position_amt, position.position_initial_margin) == (
+            "0.004",
+            "24.00000000",
+        )
+        account = await ask(rest.account_information_v3)
+        assert account.total_position_initial_margin == "24.00000000"
+        assert (await ask(rest.account_information_v2)).positions[0].leverage == "10"
+        (balance,) = await ask(rest.futures_account_balance_v3)
+        assert balance.balance == "999999.95200000"
+        stop = {"algo_type": "CONDITIONAL", "type": "STOP_MARKET", "trigger_price": 50_000.0}
+        waiting = await ask(
+            rest.new_algo_order, symbol="BTCUSDT", side="SELL", quantity=0.004, **stop
+        )
+        assert waiting.algo_status == "NEW"
+        (trade,) = await ask(rest.account_trade_list, symbol="BTCUSDT")
+        assert (trade.maker, trade.commission) == (True, "0.04800000")
+
+
+async def test_an_order_over_the_websocket_api_is_told_on_the_user_stream(meet: Meet) -> None:
+    async with futures(None) as place, meet(place) as client, asyncio.timeout(2 * SECONDS):
+        key = (await ask(client.rest_api.start_user_data_stream)).listen_key
+        await client.websocket_streams.create_connection()
+        told = hear(await client.websocket_streams.user_data(key))
+        api = client.websocket_api
+        await api.create_connection()
+        place.rival(Side.SELL, lots=10, price=600_000)
+        order = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "time_in_force": "GTC"}
+        placed = (await api.new_order(**order, quantity=0.01, price=60_000.0)).data().result
+        assert placed.status == "FILLED"
+        events = await until(
+            told.get, lambda event: getattr(event, "o", None) and event.o.X == "FILLED"
+        )
+        names = [type(event).__name__ for event in events]
+        assert names == ["TradeLite", "OrderTradeUpdate", "AccountUpdate", "OrderTradeUpdate"]
+        (position,) = (await api.position_information_v2()).data().result
+        assert position.position_amt == "0.010"
+
+
+async def test_a_refusal_is_its_error(meet: Meet) -> None:
+    async with futures(None) as place, meet(place) as client:
+        order = {"symbol": "BTCUSDT", "side": "SELL", "type": "MARKET", "quantity": 0.01}
+        with pytest.raises(Exception, match="-2022"):
+            await ask(client.rest_api.new_order, **order, reduce_only="true")
