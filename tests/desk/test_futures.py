@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from pitwire.desk.config import parse_config
 from pitwire.desk.desk import Desk
 from pitwire.desk.opening import open_desk
+from pitwire.desk.playing import play
 from pitwire.model.credentials import Credentials
 from pitwire.model.orders import Amend, OrderState, Side
 from pitwire.sim.facts import Kind, NewOrder
 from pitwire.sim.world import FUTURES_ORDERS_URL, HTTP_URL, MARKET_URL, World
+from pitwire.tape.reader import Tape
 from pitwire.trading.journal import Differed, MemoryJournal
 from pitwire.trading.wishes import order
 from pitwire.venues.venue import Endpoints
@@ -44,17 +47,22 @@ class Pit:
         key, secret = self.world.keys["ed25519"]
         self.credentials = Credentials(key, secret, kind="ed25519")
         self.fetched: list[str] = []
+        self.dialled: list[str] = []
+
+    async def dial(self, url: str, receiver: Any) -> Any:
+        self.dialled.append(url)
+        return await self.world.dial(url, receiver)
 
     async def fetch(self, method: str, url: str, headers: Any, body: bytes) -> Any:
         self.fetched.append(f"{method} {url.partition('?')[0].removeprefix(HTTP_URL)}")
         return await self.world.fetch(method, url, headers, body)
 
-    async def open(self) -> Desk:
+    async def open(self, config: str = CONFIG) -> Desk:
         desk = await open_desk(
-            parse_config(CONFIG),
+            parse_config(config),
             endpoints=WHERE,
             credentials=self.credentials,
-            dial=self.world.dial,
+            dial=self.dial,
             fetch=self.fetch,
             clock=self.world.clock,
             journals=[self.journal],
@@ -63,9 +71,9 @@ class Pit:
         await until(lambda: state.touch(BTC) and state.book(BTC) and not state.stale)
         return desk
 
-    def run(self, story: Any) -> None:
+    def run(self, story: Any, config: str = CONFIG) -> None:
         async def life() -> None:
-            desk = await self.open()
+            desk = await self.open(config)
             try:
                 await story(desk)
             finally:
@@ -196,3 +204,40 @@ def test_fills_of_a_private_cut_are_asked_for_and_counted_once() -> None:
         assert desk.gateway.stock.named == {}
 
     pit.run(story)
+
+
+RULES = """
+seed = 11
+[[rule]]
+name = "buy"
+when = { price = "BTC-USDT", above = 1, of = "ask" }
+do = { market = "buy", size = 0.02, tag = "dip" }
+once = true
+
+[[rule]]
+name = "close"
+when = { position = "BTC-USDT", above = 0 }
+do = { market = "sell", size = 0.02, reduce_only = true }
+once = true
+"""
+
+
+def test_a_tape_of_the_futures_plays_to_the_same_journal(tmp_path: Path) -> None:
+    pit = Pit()
+    head, _, sections = CONFIG.partition("[venue]")
+    top, _, rules = RULES.partition("[[rule]]")
+    config = f'{head}{top}[venue]{sections}[tape]\nfolder = "{tmp_path}"\n[[rule]]{rules}'
+
+    async def story(desk: Desk) -> None:
+        await asyncio.sleep(8)
+        assert desk.engine.state.portfolio.holding(BTC).fills >= 2
+
+    pit.run(story, config)
+    lines: list[bytes] = []
+    result = play(Tape(tmp_path), journal=lambda _, line: lines.append(line))
+    assert lines == pit.journal.lines().splitlines(keepends=True)
+    assert (result.unheard, result.paper) == (0, False)
+    [key] = {url.partition("listenKey=")[2].partition("&")[0] for url in pit.dialled} - {""}
+    records = [*Tape(tmp_path).records()]
+    assert {record.link for record in records} >= {"market-1", "orders", "private"}
+    assert not [one for one in records if key.encode() in one.payload]
