@@ -11,6 +11,7 @@ from pitwire.desk.config import parse_config
 from pitwire.desk.desk import Desk
 from pitwire.desk.opening import open_desk
 from pitwire.desk.playing import play
+from pitwire.desk.watchdog import Charge, Report, Watchdog
 from pitwire.model.credentials import Credentials
 from pitwire.model.orders import Amend, OrderState, Side
 from pitwire.sim.facts import Kind, NewOrder
@@ -82,21 +83,25 @@ class Pit:
         self.world.run(life())
 
     def sell_down_to(self, price: Decimal | None) -> None:
-        """Somebody sells at the market until this price is traded."""
+        """Somebody sells until this price is traded."""
         assert price is not None
-        exchange, now = self.world.exchange, self.world.clock.now()
+        self.world.exchange.open_account("somebody", {}, unlimited=True)
+        self.place("sale", Side.SELL, D(50), price, account="somebody")
+
+    def place(self, name: str, side: Side, size: Decimal, price: Decimal, *, account: str) -> None:
+        """An order that no desk has placed."""
+        exchange = self.world.exchange
         listing = exchange.listings[BTC]
-        exchange.open_account("somebody", {}, unlimited=True)
-        sale = NewOrder(
-            account="somebody",
+        new = NewOrder(
+            account=account,
             symbol=BTC,
-            side=Side.SELL,
+            side=side,
             kind=Kind.LIMIT,
-            lots=int(D(50) / listing.lot),
+            lots=int(size / listing.lot),
             price=int(price / listing.tick),
-            client_id="sale",
+            client_id=name,
         )
-        exchange.place(sale, now)
+        exchange.place(new, self.world.clock.now())
         self.world.act()
 
     def cut_private(self) -> None:
@@ -179,6 +184,39 @@ def test_a_dead_desk_is_cleared_away_by_the_venue() -> None:
         await desk.stop()
 
     pit.world.run(life())
+
+
+def test_the_watchdog_clears_what_a_dead_desk_left_and_nothing_else() -> None:
+    pit = Pit()
+    told: list[Report] = []
+
+    async def life() -> None:
+        desk = await pit.open()
+        command(desk, order(BTC, Side.BUY, size=0.02, price=50_000))
+        command(desk, order(BTC, Side.BUY, size=0.02, price=49_000))
+        await asyncio.sleep(1)
+        pit.place("a-stranger", Side.BUY, D(1), D(48_000), account="main")
+        assert len(pit.world.exchange.open_orders("main")) == 3
+        await desk.session.close()
+        charge = Charge(
+            venue="binance-usdm",
+            prefix=desk.order_prefix,
+            key=pit.credentials.key,
+            secret=pit.credentials.secret.reveal(),
+            kind="ed25519",
+            endpoints=WHERE,
+        )
+        dog = Watchdog(
+            charge, clock=pit.world.clock, tell=told.append, dial=pit.dial, fetch=pit.fetch
+        )
+        dog.vigil.lose("the desk is dead")
+        await dog.run()
+        left = [one.client_id for one in pit.world.exchange.open_orders("main")]
+        assert left == ["a-stranger"]
+        await desk.stop()
+
+    pit.world.run(life())
+    assert told[-1].state == "clear"
 
 
 def test_fills_of_a_private_cut_are_asked_for_and_counted_once() -> None:
