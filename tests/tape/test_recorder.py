@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -198,8 +199,63 @@ def test_an_unfinished_tape_is_announced(tmp_path: Path, caplog: pytest.LogCaptu
     assert "was not closed" in told.found
     assert str(path) in told.found
     assert told.found in caplog.text
-    again = module._unclosed(tmp_path)
-    assert again == "", "the newest run is closed"
+    newest = module._newest(tmp_path)
+    assert newest is not None
+    assert module._unclosed(newest) == "", "the newest run is closed"
+
+
+def test_nobody_waits_for_a_look_at_the_tape_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tape(tmp_path, [frames(10)], closed=False)
+    may_look = threading.Event()
+
+    def slow(path: Path) -> str:
+        assert may_look.wait(30)
+        return f"{path.name} was looked at"
+
+    monkeypatch.setattr(module, "_unclosed", slow)
+    told = Recorder(
+        tmp_path,
+        module.Meta(program="test", venue="binance", started=START + SECOND),
+        mask=recorder(tmp_path / "other")._mask,
+        clock=recorder(tmp_path / "another")._clock,
+    )
+    told.frame("market-1", "in", b"{}", START, True)
+    told.close()
+    assert told.kept == 1
+    may_look.set()
+    assert told.found == "000001.tape was looked at"
+
+
+def test_a_secret_in_a_request_is_masked_by_the_thread_and_not_by_the_caller(
+    tmp_path: Path,
+) -> None:
+    who: list[str] = []
+
+    class Noting:
+        needles: tuple[bytes, ...] = ()
+
+        def mask_bytes(self, frame: bytes) -> bytes:
+            who.append(threading.current_thread().name)
+            return frame.replace(b"hush", b"***")
+
+    clock = recorder(tmp_path / "other")._clock
+    meta = module.Meta(program="test", venue="binance", started=START)
+    told = Recorder(tmp_path / "tapes", meta, mask=Noting(), clock=clock)
+
+    async def answer(*_: object) -> tuple[int, dict[str, str], bytes]:
+        return 200, {}, b'{"k": "hush"}'
+
+    fetch = told.fetch(answer)  # type: ignore[arg-type]
+    asyncio.run(fetch("GET", "https://venue/x?signature=hush", {}, b""))  # type: ignore[arg-type]
+    until = time.monotonic() + 10
+    while not told.kept and time.monotonic() < until:
+        time.sleep(0.01)
+    told.close()
+    assert set(who) == {"tape"}
+    [record] = [one for one in Tape(told.run).records() if one.kind is Kind.HTTP]
+    assert b"hush" not in record.payload
 
 
 _CHILD = """

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol, cast
 
 import msgspec
 
@@ -53,6 +53,14 @@ class Mask(Protocol):
         ...
 
 
+class _Exchanged(NamedTuple):
+    """A REST exchange that waits to be masked and packed, which is left to the thread."""
+
+    at: int
+    exchange: Exchange
+    secret: bool
+
+
 class Recorder:
     """Writes a tape; a session takes `frame` as its tap and the whole as its `witness`.
 
@@ -77,10 +85,12 @@ class Recorder:
         write: Write = write_all,
         sync: Sync = fdatasync,
     ) -> None:
-        self.found = _unclosed(folder)
-        """What the run before left unfinished; "" for nothing."""
-        if self.found:
-            logger.warning("%s", self.found)
+        # Looked at aside: the last file may be large, and nobody trades or records meanwhile.
+        self._found = ""
+        target, before = self._look_at, _newest(folder)
+        self._looking = threading.Thread(
+            target=target, args=(before,), name="tape-look", daemon=True
+        )
         self._mask, self._private, self._clock = mask, private, clock
         self._flush_seconds, self._sync_seconds = flush_seconds, sync_seconds
         self._waiting_most = waiting
@@ -89,7 +99,7 @@ class Recorder:
         """Why the tape stopped; "" while it goes on."""
         self.kept = self.dropped = 0
         """Entries written; entries that found no room or no tape."""
-        self._waiting: deque[Entry] = deque()
+        self._waiting: deque[Entry | _Exchanged] = deque()
         self._append = self._waiting.append
         self._hole = 0
         self._synced = 0
@@ -101,8 +111,14 @@ class Recorder:
             threading.Thread(target=target, name=name, daemon=True)
             for target, name in ((self._keep_writing, "tape"), (self._keep_synced, "tape-sync"))
         ]
-        for thread in self._threads:
+        for thread in (*self._threads, self._looking):
             thread.start()
+
+    @property
+    def found(self) -> str:
+        """What the run before left unfinished; "" for nothing. Waits until that was looked at."""
+        self._looking.join()
+        return self._found
 
     @property
     def run(self) -> Path:
@@ -178,19 +194,14 @@ class Recorder:
 
     def _exchanged(self, asked: Exchange, secret: bool, **facts: object) -> None:
         exchange = msgspec.structs.replace(asked, **facts)
-        if secret:
-            mask = self._mask.mask_bytes
-            exchange = msgspec.structs.replace(
-                exchange,
-                url=mask(exchange.url.encode()).decode(),
-                asked=mask(exchange.asked),
-                body=mask(exchange.body),
-            )
-        self._note("", Kind.HTTP, self._clock.now(), encode_exchange(exchange))
+        self._wait(_Exchanged(self._clock.now(), exchange, secret))
 
     def _note(self, link: str, kind: Kind, now: int, payload: bytes) -> None:
+        self._wait((link, kind, now, True, payload))
+
+    def _wait(self, entry: Entry | _Exchanged) -> None:
         if len(self._waiting) < self._waiting_most:
-            self._append((link, kind, now, True, payload))
+            self._append(entry)
         else:
             self._hole += 1
 
@@ -219,6 +230,14 @@ class Recorder:
 
     # ── the threads ───────────────────────────────────────────────────────────────────────────
 
+    def _look_at(self, before: Path | None) -> None:
+        try:
+            self._found = "" if before is None else _unclosed(before)
+        except OSError as error:
+            self._found = f"{before} cannot be looked at: {error.strerror or error}"
+        if self._found:
+            logger.warning("%s", self._found)
+
     def _keep_writing(self) -> None:
         while not self._over.wait(self._flush_seconds):
             self._write_waiting()
@@ -234,14 +253,17 @@ class Recorder:
             return
         hole, self._hole = self._hole, 0
         take = waiting.popleft
-        entries: list[Entry] = [take() for _ in range(count)]
-        if hole:
-            self.dropped += hole
-            at = entries[-1][2] if entries else self._clock.now()
-            entries.append(("", Kind.HOLE, at, True, str(hole).encode()))
-            logger.warning("%s: the disk is slow, %d frames were not kept", self.path, hole)
+        taken = [take() for _ in range(count)]
         before = self.kept
         try:
+            entries = [
+                self._told(one) if type(one) is _Exchanged else cast(Entry, one) for one in taken
+            ]
+            if hole:
+                self.dropped += hole
+                at = entries[-1][2] if entries else self._clock.now()
+                entries.append(("", Kind.HOLE, at, True, str(hole).encode()))
+                logger.warning("%s: the disk is slow, %d frames were not kept", self.path, hole)
             for part in _parts(entries):
                 self._put(part)
         except OSError as error:
@@ -249,6 +271,19 @@ class Recorder:
         except Exception as error:  # noqa: BLE001 — the edge of a thread: trading goes on
             self._fail(OSError(f"{type(error).__name__}: {error}"))
         self.dropped += max(0, before + count - self.kept)
+
+    def _told(self, exchanged: _Exchanged) -> Entry:
+        """A REST exchange as it goes on the tape; an answer may be megabytes long."""
+        exchange = exchanged.exchange
+        if exchanged.secret:
+            mask = self._mask.mask_bytes
+            exchange = msgspec.structs.replace(
+                exchange,
+                url=mask(exchange.url.encode()).decode(),
+                asked=mask(exchange.asked),
+                body=mask(exchange.body),
+            )
+        return "", Kind.HTTP, exchanged.at, True, encode_exchange(exchange)
 
     def _put(self, entries: list[Entry]) -> None:
         self._writer.put(self._masked(entries))
@@ -325,14 +360,14 @@ def _parts(entries: list[Entry]) -> list[list[Entry]]:
     return parts
 
 
-def _unclosed(folder: Path) -> str:
-    """What to say of the newest run, when its writer did not come to its end."""
-    if not folder.is_dir():
-        return ""
-    runs = runs_in(folder)
-    if not runs:
-        return ""
-    path = max(runs[-1].glob("*.tape"))
+def _newest(folder: Path) -> Path | None:
+    """The last file of the newest run."""
+    runs = runs_in(folder) if folder.is_dir() else []
+    return max(runs[-1].glob("*.tape")) if runs else None
+
+
+def _unclosed(path: Path) -> str:
+    """What to say of a run's last file, when its writer did not come to its end."""
     try:
         file = TapeFile(path)
     except ConfigError as error:
