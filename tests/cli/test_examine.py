@@ -12,10 +12,11 @@ from pitwire.cli.main import main
 from pitwire.conformance.kit import CARDS
 
 
-def test_binance_passes_every_card_that_its_table_does_not_deny(
-    capsys: pytest.CaptureFixture[str],
+@pytest.mark.parametrize("venue", ["binance", "binance-usdm"])
+def test_a_venue_of_ours_passes_every_card_that_its_table_does_not_deny(
+    venue: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["examine", "binance", "--json"]) == 0
+    assert main(["examine", venue, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     verdicts = {one["card"]: one["verdict"] for one in told["cards"]}
     assert told["passed"] is True
@@ -53,6 +54,7 @@ def test_an_empty_folder_is_no_pass(capsys: pytest.CaptureFixture[str], tmp_path
     ("arguments", "said"),
     [
         (["nowhere"], "venue: found 'nowhere', expected one of binance"),
+        (["binance-coinm", "--only", "0"], "only: found '0', expected a card"),
         (["--only", "Z9"], "only: found 'Z9', expected a card or one of D, E"),
         (["--golden", "nowhere"], "golden: found 'nowhere', expected a folder"),
     ],
@@ -70,3 +72,11 @@ def test_a_golden_line_that_cannot_be_read_is_named(
     (tmp_path / "market.jsonl").write_text('{"name": "x"}\n')
     assert main(["examine", "--only", "D1", "--golden", str(tmp_path)]) == 1
     assert "market.jsonl:1" in capsys.readouterr().out
+
+
+def test_what_was_not_brought_is_no_pass(capsys: pytest.CaptureFixture[str]) -> None:
+    """COIN-M has no simulated venue yet, and no golden frames."""
+    assert main(["examine", "binance-coinm", "--only", "D1,C1"]) == 1
+    out = capsys.readouterr().out
+    assert "nothing to look at: no golden frames" in out
+    assert "world: found 'no simulated venue'" in out

@@ -19,19 +19,23 @@ from pitwire.venues.venue import CodecOptions, Role
 GOLDEN = Golden(golden_folder("binance"))
 
 
-def test_golden_commands_are_signed_as_the_papers_say() -> None:
+@pytest.mark.parametrize(("venue", "least"), [("binance", 20), ("binance-usdm", 8)])
+def test_golden_commands_are_signed_as_the_papers_say(venue: str, least: int) -> None:
     """Binance §5.4: every parameter but the signature, sorted by name, raw."""
-    login, checked = GOLDEN.papers.logins["hmac"], 0
-    for row in GOLDEN.sent:
+    golden = Golden(golden_folder(venue))
+    login, checked = golden.papers.logins["hmac"], 0
+    for row in golden.sent:
         params: Any = json.loads(row.bytes).get("params", {}) if row.bytes[0] == "{" else {}
         if not isinstance(params, dict) or params.get("apiKey") != login.key:
+            continue
+        if "signature" not in params:
             continue
         signature = params.pop("signature")
         payload = "&".join(f"{name}={params[name]}" for name in sorted(params))
         wanted = hmac.new(login.secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
         assert signature == wanted, row.name
         checked += 1
-    assert checked > 20
+    assert checked >= least
 
 
 def test_every_line_names_its_source() -> None:

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 import pytest
 
 from pitwire.model.clock import SECOND
+from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy
 from pitwire.session.connect import connect_to_websocket
+from pitwire.sim.faults import HttpError
 from pitwire.sim.world import HTTP_URL, MARKET_URL, ORDERS_URL, World
 from pitwire.venues.venue import Endpoints
 from pitwire.wire.link import HttpAnswer, Link, Receiver
@@ -73,3 +75,42 @@ def test_nobody_dials_or_asks_until_a_ban_has_ended(learned: str, redundancy: in
             assert session.book("BTC-USDT").ready
 
     world.run(story())
+
+
+def test_a_connection_that_stands_asks_nothing_during_a_ban_either() -> None:
+    """The orders connection asks for the time every ten seconds, and a ban is for the address."""
+    ban = HttpError(kind="snapshot", status=418, retry_after_seconds=BAN_SECONDS)
+    world = World(seed=5, scenario="quiet", faults=(ban,))
+    asked: list[int] = []
+
+    class Told:
+        def __init__(self, link: Link) -> None:
+            self.ping, self.close, self.abort = link.ping, link.close, link.abort
+            self._link = link
+
+        def send(self, frame: bytes) -> None:
+            if b'"method":"time"' in frame:
+                asked.append(world.clock.now())
+            self._link.send(frame)
+
+    async def dial(url: str, receiver: Receiver) -> Link:
+        return Told(await world.dial(url, receiver))
+
+    async def story() -> None:
+        async with connect_to_websocket(
+            "binance",
+            endpoints=MEMORY,
+            dial=dial,
+            fetch=world.fetch,
+            clock=world.clock,
+            entropy=Entropy(3),
+        ) as session:
+            await session.authenticate_websocket(Credentials(*world.keys["ed25519"]))
+            await session.subscribe("book", "BTC-USDT")
+            await asyncio.sleep(BAN_SECONDS + 40)
+
+    world.run(story())
+    [(told, _)] = world.plan.happened
+    ends = told + round(BAN_SECONDS * SECOND)
+    assert [at for at in asked if told < at < ends] == []
+    assert [at for at in asked if at >= ends] != []

@@ -79,10 +79,12 @@ def restored(exam: Exam) -> Found:
 def asked_once(exam: Exam) -> Found:
     """On each connection each thing is asked for once."""
     meeting = lived(exam).meeting
+    # A private stream of its own is asked for again when it alone is lost.
+    once = ["subscribe", "login"] + ["watch_orders"] * (exam.venue.private is None)
     overheard, looked = meeting.overheard, 0
     for link in overheard.links():
         asked: Counter[object] = Counter()
-        for one in overheard.said("subscribe", "login", "watch_orders"):
+        for one in overheard.said(*once):
             if one.link == link:
                 asked.update(one.args[0] if one.call == "subscribe" else [one.call])
         looked += len(asked)

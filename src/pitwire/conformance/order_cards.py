@@ -88,7 +88,7 @@ async def filled_first(deal: Dealing) -> str:
 
 async def lost_ack(deal: Dealing) -> str:
     """An order of which nothing is told is unknown, then asked about, then known."""
-    deal.inject(LoseAck(), Drop(link="[!m]*", count=0, for_seconds=2.0))
+    deal.inject(LoseAck(), Drop(count=0, for_seconds=2.0))
     order = deal.rest()
     await deal.until(lambda: order.state is _S.UNKNOWN)
     noticed = order.state is _S.UNKNOWN and deal.came(Unanswered)

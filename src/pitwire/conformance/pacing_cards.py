@@ -19,6 +19,8 @@ from pitwire.sim.faults import HttpError
 from pitwire.venues.venue import Limit, Venue
 
 BAN_SECONDS = 30.0
+ASKING = PRIVATE | {"server_time"}
+"""What counts as a request wherever it is sent."""
 _MORE = 30
 """Orders beyond the tightest limit."""
 _EARLY_SECONDS = 1.0
@@ -73,7 +75,7 @@ def ban_respected(exam: Exam) -> Found:
     # The answer takes its way; what left before it came is no breach.
     since, until = happened[0] + SECOND // 2, happened[0] + round(BAN_SECONDS * SECOND)
     for one in meeting.overheard.said():
-        if since < one.at < until and (not one.link or one.call in PRIVATE):
+        if since < one.at < until and (not one.link or one.call in ASKING):
             left = (one.at - happened[0]) / SECOND
             return wrong(0, "bans", f"{one.call} left {left:.1f} s after a ban of {BAN_SECONDS:g}")
     return Found(1, "ban kept") if back else wrong(0, "bans", "no book after the ban")

@@ -18,6 +18,7 @@ from pitwire.desk.playing import play
 from pitwire.model import events as ev
 from pitwire.model.clock import SECOND
 from pitwire.model.credentials import Credentials
+from pitwire.model.errors import ConfigError
 from pitwire.model.orders import OrderState
 from pitwire.session.session import Session
 from pitwire.sim.facts import Status
@@ -26,6 +27,7 @@ from pitwire.sim.world import World
 from pitwire.tape.reader import Tape
 from pitwire.trading.journal import Left, MemoryJournal, Record
 from pitwire.venues.registry import lending
+from pitwire.venues.venue import Role
 
 _MARKET = (ev.Trade, ev.AggregateTrade, ev.Quote, ev.BookDelta, ev.Ticker, ev.PartialBook)
 _AWAY_SECONDS = 5.0
@@ -37,7 +39,7 @@ _LIVED_SECONDS = 6.0
 def units_right(exam: Exam) -> Found:
     """A stamp is ns, whichever unit the venue was asked to speak in."""
     looked = 0
-    for unit in ("ms", "us"):
+    for unit in _units(exam):
         meeting = lived(exam).meeting if unit == "ms" else _short(exam, unit)
         for event in meeting.overheard.events(*_MARKET):
             away = abs(event.venue_time - event.received) / SECOND
@@ -45,7 +47,16 @@ def units_right(exam: Exam) -> Found:
                 told = f"{type(event).__name__} {event.symbol} is stamped {event.venue_time}"
                 return wrong(looked, "stamps", f"{told}, {away:g} s from {event.received}")
             looked += bool(event.venue_time)
-    return Found(looked, "stamps in ms and us")
+    return Found(looked, f"stamps in {' and '.join(_units(exam))}")
+
+
+def _units(exam: Exam) -> list[str]:
+    """Those that the venue speaks."""
+    try:
+        exam.codec(Role.MARKET, time_unit="us")
+    except ConfigError:
+        return ["ms"]
+    return ["ms", "us"]
 
 
 def offset_applied(exam: Exam) -> Found:
@@ -174,7 +185,7 @@ def _short_text(line: bytes) -> str:
 
 
 def _cards() -> Iterator[Card]:
-    yield Card("T1", "units", "are right, in ms and in us", units_right)
+    yield Card("T1", "units", "are right, whichever the venue is asked to speak", units_right)
     yield Card("T2", "offset", "is applied in signatures", offset_applied, trades)
     yield Card("T3", "stamps", "never decrease", stamps_rise)
     yield Card("R1", "replay", "a tape gives the same journal, byte for byte", replayed)

@@ -66,12 +66,15 @@ def small_order(instrument: Instrument, number: int, price: Decimal) -> Order:
 
 
 async def small_orders(meeting: Meeting, session: Session, count: int) -> list[Order]:
-    """So many, a little below the market."""
-    symbol = meeting.exam.candidate.symbols[0]
-    instrument = (await session.load_instruments([symbol]))[symbol]
-    listing = meeting.world.exchange.listings[symbol]
-    price = instrument.price_down(listing.start_price * listing.tick * Decimal("0.97"))
-    return [small_order(instrument, number, price) for number in range(count)]
+    """So many, a little below the market, in one symbol after the other."""
+    symbols = meeting.exam.candidate.symbols
+    known, orders = await session.load_instruments(symbols), []
+    for number in range(count):
+        symbol = symbols[number % len(symbols)]
+        listing = meeting.world.exchange.listings[symbol]
+        price = known[symbol].price_down(listing.start_price * listing.tick * Decimal("0.97"))
+        orders.append(small_order(known[symbol], number, price))
+    return orders
 
 
 def _anchor(instrument: Instrument) -> Decimal:

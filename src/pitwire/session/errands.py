@@ -188,6 +188,10 @@ class Errands:
         return self._wants_orders and self.logged_in and self._watch_key != self._key
 
     def _ask_time(self, now: int) -> None:
+        banned_until = self._pacing.blocked_until("weight")
+        if banned_until > now:  # the venue wants silence, over every connection
+            self._time_due = banned_until
+            return
         self._time_due = now + self._skew.ask_after(now)
         if self._role is Role.ORDERS:
             self._send(What.TIME, now)

@@ -7,8 +7,9 @@ venue's spelling from the papers, never from a client.
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
 from pitwire.model.clock import SECOND
@@ -29,9 +30,15 @@ _IN_VAIN = 2 * SECOND
 
 
 class BookTruth:
-    """One symbol's book at any update id, rebuilt from the facts."""
+    """One symbol's book at any update id, rebuilt from the facts.
 
-    def __init__(self, listing: Listing, depth: Depth) -> None:
+    `spell` makes of the exchange's ids those that the façade writes; they rise alike.
+    """
+
+    def __init__(
+        self, listing: Listing, depth: Depth, *, spell: Callable[[int], int] = int
+    ) -> None:
+        self._spell, self._spelt = spell, [spell(depth.update_id)]
         self._tick, self._lot = listing.tick, listing.lot
         self._first = depth.update_id
         self._start = (self._sizes(depth.bids), self._sizes(depth.asks))
@@ -51,11 +58,14 @@ class BookTruth:
         assert fact.update_id == self.last_id + 1, "the exchange counts changes one by one"
         price, size = self._number(fact.price * self._tick), self._number(fact.lots * self._lot)
         self._changes.append((fact.at, fact.side is Side.BUY, price, size))
+        self._spelt.append(self._spell(fact.update_id))
 
-    def at(self, update_id: int) -> tuple[Sizes, Sizes] | None:
+    def at(self, spelt: int) -> tuple[Sizes, Sizes] | None:
         """(bids, asks) as of this id; None when it never was. Not to be changed."""
-        if not self._first <= update_id <= self.last_id:
+        index = self._index(spelt)
+        if index is None:
             return None
+        update_id = self._first + index
         if update_id < self._stands:
             self._rewind()
         for _, buys, price, size in self._changes[
@@ -69,10 +79,14 @@ class BookTruth:
         self._stands = update_id
         return self._bids, self._asks
 
-    def outdated_since(self, update_id: int) -> int | None:
+    def outdated_since(self, spelt: int) -> int | None:
         """When the book first moved on from this id, ns; None while it has not."""
-        index = update_id - self._first
-        return self._changes[index][0] if 0 <= index < len(self._changes) else None
+        index = self._index(spelt)
+        return None if index is None or index == len(self._changes) else self._changes[index][0]
+
+    def _index(self, spelt: int) -> int | None:
+        index = bisect_left(self._spelt, spelt)
+        return index if index < len(self._spelt) and self._spelt[index] == spelt else None
 
     def _rewind(self) -> None:
         self._stands = self._first
@@ -96,7 +110,7 @@ class Truth:
         self.world = world
         exchange = world.exchange
         self.books = {
-            symbol: BookTruth(listing, exchange.book(symbol))
+            symbol: BookTruth(listing, exchange.book(symbol), spell=world.facade.spell_update_id)
             for symbol, listing in exchange.listings.items()
         }
         self.trades: dict[str, dict[int, Traded]] = {symbol: {} for symbol in self.books}

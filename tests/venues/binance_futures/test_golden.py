@@ -13,14 +13,18 @@ from pitwire.venues.venue import CodecOptions, Role
 FOLDER = Path(__file__).resolve().parents[2] / "golden" / "binance-usdm"
 
 
-@pytest.mark.parametrize("row", Golden(FOLDER).frames, ids=lambda row: row.name)
+GOLDEN = Golden(FOLDER)
+
+
+@pytest.mark.parametrize("row", GOLDEN.frames, ids=lambda row: row.name)
 def test_a_golden_frame(row: Frame) -> None:
     codec = BINANCE_USDM.codec(CodecOptions(role=row.role or Role.MARKET))
+    GOLDEN.prepare(codec, row.before)
     assert [written(one) for one in codec.decode(row.payload, NOW)] == expected(row)
 
 
 def test_there_is_one_of_every_kind() -> None:
-    told = {event["kind"] for row in Golden(FOLDER).frames for event in row.events}
+    told = {event["kind"] for row in GOLDEN.frames for event in row.events}
     assert {
         "AggregateTrade", "Trade", "Quote", "BookDelta", "Bar", "Ticker", "MarkPrice", "Funding",
         "Liquidation", "Update", "Fill", "Balance", "Position", "Leverage", "MarginCall", "Reply",

@@ -144,6 +144,10 @@ class BinanceFacade:
     def links(self) -> list[int]:
         return list(self._connections)
 
+    def spell_update_id(self, update_id: int) -> int:
+        """The exchange's id of a book as this venue writes it."""
+        return update_id
+
     # -- what clients do
 
     def role(self, target: str) -> str:

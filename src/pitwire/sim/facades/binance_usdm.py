@@ -22,6 +22,7 @@ from pitwire.sim.facades.usdm_api import KINDS, METHODS, ROUTES, method
 from pitwire.sim.facades.usdm_names import CATEGORIES, PRIVATE, parse_stream
 from pitwire.sim.facades.usdm_office import FuturesOffice
 from pitwire.sim.facades.usdm_options import UsdmOptions
+from pitwire.sim.facades.usdm_payloads import wide
 from pitwire.sim.facades.usdm_streams import FuturesListener
 from pitwire.sim.futures import FuturesExchange
 
@@ -72,6 +73,10 @@ class UsdmFacade(BinanceFacade):
         self._ws_api = WsApi(self.office, listen_keys=True, judge=judge, find=method, kinds=KINDS)
         self._rest = FuturesRest(self.office, listen_keys=True, judge=judge)
         self._begin()
+
+    def spell_update_id(self, update_id: int) -> int:
+        """With gaps, since all symbols share the venue's numbers (§4.3)."""
+        return wide(update_id)
 
     def step(self, now: int) -> None:
         self._futures.do_due(now)

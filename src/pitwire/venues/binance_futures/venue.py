@@ -18,6 +18,7 @@ from pitwire.venues.binance_futures.encode import WINDOW_SECONDS
 from pitwire.venues.binance_futures.house import COINM, USDM
 from pitwire.venues.binance_futures.streams import CHANNELS, MARKET, UNSPLIT
 from pitwire.venues.binance_futures.symbols import guess
+from pitwire.venues.mbx.signing import sign
 from pitwire.venues.venue import (
     Can,
     Countdown,
@@ -182,6 +183,7 @@ BINANCE_USDM = Venue(
     # §11.5.
     weights=Weights(open_orders=40, account=5, fills=5),
     proof=PROOF,
+    sign=sign,
 )
 
 BINANCE_COINM = Venue(
