@@ -25,6 +25,9 @@ ANOTHER ?= $(shell for p in python3.13 python3.12 python3.11 $$HOME/.pyenv/versi
 	  "$$($(BIN)/python -c 'import sys; print(*sys.version_info[:2])' 2>/dev/null)" ] || { echo $$p; break; }; \
 	done)
 
+# A stranger that needs other versions than ours has an environment of its own.
+NAUTILUS := .venv-nautilus
+
 .PHONY: help install demo test check soak bench native conformance fuzz lock clean
 
 help: ## this list
@@ -35,7 +38,7 @@ install: $(VENV)/.dev ## the virtual environment with everything for tests and c
 demo: $(VENV)/.run ## a market, a desk and a cut connection on this machine, nothing else needed
 	$(BIN)/pitwire demo
 
-test: $(VENV)/.dev $(OTHER)/.run ## every test but the long ones
+test: $(VENV)/.dev $(OTHER)/.run $(NAUTILUS)/.run ## every test but the long ones
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 check: $(VENV)/.dev ## lint, format, types, import contracts, house rules
@@ -65,9 +68,11 @@ lock: ## pin every dependency again, by hash (needs uv)
 		--extra fast pyproject.toml requirements/build.in -o requirements/run.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--extra dev pyproject.toml requirements/build.in -c requirements/run.txt -o requirements/dev.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		requirements/nautilus.in -o requirements/nautilus.txt
 
 clean: ## everything that was built, the virtual environment included
-	rm -rf $(VENV) $(OTHER) build dist .coverage htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache \
+	rm -rf $(VENV) $(OTHER) $(NAUTILUS) build dist .coverage htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache \
 		.import_linter_cache src/*.egg-info
 	find src -name "_*.so" -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -93,3 +98,8 @@ $(OTHER)/.run: requirements/run.txt | $(VENV)/.dev
 			--disable-pip-version-check --require-hashes --requirement requirements/run.txt \
 		&& touch $@ || { rm -rf $(OTHER); echo "$(ANOTHER) cannot be used: replays are compared between hash seeds alone"; }; \
 	fi
+
+$(NAUTILUS)/.run: requirements/nautilus.txt | $(VENV)/.dev
+	@$(BIN)/python -m venv $(NAUTILUS) && $(NAUTILUS)/bin/python -m pip install --quiet \
+		--disable-pip-version-check --require-hashes --requirement $< && touch $@ \
+		|| { rm -rf $(NAUTILUS); echo "nautilus_trader cannot be had: its tests will be skipped"; }
