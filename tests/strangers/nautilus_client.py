@@ -38,7 +38,7 @@ class Puppet(Strategy):
     def on_start(self) -> None:
         self.subscribe_trade_ticks(BTC)
         self.subscribe_quote_ticks(BTC)
-        self.subscribe_bars(BarType.from_str("BTCUSDT.BINANCE-1-MINUTE-LAST-EXTERNAL"))
+        self.subscribe_bars(BarType.from_str("BTCUSDT.BINANCE-1-SECOND-LAST-EXTERNAL"))
         self.subscribe_order_book_deltas(BTC, book_type=BookType.L2_MBP)
         tell("started", instrument=str(self.cache.instrument(BTC)))
 

@@ -53,8 +53,16 @@ class Place:
     @contextmanager
     def halted(self) -> Iterator[None]:
         """Nothing moves meanwhile, the crowd included."""
-        self._set_status("HALT")
+        self.halt()
         yield
+        self.resume()
+
+    def halt(self) -> None:
+        """From now on nothing moves."""
+        self._set_status("HALT")
+
+    def resume(self) -> None:
+        """From now on everything moves again."""
         self._set_status("TRADING")
 
     def book(self) -> tuple[dict[float, float], dict[float, float]]:
