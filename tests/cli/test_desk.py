@@ -217,3 +217,25 @@ def test_a_recording_ends_the_desk_when_it_is_over(captures: Path, tmp_path: Pat
     command: Command = finished("desk", "desk.toml", "--market", "part.jsonl.gz", folder=tmp_path)
     assert command.process.returncode == 0, command.text
     assert re.search(r"take +buy 0.02 BTC-USDT .*filled @ 6\d\d\d\d", "".join(command.out))
+
+
+@pytest.mark.parametrize(("venue", "size"), [("binance-usdm", "0.02"), ("binance-sbe", "0.0199")])
+def test_other_venues_are_simulated_too(venue: str, size: str, tmp_path: Path) -> None:
+    text = DESK.format(endpoints=f'name = "{venue}"')
+    (tmp_path / "desk.toml").write_text(text)
+    command = finished("desk", "desk.toml", "--seconds", "4", folder=tmp_path)
+    assert command.process.returncode == 0, command.text
+    told = "".join(command.out)
+    assert re.search(r"rest +buy 0.01 BTC-USDT @ \S+ .*canceled", told), command.text
+    assert re.search(r"take +buy 0.02 BTC-USDT .*filled @", told), command.text
+    assert re.search(rf"BTC-USDT +{size}", told), command.text
+    assert "Traceback" not in command.text
+
+
+def test_a_venue_that_nothing_simulates_is_one_clear_line(tmp_path: Path) -> None:
+    text = DESK.format(endpoints='name = "binance-coinm"').replace("BTC-USDT", "BTC-USD")
+    (tmp_path / "desk.toml").write_text(text)
+    command = finished("desk", "desk.toml", folder=tmp_path)
+    assert command.process.returncode == 2
+    assert "venue.name: found 'binance-coinm'" in command.text
+    assert "Traceback" not in command.text

@@ -17,7 +17,7 @@ from pitwire.board.tail import Tail
 from pitwire.board.window import watched
 from pitwire.cli import loops
 from pitwire.cli.collector import Collector
-from pitwire.cli.simulated import SimulatedVenue, recorded_venue, simulated_venue
+from pitwire.cli.simulated import SimulatedVenue, recorded_venue, venue_beside
 from pitwire.cli.summary import print_summary, summary_console
 from pitwire.desk.config import DeskConfig, LogSection, load_config
 from pitwire.desk.console import Narrator, setup_console
@@ -172,7 +172,8 @@ async def place_of(config: DeskConfig, market: Path | None = None) -> AsyncItera
             market, _only(config.venue.symbols), speed=sim.speed, port=sim.port, seed=sim.seed
         )
         if market is not None
-        else simulated_venue(
+        else venue_beside(
+            config.venue.name,
             config.venue.symbols,
             seed=sim.seed,
             scenario=sim.scenario,

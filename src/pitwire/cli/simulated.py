@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
+
+import msgspec
 
 from pitwire.cli.taped import capture_of, is_tape, listing_on, symbol_of
 from pitwire.model.clock import SystemClock
@@ -61,6 +63,44 @@ class SimulatedVenue(NamedTuple):
     def is_over(self) -> bool:
         """Whether a recorded market has come to its end; an invented one has none."""
         return self.world.recording is not None and self.world.recording.finished
+
+
+class SimulatedSide(NamedTuple):
+    """What stands in for a venue: a world's name, and what follows the market address."""
+
+    world: str
+    suffix: str = ""
+
+
+SIDES: Mapping[str, SimulatedSide] = {
+    "binance": SimulatedSide(SPOT),
+    "binance-sbe": SimulatedSide(SPOT, "/sbe"),
+    "binance-usdm": SimulatedSide(USDM),
+}
+"""Venue → what is served for it."""
+
+
+@asynccontextmanager
+async def venue_beside(
+    name: str,
+    symbols: Iterable[str],
+    *,
+    seed: int,
+    scenario: str,
+    faults: Sequence[str],
+    port: int,
+) -> AsyncIterator[SimulatedVenue]:
+    """Serve what stands in for a venue of the configuration; `ConfigError` where nothing does."""
+    side = SIDES.get(name)
+    if side is None:
+        known = ", ".join(SIDES)
+        expected = f"one that is simulated here: {known}; or endpoints, or another mode"
+        raise ConfigError(where="venue.name", found=name, expected=expected)
+    async with simulated_venue(
+        symbols, seed=seed, scenario=scenario, faults=faults, port=port, venue=side.world
+    ) as venue:
+        market = f"{venue.endpoints.market}{side.suffix}"
+        yield venue._replace(endpoints=msgspec.structs.replace(venue.endpoints, market=market))
 
 
 @asynccontextmanager
