@@ -12,10 +12,13 @@ import pytest
 
 from pitwire.model.clock import SystemClock
 from pitwire.model.errors import ConfigError
+from pitwire.model.orders import Side
 from pitwire.sim.admin import Admin
 from pitwire.sim.clocks import SteerableClock
+from pitwire.sim.facts import Kind, NewOrder
+from pitwire.sim.futures import FuturesExchange
 from pitwire.sim.serve import Venue, serve
-from pitwire.sim.world import World
+from pitwire.sim.world import USDM, World
 
 TOKEN = "only for who knows it"
 
@@ -53,6 +56,32 @@ async def operator() -> AsyncIterator[Operator]:
         aiohttp.ClientSession() as session,
     ):
         yield Operator(admin, venue, session)
+
+
+async def test_positions_of_futures_are_told() -> None:
+    world = World(seed=5, venue=USDM, scenario=None, clock=SteerableClock(SystemClock()))
+    assert isinstance(world.exchange, FuturesExchange)
+    world.exchange.open_account("deep", {}, unlimited=True)
+    for account, side in (("deep", Side.SELL), ("main", Side.BUY)):
+        world.exchange.place(
+            NewOrder(account=account, symbol="BTC-USDT", side=side, kind=Kind.LIMIT, lots=7,
+                     price=600_000), world.clock.now(),
+        )  # fmt: skip
+    async with (
+        serve(world) as venue,
+        Admin(venue, TOKEN) as admin,
+        aiohttp.ClientSession() as session,
+    ):
+        operator = Operator(admin, venue, session)
+        (position,) = await operator.done("GET", "/positions/main")
+        assert (position["lots"], position["entry"]) == (7, "60000.00000000")
+        assert (position["side"], position["liquidation"]) == ("BOTH", "0")
+
+
+async def test_a_spot_market_has_no_positions(operator: Operator) -> None:
+    status, answer = await operator.ask("GET", "/positions/main")
+    assert status == 400
+    assert answer == {"error": "positions: found 'a spot market', expected futures"}
 
 
 async def test_nobody_comes_in_without_the_token(operator: Operator) -> None:

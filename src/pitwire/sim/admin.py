@@ -21,6 +21,7 @@ from pitwire.model.errors import ConfigError
 from pitwire.sim.clocks import SteerableClock
 from pitwire.sim.facts import Refused, SimOrder
 from pitwire.sim.faults import Fault
+from pitwire.sim.futures import FuturesExchange
 from pitwire.sim.kit import find_scripts, kit
 from pitwire.sim.scripts import SCRIPTS
 from pitwire.sim.serve import Venue
@@ -108,6 +109,7 @@ class Admin:
                 web.get("/accounts", self._accounts),
                 web.get("/orders/{account}", self._orders),
                 web.get("/balances/{account}", self._balances),
+                web.get("/positions/{account}", self._positions),
                 web.get("/faults", self._faults),
                 web.post("/faults", self._does(Inject, self._inject)),
                 web.post("/advance", self._advance),
@@ -260,6 +262,14 @@ class Admin:
 
     async def _balances(self, request: web.Request) -> web.Response:
         return _answer(self._amounts(self._account(request)))
+
+    async def _positions(self, request: web.Request) -> web.Response:
+        """Of a futures market: what is open, and what stands behind it."""
+        account, exchange = self._account(request), self._world.exchange
+        if not isinstance(exchange, FuturesExchange):
+            raise ConfigError(where="positions", found="a spot market", expected="futures")
+        found = [at for at in exchange.positions(account) if at.lots]
+        return _answer([msgspec.to_builtins(at) for at in found])
 
     async def _faults(self, _request: web.Request) -> web.Response:
         return _answer(

@@ -208,3 +208,58 @@ def test_user_events_look_like_live_ones(captures: Path) -> None:
     last, theirs = ours[-1]["o"], live[-1]["o"]
     same = ("o", "f", "sp", "x", "X", "b", "a", "m", "R", "wt", "ot", "ps", "cp", "rp", "pm", "gtd")
     assert [last[key] for key in same] == [theirs[key] for key in same]
+
+
+def decimals(value: Any, at: str = "") -> dict[str, int]:
+    """Path → how many digits a number in text has behind its point; of a list, its first row."""
+    if isinstance(value, dict):
+        return {k: v for name in value for k, v in decimals(value[name], f"{at}.{name}").items()}
+    if isinstance(value, list):
+        found: dict[str, int] = {}
+        for place, inner in enumerate(value[:2]):
+            found |= decimals(inner, f"{at}[{0 if isinstance(inner, list) else place}]")
+        return found
+    if isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?", value):
+        return {at: len(value.partition(".")[2])}
+    return {}
+
+
+def test_numbers_have_the_digits_of_recorded_ones(captures: Path) -> None:
+    """ETHUSDT of 2024: prices with two digits, sizes with three, here as there."""
+    recorded: dict[str, Any] = {}
+    for record in records(captures / "binance" / FILES[1]):
+        if record["t"] == "recv":
+            frame = json.loads(record["data"])
+            if frame["data"].get("b") != [] and frame["data"].get("a") != []:
+                recorded.setdefault(kind_of(frame["stream"]), frame["data"])
+    names = "/".join(f"ethusdt@{name}" for name in recorded)
+    _, frames = lively(f"/public/stream?streams={names}", 3)
+    ours: dict[str, Any] = {}
+    for frame in frames:
+        if frame["data"].get("b") != [] and frame["data"].get("a") != []:
+            ours.setdefault(kind_of(frame["stream"]), frame["data"])
+    assert {name: decimals(each) for name, each in ours.items()} == {
+        name: decimals(each) for name, each in recorded.items()
+    }
+
+
+def test_events_have_the_digits_of_live_ones(captures: Path) -> None:
+    """But for what is told with as many digits as it needs: entry, break-even, open value."""
+    with gzip.open(
+        captures / "binance" / "userdata_usdm_live_BTCUSDT_open.jsonl.gz", "rt"
+    ) as lines:
+        live = [json.loads(json.loads(line)["data"]) for line in lines]
+    world = futures_world()
+    main, other = FuturesClient(world), FuturesClient(world, account="other")
+    world.advance(1)
+    other.limit("SELL", "60000.00", "0.002")
+    other.limit("SELL", "60100.10", "0.100")
+    other.limit("BUY", "59900.10", "0.100")
+    world.advance(60)  # the mark price is another than ours will be
+    ear = main.listen()
+    main.limit("BUY", "60000.00", "0.002")
+    shortest = re.compile(r"\.(ep|bep|b|a)$")
+    for wanted, found in zip(live, ear.take(), strict=True):
+        for at, digits in decimals(wanted).items():
+            if not shortest.search(at):
+                assert decimals(found)[at] == digits, (wanted["e"], at)
