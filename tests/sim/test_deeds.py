@@ -10,6 +10,7 @@ import pytest
 from pitwire.sim.facts import Status
 from pitwire.sim.faults import (
     ByHand,
+    ChangeRules,
     ExpireOrders,
     Fault,
     HaltMarket,
@@ -50,6 +51,18 @@ def test_a_market_that_is_halted_takes_no_orders() -> None:
     assert world.exchange.listings[BTC].status == "HALT"
     assert world.exchange.all_orders("main", BTC) == []
     assert [type(fault) for _, fault in world.plan.happened] == [HaltMarket]
+
+
+def test_the_least_value_of_an_order_is_raised_and_told_to_who_asks() -> None:
+    world = lived(
+        ByHand(at_seconds=1, name="before"),
+        ChangeRules(at_seconds=2, min_notional=Decimal(10_000)),
+        ByHand(at_seconds=3, name="after"),
+    )
+    (resting,) = world.exchange.all_orders("main", BTC)
+    assert resting.client_id == "before-1"
+    told = world.facade.office.scales[BTC].listing
+    assert (told.min_notional, told.tick) == (Decimal(10_000), world.exchange.listings[BTC].tick)
 
 
 def test_a_key_that_is_revoked_is_valid_no_more() -> None:

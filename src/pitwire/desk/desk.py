@@ -21,6 +21,7 @@ from pitwire.desk.health import Health, HealthReport, OrdersHealth
 from pitwire.desk.interactions import InteractionLog
 from pitwire.desk.leash import Leash
 from pitwire.desk.paper import PaperOutlet
+from pitwire.desk.relearning import Relearner
 from pitwire.desk.restart import Restarted
 from pitwire.desk.stocktaking import Stocktaking, weight_limit
 from pitwire.desk.switchboard import Switchboard
@@ -101,6 +102,7 @@ class Desk:
         """When the venue last told what we own; 0 while it has not."""
         self._leash: Leash | None = None
         self.switchboard = Switchboard(self)
+        self._relearner = Relearner(self)
         self.left_open: tuple[str, ...] = ()
         """Orders of ours that the venue had not closed when the desk stopped."""
 
@@ -298,6 +300,7 @@ class Desk:
             self.tape.stopping(self.clock.now())
         if self.has_begun and self._gateway is not None:
             self.left_open = await self.switchboard.withdraw(within_seconds, self._is_hurried)
+        self._relearner.stop()
         for waiting in (self._house, self._wake):
             if waiting is not None:
                 waiting.cancel()
@@ -367,6 +370,7 @@ class Desk:
         assert isinstance(event, Update)
         self.timings.heard(event)
         self.switchboard.judge(event.order_id)
+        self._relearner.hear(event)
 
     def _on_open_orders(self, event: Event) -> None:
         self.listed_at = event.received

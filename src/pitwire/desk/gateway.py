@@ -16,7 +16,7 @@ from pitwire.model.errors import LocalError
 from pitwire.model.orders import AmendOrder, CancelOrder, Command, Order, ReplaceOrder
 from pitwire.session.commands import ORDER_DEADLINE_SECONDS
 from pitwire.trading.engine import Engine
-from pitwire.trading.journal import DurableJournal, Volatile
+from pitwire.trading.journal import DurableJournal, Volatile, placed
 
 QUESTIONS_A_SECOND = 10
 """At most; on Binance that is two fifths of the weight there is (binance §5.7, §8)."""
@@ -74,6 +74,8 @@ class Gateway:
         """Of the venue's own dead man's timer, where there is one."""
         self.barred = ""
         """Why nothing may leave at all, a cancel or a question neither; "" when it may."""
+        self.held: dict[str, str] = {}
+        """Symbols to which no order may leave → why."""
         self._may_ask = float(_AT_ONCE)
         self._asked_at = 0
 
@@ -93,6 +95,9 @@ class Gateway:
             return
         if self.barred:
             self._engine.dropped(command, self.barred, now)
+            return
+        if self.held and (order := placed(command)) is not None and order.symbol in self.held:
+            self._engine.dropped(command, self.held[order.symbol], now)
             return
         if not self._engine.may_leave(command, now):
             return

@@ -13,7 +13,16 @@ from pitwire.model.clock import SECOND
 from pitwire.model.orders import Side
 from pitwire.sim.exchange import Exchange
 from pitwire.sim.facts import Kind, NewOrder, Refused
-from pitwire.sim.faults import DEEDS, ByHand, DeedFault, ExpireOrders, Fault, HaltMarket, RevokeKeys
+from pitwire.sim.faults import (
+    DEEDS,
+    ByHand,
+    ChangeRules,
+    DeedFault,
+    ExpireOrders,
+    Fault,
+    HaltMarket,
+    RevokeKeys,
+)
 from pitwire.sim.plan import FaultPlan
 
 _AWAY = Decimal("0.05")
@@ -31,8 +40,10 @@ class Deeds:
         plan: FaultPlan,
         start: int,
         revoke: Callable[[str], None],
+        relist: Callable[[str], None],
     ) -> None:
         self._exchange, self._plan, self._revoke = exchange, plan, revoke
+        self._relist = relist
         self._agenda: list[tuple[int, DeedFault]] = sorted(
             (
                 (start + round(fault.at_seconds * SECOND), fault)
@@ -66,8 +77,16 @@ class Deeds:
                     self._exchange.expire(order, now)
             case RevokeKeys(account=account):
                 self._revoke(account)
+            case ChangeRules():
+                self._change(deed)
             case HaltMarket(symbol=symbol, status=status):
                 self._exchange.set_status(symbol, status, now)
+
+    def _change(self, deed: ChangeRules) -> None:
+        self._exchange.set_least(
+            deed.symbol, min_notional=deed.min_notional, min_size=deed.min_size
+        )
+        self._relist(deed.symbol)
 
     def _by_hand(self, deed: ByHand, now: int) -> None:
         self._made += 1

@@ -34,6 +34,7 @@ from pitwire.sim.facts import (
     StatusChanged,
     Traded,
 )
+from pitwire.sim.filters import Rules
 from pitwire.sim.lists import Lists
 from pitwire.sim.pit import AVERAGE_MINUTES, Pit
 
@@ -183,6 +184,16 @@ class Exchange:
         pit.listing = msgspec.structs.replace(pit.listing, status=status)
         self.listings[symbol] = pit.listing
         self.execution.facts.append(StatusChanged(at=now, symbol=symbol, status=status))
+
+    def set_least(
+        self, symbol: str, *, min_notional: Decimal | None = None, min_size: Decimal | None = None
+    ) -> None:
+        """Demand another least value, or size, of orders from now on; open ones stay."""
+        pit, listing = self.pit(symbol), self.listings[symbol]
+        lots = listing.min_lots if min_size is None else round(min_size / listing.lot)
+        value = listing.min_notional if min_notional is None else min_notional
+        pit.listing = msgspec.structs.replace(listing, min_lots=lots, min_notional=value)
+        pit.rules, self.listings[symbol] = Rules(pit.listing), pit.listing
 
     def schedule_status(self, symbol: str, status: str, at: int) -> None:
         """Do `set_status` when the time comes."""

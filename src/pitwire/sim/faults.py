@@ -310,6 +310,16 @@ class RevokeKeys(_OnAccount, frozen=True, kw_only=True):
     """The account's keys are valid no more."""
 
 
+class ChangeRules(BaseFault, frozen=True, kw_only=True):
+    """The venue changes what the least order in a symbol may be, and tells only who asks."""
+
+    symbol: str = "BTC-USDT"
+    min_notional: Decimal | None = None
+    """In quote units; None: as it was."""
+    min_size: Decimal | None = None
+    """In base units; None: as it was."""
+
+
 class HaltMarket(BaseFault, frozen=True, kw_only=True):
     """Trading in a symbol is stopped, or with `status` TRADING begun again."""
 
@@ -375,8 +385,8 @@ RequestFault: TypeAlias = (
     | Misreport
     | Withhold
 )
-DeedFault: TypeAlias = ByHand | ExpireOrders | RevokeKeys | HaltMarket
-DEEDS = (ByHand, ExpireOrders, RevokeKeys, HaltMarket)
+DeedFault: TypeAlias = ByHand | ExpireOrders | RevokeKeys | HaltMarket | ChangeRules
+DEEDS = (ByHand, ExpireOrders, RevokeKeys, HaltMarket, ChangeRules)
 ClockFault: TypeAlias = ClockSkew | ClockStep | ClockDrift | Pause
 Fault: TypeAlias = FrameFault | LinkFault | RequestFault | DeedFault | ClockFault
 

@@ -77,6 +77,8 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
     """The venue refuses the key for good: the desk halts, watches on, and asks for nothing more."""
     gone: str = ""
     """A symbol that never comes back: it is stale and named, no order goes to it, others live."""
+    refused_by_rule: Whole = 0
+    """Orders that the venue may refuse by a rule of size or price; then we refuse them; 0: any."""
     sole: bool = True
     """Everything wanted is asked for once on each connection."""
 

@@ -332,7 +332,11 @@ class World:
         if not isinstance(self.exchange, Exchange):
             return []
         begun, plan = self._begun, self.plan
-        return [Deeds(faults, self.exchange, plan=plan, start=begun, revoke=self._revoke)]
+        return [Deeds(faults, self.exchange, plan=plan, start=begun, revoke=self._revoke,
+                      relist=self._relist)]  # fmt: skip
+
+    def _relist(self, symbol: str) -> None:
+        self.facade.office.relist(self.exchange.listings[symbol])
 
     def _revoke(self, account: str) -> None:
         for pair in self.pairs[account].values():

@@ -18,7 +18,7 @@ from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import PitwireError
 from pitwire.model.events import Event, FeedStale, Lost, Rejected, Unanswered
-from pitwire.model.orders import Cancel, OrderState
+from pitwire.model.orders import Cancel, OrderState, RejectReason
 from pitwire.session.obedience import KEY
 from pitwire.sim.facades.binance_options import BinanceOptions
 from pitwire.sim.kit import Script, Trial
@@ -30,7 +30,8 @@ from pitwire.torture.order_truth import OrderTruth
 from pitwire.torture.outcome import Outcome
 from pitwire.torture.trader import Trader
 from pitwire.torture.virtual import known, listings, paced
-from pitwire.trading.journal import Came, Halted, Left, MemoryJournal, placed
+from pitwire.trading.journal import Came, Halted, Left, MemoryJournal, Refusal, placed
+from pitwire.trading.tracked import Change
 from pitwire.venues.venue import Endpoints
 
 LOOK_SECONDS = 0.2
@@ -99,6 +100,8 @@ class _Course:
             judge.reach(tuple(self.journal.records), self.world.plan.happened, self.begun)
             if self.script.demand.gone:
                 self._judge_gone(desk, self.script.demand.gone)
+            if self.script.demand.refused_by_rule:
+                self._judge_rules(self.script.demand.refused_by_rule)
         finally:
             await desk.stop()
 
@@ -166,6 +169,19 @@ class _Course:
             note(f"{len(tried)} requests later than a second after the key was refused")
         if desk.engine.state.stale:
             note(f"nobody watches any more: {desk.engine.state.stale}")
+
+    def _judge_rules(self, most: int) -> None:
+        """The venue refuses no more than so many orders by its rules; then risk does."""
+        records, broke = self.journal.records, self.over
+        rules = (RejectReason.SIZE_RULE, RejectReason.NOTIONAL_RULE)
+        ends = [one for one in records if isinstance(one, Change) and one.ended]
+        by_venue = [one for one in ends if one.reason in rules]
+        here = [one for one in records if isinstance(one, Refusal) and one.at > broke
+                and one.limit.startswith("grid")]  # fmt: skip
+        if not 0 < len(by_venue) <= most:
+            self.history.note(f"the venue refused {len(by_venue)} orders, expected 1 to {most}")
+        if not here:
+            self.history.note("risk has refused none by the new rules")
 
     def _judge_gone(self, desk: Desk, symbol: str) -> None:
         """The symbol is named as stale, others are not, and no order went to it since."""

@@ -30,7 +30,7 @@ _NETWORK = (
     "cut", "cuts", "refuse", "unreachable", "late", "duplicate", "throttle", "lost-ack",
     "lost-cancel-ack", "late-ack", "fill-before-ack", "overloaded", "shutdown",
 )  # fmt: skip
-_ALONE = ("V14", "V16", "V23")
+_ALONE = ("V14", "V16", "V22", "V23")
 """Scripts in which the venue wants silence, or ends it all; others would be blamed for it."""
 _LATENCIES = ("none", "same-city", "overseas", "mobile")
 _SCENES = ("calm", "trend", "dip")

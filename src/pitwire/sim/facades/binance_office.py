@@ -76,6 +76,11 @@ class Office:
         self._ids = entropy.stream("binance/ids")
         self._uuids = entropy.stream("binance/uuids")
 
+    def relist(self, listing: Listing) -> None:
+        """Tell these rules of a symbol to whoever asks from now on; its grid is as it was."""
+        scale = self.scales[listing.symbol] = self._scale(listing)
+        self._by_name[scale.symbol] = scale
+
     def _scale(self, listing: Listing) -> Scale:
         return Scale(listing)
 

@@ -1,0 +1,74 @@
+"""Rules of a symbol that change within the day, at the simulated venue and in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+
+from pitwire.desk.desk import Desk
+from pitwire.model.orders import OrderState
+from pitwire.sim.faults import ChangeRules, HttpError
+from pitwire.trading.journal import Alerted, Dropped, Refusal
+from pitwire.trading.wishes import buy
+from tests.desk.setting import BTC, Setting, command, until
+
+RAISED = ChangeRules(at_seconds=5, min_notional=Decimal(100))
+SMALL = buy(BTC, 0.001, price=50_000)
+"""Worth 50."""
+
+
+def live(
+    tale: Callable[[Setting, Desk], Awaitable[None]], *faults: ChangeRules | HttpError
+) -> Setting:
+    setting = Setting(faults=faults, latency="overseas")
+    setting.run(tale)
+    return setting
+
+
+def test_one_order_is_refused_by_the_venue_and_the_next_by_us() -> None:
+    async def tale(setting: Setting, desk: Desk) -> None:
+        await asyncio.sleep(8)
+        (first,) = command(desk, SMALL)
+        await until(lambda: not first.is_open)
+        assert first.state is OrderState.REJECTED
+        (second,) = command(desk, buy(BTC, 0.001, price=49_999))  # they are not here yet
+        assert second.state is OrderState.REJECTED
+        [dropped] = setting.records(Dropped)
+        assert dropped.why == "the venue's rules of BTC-USDT are being learned again"
+        await asyncio.sleep(2)
+        assert command(desk, SMALL) == []
+        assert setting.records(Refusal)[-1].limit == "grid notional"
+        (great,) = command(desk, buy(BTC, 0.003, price=50_000))
+        await until(lambda: great.state is OrderState.OPEN)
+        assert setting.methods("order.place") == ["order.place"] * 2
+
+    setting = live(tale, RAISED)
+    texts = [one.text for one in setting.records(Alerted)]
+    assert any("min_notional 5" in text and "→ 100" in text for text in texts), texts
+
+
+def test_rules_that_cannot_be_had_are_not_waited_for() -> None:
+    async def tale(setting: Setting, desk: Desk) -> None:
+        await asyncio.sleep(8)
+        (first,) = command(desk, SMALL)
+        await until(lambda: not first.is_open)
+        await asyncio.sleep(12)
+        assert any("could not be learned again" in one.text for one in setting.records(Alerted))
+        (great,) = command(desk, buy(BTC, 0.003, price=50_000))
+        await until(lambda: great.state is OrderState.OPEN)
+
+    live(tale, RAISED, HttpError(at_seconds=6, kind="info", count=50))
+
+
+def test_what_is_refused_by_chance_is_asked_about_once_a_minute() -> None:
+    async def tale(setting: Setting, desk: Desk) -> None:
+        setting.world.exchange.set_least(BTC, min_notional=Decimal(100))
+        for step in range(3):  # the venue says that nothing has changed
+            command(desk, buy(BTC, 0.001, price=50_000 - step))
+            await asyncio.sleep(2)
+
+    setting = live(tale)
+    assert setting.methods("order.place") == ["order.place"] * 3
+    assert setting.records(Dropped) == []
+    assert not any("rules of" in one.text for one in setting.records(Alerted))
