@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pitwire.market.book import NOTHING, OrderBook, book_of, difference, merged
+from pitwire.market.book import NOTHING, BookSide, OrderBook, book_of, difference, merged
+from pitwire.market.ladder import Ladder
 from pitwire.model.events import BookDelta, BookSnapshot, Level, PartialBook
 from pitwire.model.orders import Side
 
@@ -145,6 +146,29 @@ def test_imbalance_is_of_the_levels_asked_for() -> None:
     assert ready(asks=()).imbalance(3) == 1.0
 
 
+def test_a_side_is_read_in_proportion_to_what_is_read() -> None:
+    """Of a snapshot of 5,000 levels, so that no audit of it holds everything else up."""
+    passed = 0
+
+    class Counted(Ladder):
+        __slots__ = ()
+
+        def levels(self, start: int = 0, count: int = 1 << 62) -> list[Level]:
+            nonlocal passed
+            found = super().levels(start, count)
+            passed += start + len(found)
+            return found
+
+    side = BookSide(1.0, Counted)
+    rising = tuple((float(price), 1.0) for price in range(1, 5001))
+    side.replace(rising, 0)
+    assert list(side) == list(rising[::-1])
+    assert passed <= 3 * len(rising)
+    passed = 0
+    next(iter(side))
+    assert passed == 16
+
+
 # ── walking ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -248,6 +272,7 @@ long = st.lists(st.tuples(prices, sizes), min_size=25, max_size=40)
 levels = st.one_of(short, short, long).map(tuple)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(levels, levels), max_size=25))
 def test_the_book_equals_two_plain_dicts(changes: list[tuple[Levels, Levels]]) -> None:
     book = ready(bids=(), asks=())

@@ -35,7 +35,7 @@ from pitwire.model.orders import Side
 CROSSED, CHECKSUM = "crossed", "checksum"
 """What may be wrong in a book."""
 _SOME = 16
-"""Levels that are read in one go by whoever wants them one after another."""
+"""Levels that are read in one go at first by whoever wants them one after another."""
 
 
 class Walk(msgspec.Struct, frozen=True, gc=False):
@@ -99,10 +99,15 @@ class BookSide:
 
     def __iter__(self) -> Iterator[Level]:
         """Levels held, best first."""
-        held, at = self._ladder.levels, 0
-        while some := held(at, _SOME):
+        held, at, count = self._ladder.levels, 0, _SOME
+        while True:
+            some = held(at, count)
             yield from some
-            at += _SOME
+            if len(some) < count:
+                return
+            # A ladder may find its way to `at` from the best on: reading as much as was read so far
+            # keeps that in proportion.
+            at = count = at + count
 
     def size_at(self, price: float) -> float | None:
         """Size resting at `price`, 0.0 when it is known that none is, None when it is not known."""
