@@ -205,3 +205,16 @@ def foreign_addresses(root: Path, files: list[Path]) -> list[str]:
             if _MACHINE_PATH.search(line):
                 breaches.append(f"{place}:{number}: names a path of one machine")
     return breaches
+
+
+def doubtful_decisions(root: Path, files: list[Path]) -> list[str]:
+    """Decision records whose number another has, too, or whose title has another."""
+    breaches, taken = [], dict[str, str]()
+    for path in sorted(path for path in files if path.parent == root / "docs" / "adr"):
+        number = path.name.partition("-")[0]
+        if number in taken:
+            breaches.append(f"{path.name}: number {number} is that of {taken[number]}")
+        taken[number] = path.name
+        if not path.read_text().startswith(f"# {int(number)}. "):
+            breaches.append(f"{path.name}: the title begins with another number")
+    return breaches

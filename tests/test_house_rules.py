@@ -91,7 +91,11 @@ CODE_RULES: list[Rule] = [
     house_rules.long_functions,
 ]
 FileRule = Callable[[Path, list[Path]], list[str]]
-FILE_RULES: list[FileRule] = [house_rules.vague_names, house_rules.foreign_addresses]
+FILE_RULES: list[FileRule] = [
+    house_rules.vague_names,
+    house_rules.foreign_addresses,
+    house_rules.doubtful_decisions,
+]
 
 
 # --- the house keeps them
@@ -323,6 +327,15 @@ def test_file_rules_notice(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     assert len(rule(tmp_path, [path])) == expected
+
+
+def test_two_decisions_of_one_number_are_noticed(tmp_path: Path) -> None:
+    folder = tmp_path / "docs" / "adr"
+    folder.mkdir(parents=True)
+    files = [folder / name for name in ("0001-a.md", "0001-b.md", "0002-c.md")]
+    for path in files:
+        path.write_text("# 1. A title\n")
+    assert len(house_rules.doubtful_decisions(tmp_path, files)) == 2
 
 
 def test_committed_files_are_those_that_git_keeps(tmp_path: Path) -> None:
