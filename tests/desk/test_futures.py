@@ -7,6 +7,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from pitwire.desk.config import parse_config
 from pitwire.desk.desk import Desk
 from pitwire.desk.opening import open_desk
@@ -16,6 +18,7 @@ from pitwire.model.credentials import Credentials
 from pitwire.model.orders import Amend, OrderState, Side
 from pitwire.sim.facts import Kind, NewOrder
 from pitwire.sim.world import FUTURES_ORDERS_URL, HTTP_URL, MARKET_URL, World
+from pitwire.store.verifying import verify
 from pitwire.tape.reader import Tape
 from pitwire.trading.journal import Differed, MemoryJournal
 from pitwire.trading.wishes import order
@@ -58,7 +61,7 @@ class Pit:
         self.fetched.append(f"{method} {url.partition('?')[0].removeprefix(HTTP_URL)}")
         return await self.world.fetch(method, url, headers, body)
 
-    async def open(self, config: str = CONFIG) -> Desk:
+    async def open(self, config: str = CONFIG, state: Path | None = None) -> Desk:
         desk = await open_desk(
             parse_config(config),
             endpoints=WHERE,
@@ -67,6 +70,7 @@ class Pit:
             fetch=self.fetch,
             clock=self.world.clock,
             journals=[self.journal],
+            state=state,
         )
         state = desk.engine.state
         await until(lambda: state.touch(BTC) and state.book(BTC) and not state.stale)
@@ -279,3 +283,27 @@ def test_a_tape_of_the_futures_plays_to_the_same_journal(tmp_path: Path) -> None
     records = [*Tape(tmp_path).records()]
     assert {record.link for record in records} >= {"market-1", "orders", "private"}
     assert not [one for one in records if key.encode() in one.payload]
+
+
+def test_a_position_outlives_the_desk_that_took_it(tmp_path: Path) -> None:
+    pit = Pit()
+
+    async def life() -> None:
+        first = await pit.open(state=tmp_path)
+        await take(first, 0.03, Side.SELL)
+        holding = msgspec.structs.replace(first.engine.state.portfolio.holding(BTC))
+        await first.stop()
+        second = await pit.open(state=tmp_path)
+        portfolio = second.engine.state.portfolio
+        assert portfolio.position(BTC) == D("-0.03")
+        assert msgspec.to_builtins(portfolio.holding(BTC)) == msgspec.to_builtins(holding)
+        await asyncio.sleep(25)
+        assert second.gateway.stock.named == {}
+        await take(second, 0.03, Side.BUY, reduce_only=True)
+        assert portfolio.position(BTC) == 0
+        await second.stop()
+
+    pit.world.run(life())
+    assert [one for one in pit.journal.records if isinstance(one, Differed)] == []
+    verdict = verify(tmp_path)
+    assert verdict.is_sound, verdict

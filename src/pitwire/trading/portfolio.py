@@ -131,9 +131,8 @@ class Portfolio:
         holding.fills += 1
         realised = holding.realised
         self._trade(holding, size, paid)
-        if not self._margin(fill.symbol):
-            self._flow(holding.base, size)
-            self._flow(holding.quote, _EXACT.minus(paid))
+        self._flow(holding.base, size)
+        self._flow(holding.quote, _EXACT.minus(paid))
         if fill.fee:
             self._fee(holding, fill)
         self._note(holding, _EXACT.subtract(holding.realised, realised))
@@ -330,10 +329,6 @@ class Portfolio:
 
     def _flow(self, asset: str, amount: Decimal) -> None:
         self.flows[asset] = _EXACT.add(self.flows.get(asset, ZERO), amount)
-
-    def _margin(self, symbol: str) -> str:
-        instrument = self._instruments.get(symbol)
-        return "" if instrument is None else instrument.margin
 
     def _assets(self, symbol: str) -> tuple[str, str]:
         instrument = self._instruments.get(symbol)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from pitwire.market.book import OrderBook
 from pitwire.model import events as ev
@@ -16,7 +17,8 @@ from pitwire.model.orders import AmendOrder, CancelOrder, Order, OrderType, Side
 from pitwire.session.connect import connect_to_websocket
 from pitwire.sim.serve import serve
 from pitwire.sim.world import FUTURES_ORDERS_URL, HTTP_URL, MARKET_URL, World
-from pitwire.venues.venue import Endpoints
+from pitwire.venues.binance_futures import BINANCE_USDM
+from pitwire.venues.venue import Endpoints, Venue
 
 MEMORY = Endpoints(market=MARKET_URL, orders=FUTURES_ORDERS_URL, http=HTTP_URL)
 BTC = "BTC-USDT"
@@ -49,7 +51,9 @@ class Story:
             is_same = [[*self.book.bids][:20], [*self.book.asks][:20]] == theirs
             self.same, self.different = self.same + is_same, self.different + (not is_same)
 
-    def connect(self, endpoints: Endpoints = MEMORY, **more: Any) -> Any:
+    def connect(
+        self, endpoints: Endpoints = MEMORY, venue: Venue = BINANCE_USDM, **more: Any
+    ) -> Any:
         ways = {
             "dial": self.world.dial,
             "fetch": self.world.fetch,
@@ -57,7 +61,7 @@ class Story:
             "on_event": self.on_event,
         }
         return connect_to_websocket(
-            "binance-usdm", endpoints=endpoints, credentials=self.key, **{**ways, **more}
+            venue, endpoints=endpoints, credentials=self.key, **{**ways, **more}
         )
 
     def told(self, kind: type[Any]) -> list[Any]:
@@ -292,6 +296,35 @@ def test_the_private_stream_comes_back_after_a_cut_and_says_what_it_was_not_told
     assert sum(one.size for one in story.told(ev.Fill)) == Decimal("0.01")
     private = [one for one in story.told(ev.Subscribed) if one.channel == "orders"]
     assert [one.link for one in private] == ["private", "private"]
+
+
+@pytest.mark.parametrize(("renewed", "dials"), [(True, 1), (False, 2)])
+def test_the_private_stream_outlives_its_key(renewed: bool, dials: int) -> None:
+    """For an hour and a quarter: a key lives for one, unless it is renewed (§11.6)."""
+    story = Story(scenario=None)
+    private = BINANCE_USDM.private
+    assert private is not None
+    never = replace(private, renew_every_seconds=1e9)
+    venue = BINANCE_USDM if renewed else replace(BINANCE_USDM, private=never)
+
+    async def play() -> None:
+        async with story.connect(venue=venue) as session:
+            await session.load_instruments()
+            await session.subscribe_to_order_updates()
+            await asyncio.sleep(4500)
+            rests = order("rests", OrderType.LIMIT, "0.010", price=Decimal(50_000))
+            session.place(rests, story.now())
+            await asyncio.sleep(1)
+            session.cancel(CancelOrder(order_id="rests", symbol=BTC), story.now())
+            await asyncio.sleep(1)
+
+    story.world.run(play(), within_seconds=20_000)
+    stood = [one for one in story.told(ev.Opened) if one.link == "private"]
+    assert len(stood) == dials
+    ended = [one.text for one in story.told(ev.Rejected)]
+    assert ended == ["listenKeyExpired"] * (dials - 1)
+    streamed = [one for one in story.told(ev.Update) if not one.answers]
+    assert [one.update for one in streamed] == [UpdateKind.ACCEPTED, UpdateKind.CANCELED]
 
 
 @pytest.mark.parametrize("script", ["cuts", "gap", "mute", "stale-snapshot"])
