@@ -138,6 +138,10 @@ def test_money_is_neither_made_nor_lost() -> None:
             desk.order(who, chance.choice((BUY, SELL)), chance.randint(1, 30), price)
         desk.mark(str(chance.randint(59_000, 61_000)))
         assert desk.total() == begun
+        at = desk.state(who)
+        assert at.available == max(
+            0, at.cross + at.cross_unrealised - at.position_margin - at.order_margin
+        )
     assert desk.position("ann").lots == -desk.position("bob").lots != 0
     desk.trade("ann", BUY if desk.position().lots < 0 else SELL, abs(desk.position().lots))
     assert desk.total() == begun

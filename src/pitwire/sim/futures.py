@@ -69,8 +69,10 @@ class FuturesExchange(Exchange):
         """Take an order; one that may only reduce is cut to what there is to reduce."""
         if not self.accounts.find(request.account).unlimited:
             self._demand_side(request)
-            self.pit(request.symbol).rules.check(request, self.pit(request.symbol).reference(now))
-            request = self._within(request)
+            if request.reduce_only or _closes_side(request):
+                pit = self.pit(request.symbol)
+                pit.rules.check(request, pit.reference(now))
+                request = self._within(request)
         return super().place(request, now)
 
     def modify(
@@ -285,11 +287,7 @@ class FuturesExchange(Exchange):
         """An order that closes, cut to the position less what closes it already."""
         owner = self.margins.owner(request.account)
         position = owner.position(request.symbol, request.position_side)
-        closes_side = request.position_side is not PositionSide.BOTH and (
-            (request.position_side is PositionSide.LONG) == (request.side is Side.SELL)
-        )
-        if not (request.reduce_only or closes_side):
-            return request
+        closes_side = _closes_side(request)
         closes = position.lots < 0 if request.side is Side.BUY else position.lots > 0
         room = abs(position.lots) if closes else 0
         if closes_side:  # binance: what is set aside to close cannot be closed twice
@@ -332,3 +330,10 @@ class FuturesExchange(Exchange):
             raise Refused(Refusal.OPEN_ORDERS)
         if any(position.lots for position in self.margins.owner(account).of(symbol)):
             raise Refused(Refusal.OPEN_POSITION)
+
+
+def _closes_side(request: NewOrder) -> bool:
+    """Whether an order of hedge mode works against its own position."""
+    if request.position_side is PositionSide.BOTH:
+        return False
+    return (request.position_side is PositionSide.LONG) == (request.side is Side.SELL)

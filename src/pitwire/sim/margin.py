@@ -230,7 +230,7 @@ class MarginAccounts(Accounts):
         self._add(position, order.side, units)
         after = self.order_margin(account, terms.symbol)
         self._add(position, order.side, -units)
-        if after > before and after - before > self.state(account, terms.quote).available:
+        if after > before and after - before > self.available(account, terms.quote):
             raise Refused(Refusal.INSUFFICIENT_MARGIN, terms.quote)
 
     def order_margin(self, account: MarginAccount, symbol: str) -> Decimal:
@@ -270,10 +270,27 @@ class MarginAccounts(Accounts):
         given = sum((each.wallet for each in account.positions.values()), ZERO)
         return EXACT.subtract(account.free.get(asset, ZERO), given)
 
+    def available(self, account: MarginAccount, asset: str) -> Decimal:
+        """What new orders and withdrawals may use; the same as in `state`, in one pass."""
+        found = account.free.get(asset, ZERO)
+        orders: dict[str, None] = {}
+        for (symbol, _), position in account.positions.items():
+            if position.bids or position.asks:
+                orders[symbol] = None
+            if not position.lots:
+                continue
+            found -= position.wallet
+            if not account.setting(symbol).isolated:
+                value = self.value(self._terms[symbol], position)
+                leverage = account.setting(symbol).leverage
+                found += value - position.cost - _CUT.divide(abs(value), leverage)
+        for symbol in orders:
+            found -= self.order_margin(account, symbol)
+        return max(ZERO, found)
+
     def state(self, account: MarginAccount, asset: str) -> MarginState:
         """All of an account's margin, reckoned now."""
         unrealised, shared, positions, orders, maintenance = ZERO, ZERO, ZERO, ZERO, ZERO
-        needed = ZERO
         for symbol in dict.fromkeys(symbol for symbol, _ in account.positions):
             terms = self._terms[symbol]
             profit = sum((self.unrealised(terms, each) for each in account.of(symbol)), ZERO)
@@ -284,7 +301,6 @@ class MarginAccounts(Accounts):
             maintenance += self.maintenance(account, symbol)
             if not account.setting(symbol).isolated:
                 shared += profit
-                needed += held
         cross = self.cross(account, asset)
         return MarginState(
             wallet=account.free.get(asset, ZERO),
@@ -294,7 +310,7 @@ class MarginAccounts(Accounts):
             position_margin=positions,
             order_margin=orders,
             maintenance=maintenance,
-            available=max(ZERO, cross + shared - needed - orders),
+            available=self.available(account, asset),
         )
 
     def state_of(self, account: MarginAccount, symbol: str, side: PositionSide) -> PositionState:

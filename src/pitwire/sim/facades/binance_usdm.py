@@ -83,8 +83,8 @@ class UsdmFacade(BinanceFacade):
         super().step(now)
 
     def next_deadline(self) -> int | None:
-        found = [super().next_deadline(), self._futures.next_due()]
-        return min((at for at in found if at is not None), default=None)
+        soonest, due = super().next_deadline(), self._futures.next_due()
+        return due if soonest is None or (due is not None and due < soonest) else soonest
 
     def _open_streams(
         self, connection: Connection, unit: int, path: str, query: str, now: int

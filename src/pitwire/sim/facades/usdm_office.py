@@ -114,6 +114,8 @@ class FuturesOffice(Office):
                 self.exchange.expire(order, now)
 
     def next_due(self) -> int | None:
+        if not (self.switches or self._dated):
+            return None
         dates = [order.good_till for order in self._dated.values() if order.status not in OVER]
         return min((*self.switches.values(), *dates), default=None)
 
