@@ -186,13 +186,17 @@ def test_a_recording_of_another_symbol(desk_file: Path, capsys: pytest.CaptureFi
     )
 
 
-def test_a_recording_is_of_one_symbol(desk_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_recording_holds_every_symbol(
+    desk_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     desk_file.write_text('[venue]\nsymbols = ["BTC-USDT", "ETH-USDT"]\n')
-    code, line = said(capsys, "--market", "any.jsonl.gz")
+    trade = json.dumps({"e": "trade", "s": "BTCUSDT", "t": 1, "p": "1.00", "q": "1.0", "T": 5})
+    record = json.dumps({"t": "recv", "ts_ns": 5, "data": trade})
+    (desk_file.parent / "btc.jsonl").write_text(f"{record}\n")
+    code, line = said(capsys, "--market", "btc.jsonl")
     assert code == 2
     assert line == (
-        "pitwire: venue.symbols: found ['BTC-USDT', 'ETH-USDT'], "
-        "expected one symbol for a recorded market\n"
+        "pitwire: btc.jsonl: found '1 records, none of ETH-USDT', expected a capture of ETH-USDT\n"
     )
 
 

@@ -101,7 +101,7 @@ def test_a_tape_is_served_as_a_venue(taped: Path) -> None:
     seen: list[Event] = []
 
     async def life() -> None:
-        async with recorded_venue(taped, "", speed=20) as venue:
+        async with recorded_venue(taped, speed=20) as venue:
             connecting = connect_to_websocket(endpoints=venue.endpoints, on_event=seen.append)
             async with connecting as session:
                 await session.subscribe_to_trades("BTC-USDT")
@@ -118,6 +118,37 @@ def test_a_tape_is_served_as_a_venue(taped: Path) -> None:
     assert trades
     assert all(any(f'"t":{number},' in text for text in texts) for number in trades)
     assert any(isinstance(event, BookDelta | BookSnapshot) for event in seen)
+
+
+def test_all_symbols_of_a_tape_are_served(tmp_path: Path) -> None:
+    symbols = ("BTC-USDT", "ETH-USDT")
+    arguments = ["record", *symbols, "--channel", "trades", "--channel", "book"]
+    assert main([*arguments, "--out", str(tmp_path), "--seconds", "2"]) == 0
+    seen: list[Event] = []
+
+    async def life() -> None:
+        async with recorded_venue(tmp_path, speed=20) as venue:
+            assert list(venue.world.exchange.listings) == list(symbols)
+            connecting = connect_to_websocket(endpoints=venue.endpoints, on_event=seen.append)
+            async with connecting as session:
+                await session.subscribe_to_trades(*symbols)
+                await session.subscribe_to_book(*symbols)
+                venue.begin()
+                while not venue.is_over:
+                    await asyncio.sleep(0.01)
+                books = set[str]()
+                while books != set(symbols):
+                    await asyncio.sleep(0.01)
+                    books = {one.symbol for one in seen if isinstance(one, BookSnapshot)}
+
+    asyncio.run(life())
+    said = [one.payload for one in Tape(tmp_path).records() if one.kind is Kind.IN]
+    for symbol in symbols:
+        native = symbol.replace("-", "").encode()
+        ids = [one.trade_id for one in seen if isinstance(one, Trade) and one.symbol == symbol]
+        assert ids
+        told = [text for text in said if native in text]
+        assert all(any(b'"t":%d,' % number in text for text in told) for number in ids)
 
 
 def test_sim_ends_with_its_tape(tmp_path: Path, capsys: Capture) -> None:

@@ -89,7 +89,7 @@ def expected_of(captures: Path) -> dict[str, Any]:
 async def test_the_recorded_book_is_rebuilt_and_a_rule_trades_in_it(captures: Path) -> None:
     expected = expected_of(captures)
     witness, journal = Witness(expected["symbols"]["BTCUSDT"]["last_u"]), MemoryJournal()
-    async with recorded_venue(captures / NAME, SYMBOL, speed=40) as venue:
+    async with recorded_venue(captures / NAME, [SYMBOL], speed=40) as venue:
         desk = await open_desk(
             parse_config(CONFIG),
             endpoints=venue.endpoints,

@@ -339,6 +339,62 @@ def test_a_speed_that_makes_no_sense_is_refused():
         Show(Tape(), speed=0)
 
 
+# ── several symbols ───────────────────────────────────────────────────────────────────────────
+
+
+def of(name: str, what: str, at: int, payload: dict[str, object], stream: bool = True):
+    said = {"s": name, **payload}
+    text = json.dumps({"stream": f"{name.lower()}@{what}", "data": said} if stream else said)
+    return CaptureRecord("recv", "c", at * SECOND, text, "", "")
+
+
+def opening(name: str, last_id: int, bid: str, ask: str) -> CaptureRecord:
+    book = {"lastUpdateId": last_id, "bids": [[bid, "0.100"]], "asks": [[ask, "0.100"]]}
+    return CaptureRecord("http", "c", 0, json.dumps(book), "", f"https://x/depth?symbol={name}")
+
+
+def test_several_symbols_of_one_recording_are_each_a_market_of_their_own():
+    other = Listing(
+        symbol="CCC-BBB", base="CCC", quote="BBB", tick=Decimal("0.1"), lot=Decimal("0.01")
+    )
+    diff = {"e": "depthUpdate", "U": 11, "u": 12, "b": [["0.98", "0.005"]], "a": []}
+    skips = {"e": "depthUpdate", "U": 44, "u": 45, "b": [], "a": [["5.2", "0.10"]]}
+    trade = {"e": "trade", "t": 7, "p": "5.0", "q": "0.30", "T": 1, "m": True}
+    records = [
+        opening("CCCBBB", 40, "5.0", "5.1"),
+        opening("AAABBB", 10, "0.99", "1.01"),
+        of("AAABBB", "depth@100ms", 1, diff),
+        of("CCCBBB", "depth@100ms", 2, skips),
+        of("CCCBBB", "trade", 3, trade, stream=False),
+        of("DDDBBB", "trade", 4, trade),
+    ]
+    market = RecordedMarket([LISTING, other], records, Entropy(1))
+    market.open_account("ann", {"AAA": Decimal(10), "BBB": Decimal(10), "CCC": Decimal(10)})
+    assert market.book(SYMBOL).update_id == 10
+    assert market.book("CCC-BBB").bids == [(50, 10)]
+    mine = market.place(
+        NewOrder(account="ann", symbol="CCC-BBB", side=Side.BUY, kind=Kind.LIMIT, lots=5, price=50),
+        START,
+    )
+    taken = market.place(
+        NewOrder(account="ann", symbol=SYMBOL, side=Side.BUY, kind=Kind.LIMIT, lots=5, price=101),
+        START,
+    )
+    assert (mine.filled_lots, taken.status) == (0, Status.FILLED)
+    market.handle_deadline(START)
+    while (due := market.next_deadline()) is not None:
+        market.handle_deadline(due)
+    seen = [fact for fact in market.take_facts() if isinstance(fact, Recorded)]
+    assert [fact.symbol for fact in seen] == [SYMBOL, "CCC-BBB", "CCC-BBB"], "no stranger's"
+    assert market.book(SYMBOL).bids == [(99, 100), (98, 5)]
+    assert market.book("CCC-BBB").asks == [(51, 10), (52, 10)]
+    assert market.gaps == 1
+    assert mine.status is Status.FILLED, "the trade ate what stood before us, and us"
+    assert market.recent_trades(SYMBOL, 5) == []
+    assert [one.trade_id for one in market.recent_trades("CCC-BBB", 5)] == [7]
+    assert market.last_price("CCC-BBB") == 50
+
+
 # ── a real recording ──────────────────────────────────────────────────────────────────────────
 
 REAL = "spot_BTCUSDT_depth-trade-bookTicker_2024-08-08.jsonl.gz"

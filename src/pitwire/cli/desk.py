@@ -151,14 +151,6 @@ def tell_addresses(board: Board, console: Console) -> None:
     console.print(f"[bold]board, to look only[/]: {board.look_url}", soft_wrap=True)
 
 
-def _only(symbols: tuple[str, ...]) -> str:
-    if len(symbols) != 1:
-        raise ConfigError(
-            where="venue.symbols", found=list(symbols), expected="one symbol for a recorded market"
-        )
-    return symbols[0]
-
-
 @asynccontextmanager
 async def place_of(config: DeskConfig, market: Path | None = None) -> AsyncIterator[Place]:
     """The venue that a configuration means; in mode `sim`, one is served here."""
@@ -169,7 +161,7 @@ async def place_of(config: DeskConfig, market: Path | None = None) -> AsyncItera
     sim = config.sim
     served = (
         recorded_venue(
-            market, _only(config.venue.symbols), speed=sim.speed, port=sim.port, seed=sim.seed
+            market, config.venue.symbols, speed=sim.speed, port=sim.port, seed=sim.seed
         )
         if market is not None
         else venue_beside(

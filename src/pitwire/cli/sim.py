@@ -51,8 +51,9 @@ def run(
     chosen = system_seed() if seed is None else seed
     authority = None if tls is None else _written(tls)
     if tape is not None:
-        symbol = symbols[0] if symbols else ""
-        place = recorded_venue(tape, symbol, seed=chosen, speed=speed, port=port, tls=authority)
+        place = recorded_venue(
+            tape, symbols or (), seed=chosen, speed=speed, port=port, tls=authority
+        )
         scenario = f"tape {tape}, which begins when a client connects"
     else:
         place = simulated_venue(

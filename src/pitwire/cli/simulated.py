@@ -153,38 +153,47 @@ async def simulated_venue(
 @asynccontextmanager
 async def recorded_venue(
     path: Path,
-    symbol: str,
+    symbols: Sequence[str] = (),
     *,
     seed: int = 1,
     speed: float = 1.0,
     port: int = 0,
     tls: LocalAuthority | None = None,
 ) -> AsyncIterator[SimulatedVenue]:
-    """Serve a recorded market, a capture or a tape, in one symbol ("": a tape's first).
+    """Serve a recorded market, a capture or a tape, in these symbols (none: all of a tape's).
 
     It stands still until `begin` is called.
     """
-    rules, records = market_of(path, symbol)
+    rules, records = markets_of(path, symbols)
+    assets = [asset for each in rules for asset in (each.base, each.quote)]
     world = World(
         seed=seed,
         clock=SystemClock(),
         recording=RecordedMarket(
             rules, records, Entropy(seed).child("recording"), speed=speed, held=True
         ),
-        accounts={ACCOUNT: {each: BALANCES.get(each, STAKE) for each in (rules.base, rules.quote)}},
+        accounts={ACCOUNT: {each: BALANCES.get(each, STAKE) for each in assets}},
     )
     async with serve(world, port=port, ssl=tls and tls.server, plain=tls is not None) as venue:
         yield _described(world, venue)
 
 
-def market_of(path: Path, symbol: str) -> tuple[Listing, list[CaptureRecord]]:
-    """The rules and the records of a symbol ("": a tape's first) in a tape or a capture."""
+def markets_of(path: Path, symbols: Sequence[str]) -> tuple[list[Listing], list[CaptureRecord]]:
+    """The rules of these symbols (none: all of a tape's), and the records, of them all."""
     if is_tape(path):
         tape = Tape(path)
-        symbol = symbol_of(tape, symbol)
-        return listing_on(tape, symbol) or plain_listing(symbol), capture_of(tape)
-    rules = plain_listing(symbol)
+        names = [symbol_of(tape, each) for each in symbols or tape.meta.symbols or ("",)]
+        return [listing_on(tape, each) or plain_listing(each) for each in names], capture_of(tape)
+    rules = [plain_listing(each) for each in symbols or ("",)]
     return rules, _records(path, rules)
+
+
+def market_of(path: Path, symbol: str) -> tuple[Listing, list[CaptureRecord]]:
+    """The same of one symbol ("": a tape's first)."""
+    if not symbol and is_tape(path):
+        symbol = symbol_of(Tape(path))
+    [rules], records = markets_of(path, [symbol])
+    return rules, records
 
 
 def _market(scenario: str, chosen: list[Listing]) -> Market:
@@ -205,7 +214,7 @@ def _market(scenario: str, chosen: list[Listing]) -> Market:
     )
 
 
-def _records(path: Path, rules: Listing) -> list[CaptureRecord]:
+def _records(path: Path, rules: Sequence[Listing]) -> list[CaptureRecord]:
     try:
         records = load_capture(path)
     except (EOFError, zlib.error, gzip.BadGzipFile):
@@ -219,13 +228,14 @@ def _records(path: Path, rules: Listing) -> list[CaptureRecord]:
         raise ConfigError(
             where=str(path), found=str(error), expected="a capture, one JSON record a line"
         ) from None
-    name = f'"{rules.base}{rules.quote}"'
-    if not any(record.t == "recv" and name in record.data for record in records):
-        raise ConfigError(
-            where=str(path),
-            found=f"{len(records)} records, none of {rules.symbol}",
-            expected=f"a capture of {rules.symbol}",
-        )
+    for each in rules:
+        name = f'"{each.base}{each.quote}"'
+        if not any(record.t == "recv" and name in record.data for record in records):
+            raise ConfigError(
+                where=str(path),
+                found=f"{len(records)} records, none of {each.symbol}",
+                expected=f"a capture of {each.symbol}",
+            )
     return records
 
 

@@ -40,7 +40,7 @@ import msgspec
 
 from pitwire.model.entropy import Entropy
 from pitwire.model.orders import Side
-from pitwire.sim.capture import CaptureRecord, Diff, Print, Reader, open_envelope
+from pitwire.sim.capture import CaptureRecord, Diff, Envelope, Print, Reader, open_envelope
 from pitwire.sim.exchange import Exchange
 from pitwire.sim.facts import (
     Depth,
@@ -59,8 +59,31 @@ from pitwire.sim.pit import KEPT_TRADES
 from pitwire.sim.queues import Cancels, Queues
 
 
+class _Book:
+    """What is recorded of one symbol: its book and trades so far, and the queues of our orders."""
+
+    def __init__(self, listing: Listing, exchange: Exchange, cancels: Cancels) -> None:
+        name = f"{listing.base}{listing.quote}"
+        self.symbol = listing.symbol
+        self.reader = Reader(tick=listing.tick, lot=listing.lot, name=name)
+        self.queues = Queues(exchange, listing.symbol, cancels)
+        self.stream = name.lower()
+        """What the names of its streams begin with."""
+        self.last_id = 0
+        self.prints: deque[PublicTrade] = deque(maxlen=KEPT_TRADES)
+        self.levels: dict[Side, dict[int, int]] = {Side.BUY: {}, Side.SELL: {}}
+
+    def set_level(self, side: Side, price: int, lots: int, now: int) -> None:
+        """The recorded size at a price is now this."""
+        if lots:
+            self.levels[side][price] = lots
+        else:
+            self.levels[side].pop(price, None)
+        self.queues.set_level(side, price, lots, now)
+
+
 class RecordedMarket:
-    """One symbol of a capture, played at `speed` times its own pace, with an exchange's commands.
+    """Symbols of a capture, played at `speed` times its own pace, with an exchange's commands.
 
     The first call of `handle_deadline` is the moment of the first record; with `held`, the first
     one after `release`, so that a client can subscribe before anything has been said.
@@ -68,7 +91,7 @@ class RecordedMarket:
 
     def __init__(
         self,
-        listing: Listing,
+        listings: Listing | Sequence[Listing],
         records: Sequence[CaptureRecord],
         entropy: Entropy,
         *,
@@ -78,12 +101,11 @@ class RecordedMarket:
     ) -> None:
         if speed <= 0:
             raise ValueError(f"speed: found {speed}, expected above zero")
-        self._exchange = Exchange([listing], entropy=entropy)
-        self._symbol = listing.symbol
-        self._reader = Reader(
-            tick=listing.tick, lot=listing.lot, name=f"{listing.base}{listing.quote}"
-        )
-        self._queues = Queues(self._exchange, listing.symbol, cancels)
+        listings = [listings] if isinstance(listings, Listing) else list(listings)
+        self._exchange = Exchange(listings, entropy=entropy)
+        books = [_Book(listing, self._exchange, cancels) for listing in listings]
+        self._books = {book.symbol: book for book in books}
+        self._by_stream = {book.stream: book for book in books}
         self._speed = speed
         self._held = held
         self._frames = [
@@ -93,13 +115,10 @@ class RecordedMarket:
         self._offset = 0
         """How long after the first record the next one is due, ns."""
         self._start = -1
-        self._book_id = 0
-        self._prints: deque[PublicTrade] = deque(maxlen=KEPT_TRADES)
         self.gaps = 0
         """Recorded diffs that did not follow the one before; the book then goes on as it can."""
-        self._stream_prefix = f"{listing.base}{listing.quote}@".lower()
-        self._levels: dict[Side, dict[int, int]] = {Side.BUY: {}, Side.SELL: {}}
-        self._open_book(records)
+        for book in books:
+            self._open_book(book, records)
 
     @property
     def finished(self) -> bool:
@@ -160,30 +179,34 @@ class RecordedMarket:
 
     def book(self, symbol: str, levels: int = 0) -> Depth:
         """The recorded book, without what our orders did to it; 0 levels: all."""
-        self._exchange.pit(symbol)
-        bids = sorted(self._levels[Side.BUY].items(), reverse=True)
-        asks = sorted(self._levels[Side.SELL].items())
+        found = self._book_of(symbol)
+        bids = sorted(found.levels[Side.BUY].items(), reverse=True)
+        asks = sorted(found.levels[Side.SELL].items())
         if levels:
             bids, asks = bids[:levels], asks[:levels]
-        return Depth(update_id=self._book_id, bids=bids, asks=asks)
+        return Depth(update_id=found.last_id, bids=bids, asks=asks)
 
     def top(self, symbol: str) -> tuple[int, int, int, int]:
         """Recorded best bid, its lots, best ask, its lots; zeros for an empty side."""
-        self._exchange.pit(symbol)
-        bids, asks = self._levels[Side.BUY], self._levels[Side.SELL]
+        levels = self._book_of(symbol).levels
+        bids, asks = levels[Side.BUY], levels[Side.SELL]
         bid, ask = max(bids, default=0), min(asks, default=0)
         return bid, bids.get(bid, 0), ask, asks.get(ask, 0)
 
     def recent_trades(self, symbol: str, count: int) -> list[PublicTrade]:
         """The newest recorded trades, oldest first."""
-        self._exchange.pit(symbol)
-        return list(islice(self._prints, max(len(self._prints) - max(count, 0), 0), None))
+        prints = self._book_of(symbol).prints
+        return list(islice(prints, max(len(prints) - max(count, 0), 0), None))
 
     def trades_from(self, symbol: str, trade_id: int, count: int) -> list[PublicTrade]:
         """Recorded trades with this id and higher ones, as far as they are remembered."""
-        self._exchange.pit(symbol)
-        begin = bisect_left(self._prints, trade_id, key=lambda trade: trade.trade_id)
-        return list(islice(self._prints, begin, begin + count))
+        prints = self._book_of(symbol).prints
+        begin = bisect_left(prints, trade_id, key=lambda trade: trade.trade_id)
+        return list(islice(prints, begin, begin + count))
+
+    def _book_of(self, symbol: str) -> _Book:
+        self._exchange.pit(symbol)  # says what is listed, where this is not
+        return self._books[symbol]
 
     # ── playing ───────────────────────────────────────────────────────────────────────────────
 
@@ -197,61 +220,61 @@ class RecordedMarket:
 
     def _play(self, record: CaptureRecord, now: int) -> None:
         envelope = open_envelope(record.data)
-        if not self._is_ours(envelope.stream):
+        book, said = self._read(envelope)
+        if book is None:
             return
         self._exchange.execution.facts.append(
-            Recorded(at=now, symbol=self._symbol, stream=envelope.stream, payload=envelope.payload)
+            Recorded(at=now, symbol=book.symbol, stream=envelope.stream, payload=envelope.payload)
         )
-        match self._reader.read(envelope.payload):
+        match said:
             case Diff() as diff:
-                self._apply(diff, now)
+                self._apply(book, diff, now)
             case Print() as seen:
-                self._remember(seen)
-                self._queues.trade(seen.side, seen.price, seen.lots, now)
+                print_of = PublicTrade(seen.trade_id, seen.price, seen.lots, seen.at, seen.side)
+                book.prints.append(print_of)
+                book.queues.trade(seen.side, seen.price, seen.lots, now)
             case None:
                 pass
 
-    def _is_ours(self, stream: str) -> bool:
-        return not stream or stream.startswith(self._stream_prefix)
+    def _read(self, envelope: Envelope) -> tuple[_Book | None, Diff | Print | None]:
+        """Whose a frame is, by its stream or by what it says, and what it says."""
+        if envelope.stream:
+            book = self._by_stream.get(envelope.stream.partition("@")[0])
+            return book, None if book is None else book.reader.read(envelope.payload)
+        for book in self._books.values():
+            said = book.reader.read(envelope.payload)
+            if said is not None:
+                return book, said
+        return next(iter(self._books.values())), None
 
-    def _apply(self, diff: Diff, now: int) -> None:
+    def _apply(self, book: _Book, diff: Diff, now: int) -> None:
         """binance §4.1: what the book already counts is passed over."""
-        if diff.last <= self._book_id:
+        if diff.last <= book.last_id:
             return
-        if self._book_id and diff.first > self._book_id + 1:
+        if book.last_id and diff.first > book.last_id + 1:
             self.gaps += 1
-        self._book_id = diff.last
+        book.last_id = diff.last
         changes = [(Side.BUY, *level) for level in diff.bids]
         changes += [(Side.SELL, *level) for level in diff.asks]
         # What went away goes first, or a quote that moved would for a moment cross itself.
-        changes.sort(key=lambda change: change[2] > self._levels[change[0]].get(change[1], 0))
+        changes.sort(key=lambda change: change[2] > book.levels[change[0]].get(change[1], 0))
         for side, price, lots in changes:
-            self._set_level(side, price, lots, now)
-        self._queues.uncross(now)
+            book.set_level(side, price, lots, now)
+        book.queues.uncross(now)
 
-    def _set_level(self, side: Side, price: int, lots: int, now: int) -> None:
-        if lots:
-            self._levels[side][price] = lots
-        else:
-            self._levels[side].pop(price, None)
-        self._queues.set_level(side, price, lots, now)
-
-    def _remember(self, seen: Print) -> None:
-        self._prints.append(PublicTrade(seen.trade_id, seen.price, seen.lots, seen.at, seen.side))
-
-    def _open_book(self, records: Sequence[CaptureRecord]) -> None:
+    def _open_book(self, book: _Book, records: Sequence[CaptureRecord]) -> None:
         """Begin with the first snapshot, so that orders meet a whole book from the start."""
         for record in records:
-            snapshot = self._reader.read_snapshot(record)
+            snapshot = book.reader.read_snapshot(record)
             if snapshot is not None:
                 break
         else:
             return
-        self._book_id = snapshot.last
+        book.last_id = snapshot.last
         for side, levels in ((Side.BUY, snapshot.bids), (Side.SELL, snapshot.asks)):
             for price, lots in levels:
-                self._set_level(side, price, lots, 0)
-        pit = self._exchange.pit(self._symbol)
+                book.set_level(side, price, lots, 0)
+        pit = self._exchange.pit(book.symbol)
         pit.last = pit.last or (snapshot.bids[0][0] if snapshot.bids else 0)
 
     # ── the exchange's commands and questions, unchanged ──────────────────────────────────────

@@ -35,7 +35,8 @@ class Queues:
     """The second book of a recorded market: what our orders may meet."""
 
     def __init__(self, exchange: Exchange, symbol: str, cancels: Cancels) -> None:
-        exchange.open_account(RECORDED, {}, unlimited=True)
+        if RECORDED not in exchange.accounts.names():  # one for all symbols
+            exchange.open_account(RECORDED, {}, unlimited=True)
         self._accounts = exchange.accounts
         self._execution = exchange.execution
         self._pit = exchange.pit(symbol)
