@@ -160,9 +160,7 @@ async def place_of(config: DeskConfig, market: Path | None = None) -> AsyncItera
         return
     sim = config.sim
     served = (
-        recorded_venue(
-            market, config.venue.symbols, speed=sim.speed, port=sim.port, seed=sim.seed
-        )
+        recorded_venue(market, config.venue.symbols, speed=sim.speed, port=sim.port, seed=sim.seed)
         if market is not None
         else venue_beside(
             config.venue.name,
