@@ -285,6 +285,7 @@ def test_the_kill_switch_flattens_where_that_is_ticked(open_page: Callable[..., 
         assert "Halted: the desk has confirmed." in page.text("#kill-progress")
         page.find("#kill-progress.done")
         page.wait(lambda: "BTC-USDT: closed" in page.text("#kill-progress"))
+        assert "close 1 position at the market" in page.text("#kill-what"), "as it was confirmed"
         truth = own.do("truth")
         assert set(truth["positions"].values()) == {"0"}
         assert not any(order[1] for order in truth["orders"].values())

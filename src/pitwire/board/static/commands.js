@@ -54,7 +54,7 @@ export class Commands {
 
   // What a halt would do now, in numbers.
   show() {
-    if (this.told && $("kill").open) this.tellHalt();
+    if (this.told && $("kill").open) { this.tellHalt(); return; } // what it would do is done: that stands as it was asked
     const open = [...this.model.table("orders").values()].filter((row) => row.open);
     const venues = this.model.table("venues").size || 1;
     const held = [...this.model.table("positions").values()].filter((row) => row[1] !== "flat").length;
