@@ -100,7 +100,8 @@ def replayed(exam: Exam) -> Found:
         world = exam.world()
         world.run(_taped(exam, world, folder, journal))
         lines: list[bytes] = []
-        found = play(Tape(folder), journal=partial(_keep, lines), paper=False)
+        on_paper = not exam.venue.can.orders
+        found = play(Tape(folder), journal=partial(_keep, lines), paper=on_paper)
     if exam.venue.can.orders and not any(isinstance(one, Left) for one in journal.records):
         return wrong(0, "records", "the desk never traded")
     ours = journal.lines().splitlines()

@@ -109,8 +109,9 @@ class Truth:
     def __init__(self, world: World) -> None:
         self.world = world
         exchange = world.exchange
+        spell: Callable[[int], int] = getattr(world.facade, "spell_update_id", int)
         self.books = {
-            symbol: BookTruth(listing, exchange.book(symbol), spell=world.facade.spell_update_id)
+            symbol: BookTruth(listing, exchange.book(symbol), spell=spell)
             for symbol, listing in exchange.listings.items()
         }
         self.trades: dict[str, dict[int, Traded]] = {symbol: {} for symbol in self.books}

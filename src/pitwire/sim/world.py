@@ -7,10 +7,10 @@ the truth may be looked at, for tests, but only the venue's own frames reach a c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
-from typing import TypeVar
+from typing import TypeAlias, TypeVar, cast
 
 from pitwire.model.clock import SECOND, Clock
 from pitwire.model.entropy import Entropy
@@ -23,6 +23,7 @@ from pitwire.sim.facades.binance import BinanceFacade
 from pitwire.sim.facades.binance_auth import ApiKey
 from pitwire.sim.facades.binance_options import BinanceOptions
 from pitwire.sim.facades.binance_usdm import UsdmFacade
+from pitwire.sim.facades.facade import Judge, Market
 from pitwire.sim.facades.usdm_options import UsdmOptions
 from pitwire.sim.facts import Listing
 from pitwire.sim.faults import Fault, Pause
@@ -38,7 +39,7 @@ from pitwire.sim.plan import FaultPlan
 from pitwire.sim.scenarios import Scenario
 from pitwire.sim.scenarios import scenario as scenario_named
 from pitwire.sim.scripts import script
-from pitwire.sim.stage import Stage
+from pitwire.sim.stage import OperatedFacade, Stage
 
 Answer = TypeVar("Answer")
 
@@ -46,6 +47,8 @@ MARKET_URL = "ws://venue.test"
 ORDERS_URL = "ws://venue.test/ws-api/v3"
 FUTURES_ORDERS_URL = "ws://venue.test/ws-fapi/v1"
 HTTP_URL = "http://venue.test"
+MakeFacade: TypeAlias = Callable[[Market, Judge], OperatedFacade]
+"""(exchange, judge of requests) → a façade of another venue over the same exchange."""
 SPOT, USDM = "binance", "binance-usdm"
 VENUES = (SPOT, USDM)
 """What a world can be."""
@@ -141,6 +144,7 @@ class World:
         recording: RecordedMarket | None = None,
         accounts: Mapping[str, Mapping[str, Decimal]] | None = None,
         may_withdraw: bool = False,
+        facade: MakeFacade | None = None,
     ) -> None:
         self.entropy = Entropy(seed)
         start = start if clock is None else clock.now()
@@ -163,7 +167,12 @@ class World:
         balances = {"main": stakes} if accounts is None else accounts
         for name, amounts in balances.items():
             self.exchange.open_account(name, amounts)
-        self.facade = self._facade(options, listen_keys)
+        # Somebody else's façade has the manners of `OperatedFacade` and no operator's door.
+        self.facade = (
+            cast(BinanceFacade, facade(self.exchange, self.plan.request))
+            if facade is not None
+            else self._facade(options, listen_keys)
+        )
         self.pairs = {name: self._issue(name, may_withdraw) for name in balances}
         self.stage = Stage(
             self.facade,
@@ -349,7 +358,8 @@ class World:
         }
         for pair in pairs.values():
             key = ApiKey(pair.key, account, pair.material, may_withdraw=may_withdraw)
-            self.facade.add_key(key)
+            if isinstance(self.facade, BinanceFacade):
+                self.facade.add_key(key)
         return pairs
 
     def _demand_virtual(self, verb: str) -> WorldClock:

@@ -111,6 +111,8 @@ async def attempt(script: Script, stand: Stand, *, seed: int) -> Outcome:
 
 async def _subscribe(session: Session, script: Script, wanted: Sequence[Wanted]) -> str:
     try:
+        if session.venue.checksum is not None:  # digits are known from the listing
+            await session.load_instruments()
         for channel in dict.fromkeys(channel for channel, _ in wanted):
             symbols = [symbol for each, symbol in wanted if each == channel]
             await session.subscribe(channel, *symbols)
