@@ -53,9 +53,14 @@ def twin(name: str) -> Any:
 
 
 def installed() -> str:
-    """Which of them this process uses."""
-    ladder = importlib.import_module("pitwire.market.ladder")
-    return PLAIN if ladder.Fastest is ladder.Ladder else COMPILED
+    """Which of them this process uses: `plain`, `compiled`, or each by its name if they differ."""
+    for user in ("pitwire.market.ladder", "pitwire.venues.binance.decode"):
+        importlib.import_module(user)
+    kinds = importlib.import_module("pitwire.model.twins").KINDS
+    found = {name.rpartition("._")[2]: kinds[name] for name in PARTS}
+    if len(set(found.values())) == 1:
+        return str(kinds[LADDER])
+    return ", ".join(f"{name} {kind}" for name, kind in found.items())
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import figures
+from bench import figures, native
 from bench.client import Spec
 from bench.races import LOADS, Results
 
@@ -192,6 +192,7 @@ def machine(cores: tuple[int | None, int | None]) -> dict[str, Any]:
     names = ("picows", "msgspec", "uvloop", "websockets")
     return {
         "python": platform.python_version(),
+        "parts": native.installed(),
         "system": f"{platform.system()} {platform.release()}",
         "cores": {"server": cores[0], "clients": cores[1]},
         "versions": {name: metadata.version(name) for name in names},

@@ -11,12 +11,14 @@ import pytest
 from rich.console import Console
 
 from pitwire.cli import doctor
-from pitwire.cli.doctor import Patient
+from pitwire.cli.doctor import Finding, Patient
+from pitwire.cli.exits import Code
 from pitwire.cli.simulated import simulated_venue
 from pitwire.desk.config import DeskConfig, VenueSection, parse_config
 from pitwire.model.clock import MILLISECOND, SECOND, ManualClock, SystemClock
 from pitwire.model.credentials import Credentials
 from pitwire.model.errors import DialFailed
+from pitwire.model.twins import Kind
 from pitwire.sim.serve import serve
 from pitwire.sim.world import BTC_USDT, World
 from pitwire.venues.registry import find_venue
@@ -82,7 +84,20 @@ def test_without_a_file_it_tells_the_harmless_defaults(tmp_path: Path) -> None:
     assert code == 0
     assert "mode sim, BTC-USDT" in text
     assert "none set: public data only" in text
+    assert "parts    ladder " in text
+    assert ", reading " in text
     assert '"btcusdt@bookTicker"' in text
+
+
+def test_compiled_parts_of_another_source_are_noted() -> None:
+    kinds: dict[str, Kind] = {"a.market._ladder": "compiled", "a.b._reading": "plain"}
+    assert doctor.examine_parts(kinds) == Finding("ok", "parts", "reading plain, ladder compiled")
+    kinds["a.market._ladder"] = "outdated"
+    found = doctor.examine_parts(kinds)
+    assert (found.verdict, found.code) == ("note", Code.DONE)
+    assert found.text.endswith(
+        "ladder outdated: built from another source and not used; build it anew"
+    )
 
 
 def test_a_wrong_file_ends_it_with_one_line(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -74,6 +76,57 @@ def test_what_is_no_level_is_refused(kind: type[Ladder]) -> None:
     for wrong in (((1.0,),), ((1.0, 2.0, 3.0),), (3.0,), 7):
         with pytest.raises((TypeError, ValueError)):
             kind(1.0).change(wrong)  # type: ignore[arg-type]
+
+
+def test_fewer_than_no_levels_cannot_be_read(kind: type[Ladder]) -> None:
+    ladder = kind(1.0)
+    ladder.fill(((1.0, 2.0),))
+    for start, count in ((-1, 5), (0, -1), (5, -1)):
+        with pytest.raises(ValueError, match="expected a start and a count of 0 or more"):
+            ladder.levels(start, count)
+    with pytest.raises(TypeError):
+        ladder.levels(start=0)  # type: ignore[call-arg]
+
+
+def test_a_number_may_change_what_it_is_in(twin: type[Ladder]) -> None:
+    """It is asked for its value, and takes everything away: the process must live."""
+
+    class Odd:
+        def __float__(self) -> float:
+            level.clear()
+            levels.clear()
+            ladder.fill(())
+            return 1.5
+
+    ladder = twin(1.0)
+    ladder.fill(tuple((float(price), 1.0) for price in range(1, 200)))
+    level: list[Any] = [Odd(), Odd()]
+    levels: list[Any] = [level, (3.0, 4.0)]
+    ladder.change(levels)  # type: ignore[arg-type]
+    assert ladder.levels() == [(3.0, 4.0), (1.5, 1.5)]
+
+
+def test_the_collector_may_run_while_levels_are_read(kind: type[Ladder]) -> None:
+    class Last:
+        def __init__(self) -> None:
+            self.myself = self
+
+        def __del__(self) -> None:
+            ladder.fill(())
+
+    ladder, thresholds = kind(1.0), gc.get_threshold()
+    held = [(float(price), 1.0) for price in range(5000, 0, -1)]
+    try:
+        for _ in range(20):
+            ladder.fill(held)
+            gc.set_threshold(50)
+            Last()
+            found = ladder.levels()
+            gc.set_threshold(*thresholds)
+            gc.collect()
+            assert found in (held, [])
+    finally:
+        gc.set_threshold(*thresholds)
 
 
 def test_removed_levels_do_not_pile_up_in_the_plain_one() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from pitwire.model.clock import MILLISECOND, SECOND, Clock, SystemClock
 from pitwire.model.credentials import Credentials, mask
 from pitwire.model.errors import ConnectionLost, PitwireError
 from pitwire.model.numbers import plain
+from pitwire.model.twins import KINDS, Kind
 from pitwire.venues.registry import find_venue
 from pitwire.venues.venue import (
     Buffer,
@@ -83,6 +84,8 @@ def run(path: Path | None, *, offline: bool = False, console: Console | None = N
     venue = find_venue(config.venue.name)
     endpoints = endpoints_of(config, venue)
     patient = Patient(config, venue, endpoints, keys.credentials, SystemClock())
+    patient.codec(Role.MARKET)  # which loads what it reads with
+    tell(examine_parts())
     if is_local(config):
         tell(Finding("note", "venue", "simulated on this machine: nothing to reach"))
     elif offline:
@@ -123,6 +126,15 @@ def endpoints_of(config: DeskConfig, venue: Venue) -> Endpoints:
     if config.venue.testnet and venue.testnet is not None:
         return venue.testnet
     return venue.endpoints
+
+
+def examine_parts(kinds: Mapping[str, Kind] = KINDS) -> Finding:
+    """Which of the parts that may be compiled are."""
+    found = [f"{name.rpartition('._')[2]} {kind}" for name, kind in sorted(kinds.items())]
+    if "outdated" not in kinds.values():
+        return Finding("ok", "parts", ", ".join(found))
+    text = f"{', '.join(found)}: built from another source and not used; build it anew"
+    return Finding("note", "parts", text)
 
 
 def examine_file(config: DeskConfig, path: Path | None, now: int) -> Iterator[Finding]:

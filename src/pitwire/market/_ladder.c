@@ -3,11 +3,18 @@
  * Levels lie side by side, sorted by key (price times sign), the best one last, so that what
  * changes most lies where the least has to be moved. Numbers are the doubles that came: none is
  * ever computed, so what is read out equals what was put in.
+ *
+ * Where Python may run (a number of another kind, the collector), nothing borrowed is held and
+ * nothing of the ladder is pointed at: whoever runs there may change either.
  */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <structmember.h>
+
+#ifndef PITWIRE_SOURCE
+#define PITWIRE_SOURCE "" /* built by hand: nobody can tell from what */
+#endif
 
 typedef struct {
     double key;
@@ -128,19 +135,19 @@ read_level(PyObject *level, double *price, double *size)
             return 0;
         }
     }
-    PyObject *pair = PySequence_Fast(level, "level: expected a price and a size");
+    PyObject *pair = PySequence_Tuple(level); /* our own: a list could lose what it holds */
     if (pair == NULL) {
         return -1;
     }
-    if (PySequence_Fast_GET_SIZE(pair) != 2) {
+    if (PyTuple_GET_SIZE(pair) != 2) {
         PyErr_Format(PyExc_ValueError, "level: found %zd numbers, expected a price and a size",
-                     PySequence_Fast_GET_SIZE(pair));
+                     PyTuple_GET_SIZE(pair));
         Py_DECREF(pair);
         return -1;
     }
-    *price = PyFloat_AsDouble(PySequence_Fast_GET_ITEM(pair, 0));
+    *price = PyFloat_AsDouble(PyTuple_GET_ITEM(pair, 0));
     if (!PyErr_Occurred()) {
-        *size = PyFloat_AsDouble(PySequence_Fast_GET_ITEM(pair, 1));
+        *size = PyFloat_AsDouble(PyTuple_GET_ITEM(pair, 1));
     }
     Py_DECREF(pair);
     return PyErr_Occurred() ? -1 : 0;
@@ -149,15 +156,15 @@ read_level(PyObject *level, double *price, double *size)
 static int
 take(Ladder *self, PyObject *levels)
 {
-    PyObject *all = PySequence_Fast(levels, "levels: expected pairs of price and size");
+    PyObject *all = PySequence_Tuple(levels);
     if (all == NULL) {
         return -1;
     }
     int failed = 0;
     Py_ssize_t finger = self->count;
-    for (Py_ssize_t at = 0; at < PySequence_Fast_GET_SIZE(all) && !failed; at++) {
+    for (Py_ssize_t at = 0; at < PyTuple_GET_SIZE(all) && !failed; at++) {
         double price = 0.0, size = 0.0;
-        failed = read_level(PySequence_Fast_GET_ITEM(all, at), &price, &size) < 0 ||
+        failed = read_level(PyTuple_GET_ITEM(all, at), &price, &size) < 0 ||
                  set_level(self, self->sign * price, size, &finger) < 0;
     }
     Py_DECREF(all);
@@ -209,19 +216,26 @@ ladder_levels(Ladder *self, PyObject *arguments)
     if (count > left) {
         count = left;
     }
-    PyObject *found = PyList_New(count);
-    if (found == NULL) {
-        return NULL;
+    if (count == 0) {
+        return PyList_New(0);
     }
-    for (Py_ssize_t at = 0; at < count; at++) {
-        const Level *level = self->levels + (self->count - 1 - start - at);
+    Level *copy = PyMem_New(Level, count); /* a new tuple may let the collector run */
+    if (copy == NULL) {
+        return PyErr_NoMemory();
+    }
+    memcpy(copy, self->levels + (self->count - start - count), (size_t)count * sizeof(Level));
+    PyObject *found = PyList_New(count);
+    for (Py_ssize_t at = 0; found != NULL && at < count; at++) {
+        const Level *level = copy + (count - 1 - at);
         PyObject *pair = Py_BuildValue("(dd)", self->sign * level->key, level->size);
         if (pair == NULL) {
-            Py_DECREF(found);
-            return NULL;
+            Py_CLEAR(found);
         }
-        PyList_SET_ITEM(found, at, pair);
+        else {
+            PyList_SET_ITEM(found, at, pair);
+        }
     }
+    PyMem_Free(copy);
     return found;
 }
 
@@ -283,7 +297,8 @@ static PyType_Slot slots[] = {
 static PyType_Spec spec = {
     .name = "pitwire.market._ladder.Ladder",
     .basicsize = sizeof(Ladder),
-    .flags = Py_TPFLAGS_DEFAULT,
+    /* Nothing can be put on the type, so it is in no cycle with what is made of it. */
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = slots,
 };
 
@@ -294,9 +309,10 @@ set_up(PyObject *module)
     if (type == NULL) {
         return -1;
     }
-    int failed = PyModule_AddType(module, (PyTypeObject *)type);
+    int failed = PyModule_AddType(module, (PyTypeObject *)type) < 0 ||
+                 PyModule_AddStringConstant(module, "source", PITWIRE_SOURCE) < 0;
     Py_DECREF(type);
-    return failed;
+    return failed ? -1 : 0;
 }
 
 static PyModuleDef_Slot module_slots[] = {

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Iterable
-from importlib import import_module
 from itertools import islice
 
 from pitwire.model.events import Level
+from pitwire.model.twins import twin
 
 NOTHING = float("-inf")
 """Below every price key."""
@@ -39,14 +39,14 @@ class Ladder:
         """Where the best of the prices is, which are sorted as numbers are."""
         self.fill(())
 
-    def fill(self, levels: Iterable[Level]) -> None:
+    def fill(self, levels: Iterable[Level], /) -> None:
         """Hold these levels and no others; those of size 0 are none."""
         self._sizes = {price: size for price, size in dict(levels).items() if size}
         self._sort()
         self.top = self._sign * self._prices[self._best] if self._prices else NOTHING
         """The best key, or `NOTHING`."""
 
-    def change(self, levels: tuple[Level, ...]) -> None:
+    def change(self, levels: tuple[Level, ...], /) -> None:
         """Set these levels to their new sizes.
 
         No line of Python runs for a level of a price that is held, and most are.
@@ -66,12 +66,14 @@ class Ladder:
         else:
             self._surface()
 
-    def size(self, price: float) -> float:
+    def size(self, price: float, /) -> float:
         """The size held at a price, 0.0 where none is."""
         return self._sizes.get(price, 0.0)
 
-    def levels(self, start: int = 0, count: int = _ALL) -> list[Level]:
-        """Levels held, best first, from the `start`-th on."""
+    def levels(self, start: int = 0, count: int = _ALL, /) -> list[Level]:
+        """Levels held, best first, from the `start`-th on; raises `ValueError` below 0."""
+        if start < 0 or count < 0:
+            raise ValueError("levels: expected a start and a count of 0 or more")
         sizes, prices = self._sizes, self._prices
         ordered = prices if self._best == 0 else reversed(prices)
         held = ((price, size) for price in ordered if (size := sizes[price]))
@@ -110,13 +112,6 @@ class Ladder:
         self._limit = len(self._prices) * 3 // 2 + 256
 
 
-def _fastest() -> type[Ladder]:
-    try:
-        found: type[Ladder] = import_module("pitwire.market._ladder").Ladder
-    except ImportError:
-        return Ladder
-    return found
-
-
-Fastest = _fastest()
+_compiled = twin("pitwire.market._ladder")
+Fastest: type[Ladder] = Ladder if _compiled is None else _compiled.Ladder
 """The compiled ladder where it was built, else the plain one."""

@@ -15,6 +15,10 @@
 #error "a double must be computed as one, or numbers are rounded twice"
 #endif
 
+#ifndef PITWIRE_SOURCE
+#define PITWIRE_SOURCE "" /* built by hand: nobody can tell from what */
+#endif
+
 typedef struct {
     PyObject *trade, *quote, *delta, *buy, *sell, *venue, *zero;
     uint64_t last_millisecond, last_instant;
@@ -417,7 +421,8 @@ set_up(PyObject *module)
 {
     Known *known = PyModule_GetState(module);
     known->zero = PyLong_FromLong(0);
-    return known->zero == NULL ? -1 : 0;
+    return known->zero == NULL ? -1
+                               : PyModule_AddStringConstant(module, "source", PITWIRE_SOURCE);
 }
 
 static int

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from importlib import import_module
 from typing import Any, TypeAlias
 
 import msgspec
@@ -28,6 +27,7 @@ from pitwire.model.events import (
     VenueShutdown,
 )
 from pitwire.model.orders import Side
+from pitwire.model.twins import twin
 from pitwire.venues.binance import frames as wire
 from pitwire.venues.binance.symbols import VENUE, Symbols
 from pitwire.venues.mbx import reading
@@ -66,14 +66,8 @@ def known_by(reading: Any) -> Read:
     return read
 
 
-def _compiled() -> Read | None:
-    try:
-        return known_by(import_module("pitwire.venues.binance._reading"))
-    except ImportError:
-        return None
-
-
-COMPILED = _compiled()
+_compiled = twin("pitwire.venues.binance._reading")
+COMPILED = None if _compiled is None else known_by(_compiled)
 """The compiled reader of the commonest frames (`_reading.c`), where it was built."""
 
 

@@ -1,0 +1,67 @@
+"""A twin is used where it was built from the source that is here, and nowhere else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import native
+from pitwire.model import twins
+
+SOURCE = Path(twins.__file__).resolve().parent.parent / "market" / "_ladder.c"
+_ASK = """
+import sys
+from bench import native
+sys.modules[native.LADDER] = native._load(native.LADDER, {path!r})
+from pitwire.market.ladder import Fastest
+from pitwire.model.twins import KINDS
+print(Fastest.__module__, KINDS[native.LADDER], native.installed())
+"""
+
+
+@pytest.fixture(scope="module")
+def outdated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ladder that was built before the last change of its source."""
+    building, folder = native.building(), tmp_path_factory.mktemp("outdated")
+    before = folder / SOURCE.name
+    before.write_text(SOURCE.read_text() + "/* as it was */\n")
+    try:
+        built: Path = building.build(before, folder)
+    except building.CannotBuild as error:
+        pytest.skip(str(error))
+    return built
+
+
+def test_a_twin_of_this_source_is_known_by_it(tmp_path: Path) -> None:
+    found = native.twin(native.LADDER)
+    if found is None:
+        pytest.skip("no C compiler")
+    assert twins.was_built_from(found, SOURCE)
+    changed = tmp_path / SOURCE.name
+    changed.write_bytes(SOURCE.read_bytes() + b"\n")
+    assert not twins.was_built_from(found, changed)
+    assert not twins.was_built_from(found, tmp_path / "gone.c")
+    assert not twins.was_built_from(object(), SOURCE)
+
+
+def test_one_that_is_outdated_is_not_used(outdated: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _ASK.format(path=str(outdated))],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("pitwire.market.ladder outdated ladder outdated, reading ")
+
+
+def test_where_none_was_built_there_is_none() -> None:
+    kinds = dict(twins.KINDS)
+    try:
+        assert twins.twin("pitwire.market._nothing_here") is None
+        assert twins.KINDS["pitwire.market._nothing_here"] == "plain"
+    finally:
+        twins.KINDS.clear()
+        twins.KINDS.update(kinds)
