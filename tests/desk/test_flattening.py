@@ -13,7 +13,7 @@ from pitwire.desk.control import Ask, Control
 from pitwire.desk.desk import Desk
 from pitwire.desk.flattening import FRUITLESS, RULE
 from pitwire.model.orders import Order, OrderState, OrderType, Side
-from pitwire.sim.faults import Cut, RefuseDial
+from pitwire.sim.faults import Cut, DelayAck, Drop, Fault, LoseAck, RefuseDial
 from pitwire.trading.journal import Alerted, Asked, Decided, Flattening, Halted, Refusal
 from pitwire.trading.replay import Replay
 from pitwire.trading.stance import Stance
@@ -154,6 +154,33 @@ def test_it_waits_for_the_venue_and_closes_when_that_is_back(tmp_path: Path) -> 
     setting = Setting(faults=outage)
     setting.world.run(lives(setting))
     assert len(closings(setting)) == 1
+
+
+@pytest.mark.parametrize("late", [0, 3])
+def test_what_has_traded_and_is_not_told_is_not_closed_again(late: int) -> None:
+    """Its answer and its fill are lost, and the venue says of it only that it is filled."""
+    seen: list[tuple[Decimal, str]] = []
+
+    async def story(setting: Setting, desk: Desk) -> None:
+        await take(desk, 0.02)
+        await asyncio.sleep(5)
+        desk.switchboard.flatten("enough", "Ada")
+        for _ in range(600):
+            await asyncio.sleep(0.05)
+            seen.append((held(desk), desk.switchboard.told().closing[BTC].why))
+        assert desk.switchboard.told().closing[BTC].state == "closed"
+
+    faults: list[Fault] = [
+        LoseAck(at_seconds=4, kind="place"),
+        Drop(at_seconds=4, stream="userData", count=2),
+    ]
+    if late:
+        faults.append(DelayAck(at_seconds=4, kind="fills", seconds=late))
+    setting = Setting(faults=faults)
+    setting.run(story)
+    assert len(closings(setting)) == 1, "a second one would have turned the position over"
+    assert min(size for size, _ in seen) == seen[-1][0] == 0
+    assert "the fills of 1 order are not told yet" in {why for _, why in seen}
 
 
 def test_orders_that_change_nothing_are_not_repeated_for_ever(

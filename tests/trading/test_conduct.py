@@ -138,6 +138,16 @@ def test_an_order_unknown_for_too_long_pauses_the_account_and_tells_a_person_onc
     [told] = made.of(Alerted)
     assert told.level == "error"
     assert placed.id in told.text
+
+
+def test_an_answer_that_proves_nothing_makes_no_unknown_order_younger() -> None:
+    made = desk(max_unknown_seconds=30.0)
+    [placed] = admit(made, buy(BTC, 1, price=90))
+    made.engine.apply(unanswered(placed.id, seconds=1))
+    for seconds in range(2, 31, 2):
+        made.engine.apply(update(placed.id, K.MISSING, seconds, asked=at(seconds - 0.1)))
+    assert admit(made, buy(ETH, 1, price=8.9), seconds=31.5) == []
+    assert breached(made) == ("max_unknown_seconds", f"{placed.id} for 30.5 s", "30 s")
     open_one(made, placed, 101)
     assert len(admit(made, buy(ETH, 1, price=8.8), seconds=102)) == 1
 
@@ -205,6 +215,22 @@ def test_turnover_of_a_day_is_bounded_but_the_way_out_is_free() -> None:
     assert admit(made, buy(BTC, 1, price=90), seconds=1) == []
     assert breached(made) == ("max_day_notional", "290", "250")
     assert len(admit(made, sell(BTC, 2), seconds=1)) == 1
+
+
+@pytest.mark.parametrize("told", ["0", "0.5"])
+def test_what_has_traded_and_is_not_told_is_not_reduced_again(told: str) -> None:
+    made = desk(max_day_notional=D(0))
+    made.engine.apply(fill("earlier", 2, 100))
+    [placed] = admit(made, sell(BTC, 2))
+    made.engine.sent(placed, at(0))
+    if D(told):
+        made.engine.apply(fill(placed.id, told, 100, side=Side.SELL, trade_id="2"))
+    made.engine.apply(update(placed.id, K.FILLED, filled=2, size=2))
+    assert placed.id not in made.state.ledger.open
+    left = made.state.portfolio.position(BTC)
+    assert left == 2 - D(told), "the venue has sold all of it"
+    assert admit(made, sell(BTC, left), seconds=1) == []
+    assert breached(made)[0] == "max_day_notional"
 
 
 def test_a_fall_from_the_days_best_lets_only_the_way_out_pass_until_a_person_resumes() -> None:

@@ -185,6 +185,8 @@ class Life:
             moving = {one.id for one in here if one.is_open
                       and (one.type is OrderType.MARKET or not one.acknowledged)}  # fmt: skip
             assert (set() if standing is None else set(standing.moving)) == moving
+            untold = {one.id for one in here if one.counted and one.missing}
+            assert (set() if standing is None else set(standing.untold)) == untold
         assert set(tally.flying) == {one.id for one in open_ones if not one.acknowledged}
         assert tally.unanswered == sum(
             1 for one in open_ones if one.is_ours and not one.acknowledged

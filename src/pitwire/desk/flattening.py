@@ -1,9 +1,9 @@
 """Closing positions of a halted desk, when the person who halts has asked for that, too.
 
-House rules: cancels go first, and a symbol waits until nothing of ours is open in it; each order is
-a market order that makes a position smaller, takes the screen's way like any other, and is never
-sent again; what cannot be closed is said with its reason. It ends when a person resumes, and does
-not outlive the desk.
+House rules: cancels go first, and a symbol waits until nothing of ours is open in it and every fill
+is told, for until then nobody knows what is held; each order is a market order that makes a
+position smaller, takes the screen's way like any other, and is never sent again; what cannot be
+closed is said with its reason. It ends when a person resumes, and does not outlive the desk.
 """
 
 from __future__ import annotations
@@ -84,6 +84,10 @@ class Flattener:
             return "closing", ""
         if working:
             return "waiting", f"{len(working)} of our orders are not closed yet"
+        standing = state.ledger.tally.by_symbol.get(symbol)
+        if standing is not None and standing.untold:
+            orders = "1 order" if len(standing.untold) == 1 else f"{len(standing.untold)} orders"
+            return "waiting", f"the fills of {orders} are not told yet"
         before, tries = self._tried.get(symbol, (held, 0))
         if before != held:
             tries = 0

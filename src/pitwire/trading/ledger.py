@@ -478,7 +478,8 @@ class OrderLedger:
         came: str,
         event: Update | Fill | None = None,
     ) -> Change:
-        order.changed_at = now
+        if order.state is not before or before is not _S_UNKNOWN:  # what proves nothing ages it not
+            order.changed_at = now
         if order.state is _S_UNKNOWN:
             self._doubts.ask(order, now)
         elif before is _S_UNKNOWN:

@@ -145,26 +145,15 @@ class Proposal(msgspec.Struct, kw_only=True):
         """Whether it can only make the position smaller, after what is on its way already.
 
         What rests at the venue does not count: a take profit must not forbid the stop beside it.
+        What has traded counts until its fill is told, though its order be over.
         """
         position = self.state.portfolio.position(self.place.symbol)
         against = position < 0 if self.buys else position > 0
         if not against or self.size is None:
             return False
-        return self.size + self._on_its_way() <= abs(position)
-
-    def _on_its_way(self) -> Decimal:
-        """What orders of the same side may trade that do not rest at the venue."""
         here = self.state.ledger.tally.by_symbol.get(self.place.symbol)
-        if here is None:
-            return ZERO
-        return sum(
-            (
-                order.may_trade(self.price)
-                for order in here.moving.values()
-                if order.side is self.place.side
-            ),
-            ZERO,
-        )
+        coming = ZERO if here is None else here.on_its_way(self.place.side, self.price)
+        return self.size + coming <= abs(position)
 
 
 Check: TypeAlias = Callable[[Proposal], Breach | None]

@@ -27,7 +27,16 @@ _SPARE = 64
 class Standing:
     """The sums of one symbol."""
 
-    __slots__ = ("buys", "moving", "orders", "quote_buys", "quote_sells", "sells", "unknown")
+    __slots__ = (
+        "buys",
+        "moving",
+        "orders",
+        "quote_buys",
+        "quote_sells",
+        "sells",
+        "unknown",
+        "untold",
+    )
 
     def __init__(self) -> None:
         self.buys = self.sells = ZERO
@@ -41,6 +50,9 @@ class Standing:
         """Of how many the venue has not said whether they exist."""
         self.moving: dict[str, Tracked] = {}
         """Open orders that do not rest at the venue: not acknowledged yet, or at market."""
+        self.untold: dict[str, Tracked] = {}
+        """Orders of our count, open or over, of which the venue has reported more than its fills
+        have told: by so much the position is not what it seems."""
 
     def exposure(self, price: Decimal | None) -> Exposure:
         """The worst that may happen; `price` turns quote units into base units."""
@@ -49,6 +61,13 @@ class Standing:
             buys = _EXACT.add(buys, _UP.divide(self.quote_buys, price))
             sells = _EXACT.add(sells, _UP.divide(self.quote_sells, price))
         return Exposure(buys=buys, sells=sells)
+
+    def on_its_way(self, side: Side, price: Decimal | None) -> Decimal:
+        """What orders of this side may still do to the position that do not rest at the venue."""
+        coming = [one.may_trade(price) for one in self.moving.values() if one.side is side]
+        return sum(
+            (one.missing for one in self.untold.values() if one.side is side), sum(coming, ZERO)
+        )
 
     def add(self, side: Side | None, base: Decimal, quote: Decimal) -> None:
         """Count this much more on one side."""
@@ -71,6 +90,7 @@ class _Share(msgspec.Struct, frozen=True, gc=False):
     flying: bool
     moving: bool
     unknown_since: int | None
+    untold: bool = False
 
 
 _GONE = _Share(None, ZERO, ZERO, flying=False, moving=False, unknown_since=None)
@@ -160,6 +180,11 @@ class Tally:
                 here.moving[name] = order
             else:
                 del here.moving[name]
+        if share.untold is not before.untold:
+            if share.untold:
+                here.untold[name] = order
+            else:
+                del here.untold[name]
         if share.unknown_since != before.unknown_since:
             self._note_unknown(order, share, before, here)
         self._file(name, share, before, here)
@@ -203,14 +228,18 @@ def _share_of(order: Tracked) -> _Share:
         missing = order.missing
         if not missing:
             return _GONE
-        return _Share(order.side, missing, ZERO, flying=False, moving=False, unknown_since=None)
-    base, quote = order.size, ZERO
+        side, untold = order.side, order.counted
+        return _Share(side, missing, ZERO, False, False, unknown_since=None, untold=untold)
+    base, quote, untold = order.size, ZERO, False
     if base is None:
         base = order.missing
+        untold = order.counted and bool(base)
         if order.quote_size is not None:
             quote = max(ZERO, order.quote_size - order.filled_quote)
     elif order.filled or order.reported:
-        base = _EXACT.add(max(ZERO, base - order.done), order.missing)
+        missing = order.missing
+        untold = order.counted and bool(missing)
+        base = _EXACT.add(max(ZERO, base - order.done), missing)
     flying = not order.acknowledged
     return _Share(
         order.side,
@@ -219,4 +248,5 @@ def _share_of(order: Tracked) -> _Share:
         flying=flying,
         moving=flying or order.type is _MARKET,
         unknown_since=order.changed_at if order.state is _UNKNOWN else None,
+        untold=untold,
     )
