@@ -33,6 +33,24 @@ do = { post_only = "buy", size = 1e-2, protective = true, price = { from = "bid"
 once = true
 """
 
+HELD = (
+    CONFIG.partition("[[rule]]")[0]
+    + """
+[[rule]]
+name = "hold"
+when = { price = "BTC-USDT", above = 1, of = "bid" }
+do = { market = "buy", size = 0.01 }
+once = true
+[[rule]]
+name = "rest"
+when = { position = "BTC-USDT", above = 0.009 }
+do = { post_only = "buy", size = 0.01, price = { from = "bid", bips = -500 } }
+once = true
+"""
+)
+"""A position, and then an order that rests."""
+FLATTEN = "--flatten"
+
 
 @pytest.fixture
 def page(repository: Path) -> str:
@@ -55,7 +73,7 @@ def as_shape(line: str) -> str:
 def test_the_commands_of_the_page_say_what_it_shows(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    commands = told(page)
+    commands = [(words, answer) for words, answer in told(page) if FLATTEN not in words]
     assert [words[0] for words, _ in commands] == ["kill", "status", "resume"]
     (tmp_path / "desk.toml").write_text(CONFIG)
     monkeypatch.chdir(tmp_path)
@@ -63,10 +81,28 @@ def test_the_commands_of_the_page_say_what_it_shows(
         desk.until(r"order \S+ open")
         desk.until(r"order \S+ open")
         for words, answer in commands:
-            capsys.readouterr()
-            assert main(words) == 0
-            said = capsys.readouterr().out.splitlines()
-            assert [as_shape(line) for line in said] == [as_shape(line) for line in answer]
+            assert_answered(words, answer, capsys)
+
+
+def test_a_flatten_says_what_the_page_shows(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [(words, answer)] = [one for one in told(page) if FLATTEN in one[0]]
+    (tmp_path / "desk.toml").write_text(HELD)
+    monkeypatch.chdir(tmp_path)
+    with pitwire("desk", "desk.toml", folder=tmp_path) as desk:
+        desk.until(r"order \S+ open: ")
+        assert_answered(words, answer, capsys)
+
+
+def assert_answered(
+    words: list[str], answer: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command, given here, says these lines."""
+    capsys.readouterr()
+    assert main(words) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [as_shape(line) for line in said] == [as_shape(line) for line in answer]
 
 
 def test_every_stance_is_explained_and_the_figures_are_those_of_the_program(page: str) -> None:
