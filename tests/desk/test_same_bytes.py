@@ -16,6 +16,7 @@ from sys import executable
 
 import pytest
 
+from bench import native
 from pitwire.torture.lives import SECONDS
 
 OTHER = ".venv-other/bin/python"
@@ -97,6 +98,36 @@ def check(python: str, seeds: range, memory: Path, repository: Path, seconds: fl
             for seed in seeds
         ]
     assert {life.result() for life in lives} == {first}
+
+
+def test_compiled_parts(memory: Path, repository: Path) -> None:
+    """ADR 23: either twin, the same journal to the byte."""
+    if native.folder() is None:
+        pytest.skip("no C compiler")
+    program = """
+import sys
+import bench  # uses the parts that it was told to
+import runpy
+sys.argv[0] = ""
+runpy.run_module("pitwire.torture.lives", run_name="__main__", alter_sys=True)
+print(bench.native.installed())
+"""
+    said = {}
+    for parts in (native.PLAIN, native.COMPILED):
+        with native.chosen(parts):
+            done = subprocess.run(
+                [executable, "-c", program, str(memory / parts), "5", "4"],
+                env=environment(repository, 0)
+                | {"PYTHONPATH": f"{repository / 'src'}:{repository}"},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        assert done.returncode == 0, done.stderr
+        *said[parts], used = done.stdout.split()
+        assert used == parts
+    assert said[native.PLAIN] == said[native.COMPILED]
+    assert int(said[native.PLAIN][2]) > 50, "records"
 
 
 def test_other_hash_seeds(memory: Path, repository: Path) -> None:

@@ -7,16 +7,21 @@ from importlib import import_module
 
 import pytest
 
+from bench import native
+from fuzz import twin_binance
 from fuzz.__main__ import harnesses, main
 from fuzz.mutations import golden_frames, mutate
 from pitwire.conformance.corpora import check
 from pitwire.model.events import Quote, Trade
 from pitwire.model.orders import Side
 from pitwire.venues.binance.codec import BinanceCodec
+from pitwire.venues.binance.decode import Read
 
 
 @pytest.mark.parametrize("name", harnesses())
 def test_a_harness_finds_no_fault(name: str) -> None:
+    if name == "twin_binance" and native.folder() is None:
+        pytest.skip("no C compiler")
     assert import_module(f"fuzz.{name}").run(20, 7, most=1500) == 1500
 
 
@@ -48,6 +53,20 @@ def test_a_decoder_that_raises_is_noticed(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(BinanceCodec, "decode", broken)
     with pytest.raises(ZeroDivisionError) as caught:
         main(["5", "1"])
+    assert "frame b" in caught.value.__notes__[0]
+
+
+def test_twins_that_differ_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def readers(_read: Read) -> list[object]:
+        return [lambda frame, now: (0.0,), lambda frame, now: (-0.0,)]
+
+    if native.folder() is None:
+        pytest.skip("no C compiler")
+    monkeypatch.setattr(twin_binance, "_readers", readers)
+    with pytest.raises(
+        AssertionError, match=r"found \[-0.0\], the typed reading \[0.0\]"
+    ) as caught:
+        twin_binance.run(5, 1)
     assert "frame b" in caught.value.__notes__[0]
 
 

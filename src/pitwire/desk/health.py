@@ -56,7 +56,8 @@ _SPECIAL = frozenset(_TALLIED) | {
 
 
 class Histogram:
-    """Durations in ns, counted in fixed buckets: eight for each doubling, 4 kB in all."""
+    """Durations in ns, counted in fixed buckets: eight for each doubling, 4 kB in all, and up to
+    10 kB that wait to be counted."""
 
     __slots__ = ("_counts", "_largest", "waiting")
 
@@ -268,8 +269,8 @@ class Health:
     def __init__(self, now: int) -> None:
         self.started = now
         self.reaction_to: Callable[[Event], Reaction | None] = _none
-        """What is done with all events of the kind, venue and symbol of this one, once they are
-        counted; asked at the first of them."""
+        """What is done with all events of the kind and symbol of this one, once they are counted;
+        asked at the first of them, as all events of a desk are of one venue."""
         self._streams: dict[type[Event], dict[str, _Stream]] = {}
         self._work = Histogram()
         self._tally: dict[str, int] = {}
