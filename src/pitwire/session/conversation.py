@@ -22,6 +22,7 @@ from pitwire.model.events import AggregateTrade, BookDelta, Event, Trade
 from pitwire.session.backoff import Chance
 from pitwire.session.commands import ORDER_DEADLINE_SECONDS, Commands
 from pitwire.session.copies import Copy
+from pitwire.session.echoes import Echoes
 from pitwire.session.errands import Errands
 from pitwire.session.feed import FED, Feed
 from pitwire.session.obedience import KEY, blames_clock, key_refused, obey, refuses_key
@@ -29,7 +30,6 @@ from pitwire.session.outbox import Outbox
 from pitwire.session.pacing import Pacing
 from pitwire.session.pending import Pending
 from pitwire.session.skew import Skew
-from pitwire.session.twins import Twins
 from pitwire.session.vigil import Vigil
 from pitwire.venues.venue import (
     Ask,
@@ -123,7 +123,7 @@ class Conversation:
         self.commands.deadline = round(options.order_deadline_seconds * SECOND)
         self.spare = False
         """Whether another connection does all that this one does, so that its loss is none."""
-        self.twins: Twins | None = None
+        self.echoes: Echoes | None = None
         """Set while another connection brings the same private events."""
         self._open, self._heard, self._steady = False, 0, self._trades.steady
         self._malformed: deque[int] = deque(maxlen=MALFORMED_RUN)
@@ -435,7 +435,7 @@ class Conversation:
             elif isinstance(item, FED):
                 events += self._freshness.first(item, now)
                 events += self._feed.accept(item, self._copy, now)
-            elif self.twins is None or self.twins.admit(item, self._options.link):
+            elif self.echoes is None or self.echoes.admit(item, self._options.link):
                 events.append(self._notice(item, now))
         self._feed.stirred = False
         self._pump(now)

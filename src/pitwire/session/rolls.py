@@ -14,9 +14,9 @@ from pitwire.model import errors
 from pitwire.model.clock import SECOND, Clock
 from pitwire.model.events import Event, Rejected, Rolled
 from pitwire.model.recovery import Halt, Recovery
+from pitwire.session.echoes import Echoes
 from pitwire.session.line import Line
 from pitwire.session.schedule import Schedule
-from pitwire.session.twins import Twins
 
 LOOK_SECONDS = 0.02
 """How often it is looked whether the new connection does all that the old one does."""
@@ -148,8 +148,8 @@ class Rolls:
         if self._over or not old.stands:
             return
         new = self._lines.successor(old)
-        twins = Twins() if new.conversation.feed is not old.conversation.feed else None
-        old.conversation.twins = new.conversation.twins = twins
+        echoes = Echoes() if new.conversation.feed is not old.conversation.feed else None
+        old.conversation.echoes = new.conversation.echoes = echoes
         new.conversation.spare = True
         try:
             done = await self._stand(old, new) and await self._prove(old, new)
@@ -166,7 +166,7 @@ class Rolls:
         self._lines.tell(Rolled(self._venue, "", 0, now, old.name, new.name, reason))
         await self._last_answers(old)
         await self._lines.retire(old)
-        new.conversation.twins = None
+        new.conversation.echoes = None
 
     async def _stand(self, old: Line, new: Line) -> bool:
         """Dial until the new connection stands, or the old one falls."""
@@ -209,7 +209,7 @@ class Rolls:
 
     async def _give_up(self, old: Line, new: Line) -> None:
         await self._lines.retire(new)
-        old.conversation.twins = None
+        old.conversation.echoes = None
 
     def _try_again(self, line: Line) -> None:
         if line.stands and not self._over:

@@ -12,7 +12,7 @@ from pitwire.model.events import Event
 from pitwire.session.lanes import content
 
 
-class Twins:
+class Echoes:
     """What two connections have brought since the second was dialled."""
 
     def __init__(self) -> None:
