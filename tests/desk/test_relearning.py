@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from pitwire.desk.desk import Desk
 from pitwire.model.orders import OrderState
-from pitwire.sim.faults import ChangeRules, HttpError
+from pitwire.sim.faults import ChangeRules, HaltMarket, HttpError
 from pitwire.trading.journal import Alerted, Dropped, Refusal
 from pitwire.trading.wishes import buy
 from tests.desk.setting import BTC, Setting, command, until
@@ -19,7 +19,7 @@ SMALL = buy(BTC, 0.001, price=50_000)
 
 
 def live(
-    tale: Callable[[Setting, Desk], Awaitable[None]], *faults: ChangeRules | HttpError
+    tale: Callable[[Setting, Desk], Awaitable[None]], *faults: ChangeRules | HaltMarket | HttpError
 ) -> Setting:
     setting = Setting(faults=faults, latency="overseas")
     setting.run(tale)
@@ -72,3 +72,41 @@ def test_what_is_refused_by_chance_is_asked_about_once_a_minute() -> None:
     assert setting.methods("order.place") == ["order.place"] * 3
     assert setting.records(Dropped) == []
     assert not any("rules of" in one.text for one in setting.records(Alerted))
+
+
+def test_into_a_closed_market_one_order_goes_and_when_it_opens_they_go_again() -> None:
+    async def tale(setting: Setting, desk: Desk) -> None:
+        await asyncio.sleep(8)
+        (first,) = command(desk, buy(BTC, 0.003, price=50_000))
+        await until(lambda: not first.is_open)
+        assert first.state is OrderState.REJECTED
+        for _ in range(20):
+            await asyncio.sleep(1)
+            command(desk, buy(BTC, 0.003, price=50_000))
+        assert setting.methods("order.place") == ["order.place"]
+        await asyncio.sleep(20)
+        (late,) = command(desk, buy(BTC, 0.003, price=50_000))
+        await until(lambda: late.state is OrderState.OPEN)
+
+    setting = live(
+        tale,
+        HaltMarket(at_seconds=5),
+        HaltMarket(at_seconds=35, status="TRADING"),
+        HttpError(at_seconds=6, kind="info", count=1),
+    )
+    texts = [one.text for one in setting.records(Alerted) if "trade" in one.text]
+    assert texts == [
+        "the venue does not trade BTC-USDT: no order of it leaves",
+        "the venue trades BTC-USDT again",
+    ]
+
+
+def test_what_is_not_traded_at_the_start_is_traded_when_it_opens() -> None:
+    async def tale(setting: Setting, desk: Desk) -> None:
+        assert desk.engine.state.instruments[BTC].status == "HALT"
+        assert command(desk, buy(BTC, 0.003, price=50_000)) == []
+        await asyncio.sleep(45)
+        (late,) = command(desk, buy(BTC, 0.003, price=50_000))
+        await until(lambda: late.state is OrderState.OPEN)
+
+    live(tale, HaltMarket(at_seconds=0), HaltMarket(at_seconds=30, status="TRADING"))

@@ -226,6 +226,7 @@ class Desk:
         self.engine = Engine(rules, screen, state, self.engine.journal)
         self._find_way_out()
         self.switchboard.arm()
+        self._relearner.begin()
         self._look_by = self.clock.now() + _LOOK_WITHIN
         self._house = asyncio.get_running_loop().create_task(self._keep_house())
         self._rearm(self.clock.now())
