@@ -96,7 +96,7 @@ def test_compiled_parts_of_another_source_are_noted() -> None:
     found = doctor.examine_parts(kinds)
     assert (found.verdict, found.code) == ("note", Code.DONE)
     assert found.text.endswith(
-        "ladder outdated: built from another source and not used; build it anew"
+        "ladder outdated: there and not used, the plain one is; build it anew"
     )
 
 

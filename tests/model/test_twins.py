@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
@@ -57,11 +58,17 @@ def test_one_that_is_outdated_is_not_used(outdated: Path) -> None:
     assert done.stdout.startswith("pitwire.market.ladder outdated ladder outdated, reading ")
 
 
-def test_where_none_was_built_there_is_none() -> None:
-    kinds = dict(twins.KINDS)
-    try:
-        assert twins.twin("pitwire.market._nothing_here") is None
-        assert twins.KINDS["pitwire.market._nothing_here"] == "plain"
-    finally:
-        twins.KINDS.clear()
-        twins.KINDS.update(kinds)
+def test_where_none_was_built_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twins, "KINDS", {})
+    assert twins.twin("pitwire.market._nothing_here") is None
+    assert twins.KINDS == {"pitwire.market._nothing_here": "plain"}
+
+
+def test_one_that_cannot_be_loaded_is_told_from_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / f"_of_another_machine{EXTENSION_SUFFIXES[0]}").write_bytes(b"no library")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(twins, "KINDS", {})
+    assert twins.twin("_of_another_machine") is None
+    assert twins.KINDS == {"_of_another_machine": "unloadable"}

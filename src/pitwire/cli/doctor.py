@@ -131,9 +131,9 @@ def endpoints_of(config: DeskConfig, venue: Venue) -> Endpoints:
 def examine_parts(kinds: Mapping[str, Kind] = KINDS) -> Finding:
     """Which of the parts that may be compiled are."""
     found = [f"{name.rpartition('._')[2]} {kind}" for name, kind in sorted(kinds.items())]
-    if "outdated" not in kinds.values():
+    if {"plain", "compiled"} >= set(kinds.values()):
         return Finding("ok", "parts", ", ".join(found))
-    text = f"{', '.join(found)}: built from another source and not used; build it anew"
+    text = f"{', '.join(found)}: there and not used, the plain one is; build it anew"
     return Finding("note", "parts", text)
 
 

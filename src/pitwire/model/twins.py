@@ -11,8 +11,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-Kind: TypeAlias = Literal["plain", "compiled", "outdated"]
-"""Which of the two is used; `outdated`: the plain one, as the compiled one is of another source."""
+Kind: TypeAlias = Literal["plain", "compiled", "outdated", "unloadable"]
+"""Which of the two is used. The plain one also where a compiled one is there that is `outdated`, of
+another source, or `unloadable`, refused by the machine or the interpreter."""
 
 KINDS: dict[str, Kind] = {}
 """Module of a twin → what became of it in this process."""
@@ -24,8 +25,8 @@ def twin(name: str) -> Any:
     none, or none of the source `_ladder.c` that lies in its package."""
     try:
         found = import_module(name)
-    except ImportError:
-        KINDS[name] = "plain"
+    except ImportError as error:
+        KINDS[name] = "plain" if isinstance(error, ModuleNotFoundError) else "unloadable"
         return None
     KINDS[name] = "compiled" if was_built_from(found, _source(name)) else "outdated"
     return found if KINDS[name] == "compiled" else None
