@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from pitwire.desk.secrets import file_warning, find_credentials
+from pitwire.desk.secrets import check_private, file_warning, find_credentials
 from pitwire.model.errors import ConfigError
 
 PLANTED = "hunter2hunter2"
@@ -62,6 +62,30 @@ def test_the_process_environment_is_the_usual_one(
     found = find_credentials("other-venue", dotenv=dotenv)
     assert found is not None
     assert found.key == "the-key"
+
+
+@pytest.mark.parametrize("venue", ["binance-usdm", "binance-sbe"])
+def test_venues_of_one_house_share_a_key_unless_they_have_their_own(
+    venue: str, dotenv: Path
+) -> None:
+    dotenv.write_text(f"BINANCE_API_KEY=the-houses\nBINANCE_API_SECRET={PLANTED}\n")
+    shared = find_credentials(venue, dotenv=dotenv, environ={})
+    assert shared is not None
+    assert shared.key == "the-houses"
+    dotenv.chmod(0o644)
+    with pytest.raises(ConfigError, match="others can read it"):
+        check_private(venue, dotenv=dotenv, environ={})
+    own = venue.upper().replace("-", "_")
+    environ = {f"{own}_API_KEY": "its-own"}
+    with pytest.raises(ConfigError, match=f"{own}_API_SECRET"):  # never half of each
+        find_credentials(venue, dotenv=dotenv, environ=environ)
+    environ[f"{own}_API_SECRET"] = "another"
+    found = find_credentials(venue, dotenv=dotenv, environ=environ)
+    assert found is not None
+    assert (found.key, found.secret.reveal()) == ("its-own", "another")
+    spot = find_credentials("binance", dotenv=dotenv, environ=environ)
+    assert spot is not None
+    assert spot.key == "the-houses"
 
 
 def test_dotenv_is_read_but_not_exported_and_the_environment_goes_first(dotenv: Path) -> None:

@@ -25,7 +25,7 @@ from pitwire.desk.leash import charge_of
 from pitwire.desk.paper import PaperOutlet
 from pitwire.desk.restart import Restarted, restart
 from pitwire.desk.rights import check_rights
-from pitwire.desk.secrets import check_private, find_credentials
+from pitwire.desk.secrets import check_private, find_credentials, prefixes
 from pitwire.desk.settling import end_on_paper, settle
 from pitwire.desk.taping import record_desk, tap_of
 from pitwire.model.clock import MILLISECOND, Clock, SystemClock, booted_at
@@ -404,7 +404,7 @@ def credentials_of(config: DeskConfig) -> Credentials:
         account=account.name,
     )
     if found is None:
-        prefix = config.venue.name.upper().replace("-", "_")
+        prefix = prefixes(config.venue.name)[-1]
         raise ConfigError(
             where=f"{prefix}_API_KEY",
             found="not set",

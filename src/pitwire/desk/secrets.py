@@ -28,6 +28,8 @@ from pitwire.model.errors import ConfigError
 logger = logging.getLogger("pitwire.secrets")
 
 KEYRING_SERVICE = "pitwire"
+_SECRETS = ("API_SECRET", "PRIVATE_KEY", "PRIVATE_KEY_FILE")
+_TAILS = ("API_KEY", *_SECRETS)
 _PRINTABLE = re.compile(r"[!-~]+\Z")
 
 
@@ -50,11 +52,12 @@ def find_credentials(
 
     Without references these variables count, for venue `binance`: `BINANCE_API_KEY` with one of
     `BINANCE_API_SECRET` (HMAC), `BINANCE_PRIVATE_KEY` (PEM text) and `BINANCE_PRIVATE_KEY_FILE`
-    (path of a PEM file). The environment goes before the `.env` file. `environ` stands in for the
-    process environment.
+    (path of a PEM file). Venue `binance-usdm` has `BINANCE_USDM_API_KEY` and so on, and those of
+    `binance` where none of its own is set: the venue gives one key for both. The environment goes
+    before the `.env` file. `environ` stands in for the process environment.
     """
     known = _variables(dotenv, os.environ if environ is None else environ)
-    prefix = venue.upper().replace("-", "_")
+    prefix = _prefix(venue, known)
     key = _resolve(key_ref, known) if key_ref else _variable(f"{prefix}_API_KEY", known)
     secret = _resolve(secret_ref, known) if secret_ref else _usual_secret(prefix, known)
     if key is None and secret is None:
@@ -66,6 +69,14 @@ def find_credentials(
         raise _missing(names, "one of them, since an API key is set")
     text, kind = _read_secret(secret)
     return Credentials(_clean(key, "an API key"), Secret(text), kind=kind, account=account)
+
+
+def prefixes(venue: str) -> tuple[str, ...]:
+    """What the names of a venue's variables may begin with, its own first: `BINANCE_USDM` and
+    `BINANCE` for `binance-usdm`."""
+    own = venue.upper().replace("-", "_")
+    family = venue.partition("-")[0].upper()
+    return (own,) if own == family else (own, family)
 
 
 def file_warning(path: str | Path) -> str | None:
@@ -87,8 +98,8 @@ def check_private(
     environ: Mapping[str, str] | None = None,
 ) -> None:
     """Raise `ConfigError` when others can read a file that these credentials come from."""
-    prefix = venue.upper().replace("-", "_")
     known = _variables(dotenv, os.environ if environ is None else environ)
+    prefix = _prefix(venue, known)
     files = [ref.removeprefix("file:") for ref in (key_ref, secret_ref)
              if ref and ref.startswith("file:")]  # fmt: skip
     if not secret_ref and (named := known.get(f"{prefix}_PRIVATE_KEY_FILE")):
@@ -117,13 +128,20 @@ def _variables(dotenv: str | Path, environ: Mapping[str, str]) -> dict[str, str]
     return {**usable, **environ}
 
 
+def _prefix(venue: str, known: Mapping[str, str]) -> str:
+    """The first under which anything is set, so that half a key of its own is still an error."""
+    own, *others = prefixes(venue)
+    named = (one for one in (own, *others) if any(_variable(f"{one}_{t}", known) for t in _TAILS))
+    return next(named, own)
+
+
 def _variable(name: str, known: Mapping[str, str]) -> _Found | None:
     text = known.get(name, "").strip()
     return _Found(name, text) if text else None
 
 
 def _usual_secret(prefix: str, known: Mapping[str, str]) -> _Found | None:
-    names = [f"{prefix}_{tail}" for tail in ("API_SECRET", "PRIVATE_KEY", "PRIVATE_KEY_FILE")]
+    names = [f"{prefix}_{tail}" for tail in _SECRETS]
     found = [each for name in names if (each := _variable(name, known)) is not None]
     if len(found) > 1:
         raise ConfigError(
