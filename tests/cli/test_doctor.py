@@ -24,7 +24,7 @@ from pitwire.sim.world import BTC_USDT, World
 from pitwire.venues.registry import find_venue
 from pitwire.venues.venue import Endpoints
 from pitwire.wire.http import HttpClient
-from pitwire.wire.link import HttpAnswer, Link, Receiver
+from pitwire.wire.link import Dial, HttpAnswer, Link, Receiver
 from pitwire.wire.websocket import WebSocketDialer
 
 ENDPOINTS = Endpoints(market="ws://h:1", orders="ws://h:2", http="http://h:3")
@@ -232,6 +232,69 @@ async def test_both_sockets_are_opened_and_closed() -> None:
     assert dialled == ["ws://h:1/stream", "ws://h:2/ws-api/v3"]
     assert (market.verdict, orders.verdict, orders.code) == ("ok", "bad", 4)
     assert closed == [1000]
+
+
+def futures(*channels: str) -> Patient:
+    section = VenueSection(name="binance-usdm", symbols=("BTC-USDT",), channels=channels)
+    return patient(ManualClock())._replace(
+        config=DeskConfig(mode="paper", venue=section), venue=find_venue("binance-usdm")
+    )
+
+
+def test_each_stream_is_shown_at_the_address_that_it_is_asked_for_at() -> None:
+    lines = list(doctor.would_send(futures("mark_price", "book", "ticker")))
+    assert lines == [
+        "dial  ws://h:1/market/stream",
+        'send  {"method":"SUBSCRIBE","params":["btcusdt@markPrice@1s"],"id":1}',
+        "dial  ws://h:1/public/stream",
+        'send  {"method":"SUBSCRIBE","params":["btcusdt@depth@100ms","btcusdt@bookTicker"],"id":1}',
+    ]
+    local = futures("mark_price")._replace(
+        config=DeskConfig(venue=VenueSection(symbols=("BTC-USDT",), channels=("mark_price",)))
+    )
+    assert next(doctor.would_send(local)) == "dial  a port on this machine, /market/stream"
+
+
+@pytest.mark.parametrize(
+    ("venue", "channels", "urls"),
+    [
+        (
+            "binance-usdm",
+            ("book", "mark_price"),
+            ["ws://h:1/public/stream", "ws://h:1/market/stream", "ws://h:2/ws-fapi/v1"],
+        ),
+        ("binance-coinm", ("book", "mark_price"), ["ws://h:1/stream"]),
+    ],
+)
+async def test_every_address_is_tried_and_none_that_is_not_there(
+    venue: str, channels: tuple[str, ...], urls: list[str]
+) -> None:
+    async def dial(url: str, receiver: Receiver) -> Link:
+        dialled.append(url)
+        raise DialFailed(address=url, cause="refused", status=403)
+
+    dialled: list[str] = []
+    one = futures(*channels)._replace(venue=find_venue(venue))
+    await doctor.examine_sockets(one, dial)
+    assert dialled == urls
+
+
+@pytest.mark.parametrize("key", [None, Credentials("k" * 64, "s" * 64, kind="ed25519")])
+async def test_where_the_market_wants_a_key_it_is_shown(key: Credentials | None) -> None:
+    class Dialer:
+        def with_headers(self, headers: Mapping[str, str]) -> Dial:
+            shown.append(headers)
+            return self
+
+        async def __call__(self, url: str, receiver: Receiver) -> Link:
+            raise DialFailed(address=url, cause="refused", status=403)
+
+    shown: list[Mapping[str, str]] = []
+    one = patient(ManualClock(), key)._replace(venue=find_venue("binance-sbe"))
+    market, _ = await doctor.examine_sockets(one, Dialer())
+    if key is None:
+        assert "without which binance-sbe streams nothing" in market.text
+    assert shown == ([] if key is None else [{"X-MBX-APIKEY": key.key}])
 
 
 def test_what_cannot_be_sent_is_said() -> None:

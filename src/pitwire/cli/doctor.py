@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.markup import escape
@@ -17,11 +18,12 @@ from pitwire.desk.rights import check_rights
 from pitwire.desk.secrets import file_warning, find_credentials
 from pitwire.model.clock import MILLISECOND, SECOND, Clock, SystemClock
 from pitwire.model.credentials import Credentials, mask
-from pitwire.model.errors import ConnectionLost, PitwireError
+from pitwire.model.errors import ConfigError, ConnectionLost, PitwireError
 from pitwire.model.numbers import plain
 from pitwire.model.twins import KINDS, Kind
 from pitwire.venues.registry import find_venue
 from pitwire.venues.venue import (
+    Ask,
     Buffer,
     Codec,
     CodecOptions,
@@ -32,7 +34,7 @@ from pitwire.venues.venue import (
     Venue,
 )
 from pitwire.wire.http import HttpClient
-from pitwire.wire.link import Dial, Fetch
+from pitwire.wire.link import Dial, Fetch, HeadedDial
 from pitwire.wire.websocket import WebSocketDialer
 
 WORRYING_OFFSET = SECOND
@@ -282,16 +284,17 @@ class _Silent:
 
 
 async def examine_sockets(patient: Patient, dial: Dial) -> list[Finding]:
-    """Whether both WebSocket addresses let us in."""
+    """Whether every WebSocket address that is needed lets us in."""
     unit = patient.config.venue.time_unit
     findings = []
-    for name, path in (
-        ("market", patient.venue.stream_path(patient.endpoints, unit)),
-        ("orders", patient.venue.orders_path(patient.endpoints, unit)),
-    ):
+    doors = [("market", path) for path in _asks_by_address(patient)]
+    if patient.venue.can.orders:
+        doors.append(("orders", patient.venue.orders_path(patient.endpoints, unit)))
+    for name, path in doors:
         sent = patient.clock.now()
         try:
-            link = await dial(path, _Silent())
+            opener = _headed(patient, dial) if name == "market" else dial
+            link = await opener(path, _Silent())
         except PitwireError as error:
             findings.append(bad(name, error))
             continue
@@ -304,21 +307,51 @@ async def examine_sockets(patient: Patient, dial: Dial) -> list[Finding]:
 # ── what would be sent ────────────────────────────────────────────────────────────────────────
 
 
+def _asks_by_address(patient: Patient) -> Mapping[str, list[Ask]]:
+    """The market addresses that the configured channels need, each with what is asked for there."""
+    venue, unit = patient.venue, patient.config.venue.time_unit
+    found: dict[str, list[Ask]] = {}
+    for ask in wanted(patient.config):
+        channel = venue.channels.get(ask.channel)
+        route = "" if channel is None else channel.route
+        if route and venue.route_path is not None:
+            path = venue.route_path(patient.endpoints, unit, route)
+        else:
+            path = venue.stream_path(patient.endpoints, unit)
+        found.setdefault(path, []).append(ask)
+    return found or {venue.stream_path(patient.endpoints, unit): []}
+
+
+def _headed(patient: Patient, dial: Dial) -> Dial:
+    """Who opens a market connection: with a key, where the venue wants one on it."""
+    headers_of = patient.venue.market_headers
+    dialer: object = dial
+    if headers_of is None or not isinstance(dialer, HeadedDial):
+        return dial
+    if patient.credentials is None:
+        raise ConfigError(
+            where="credentials",
+            found=None,
+            expected=f"an API key, without which {patient.venue.name} streams nothing",
+        )
+    return dialer.with_headers(headers_of(patient.credentials))
+
+
 def would_send(patient: Patient) -> Iterator[str]:
     """The addresses dialled and the frames sent first, secrets masked."""
     unit, now = patient.config.venue.time_unit, patient.clock.now()
     masked = Masker([patient.credentials] if patient.credentials else [])
-    market = patient.codec(Role.MARKET)
-    asks = wanted(patient.config)
     local = "a port on this machine" if is_local(patient.config) else ""
-    yield f"dial  {local or patient.venue.stream_path(patient.endpoints, unit)}"
-    try:
-        for ask in asks:
-            market.check(ask)
-        yield f"send  {masked(market.subscribe(asks, 1))}"
-    except PitwireError as error:
-        yield f"not sent: {line_for(error)}"
-    if patient.credentials is None:
+    for address, asks in _asks_by_address(patient).items():
+        market = patient.codec(Role.MARKET)
+        yield f"dial  {f'{local}, {urlsplit(address).path}' if local else address}"
+        try:
+            for ask in asks:
+                market.check(ask)
+            yield f"send  {masked(market.subscribe(asks, 1))}"
+        except PitwireError as error:
+            yield f"not sent: {line_for(error)}"
+    if patient.credentials is None or not patient.venue.can.orders:
         return
     if patient.config.mode == "live" and patient.venue.rights is not None:
         request = patient.venue.rights.ask(patient.credentials, now)
