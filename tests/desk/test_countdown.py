@@ -63,6 +63,39 @@ def test_where_something_may_not_go_it_is_not_wound(
     assert timer.wound[2:] == [(ETH, 120)]
 
 
+def test_a_stop_that_may_be_lost_is_said_until_it_must_be_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    winder, timer, ledger = office(monkeypatch)
+    ledger.made(order("ours"), at(1))
+    winder.tend(at(1))
+    ledger.apply(update("ours", UpdateKind.CANCELED), at(5))
+    for second in range(5, 300):
+        winder.tend(at(second))
+    assert timer.wound == [(BTC, 120), *[(BTC, 0)] * 4]  # at 5, 35, 65 and 95: it ends at 121
+
+
+def test_one_of_a_run_before_is_stopped_where_it_is_not_wanted_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pitwire.desk.countdown.is_protective", lambda one: one == PROTECTIVE)
+    ledger, timer = OrderLedger(is_ours=lambda one: one.startswith("ours")), Timer()
+    ledger.made(order(PROTECTIVE), at(0))  # what an old timer would cancel
+    ledger.made(order("ours too", symbol=ETH), at(0))
+    winder = Winder(timer, ROW, ledger, keep_protective=True, symbols=(BTC, ETH))
+    winder.tend(at(1))
+    assert timer.wound == [(ETH, 120), (BTC, 0)]
+    for second in range(2, 130):
+        winder.tend(at(second))
+    assert timer.wound.count((BTC, 0)) == 4  # until 121, when it must be over
+    assert (BTC, 120) not in timer.wound
+
+
+def test_a_refusal_is_news_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    winder, _, _ = office(monkeypatch)
+    assert [winder.refused(one) for one in (BTC, BTC, ETH)] == [True, False, True]
+
+
 def test_in_the_end_it_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     winder, timer, ledger = office(monkeypatch)
     ledger.made(order("ours"), at(1))

@@ -20,7 +20,7 @@ from pitwire.sim.facts import Kind, NewOrder
 from pitwire.sim.world import FUTURES_ORDERS_URL, HTTP_URL, MARKET_URL, World
 from pitwire.store.verifying import verify
 from pitwire.tape.reader import Tape
-from pitwire.trading.journal import Differed, MemoryJournal
+from pitwire.trading.journal import Alerted, Differed, MemoryJournal
 from pitwire.trading.wishes import order
 from pitwire.venues.venue import Endpoints
 from tests.desk.setting import BTC, command, until
@@ -172,6 +172,30 @@ def test_the_timer_is_wound_while_orders_are_open_and_stopped_in_the_end() -> No
     assert pit.fetched.count(armed) == 5  # cancelled at the stop, and then stopped
 
 
+def test_a_timer_that_the_venue_refuses_is_told_of_once() -> None:
+    pit = Pit()
+    fetch, armed = pit.fetch, "POST /fapi/v1/countdownCancelAll"
+
+    async def refuse(method: str, url: str, headers: Any, body: bytes) -> Any:
+        answer = await fetch(method, url, headers, body)
+        if "countdownCancelAll" not in url:
+            return answer
+        return (400, answer[1], b'{"code": -1130, "msg": "planted"}')
+
+    async def story(desk: Desk) -> None:
+        [rests] = command(desk, order(BTC, Side.BUY, size=0.02, price=50_000))
+        await until(lambda: rests.state is OrderState.OPEN)
+        await asyncio.sleep(65)
+        assert pit.fetched.count(armed) == 3
+
+    pit.fetch = refuse  # type: ignore[method-assign]
+    pit.run(story)
+    told = [one.text for one in pit.journal.records if isinstance(one, Alerted)]
+    [refused] = [one for one in told if "timer" in one]
+    assert refused.startswith("the venue refuses its timer for BTC-USDT: ")
+    assert "code -1130, text planted" in refused
+
+
 def test_a_dead_desk_is_cleared_away_by_the_venue() -> None:
     pit = Pit()
 
@@ -307,3 +331,32 @@ def test_a_position_outlives_the_desk_that_took_it(tmp_path: Path) -> None:
     assert [one for one in pit.journal.records if isinstance(one, Differed)] == []
     verdict = verify(tmp_path)
     assert verdict.is_sound, verdict
+
+
+def test_a_timer_that_was_wound_plays_to_the_same_journal_until_the_stop(tmp_path: Path) -> None:
+    pit = Pit()
+    config = CONFIG.replace("[log]", f'[tape]\nfolder = "{tmp_path}"\n[log]')
+    rules = """
+[[rule]]
+name = "rest"
+when = { price = "BTC-USDT", above = 1, of = "bid" }
+do = { post_only = "buy", size = 0.02, price = { from = "bid", bips = -500 } }
+once = true
+[[rule]]
+name = "later"
+when = { trade = "BTC-USDT", larger_than = 0.0001 }
+cooldown_seconds = 3
+do = { market = "buy", size = 0.02 }
+"""
+
+    async def story(desk: Desk) -> None:
+        await asyncio.sleep(8)
+
+    pit.run(story, "seed = 11\n" + config + rules)
+    assert "POST /fapi/v1/countdownCancelAll" in pit.fetched
+    lines: list[bytes] = []
+    play(Tape(tmp_path), journal=lambda _, line: lines.append(line))
+    lived = pit.journal.lines().splitlines(keepends=True)
+    stop = next(number for number, line in enumerate(lived) if b'"Disarmed"' in line)
+    assert sum(b'"Decided"' in line for line in lived[:stop]) >= 3
+    assert lines[:stop] == lived[:stop]

@@ -1,12 +1,14 @@
 """The venue's own dead man's timer, wound while orders of ours are open and nobody else's are.
 
 House rules: it cancels whatever is open in a symbol, so it is wound only where all of that may be
-cancelled when we are gone: no foreign order, none that is to be left open. It needs no process of
-ours, so it is what remains when the whole machine is lost.
+cancelled when we are gone: no foreign order, none that is to be left open. One that may still run,
+also one of a run before, is stopped until it must be over: a stop may be lost on its way. It needs
+no process of ours, so it is what remains when the whole machine is lost.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from pitwire.desk.config import DeskConfig
@@ -26,29 +28,55 @@ class Winder:
     """Winds the timer of each symbol in time, and stops those that are needed no more."""
 
     def __init__(
-        self, timer: Timer, row: Countdown, ledger: OrderLedger, *, keep_protective: bool
+        self,
+        timer: Timer,
+        row: Countdown,
+        ledger: OrderLedger,
+        *,
+        keep_protective: bool,
+        symbols: Iterable[str] = (),
     ) -> None:
+        """`symbols` are those in which a run before us may have wound it."""
         self._timer, self._ledger, self._keep = timer, ledger, keep_protective
         self._seconds, self._every = row.seconds, round(row.renew_every_seconds * SECOND)
+        self._length = round(row.seconds * SECOND)
         self.wound: dict[str, int] = {}
         """Symbol → when its timer was wound last."""
+        self._ending: dict[str, tuple[int, int]] = {}
+        """Symbols whose timer is not wanted → when it was stopped last, when it must be over."""
+        self._before = tuple(symbols)
+        self._refused: set[str] = set()
 
     def tend(self, now: int) -> None:
         """Wind what is due, stop what is left over."""
-        wanted = self._wanted()
+        wanted, over = self._wanted(), now + self._length
+        self._ending.update(dict.fromkeys(self._before, (0, over)))
+        self._before = ()
         for symbol in wanted:
+            self._ending.pop(symbol, None)
             if now >= self.wound.get(symbol, 0) + self._every:
                 self._timer.arm_countdown(symbol, self._seconds, now)
                 self.wound[symbol] = now
         for symbol in [one for one in self.wound if one not in wanted]:
-            self._timer.arm_countdown(symbol, 0.0, now)
-            del self.wound[symbol]
+            self._ending[symbol] = 0, self.wound.pop(symbol) + self._length
+        for symbol, (stopped, over) in list(self._ending.items()):
+            if now >= over:
+                del self._ending[symbol]
+            elif now >= stopped + self._every:
+                self._timer.arm_countdown(symbol, 0.0, now)
+                self._ending[symbol] = now, over
 
     def stop(self, now: int) -> None:
         """The desk ends in good order: what it leaves open is left open on purpose."""
         for symbol in self.wound:
             self._timer.arm_countdown(symbol, 0.0, now)
         self.wound.clear()
+
+    def refused(self, symbol: str) -> bool:
+        """The venue does not do it; whether that is news."""
+        news = symbol not in self._refused
+        self._refused.add(symbol)
+        return news
 
     def _wanted(self) -> set[str]:
         return {
@@ -65,9 +93,14 @@ def winder_for(
     config: DeskConfig, timer: object, row: Countdown | None, ledger: OrderLedger
 ) -> Winder | None:
     """None where the venue has no such timer, where it is not wanted, and on paper."""
+    if row is None or not wants_countdown(config) or not hasattr(timer, "arm_countdown"):
+        return None
+    symbols, keep = config.venue.symbols, config.watchdog.keep_protective
+    return Winder(timer, row, ledger, keep_protective=keep, symbols=symbols)
+
+
+def wants_countdown(config: DeskConfig) -> bool:
+    """Whether the timer is wound where there is one: as it says, else where the watchdog is."""
     asked_for, guarded = config.watchdog.countdown, config.watchdog.enabled
     usual = config.mode == "live" if guarded is None else guarded
-    wanted = usual if asked_for is None else asked_for
-    if row is None or not wanted or config.mode == "paper" or not hasattr(timer, "arm_countdown"):
-        return None
-    return Winder(timer, row, ledger, keep_protective=config.watchdog.keep_protective)
+    return config.mode != "paper" and (usual if asked_for is None else asked_for)

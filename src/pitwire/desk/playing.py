@@ -13,7 +13,8 @@ from hashlib import blake2b
 
 import msgspec
 
-from pitwire.desk.config import DeskConfig, DeskSection, LogSection, TapeSection, WatchdogSection
+from pitwire.desk.config import DeskConfig, DeskSection, LogSection, TapeSection
+from pitwire.desk.countdown import wants_countdown
 from pitwire.desk.desk import Desk
 from pitwire.desk.opening import open_desk
 from pitwire.model.credentials import Credentials
@@ -296,5 +297,7 @@ def harmless(config: DeskConfig, *, seed: int | None, paper: bool) -> DeskConfig
         desk=DeskSection(),
         log=LogSection(file=""),
         tape=TapeSection(),
-        watchdog=WatchdogSection(enabled=False),
+        watchdog=msgspec.structs.replace(
+            config.watchdog, enabled=False, countdown=wants_countdown(config)
+        ),  # the timer's requests are numbered among all others, so they are made here, too
     )
