@@ -80,10 +80,19 @@ def test_compiled_parts_are_in_a_wheel_that_is_asked_for_them(
     assert not path.name.endswith("-none-any.whl")
     with zipfile.ZipFile(path) as opened:
         names = opened.namelist()
+        opened.extractall(tmp_path / "installed")
     for part in ("pitwire/market/_ladder.", "pitwire/venues/binance/_reading."):
         built = [name for name in names if name.startswith(part) and not name.endswith(".c")]
         assert len(built) == 1, part
     assert set(repository.rglob("src/**/_*.so")) == before, "the checkout stays as it was"
+    done = subprocess.run(
+        [sys.executable, "-c", "from bench import native; print(native.installed())"],
+        env=os.environ | {"PYTHONPATH": f"{tmp_path / 'installed'}:{repository}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "compiled\n", "and they are used where it is installed"
 
 
 def test_a_wheel_that_cannot_have_them_is_not_built(repository: Path, tmp_path: Path) -> None:
