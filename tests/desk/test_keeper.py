@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,6 +90,26 @@ def test_a_running_desk_has_it_made_of_where_it_stands(
     setting.world.run(lives(setting))
     assert made == sorted(set(made))
     assert verify(tmp_path / "a").is_sound
+
+
+def test_the_records_are_on_the_disk_before_a_checkpoint_of_them_is(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = max(path for path in folder.glob("*.journal"))
+    done: list[Path] = []
+    real = checkpoint_module.write_checkpoint
+
+    def noted(folder: Path, *rest: Any) -> Path:
+        path = real(folder, *rest)
+        done.append(path)
+        return path
+
+    monkeypatch.setattr("pitwire.desk.keeper.sync_file", done.append)
+    monkeypatch.setattr("pitwire.desk.keeper.write_checkpoint", noted)
+    history = History(folder)
+    list(history.payloads())
+    assert keep(folder, history.end) == ""
+    assert done == [last, *checkpoints(folder)]
 
 
 def test_of_harmed_records_none_is_made(folder: Path) -> None:

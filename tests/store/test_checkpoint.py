@@ -56,6 +56,8 @@ def test_one_that_was_half_written_is_passed_over_at_every_size(tmp_path: Path) 
 def test_one_that_was_being_written_is_no_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "00000001-0000000002.checkpoint.new").write_bytes(b"{")
     assert newest_good(tmp_path) == (None, [])
+    made = write_checkpoint(tmp_path, Position(1, 3), bytes(16), STATE)
+    assert list(tmp_path.iterdir()) == [made], "a maker that was killed leaves nothing for ever"
 
 
 def test_one_of_a_newer_version_is_passed_over(tmp_path: Path) -> None:

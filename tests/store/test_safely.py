@@ -42,6 +42,23 @@ def test_the_bytes_reach_the_disk_before_the_name_does(
     assert calls == ["write", "fsync", "replace", "fsync"]
 
 
+@pytest.mark.parametrize("call", ["write", "fsync", "replace"])
+def test_a_disk_that_refuses_keeps_no_half(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_safely(tmp_path / "file", b"one")
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, full)
+        with pytest.raises(OSError, match="No space"):
+            write_safely(tmp_path / "file", b"two")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_bytes() == b"one"
+
+
 def test_a_short_write_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.write
     monkeypatch.setattr(os, "write", lambda handle, data: real(handle, data[:3]))

@@ -21,7 +21,8 @@ from threading import Thread
 
 from pitwire.model.clock import SECOND
 from pitwire.store.checkpoint import newest_good, write_checkpoint
-from pitwire.store.history import START, History, Position
+from pitwire.store.history import START, History, Position, segment_path
+from pitwire.store.safely import sync_file
 from pitwire.store.segment import NOTHING
 from pitwire.trading.replay import Replay
 
@@ -145,6 +146,8 @@ def keep(folder: Path, until: Position, desk: int = 0) -> str:
         return str(replay.contradictions[0])
     if replay.derived():
         return "what follows from the last record is not written yet"
+    # A power cut must not leave a checkpoint of records that it took: that would be harm.
+    sync_file(segment_path(folder, until.segment))
     if desk and os.getppid() != desk:
         return "the desk is gone"
     write_checkpoint(folder, until, history.chain, replay.snapshot())

@@ -19,6 +19,8 @@ from pitwire.trading.snapshot import Snapshot, encode
 VERSION = 1
 KEPT = 2
 _NAME = re.compile(r"(\d{8})-(\d{10})\.checkpoint\Z")
+_HALF = "*.checkpoint.new"
+"""What is left of one whose maker was killed."""
 
 
 class Checkpoint(msgspec.Struct, kw_only=True):
@@ -48,7 +50,7 @@ def write_checkpoint(folder: Path, position: Position, chain: bytes, state: Snap
     )
     path = folder / f"{position.segment:08d}-{position.records:010d}.checkpoint"
     write_safely(path, sealed(msgspec.json.encode(raw)))
-    for old in checkpoints(folder)[KEPT:]:
+    for old in (*checkpoints(folder)[KEPT:], *folder.glob(_HALF)):
         remove_safely(old)
     return path
 

@@ -6,6 +6,7 @@ A sealed file carries a digest of itself, so a flipped bit is found and never be
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
@@ -51,11 +52,16 @@ def write_safely(path: Path, data: bytes, *, aside: str = ".new") -> None:
     beside = path.with_name(path.name + aside)
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
     try:
-        write_all(handle, data)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    os.replace(beside, path)
+        try:
+            write_all(handle, data)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        os.replace(beside, path)
+    except OSError:  # a full disk is not to be filled with halves
+        with suppress(OSError):
+            beside.unlink()
+        raise
     sync_folder(path.parent)
 
 
