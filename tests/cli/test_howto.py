@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -14,11 +15,16 @@ from typing import Any
 import pytest
 
 from pitwire.cli.howto import HOWTOS, HOWTOS_OF, Where, howto
-from pitwire.cli.sim import run
+from pitwire.cli.sim import run, told
+from pitwire.cli.simulated import simulated_venue
+from pitwire.desk.secrets import find_credentials
 from pitwire.model.errors import ConfigError
+from pitwire.model.events import Quote
 from pitwire.model.orders import Side
+from pitwire.session.connect import connect_to_websocket
 from pitwire.sim.hosted import HostedVenue
-from pitwire.sim.world import USDM
+from pitwire.sim.world import SPOT, USDM
+from pitwire.venues.venue import Endpoints
 from tests.cli.command import pitwire
 
 CHECKS = {
@@ -116,6 +122,38 @@ def test_the_futures_have_lines_of_their_own() -> None:
         assert "x:1" in howto(name, where, USDM)
     with pytest.raises(ConfigError, match=r"sim.howto: found 'cryptofeed', expected one of ccxt"):
         howto("cryptofeed", where, USDM)
+
+
+@pytest.mark.parametrize(
+    ("name", "served", "word"),
+    [("binance", SPOT, "streams"), ("binance-sbe", SPOT, "SBE"), ("binance-usdm", USDM, "streams")],
+)
+async def test_what_it_prints_is_all_that_a_session_needs(
+    name: str, served: str, word: str, tmp_path: Path
+) -> None:
+    """Each name that is simulated, by the printed addresses and with the print as `.env`."""
+    async with simulated_venue(["BTC-USDT"], scenario="quiet", venue=served) as venue:
+        lines = told(venue, seed=1, scenario="quiet")
+        (tmp_path / ".env").write_text(lines)
+        said = {
+            label.split()[-1]: rest.split()[0]
+            for label, at, rest in (line.partition("  ") for line in lines.splitlines())
+            if at and "://" in rest
+        }
+        where = Endpoints(market=said[word], orders=said["ws-api"], http=said["rest"])
+        credentials = find_credentials(name, dotenv=tmp_path / ".env", environ={})
+        quoted = asyncio.Event()
+        async with connect_to_websocket(
+            name,
+            endpoints=where,
+            credentials=credentials,
+            on_event=lambda event: quoted.set() if isinstance(event, Quote) else None,
+        ) as session:
+            await session.authenticate_websocket()
+            await session.subscribe_to_ticker("BTC-USDT")
+            await session.subscribe_to_order_updates()
+            async with asyncio.timeout(20):
+                await quoted.wait()
 
 
 def test_every_client_has_lines_and_no_other() -> None:

@@ -12,7 +12,7 @@ import typer
 from pitwire.cli import loops
 from pitwire.cli.howto import HOWTOS_OF, Where
 from pitwire.cli.howto import howto as lines_for
-from pitwire.cli.simulated import SimulatedVenue, recorded_venue, simulated_venue
+from pitwire.cli.simulated import SIDES, SimulatedVenue, recorded_venue, simulated_venue
 from pitwire.model.clock import SystemClock
 from pitwire.model.entropy import secret_token, system_seed
 from pitwire.model.errors import ConfigError
@@ -109,7 +109,9 @@ def told(
 ) -> str:
     """What a client needs: addresses, and two key pairs as lines for a `.env` file."""
     listed = ", ".join(venue.world.exchange.listings)
-    kind = "USDⓈ-M futures" if venue.world.venue == USDM else "spot"
+    is_spot = venue.world.venue != USDM
+    kind = "spot" if is_spot else "USDⓈ-M futures"
+    binary = f"{venue.endpoints.market}{SIDES['binance-sbe'].suffix}"
     broken = f", faults {' '.join(faults)}" if faults else ""
     streams, orders, http = venue.served.plain_urls
     secured = (
@@ -124,6 +126,11 @@ def told(
         (
             f"# simulated Binance {kind}: {listed}; seed {seed}, scenario {scenario}{broken}",
             f"# streams  {venue.endpoints.market}",
+            *(
+                (f"# in SBE   {binary}  (venue binance-sbe; the Ed25519 key alone)",)
+                if is_spot
+                else ()
+            ),
             f"# ws-api   {venue.endpoints.orders}",
             f"# rest     {venue.endpoints.http}",
             *secured,
