@@ -126,8 +126,7 @@ def _stages(run: Run) -> None:
 
 def _path(run: Run) -> None:
     rows = path.rows()
-    title = f"What a message costs, frame to book ({native.installed()} parts)"
-    run.console.print(report.rows_table(title, "µs", rows))
+    run.console.print(report.rows_table(path.title(), "µs", rows))
     run.sections["path"] = rows
 
 

@@ -25,7 +25,7 @@ from urllib.parse import parse_qs
 import msgspec
 from rich.console import Console
 
-from bench import answers, client, desk, naive, ours, report, traffic
+from bench import answers, client, desk, naive, native, ours, report, traffic
 from pitwire.cli.collector import Collector
 from pitwire.desk.config import DeskConfig
 from pitwire.desk.desk import Desk
@@ -248,6 +248,11 @@ async def _measured(
     return taken
 
 
+def title() -> str:
+    """What the rows are of, and with which parts of ours."""
+    return f"What a message costs, frame to book ({native.installed()} parts)"
+
+
 def check_tops(tops: Mapping[str, client.Tops]) -> None:
     """Raise unless every way has come to the same books."""
     (first, expected), *others = tops.items()
@@ -269,4 +274,4 @@ def _spent(take: Take, chunk: Sequence[bytes]) -> float:
 
 
 if __name__ == "__main__":
-    Console().print(report.rows_table("What a message costs", "µs", rows()))
+    Console().print(report.rows_table(title(), "µs", rows()))

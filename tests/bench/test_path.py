@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench import path, traffic
+from bench import native, path, traffic
 
 
 def test_every_way_comes_to_the_same_books() -> None:
@@ -13,6 +13,10 @@ def test_every_way_comes_to_the_same_books() -> None:
         f"{kind}, {way}" for kind in ("mix", "quote") for way in path.WAYS
     ]
     assert all(taken > 0 for _, taken, _ in rows)
+
+
+def test_the_title_says_which_parts_were_measured() -> None:
+    assert path.title().endswith(f"({native.installed()} parts)")
 
 
 def test_books_that_differ_are_no_result() -> None:
