@@ -11,7 +11,7 @@ import pytest
 
 from pitwire.desk import switch as switch_module
 from pitwire.desk.control import Ask, Control, Told
-from pitwire.desk.restart import restart
+from pitwire.desk.restart import recall, restart
 from pitwire.desk.switch import Killed, kill, resume, status
 from pitwire.model.clock import SECOND
 from pitwire.model.entropy import Entropy
@@ -95,6 +95,19 @@ def test_when_nothing_was_on_its_way_the_venues_word_is_enough(tmp_path: Path) -
         began = setting.clock.now()
         assert (await killed(setting, written(folder))).cleared
         assert setting.clock.now() - began < 6 * SECOND
+
+    after_a_death(tale, tmp_path)
+
+
+def test_an_order_that_a_desk_heard_of_meanwhile_was_on_its_way(tmp_path: Path) -> None:
+    """It may have been accepted behind the lists that lack it."""
+
+    async def tale(setting: Setting, folder: Path) -> None:
+        replay, _, _ = recall(folder)
+        heard = [one.changed_at for one in replay.state.ledger.open_of("") if one.is_ours]
+        assert heard
+        assert switch_module._in_flight(folder, max(heard))
+        assert not switch_module._in_flight(folder, max(heard) + 1)
 
     after_a_death(tale, tmp_path)
 

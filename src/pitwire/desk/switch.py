@@ -290,7 +290,7 @@ class _Sweeper:
             dial=self._dial,
             fetch=self._fetch,
             give_up_seconds=SWEEP_SECONDS,
-            in_flight=lambda: _in_flight(self._account.folder),
+            in_flight=lambda since: _in_flight(self._account.folder, since),
         )
         dog.vigil.lose("a person threw the kill switch")
         outcome = await dog.run()
@@ -315,8 +315,9 @@ class _Sweeper:
         return None
 
 
-def _in_flight(folder: Path) -> bool:
-    """Whether an order of a desk that has halted, hangs or is dead may be on its way to the venue.
+def _in_flight(folder: Path, since: int) -> bool:
+    """Whether an order of a desk that has halted, hangs or is dead may be on its way to the venue,
+    or was at some time after `since`: one that was accepted meanwhile is in no list from before.
 
     Each intent is in the journal before its bytes leave, and one that hung between the two is too
     old to leave when it wakes (`order_deadline_seconds`).
@@ -327,7 +328,7 @@ def _in_flight(folder: Path) -> bool:
         return True
     orders = replay.state.ledger.open_of("")
     return history.worst is not None or any(
-        one.is_ours and one.state in _ON_THE_WAY for one in orders
+        one.is_ours and (one.state in _ON_THE_WAY or one.changed_at >= since) for one in orders
     )
 
 

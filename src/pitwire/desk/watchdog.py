@@ -89,9 +89,9 @@ class Watchdog:
         dial: Dial | None = None,
         fetch: Fetch | None = None,
         give_up_seconds: float = GIVE_UP_SECONDS,
-        in_flight: Callable[[], bool] | None = None,
+        in_flight: Callable[[int], bool] | None = None,
     ) -> None:
-        """`in_flight` says whether an order may have been on its way when the desk fell silent.
+        """`in_flight` says whether an order may have been on its way at this time or since.
 
         Without it one always may. `give_up_seconds` is how long a dead desk's orders are tried for.
         """
@@ -211,7 +211,7 @@ class Watchdog:
 
     def _certain_from(self, begun: int) -> int | None:
         """From when on a list shows every order that the desk ever sent; None: never."""
-        if self._in_flight is not None and not self._in_flight():
+        if self._in_flight is not None and not self._in_flight(begun):
             return begun
         proof = self._proof
         return begun + round(proof.after_seconds * SECOND) if proof.automatic else None
