@@ -16,11 +16,11 @@ from pitwire.desk.playing import play
 from pitwire.desk.watchdog import Charge, Report, Watchdog
 from pitwire.model.credentials import Credentials
 from pitwire.model.orders import Amend, OrderState, Side
-from pitwire.sim.facts import Kind, NewOrder
+from pitwire.sim.facts import Kind, NewOrder, PositionSide
 from pitwire.sim.world import FUTURES_ORDERS_URL, HTTP_URL, MARKET_URL, World
 from pitwire.store.verifying import verify
 from pitwire.tape.reader import Tape
-from pitwire.trading.journal import Alerted, Differed, MemoryJournal
+from pitwire.trading.journal import Alerted, Differed, MemoryJournal, Refusal
 from pitwire.trading.wishes import order
 from pitwire.venues.venue import Endpoints
 from tests.desk.setting import BTC, command, until
@@ -141,6 +141,73 @@ def test_positions_are_counted_and_agree_with_the_venues() -> None:
 
     pit.run(story)
     assert [one for one in pit.journal.records if isinstance(one, Differed)] == []
+
+
+def test_through_flips_and_part_fills_size_cost_and_result_are_the_venues() -> None:
+    pit = Pit()
+    signed = (1.7, -0.4, -1.7, 0.003, -2.5, 0.02, 4.0, -0.4, 0.003)
+    told = [(Side.BUY if one > 0 else Side.SELL, abs(one)) for one in signed]
+
+    async def story(desk: Desk) -> None:
+        portfolio = desk.engine.state.portfolio
+
+        def wallet() -> Decimal:
+            balance = portfolio.balances["USDT"]
+            return balance.free + balance.locked
+
+        began = wallet()
+        for side, size in told:
+            await take(desk, size, side)
+            await asyncio.sleep(0.5)
+            ours = portfolio.holding(BTC)
+            [theirs] = pit.world.exchange.positions("main", BTC)
+            said = portfolio.venue_positions[BTC]
+            assert ours.size == said.size == theirs.lots * pit.world.exchange.listings[BTC].lot
+            assert ours.average_cost is not None
+            # The venue keeps eight digits of a price, and prints its entry with five.
+            assert abs(ours.average_cost - theirs.entry) < D("0.0000001")
+            assert abs(ours.average_cost - said.average_price) < D("0.00001")
+            assert abs(wallet() - began - ours.realised) < D("0.000001")
+        assert portfolio.holding(BTC).fills > len(told)  # some were filled in parts
+
+    pit.run(story)
+
+
+def test_a_forced_close_is_counted() -> None:
+    pit = Pit()
+
+    async def story(desk: Desk) -> None:
+        portfolio = desk.engine.state.portfolio
+        await take(desk, 0.02, Side.BUY)
+        exchange = pit.world.exchange
+        exchange.liquidate("main", BTC, PositionSide.BOTH, pit.world.clock.now())
+        pit.world.act()
+        await asyncio.sleep(1)
+        assert portfolio.position(BTC) == portfolio.venue_positions[BTC].size == 0
+        command(desk, order(BTC, Side.SELL, size=0.02, reduce_only=True))
+        assert [one.limit for one in pit.journal.records if isinstance(one, Refusal)] == [
+            "reduce only"
+        ]
+        await asyncio.sleep(30)
+        assert desk.gateway.stock.named == {}
+
+    pit.run(story)
+
+
+def test_in_hedge_mode_an_order_is_refused_by_the_venue_in_words() -> None:
+    pit = Pit()
+    pit.world.exchange.set_hedged("main", True)
+
+    async def story(desk: Desk) -> None:
+        [placed] = command(desk, order(BTC, Side.BUY, size=0.02))
+        await until(lambda: not placed.is_open)
+        assert placed.state is OrderState.REJECTED
+        assert placed.proof is not None
+        assert placed.proof.code == -4061
+        assert "position side" in placed.proof.text
+        assert desk.engine.state.portfolio.position(BTC) == 0
+
+    pit.run(story)
 
 
 def test_an_order_is_amended_with_what_the_ledger_knows_of_it() -> None:

@@ -124,6 +124,20 @@ def test_a_quick_notice_that_is_late_says_nothing() -> None:
     assert list(ours.decode(LITE.encode(), NOW)) == []
 
 
+@pytest.mark.parametrize("status", ["FILLED", "CANCELED"])
+def test_a_quick_notice_after_the_order_is_over_wakes_nothing(status: str) -> None:
+    ours = codec()
+    whole = (
+        TRADED.replace('"i":8886774', '"i":9').replace('"t":12345678', '"t":77')
+        .replace("PARTIALLY_FILLED", status)
+    )  # fmt: skip
+    if status == "CANCELED":  # the last word of an order that has traded names no trade
+        whole = whole.replace('"t":77', '"t":0').replace('"x":"TRADE"', '"x":"CANCELED"')
+    update = ours.decode(whole.encode(), NOW)[0]
+    assert (update.update, update.working) == (UpdateKind(status.lower()), False)
+    assert list(ours.decode(LITE.encode(), NOW)) == []
+
+
 def test_notices_add_to_what_was_told_and_never_twice() -> None:
     lites = Lites()
     assert lites.noticed(1, 10, Decimal(2)) == 2
@@ -139,7 +153,9 @@ def test_what_is_remembered_is_bounded() -> None:
     lites = Lites()
     for order in range(10_000):
         lites.noticed(order, 1, Decimal(1))
+        lites.told(-order, 1, Decimal(1), over=True)
     assert len(lites._orders) <= 4096
+    assert len(lites._over) <= 4096
 
 
 # ── the account ──

@@ -68,9 +68,13 @@ class Lites:
 
     def __init__(self) -> None:
         self._orders: dict[int, tuple[int, Decimal, dict[int, Decimal]]] = {}
+        self._over: dict[int, None] = {}
+        """Orders of which all has been told."""
 
     def noticed(self, order: int, trade: int, size: Decimal) -> Decimal | None:
         """A quick notice: what has traded in all, at least; None when it is known already."""
+        if order in self._over:
+            return None
         last, told, early = self._orders.get(order, (0, Decimal(0), {}))
         if trade <= last or trade in early:
             return None
@@ -82,6 +86,9 @@ class Lites:
         """The whole event: this much has traded up to this trade."""
         if over:
             self._orders.pop(order, None)
+            if len(self._over) >= _KEPT:
+                del self._over[next(iter(self._over))]
+            self._over[order] = None
             return
         _, _, early = self._orders.get(order, (0, Decimal(0), {}))
         left = {one: size for one, size in early.items() if one > trade}
