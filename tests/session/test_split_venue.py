@@ -200,6 +200,53 @@ def test_a_living_key_is_kept_alive() -> None:
     live(story)
 
 
+def test_a_renewal_that_must_wait_is_not_looked_at_meanwhile() -> None:
+    async def story(world: World) -> None:
+        async with split(world) as session:
+            await session.subscribe_to_order_updates()
+            errands = session._lines.orders.conversation.errands
+            due = world.loop.now() + round(RENEW * SECOND)
+            errands._messages.block("messages", due + 20 * SECOND)
+            errands._time_due = due + 60 * SECOND  # of the clock it would ask before
+            assert errands.next_deadline(due + SECOND) == due + 20 * SECOND
+            await asyncio.sleep(RENEW + 19)
+            assert asked(world, "watch") == 1
+            await asyncio.sleep(2)
+            assert asked(world, "watch") == 2
+
+    live(story)
+
+
+class KeyOverRest(SplitCodec):
+    """Its private key is to be had over REST alone."""
+
+    def watch_orders(self, now: int, request_id: int) -> Outgoing:  # type: ignore[override]
+        return HttpRequest("key", "POST", "/key", weight=1, request_id=request_id)
+
+
+def test_a_key_over_rest_waits_out_a_ban_and_costs_no_messages() -> None:
+    async def story(world: World) -> None:
+        urls = rest(world, {"key": "k1"})
+        fetch = world.fetch  # type: ignore[attr-defined]
+        venue = replace(SPLIT, codec=KeyOverRest)
+        async with split(world, venue=venue, fetch=fetch) as session:
+            await session.authenticate_websocket()
+            until = world.loop.now() + 30 * SECOND
+            session._lines.pacing.block("weight", until)
+            watching = asyncio.create_task(session.subscribe_to_order_updates())
+            await settle()
+            errands = session._lines.orders.conversation.errands
+            errands._time_due = until + 60 * SECOND  # of the clock it would ask before
+            assert errands.next_deadline(world.loop.now()) == until
+            assert errands._messages.allows("messages", world.loop.now())
+            await asyncio.sleep(29)
+            assert not urls
+            await watching
+            assert urls == ["POST toy://http/key"]
+
+    live(story)
+
+
 def test_another_key_at_renewal_moves_the_connection() -> None:
     async def story(world: World) -> None:
         async with split(world) as session:

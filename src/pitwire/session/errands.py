@@ -78,7 +78,7 @@ class Errands:
         self._login_sent = self._clock_forgiven = False
         self._watch_key, self.watching = "", False
         self._renew_at: int | None = None
-        self._not_before = 0
+        self._not_before = self._weight_at = 0
         self._asked_again: set[Ask] = set()
         self._time_due = now
         self._time_asked: tuple[HttpRequest, int] | None = None
@@ -162,7 +162,8 @@ class Errands:
         if self._credentials is not None and not self._login_sent:
             self._login_sent = self._send(What.LOGIN, now)
         due = self._renew_at is not None and now >= self._renew_at
-        if (self._watch_waits or (due and self.logged_in)) and self._send(What.WATCH, now):
+        watch = self._watch_waits or (due and self.logged_in)
+        if watch and now >= self._weight_at and self._send(What.WATCH, now):
             self._watch_key, self._renew_at = self._key, None
         while self.wants.has_drops and self._messages.allows("messages", now):
             self._send(What.UNSUBSCRIBE, now, asks=self.wants.next_drops())
@@ -172,11 +173,16 @@ class Errands:
     def next_deadline(self, now: int) -> int | None:
         """When `frames` will next have something to say of its own accord."""
         times = [self._time_due] if self._asks_time else []
+        # Never sooner than `pump` would send: a deadline that is over and done nothing about
+        # comes again at once, and for ever.
+        ready = self._messages.ready_at("messages", max(now, self._not_before))
         if self._renew_at is not None and self.logged_in:
-            times.append(self._renew_at)
+            times.append(max(self._renew_at, ready, self._weight_at))
+        if self._watch_waits:
+            times.append(max(ready, self._weight_at))
         login_waits = self._credentials is not None and not self._login_sent
-        if login_waits or self._watch_waits or self.wants.has_asks or self.wants.has_drops:
-            times.append(self._messages.ready_at("messages", max(now, self._not_before)))
+        if login_waits or self.wants.has_asks or self.wants.has_drops:
+            times.append(ready)
         return min(times) if times else None
 
     @property
@@ -202,15 +208,17 @@ class Errands:
             self._outbox.ask(request)
 
     def _send(self, what: What, now: int, *, asks: tuple[Ask, ...] = ()) -> bool:
-        if not self._messages.try_spend("messages", now):
+        if not self._messages.allows("messages", now):
             return False
         request_id = self._pending.next_id()
         said = self._encode(what, now + self._skew.offset, request_id, asks)
         if isinstance(said, HttpRequest):
             if not self._pacing.try_spend("weight", now, cost=said.weight):
+                self._weight_at = self._pacing.ready_at("weight", now, cost=said.weight)
                 return False
             self._outbox.ask(said)
         else:
+            self._messages.spend("messages", now)
             self._outbox.send(said)
         self._pending.add(request_id, Request(what, now, asks=asks))
         return True
