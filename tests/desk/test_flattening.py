@@ -13,7 +13,9 @@ from pitwire.desk.control import Ask, Control
 from pitwire.desk.desk import Desk
 from pitwire.desk.flattening import FRUITLESS, RULE
 from pitwire.model.orders import Order, OrderState, OrderType, Side
+from pitwire.sim.facts import Kind, NewOrder
 from pitwire.sim.faults import Cut, DelayAck, Drop, Fault, LoseAck, RefuseDial
+from pitwire.sim.world import BTC_USDT
 from pitwire.trading.journal import Alerted, Asked, Decided, Flattening, Halted, Refusal
 from pitwire.trading.replay import Replay
 from pitwire.trading.stance import Stance
@@ -75,6 +77,7 @@ def test_orders_are_cancelled_then_the_position_is_closed(tmp_path: Path, side: 
     setting.world.run(lives(setting))
     [closing] = closings(setting)
     assert (closing.type, closing.side) == (OrderType.MARKET, side.opposite)
+    assert closing.reduce_only, "where the venue knows it, it keeps us from turning it over"
     kinds = [type(one) for one in setting.journal.records]
     assert kinds.index(Asked) < kinds.index(Halted) < kinds.index(Flattening)
     # What was written is without contradiction: each order in the halt made a position smaller.
@@ -181,6 +184,49 @@ def test_what_has_traded_and_is_not_told_is_not_closed_again(late: int) -> None:
     assert len(closings(setting)) == 1, "a second one would have turned the position over"
     assert min(size for size, _ in seen) == seen[-1][0] == 0
     assert "the fills of 1 order are not told yet" in {why for _, why in seen}
+
+
+@pytest.mark.parametrize(
+    "slow",
+    [
+        (),
+        (DelayAck(at_seconds=9.9, kind="fills", seconds=3),),
+        (LoseAck(at_seconds=9.9, kind="fills"),),
+    ],
+)
+def test_what_somebody_has_closed_by_hand_meanwhile_is_not_closed_again(
+    slow: tuple[Fault, ...],
+) -> None:
+    """The venue is back, and our fills are not: who was tired of waiting has sold it himself."""
+
+    async def story(setting: Setting, desk: Desk) -> None:
+        await take(desk, 0.02)
+        size = held(desk)
+        await until(lambda: not desk.gateway.may_trade)
+        desk.switchboard.flatten("enough", "Ada")
+        sells = NewOrder(
+            account="main",
+            symbol=BTC,
+            side=Side.SELL,
+            kind=Kind.MARKET,
+            lots=int(size / BTC_USDT.lot),
+            client_id="by-hand",
+        )
+        setting.world.exchange.place(sells, setting.clock.now())
+        setting.world.act()
+        for _ in range(1200):
+            await asyncio.sleep(0.05)
+            assert held(desk) >= 0
+        assert desk.switchboard.told().closing[BTC].state == "closed"
+        assert held(desk) == 0
+
+    outage = (
+        Cut(at_seconds=10, link="*"),
+        RefuseDial(at_seconds=9.9, count=0, for_seconds=30.0),
+    )
+    setting = Setting(faults=(*outage, *slow))
+    setting.run(story)
+    assert closings(setting) == []
 
 
 def test_orders_that_change_nothing_are_not_repeated_for_ever(

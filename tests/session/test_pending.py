@@ -51,3 +51,12 @@ def test_a_loss_drains_what_waits() -> None:
 def test_commands_are_told_from_errands() -> None:
     errands = {what for what in What if not what.is_command}
     assert errands == {What.SUBSCRIBE, What.UNSUBSCRIBE, What.LOGIN, What.WATCH, What.TIME}
+
+
+def test_it_says_whether_a_kind_of_request_waits() -> None:
+    pending = Pending(patience_ns=10)
+    pending.add(1, Request(What.FILLS, 0))
+    assert pending.has(What.FILLS)
+    assert not pending.has(What.STATUS)
+    pending.pop(1)
+    assert not pending.has(What.FILLS)

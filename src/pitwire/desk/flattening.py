@@ -99,6 +99,8 @@ class Flattener:
         way_out = desk.way_out
         if way_out is None or not way_out.may_trade:
             return "waiting", "the venue cannot be reached"
+        if way_out.stock.owes(symbol) or (not desk.on_paper and desk.session.asks_fills):
+            return "waiting", "the venue has not told yet what traded meanwhile"
         self._again[symbol] = now + _AGAIN
         instrument = state.instruments.get(symbol)
         if instrument is None:
@@ -107,7 +109,9 @@ class Flattener:
         if isinstance(size, str):
             return "left", size
         side = Side.SELL if held > 0 else Side.BUY
-        place = Place(symbol=symbol, side=side, type=OrderType.MARKET, size=size, rule=RULE)
+        place = Place(
+            symbol=symbol, side=side, type=OrderType.MARKET, size=size, reduce_only=True, rule=RULE
+        )
         found = desk.engine.screen.close_out(place, state, now)
         if not isinstance(found, Order):
             return "waiting", f"refused: {found.limit} is {found.value}, allowed {found.allowed}"

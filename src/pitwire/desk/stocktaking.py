@@ -58,6 +58,8 @@ class Stocktaking:
         self._from = {symbol: str(last) for symbol, last in engine.state.ledger.last_trades.items()}
         """Symbol → the trade up to which every fill has been asked for and told."""
         self._asked_up_to: dict[str, str] = {}
+        self._untold = False
+        """Whether the venue has not told what traded when it was asked last."""
         self._seen: dict[Name, Pair] = {}
         self.named: dict[Name, Pair] = {}
         """What differs, as it was named."""
@@ -74,6 +76,7 @@ class Stocktaking:
         # What the stream has told since the round before may not have been all.
         self._from.update(self._asked_up_to)
         self._asked_up_to.clear()
+        self._untold = False
         self._fills_of.update(dict.fromkeys(self._symbols()))
         self.begin(now)
 
@@ -81,9 +84,14 @@ class Stocktaking:
         """One of our questions came to nothing, which is no information: ask for all again soon."""
         if what == "fills":
             self._asked_up_to.clear()
+            self._untold = True
         if what in _OURS:
             soon = now + _RETRY
             self._next = min(self._next, soon) if self._next else soon
+
+    def owes(self, symbol: str) -> bool:
+        """Whether the venue has to be asked still, or again, what traded here since a loss."""
+        return self._untold or symbol in self._fills_of
 
     @property
     def is_done(self) -> bool:

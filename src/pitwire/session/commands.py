@@ -90,6 +90,10 @@ class Commands:
         """Whether nothing waits to be sent or answered."""
         return not (self._urgent or self._ordinary or self._pending.has_commands)
 
+    def asks(self, what: What) -> bool:
+        """Whether a question of this kind waits to be sent or answered."""
+        return self._pending.has(what) or any(one.what is what for one, _ in self._urgent)
+
     # ── out: each leaves in this call, or waits for the venue's limit ──
 
     def place(self, order: Order, now: int) -> None:

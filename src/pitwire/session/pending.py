@@ -100,6 +100,10 @@ class Pending:
         """Whether a command waits for its answer."""
         return any(request.what.is_command for request in self._waiting.values())
 
+    def has(self, what: What) -> bool:
+        """Whether a request of this kind waits for its answer."""
+        return any(request.what is what for request in self._waiting.values())
+
     def next_id(self) -> int:
         """A request id that this connection has not used."""
         self._last_id += 1

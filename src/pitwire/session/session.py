@@ -264,6 +264,12 @@ class Session:
         line = self._lines.orders
         return line is not None and line.conversation.wants_orders
 
+    @property
+    def asks_fills(self) -> bool:
+        """Whether the venue may still be about to tell what traded: asked, and not answered."""
+        line = self._lines.orders
+        return line is None or line.conversation.commands.asks(What.FILLS)
+
     def place(self, order: Order, now: int) -> int:
         """Send an order; returns when it was written, 0 without a `lap` clock or when it waits."""
         line = self._trading("place")
