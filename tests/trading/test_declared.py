@@ -497,3 +497,30 @@ def test_funds_and_balances_do_not_disturb_a_rule() -> None:
     made.burst(quote(99, 100), trade(101), balance("USDT", 5))
     assert made.burst(trade(99, 1)) == []
     assert made.refusals == ["funds"]
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ('when = { price = "BTC-USDT", above = 1 }\n'
+         'do = { stop = "sell", size = 1, trigger = 90 }', "do.stop: found 'sell'"),
+        ('when = { price = "BTC-USDT", above = 1 }\n'
+         'do = { take_profit = "sell", size = 1, trigger = 90, price = 89 }',
+         "do.take_profit: found 'sell'"),
+        ('bracket.entry = { market = "buy", size = 1, symbol = "BTC-USDT" }\n'
+         'bracket.take_profit = { percent = 2 }\nbracket.stop = { percent = 1 }\n'
+         'bracket.resting_stop = true', "bracket.resting_stop: found True"),
+    ],
+)  # fmt: skip
+def test_an_order_that_the_venue_does_not_take_is_refused_before_anything_is_sent(
+    text: str, where: str
+) -> None:
+    """A bracket would else enter, and have no stop."""
+    table = tomllib.loads(text)
+    limited = instrument(BTC, order_types=(OrderType.LIMIT, OrderType.MARKET))
+    with pytest.raises(ConfigError) as caught:
+        build_rule(table, {BTC: limited})
+    assert str(caught.value).startswith(f"rule.{where}, expected no ")
+    assert str(caught.value).endswith("order: BTC-USDT takes limit, market")
+    build_rule(table, {BTC: instrument(BTC)})  # one that lists no types leaves it to the venue
+    build_rule(table)

@@ -175,6 +175,7 @@ class _TriggeredAction(OrderClause, frozen=True, kw_only=True):
         if take_profit:
             kinds = (OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT)
         kind = kinds[self.price is not None]
+        ground.check_type("take_profit" if take_profit else "stop", side.value, traded, kind)
 
         def act(state: State) -> Iterator[Wish]:
             trigger = _price(self.trigger, traded, state)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from pitwire.model.errors import ConfigError
 from pitwire.model.instruments import Instrument
-from pitwire.model.orders import Side
+from pitwire.model.orders import OrderType, Side
 from pitwire.trading.actions import ORDERS, build_actions
 from pitwire.trading.bracket import Bracket
 from pitwire.trading.clauses import build_condition
@@ -81,6 +81,8 @@ class BracketClause(Clause, frozen=True, kw_only=True):
         side = next(value for word, value in self.entry.items() if word in ORDERS)
         below = "stop" if side == Side.BUY else "take_profit"
         _check_above_zero(getattr(self, below).percent, ground.at(below))
+        if self.resting_stop:
+            ground.check_type("resting_stop", True, symbol, OrderType.STOP)
         return Bracket(
             name,
             symbol,

@@ -18,6 +18,7 @@ import msgspec
 
 from pitwire.model.errors import ConfigError, PitwireError
 from pitwire.model.instruments import Instrument
+from pitwire.model.orders import OrderType
 from pitwire.model.symbols import Symbol
 
 _PLACE = re.compile(r" - at `\$\.?(.*)`$")
@@ -135,6 +136,13 @@ class Ground(msgspec.Struct, frozen=True):
         instrument = self._instrument(symbol)
         if instrument is not None:
             self._checked(field, size, lambda: instrument.check_size(size))
+
+    def check_type(self, field: str, found: object, symbol: str, type: OrderType) -> None:
+        """Raise `ConfigError` unless the venue takes orders of this type in the symbol."""
+        instrument = self._instrument(symbol)
+        taken = () if instrument is None else instrument.order_types
+        if taken and type not in taken:
+            raise self.bad(field, found, f"no {type} order: {symbol} takes {', '.join(taken)}")
 
     def _instrument(self, symbol: str) -> Instrument | None:
         return None if self.instruments is None else self.instruments.get(symbol)
