@@ -194,6 +194,48 @@ def test_a_forced_close_is_counted() -> None:
     pit.run(story)
 
 
+BRACKET = """
+[[rule]]
+name = "scalp"
+when = { price = "BTC-USDT", above = 1, of = "ask" }
+bracket.entry = { market = "buy", size = 0.02 }
+bracket.take_profit = { percent = 1 }
+bracket.stop = { percent = 1 }
+"""
+
+
+def test_a_bracket_whose_position_was_closed_by_force_opens_no_other() -> None:
+    pit = Pit()
+
+    async def story(desk: Desk) -> None:
+        exchange = pit.world.exchange
+        await until(lambda: exchange.open_orders("main"))
+        assert desk.engine.state.portfolio.position(BTC) == D("0.02")
+        exchange.liquidate("main", BTC, PositionSide.BOTH, pit.world.clock.now())
+        pit.world.act()
+        await asyncio.sleep(30)
+        assert exchange.open_orders("main") == []  # a take profit would be a new, short position
+        assert desk.engine.state.portfolio.position(BTC) == 0
+
+    pit.run(story, CONFIG + BRACKET)
+    told = [one.text for one in pit.journal.records if isinstance(one, Alerted)]
+    assert told == ["scalp: somebody else closed the position, 0.020 was left of it"]
+
+
+def test_a_bracket_goes_on_while_a_stranger_leaves_its_position_there() -> None:
+    pit = Pit()
+
+    async def story(desk: Desk) -> None:
+        exchange = pit.world.exchange
+        await until(lambda: exchange.open_orders("main"))
+        pit.place("a-stranger", Side.SELL, D("0.005"), D(59_000), account="main")
+        await asyncio.sleep(10)
+        assert desk.engine.state.portfolio.position(BTC) == D("0.015")
+        assert len(exchange.open_orders("main")) == 1
+
+    pit.run(story, CONFIG + BRACKET)
+
+
 def test_in_hedge_mode_an_order_is_refused_by_the_venue_in_words() -> None:
     pit = Pit()
     pit.world.exchange.set_hedged("main", True)

@@ -86,6 +86,7 @@ class Bracket:
         self._tried: dict[str, int] = {}
         self._fees: dict[str, Decimal] = {}
         self._stopping = False
+        self._taken = False
 
     def next_wake(self) -> int | None:
         """At once to enter without a condition; then when the patience with the entry ends."""
@@ -162,6 +163,12 @@ class Bracket:
 
     def _hold(self, state: State, now: int) -> Iterator[Wish]:
         left = self._left()
+        if self._taken and left > 0:
+            if self._may_try("taken", now):
+                text = f"{self.name}: somebody else closed the position, {left} was left of it"
+                yield alert(text, level="error", symbol=self.symbol)
+            yield from self._end(ZERO, now)
+            return
         if left <= 0 or left < self._lot(state):
             yield from self._end(left, now)
             return
@@ -229,6 +236,8 @@ class Bracket:
                 self._note(named)
                 if isinstance(event, ev.Fill) and named.tag == self._tag("entry"):
                     self._note_fee(event, state)
+                if isinstance(event, ev.Fill) and not named.is_ours:
+                    self._note_stranger(event, state)
 
     def _note(self, found: Tracked) -> None:
         leg = found.tag.removeprefix(f"{self.name}/")
@@ -236,6 +245,13 @@ class Bracket:
             known = self._orders.setdefault(leg, [])
             if found not in known and found.made_at >= self._since:
                 known.append(found)
+
+    def _note_stranger(self, fill: ev.Fill, state: State) -> None:
+        """A forced close, or a person's: on margin, a leg would then open what it was to close."""
+        instrument = state.instruments.get(self.symbol)
+        against = (fill.side is Side.SELL) == (self._sign > 0)
+        if self.stage is Stage.HOLDING and against and instrument is not None and instrument.margin:
+            self._taken |= state.portfolio.position(self.symbol) * self._sign <= 0
 
     def _note_fee(self, fill: ev.Fill, state: State) -> None:
         instrument = state.instruments.get(self.symbol)
