@@ -115,4 +115,4 @@ def test_what_could_not_be_read_is_told_beside_what_could(journal: Path, capsys:
     said = capsys.readouterr()
     assert " orders; --order ID" in said.out
     assert "segment 1, record " in said.err
-    assert "segment 2, record 0 at byte 0: newer, format 2" in said.err
+    assert "segment 2, record 0 at byte 0: newer, format 3" in said.err

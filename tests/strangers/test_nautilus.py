@@ -156,6 +156,13 @@ async def test_streams_and_the_book_of_a_lively_market(meet: Meet) -> None:
         await node.until(lambda one: kinds.add(one["said"]) or kinds >= {"trade", "quote"})
 
 
+async def keep_bidding(place: Place) -> None:
+    """One bid more every half second, each of which is told to whoever has subscribed by then."""
+    while True:
+        place.rival(Side.BUY, lots=1_000, price=5_900_000)
+        await asyncio.sleep(0.5)
+
+
 @pytest.mark.timeout(180)
 async def test_orders_fills_and_refusals(meet: Meet) -> None:
     async with meet(None) as (place, node):
@@ -169,9 +176,10 @@ async def test_orders_fills_and_refusals(meet: Meet) -> None:
         assert (gone["id"], gone["status"]) == (accepted["id"], "CANCELED")
 
         place.rival(Side.SELL, lots=1_000, price=6_000_100)
-        place.rival(Side.BUY, lots=1_000, price=5_900_000)
-        # Its own risk wants a price first.
+        # Its own risk wants a price first, and it may not have subscribed to any yet.
+        bidding = asyncio.create_task(keep_bidding(place))
         await node.until(lambda one: one["said"] == "quote" and float(one["bid"]) == 59_000)
+        bidding.cancel()
         node.tell("place", side="BUY", size="0.003")
         filled = await node.order("OrderFilled")
         assert (filled["status"], Decimal(filled["filled"])) == ("FILLED", Decimal("0.003"))
