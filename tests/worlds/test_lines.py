@@ -244,6 +244,7 @@ def test_two_hours_of_connections_that_live_twenty_minutes(redundancy: int) -> N
     assert {event.reason for event in rolled} == {"its time had come"}
 
 
+@pytest.mark.soak  # half a minute and more
 def test_a_day_and_an_hour_with_a_roll_at_four_in_the_morning() -> None:
     channels = ("trades", "ticker", "book")
     day = Day(*channels, hours=25, life=86_400, redundancy=1, pace=0.002, roll_at="04:00")

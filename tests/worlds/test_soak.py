@@ -21,7 +21,7 @@ from tests.worlds.room import Outcome, Plan, run
 SEEDS = int(os.environ.get("SEEDS", "200"))
 SCRIPTS_PER_SEED = 5
 """Named scripts that a seed goes through; neighbours take the next ones, so all get their turn."""
-FEW = 12
+FEW = 8
 
 NAMES = tuple(SCRIPTS)
 SCENES = tuple(name for name in SCENARIOS if name not in ("flood", "burst"))
