@@ -265,3 +265,12 @@ async def test_orders_on_paper_that_a_desk_cannot_close_are_named(
     await door.close()
     assert (done.answered, done.cleared, done.left) == (True, False, ("a", "b"))
     assert "nobody but the desk can close them" in done.notes[-1]
+
+
+async def test_a_desk_that_dies_while_it_flattens_is_not_believed_any_longer(
+    tmp_path: Path,
+) -> None:
+    halted = Killed(answered=True, latched=True, cleared=True)
+    done = await switch_module._flattened(tmp_path, "Ada", halted)  # nobody is at its door now
+    assert (done.answered, done.cleared, done.flat) == (True, False, False)
+    assert "stopped answering while it closed positions" in done.notes[-1]

@@ -221,6 +221,12 @@ async def _halt_desk(folder: Path, ask: Ask, notes: list[str]) -> Told | None:
     return told
 
 
+_GONE = (
+    "the desk stopped answering while it closed positions: they are told as it told them last, and "
+    "an order of that may have traded since; say kill again"
+)
+
+
 async def _flattened(folder: Path, by: str, killed: Killed) -> Killed:
     """Wait until the desk has closed its positions, or says why it cannot."""
     if not killed.answered:
@@ -237,7 +243,11 @@ async def _flattened(folder: Path, by: str, killed: Killed) -> Killed:
         if told is None or loop.time() >= until:
             break
         await asyncio.sleep(_LOOK_SECONDS)
-    flat = told is not None and all(one.state == "closed" for one in found.values())
+    if told is None:
+        return msgspec.structs.replace(
+            killed, closing=found, flat=False, cleared=False, notes=(*killed.notes, _GONE)
+        )
+    flat = all(one.state == "closed" for one in found.values())
     return msgspec.structs.replace(killed, closing=found, flat=flat)
 
 
