@@ -24,6 +24,7 @@ from pitwire.cli.simulated import SimulatedVenue, simulated_venue
 from pitwire.desk.config import parse_config
 from pitwire.desk.desk import Desk
 from pitwire.desk.opening import open_desk
+from pitwire.trading.journal import Alerted, Record
 
 CONFIG = """
 mode = "sim"
@@ -60,11 +61,25 @@ class StagedFeed(Feed):
         return head if self.frozen_head is None else {**self.frozen_head, "now": head["now"]}
 
 
+class Alerts:
+    """A journal that keeps what was alerted alone."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def write(self, record: Record) -> None:
+        if isinstance(record, Alerted):
+            self.texts.append(record.text)
+
+
 class Stage:
     """What a test may ask of it."""
 
-    def __init__(self, desk: Desk, feed: StagedFeed, hub: Hub, venue: SimulatedVenue) -> None:
+    def __init__(
+        self, desk: Desk, feed: StagedFeed, hub: Hub, venue: SimulatedVenue, alerts: Alerts
+    ) -> None:
         self.desk, self.feed, self.hub, self.venue = desk, feed, hub, venue
+        self.alerts = alerts
         self.put: list[tuple[str, str]] = []
 
     def truth(self) -> dict[str, Any]:
@@ -92,6 +107,7 @@ class Stage:
             "merged": [viewer.merged for viewer in self.hub.viewers],
             "viewers": len(self.hub.viewers),
             "failures": self.hub.failures,
+            "alerts": self.alerts.texts,
         }
 
     async def answer(self, told: dict[str, Any]) -> dict[str, Any]:
@@ -126,13 +142,13 @@ class Stage:
 
 
 async def play(port: int, folder: Path) -> None:
-    tail = Tail()
+    tail, alerts = Tail(), Alerts()
     async with simulated_venue(["BTC-USDT", "ETH-USDT"], seed=5) as venue:
         desk = await open_desk(
             parse_config(CONFIG),
             endpoints=venue.endpoints,
             credentials=venue.credentials,
-            journals=[tail],
+            journals=[tail, alerts],
             state=folder,
         )
         feed = StagedFeed(desk, tail)
@@ -145,7 +161,7 @@ async def play(port: int, folder: Path) -> None:
             server.gate.look, server.gate.control = tokens.split()
         looking = asyncio.ensure_future(hub.run())
         running = asyncio.ensure_future(desk.run())
-        stage = Stage(desk, feed, hub, venue)
+        stage = Stage(desk, feed, hub, venue, alerts)
         gate = server.gate
         first = {"control": server.url_for(gate.control), "look": server.url_for(gate.look)}
         print(json.dumps(first), flush=True)

@@ -307,6 +307,20 @@ def test_one_order_is_cancelled_from_its_row_and_the_venue_dies(
         page.find("#order-rows .cancel")
         other.find("#order-rows tr")
         assert other.raw.locator("#order-rows .cancel").first.is_hidden()
+
+        # A desk that hangs: the page gives up, and what it gave up is not done when the desk wakes.
+        page.ask("pitwire.live.patience = 300")
+        own.process.send_signal(signal.SIGSTOP)
+        try:
+            page.raw.click("#order-rows .cancel")
+            page.wait(lambda: page.text("#order-rows .cancel") == "Failed")
+        finally:
+            own.process.send_signal(signal.SIGCONT)
+        page.until("live")
+        page.wait(lambda: page.text("#order-rows .cancel") == "Cancel")
+        own.until(lambda truth: any("cancel, which is not done" in one for one in truth["alerts"]))
+        assert any(order[1] for order in own.do("truth")["orders"].values())
+        page.ask("pitwire.live.patience = 8000")
         page.raw.click("#order-rows .cancel")
         own.until(lambda truth: not any(order[1] for order in truth["orders"].values()))
         page.raw.click("[data-list=done]")

@@ -1,8 +1,9 @@
 """What a page may ask of a desk: halt, flatten, resume, cancel; each once, all journalled.
 
 House rules: nothing changes by looking: a command is a POST with the token for control in a header
-that no foreign page can set; the same key again is the same decision; what is answered is what the
-desk has answered, and when it has not, that is said.
+that no foreign page can set; the same key again is the same decision; it says until when somebody
+waits for it, and but for a halt is not carried out later; what is answered is what the desk has
+answered, and when it has not, that is said.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pitwire.board.gate import CONTROL
 from pitwire.board.server import BoardServer
 from pitwire.desk.control import Ask, Control, Told, ask_desk
 from pitwire.desk.desk import Desk
+from pitwire.model.clock import MILLISECOND, SECOND, since_boot
 
 PATH = "/command"
 BY = "board"
@@ -37,6 +39,8 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: Annotated[str, Meta(max_length=200)] = ""
     order: Annotated[str, Meta(max_length=64)] = ""
     """The id of the order to cancel."""
+    not_after: Annotated[float, Meta(ge=0)] = 0.0
+    """When whoever asks has given up, ms since the desk's machine started; 0 for a halt alone."""
 
 
 def serve_commands(server: BoardServer, obey: Obey) -> None:
@@ -51,20 +55,26 @@ def serve_commands(server: BoardServer, obey: Obey) -> None:
             command = msgspec.json.decode(await request.read(), type=Command)
         except msgspec.MsgspecError as error:
             return web.Response(status=400, text=f"not understood: {error}\n")
-        ask = Ask(
-            do=command.do,
-            by=BY,
-            reason=command.reason,
-            order=command.order,
-            key=f"{BY}-{command.key}",
-        )
-        told = await obey(ask)
+        if command.do != "halt" and not command.not_after:
+            return web.Response(status=400, text="not_after: found none, expected a time\n")
+        told = await obey(_ask_of(command))
         if told is None:
             return web.Response(status=504, text="the desk has not answered\n")
         return web.Response(body=msgspec.json.encode(told), content_type="application/json")
 
     server.add("POST", PATH, handle)
     server.acts = True
+
+
+def _ask_of(command: Command) -> Ask:
+    return Ask(
+        do=command.do,
+        by=BY,
+        reason=command.reason,
+        order=command.order,
+        key=f"{BY}-{command.key}",
+        not_after=round(command.not_after * MILLISECOND),
+    )
 
 
 def within(desk: Desk) -> Obey:
@@ -81,6 +91,8 @@ def at_door(folder: Path) -> Obey:
     """Commands to the desk that runs on this folder."""
 
     async def obey(ask: Ask) -> Told | None:
-        return await ask_desk(folder, ask, within_seconds=PATIENCE_SECONDS)
+        until = since_boot() + round(PATIENCE_SECONDS * SECOND)
+        soon = msgspec.structs.replace(ask, not_after=min(ask.not_after or until, until))
+        return await ask_desk(folder, soon, within_seconds=PATIENCE_SECONDS)
 
     return obey

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from pitwire.board.digits import milliseconds
 from pitwire.board.hub import VIEWS, Viewer
+from pitwire.model.clock import since_boot
 
 
 class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,4 +39,5 @@ def hear(viewer: Viewer, said: Said, now: int) -> None:
         case "all":
             viewer.ask_for_all()
         case "clock":
-            viewer.notify({"kind": "clock", "at": said.at, "now": milliseconds(now)})
+            boot = milliseconds(since_boot())
+            viewer.notify({"kind": "clock", "at": said.at, "now": milliseconds(now), "boot": boot})

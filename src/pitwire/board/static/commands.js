@@ -134,7 +134,7 @@ export class Commands {
   async post(command) {
     const key = [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(16).padStart(8, "0")).join("");
     const answer = await fetch("/command", {
-      method: "POST", body: JSON.stringify({ ...command, key }), signal: AbortSignal.timeout(8000),
+      method: "POST", body: JSON.stringify({ ...command, key, not_after: this.live.givenUpAt() }), signal: AbortSignal.timeout(this.live.patience),
       headers: { "X-Pitwire-Token": this.token, "Content-Type": "application/json" },
     });
     const text = await answer.text();

@@ -20,7 +20,9 @@ export class Live {
     this.opened = performance.now();
     this.refused = "";
     this.offset = null; // server time less performance.now(), ms
+    this.booted = null; // time since the desk's machine started less performance.now(), ms
     this.trips = [];
+    this.patience = 8000; // ms until an answer to a command is not waited for any more
     setInterval(() => this.tick(), 100);
     this.dial();
   }
@@ -64,9 +66,11 @@ export class Live {
         break;
       case "clock": {
         const back = performance.now(), trip = back - message.at;
-        this.trips.push([trip, message.now - (message.at + trip / 2)]);
+        const middle = message.at + trip / 2, booted = message.boot - middle;
+        if (Math.abs(booted - this.booted) > 1000) this.trips = []; // one of the two machines has slept
+        this.trips.push([trip, message.now - middle, booted]);
         if (this.trips.length > 8) this.trips.shift();
-        this.offset = this.trips.reduce((best, one) => (one[0] < best[0] ? one : best))[1];
+        [, this.offset, this.booted] = this.trips.reduce((best, one) => (one[0] < best[0] ? one : best));
         break;
       }
       case "refused":
@@ -109,6 +113,9 @@ export class Live {
 
   // Server time at this moment, ms since 1970.
   now() { return performance.now() + (this.offset === null ? Date.now() - performance.now() : this.offset); }
+
+  // When an ask of this moment is given up, by the clock of the desk's machine that never is set, ms.
+  givenUpAt() { return this.booted === null ? 0 : performance.now() + this.booted + this.patience; }
 
   silence() { return performance.now() - this.lastAt; }
 
