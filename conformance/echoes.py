@@ -51,7 +51,12 @@ class EchoLink(WebSocketLink):
 async def _visit(url: str) -> list[bytes]:
     link = EchoLink()
     await picows.ws_connect(
-        lambda: link, url, enable_auto_pong=False, max_frame_size=LONGEST, max_redirects=0
+        lambda: link,
+        url,
+        logger_name=link.log,
+        enable_auto_pong=False,
+        max_frame_size=LONGEST,
+        max_redirects=0,
     )
     try:
         async with asyncio.timeout(CASE_SECONDS):

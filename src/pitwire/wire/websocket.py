@@ -113,6 +113,7 @@ class WebSocketDialer:
                 transport, listener = await picows.ws_connect(
                     lambda: link,
                     url,
+                    logger_name=link.log,
                     ssl_context=self._ssl_context,
                     # picows lets the socket of a dial that is cancelled live; this ends it.
                     websocket_handshake_timeout=self._within_seconds,

@@ -8,7 +8,8 @@ pings are answered here and then told; the end is told once, as `ConnectionLost`
 from __future__ import annotations
 
 import asyncio
-from typing import NoReturn
+import logging
+from typing import Any, NoReturn
 
 import picows
 from picows import WSCloseCode, WSFrame, WSMsgType, WSTransport
@@ -47,6 +48,11 @@ class WebSocketLink(picows.WSListener):
         """What the other side did wrong, once it has."""
         self._undrained = False
         self._stands = self._closing = self._over = self._parted = False
+
+    @property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]:
+        """Where picows is to write what it does; the link learns of a verdict there in time."""
+        return _Log(self)
 
     def give_up(self) -> None:
         """The dial has failed: an upgrade that comes late, or has just come, finds nobody."""
@@ -96,6 +102,17 @@ class WebSocketLink(picows.WSListener):
 
     def resume_writing(self) -> None:
         """The socket takes more again."""
+
+    def on_parser_verdict(self) -> None:
+        """A frame broke the protocol, and the goodbye that says so has not left yet."""
+        shaken = self._transport.close_handshake if self._stands else None
+        if self._verdict is not None or shaken is None or shaken.recv is None:
+            return
+        # The parser looks one frame ahead: what broke it came after a close, and that is
+        # answered; the rest is nobody's (RFC 6455 §5.5.1).
+        code = shaken.recv.code
+        if code is WSCloseCode.NO_INFO or _may_be_sent(code):
+            self._answer_close(self._transport, code)
 
     # ── Link ──
 
@@ -185,14 +202,16 @@ class WebSocketLink(picows.WSListener):
 
     def _on_close(self, transport: WSTransport, frame: WSFrame) -> None:
         code = frame.get_close_code()
-        number = code.value
-        if frame.payload_size and not (number in _NAMED_CODES or number in _OWN_CODES):
-            reason = f"close code {number} (RFC 6455 §7.4)"
+        if frame.payload_size and not _may_be_sent(code):
+            reason = f"close code {code.value} (RFC 6455 §7.4)"
             self._fail(WSCloseCode.PROTOCOL_ERROR, reason)
         self._parted, self._plain = True, False
-        if not transport.is_close_frame_sent:
-            transport.send_close(code if frame.payload_size else WSCloseCode.OK)
+        self._answer_close(transport, code)
         transport.disconnect()
+
+    def _answer_close(self, transport: WSTransport, code: WSCloseCode) -> None:
+        if not transport.is_close_frame_sent:
+            transport.send_close(WSCloseCode.OK if code is WSCloseCode.NO_INFO else code)
 
     def _fail(self, code: WSCloseCode, reason: str) -> NoReturn:
         """Raise what makes picows close with this code, as it does for what it finds itself."""
@@ -237,6 +256,23 @@ class WebSocketLink(picows.WSListener):
         held, self._held_ping = self._held_ping, None
         if held is not None:
             self._pong(held)
+
+
+class _Log(logging.LoggerAdapter[logging.Logger]):
+    """picows's log. An error of its parser is written here before the goodbye is sent: no callback
+    of picows comes as early."""
+
+    def __init__(self, link: WebSocketLink) -> None:
+        super().__init__(logging.getLogger("picows.client"))
+        self._link = link
+
+    def error(self, msg: object, *args: object, **more: Any) -> None:
+        self._link.on_parser_verdict()
+        super().error(msg, *args, **more)
+
+
+def _may_be_sent(code: WSCloseCode) -> bool:
+    return code.value in _NAMED_CODES or code.value in _OWN_CODES
 
 
 def _unheard(frame: Buffer, drained: bool) -> None:
