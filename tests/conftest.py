@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Iterator
 from itertools import count
@@ -12,6 +13,12 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 WORLD = "world"
 """The name under which a test notes the counts of a simulated world it has run."""
+
+
+def pytest_collection_finish() -> None:
+    """Whatever is imported by now stays: no collection of garbage walks through it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

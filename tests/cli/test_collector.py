@@ -1,4 +1,7 @@
 import gc
+from collections.abc import Iterator
+
+import pytest
 
 from pitwire.cli.collector import FULL_SECONDS, YOUNG_SECONDS, Collector
 from pitwire.model.clock import ManualClock
@@ -15,7 +18,15 @@ def cells() -> int:
     return sum(isinstance(found, Cell) for found in gc.get_objects())
 
 
-def test_garbage_waits_for_a_quiet_moment_and_the_collector_is_given_back() -> None:
+@pytest.fixture
+def thawed() -> Iterator[None]:
+    """Nothing is frozen, as in a process of the command's own."""
+    gc.unfreeze()
+    yield
+    gc.freeze()
+
+
+def test_garbage_waits_for_a_quiet_moment_and_the_collector_is_given_back(thawed: None) -> None:
     clock = ManualClock()
     assert gc.isenabled()
     with Collector(clock.now()) as collector:
@@ -43,3 +54,10 @@ def test_a_collector_that_was_off_stays_off() -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_what_was_frozen_before_stays_frozen(thawed: None) -> None:
+    gc.freeze()
+    with Collector(0):
+        pass
+    assert gc.get_freeze_count() > 0

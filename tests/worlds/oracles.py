@@ -168,7 +168,7 @@ class Inspector:
 
 def _differences(ours: BookSide, theirs: Sizes) -> str:
     """Where a side differs from the truth; levels beyond its known region may be missing."""
-    held = dict(ours)
+    held = ours.levels_to(NOTHING)
     if held == theirs:
         return ""
     known = theirs

@@ -16,10 +16,14 @@ FULL_SECONDS = 60.0
 
 
 class Collector:
-    """Takes the collector over inside `with`, and gives it back as it was."""
+    """Takes the collector over inside `with`, and gives it back as it was.
+
+    What has been frozen already stays so, and with it what is frozen here.
+    """
 
     def __init__(self, now: int) -> None:
         self._was_enabled = gc.isenabled()
+        self._was_frozen = gc.get_freeze_count() > 0
         self._young = self._full = now
 
     def __enter__(self) -> Self:
@@ -29,7 +33,8 @@ class Collector:
         return self
 
     def __exit__(self, *error: object) -> None:
-        gc.unfreeze()
+        if not self._was_frozen:
+            gc.unfreeze()
         if self._was_enabled:
             gc.enable()
 

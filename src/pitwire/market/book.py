@@ -137,7 +137,10 @@ class BookSide:
 
     def levels_to(self, edge: float) -> dict[float, float]:
         """Sizes by price, best first, as far as this key."""
-        return {price: size for price, size in self if self._sign * price >= edge}
+        held = self._ladder.levels()
+        if edge == NOTHING:
+            return dict(held)
+        return {price: size for price, size in held if self._sign * price >= edge}
 
     def walk(self, size: float) -> Walk | None:
         """Take `size` from the best level on; None when the side is empty."""

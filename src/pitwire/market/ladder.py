@@ -76,6 +76,8 @@ class Ladder:
             raise ValueError("levels: expected a start and a count of 0 or more")
         sizes, prices = self._sizes, self._prices
         ordered = prices if self._best == 0 else reversed(prices)
+        if start == 0 and count >= len(prices):
+            return [(price, size) for price in ordered if (size := sizes[price])]
         held = ((price, size) for price in ordered if (size := sizes[price]))
         return list(islice(held, start, min(start + count, _ALL)))
 

@@ -217,7 +217,7 @@ _BOOKS = (ev.BookSnapshot, ev.BookDelta)
 
 def differences(ours: BookSide, theirs: Sizes) -> str:
     """Where a side differs from the truth; levels beyond its known region may be missing."""
-    held = dict(ours)
+    held = ours.levels_to(NOTHING)
     if held == theirs:
         return ""
     known = theirs
