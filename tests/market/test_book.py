@@ -326,6 +326,9 @@ def test_what_a_cut_book_shows_is_true_and_what_it_knows_is_everything(
                 assert book.size_at(side, price) in (None, truth.get(price, 0.0))
             best_first = sorted(truth.items(), reverse=side is Side.BUY)
             assert list(half)[: half.known_depth] == best_first[: half.known_depth]
+            for levels in range(8):
+                known = half.edge == NOTHING or levels <= half.known_depth
+                assert half.knows_best(levels) is known
 
 
 def _change(before: dict[float, float], after: dict[float, float]) -> Levels:

@@ -166,6 +166,66 @@ def test_an_imported_tape_says_yes_to_asks(tmp_path: Path) -> None:
     assert [what for _, what in told] == [(b"yes to ask", True), (b"a", True), (b"b", True)]
 
 
+def test_what_a_frame_stirs_comes_before_the_next_frame(tmp_path: Path) -> None:
+    tape = tape_of(
+        tmp_path,
+        (0.5, "market-1", Kind.OPENED, b"ws://x"),
+        (1.0, "market-1", Kind.IN, b"a"),
+        (1.0, "market-1", Kind.IN, b"b"),
+        (2.0, "market-1", Kind.IN, b"c"),
+    )
+
+    class Answers(Hears):
+        def on_frame(self, frame: Any, drained: bool) -> None:
+            super().on_frame(frame, drained)
+            running = asyncio.get_running_loop()
+            running.call_soon(self._note, b"soon after " + frame)
+            running.call_later(0.5, self._note, b"later than " + frame)
+
+    async def story(player: Player, loop: TapeLoop) -> list[tuple[float, object]]:
+        hears = Answers(loop)
+        await player.dial("ws://x", hears)
+        await player.over.wait()
+        await asyncio.sleep(1)
+        return hears.told
+
+    told = [(at, what if isinstance(what, bytes) else what[0]) for at, what in live(tape, story)]
+    assert told == [
+        (1.0, b"a"),
+        (1.0, b"soon after a"),
+        (1.0, b"b"),
+        (1.0, b"soon after b"),
+        (1.5, b"later than a"),
+        (1.5, b"later than b"),
+        (2.0, b"c"),
+        (2.0, b"soon after c"),
+        (2.5, b"later than c"),
+    ]
+
+
+def test_whoever_ends_the_tape_in_the_midst_of_a_frame_hears_no_other(tmp_path: Path) -> None:
+    tape = tape_of(
+        tmp_path,
+        (0.5, "market-1", Kind.OPENED, b"ws://x"),
+        *((1.0 + n, "market-1", Kind.IN, b"%d" % n) for n in range(4)),
+    )
+
+    async def story(player: Player, loop: TapeLoop) -> tuple[int, Hears]:
+        class Ends(Hears):
+            def on_frame(self, frame: Any, drained: bool) -> None:
+                super().on_frame(frame, drained)
+                if frame == b"1":
+                    player.finish()
+
+        hears = Ends(loop)
+        await player.dial("ws://x", hears)
+        await player.over.wait()
+        return player.frames, hears
+
+    frames, hears = live(tape, story)
+    assert (frames, [what for _, what in hears.told]) == (2, [(b"0", True), (b"1", True)])
+
+
 def test_waiting_for_what_never_comes_is_an_error(tmp_path: Path) -> None:
     async def story(player: Player, loop: TapeLoop) -> None:
         await asyncio.Event().wait()

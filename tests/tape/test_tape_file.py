@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
@@ -12,12 +13,17 @@ from pitwire.model.errors import ConfigError
 from pitwire.tape.format import (
     KEY_BYTES,
     PREAMBLE,
+    RECORD,
     VERSION,
     Exchange,
+    Flag,
+    Head,
     Kind,
     Record,
+    Unpacker,
     decode_exchange,
     encode_exchange,
+    zstd,
 )
 from pitwire.tape.reader import Tape, TapeFile, runs_in
 from pitwire.tape.writer import HOUR, TapeWriter, file_path
@@ -68,6 +74,31 @@ def test_reading_begins_at_any_time(tmp_path: Path) -> None:
         # From a key block on, and not from the start: most of the file is not even looked at.
         assert file._key_before(written[400][2]) > file.size // 2
         file.close()
+
+
+def test_reading_ends_at_any_time(tmp_path: Path) -> None:
+    written = entries(60)
+    tape = Tape(write_tape(tmp_path, [written[at : at + 7] for at in range(0, 60, 7)]))
+    for last in (0, 1, 6, 7, 8, 35, 59):
+        until = written[last][2]
+        assert [int(one.payload) for one in tape.records(until=until)] == list(range(last))
+        blocks = [record[0] for block in tape.blocks(until=until) for record in block]
+        assert blocks == [entry[2] for entry in written[:last]]
+
+
+@pytest.mark.parametrize(
+    ("raw", "told"),
+    [
+        (RECORD.pack(START, 0, Kind.IN, 0)[:-1], "a record is cut"),
+        (RECORD.pack(START, 5, Kind.IN, 0) + b"four", "longer than its block"),
+        (RECORD.pack(START, 0, 0x7F, 0), "of kind 127, which is unknown"),
+    ],
+)
+def test_a_record_that_none_of_us_wrote_is_refused(raw: bytes, told: str) -> None:
+    packed = zstd.compress(raw)
+    head = Head(Flag.KEY, len(packed), len(raw), 1, crc32(packed), START, START)
+    with pytest.raises(ValueError, match=told):
+        Unpacker().unpack(head, packed)
 
 
 def test_files_end_when_they_are_full_and_on_the_hour(tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ from pitwire.trading.wishes import Wish
 from pitwire.venues.registry import find_venue
 
 _NOBODY = Credentials("replay", "replay")
+_LOT = 1 << 16
+"""Bytes that are summed up at a time."""
 
 
 class JournalDigest:
@@ -260,7 +262,7 @@ async def _play_session(tape: Tape, player: Player, loop: TapeLoop, counted: _Co
         unheard=player.unheard,
         events=counted.events,
         records=0,
-        digest=counted.digest.hexdigest(),
+        digest=counted.hexdigest(),
         flaws=tape.flaws,
     )
 
@@ -276,16 +278,29 @@ class _Count:
 
     def __init__(self, since: int, told: OnEvents | None) -> None:
         self.events, self._since, self._told = 0, since, told
-        self.digest = blake2b(digest_size=16)
-        self._encoder = msgspec.msgpack.Encoder()
+        self._digest = blake2b(digest_size=16)
+        self._waiting = bytearray()
+        self._encode = msgspec.msgpack.Encoder().encode_into
 
     def take(self, events: Sequence[Event], now: int, drained: bool) -> None:
         if now < self._since:
             return
         self.events += len(events)
-        self.digest.update(self._encoder.encode(events))
+        waiting = self._waiting
+        self._encode(events, waiting, -1)
+        if len(waiting) > _LOT:
+            self._add()
         if self._told is not None:
             self._told(events, now, drained)
+
+    def hexdigest(self) -> str:
+        """Of all that was taken."""
+        self._add()
+        return self._digest.hexdigest()
+
+    def _add(self) -> None:
+        self._digest.update(self._waiting)
+        self._waiting.clear()
 
 
 def harmless(config: DeskConfig, *, seed: int | None, paper: bool) -> DeskConfig:

@@ -125,9 +125,10 @@ class BookSide:
 
     def knows_best(self, levels: int) -> bool:
         """Whether the best `levels` levels, or all there are, have no unknown one among them."""
-        if self.edge == NOTHING:
+        if self.edge == NOTHING or not levels:
             return True
-        return sum(1 for _ in islice(self._known(), levels)) == levels
+        held = self._ladder.levels(0, levels)
+        return len(held) == levels and self._sign * held[-1][0] >= self.edge
 
     def _known(self) -> Iterator[Level]:
         for level in self:

@@ -20,6 +20,10 @@ OnEvents: TypeAlias = Callable[[Sequence[Event], int, bool], None]
 """(events, now, drained): a burst ends where `drained` is true; the events may be none."""
 
 
+_OF_BOOKS: frozenset[type] = frozenset((BookDelta, BookSnapshot, BookStale))
+"""What changes a book."""
+
+
 class Audience:
     """Hands each event on, in order, to all who asked for it."""
 
@@ -52,7 +56,8 @@ class Audience:
         """Tell everybody."""
         if self._keep_books:
             for event in events:
-                self._keep(event)
+                if event.__class__ in _OF_BOOKS:
+                    self._keep(event)
         if self._streams:
             for stream in self._readers():
                 for event in events:

@@ -14,10 +14,10 @@ in a file makes us take more memory than `LONGEST`.
 
 from __future__ import annotations
 
+import struct
 import sys
 from collections.abc import Sequence
 from enum import IntEnum, IntFlag
-from struct import Struct
 from typing import NamedTuple, TypeAlias
 from zlib import crc32
 
@@ -39,11 +39,11 @@ KEY_BYTES = 1 << 20
 """After so many bytes of records the next block is a key block."""
 _LEVEL = 1
 
-PREAMBLE = Struct("<8sII")
-HEAD = Struct("<4sB3xIIIIqqI")
-TRAILER = Struct("<8sQI")
+PREAMBLE = struct.Struct("<8sII")
+HEAD = struct.Struct("<4sB3xIIIIqqI")
+TRAILER = struct.Struct("<8sQI")
 _END = b"PWTEND\r\n"
-_RECORD = Struct("<qIBH")
+RECORD = struct.Struct("<qIBH")
 _FACTS = HEAD.size - 4
 
 
@@ -87,6 +87,8 @@ _KIND_BITS = 0x7F
 
 Entry: TypeAlias = tuple[str, Kind, int, bool, bytes]
 """(link, kind, stamp in ns, drained, payload): what is written."""
+Parts: TypeAlias = tuple[int, Kind, str, bool, bytes]
+"""The parts of a `Record`, in its order, for whoever reads too many to name each."""
 
 
 class Record(NamedTuple):
@@ -238,7 +240,7 @@ class Packer:
         is_key = self._room <= 0
         if is_key:
             self._links = {"": 0}  # a key block stands alone, so it says the links' names again
-        links, pack, add = self._links, _RECORD.pack, parts.append
+        links, pack, add = self._links, RECORD.pack, parts.append
         for link, kind, at, drained, payload in entries:
             number = links.get(link)
             if number is None:
@@ -290,7 +292,7 @@ class Unpacker:
         self._links: dict[int, str] = {0: ""}
         self._stream: zstd.ZstdDecompressor | None = None
 
-    def unpack(self, head: Head, payload: bytes, only: Kind | None = None) -> list[Record]:
+    def unpack(self, head: Head, payload: bytes, only: Kind | None = None) -> list[Parts]:
         """The records of the next block; raises `ValueError` saying what is wrong with it.
 
         With `only`, those of one kind; the others cost next to nothing then.
@@ -307,36 +309,36 @@ class Unpacker:
             raise ValueError(f"it cannot be unpacked: {error}") from None
         if len(raw) != head.raw:
             raise ValueError(f"{len(raw)} bytes unpacked, {head.raw} expected")
-        return self._records(raw, only)
+        try:
+            return self._records(raw, only)
+        except struct.error:
+            raise ValueError("a record is cut") from None
 
-    def _records(self, raw: bytes, only: Kind | None) -> list[Record]:
-        records: list[Record] = []
-        offset, size, links, kinds = 0, len(raw), self._links, _KINDS
-        unpack, head, add = _RECORD.unpack_from, _RECORD.size, records.append
-        make, link_of = tuple.__new__, links.get
+    def _records(self, raw: bytes, only: Kind | None) -> list[Parts]:
+        records: list[Parts] = []
+        offset, size, links, flagged = 0, len(raw), self._links, _FLAGGED
+        unpack, head, add, link_of = RECORD.unpack_from, RECORD.size, records.append, links.get
         while offset < size:
-            if offset + head > size:
-                raise ValueError("a record is cut")
             at, length, flags, number = unpack(raw, offset)
-            offset += head
-            end = offset + length
-            if end > size:
+            begin = offset + head
+            offset = begin + length
+            if offset > size:
                 raise ValueError("a record is longer than its block")
-            begin, offset = offset, end
             if flags == _LINK:
-                links[number] = raw[begin:end].decode()
+                links[number] = raw[begin:offset].decode()
                 continue
-            kind = kinds.get(flags & _KIND_BITS)
-            if kind is None:
+            known = flagged.get(flags)
+            if known is None:
                 raise ValueError(f"record of kind {flags & _KIND_BITS}, which is unknown")
+            kind, drained = known
             if only is None or kind is only:
-                parts = (at, kind, link_of(number, ""), flags > _KIND_BITS, raw[begin:end])
-                add(make(Record, parts))  # what the class does, in half the time
+                add((at, kind, link_of(number, ""), drained, raw[begin:offset]))
         return records
 
 
-_KINDS = {int(kind): kind for kind in Kind}
-_LENGTH = Struct("<I")
+_FLAGGED = {int(kind) | bit: (kind, bool(bit)) for kind in Kind for bit in (0, _DRAINED_BIT)}
+"""What the flags of a record say: its kind, and whether a burst ended there."""
+_LENGTH = struct.Struct("<I")
 
 
 def encode_exchange(exchange: Exchange) -> bytes:

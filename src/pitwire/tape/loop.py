@@ -20,8 +20,18 @@ if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike as FileLike
 
 _Args = TypeVarTuple("_Args")
+_NEVER = 1 << 63
 _NAP = 0.05
 """Seconds that are slept at a time, so that Ctrl-C is heard."""
+
+
+class Stage(Protocol):
+    """Where it is played: the time there, and whether anything has come up."""
+
+    at: int
+    """ns since the epoch; whoever plays a record moves it on."""
+    stirred: bool
+    """Whether a call was scheduled: it comes first, at the time that it is now."""
 
 
 class Source(Protocol):
@@ -31,8 +41,8 @@ class Source(Protocol):
         """When the next record is due, ns; None at the end."""
         ...
 
-    def play(self) -> None:
-        """Play one."""
+    def play(self, stage: Stage, before: int) -> None:
+        """Play what is due before that time, until something is stirred."""
         ...
 
 
@@ -74,10 +84,10 @@ class TapeLoop(asyncio.SelectorEventLoop):
     """An event loop in a tape's time; `now` makes it a `Clock`. `speed` 0 plays without waiting."""
 
     def __init__(self, start: int, *, speed: float = 0.0) -> None:
-        self._start, self._elapsed = start, 0
+        self._start = self.at = start
         self._source: Source | None = None
         self._speed = speed
-        self._stirred = False
+        self.stirred = False
         self._began = time.perf_counter()
         super().__init__(_Needle(self._wait))
 
@@ -87,11 +97,11 @@ class TapeLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         """Seconds of the tape's time since the loop was made."""
-        return self._elapsed / SECOND
+        return (self.at - self._start) / SECOND
 
     def now(self) -> int:
         """The tape's time in ns since the epoch."""
-        return self._start + self._elapsed
+        return self.at
 
     def call_soon(
         self,
@@ -99,7 +109,7 @@ class TapeLoop(asyncio.SelectorEventLoop):
         *args: *_Args,
         context: Context | None = None,
     ) -> asyncio.Handle:
-        self._stirred = True
+        self.stirred = True
         return super().call_soon(callback, *args, context=context)
 
     def call_at(
@@ -109,7 +119,7 @@ class TapeLoop(asyncio.SelectorEventLoop):
         *args: *_Args,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
-        self._stirred = True
+        self.stirred = True
         return super().call_at(when, callback, *args, context=context)
 
     def run_in_executor(self, *args: object, **kwargs: object) -> NoReturn:
@@ -121,34 +131,33 @@ class TapeLoop(asyncio.SelectorEventLoop):
         raise RuntimeError("TapeLoop: a socket was asked for, expected what is on the tape")
 
     def _wait(self, timeout: float | None) -> None:
-        timer = None if timeout is None else self._elapsed + max(1, round(timeout * SECOND))
-        source = self._source
-        self._stirred = False
-        while source is not None and not self._stirred:
-            at = source.next_at()
-            if at is None:
-                break
-            due = max(self._elapsed, at - self._start)
-            if timer is not None and due >= timer:
-                break
-            if self._speed and not self._sleep_until(due):
-                return
-            self._elapsed = due
-            source.play()
-        else:
-            if self._stirred:
-                return
+        timer = None if timeout is None else self.at + max(1, round(timeout * SECOND))
+        self.stirred = False
+        if self._source is not None:
+            self._play(self._source, _NEVER if timer is None else timer)
+        if self.stirred:
+            return
         if timer is None:
             raise Ended("TapeLoop: the tape is over, nothing is ready and no timer is set")
-        if self._speed and not self._sleep_until(timer):
-            return
-        self._elapsed = timer
+        if not self._speed or self._sleep_until(timer):
+            self.at = timer
 
-    def _sleep_until(self, elapsed: int) -> bool:
+    def _play(self, source: Source, before: int) -> None:
+        """Play what is due by then, at its pace."""
+        if not self._speed:
+            source.play(self, before)
+            return
+        while not self.stirred:
+            at = source.next_at()
+            if at is None or at >= before or not self._sleep_until(at):
+                return
+            source.play(self, max(at, self.at) + 1)
+
+    def _sleep_until(self, at: int) -> bool:
         """Keep the pace; False when something came up meanwhile."""
-        due = self._began + elapsed / SECOND / self._speed
+        due = self._began + (at - self._start) / SECOND / self._speed
         while (left := due - time.perf_counter()) > 0:
             time.sleep(min(left, _NAP))
-            if self._stirred:
+            if self.stirred:
                 return False
         return True

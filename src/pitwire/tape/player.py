@@ -9,13 +9,23 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
+from itertools import chain
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
 from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConnectionLost, DialFailed
-from pitwire.tape.format import Ended, Exchange, Kind, Record, Refused, decode_exchange
+from pitwire.tape.format import (
+    Ended,
+    Exchange,
+    Kind,
+    Parts,
+    Record,
+    Refused,
+    decode_exchange,
+)
+from pitwire.tape.loop import Stage
 from pitwire.tape.reader import Tape
 from pitwire.wire.link import HttpAnswer, Receiver
 
@@ -35,6 +45,7 @@ class TapeLink:
 
     def __init__(self, player: Player, name: str, receiver: Receiver) -> None:
         self._player, self.name, self.receiver = player, name, receiver
+        self.hear = receiver.on_frame
 
     def send(self, frame: bytes) -> None:
         """It was said already; a tape that holds no answers says yes to what is asked."""
@@ -71,8 +82,8 @@ class Player:
         watch: Callable[[Record], bool] | None = None,
     ) -> None:
         self._tape = tape
-        self._records = tape.records(until=until)
-        self._next: Record | None = next(self._records, None)
+        self._records = chain.from_iterable(tape.blocks(until=until))
+        self._next: Parts | None = next(self._records, None)
         self._imported = tape.meta.origin != "session"
         self._acknowledge = acknowledge
         self._watch = watch
@@ -98,28 +109,32 @@ class Player:
 
     def next_at(self) -> int | None:
         """When the next record is due."""
-        return None if self._next is None else self._next.at
+        return None if self._next is None else self._next[0]
 
-    def play(self) -> None:
-        """Play it."""
-        record = self._next
-        assert record is not None, "whoever plays asks for the time first"
-        if self._watch is not None and not self._watch(record):
-            self.finish()
-            return
-        self._next = next(self._records, None)
-        kind = record.kind
-        if kind is _IN:
-            self.frames += 1
-            link = self._standing.get("" if self._imported else record.link)
-            if link is not None:
-                link.receiver.on_frame(record.payload, record.drained)
-            else:
-                self._wait_for_dial(record)
-        elif kind is not _OUT:
-            self._play_other(record)
-        if self._next is None:
-            self.over.set()
+    def play(self, stage: Stage, before: int) -> None:
+        """Play what is due before that time, until something is stirred."""
+        records, standing, watch = self._records, self._standing, self._watch
+        while (parts := self._next) is not None and not stage.stirred:
+            at, kind, name, drained, payload = parts
+            if at >= before:
+                return
+            if at > stage.at:
+                stage.at = at
+            if watch is not None and not watch(Record(*parts)):
+                self.finish()
+                return
+            self._next = next(records, None)  # before anybody hears, who may ask if it is over
+            if kind is _IN:
+                self.frames += 1
+                link = standing.get("" if self._imported else name)
+                if link is not None:
+                    link.hear(payload, drained)
+                else:
+                    self._wait_for_dial(Record(*parts))
+            elif kind is not _OUT:
+                self._play_other(Record(*parts))
+            if self._next is None:
+                self.over.set()
 
     def finish(self) -> None:
         """Play nothing more."""

@@ -6,7 +6,9 @@ what stands before and behind it is read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain, takewhile
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,6 +25,7 @@ from pitwire.tape.format import (
     Index,
     Kind,
     Meta,
+    Parts,
     Record,
     Unpacker,
     preamble_trouble,
@@ -30,6 +33,8 @@ from pitwire.tape.format import (
     read_trailer,
 )
 
+_named: Callable[[Parts], Record] = partial(tuple.__new__, Record)
+"""`Record(*parts)`, in a fraction of the time."""
 _WINDOW = 1 << 16
 _WANTED = "a tape of this program"
 
@@ -88,6 +93,10 @@ class TapeFile:
 
         With `only`, those of one kind.
         """
+        return map(_named, chain.from_iterable(self.blocks(since, only)))
+
+    def blocks(self, since: int = 0, only: Kind | None = None) -> Iterator[list[Parts]]:
+        """The same, block by block."""
         self.flaws = []
         offset, unpacker = self._key_before(since), Unpacker()
         while offset < self._end:
@@ -104,10 +113,10 @@ class TapeFile:
                 offset = self._skip(offset, str(error), at_least=HEAD.size + head.stored)
                 continue
             if offset == PREAMBLE.size:
-                records = [record for record in records if record.kind is not Kind.META]
+                records = [record for record in records if record[1] is not Kind.META]
             if head.first < since:
-                records = [record for record in records if record.at >= since]
-            yield from records
+                records = [record for record in records if record[0] >= since]
+            yield records
             offset += HEAD.size + head.stored
 
     def last_stamp(self) -> int:
@@ -183,9 +192,9 @@ class TapeFile:
             found = "nothing but a preamble" if self.size == PREAMBLE.size else "no first block"
             raise ConfigError(where=where, found=found, expected=_WANTED)
         try:
-            for record in Unpacker().unpack(head, payload):
-                if record.kind is Kind.META:
-                    return msgspec.json.decode(record.payload, type=Meta)
+            for _, kind, _, _, content in Unpacker().unpack(head, payload):
+                if kind is Kind.META:
+                    return msgspec.json.decode(content, type=Meta)
             found = "no word on what this is a tape of"
         except (ValueError, msgspec.MsgspecError) as error:
             found = f"a damaged first block ({error})"
@@ -233,6 +242,12 @@ class Tape:
 
         With `only`, those of one kind.
         """
+        return map(_named, chain.from_iterable(self.blocks(since, until, only)))
+
+    def blocks(
+        self, since: int = 0, until: int | None = None, only: Kind | None = None
+    ) -> Iterator[list[Parts]]:
+        """The same, block by block."""
         self._flaws = []
         for path in self._paths:
             try:
@@ -245,12 +260,13 @@ class Tape:
                 if file.index is not None and file.index.last < since:
                     continue
                 if until is None:
-                    yield from file.records(since, only)
+                    yield from file.blocks(since, only)
                     continue
-                for record in file.records(since, only):
-                    if record.at >= until:
+                for block in file.blocks(since, only):
+                    early = list(takewhile(lambda record: record[0] < until, block))
+                    yield early
+                    if len(early) < len(block):
                         return
-                    yield record
             finally:
                 self._flaws += file.flaws
                 file.close()
