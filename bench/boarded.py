@@ -22,7 +22,7 @@ class BoardedDesk(WholeDesk):
         await super().start()
         desk = self._desk
         self._hub = Hub(Feed(desk, Tail()), desk.clock)
-        self._server = BoardServer(self._hub, desk.clock)
+        self._server = BoardServer({"": self._hub}, desk.clock)
         await self._server.open()
         self._looking = asyncio.ensure_future(self._hub.run())
 

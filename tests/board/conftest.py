@@ -22,11 +22,11 @@ PATIENCE = 30.0
 class RunningStage:
     """A stage in its own process."""
 
-    def __init__(self, port: int = 0, tokens: str = "") -> None:
+    def __init__(self, port: int = 0, tokens: str = "", what: str = "") -> None:
         root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         search = [root, os.path.join(root, "src"), os.environ.get("PYTHONPATH", "")]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.board.stage", str(port)],
+            [sys.executable, "-m", "tests.board.stage", what or str(port)],
             cwd=root,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -1,7 +1,8 @@
 """A stage: a real desk on a served market with a board, in a process of its own, told by lines.
 
-Run as a program. It prints `{"control": url, "look": url}` and then answers each line of its input,
-a JSON object `{"do": …}`, with one of its own.
+Run as a program with a port, or with `two`: then two desks, each on a venue of its own, are shown
+by one board that is attached to their folders. It prints `{"control": url, "look": url}` and then
+answers each line of its input, a JSON object `{"do": …}`, with one of its own.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,12 +20,15 @@ from typing import Any
 from pitwire.board.commands import serve_commands, within
 from pitwire.board.feed import Feed
 from pitwire.board.hub import Hub
+from pitwire.board.opening import attach_board
 from pitwire.board.server import BoardServer
 from pitwire.board.tail import Tail
+from pitwire.board.window import watched
 from pitwire.cli.simulated import SimulatedVenue, simulated_venue
 from pitwire.desk.config import parse_config
 from pitwire.desk.desk import Desk
 from pitwire.desk.opening import open_desk
+from pitwire.model.clock import SystemClock
 from pitwire.trading.journal import Alerted, Record
 
 CONFIG = """
@@ -153,8 +158,8 @@ async def play(port: int, folder: Path) -> None:
         )
         feed = StagedFeed(desk, tail)
         hub = Hub(feed, desk.clock)
-        server = BoardServer(hub, desk.clock, port=port)
-        serve_commands(server, within(desk))
+        server = BoardServer({"": hub}, desk.clock, port=port)
+        serve_commands(server, {"": within(desk)})
         await server.open()
         if tokens := os.environ.get("STAGE_TOKENS"):
             # A page that was there before the server was started again knows the old ones.
@@ -177,6 +182,69 @@ async def play(port: int, folder: Path) -> None:
             await desk.stop()
 
 
+class OneOfTwo:
+    """A desk, its venue and its window, which may go for good."""
+
+    def __init__(self, name: str, venue: SimulatedVenue, desk: Desk, kept: AsyncExitStack) -> None:
+        self.name, self.venue, self.desk, self._kept = name, venue, desk, kept
+        self._running = asyncio.ensure_future(desk.run())
+
+    @classmethod
+    async def open(cls, name: str, folder: Path, seed: int) -> OneOfTwo:
+        """Serve a venue, open a desk that trades there, and a window to it."""
+        kept, tail = AsyncExitStack(), Tail()
+        venue = await kept.enter_async_context(simulated_venue(["BTC-USDT"], seed=seed))
+        desk = await open_desk(
+            parse_config(CONFIG.replace(', "ETH-USDT"', "")),
+            endpoints=venue.endpoints,
+            credentials=venue.credentials,
+            journals=[tail],
+            state=folder / name,
+        )
+        await kept.enter_async_context(watched(desk, tail))
+        return cls(name, venue, desk, kept)
+
+    async def end(self) -> None:
+        """Close the window, stop the desk, take the venue away."""
+        self._running.cancel()
+        await asyncio.gather(self._running, return_exceptions=True)
+        await self.desk.stop()
+        await self._kept.aclose()
+
+    def truth(self) -> dict[str, Any]:
+        """What the desk says of itself."""
+        state, screen = self.desk.engine.state, self.desk.engine.screen
+        return {
+            "last": state.last("BTC-USDT"),
+            "stale": state.stale_reason("BTC-USDT"),
+            "halted": screen.halted,
+            "open": [order.id for order in state.ledger.open_of("")],
+            "position": str(state.portfolio.position("BTC-USDT")),
+        }
+
+
+async def play_two(folder: Path) -> None:
+    desks = [await OneOfTwo.open(name, folder, seed) for seed, name in enumerate(("left", "right"))]
+    folders = [folder / one.name for one in desks]
+    loop = asyncio.get_running_loop()
+    async with attach_board(folders, SystemClock()) as board:
+        print(json.dumps({"control": board.control_url, "look": board.look_url}), flush=True)
+        while line := await loop.run_in_executor(None, sys.stdin.readline):
+            told = json.loads(line)
+            for one in [one for one in desks if one.name == told.get("desk")]:
+                if told["do"] == "kill the venue":
+                    await one.venue.served.stop()
+                elif told["do"] == "end":
+                    await one.end()
+                    desks.remove(one)
+            print(json.dumps({one.name: one.truth() for one in desks}), flush=True)
+    for one in desks:
+        await one.end()
+
+
 if __name__ == "__main__":
     with TemporaryDirectory(prefix="pitwire-stage-") as name:
-        asyncio.run(play(int(sys.argv[1]), Path(name)))
+        if sys.argv[1] == "two":
+            asyncio.run(play_two(Path(name)))
+        else:
+            asyncio.run(play(int(sys.argv[1]), Path(name)))

@@ -36,7 +36,7 @@ def live(tale: Callable[[Watching, list[Ask]], Awaitable[None]], told: Told | No
 
     async def life() -> None:
         async with (
-            watching(prepare=lambda server: serve_commands(server, obey)) as place,
+            watching(prepare=lambda server: serve_commands(server, {"": obey})) as place,
             asyncio.timeout(20),
         ):
             await tale(place, asked)
@@ -65,6 +65,28 @@ def test_a_command_is_carried_out_and_answered_in_the_desk_s_words() -> None:
 
     [ask] = live(tale, Told(halted="enough"))
     assert ask == Ask(do="halt", by="board", reason="enough", key=f"board-{KEY}")
+
+
+def test_a_command_goes_to_the_desk_that_it_names_and_to_no_other() -> None:
+    asked: list[str] = []
+
+    def obey_as(name: str) -> Any:
+        async def obey(ask: Ask) -> Told | None:
+            asked.append(name)
+            return Told()
+
+        return obey
+
+    async def life() -> None:
+        obeys = {"near": obey_as("near"), "far": obey_as("far")}
+        async with watching(prepare=lambda server: serve_commands(server, obeys)) as place:
+            assert (await post(place, {**GOOD, "desk": "far"}))[0] == 200
+            for name in ("", "nobody", "<b>"):
+                status, text = await post(place, {**GOOD, "desk": name})
+                assert (status, text) == (400, f"desk: found {name!r}, expected one of near, far\n")
+
+    asyncio.run(life())
+    assert asked == ["far"]
 
 
 def test_a_desk_that_does_not_answer_is_no_success() -> None:
@@ -204,4 +226,4 @@ def test_without_commands_the_token_for_control_only_looks() -> None:
             assert (await post(place, GOOD))[0] in (404, 405)
 
     asyncio.run(life())
-    assert not BoardServer(Hub(FakeSource(), SystemClock()), SystemClock()).acts
+    assert not BoardServer({"": Hub(FakeSource(), SystemClock())}, SystemClock()).acts

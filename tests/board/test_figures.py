@@ -131,7 +131,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_report_is_one_file_that_needs_nobody(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "out.html"
-    run(folder, report_to=path)
+    run([folder], report_to=path)
     text = path.read_text()
     assert "plotly.js v" in text
     outside = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
@@ -167,14 +167,14 @@ def test_a_process_of_its_own_draws_the_same(folder: Path) -> None:
 @pytest.mark.parametrize("said", [{}, {"attach": True, "report_to": Path("x")}])
 def test_one_of_the_two_has_to_be_said(said: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--attach or --report"):
-        run(tmp_path, **said)
+        run([tmp_path], **said)
 
 
 def test_a_folder_without_a_journal_and_a_file_that_cannot_be(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no journal"):
-        run(tmp_path, report_to=tmp_path / "x.html")
+        run([tmp_path], report_to=tmp_path / "x.html")
     with pytest.raises(ConfigError, match="an account's folder"):
-        run(tmp_path / "nowhere", attach=True)
+        run([tmp_path / "nowhere"], attach=True)
     with pytest.raises(ConfigError, match="a file to write"):
-        run(folder, report_to=tmp_path / "no" / "x.html")
+        run([folder], report_to=tmp_path / "no" / "x.html")
     assert "No such file" in json.loads(answer(b'{"folder":"nowhere-at-all"}'))["error"]

@@ -82,9 +82,7 @@ def test_metrics_and_healthz_need_a_token_and_say_when_the_desk_is_gone() -> Non
         return told[0]
 
     async def life() -> None:
-        async with watching(
-            prepare=lambda server: serve_metrics(server, server.hub, report)
-        ) as place:
+        async with watching(prepare=lambda server: serve_metrics(server, {"": report})) as place:
             for path in ("metrics", "healthz"):
                 url = place.server.url + path
                 async with place.http.get(url) as answer:
@@ -104,5 +102,34 @@ def test_metrics_and_healthz_need_a_token_and_say_when_the_desk_is_gone() -> Non
                 async with place.http.get(f"{place.server.url}healthz", headers=headers) as answer:
                     assert answer.status == 503
                     assert words in await answer.text()
+
+    asyncio.run(life())
+
+
+def test_of_several_desks_each_has_its_label_and_one_may_be_gone() -> None:
+    async def here() -> HealthReport | None:
+        return health()
+
+    async def gone() -> HealthReport | None:
+        return None
+
+    async def life() -> None:
+        reports = {"": here, "far": gone}
+        async with watching(
+            more=("far",), prepare=lambda server: serve_metrics(server, reports)
+        ) as place:
+            headers = {TOKEN_HEADER: place.server.gate.look}
+            async with place.http.get(f"{place.server.url}metrics", headers=headers) as answer:
+                assert answer.status == 200
+                found = read(await answer.read())
+            async with place.http.get(f"{place.server.url}healthz", headers=headers) as answer:
+                assert answer.status == 503
+                assert await answer.text() == "far: the desk has not answered\n"
+        assert found["pitwire_desk_answers", (("desk", ""),)] == 1
+        assert found["pitwire_desk_answers", (("desk", "far"),)] == 0
+        assert found["pitwire_losses_total", (("desk", ""),)] == 1
+        assert ("pitwire_losses_total", (("desk", "far"),)) not in found
+        for name in ("", "far"):
+            assert found["pitwire_board_viewers", (("desk", name),)] == 0
 
     asyncio.run(life())

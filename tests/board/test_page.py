@@ -339,6 +339,93 @@ def test_one_order_is_cancelled_from_its_row_and_the_venue_dies(
         own.end()
 
 
+def test_one_of_two_venues_dies_and_the_other_is_traded_on(open_page: Callable[..., Page]) -> None:
+    both = RunningStage(what="two")
+    try:
+        page = open_page(both.control)
+        page.wait(lambda: page.text("#state") == "Live")
+        keys = "[...document.querySelectorAll('#watch-rows tr')].map((row) => row.dataset.key)"
+        page.wait(
+            lambda: page.ask(keys) == ["left\n", "left\nBTC-USDT", "right\n", "right\nBTC-USDT"]
+        )
+        groups = (
+            "[...document.querySelectorAll('#watch-rows tr.group')].map((row) => row.className)"
+        )
+        assert page.ask(groups) == ["group", "group"]
+        page.wait(lambda: page.text("#h-chart") == "BTC-USDT · left")
+        both.until(lambda truth: all(one["open"] for one in truth.values()))
+        page.wait(lambda: page.text("#n-working") == "2")
+        assert {row[1] for row in page.rows("#order-rows")} == {
+            "BTC-USDT · left", "BTC-USDT · right",
+        }  # fmt: skip
+
+        # One venue dies: only what is of it is not to be believed any more.
+        both.do("kill the venue", desk="right")
+        page.wait(lambda: page.ask(groups) == ["group", "group stale"])
+        page.wait(lambda: "right: Stale" in page.text("#banner-more"))
+        assert page.text("#state") == "1 of 2 live"
+        assert page.ask("document.body.dataset.state") == "live"
+        assert page.ask("document.body.dataset.doubt") is None
+        assert page.ask("document.body.dataset.viewDoubt") is None
+        old = "[...document.querySelectorAll('%s')].map((row) => [row.dataset.key.split('\\n')[0]])"
+        assert page.ask(old % "#watch-rows tr.stale[aria-selected]") == [["right"]]
+        assert page.ask(old % "#order-rows tr.doubted") == [["right"]]
+        states = {row[0]: row[1] for row in page.rows("#venue-rows")}
+        assert states == {"binance · left": "live", "binance · right": "unknown"}
+        assert page.raw.title().startswith("[PART STALE] ")
+        tape = page.rows("#tape-rows")
+        page.wait(lambda: page.rows("#tape-rows") != tape)
+
+        # Looked at, the dead one's chart, book and tape are hatched; the live one's are not.
+        press = page.raw.keyboard.press
+        press("j")
+        press("Enter")
+        page.wait(lambda: page.text("#h-chart") == "BTC-USDT · right")
+        page.find("body[data-view-doubt='1']:not([data-doubt])")
+        press("k")
+        press("Enter")
+        page.wait(lambda: page.text("#h-chart") == "BTC-USDT · left")
+        page.find("body:not([data-view-doubt])")
+
+        # Its process goes, too: of the other nothing changes, and it alone can be halted.
+        both.do("end", desk="right")
+        page.wait(lambda: "no desk answers" in page.text("#banner-more"))
+        press("Shift+K")
+        page.find("#kill[open]")
+        assert "on 2 venues" in page.text("#kill-what")
+        assert "of right may be old" in page.text("#kill-what")
+        page.raw.select_option("#kill-scope", "left")
+        assert "cancel 1 working order on 1 venue" in page.text("#kill-what")
+        page.raw.fill("#kill-word", "HALT")
+        page.raw.click("#kill-do")
+        page.wait(lambda: "left: Halted: the desk has confirmed." in page.text("#kill-progress"))
+        assert "right" not in page.text("#kill-progress")
+        truth = both.until(lambda truth: not truth["left"]["open"])
+        assert truth["left"]["halted"]
+        page.wait(lambda: "left: Trading is halted" in page.text("#banner-text"))
+        press("Escape")
+
+        # All at once: who does not answer is told, and stays on the screen.
+        press("Shift+K")
+        page.raw.fill("#kill-word", "HALT")
+        page.raw.click("#kill-do")
+        page.find("#kill-progress.bad")
+        page.wait(lambda: "right: Not done:" in page.text("#kill-progress"))
+        page.wait(lambda: "left: Halted: the desk has confirmed." in page.text("#kill-progress"))
+        press("Escape")
+        page.raw.click("#resume-open")
+        assert page.ask(
+            "[...document.querySelectorAll('#resume-scope option')].map((one) => one.value)"
+        ) == ["left"]
+        page.raw.fill("#resume-word", "RESUME")
+        page.raw.click("#resume-do")
+        page.find("#resume-progress.done")
+        assert both.do("truth")["left"]["halted"] == ""
+        assert all("status of 504" in one for one in page.errors), page.errors
+    finally:
+        both.end()
+
+
 def test_markup_stays_text(board: RunningStage, open_page: Callable[..., Page]) -> None:
     page = open_page(board.control)
     page.until("live")

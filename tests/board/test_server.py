@@ -18,7 +18,7 @@ from pitwire.board.opening import TOKEN_FILE, _token_file
 from pitwire.board.server import CONNECTIONS, LARGEST, MISTAKES, BoardServer
 from pitwire.model.clock import SystemClock
 from pitwire.model.errors import ConfigError
-from tests.board.watching import FakeSource, Watching, live
+from tests.board.watching import FakeSource, Watching, live, watching
 
 
 @pytest.fixture(autouse=True)
@@ -224,7 +224,7 @@ def test_a_port_that_is_taken_is_refused_by_name() -> None:
         clock = SystemClock()
 
         async def life() -> None:
-            await BoardServer(Hub(FakeSource(), clock), clock, port=port).open()
+            await BoardServer({"": Hub(FakeSource(), clock)}, clock, port=port).open()
 
         with pytest.raises(ConfigError, match=f"127.0.0.1:{port}"):
             asyncio.run(life())
@@ -233,7 +233,7 @@ def test_a_port_that_is_taken_is_refused_by_name() -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "", "::", "192.168.0.1"])
 def test_it_stands_on_this_machine_and_nowhere_else(host: str) -> None:
     clock = SystemClock()
-    server = BoardServer(Hub(FakeSource(), clock), clock, host=host)
+    server = BoardServer({"": Hub(FakeSource(), clock)}, clock, host=host)
     with pytest.raises(ConfigError, match="SSH tunnel"):
         asyncio.run(server.open())
 
@@ -260,3 +260,25 @@ def test_a_board_that_closes_leaves_the_token_of_another(tmp_path: Path) -> None
             second.enter_context(_token_file(tmp_path, "second"))
         assert (tmp_path / TOKEN_FILE).read_text() == "second"
     assert not (tmp_path / TOKEN_FILE).exists()
+
+
+def test_each_desk_of_a_board_has_a_picture_of_its_own() -> None:
+    async def life() -> None:
+        async with watching(more=("far",)) as place, asyncio.timeout(20):
+            far = place.server.hubs["far"]
+            async with place.socket() as socket, place.socket(query="?desk=far") as other:
+                assert (await place.frame(socket, "hello"))["desk"] == ""
+                hello = await place.frame(other, "hello")
+                assert (hello["desk"], hello["desks"]) == ("far", ["", "far"])
+                assert len(place.hub.viewers) == len(far.viewers) == 1
+                seen = (await place.look(socket, "A-B@1s"))["common"]["tables"]["desk"]["looks"]
+                assert seen > 0
+                far.source.common.put("desk", "far", 1)
+                far.tick(place.server._clock.now())
+                snapshot = await place.look(other, "A-B@1s")
+                assert snapshot["common"]["tables"]["desk"] == {"far": 1}
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await place.socket(query="?desk=nobody")
+            assert refused.value.status == 404
+
+    asyncio.run(life())

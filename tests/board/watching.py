@@ -66,11 +66,12 @@ class Watching:
         return self.hub.source
 
     def socket(
-        self, token: str | None = None, **headers: str
+        self, token: str | None = None, *, query: str = "", **headers: str
     ) -> aiohttp.client._WSRequestContextManager:
         token = self.server.gate.look if token is None else token
         protocols = (PROTOCOL, f"token.{token}") if token else (PROTOCOL,)
-        return self.http.ws_connect(f"{self.server.url}live", protocols=protocols, headers=headers)
+        url = f"{self.server.url}live{query}"
+        return self.http.ws_connect(url, protocols=protocols, headers=headers)
 
     async def frame(self, socket: aiohttp.ClientWebSocketResponse, kind: str = "frame") -> Any:
         """The next message of this kind; others are passed over."""
@@ -87,12 +88,16 @@ class Watching:
 
 @asynccontextmanager
 async def watching(
-    *, per_second: int = 50, prepare: Callable[[BoardServer], None] | None = None
+    *,
+    per_second: int = 50,
+    prepare: Callable[[BoardServer], None] | None = None,
+    more: tuple[str, ...] = (),
 ) -> AsyncIterator[Watching]:
-    """A board of a fake source on a free port."""
+    """A board of a fake source on a free port; `more` names others on it, which stand still."""
     clock = SystemClock()
     hub = Hub(FakeSource(), clock, per_second=per_second)
-    server = BoardServer(hub, clock)
+    others = {name: Hub(FakeSource(), clock) for name in more}
+    server = BoardServer({"": hub} | others, clock)
     if prepare is not None:
         prepare(server)
     await server.open()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,6 @@ from pitwire.board.server import BoardServer
 LONGEST = 64 << 20
 IDLE_SECONDS = 60.0
 PATIENCE_SECONDS = 180.0
-
-Lags = Callable[[], list[list[float]]]
 
 
 class Draughtsman:
@@ -88,24 +86,25 @@ async def _start() -> asyncio.subprocess.Process:
     )
 
 
-def serve_analysis(
-    server: BoardServer, folder: Callable[[], Path | None], lags: Lags
-) -> Draughtsman:
-    """Answer `/figures` and `/report`; close what is returned in the end."""
+def serve_analysis(server: BoardServer, folders: Mapping[str, Path | None]) -> Draughtsman:
+    """Answer `/figures` and `/report` of each desk; close what is returned in the end."""
     draughtsman = Draughtsman()
 
     async def draw(request: web.Request, title: str) -> bytes:
         await server.rights(request)
-        where = folder()
+        name = server.desk(request)
+        where = folders[name]
         if where is None:
             return b'{"error":"this desk keeps no journal on disk, and figures are made of one"}'
-        return await draughtsman.draw({"folder": str(where), "lags": lags(), "title": title})
+        lags = list(server.hubs[name].source.common.tales.get("lags", ()))
+        return await draughtsman.draw({"folder": str(where), "lags": lags, "title": title})
 
     async def figures(request: web.Request) -> web.StreamResponse:
         return web.Response(body=await draw(request, ""), content_type="application/json")
 
     async def report(request: web.Request) -> web.StreamResponse:
-        return web.Response(body=await draw(request, "pitwire"), content_type="application/json")
+        title = f"pitwire {server.desk(request)}".strip()
+        return web.Response(body=await draw(request, title), content_type="application/json")
 
     server.add("GET", "/figures", figures)
     server.add("GET", "/report", report)

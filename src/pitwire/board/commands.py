@@ -8,7 +8,7 @@ answered, and when it has not, that is said.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -36,6 +36,8 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     do: Literal["halt", "flatten", "resume", "cancel"]
     key: Annotated[str, Meta(min_length=16, max_length=64)]
+    desk: Annotated[str, Meta(max_length=200)] = ""
+    """Its name, where a board shows several."""
     reason: Annotated[str, Meta(max_length=200)] = ""
     order: Annotated[str, Meta(max_length=64)] = ""
     """The id of the order to cancel."""
@@ -43,8 +45,8 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When whoever asks has given up, ms since the desk's machine started; 0 for a halt alone."""
 
 
-def serve_commands(server: BoardServer, obey: Obey) -> None:
-    """Let a board's server take commands, too."""
+def serve_commands(server: BoardServer, obeys: Mapping[str, Obey]) -> None:
+    """Let a board's server take commands, too, for each desk by its name."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         if await server.rights(request) != CONTROL:
@@ -57,6 +59,10 @@ def serve_commands(server: BoardServer, obey: Obey) -> None:
             return web.Response(status=400, text=f"not understood: {error}\n")
         if command.do != "halt" and not command.not_after:
             return web.Response(status=400, text="not_after: found none, expected a time\n")
+        obey = obeys.get(command.desk)
+        if obey is None:
+            text = f"desk: found {command.desk!r}, expected one of {', '.join(obeys)}\n"
+            return web.Response(status=400, text=text)
         told = await obey(_ask_of(command))
         if told is None:
             return web.Response(status=504, text="the desk has not answered\n")

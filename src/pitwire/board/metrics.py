@@ -1,12 +1,14 @@
 """`/metrics` for Prometheus and `/healthz` for whoever restarts things, from the desk's own health.
 
 House rules: every name, unit and label is in `METRICS`, and the docs are made of it; durations are
-seconds; counters only grow; what is not known is left out, never 0.
+seconds; counters only grow; what is not known is left out, never 0; where a board shows several
+desks, each has a label of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from aiohttp import web
@@ -68,6 +70,7 @@ METRICS = {
     "pitwire_connection_behind_seconds": Metric(
         "gauge", "Behind the fastest copy, s", ("connection",)
     ),
+    "pitwire_desk_answers": Metric("gauge", "1 while this desk of several answers"),
     "pitwire_board_viewers": Metric("gauge", "Who looks at the board"),
     "pitwire_board_frames_total": Metric("counter", "Frames made"),
     "pitwire_board_busy_seconds_total": Metric("counter", "What making them has cost, s"),
@@ -113,17 +116,19 @@ def _spread(name: str, labels: tuple[str, ...], spread: Spread) -> Iterator[Samp
             yield name, (*labels, quantile), getattr(spread, field) / SECOND
 
 
-def board_samples(hub: Hub, server: BoardServer) -> Iterator[Sample]:
+def board_samples(hub: Hub) -> Iterator[Sample]:
     """What the board says of itself."""
     yield "pitwire_board_viewers", (), len(hub.viewers)
     yield "pitwire_board_frames_total", (), hub.frames
     yield "pitwire_board_busy_seconds_total", (), hub.busy_seconds
     yield "pitwire_board_failures_total", (), hub.failures
-    yield "pitwire_board_refusals_total", (), server.refusals
 
 
-def exposition(found: Iterator[Sample]) -> bytes:
-    """Samples as Prometheus reads them; raises `ModuleNotFoundError` without prometheus-client."""
+def exposition(found: Iterator[Sample], *more: str) -> bytes:
+    """Samples as Prometheus reads them; raises `ModuleNotFoundError` without prometheus-client.
+
+    `more` are the names of labels that each sample has before those of its metric.
+    """
     from prometheus_client import CollectorRegistry, generate_latest
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
@@ -133,7 +138,7 @@ def exposition(found: Iterator[Sample]) -> bytes:
         family = families.get(name)
         if family is None:
             make = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
-            family = families[name] = make(name, metric.help, labels=metric.labels)
+            family = families[name] = make(name, metric.help, labels=(*more, *metric.labels))
         family.add_metric(labels, value)
 
     class Once:
@@ -145,35 +150,57 @@ def exposition(found: Iterator[Sample]) -> bytes:
     return generate_latest(registry)
 
 
-def serve_metrics(server: BoardServer, hub: Hub, report: Report) -> None:
+def serve_metrics(server: BoardServer, reports: Mapping[str, Report]) -> None:
     """Answer `/metrics` and `/healthz`, both to whoever has a token of this run."""
 
-    async def metrics(request: web.Request) -> web.StreamResponse:
+    async def asked(request: web.Request) -> dict[str, HealthReport | None]:
         await server.rights(request)
-        found = await report()
-        if found is None:
+        answers = await asyncio.gather(*(report() for report in reports.values()))
+        return dict(zip(reports, answers, strict=True))
+
+    async def metrics(request: web.Request) -> web.StreamResponse:
+        found = await asked(request)
+        alone = len(found) == 1
+        if alone and None in found.values():
             return web.Response(status=503, text="the desk has not answered\n")
         try:
-            body = exposition(_all(found, hub, server))
+            body = exposition(_all(found, server, alone), *(() if alone else ("desk",)))
         except ModuleNotFoundError:
             text = "prometheus-client is not installed: pip install 'pitwire[board]'\n"
             return web.Response(status=501, text=text)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
 
     async def healthz(request: web.Request) -> web.StreamResponse:
-        await server.rights(request)
-        found = await report()
-        if found is None:
-            return web.Response(status=503, text="the desk has not answered\n")
-        if not found.well:
-            stale = ", ".join((*found.stale_books, *found.stale_feeds))
-            return web.Response(status=503, text=f"stale: {stale}\n")
-        return web.Response(text="well\n")
+        found = await asked(request)
+        troubles = [
+            f"{name}: {why}" if name else why
+            for name, report in found.items()
+            if (why := _trouble(report))
+        ]
+        status, text = (503, "\n".join(troubles)) if troubles else (200, "well")
+        return web.Response(status=status, text=f"{text}\n")
 
     server.add("GET", "/metrics", metrics)
     server.add("GET", "/healthz", healthz)
 
 
-def _all(report: HealthReport, hub: Hub, server: BoardServer) -> Iterator[Sample]:
-    yield from samples(report)
-    yield from board_samples(hub, server)
+def _trouble(report: HealthReport | None) -> str:
+    if report is None:
+        return "the desk has not answered"
+    if report.well:
+        return ""
+    return f"stale: {', '.join((*report.stale_books, *report.stale_feeds))}"
+
+
+def _all(
+    found: Mapping[str, HealthReport | None], server: BoardServer, alone: bool
+) -> Iterator[Sample]:
+    for name, report in found.items():
+        desk = () if alone else (name,)
+        if not alone:
+            yield "pitwire_desk_answers", desk, float(report is not None)
+        parts = [] if report is None else [samples(report)]
+        for part in (*parts, board_samples(server.hubs[name])):
+            for metric, labels, value in part:
+                yield metric, (*desk, *labels), value
+    yield "pitwire_board_refusals_total", () if alone else ("",), server.refusals

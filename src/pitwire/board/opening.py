@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from pitwire.board.analysis import serve_analysis
@@ -17,6 +17,7 @@ from pitwire.board.server import BoardServer
 from pitwire.desk.desk import Desk
 from pitwire.desk.health import HealthReport
 from pitwire.model.clock import Clock
+from pitwire.model.errors import ConfigError
 
 TOKEN_FILE = "board.token"
 
@@ -24,8 +25,8 @@ TOKEN_FILE = "board.token"
 class Board:
     """A board that is open."""
 
-    def __init__(self, hub: Hub, server: BoardServer) -> None:
-        self.hub, self.server = hub, server
+    def __init__(self, server: BoardServer) -> None:
+        self.server = server
 
     @property
     def control_url(self) -> str:
@@ -43,50 +44,68 @@ async def open_board(
     desk: Desk, hub: Hub, *, host: str = "127.0.0.1", port: int = 0
 ) -> AsyncIterator[Board]:
     """Show a desk whose hub runs (`window.watched`); raises `ConfigError` when there is no port."""
-    server = BoardServer(hub, desk.clock, host=host, port=port)
-    serve_commands(server, within(desk))
+    server = BoardServer({"": hub}, desk.clock, host=host, port=port)
+    serve_commands(server, {"": within(desk)})
 
     async def report() -> HealthReport:
         return desk.report()
 
-    serve_metrics(server, hub, report)
+    serve_metrics(server, {"": report})
     kept = desk.restarted
-    folder = None if kept is None else kept.folder.path
-    async with _serving(server, hub, folder):
-        yield Board(hub, server)
+    async with _serving(server, {"": None if kept is None else kept.folder.path}):
+        yield Board(server)
 
 
 @asynccontextmanager
 async def attach_board(
-    folder: Path, clock: Clock, *, host: str = "127.0.0.1", port: int = 0, per_second: int = 20
+    folders: Sequence[Path],
+    clock: Clock,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    per_second: int = 20,
 ) -> AsyncIterator[Board]:
-    """Show the desk that runs on this folder, in whichever process; one may come and go."""
-    remote = Remote(folder, clock)
-    hub = Hub(remote, clock, per_second=per_second)
-    server = BoardServer(hub, clock, host=host, port=port)
-    serve_commands(server, at_door(folder))
-    serve_metrics(server, hub, remote.report)
-    async with _serving(server, hub, folder):
-        tasks = [asyncio.ensure_future(work) for work in (remote.run(), hub.run())]
+    """Show the desks that run on these folders, in whichever process; each may come and go."""
+    named = desk_names(folders)
+    remotes = {name: Remote(folder, clock) for name, folder in named.items()}
+    hubs = {name: Hub(one, clock, per_second=per_second) for name, one in remotes.items()}
+    server = BoardServer(hubs, clock, host=host, port=port)
+    serve_commands(server, {name: at_door(folder) for name, folder in named.items()})
+    serve_metrics(server, {name: one.report for name, one in remotes.items()})
+    async with _serving(server, named):
+        runs = [one.run() for one in remotes.values()] + [one.run() for one in hubs.values()]
+        tasks = [asyncio.ensure_future(run) for run in runs]
         try:
-            yield Board(hub, server)
+            yield Board(server)
         finally:
             for task in tasks:
                 task.cancel()
-            for task in tasks:
-                with suppress(asyncio.CancelledError):
-                    await task
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def desk_names(folders: Sequence[Path]) -> dict[str, Path]:
+    """Names for the desks of several folders, as short as tells them apart; "" for one alone."""
+    paths = [folder.resolve() for folder in folders]
+    if len(paths) == 1:
+        return {"": folders[0]}
+    if len({*paths}) < len(paths):
+        expected = "each folder once"
+        raise ConfigError(where="folders", found=", ".join(map(str, folders)), expected=expected)
+    length, names = 0, [""]
+    while len({*names}) < len(paths):
+        length += 1
+        names = ["/".join(path.parts[-length:]) for path in paths]
+    return dict(zip(names, folders, strict=True))
 
 
 @asynccontextmanager
-async def _serving(server: BoardServer, hub: Hub, folder: Path | None) -> AsyncIterator[None]:
-    def lags() -> list[list[float]]:
-        return list(hub.source.common.tales.get("lags", ()))
-
-    draughtsman = serve_analysis(server, lambda: folder, lags)
+async def _serving(server: BoardServer, folders: Mapping[str, Path | None]) -> AsyncIterator[None]:
+    draughtsman = serve_analysis(server, folders)
     await server.open()
     try:
-        with _token_file(folder, server.gate.look):
+        with ExitStack() as kept:
+            for folder in folders.values():
+                kept.enter_context(_token_file(folder, server.gate.look))
             yield
     finally:
         await draughtsman.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
 import msgspec
@@ -53,10 +53,12 @@ class _Refusing(asyncio.Protocol):
 
 
 class BoardServer:
-    """Serves one hub. `routes` are what else it answers: path → handler behind the gate."""
+    """Serves the hub of each desk, by its name; of one desk alone the name is ""."""
 
-    def __init__(self, hub: Hub, clock: Clock, *, host: str = "127.0.0.1", port: int = 0) -> None:
-        self.hub, self._clock = hub, clock
+    def __init__(
+        self, hubs: Mapping[str, Hub], clock: Clock, *, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
+        self.hubs, self._clock = dict(hubs), clock
         self._host, self._port = host, port
         self._own = own_assets()
         self._runner: web.AppRunner | None = None
@@ -155,6 +157,13 @@ class BoardServer:
         bearer = given if scheme.lower() == "bearer" else ""
         return await self._known(request.headers.get(TOKEN_HEADER, bearer))
 
+    def desk(self, request: web.Request) -> str:
+        """The desk that a request's address names, the first where it names none; raises 404."""
+        name = request.query.get("desk", next(iter(self.hubs)))
+        if name not in self.hubs:
+            raise web.HTTPNotFound(reason="no desk of this name is on this board")
+        return name
+
     async def _known(self, token: str) -> str:
         rights = self.gate.rights(token)
         if not rights:
@@ -187,7 +196,9 @@ class BoardServer:
 
     async def _live(self, request: web.Request) -> web.StreamResponse:
         rights = await self._known(offered_token(request.headers.get("Sec-WebSocket-Protocol", "")))
-        if self.hub.is_full:
+        name = self.desk(request)
+        hub = self.hubs[name]
+        if hub.is_full:
             return web.Response(status=503, text="the board has as many viewers as it may have\n")
         socket = web.WebSocketResponse(
             protocols=(PROTOCOL,), max_msg_size=LARGEST, heartbeat=20.0, compress=False, timeout=2.0
@@ -195,8 +206,9 @@ class BoardServer:
         if not socket.can_prepare(request):
             return web.Response(status=400, text="a WebSocket upgrade was expected\n")
         await socket.prepare(request)
-        viewer = self.hub.join()
-        viewer.notify({"kind": "hello", "rights": rights if self.acts else LOOK})
+        viewer = hub.join()
+        hello = {"kind": "hello", "rights": rights if self.acts else LOOK}
+        viewer.notify(hello | {"desk": name, "desks": list(self.hubs)})
 
         async def send(message: bytes) -> None:
             await socket.send_frame(message, WSMsgType.TEXT)
@@ -206,7 +218,7 @@ class BoardServer:
         try:
             await asyncio.wait((sending, listening), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self.hub.leave(viewer)
+            hub.leave(viewer)
             for task in (sending, listening):
                 task.cancel()
             await asyncio.gather(sending, listening, return_exceptions=True)

@@ -1,8 +1,9 @@
-"""`pitwire board`: a desk of another process in a browser, or what it did as one file."""
+"""`pitwire board`: desks of other processes in a browser, or what one did as one file."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -17,7 +18,7 @@ from pitwire.model.errors import ConfigError
 
 
 def run(
-    folder: Path,
+    folders: Sequence[Path],
     *,
     attach: bool = False,
     report_to: Path | None = None,
@@ -26,21 +27,25 @@ def run(
     loop: str = "auto",
     console: Console | None = None,
 ) -> None:
-    """Show the desk that runs on an account's folder, or write what its journal tells.
+    """Show the desks that run on accounts' folders, or write what one's journal tells.
 
-    A desk is shown until somebody says so, or for `seconds`.
+    They are shown until somebody says so, or for `seconds`.
     """
     if attach == (report_to is not None):
         found = "both" if attach else "neither"
         raise ConfigError(where="board", found=found, expected="--attach or --report FILE")
-    if not folder.is_dir():
-        expected = "an account's folder: [desk] state of its file"
-        raise ConfigError(where="folder", found=str(folder), expected=expected)
+    for folder in folders:
+        if not folder.is_dir():
+            expected = "an account's folder: [desk] state of its file"
+            raise ConfigError(where="folder", found=str(folder), expected=expected)
     console = console or summary_console()
     if report_to is not None:
-        _write_report(folder, report_to, console)
+        if len(folders) > 1:
+            found = f"{len(folders)} folders"
+            raise ConfigError(where="--report", found=found, expected="one: a journal is a desk's")
+        _write_report(folders[0], report_to, console)
     else:
-        loops.run(_attach(folder, port, seconds, console), loop)
+        loops.run(_attach(folders, port, seconds, console), loop)
 
 
 def _write_report(folder: Path, path: Path, console: Console) -> None:
@@ -57,8 +62,10 @@ def _write_report(folder: Path, path: Path, console: Console) -> None:
     console.print(f"{path}: {len(facts.orders)} orders, {size:.1f} MB, opens without a network")
 
 
-async def _attach(folder: Path, port: int, seconds: float | None, console: Console) -> None:
-    async with attach_board(folder, SystemClock(), port=port) as board:
+async def _attach(
+    folders: Sequence[Path], port: int, seconds: float | None, console: Console
+) -> None:
+    async with attach_board(folders, SystemClock(), port=port) as board:
         tell_addresses(board, console)
         try:
             async with asyncio.timeout(seconds):

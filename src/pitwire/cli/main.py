@@ -132,9 +132,12 @@ def desk(
 
 @app.command()
 def board(
-    folder: Annotated[Path, typer.Argument(help="The account's folder, [desk] state of its file.")],
+    folders: Annotated[
+        list[Path],
+        typer.Argument(help="The account's folder, [desk] state of its file; or several."),
+    ],
     attach: Annotated[
-        bool, typer.Option("--attach", help="Show the desk that runs on it, in a browser.")
+        bool, typer.Option("--attach", help="Show the desk that runs on each, in one browser page.")
     ] = False,
     report: Annotated[
         Path | None, typer.Option(help="Write what its journal tells, as one HTML file.")
@@ -143,10 +146,10 @@ def board(
     seconds: Annotated[float | None, typer.Option(help="Stop after this long.")] = None,
     loop: Loop = "auto",
 ) -> None:
-    """A desk of another process live in a browser, or what it did as one file."""
+    """Desks of other processes live in a browser, or what one did as one file."""
     from pitwire.cli.board import run
 
-    run(folder, attach=attach, report_to=report, port=port, seconds=seconds, loop=loop)
+    run(folders, attach=attach, report_to=report, port=port, seconds=seconds, loop=loop)
 
 
 @app.command()

@@ -1,9 +1,11 @@
 // The analysis: figures as Python made them, drawn by the script that the Plotly package ships.
 
 const token = sessionStorage.getItem("token") || "";
+const desk = new URLSearchParams(location.search).get("desk") || "", query = `?desk=${encodeURIComponent(desk)}`;
+if (desk) document.querySelector("h1").textContent = `Analysis of ${desk}`;
 const note = document.getElementById("note"), main = document.getElementById("figures");
 const ask = async (path) => {
-  const answer = await fetch(path, { headers: { "X-Pitwire-Token": token } });
+  const answer = await fetch(path + query, { headers: { "X-Pitwire-Token": token } });
   if (!answer.ok) throw new Error((await answer.text()).trim());
   const told = await answer.json();
   if (told.error) throw new Error(told.error);

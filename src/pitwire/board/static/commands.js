@@ -1,24 +1,36 @@
 // Halt, flatten, resume, cancel. Nothing is called done before the desk has said so.
 
-import { $, write } from "./marks.js";
+import { $, make, mark, write } from "./marks.js";
+
+const LINES = { halt: "kill", flatten: "kill --flatten", resume: "resume" };
 
 export class Commands {
-  constructor(token, model, live) {
+  constructor(token, desks) {
     this.token = token;
-    this.model = model;
-    this.live = live;
+    this.desks = desks;
+    this.asked = [];
     this.word($("kill-word"), $("kill-do"), "HALT");
     this.word($("resume-word"), $("resume-do"), "RESUME");
     $("kill-open").onclick = () => this.openKill();
     $("resume-open").onclick = () => this.openResume();
     $("kill-close").onclick = () => $("kill").close();
     $("resume-close").onclick = () => $("resume").close();
-    $("kill-do").onclick = () => this.act($("kill-flatten").checked ? "flatten" : "halt", $("kill-progress"), $("kill-do"));
-    $("kill-flatten").onchange = () => this.show();
-    $("resume-do").onclick = () => this.act("resume", $("resume-progress"), $("resume-do"));
+    $("kill-do").onclick = () => this.act($("kill-flatten").checked ? "flatten" : "halt", $("kill-progress"), $("kill-do"), $("kill-scope"));
+    $("kill-flatten").onchange = $("kill-scope").onchange = () => this.show();
+    $("resume-scope").onchange = () => this.showResume();
+    $("resume-do").onclick = () => this.act("resume", $("resume-progress"), $("resume-do"), $("resume-scope"));
   }
 
-  get mayAct() { return this.live.rights === "control"; }
+  get mayAct() { return this.desks.some((desk) => desk.live.rights === "control"); }
+
+  // The desks that a dialog is about: all, or the one that is chosen in it.
+  scope(field) { return field.value ? this.desks.filter((desk) => desk.name === field.value) : this.desks; }
+
+  offer(field, desks, all) {
+    const names = desks.map((desk) => desk.name), first = all ? [make("option", { value: "" }, `all ${names.length} desks`)] : [];
+    field.replaceChildren(...first, ...names.map((name) => make("option", { value: name }, name)));
+    field.parentNode.hidden = this.desks.length < 2;
+  }
 
   word(field, button, wanted) {
     const look = () => { button.disabled = field.value !== wanted || !this.mayAct || this.busy; };
@@ -33,112 +45,123 @@ export class Commands {
 
   openKill() {
     if ($("kill-open").disabled || !this.mayAct) return;
-    this.told = null;
+    this.asked = [];
     $("kill-flatten").checked = false;
+    this.offer($("kill-scope"), this.desks, true);
     this.show();
     $("kill-word").value = "";
     $("kill-do").disabled = true;
-    write($("kill-progress"), this.mayAct ? "" : "This address may only look. Use the one for control, or the command line.");
+    write($("kill-progress"), "");
     $("kill").showModal();
     $("kill-word").focus();
   }
 
   openResume() {
-    write($("resume-what"), `The halt: ${this.model.table("desk").get("halted") || "–"}. Rules may send orders again at once.`);
+    this.asked = [];
+    this.offer($("resume-scope"), this.desks.filter((desk) => desk.halted), false);
+    this.showResume();
     $("resume-word").value = "";
     $("resume-do").disabled = true;
-    write($("resume-progress"), this.mayAct ? "" : "This address may only look.");
+    write($("resume-progress"), "");
     $("resume").showModal();
     $("resume-word").focus();
   }
 
-  // What a halt would do now, in numbers.
-  show() {
-    if (this.told && $("kill").open) { this.tellHalt(); return; } // what it would do is done: that stands as it was asked
-    const open = [...this.model.table("orders").values()].filter((row) => row.open);
-    const venues = this.model.table("venues").size || 1;
-    const held = [...this.model.table("positions").values()].filter((row) => row[1] !== "flat").length;
-    const count = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
-    write($("kill-what"), `This will cancel ${count(open.length, "working order")} on ${count(venues, "venue")}, block new orders, and ${$("kill-flatten").checked ? "close" : "leave"} ${count(held, "position")} ${$("kill-flatten").checked ? "at the market" : "open"}. Only a person can resume.`);
+  showResume() {
+    const [desk] = this.scope($("resume-scope"));
+    write($("resume-what"), `The halt${desk.name ? ` of ${desk.name}` : ""}: ${desk.halted || "–"}. Rules may send orders again at once.`);
   }
 
-  watchOver(state, halted) {
-    const cut = state === "disconnected";
+  // What a halt would do now, in numbers; once asked for, what has become of it.
+  show() {
+    if (!$("kill").open && this.asked.length) return;
+    if (this.asked.some((one) => one.told)) { this.tell(); return; } // what it would do is done: that stands as it was asked
+    const desks = this.scope($("kill-scope")), sum = (count) => desks.reduce((so_far, desk) => so_far + count(desk), 0);
+    const open = sum((desk) => desk.open().length), venues = sum((desk) => desk.model.table("venues").size || 1), held = sum((desk) => desk.held().length);
+    const count = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`, flatten = $("kill-flatten").checked;
+    const doubted = desks.filter((desk) => desk.name && desk.doubted).map((desk) => desk.name);
+    write($("kill-what"), `This will cancel ${count(open, "working order")} on ${count(venues, "venue")}, block new orders, and ${flatten ? "close" : "leave"} ${count(held, "position")} ${flatten ? "at the market" : "open"}. ${doubted.length ? `What is counted of ${doubted.join(", ")} may be old. ` : ""}Only a person can resume.`);
+  }
+
+  watchOver(state) {
+    const cut = state === "disconnected", folders = this.desks.map((desk) => desk.get("state")).filter(Boolean);
     $("kill-open").hidden = !this.mayAct && !cut;
     $("kill-open").disabled = cut;
-    const folder = this.model.table("desk").get("state");
-    write($("kill-open"), cut ? `No connection: pitwire kill${folder ? " …" : ""}` : "Kill switch…");
-    $("kill-open").title = cut ? `On the desk's machine: pitwire kill${folder ? ` ${folder}` : ""}` : "Shift+K";
-    $("resume-open").hidden = !halted || cut || !this.mayAct;
+    write($("kill-open"), cut ? `No connection: pitwire kill${folders.length ? " …" : ""}` : "Kill switch…");
+    $("kill-open").title = cut ? `On the desk's machine: ${folders.map((folder) => `pitwire kill ${folder}`).join("; ") || "pitwire kill"}` : "Shift+K";
+    $("resume-open").hidden = !this.desks.some((desk) => desk.halted) || cut || !this.mayAct;
   }
 
-  async act(what, progress, button) {
+  async act(what, progress, button, field) {
     this.busy = true;
     button.disabled = true;
-    progress.className = "";
-    write(progress, "Asked; waiting for the desk …");
-    try {
-      const told = await this.post({ do: what, reason: what === "resume" ? "" : $("kill-reason").value });
-      this.tell(what, told, progress);
-    } catch (error) {
-      progress.className = "bad";
-      write(progress, `Not done: ${error.message}. On the desk's machine: pitwire ${{ halt: "kill", flatten: "kill --flatten", resume: "resume" }[what]}`);
-      button.disabled = false;
-    }
+    this.progress = progress;
+    this.asked = this.scope(field).map((desk) => ({ desk, what, text: "Asked; waiting for the desk …", tone: "" }));
+    this.tell();
+    await Promise.all(this.asked.map((one) => this.ask(one)));
+    button.disabled = !this.asked.some((one) => one.failed);
     this.busy = false;
   }
 
-  tell(what, told, progress) {
-    if (told.error) { progress.className = "bad"; write(progress, `The desk says: ${told.error}`); return; }
-    if (what === "resume") {
-      progress.className = told.halted ? "bad" : "done";
-      write(progress, told.halted ? `Still halted: ${told.halted}` : "Resumed: the desk has confirmed.");
-      return;
+  async ask(one) {
+    const { desk, what } = one;
+    try {
+      const told = await this.post({ do: what, desk: desk.name, reason: what === "resume" ? "" : $("kill-reason").value }, desk);
+      if (told.error) [one.tone, one.text] = ["bad", `The desk says: ${told.error}`];
+      else if (what === "resume") [one.tone, one.text] = told.halted ? ["bad", `Still halted: ${told.halted}`] : ["done", "Resumed: the desk has confirmed."];
+      else if (!told.halted) [one.tone, one.text] = ["bad", "The desk does not say that it is halted."];
+      else one.told = told;
+    } catch (error) {
+      const folder = desk.name && desk.get("state");
+      [one.tone, one.text, one.failed] = ["bad", `Not done: ${error.message}. On the desk's machine: pitwire ${LINES[what]}${folder ? ` ${folder}` : ""}`, true];
     }
-    if (!told.halted) { progress.className = "bad"; write(progress, "The desk does not say that it is halted."); return; }
-    this.told = told;
-    this.flattens = what === "flatten";
-    this.tellHalt();
+    this.tell();
   }
 
-  // What has become of a halt: the desk's answer, and from then on what its picture says.
-  tellHalt() {
-    const told = this.told, progress = $("kill-progress"), desk = this.model.table("desk");
-    const lines = ["Halted: the desk has confirmed."];
-    if (told.kept) lines.push(`It will not survive a restart: ${told.kept}`);
-    const orders = this.model.table("orders"), left = told.open.filter((id) => !orders.has(id) || orders.get(id).open);
-    lines.push(left.length ? `${left.length} orders are not closed by the venue yet${told.reachable ? "" : ", and it could not be reached"}: ${left.join(", ")}` : "No order of ours is open.");
-    let bad = left.length || told.kept;
-    if (this.flattens) {
-      const seen = Object.entries(desk.get("closing") || {});
-      const closing = seen.length ? seen : Object.entries(told.closing).map(([symbol, one]) => [symbol, [one.held, one.state, one.why]]);
-      if (!closing.length) lines.push("No position was held.");
-      for (const [symbol, [held, state, why]] of closing) lines.push(`${symbol}: ${state === "closed" ? "closed" : `${state}, ${held} held`}${why ? `: ${why}` : ""}`);
-      bad = bad || closing.some(([, [, state]]) => state !== "closed");
-    }
-    progress.className = bad ? "bad" : "done";
-    write(progress, lines.join("\n"));
+  // How it stands with each desk, until it has come to an end.
+  tell() {
+    for (const one of this.asked) if (one.told) [one.tone, one.text] = haltText(one);
+    const tones = this.asked.map((one) => one.tone);
+    mark(this.progress, "class", tones.includes("bad") ? "bad" : tones.includes("") ? "" : "done");
+    write(this.progress, this.asked.map(({ desk, text }) => (desk.name ? `${desk.name}: ${text}` : text)).join("\n"));
   }
 
   // One order. The row tells what became of it; here only whether the desk took the request.
-  async cancel(id, button) {
+  async cancel(desk, id, button) {
     button.disabled = true;
     write(button, "Asked");
     let wrong = "";
-    try { wrong = (await this.post({ do: "cancel", order: id })).error; } catch (error) { wrong = error.message; }
+    try { wrong = (await this.post({ do: "cancel", desk: desk.name, order: id }, desk)).error; } catch (error) { wrong = error.message; }
     setTimeout(() => { button.disabled = false; write(button, "Cancel"); }, 2000);
     if (wrong) { write(button, "Failed"); button.title = wrong; write($("alarm"), `Not cancelled: ${wrong}`); }
   }
 
   // The answer of the desk; throws when there is none, or it is none.
-  async post(command) {
+  async post(command, { live }) {
     const key = [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(16).padStart(8, "0")).join("");
     const answer = await fetch("/command", {
-      method: "POST", body: JSON.stringify({ ...command, key, not_after: this.live.givenUpAt() }), signal: AbortSignal.timeout(this.live.patience),
+      method: "POST", body: JSON.stringify({ ...command, key, not_after: live.givenUpAt() }), signal: AbortSignal.timeout(live.patience),
       headers: { "X-Pitwire-Token": this.token, "Content-Type": "application/json" },
     });
     const text = await answer.text();
     if (!answer.ok) throw new Error(text.trim() || `status ${answer.status}`);
     return JSON.parse(text);
   }
+}
+
+// What has become of a halt: the desk's answer, and from then on what its picture says.
+function haltText({ desk, told, what }) {
+  const lines = ["Halted: the desk has confirmed."];
+  if (told.kept) lines.push(`It will not survive a restart: ${told.kept}`);
+  const orders = desk.model.table("orders"), left = told.open.filter((id) => !orders.has(id) || orders.get(id).open);
+  lines.push(left.length ? `${left.length} orders are not closed by the venue yet${told.reachable ? "" : ", and it could not be reached"}: ${left.join(", ")}` : "No order of ours is open.");
+  let bad = left.length || told.kept;
+  if (what === "flatten") {
+    const seen = Object.entries(desk.get("closing") || {});
+    const closing = seen.length ? seen : Object.entries(told.closing).map(([symbol, one]) => [symbol, [one.held, one.state, one.why]]);
+    if (!closing.length) lines.push("No position was held.");
+    for (const [symbol, [held, state, why]] of closing) lines.push(`${symbol}: ${state === "closed" ? "closed" : `${state}, ${held} held`}${why ? `: ${why}` : ""}`);
+    bad = bad || closing.some(([, [, state]]) => state !== "closed");
+  }
+  return [bad ? "bad" : "done", lines.join("\n")];
 }

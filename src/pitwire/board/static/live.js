@@ -5,10 +5,11 @@ const SILENCE = 1500; // ms without a frame, three heartbeats
 const DELAYS = [250, 500, 1000, 2000, 3000];
 
 export class Live {
-  constructor(token, onFrame, onNotice) {
+  // `hear` has hello(message), frame(message, whole) and notice(message); `desk` is its name, or "".
+  constructor(token, desk, hear) {
     this.token = token;
-    this.onFrame = onFrame;
-    this.onNotice = onNotice;
+    this.desk = desk;
+    this.listener = hear;
     this.views = [];
     this.seq = -1;
     this.head = null;
@@ -31,7 +32,7 @@ export class Live {
     this.retryAt = 0;
     this.attempt += 1;
     const scheme = location.protocol === "https:" ? "wss" : "ws";
-    const socket = new WebSocket(`${scheme}://${location.host}/live`, ["pitwire.board.1", `token.${this.token}`]);
+    const socket = new WebSocket(`${scheme}://${location.host}/live${this.desk ? `?desk=${encodeURIComponent(this.desk)}` : ""}`, ["pitwire.board.1", `token.${this.token}`]);
     this.socket = socket;
     socket.onopen = () => { this.look(this.views); this.askClock(); };
     socket.onmessage = (message) => { if (socket === this.socket) this.hear(JSON.parse(message.data)); };
@@ -63,6 +64,7 @@ export class Live {
     switch (message.kind) {
       case "hello":
         this.rights = message.rights;
+        this.listener.hello(message);
         break;
       case "clock": {
         const back = performance.now(), trip = back - message.at;
@@ -75,7 +77,7 @@ export class Live {
       }
       case "refused":
         this.refused = message.why;
-        this.onNotice(message);
+        this.listener.notice(message);
         break;
       case "snapshot":
         this.take(message, true);
@@ -100,7 +102,7 @@ export class Live {
     this.attempt = 0;
     if (whole) this.resyncSince = 0;
     if (this.offset === null) this.offset = message.now - this.lastAt;
-    this.onFrame(message, whole);
+    this.listener.frame(message, whole);
   }
 
   tick() {

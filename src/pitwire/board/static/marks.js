@@ -59,7 +59,7 @@ export class Rows {
     for (const [key, data] of entries) {
       let row = this.rows.get(key);
       if (!row) {
-        row = this.build(key);
+        row = this.build(key, data);
         row.dataset.key = key;
         this.rows.set(key, row);
       }

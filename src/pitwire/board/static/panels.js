@@ -3,6 +3,7 @@
 import { $, Rows, cells, flash, make, mark, style, write } from "./marks.js";
 import { clock, day } from "./times.js";
 import { seconds } from "./live.js";
+import { WORDS } from "./desks.js";
 
 const SIDES = { buy: "▲ buy", sell: "▼ sell" };
 
@@ -13,10 +14,11 @@ export class Watch {
     this.pick = pick;
     this.filter = "";
     this.chosen = "";
-    this.rows = new Rows($("watch-rows"), (symbol) => this.build(symbol), (row, data, symbol) => this.fill(row, data, symbol));
+    this.rows = new Rows($("watch-rows"), (key, data) => this.build(key, data), (row, data, key) => this.fill(row, data, key));
   }
 
-  build(symbol) {
+  build(key, { desk, symbol }) {
+    if (!symbol) return this.buildGroup();
     const row = cells("ttnn");
     row.tabIndex = -1;
     const line = document.createElementNS("http://www.w3.org/2000/svg", "polyline");
@@ -28,11 +30,26 @@ export class Watch {
     row.name = document.createTextNode(symbol);
     row.children[0].append(make("i", { class: "dot" }), row.name);
     row.children[1].append(picture);
-    row.onclick = () => this.pick(symbol);
+    row.onclick = () => this.pick(desk, symbol);
     return row;
   }
 
-  fill(row, { data, spark, stale, old }, symbol) {
+  // One of several desks: its rows stand below.
+  buildGroup() {
+    const head = make("th", { colspan: "4", scope: "rowgroup" }, make("i", { class: "dot" }), make("b"), make("span", { class: "soft" }));
+    return make("tr", {}, head);
+  }
+
+  fillGroup(row, desk) {
+    const [, name, said] = row.firstChild.children;
+    write(name, desk.name);
+    write(said, desk.halted ? `Halted, ${WORDS[desk.state]}` : WORDS[desk.state]);
+    mark(row, "class", desk.doubted ? "group stale" : "group");
+    mark(row, "title", desk.why);
+  }
+
+  fill(row, { desk, symbol, data, spark, stale, old }, key) {
+    if (!symbol) { this.fillGroup(row, desk); return; }
     const [last, direction, change, sign] = data;
     if (row.children[2].shown !== undefined && row.children[2].shown !== last && direction) flash(row.children[2], direction > 0);
     write(row.children[2], last);
@@ -41,7 +58,7 @@ export class Watch {
     mark(row, "class", stale || old ? "stale" : "");
     mark(row, "data-stale", stale ? "1" : "");
     mark(row, "title", stale || old || "");
-    mark(row, "aria-selected", symbol === this.chosen ? "true" : "false");
+    mark(row, "aria-selected", key === this.chosen ? "true" : "false");
     if (row.spark !== spark) {
       row.spark = spark;
       const step = 48 / Math.max(1, spark.length - 1);
@@ -49,29 +66,40 @@ export class Watch {
     }
   }
 
-  symbols(model) {
+  symbols(desk) {
     const wanted = this.filter.toUpperCase();
-    return [...model.table("watch").keys()].filter((symbol) => symbol.toUpperCase().includes(wanted));
+    return [...desk.model.table("watch").keys()].filter((symbol) => symbol.toUpperCase().includes(wanted));
   }
 
-  show(model, live, limit) {
-    const stale = model.table("stale"), sparks = model.table("spark"), heard = model.table("heard"), watch = model.table("watch");
-    const now = live.now();
-    this.rows.show(this.symbols(model).map((symbol) => {
-      const at = heard.get(symbol), age = at ? now - at : null;
-      const why = stale.get(symbol) || "";
-      const named = why ? `${why}${age === null ? "" : `; last heard ${seconds(age)} s ago`}` : "";
-      return [symbol, { data: watch.get(symbol), spark: sparks.get(symbol) || EMPTY, stale: named, old: limit && age === null ? "nothing heard yet" : "" }];
+  show(desks) {
+    this.rows.show(desks.flatMap((desk) => {
+      const entries = this.entries(desk, desks.length > 1 && desk.doubted ? desk.why || WORDS[desk.state] : "");
+      return desks.length > 1 ? [[desk.key(""), { desk }], ...entries] : entries;
     }));
   }
 
-  move(model, step) {
-    const symbols = this.symbols(model);
-    if (!symbols.length) return;
-    const at = symbols.indexOf(this.cursor ?? this.chosen);
-    this.cursor = symbols[Math.min(symbols.length - 1, Math.max(0, at + step))];
+  entries(desk, doubt) {
+    const { model, live } = desk, now = live.now(), limit = desk.get("limit");
+    const stale = model.table("stale"), sparks = model.table("spark"), heard = model.table("heard"), watch = model.table("watch");
+    return this.symbols(desk).map((symbol) => {
+      const at = heard.get(symbol), age = at ? now - at : null;
+      const why = stale.get(symbol) || doubt;
+      const named = why ? `${why}${age === null ? "" : `; last heard ${seconds(age)} s ago`}` : "";
+      return [desk.key(symbol), { desk, symbol, data: watch.get(symbol), spark: sparks.get(symbol) || EMPTY, stale: named, old: limit && age === null ? "nothing heard yet" : "" }];
+    });
+  }
+
+  move(desks, step) {
+    const keys = desks.flatMap((desk) => this.symbols(desk).map((symbol) => desk.key(symbol)));
+    if (!keys.length) return;
+    const at = keys.indexOf(this.cursor ?? this.chosen);
+    this.cursor = keys[Math.min(keys.length - 1, Math.max(0, at + step))];
     const row = this.rows.rows.get(this.cursor);
     if (row) { row.focus({ preventScroll: false }); row.scrollIntoView({ block: "nearest" }); }
+  }
+
+  pickCursor(desks) {
+    for (const desk of desks) for (const symbol of this.symbols(desk)) if (desk.key(symbol) === this.cursor) { this.pick(desk, symbol); return; }
   }
 }
 
@@ -173,11 +201,11 @@ export class Tape {
 // Heading, width in px (0: what is left), n for numbers, and the class of its cells.
 const HEADS = {
   orders: [
-    ["Time", 96], ["Symbol", 84], ["Side", 52], ["Type", 72], ["Price", 76, "n"], ["Size", 66, "n"], ["Filled", 66, "n", "c-done"], ["State", 88],
+    ["Time", 96], ["Symbol", 84, "", "c-name"], ["Side", 52], ["Type", 72], ["Price", 76, "n"], ["Size", 66, "n"], ["Filled", 66, "n", "c-done"], ["State", 88],
     ["Rule", 0], ["Ack ms", 56, "n", "c-ack"], ["Why", 0, "", "c-why"], ["", 78, "", "c-act"],
   ],
-  fills: [["Time", 106], ["Symbol", 90], ["Side", 62], ["Price", 90, "n"], ["Size", 84, "n"], ["Fee", 0, "n"], ["As", 60], ["Order", 0]],
-  positions: [["Symbol", 84], ["Side", 52], ["Size", 76, "n"], ["Average", 80, "n"], ["Mark", 80, "n"], ["Open result", 90, "n"], ["Realised", 90, "n"], ["Fees", 0, "n"], ["In", 50]],
+  fills: [["Time", 106], ["Symbol", 90, "", "c-name"], ["Side", 62], ["Price", 90, "n"], ["Size", 84, "n"], ["Fee", 0, "n"], ["As", 60], ["Order", 0]],
+  positions: [["Symbol", 84, "", "c-name"], ["Side", 52], ["Size", 76, "n"], ["Average", 80, "n"], ["Mark", 80, "n"], ["Open result", 90, "n"], ["Realised", 90, "n"], ["Fees", 0, "n"], ["In", 50]],
 };
 const LISTS = {
   working: (row) => row.open,
@@ -187,10 +215,9 @@ const LISTS = {
 const NOTHING = { working: "No working orders.", fills: "No fills yet.", rejected: "Nothing was rejected or refused.", done: "No order is over yet.", positions: "No position, and none was held." };
 
 export class Orders {
-  constructor(cancel, mayCancel) {
+  constructor(cancel) {
     this.list = "working";
     this.cancel = cancel;
-    this.mayCancel = mayCancel;
     for (const [name, head] of Object.entries(HEADS)) {
       const line = document.createElement("tr");
       for (const [text, width, kind, extra] of head) {
@@ -200,7 +227,7 @@ export class Orders {
       }
       $(`${name}-table`).tHead.append(line);
     }
-    this.orders = new Rows($("order-rows"), (key) => this.buildOrder(key), (row, data) => this.fillOrder(row, data));
+    this.orders = new Rows($("order-rows"), (key, data) => this.buildOrder(data), (row, data) => this.fillOrder(row, data));
     this.fills = new Rows($("fill-rows"), () => cells("tttnnntt"), fillFill);
     this.positions = new Rows($("position-rows"), () => cells("ttnnnnnnt"), fillPosition);
     for (const tab of document.querySelectorAll("#orders [role=tab]")) tab.onclick = () => this.choose(tab.dataset.list);
@@ -213,20 +240,20 @@ export class Orders {
     for (const tab of document.querySelectorAll("#orders [role=tab]")) mark(tab, "aria-selected", tab.dataset.list === list ? "true" : "false");
   }
 
-  buildOrder(key) {
+  buildOrder({ desk, id }) {
     const row = cells("ttttnnnttntt");
     row.progress = make("i");
     row.done = make("span");
     HEADS.orders.forEach(([, , , extra], at) => { if (extra) row.children[at].classList.add(extra); });
     row.children[6].append(row.done, make("span", { class: "progress" }, row.progress));
     row.button = make("button", { class: "cancel", type: "button" }, "Cancel");
-    row.button.onclick = () => this.cancel(key, row.button);
+    row.button.onclick = () => this.cancel(desk, id, row.button);
     row.children[11].append(row.button);
     return row;
   }
 
-  fillOrder(row, order) {
-    const texts = [clock(order.at, true), order.sym, SIDES[order.side] || "–", order.type, order.px, order.size];
+  fillOrder(row, { desk, row: order }) {
+    const texts = [clock(order.at, true), desk.named(order.sym), SIDES[order.side] || "–", order.type, order.px, order.size];
     texts.forEach((text, at) => write(row.children[at], text));
     mark(row.children[0], "title", `${day(order.at)} ${order.id}`);
     mark(row.children[2], "class", order.side);
@@ -240,36 +267,46 @@ export class Orders {
     write(row.children[10], order.why);
     mark(row.children[10], "title", order.why);
     mark(row.button, "aria-label", `Cancel ${order.id}`);
-    row.button.hidden = !order.open || !this.mayCancel();
+    row.button.hidden = !order.open || desk.live.rights !== "control";
+    doubt(row, desk);
   }
 
-  show(model) {
-    const all = [...model.table("orders")].sort((a, b) => b[1].at - a[1].at);
-    const fills = [...model.table("fills")].sort((a, b) => b[1][0] - a[1][0]);
-    const positions = [...model.table("positions")];
-    const counts = { fills: fills.length, positions: positions.filter(([, row]) => row[1] !== "flat").length };
-    for (const [name, belongs] of Object.entries(LISTS)) counts[name] = all.filter(([, row]) => belongs(row)).length;
+  show(desks) {
+    const rows = (topic) => desks.flatMap((desk) => [...desk.model.table(topic)].map(([id, row]) => [desk.key(id), { desk, id, row }]));
+    const all = rows("orders").sort((a, b) => b[1].row.at - a[1].row.at);
+    const fills = rows("fills").sort((a, b) => b[1].row[0] - a[1].row[0]);
+    const positions = rows("positions");
+    const counts = { fills: fills.length, positions: positions.filter(([, { row }]) => row[1] !== "flat").length };
+    for (const [name, belongs] of Object.entries(LISTS)) counts[name] = all.filter(([, { row }]) => belongs(row)).length;
     for (const [name, count] of Object.entries(counts)) write($(`n-${name}`), String(count));
     const kind = this.list === "fills" || this.list === "positions" ? this.list : "orders";
     for (const name of Object.keys(HEADS)) $(`${name}-table`).hidden = name !== kind;
     let shown;
     if (kind === "fills") { shown = fills; this.fills.show(fills); }
     else if (kind === "positions") { shown = positions; this.positions.show(positions); }
-    else { shown = all.filter(([, row]) => LISTS[this.list](row)); this.orders.show(shown); }
+    else { shown = all.filter(([, { row }]) => LISTS[this.list](row)); this.orders.show(shown); }
     $("nothing").hidden = shown.length > 0;
     write($("nothing"), NOTHING[this.list]);
   }
 }
 
-function fillFill(row, [at, symbol, side, price, size, fee, role, order]) {
-  [clock(at, true), symbol, SIDES[side], price, size, fee, role, order].forEach((text, place) => write(row.children[place], text));
-  mark(row.children[2], "class", side);
-  mark(row.children[0], "title", day(at));
+// A row of one of several desks whose word is not to be believed now.
+function doubt(row, desk) {
+  mark(row, "class", desk.name && desk.doubted ? "doubted" : "");
+  mark(row, "aria-description", desk.name && desk.doubted ? `${WORDS[desk.state]}: ${desk.why}` : "");
 }
 
-function fillPosition(row, data) {
-  data.forEach((text, place) => write(row.children[place], text));
+function fillFill(row, { desk, row: [at, symbol, side, price, size, fee, role, order] }) {
+  [clock(at, true), desk.named(symbol), SIDES[side], price, size, fee, role, order].forEach((text, place) => write(row.children[place], text));
+  mark(row.children[2], "class", side);
+  mark(row.children[0], "title", day(at));
+  doubt(row, desk);
+}
+
+function fillPosition(row, { desk, row: data }) {
+  data.forEach((text, place) => write(row.children[place], place ? text : desk.named(text)));
   for (const place of [5, 6]) mark(row.children[place], "class", data[place].startsWith("−") ? "n down" : data[place].startsWith("+") ? "n up" : "n");
+  doubt(row, desk);
 }
 
 // ── connections ──
@@ -282,46 +319,49 @@ export class Health {
     this.links.fill = (row, data) => this.fillLink(row, data);
   }
 
-  show(model, live, believable) {
-    this.believable = believable;
-    this.now = live.now();
-    // A desk has one venue, and every frame says when it was heard last.
-    this.heard = live.head && model.table("venues").size === 1 ? live.head.heard : 0;
-    const venues = [...model.table("venues")];
-    this.venues.show(venues.map(([name, row]) => [name, { name, ...row }]));
-    this.links.show([...model.table("links")]);
-    const [first] = venues;
-    if (!first) return;
-    const { offset, bound, budget, trouble } = first[1];
-    const desk = model.table("desk");
+  show(desks, chosen) {
+    const rows = (topic) => desks.flatMap((desk) => [...desk.model.table(topic)].map(([name, row]) => [desk.key(name), { desk, name, row }]));
+    const venues = rows("venues");
+    this.venues.show(venues);
+    this.links.show(rows("links"));
+    const [facts] = chosen.model.table("venues").values();
+    if (facts) this.showFacts(chosen, facts, desks.length > 1);
+    const troubles = venues.filter(([, { desk, row }]) => row.trouble && desk.isKnown).map(([, { desk, row }]) => (desk.name ? `${desk.name}: ${row.trouble}` : row.trouble));
+    $("trouble").hidden = !troubles.length;
+    write($("trouble"), troubles.join("; "));
+  }
+
+  // The desk whose symbol is chosen, in more words.
+  showFacts(desk, { offset, bound, budget }, many) {
     const facts = [
       ["Clock offset", offset === "–" ? "–" : `${offset} ms ±${bound}`], ["Weight left", budget[0]], ["Orders left", budget[1]],
       ["Order answered", desk.get("answer") || "–"], ["Rules", String(desk.get("rules") ?? "–")], ["Watchdog", desk.get("watchdog") || "none"],
-      ["Journal", desk.get("journal") || (desk.get("state") ? "on disk" : "in memory")],
+      ["Journal", desk.get("journal") || (desk.get("state") ? "on disk" : "in memory")], ["Of", many ? desk.name : ""],
     ];
     const list = $("venue-facts");
     while (list.children.length < facts.length) list.append(make("div", {}, make("dt"), make("dd")));
     facts.forEach(([name, value], at) => {
       write(list.children[at].firstChild, name);
-      write(list.children[at].lastChild, believable ? value : "unknown");
+      write(list.children[at].lastChild, desk.isKnown || name === "Of" ? value : "unknown");
+      list.children[at].hidden = !value;
     });
-    $("trouble").hidden = !trouble || !believable;
-    write($("trouble"), trouble || "");
   }
 
-  fillVenue(row, { name, state, rate, heard, lag, gaps, reconnects }) {
-    const newest = Math.max(heard, this.heard);
-    const age = newest ? seconds(Math.max(0, this.now - newest)) : "–";
-    const known = this.believable;
-    [name, known ? state : "unknown", known ? rate : "–", age, ...lag.map((value) => (known ? value : "–")), String(gaps), String(reconnects)].forEach((text, at) => write(row.children[at], text));
+  fillVenue(row, { desk, name, row: { state, rate, heard, lag, gaps, reconnects } }) {
+    // A desk has one venue, and every frame says when it was heard last.
+    const { live, isKnown: known } = desk, newest = Math.max(heard, live.head && desk.model.table("venues").size === 1 ? live.head.heard : 0);
+    const age = newest ? seconds(Math.max(0, live.now() - newest)) : "–";
+    [desk.named(name), known ? state : "unknown", known ? rate : "–", age, ...lag.map((value) => (known ? value : "–")), String(gaps), String(reconnects)].forEach((text, at) => write(row.children[at], text));
+    mark(row.children[0], "title", desk.named(name));
     lag.forEach((value, at) => mark(row.children[4 + at], "title", `${value} ms`));
-    mark(row, "class", !known || state === "live" ? "" : state === "down" ? "lost" : "warn");
+    mark(row, "class", !known ? (desk.name ? "doubted" : "") : state === "live" ? "" : state === "down" ? "lost" : "warn");
   }
 
-  fillLink(row, [name, state, since, streams, wins, behind]) {
-    const known = this.believable;
-    [name, known ? state : "unknown", clock(since, false), String(streams), String(wins), known ? behind : "–"].forEach((text, at) => write(row.children[at], text));
-    mark(row, "class", !known || state === "up" ? "" : "lost");
+  fillLink(row, { desk, row: [name, state, since, streams, wins, behind] }) {
+    const known = desk.isKnown;
+    [desk.named(name), known ? state : "unknown", clock(since, false), String(streams), String(wins), known ? behind : "–"].forEach((text, at) => write(row.children[at], text));
+    mark(row.children[0], "title", desk.named(name));
+    mark(row, "class", !known ? (desk.name ? "doubted" : "") : state === "up" ? "" : "lost");
   }
 }
 
@@ -344,18 +384,23 @@ export class Log {
     $("log-copy").onclick = () => this.copy();
   }
 
-  shown(model) { return model.tale("log").filter((row) => WORSE[row[2]] >= WORSE[this.level]); }
+  // [key, [number, at, level, text]] of all desks, oldest first.
+  shown(desks) {
+    const rows = desks.flatMap((desk) => desk.model.tale("log").filter((row) => WORSE[row[2]] >= WORSE[this.level])
+      .map(([number, at, level, text]) => [desk.key(String(number)), [number, at, level, desk.name ? `${desk.name}: ${text}` : text]]));
+    return desks.length > 1 ? rows.sort((a, b) => a[1][1] - b[1][1]) : rows;
+  }
 
-  show(model) {
-    this.model = model;
+  show(desks) {
+    this.desks = desks;
     if (this.paused) { write($("log-note"), "paused"); return; }
-    const rows = this.shown(model);
+    const rows = this.shown(desks);
     write($("log-note"), `${rows.length} lines`);
-    this.rows.show(rows.reverse().map((row) => [String(row[0]), row]));
+    this.rows.show(rows.reverse());
   }
 
   async copy() {
-    const text = this.shown(this.model).map((row) => `${day(row[1])}\t${row[2]}\t${row[3]}`).join("\n");
+    const text = this.shown(this.desks).map(([, row]) => `${day(row[1])}\t${row[2]}\t${row[3]}`).join("\n");
     try { await navigator.clipboard.writeText(text); write($("log-note"), "copied"); } catch { write($("log-note"), "the browser does not allow it"); }
   }
 }
