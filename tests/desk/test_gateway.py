@@ -16,6 +16,7 @@ from pitwire.model.orders import (
     Command,
     Order,
     OrderState,
+    OrderType,
     ReplaceOrder,
     Side,
     UpdateKind,
@@ -51,7 +52,14 @@ class Outlet:
     def amend(self, command: AmendOrder, now: int) -> None:
         self._take("amend", command)
 
-    def ask_status(self, symbol: str, order_id: str, now: int, venue_id: str = "") -> None:
+    def ask_status(
+        self,
+        symbol: str,
+        order_id: str,
+        now: int,
+        venue_id: str = "",
+        type: OrderType | None = None,
+    ) -> None:
         self._take("status", (symbol, venue_id or order_id))
 
     def ask_fills_since(self, symbol: str, trade_id: str, since: int, now: int) -> None:
@@ -96,6 +104,18 @@ class Office:
     def decide(self, placed: Order) -> None:
         """As the screen does when it approves."""
         self.desk.screen.conduct.decided(placed, None, "USDT", T0)
+
+
+def test_an_order_of_ours_is_asked_for_by_our_id_and_what_triggered_by_the_venues() -> None:
+    office = Office()
+    ledger = office.desk.state.ledger
+    for name, type in (("limit", OrderType.LIMIT), ("stop", OrderType.STOP)):
+        ledger.sent(order(name, type=type), T0)
+        ledger.apply(update(name, UpdateKind.ACCEPTED, venue_id=f"v-{name}"), T0)
+        ledger.sent(CancelOrder(order_id=name, symbol=BTC), T0)
+    ledger.lost(T0)  # during their cancels
+    office.gateway.chase(T0)
+    assert office.outlet.given == [("status", (BTC, "limit")), ("status", (BTC, "v-stop"))]
 
 
 COMMANDS: list[tuple[str, Command]] = [

@@ -12,8 +12,15 @@ from msgspec.structs import replace
 
 from pitwire.model import errors
 from pitwire.model.clock import SECOND
-from pitwire.model.events import Event, Rejected, Unanswered, Update
-from pitwire.model.orders import AmendOrder, CancelOrder, RejectReason, ReplaceOrder, UpdateKind
+from pitwire.model.events import Event, OpenOrders, Rejected, Unanswered, Update
+from pitwire.model.orders import (
+    AmendOrder,
+    CancelOrder,
+    OrderType,
+    RejectReason,
+    ReplaceOrder,
+    UpdateKind,
+)
 from pitwire.session.commands import ORDER_DEADLINE_SECONDS, Commands
 from pitwire.session.outbox import Outbox
 from pitwire.session.pacing import Pacing
@@ -378,3 +385,83 @@ def test_a_venue_that_checks_no_orders_is_not_asked_to() -> None:
     bench = Bench(venue=msgspec.structs.replace(TOY, can=can))
     with pytest.raises(errors.StateError, match="checks orders"):
         bench.commands.test(order("t"), NOW)
+
+
+class Apart(ToyCodec):
+    """A venue that keeps conditional orders apart."""
+
+    def conditional_status(self, symbol: str, order_id: str, now: int, request_id: int) -> bytes:
+        return self._said(request_id, "apart status", order_id)
+
+    def open_conditional(self, symbol: str, now: int, request_id: int) -> bytes:
+        return self._said(request_id, "apart list", symbol)
+
+    def cancel_all_conditional(self, symbol: str, now: int, request_id: int) -> bytes:
+        return self._said(request_id, "apart cancel_all", symbol)
+
+    def _said(self, request_id: int, do: str, what: str) -> bytes:
+        return json.dumps({"id": request_id, "do": do, "what": what}).encode()
+
+
+def apart() -> Bench:
+    return Bench(codec=Apart(CodecOptions(Role.ORDERS)))
+
+
+def open_orders(*ids: str) -> tuple[Event, ...]:
+    """A list, and what it says of each."""
+    listed = OpenOrders("toy", "", 0, NOW, ids)
+    return (listed, *(update(order_id, UpdateKind.STATUS_OPEN) for order_id in ids))
+
+
+def hear(bench: Bench, request_id: int, events: tuple[Event, ...], later: int = 0) -> list[Event]:
+    request = bench.pending.pop(request_id)
+    assert request is not None
+    return bench.commands.answered(request, Reply(request_id, events=events), NOW + later)
+
+
+def test_two_lists_of_open_orders_are_told_as_one() -> None:
+    bench = apart()
+    bench.commands.ask_open_orders("", NOW)
+    assert [one["do"] for one in bench.said()] == ["apart list"], "the second one is asked later"
+    assert hear(bench, 1, open_orders("waits", "both"), later=SECOND) == []
+    assert bench.commands.asks(What.OPEN_ORDERS)
+    assert [one["do"] for one in bench.said()] == ["open_orders"]
+    listed, *updates = hear(bench, 2, open_orders("rests", "both"), later=2 * SECOND)
+    assert isinstance(listed, OpenOrders)
+    assert listed.order_ids == ("waits", "both", "rests")
+    assert listed.asked == NOW, "what was there since then may be in neither of them"
+    assert [one[0] for one in told(updates)] == ["waits", "both", "rests", "both"]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_half_a_list_is_none(first: bool) -> None:
+    bench = apart()
+    bench.commands.ask_open_orders("", NOW)
+    if not first:
+        hear(bench, 1, open_orders("waits"))
+    request = bench.pending.pop(1 if first else 2)
+    assert request is not None
+    [silent] = bench.commands.unanswered(request, NOW)
+    assert isinstance(silent, Unanswered)
+    assert silent.what == "open_orders"
+    refusal = errors.RequestRejected(venue="toy", code=-1, text="no", request="?")
+    [refused] = bench.commands.answered(request, Reply(1, refusal), NOW)
+    assert isinstance(refused, Rejected)
+    assert refused.what == "open_orders"
+    assert [one["do"] for one in bench.said()] == ["apart list", *["open_orders"] * (not first)]
+
+
+def test_a_conditional_order_is_asked_about_where_it_waits() -> None:
+    bench = apart()
+    for type, venue_id in ((OrderType.STOP, ""), (OrderType.STOP, "7"), (OrderType.LIMIT, "")):
+        bench.commands.ask_status("BTC-USDT", "a", NOW, venue_id, type)
+    assert [one["do"] for one in bench.said()] == ["apart status", "status", "status"]
+    plain = Bench()
+    plain.commands.ask_status("BTC-USDT", "a", NOW, "", OrderType.STOP)
+    assert [one["do"] for one in plain.said()] == ["status"]
+
+
+def test_all_are_cancelled_in_both_places() -> None:
+    bench = apart()
+    bench.commands.cancel_all("BTC-USDT", NOW)
+    assert [one["do"] for one in bench.said()] == ["apart cancel_all", "cancel_all"]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pitwire.model import events as ev
 from pitwire.model.orders import (
@@ -354,6 +355,56 @@ def test_a_cancel_of_an_order_that_the_venue_does_not_know_is_asked_about() -> N
     assert [q.order_id for q in ledger.due_questions(at(2))] == ["a"]
     ledger.apply(update("a", K.STATUS_OPEN, 3), at(3))
     assert ledger.due_questions(at(9)) == []
+
+
+def stopped() -> OrderLedger:
+    """A ledger with a stop that waits, and has no name at the venue until it triggers."""
+    ledger = OrderLedger(proof=PROOF)
+    ledger.sent(replace(order("a", 2), type=OrderType.STOP, stop_price=Decimal(90)), at(0))
+    assert ledger.is_waiting(BTC), "nobody has said that it waits"
+    ledger.apply(update("a", K.ACCEPTED, venue_id=""), at(0))
+    return ledger
+
+
+def test_a_stop_that_waits_has_no_name_and_no_fills() -> None:
+    ledger = stopped()
+    assert the(ledger).venue_id == ""
+    assert not ledger.is_waiting(BTC)
+
+
+def test_what_a_stop_became_is_asked_for_when_its_trigger_was_an_answer() -> None:
+    ledger = stopped()
+    ledger.apply(update("a", K.TRIGGERED, venue_id="77"), at(1))
+    assert (the(ledger).state, the(ledger).venue_id) == (S.OPEN, "77")
+    assert ledger.due_questions(at(9)) == [], "its stream goes on"
+    ledger.apply(update("a", K.TRIGGERED, venue_id="77", answers="status", asked=at(9)), at(10))
+    [asked] = ledger.due_questions(at(10))
+    assert (asked.venue_id, asked.type) == ("77", OrderType.STOP)
+    ledger.apply(update("a", K.CANCELED, venue_id="77", answers="status", asked=at(11)), at(11))
+    assert the(ledger).state is S.CANCELED
+    assert ledger.due_questions(at(99)) == []
+
+
+def test_a_stop_whose_answer_was_lost_is_found_triggered_and_then_filled() -> None:
+    ledger = OrderLedger(proof=PROOF)
+    ledger.sent(replace(order("a", 2), type=OrderType.STOP, stop_price=Decimal(90)), at(0))
+    ledger.apply(unanswered("a"), at(5))
+    ledger.apply(update("a", K.TRIGGERED, venue_id="77", answers="status", asked=at(5)), at(6))
+    assert [one.venue_id for one in ledger.due_questions(at(9))] == ["77"]
+    ledger.apply(
+        update("a", K.FILLED, venue_id="77", filled=2, answers="status", asked=at(9)), at(9)
+    )
+    assert the(ledger).state is S.FILLED
+    assert [one.wants_fills for one in ledger.due_questions(at(20))] == [True]
+
+
+def test_a_fill_under_a_name_nobody_knew_is_the_stops_once_it_says_so() -> None:
+    ledger = stopped()
+    ledger.apply(fill("other", 1, venue_id="77"), at(1))
+    assert the(ledger).filled == 0
+    ledger.apply(update("a", K.TRIGGERED, venue_id="77", filled=1), at(2))
+    assert (the(ledger).filled, the(ledger).state) == (1, S.PARTLY_FILLED)
+    assert [one.id for one in ledger.open_of(BTC)] == ["a"]
 
 
 @pytest.mark.parametrize("what", ["cancel", "amend"])

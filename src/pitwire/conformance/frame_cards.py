@@ -15,7 +15,7 @@ from pitwire.conformance.wishes import LIMIT, grid_wishes, screen_for
 from pitwire.model.credentials import Credentials
 from pitwire.model.events import Malformed, Unhandled
 from pitwire.model.orders import Order
-from pitwire.venues.venue import Codec, Role, Venue
+from pitwire.venues.venue import Codec, ConditionalCodec, Role, Venue
 
 MUTATED = 10_000
 """Spoilt frames that each kind of connection is fed."""
@@ -111,6 +111,7 @@ def golden_orders(exam: Exam) -> Found:
     wanted += ["replace"] * can.replace + ["amend"] * can.amend
     wanted += ["cancel_all"] * can.cancel_all + ["test_place"] * can.order_test
     wanted += ["watch_orders"] * can.order_streams
+    wanted += [*_APART] * isinstance(exam.codec(Role.ORDERS), ConditionalCodec)
     present = {row.call for row in exam.golden.sent}
     return _golden_bytes(exam, _ORDERS, "commands", [one for one in wanted if one not in present])
 
@@ -159,10 +160,11 @@ _ASKS = frozenset(
         "ask_aggregates", "ask_time",
     )
 )  # fmt: skip
+_APART = ("conditional_status", "open_conditional", "cancel_all_conditional")
 _ORDERS = frozenset(
     (
         "login", "watch_orders", "place", "test_place", "cancel", "cancel_all", "replace", "amend",
-        "order_status", "order_fills", "fills_since", "open_orders", "account",
+        "order_status", "order_fills", "fills_since", "open_orders", "account", *_APART,
     )
 )  # fmt: skip
 

@@ -19,6 +19,7 @@ PRIVATE = frozenset(
     (
         "watch_orders", "place", "test_place", "cancel", "cancel_all", "replace", "amend",
         "order_status", "order_fills", "fills_since", "open_orders", "account",
+        "conditional_status", "open_conditional", "cancel_all_conditional",
     )
 )  # fmt: skip
 """Encoders of what needs a login."""
@@ -132,21 +133,21 @@ class _ToldCodec:
     """A codec that notes which bytes came of which call."""
 
     def __init__(self, codec: Codec, made: dict[bytes, tuple[str, tuple[Any, ...]]]) -> None:
-        self._codec, self._made = codec, made
+        self._made = made
+        # All at once: what a codec can do beyond the protocol is seen by what it has.
+        for name in dir(codec):
+            if not name.startswith("_"):
+                found = getattr(codec, name)
+                setattr(self, name, self._told(name, found) if name in ENCODERS else found)
 
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._codec, name)
-        if name not in ENCODERS:
-            return found
-
+    def _told(self, name: str, encode: Callable[..., Any]) -> Callable[..., Any]:
         def told(*args: Any, **more: Any) -> Any:
-            made = found(*args, **more)
+            made = encode(*args, **more)
             key = _key(made)
             if key is not None:
                 self._made[key] = (name, args)
             return made
 
-        setattr(self, name, told)
         return told
 
 

@@ -13,7 +13,15 @@ from pitwire.desk.stocktaking import Stocktaking
 from pitwire.desk.timings import Timings
 from pitwire.model.clock import SECOND, Clock
 from pitwire.model.errors import LocalError
-from pitwire.model.orders import AmendOrder, CancelOrder, Command, Order, ReplaceOrder
+from pitwire.model.orders import (
+    CONDITIONAL,
+    AmendOrder,
+    CancelOrder,
+    Command,
+    Order,
+    OrderType,
+    ReplaceOrder,
+)
 from pitwire.session.commands import ORDER_DEADLINE_SECONDS
 from pitwire.trading.engine import Engine
 from pitwire.trading.journal import DurableJournal, Volatile, placed
@@ -39,7 +47,14 @@ class Outlet(Protocol):
 
     def amend(self, command: AmendOrder, now: int) -> None: ...
 
-    def ask_status(self, symbol: str, order_id: str, now: int, venue_id: str = "") -> None: ...
+    def ask_status(
+        self,
+        symbol: str,
+        order_id: str,
+        now: int,
+        venue_id: str = "",
+        type: OrderType | None = None,
+    ) -> None: ...
 
     def ask_fills(self, symbol: str, order_id: str, venue_id: str, now: int) -> None: ...
 
@@ -146,8 +161,10 @@ class Gateway:
             if question.wants_fills:
                 self._outlet.ask_fills(symbol, order_id, question.venue_id, now)
             else:
-                venue_id = "" if question.is_ours else question.venue_id
-                self._outlet.ask_status(symbol, order_id, now, venue_id)
+                # What triggered is another order for some venues, which they name themselves.
+                by_ours = question.is_ours and question.type not in CONDITIONAL
+                venue_id = "" if by_ours else question.venue_id
+                self._outlet.ask_status(symbol, order_id, now, venue_id, question.type)
 
     def rest(self, now: int) -> bool:
         """The desk ends with nothing open: the venue's timer is stopped; whether one ran."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from pitwire.model.clock import Clock
 from pitwire.model.events import Event
-from pitwire.model.orders import AmendOrder, CancelOrder, Command, Order, ReplaceOrder
+from pitwire.model.orders import AmendOrder, CancelOrder, Command, Order, OrderType, ReplaceOrder
 from pitwire.trading.paper import PaperVenue
 
 Deliver = Callable[[Sequence[Event], int, bool], None]
@@ -44,7 +44,14 @@ class PaperOutlet:
     def amend(self, command: AmendOrder, now: int) -> None:
         self._take(command, now)
 
-    def ask_status(self, symbol: str, order_id: str, now: int, venue_id: str = "") -> None:
+    def ask_status(
+        self,
+        symbol: str,
+        order_id: str,
+        now: int,
+        venue_id: str = "",
+        type: OrderType | None = None,
+    ) -> None:
         """Paper leaves nothing unanswered, so there is nothing to say."""
 
     def ask_fills(self, symbol: str, order_id: str, venue_id: str, now: int) -> None:

@@ -174,6 +174,7 @@ class Sweep:
                 venue_id=order.venue_id,
                 rule="watchdog",
                 decided=now,
+                type=order.type,
             )
         ]
 

@@ -37,6 +37,12 @@ class OrderType(Word):
     TAKE_PROFIT_LIMIT = "take_profit_limit"
 
 
+CONDITIONAL = frozenset(
+    (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT)
+)
+"""What waits outside the book for a price, then becomes an order on it."""
+
+
 class TimeInForce(Word):
     GTC = "gtc"
     IOC = "ioc"
@@ -228,6 +234,8 @@ class CancelOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True,
     rule: str = ""
     cause: Cause | None = None
     decided: int = 0
+    type: OrderType | None = None
+    """The order's own, for venues that keep conditional orders apart; None where unknown."""
 
 
 class ReplaceOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, tag_field="kind"):

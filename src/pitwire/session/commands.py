@@ -18,9 +18,11 @@ from pitwire.model import errors
 from pitwire.model.clock import SECOND
 from pitwire.model.events import Event, OpenOrders, Rejected, Unanswered, Update
 from pitwire.model.orders import (
+    CONDITIONAL,
     AmendOrder,
     CancelOrder,
     Order,
+    OrderType,
     RejectReason,
     ReplaceOrder,
     UpdateKind,
@@ -30,7 +32,15 @@ from pitwire.session.outbox import Outbox
 from pitwire.session.pacing import Pacing
 from pitwire.session.pending import Pending, Probe, Request, What
 from pitwire.session.skew import Skew
-from pitwire.venues.venue import Codec, HttpRequest, MarginCodec, Outgoing, Reply, Venue
+from pitwire.venues.venue import (
+    Codec,
+    ConditionalCodec,
+    HttpRequest,
+    MarginCodec,
+    Outgoing,
+    Reply,
+    Venue,
+)
 
 Encode: TypeAlias = Callable[[int, int], Outgoing]
 """(now in the venue's time, request id) → frame or request."""
@@ -127,8 +137,11 @@ class Commands:
         for waiting in list(self._ordinary):
             if _brings(waiting[0]) and waiting[0].symbol == symbol:
                 self._drop(waiting, now)
-        request = Request(What.CANCEL_ALL, now, symbol=symbol)
-        self._urge(request, lambda at, rid: self._codec.cancel_all(symbol, at, rid))
+        request, codec = Request(What.CANCEL_ALL, now, symbol=symbol), self._codec
+        if isinstance(codec, ConditionalCodec):
+            apart = codec.cancel_all_conditional
+            self._urge(request, lambda at, rid: apart(symbol, at, rid))
+        self._urge(request, lambda at, rid: codec.cancel_all(symbol, at, rid))
 
     def replace(self, command: ReplaceOrder, now: int) -> None:
         """Cancel one order and place another at once."""
@@ -145,11 +158,23 @@ class Commands:
         self._ordinary.append((request, lambda at, rid: self._codec.amend(command, at, rid)))
         self.release(now)
 
-    def ask_status(self, symbol: str, order_id: str, now: int, venue_id: str = "") -> None:
+    def ask_status(
+        self,
+        symbol: str,
+        order_id: str,
+        now: int,
+        venue_id: str = "",
+        type: OrderType | None = None,
+    ) -> None:
         """Ask what became of an order, by the venue's id where that is given."""
         self._demand_login("ask_status")
-        ask = self._codec.order_status
+        codec = self._codec
         request = Request(What.STATUS, now, order_id, symbol=symbol)
+        if type in CONDITIONAL and not venue_id and isinstance(codec, ConditionalCodec):
+            apart = codec.conditional_status
+            self._urge(request, lambda at, rid: apart(symbol, order_id, at, rid))
+            return
+        ask = codec.order_status
         self._urge(request, lambda at, rid: ask(symbol, order_id, at, rid, venue_id))
 
     def ask_fills(self, symbol: str, order_id: str, venue_id: str, now: int) -> None:
@@ -179,8 +204,19 @@ class Commands:
     def ask_open_orders(self, symbol: str, now: int) -> None:
         """Ask which orders are open."""
         self._demand_login("ask_open_orders")
-        request = Request(What.OPEN_ORDERS, now, symbol=symbol)
-        self._urge(request, lambda at, rid: self._codec.open_orders(symbol, at, rid))
+        codec = self._codec
+        if isinstance(codec, ConditionalCodec):
+            # Those apart first: one that triggers meanwhile stands in the second list.
+            apart = codec.open_conditional
+            request = Request(What.OPEN_ORDERS, now, symbol=symbol, apart=True)
+            self._urge(request, lambda at, rid: apart(symbol, at, rid))
+            return
+        self._list(symbol, now, ())
+
+    def _list(self, symbol: str, now: int, listed: tuple[Event, ...]) -> None:
+        ask = self._codec.open_orders
+        request = Request(What.OPEN_ORDERS, now, symbol=symbol, listed=listed)
+        self._urge(request, lambda at, rid: ask(symbol, at, rid))
 
     def ask_account(self, now: int) -> None:
         """Ask what the account holds."""
@@ -271,8 +307,11 @@ class Commands:
         if request.what is What.TEST:
             self._outbox.settle(Probe(request.order_id), error)
             return told
+        if error is None and request.apart:
+            self._list(request.symbol, now, tuple(told))
+            return []
         if error is None:
-            return told
+            return joined([*request.listed, *told]) if request.listed else told
         if not isinstance(error, _NOT_DONE):
             return told + self.unanswered(request, now, known=told)
         return told + self._disproved(request, error, now, known=told)
@@ -396,6 +435,15 @@ def _stamped(event: Event, request: Request) -> Event:
     return replace(event, asked=request.sent) if isinstance(event, OpenOrders) else event
 
 
+def joined(told: Iterable[Event]) -> list[Event]:
+    """Lists of open orders that came in parts as one, which was asked for when the first was."""
+    events = list(told)
+    lists = [one for one in events if isinstance(one, OpenOrders)]
+    ids = dict.fromkeys(order_id for one in lists for order_id in one.order_ids)
+    whole = replace(lists[-1], order_ids=tuple(ids), asked=lists[0].asked)
+    return [whole, *(one for one in events if not isinstance(one, OpenOrders))]
+
+
 def _brings(request: Request) -> str:
     """The id of the order that this request puts on the book, "" when it puts none."""
     match request.what:
@@ -414,9 +462,7 @@ def _never_sent(request: Request) -> Request:
 def _sent_at(request: Request, now: int) -> Request:
     if request.sent == now:
         return request
-    return Request(
-        request.what, now, request.order_id, request.new_id, request.symbol, request.asks
-    )
+    return replace(request, sent=now)
 
 
 def _order_ids(events: Iterable[Event]) -> set[str]:

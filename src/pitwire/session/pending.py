@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from pitwire.model.events import Event
 from pitwire.model.words import Word
 from pitwire.venues.venue import Ask
 
@@ -68,6 +69,10 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     new_id: str = ""
     symbol: str = ""
     asks: tuple[Ask, ...] = ()
+    apart: bool = False
+    """Of open orders: of those alone that the venue keeps apart; the others are asked for next."""
+    listed: tuple[Event, ...] = ()
+    """What the answer to that has said already."""
 
 
 class Probe(msgspec.Struct, frozen=True):

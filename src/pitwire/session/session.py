@@ -18,7 +18,7 @@ from pitwire.model import errors
 from pitwire.model.credentials import Credentials, mask
 from pitwire.model.events import Event
 from pitwire.model.instruments import Instrument
-from pitwire.model.orders import AmendOrder, CancelOrder, Order, ReplaceOrder
+from pitwire.model.orders import AmendOrder, CancelOrder, Order, OrderType, ReplaceOrder
 from pitwire.model.recovery import Recovery
 from pitwire.session.backoff import Backoff
 from pitwire.session.copies import LineHealth
@@ -308,10 +308,20 @@ class Session:
         line.conversation.commands.amend(command, now)
         line.flush(now)
 
-    def ask_status(self, symbol: str, order_id: str, now: int, venue_id: str = "") -> None:
-        """Ask what became of an order; the answer is an `Update`, or `Unanswered`."""
+    def ask_status(
+        self,
+        symbol: str,
+        order_id: str,
+        now: int,
+        venue_id: str = "",
+        type: OrderType | None = None,
+    ) -> None:
+        """Ask what became of an order; the answer is an `Update`, or `Unanswered`.
+
+        `type` is the order's own, for venues that keep conditional orders apart.
+        """
         line = self._trading("ask_status")
-        line.conversation.commands.ask_status(symbol, order_id, now, venue_id)
+        line.conversation.commands.ask_status(symbol, order_id, now, venue_id, type)
         line.flush(now)
 
     def ask_fills(self, symbol: str, order_id: str, venue_id: str, now: int) -> None:

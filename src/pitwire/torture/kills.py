@@ -83,7 +83,14 @@ class Wire:
 
     def amend(self, command: AmendOrder, now: int) -> None: ...
 
-    def ask_status(self, symbol: str, order_id: str, now: int, venue_id: str = "") -> None: ...
+    def ask_status(
+        self,
+        symbol: str,
+        order_id: str,
+        now: int,
+        venue_id: str = "",
+        type: OrderType | None = None,
+    ) -> None: ...
 
     def ask_fills_since(self, symbol: str, trade_id: str, since: int, now: int) -> None: ...
 

@@ -108,6 +108,7 @@ class Doubts:
                         venue_id=order.venue_id,
                         is_ours=order.is_ours,
                         wants_fills=why == MISSING_FILLS and _is_counted(order),
+                        type=order.type,
                     )
                 )
                 order.asked += 1

@@ -59,6 +59,7 @@ _K_FILLED = UpdateKind.FILLED
 _K_MISSING = UpdateKind.MISSING
 _K_REJECTED = UpdateKind.REJECTED
 _K_STATUS_OPEN = UpdateKind.STATUS_OPEN
+_K_TRIGGERED = UpdateKind.TRIGGERED
 _OURS = Origin.OURS
 _SAYS_OVER = frozenset((_K_CANCELED, _K_EXPIRED, _K_REJECTED, _K_FILLED))
 _ENDS = {_K_CANCELED: _S_CANCELED, _K_EXPIRED: _S_EXPIRED, _K_REJECTED: _S_REJECTED}
@@ -240,9 +241,7 @@ class OrderLedger:
 
     def is_waiting(self, symbol: str) -> bool:
         """Whether an order of ours has no name at the venue yet: its fills look like others'."""
-        return any(
-            one.is_ours and not one.venue_id for one in self.open_by_symbol.get(symbol, {}).values()
-        )
+        return any(one.is_nameless for one in self.open_by_symbol.get(symbol, {}).values())
 
     @property
     def in_doubt(self) -> list[Tracked]:
@@ -371,6 +370,8 @@ class OrderLedger:
         kind = update.update
         if kind is _K_STATUS_OPEN or (kind in _SAYS_OVER and order.state in FINAL):
             self._doubts.settle(order, update.asked)
+        if kind is _K_TRIGGERED and update.answers == "status":
+            self._doubts.doubt(order, "it triggered, and what became of it is not told", now)
         if kind is _K_AMENDED and order.size == order.amend_to:
             order.amend_to = None
         if kind is _K_CANCEL_REJECTED:

@@ -16,14 +16,13 @@ from pitwire.model.clock import SECOND, drift
 from pitwire.model.errors import OffGrid
 from pitwire.model.instruments import Instrument
 from pitwire.model.numbers import plain
-from pitwire.model.orders import OrderType, Place, Side
+from pitwire.model.orders import CONDITIONAL, OrderType, Place, Side
 from pitwire.trading.state import State
 from pitwire.trading.tracked import ZERO, Tracked
 
 OPEN = ("TRADING", "OPEN")
 """What a venue calls a market in which it trades."""
 _UNPRICED = frozenset((OrderType.MARKET, OrderType.STOP, OrderType.TAKE_PROFIT))
-_UNTRIGGERED = frozenset((OrderType.MARKET, OrderType.LIMIT, OrderType.POST_ONLY))
 _MARKET = OrderType.MARKET
 
 
@@ -204,7 +203,7 @@ def shape(p: Proposal) -> Breach | None:
     limit = place.type not in _UNPRICED
     if limit != (place.price is not None):
         return Breach("price", place.price, f"{'a' if limit else 'no'} price for {place.type}")
-    stop = place.type not in _UNTRIGGERED
+    stop = place.type in CONDITIONAL
     if stop and place.stop_price is None and place.trailing_bips is None:
         return Breach("stop price", None, f"a stop price for {place.type}")
     if not stop and (place.stop_price is not None or place.trailing_bips is not None):

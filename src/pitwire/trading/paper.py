@@ -21,6 +21,7 @@ from decimal import Decimal
 from pitwire.model import events as ev
 from pitwire.model.clock import SECOND
 from pitwire.model.orders import (
+    CONDITIONAL,
     AmendOrder,
     CancelOrder,
     Command,
@@ -32,7 +33,6 @@ from pitwire.model.orders import (
     UpdateKind,
 )
 from pitwire.trading.paper_market import (
-    SLEEPERS,
     Level,
     Live,
     affordable,
@@ -153,7 +153,7 @@ class PaperVenue:
             instrument=instrument,
             venue_id=f"p{self._count}",
             size=order.size or affordable(order, levels, instrument.lot),
-            asleep=order.type in SLEEPERS,
+            asleep=order.type in CONDITIONAL,
             since=self._now,
         )
         reason = self._objection(live, levels)

@@ -16,7 +16,6 @@ from pitwire.trading.tracked import ZERO
 
 Level: TypeAlias = tuple[Decimal, Decimal]
 STOPS = (OrderType.STOP, OrderType.STOP_LIMIT)
-SLEEPERS = (*STOPS, OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT)
 
 
 class Live(msgspec.Struct, kw_only=True, eq=False):

@@ -358,6 +358,7 @@ class Screen:
                 rule=wish.rule,
                 cause=wish.cause,
                 decided=now,
+                type=one.type,
             )
             for one in leaving
         ]

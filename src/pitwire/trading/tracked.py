@@ -11,7 +11,15 @@ from decimal import Decimal
 import msgspec
 
 from pitwire.model.events import Fill, Update
-from pitwire.model.orders import FINAL, Order, OrderState, OrderType, RejectReason, Side
+from pitwire.model.orders import (
+    CONDITIONAL,
+    FINAL,
+    Order,
+    OrderState,
+    OrderType,
+    RejectReason,
+    Side,
+)
 from pitwire.model.words import Word
 
 ZERO = Decimal(0)
@@ -107,6 +115,15 @@ class Tracked(msgspec.Struct, eq=False, gc=False):
     @property
     def is_ours(self) -> bool:
         return self.origin is not Origin.FOREIGN
+
+    @property
+    def is_nameless(self) -> bool:
+        """Whether it may trade under a name that we do not know yet.
+
+        What waits for its price may have none until then, and nothing to trade either.
+        """
+        waits = self.acknowledged and self.type in CONDITIONAL
+        return self.is_ours and not self.venue_id and not waits
 
     @property
     def done(self) -> Decimal:
@@ -242,6 +259,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     is_ours: bool = True
     wants_fills: bool = False
     """The order is known, and what it traded is not: ask for that."""
+    type: OrderType | None = None
 
 
 class Exposure(msgspec.Struct, frozen=True, gc=False):

@@ -298,6 +298,25 @@ class MarginCodec(Codec, Protocol):
         ...
 
 
+@runtime_checkable
+class ConditionalCodec(Codec, Protocol):
+    """The codec of a venue that keeps conditional orders apart from those on the book.
+
+    `place` and `cancel` go by the order's type. One that waits has no venue id in its `Update`s;
+    `TRIGGERED` brings that of the order which it became.
+    """
+
+    def conditional_status(
+        self, symbol: str, order_id: str, now: int, request_id: int
+    ) -> Outgoing: ...
+
+    def open_conditional(self, symbol: str, now: int, request_id: int) -> Outgoing:
+        """Those that wait, as `open_orders` tells the others; `symbol` "" asks for all symbols."""
+        ...
+
+    def cancel_all_conditional(self, symbol: str, now: int, request_id: int) -> Outgoing: ...
+
+
 class CodecOptions(msgspec.Struct, frozen=True):
     """What a codec is made with. `time_unit` is `ms` or `us`."""
 

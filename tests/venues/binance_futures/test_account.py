@@ -200,7 +200,7 @@ def test_an_expired_key_ends_the_stream() -> None:
     assert (ended.what, ended.text) == ("orders", "listenKeyExpired")
 
 
-@pytest.mark.parametrize("kind", ["ALGO_UPDATE", "STRATEGY_UPDATE", "GRID_UPDATE", "NEW_IN_2027"])
+@pytest.mark.parametrize("kind", ["STRATEGY_UPDATE", "GRID_UPDATE", "NEW_IN_2027"])
 def test_kinds_that_we_know_nothing_of_are_unhandled(kind: str) -> None:
     [one] = told(f'{{"e":"{kind}","E":1}}')
     assert isinstance(one, ev.Unhandled)

@@ -86,7 +86,6 @@ def test_an_order_says_what_it_is(order: Order, words: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("order", "where"),
     [
-        (replace(LIMIT, type=OrderType.STOP, stop_price=Decimal(1), price=None), "order.type"),
         (replace(MARKET, size=None, quote_size=Decimal(5)), "order.size"),
         (replace(MARKET, price=Decimal(1)), "order.price"),
         (replace(LIMIT, price=None), "order.price"),
@@ -128,8 +127,16 @@ def test_an_amendment_says_side_and_price_again() -> None:
 def test_what_the_venue_does_not_offer_is_said() -> None:
     with pytest.raises(StateError, match="replace"):
         codec().replace(None, NOW, 1)
-    with pytest.raises(StateError, match="test"):
-        codec().test_place(LIMIT, NOW, 1)
+    stop = replace(MARKET, type=OrderType.STOP, stop_price=Decimal(1))
+    with pytest.raises(ConfigError, match=r"order\.type.*endpoint of their own"):
+        codec().test_place(stop, NOW, 1)
+
+
+def test_an_order_that_is_only_checked_is_written_like_one() -> None:
+    request = codec().test_place(LIMIT, NOW, 4)
+    assert (request.method, request.path) == ("POST", "/fapi/v1/order/test")
+    placed = params_of(codec().place(LIMIT, NOW, 4), "order.place")
+    assert query_of(request) == {name: str(value) for name, value in placed.items()}
 
 
 def test_the_private_stream_is_asked_for_with_the_key_alone() -> None:

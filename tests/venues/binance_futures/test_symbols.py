@@ -77,7 +77,10 @@ def test_a_listing_has_its_rules_and_its_margin() -> None:
     assert (found.tick, found.lot) == (Decimal("0.10"), Decimal("0.001"))
     assert (found.market_max_size, found.min_notional) == (Decimal(120), Decimal(100))
     assert found.max_open_orders == 200
-    assert found.order_types == (OrderType.LIMIT, OrderType.POST_ONLY, OrderType.MARKET)
+    assert found.order_types == (
+        OrderType.LIMIT, OrderType.POST_ONLY, OrderType.MARKET, OrderType.STOP_LIMIT,
+        OrderType.STOP,
+    )  # fmt: skip
 
 
 def test_a_dated_contract_is_named_by_its_expiry() -> None:

@@ -23,6 +23,7 @@ from pitwire.model.events import (
     VenueShutdown,
 )
 from pitwire.model.orders import OrderType, RejectReason, Side, TimeInForce, UpdateKind
+from pitwire.venues.binance_futures import conditional
 from pitwire.venues.binance_futures import frames as wire
 from pitwire.venues.binance_futures.decode import SIDES
 from pitwire.venues.binance_futures.house import House
@@ -133,6 +134,11 @@ class AccountReader(msgspec.Struct, frozen=True):
             case wire.ExpiredFrame(E=instant):
                 at = nanoseconds(instant)
                 return (Rejected(venue, "", at, now, "", "orders", 0, "listenKeyExpired"),)
+            case wire.AlgoFrame(o=order):
+                if order.at != conditional.KIND:
+                    return ()  # whoever trades for us in parts: its parts are told as orders
+                said = conditional.of_event(data)
+                return (conditional.update(said, venue, self.symbols, now),)
             case wire.ShutdownFrame(E=instant):
                 return (VenueShutdown(venue, "", nanoseconds(instant), now, ""),)
 
@@ -242,6 +248,11 @@ class AccountReader(msgspec.Struct, frozen=True):
             working=is_open,
             reason=RejectReason.SELF_TRADE if prevented else None,
         )
+
+    def conditional(self, row: wire.AlgoResult, now: int, *, asked: bool = False) -> Update:
+        """A conditional order of an answer; `asked` when it answers a question."""
+        said = conditional.of_answer(row)
+        return conditional.update(said, self.house.name, self.symbols, now, asked=asked)
 
     def fill(self, row: wire.AccountTrade, now: int, *, order_id: str) -> Fill:
         """A row of `userTrades` as a `Fill` of the order that was asked for."""

@@ -19,14 +19,15 @@ from pitwire.model.errors import (
     OutcomeUnknown,
     RemoteError,
 )
-from pitwire.model.events import Event, Leverage, OpenOrders
+from pitwire.model.events import Event, Leverage, OpenOrders, Update
+from pitwire.model.orders import UpdateKind
 from pitwire.model.retry_after import retry_after_seconds
 from pitwire.venues.binance_futures import frames as wire
 from pitwire.venues.binance_futures.account import AccountReader
 from pitwire.venues.binance_futures.house import House
 from pitwire.venues.binance_futures.refusals import refusals
 from pitwire.venues.binance_futures.rest import PUBLIC
-from pitwire.venues.mbx.amounts import nanoseconds
+from pitwire.venues.mbx.amounts import Unreadable, nanoseconds
 from pitwire.venues.mbx.reading import (
     UNREADABLE,
     excerpt,
@@ -48,12 +49,17 @@ class Request(NamedTuple):
 
 KINDS: Mapping[str, tuple[str, Asked]] = {
     "p": ("place", Asked.COMMAND),
+    "s": ("place_conditional", Asked.COMMAND),
+    "t": ("test", Asked.TEST),
     "c": ("cancel", Asked.COMMAND),
+    "u": ("cancel_conditional", Asked.COMMAND),
     "x": ("cancel_all", Asked.COMMAND),
     "a": ("amend", Asked.COMMAND),
     "q": ("status", Asked.STATUS),
+    "e": ("conditional_status", Asked.STATUS),
     "f": ("fills", Asked.QUESTION),
     "o": ("open_orders", Asked.QUESTION),
+    "k": ("open_conditional", Asked.QUESTION),
     "b": ("account", Asked.QUESTION),
     "v": ("leverage", Asked.QUESTION),
     "d": ("countdown", Asked.QUESTION),
@@ -71,6 +77,9 @@ _answer = msgspec.json.Decoder(wire.Answer).decode
 _fault = msgspec.json.Decoder(wire.Fault).decode
 _order = msgspec.json.Decoder(wire.OrderResult).decode
 _orders = msgspec.json.Decoder(tuple[wire.OrderResult, ...]).decode
+_algo = msgspec.json.Decoder(wire.AlgoResult).decode
+_algos = msgspec.json.Decoder(tuple[wire.AlgoResult, ...]).decode
+_algo_cancelled = msgspec.json.Decoder(wire.AlgoCancelled).decode
 _trades = msgspec.json.Decoder(tuple[wire.AccountTrade, ...]).decode
 _account = msgspec.json.Decoder(wire.AccountResult).decode
 _leverage = msgspec.json.Decoder(wire.LeverageResult).decode
@@ -92,10 +101,14 @@ class AnswerDecoder:
         self._requests: dict[int, Request] = {}
         self._readers: Mapping[str, Callable[[bytes, Request, int], Sequence[Event]]] = {
             "place": self._placed,
+            "place_conditional": self._conditional,
             "cancel": self._cancelled,
+            "cancel_conditional": self._conditional_cancelled,
             "amend": self._amended,
             "status": self._status,
+            "conditional_status": self._conditional_status,
             "open_orders": self._open,
+            "open_conditional": self._open_conditional,
             "fills": self._fills,
             "account": self._balances,
             "leverage": self._leverage,
@@ -269,6 +282,25 @@ class AnswerDecoder:
         ]
         ids = tuple(update.order_id for update in updates)
         return [OpenOrders(self._house.name, request.symbol, 0, now, ids), *updates]
+
+    def _conditional(self, result: bytes, _: Request, now: int) -> Sequence[Event]:
+        return (self._account.conditional(_algo(result), now),)
+
+    def _conditional_status(self, result: bytes, _: Request, now: int) -> Sequence[Event]:
+        return (self._account.conditional(_algo(result), now, asked=True),)
+
+    def _open_conditional(self, result: bytes, request: Request, now: int) -> Sequence[Event]:
+        rows = _algos(result)
+        updates = [self._account.conditional(row, now, asked=True) for row in rows]
+        ids = tuple(update.order_id for update in updates)
+        return [OpenOrders(self._house.name, request.symbol, 0, now, ids), *updates]
+
+    def _conditional_cancelled(self, result: bytes, request: Request, now: int) -> Sequence[Event]:
+        done = _algo_cancelled(result)
+        if str(done.code) != "200":
+            raise Unreadable("code", str(done.code))
+        venue, order_id = self._house.name, request.order_id or done.client_algo_id
+        return (Update(venue, request.symbol, 0, now, order_id, "", UpdateKind.CANCELED),)
 
     def _fills(self, result: bytes, request: Request, now: int) -> Sequence[Event]:
         return [self._account.fill(row, now, order_id=request.order_id) for row in _trades(result)]

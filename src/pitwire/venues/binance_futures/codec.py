@@ -15,8 +15,8 @@ from pitwire.model.credentials import Credentials
 from pitwire.model.errors import ConfigError, MalformedFrame, StateError
 from pitwire.model.events import Event
 from pitwire.model.instruments import Instrument
-from pitwire.model.orders import AmendOrder, CancelOrder, Order, ReplaceOrder
-from pitwire.venues.binance_futures import encode, rest
+from pitwire.model.orders import CONDITIONAL, AmendOrder, CancelOrder, Order, ReplaceOrder
+from pitwire.venues.binance_futures import conditional, encode, rest
 from pitwire.venues.binance_futures import frames as wire
 from pitwire.venues.binance_futures.account import AccountReader, Lites
 from pitwire.venues.binance_futures.answers import AnswerDecoder, Request
@@ -38,7 +38,8 @@ class FuturesCodec:
     """Frames in, events and replies out; asks and commands in, bytes or REST requests out.
 
     Over the socket go orders, modifications, cancels and questions about one order and the account;
-    over REST what has no socket method: all open orders, all cancels, fills, leverage, countdown.
+    over REST what has no socket method: all open orders, all cancels, fills, leverage, countdown,
+    a test, and every question about conditional orders, which the venue keeps apart.
     A position is told in one-way mode alone.
     """
 
@@ -138,26 +139,42 @@ class FuturesCodec:
     # ── commands ──
 
     def place(self, order: Order, now: int, request_id: int) -> bytes:
-        """`order.place`."""
-        params = encode.order_params(order, self._symbols)
-        return self._ask("order.place", params, f"p{request_id}", now, order.symbol, order.id)
+        """`order.place`, or `algoOrder.place` for a conditional order."""
+        if order.type in CONDITIONAL:
+            method, letter = "algoOrder.place", "s"
+            params = conditional.order_params(order, self._symbols)
+        else:
+            method, letter = "order.place", "p"
+            params = encode.order_params(order, self._symbols)
+        return self._ask(method, params, f"{letter}{request_id}", now, order.symbol, order.id)
 
-    def test_place(self, order: Order, now: int, request_id: int) -> Outgoing:
-        """Not offered over these endpoints."""
-        raise StateError(
-            verb="test", state=f"with {self._house.name}", expected="a venue that checks orders"
+    def test_place(self, order: Order, now: int, request_id: int) -> HttpRequest:
+        """`POST order/test`; of conditional orders the venue checks none."""
+        params = encode.order_params(order, self._symbols)
+        return self._rest(
+            "test", "POST", "order/test", params, now, request_id, order.symbol, order.id
         )
 
     def cancel(self, command: CancelOrder, now: int, request_id: int) -> bytes:
-        """`order.cancel`, by the venue's id where it is known."""
-        params = encode.cancel_params(command, self._symbols)
-        json_id = f"c{request_id}"
-        return self._ask("order.cancel", params, json_id, now, command.symbol, command.order_id)
+        """`order.cancel`, by the venue's id where it is known; `algoOrder.cancel` of what waits."""
+        if command.type in CONDITIONAL and not command.venue_id:
+            method, letter = "algoOrder.cancel", "u"
+            params = conditional.reference(command.order_id)
+        else:
+            method, letter = "order.cancel", "c"
+            params = encode.cancel_params(command, self._symbols)
+        json_id = f"{letter}{request_id}"
+        return self._ask(method, params, json_id, now, command.symbol, command.order_id)
 
     def cancel_all(self, symbol: str, now: int, request_id: int) -> HttpRequest:
         """`DELETE allOpenOrders` of one symbol."""
         params = {"symbol": self._symbols.native(symbol)}
         return self._rest("cancel_all", "DELETE", "allOpenOrders", params, now, request_id, symbol)
+
+    def cancel_all_conditional(self, symbol: str, now: int, request_id: int) -> HttpRequest:
+        """`DELETE algoOpenOrders` of one symbol."""
+        params = {"symbol": self._symbols.native(symbol)}
+        return self._rest("cancel_all", "DELETE", "algoOpenOrders", params, now, request_id, symbol)
 
     def replace(self, command: ReplaceOrder, now: int, request_id: int) -> Outgoing:
         """Not offered: a cancel and an order are two requests here."""
@@ -200,6 +217,13 @@ class FuturesCodec:
         params = {**order_reference(order_id, venue_id), "symbol": self._symbols.native(symbol)}
         return self._ask("order.status", params, f"q{request_id}", now, symbol, order_id)
 
+    def conditional_status(
+        self, symbol: str, order_id: str, now: int, request_id: int
+    ) -> HttpRequest:
+        """`GET algoOrder`: whether one waits, or which order on the book it became."""
+        params, purpose = conditional.reference(order_id), "conditional_status"
+        return self._rest(purpose, "GET", "algoOrder", params, now, request_id, symbol, order_id)
+
     def order_fills(
         self, symbol: str, order_id: str, venue_id: str, now: int, request_id: int
     ) -> HttpRequest:
@@ -220,6 +244,14 @@ class FuturesCodec:
         weight = 1 if symbol else 40
         return self._rest(
             "open_orders", "GET", "openOrders", params, now, request_id, symbol, weight=weight
+        )
+
+    def open_conditional(self, symbol: str, now: int, request_id: int) -> HttpRequest:
+        """`openAlgoOrders`; `symbol` "" asks for all symbols, at 40 weight instead of 1."""
+        params: Params = {"symbol": self._symbols.native(symbol)} if symbol else {}
+        purpose, weight = "open_conditional", 1 if symbol else 40
+        return self._rest(
+            purpose, "GET", "openAlgoOrders", params, now, request_id, symbol, weight=weight
         )
 
     def account(self, now: int, request_id: int) -> bytes:

@@ -15,8 +15,8 @@ from pitwire.venues.mbx.requests import Value, client_id, decimal, order_referen
 
 WINDOW_SECONDS = 2.0
 """A new order that the venue reads later than this after we stamped it is refused (§5.5)."""
-_WINDOW = round(WINDOW_SECONDS * 1000)
-_TIMES: Mapping[TimeInForce, str] = {
+WINDOW = round(WINDOW_SECONDS * 1000)
+TIMES: Mapping[TimeInForce, str] = {
     TimeInForce.GTC: "GTC",
     TimeInForce.IOC: "IOC",
     TimeInForce.FOK: "FOK",
@@ -27,22 +27,23 @@ _LIMITS = (OrderType.LIMIT, OrderType.POST_ONLY)
 def refuse_impossible(order: Order) -> None:
     """Raise `ConfigError` for what the order endpoint has no words for (§11.5)."""
     limit = order.type in _LIMITS
-    _require(
+    require(
         limit or order.type is OrderType.MARKET, "type", order.type.value,
         "limit, post_only or market: conditional orders have an endpoint of their own",
     )  # fmt: skip
-    _require(order.size is not None, "size", order.size, "a size in base units")
-    _require(order.quote_size is None, "quote_size", order.quote_size, "no quote_size: size it")
+    require(order.size is not None, "size", order.size, "a size in base units")
+    require(order.quote_size is None, "quote_size", order.quote_size, "no quote_size: size it")
     expected = "a price" if limit else "no price"
-    _require((order.price is not None) == limit, "price", order.price, expected)
+    require((order.price is not None) == limit, "price", order.price, expected)
     triggers = order.stop_price is not None or order.trailing_bips is not None
-    _require(not triggers, "stop_price", order.stop_price, "no stop_price and no trailing_bips")
-    times = _TIMES if order.type is OrderType.LIMIT else (TimeInForce.GTC,)
+    require(not triggers, "stop_price", order.stop_price, "no stop_price and no trailing_bips")
+    times = TIMES if order.type is OrderType.LIMIT else (TimeInForce.GTC,)
     words = "gtc, ioc or fok" if order.type is OrderType.LIMIT else "gtc"
-    _require(order.time_in_force in times, "time_in_force", order.time_in_force.value, words)
+    require(order.time_in_force in times, "time_in_force", order.time_in_force.value, words)
 
 
-def _require(good: bool, field: str, found: object, expected: str) -> None:
+def require(good: bool, field: str, found: object, expected: str) -> None:
+    """Raise `ConfigError` about a field of the order unless it is good."""
     if not good:
         raise ConfigError(where=f"order.{field}", found=found, expected=expected)
 
@@ -57,8 +58,8 @@ def order_params(order: Order, symbols: Symbols) -> dict[str, Value]:
         # RESULT: a market order is answered with what became of it.
         "newOrderRespType": "RESULT",
         "quantity": decimal(order.size, "order.size"),
-        "recvWindow": _WINDOW,
-        "side": _side(order.side),
+        "recvWindow": WINDOW,
+        "side": side_word(order.side),
         "symbol": symbols.native(order.symbol),
         "type": "LIMIT" if limit else "MARKET",
     }
@@ -66,7 +67,7 @@ def order_params(order: Order, symbols: Symbols) -> dict[str, Value]:
         assert order.price is not None
         params["price"] = decimal(order.price, "order.price")
         post_only = order.type is OrderType.POST_ONLY
-        params["timeInForce"] = "GTX" if post_only else _TIMES[order.time_in_force]
+        params["timeInForce"] = "GTX" if post_only else TIMES[order.time_in_force]
     if order.reduce_only:
         params["reduceOnly"] = "true"
     return params
@@ -91,11 +92,12 @@ def amend_params(command: AmendOrder, symbols: Symbols) -> dict[str, Value]:
         **order_reference(command.order_id, command.venue_id),
         "price": decimal(command.price, "price"),
         "quantity": decimal(command.size, "size"),
-        "recvWindow": _WINDOW,
-        "side": _side(command.side),
+        "recvWindow": WINDOW,
+        "side": side_word(command.side),
         "symbol": symbols.native(command.symbol),
     }
 
 
-def _side(side: Side) -> str:
+def side_word(side: Side) -> str:
+    """Their word for a side."""
     return "BUY" if side is Side.BUY else "SELL"

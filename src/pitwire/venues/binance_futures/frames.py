@@ -270,8 +270,33 @@ class ExpiredFrame(Struct, gc=False, tag_field="e", tag="listenKeyExpired"):
     E: Time
 
 
+class AlgoBody(Struct, gc=False):
+    """A conditional order; `ai` is the order that it became, `aq` what that one has traded."""
+
+    caid: str
+    aid: Id
+    at: str
+    s: Name
+    o: str
+    S: str
+    X: str
+    f: str = ""
+    q: str = ""
+    p: str = ""
+    ai: str = ""
+    aq: str = ""
+    rm: str = ""
+
+
+class AlgoFrame(Struct, gc=False, tag_field="e", tag="ALGO_UPDATE"):
+    E: Time
+    o: AlgoBody
+    T: Time = 0
+
+
 UserFrame = (
-    OrderFrame | LiteFrame | AccountFrame | ConfigFrame | CallFrame | ExpiredFrame | ShutdownFrame
+    OrderFrame | LiteFrame | AccountFrame | ConfigFrame | CallFrame | ExpiredFrame | AlgoFrame
+    | ShutdownFrame
 )  # fmt: skip
 
 
@@ -338,6 +363,30 @@ class OrderResult(Struct, gc=False, rename="camel"):
     orig_type: str = ""
     side: str = ""
     update_time: Time = 0
+
+
+class AlgoResult(Struct, gc=False, rename="camel"):
+    """A conditional order as placement, query and list answers write it."""
+
+    algo_id: Id
+    client_algo_id: str
+    symbol: Name
+    algo_status: str
+    side: str
+    order_type: str = ""
+    time_in_force: str = ""
+    quantity: str | None = None
+    price: str | None = None
+    actual_order_id: str | None = None
+    actual_qty: str | None = None
+    update_time: Time = 0
+
+
+class AlgoCancelled(Struct, gc=False, rename="camel"):
+    """The answer to the cancel of one."""
+
+    client_algo_id: str
+    code: str | int = ""
 
 
 class AccountTrade(Struct, gc=False, rename="camel"):

@@ -31,8 +31,9 @@ ORDER_TYPES: Mapping[str, OrderType] = {
     "STOP_MARKET": OrderType.STOP,
     "TAKE_PROFIT": OrderType.TAKE_PROFIT_LIMIT,
     "TAKE_PROFIT_MARKET": OrderType.TAKE_PROFIT,
+    "TRAILING_STOP_MARKET": OrderType.STOP,
 }
-"""Their word → ours; a LIMIT that is GTX is post-only (§11.5)."""
+"""Their word → ours; a LIMIT that is GTX is post-only, a stop that trails a stop (§11.5)."""
 
 
 class Symbols(dict[str, str]):
@@ -123,8 +124,10 @@ def _step(text: str, digits: int, path: str) -> Decimal:
 
 
 def _types(names: Iterable[str]) -> tuple[OrderType, ...]:
-    # §11.5: conditional orders have left this endpoint; GTX makes a limit order post-only.
-    if "LIMIT" not in (listed := tuple(names)):
-        return (OrderType.MARKET,) if "MARKET" in listed else ()
-    plain = (OrderType.LIMIT, OrderType.POST_ONLY)
-    return (*plain, OrderType.MARKET) if "MARKET" in listed else plain
+    types: dict[OrderType, None] = {}
+    for name in names:
+        if name in ORDER_TYPES:
+            types[ORDER_TYPES[name]] = None
+        if name == "LIMIT":  # §11.5: GTX makes it post-only
+            types[OrderType.POST_ONLY] = None
+    return tuple(types)

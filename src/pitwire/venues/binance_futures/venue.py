@@ -83,7 +83,7 @@ CLOSE_CODES = {
 
 EVENTS = (
     "ORDER_TRADE_UPDATE", "ACCOUNT_UPDATE", "TRADE_LITE", "ACCOUNT_CONFIG_UPDATE", "MARGIN_CALL",
-    "listenKeyExpired",
+    "ALGO_UPDATE", "listenKeyExpired",
 )  # fmt: skip
 """What the private stream is asked for (§11.7)."""
 
@@ -165,7 +165,7 @@ BINANCE_USDM = Venue(
     continuity=ByPrevious(),
     limits=LIMITS,
     heartbeat=HEARTBEAT,
-    can=Can(replace=False, order_test=False, trades_by_id=True),
+    can=Can(replace=False, trades_by_id=True),
     codec=partial(FuturesCodec, USDM),
     close_codes=CLOSE_CODES,
     stream_path=split_path,
@@ -180,8 +180,8 @@ BINANCE_USDM = Venue(
     # §11.3: 1000 levels cost 20 of 2400 weight a minute, 100 cost 5.
     snapshot_depth=1000,
     shallow_depth=100,
-    # §11.5.
-    weights=Weights(open_orders=40, account=5, fills=5),
+    # §11.5; open orders are two lists, of 40 each.
+    weights=Weights(open_orders=80, account=5, fills=5),
     proof=PROOF,
     sign=sign,
 )

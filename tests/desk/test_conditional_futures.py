@@ -1,0 +1,226 @@
+"""Stops of a desk at the simulated futures, which keep them apart from what is on the book."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pitwire.desk.desk import Desk
+from pitwire.desk.watchdog import Charge, Report, Watchdog
+from pitwire.model.orders import Cancel, OrderState, OrderType, Side
+from pitwire.sim.futures_facts import NewConditional
+from pitwire.trading.journal import Differed
+from pitwire.trading.tracked import Disagreement, Origin, Tracked
+from pitwire.trading.wishes import order
+from tests.desk.setting import BTC, command, until
+from tests.desk.test_futures import CONFIG, WHERE, Pit, take
+
+D = Decimal
+KEPT = (
+    CONFIG
+    + """
+[risk]
+max_position = 1
+"""
+)
+
+
+def stop(desk: Desk, side: Side, trigger: float, **more: Any) -> Tracked:
+    [placed] = command(desk, order(BTC, side, size=0.02, stop_price=trigger, **more))
+    return placed
+
+
+def waiting(pit: Pit) -> list[str]:
+    """What waits at the venue, by our ids."""
+    return [one.client_id for one in pit.world.exchange.conditionals.open_of("main")]
+
+
+def charge(pit: Pit, desk: Desk, **more: Any) -> Charge:
+    return Charge(
+        venue="binance-usdm",
+        prefix=desk.order_prefix,
+        key=pit.credentials.key,
+        secret=pit.credentials.secret.reveal(),
+        kind="ed25519",
+        endpoints=WHERE,
+        **more,
+    )
+
+
+def test_a_stop_waits_triggers_and_is_counted_as_one_order() -> None:
+    pit = Pit()
+
+    async def story(desk: Desk) -> None:
+        state = desk.engine.state
+        touch = state.touch(BTC)
+        assert touch is not None
+        await take(desk, 0.02, Side.BUY)
+        stopped = stop(desk, Side.SELL, round(touch[0]) - 10, reduce_only=True)
+        await until(lambda: stopped.state is OrderState.OPEN)
+        assert (stopped.venue_id, stopped.working) == ("", False)
+        await asyncio.sleep(25)  # two rounds of the count
+        assert waiting(pit) == [stopped.id]
+        assert stopped.state is OrderState.OPEN
+        assert not stopped.doubt
+        assert not desk.gateway.stock.owes(BTC)
+        pit.sell_down_to(D(round(touch[0]) - 11))
+        await until(lambda: stopped.state is OrderState.FILLED)
+        assert stopped.venue_id
+        assert stopped.filled == D("0.02")
+        assert state.portfolio.position(BTC) == 0
+        await asyncio.sleep(25)
+        assert [one.id for one in state.ledger.open.values()] == []
+        assert desk.gateway.stock.named == {}
+
+    pit.run(story)
+    told = [one for one in pit.journal.records if isinstance(one, Differed | Disagreement)]
+    assert told == []
+
+
+@pytest.mark.parametrize(
+    ("side", "away", "more", "kind"),
+    [
+        (Side.SELL, -30, {}, OrderType.STOP),
+        (Side.BUY, 30, {"price": 61_000}, OrderType.STOP_LIMIT),
+        (Side.SELL, 30, {"take_profit": True}, OrderType.TAKE_PROFIT),
+        (Side.BUY, -30, {"price": 59_000, "take_profit": True}, OrderType.TAKE_PROFIT_LIMIT),
+    ],
+)
+def test_every_kind_rests_and_is_cancelled_by_its_id(
+    side: Side, away: int, more: dict[str, Any], kind: OrderType
+) -> None:
+    pit = Pit()
+
+    async def story(desk: Desk) -> None:
+        touch = desk.engine.state.touch(BTC)
+        assert touch is not None
+        placed = stop(desk, side, round(touch[0]) + away, **more)
+        await until(lambda: placed.state is OrderState.OPEN)
+        assert placed.type is kind
+        assert waiting(pit) == [placed.id]
+        command(desk, Cancel(order_id=placed.id))
+        await until(lambda: placed.state is OrderState.CANCELED)
+        assert waiting(pit) == []
+
+    pit.run(story)
+
+
+def test_what_triggered_while_nobody_listened_is_found_by_asking() -> None:
+    pit = Pit()
+
+    async def story(desk: Desk) -> None:
+        state = desk.engine.state
+        touch = state.touch(BTC)
+        assert touch is not None
+        level = round(touch[0]) - 10
+        market = stop(desk, Side.SELL, level)
+        limit = stop(desk, Side.SELL, level, price=level + 500)
+        await until(lambda: limit.state is market.state is OrderState.OPEN)
+        pit.cut_private()
+        await until(lambda: state.blind)
+        pit.sell_down_to(D(level - 1))
+        assert waiting(pit) == []
+        assert state.blind
+        assert market.state is limit.state is OrderState.OPEN  # nobody has told yet
+        await until(lambda: market.state is OrderState.FILLED)
+        await until(lambda: limit.venue_id and not limit.doubt)
+        assert market.filled == D("0.02")
+        assert limit.state is OrderState.OPEN
+        assert state.portfolio.position(BTC) == D("-0.02")
+        command(desk, Cancel(order_id=limit.id))  # it is on the book now
+        await until(lambda: limit.state is OrderState.CANCELED)
+        assert pit.world.exchange.open_orders("main") == []
+
+    pit.run(story)
+
+
+def test_a_stop_outlives_its_desk_and_the_next_one_knows_it(tmp_path: Path) -> None:
+    pit = Pit()
+
+    async def life() -> None:
+        first = await pit.open(KEPT, state=tmp_path)
+        kept = stop(first, Side.SELL, 50_000, protective=True)
+        await until(lambda: kept.state is OrderState.OPEN)
+        await first.session.close()
+        await first.stop()
+        assert waiting(pit) == [kept.id]
+        second = await pit.open(KEPT, state=tmp_path)
+        await asyncio.sleep(25)
+        found = second.engine.state.ledger.find(kept.id)
+        assert found is not None
+        assert (found.state, found.doubt) == (OrderState.OPEN, "")
+        command(second, Cancel(symbol=BTC))
+        await until(lambda: found.state is OrderState.CANCELED)
+        assert waiting(pit) == []
+        await second.stop()
+
+    pit.world.run(life())
+
+
+def test_one_placed_by_hand_is_adopted_and_left_alone() -> None:
+    pit = Pit()
+
+    async def story(desk: Desk) -> None:
+        by_hand = NewConditional(
+            account="main", symbol=BTC, side=Side.SELL, client_id="by-hand", lots=7,
+            trigger=500_000, kind="STOP_MARKET",
+        )  # fmt: skip
+        pit.world.exchange.conditionals.place(by_hand, pit.world.clock.now())
+        pit.world.act()
+        await until(lambda: desk.engine.state.ledger.find("by-hand"))
+        found = desk.engine.state.ledger.find("by-hand")
+        assert found is not None
+        assert (found.origin, found.type) == (Origin.FOREIGN, OrderType.STOP)
+        command(desk, Cancel(symbol=BTC))
+        await asyncio.sleep(25)
+        assert waiting(pit) == ["by-hand"]
+        assert found.state is OrderState.OPEN
+
+    pit.run(story)
+
+
+def test_the_watchdog_cancels_stops_and_spares_protective_ones() -> None:
+    pit = Pit()
+    told: list[Report] = []
+
+    async def life() -> None:
+        desk = await pit.open()
+        plain = stop(desk, Side.SELL, 50_000)
+        kept = stop(desk, Side.SELL, 49_000, protective=True)
+        command(desk, order(BTC, Side.BUY, size=0.02, price=50_000))
+        await until(lambda: len(waiting(pit)) == 2)
+        await desk.session.close()
+        dog = Watchdog(
+            charge(pit, desk, keep_protective=True), clock=pit.world.clock, tell=told.append,
+            dial=pit.dial, fetch=pit.fetch,
+        )  # fmt: skip
+        dog.vigil.lose("the desk is dead")
+        outcome = await dog.run()
+        assert waiting(pit) == [kept.id]
+        assert pit.world.exchange.open_orders("main") == []
+        assert outcome is not None
+        assert plain.id in outcome.cancelled
+        assert outcome.spared == (kept.id,)
+        await desk.stop()
+
+    pit.world.run(life())
+    assert told[-1].state == "clear"
+
+
+def test_a_kill_that_flattens_leaves_no_stop_behind() -> None:
+    pit = Pit()
+
+    async def story(desk: Desk) -> None:
+        await take(desk, 0.02, Side.BUY)
+        stop(desk, Side.SELL, 50_000, reduce_only=True)
+        await until(lambda: len(waiting(pit)) == 1)
+        desk.switchboard.flatten("enough", "somebody")
+        await until(lambda: not waiting(pit))
+        await until(lambda: not desk.engine.state.portfolio.position(BTC))
+        assert desk.engine.state.ledger.open == {}
+
+    pit.run(story)
