@@ -64,6 +64,13 @@ class Account:
         self.net: dict[str, list[int]] = {}
         """Of an unlimited account: symbol → [lots gained, price × lots gained]."""
 
+    def net_of(self, symbol: str) -> list[int]:
+        """What an unlimited account gained in a symbol, to be counted on."""
+        net = self.net.get(symbol)
+        if net is None:
+            net = self.net[symbol] = [0, 0]
+        return net
+
 
 class Accounts:
     """All owners, and the accounts whose amounts have changed since they were last told."""
@@ -75,7 +82,8 @@ class Accounts:
         self._accounts: dict[str, Account] = {FEES: Account(FEES, {}, unlimited=True)}
         self._fees = self._accounts[FEES].free
         self._terms: dict[str, Terms] = {}
-        self._changed: dict[tuple[str, str], None] = {}
+        self.changed: dict[tuple[str, str], None] = {}
+        """(account, asset) that have changed and were not told yet."""
 
     def list_terms(self, terms: Terms) -> None:
         """Learn how a symbol's lots and ticks become money."""
@@ -144,7 +152,7 @@ class Accounts:
         """Exchange base for quote; returns the commission, cut from what is received, and zero."""
         buys = order.side is Side.BUY
         if account.unlimited:
-            net = account.net.setdefault(terms.symbol, [0, 0])
+            net = account.net_of(terms.symbol)
             net[0] += lots if buys else -lots
             net[1] -= price * lots if buys else -price * lots
             return ZERO, ZERO
@@ -164,7 +172,7 @@ class Accounts:
     def take_changes(self, symbol: str, now: int) -> list[Fact]:
         """The amounts of every account that changed since the last call, in order of change."""
         told: list[Fact] = []
-        for name, asset in self._changed:
+        for name, asset in self.changed:
             account = self._accounts[name]
             told.append(
                 BalanceChanged(
@@ -176,7 +184,7 @@ class Accounts:
                     locked=account.locked.get(asset, ZERO),
                 )
             )
-        self._changed.clear()
+        self.changed.clear()
         return told
 
     def _receive(self, account: Account, asset: str, amount: Decimal, rate: Decimal) -> Decimal:
@@ -189,7 +197,7 @@ class Accounts:
         account.free[asset] = EXACT.add(account.free.get(asset, ZERO), free)
         account.locked[asset] = EXACT.add(account.locked.get(asset, ZERO), locked)
         if not account.unlimited:
-            self._changed[account.name, asset] = None
+            self.changed[account.name, asset] = None
 
 
 def _claim(terms: Terms, order: SimOrder, lots: int) -> tuple[str, Decimal]:

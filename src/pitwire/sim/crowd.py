@@ -10,54 +10,59 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections.abc import Callable
+from math import exp, log
 
 from pitwire.model.clock import SECOND
 from pitwire.model.entropy import Entropy
 from pitwire.model.orders import Side
 from pitwire.sim.exchange import Exchange
-from pitwire.sim.facts import Kind, NewOrder, SimOrder, Stp, Tif
+from pitwire.sim.facts import SimOrder
+from pitwire.sim.quiet import Hand
 from pitwire.sim.scenarios import BIPS, Scenario
+
+_NO_END = 1 << 62
+_KINDERMAN = 4 * math.exp(-0.5) / math.sqrt(2.0)
+_ROLES = ("makers", "takers", "followers")
 
 
 class Quotes:
     """The makers' orders on one side, best first."""
 
-    def __init__(self, side: Side) -> None:
-        self.side = side
+    __slots__ = ("_hand", "_orders", "_sign", "keys")
+
+    def __init__(self, hand: Hand, side: Side) -> None:
+        self._hand = hand
         self._sign = -1 if side is Side.BUY else 1
-        self._keys: list[int] = []
+        self.keys: list[int] = []
+        """sign × price of each, those that were filled meanwhile among them."""
         self._orders: dict[int, SimOrder] = {}
 
-    def __len__(self) -> int:
-        return len(self._keys)
-
-    def add(self, order: SimOrder) -> None:
-        """Remember an order that rests; one a price."""
-        insort(self._keys, self._sign * order.price)
-        self._orders[order.price] = order
+    def add(self, price: int, lots: int, now: int) -> None:
+        """Place an order, and remember it if it rests; one a price."""
+        order = self._hand.quote(price, lots, now)
+        if order.on_book:
+            insort(self.keys, self._sign * price)
+            self._orders[price] = order
 
     def has(self, price: int) -> bool:
         """Whether an order of ours still rests at this price."""
         order = self._orders.get(price)
         if order is not None and not order.on_book:
-            self._forget(price)
+            del self._orders[price]
+            del self.keys[bisect_left(self.keys, self._sign * price)]
             return False
         return order is not None
 
-    def take(self, index: int) -> SimOrder | None:
-        """Remove and return the order at this place; None when it was filled meanwhile."""
-        price = self._sign * self._keys[index]
-        order = self._orders[price]
-        self._forget(price)
-        return order if order.on_book else None
+    def withdraw(self, index: int, now: int) -> None:
+        """Forget the order at this place, and cancel it unless it was filled meanwhile."""
+        order = self._orders.pop(self._sign * self.keys.pop(index))
+        if order.on_book:
+            self._hand.withdraw(order, now)
 
     def beyond(self, price: int) -> int:
         """How many of ours are better than this price."""
-        return bisect_left(self._keys, self._sign * price)
-
-    def _forget(self, price: int) -> None:
-        del self._orders[price]
-        del self._keys[bisect_left(self._keys, self._sign * price)]
+        keys, key = self.keys, self._sign * price
+        return bisect_left(keys, key) if keys and keys[0] < key else 0
 
 
 class Crowd:
@@ -69,13 +74,25 @@ class Crowd:
         self.scenario = scenario
         self.symbol = symbol
         self._exchange = exchange
-        self._listing = exchange.pit(symbol).listing
-        self._names = {role: f"crowd/{symbol}/{role}" for role in ("makers", "takers", "followers")}
-        for name in self._names.values():
-            exchange.open_account(name, {}, unlimited=True)
+        listing = exchange.pit(symbol).listing
+        self._lowest, self._highest = max(listing.min_price, 1), listing.max_price or _NO_END
+        self._bottom = listing.min_price + 2.0
+        """Below this, in ticks, the fair value does not fall."""
+        self._least = max(listing.min_lots, 1)
+        self._unit = float(exchange.pit(symbol).terms.unit)
+        """Worth of a lot at a tick."""
+        for role in _ROLES:
+            exchange.open_account(f"crowd/{symbol}/{role}", {}, unlimited=True)
         self._fair = float(self._start_price())
-        self._bids, self._asks = Quotes(Side.BUY), Quotes(Side.SELL)
-        self._chances = {role: entropy.stream(f"crowd {symbol} {role}") for role in self._names}
+        self._bids = Quotes(self._hand("makers", Side.BUY), Side.BUY)
+        self._asks = Quotes(self._hand("makers", Side.SELL), Side.SELL)
+        self._hands = {
+            (role, side is Side.BUY): self._hand(role, side)
+            for role in ("takers", "followers")
+            for side in Side
+        }
+        self._chances = {role: entropy.stream(f"crowd {symbol} {role}") for role in _ROLES}
+        self._makers = self._chances["makers"].random
         self._drift = entropy.stream(f"crowd {symbol} fair value")
         self._started = -1
         self._opens: int | None = None
@@ -83,6 +100,8 @@ class Crowd:
         self._moved = 0
         self._remembered = self._fair
         self._due: dict[str, int] = {}
+        self._next = 0
+        """The soonest of them."""
         self._acts: dict[str, Callable[[int], None]] = {
             "makers": self._refresh,
             "takers": self._strike,
@@ -96,7 +115,7 @@ class Crowd:
 
     def next_deadline(self) -> int:
         """When `handle_deadline` should next be called; 0 (at once) before the first time."""
-        return min(self._due.values()) if self._due else self._opens or 0
+        return self._next
 
     def handle_deadline(self, now: int) -> None:
         """Open the market the first time; later, let whoever is due act."""
@@ -104,11 +123,14 @@ class Crowd:
             self._wait_or_open(now)
             return
         is_open = self._exchange.listings[self.symbol].status == "TRADING"
-        while (role := min(self._due, key=self._due.__getitem__)) and self._due[role] <= now:
-            at = self._due[role]
+        due = self._due
+        while self._next <= now:
+            at = self._next
+            role = min(due, key=due.__getitem__)
             if is_open:
                 self._acts[role](now)
-            self._due[role] = at + self._pause(role, at)
+            due[role] = at + self._pause(role, at)
+            self._next = min(due.values())
 
     def nudge(self, bips: float, now: int) -> None:
         """Push the fair value by basis points and let the market trade there at once."""
@@ -116,17 +138,18 @@ class Crowd:
             self._opens = now  # the push opens a market that was to open later
             self._wait_or_open(now)
         self._fair *= 1 + bips / BIPS
-        self._chase(now, swept=1.0)
-        self._replenish(now, self.scenario.levels)
+        touch = self._touch()
+        self._chase(touch, now, swept=1.0)
+        self._replenish(touch, now, self.scenario.levels)
         # The old book may have ended short of the new price; one trade shows where it is.
         side = Side.BUY if bips > 0 else Side.SELL
-        self._take("takers", side, self._lots("takers", self.scenario.take_value), now)
+        self._take("takers", side, now)
 
     # ── makers ────────────────────────────────────────────────────────────────────────────────
 
     def _wait_or_open(self, now: int) -> None:
         if self._opens is None:
-            self._opens = now + round(self.scenario.opens_at_seconds * SECOND)
+            self._opens = self._next = now + round(self.scenario.opens_at_seconds * SECOND)
             if self._opens > now:
                 self._exchange.set_status(self.symbol, "BREAK", now)
         if now >= self._opens:
@@ -141,14 +164,16 @@ class Crowd:
             end = begin + round(halt.for_seconds * SECOND)
             self._exchange.schedule_status(self.symbol, halt.status, begin)
             self._exchange.schedule_status(self.symbol, "TRADING", end)
-        self._replenish(now, 2 * self.scenario.levels)
-        self._due = {role: now + self._pause(role, now) for role in self._names}
+        self._replenish(self._touch(), now, 2 * self.scenario.levels)
+        self._due = {role: now + self._pause(role, now) for role in _ROLES}
+        self._next = min(self._due.values())
 
     def _refresh(self, now: int) -> None:
         self._move(now)
-        self._chase(now, swept=self.scenario.swept)
+        touch = self._touch()
+        self._chase(touch, now, swept=self.scenario.swept)
         self._churn(now)
-        self._replenish(now, 4)
+        self._replenish(touch, now, 4)
 
     def _move(self, now: int) -> None:
         """Let the fair value wander as far as the time since the last move allows."""
@@ -159,83 +184,70 @@ class Crowd:
         scenario, begun = self.scenario, (now - self._started) / SECOND
         sigma = scenario.volatility_bips * math.sqrt(seconds)
         step = self._drift.gauss(scenario.drift_bips * seconds, sigma)
-        step += scenario.crash_bips(begun - seconds, begun)
-        lowest = self._listing.min_price + 2.0
+        if scenario.crashes:
+            step += scenario.crash_bips(begun - seconds, begun)
+        lowest = self._bottom
         self._fair = max(self._fair * math.exp(step / BIPS), lowest)
 
-    def _chase(self, now: int, *, swept: float) -> None:
+    def _chase(self, touch: tuple[int, int], now: int, *, swept: float) -> None:
         """Quotes that the fair value has run over are swept by the informed, or withdrawn."""
-        bid, ask = self._touch()
-        for quotes, price, side in (
-            (self._asks, bid, Side.BUY),
-            (self._bids, ask, Side.SELL),
-        ):
-            stale = quotes.beyond(price + (1 if side is Side.BUY else -1))
-            if stale and self._chances["takers"].random() < swept:
-                self._cross(side, price, now)
-            for _ in range(quotes.beyond(price + (1 if side is Side.BUY else -1))):
-                self._withdraw(quotes, 0, now)
+        bid, ask = touch
+        if self._asks.beyond(bid + 1):
+            self._run_over(self._asks, bid + 1, now, Side.BUY, swept=swept)
+        if self._bids.beyond(ask - 1):
+            self._run_over(self._bids, ask - 1, now, Side.SELL, swept=swept)
+
+    def _run_over(self, quotes: Quotes, bound: int, now: int, side: Side, *, swept: float) -> None:
+        if self._chances["takers"].random() < swept:
+            self._cross(side, bound - 1 if side is Side.BUY else bound + 1, now)
+        for _ in range(quotes.beyond(bound)):
+            quotes.withdraw(0, now)
 
     def _cross(self, side: Side, price: int, now: int) -> None:
         """Take everything up to a price."""
-        pit = self._exchange.pit(self.symbol)
-        lots = sum(level.shown for level in pit.book.against(side).within(price))
+        book = self._exchange.pit(self.symbol).book
+        lots = sum(level.shown for level in book.against(side).within(price))
         if lots:
-            self._take("takers", side, lots, now, price=price)
+            self._hands["takers", side is Side.BUY].take(lots, now, limit=price)
 
     def _churn(self, now: int) -> None:
         """Makers change their minds somewhere in the book."""
-        chance = self._chances["makers"]
+        draw, churn, levels = self._makers, self.scenario.churn, self.scenario.levels
         for quotes in (self._bids, self._asks):
-            if len(quotes) and chance.random() < self.scenario.churn:
-                deep = int(len(quotes) * chance.random() ** 2)
-                self._withdraw(quotes, deep, now)
-            for _ in range(min(len(quotes) - self.scenario.levels, 2)):
-                self._withdraw(quotes, -1, now)
+            keys = quotes.keys
+            if keys and draw() < churn:
+                quotes.withdraw(int(len(keys) * draw() ** 2), now)
+            for _ in range(min(len(keys) - levels, 2)):
+                quotes.withdraw(-1, now)
 
-    def _replenish(self, now: int, most: int) -> None:
+    def _replenish(self, touch: tuple[int, int], now: int, most: int) -> None:
         """Fill both sides up, at most so many orders a side."""
-        chance, levels = self._chances["makers"], self._wanted_levels(now)
-        bid, ask = self._touch()
-        for quotes, touch in ((self._bids, bid), (self._asks, ask)):
-            if not quotes.has(touch):
-                self._quote(quotes, touch, now)
-            tries = min(most, levels - len(quotes))
-            for _ in range(max(tries, 0)):
-                away = self._distance(chance.random(), levels)
-                price = touch - away if quotes.side is Side.BUY else touch + away
+        draw, levels = self._makers, self._wanted_levels(now)
+        # Ticks from the touch: dense near it, thinner with distance.
+        spread = max(self._fair * self.scenario.gap_bips / BIPS, 1.0) * levels
+        for quotes, best, away in ((self._bids, touch[0], -1), (self._asks, touch[1], 1)):
+            if not quotes.has(best):
+                self._quote(quotes, best, now)
+            for _ in range(min(most, levels - len(quotes.keys))):
+                where = draw()
+                price = best + away * (round(spread * where**1.7) + (where > 0.02))
                 if not quotes.has(price):
                     self._quote(quotes, price, now)
 
     def _wanted_levels(self, now: int) -> int:
         """Makers step back while prices fall."""
         scenario = self.scenario
-        falls = scenario.is_crashing((now - self._started) / SECOND)
+        falls = scenario.crashes and scenario.is_crashing((now - self._started) / SECOND)
         return max(scenario.levels // 4, 2) if falls else scenario.levels
 
-    def _distance(self, draw: float, levels: int) -> int:
-        """Ticks from the touch: dense near it, thinner with distance."""
-        gap = max(self._fair * self.scenario.gap_bips / BIPS, 1.0)
-        return round(gap * levels * math.pow(draw, 1.7)) + (draw > 0.02)
-
     def _quote(self, quotes: Quotes, price: int, now: int) -> None:
-        listing = self._listing
-        if price < max(listing.min_price, 1) or (listing.max_price and price > listing.max_price):
-            return
-        lots = self._lots("makers", self.scenario.quote_value)
-        order = self._place("makers", quotes.side, now, kind=Kind.LIMIT, lots=lots, price=price)
-        if order.on_book:
-            quotes.add(order)
-
-    def _withdraw(self, quotes: Quotes, index: int, now: int) -> None:
-        order = quotes.take(index)
-        if order is not None:
-            self._exchange.cancel(order.account, self.symbol, order_id=order.order_id, now=now)
+        if self._lowest <= price <= self._highest:
+            quotes.add(price, self._lots(self._makers, self.scenario.quote_value), now)
 
     def _touch(self) -> tuple[int, int]:
         """Where the makers want the best bid and ask."""
         half = self._fair * self.scenario.spread_bips / BIPS / 2
-        bid = max(math.floor(self._fair - half), max(self._listing.min_price, 1))
+        bid = max(math.floor(self._fair - half), self._lowest)
         return bid, max(math.ceil(self._fair + half), bid + 1)
 
     # ── takers and followers ──────────────────────────────────────────────────────────────────
@@ -243,7 +255,7 @@ class Crowd:
     def _strike(self, now: int) -> None:
         chance = self._chances["takers"]
         side = Side.BUY if chance.random() < self.scenario.buyers else Side.SELL
-        self._take("takers", side, self._lots("takers", self.scenario.take_value), now)
+        self._take("takers", side, now)
 
     def _follow(self, now: int) -> None:
         """Buy what has risen, sell what has fallen since the last look."""
@@ -255,39 +267,11 @@ class Crowd:
         if abs(moved) < self.scenario.follow_bips:
             return
         side = Side.BUY if moved > 0 else Side.SELL
-        lots = self._lots("followers", self.scenario.take_value)
-        self._take("followers", side, lots, now)
+        self._take("followers", side, now)
 
-    def _take(
-        self, role: str, side: Side, lots: int, now: int, *, price: int | None = None
-    ) -> None:
-        if price is None:
-            self._place(role, side, now, kind=Kind.MARKET, lots=lots)
-        else:
-            self._place(role, side, now, kind=Kind.LIMIT, lots=lots, price=price, tif=Tif.IOC)
-
-    def _place(
-        self,
-        role: str,
-        side: Side,
-        now: int,
-        *,
-        kind: Kind,
-        lots: int,
-        price: int | None = None,
-        tif: Tif = Tif.GTC,
-    ) -> SimOrder:
-        request = NewOrder(
-            account=self._names[role],
-            symbol=self.symbol,
-            side=side,
-            kind=kind,
-            tif=tif,
-            lots=lots,
-            price=price,
-            stp=Stp.NONE,
-        )
-        return self._exchange.place(request, now)
+    def _take(self, role: str, side: Side, now: int) -> None:
+        lots = self._lots(self._chances[role].random, self.scenario.take_value)
+        self._hands[role, side is Side.BUY].take(lots, now)
 
     # ── draws ─────────────────────────────────────────────────────────────────────────────────
 
@@ -297,11 +281,20 @@ class Crowd:
             return 3600 * SECOND
         return max(round(self._chances[role].expovariate(rate) * SECOND), 1)
 
-    def _lots(self, role: str, value: float) -> int:
+    def _lots(self, draw: Callable[[], float], value: float) -> int:
         """A size worth about so much, spread widely."""
-        drawn = value * self._chances[role].lognormvariate(-0.5, 1.0)
-        worth = self._fair * float(self._exchange.pit(self.symbol).terms.unit)
-        return max(round(drawn / worth), self._listing.min_lots, 1)
+        # `lognormvariate(-0.5, 1.0)`, draw for draw: three calls cost more than the rest
+        while True:
+            u1 = draw()
+            u2 = 1.0 - draw()
+            z = _KINDERMAN * (u1 - 0.5) / u2
+            if z * z / 4.0 <= -log(u2):
+                break
+        lots = round(value * exp(z - 0.5) / (self._fair * self._unit))
+        return lots if lots > self._least else self._least
+
+    def _hand(self, role: str, side: Side) -> Hand:
+        return Hand(self._exchange, self.symbol, f"crowd/{self.symbol}/{role}", side)
 
     def _start_price(self) -> int:
         price = self._exchange.last_price(self.symbol)

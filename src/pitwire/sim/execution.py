@@ -7,7 +7,6 @@ House rules: every step tells one fact, in the order in which the venue would re
 from __future__ import annotations
 
 from copy import copy
-from decimal import Decimal
 from typing import Protocol
 
 from pitwire.model.orders import Side
@@ -32,6 +31,9 @@ from pitwire.sim.pit import Pit
 
 MARKETS = frozenset((Kind.MARKET, Kind.STOP_LOSS, Kind.TAKE_PROFIT))
 """Kinds that take any price once they work."""
+
+NO_MORE, NO_MORE_AT_ONCE = "INSUFFICIENT_LIQUIDITY", "UNFILLED_IOC_QUANTITY_EXPIRED"
+"""Why what is left of an order expires that does not rest."""
 
 OVER = frozenset(
     (Status.FILLED, Status.CANCELED, Status.EXPIRED, Status.EXPIRED_IN_MATCH, Status.REJECTED)
@@ -91,13 +93,13 @@ class Execution:
         if order.status in OVER:
             return
         if market:
-            self.end(pit, order, Status.EXPIRED, now, reason="INSUFFICIENT_LIQUIDITY")
+            self.end(pit, order, Status.EXPIRED, now, reason=NO_MORE)
         elif order.tif is Tif.GTC:
             pit.book.add(order)
             order.on_book = True
             self.tell_level(pit, order.side, order.price, now)
         else:
-            self.end(pit, order, Status.EXPIRED, now, reason="UNFILLED_IOC_QUANTITY_EXPIRED")
+            self.end(pit, order, Status.EXPIRED, now, reason=NO_MORE_AT_ONCE)
 
     def end(self, pit: Pit, order: SimOrder, status: Status, now: int, *, reason: str = "") -> None:
         """An open order is over without a trade."""
@@ -148,12 +150,12 @@ class Execution:
         pit.update_id += 1
         self.facts.append(
             LevelChanged(
-                at=now,
-                symbol=pit.listing.symbol,
-                side=side,
-                price=price,
-                lots=pit.book.ladder(side).lots_at(price),
-                update_id=pit.update_id,
+                now,
+                pit.listing.symbol,
+                side,
+                price,
+                pit.book.ladder(side).lots_at(price),
+                pit.update_id,
             )
         )
 
@@ -170,10 +172,9 @@ class Execution:
         maker_fee, earned = accounts.settle(makes, terms, maker, price, lots, terms.maker_fee)
         if accounts.prompt:
             self.facts += accounts.take_changes(terms.symbol, now)
-        notional = EXACT.multiply(price * lots, terms.unit)
         taker_execution, maker_execution = pit.next_execution(), pit.next_execution()
-        self._fill(pit, takes, taker, lots, notional, now)
-        self._fill(pit, makes, maker, lots, notional, now)
+        self._fill(pit, takes, taker, lots, price, now)
+        self._fill(pit, makes, maker, lots, price, now)
         pit.trade_id += 1
         buys = taker.side is Side.BUY
         traded = Traded(
@@ -200,6 +201,12 @@ class Execution:
         pit.record(traded, tuple(owners))
         self.touch(pit, price, lots, now)
 
+    def meet(self, pit: Pit, taker: SimOrder, maker: SimOrder, level: Level, now: int) -> None:
+        """Trade as much as both have, of an iceberg what it shows."""
+        lots = min(taker.left, pit.book.shown(maker))
+        self.trade(pit, taker, maker, level.price, lots, now)
+        pit.book.consume(maker, level, lots)
+
     # ── within ────────────────────────────────────────────────────────────────────────────────
 
     def _take(self, pit: Pit, taker: SimOrder, limit: int | None, now: int) -> None:
@@ -214,21 +221,21 @@ class Execution:
                 self.tell_level(pit, side, level.price, now)
 
     def _sweep(self, pit: Pit, taker: SimOrder, level: Level, now: int) -> None:
-        orders, book = level.orders, pit.book
+        orders = level.orders
         while orders and taker.left > 0:
             maker = next(iter(orders.values()))
             if maker.account == taker.account and taker.stp is not Stp.NONE:
                 self._prevent(pit, taker, maker, level, now)
-                continue
-            lots = min(taker.left, book.shown(maker))
-            self.trade(pit, taker, maker, level.price, lots, now)
-            book.consume(maker, level, lots)
+            else:
+                self.meet(pit, taker, maker, level, now)
 
     def _fill(
-        self, pit: Pit, account: Account, order: SimOrder, lots: int, notional: Decimal, now: int
+        self, pit: Pit, account: Account, order: SimOrder, lots: int, price: int, now: int
     ) -> None:
         order.filled_lots += lots
-        order.filled_quote = EXACT.add(order.filled_quote, notional)
+        if not account.unlimited:
+            paid = EXACT.multiply(price * lots, pit.terms.unit)
+            order.filled_quote = EXACT.add(order.filled_quote, paid)
         order.updated = now
         if order.left:
             order.status = Status.PARTIALLY_FILLED

@@ -208,7 +208,7 @@ class NewOrder(msgspec.Struct, frozen=True, kw_only=True):
     """The type of the conditional order that it came of."""
 
 
-class SimOrder(msgspec.Struct, kw_only=True):
+class SimOrder(msgspec.Struct, kw_only=True, gc=False):
     """An order as the exchange holds it. Times are ns since the epoch; ids begin at 1.
 
     A façade reads these and never writes them.
@@ -320,7 +320,7 @@ class Depth(msgspec.Struct, frozen=True, kw_only=True):
     asks: list[tuple[int, int]]
 
 
-class Fact(msgspec.Struct, frozen=True, kw_only=True):
+class Fact(msgspec.Struct, frozen=True, gc=False):
     """What all facts share. `execution` rises by at least one per fact of a symbol.
 
     Accounts opened as unlimited (the crowd's) are quiet: they cause `Traded` and `LevelChanged`
@@ -345,7 +345,7 @@ class Triggered(Fact, frozen=True, kw_only=True):
     order: SimOrder
 
 
-class Traded(Fact, frozen=True, kw_only=True):
+class Traded(Fact, frozen=True):
     """One match. `taker` and `maker` are copies taken after it."""
 
     trade_id: int
@@ -441,7 +441,7 @@ class Deposited(Fact, frozen=True, kw_only=True):
     amount: Decimal
 
 
-class LevelChanged(Fact, frozen=True, kw_only=True):
+class LevelChanged(Fact, frozen=True):
     """The visible size at a price is now `lots` (0: gone). `update_id` is dense per symbol."""
 
     side: Side

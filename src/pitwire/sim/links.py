@@ -28,6 +28,10 @@ SILENCE_SECONDS = 10.0
 """How long a request waits for an answer that never comes."""
 
 
+def _stand_still(_now: int) -> None:
+    """For a clock that goes by itself."""
+
+
 class Listener(Protocol):
     """What a link tells its owner."""
 
@@ -250,14 +254,18 @@ class MemoryCarrier:
 
     # -- time
 
-    def run(self, now: int) -> None:
-        """Let everything happen that is due by `now`, in order of time."""
+    def run(self, now: int, *, pass_time: Callable[[int], None] = _stand_still) -> None:
+        """Let everything happen that is due by `now`, in order of time.
+
+        `pass_time` is told when it is whenever that changes, for whoever moves the clock by hand.
+        """
         stage, agenda = self._stage, self._agenda
         self._runs += 1
         try:
             self._send()
             due = self._sooner(stage.next_deadline())
             while due is not None and due <= now:
+                pass_time(due)
                 stage.advance(due, known=True)
                 self._send()
                 following = stage.known_deadline()

@@ -197,7 +197,7 @@ class MarginAccounts(Accounts):
                      change: Decimal = ZERO) -> list[Fact]:  # fmt: skip
         """The wallets and positions that changed since the last call."""
         told: list[Fact] = []
-        for (name, asset), _ in self._changed.items():
+        for (name, asset), _ in self.changed.items():
             account = self.owner(name)
             moved = self._told.pop(name, {})
             for key in moved:
@@ -216,7 +216,7 @@ class MarginAccounts(Accounts):
                     positions=tuple(self.state_of(account, *key) for key in moved),
                 )
             )
-        self._changed.clear()
+        self.changed.clear()
         return told
 
     # ── margins ───────────────────────────────────────────────────────────────────────────────
@@ -351,7 +351,7 @@ class MarginAccounts(Accounts):
 
     def touch(self, account: MarginAccount, symbol: str, side: PositionSide, asset: str) -> None:
         """Have a position told though no money moved."""
-        self._changed[account.name, asset] = None
+        self.changed[account.name, asset] = None
         self._note(account, symbol, side)
 
     # ── within ────────────────────────────────────────────────────────────────────────────────

@@ -118,17 +118,14 @@ class Pit:
         """Remember an open order."""
         self._orders[order.order_id] = order
         self._by_client[order.account, order.client_id] = order
-        mine = self._open.get(order.account)
-        if mine is None:
-            mine = self._open[order.account] = {}
-        mine[order.order_id] = order
+        self.open_for(order.account)[order.order_id] = order
 
     def leave(self, order: SimOrder, *, forget: bool) -> None:
         """An order is over; `forget` drops it from memory at once, else when its time comes."""
         del self._open[order.account][order.order_id]
         if forget:
-            del self._orders[order.order_id]
-            del self._by_client[order.account, order.client_id]
+            if self._orders.pop(order.order_id, None) is not None:
+                del self._by_client[order.account, order.client_id]
             return
         done = self._done.get(order.account)
         if done is None:
@@ -145,6 +142,13 @@ class Pit:
         if older not in (order.original_client_id, client_id):
             self._forget_name(order, older)
         self._by_client[order.account, client_id] = order
+
+    def open_for(self, account: str) -> dict[int, SimOrder]:
+        """The same for a quiet account that enters its orders there itself, and nowhere else."""
+        mine = self._open.get(account)
+        if mine is None:
+            mine = self._open[account] = {}
+        return mine
 
     def open_of(self, account: str) -> dict[int, SimOrder]:
         """Order id → open order, oldest first. Not to be changed."""
@@ -169,7 +173,7 @@ class Pit:
         if order_id is None:
             order = self._by_client.get((account, client_id))
         else:
-            order = self._orders.get(order_id)
+            order = self._orders.get(order_id) or self.open_of(account).get(order_id)
         if order is None or order.account != account:
             raise Refused(Refusal.UNKNOWN_ORDER)
         if client_id and client_id not in (order.client_id, order.original_client_id):

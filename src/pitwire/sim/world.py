@@ -117,6 +117,10 @@ class WorldClock:
         """ns since the epoch."""
         return self._now if self.loop is None else self.loop.now()
 
+    def reach(self, now: int) -> None:
+        """Move by hand, unless it is later already."""
+        self._now = max(self._now, now)
+
     def set(self, now: int) -> None:
         """Move by hand; backwards is refused."""
         if now < self._now:
@@ -233,9 +237,7 @@ class World:
         """Let so much time pass, outside any loop; returns the new time."""
         clock = self._demand_virtual("advance")
         now = clock.now() + round(seconds * SECOND)
-        while (due := self.carrier.next_deadline()) is not None and due <= now:
-            clock.set(max(due, clock.now()))
-            self.carrier.run(clock.now())
+        self.carrier.run(now, pass_time=clock.reach)
         clock.set(now)
         self.carrier.run(now)
         return now

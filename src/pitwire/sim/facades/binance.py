@@ -264,6 +264,8 @@ class BinanceFacade:
 
     def take_output(self) -> list[tuple[int, Action]]:
         """What is to be sent, in order; given out once."""
+        if not self._output:
+            return []
         output, self._output = self._output, []
         return output
 

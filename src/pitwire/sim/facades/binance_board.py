@@ -9,8 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Iterable
-
-import msgspec
+from typing import TypeAlias
 
 from pitwire.model.orders import Side
 from pitwire.sim.facades.binance_candles import SymbolHistory
@@ -18,52 +17,67 @@ from pitwire.sim.facades.binance_text import Scale
 from pitwire.sim.facades.facade import Level, Market
 from pitwire.sim.facts import Depth, LevelChanged
 
+_BUY = Side.BUY
 _NOTHING: Level = (0, 0)
 _CHANGES_KEPT = 10_000
 """How many changes a book can be wound back by: half a minute of a calm market."""
 _REAL_TIME = ("trade", "aggTrade", "bookTicker")
 
 
-class _Undo(msgspec.Struct, frozen=True, gc=False):
-    """What a change replaced."""
-
-    at: int
-    update_id: int
-    is_bid: bool
-    price: int
-    lots: int
+_Undo: TypeAlias = tuple[int, int, bool, int, int]
+"""What a change replaced: when it came, the update id before, whether it was a bid, its price, and
+the size that was there."""
 
 
 class BoardSide:
-    """Levels of one side, best first."""
+    """Levels of one side, best first; sorted when somebody looks."""
 
-    __slots__ = ("_keys", "_sign", "lots")
+    __slots__ = ("_is_sorted", "_keys", "_sign", "lots")
 
     def __init__(self, side: Side, levels: Iterable[Level]) -> None:
         self._sign = -1 if side is Side.BUY else 1
         self.lots: dict[int, int] = dict(levels)
-        self._keys = sorted(self._sign * price for price in self.lots)
+        self._keys: list[int] = []
+        self._is_sorted = False
 
-    def put(self, price: int, lots: int) -> None:
-        """The absolute size at a price; 0 removes it."""
+    def put(self, price: int, lots: int) -> bool:
+        """The absolute size at a price, 0 removes it; whether it is, or was, the best one."""
+        keys = self._sorted()
         key = self._sign * price
+        moves = not keys or key <= keys[0]
         if lots:
             if price not in self.lots:
-                insort(self._keys, key)
+                insort(keys, key)
             self.lots[price] = lots
         elif price in self.lots:
             del self.lots[price]
-            del self._keys[bisect_left(self._keys, key)]
+            del keys[bisect_left(keys, key)]
+        return moves
+
+    def note(self, price: int, lots: int) -> None:
+        """The same while nobody looks."""
+        self._is_sorted = False
+        if lots:
+            self.lots[price] = lots
+        else:
+            self.lots.pop(price, None)
 
     def best(self) -> Level:
-        if not self._keys:
+        keys = self._sorted()
+        if not keys:
             return _NOTHING
-        price = self._sign * self._keys[0]
+        price = self._sign * keys[0]
         return price, self.lots[price]
 
     def top(self, count: int) -> list[Level]:
-        prices = (self._sign * key for key in self._keys[:count])
+        prices = (self._sign * key for key in self._sorted()[:count])
         return [(price, self.lots[price]) for price in prices]
+
+    def _sorted(self) -> list[int]:
+        if not self._is_sorted:
+            self._keys = sorted(self._sign * price for price in self.lots)
+            self._is_sorted = True
+        return self._keys
 
 
 class Board:
@@ -78,34 +92,50 @@ class Board:
         self.update_id = book.update_id
         self.bids = BoardSide(Side.BUY, book.bids)
         self.asks = BoardSide(Side.SELL, book.asks)
-        self.top = (self.bids.best(), self.asks.best())
+        self._top: tuple[Level, Level] | None = None
         self.history = SymbolHistory(market.last_price(symbol))
         self._changes: deque[_Undo] = deque(maxlen=_CHANGES_KEPT)
 
+    @property
+    def top(self) -> tuple[Level, Level]:
+        """Best bid and best ask."""
+        if self._top is None:
+            self._top = (self.bids.best(), self.asks.best())
+        return self._top
+
     def change(self, fact: LevelChanged) -> bool:
         """Follow one change; True when the best price or size moved."""
-        is_bid = fact.side is Side.BUY
+        before = self.top
+        is_bid = fact.side is _BUY
         side = self.bids if is_bid else self.asks
-        self._changes.append(
-            _Undo(fact.at, self.update_id, is_bid, fact.price, side.lots.get(fact.price, 0))
-        )
-        side.put(fact.price, fact.lots)
+        price = fact.price
+        self._changes.append((fact.at, self.update_id, is_bid, price, side.lots.get(price, 0)))
         self.update_id = fact.update_id
-        top = (self.bids.best(), self.asks.best())
-        if top == self.top:
+        if not side.put(price, fact.lots):
             return False
-        self.top = top
-        return True
+        best = side.best()
+        self._top = (best, before[1]) if is_bid else (before[0], best)
+        return self._top != before
+
+    def note(self, fact: LevelChanged) -> None:
+        """Follow one change while nobody looks."""
+        is_bid = fact.side is _BUY
+        side = self.bids if is_bid else self.asks
+        price = fact.price
+        self._changes.append((fact.at, self.update_id, is_bid, price, side.lots.get(price, 0)))
+        self.update_id = fact.update_id
+        self._top = None
+        side.note(price, fact.lots)
 
     def as_of(self, at: int) -> Depth:
         """The book as it was at `at`, or as far back as changes are remembered."""
         bids, asks, update_id = dict(self.bids.lots), dict(self.asks.lots), self.update_id
-        for undo in reversed(self._changes):
-            if undo.at <= at:
+        for since, before, is_bid, price, lots in reversed(self._changes):
+            if since <= at:
                 break
-            side = bids if undo.is_bid else asks
-            side[undo.price] = undo.lots
-            update_id = undo.update_id
+            side = bids if is_bid else asks
+            side[price] = lots
+            update_id = before
         return Depth(
             update_id=update_id,
             bids=[level for level in sorted(bids.items(), reverse=True) if level[1]],

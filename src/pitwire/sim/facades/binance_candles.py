@@ -16,6 +16,7 @@ from pitwire.model.clock import MILLISECOND, SECOND
 from pitwire.model.orders import Side
 from pitwire.sim.facts import Traded
 
+_BUY = Side.BUY
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
@@ -46,8 +47,9 @@ _QUARTER = 15 * MINUTE
 """Every time zone is a whole number of these away from UTC."""
 _BARS_KEPT = 1500
 _AGGREGATES_KEPT = 5_000
-_UNFOLDED = 256
-"""How many trades may wait before they are folded into bars that nobody has asked for."""
+_UNFOLDED = 64
+"""How many seconds with trades may wait before they are folded into bars that nobody has asked
+for."""
 
 
 def opening(interval: str, at: int, offset: int = 0) -> int:
@@ -90,24 +92,27 @@ class Bar(msgspec.Struct, gc=False):
     last_id: int = -1
 
     def add(self, trade: Traded) -> None:
-        if self.trades == 0:
-            self.first = self.high = self.low = trade.price
-            self.first_id = trade.trade_id
-        self.high = max(self.high, trade.price)
-        self.low = min(self.low, trade.price)
-        self.last = trade.price
+        """Take in a trade that follows; only for a bar that has one already."""
+        price, lots = trade.price, trade.lots
+        if price > self.high:
+            self.high = price
+        elif price < self.low:
+            self.low = price
+        self.last = price
         self.last_id = trade.trade_id
         self.trades += 1
-        self.lots += trade.lots
-        self.volume += trade.price * trade.lots
-        if trade.taker_side is Side.BUY:
-            self.taker_lots += trade.lots
-            self.taker_volume += trade.price * trade.lots
+        self.lots += lots
+        self.volume += price * lots
+        if trade.taker_side is _BUY:
+            self.taker_lots += lots
+            self.taker_volume += price * lots
 
     def merge(self, later: Bar) -> None:
-        """Take in a bar that follows this one."""
-        self.high = max(self.high, later.high)
-        self.low = min(self.low, later.low)
+        """Take in a bar that follows this one; both have a trade."""
+        if later.high > self.high:
+            self.high = later.high
+        if later.low < self.low:
+            self.low = later.low
         self.last = later.last
         self.last_id = later.last_id
         self.trades += later.trades
@@ -115,6 +120,15 @@ class Bar(msgspec.Struct, gc=False):
         self.volume += later.volume
         self.taker_lots += later.taker_lots
         self.taker_volume += later.taker_volume
+
+
+def bar_of(trade: Traded) -> Bar:
+    """A bar with one trade, opened at its second."""
+    price, lots = trade.price, trade.lots
+    buys = lots if trade.taker_side is _BUY else 0
+    number, opened = trade.trade_id, trade.at - trade.at % SECOND
+    return Bar(opened, price, price, price, price, lots, price * lots, 1, buys, price * buys,
+               number, number)  # fmt: skip
 
 
 class Aggregate(msgspec.Struct, gc=False):
@@ -149,21 +163,22 @@ class SymbolHistory:
         self._next_aggregate = 1
         self._open: Aggregate | None = None
         self._bars: dict[tuple[str, int], deque[Bar]] = {}
-        self._trades: list[Traded] = []
+        self._seconds: list[Bar] = []
+        """What is yet to be folded into bars: a bar a second, or several, one after the other."""
+        self._ends = 0
+        """When the second of the last of them is over; 0 when it takes no more trades."""
         self._folded: dict[tuple[str, int], int] = {}
-        """How many of the trades each interval has taken in."""
+        """How many of the seconds each interval has taken in."""
         for interval in INTERVALS:
             self.keep(interval, 0)
 
     def add(self, trade: Traded) -> Aggregate | None:
         """Take in a trade; returns the aggregate that it completed, if any."""
         self.last_price, self.last_lots, self.last_time = trade.price, trade.lots, trade.at
-        self._trades.append(trade)
-        if len(self._trades) == _UNFOLDED:
-            for interval, offset in self._bars:
-                self._fold(interval, offset)
-            self._trades.clear()
-            self._folded = dict.fromkeys(self._folded, 0)
+        if trade.at < self._ends:
+            self._seconds[-1].add(trade)
+        else:
+            self._begin(trade)
         if self._open is not None and self._open.takes(trade):
             self._open.lots += trade.lots
             self._open.last_id = trade.trade_id
@@ -193,7 +208,8 @@ class SymbolHistory:
         """Begin to keep bars of an interval with an offset."""
         if (interval, offset) not in self._bars:
             self._bars[interval, offset] = deque(maxlen=_BARS_KEPT)
-            self._folded[interval, offset] = len(self._trades)
+            self._ends = 0
+            self._folded[interval, offset] = len(self._seconds)
 
     def bar(self, interval: str, at: int, offset: int = 0) -> Bar:
         """The bar under way, also when nothing traded in it yet."""
@@ -259,20 +275,32 @@ class SymbolHistory:
             before = bar.last
         return before
 
+    def _begin(self, trade: Traded) -> None:
+        """Let a new second wait, and fold those that waited once there are many."""
+        if len(self._seconds) == _UNFOLDED:
+            for interval, offset in self._bars:
+                self._fold(interval, offset)
+            self._seconds.clear()
+            self._folded = dict.fromkeys(self._folded, 0)
+        self._seconds.append(bar_of(trade))
+        self._ends = self._seconds[-1].opened + SECOND
+
     def _fold(self, interval: str, offset: int) -> deque[Bar]:
-        """Take the waiting trades into the bars of one interval."""
+        """Take the waiting seconds into the bars of one interval."""
         key = (interval, offset)
         bars, begin = self._bars[key], self._folded[key]
-        if begin == len(self._trades):
+        if begin == len(self._seconds):
             return bars
+        self._ends = 0  # what has been folded in may not grow
         ends = following(interval, bars[-1].opened, offset) if bars else 0
-        for trade in self._trades[begin:]:
-            if trade.at >= ends:
-                opened = opening(interval, trade.at, offset)
-                ends = following(interval, opened, offset)
-                bars.append(self._flat(opened, trade.price))
-            bars[-1].add(trade)
-        self._folded[key] = len(self._trades)
+        for second in self._seconds[begin:]:
+            if second.opened < ends:
+                bars[-1].merge(second)
+                continue
+            opened = opening(interval, second.opened, offset)
+            ends = following(interval, opened, offset)
+            bars.append(msgspec.structs.replace(second, opened=opened))
+        self._folded[key] = len(self._seconds)
         return bars
 
     @staticmethod

@@ -99,6 +99,8 @@ class StreamHub:
         self._active: dict[str, Active] = {}
         self._on_trade: dict[str, list[Active]] = {symbol: [] for symbol in boards}
         self._on_level: dict[str, list[Active]] = {symbol: [] for symbol in boards}
+        self._heard: set[str] = set()
+        """Symbols of whose book somebody wants to hear change by change."""
         self._queue: list[tuple[int, int, bool, Active]] = []
         self._serial = 0
 
@@ -109,6 +111,7 @@ class StreamHub:
             active = self._active[name.text] = self._make(name)
             if not self._replaying:
                 self._attach(active, now)
+                self._listen()
         active.subscribers[listener.link] = listener
         if not self._replaying and name.kind in _SHOWN_AT_ONCE:
             active.last_sent = None
@@ -128,21 +131,34 @@ class StreamHub:
                 for listening in lists.values():
                     if active in listening:
                         listening.remove(active)
+            self._listen()
             # The close of a long bar may be a month ahead: do not keep its stream until then.
             if len(self._queue) > _BEATS_SWEPT + 4 * len(self._active):
                 self._queue = [entry for entry in self._queue if entry[3].subscribers]
                 heapify(self._queue)
+
+    def _listen(self) -> None:
+        """Find out anew who is heard."""
+        self._heard = {
+            symbol
+            for symbol, board in self._boards.items()
+            if self._on_level[symbol] or board.names["bookTicker"] in self._active
+        }
 
     def note(self, facts: Iterable[Fact], now: int) -> None:
         """Follow what happened at the exchange, in order."""
         if self._replaying:
             return
         touched: dict[str, Board] = {}
+        boards, heard = self._boards, self._heard
         for fact in facts:
             if isinstance(fact, LevelChanged):
-                self._level(self._boards[fact.symbol], fact, now)
+                if fact.symbol in heard:
+                    self._level(boards[fact.symbol], fact, now)
+                else:
+                    boards[fact.symbol].note(fact)
             elif isinstance(fact, Traded) and fact.public:
-                board = touched[fact.symbol] = self._boards[fact.symbol]
+                board = touched[fact.symbol] = boards[fact.symbol]
                 self._trade(board, fact, now)
         for board in touched.values():
             self._aggregate(board, board.history.close_aggregate(), now)

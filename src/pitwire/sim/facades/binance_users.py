@@ -25,6 +25,7 @@ from pitwire.sim.facts import (
     Deposited,
     Ended,
     Fact,
+    LevelChanged,
     ListChanged,
     Prevented,
     Status,
@@ -101,6 +102,8 @@ class UserStreams:
             return
         changed: dict[str, dict[str, tuple[Decimal, Decimal]]] = {}
         for fact in facts:
+            if isinstance(fact, LevelChanged):  # by far the most
+                continue
             if isinstance(fact, BalanceChanged):
                 changed.setdefault(fact.account, {})[fact.asset] = (fact.free, fact.locked)
             else:

@@ -1,0 +1,211 @@
+"""What a quiet account does in one symbol, in as few steps as it takes.
+
+House rules: a pit, its facts and its counters come out of it just as they come out of
+`Exchange.place` and `cancel`, which remain the definition; whatever meets an owner with limits is
+left to the exchange's own execution.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+
+from pitwire.model.orders import Side
+from pitwire.sim.accounts import ZERO
+from pitwire.sim.exchange import Exchange
+from pitwire.sim.execution import NO_MORE, NO_MORE_AT_ONCE
+from pitwire.sim.facts import (
+    Kind,
+    LevelChanged,
+    PublicTrade,
+    Refusal,
+    Refused,
+    SimOrder,
+    Status,
+    Stp,
+    Tif,
+    Traded,
+)
+from pitwire.sim.matching import Level
+
+_ANY = -(1 << 62)
+"""Below every key of a ladder."""
+_FILLED, _PARTLY, _CANCELED = Status.FILLED, Status.PARTIALLY_FILLED, Status.CANCELED
+
+
+class Hand:
+    """An unlimited account on one side of one book. Its orders bear no client id."""
+
+    def __init__(self, exchange: Exchange, symbol: str, account: str, side: Side) -> None:
+        owner = exchange.accounts.find(account)
+        if not owner.unlimited:
+            raise ValueError(f"account: found {account!r}, expected an unlimited one")
+        self._symbol, self._side = symbol, side
+        self._accounts, self._execution = exchange.accounts, exchange.execution
+        self._pit = pit = exchange.pit(symbol)
+        self._fee_assets = (pit.terms.fee_assets[side is Side.BUY],
+                            pit.terms.fee_assets[side is not Side.BUY])  # fmt: skip
+        self._sign = 1 if side is Side.BUY else -1
+        self._own, self._other = pit.book.ladder(side), pit.book.against(side)
+        self._other_side = side.opposite
+        self._open = pit.open_for(account)
+        self._owner = owner
+        self._quote = self._pattern(account, Kind.LIMIT, Tif.GTC)
+        self._sweep = self._pattern(account, Kind.LIMIT, Tif.IOC)
+        self._market = self._pattern(account, Kind.MARKET, Tif.GTC)
+
+    def quote(self, price: int, lots: int, now: int) -> SimOrder:
+        """A limit order that rests, as far as it meets nobody."""
+        order = self._begin(self._quote, lots, now)
+        order.price = price
+        keys = self._other.keys
+        if keys and keys[-1] >= -self._sign * price:
+            self._work(order, -self._sign * price, now)
+            if order.status is not _FILLED:
+                self._rest(order, now)
+            self._settle(now)
+        else:
+            self._rest(order, now)
+        return order
+
+    def take(self, lots: int, now: int, *, limit: int | None = None) -> SimOrder:
+        """Trade with whatever is there, to a price if there is one; what is left expires."""
+        order = self._begin(self._market if limit is None else self._sweep, lots, now)
+        if limit is None:
+            self._work(order, _ANY, now)
+        else:
+            order.price = limit
+            self._work(order, -self._sign * limit, now)
+        if order.status is not _FILLED:
+            order.expiry_reason = NO_MORE if limit is None else NO_MORE_AT_ONCE
+            self._end(order, Status.EXPIRED, now)
+        self._settle(now)
+        return order
+
+    def withdraw(self, order: SimOrder, now: int) -> None:
+        """Cancel an order of this hand's that rests."""
+        ladder = self._own
+        level = ladder.levels[order.price]
+        level.shown -= order.lots - order.filled_lots
+        del level.orders[order.order_id]
+        if not level.orders:
+            ladder.drop(order.price)
+        order.on_book = False
+        self._tell(self._side, level, now)
+        self._end(order, _CANCELED, now)
+
+    # ── within ────────────────────────────────────────────────────────────────────────────────
+
+    def _begin(self, pattern: SimOrder, lots: int, now: int) -> SimOrder:
+        """A new order, admitted and accepted."""
+        pit = self._pit
+        if pit.listing.status != "TRADING":
+            raise Refused(Refusal.MARKET_CLOSED, pit.listing.status)
+        if pattern.kind not in pit.listing.kinds:
+            raise Refused(Refusal.TYPE_NOT_SUPPORTED, pattern.kind.value)
+        order = copy(pattern)
+        pit.order_id = number = pit.order_id + 1
+        pit.execution += 1
+        order.order_id = number
+        order.lots = lots
+        order.created = order.updated = order.working_since = now
+        self._open[number] = order
+        return order
+
+    def _rest(self, order: SimOrder, now: int) -> None:
+        level = self._own.level(order.price)
+        level.orders[order.order_id] = order
+        level.shown += order.lots - order.filled_lots
+        order.on_book = True
+        self._tell(self._side, level, now)
+
+    def _work(self, order: SimOrder, bound: int, now: int) -> None:
+        """Match an order with every level whose key is not below `bound`."""
+        ladder, sign = self._other, -self._sign
+        while order.filled_lots < order.lots and ladder.keys and ladder.keys[-1] >= bound:
+            level = ladder.levels[sign * ladder.keys[-1]]
+            shown = level.shown
+            self._meet(order, level, now)
+            if not level.orders:
+                ladder.drop(level.price)
+            if level.shown != shown:
+                self._tell(self._other_side, level, now)
+        if order.filled_lots == order.lots:
+            order.status = _FILLED
+            self._open.pop(order.order_id, None)
+        elif order.filled_lots:
+            order.status = _PARTLY
+
+    def _meet(self, order: SimOrder, level: Level, now: int) -> None:
+        """Trade with those at one price, the quiet ones in short."""
+        orders, met = level.orders, 0
+        while orders and (left := order.lots - order.filled_lots):
+            maker = next(iter(orders.values()))
+            makes = self._accounts.find(maker.account)
+            if not makes.unlimited or maker.iceberg_lots or maker.list_id >= 0:
+                self._execution.meet(self._pit, order, maker, level, now)
+                continue
+            stands = maker.lots - maker.filled_lots - maker.prevented_lots
+            lots = stands if stands < left else left
+            maker.filled_lots += lots
+            order.filled_lots += lots
+            maker.updated = order.updated = now
+            maker.status = _PARTLY
+            if lots == stands:
+                maker.status, maker.on_book = _FILLED, False
+                del orders[maker.order_id]
+                self._pit.leave(maker, forget=True)
+            net, signed = makes.net_of(self._symbol), lots * self._sign
+            net[0] -= signed
+            net[1] += signed * level.price
+            self._tell_trade(order, maker, level.price, lots, now)
+            met += lots
+        if met:
+            level.shown -= met
+            net = self._owner.net_of(self._symbol)
+            net[0] += met * self._sign
+            net[1] -= met * self._sign * level.price
+            self._execution.touch(self._pit, level.price, met, now)
+
+    def _settle(self, now: int) -> None:
+        pit = self._pit
+        if pit.touched or pit.stirred or self._accounts.changed:
+            self._execution.settle(pit, now)
+
+    def _end(self, order: SimOrder, status: Status, now: int) -> None:
+        order.status = status
+        order.updated = now
+        del self._open[order.order_id]
+        self._pit.execution += 1
+
+    def _tell(self, side: Side, level: Level, now: int) -> None:
+        pit = self._pit
+        pit.update_id = number = pit.update_id + 1
+        self._execution.facts.append(
+            LevelChanged(now, self._symbol, side, level.price, level.shown, number)
+        )
+
+    def _tell_trade(
+        self, order: SimOrder, maker: SimOrder, price: int, lots: int, now: int
+    ) -> None:
+        pit, assets = self._pit, self._fee_assets
+        pit.trade_id = number = pit.trade_id + 1
+        pit.execution = execution = pit.execution + 2
+        self._execution.facts.append(
+            Traded(now, self._symbol, number, price, lots, self._side, order, maker,
+                   execution - 1, execution, ZERO, assets[0], ZERO, assets[1])
+        )  # fmt: skip
+        pit.trades.append(PublicTrade(number, price, lots, now, self._side))
+
+    def _pattern(self, account: str, kind: Kind, tif: Tif) -> SimOrder:
+        """What the orders of one kind have in common."""
+        return SimOrder(
+            order_id=0,
+            account=account,
+            symbol=self._symbol,
+            side=self._side,
+            kind=kind,
+            tif=tif,
+            lots=0,
+            client_id="",
+            stp=Stp.NONE,
+        )
