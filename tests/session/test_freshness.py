@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pitwire.model.clock import SECOND
 from pitwire.model.events import Bar, Event, FeedFresh, FeedStale, Quote, Ticker
 from pitwire.session.freshness import FIRST_WITHIN_SECONDS, SWEEP_SECONDS, Freshness
@@ -213,3 +215,65 @@ def test_an_ask_for_all_symbols_speaks_by_any() -> None:
         told += freshness.sweep(now)
     assert [(type(one), one.symbol) for one in told] == [(FeedFresh, "")]
     assert stale_of(freshness.sweep(now + 5 * SECOND)) == [("", "mini_stats", "silent")]
+
+
+# ── before a rhythm is known ──
+
+
+def found_after(freshness: Freshness, last: int, *others: str) -> tuple[list[str], float]:
+    """Who is called silent first while others go on, and after how many seconds."""
+    for now in range(last + SWEEP, last + 120 * SECOND, SWEEP):
+        for symbol in others:
+            hear(freshness, quote(symbol, now))
+        if silent := [one[0] for one in stale_of(freshness.sweep(now))]:
+            return silent, (now - last) / SECOND
+    return [], 0.0
+
+
+@pytest.mark.parametrize(("lived", "within"), [(2, 16), (3, 12), (5, 10.5), (9.5, 10.5), (12, 5)])
+def test_one_that_dies_soon_after_its_beginning_is_found(lived: float, within: float) -> None:
+    freshness = Freshness("toy")
+    freshness.confirmed(TICKER, "Quote", NOW, busy=False)
+    last = busy(freshness, "A", seconds=lived)
+    silent, seconds = found_after(freshness, last)
+    assert silent == ["A"]
+    assert seconds <= within
+
+
+def test_one_that_has_hardly_spoken_is_waited_for_four_times_as_long_as_its_peers() -> None:
+    freshness, peers = Freshness("toy"), ("B", "C", "D")
+    for symbol in ("A", *peers):
+        freshness.confirmed(Ask("ticker", symbol), "Quote", NOW, busy=True)
+    hear(freshness, quote("A"))
+    last = busy(freshness, *peers, seconds=15)
+    silent, seconds = found_after(freshness, last, *peers)
+    assert silent == ["A"]
+    assert 18 <= seconds + 15 <= 19
+    [fresh] = hear(freshness, quote("A", last + 60 * SECOND))
+    assert isinstance(fresh, FeedFresh)
+
+
+@pytest.mark.parametrize(("peers", "usual"), [("BC", True), ("BCD", False)])
+def test_without_peers_or_where_silence_is_usual_one_word_proves_nothing(
+    peers: str, usual: bool
+) -> None:
+    freshness = Freshness("toy")
+    for symbol in ("A", *peers):
+        freshness.confirmed(Ask("ticker", symbol), "Quote", NOW, busy=usual)
+    hear(freshness, quote("A"))
+    last = busy(freshness, *peers, seconds=15)
+    assert found_after(freshness, last, *peers) == ([], 0.0)
+
+
+@pytest.mark.parametrize(("every", "within"), [(1.0, 5.0), (3.0, 12.5)])
+def test_a_promised_word_is_missed_from_the_beginning(every: float, within: float) -> None:
+    freshness = Freshness("toy")
+    freshness.confirmed(TICKER, "Quote", NOW, busy=False, every_seconds=every)
+    told = [one for at in range(26) for one in freshness.sweep(NOW + at * SWEEP)]
+    assert [(symbol, why) for symbol, _, why in stale_of(told)] == [("A", "unproven")]
+    assert told[0].received - NOW <= within * SECOND
+    last = told[0].received + 20 * SECOND
+    hear(freshness, quote(now=last))
+    silent, seconds = found_after(freshness, last)
+    assert silent == ["A"]
+    assert seconds <= within

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections import Counter
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +26,9 @@ from pitwire.model.events import (
     Trade,
 )
 from pitwire.model.orders import Side
+from pitwire.session.freshness import FLOOR_SECONDS, SWEEP_SECONDS
 from pitwire.session.outbox import Outbox
+from pitwire.session.rhythm import ENOUGH, Rhythm
 from pitwire.session.skew import Skew
 from pitwire.session.vigil import Vigil
 from pitwire.venues.binance import BINANCE
@@ -44,9 +47,11 @@ RECORDED = (
 )
 BEHIND = tuple(name for name in RECORDED if "2024-08-08" in name)
 """Recorded by a clock that was 1.27 s behind the venue's."""
+MANY = tuple(name for name in RECORDED if name not in BEHIND)
+"""Recorded of many symbols at once, quiet ones among them."""
 LATE = "coinm_10contracts_2021-07-22"
 """Its recorder was three seconds late in the first six, as its own stamps say."""
-
+FLOOR, SWEEP = round(FLOOR_SECONDS * SECOND), round(SWEEP_SECONDS * SECOND)
 
 CHANNELS = {
     "depth": "book",
@@ -96,17 +101,21 @@ def event_of(stream: str, symbol: str, stamp: int, now: int) -> Event:
 
 
 class Watched:
-    """A recorded session under a vigil: what was told, and how many symbol-hours there were."""
+    """A recorded session under a vigil that comes so many seconds late: what was told, and how many
+    symbol-hours there were."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, late_seconds: int = 0) -> None:
         self.outbox, self.told, self.faults = Outbox(), list[Event](), 0
         self.symbols: set[str] = set()
         self.lags: list[int] = []
         self.skew = Skew()
         self.vigil = Vigil(BINANCE, "x", skew=self.skew, outbox=self.outbox)
         self.began = self.now = self.heard = 0
+        begin = 0
         for now, symbol, stream, stamp in frames(path):
-            self._take(now, symbol, stream, stamp)
+            begin = begin or now + late_seconds * SECOND
+            if now >= begin:
+                self._take(now, symbol, stream, stamp)
 
     def _take(self, now: int, symbol: str, stream: str, stamp: int) -> None:
         if not self.began:
@@ -121,7 +130,8 @@ class Watched:
         else:
             if not any(v.ask == Ask(stream, symbol) for v in self.vigil.freshness.voices):
                 ask, kind = Ask(stream, symbol), type(event).__name__
-                self.vigil.freshness.confirmed(ask, kind, now, busy=False)
+                busy = BINANCE.channels[stream].busy
+                self.vigil.freshness.confirmed(ask, kind, now, busy=busy)
             self.told += self.vigil.freshness.first(event, now)
         self.heard = now
         if stamp and self.skew.known:
@@ -159,6 +169,51 @@ def test_no_recorded_silence_is_called_a_fault(
     record_property("symbol_hours", hours)
     assert silences == {}
     assert hours == pytest.approx(1.06, abs=0.01)
+
+
+@pytest.mark.parametrize("late_seconds", [3, 8, 15, 22])
+def test_no_silence_is_called_a_fault_by_one_who_has_just_come(
+    captures: Path, late_seconds: int
+) -> None:
+    for name in MANY:
+        watched = Watched(captures / f"binance/{name}.jsonl.gz", late_seconds)
+        stale = [one for one in watched.told if isinstance(one, FeedStale)]
+        assert [one for one in stale if one.why != "behind" or name != LATE] == [], name
+        assert watched.faults == 0, name
+
+
+def test_no_stream_is_called_silent_before_its_rhythm_is_known_whenever_it_is_joined(
+    captures: Path,
+) -> None:
+    joined, wrong = 0, []
+    for name in MANY:
+        by: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for at, symbol, stream, _ in frames(captures / f"binance/{name}.jsonl.gz"):
+            by[symbol, stream].append(at)
+        first, last = (edge(edge(times) for times in by.values()) for edge in (min, max))
+        for stream, times in by.items():
+            for begin in range(first, last, SECOND):
+                joined += 1
+                if early_alarm([*times[bisect_left(times, begin) :], last], begin):
+                    wrong.append((name, *stream, begin))
+    assert wrong == []
+    assert joined > 6_000
+
+
+def early_alarm(times: list[int], begin: int) -> bool:
+    """Whether who joined at `begin` calls this silent while fewer than `ENOUGH` gaps are known."""
+    rhythm, before = Rhythm(FLOOR), times[0]
+    looks: dict[int, int] = {}
+    for at in times:
+        looks[(at - begin) // SWEEP] = at
+        if len(looks) > ENOUGH:
+            break
+    for at in looks.values():
+        if rhythm.wait and at - before > rhythm.wait + SWEEP:
+            return True
+        rhythm.learn(at - before)
+        before = at
+    return False
 
 
 @pytest.mark.parametrize("name", BEHIND)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pitwire.model.clock import SECOND
 from pitwire.model.entropy import Entropy
 from pitwire.session.freshness import FLOOR_SECONDS, SWEEP_SECONDS
-from pitwire.session.rhythm import CEILING, ENOUGH, FACTOR, Rhythm
+from pitwire.session.rhythm import CEILING, EARLY, ENOUGH, FACTOR, FEW, Rhythm
 
 FLOOR = round(FLOOR_SECONDS * SECOND)
 SWEEP = round(SWEEP_SECONDS * SECOND)
@@ -35,12 +35,30 @@ def alarms(times: Iterable[int]) -> tuple[int, int]:
     return count, judged
 
 
-def test_nothing_is_judged_before_enough_was_heard() -> None:
-    rhythm = Rhythm(FLOOR)
-    for _ in range(ENOUGH - 1):
+def test_nothing_is_judged_by_two_gaps_and_by_few_it_is_judged_late() -> None:
+    rhythm, waits = Rhythm(FLOOR), []
+    for _ in range(ENOUGH):
+        waits.append(rhythm.wait)
         rhythm.learn(SECOND // 2)
-        assert rhythm.wait == 0
-    rhythm.learn(SECOND // 2)
+    assert waits[:FEW] == [0] * FEW
+    assert waits[FEW:] == sorted(waits[FEW:], reverse=True)
+    assert EARLY < waits[FEW] < 2 * EARLY
+    assert waits[-1] == EARLY
+    assert rhythm.wait == FLOOR
+
+
+def test_a_promise_holds_until_the_rhythm_is_known() -> None:
+    rhythm = Rhythm(FLOOR, every=3 * SECOND)
+    for _ in range(ENOUGH):
+        assert rhythm.wait == FACTOR * 3 * SECOND
+        rhythm.learn(3 * SECOND)
+    assert rhythm.wait == 2 * FACTOR * 3 * SECOND
+    assert Rhythm(FLOOR, every=SECOND).wait == FLOOR
+
+
+def test_many_who_speak_at_once_are_known_sooner() -> None:
+    rhythm = Rhythm(FLOOR)
+    rhythm.learn(SECOND // 2, voices=ENOUGH)
     assert rhythm.wait == FLOOR
 
 

@@ -137,6 +137,25 @@ def test_a_mute_connection_is_found_within_three_seconds_and_dialled_again_once(
     assert at - fell <= 6 * SECOND
 
 
+@pytest.mark.parametrize(
+    ("symbols", "lived", "within"),
+    [("A", 2, 16), ("A", 5, 10.5), ("A", 12, 4.5), ("ABCDEFGH", 2, 4.5), ("ABCDEFGH", 4, 3)],
+)
+def test_a_fresh_connection_that_falls_silent_is_found_sooner_the_more_it_has_said(
+    symbols: str, lived: float, within: float
+) -> None:
+    rig = Rig(*symbols)
+    rig.run(lived, rig.all_speak)
+    fell = rig.now
+    rig.told.clear()
+    rig.run(20)
+    at, stale = rig.of(FeedStale)[0]
+    assert isinstance(stale, FeedStale)
+    assert stale.why == "mute"
+    assert at - fell <= within * SECOND
+    assert rig.faults, "and dialled again"
+
+
 def test_the_redial_that_does_not_help_is_not_repeated_soon() -> None:
     rig = warm()
     fell = rig.now

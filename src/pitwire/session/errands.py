@@ -310,7 +310,13 @@ class Errands:
 
     def _confirmed(self, ask: Ask, now: int) -> Event:
         channel = self._venue.channels[ask.channel]
-        self._freshness.confirmed(ask, channel.event, now, busy=channel.busy)
+        self._freshness.confirmed(
+            ask,
+            channel.event,
+            now,
+            busy=channel.busy,
+            every_seconds=channel.promised_seconds(ask.option),
+        )
         self.copy.confirm(ask, channel)
         if ask.channel == "book":
             self._feed.books.begin(ask.symbol, now)

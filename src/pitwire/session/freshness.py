@@ -13,7 +13,7 @@ from typing import TypeAlias
 from pitwire.model import events
 from pitwire.model.clock import SECOND
 from pitwire.model.events import BookDelta, Event, FeedFresh, FeedStale
-from pitwire.session.rhythm import Rhythm
+from pitwire.session.rhythm import FEW, Rhythm
 from pitwire.venues.venue import Ask
 
 FIRST_WITHIN_SECONDS = 10.0
@@ -22,10 +22,15 @@ is stale."""
 SWEEP_SECONDS = 0.5
 FLOOR_SECONDS = 4.5
 """No subscription is called silent sooner; with a sweep on top it is told within five seconds."""
+PEERS = 3
+"""So many others of a busy channel say what is usual there."""
+PEERS_FACTOR = 4
+"""What has hardly spoken is waited for so many times as long as they are in the middle."""
 
 KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in events.MARKET}
 _FIRST_WITHIN = round(FIRST_WITHIN_SECONDS * SECOND)
 _FLOOR = round(FLOOR_SECONDS * SECOND)
+_NEVER = 1 << 63
 
 SILENT, UNPROVEN, MUTE, BEHIND, PAUSED = "silent", "unproven", "mute", "behind", "paused"
 """Why a voice is stale: out of its own rhythm; never spoke; its whole connection fell silent; its
@@ -44,10 +49,12 @@ Heard: TypeAlias = Event | tuple[int, int]
 class Voice:
     """One subscription that has spoken on the present connection."""
 
-    __slots__ = ("alone", "ask", "hot", "newest", "rhythm", "stale", "taken")
+    __slots__ = ("alone", "ask", "busy", "hot", "newest", "rhythm", "stale", "taken")
 
-    def __init__(self, ask: Ask, hot: dict[str, Heard], rhythm: Rhythm, newest: Event) -> None:
-        self.ask, self.hot, self.rhythm = ask, hot, rhythm
+    def __init__(
+        self, ask: Ask, hot: dict[str, Heard], rhythm: Rhythm, newest: Event, *, busy: bool
+    ) -> None:
+        self.ask, self.hot, self.rhythm, self.busy = ask, hot, rhythm, busy
         self.alone = True
         """Whether its events are its alone, so that the hot path may keep the newest."""
         self.newest = newest
@@ -66,6 +73,9 @@ class Freshness:
         self._due: dict[Ask, tuple[int, int]] = {}
         self._voices: dict[tuple[type[Event], str], list[Voice]] = {}
         self._rhythms: dict[Ask, Rhythm] = {}
+        self._busy: set[Ask] = set()
+        self._usual: dict[str, int] = {}
+        """Channel → how long what has hardly spoken there is waited for, in this sweep."""
         self._since = 0
         self.newest = 0
         """When the last sweep saw data last, on this connection."""
@@ -79,8 +89,11 @@ class Freshness:
 
     # ── what is expected ──
 
-    def confirmed(self, ask: Ask, kind_name: str, now: int, *, busy: bool) -> None:
-        """The venue acknowledged; now it must speak."""
+    def confirmed(
+        self, ask: Ask, kind_name: str, now: int, *, busy: bool, every_seconds: float = 0.0
+    ) -> None:
+        """The venue acknowledged; now it must speak: soon where it is usually `busy`, and in time
+        where it promises a word `every_seconds`."""
         kind = KINDS.get(kind_name)
         if kind is None:
             return
@@ -88,7 +101,11 @@ class Freshness:
         # An event does not always name its variant: the first of its kind may speak for all.
         self._awaited.setdefault((kind, ask.symbol), []).append(ask)
         known = self._rhythms.get(ask)
-        wait = known.wait if known is not None and known.wait else _FIRST_WITHIN if busy else 0
+        if known is None:
+            known = self._rhythms[ask] = Rhythm(_FLOOR, round(every_seconds * SECOND))
+        if busy:
+            self._busy.add(ask)
+        wait = known.wait or (_FIRST_WITHIN if busy else 0)
         if wait:
             self._due[ask] = (now, wait)
 
@@ -97,6 +114,7 @@ class Freshness:
         kind = KINDS.get(kind_name)
         self._due.pop(ask, None)
         self._rhythms.pop(ask, None)
+        self._busy.discard(ask)
         if kind is None:
             return
         self._cool(kind, ask.symbol)
@@ -149,8 +167,8 @@ class Freshness:
         voices = self._voices.setdefault(key, [])
         for ask in asks:
             self._due.pop(ask, None)
-            rhythm = self._rhythms.setdefault(ask, Rhythm(_FLOOR))
-            voices.append(Voice(ask, hot, rhythm, event))
+            busy = ask in self._busy
+            voices.append(Voice(ask, hot, self._rhythms[ask], event, busy=busy))
         for voice in voices:
             voice.alone = len(voices) == 1 and bool(key[1])
         return tuple(self._fresh(ask, event) for ask in asks)
@@ -195,6 +213,7 @@ class Freshness:
         """Learn from what came since the last time; tell who never spoke and who fell silent."""
         told = self._unproven(now)
         since, moved = self._since, []
+        self._usual.clear()
         for voices in self._voices.values():
             for voice in voices:
                 newest = voice.hot.get(voice.ask.symbol) if voice.alone else None
@@ -207,9 +226,9 @@ class Freshness:
                     moved.append(voice)
                     if heard > begun:
                         rhythm.learn(heard - begun)
-                elif rhythm.wait and not voice.stale:
+                elif not voice.stale and (rhythm.wait or voice.busy):
                     silent = now - (heard if heard > since else since)
-                    if silent >= rhythm.wait:
+                    if silent >= (rhythm.wait or self._peers_wait(voice, silent)):
                         told.append(self.call_stale(voice, now, SILENT, silent))
         self.moved = moved
         if moved:
@@ -244,6 +263,18 @@ class Freshness:
             seconds = silent / SECOND
             told.append(FeedStale(self._venue, ask.symbol, 0, now, ask.channel, seconds, UNPROVEN))
         return told
+
+    def _peers_wait(self, voice: Voice, silent: int) -> int:
+        """How long one of a busy channel that has hardly spoken is waited for: as its peers are."""
+        if silent < _FIRST_WITHIN or voice.rhythm.gaps >= FEW:
+            return _NEVER
+        channel = voice.ask.channel
+        if channel not in self._usual:
+            rhythms = [one.rhythm for one in self.voices if one.ask.channel == channel]
+            known = sorted(rhythm.wait for rhythm in rhythms if rhythm.wait)
+            enough = len(known) >= PEERS
+            self._usual[channel] = PEERS_FACTOR * known[len(known) // 2] if enough else _NEVER
+        return self._usual[channel]
 
     def _fresh(self, ask: Ask, event: Event) -> FeedFresh:
         at, now = event.venue_time, event.received

@@ -178,7 +178,8 @@ class Vigil:
         """Data came since the last look."""
         newest, before = self.freshness.newest, max(self._newest, self._since)
         if self._newest and newest > before:
-            self._rhythm.learn(newest - before)
+            # Many who speak at once and none of whom does for a while: that is no chance.
+            self._rhythm.learn(newest - before, len(self.freshness.moved))
         self._newest = newest
         self._share += (1 - self._share) / _SHARE_STEPS
         self._pulse.hasty = self._share >= _OFTEN and bool(self._rhythm.wait)

@@ -60,11 +60,21 @@ class Channel(msgspec.Struct, frozen=True):
     """Class name of the event this channel delivers."""
     busy: bool = False
     """Whether an active symbol speaks at least once a second here."""
+    every_seconds: tuple[float, ...] = ()
+    """For each of `options`, how often the venue speaks whether anything has changed or not; empty
+    where it tells only what has happened."""
     dense: bool = False
     """Whether the ids of a symbol's trades count by one, so that a missing one shows."""
     route: str = ""
     """Which of the venue's market addresses carries it, where there are several; see
     `Venue.route_path`."""
+
+    def promised_seconds(self, option: str) -> float:
+        """How often the venue speaks under this option, come what may; 0 where it may be silent."""
+        option = option or self.default_option
+        if not self.every_seconds or option not in self.options:
+            return 0.0
+        return self.every_seconds[self.options.index(option)]
 
 
 class Endpoints(msgspec.Struct, frozen=True):

@@ -78,6 +78,7 @@ CHANNELS: Mapping[str, Channel] = {
             stream="{symbol}@markPrice{option}",
             default_option="1s",
             options=("1s", "3s"),
+            every_seconds=(1, 3),
             event="MarkPrice",
             busy=True,
             route=MARKET,
