@@ -157,6 +157,37 @@ def test_a_live_book_is_fetched_again_without_a_blackout() -> None:
     assert ours.due(NOW) == []
 
 
+def test_a_snapshot_ahead_of_the_deltas_waits_for_them() -> None:
+    ours = books()
+    live(ours, "A", NOW)
+    ours.refresh("A", NOW)
+    [request] = ours.due(NOW)
+    assert ours.fetched(request, snapshot("A", 12), NOW) == ()
+    assert ours.accept(delta("A", 11), NOW) == [delta("A", 11)], "left out by nobody"
+    assert not ours.wants("A"), "it is here already"
+    wide = BookDelta("toy", "A", 0, NOW, 12, 13, (), ())
+    told = ours.accept(wide, NOW)
+    assert told[0] is wide
+    [whole] = told[1:]
+    assert isinstance(whole, BookSnapshot)
+    assert whole.last_id == ours.syncs["A"].last_id == 13
+    assert ours.accept(delta("A", 14), NOW) == (delta("A", 14),), "and no longer held"
+    assert ours.syncs["A"].follows(delta("A", 15))
+
+
+def test_a_snapshot_that_waits_goes_with_the_book_it_waits_for() -> None:
+    ours = books()
+    live(ours, "A", NOW)
+    ours.refresh("A", NOW)
+    [request] = ours.due(NOW)
+    assert ours.fetched(request, snapshot("A", 12), NOW) == ()
+    [stale] = ours.accept(delta("A", 20), NOW)
+    assert isinstance(stale, BookStale)
+    [again] = ours.due(NOW + 60 * SECOND)
+    story = ours.fetched(again, snapshot("A", 19), NOW)
+    assert story == [snapshot("A", 19), delta("A", 20)]
+
+
 def test_those_that_matter_come_first_and_live_ones_last() -> None:
     ours = books()
     live(ours, "L", NOW)

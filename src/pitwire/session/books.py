@@ -3,7 +3,8 @@
 House rules: pure. A broken book is fetched again alone; fetches share the venue's weight limit
 with the whole session, and one that fails or comes too old is tried again after a growing while.
 When many are broken, those that matter come first, and a shallow snapshot makes each of them a book
-sooner; a live book whose known depth runs out is fetched again behind all of them, and stays live.
+sooner; a live book whose known depth runs out is fetched again behind all of them, and stays live:
+no delta is left out for its sake, none told twice.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ class Books:
         self.syncs: dict[str, BookSync] = {}
         self._wanting: dict[str, int] = {}
         self._fetching: dict[str, HttpRequest] = {}
+        self._ahead: dict[str, BookSnapshot] = {}
+        """Of live books: snapshots that wait until every delta up to them has been told."""
         self._tries: dict[str, int] = {}
         self._breaks: dict[str, int] = {}
         limit = weight_limit(venue)
@@ -77,9 +80,19 @@ class Books:
         events = sync.accept(delta)
         if was_live and not sync.live:
             self._again(delta.symbol, now)
+        elif delta.symbol in self._ahead:
+            return [*events, *self._caught_up(sync, now)]
         elif sync.wants_snapshot:
             self._want(delta.symbol, now)
         return events
+
+    def _caught_up(self, sync: BookSync, now: int) -> Sequence[Event]:
+        """A snapshot that was ahead of the deltas, once they are there."""
+        snapshot = self._ahead[sync.symbol]
+        if sync.last_id < snapshot.last_id:
+            return ()
+        del self._ahead[sync.symbol]
+        return self._take_in(sync, snapshot, now)
 
     def broken(self, symbol: str, now: int) -> None:
         """A delta on the fast path broke this book."""
@@ -108,6 +121,7 @@ class Books:
             if symbol not in kept:
                 self._wanting.pop(symbol, None)
                 self._fetching.pop(symbol, None)
+                self._ahead.pop(symbol, None)
                 told += sync.lost(now)
         return told
 
@@ -175,6 +189,12 @@ class Books:
         if sync is None or self._fetching.get(snapshot.symbol) is not request:
             return ()  # asked for before a loss, or no longer wanted
         del self._fetching[snapshot.symbol]
+        if sync.live and snapshot.last_id > sync.last_id:
+            self._ahead[snapshot.symbol] = snapshot
+            return ()
+        return self._take_in(sync, snapshot, now)
+
+    def _take_in(self, sync: BookSync, snapshot: BookSnapshot, now: int) -> Sequence[Event]:
         events = replaced(sync, snapshot, now)
         if sync.wants_snapshot:
             self._retry(snapshot.symbol, now)
@@ -189,12 +209,13 @@ class Books:
             self._retry(request.symbol, now, until=until)
 
     def _want(self, symbol: str, at: int) -> None:
-        if symbol not in self._wanting and symbol not in self._fetching:
+        if not (symbol in self._wanting or symbol in self._fetching or symbol in self._ahead):
             self._wanting[symbol] = at
             self._idle_until = 0
 
     def _again(self, symbol: str, now: int) -> None:
         """A book broke that was live: at once, unless it has been live for a moment only."""
+        self._ahead.pop(symbol, None)
         if now - self.syncs[symbol].live_since >= YOUNG_SECONDS * SECOND:
             self._breaks.pop(symbol, None)
         breaks = self._breaks[symbol] = self._breaks.get(symbol, -1) + 1
@@ -211,6 +232,7 @@ class Books:
     def _forget(self, symbol: str) -> None:
         self._wanting.pop(symbol, None)
         self._fetching.pop(symbol, None)
+        self._ahead.pop(symbol, None)
         self._tries.pop(symbol, None)
         self._breaks.pop(symbol, None)
 
