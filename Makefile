@@ -38,7 +38,9 @@ install: $(VENV)/.dev ## the virtual environment with everything for tests and c
 demo: $(VENV)/.run ## a market, a desk and a cut connection on this machine, nothing else needed
 	$(BIN)/pitwire demo
 
+# Compiled once, and not again by each process that a test starts.
 test: $(VENV)/.dev $(OTHER)/.run $(NAUTILUS)/.run ## every test but the long ones
+	$(BIN)/python -m compileall -q src
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 check: $(VENV)/.dev ## lint, format, types, import contracts, house rules

@@ -28,6 +28,8 @@ SECRET_WORDS = ("secret", "key", "password", "token", "passphrase")
 _AT = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?\Z", re.DOTALL)
 _PLACE = re.compile(r"(?P<what>.*) \(at (?P<place>line \d+, column \d+|end of document)\)\Z", re.S)
 _NUMBER = re.compile(r"[+-]?\d[\d_.eE+-]*")
+_SHAPES: dict[type, inspect.Type] = {}
+"""What has been found out."""
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 _WORDS = {
     "int": "a whole number",
@@ -73,12 +75,19 @@ def read_strictly(text: str, kind: type[T], *, source: str) -> T:
     except RecursionError:
         found, expected = "too many brackets within brackets", "a few at most"
         raise ConfigError(where=source, found=found, expected=expected) from None
-    shape = inspect.type_info(kind)
+    shape = _shape(kind)
     _refuse_surplus(tree, shape, "", source)
     try:
         return msgspec.convert(tree, kind)
     except msgspec.ValidationError as error:
         raise _misfit(str(error), tree, shape, source) from None
+
+
+def _shape(kind: type) -> inspect.Type:
+    """What a type consists of; finding out takes longer than reading a file."""
+    if kind not in _SHAPES:
+        _SHAPES[kind] = inspect.type_info(kind)
+    return _SHAPES[kind]
 
 
 def _not_toml(message: str, text: str, source: str) -> ConfigError:

@@ -7,6 +7,7 @@ and draws no state from it, reads on.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,7 +37,7 @@ def segment_path(folder: Path, number: int) -> Path:
 
 def segment_numbers(folder: Path) -> list[int]:
     """The segments that are there, in order."""
-    names = (_NAME.match(path.name) for path in folder.iterdir())
+    names = map(_NAME.match, os.listdir(folder))
     return sorted(int(name.group(1)) for name in names if name)
 
 

@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -163,10 +163,8 @@ def single_bytes(folder: Path, size: Size) -> Kept:
         kept = list(history.payloads())
         if kept != whole[: len(kept)] or len(kept) < len(whole) - 2 or history.worst:
             wrong.append(f"cut at {length}: {len(kept)} records, {history.worst}")
-    for place in range(len(data)):
-        flipped = bytearray(data)
-        flipped[place] ^= 1 << place % 8
-        path.write_bytes(flipped)
+    path.write_bytes(data)
+    for place in _flipped(path, data):
         history = History(folder / "whole")
         kept = list(history.payloads())
         if history.worst is None or kept != whole[: len(kept)]:
@@ -177,6 +175,17 @@ def single_bytes(folder: Path, size: Size) -> Kept:
         "wrong": len(wrong),
     }
     return Kept(promise="S6", title="", figures=figures, complaints=tuple(wrong[:5]))
+
+
+def _flipped(path: Path, data: bytes) -> Iterator[int]:
+    """One byte of the file after the other with one bit turned over; each is mended again."""
+    with path.open("r+b", buffering=0) as file:
+        for place, byte in enumerate(data):
+            file.seek(place)
+            file.write(bytes((byte ^ 1 << place % 8,)))
+            yield place
+            file.seek(place)
+            file.write(bytes((byte,)))
 
 
 PROMISES: dict[str, tuple[str, Trial]] = {
