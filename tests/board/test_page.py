@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from importlib.metadata import distribution
 from pathlib import Path
@@ -12,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.board.conftest import RunningStage
+from tests.desk.test_playing import recorded
 
 pytestmark = pytest.mark.timeout(300)
 WIDE = {"width": 1600, "height": 900}
@@ -482,6 +486,40 @@ def test_a_recording_is_never_mistaken_for_a_market_of_now(
         page.raw.wait_for_timeout(300)
         assert page.raw.locator("#replay").is_visible()
         assert page.ask(GEOMETRY) == [], size
+
+
+def test_a_replay_is_marked_and_nothing_can_be_commanded(
+    tmp_path: Path, open_page: Callable[..., Page]
+) -> None:
+    # A loop of the tools runs in this thread, and a world has one of its own.
+    recording = threading.Thread(target=recorded, args=(tmp_path,), kwargs={"seconds": 4})
+    recording.start()
+    recording.join()
+    start = "from pitwire.cli.main import main; raise SystemExit(main())"
+    command = [sys.executable, "-u", "-c", start, "replay", str(tmp_path), "--board"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as playing:
+        try:
+            assert playing.stdout is not None
+            page = open_page(playing.stdout.readline().split()[-1])
+            page.wait(lambda: page.text("#state") == "Over")
+            page.wait(lambda: page.text("#replay").startswith("REPLAY 20"))
+            page.wait(lambda: page.raw.title().startswith("[REPLAY] "))
+            page.find("#bids tr")
+            page.wait(lambda: page.text("#n-fills") != "0")
+            assert page.raw.locator("#kill-open").is_hidden()
+            assert "this is how it ended" in page.text("#banner-text")
+            assert page.ask("document.body.dataset.doubt") is None
+            for size in SIZES.values():
+                page.raw.set_viewport_size(size)
+                page.raw.wait_for_timeout(300)
+                assert page.ask(GEOMETRY) == [], size
+            assert page.errors == []
+            playing.send_signal(signal.SIGINT)
+            told = playing.stdout.read()
+            assert playing.wait() == 0
+            assert "journal " in told
+        finally:
+            playing.kill()
 
 
 def test_keys_alone(board: RunningStage, open_page: Callable[..., Page]) -> None:

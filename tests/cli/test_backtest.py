@@ -10,9 +10,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from pitwire.board.tail import Tail
 from pitwire.cli.backtest import Point, Report, Trade, Wanted, backtest
 from pitwire.cli.main import main
 from pitwire.desk.config import load_config
+from pitwire.desk.desk import Desk
 from pitwire.model import events as ev
 from pitwire.trading.rules import Watch
 from pitwire.trading.state import State
@@ -76,6 +78,37 @@ def test_every_run_is_the_same(market: Path) -> None:
     assert len({rule.rule for rule in first.trades}) == 2
     assert msgspec.json.encode(lived(market)) == msgspec.json.encode(first)
     assert lived(market, latency="overseas").journal != first.journal
+
+
+class Looked:
+    """Somebody who looks on."""
+
+    def __init__(self) -> None:
+        self.journal = Tail()
+        self.said: list[str] = []
+
+    def opened(self, desk: Desk) -> None:
+        self.said.append("opened")
+
+    def look(self) -> None:
+        self.said.append("look")
+
+    def rest(self, seconds: float) -> None:
+        raise AssertionError("virtual time does not rest")
+
+    def ended(self) -> None:
+        self.said.append("ended")
+
+
+def test_who_looks_on_is_told_and_changes_nothing(market: Path) -> None:
+    wanted, config = Wanted(market / "tape"), load_config(market / "desk.toml")
+    looked = Looked()
+    seen = backtest(wanted, config, onlooker=looked)
+    assert seen == backtest(wanted, config)
+    assert (looked.said[0], looked.said[-1]) == ("opened", "ended")
+    assert looked.said.count("look") >= 3
+    records, _ = looked.journal.read()
+    assert records
 
 
 def test_the_sums_add_up(market: Path) -> None:

@@ -130,6 +130,23 @@ class Feed:
             "late": round(late / 1_000_000, 1),
         }
 
+    @property
+    def newest(self) -> int:
+        """When the newest market event came, ns; 0 before the first."""
+        return max((rows.heard for rows in self._symbols.values()), default=0)
+
+    def recorded(self) -> int:
+        """The venue's stamp of what came last, ns, where a recording is served; else 0."""
+        return max((rows.recorded for rows in self._symbols.values()), default=0)
+
+    def when(self, at: int) -> int:
+        """A time of the desk's as the viewer's clock has it, ns."""
+        return at
+
+    def facts(self) -> dict[str, Any]:
+        """What is true of the whole desk."""
+        return desk_rows(self._desk, self._health)
+
     def steps(self, now: int) -> Iterator[None]:
         """Look at everything, in slices; between two of them others may have their turn."""
         records, lost = self._tail.read()
@@ -144,9 +161,8 @@ class Feed:
             if rows.look():
                 moved[symbol] = None
                 self.common.put("watch", symbol, rows.watch_row())
-                self.common.put(
-                    "heard", symbol, milliseconds(rows.heard // _QUIET_STEP * _QUIET_STEP)
-                )
+                heard = self.when(rows.heard) // _QUIET_STEP * _QUIET_STEP
+                self.common.put("heard", symbol, milliseconds(heard))
             elif symbol not in self.common.tables.get("watch", ()):
                 self.common.put("watch", symbol, rows.watch_row())
             self.common.put("stale", symbol, self._state.stale_reason(symbol))
@@ -183,14 +199,12 @@ class Feed:
     def _look_at_all(self, now: int) -> Iterator[None]:
         self._account.look_at_all()
         yield
-        heard = max((rows.heard for rows in self._symbols.values()), default=0)
-        self._health.look(now, heard)
+        self._health.look(now, self.newest)
         yield
-        for key, value in desk_rows(self._desk, self._health).items():
+        for key, value in self.facts().items():
             self.common.put("desk", key, value)
         self._tell_halt()
-        recorded = max((rows.recorded for rows in self._symbols.values()), default=0)
-        self.common.put("desk", "replay", milliseconds(recorded))
+        self.common.put("desk", "replay", milliseconds(self.recorded()))
         for symbol in self.symbols:
             self.common.put("spark", symbol, self._rows(symbol).spark(now))
 

@@ -11,6 +11,7 @@ import asyncio
 import csv
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
@@ -19,13 +20,14 @@ from typing import Any, NamedTuple
 import msgspec
 from rich.progress import Progress, TaskID
 
+from pitwire.cli.play import playback
 from pitwire.cli.simulated import market_of
 from pitwire.cli.taped import is_tape
 from pitwire.desk.config import DeskConfig, load_config
 from pitwire.desk.desk import Desk
 from pitwire.desk.interactions import timestamp
 from pitwire.desk.opening import open_desk
-from pitwire.desk.playing import JournalDigest, harmless, recorded_config
+from pitwire.desk.playing import JournalDigest, Onlooker, harmless, recorded_config
 from pitwire.model.clock import MILLISECOND, SECOND
 from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy
@@ -138,13 +140,21 @@ class Wanted(NamedTuple):
     every_seconds: float = 1.0
     equity: Path | None = None
     trades: Path | None = None
+    board: int | None = None
+    """The port of a board on it, 0 for a free one."""
+    seconds: float | None = None
+    """How long the board stands when the market is over; None: until Ctrl-C."""
 
 
 def run(wanted: Wanted) -> int:
     """Test, print the report, write the files that were asked for."""
     config = _config(wanted)
-    with Progress(transient=True, disable=not sys.stderr.isatty()) as bar:
-        report = backtest(wanted, config, bar=bar)
+    with ExitStack() as kept:
+        onlooker = None
+        if wanted.board is not None:
+            onlooker = kept.enter_context(playback(wanted.board, wanted.seconds))
+        bar = kept.enter_context(Progress(transient=True, disable=not sys.stderr.isatty()))
+        report = backtest(wanted, config, bar=bar, onlooker=onlooker)
     for name, value in lines_of(report):
         sys.stdout.write(f"{name} {value}\n")
     if wanted.equity is not None:
@@ -181,7 +191,12 @@ def lines_of(report: Report) -> list[tuple[str, str]]:
 
 
 def backtest(
-    wanted: Wanted, config: DeskConfig, *, rules: Iterable[Rule] = (), bar: Progress | None = None
+    wanted: Wanted,
+    config: DeskConfig,
+    *,
+    rules: Iterable[Rule] = (),
+    bar: Progress | None = None,
+    onlooker: Onlooker | None = None,
 ) -> Report:
     """Let a desk of this configuration, and rules in Python, live through a recorded market."""
     listing, records = market_of(wanted.market, wanted.symbol or config.venue.symbols[0])
@@ -215,7 +230,7 @@ def backtest(
         plain_config.venue, symbols=(listing.symbol,), endpoints=None, testnet=False
     )
     plain_config = msgspec.structs.replace(plain_config, venue=venue)
-    life = _live(world, recording, plain_config, tuple(rules), told, wanted, bar)
+    life = _live(world, recording, plain_config, tuple(rules), told, wanted, bar, onlooker)
     span = (stamps[-1] - stamps[0]) / SECOND
     desk = world.run(life, within_seconds=span + 3600)
     return Report(
@@ -244,6 +259,7 @@ async def _live(
     told: _Told,
     wanted: Wanted,
     bar: Progress | None,
+    onlooker: Onlooker | None,
 ) -> Desk:
     key, secret = world.keys["ed25519"]
     desk = await open_desk(
@@ -254,8 +270,10 @@ async def _live(
         dial=world.dial,
         fetch=world.fetch,
         clock=world.clock,
-        journals=[told],
+        journals=[told] if onlooker is None else [told, onlooker.journal],
     )
+    if onlooker is not None:
+        onlooker.opened(desk)
     task = None if bar is None else bar.add_task("backtest", total=len(recording))
     recording.release()
     world.act()
@@ -263,10 +281,14 @@ async def _live(
         await asyncio.sleep(wanted.every_seconds)
         told.look(desk, world.clock.now())
         _show(bar, task, recording)
+        if onlooker is not None:
+            onlooker.look()
     await asyncio.sleep(_TAIL_SECONDS)
     told.look(desk, world.clock.now())
     told.events = desk.health.snapshot(world.clock.now()).events
     told.digest.open = False
+    if onlooker is not None:
+        onlooker.ended()
     await desk.stop()
     return desk
 

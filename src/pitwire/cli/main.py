@@ -31,10 +31,6 @@ Seed = Annotated[
     int | None, typer.Option(help="Seed of all chance; without it the file's, or a fresh one.")
 ]
 Loop = Annotated[str, typer.Option(help="Event loop: auto, asyncio, uvloop or polling.")]
-Board = Annotated[
-    bool, typer.Option("--board", help="Show it in a browser; prints the address, with its token.")
-]
-BoardPort = Annotated[int, typer.Option(help="Local port of the board; 0 takes a free one.")]
 Symbols = Annotated[list[str] | None, typer.Argument(help="BASE-QUOTE, as in BTC-USDT.")]
 
 Where = Annotated[
@@ -97,8 +93,8 @@ def demo(
     write: Annotated[
         Path | None, typer.Option(help="Write the demo's TOML there, to be changed, and leave.")
     ] = None,
-    board: Board = False,
-    board_port: BoardPort = 0,
+    board: options.Board = False,
+    board_port: options.BoardPort = 0,
 ) -> None:
     """A market, a desk and a cut connection on this machine; ends by telling what it did."""
     from pitwire.cli.demo import run, write_config
@@ -120,8 +116,8 @@ def desk(
         Path | None, typer.Option(help="A recorded capture to trade against.")
     ] = None,
     seconds: Annotated[float | None, typer.Option(help="Stop after this long.")] = None,
-    board: Board = False,
-    board_port: BoardPort = 0,
+    board: options.Board = False,
+    board_port: options.BoardPort = 0,
 ) -> None:
     """Run rules against a venue: simulated, on paper or live, as the file says."""
     from pitwire.cli.desk import run
@@ -142,7 +138,7 @@ def board(
     report: Annotated[
         Path | None, typer.Option(help="Write what its journal tells, as one HTML file.")
     ] = None,
-    port: BoardPort = 0,
+    port: options.BoardPort = 0,
     seconds: Annotated[float | None, typer.Option(help="Stop after this long.")] = None,
     loop: Loop = "auto",
 ) -> None:
@@ -436,6 +432,9 @@ def backtest(
     every: Annotated[float, typer.Option(min=0.01, help="Seconds between equity points.")] = 1.0,
     equity: Annotated[Path | None, typer.Option(help="Write the equity curve as CSV.")] = None,
     trades: Annotated[Path | None, typer.Option(help="Write the fills as CSV.")] = None,
+    board: options.Board = False,
+    board_port: options.BoardPort = 0,
+    seconds: options.BoardStay = None,
 ) -> None:
     """Let a desk live through a recorded market in virtual time, and say what came of it."""
     from pitwire.cli.backtest import Wanted, run
@@ -443,6 +442,7 @@ def backtest(
     wanted = Wanted(
         market=market, config=config, symbol=symbol, latency=latency, cancels=cancels, seed=seed,
         every_seconds=every, equity=equity, trades=trades,
+        board=board_port if board else None, seconds=seconds,
     )  # fmt: skip
     raise typer.Exit(run(wanted))
 
@@ -468,6 +468,9 @@ def replay(
     until: Annotated[str, typer.Option(help="End here: a time, or seconds from the start.")] = "",
     out: Annotated[Path | None, typer.Option(help="Write the journal's lines there.")] = None,
     paper: Annotated[bool, typer.Option("--paper", help="Answer orders on paper.")] = False,
+    board: options.Board = False,
+    board_port: options.BoardPort = 0,
+    seconds: options.BoardStay = None,
 ) -> None:
     """Play a tape through books and rules again; or rebuild the state from a journal."""
     from pitwire.cli import play
@@ -480,7 +483,7 @@ def replay(
     assert tape is not None
     wanted = play.Wanted(
         tape=tape, config=config, rules=rules, speed=speed, step=step, since=since, until=until,
-        out=out, paper=paper,
+        out=out, paper=paper, board=board_port if board else None, seconds=seconds,
     )  # fmt: skip
     raise typer.Exit(play.run(wanted))
 

@@ -1,4 +1,4 @@
-"""Options of `pitwire sim` and `pitwire examine`, with what their help says."""
+"""Options of boards, `pitwire sim` and `pitwire examine`, with what their help says."""
 
 from __future__ import annotations
 
@@ -10,6 +10,14 @@ import typer
 from pitwire.sim.scenarios import SCENARIOS
 from pitwire.sim.scripts import SCRIPTS
 
+Board = Annotated[
+    bool, typer.Option("--board", help="Show it in a browser; prints the address, with its token.")
+]
+BoardStay = Annotated[
+    float | None,
+    typer.Option(help="How long a board stands after the end; Ctrl-C ends it without."),
+]
+BoardPort = Annotated[int, typer.Option(help="Local port of the board; 0 takes a free one.")]
 Scenario = Annotated[
     str,
     typer.Option(help=f"A market of your own by its path, or one of {', '.join(SCENARIOS)}."),

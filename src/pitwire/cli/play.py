@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -15,7 +15,11 @@ from typing import IO, NamedTuple
 import msgspec
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from pitwire.board.opening import Board
+from pitwire.board.playback import Playback
+from pitwire.cli.desk import tell_addresses
 from pitwire.cli.exits import Code
+from pitwire.cli.summary import summary_console
 from pitwire.desk.config import DeskConfig, load_config
 from pitwire.desk.interactions import timestamp
 from pitwire.desk.playing import Played, play, recorded_config
@@ -46,6 +50,10 @@ class Wanted(NamedTuple):
     until: str = ""
     out: Path | None = None
     paper: bool = False
+    board: int | None = None
+    """The port of a board on it, 0 for a free one."""
+    seconds: float | None = None
+    """How long the board stands when the tape is over; None: until Ctrl-C."""
 
 
 def run(wanted: Wanted) -> int:
@@ -53,15 +61,30 @@ def run(wanted: Wanted) -> int:
     tape = Tape(wanted.tape)
     config = load_config(wanted.config) if wanted.config is not None else None
     if wanted.rules is not None:
+        if wanted.board is not None:
+            expected = "one of the two: other rules are played twice"
+            raise ConfigError(where="--board", found="--rules as well", expected=expected)
         return _compare(tape, config or recorded_config(tape), wanted)
-    out = wanted.out.open("wb") if wanted.out is not None else None
-    try:
-        played = _play(tape, config, wanted, out=out)
-    finally:
-        if out is not None:
-            out.close()
+    with ExitStack() as kept:
+        out = kept.enter_context(wanted.out.open("wb")) if wanted.out is not None else None
+        onlooker = None
+        if wanted.board is not None:
+            onlooker = kept.enter_context(playback(wanted.board, wanted.seconds))
+        played = _play(tape, config, wanted, out=out, onlooker=onlooker)
     _tell(played)
     return _flawed(played)
+
+
+def playback(port: int, seconds: float | None) -> Playback:
+    """A board on what is played here; its addresses are printed when it stands."""
+    console = summary_console()
+
+    def tell(board: Board) -> None:
+        tell_addresses(board, console)
+        until = "Ctrl-C ends it" if seconds is None else f"ends {seconds:g} s after the recording"
+        console.print(f"a replay, to look at; {until}")
+
+    return Playback(tell, port=port, stay_seconds=seconds)
 
 
 def _play(
@@ -72,6 +95,7 @@ def _play(
     out: IO[bytes] | None = None,
     records: list[Record] | None = None,
     paper: bool | None = None,
+    onlooker: Playback | None = None,
 ) -> Played:
     first, last = tape.span()
     since = _moment("--from", wanted.since, first, last)
@@ -86,7 +110,7 @@ def _play(
         if wanted.step:
             said.append(record)
 
-    step = _Stepper(said, since) if wanted.step else None
+    step = _Stepper(said, since, onlooker) if wanted.step else None
     with _Bar(first, until or last, shown=not wanted.step) as bar:
         return play(
             tape,
@@ -97,6 +121,7 @@ def _play(
             paper=paper if paper is not None else (True if wanted.paper else None),
             journal=keep,
             watch=bar.look if step is None else step.look,
+            onlooker=onlooker,
         )
 
 
@@ -258,8 +283,9 @@ class _Bar:
 class _Stepper:
     """Shows each frame before it is played and waits for Enter; `q` ends, a number skips."""
 
-    def __init__(self, said: list[Record], since: int) -> None:
+    def __init__(self, said: list[Record], since: int, onlooker: Playback | None) -> None:
         self._said, self._since = said, since
+        self._aside = nullcontext if onlooker is None else onlooker.baton.aside
         self._free = 0
 
     def look(self, record: Taped) -> bool:
@@ -276,7 +302,8 @@ class _Stepper:
         if self._free:
             self._free -= 1
             return True
-        answer = sys.stdin.readline()
+        with self._aside():
+            answer = sys.stdin.readline()
         if answer.strip().isdigit():
             self._free = max(0, int(answer) - 1)
         return bool(answer) and answer.strip() != "q"

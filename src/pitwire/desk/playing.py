@@ -8,8 +8,10 @@ House rules: the same tape, configuration and rules give the same journal, byte 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from hashlib import blake2b
+from typing import Protocol
 
 import msgspec
 
@@ -30,7 +32,7 @@ from pitwire.tape.loop import TapeLoop
 from pitwire.tape.player import Player
 from pitwire.tape.reader import Flaw, Tape
 from pitwire.trading.ids import OrderIds
-from pitwire.trading.journal import Record, encode
+from pitwire.trading.journal import Journal, Record, encode
 from pitwire.trading.rules import Rule, Watch
 from pitwire.trading.state import State
 from pitwire.trading.wishes import Wish
@@ -64,6 +66,26 @@ class JournalDigest:
     def hexdigest(self) -> str:
         """Of all that was written."""
         return self._digest.hexdigest()
+
+
+class Onlooker(Protocol):
+    """Looks at a desk that is played, from a thread of its own, where it may; changes nothing."""
+
+    @property
+    def journal(self) -> Journal:
+        """Is told what the desk's own is told."""
+
+    def opened(self, desk: Desk) -> None:
+        """The desk is there."""
+
+    def look(self) -> None:
+        """The desk may be looked at now; said between any two records."""
+
+    def rest(self, seconds: float) -> None:
+        """Sleep; the desk may be looked at meanwhile."""
+
+    def ended(self) -> None:
+        """The last record was played, or the desk is to stop; returns when enough was seen."""
 
 
 class Played(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +148,7 @@ def play(
     journal: Callable[[Record, bytes], None] | None = None,
     watch: Callable[[Taped], bool] | None = None,
     events: OnEvents | None = None,
+    onlooker: Onlooker | None = None,
 ) -> Played:
     """Play a tape through a desk of this configuration; None takes the recorded one.
 
@@ -133,28 +156,46 @@ def play(
     rule is asked and nothing is journalled. `speed` 0 does not wait at all. `paper` answers orders
     on paper; None does so unless the tape holds answers and the configuration is the recorded one.
     `events` is shown every event. A tape without a desk's configuration is played through a session
-    alone when none is given.
+    alone when none is given; then there is nothing for an `onlooker`.
     """
     recorded = recorded_config(tape)
     rules = tuple(rules)
     on_paper = (config is not None or recorded is None) if paper is None else paper
     found = config or recorded
-    loop = TapeLoop(tape.meta.started, speed=speed)
+    rest = time.sleep if onlooker is None else onlooker.rest
+    loop = TapeLoop(tape.meta.started, speed=speed, rest=rest)
     venue = find_venue(tape.meta.venue)
-    player = Player(tape, until=until, acknowledge=venue.acknowledge, watch=watch)
+    watched = _watched(watch, onlooker)
+    player = Player(tape, until=until, acknowledge=venue.acknowledge, watch=watched)
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         if found is None:
             if rules:
                 expected = "a configuration, too"
                 raise ConfigError(where="rules", found="without a desk", expected=expected)
+            if onlooker is not None:
+                lacking = "a tape without a desk's rules"
+                raise ConfigError(where="board", found=lacking, expected="--config as well")
             counted = _Count(since, events)
             return runner.run(_finished(player, _play_session(tape, player, loop, counted)))
         digest = JournalDigest(journal)
         digest.since = since
         seed = tape.meta.seed if tape.meta.seed is not None else found.seed
         plain = harmless(found, seed=seed, paper=on_paper)
-        playing = _play_desk(tape, player, loop, plain, digest, rules, events)
+        playing = _play_desk(tape, player, loop, plain, digest, rules, events, onlooker)
         return runner.run(_finished(player, playing))
+
+
+def _watched(
+    watch: Callable[[Taped], bool] | None, onlooker: Onlooker | None
+) -> Callable[[Taped], bool] | None:
+    if onlooker is None:
+        return watch
+
+    def both(taped: Taped) -> bool:
+        onlooker.look()
+        return watch is None or watch(taped)
+
+    return both
 
 
 async def _finished(player: Player, playing: Coroutine[None, None, Played]) -> Played:
@@ -174,6 +215,7 @@ async def _play_desk(
     digest: JournalDigest,
     rules: tuple[Rule, ...],
     events: OnEvents | None,
+    onlooker: Onlooker | None,
 ) -> Played:
     meta = tape.meta
     loop.load(player)
@@ -186,7 +228,7 @@ async def _play_desk(
             dial=player.dial,
             fetch=player.fetch,
             clock=loop,
-            journals=[digest],
+            journals=[digest] if onlooker is None else [digest, onlooker.journal],
             ids=OrderIds(meta.prefix or "replay", meta.epoch),
             seen=events,
             hear=(lambda rule: _Later(rule, digest.since)) if digest.since else None,
@@ -207,7 +249,11 @@ async def _play_desk(
             expected="a tape that holds what this configuration subscribes to",
         )
     desk = opening.result()
+    if onlooker is not None:
+        onlooker.opened(desk)
     await asyncio.wait([over, stopping], return_when=asyncio.FIRST_COMPLETED)
+    if onlooker is not None and not player.told_to_end:
+        onlooker.ended()
     if stopping.done():
         await desk.stop()  # as it was; the tape goes on with what came of it
     stopping.cancel()

@@ -81,12 +81,17 @@ class _Needle(selectors.BaseSelector):
 
 
 class TapeLoop(asyncio.SelectorEventLoop):
-    """An event loop in a tape's time; `now` makes it a `Clock`. `speed` 0 plays without waiting."""
+    """An event loop in a tape's time; `now` makes it a `Clock`. `speed` 0 plays without waiting.
 
-    def __init__(self, start: int, *, speed: float = 0.0) -> None:
+    `rest` is what is done where the pace has to be kept.
+    """
+
+    def __init__(
+        self, start: int, *, speed: float = 0.0, rest: Callable[[float], None] = time.sleep
+    ) -> None:
         self._start = self.at = start
         self._source: Source | None = None
-        self._speed = speed
+        self._speed, self._rest = speed, rest
         self.stirred = False
         self._began = time.perf_counter()
         super().__init__(_Needle(self._wait))
@@ -157,7 +162,7 @@ class TapeLoop(asyncio.SelectorEventLoop):
         """Keep the pace; False when something came up meanwhile."""
         due = self._began + (at - self._start) / SECOND / self._speed
         while (left := due - time.perf_counter()) > 0:
-            time.sleep(min(left, _NAP))
+            self._rest(min(left, _NAP))
             if self.stirred:
                 return False
         return True

@@ -109,10 +109,11 @@ function paint() {
     paintHead();
   }
   for (const desk of desks) desk.live.answer();
-  if (page.desk.newest !== page.painted) {
-    page.painted = page.desk.newest;
+  const { newest, live } = page.desk;
+  if (newest !== page.painted) {
+    page.painted = newest;
     page.frames.push(performance.now());
-    channel.port2.postMessage(0);
+    if (live.head && live.head.kind === "frame") channel.port2.postMessage(0); // what a picture begins with may be old
   }
   commands.show();
 }
@@ -149,7 +150,8 @@ function paintHead() {
   const recorded = Math.max(0, ...desks.map((desk) => desk.get("replay") || 0));
   $("replay").hidden = !recorded;
   mark(document.body, "data-replay", recorded ? "1" : "");
-  write($("replay"), recorded ? `REPLAY of ${new Date(recorded).toISOString().slice(0, 10)}` : "–");
+  const moment = new Date(recorded).toISOString(); // what is played again has a time; what is served, a date
+  write($("replay"), !recorded ? "–" : chosen.get("played") ? `REPLAY ${moment.slice(0, 19).replace("T", " ")} UTC` : `REPLAY of ${moment.slice(0, 10)}`);
   write($("lag"), (chosen.get("lag p99") || "–") === "–" ? "–" : `${chosen.get("lag p99")} ms`);
   write($("tick"), chosen.get("tick to order") || "–");
   write($("version"), chosen.get("version") || "");
@@ -174,7 +176,7 @@ function watchOver() {
   mark(document.body, "data-part", part ? "1" : "");
   mark(document.body, "data-view-doubt", chosen.doubted ? "1" : "");
   mark(document.body, "data-seq", String(chosen.live.seq));
-  write($("state").lastChild, part ? `${desks.filter((desk) => desk.isKnown).length} of ${desks.length} ${WORDS[state].toLowerCase()}` : WORDS[state]);
+  write($("state").lastChild, part ? `${desks.filter((desk) => desk.isKnown).length} of ${desks.length} ${WORDS[state].toLowerCase()}` : many ? WORDS[state] : chosen.word);
   const halted = desks.filter((desk) => desk.halted);
   mark(document.body, "data-halted", halted.length ? "1" : "");
   banner(state, part, halted);
@@ -238,6 +240,9 @@ function banner(state, part, halted) {
   } else if (reducing.length && !tone) {
     tone = "amber";
     text = reducing.map((desk) => `${before(desk)}Only orders that reduce a position may leave: ${desk.get("reducing")}`).join(" ");
+  } else if (page.desk.get("played") === "over" && !tone) {
+    tone = "thin";
+    text = "The recording is over: this is how it ended.";
   } else if (page.refused && !tone) {
     tone = "thin";
     text = page.refused;

@@ -23,6 +23,12 @@ export class Desk {
 
   get(fact) { return this.model.table("desk").get(fact); }
 
+  // Its state in a word; what is played again is never called live.
+  get word() {
+    const played = this.state === "live" && this.get("played");
+    return played ? { playing: "Playing", over: "Over" }[played] : WORDS[this.state];
+  }
+
   get halted() { return this.get("halted") || ""; }
 
   // Whether what it has told is not to be believed now.
