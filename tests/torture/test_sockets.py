@@ -1,10 +1,15 @@
 """Forty faults on real sockets: a served venue, the proxy before it, the session as it is.
 
 The client's own deadlines are scaled down, so that none of this waits for long; what is demanded
-is scaled with them. Each fault is tried alone, on a port of its own.
+is scaled with them. Each fault is tried on ports of its own, beside others that wait as it does, in
+a time that a busy machine does not shorten.
 """
 
 from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import pytest
@@ -28,6 +33,7 @@ from pitwire.sim.proxy_faults import (
 from pitwire.torture.outcome import Outcome
 from pitwire.torture.sockets import try_on_sockets
 from pitwire.venues.venue import Venue
+from tests.unhurried import UnhurriedLoop, run
 
 STREAM = "*stream*"
 PING_SECONDS, ANSWER_SECONDS = 0.6, 0.6
@@ -157,21 +163,48 @@ TWO = {
 FAULTS = LOSSES | HEALED | SPOILED | TWO
 
 
-async def tried(name: str) -> Outcome:
-    return await try_on_sockets(FAULTS[name], 1, hasten=hastened, seconds=0.5)
+GROUPS = 4
+"""Tests that share the faults: most of a trial is waiting, and those of one test wait together."""
 
 
-@pytest.mark.parametrize("name", FAULTS)
-async def test_a_fault_on_real_sockets(name: str) -> None:
-    outcome = await tried(name)
-    assert outcome.complaints == ()
-    assert (outcome.lost, outcome.doubled, outcome.wrong) == (0, 0, 0)
-    assert outcome.delivered > 5
+async def tried(script: Script, seed: int = 1, **how: Any) -> Outcome:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, UnhurriedLoop)
+    return await try_on_sockets(script, seed, clock=loop, **how)
 
 
-async def test_who_is_refused_for_good_says_so_and_does_not_dial_again() -> None:
+async def tried_together(names: Sequence[str]) -> list[Outcome]:
+    trials = [tried(FAULTS[name], hasten=hastened, seconds=0.5) for name in names]
+    return await asyncio.gather(*trials)
+
+
+def wrong(outcome: Outcome) -> list[str]:
+    """What is not as it must be."""
+    counts = {"lost": outcome.lost, "doubled": outcome.doubled, "wrong": outcome.wrong}
+    found = [*outcome.complaints, *(f"{name}: {count}" for name, count in counts.items() if count)]
+    return found if outcome.delivered > 5 else [*found, f"delivered: {outcome.delivered}"]
+
+
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_faults_on_real_sockets(group: int) -> None:
+    names = [*FAULTS][group::GROUPS]
+    outcomes = run(tried_together(names))
+    assert {name: wrong(outcome) for name, outcome in zip(names, outcomes, strict=True)} == {
+        name: [] for name in names
+    }
+
+
+def test_what_is_wrong_is_seen() -> None:
+    impatient = script(Reset(path=STREAM), back=0.001)
+    outcome = run(tried(impatient, hasten=hastened, seconds=0.1))
+    [told] = wrong(outcome)
+    assert "expected within 0.001 s" in told
+    assert wrong(msgspec.structs.replace(outcome, complaints=(), lost=1)) == ["lost: 1"]
+
+
+def test_who_is_refused_for_good_says_so_and_does_not_dial_again() -> None:
     refused = script(Reset(path=STREAM), Answer(status=401, path=STREAM), back=1)
-    outcome = await try_on_sockets(refused, 1, hasten=hastened, seconds=0.5)
+    outcome = run(tried(refused, hasten=hastened, seconds=0.5))
     assert any("the session is over" in complaint for complaint in outcome.complaints)
     assert outcome.dials == 0
     assert outcome.noticed_by == "Lost"
@@ -181,7 +214,7 @@ def test_there_are_forty_and_more() -> None:
     assert len(FAULTS) >= 40
 
 
-async def test_a_script_of_the_kit_runs_as_it_stands() -> None:
-    outcome = await try_on_sockets(kit()["N17"], 3)
+def test_a_script_of_the_kit_runs_as_it_stands() -> None:
+    outcome = run(tried(kit()["N17"], 3))
     assert outcome.complaints == ()
     assert outcome.way == "sockets"

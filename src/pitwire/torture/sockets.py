@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from pitwire.model.clock import SECOND, SystemClock
+from pitwire.model.clock import SECOND, Clock, SystemClock
 from pitwire.sim.facades.binance_options import BinanceOptions
 from pitwire.sim.kit import Script
 from pitwire.sim.proxy import Proxy
@@ -25,14 +25,14 @@ SECONDS = 3.0
 _BUSY = BinanceOptions(connections_per_5_minutes=1000)
 
 
-def served_world(script: Script, seed: int) -> World:
+def served_world(script: Script, seed: int, clock: Clock | None = None) -> World:
     """A venue on the real clock, with the script's market."""
     return World(
         seed=seed,
         listings=listings(script.trial),
         crowded=script.trial.symbols,
         scenario=paced(script.trial.scenario, script.trial.bustle),
-        clock=SystemClock(),
+        clock=clock or SystemClock(),
         options=_BUSY,
     )
 
@@ -43,12 +43,16 @@ async def try_on_sockets(
     *,
     hasten: Callable[[Venue], Venue] = lambda venue: venue,
     seconds: float = SECONDS,
+    clock: Clock | None = None,
 ) -> Outcome:
-    """Try a script's `proxy` faults; `hasten` may shorten the client's own deadlines."""
+    """Try a script's `proxy` faults; `hasten` may shorten the client's own deadlines.
+
+    `clock` tells the running loop's time, where that is not the machine's.
+    """
     script = msgspec.structs.replace(
         script, trial=msgspec.structs.replace(script.trial, seconds=seconds)
     )
-    world = served_world(script, seed)
+    world = served_world(script, seed, clock)
     clock = world.clock
     async with serve(world) as venue:
         proxy = Proxy("127.0.0.1", venue.port, script.proxy, seed=seed)

@@ -1,0 +1,39 @@
+"""The time of a loop that a busy machine cannot make late."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from tests.unhurried import UnhurriedLoop, run
+
+TAKEN = 0.3
+MEANT = 0.05
+
+
+async def passed() -> tuple[float, float]:
+    """How much time passes while the thread is not given any, and while it waits on purpose."""
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    time.sleep(TAKEN)
+    between = loop.time()
+    await asyncio.sleep(MEANT)
+    return between - begun, loop.time() - between
+
+
+def test_time_that_the_machine_took_is_none() -> None:
+    taken, meant = run(passed())
+    assert taken < TAKEN / 2
+    assert meant >= MEANT - 0.001
+
+
+def test_its_clock_is_its_time() -> None:
+    loop = UnhurriedLoop()
+    try:
+        first = loop.now(), loop.time()
+        while loop.time() < first[1] + 0.01:
+            pass
+        second = loop.now(), loop.time()
+        assert 0 < (second[0] - first[0]) / 1e9 <= second[1] - first[1] + 0.001
+    finally:
+        loop.close()

@@ -1,0 +1,59 @@
+"""A loop on real sockets in which the time is left out that a busy machine gave to others.
+
+Its time is what its own thread computed and what it waited for on purpose: a machine with other
+things to do makes a test long, and no deadline in it late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import time
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from pitwire.model.clock import SECOND
+
+Answer = TypeVar("Answer")
+Ready = list[tuple[selectors.SelectorKey, int]]
+
+
+class _Patient(selectors.DefaultSelector):
+    """Knows how long it was to wait, and did."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited = 0.0
+
+    def select(self, timeout: float | None = None) -> Ready:
+        if timeout is not None and timeout <= 0:
+            return super().select(timeout)
+        began = time.monotonic()
+        ready = super().select(timeout)
+        took = time.monotonic() - began
+        self.waited += took if timeout is None else min(took, timeout)
+        return ready
+
+
+class UnhurriedLoop(asyncio.SelectorEventLoop):
+    """An event loop in such a time; `now` makes it a `Clock`."""
+
+    def __init__(self) -> None:
+        self._patient = _Patient()
+        self._computed = time.thread_time()
+        self._epoch = time.time_ns()
+        super().__init__(self._patient)
+
+    def time(self) -> float:
+        """Seconds that its thread computed or meant to wait since the loop was made."""
+        return self._patient.waited + time.thread_time() - self._computed
+
+    def now(self) -> int:
+        """The same in ns since the epoch."""
+        return self._epoch + round(self.time() * SECOND)
+
+
+def run(what: Coroutine[Any, Any, Answer]) -> Answer:
+    """Run this in a loop of its own."""
+    with asyncio.Runner(loop_factory=UnhurriedLoop) as runner:
+        return runner.run(what)
