@@ -15,7 +15,6 @@ import msgspec
 
 from pitwire.model.errors import (
     AuthenticationFailed,
-    MalformedFrame,
     OrderRejected,
     OutcomeUnknown,
     RemoteError,
@@ -28,7 +27,20 @@ from pitwire.venues.binance.decode import malformed, unhandled
 from pitwire.venues.binance.refusals import reason, refusal
 from pitwire.venues.binance.symbols import VENUE, Symbols
 from pitwire.venues.mbx.amounts import nanoseconds
-from pitwire.venues.mbx.reading import UNREADABLE, excerpt, refuse_doubled_keys
+from pitwire.venues.mbx.envelopes import (
+    NAMELESS,
+    STREAM,
+    Answer,
+    Fault,
+    Kind,
+    Notes,
+    blocked_until,
+    read_answer,
+    read_fault,
+    sort,
+    unread,
+)
+from pitwire.venues.mbx.reading import UNREADABLE, refuse_doubled_keys
 from pitwire.venues.mbx.refusals import UNPROVEN, Asked, Context
 from pitwire.venues.mbx.requests import Requests
 from pitwire.venues.venue import Decoded, Reply
@@ -40,13 +52,6 @@ class Request(NamedTuple):
     symbol: str
     order_id: str
     new_id: str
-
-
-class Kind(NamedTuple):
-    """A kind of request: its name in errors and what its refusal means."""
-
-    name: str
-    asked: Asked
 
 
 KINDS: dict[str, Kind] = {
@@ -65,25 +70,18 @@ KINDS: dict[str, Kind] = {
     "w": Kind("orders", Asked.STREAM),
 }
 """First letter of a JSON id → kind."""
-STREAM = Kind("streams", Asked.STREAM)
-_NAMELESS = Kind("request", Asked.QUESTION)
-"""What the WS-API could not read well enough to echo its id (§5.6)."""
 
-_answer = msgspec.json.Decoder(wire.Answer).decode
 _order = msgspec.json.Decoder(wire.OrderResult).decode
 _order_list = msgspec.json.Decoder(wire.OrderListResult).decode
 _orders = msgspec.json.Decoder(tuple[wire.OrderResult, ...]).decode
 _raws = msgspec.json.Decoder(tuple[msgspec.Raw, ...]).decode
 _amend = msgspec.json.Decoder(wire.AmendResult).decode
 _replace = msgspec.json.Decoder(wire.ReplaceResult).decode
-_fault = msgspec.json.Decoder(wire.Fault).decode
 _trades = msgspec.json.Decoder(tuple[wire.AccountTrade, ...]).decode
 _account = msgspec.json.Decoder(wire.AccountResult).decode
 _time = msgspec.json.Decoder(wire.TimeResult).decode
-_throttle = msgspec.json.Decoder(wire.Throttle).decode
 _user = msgspec.json.Decoder(wire.UserEvent).decode
 _bare_user = msgspec.json.Decoder(wire.UserFrame).decode
-_KEPT = 4096
 _NOT_TRIED = -2022
 USER_KINDS = frozenset(
     str(kind.__struct_config__.tag)
@@ -106,13 +104,11 @@ class AnswerDecoder:
 
     def __init__(self, symbols: Symbols, requests: Requests) -> None:
         self._symbols, self._session = symbols, requests
-        self._requests: dict[int, tuple[str, str, str]] = {}
+        self._requests = Notes(("", "", ""))
 
     def note(self, request_id: int, request: tuple[str, str, str]) -> None:
-        """Keep the fields of a `Request`; the oldest is forgotten beyond a few thousand."""
-        if len(self._requests) >= _KEPT:
-            del self._requests[next(iter(self._requests))]
-        self._requests[request_id] = request
+        """Keep the fields of a `Request`."""
+        self._requests.keep(request_id, request)
 
     # ── user data ──
 
@@ -129,12 +125,10 @@ class AnswerDecoder:
     def decode(self, frame: bytes, now: int) -> Sequence[Decoded]:
         """An answer; raises one of `UNREADABLE` when it is none."""
         refuse_doubled_keys(frame)
-        answer = _answer(frame)
-        request_id, kind = _sort(answer.id)
-        request = Request(*self._requests.pop(request_id, ("", "", "")))
-        fault = answer.error
-        if fault is None and (answer.code or answer.status >= 400):
-            fault = wire.Fault(answer.code, answer.msg)
+        answer = read_answer(frame)
+        request_id, kind = sort(answer.id, KINDS)
+        request = Request(*self._requests.take(request_id))
+        fault = answer.fault
         if fault is not None:
             return (self._refused(answer, fault, request_id, kind, request, now),)
         if not bytes(answer.result):
@@ -143,20 +137,20 @@ class AnswerDecoder:
 
     def _agreed(
         self,
-        answer: wire.Answer,
+        answer: Answer,
         frame: bytes,
         request_id: int,
         kind: Kind,
         request: Request,
         now: int,
     ) -> Sequence[Decoded]:
-        used = _used(answer.rate_limits)
-        result = bytes(answer.result)
+        used, result = answer.used_weight, bytes(answer.result)
         try:
             events, server_time = self._read(kind.name, result, request, now)
         except UNREADABLE as error:
             broken = malformed(frame, now, error, channel=kind.name)
-            return broken, Reply(request_id, _unread(kind, broken.path, frame), used_weight=used)
+            unreadable = unread(VENUE, kind.name, kind.asked, broken.path, frame)
+            return broken, Reply(request_id, unreadable, used_weight=used)
         return (Reply(request_id, None, tuple(events), used, server_time),)
 
     def _read(
@@ -173,22 +167,22 @@ class AnswerDecoder:
 
     def _refused(
         self,
-        answer: wire.Answer,
-        fault: wire.Fault,
+        answer: Answer,
+        fault: Fault,
         request_id: int,
         kind: Kind,
         request: Request,
         now: int,
     ) -> Reply:
         if kind is STREAM and fault.code < 0:
-            kind = _NAMELESS
+            kind = NAMELESS
         context = Context(
             asked=kind.asked,
             request=kind.name,
             now=now,
             status=answer.status,
             order_id=request.new_id or request.order_id,
-            until=_until(fault.data),
+            until=blocked_until(fault),
         )
         error = refusal(fault.code, fault.msg, context)
         if isinstance(error, AuthenticationFailed):
@@ -196,7 +190,7 @@ class AnswerDecoder:
         events: Sequence[Event] = ()
         if kind.name == "replace" and bytes(fault.data):
             events, error = self._halves(bytes(fault.data), request, error, now)
-        return Reply(request_id, error, tuple(events), _used(answer.rate_limits))
+        return Reply(request_id, error, tuple(events), answer.used_weight)
 
     def _halves(
         self, data: bytes, request: Request, error: RemoteError, now: int
@@ -264,7 +258,7 @@ def _half(
     body = bytes(response)
     # §5.11: the new order was not even attempted when its response is null.
     tried = body not in (b"", b"null")
-    fault = _fault(body) if tried else wire.Fault(_NOT_TRIED, "not attempted")
+    fault = read_fault(body) if tried else Fault(_NOT_TRIED, "not attempted")
     if fault.code in UNPROVEN:
         return ()  # nothing can be said of this order before it is asked for
     update = Update(
@@ -317,43 +311,3 @@ _READERS: dict[str, _Reader] = {
     "open_orders": _open,
     "account": _balances,
 }
-
-
-# ── pieces ────────────────────────────────────────────────────────────────────────────────────
-
-
-def _sort(json_id: str | int | None) -> tuple[int, Kind]:
-    if isinstance(json_id, int):
-        return (json_id if 0 < json_id < 2**53 else -1), STREAM
-    if json_id and json_id[0] in KINDS and json_id[1:].isascii() and json_id[1:].isdigit():
-        return int(json_id[1:16]), KINDS[json_id[0]]
-    return -1, STREAM
-
-
-def _used(limits: Sequence[wire.Usage]) -> int:
-    for limit in limits:
-        if limit.rate_limit_type == "REQUEST_WEIGHT" and limit.interval == "MINUTE":
-            return limit.count
-    return -1
-
-
-def _until(data: msgspec.Raw) -> int:
-    body = bytes(data)
-    if b'"retryAfter"' not in body:
-        return 0
-    try:
-        return nanoseconds(_throttle(body).retry_after)
-    except UNREADABLE:
-        return 0
-
-
-def _unread(kind: Kind, path: str, frame: bytes) -> RemoteError:
-    if kind.asked is Asked.COMMAND:
-        return OutcomeUnknown(venue=VENUE, text="unreadable answer", request=kind.name)
-    return MalformedFrame(
-        venue=VENUE,
-        text="unreadable answer",
-        channel=kind.name,
-        path=path,
-        excerpt=excerpt(frame),
-    )

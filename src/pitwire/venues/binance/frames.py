@@ -12,7 +12,6 @@ from typing import Annotated, Generic, TypeVar
 from msgspec import Meta, Raw, Struct, field
 
 from pitwire.venues.mbx.fields import (
-    Code,
     Count,
     Id,
     IdOrNone,
@@ -238,30 +237,6 @@ class UserEvent(Struct, gc=False):
     event: UserFrame
 
 
-class Usage(Struct, gc=False, rename="camel"):
-    rate_limit_type: str
-    interval: str
-    count: Count
-
-
-class Fault(Struct, gc=False):
-    code: Code
-    msg: str = ""
-    data: Raw = Raw()
-
-
-class Answer(Struct, rename="camel"):
-    """Any answer: WS-API, stream control, an error nested or bare (§1.4)."""
-
-    id: str | int | None = None
-    status: Count = 0
-    result: Raw = Raw()
-    error: Fault | None = None
-    rate_limits: tuple[Usage, ...] = ()
-    code: Code = 0
-    msg: str = ""
-
-
 # ── results (§5.8 – §5.13) ────────────────────────────────────────────────────────────────────
 
 
@@ -365,12 +340,6 @@ class Holding(Struct, gc=False):
 class AccountResult(Struct, gc=False, rename="camel"):
     balances: tuple[Holding, ...]
     update_time: Time = 0
-
-
-class Throttle(Struct, gc=False, rename="camel"):
-    """`error.data` of a 429 or 418: an instant, unlike the REST header (§5.1)."""
-
-    retry_after: Time = 0
 
 
 class HistoricTrade(Struct, gc=False, rename="camel"):

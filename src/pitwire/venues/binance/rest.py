@@ -21,6 +21,7 @@ from pitwire.venues.binance.decode import malformed
 from pitwire.venues.binance.refusals import refusal
 from pitwire.venues.binance.symbols import VENUE, Symbols, instrument
 from pitwire.venues.mbx.amounts import nanoseconds
+from pitwire.venues.mbx.envelopes import Fault, read_fault
 from pitwire.venues.mbx.reading import UNREADABLE, excerpt, refuse_doubled_keys
 from pitwire.venues.mbx.refusals import Asked, Context
 from pitwire.venues.venue import Decoded, HttpRequest, Reply
@@ -37,7 +38,6 @@ _info = msgspec.json.Decoder(wire.ExchangeInfo).decode
 _time = msgspec.json.Decoder(wire.TimeResult).decode
 _trades = msgspec.json.Decoder(tuple[wire.HistoricTrade, ...], strict=False).decode
 _aggregates = msgspec.json.Decoder(tuple[wire.HistoricAggregate, ...], strict=False).decode
-_fault = msgspec.json.Decoder(wire.Fault).decode
 
 
 # ── requests ──────────────────────────────────────────────────────────────────────────────────
@@ -193,10 +193,10 @@ def _failure(
     # §8: here the header counts seconds, where the WS-API names an instant.
     seconds = retry_after_seconds(headers, now) or 0.0
     try:
-        fault = _fault(body)
+        fault = read_fault(body)
     except UNREADABLE:
         # §9: 404 and the firewall answer in HTML, retired routes with 410 and a page of nginx.
-        fault = wire.Fault(0, f"HTTP {status}: {excerpt(body)}")
+        fault = Fault(0, f"HTTP {status}: {excerpt(body)}")
     context = Context(
         asked=Asked.QUESTION,
         request=request.purpose,

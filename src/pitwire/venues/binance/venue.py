@@ -16,6 +16,7 @@ from pitwire.venues.binance.sbe_codec import CHANNELS as SBE_CHANNELS
 from pitwire.venues.binance.sbe_codec import market_headers, sbe_codec
 from pitwire.venues.binance.streams import CHANNELS
 from pitwire.venues.binance.symbols import VENUE, guess
+from pitwire.venues.mbx.requests import acknowledge
 from pitwire.venues.mbx.signing import sign
 from pitwire.venues.venue import Can, Endpoints, Heartbeat, Limit, Venue, Weights
 
@@ -79,24 +80,6 @@ def stream_path(endpoints: Endpoints, time_unit: str) -> str:
 def orders_path(endpoints: Endpoints, time_unit: str) -> str:
     """The WebSocket API (§5)."""
     return f"{_root(endpoints.orders, '/ws-api/v3')}/ws-api/v3{_unit(time_unit)}"
-
-
-class _Control(msgspec.Struct):
-    method: str
-    id: int
-
-
-_control = msgspec.json.Decoder(_Control)
-
-
-def acknowledge(frame: bytes) -> bytes | None:
-    """The answer to a SUBSCRIBE or UNSUBSCRIBE that was granted (§1.3)."""
-    try:
-        control = _control.decode(frame)
-    except msgspec.MsgspecError:
-        return None
-    granted = control.method in ("SUBSCRIBE", "UNSUBSCRIBE")
-    return msgspec.json.encode({"result": None, "id": control.id}) if granted else None
 
 
 def _root(address: str, *paths: str) -> str:

@@ -13,12 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from pitwire.model.clock import SECOND
-from pitwire.model.errors import (
-    AuthenticationFailed,
-    MalformedFrame,
-    OutcomeUnknown,
-    RemoteError,
-)
+from pitwire.model.errors import AuthenticationFailed, RemoteError
 from pitwire.model.events import Event, Leverage, OpenOrders, Update
 from pitwire.model.orders import UpdateKind
 from pitwire.model.retry_after import retry_after_seconds
@@ -28,6 +23,18 @@ from pitwire.venues.binance_futures.house import House
 from pitwire.venues.binance_futures.refusals import refusals
 from pitwire.venues.binance_futures.rest import PUBLIC
 from pitwire.venues.mbx.amounts import Unreadable, nanoseconds
+from pitwire.venues.mbx.envelopes import (
+    NAMELESS,
+    STREAM,
+    Fault,
+    Kind,
+    Notes,
+    blocked_until,
+    read_answer,
+    read_fault,
+    sort,
+    unread,
+)
 from pitwire.venues.mbx.reading import (
     UNREADABLE,
     excerpt,
@@ -47,34 +54,29 @@ class Request(NamedTuple):
     order_id: str = ""
 
 
-KINDS: Mapping[str, tuple[str, Asked]] = {
-    "p": ("place", Asked.COMMAND),
-    "s": ("place_conditional", Asked.COMMAND),
-    "t": ("test", Asked.TEST),
-    "c": ("cancel", Asked.COMMAND),
-    "u": ("cancel_conditional", Asked.COMMAND),
-    "x": ("cancel_all", Asked.COMMAND),
-    "a": ("amend", Asked.COMMAND),
-    "q": ("status", Asked.STATUS),
-    "e": ("conditional_status", Asked.STATUS),
-    "f": ("fills", Asked.QUESTION),
-    "o": ("open_orders", Asked.QUESTION),
-    "k": ("open_conditional", Asked.QUESTION),
-    "b": ("account", Asked.QUESTION),
-    "v": ("leverage", Asked.QUESTION),
-    "d": ("countdown", Asked.QUESTION),
-    "h": ("time", Asked.QUESTION),
-    "l": ("login", Asked.LOGIN),
-    "w": ("orders", Asked.STREAM),
+KINDS: Mapping[str, Kind] = {
+    "p": Kind("place", Asked.COMMAND),
+    "s": Kind("place_conditional", Asked.COMMAND),
+    "t": Kind("test", Asked.TEST),
+    "c": Kind("cancel", Asked.COMMAND),
+    "u": Kind("cancel_conditional", Asked.COMMAND),
+    "x": Kind("cancel_all", Asked.COMMAND),
+    "a": Kind("amend", Asked.COMMAND),
+    "q": Kind("status", Asked.STATUS),
+    "e": Kind("conditional_status", Asked.STATUS),
+    "f": Kind("fills", Asked.QUESTION),
+    "o": Kind("open_orders", Asked.QUESTION),
+    "k": Kind("open_conditional", Asked.QUESTION),
+    "b": Kind("account", Asked.QUESTION),
+    "v": Kind("leverage", Asked.QUESTION),
+    "d": Kind("countdown", Asked.QUESTION),
+    "h": Kind("time", Asked.QUESTION),
+    "l": Kind("login", Asked.LOGIN),
+    "w": Kind("orders", Asked.STREAM),
 }
 """First letter of a JSON id → its name in errors and what its refusal means."""
 _OF_PURPOSE = dict(KINDS.values())
-_STREAM = ("streams", Asked.STREAM)
-_NAMELESS = ("request", Asked.QUESTION)
-_KEPT = 4096
 
-_answer = msgspec.json.Decoder(wire.Answer).decode
-_fault = msgspec.json.Decoder(wire.Fault).decode
 _order = msgspec.json.Decoder(wire.OrderResult).decode
 _orders = msgspec.json.Decoder(tuple[wire.OrderResult, ...]).decode
 _algo = msgspec.json.Decoder(wire.AlgoResult).decode
@@ -85,7 +87,6 @@ _account = msgspec.json.Decoder(wire.AccountResult).decode
 _leverage = msgspec.json.Decoder(wire.LeverageResult).decode
 _time = msgspec.json.Decoder(wire.TimeResult).decode
 _key = msgspec.json.Decoder(wire.KeyResult).decode
-_throttle = msgspec.json.Decoder(wire.Throttle).decode
 _user = msgspec.json.Decoder(wire.UserFrame).decode
 _wrapped_user = msgspec.json.Decoder(wire.WrappedUser).decode
 USER_KINDS = frozenset(str(kind.__struct_config__.tag) for kind in typing.get_args(wire.UserFrame))
@@ -98,7 +99,7 @@ class AnswerDecoder:
     def __init__(self, house: House, reader: AccountReader, requests: Requests) -> None:
         self._house, self._account, self._session = house, reader, requests
         self._refusal = refusals(house).refusal
-        self._requests: dict[int, Request] = {}
+        self._requests = Notes(Request())
         self._readers: Mapping[str, Callable[[bytes, Request, int], Sequence[Event]]] = {
             "place": self._placed,
             "place_conditional": self._conditional,
@@ -115,10 +116,8 @@ class AnswerDecoder:
         }
 
     def note(self, request_id: int, request: Request) -> None:
-        """Keep what a request is about; the oldest is forgotten beyond a few thousand."""
-        if len(self._requests) >= _KEPT:
-            del self._requests[next(iter(self._requests))]
-        self._requests[request_id] = request
+        """Keep what a request is about."""
+        self._requests.keep(request_id, request)
 
     # ── user data ──
 
@@ -139,30 +138,27 @@ class AnswerDecoder:
     def decode(self, frame: bytes, now: int) -> Sequence[Decoded]:
         """An answer; raises one of `UNREADABLE` when it is none."""
         refuse_doubled_keys(frame)
-        answer = _answer(frame)
-        request_id, (name, asked) = _sort(answer.id)
-        request = self._requests.pop(request_id, Request())
-        used = _used(answer.rate_limits)
-        fault = answer.error
-        if fault is None and (answer.code or answer.status >= 400):
-            fault = wire.Fault(answer.code, answer.msg)
+        answer = read_answer(frame)
+        request_id, (name, asked) = sort(answer.id, KINDS)
+        request = self._requests.take(request_id)
+        used, fault = answer.used_weight, answer.fault
         if fault is not None:
-            if (name, asked) == _STREAM and fault.code < 0:
-                name, asked = _NAMELESS
+            if (name, asked) == STREAM and fault.code < 0:
+                name, asked = NAMELESS
             context = Context(
                 asked=asked,
                 request=name,
                 now=now,
                 status=answer.status,
                 order_id=request.order_id,
-                until=_until(fault.data),
+                until=blocked_until(fault),
             )
             return (Reply(request_id, self._refused(fault, context), used_weight=used),)
         if not bytes(answer.result):
             return (malformed(self._house.name, frame, now, KeyError("result"), channel=name),)
         return self._agreed(bytes(answer.result), request_id, name, request, used=used, now=now)
 
-    def _refused(self, fault: wire.Fault, context: Context) -> RemoteError:
+    def _refused(self, fault: Fault, context: Context) -> RemoteError:
         error = self._refusal(fault.code, fault.msg, context)
         if isinstance(error, AuthenticationFailed):
             self._session.logged_on = False
@@ -204,7 +200,7 @@ class AnswerDecoder:
     ) -> Sequence[Decoded]:
         """The facts of a REST answer, then its `Reply`."""
         request_id, purpose = request.request_id, request.purpose
-        about = self._requests.pop(request_id, Request())
+        about = self._requests.take(request_id)
         used = _number(headers.get("x-mbx-used-weight-1m", ""))
         if status != 200:
             error = self._failure(request, about, status, headers, body, now)
@@ -233,9 +229,9 @@ class AnswerDecoder:
     ) -> RemoteError:
         seconds = retry_after_seconds(headers, now) or 0.0
         try:
-            fault = _fault(body)
+            fault = read_fault(body)
         except UNREADABLE:
-            fault = wire.Fault(0, f"HTTP {status}: {excerpt(body)}")
+            fault = Fault(0, f"HTTP {status}: {excerpt(body)}")
         context = Context(
             asked=_OF_PURPOSE.get(request.purpose, Asked.QUESTION),
             request=request.purpose,
@@ -247,16 +243,8 @@ class AnswerDecoder:
         return self._refused(fault, context)
 
     def _unread(self, name: str, path: str, frame: bytes) -> RemoteError:
-        venue = self._house.name
-        if _OF_PURPOSE.get(name) is Asked.COMMAND:
-            return OutcomeUnknown(venue=venue, text="unreadable answer", request=name)
-        return MalformedFrame(
-            venue=venue,
-            text="unreadable answer",
-            channel=name,
-            path=path,
-            excerpt=excerpt(frame),
-        )
+        asked = _OF_PURPOSE.get(name, Asked.QUESTION)
+        return unread(self._house.name, name, asked, path, frame)
 
     # ── results by kind of request ──
 
@@ -328,31 +316,6 @@ class AnswerDecoder:
     def _leverage(self, result: bytes, request: Request, now: int) -> Sequence[Event]:
         data = _leverage(result)
         return (Leverage(self._house.name, request.symbol, 0, now, data.leverage),)
-
-
-def _sort(json_id: str | int | None) -> tuple[int, tuple[str, Asked]]:
-    if isinstance(json_id, int):
-        return (json_id if 0 < json_id < 2**53 else -1), _STREAM
-    if json_id and json_id[0] in KINDS and json_id[1:].isascii() and json_id[1:].isdigit():
-        return int(json_id[1:16]), KINDS[json_id[0]]
-    return -1, _STREAM
-
-
-def _used(limits: Sequence[wire.Usage]) -> int:
-    for limit in limits:
-        if limit.rate_limit_type == "REQUEST_WEIGHT" and limit.interval == "MINUTE":
-            return limit.count
-    return -1
-
-
-def _until(data: msgspec.Raw) -> int:
-    body = bytes(data)
-    if b'"retryAfter"' not in body:
-        return 0
-    try:
-        return nanoseconds(_throttle(body).retry_after)
-    except UNREADABLE:
-        return 0
 
 
 def _number(text: str) -> int:

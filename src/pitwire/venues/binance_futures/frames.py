@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Struct
 
 from pitwire.venues.mbx.fields import (
-    Code,
     Count,
     Id,
     IdOrNone,
@@ -306,34 +305,6 @@ class WrappedUser(Struct, gc=False):
 
 
 # ── envelopes (§5.1, §11.5) ───────────────────────────────────────────────────────────────────
-
-
-class Usage(Struct, gc=False, rename="camel"):
-    rate_limit_type: str
-    interval: str
-    count: Count
-
-
-class Fault(Struct, gc=False):
-    code: Code
-    msg: str = ""
-    data: Raw = Raw()
-
-
-class Answer(Struct, rename="camel"):
-    """Any answer: WS-API, stream control, an error nested or bare (§1.4)."""
-
-    id: str | int | None = None
-    status: Count = 0
-    result: Raw = Raw()
-    error: Fault | None = None
-    rate_limits: tuple[Usage, ...] = ()
-    code: Code = 0
-    msg: str = ""
-
-
-class Throttle(Struct, gc=False, rename="camel"):
-    retry_after: Time = 0
 
 
 # ── results (§11.5, §11.6) ────────────────────────────────────────────────────────────────────

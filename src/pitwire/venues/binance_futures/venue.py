@@ -8,8 +8,6 @@ from __future__ import annotations
 from functools import partial
 from urllib.parse import urlencode
 
-import msgspec
-
 from pitwire.market.sequence import ByPrevious
 from pitwire.model.errors import ConfigError
 from pitwire.model.proof import DeathProof
@@ -18,6 +16,7 @@ from pitwire.venues.binance_futures.encode import WINDOW_SECONDS
 from pitwire.venues.binance_futures.house import COINM, USDM
 from pitwire.venues.binance_futures.streams import CHANNELS, MARKET, UNSPLIT
 from pitwire.venues.binance_futures.symbols import guess
+from pitwire.venues.mbx.requests import acknowledge
 from pitwire.venues.mbx.signing import sign
 from pitwire.venues.venue import (
     Can,
@@ -128,24 +127,6 @@ def _root(address: str) -> str:
 def _milliseconds(time_unit: str) -> None:
     if time_unit != "ms":
         raise ConfigError(where="time_unit", found=time_unit, expected="ms: futures know no other")
-
-
-class _Control(msgspec.Struct):
-    method: str
-    id: int
-
-
-_control = msgspec.json.Decoder(_Control)
-
-
-def acknowledge(frame: bytes) -> bytes | None:
-    """The answer to a SUBSCRIBE or UNSUBSCRIBE that was granted (§1.3)."""
-    try:
-        control = _control.decode(frame)
-    except msgspec.MsgspecError:
-        return None
-    granted = control.method in ("SUBSCRIBE", "UNSUBSCRIBE")
-    return msgspec.json.encode({"result": None, "id": control.id}) if granted else None
 
 
 # §5.5 holds here too; §11.8: -5028 is the window looked at again at the matching engine's door.

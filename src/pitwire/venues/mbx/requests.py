@@ -93,6 +93,24 @@ def control(method: str, names: Sequence[str], request_id: int) -> bytes:
     return msgspec.json.encode({"method": method, "params": list(names), "id": request_id})
 
 
+class _Control(msgspec.Struct):
+    method: str
+    id: int
+
+
+_read_control = msgspec.json.Decoder(_Control).decode
+
+
+def acknowledge(frame: bytes) -> bytes | None:
+    """The answer to a SUBSCRIBE or UNSUBSCRIBE that was granted (§1.3); None for anything else."""
+    try:
+        asked = _read_control(frame)
+    except msgspec.MsgspecError:
+        return None
+    granted = asked.method in ("SUBSCRIBE", "UNSUBSCRIBE")
+    return msgspec.json.encode({"result": None, "id": asked.id}) if granted else None
+
+
 def client_id(text: str, where: str) -> str:
     """A client order id the venue takes (§5.9), or `ConfigError`."""
     if _CLIENT_ID.fullmatch(text) is None:
