@@ -68,6 +68,11 @@ FUTURES_CHECKS = {
         "    await exchange.close()\n"
         "asyncio.run(main())\n",
     ),
+    "binance-sdk-derivatives-trading-usds-futures": (
+        "binance_sdk_derivatives_trading_usds_futures",
+        "found = client.rest_api.symbol_price_ticker(symbol='BTCUSDT').data()\n"
+        "print(getattr(found, 'actual_instance', found).price)\n",
+    ),
     "websockets": ("websockets", "stream.close()\nprint('61000.00')\n"),
 }
 

@@ -146,6 +146,18 @@ def _ccxt_futures(at: Where) -> str:
         """
 
 
+def _binance_sdk_futures(at: Where) -> str:
+    return f"""
+        from binance_common import configuration as to
+        from binance_sdk_derivatives_trading_usds_futures import DerivativesTradingUsdsFutures
+        keys = {{"api_key": "{at.key}", "api_secret": "{at.secret}"}}
+        client = DerivativesTradingUsdsFutures(
+            to.ConfigurationRestAPI(base_path="{at.http}", **keys),
+            to.ConfigurationWebSocketAPI(stream_url="{at.orders}", **keys),
+            to.ConfigurationWebSocketStreams(stream_url="{at.streams}"))
+        """
+
+
 def _websockets_futures(at: Where) -> str:
     return f"""
         from websockets.sync.client import connect
@@ -166,6 +178,7 @@ HOWTOS_OF: Mapping[str, Mapping[str, Callable[[Where], str]]] = {
     SPOT: HOWTOS,
     USDM: {
         "ccxt": _ccxt_futures,
+        "binance-sdk-derivatives-trading-usds-futures": _binance_sdk_futures,
         "websockets": _websockets_futures,
         "pitwire": _pitwire_futures,
     },
