@@ -25,7 +25,10 @@ from nautilus_trader.model.enums import BookType, OrderSide, TimeInForce
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.trading.strategy import Strategy
 
-BTC = InstrumentId.from_str("BTCUSDT.BINANCE")
+PAGE, CONFIG, NAME, *WHERE = sys.argv[1:]
+"""Whose lines lead where: a page, the function in it, what is traded, what the function takes."""
+BTC = InstrumentId.from_str(NAME)
+BARS = "1-MINUTE" if "PERP" in NAME else "1-SECOND"
 
 
 def tell(said: str, **facts: Any) -> None:
@@ -38,7 +41,7 @@ class Puppet(Strategy):
     def on_start(self) -> None:
         self.subscribe_trade_ticks(BTC)
         self.subscribe_quote_ticks(BTC)
-        self.subscribe_bars(BarType.from_str("BTCUSDT.BINANCE-1-SECOND-LAST-EXTERNAL"))
+        self.subscribe_bars(BarType.from_str(f"{NAME}-{BARS}-LAST-EXTERNAL"))
         self.subscribe_order_book_deltas(BTC, book_type=BookType.L2_MBP)
         tell("started", instrument=str(self.cache.instrument(BTC)))
 
@@ -103,19 +106,18 @@ class Puppet(Strategy):
         tell("account", **{str(one): str(found.balance_total(one)) for one in found.currencies()})
 
 
-def documented(page: Path) -> Any:
+def documented(page: Path, name: str) -> Any:
     """The lines of the page that lead to the simulated venue."""
     text = page.read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
     for block in re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-        if "def nautilus_config" in block:
-            names: dict[str, Any] = {}
+        if "def nautilus_" in block:
             exec(compile(block, page.name, "exec"), names)
-            return names["nautilus_config"]
-    raise LookupError(f"no nautilus_config in {page}")
+    return names[name]
 
 
-async def main(page: str, *where: str) -> None:
-    node = TradingNode(config=documented(Path(page))(*where))
+async def main() -> None:
+    node = TradingNode(config=documented(Path(PAGE), CONFIG)(*WHERE))
     puppet = Puppet()
     node.trader.add_strategy(puppet)
     node.add_data_client_factory("BINANCE", BinanceLiveDataClientFactory)
@@ -138,4 +140,4 @@ async def main(page: str, *where: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    asyncio.run(main())

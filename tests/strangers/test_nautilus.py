@@ -17,11 +17,14 @@ import pytest
 
 from pitwire.model.clock import SystemClock
 from pitwire.model.orders import Side
+from pitwire.sim.facades.usdm_options import UsdmOptions
 from pitwire.sim.facts import Tif
 from pitwire.sim.serve import serve
-from pitwire.sim.world import World
-from tests.strangers.place import ACCOUNTS, Place
+from pitwire.sim.world import USDM, World
+from tests.strangers.place import ACCOUNTS, MONEY, Place
 
+SPOT = ("nautilus_config", "BTCUSDT.BINANCE")
+FUTURES = ("nautilus_usdm_config", "BTCUSDT-PERP.BINANCE")
 SECONDS = 40.0
 """A node takes its time to start."""
 Said = dict[str, Any]
@@ -103,12 +106,13 @@ def python(repository: Path) -> Path:
 def meet(python: Path, repository: Path) -> Meet:
     @asynccontextmanager
     async def connect(
-        scenario: str | None, *, quiet: bool = False
+        scenario: str | None, *, quiet: bool = False, futures: bool = False
     ) -> AsyncIterator[tuple[Place, Node]]:
         """A venue, halted where `quiet`, and a node that has just been started there."""
-        world = World(
-            seed=22, scenario=scenario, clock=SystemClock(), accounts=ACCOUNTS, listen_keys=True
-        )
+        usdm = {"venue": USDM, "options": UsdmOptions(unrouted="all")}
+        options = usdm if futures else {"listen_keys": True}
+        accounts = {name: {"USDT": MONEY["USDT"]} for name in ACCOUNTS} if futures else ACCOUNTS
+        world = World(seed=22, scenario=scenario, clock=SystemClock(), accounts=accounts, **options)
         async with serve(world) as venue:
             place = Place(world, venue)
             if quiet:
@@ -117,6 +121,7 @@ def meet(python: Path, repository: Path) -> Meet:
                 str(python),
                 str(repository / "tests" / "strangers" / "nautilus_client.py"),
                 str(repository / "docs" / "strangers.md"),
+                *(FUTURES if futures else SPOT),
                 venue.market_url,
                 venue.http_url,
                 *place.key(),
@@ -207,3 +212,33 @@ async def test_the_user_stream_comes_back_after_a_close(meet: Meet) -> None:
         await asyncio.sleep(2)  # it subscribes anew after it has connected
         place.rival(Side.BUY, lots=500, price=6_000_000, tif=Tif.IOC)
         assert (await node.order("OrderFilled"))["status"] == "FILLED"
+
+
+@pytest.mark.timeout(180)
+async def test_the_futures_of_a_stranger_who_knows_the_old_paths(meet: Meet) -> None:
+    """Its book, an order in parts, a cancel, a refusal, and all again after a close."""
+    async with meet(None, futures=True) as (place, node):
+        node.tell("place", side="SELL", size="0.050", price="61000")
+        accepted = await node.order("OrderAccepted")
+        place.rival(Side.BUY, lots=20, price=610_000, tif=Tif.IOC)
+        part = await node.order("OrderFilled")
+        assert (part["status"], Decimal(part["filled"])) == ("PARTIALLY_FILLED", Decimal("0.02"))
+        before = len(place.world.stage.links())
+        place.hang_up("market")
+        async with asyncio.timeout(SECONDS):
+            while len(place.world.stage.links()) < before:
+                await asyncio.sleep(0.2)
+        await asyncio.sleep(2)  # it subscribes anew after it has connected
+        node.tell("cancel", id=accepted["id"])
+        assert (await node.order("OrderCanceled"))["id"] == accepted["id"]
+        for lots, price in ((30, 610_500), (40, 611_000)):
+            place.rival(Side.SELL, lots=lots, price=price)
+        place.rival(Side.BUY, lots=50, price=609_000)
+        async with asyncio.timeout(SECONDS):
+            while await node.book() != place.book():
+                await asyncio.sleep(0.2)
+        node.tell("place", side="BUY", size="0.010", price="61060", post=True)
+        refused = await node.order("OrderRejected")
+        assert "-5022" in refused["reason"] or "Maker" in refused["reason"], refused["reason"]
+        [held] = place.world.exchange.positions("stranger", "BTC-USDT")
+        assert held.lots == -20
