@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import signal
 import statistics
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from tempfile import TemporaryDirectory
 
 from rich.table import Table
 
-from pitwire.desk.config import parse_config
+from pitwire.desk.config import DeskConfig, parse_config
 from pitwire.desk.masking import Masker
 from pitwire.desk.opening import open_desk
 from pitwire.desk.playing import play
@@ -30,7 +31,7 @@ from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy
 from pitwire.tape.format import Kind, Meta
 from pitwire.tape.imports import import_tape
-from pitwire.tape.loop import TapeLoop
+from pitwire.tape.loop import Stage, TapeLoop
 from pitwire.tape.player import Player
 from pitwire.tape.reader import Tape
 from pitwire.tape.recorder import Recorder
@@ -42,6 +43,8 @@ SPAN_SECONDS = 600
 RATE = 20_000
 """Frames a second at which recording is measured."""
 ROUNDS = 5
+TURN = 2000
+"""Frames that a desk plays before it is another's turn."""
 _START = 1_723_161_253 * SECOND
 _VENUE = find_venue("binance")
 
@@ -204,23 +207,134 @@ def _recorded(frames: Sequence[bytes], folder: Path) -> tuple[float, float, int]
 
 
 def _beside(run: Path, folder: Path, tell: Tell) -> tuple[float, float]:
-    """µs of CPU a frame in a desk, sockets apart: without a tape, and with one."""
-    bare, taped = [], []
-    for number in range(ROUNDS):
-        bare.append(_through(run, None))
-        taped.append(_through(run, folder / str(number)))
-    tell(f"tape: without {bare}, with {taped}")
-    return statistics.median(bare), statistics.median(taped)
+    """µs of CPU a frame of a desk's process, sockets apart: without a tape, and with one.
+
+    Two processes go through the recording in turns of `TURN` frames and on one core, so that
+    whatever else this machine does meanwhile is met by both; of each, the mean of the middle four
+    fifths of its turns.
+    """
+    desks = [_Desk(run, None), _Desk(run, folder)]
+    try:
+        going = True
+        while going:
+            played = [desk.play() for desk in desks]
+            going = all(played)
+    finally:
+        for desk in desks:
+            desk.close()
+    bare, taped = (_middle(desk.turns) for desk in desks)
+    tell(f"tape: {len(desks[0].turns)} turns without, {len(desks[1].turns)} with a tape")
+    return bare, taped
 
 
-def _through(run: Path, folder: Path | None) -> float:
-    """A desk with one rule goes through the tape on paper; µs of CPU a frame."""
+def _middle(figures: Sequence[float]) -> float:
+    aside = len(figures) // 10
+    return statistics.mean(sorted(figures)[aside : len(figures) - aside])
+
+
+class _Desk:
+    """A process with a desk in it, which plays when it is told to."""
+
+    def __init__(self, run: Path, folder: Path | None) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _TURNS, str(run), str(folder or "")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+        )
+        self.turns: list[float] = []
+        """µs of CPU a frame, in each."""
+
+    def play(self) -> bool:
+        """Have it play a turn, and wait for that; False when it has played all."""
+        inward, outward = self._process.stdin, self._process.stdout
+        assert inward is not None
+        assert outward is not None
+        self._process.send_signal(signal.SIGCONT)
+        inward.write("\n")
+        told = outward.readline()
+        self._process.send_signal(signal.SIGSTOP)  # or its timers would run in others' turns, too
+        if not told:
+            raise RuntimeError("a desk of the section tape ended before its time")
+        if told != "over\n":
+            self.turns.append(float(told))
+        return told != "over\n"
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+_TURNS = """
+import os
+import sys
+from pathlib import Path
+from bench import tape
+run, folder = sys.argv[1:]
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+tape.warm(Path(run))
+for number in range(tape.ROUNDS):
+    tape.through(Path(run), Path(folder) / str(number) if folder else None, turns=True)
+sys.stdin.readline()
+print("over", flush=True)
+"""
+
+
+class _Turns:
+    """A player that plays so many frames and then waits until it is told to go on."""
+
+    def __init__(self, player: Player) -> None:
+        self._player, self._due, self._played = player, 0, 0
+        self._cpu = 0.0
+        self.next_at = player.next_at
+
+    def play(self, stage: Stage, before: int) -> None:
+        frames = self._player.frames
+        if frames >= self._due:
+            if frames:
+                self.tell()
+            sys.stdin.readline()
+            self._due, self._played, self._cpu = frames + TURN, frames, time.process_time()
+        self._player.play(stage, before)
+
+    def tell(self) -> None:
+        """What this turn took."""
+        used = time.process_time() - self._cpu
+        print(used / (self._player.frames - self._played) * 1e6, flush=True)
+
+
+def through(run: Path, folder: Path | None, *, turns: bool = False) -> float:
+    """A desk with one rule goes through the tape on paper; µs of CPU a frame of this process."""
     tape = Tape(run)
     loop = TapeLoop(tape.meta.started)
     player = Player(tape, acknowledge=_VENUE.acknowledge)
-    symbols = ", ".join(f'"{symbol}"' for symbol in tape.meta.symbols)
-    channels = ", ".join(f'"{channel}"' for channel in tape.meta.channels)
-    config = parse_config(
+    config = _config(tape.meta, folder)
+
+    taking_turns = _Turns(player)
+
+    async def live() -> Recorder | None:
+        loop.load(taking_turns if turns else player)
+        desk = await open_desk(config, dial=player.dial, fetch=player.fetch, clock=loop)
+        await player.over.wait()
+        if turns:
+            taking_turns.tell()
+        await desk.stop()
+        return desk.tape
+
+    cpu = time.process_time()
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        recorder = runner.run(live())
+    used = (time.process_time() - cpu) / player.frames * 1e6
+    assert recorder is None or not recorder.dropped, "nothing is lost at full speed either"
+    return used
+
+
+def _config(meta: Meta, folder: Path | None) -> DeskConfig:
+    symbols = ", ".join(f'"{symbol}"' for symbol in meta.symbols)
+    channels = ", ".join(f'"{channel}"' for channel in meta.channels)
+    return parse_config(
         f"""
         mode = "paper"
         seed = 1
@@ -231,24 +345,10 @@ def _through(run: Path, folder: Path | None) -> float:
         folder = "{folder or ""}"
         [[rule]]
         name = "never"
-        when = {{ price = "{tape.meta.symbols[0]}", above = 1e9 }}
+        when = {{ price = "{meta.symbols[0]}", above = 1e9 }}
         do = {{ alert = "there" }}
         """
     )
-
-    async def live() -> Recorder | None:
-        loop.load(player)
-        desk = await open_desk(config, dial=player.dial, fetch=player.fetch, clock=loop)
-        await player.over.wait()
-        await desk.stop()
-        return desk.tape
-
-    cpu = time.process_time()
-    with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        recorder = runner.run(live())
-    used = (time.process_time() - cpu) / player.frames * 1e6
-    assert recorder is None or not recorder.dropped, "nothing is lost at full speed either"
-    return used
 
 
 # ── playing and asking ────────────────────────────────────────────────────────────────────────
@@ -352,7 +452,7 @@ def work(what: str, source: Path, run: Path, folder: Path) -> None:
     elif what == "replay":
         play(Tape(run))
     else:
-        _through(run, folder)
+        through(run, folder)
 
 
 # ── a recording of our own ────────────────────────────────────────────────────────────────────

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -18,7 +19,7 @@ from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConfigError, ConnectionLost, DialFailed
 from pitwire.tape import recorder as module
 from pitwire.tape.format import Kind, decode_exchange
-from pitwire.tape.reader import Tape, runs_in
+from pitwire.tape.reader import Tape, TapeFile, runs_in
 from pitwire.tape.recorder import Recorder
 from pitwire.tape.writer import write_all
 from tests.tape.tapes import CREDENTIALS, KEY, START, recorder, write_tape
@@ -78,6 +79,44 @@ def test_nothing_secret_is_on_the_tape(tmp_path: Path) -> None:
     exchange = decode_exchange(records[-1].payload)
     assert (exchange.status, exchange.headers) == (200, {"date": "today"})
     assert b'"token":"BTC"' in text, "a market line is masked by value alone"
+
+
+def test_frames_keep_their_order_and_their_lines_through_blocks_and_files(tmp_path: Path) -> None:
+    told = recorder(tmp_path, max_bytes=2_000_000, flush_seconds=1000.0)
+    said: list[tuple[str, Kind, int, bool, bytes]] = []
+    chance = Random(3)
+    for number in range(600):
+        link = chance.choice(("market-1", "market-1-b", "orders", f"market-{number // 100}"))
+        way, kind = chance.choice((("in", Kind.IN), ("in", Kind.IN), ("out", Kind.OUT)))
+        frame = b"%d " % number + chance.randbytes(8_000).hex().encode()
+        drained = chance.random() < 0.5
+        told.frame(link, way, memoryview(frame), START + number, drained)
+        said.append((link, kind, START + number, drained, frame))
+        if number % 20 == 0:
+            told._write_waiting()
+    told.close()
+    tape = Tape(tmp_path)
+    assert [(r.link, r.kind, r.at, r.drained, r.payload) for r in tape.records()] == said
+    assert len(tape.files) > 2
+    for path in tape.files:  # each stands for itself, and each key block in it
+        file = TapeFile(path)
+        assert file.index is not None
+        for offset, first in file.index.keys[1:]:
+            assert file._key_before(first) == offset
+            assert next(iter(file.records(first))).link == said[first - START][0]
+        file.close()
+
+
+def test_between_two_files_nothing_is_synced(tmp_path: Path) -> None:
+    synced: list[int] = []
+    told = recorder(tmp_path, sync=synced.append, sync_seconds=60.0)
+    handle, told._writer.handle = told._writer.handle, -1
+    told._sync_once()
+    assert synced == []
+    told._writer.handle = handle
+    told._sync_once()
+    assert synced == [handle]
+    told.close()
 
 
 def test_a_request_that_fails_is_on_the_tape_too(tmp_path: Path) -> None:
@@ -261,6 +300,7 @@ def test_a_secret_in_a_request_is_masked_by_the_thread_and_not_by_the_caller(
 _CHILD = """
 import os, sys, time
 from pathlib import Path
+from random import Random
 from tests.tape.tapes import START, recorder
 told = recorder(Path(sys.argv[1]))
 number = 0

@@ -72,7 +72,7 @@ class Ear:
             self._line.woke(now)
         try:
             if self._tap is not None:
-                self._tap(self._line.name, "in", frame, now, drained)
+                self._tap(self.link, "in", frame, now, drained)
             self._deliver(self._receive(frame, now), now, drained)
         except Exception as error:  # noqa: BLE001 — the callback edge: what a listener raises
             self._line.caught(error)

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import struct
 import sys
-from collections.abc import Sequence
 from enum import IntEnum, IntFlag
 from typing import NamedTuple, TypeAlias
 from zlib import crc32
@@ -37,7 +36,14 @@ LONGEST = 1 << 26
 """No block is longer, packed or not, so a length beyond it is damage."""
 KEY_BYTES = 1 << 20
 """After so many bytes of records the next block is a key block."""
-_LEVEL = 1
+_PACKING: dict[int, int] = {
+    zstd.CompressionParameter.compression_level: 1,
+    zstd.CompressionParameter.window_log: 17,
+    zstd.CompressionParameter.hash_log: 12,
+}
+"""Tables that fit the nearest cache: a sixth less CPU than level 1 as it comes, and no bigger."""
+MOST_LINKS = 0xFFFF
+"""Of one run, so that a number fits a record."""
 
 PREAMBLE = struct.Struct("<8sII")
 HEAD = struct.Struct("<4sB3xIIIIqqI")
@@ -82,7 +88,7 @@ class Flag(IntFlag):
 
 
 _LINK = int(Kind.LINK)
-_DRAINED_BIT = 0x80
+DRAINED_BIT = 0x80
 _KIND_BITS = 0x7F
 
 Entry: TypeAlias = tuple[str, Kind, int, bool, bytes]
@@ -220,12 +226,60 @@ def _block(flags: int, payload: bytes, raw: int, records: int, first: int, last:
     return b"".join((head[:_FACTS], crc32(head[:_FACTS]).to_bytes(4, "little"), payload))
 
 
-class Packer:
-    """Entries → the blocks of one file."""
+class Spelling:
+    """Records as bytes; numbers the links of a run, for all of its files."""
 
     def __init__(self) -> None:
-        self._links: dict[str, int] = {"": 0}
-        self._packer = zstd.ZstdCompressor(level=_LEVEL)
+        self.numbers: dict[str, int] = {"": 0}
+
+    def number_of(self, link: str) -> int:
+        """What stands for this link in a record; a new one is named at the next block's start."""
+        number = self.numbers.get(link)
+        if number is None:
+            number = self.numbers[link] = len(self.numbers)
+        return number
+
+    def spell(self, entry: Entry) -> bytes:
+        """One record; raises `ValueError` when there are too many links to tell apart."""
+        link, kind, at, drained, payload = entry
+        number = self.number_of(link)
+        if number > MOST_LINKS:
+            raise ValueError(f"{number:,} links in one run, expected up to {MOST_LINKS:,}")
+        return (
+            RECORD.pack(at, len(payload), kind | DRAINED_BIT if drained else kind, number) + payload
+        )
+
+    def names(self, since: int, at: int) -> list[bytes]:
+        """Records that name the links from the `since`-th on."""
+        # In one go: whoever hears a new link meanwhile numbers it in another thread.
+        known = tuple(self.numbers.items())
+        spelt = [(name.encode(), number) for name, number in known[since:]]
+        return [RECORD.pack(at, len(name), _LINK, number) + name for name, number in spelt]
+
+
+def stamp_of(record: bytes) -> int:
+    """The stamp of a record, ns."""
+    return int(RECORD.unpack_from(record)[0])
+
+
+def payload_of(record: bytes) -> bytes:
+    """What a record holds."""
+    return record[RECORD.size :]
+
+
+def with_payload(record: bytes, payload: bytes) -> bytes:
+    """The same record, with another payload."""
+    at, _, flags, number = RECORD.unpack_from(record)
+    return RECORD.pack(at, len(payload), flags, number) + payload
+
+
+class Packer:
+    """Records → the blocks of one file."""
+
+    def __init__(self, spelling: Spelling) -> None:
+        self._spelling = spelling
+        self._named = 0
+        self._packer = zstd.ZstdCompressor(options=_PACKING)
         self._room = 0
         self._keys: list[tuple[int, int]] = []
         self._first = self._last = self._records = 0
@@ -234,38 +288,27 @@ class Packer:
         self.offset = PREAMBLE.size
         """Where the next block will begin."""
 
-    def pack(self, entries: Sequence[Entry]) -> bytes:
-        """One block; `b""` for no entries. A block holds at most `LONGEST` bytes of records."""
-        parts: list[bytes] = []
-        is_key = self._room <= 0
-        if is_key:
-            self._links = {"": 0}  # a key block stands alone, so it says the links' names again
-        links, pack, add = self._links, RECORD.pack, parts.append
-        for link, kind, at, drained, payload in entries:
-            number = links.get(link)
-            if number is None:
-                number = links[link] = len(links)
-                name = link.encode()
-                add(pack(at, len(name), _LINK, number))
-                add(name)
-            add(pack(at, len(payload), kind | _DRAINED_BIT if drained else kind, number))
-            add(payload)
-        if not entries:
-            return b""
-        first, last = entries[0][2], entries[-1][2]
-        raw = b"".join(parts)
-        self.raw += len(raw)
+    def pack(self, raw: bytes, count: int, first: int, last: int) -> bytes:
+        """One block of so many records, of which the first and the last have these stamps.
+
+        A block holds at most `LONGEST` bytes of records.
+        """
         flags = 0
-        if is_key:
-            self._packer, self._room = zstd.ZstdCompressor(level=_LEVEL), KEY_BYTES
+        if self._room <= 0:  # a key block stands alone, so it says the links' names again
+            self._packer, self._room = zstd.ZstdCompressor(options=_PACKING), KEY_BYTES
             self._keys.append((self.offset, first))
-            flags = Flag.KEY
+            flags, self._named = Flag.KEY, 1
+        if self._named < len(self._spelling.numbers):
+            names = self._spelling.names(self._named, first)
+            self._named += len(names)
+            raw = b"".join((*names, raw))
+        self.raw += len(raw)
         self._room -= len(raw)
         payload = self._packer.compress(raw, zstd.ZstdCompressor.FLUSH_BLOCK)
-        block = _block(flags, payload, len(raw), len(entries), first, last)
+        block = _block(flags, payload, len(raw), count, first, last)
         self.offset += len(block)
         self._first = self._first or first
-        self._last, self._records = max(self._last, last), self._records + len(entries)
+        self._last, self._records = max(self._last, last), self._records + count
         return block
 
     def finish(self) -> bytes:
@@ -336,7 +379,7 @@ class Unpacker:
         return records
 
 
-_FLAGGED = {int(kind) | bit: (kind, bool(bit)) for kind in Kind for bit in (0, _DRAINED_BIT)}
+_FLAGGED = {int(kind) | bit: (kind, bool(bit)) for kind in Kind for bit in (0, DRAINED_BIT)}
 """What the flags of a record say: its kind, and whether a burst ended there."""
 _LENGTH = struct.Struct("<I")
 

@@ -1,17 +1,15 @@
 """The recorder: what a session hears and says goes to a tape, written by threads of its own.
 
-The hot path appends one tuple to a deque. One thread takes what is there every few milliseconds,
-masks, packs and writes it; another syncs what was written, so that a slow disk never delays the
-first. House rules: nothing here raises into the session; what fails stops the tape, is said once,
-and stops nothing else; what was not kept is counted and stands on the tape as a hole.
+The hot path spells one record and appends it to a list. One thread takes what is there every few
+milliseconds, masks, packs and writes it; another syncs what was written, so that a slow disk never
+delays the first. House rules: nothing here raises into the session; what fails stops the tape, is
+said once, and stops nothing else; what was not kept is counted and stands on the tape as a hole.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol, cast
@@ -20,7 +18,21 @@ import msgspec
 
 from pitwire.model.clock import Clock
 from pitwire.model.errors import ConfigError, ConnectionLost, DialFailed, PitwireError
-from pitwire.tape.format import Ended, Entry, Exchange, Kind, Meta, Refused, encode_exchange
+from pitwire.tape.format import (
+    DRAINED_BIT,
+    MOST_LINKS,
+    RECORD,
+    Ended,
+    Entry,
+    Exchange,
+    Kind,
+    Meta,
+    Refused,
+    encode_exchange,
+    payload_of,
+    stamp_of,
+    with_payload,
+)
 from pitwire.tape.reader import TapeFile, runs_in
 from pitwire.tape.writer import HOUR, MAX_BYTES, Sync, TapeWriter, Write, fdatasync, write_all
 from pitwire.wire.link import Buffer, Fetch, HttpAnswer
@@ -31,11 +43,13 @@ FLUSH_SECONDS = 0.02
 """What waits at most in this process, and dies with it."""
 SYNC_SECONDS = 0.5
 """What waits at most in the kernel, and dies with the machine."""
+_LEAST_SECONDS = 0.02
 SYNC_BYTES = 4 << 20
 CLOSE_SECONDS = 5.0
 """How long the end of a tape waits for a disk that takes nothing."""
 WAITING = 1 << 17
 """Entries that may wait for a disk that stands still; what comes then is not kept."""
+_head = RECORD.pack
 _BLOCK = 8 << 20
 """Bytes of one block of records."""
 
@@ -99,11 +113,13 @@ class Recorder:
         """Why the tape stopped; "" while it goes on."""
         self.kept = self.dropped = 0
         """Entries written; entries that found no room or no tape."""
-        self._waiting: deque[Entry | _Exchanged] = deque()
+        self._waiting: list[bytes | Entry | _Exchanged] = []
         self._append = self._waiting.append
+        self._numbers: dict[str, int] = {}
+        """Of the lines whose frames need no mask but by value."""
         self._hole = 0
         self._synced = 0
-        self._over = threading.Event()
+        self._over, self._urged = threading.Event(), threading.Event()
         self._writer = TapeWriter(
             folder, meta, max_bytes=max_bytes, max_age=max_age, write=write, sync=sync
         )
@@ -139,11 +155,25 @@ class Recorder:
 
     def frame(self, link: str, direction: str, frame: Buffer, now: int, drained: bool) -> None:
         """A frame came or went; its bytes are copied."""
-        if len(self._waiting) < self._waiting_most:
-            kind = Kind.IN if direction == "in" else Kind.OUT
-            self._append((link, kind, now, drained, bytes(frame)))
+        number = self._numbers.get(link)
+        if number is None or direction != "in":
+            self._rare_frame(link, direction, frame, now, drained)
+        elif len(self._waiting) < self._waiting_most:
+            flags = DRAINED_BIT if drained else 0  # of `Kind.IN`, which is 0
+            self._append(_head(now, len(frame), flags, number) + frame)
         else:
             self._hole += 1
+
+    def _rare_frame(
+        self, link: str, direction: str, frame: Buffer, now: int, drained: bool
+    ) -> None:
+        """One that is masked by field, or the first of its line."""
+        kind = Kind.IN if direction == "in" else Kind.OUT
+        self._wait((link, kind, now, drained, bytes(frame)))
+        if link not in self._numbers and not self._private(link):
+            number = self._writer.spelling.number_of(link)
+            if number <= MOST_LINKS:
+                self._numbers[link] = number
 
     # ── what is no frame ──────────────────────────────────────────────────────────────────────
 
@@ -215,6 +245,7 @@ class Recorder:
         if self._over.is_set():
             return
         self._over.set()
+        self._urged.set()
         for thread in self._threads:
             thread.join(within_seconds)
         if any(thread.is_alive() for thread in self._threads):
@@ -243,34 +274,59 @@ class Recorder:
             self._write_waiting()
 
     def _write_waiting(self) -> None:
-        waiting = self._waiting
+        waiting, hole = self._waiting, self._hole
         count = len(waiting)
+        taken = waiting[:count]
+        del waiting[:count]  # what was appended since stays
+        self._hole -= hole
         if self.failed:
-            self.dropped += count + self._hole
-            self._hole = 0
-            for _ in range(count):
-                waiting.popleft()
+            self.dropped += count + hole
             return
-        hole, self._hole = self._hole, 0
-        take = waiting.popleft
-        taken = [take() for _ in range(count)]
         before = self.kept
         try:
-            entries = [
-                self._told(one) if type(one) is _Exchanged else cast(Entry, one) for one in taken
-            ]
             if hole:
                 self.dropped += hole
-                at = entries[-1][2] if entries else self._clock.now()
-                entries.append(("", Kind.HOLE, at, True, str(hole).encode()))
+                at = _at(taken[-1]) if taken else self._clock.now()
+                taken.append(("", Kind.HOLE, at, True, str(hole).encode()))
                 logger.warning("%s: the disk is slow, %d frames were not kept", self.path, hole)
-            for part in _parts(entries):
+            for part in _parts(self._spelt(taken)):
                 self._put(part)
         except OSError as error:
             self._fail(error)
         except Exception as error:  # noqa: BLE001 — the edge of a thread: trading goes on
             self._fail(OSError(f"{type(error).__name__}: {error}"))
         self.dropped += max(0, before + count - self.kept)
+
+    def _spelt(self, taken: list[bytes | Entry | _Exchanged]) -> list[bytes]:
+        """All of it as records; what is no plain frame of a market line is masked on the way."""
+        if set(map(type, taken)) == {bytes}:
+            return cast(list[bytes], taken)
+        return [one if isinstance(one, bytes) else self._spell(one) for one in taken]
+
+    def _put(self, records: list[bytes]) -> None:
+        raw = b"".join(records)
+        leaked = [needle for needle in self._mask.needles if needle in raw]
+        if leaked:
+            records = [self._without(record, leaked) for record in records]
+            raw = b"".join(records)
+        first, last = stamp_of(records[0]), stamp_of(records[-1])
+        self._writer.put_spelt(raw, len(records), first, last)
+        self.kept += len(records)
+        if self._writer.written - self._synced >= SYNC_BYTES:
+            self._urged.set()
+
+    def _without(self, record: bytes, leaked: list[bytes]) -> bytes:
+        """The record without the secrets that are known."""
+        if not any(needle in record for needle in leaked):
+            return record
+        return with_payload(record, self._mask.mask_bytes(payload_of(record)))
+
+    def _spell(self, one: Entry | _Exchanged) -> bytes:
+        entry = self._told(one) if isinstance(one, _Exchanged) else one
+        link, kind, at, drained, payload = entry
+        if kind in _SAID or (link and self._private(link)):
+            entry = link, kind, at, drained, self._mask.mask_bytes(payload)
+        return self._writer.spelling.spell(entry)
 
     def _told(self, exchanged: _Exchanged) -> Entry:
         """A REST exchange as it goes on the tape; an answer may be megabytes long."""
@@ -285,42 +341,17 @@ class Recorder:
             )
         return "", Kind.HTTP, exchanged.at, True, encode_exchange(exchange)
 
-    def _put(self, entries: list[Entry]) -> None:
-        self._writer.put(self._masked(entries))
-        self.kept += len(entries)
-
-    def _masked(self, entries: list[Entry]) -> list[Entry]:
-        """All that we said, and all of private lines, by field and value; the rest by value."""
-        private, mask = self._private, self._mask.mask_bytes
-        lines, kinds = {entry[0] for entry in entries}, {entry[1] for entry in entries}
-        secret = {line for line in lines if line and private(line)}
-        needles = self._mask.needles
-        told = b"\0".join([entry[4] for entry in entries]) if needles else b""
-        leaked = [needle for needle in needles if needle in told]
-        if not (leaked or secret or kinds & _SAID):
-            return entries
-        return [
-            (entry[0], entry[1], entry[2], entry[3], mask(entry[4]))
-            if entry[0] in secret
-            or entry[1] in _SAID
-            or (leaked and any(needle in entry[4] for needle in leaked))
-            else entry
-            for entry in entries
-        ]
-
     def _keep_synced(self) -> None:
-        since = time.perf_counter()
-        while not self._over.wait(0.05):
-            waits = self._writer.written - self._synced
-            late = time.perf_counter() - since >= self._sync_seconds
-            if waits and (late or waits >= SYNC_BYTES) and not self.failed:
+        while not self._over.is_set():
+            self._urged.wait(max(self._sync_seconds, _LEAST_SECONDS))
+            self._urged.clear()
+            if self._writer.written > self._synced and not self.failed:
                 self._sync_once()
-                since = time.perf_counter()
-            elif not waits:
-                since = time.perf_counter()
 
     def _sync_once(self) -> None:
         written, handle = self._writer.written, self._writer.handle
+        if handle < 0:  # between two files, of which the first was synced
+            return
         try:
             self._sync(handle)
         except OSError as error:
@@ -345,18 +376,25 @@ _SAID = frozenset((Kind.OUT, Kind.OPENED))
 _TOLD = frozenset(("content-type", "date", "retry-after", "server"))
 
 
-def _parts(entries: list[Entry]) -> list[list[Entry]]:
-    """Entries in lots that fit a block each."""
-    if sum([len(entry[4]) for entry in entries]) <= _BLOCK:
-        return [entries] if entries else []
-    parts: list[list[Entry]] = [[]]
+def _at(one: bytes | Entry | _Exchanged) -> int:
+    """When it was, ns."""
+    if isinstance(one, bytes):
+        return stamp_of(one)
+    return one.at if isinstance(one, _Exchanged) else one[2]
+
+
+def _parts(records: list[bytes]) -> list[list[bytes]]:
+    """Records in lots that fit a block each."""
+    if sum(map(len, records)) <= _BLOCK:
+        return [records] if records else []
+    parts: list[list[bytes]] = [[]]
     size = 0
-    for entry in entries:
-        if size and size + len(entry[4]) > _BLOCK:
+    for record in records:
+        if size and size + len(record) > _BLOCK:
             parts.append([])
             size = 0
-        parts[-1].append(entry)
-        size += len(entry[4])
+        parts[-1].append(record)
+        size += len(record)
     return parts
 
 

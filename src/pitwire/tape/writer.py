@@ -14,7 +14,7 @@ import msgspec
 
 from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConfigError
-from pitwire.tape.format import Entry, Kind, Meta, Packer, preamble
+from pitwire.tape.format import Entry, Kind, Meta, Packer, Spelling, preamble
 
 Write = Callable[[int, bytes], None]
 Sync = Callable[[int], None]
@@ -64,6 +64,8 @@ class TapeWriter:
         self._max_bytes, self._max_age = max_bytes, max_age
         self._write, self._sync = write, sync
         self._age = meta.started // max_age
+        self.spelling = Spelling()
+        """Spells the records of this run."""
         self.handle = -1
         self.written = 0
         """Bytes in all files of this run."""
@@ -82,14 +84,18 @@ class TapeWriter:
 
     def put(self, entries: Sequence[Entry]) -> None:
         """Append a block; raises `OSError` when the disk does not take it."""
-        if not entries:
-            return
-        at = entries[0][2]
-        if self._packer.offset >= self._max_bytes or at // self._max_age > self._age:
+        if entries:
+            spell = self.spelling.spell
+            raw = b"".join([spell(entry) for entry in entries])
+            self.put_spelt(raw, len(entries), entries[0][2], entries[-1][2])
+
+    def put_spelt(self, raw: bytes, count: int, first: int, last: int) -> None:
+        """The same, of so many records spelt by `spelling`, with the stamps of the outer ones."""
+        if self._packer.offset >= self._max_bytes or first // self._max_age > self._age:
             self._end()
-            self._age = max(self._age, at // self._max_age)
-            self._begin(at)
-        self._append(self._packer.pack(entries))
+            self._age = max(self._age, first // self._max_age)
+            self._begin(first)
+        self._append(self._packer.pack(raw, count, first, last))
 
     def close(self) -> None:
         """Write the index and sync; raises `OSError`."""
@@ -106,9 +112,9 @@ class TapeWriter:
         self.meta = msgspec.structs.replace(self.meta, file=self.meta.file + 1)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
         self.handle = os.open(self.path, flags, _OWNER_ONLY)
-        self._packer = Packer()
-        entry: Entry = ("", Kind.META, at, False, msgspec.json.encode(self.meta))
-        self._append(preamble() + self._packer.pack([entry]))
+        self._packer = Packer(self.spelling)
+        meta = self.spelling.spell(("", Kind.META, at, False, msgspec.json.encode(self.meta)))
+        self._append(preamble() + self._packer.pack(meta, 1, at, at))
         _sync_folder(self.run)
 
     def _end(self) -> None:
