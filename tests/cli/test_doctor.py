@@ -336,6 +336,30 @@ armed_until = 2999-01-01T00:00:00Z
 """
 
 
+@pytest.mark.parametrize("hedged", [False, True])
+async def test_an_account_of_the_futures_is_asked_how_it_holds_positions(hedged: bool) -> None:
+    world = World(clock=SystemClock(), venue="binance-usdm", scenario=None)
+    if hedged:
+        world.exchange.set_hedged("main", True)
+    async with serve(world) as venue:
+        served = Patient(
+            parse_config('mode = "sim"\n[venue]\nname = "binance-usdm"\nsymbols = ["BTC-USDT"]\n'),
+            find_venue("binance-usdm"),
+            Endpoints(market=venue.market_url, orders=venue.orders_url, http=venue.http_url),
+            Credentials(*world.keys["hmac"]),
+            SystemClock(),
+        )
+        http = HttpClient()
+        [found] = [
+            one for one in await doctor.examine_http(served, http.fetch) if one[1] == "account"
+        ]
+        await http.close()
+    assert found.verdict == ("bad" if hedged else "ok")
+    assert "one-way mode" in found.text
+    told = "\n".join(doctor.would_send(served))
+    assert f"ask   {venue.http_url}/fapi/v1/positionSide/dual\n" in told
+
+
 @pytest.mark.parametrize(
     ("may_withdraw", "waived", "verdict", "text"),
     [

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from pitwire.desk.config import parse_config
 from pitwire.desk.desk import Desk
@@ -15,6 +16,7 @@ from pitwire.desk.opening import open_desk
 from pitwire.desk.playing import play
 from pitwire.desk.watchdog import Charge, Report, Watchdog
 from pitwire.model.credentials import Credentials
+from pitwire.model.errors import AuthenticationFailed, ConfigError
 from pitwire.model.orders import Amend, OrderState, Side
 from pitwire.sim.facts import Kind, NewOrder, PositionSide
 from pitwire.sim.world import FUTURES_ORDERS_URL, HTTP_URL, MARKET_URL, World
@@ -238,9 +240,9 @@ def test_a_bracket_goes_on_while_a_stranger_leaves_its_position_there() -> None:
 
 def test_in_hedge_mode_an_order_is_refused_by_the_venue_in_words() -> None:
     pit = Pit()
-    pit.world.exchange.set_hedged("main", True)
 
     async def story(desk: Desk) -> None:
+        pit.world.exchange.set_hedged("main", True)  # after the desk has looked
         [placed] = command(desk, order(BTC, Side.BUY, size=0.02))
         await until(lambda: not placed.is_open)
         assert placed.state is OrderState.REJECTED
@@ -250,6 +252,40 @@ def test_in_hedge_mode_an_order_is_refused_by_the_venue_in_words() -> None:
         assert desk.engine.state.portfolio.position(BTC) == 0
 
     pit.run(story)
+
+
+def test_a_desk_does_not_start_on_an_account_in_hedge_mode() -> None:
+    pit = Pit()
+    pit.world.exchange.set_hedged("main", True)
+    with pytest.raises(ConfigError, match=r"binance-usdm.*hedge mode.*one-way mode"):
+        pit.world.run(pit.open())
+    assert pit.dialled == []
+
+
+def test_a_desk_on_paper_needs_no_mode() -> None:
+    pit = Pit()
+
+    async def life() -> None:
+        desk = await pit.open(CONFIG.replace('mode = "sim"', 'mode = "paper"'))
+        await desk.stop()
+
+    pit.world.run(life())
+    assert not [one for one in pit.fetched if "positionSide" in one]
+
+
+def test_no_answer_is_no_permission() -> None:
+    pit = Pit()
+    fetch = pit.fetch
+
+    async def refuse(method: str, url: str, headers: Any, body: bytes) -> Any:
+        answer = await fetch(method, url, headers, body)
+        if "positionSide" not in url:
+            return answer
+        return 400, answer[1], b'{"code": -2015, "msg": "Invalid API-key, IP, or permissions."}'
+
+    pit.fetch = refuse  # type: ignore[method-assign]
+    with pytest.raises(AuthenticationFailed, match="-2015"):
+        pit.world.run(pit.open())
 
 
 def test_an_order_is_amended_with_what_the_ledger_knows_of_it() -> None:

@@ -14,7 +14,7 @@ from pitwire.cli import loops
 from pitwire.cli.exits import Code, code_for, gravest, line_for
 from pitwire.desk.config import DeskConfig, check_arming, describe, load_config, wanted
 from pitwire.desk.masking import Masker
-from pitwire.desk.rights import check_rights
+from pitwire.desk.rights import check_mode, check_rights
 from pitwire.desk.secrets import file_warning, find_credentials
 from pitwire.model.clock import MILLISECOND, SECOND, Clock, SystemClock
 from pitwire.model.credentials import Credentials, mask
@@ -209,6 +209,7 @@ async def examine_http(patient: Patient, fetch: Fetch) -> list[Finding]:
             await _examine_clock(patient, codec, fetch),
             *await _examine_symbols(patient, codec, fetch),
             *await _examine_rights(patient, fetch),
+            *await _examine_mode(patient, fetch),
         ]
     except PitwireError as error:
         return [bad("http", error)]
@@ -256,6 +257,18 @@ async def _examine_rights(patient: Patient, fetch: Fetch) -> list[Finding]:
     waived = config.live is not None and config.live.may_withdraw == config.account.name
     text = "may withdraw, as the file allows" if waived else "may trade and may not withdraw"
     return [Finding("note" if waived else "ok", "rights", f"the key {text}")]
+
+
+async def _examine_mode(patient: Patient, fetch: Fetch) -> list[Finding]:
+    """Whether the account holds positions as a desk counts them, where there are several ways."""
+    mode, keys = patient.venue.mode, patient.credentials
+    if mode is None or keys is None or patient.config.mode == "paper":
+        return []
+    try:
+        await check_mode(patient.config, keys, patient.endpoints, fetch, patient.clock)
+    except PitwireError as error:
+        return [bad("account", error)]
+    return [Finding("ok", "account", mode.expected)]
 
 
 async def _ask(
@@ -355,6 +368,9 @@ def would_send(patient: Patient) -> Iterator[str]:
         return
     if patient.config.mode == "live" and patient.venue.rights is not None:
         request = patient.venue.rights.ask(patient.credentials, now)
+        yield f"ask   {patient.endpoints.http}{request.path}"
+    if patient.config.mode != "paper" and patient.venue.mode is not None:
+        request = patient.venue.mode.ask(patient.credentials, now)
         yield f"ask   {patient.endpoints.http}{request.path}"
     orders = patient.codec(Role.ORDERS)
     yield f"dial  {local or patient.venue.orders_path(patient.endpoints, unit)}"

@@ -24,7 +24,7 @@ from pitwire.desk.interactions import InteractionLog
 from pitwire.desk.leash import charge_of
 from pitwire.desk.paper import PaperOutlet
 from pitwire.desk.restart import Restarted, restart
-from pitwire.desk.rights import check_rights
+from pitwire.desk.rights import check_mode, check_rights
 from pitwire.desk.secrets import check_private, find_credentials, prefixes
 from pitwire.desk.settling import end_on_paper, settle
 from pitwire.desk.taping import record_desk, tap_of
@@ -153,6 +153,8 @@ async def open_desk(
     try:
         await desk.switchboard.open()
         await check_rights(config, credentials, endpoints, fetch, clock)
+        if ids is None:  # who goes through another's day again has nobody to ask
+            await check_mode(config, credentials, endpoints, fetch, clock)
         tape = desk.tape = record_desk(
             config, desk.engine.screen, credentials, seed=seed, clock=clock
         )

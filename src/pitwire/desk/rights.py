@@ -1,10 +1,14 @@
-"""What the key may do, before a live desk goes anywhere with it.
+"""What the key may do, and how the account is set, before a desk goes anywhere with them.
 
 House rules: asked over HTTP, before any socket is opened; a key that may take money away is refused
-unless the configuration names the account that may have it; no answer is no permission.
+unless the configuration names the account that may have it; an account on which a desk would count
+wrongly is refused; no answer is no permission.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
 
 from pitwire.desk.config import DeskConfig
 from pitwire.model.clock import Clock
@@ -33,20 +37,8 @@ async def check_rights(
         return
     if venue.rights is None or live.may_withdraw == config.account.name:
         return
-    codec = venue.codec(CodecOptions(Role.MARKET))
     root = (endpoints or config.venue.endpoints or venue.endpoints).http
-    sent = clock.now()
-    status, headers, body = await _fetched(asked := codec.ask_time(), root, fetch)
-    middle = (sent + clock.now()) // 2
-    [*_, told] = codec.decode_response(asked, status, headers, body, clock.now())
-    if not isinstance(told, Reply) or not told.server_time:
-        raise _error(told, venue)
-    # A clock that is wrong by a known amount is good enough: what is signed has the venue's time.
-    request = venue.rights.ask(credentials, clock.now() + told.server_time - middle)
-    status, headers, body = await _fetched(request, root, fetch)
-    if status != 200:
-        answer = codec.decode_response(request, status, headers, body, clock.now())
-        raise _error(answer[-1], venue)
+    body = await _answered(venue, partial(venue.rights.ask, credentials), root, fetch, clock)
     rights = venue.rights.read(body)
     if rights.may_withdraw:
         expected = f"one that may not, or [live] may_withdraw = {config.account.name!r}"
@@ -55,6 +47,51 @@ async def check_rights(
         raise ConfigError(
             where="account.key", found="a key that may not trade", expected="one that may"
         )
+
+
+async def check_mode(
+    config: DeskConfig,
+    credentials: Credentials | None,
+    endpoints: Endpoints | None,
+    fetch: Fetch | None,
+    clock: Clock,
+) -> None:
+    """Raise `ConfigError` when the account holds positions in a way that a desk cannot count.
+
+    Raises what the venue says when it refuses to answer, and `DialFailed` when it does not.
+    """
+    venue = find_venue(config.venue.name)
+    if venue.mode is None or credentials is None or config.mode == "paper":
+        return
+    usual = (venue.testnet if config.venue.testnet else None) or venue.endpoints
+    root = (endpoints or config.venue.endpoints or usual).http
+    found = venue.mode.read(
+        await _answered(venue, partial(venue.mode.ask, credentials), root, fetch, clock)
+    )
+    if found:
+        raise ConfigError(
+            where=f"account at {venue.name}", found=found, expected=venue.mode.expected
+        )
+
+
+async def _answered(
+    venue: Venue, ask: Callable[[int], HttpRequest], root: str, fetch: Fetch | None, clock: Clock
+) -> bytes:
+    """The body of the answer to a signed question; raises what the venue says when it has none."""
+    codec = venue.codec(CodecOptions(Role.MARKET))
+    sent = clock.now()
+    status, headers, body = await _fetched(asked := codec.ask_time(), root, fetch)
+    middle = (sent + clock.now()) // 2
+    [*_, told] = codec.decode_response(asked, status, headers, body, clock.now())
+    if not isinstance(told, Reply) or not told.server_time:
+        raise _error(told, venue)
+    # A clock that is wrong by a known amount is good enough: what is signed has the venue's time.
+    request = ask(clock.now() + told.server_time - middle)
+    status, headers, body = await _fetched(request, root, fetch)
+    if status != 200:
+        answer = codec.decode_response(request, status, headers, body, clock.now())
+        raise _error(answer[-1], venue)
+    return body
 
 
 async def _fetched(request: HttpRequest, root: str, fetch: Fetch | None) -> HttpAnswer:
@@ -72,5 +109,7 @@ def _error(reply: object, venue: Venue) -> Exception:
     if isinstance(reply, Reply) and reply.error is not None:
         return reply.error
     return StateError(
-        verb="start", state=f"without a word of {venue.name}", expected="the key's rights"
+        verb="start",
+        state=f"without a word of {venue.name}",
+        expected="an answer to what was asked",
     )

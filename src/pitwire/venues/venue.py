@@ -351,6 +351,18 @@ class AskRights(msgspec.Struct, frozen=True):
     """The body of a good answer → rights; raises `MalformedFrame`."""
 
 
+class AskMode(msgspec.Struct, frozen=True):
+    """How a venue is asked in which of several modes an account is."""
+
+    ask: Callable[[Credentials, int], HttpRequest]
+    """(credentials, now in ns) → the request."""
+    read: Callable[[bytes], str]
+    """The body of a good answer → the mode where no desk can trade in it, else ""; raises
+    `MalformedFrame`."""
+    expected: str
+    """The mode that a desk needs, in words."""
+
+
 class PrivateStream(msgspec.Struct, frozen=True):
     """A private stream with a connection of its own, under a key that must be kept alive."""
 
@@ -400,6 +412,8 @@ class Venue(msgspec.Struct, frozen=True):
     """How the venue sums up a book, where its deltas carry the sum."""
     rights: AskRights | None = None
     """None where the venue does not say what a key may do."""
+    mode: AskMode | None = None
+    """None where every account is as a desk needs it."""
     route_path: Callable[[Endpoints, str, str], str] | None = None
     """(endpoints, time unit, a channel's `route` that is not "") → the URL to dial for it."""
     private: PrivateStream | None = None

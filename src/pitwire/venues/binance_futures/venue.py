@@ -14,6 +14,7 @@ from pitwire.model.proof import DeathProof
 from pitwire.venues.binance_futures.codec import FuturesCodec
 from pitwire.venues.binance_futures.encode import WINDOW_SECONDS
 from pitwire.venues.binance_futures.house import COINM, USDM
+from pitwire.venues.binance_futures.mode import MODE
 from pitwire.venues.binance_futures.streams import CHANNELS, MARKET, UNSPLIT
 from pitwire.venues.binance_futures.symbols import guess
 from pitwire.venues.mbx.requests import acknowledge
@@ -156,6 +157,7 @@ BINANCE_USDM = Venue(
     private=PrivateStream(private_path, renew_every_seconds=1800),
     # §11.5: the venue's own example.
     countdown=Countdown(seconds=120, renew_every_seconds=30),
+    mode=MODE,
     symbol_of=guess,
     acknowledge=acknowledge,
     # §11.3: 1000 levels cost 20 of 2400 weight a minute, 100 cost 5.
