@@ -77,6 +77,17 @@ class BookSync:
         last = delta.last_id
         return last < self.last_id or (last == self.last_id and (self._dense or self._spliced))
 
+    def skips(self, last_id: int) -> bool:
+        """Drop a delta that goes no further than this, of which a live book has all; False where
+        it must be seen whole."""
+        if not self.live or last_id > self.last_id or not self._old < self._hold:
+            return False
+        if last_id == self.last_id and not (self._dense or self._spliced):
+            return False
+        self._old = self._old + 1 if self._old_at == self.last_id else 1
+        self._old_at = self.last_id
+        return True
+
     def accept(self, delta: BookDelta) -> Sequence[Event]:
         """Pass on a delta that follows; hold, drop or answer one that does not."""
         # binance §4.1 step 7: the steady state, and the only line that must be fast.

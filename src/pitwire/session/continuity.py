@@ -97,6 +97,14 @@ class TradeChain:
             self.dropped += 1
         return found - due
 
+    def skips(self, symbol: str, found: int) -> bool:
+        """Drop a trade that is past, where none is missing; False where it must be seen whole."""
+        due = self.steady.get(symbol)
+        if due is None or found >= due:
+            return False
+        self.dropped += 1
+        return True
+
     def accept(self, trade: AnyTrade, found: int) -> Sequence[Event]:
         """The trade with id `found`, and what it lets go; nothing for one that waits or is past."""
         symbol = trade.symbol

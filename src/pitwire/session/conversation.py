@@ -30,6 +30,7 @@ from pitwire.session.outbox import Outbox
 from pitwire.session.pacing import Pacing
 from pitwire.session.pending import Pending
 from pitwire.session.skew import Skew
+from pitwire.session.unread import Unread
 from pitwire.session.vigil import Vigil
 from pitwire.venues.venue import (
     Ask,
@@ -99,7 +100,7 @@ class Conversation:
         self._books, backfill = self._feed.books, self._feed.backfill
         self._trades, self._aggregates = backfill.trades, backfill.aggregates
         self._heard_of, self._syncs = self._freshness.heard, self._books.syncs
-        self._errands = Errands(
+        self.errands = self._errands = Errands(
             venue,
             self.codec,
             link=options.link,
@@ -112,9 +113,9 @@ class Conversation:
             outbox=self.outbox,
             asks_time=options.asks_time,
         )
-        self.errands = self._errands
         """What is asked of the venue in the connection's own right."""
         self._copy = self._errands.copy
+        self._skips = Unread(self.codec, self._feed, self._copy, self._heard_of).skips
         self.vigil.elsewhere = partial(self._feed.flows_on_others, self._copy)
         self.commands = Commands(
             venue, self.codec, pacing=pacing, pending=self._pending, outbox=self.outbox, skew=skew
@@ -144,6 +145,10 @@ class Conversation:
     def receive_data(self, frame: Buffer, now: int) -> Sequence[Event]:
         """A frame came."""
         self._heard = now
+        shared = self._copy.shared
+        data = bytes(frame) if shared else b""
+        if shared and self._skips(data, now):
+            return self._waits(now)
         decoded = self._decode(frame, now)
         # The steady state of a market stream: one event, of a symbol that has spoken before.
         if len(decoded) == 1:
@@ -153,9 +158,9 @@ class Conversation:
             if heard is not None and (symbol := event.symbol) in heard:
                 # Of a delta its times alone: forty levels that are kept for later are dear.
                 heard[symbol] = (event.venue_time, now) if kind is BookDelta else event
-                if self._copy.shared:
+                if shared:
                     feed = self._feed
-                    events = feed.merge(event, self._copy)
+                    events = feed.merge(event, self._copy, data)
                     if feed.stirred:
                         self._waits(now)
                     return events
@@ -475,9 +480,8 @@ class Conversation:
         return ev.Rejected(self._venue.name, request.symbol, 0, now, link, what, code, text)
 
     def _stray(self, reply: Reply, now: int) -> list[Event]:
-        if reply.error is None:
+        if (error := reply.error) is None:
             return []
-        error = reply.error
         text = error.text or str(error)
         link, what = self._options.link, KEY if refuses_key(reply) else "request"
         return [ev.Rejected(self._venue.name, "", 0, now, link, what, error.code, text)]

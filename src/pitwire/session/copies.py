@@ -12,7 +12,6 @@ from typing import TypeAlias
 import msgspec
 
 from pitwire.model.clock import SECOND
-from pitwire.model.events import Event
 from pitwire.session.wants import Wants
 from pitwire.venues.venue import Ask, Channel
 
@@ -102,10 +101,21 @@ class Copy:
             symbol in symbols for one, symbols in self._spoken.items() if one.__name__ == kind
         )
 
-    def measure(self, event: Event) -> None:
+    def has_confirmed(self, old: Copy) -> bool:
+        """Whether all that is confirmed on an old copy is on this one."""
+        return all(self.may_bring(kind, symbol) for kind, symbol in old.confirmed)
+
+    def brings_all_of(self, old: Copy) -> bool:
+        """Whether that is so, and what has spoken there has spoken here."""
+        return self.has_confirmed(old) and all(
+            self.speaks(kind, symbol) or not old.speaks(kind, symbol)
+            for kind, symbol in old.confirmed
+        )
+
+    def measure(self, venue_time: int, received: int) -> None:
         """Note how long an event took from the venue to us."""
-        if event.venue_time:
-            took = event.received - event.venue_time
+        if venue_time:
+            took = received - venue_time
             self._delay = self._delay + ((took - self._delay) >> _SMOOTH) if self._delay else took
 
     def behind(self, others: Iterable[Copy]) -> int:

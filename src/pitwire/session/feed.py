@@ -35,8 +35,9 @@ from pitwire.session.lanes import (
     variant_of,
 )
 from pitwire.session.pacing import Pacing
+from pitwire.session.told import Told, remember
 from pitwire.session.wants import Wants
-from pitwire.venues.venue import Ask, Codec, HttpRequest, Venue
+from pitwire.venues.venue import Ask, Codec, Glimpse, HttpRequest, Venue
 
 FED = (
     ev.Trade, ev.AggregateTrade, ev.Quote, ev.Ticker, ev.AveragePrice, ev.BookDelta,
@@ -76,6 +77,8 @@ class Feed:
         self._conflicts = Conflicts()
         self._told_trades, self._told_quotes = self._conflicts.trades, self._conflicts.quotes
         self._told_deltas = self._conflicts.deltas
+        self.told: Told = {}
+        """What was told of late, frame by frame."""
         self.audit = Audit(venue, codec, self.books, pacing=pacing)
         self.copies: list[Copy] = []
         self.stirred = False
@@ -109,6 +112,7 @@ class Feed:
         """The connection of this copy is open."""
         if not any(one.stands for one in self.copies):
             self.backfill.begin_again()
+            self.told.clear()
             self._forget_lanes()
         copy.stands = True
         copy.confirmed.clear()
@@ -145,22 +149,9 @@ class Feed:
         return any(one.speaks(kind, symbol) for one in self._others(copy))
 
     def may_succeed(self, new: Copy, old: Copy) -> bool:
-        """Whether nothing is lost when the old copy falls: the new one brings all that it does.
-
-        What is confirmed on the old one is on the new; what has spoken has spoken there; and the
-        old one has come so far that the new one goes on from there.
-        """
-        if self._early or self._held:
-            return False
-        return all(
-            new.may_bring(kind, symbol)
-            and (new.speaks(kind, symbol) or not old.speaks(kind, symbol))
-            for kind, symbol in old.confirmed
-        )
-
-    def has_confirmed(self, new: Copy, old: Copy) -> bool:
-        """Whether all that is confirmed on the old copy is on the new."""
-        return all(new.may_bring(kind, symbol) for kind, symbol in old.confirmed)
+        """Whether nothing is lost when the old copy falls: the new one brings all that it does, and
+        the old one has come so far that the new one goes on from there."""
+        return not (self._early or self._held) and new.brings_all_of(old)
 
     # ── in ──
 
@@ -172,8 +163,29 @@ class Feed:
             return self.books.accept(event, now)
         return self._pass_trade(event) if event.__class__ in self._chains else (event,)
 
-    def merge(self, event: Any, copy: Copy) -> Sequence[Event]:
-        """The same where several copies bring everything."""
+    def skips(self, event: Trade | Quote, copy: Copy, now: int) -> bool:
+        """Whether a frame that was told as this event need not be read; it is counted then."""
+        if isinstance(event, Trade):
+            if self._early or not self._trades.skips(event.symbol, event.trade_id):
+                return False
+            if not event.trade_id & SAMPLED:
+                copy.measure(event.venue_time, now)
+            return True
+        lane = self._quotes.get(event.symbol)
+        return lane is not None and not self._held and lane.skips(event.update_id, copy)
+
+    def skips_delta(self, glimpse: Glimpse, copy: Copy, now: int) -> bool:
+        """The same of a delta, of which only the head has been seen. Those that are compared with
+        what was told are read."""
+        symbol, venue_time, last_id = glimpse
+        sync = self.books.syncs.get(symbol)
+        if sync is None or not last_id & SAMPLED or not sync.skips(last_id):
+            return False
+        copy.measure(venue_time, now)
+        return True
+
+    def merge(self, event: Any, copy: Copy, frame: bytes = b"") -> Sequence[Event]:
+        """The same where several copies bring everything; `frame` is all that the event came in."""
         # The steady states of the commonest events, written out flat: the next one, or an old one.
         kind = event.__class__
         if kind is Trade:
@@ -181,7 +193,7 @@ class Feed:
             due = self._steady.get(event.symbol)
             if due is not None and number <= due and not self._early:
                 if not number & SAMPLED:  # the same ones of every copy
-                    copy.measure(event)
+                    copy.measure(event.venue_time, event.received)
                 ring = self._told_trades.get(event.symbol) or self._conflicts.ring(event)
                 if number < due:
                     self._trades.dropped += 1
@@ -192,6 +204,7 @@ class Feed:
                 self._steady[event.symbol] = number + 1
                 copy.wins += 1
                 ring[number & MASK] = event
+                remember(self.told, frame, event)
                 return (event,)
             told = self._merge_trade(event, self._trades, copy)
         elif kind is BookDelta:
@@ -207,12 +220,13 @@ class Feed:
                         return self._conflicts.late_quote(ring[number & MASK], event, copy.name)
                     copy.wins += 1
                     ring[number & MASK] = event
+                    remember(self.told, frame, event)
                     return (event,)
             told = self._merge_other(event, copy)
         elif kind in self._chains:
             told = self._merge_trade(event, self._chains[kind], copy)
         else:
-            copy.measure(event)
+            copy.measure(event.venue_time, event.received)
             told = self._merge_other(event, copy)
         if told:
             copy.wins += 1
@@ -234,7 +248,7 @@ class Feed:
     def _merge_trade(self, trade: AnyTrade, chain: TradeChain, copy: Copy) -> Sequence[Event]:
         number = trade.trade_id if trade.__class__ is Trade else trade_number(trade)
         if not number & SAMPLED:  # the same ones of every copy
-            copy.measure(trade)
+            copy.measure(trade.venue_time, trade.received)
         ahead = chain.ahead(trade.symbol, number)
         if ahead < 0:
             return ()
@@ -245,7 +259,7 @@ class Feed:
 
     def _merge_delta(self, delta: BookDelta, copy: Copy) -> Sequence[Event]:
         sync = self.books.syncs.get(delta.symbol)
-        copy.measure(delta)
+        copy.measure(delta.venue_time, delta.received)
         if sync is None:
             return ()
         if sync.live:

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
+import msgspec
+
 from pitwire.model import events
 from pitwire.model.clock import SECOND
-from pitwire.model.events import BookDelta, Event, FeedFresh, FeedStale
+from pitwire.model.events import Event, FeedFresh, FeedStale
 from pitwire.session.rhythm import FEW, Rhythm
 from pitwire.venues.venue import Ask
 
@@ -43,7 +45,7 @@ AskOf = Callable[[Event], Ask | None]
 
 
 Heard: TypeAlias = Event | tuple[int, int]
-"""An event; of a book delta `venue_time` and `received` alone."""
+"""An event; of one that is not kept for later, or was not read, `venue_time` and `received`."""
 
 
 class Voice:
@@ -218,7 +220,7 @@ class Freshness:
             for voice in voices:
                 newest = voice.hot.get(voice.ask.symbol) if voice.alone else None
                 if newest is not None:
-                    voice.newest = self._event(newest, voice.ask.symbol)
+                    voice.newest = self._event(newest, voice)
                 heard, rhythm = voice.newest.received, voice.rhythm
                 if heard != voice.taken:
                     begun = voice.taken if voice.taken > since else since
@@ -280,11 +282,13 @@ class Freshness:
         at, now = event.venue_time, event.received
         return FeedFresh(self._venue, ask.symbol, at, now, ask.channel)
 
-    def _event(self, heard: Heard, symbol: str) -> Event:
-        """What was heard, as an event."""
+    def _event(self, heard: Heard, voice: Voice) -> Event:
+        """What was heard, as an event; of one that is not kept the times are right, and the rest
+        is that of the newest that is."""
         if isinstance(heard, Event):
             return heard
-        return BookDelta(self._venue, symbol, *heard, 0, 0, (), ())
+        at, received = heard
+        return msgspec.structs.replace(voice.newest, venue_time=at, received=received)
 
     def _cool(self, kind: type[Event], symbol: str) -> None:
         """Send the next event of this symbol through `first`."""
@@ -292,4 +296,4 @@ class Freshness:
         self.spoken[kind].discard(symbol)
         for voice in self._voices.get((kind, symbol), ()):
             if last is not None:
-                voice.newest = self._event(last, symbol)
+                voice.newest = self._event(last, voice)

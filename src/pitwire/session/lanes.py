@@ -152,6 +152,10 @@ class Lane:
         self._newest = value
         return True
 
+    def skips(self, value: int, copy: Copy) -> bool:
+        """Whether what this copy brings is late, where that is plain; it is noted then."""
+        return value <= self._newest and self.goes_on(value, copy) is False
+
     def join(self, copy: Copy) -> None:
         """What this copy brings from now on skips nothing."""
         self._readers.setdefault(copy, _Reader(self._epoch))

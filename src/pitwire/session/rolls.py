@@ -224,7 +224,7 @@ class Rolls:
 def _is_confirmed(old: Line, new: Line) -> bool:
     ours, theirs = old.conversation, new.conversation
     if ours.feed is theirs.feed:
-        return new.stands and ours.feed.has_confirmed(theirs.copy, ours.copy)
+        return new.stands and theirs.copy.has_confirmed(ours.copy)
     admitted = theirs.commands.admitted or ours.credentials is None
     return new.stands and admitted and (theirs.watches_orders or not ours.wants_orders)
 

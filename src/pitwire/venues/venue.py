@@ -176,6 +176,8 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 Decoded: TypeAlias = Event | Reply
+Glimpse: TypeAlias = tuple[str, int, int]
+"""Of a book delta: our symbol, the venue's time in ns, the last id that it brings."""
 
 
 class Codec(Protocol):
@@ -325,6 +327,16 @@ class ConditionalCodec(Codec, Protocol):
         ...
 
     def cancel_all_conditional(self, symbol: str, now: int, request_id: int) -> Outgoing: ...
+
+
+@runtime_checkable
+class GlancingCodec(Codec, Protocol):
+    """A codec that can tell which delta a frame brings without reading its levels."""
+
+    def glance(self, frame: Buffer) -> Glimpse | None:
+        """What the head of a book delta says, as `decode` would; None for every other frame, and
+        where that is not plain to see. Never raises."""
+        ...
 
 
 class CodecOptions(msgspec.Struct, frozen=True):

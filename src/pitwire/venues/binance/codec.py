@@ -19,6 +19,7 @@ from pitwire.venues.binance import rest
 from pitwire.venues.binance.answers import USER_KINDS, AnswerDecoder
 from pitwire.venues.binance.decode import COMPILED, MarketDecoder, malformed
 from pitwire.venues.binance.encode import Encoder
+from pitwire.venues.binance.glance import Glance
 from pitwire.venues.binance.streams import CHANNELS, Streams
 from pitwire.venues.binance.symbols import Symbols
 from pitwire.venues.mbx.reading import UNREADABLE
@@ -48,6 +49,8 @@ class BinanceCodec:
         self._market = MarketDecoder(self._symbols, self._streams.partial, COMPILED)
         self._encoder = Encoder(self._symbols)
         self._answers = AnswerDecoder(self._symbols, self._encoder.requests)
+        self.glance = Glance(self._symbols).at
+        """What the head of a depth diff says, without its levels; None of other frames."""
         private = options.role is Role.ORDERS
         self._read = self._decode_other if private else self._market.fastest
 
