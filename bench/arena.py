@@ -75,16 +75,19 @@ class Arena:
         if (word := child.hear()) != "started":
             raise Failed(f"{spec}: found {word!r}, expected 'started'")
 
-    def feed(self, spec: client.Spec, count: int, rate: float = 0.0) -> dict[str, int]:
+    def feed(
+        self, spec: client.Spec, count: int, rate: float = 0.0, *, spin: bool = True
+    ) -> dict[str, int]:
         """`count` messages, flat out or at `rate` a second; CPU and wall ns for all but the first.
 
-        The meter stops the server's part too: this returns when the client has handled all.
+        Without `spin` the server leaves its core to others between two messages. The meter stops
+        the server's part too: this returns when the client has handled all.
         """
         child, port = self.clients[spec]
         child.tell("arm", count)
         child.hear()
         if rate:
-            self.ask("pace", port, count, rate)
+            self.ask("pace" if spin else "stroll", port, count, rate)
         else:
             self.ask("blast", port, count)
         taken: dict[str, int] = child.hear()

@@ -1,8 +1,9 @@
 """The board's claims: what it costs a desk, what each viewer adds, how soon a tick is painted.
 
 One desk with a board and one without are in the arena together and meet the same traffic, 2,000
-messages a second. Viewers are a process of their own; the paint is measured in a real browser,
-where there is one, and without real-time priorities, which would leave it no core to draw on.
+messages a second; how many they were is measured, too. Viewers are a process of their own; the
+paint is measured in a real browser, where there is one, without real-time priorities, which would
+leave it no core to draw on: what takes part gets a large share of a busy machine, where it may.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import multiprocessing
+import os
 import shutil
 import statistics
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -39,7 +42,7 @@ def rows(tell: Any, *, realtime: bool) -> list[Row]:
         url = opened.question(BOARDED, "notes")["board"]
         found = [*_ratio(opened, url, tell), *_cpu(opened, url, tell)]
     with arena.arena([BOARDED]) as opened:
-        return found + _paint(opened, opened.question(BOARDED, "notes")["board"], tell)
+        return found + _paint(opened, opened.question(BOARDED, "notes")["board"], tell, realtime)
 
 
 def _ratio(opened: arena.Arena, url: str, tell: Any) -> list[Row]:
@@ -59,27 +62,33 @@ def _ratio(opened: arena.Arena, url: str, tell: Any) -> list[Row]:
     ]
 
 
-def _share(opened: arena.Arena, spec: Spec) -> float:
-    """Share of a core at `RATE`, in percent; the least of the rounds."""
+def _share(opened: arena.Arena, spec: Spec) -> tuple[float, float]:
+    """Percent of a core at `RATE`, and the messages a second that it was; the least of rounds."""
     found = []
     for _ in range(ROUNDS):
         taken = opened.feed(spec, int(RATE * SECONDS), RATE)
-        found.append(100 * taken["cpu_ns"] / taken["wall_ns"])
-    return min(found)
+        found.append((100 * taken["cpu_ns"] / taken["wall_ns"], driven(taken)))
+    return min(share for share, _ in found), min(rate for _, rate in found)
+
+
+def driven(taken: dict[str, int]) -> float:
+    """Messages a second that a feed really had."""
+    return taken["messages"] / taken["wall_ns"] * 1e9
 
 
 def _cpu(opened: arena.Arena, url: str, tell: Any) -> list[Row]:
-    plain = _share(opened, PLAIN)
+    plain, rate = _share(opened, PLAIN)
     found: dict[int, float] = {}
     frames = 0.0
     for count in (1, 5):
         with viewers(url, count) as seen:
-            found[count] = _share(opened, BOARDED)
-        frames = min(seen) if count == 1 else frames
+            found[count], met = _share(opened, BOARDED)
+        frames, rate = min(seen) if count == 1 else frames, min(rate, met)
         tell(f"board: {count} viewers")
     more = (found[5] - found[1]) / 4
     return [
-        ("frames a second", frames, "one viewer, 2,000 messages a second; bar: at least 19"),
+        ("messages a second, driven", rate, "asked for 2,000; the least of all rounds"),
+        ("frames a second", frames, "one viewer; bar: at least 19"),
         ("the board, % of a core", found[1] - plain, "one viewer, over the bare desk; bar: 10"),
         ("each further viewer, points", more, "bar: 1"),
     ]
@@ -157,7 +166,7 @@ async def _one(
 # ── a browser ─────────────────────────────────────────────────────────────────────────────────
 
 
-def _paint(opened: arena.Arena, url: str, tell: Any) -> list[Row]:
+def _paint(opened: arena.Arena, url: str, tell: Any, favoured: bool) -> list[Row]:
     program = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if program is None or importlib.util.find_spec("playwright") is None:
         tell("board: no browser on this machine, so no paint is measured")
@@ -166,30 +175,71 @@ def _paint(opened: arena.Arena, url: str, tell: Any) -> list[Row]:
 
     with sync_playwright() as tools:
         browser = tools.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        if favoured:
+            favour()
         page = browser.new_page(viewport={"width": 1600, "height": 900})
         page.goto(url)
         page.wait_for_selector("#asks tr", state="attached", timeout=30_000)
-        opened.feed(BOARDED, int(RATE * SECONDS), RATE)  # what is drawn for the first time
+        _stroll(opened)  # what is drawn for the first time
         weight = page.evaluate(_WEIGHT) / 1e3
-        found: list[tuple[float, float, float]] = []
+        found: list[tuple[float, ...]] = []
         for _ in range(ROUNDS):
             page.evaluate("pitwire.page.latency.length = 0")
-            before = page.evaluate("pitwire.live.seq")
-            opened.feed(BOARDED, int(RATE * SECONDS), RATE)
-            shown = page.evaluate("pitwire.live.seq") - before
+            page.evaluate(_WATCH)
+            rate = driven(_stroll(opened))
+            shown, took, longest = page.evaluate("pitwire.watched()")
             late: Sequence[float] = sorted(page.evaluate("pitwire.page.latency"))
             if late:
-                found.append((late[len(late) // 2], late[int(len(late) * 0.99)], shown / SECONDS))
+                p50, p99 = late[len(late) // 2], late[int(len(late) * 0.99)]
+                found.append((p50, p99, 1000 * shown / took, longest, rate))
         browser.close()
-    p50, p99, shown = min(found) if found else (float("nan"),) * 3
+    p50, p99, shown, longest, rate = min(found) if found else (float("nan"),) * 5
     return [
         ("event to paint p50, ms", p50, "bar: 60; best of the rounds, software rasteriser"),
         ("event to paint p99, ms", p99, "bar: 150, on a quiet machine"),
-        ("frames a second in the browser", shown, ""),
+        ("updates a second in the browser", shown, "painted; bar: at least 19"),
+        (
+            "longest task, ms",
+            longest,
+            "of the page's thread, above 50; bar: 100, on a quiet machine",
+        ),
+        ("messages a second, driven", rate, "while it was painted"),
         ("page weight, kB", weight, "all files, uncompressed; bar: 400"),
     ]
 
 
+def _stroll(opened: arena.Arena) -> dict[str, int]:
+    return opened.feed(BOARDED, int(RATE * SECONDS), RATE, spin=False)
+
+
+def favour() -> None:
+    """Give our processes, each with its group, a large share of the machine; root alone may."""
+    parents = {}
+    for process in (one for one in os.listdir("/proc") if one.isdigit()):
+        with suppress(OSError):
+            status = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+            parents[int(process)] = int(status[1])
+    ours = {os.getpid()}
+    while more := {child for child, parent in parents.items() if parent in ours} - ours:
+        ours |= more
+    for process in ours:
+        with suppress(OSError):
+            Path(f"/proc/{process}/autogroup").write_text("-15")
+            os.setpriority(os.PRIO_PROCESS, process, -15)
+
+
+_WATCH = """() => {
+  const painted = pitwire.page.paints, began = performance.now();
+  let longest = 0;
+  const watch = new PerformanceObserver((list) => {
+    for (const task of list.getEntries()) longest = Math.max(longest, task.duration);
+  });
+  watch.observe({ entryTypes: ["longtask"] });
+  pitwire.watched = () => {
+    watch.disconnect();
+    return [pitwire.page.paints - painted, pitwire.page.paintedAt - began, longest];
+  };
+}"""
 _WEIGHT = (
     "performance.getEntriesByType('resource').reduce((sum, one) => sum + one.decodedBodySize,"
     " performance.getEntriesByType('navigation')[0].decodedBodySize)"

@@ -95,6 +95,7 @@ class LoadServer:
             "describe": self._describe,
             "blast": self._blast,
             "pace": self._pace,
+            "stroll": self._stroll,
             "trials": self._trials,
             "stop": self._stop,
         }
@@ -148,6 +149,18 @@ class LoadServer:
                 count -= 1
             elif schedule.due - now > 100_000:
                 self._turn()
+
+    def _stroll(self, port: int, count: int, rate: float) -> None:
+        """The same without a core of its own: between two moments it sleeps, so some are late."""
+        lane, _, _ = self._open(port)
+        schedule = _Schedule(rate, time.monotonic_ns(), seed=count)
+        while count:
+            if (early := schedule.due - time.monotonic_ns()) > 0:
+                self._turn()
+                time.sleep(early / 1e9)
+            schedule.advance()
+            self._send_next(lane)
+            count -= 1
 
     def _trials(self, port: int, count: int, gap_ns: int, rate: float, seed: int) -> list[int]:
         """Trigger `count` orders and time each in ns; -1 where none came."""
@@ -228,7 +241,8 @@ class LoadServer:
     def _serve(self, fd: int) -> None:
         peer = self._peers.get(fd)
         if peer is None:
-            self._accept(self._listeners[fd])
+            if fd in self._listeners:  # else it was closed in this very turn
+                self._accept(self._listeners[fd])
             return
         try:
             data = peer.sock.recv(1 << 16)

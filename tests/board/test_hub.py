@@ -8,8 +8,9 @@ import json
 from typing import Any
 
 import msgspec
+import pytest
 
-from pitwire.board.hub import HEARTBEAT, VIEWERS, WINDOW, Hub, Viewer
+from pitwire.board.hub import HEARTBEAT, VIEWERS, WINDOW, Hub, Viewer, pause_seconds
 from pitwire.board.picture import Change, Picture
 from tests.board.watching import FakeSource, hub_of
 
@@ -206,3 +207,19 @@ def test_there_is_room_for_so_many_and_no_more() -> None:
         assert hub.is_full
 
     asyncio.run(tale())
+
+
+@pytest.mark.parametrize(
+    ("took", "cost", "pause"),
+    [
+        (0.0, 0.0, 0.05),
+        (0.004, 0.004, 0.046),  # on time
+        (0.020, 0.004, 0.030),  # kept waiting by others: still on time
+        (0.030, 0.004, 0.030),  # half of the time at most
+        (0.010, 0.010, 0.090),  # a tenth of a core at most
+    ],
+)
+def test_it_is_looked_more_seldom_for_what_it_costs_and_not_for_what_others_do(
+    took: float, cost: float, pause: float
+) -> None:
+    assert pause_seconds(0.05, took=took, cost=cost) == pytest.approx(pause)

@@ -379,6 +379,10 @@ def test_one_of_two_venues_dies_and_the_other_is_traded_on(open_page: Callable[.
         assert page.raw.title().startswith("[PART STALE] ")
         tape = page.rows("#tape-rows")
         page.wait(lambda: page.rows("#tape-rows") != tape)
+        for name in ("tablet", "phone", "wide"):
+            page.raw.set_viewport_size(SIZES[name])
+            page.raw.wait_for_timeout(300)
+            assert page.ask(GEOMETRY) == [], name
 
         # Looked at, the dead one's chart, book and tape are hatched; the live one's are not.
         press = page.raw.keyboard.press

@@ -43,6 +43,8 @@ def test_nothing_grows(browser: Any) -> None:
         before, server = measured(), resident(stage.process.pid)
         page.wait_for_timeout(MINUTES * 60_000)
         after, later = measured(), resident(stage.process.pid)
+        grown = {name: after[name] - before[name] for name in ("JSHeapUsedSize", "Nodes")}
+        print(f"{MINUTES:g} minutes: {grown}, server {later - server:+.1f} MB of {server:.0f}")
         assert (after["JSHeapUsedSize"] - before["JSHeapUsedSize"]) / 1e6 <= HEAP_MEGABYTES
         assert abs(after["Nodes"] - before["Nodes"]) <= NODES
         assert after["JSEventListeners"] == before["JSEventListeners"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any, Protocol
@@ -28,6 +29,8 @@ HEARTBEAT = SECOND // 2
 """A frame leaves at least this often, ns, also when nothing has changed."""
 BUDGET = 0.1
 """The share of one core that making frames may cost before they come more seldom."""
+SHARE = 0.5
+"""The share of the time that it may look, where others keep it from the core."""
 IDLE_SECONDS = 1.0
 """How often it looks while nobody else does."""
 VIEWERS = 16
@@ -193,7 +196,7 @@ class Hub:
         self.failures = 0
         """Looks that went wrong; the next one is made all the same."""
         self.busy_seconds = 0.0
-        """What making frames has cost so far."""
+        """What making frames has cost so far, of a core."""
         self.frames = 0
 
     # ── viewers ───────────────────────────────────────────────────────────────────────────────
@@ -241,31 +244,32 @@ class Hub:
     async def run(self) -> None:
         """Make frames until cancelled: more seldom where they cost more than the budget."""
         while True:
-            spent = await self._look()
+            took, cost = await self._look()
             if self.viewers:
-                await asyncio.sleep(max(self._interval - spent, spent * (1 / BUDGET - 1)))
+                await asyncio.sleep(pause_seconds(self._interval, took=took, cost=cost))
             else:  # now and then, so that nothing falls off the journal's end
                 self._wanted.clear()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(IDLE_SECONDS):
                         await self._wanted.wait()
 
-    async def _look(self) -> float:
-        """One look and one frame; how many seconds of work it was."""
-        spent, started = 0, self._clock.now()
+    async def _look(self) -> tuple[float, float]:
+        """One look and one frame; the seconds that it took, and those of a core that it cost."""
+        began = self._clock.now()
+        cost, started = 0, time.thread_time_ns()
         try:
-            for _ in self.source.steps(started):
-                spent += self._clock.now() - started
+            for _ in self.source.steps(began):
+                cost += time.thread_time_ns() - started
                 await asyncio.sleep(0)
-                started = self._clock.now()
+                started = time.thread_time_ns()
             self.tick(self._clock.now())
         except Exception as error:  # the board's edge: it may fail, the desk may not
             self.failures += 1
             if self.failures == 1 or self.failures % 1000 == 0:
                 logger.exception("the board cannot look (%s times): %s", self.failures, error)
-        spent += self._clock.now() - started
-        self.busy_seconds += spent / SECOND
-        return spent / SECOND
+        cost += time.thread_time_ns() - started
+        self.busy_seconds += cost / SECOND
+        return (self._clock.now() - began) / SECOND, cost / SECOND
 
     def tick(self, now: int) -> None:
         """Make a frame of what has changed, if anything has or a heartbeat is due."""
@@ -316,6 +320,15 @@ class Hub:
             head["kept"] = dict(KEPT)
         views = {view: msgspec.Raw(part) for view, part in seen.items()}
         return msgspec.json.encode(head | {"common": msgspec.Raw(common), "views": views})
+
+
+def pause_seconds(interval: float, *, took: float, cost: float) -> float:
+    """How long not to look after a look that took so long and cost so much of a core, s.
+
+    On a crowded machine a look takes long and costs little: then it is not looked more seldom than
+    half of the time allows.
+    """
+    return max(interval - took, took * (1 / SHARE - 1), cost / BUDGET - took)
 
 
 def _encode(value: object) -> bytes:

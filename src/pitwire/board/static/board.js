@@ -18,7 +18,7 @@ if (location.hash) history.replaceState(null, "", location.pathname + location.s
 
 const view = new Model(); // what the chosen desk shows of the chosen symbol
 const asked = new URLSearchParams(location.search);
-const page = { desk: null, symbol: asked.get("symbol") || "", interval: asked.get("interval") || "1s", frozen: 0, frames: [], latency: [], refused: "" };
+const page = { desk: null, symbol: asked.get("symbol") || "", interval: asked.get("interval") || "1s", frozen: 0, paints: 0, paintedAt: 0, frames: [], latency: [], refused: "" };
 if (!INTERVALS.includes(page.interval)) page.interval = "1s";
 
 const chart = new Chart();
@@ -112,6 +112,8 @@ function paint() {
   const { newest, live } = page.desk;
   if (newest !== page.painted) {
     page.painted = newest;
+    page.paints += 1;
+    page.paintedAt = performance.now();
     page.frames.push(performance.now());
     if (live.head && live.head.kind === "frame") channel.port2.postMessage(0); // what a picture begins with may be old
   }

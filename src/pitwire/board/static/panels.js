@@ -158,7 +158,7 @@ class Half {
       write(row.children[0].lastChild, price);
       write(row.children[1].lastChild, size);
       write(row.children[2].lastChild, sum);
-      style(row.bar, "width", `${share / 10}%`);
+      style(row.bar, "transform", `scaleX(${share / 1000})`);
       mark(row, "class", own ? "own" : "");
       mark(row.children[0], "data-own", own);
       mark(row, "title", own ? `our order: ${own}` : "");
