@@ -10,6 +10,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import pytest
@@ -27,6 +28,9 @@ from pitwire.sim.world import BTC_USDT
 from pitwire.store.checkpoint import checkpoints
 from pitwire.store.history import History, segment_path
 from pitwire.store.latch import HaltLatch
+from pitwire.store.segment import HEAD_SIZE
+from pitwire.store.slate import can_be_mapped, read_slate, slate_path
+from pitwire.store.verifying import verify
 from pitwire.trading.journal import (
     Alerted,
     Decided,
@@ -42,6 +46,7 @@ from pitwire.trading.snapshot import encode, take
 from pitwire.trading.tracked import Tracked
 from pitwire.trading.wishes import Wish, cancel, order
 from tests.desk.setting import BTC, PLAIN, Setting, command, is_open, until
+from tests.trading.making import order as bare_order
 
 D = Decimal
 Lives = Callable[[Setting], Awaitable[None]]
@@ -656,6 +661,64 @@ def test_no_order_without_its_intent_when_the_disk_is_full(tmp_path: Path) -> No
             intents.add(getattr(record.command, "id", ""))
     assert set(setting.orders()) <= intents
     assert len(setting.orders()) == 6
+
+
+def dead_with_orders_on_the_slate(path: Path, count: int) -> tuple[list[str], Path]:
+    """The folder of a run that was killed when its orders had left and nothing more was written."""
+    run = restart(path, "main", now=1, entropy=Entropy(1))
+    ids = []
+    for number in range(count):
+        ids.append(run.ids.next())
+        run.file.write(Decided(2 + number, bare_order(ids[-1])))
+        assert run.file.commit() == ""
+    copy = path.with_name(path.name + "+")
+    shutil.copytree(path, copy)
+    run.close()
+    return ids, copy
+
+
+def replayed(path: Path) -> Replay:
+    replay, history, wrong = recall(path)
+    assert (history.worst, wrong, replay.contradictions) == (None, [], [])
+    return replay
+
+
+@pytest.mark.skipif(not can_be_mapped(Path(gettempdir())), reason="no slate on this file system")
+def test_an_intent_that_was_on_the_slate_is_an_order_of_doubt(tmp_path: Path) -> None:
+    """Killed between the bytes of an order and the end of the burst."""
+    ids, copy = dead_with_orders_on_the_slate(tmp_path / "a", 2)
+    assert len(read_slate(copy)) == 2
+    again = restart(copy, "main", now=9, entropy=Entropy(2))
+    assert again.waiting == tuple(ids)
+    assert again.state.ledger.open[ids[0]].state is OrderState.UNKNOWN
+    assert read_slate(copy) == []
+    again.close()
+    decided = [one.command for one, _ in History(copy).records() if isinstance(one, Decided)]
+    assert [getattr(one, "id", "") for one in decided] == ids
+    assert set(replayed(copy).state.ledger.open) == set(ids)
+    assert verify(copy).is_sound
+
+
+@pytest.mark.skipif(not can_be_mapped(Path(gettempdir())), reason="no slate on this file system")
+def test_a_start_that_dies_while_it_takes_the_slate_over(tmp_path: Path) -> None:
+    """Cut at every byte of what it wrote, the next start has each intent, once."""
+    ids, copy = dead_with_orders_on_the_slate(tmp_path / "a", 2)
+    slate = slate_path(copy).read_bytes()
+    restart(copy, "main", now=9, entropy=Entropy(2)).close()
+    segment = segment_path(copy, 2)
+    whole = segment.read_bytes()
+    slate_path(copy).write_bytes(slate)
+    started = whole.index(b'{"record":"Started"') - HEAD_SIZE
+    for cut in range(started + 1):
+        segment.write_bytes(whole[:cut])
+        replay = Replay()
+        history = History(copy)
+        decided = []
+        for record, text in history.records():
+            replay.take(record, text)
+            decided += [record.command] if isinstance(record, Decided) else []
+        assert [getattr(one, "id", "") for one in decided] == ids, cut
+        assert replay.contradicted == 0
 
 
 def test_two_desks_on_one_account_the_second_sends_nothing(tmp_path: Path) -> None:

@@ -2,18 +2,22 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pitwire.model.errors import JournalFailed
 from pitwire.store.history import History, Position
 from pitwire.store.journal_file import JournalFile
 from pitwire.store.safely import write_all
-from pitwire.store.segment import NOTHING, Header, Ill
+from pitwire.store.segment import NOTHING, Header, Ill, read_segment
+from pitwire.store.slate import read_slate, slate_path
 from pitwire.trading.journal import Alerted, Decided, DurableJournal, Halted, Record
 from tests.trading.making import order
 
@@ -62,8 +66,8 @@ Make = Callable[..., JournalFile]
 def make(tmp_path: Path, disk: Disk) -> Iterator[Make]:
     made: list[JournalFile] = []
 
-    def one(**how: object) -> JournalFile:
-        file = JournalFile(tmp_path, HEADER, write=disk.write, sync=disk.sync, **how)  # type: ignore[arg-type]
+    def one(*, mapped: bool = False, **how: object) -> JournalFile:
+        file = JournalFile(tmp_path, HEADER, mapped=mapped, write=disk.write, sync=disk.sync, **how)  # type: ignore[arg-type]
         disk.calls.clear()
         made.append(file)
         return file
@@ -301,3 +305,158 @@ def test_a_failure_while_closing_is_told(make: Make, disk: Disk) -> None:
     file.write(say(1))
     file.close()
     assert "Input/output error" in file.failed
+
+
+# ── with a slate ──────────────────────────────────────────────────────────────────────────────
+
+
+def in_segment(folder: Path) -> int:
+    """Records that are in the first segment, by its bytes alone."""
+    return len(read_segment((folder / "00000001.journal").read_bytes(), 1).payloads)
+
+
+def test_an_intent_alone_is_on_the_slate_until_the_burst_is_over(
+    make: Make, disk: Disk, tmp_path: Path
+) -> None:
+    file = make(mapped=True)
+    for _ in range(2):
+        file.write(INTENT)
+        assert file.commit() == ""
+    assert "write" not in disk.calls
+    assert file.position == Position(1, 0)
+    assert stored(tmp_path) == [INTENT, INTENT]
+    file.write(say(1))
+    file.settle()
+    assert disk.calls.count("write") == 1
+    assert file.position == Position(1, 3)
+    assert read_slate(tmp_path) == []
+    assert stored(tmp_path) == [INTENT, INTENT, say(1)]
+    until(lambda: file.behind_seconds == 0)
+    assert in_segment(tmp_path) == 3
+
+
+def test_what_came_before_an_intent_is_never_behind_it(make: Make, tmp_path: Path) -> None:
+    """A fill, and the order that a rule makes of it: both are out before the order leaves."""
+    file = make(mapped=True)
+    file.write(INTENT)
+    file.commit()
+    file.write(say(1))
+    file.write(Decided(at=2, command=order("b")))
+    file.commit()
+    assert in_segment(tmp_path) == 3
+    assert read_slate(tmp_path) == []
+
+
+def test_more_intents_than_the_slate_has_room_for(make: Make, tmp_path: Path) -> None:
+    file = make(mapped=True)
+    file.write(INTENT)
+    file.commit()
+    many = [Decided(at=number, command=order(str(number))) for number in range(300)]
+    for intent in many:
+        file.write(intent)
+    file.commit()
+    assert in_segment(tmp_path) == 301
+    assert stored(tmp_path) == [INTENT, *many]
+
+
+def test_an_intent_with_text_that_utf8_cannot_say_is_written_at_once(
+    make: Make, tmp_path: Path
+) -> None:
+    file = make(mapped=True)
+    file.write(INTENT)
+    file.write(Decided(at=2, command=order("b", rule="odd \ud800")))
+    assert file.commit() == ""
+    assert stored(tmp_path) == [INTENT, Decided(at=2, command=order("b", rule="odd \\ud800"))]
+    assert in_segment(tmp_path) == 2
+
+
+def test_a_segment_that_takes_nothing_leaves_what_left_on_the_slate(
+    make: Make, disk: Disk, tmp_path: Path
+) -> None:
+    """S2: the order that was under way is on record, and none leaves behind it."""
+    file = make(mapped=True)
+    file.write(INTENT)
+    assert file.commit() == ""
+    disk.write_error = errno.ENOSPC
+    file.settle()
+    assert "No space left" in file.failed
+    file.write(Decided(at=2, command=order("b")))
+    assert file.commit() == file.failed
+    file.close()
+    history = History(tmp_path)
+    assert [record for record, _ in history.records()] == [INTENT]
+    assert [flaw.ill for flaw in history.flaws] == [Ill.TORN]
+
+
+def test_a_durable_journal_has_no_slate(make: Make, disk: Disk, tmp_path: Path) -> None:
+    file = make(mapped=True, durable=True)
+    file.write(INTENT)
+    file.commit()
+    assert disk.calls == ["write", "sync"]
+    assert not slate_path(tmp_path).exists()
+
+
+def test_where_there_can_be_no_slate_an_intent_is_written_at_once(
+    make: Make, tmp_path: Path
+) -> None:
+    slate_path(tmp_path).mkdir()
+    file = make(mapped=True)
+    file.write(INTENT)
+    assert file.commit() == ""
+    assert in_segment(tmp_path) == 1
+
+
+def test_the_slate_goes_on_with_the_next_segment(make: Make, tmp_path: Path) -> None:
+    file = make(mapped=True, segment_bytes=1)
+    file.write(INTENT)
+    file.commit()
+    file.tend(1)
+    assert file.position == Position(2, 0)
+    later = Decided(at=2, command=order("b"))
+    file.write(later)
+    file.commit()
+    assert stored(tmp_path) == [INTENT, later]
+    assert file.position == Position(2, 0)
+
+
+def test_a_run_begins_with_what_the_one_before_had_on_its_slate(tmp_path: Path) -> None:
+    first = JournalFile(tmp_path, HEADER, mapped=True)
+    first.write(say(1))
+    first.settle()
+    first.write(INTENT)
+    first.commit()
+    history = History(tmp_path)
+    assert [record for record, _ in history.records()] == [say(1), INTENT]
+    assert history.end == Position(1, 1), "it is in no segment yet"
+    header = msgspec.structs.replace(HEADER, segment=2, previous=history.chain.hex())
+    second = JournalFile(tmp_path, header, mapped=True, slated=history.slated)
+    assert second.position == Position(2, 1)
+    assert stored(tmp_path) == [say(1), INTENT]
+    second.write(say(2))
+    second.close()
+    assert stored(tmp_path) == [say(1), INTENT, say(2)]
+    first.close()
+
+
+def test_a_process_that_is_killed_leaves_every_intent_behind(tmp_path: Path) -> None:
+    """Each is told of the moment that `commit` has returned, and none is settled."""
+    program = (
+        "import sys; from pathlib import Path; from tests.store.test_journal_file import *;"
+        "file = JournalFile(Path(sys.argv[1]), HEADER, mapped=True)\n"
+        "for number in range(10**9):\n"
+        "    file.write(Decided(at=number, command=order(str(number))))\n"
+        "    file.commit()\n"
+        "    print(number, flush=True)\n"
+        "    if number % 7 == 0: file.settle()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        for _ in range(25):
+            process.stdout.readline()
+        process.kill()
+        told = 25 + len(process.stdout.readlines())
+    found = [one.at for one in stored(tmp_path)]
+    assert found[:told] == list(range(told))
+    assert len(found) <= told + 1

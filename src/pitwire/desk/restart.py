@@ -44,6 +44,8 @@ class LatchJournal:
 
     def __init__(self, latch: HaltLatch) -> None:
         self._latch = latch
+        self.concerned = frozenset((Halted, Resumed))
+        """Records that are its business."""
         self.due: Halted | None = None
         """The halt that `keep` has to bring to the disk."""
         self._seen = latch.mark()
@@ -205,7 +207,7 @@ def _restart(
     began = history.headers[-1].started if history.headers else booted
     wrong += [_WENT_DOWN] if began < booted and not folder.identity.ended else []
     _sync_past(folder.path)
-    file = JournalFile(folder.path, header, durable=durable)
+    file = JournalFile(folder.path, header, durable=durable, slated=history.slated)
     folder.take_epoch(identity)
     prefix = account_prefix(identity.installation, identity.account)
     ids = OrderIds(prefix, identity.epoch)

@@ -4,6 +4,7 @@
     identity        installation, account, epoch: synced before the first id of an epoch is used
     halted          the last halt (store/latch.py)
     halted.lifted   which halt a person has lifted
+    slate           intents that are in no segment yet
     *.journal       the segments
     *.checkpoint    the state at a place of the journal
 

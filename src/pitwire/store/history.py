@@ -15,8 +15,11 @@ from pathlib import Path
 import msgspec
 
 from pitwire.store.segment import NOTHING, Flaw, Header, Ill, Segment, read_segment
+from pitwire.store.slate import Place, left_over, read_slate
 from pitwire.trading.journal import Record, decode
 
+_NO_SLATE = 1 << 32
+"""A segment that comes behind every other."""
 _NAME = re.compile(r"(\d{8})\.journal\Z")
 
 
@@ -65,9 +68,17 @@ class History:
         self.chain = chain
         """The chain there; `chain` is what it must have been at `since`."""
         self.headers: list[Header] = []
+        self.slated: list[bytes] = []
+        """Intents behind it that a dead process left on the slate; they come last."""
         self.numbers = segment_numbers(folder)
         self._since, self._expected, self._reads_on = since, expected, reads_on
         self._until = until
+        self._slate = _NO_SLATE
+        """The segment that what is on the slate belongs to."""
+        self._slate_end: tuple[Place, bytes] = ((_NO_SLATE, 0), chain)
+        """Where that one ends."""
+        self._standing: set[bytes] = set()
+        """What of it a start has taken over into the next."""
 
     @property
     def worst(self) -> Flaw | None:
@@ -75,7 +86,20 @@ class History:
         return next((flaw for flaw in self.flaws if not flaw.is_harmless), None)
 
     def payloads(self) -> Iterator[bytes]:
-        """Every record as it stands in its segment."""
+        """Every record as it stands in its segment, and then the intents that are in none."""
+        entries = read_slate(self.folder) if self._until is None else []
+        self._slate = entries[0].place[0] if entries else _NO_SLATE
+        on_slate = {entry.payload for entry in entries}
+        for payload in self._segmented():
+            if on_slate and self.end.segment > self._slate and payload in on_slate:
+                self._standing.add(payload)
+            yield payload
+        if entries and (self.worst is None or self._reads_on):
+            self.slated, flaw = left_over(entries, self._slate_end, self._standing)
+            self.flaws += [] if flaw is None else [flaw]
+            yield from self.slated
+
+    def _segmented(self) -> Iterator[bytes]:
         for number in self._needed():
             path = segment_path(self.folder, number)
             if not path.exists():
@@ -101,6 +125,8 @@ class History:
                 yield payload
             if segment.chains:
                 self.chain = segment.chains[last]
+            if number == self._slate:
+                self._slate_end = ((number, last), self.chain)
             if self.worst is not None and not self._reads_on:
                 return
 

@@ -1,9 +1,10 @@
 """A journal on disk: records into segments, out of the process before they have consequences.
 
 `write` only keeps a record; `commit` hands everything kept to the kernel if an intent is among it,
-and `settle`, at the end of a burst, whatever is left. So the bytes of an order leave after one
-write(2), and what came with it costs no call of its own. A thread syncs behind; with `durable` the
-intent is on the disk before `commit` returns.
+and `settle`, at the end of a burst, whatever is left. An intent that nothing else came with, which
+is nearly every one, `commit` puts on the slate (store/slate.py), and `settle` into the segment: so
+no order waits for the chain and for write(2). A thread syncs behind; with `durable` the intent is
+in the segment and on the disk before `commit` returns.
 
 House rules: a file that failed once is never written again; who writes is one thread, who syncs is
 another, and they share two counters and a bell.
@@ -15,7 +16,7 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
@@ -27,6 +28,7 @@ from pitwire.model.errors import JournalFailed
 from pitwire.store.history import Position, segment_path
 from pitwire.store.safely import fdatasync, sync_folder, write_all
 from pitwire.store.segment import LONGEST, Chain, Header, begin
+from pitwire.store.slate import Slate, can_be_mapped
 from pitwire.trading.journal import Decided, Halted, Record, payload, sayable
 
 _GROUP_SECONDS = 0.002
@@ -41,6 +43,8 @@ Sync = Callable[[int], None]
 class JournalFile:
     """A `DurableJournal`. Opens with a segment of its own; raises `JournalFailed` when it cannot.
 
+    `slated` are the intents that the run before had on its slate; they stand right behind the
+    header. `mapped` is whether there is a slate: None where the file system is fit for one.
     `write` and `sync` are the system's; tests hand in worse ones.
     """
 
@@ -50,6 +54,8 @@ class JournalFile:
         header: Header,
         *,
         durable: bool = False,
+        slated: Sequence[bytes] = (),
+        mapped: bool | None = None,
         segment_bytes: int = 64 << 20,
         write: Write = write_all,
         sync: Sync = fdatasync,
@@ -70,6 +76,10 @@ class JournalFile:
         self._clock = SystemClock()  # a disk keeps no virtual time
         self._pending: list[Record] = []
         self._intent = False
+        self._others = False
+        """Whether something waits that is no command."""
+        self._noted = False
+        """Whether something is on the slate; it stands before all that waits."""
         self._records = 0
         self._synced = 0
         self._unsynced_since = 0
@@ -83,7 +93,11 @@ class JournalFile:
         self._room = 0
         self._disk = threading.Lock()
         """Held while a handle is synced, so that none is closed under the syncing."""
-        self._begin(header)
+        self._begin(header, slated)
+        if durable or mapped is False or not (mapped or can_be_mapped(folder)):
+            self._slate = None
+        else:
+            self._slate = self._have_slate()
         self._syncer = threading.Thread(target=self._keep_synced, name="journal-sync", daemon=True)
         self._syncer.start()
 
@@ -108,12 +122,16 @@ class JournalFile:
         """Keep a record for the next `commit` or `settle`."""
         self._pending.append(record)
         kind = type(record)
-        if kind is Decided or kind is Halted:
+        if kind is Decided:
             self._intent = True
+        else:
+            self._others = True
+            if kind is Halted:
+                self._intent = True
 
     def commit(self) -> str:
         """Make every intent outlive this process (`durable`: the machine); why not, or ""."""
-        if self._intent:
+        if self._intent and (self._others or not self._note()):
             self._flush()
             if self._durable and not self.failed:
                 self.sync()
@@ -121,7 +139,7 @@ class JournalFile:
 
     def settle(self) -> None:
         """Hand on what is left of the burst, and let it be synced."""
-        if self._pending:
+        if self._pending or self._noted:
             self._flush()
         if not self._unsynced_since and self.written != self._synced:
             self._unsynced_since = self._clock.now()
@@ -129,33 +147,52 @@ class JournalFile:
             self._asleep = False
             self._bell.put(None)
 
+    def _note(self) -> bool:
+        """Put the intents that wait on the slate; False when they must be written now."""
+        slate = self._slate
+        if slate is None or self.failed:
+            return False
+        end = slate.end
+        try:
+            for record in self._pending:
+                if not slate.note(record):
+                    slate.cut(end)
+                    return False
+        except UnicodeEncodeError:
+            slate.cut(end)
+            return False
+        self._pending.clear()
+        self._intent, self._noted = False, True
+        return True
+
     def _flush(self) -> None:
-        pending, self._pending, self._intent = self._pending, [], False
+        pending, self._pending, self._intent, self._others = self._pending, [], False, False
         if self.failed:
             self.lost += len(pending)
             return
+        slate = self._slate
+        noted = [] if slate is None else slate.payloads()
         try:
-            # An order that nothing else came with: nearly always.
-            data = self._frame(payload(pending[0])) if len(pending) == 1 else self._framed(pending)
+            texts = noted + [payload(record) for record in pending]
         except UnicodeEncodeError:  # text of a user's own may hold half a surrogate pair
-            data = b"".join([self._frame(sayable(record)) for record in pending])
+            texts = noted + [sayable(record) for record in pending]
+        data = b"".join(map(self._frame, texts))
         try:
             if len(data) > LONGEST:
-                _check_lengths(pending)
+                _check_lengths(texts)
             self._write(self._handle, data)
         except OSError as error:
             # Part of it may stand there; a later record behind that would be read as damage.
             self._fail(error)
             self.lost += len(pending)
             return
-        self._records += len(pending)
-        self.count += len(pending)
+        self._records += len(texts)
+        self.count += len(texts)
         self._room -= len(data)
         self.written += len(data)
-
-    def _framed(self, pending: list[Record]) -> bytes:
-        texts = [payload(record) for record in pending]  # all, before the chain goes on by one
-        return b"".join(map(self._frame, texts))
+        if slate is not None:
+            slate.wipe((self._header.segment, self._records), self._chain.last)
+            self._noted = False
 
     # ── beside it ─────────────────────────────────────────────────────────────────────────────
 
@@ -182,7 +219,7 @@ class JournalFile:
         """Write and sync everything; closing twice is harmless. `failed` says whether it stands."""
         if self._over:
             return
-        if self._pending:
+        if self._pending or self._noted:
             self._flush()
         self._over = True
         self._bell.put(None)
@@ -190,9 +227,11 @@ class JournalFile:
         if not self.failed:
             self.sync()
         os.close(self._handle)
+        if self._slate is not None:
+            self._slate.close()
 
-    def _begin(self, header: Header) -> None:
-        """A new file with its header on the disk, and its name, too."""
+    def _begin(self, header: Header, first: Sequence[bytes] = ()) -> None:
+        """A new file with its header and these records on the disk, and its name, too."""
         path, chain = segment_path(self._folder, header.segment), Chain()
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
@@ -200,17 +239,24 @@ class JournalFile:
         except OSError as error:
             raise self._fail(error, path) from None
         try:
-            self._write(handle, begin(header, chain))
+            self._write(handle, begin(header, chain) + b"".join(map(chain.frame, first)))
             self._sync(handle)
             sync_folder(self._folder)
         except OSError as error:
             os.close(handle)
             raise self._fail(error, path) from None
         self._header, self._chain, self._frame = header, chain, chain.frame
-        self._records, self._room = 0, self._segment_bytes
+        self._records, self._room = len(first), self._segment_bytes
         old, self._handle = self._handle, handle
         if old >= 0:
             os.close(old)
+
+    def _have_slate(self) -> Slate | None:
+        """Without one an intent is in its segment before its bytes leave."""
+        try:
+            return Slate(self._folder, (self._header.segment, self._records), self._chain.last)
+        except (OSError, ValueError):
+            return None
 
     def _next_segment(self, now: int) -> None:
         self.sync()
@@ -220,6 +266,8 @@ class JournalFile:
         header = msgspec.structs.replace(self._header, segment=number, started=now, previous=last)
         with self._disk, suppress(JournalFailed):  # which is told in `failed`
             self._begin(header)
+            if self._slate is not None:
+                self._slate.wipe((number, 0), self._chain.last)
 
     def sync(self) -> None:
         """Bring what the kernel has to the disk, and wait for it."""
@@ -256,8 +304,8 @@ class JournalFile:
         return failed
 
 
-def _check_lengths(records: Iterable[Record]) -> None:
+def _check_lengths(texts: Iterable[bytes]) -> None:
     """Raises `OSError` for a record that no reader would take."""
-    for record in records:
-        if len(sayable(record)) > LONGEST:
+    for text in texts:
+        if len(text) > LONGEST:
             raise OSError(errno.EMSGSIZE, f"a record of more than {LONGEST} bytes")

@@ -14,9 +14,10 @@ import msgspec
 from pitwire.model.errors import ConfigError, Unsound
 from pitwire.store.checkpoint import Checkpoint, checkpoints, read_checkpoint
 from pitwire.store.folder import read_identity
-from pitwire.store.history import START, Position, segment_numbers, segment_path
+from pitwire.store.history import START, History, Position, segment_numbers, segment_path
 from pitwire.store.latch import HaltLatch
 from pitwire.store.segment import NOTHING, Flaw, Header, Ill, read_segment
+from pitwire.store.slate import ON_SLATE, read_slate, slate_path
 from pitwire.trading.journal import Record, decode
 from pitwire.trading.replay import Replay
 from pitwire.trading.snapshot import same_state
@@ -35,6 +36,7 @@ _AFTER_CHECKPOINT = (
 )
 _NO_CHECKPOINT = "delete it: the one before it, or the journal, gives the same state"
 _NO_IDENTITY = "delete it: the segments say the same, and the next start writes it anew"
+_ON_SLATE = "nothing: the desk died with its orders on their way, and a start takes them over"
 _UNREADABLE_LATCH = "find out who halted trading and why; a person who resumes writes it anew"
 
 
@@ -100,6 +102,7 @@ class _Verifier:
         expected = self._read_identity()
         self._read_latch()
         self._read_segments(expected)
+        self._read_slate()
         return Verdict(
             segments=tuple(self._sealed),
             checkpoints=tuple(kept),
@@ -143,6 +146,21 @@ class _Verifier:
         last = latch.last()
         if last is not None and not last.at:
             self._find(latch.path, last.reason, _UNREADABLE_LATCH)
+
+    def _read_slate(self) -> None:
+        path = slate_path(self._folder)
+        if not read_slate(self._folder):
+            return
+        history = History(self._folder, reads_on=True)
+        for _ in history.payloads():
+            pass
+        if history.slated:
+            told = f"{len(history.slated)} intents that are in no segment"
+            self._find(path, told, _ON_SLATE, harmless=True)
+        for flaw in history.flaws:
+            if flaw.text == ON_SLATE:
+                told = "an intent that is not whole, or does not follow the journal"
+                self._find(path, told, ADVICE[Ill.TORN], harmless=True)
 
     # ── the segments ──────────────────────────────────────────────────────────────────────────
 

@@ -310,6 +310,8 @@ _DECODER: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record, strict=Tru
 
 payload = _ENCODER.encode
 """A record as JSON, with no line break; numbers that we own as strings, digit by digit."""
+payload_into = _ENCODER.encode_into
+"""The same into a bytearray, which is as long as the record afterwards."""
 
 
 def sayable(record: Record) -> bytes:

@@ -1,0 +1,194 @@
+"""The slate: intents whose bytes may leave, and that are in no segment yet.
+
+A file that is mapped into the process: what is copied there is the kernel's, and so outlives a
+process that is killed, without a call. An entry stands there until its record has been written
+into the segment, at the end of the burst; a start takes over what did not get so far.
+
+    beginning   magic, format version, four bytes of nothing
+    entry n     Adler-32 of the payload, its length, the segment and how many records it had, the
+                first eight bytes of the chain there; then the payload
+    rest        zeros
+
+House rules: an entry counts only where it is whole and stands right behind the last record of the
+journal; a store cannot say that a disk is full, so there is a slate only on file systems that need
+no room to write once more what was written before.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Container, Sequence
+from pathlib import Path
+from struct import Struct
+from typing import NamedTuple
+from zlib import adler32
+
+from pitwire.store.safely import sync_folder, write_all
+from pitwire.store.segment import Flaw, Ill
+from pitwire.trading.journal import Record, payload_into
+
+SIZE = 1 << 16
+"""Room for a hundred orders; a burst with more of them is written at once."""
+_START = b"PWSLATE\n" + (1).to_bytes(4, "little") + bytes(4)
+_FIRST = len(_START)
+_HEAD = Struct("<IIII8s")
+_HEAD_SIZE = _HEAD.size
+_head_into = Struct("<II16s").pack_into
+_PLACE = Struct("<II8s")
+"""The rest of a head; it takes the first eight bytes of a chain."""
+_LAST = SIZE - _HEAD_SIZE
+Place = tuple[int, int]
+"""A segment, and how many of its records lie before."""
+ON_SLATE = "on the slate"
+"""What the text of a flaw says that is none of a segment."""
+_MOUNTS = Path("/proc/self/mountinfo")
+_IN_PLACE = frozenset(("ext2", "ext3", "ext4", "tmpfs"))
+"""File systems that write over what is there, where it is; xfs does so unless a copy shares it."""
+
+
+def slate_path(folder: Path) -> Path:
+    """Where the slate of an account stands."""
+    return folder / "slate"
+
+
+def can_be_mapped(folder: Path, mounts: Path = _MOUNTS) -> bool:
+    """Whether a store into a mapped file of this folder cannot fail for want of room.
+
+    A store that fails is a signal that kills, not an error; where nobody says what file system it
+    is, the answer is no.
+    """
+    try:
+        device = folder.stat().st_dev
+        told = mounts.read_text("utf-8", "replace")
+    except OSError:
+        return False
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    for line in told.splitlines():
+        place, _, system = line.partition(" - ")
+        if place.split()[2:3] == [wanted]:
+            return system.split()[:1] != [] and system.split()[0] in _IN_PLACE
+    return False
+
+
+class Slate:
+    """The slate of a run, wiped. Raises `OSError` or `ValueError` when it cannot be had."""
+
+    __slots__ = ("_end", "_map", "_stands", "_text")
+
+    def __init__(self, folder: Path, place: Place, chain: bytes) -> None:
+        self._map = _mapped(slate_path(folder))
+        self._map[:] = _START + bytes(SIZE - _FIRST)  # all of its pages are there from here on
+        self._end = _FIRST
+        self._stands = _PLACE.pack(*place, chain)
+        self._text = bytearray()
+
+    @property
+    def end(self) -> int:
+        """Behind the last entry, in bytes."""
+        return self._end
+
+    def note(self, record: Record) -> bool:
+        """Put down one more intent; False when there is no room."""
+        begin, payload = self._end, self._text
+        payload_into(record, payload)
+        size = len(payload)
+        text = begin + _HEAD_SIZE
+        end = text + size
+        if end > _LAST:
+            return False
+        self._map[text:end] = payload
+        # Last, so that whoever dies before has put nothing down.
+        _head_into(self._map, begin, adler32(payload), size, self._stands)
+        self._end = end
+        return True
+
+    def cut(self, end: int) -> None:
+        """Take off what was put down behind this place."""
+        self._map[end : self._end] = bytes(self._end - end)
+        self._end = end
+
+    def payloads(self) -> list[bytes]:
+        """All that is on it."""
+        if self._end == _FIRST:
+            return []
+        return [entry.payload for entry in entries_of(self._map[: self._end])]
+
+    def wipe(self, place: Place, chain: bytes) -> None:
+        """All that is on it stands in a segment now, which ends here; the next follows that."""
+        self._stands = _PLACE.pack(*place, chain)
+        self.cut(_FIRST)
+
+    def close(self) -> None:
+        self._map.close()
+
+
+class Entry(NamedTuple):
+    """What stands on a slate."""
+
+    place: Place
+    chain: bytes
+    """The first eight bytes of it there."""
+    payload: bytes
+    is_whole: bool
+
+
+def read_slate(folder: Path) -> list[Entry]:
+    """The entries, up to the first that is not whole; none where there is no slate."""
+    try:
+        data = slate_path(folder).read_bytes()
+    except OSError:
+        return []
+    return entries_of(data) if data[:_FIRST] == _START else []
+
+
+def entries_of(data: bytes) -> list[Entry]:
+    """What stands on a slate of these bytes."""
+    at, found = _FIRST, list[Entry]()
+    while (begin := at + _HEAD_SIZE) <= len(data) and any(data[at:begin]):
+        check, size, segment, records, chain = _HEAD.unpack_from(data, at)
+        at, payload = begin + size, data[begin : begin + size]
+        is_whole = len(payload) == size and adler32(payload) == check
+        found.append(Entry((segment, records), chain, payload, is_whole))
+        if not is_whole:
+            break
+    return found
+
+
+def left_over(
+    entries: Sequence[Entry], end: tuple[Place, bytes], standing: Container[bytes]
+) -> tuple[list[bytes], Flaw | None]:
+    """Payloads that are in no segment, and what is wrong with the slate.
+
+    `end` is where the segment ends that they should have been written into, with the chain there;
+    of `standing` are those that a start has taken over already, before it died.
+    """
+    payloads = list[bytes]()
+    for entry in entries:
+        place, chain = end
+        if entry.place < place:
+            break  # it came into its segment, and the slate was not wiped any more
+        if not entry.is_whole or entry.place > place or entry.chain != chain[:8]:
+            return payloads, Flaw(
+                ill=Ill.TORN,
+                segment=entry.place[0],
+                record=entry.place[1] + len(payloads) + 1,
+                lost=len(entry.payload),
+                text=ON_SLATE,
+            )
+        if entry.payload not in standing:
+            payloads.append(entry.payload)
+    return payloads, None
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        if os.fstat(handle).st_size != SIZE:
+            os.ftruncate(handle, 0)
+            write_all(handle, bytes(SIZE))  # a full disk is met here
+            os.fsync(handle)
+            sync_folder(path.parent)
+        return mmap.mmap(handle, SIZE)
+    finally:
+        os.close(handle)
