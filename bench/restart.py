@@ -98,6 +98,7 @@ class Mute:
     """An outlet from which nothing leaves."""
 
     may_trade = True
+    asks_fills = False
     encoded_at = 0
 
     def place(self, one: Order, now: int) -> int:

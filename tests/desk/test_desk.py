@@ -229,6 +229,7 @@ def test_an_order_that_cannot_leave_is_dropped_and_said_so() -> None:
         setting.cut("orders*")
         await until(lambda: not desk.session.may_trade)
         desk.engine.state.blind = ""  # as if nobody had noticed yet
+        desk.engine.state.missed.clear()
         [dropped] = command(desk, resting())
         assert dropped.state is OrderState.REJECTED
         assert desk.engine.state.ledger.find(dropped.id) is dropped
@@ -249,7 +250,7 @@ def test_while_nobody_hears_of_our_orders_none_is_approved() -> None:
         setting.cut("orders*")
         await until(lambda: not desk.session.may_trade)
         assert command(desk, resting()) == []
-        await until(lambda: not desk.engine.state.blind)
+        await until(lambda: not (desk.engine.state.blind or desk.engine.state.missed))
         [placed] = command(desk, resting())
         await until(lambda: placed.state is OrderState.OPEN)
 
@@ -279,6 +280,7 @@ def test_an_order_cut_off_in_flight_is_unknown_then_known() -> None:
         setting.cut("orders*")
         await until(lambda: placed.state is OrderState.UNKNOWN, every_seconds=0.001)
         desk.engine.state.blind = ""
+        desk.engine.state.missed.clear()
         assert command(desk, resting(49_000)) == [], "while one is unknown, there is no second"
         await until(lambda: placed.state is OrderState.OPEN)
         assert [*setting.orders()] == [placed.id]

@@ -19,6 +19,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 
+from pitwire.desk.inheritance import bequest
 from pitwire.model.clock import SECOND
 from pitwire.store.checkpoint import newest_good, write_checkpoint
 from pitwire.store.history import START, History, Position, segment_path
@@ -95,6 +96,7 @@ class Keeper:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
+            env=bequest(),
             start_new_session=True,  # a Ctrl-C meant for the desk is none of its business
         )
         self._said = SimpleQueue()

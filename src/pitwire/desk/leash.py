@@ -17,6 +17,7 @@ from collections.abc import Callable
 import msgspec
 
 from pitwire.desk.config import DeskConfig
+from pitwire.desk.inheritance import bequest
 from pitwire.desk.watchdog import Beat, Charge, Goodbye, Report
 from pitwire.model.credentials import Credentials
 from pitwire.model.errors import ConfigError
@@ -92,6 +93,7 @@ class Leash:
                     pass_fds=[theirs.fileno()],
                     start_new_session=True,  # a Ctrl-C meant for the desk must not end it
                     stdin=subprocess.DEVNULL,
+                    env=bequest(),
                 )
         except OSError:
             ours.close()

@@ -36,6 +36,9 @@ Pair: TypeAlias = tuple[Decimal, Decimal]
 class Desk(Protocol):
     """Whom to ask."""
 
+    @property
+    def asks_fills(self) -> bool: ...
+
     def ask_fills_since(self, symbol: str, trade_id: str, since: int, now: int) -> None: ...
 
     def ask_open_orders(self, symbol: str, now: int) -> None: ...
@@ -52,6 +55,7 @@ class Stocktaking:
         self._every = round(every_seconds * SECOND)
         self._weights, self._limit = weights or Weights(), limit_a_minute
         self._next = 0
+        self._taken_at = 0
         self._check_at = 0
         self._fills_of: dict[str, None] = {}
         """Symbols whose fills are to be asked for once nothing there is without a name."""
@@ -66,6 +70,7 @@ class Stocktaking:
 
     def begin(self, now: int) -> None:
         """Everything has just been asked for by somebody else: compare, and go on from here."""
+        self._taken_at = now
         self._check_at = now + _ANSWERED
         self._next = now + self._period() if self._every else 0
 
@@ -115,12 +120,21 @@ class Stocktaking:
 
     def tend(self, now: int) -> None:
         """Now and then: a round when it is due, fills where they can be asked for, comparisons."""
+        if self._engine.state.missed:
+            self._catch_up()
         if self._next and now >= self._next:
             self.take(now)
         if self._fills_of:
             self._ask_fills(now)
         if self._check_at and now >= self._check_at and self._is_quiet():
             self._check(now)
+
+    def _catch_up(self) -> None:
+        """Let orders leave again where the venue has told what traded during a loss."""
+        state = self._engine.state
+        if self._taken_at > state.missed_at and not self._outlet.asks_fills:
+            for symbol in [one for one in state.missed if not self.owes(one)]:
+                del state.missed[symbol]
 
     def _period(self) -> int:
         """How long until the next round, ns: longer where it would cost too much."""

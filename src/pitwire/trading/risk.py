@@ -51,6 +51,7 @@ from pitwire.trading.state import State, Touch
 from pitwire.trading.tracked import ZERO, Tracked
 from pitwire.trading.wishes import Draft, DraftReplace, Wish
 
+MISSED = "what traded while the connection was lost is not told yet"
 _CANCEL_AGAIN = 2 * SECOND
 
 
@@ -211,6 +212,8 @@ class Screen:
         if instrument is None:
             return Breach("instrument", wanted.symbol, "a symbol whose rules are known")
         breach = self._switches() if self.halted or not self.armed else None
+        if state.missed and wanted.symbol in state.missed:
+            breach = breach or Breach("order updates", MISSED, "a venue that has told it")
         breach = breach or self.conduct.breach(wish.rule, state, now, closes=self._closes)
         if breach is not None:
             return breach

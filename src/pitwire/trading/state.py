@@ -81,6 +81,10 @@ class State:
         """Why we do not hear of our own orders; "" while we do, or never asked to."""
         self.reached_at: int | None = 0
         """Since when the venue can be asked about our orders, ns; None while it cannot."""
+        self.missed: dict[str, None] = {}
+        """Symbols in which something may have traded that we have not been told: after a loss."""
+        self.missed_at = 0
+        """When that loss was, ns."""
         self._channels: dict[str, dict[tuple[str, str], None]] = {}
         self.takers: dict[type[Event], Callable[[Any], Change | None]] = self._table()
         """What `apply` does with each kind of event, for who looks it up once for all."""
@@ -310,11 +314,16 @@ class State:
     def _lost(self, event: ev.Lost) -> None:
         if event.link.startswith(ORDERS) and not event.covered:
             self.reached_at = None
+            self._miss(event.received)
         for symbol, channel in self._channels.pop(event.link, {}):
             if channel == ORDERS and not self._is_carried(symbol, channel):
                 self.blind = "the connection was lost"
+                self._miss(event.received)
             if symbol and not self._is_carried(symbol, channel):
                 self._mark(symbol, channel, "connection lost")
+
+    def _miss(self, now: int) -> None:
+        self.missed, self.missed_at = dict.fromkeys(self.instruments), now
 
     def _rejected(self, event: ev.Rejected) -> None:
         if event.what in _PRIVATE:
