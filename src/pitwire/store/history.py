@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from pitwire.store.segment import NOTHING, Flaw, Header, Ill, Segment, read_segment
-from pitwire.store.slate import Place, left_over, read_slate
+from pitwire.store.slate import Entry, Place, left_over, read_slate
 from pitwire.trading.journal import Record, decode
 
 _NO_SLATE = 1 << 32
@@ -63,8 +63,7 @@ class History:
     ) -> None:
         self.folder = folder
         self.flaws: list[Flaw] = []
-        self.end = since
-        """Behind the last record that was read."""
+        self._number, self._count = since.segment, since.records
         self.chain = chain
         """The chain there; `chain` is what it must have been at `since`."""
         self.headers: list[Header] = []
@@ -73,10 +72,8 @@ class History:
         self.numbers = segment_numbers(folder)
         self._since, self._expected, self._reads_on = since, expected, reads_on
         self._until = until
-        self._slate = _NO_SLATE
-        """The segment that what is on the slate belongs to."""
         self._slate_end: tuple[Place, bytes] = ((_NO_SLATE, 0), chain)
-        """Where that one ends."""
+        """Where the segment ends that what is on the slate belongs to."""
         self._standing: set[bytes] = set()
         """What of it a start has taken over into the next."""
 
@@ -85,21 +82,26 @@ class History:
         """The flaw that reading stopped at."""
         return next((flaw for flaw in self.flaws if not flaw.is_harmless), None)
 
+    @property
+    def end(self) -> Position:
+        """Behind the last record that was read."""
+        return Position(self._number, self._count)
+
     def payloads(self) -> Iterator[bytes]:
         """Every record as it stands in its segment, and then the intents that are in none."""
         entries = read_slate(self.folder) if self._until is None else []
-        self._slate = entries[0].place[0] if entries else _NO_SLATE
-        on_slate = {entry.payload for entry in entries}
-        for payload in self._segmented():
-            if on_slate and self.end.segment > self._slate and payload in on_slate:
-                self._standing.add(payload)
-            yield payload
+        for payloads in self._segments(entries):
+            for payload in payloads:
+                self._count += 1
+                yield payload
         if entries and (self.worst is None or self._reads_on):
             self.slated, flaw = left_over(entries, self._slate_end, self._standing)
             self.flaws += [] if flaw is None else [flaw]
             yield from self.slated
 
-    def _segmented(self) -> Iterator[bytes]:
+    def _segments(self, entries: Sequence[Entry]) -> Iterator[list[bytes]]:
+        """The records that are wanted of each; whoever takes them counts them."""
+        slate = entries[0].place[0] if entries else _NO_SLATE
         for number in self._needed():
             path = segment_path(self.folder, number)
             if not path.exists():
@@ -116,16 +118,16 @@ class History:
             if skip is None:
                 if not self._reads_on:
                     return
-                self.end = Position(number, 0)
+                self._number, self._count = number, 0
             last = len(segment.payloads)
             if self._until is not None and number == self._until.segment:
                 last = min(last, self._until.records)
-            for payload in segment.payloads[skip or 0 : last]:
-                self.end = Position(number, self.end.records + 1)
-                yield payload
+            if number > slate:
+                self._standing.update({one.payload for one in entries} & {*segment.payloads})
+            yield segment.payloads[skip or 0 : last]
             if segment.chains:
                 self.chain = segment.chains[last]
-            if number == self._slate:
+            if number == slate:
                 self._slate_end = ((number, last), self.chain)
             if self.worst is not None and not self._reads_on:
                 return
@@ -136,12 +138,12 @@ class History:
             try:
                 yield decode(payload), payload
             except msgspec.MsgspecError as error:
-                segment, number = self.end.segment, self.end.records
+                segment, number = self._number, self._count
                 self.flaws.append(
                     Flaw(ill=Ill.STRANGE, segment=segment, record=number, text=str(error))
                 )
                 if not self._reads_on:
-                    self.end = Position(segment, number - 1)
+                    self._count = number - 1
                     return
 
     def _needed(self) -> range:
@@ -177,7 +179,7 @@ class History:
         if segment.header.previous != self.chain.hex():
             self._broken(number, "does not follow the segment before it")
             return None
-        self.end = Position(number, 0)
+        self._number, self._count = number, 0
         return 0
 
     def _broken(self, number: int, text: str) -> None:

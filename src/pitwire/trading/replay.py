@@ -84,14 +84,13 @@ class Replay:
     def take(self, record: Record, text: bytes = b"") -> None:
         """The next record; `text` is its payload as it stands in the journal, if it is at hand."""
         self.taken += 1
-        if isinstance(record, Change | Disagreement):
-            self._compare(record, text)
-            return
         taker = self._takers.get(type(record))
         if taker is not None:
             if self._due and not isinstance(record, records.Started):
                 self._missing()
             taker(record)
+        elif isinstance(record, Change | Disagreement):
+            self._compare(record, text)
 
     def derived(self) -> list[Record]:
         """What follows from the records taken and has not been seen; none of it is due any more."""
