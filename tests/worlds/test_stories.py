@@ -102,6 +102,8 @@ def test_cut_before_the_venue_has_the_order() -> None:
         assert room.wish(buy(BTC, 0.02, price=FAR_BELOW)) == []
         await room.until(lambda: not room.desk.engine.state.blind)
         assert room.wish(buy(BTC, 0.02, price=FAR_BELOW)) == []
+        await room.until(lambda: ETH not in room.desk.engine.state.missed, within_seconds=2)
+        assert room.wish(buy(BTC, 0.02, price=FAR_BELOW)) == []
         assert len(room.wish(buy(ETH, 0.1, price=2_900))) == 1
         await room.until(lambda: not made[0].is_open)
 

@@ -49,7 +49,7 @@ class Lately:
         # By time first: it is cheap, and nearly always settles it.
         while last and now - last[0][0] >= self._window:
             last.popleft()
-        return any(_is_same(place, other) for _, other in last)
+        return bool(last) and any(_is_same(place, other) for _, other in last)
 
     def note(self, place: Place, now: int) -> None:
         """This one was approved."""
