@@ -17,7 +17,7 @@ from pitwire.trading.journal import Differed
 from pitwire.trading.tracked import Disagreement, Origin, Tracked
 from pitwire.trading.wishes import order
 from tests.desk.setting import BTC, command, until
-from tests.desk.test_futures import CONFIG, WHERE, Pit, take
+from tests.desk.test_futures import BRACKET, CONFIG, WHERE, Pit, take
 
 D = Decimal
 KEPT = (
@@ -224,3 +224,24 @@ def test_a_kill_that_flattens_leaves_no_stop_behind() -> None:
         assert desk.engine.state.ledger.open == {}
 
     pit.run(story)
+
+
+def test_a_bracket_whose_stop_rests_ends_flat_with_nothing_open() -> None:
+    pit = Pit()
+
+    async def story(desk: Desk) -> None:
+        state, exchange = desk.engine.state, pit.world.exchange
+        await until(lambda: waiting(pit) and exchange.open_orders("main"))
+        assert state.portfolio.position(BTC) == D("0.02")
+        [stopped] = [one for one in state.ledger.open.values() if one.type is OrderType.STOP]
+        assert stopped.stop_price is not None
+        exchange.open_account("patient", {}, unlimited=True)
+        for away in (0, 10):  # somebody buys there
+            pit.place(f"bid-{away}", Side.BUY, D(1), stopped.stop_price - away, account="patient")
+        pit.sell_down_to(stopped.stop_price)
+        await until(lambda: stopped.state is OrderState.FILLED)
+        await until(lambda: not state.ledger.open)
+        assert (waiting(pit), exchange.open_orders("main")) == ([], [])
+        assert state.portfolio.position(BTC) == 0
+
+    pit.run(story, f"{CONFIG}{BRACKET}bracket.resting_stop = true\n")

@@ -147,14 +147,14 @@ async def open_desk(
     clock = clock or SystemClock()
     _check_mode(config, clock.now(), endpoints, dials=dial is None)
     credentials = credentials or (None if config.mode == "paper" else credentials_of(config))
+    if ids is None:  # who goes through another's day again has nobody to ask
+        await check_mode(config, credentials, endpoints, fetch, clock)
     seed = system_seed() if config.seed is None else config.seed
     restarted = _restarted(config, state or state_folder(config), clock)
     desk = _composed(config, seed, restarted, journals, clock, ids, log)
     try:
         await desk.switchboard.open()
         await check_rights(config, credentials, endpoints, fetch, clock)
-        if ids is None:  # who goes through another's day again has nobody to ask
-            await check_mode(config, credentials, endpoints, fetch, clock)
         tape = desk.tape = record_desk(
             config, desk.engine.screen, credentials, seed=seed, clock=clock
         )
