@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 from collections.abc import Iterable
 from decimal import Decimal
@@ -13,12 +14,20 @@ import pytest
 from pitwire.board.tail import Tail
 from pitwire.cli.backtest import Point, Report, Trade, Wanted, backtest
 from pitwire.cli.main import main
-from pitwire.desk.config import load_config
+from pitwire.cli.recordings import in_order
+from pitwire.desk.config import load_config, parse_config
 from pitwire.desk.desk import Desk
 from pitwire.model import events as ev
+from pitwire.model.credentials import Credentials
+from pitwire.sim.capture import CaptureRecord
+from pitwire.sim.latency import LATENCIES
+from pitwire.sim.world import BTC_USDT, ETH_USDT, World
+from pitwire.tape.reader import Tape
+from pitwire.tape.writer import TapeWriter
 from pitwire.trading.rules import Watch
 from pitwire.trading.state import State
 from pitwire.trading.wishes import Wish, buy, sell
+from tests.desk.setting import Setting
 from tests.desk.test_playing import recorded
 
 Capture = pytest.CaptureFixture[str]
@@ -146,7 +155,7 @@ def test_without_latency_a_small_taker_gets_about_the_touch(market: Path, tmp_pa
 def test_a_drawdown_is_the_deepest_fall() -> None:
     points = [Point(n, Decimal(value), Decimal(0), 1.0) for n, value in enumerate((5, 9, 4, 8, 6))]
     report = Report(
-        symbol="x", begin=0, end=1, latency="", cancels="", moved=0, frames=0, gaps=0, events=0,
+        symbols=("x",), begin=0, end=1, latency="", cancels="", moved=0, frames=0, gaps=0, events=0,
         orders=0, equity=tuple(points), trades=(), halted="", journal="",
     )  # fmt: skip
     assert (report.drawdown, report.result, report.slippage) == (5, 1, 0.0)
@@ -167,6 +176,144 @@ def test_as_it_is_typed(market: Path, tmp_path: Path, capsys: Capture) -> None:
     assert row["rule"] == "buy"
     assert main(arguments) == 0
     assert capsys.readouterr().out == out
+
+
+PAIR = """
+mode = "sim"
+seed = 5
+[venue]
+symbols = ["BTC-USDT", "ETH-USDT"]
+channels = ["ticker", "trades", "book"]
+[log]
+file = ""
+"""
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tape of two markets, `both`, and the same as one of each, `btc` and `eth`."""
+    folder = tmp_path_factory.mktemp("pair")
+    setting = Setting(scenario="calm", latency="same-city")
+    setting.world = World(
+        seed=4,
+        listings=[BTC_USDT, ETH_USDT],
+        scenario="calm",
+        latency=LATENCIES["same-city"],
+    )
+
+    async def story(setting: Setting, desk: Desk) -> None:
+        await asyncio.sleep(3)
+
+    key, secret = setting.world.keys["ed25519"]
+    setting.credentials, setting.clock = Credentials(key, secret), setting.world.clock
+    setting.run(story, config=f'{PAIR}[tape]\nfolder = "{folder / "both"}"\n')
+    for base in ("BTC", "ETH"):
+        other = b"ETHUSDT" if base == "BTC" else b"BTCUSDT"
+        tape = Tape(folder / "both")
+        kept = [
+            (one.link, one.kind, one.at, one.drained, one.payload)
+            for one in tape.records()
+            if not (other in one.payload[:200].upper() and b"exchangeInfo" not in one.payload)
+        ]
+        meta = msgspec.structs.replace(tape.meta, symbols=(f"{base}-USDT",))
+        writer = TapeWriter(folder / base.lower(), meta)
+        writer.put(kept)
+        writer.close()
+    return folder
+
+
+class Follows:
+    """Buys the one when the other has moved."""
+
+    name = "follows"
+    watches = (Watch(ev.Quote, "BTC-USDT", each=False), Watch(ev.Quote, "ETH-USDT", each=False))
+
+    def __init__(self) -> None:
+        self._seen: dict[str, float] = {}
+        self._next = 0
+
+    def react(self, state: State, now: int) -> Iterable[Wish]:
+        leader, follower = ("BTC-USDT", "ETH-USDT") if now % 2 else ("ETH-USDT", "BTC-USDT")
+        touches = state.touch(leader), state.touch(follower)
+        if None in touches or now < self._next:
+            return
+        before, self._seen[leader] = self._seen.get(leader), touches[0][0]  # type: ignore[index]
+        if before is not None and before != self._seen[leader]:
+            self._next = now + 300_000_000
+            yield buy(follower, size=0.02 if follower == "ETH-USDT" else 0.001)
+
+
+def followed(wanted: Wanted) -> Report:
+    return backtest(wanted, parse_config(PAIR), rules=[Follows()])
+
+
+def test_two_symbols_are_one_market_to_the_same_desk(pair: Path) -> None:
+    report = followed(Wanted(pair / "both", every_seconds=0.5))
+    assert report.symbols == ("BTC-USDT", "ETH-USDT")
+    assert {trade.symbol for trade in report.trades} == {"BTC-USDT", "ETH-USDT"}
+    assert report.gaps == 0
+    last, held = report.equity[-1], report.held[-1]
+    assert len(report.held) == len(report.equity)
+    money = Decimal(10_000)
+    worth = 0.0
+    for symbol, here in zip(report.symbols, held, strict=True):
+        mine = [trade for trade in report.trades if trade.symbol == symbol]
+        money -= sum(trade.price * trade.size for trade in mine)
+        base = symbol.partition("-")[0]
+        fees = sum(trade.fee for trade in mine if trade.fee_asset == base)
+        assert here.position == sum(trade.size for trade in mine) - fees
+        worth += float(here.position) * here.mid
+    assert float(last.equity) == pytest.approx(float(money) + worth, abs=0.02)
+    again = followed(Wanted(pair / "both", every_seconds=0.5))
+    assert msgspec.json.encode(again) == msgspec.json.encode(report)
+
+
+def test_several_tapes_are_merged_by_their_stamps(pair: Path) -> None:
+    whole = followed(Wanted(pair / "both"))
+    merged = followed(Wanted(pair / "btc", others=(pair / "eth",)))
+    assert merged.trades == whole.trades
+    assert (merged.equity, merged.held) == (whole.equity, whole.held)
+    assert (merged.frames, merged.gaps) == (whole.frames, 0)
+    assert followed(Wanted(pair / "btc", others=(pair / "eth",))) == merged
+    turned = followed(Wanted(pair / "eth", others=(pair / "btc",)))
+    assert turned.symbols == whole.symbols
+    assert len(turned.trades) >= 2
+
+
+def test_records_of_one_moment_keep_the_order_of_their_recordings() -> None:
+    def record(name: str, at: int | None) -> CaptureRecord:
+        return CaptureRecord("http" if at is None else "recv", name, at)
+
+    first = [record("a", 5), record("a", None), record("a", 7), record("a", 6)]
+    second = [record("b", None), record("b", 5), record("b", 7), record("b", 8)]
+    merged = [(one.conn, one.ts_ns) for one in in_order([first, second])]
+    assert merged == [
+        ("b", None), ("a", 5), ("a", None), ("b", 5), ("a", 7), ("a", 6), ("b", 7), ("b", 8),
+    ]  # fmt: skip
+    assert in_order([first]) == first
+
+
+def test_several_recordings_as_they_are_typed(pair: Path, tmp_path: Path, capsys: Capture) -> None:
+    file, curve = tmp_path / "desk.toml", tmp_path / "equity.csv"
+    file.write_text(PAIR)
+    tapes = [str(pair / "btc"), str(pair / "eth")]
+    assert main(["backtest", *tapes, "--config", str(file), "--equity", str(curve)]) == 0
+    out = capsys.readouterr().out
+    assert "market BTC-USDT ETH-USDT" in out
+    assert "position 0 BTC-USDT 0 ETH-USDT" in out
+    assert curve.read_text().splitlines()[0] == (
+        "at,equity,position BTC-USDT,mid BTC-USDT,position ETH-USDT,mid ETH-USDT"
+    )
+    assert main(["backtest", *tapes, str(pair / "both"), "--config", str(file)]) == 2
+    assert "which another recording has, too" in capsys.readouterr().err
+    capture = tmp_path / "capture.jsonl"
+    capture.write_text("")
+    assert main(["backtest", *tapes, str(capture), "--config", str(file)]) == 2
+    assert "a capture beside other recordings" in capsys.readouterr().err
+    assert (
+        main(["backtest", str(pair / "both"), "--config", str(file), "--symbol", "ETH-USDT"]) == 0
+    )
+    assert "market ETH-USDT" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 """`pitwire backtest TAPE`: the same desk and rules against a recorded market, in virtual time.
 
-The desk speaks the venue's own protocol to a simulated one that plays the tape; what a fill there
-is worth is said in docs/fills.md. The same tape, configuration, latency and seed give the same
-report and the same journal, byte for byte.
+The desk speaks the venue's own protocol to a simulated one that plays the tape, of one symbol or
+several, or several tapes as one market; what a fill there is worth is said in docs/fills.md. The
+same tapes, configuration, latency and seed give the same report and the same journal, byte for
+byte.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from decimal import Decimal
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ import msgspec
 from rich.progress import Progress, TaskID
 
 from pitwire.cli.play import playback
-from pitwire.cli.simulated import market_of
+from pitwire.cli.recordings import in_order, recordings_of
 from pitwire.cli.taped import is_tape
 from pitwire.desk.config import DeskConfig, load_config
 from pitwire.desk.desk import Desk
@@ -36,6 +37,7 @@ from pitwire.model.events import Event, Fill
 from pitwire.model.numbers import plain
 from pitwire.model.orders import Side
 from pitwire.sim.capture import CaptureRecord
+from pitwire.sim.facts import Listing
 from pitwire.sim.history import RecordedMarket
 from pitwire.sim.latency import LATENCIES
 from pitwire.sim.queues import Cancels
@@ -65,6 +67,14 @@ class Point(NamedTuple):
     """In the quote asset: what was there at the start and the result since, open and realised."""
     position: Decimal
     mid: float
+    """Both of the first symbol; `Report.held` has those of all."""
+
+
+class Held(NamedTuple):
+    """What is held of one of several symbols at a moment, and what it is worth there."""
+
+    position: Decimal
+    mid: float
 
 
 class Trade(NamedTuple):
@@ -83,24 +93,28 @@ class Trade(NamedTuple):
     """Basis points against the touch when the order was decided; above zero is worse for us."""
     after: int
     """From the decision to our hearing of the fill, ns."""
+    symbol: str
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a backtest."""
 
-    symbol: str
+    symbols: tuple[str, ...]
     begin: int
     end: int
     latency: str
     cancels: str
     moved: int
-    """By so much, ns, the recorder's clock was late at least; its stamps were put right."""
+    """By so much, ns, the recorder's clock was late at least; its stamps were put right. Of several
+    recordings each is by as much as it needs, and this is the most."""
     frames: int
     gaps: int
     """Recorded book changes that did not follow the one before."""
     events: int
     orders: int
     equity: tuple[Point, ...]
+    held: tuple[tuple[Held, ...], ...] = ()
+    """Of several symbols: for each point what is held of each, in the order of `symbols`."""
     trades: tuple[Trade, ...]
     halted: str
     journal: str
@@ -134,6 +148,7 @@ class Wanted(NamedTuple):
     market: Path
     config: Path | None = None
     symbol: str = ""
+    """One of the configuration's alone; "" for all of them that are recorded."""
     latency: str = "same-city"
     cancels: str = "proportional"
     seed: int = 1
@@ -142,6 +157,8 @@ class Wanted(NamedTuple):
     trades: Path | None = None
     board: int | None = None
     """The port of a board on it, 0 for a free one."""
+    others: tuple[Path, ...] = ()
+    """More recordings, of other symbols and the same time, played as one market."""
     seconds: float | None = None
     """How long the board stands when the market is over; None: until Ctrl-C."""
 
@@ -158,7 +175,7 @@ def run(wanted: Wanted) -> int:
     for name, value in lines_of(report):
         sys.stdout.write(f"{name} {value}\n")
     if wanted.equity is not None:
-        _write(wanted.equity, Point._fields, report.equity)
+        _write(wanted.equity, *curve_of(report))
     if wanted.trades is not None:
         _write(wanted.trades, Trade._fields, report.trades)
     return 0
@@ -171,16 +188,18 @@ def lines_of(report: Report) -> list[tuple[str, str]]:
         fees[trade.fee_asset] = fees.get(trade.fee_asset, Decimal(0)) + trade.fee
     after = sorted(trade.after for trade in report.trades)
     makers = sum(trade.maker for trade in report.trades)
-    last = report.equity[-1] if report.equity else None
     return [
-        ("market", f"{report.symbol} {timestamp(report.begin)} to {timestamp(report.end)}"),
+        (
+            "market",
+            f"{' '.join(report.symbols)} {timestamp(report.begin)} to {timestamp(report.end)}",
+        ),
         ("model", f"latency {report.latency}, cancels {report.cancels}; see docs/fills.md"),
         ("clock", f"{report.moved / MILLISECOND:.3f} ms behind the venue's, put right"),
         ("frames", f"{report.frames} ({report.gaps} gaps)"),
         ("orders", f"{report.orders}"),
         ("fills", f"{len(report.trades)} ({makers} as maker)"),
         ("fees", " ".join(f"{plain(fee)} {asset}" for asset, fee in fees.items()) or "none"),
-        ("position", plain(last.position) if last is not None else "0"),
+        ("position", _positions(report)),
         ("result", plain(report.result)),
         ("drawdown", plain(report.drawdown)),
         ("slippage", f"{report.slippage:.3f} basis points from the touch"),
@@ -199,24 +218,19 @@ def backtest(
     onlooker: Onlooker | None = None,
 ) -> Report:
     """Let a desk of this configuration, and rules in Python, live through a recorded market."""
-    listing, records = market_of(wanted.market, wanted.symbol or config.venue.symbols[0])
-    ahead = _venue_ahead(records)
-    if ahead:
-        records = [_later(record, ahead) for record in records]
+    listings, records, ahead = _market_of(wanted, config)
     stamps = [record.ts_ns for record in records if record.t == "recv" and record.ts_ns]
     if not stamps:
         expected = "a market with times"
         raise ConfigError(where=str(wanted.market), found="no frame", expected=expected)
     recording = RecordedMarket(
-        listing,
+        listings,
         records,
         Entropy(wanted.seed).child("recording"),
         cancels=Cancels(_known("--cancels", wanted.cancels, [each.value for each in Cancels])),
         held=True,
     )
-    owned = dict(config.paper.balances)
-    for asset in (listing.base, listing.quote):
-        owned.setdefault(asset, Decimal(0))
+    quote, owned = _quote_of(listings), _owned(config, listings)
     world = World(
         seed=wanted.seed,
         start=stamps[0] - _LEAD,
@@ -224,17 +238,14 @@ def backtest(
         latency=LATENCIES[_known("--latency", wanted.latency, list(LATENCIES))],
         accounts={ACCOUNT: owned},
     )
-    told = _Told(listing.quote, owned.get(listing.quote, STAKE))
-    plain_config = harmless(config, seed=wanted.seed, paper=False)
-    venue = msgspec.structs.replace(
-        plain_config.venue, symbols=(listing.symbol,), endpoints=None, testnet=False
-    )
-    plain_config = msgspec.structs.replace(plain_config, venue=venue)
+    symbols = tuple(listing.symbol for listing in listings)
+    told = _Told(symbols, quote, owned.get(quote, STAKE))
+    plain_config = _plain(config, symbols, wanted.seed)
     life = _live(world, recording, plain_config, tuple(rules), told, wanted, bar, onlooker)
     span = (stamps[-1] - stamps[0]) / SECOND
     desk = world.run(life, within_seconds=span + 3600)
     return Report(
-        symbol=listing.symbol,
+        symbols=symbols,
         begin=stamps[0],
         end=stamps[-1],
         latency=wanted.latency,
@@ -245,6 +256,7 @@ def backtest(
         events=told.events,
         orders=told.orders,
         equity=tuple(told.points),
+        held=tuple(told.held) if len(symbols) > 1 else (),
         trades=tuple(told.trades),
         halted=desk.engine.screen.halted,
         journal=told.digest.hexdigest(),
@@ -301,12 +313,13 @@ def _show(bar: Progress | None, task: TaskID | None, recording: RecordedMarket) 
 class _Told:
     """A journal that keeps what the report is made of."""
 
-    def __init__(self, quote: str, owned: Decimal) -> None:
+    def __init__(self, symbols: tuple[str, ...], quote: str, owned: Decimal) -> None:
         self.digest = JournalDigest()
         self.points: list[Point] = []
+        self.held: list[tuple[Held, ...]] = []
         self.trades: list[Trade] = []
         self.orders = self.events = 0
-        self._quote, self._owned = quote, owned
+        self._symbols, self._quote, self._owned = symbols, quote, owned
         self._decided: dict[str, Decided] = {}
         self._seen: set[str] = set()
 
@@ -325,13 +338,16 @@ class _Told:
     def look(self, desk: Desk, now: int) -> None:
         """Note where the account stands."""
         state = desk.engine.state
-        [symbol] = state.instruments
-        touch = state.touch(symbol)
-        if touch is None:
-            return
-        bid, ask, _ = touch
+        held = []
+        for symbol in self._symbols:
+            touch = state.touch(symbol)
+            if touch is None:
+                return
+            bid, ask, _ = touch
+            held.append(Held(state.portfolio.position(symbol), (bid + ask) / 2))
         equity = self._owned + state.portfolio.result(self._quote, day_marks(state))
-        self.points.append(Point(now, equity, state.portfolio.position(symbol), (bid + ask) / 2))
+        self.points.append(Point(now, equity, *held[0]))
+        self.held.append(tuple(held))
 
     def _filled(self, fill: Fill) -> None:
         decided = self._decided.get(fill.order_id)
@@ -348,8 +364,74 @@ class _Told:
             Trade(
                 fill.received, fill.order_id, order.rule, str(fill.side), fill.price, fill.size,
                 fill.fee, fill.fee_asset, fill.maker, worse, fill.received - decided.at,
+                fill.symbol,
             )
         )  # fmt: skip
+
+
+def curve_of(report: Report) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Columns and rows of the equity curve; of several symbols, what is held of each."""
+    if not report.held:
+        return list(Point._fields), list(report.equity)
+    columns = [*Point._fields[:2]]
+    for symbol in report.symbols:
+        columns += [f"{field} {symbol}" for field in Held._fields]
+    rows = [
+        (*point[:2], *chain.from_iterable(held))
+        for point, held in zip(report.equity, report.held, strict=True)
+    ]
+    return columns, rows
+
+
+def _positions(report: Report) -> str:
+    """What was held at the end."""
+    if not report.equity:
+        return "0"
+    if not report.held:
+        return plain(report.equity[-1].position)
+    parts = zip(report.symbols, report.held[-1], strict=True)
+    return " ".join(f"{plain(held.position)} {symbol}" for symbol, held in parts)
+
+
+def _market_of(
+    wanted: Wanted, config: DeskConfig
+) -> tuple[list[Listing], list[CaptureRecord], int]:
+    """What is listed, what was recorded of it in order of time, and how late a clock was."""
+    symbols = (wanted.symbol,) if wanted.symbol else config.venue.symbols
+    listings, recordings = recordings_of((wanted.market, *wanted.others), symbols)
+    moved = [_venue_ahead(records) for records in recordings]
+    punctual = [
+        [_later(record, ahead) for record in records] if ahead else records
+        for records, ahead in zip(recordings, moved, strict=True)
+    ]
+    return listings, in_order(punctual), max(moved)
+
+
+def _plain(config: DeskConfig, symbols: tuple[str, ...], seed: int) -> DeskConfig:
+    """The same desk in these symbols, harmless, at the simulated venue."""
+    found = harmless(config, seed=seed, paper=False)
+    venue = msgspec.structs.replace(found.venue, symbols=symbols, endpoints=None, testnet=False)
+    return msgspec.structs.replace(found, venue=venue)
+
+
+def _owned(config: DeskConfig, listings: Sequence[Listing]) -> dict[str, Decimal]:
+    """What the account begins with."""
+    owned = dict(config.paper.balances)
+    for listing in listings:
+        owned.setdefault(listing.base, Decimal(0))
+        owned.setdefault(listing.quote, Decimal(0))
+    return owned
+
+
+def _quote_of(listings: Sequence[Listing]) -> str:
+    quotes = {listing.quote: None for listing in listings}
+    if len(quotes) > 1:
+        raise ConfigError(
+            where="venue.symbols",
+            found=f"symbols priced in {' and '.join(quotes)}",
+            expected="all priced in one asset, in which the account is counted",
+        )
+    return next(iter(quotes))
 
 
 def _venue_ahead(records: Sequence[CaptureRecord]) -> int:

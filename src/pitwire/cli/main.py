@@ -417,11 +417,11 @@ def export(
 
 @app.command()
 def backtest(
-    market: Annotated[Path, typer.Argument(help="A tape, or a capture of one.")],
+    markets: Annotated[list[Path], typer.Argument(help="A tape or a capture; or several tapes.")],
     config: Annotated[
         Path | None, typer.Option(help="A desk's TOML file; a desk's tape has one of its own.")
     ] = None,
-    symbol: Annotated[str, typer.Option(help="Of the file's symbols; its first if none.")] = "",
+    symbol: Annotated[str, typer.Option(help="One of the file's symbols; else all of them.")] = "",
     latency: Annotated[
         str, typer.Option(help="none, colocated, same-city, overseas or mobile.")
     ] = "same-city",
@@ -440,8 +440,9 @@ def backtest(
     from pitwire.cli.backtest import Wanted, run
 
     wanted = Wanted(
-        market=market, config=config, symbol=symbol, latency=latency, cancels=cancels, seed=seed,
-        every_seconds=every, equity=equity, trades=trades,
+        market=markets[0], others=tuple(markets[1:]), config=config, symbol=symbol,
+        latency=latency, cancels=cancels, seed=seed, every_seconds=every, equity=equity,
+        trades=trades,
         board=board_port if board else None, seconds=seconds,
     )  # fmt: skip
     raise typer.Exit(run(wanted))

@@ -188,14 +188,6 @@ def markets_of(path: Path, symbols: Sequence[str]) -> tuple[list[Listing], list[
     return rules, _records(path, rules)
 
 
-def market_of(path: Path, symbol: str) -> tuple[Listing, list[CaptureRecord]]:
-    """The same of one symbol ("": a tape's first)."""
-    if not symbol and is_tape(path):
-        symbol = symbol_of(Tape(path))
-    [rules], records = markets_of(path, [symbol])
-    return rules, records
-
-
 def _market(scenario: str, chosen: list[Listing]) -> Market:
     """What a name or a file says; symbols of the command line go before those of a file."""
     if is_path(scenario) and scenario not in SCENARIOS:

@@ -125,6 +125,9 @@ def open_envelope(text: str) -> Envelope:
     return Envelope(combined.stream, payload) if combined.stream and payload else Envelope("", raw)
 
 
+_REMEMBERED = 1 << 16
+
+
 class Grid:
     """Turns a decimal text into a count of steps."""
 
@@ -134,10 +137,11 @@ class Grid:
         scaled = step.scaleb(8)
         # Spot pads every decimal to eight places, so most texts are one integer and a division.
         self._units = int(scaled) if scaled == int(scaled) else 0
+        self._known: dict[str, tuple[int, bool]] = {}
 
     def count(self, text: str) -> int:
         """Exactly how many steps; `ValueError` for a text off the grid."""
-        whole, rest = self._divide(text)
+        whole, rest = self._known.get(text) or self._learn(text)
         if rest:
             raise ValueError(f"{self._field}: found {text}, expected a multiple of {self._step}")
         return whole
@@ -147,8 +151,15 @@ class Grid:
 
         Resting orders outlive a change of the venue's lot, so a recorded size may be off the grid.
         """
-        whole, rest = self._divide(text)
+        whole, rest = self._known.get(text) or self._learn(text)
         return 1 if rest and not whole else whole
+
+    def _learn(self, text: str) -> tuple[int, bool]:
+        """The same prices come again and again, and most sizes are 0."""
+        if len(self._known) == _REMEMBERED:
+            self._known.clear()
+        found = self._known[text] = self._divide(text)
+        return found
 
     def _divide(self, text: str) -> tuple[int, bool]:
         try:
@@ -203,4 +214,4 @@ class Reader:
 
     def _read_levels(self, raw: msgspec.Raw) -> Levels:
         price, size = self._prices.count, self._sizes.floor
-        return tuple((price(p), size(q)) for p, q in _levels.decode(raw))
+        return tuple([(price(p), size(q)) for p, q in _levels.decode(raw)])
