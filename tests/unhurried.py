@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+import threading
 import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from pitwire.model.clock import SECOND
+from pitwire.model.clock import SECOND, SystemClock
 
 Answer = TypeVar("Answer")
 Ready = list[tuple[selectors.SelectorKey, int]]
@@ -40,17 +41,29 @@ class UnhurriedLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self._patient = _Patient()
-        self._computed = time.thread_time()
+        self._processor = time.pthread_getcpuclockid(threading.get_ident())
+        self._computed = time.clock_gettime(self._processor)
         self._epoch = time.time_ns()
         super().__init__(self._patient)
 
     def time(self) -> float:
-        """Seconds that its thread computed or meant to wait since the loop was made."""
-        return self._patient.waited + time.thread_time() - self._computed
+        """Seconds that its thread computed or meant to wait since the loop was made there."""
+        return self._patient.waited + time.clock_gettime(self._processor) - self._computed
 
     def now(self) -> int:
         """The same in ns since the epoch."""
         return self._epoch + round(self.time() * SECOND)
+
+
+class UnhurriedClock(SystemClock):
+    """The same for whoever asks whether time is real: it is."""
+
+    def __init__(self, loop: UnhurriedLoop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def now(self) -> int:
+        return self._loop.now()
 
 
 def run(what: Coroutine[Any, Any, Answer]) -> Answer:

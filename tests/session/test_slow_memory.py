@@ -1,14 +1,12 @@
 """A minute at 5,000 messages a second, and a reader that is stopped or ten times too slow.
 
-The venue speaks Binance's dialect in memory, and time is virtual: measured is what Python holds.
+The venue speaks Binance's dialect in memory, and time is virtual: measured is what is held.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from pitwire.session.session import Session
 from pitwire.session.stream import EventStream
 from pitwire.sim.loop import SimLoop
 from pitwire.wire.link import Link, Receiver
+from tests.held import Peak
 
 SECONDS, RATE = 60, 5_000
 TURN = 0.02
@@ -108,18 +107,15 @@ class Minute:
             self.told.append(event)
 
     async def _pass(self, session: Session, stream: EventStream, loop: SimLoop) -> None:
-        gc.collect()
-        tracemalloc.start()
-        try:
+        with Peak() as peak:
             for _ in range(round(SECONDS / TURN)):
                 self.pipe.tell(round(RATE * TURN), loop.now())
                 await asyncio.sleep(TURN)
+                peak.look()
                 for _ in range(self.reads):
                     if len(stream):
                         self._read(await anext(stream))
-            self.grown = tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
+        self.grown = peak.grown
         assert session.stream_counts() == (stream.counts,)
 
     async def _catch_up(self, stream: EventStream, loop: SimLoop) -> None:
