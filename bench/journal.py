@@ -50,6 +50,11 @@ PACE_NS = 500_000_000
 DECISIONS, CHUNK = 10_000, 500
 CROWDS = ((0, 0), (15, 0), (200, 0), (1_000, 0), (200, 5))
 """Orders that rest, and orders on their way."""
+_WAYS = {
+    "default": "on the slate before the bytes leave, where the file system is fit for one",
+    "written": "without a slate: written before the bytes leave",
+    "durable": "written before the bytes leave, and synced",
+}
 HEADER = Header(
     installation="bench0", account="main", epoch=1, segment=1, started=0, previous=NOTHING.hex()
 )
@@ -139,8 +144,7 @@ def _taken(ways: dict[str, Way], rested: bool) -> dict[str, list[float]]:
 def _cost_rows(taken: dict[str, list[float]], burst: str, bar: str) -> Iterator[Row]:
     without = min(taken["without"])
     yield f"without{burst}", without, "trade to outlet, no journal on disk"
-    for name in ("default", "durable"):
-        told = f"written before the bytes leave{', and synced' if name == 'durable' else ''}"
+    for name, told in _WAYS.items():
         best, middle = min(taken[name]), statistics.median(taken[name])
         yield f"{name}{burst}", best, f"{told}; median of the rounds {middle:.1f}"
         told = f"{best / without:.2f} of the same without"
@@ -149,16 +153,18 @@ def _cost_rows(taken: dict[str, list[float]], burst: str, bar: str) -> Iterator[
 
 @contextmanager
 def _ways(folder: Path) -> Iterator[dict[str, Way]]:
-    for name in ("default", "durable"):
+    for name in _WAYS:
         (folder / name).mkdir()
     with (
         closing(JournalFile(folder / "default", HEADER)) as default,
+        closing(JournalFile(folder / "written", HEADER, mapped=False)) as written,
         closing(JournalFile(folder / "durable", HEADER, durable=True)) as durable,
     ):
+        files = {"default": default, "written": written, "durable": durable}
+        latches = {name: LatchJournal(HaltLatch(folder / name)) for name in files}
         yield {
             "without": Way(Volatile(), ()),
-            "default": Way(default, (default, LatchJournal(HaltLatch(folder / "default")))),
-            "durable": Way(durable, (durable, LatchJournal(HaltLatch(folder / "durable")))),
+            **{name: Way(file, (file, latches[name])) for name, file in files.items()},
         }
 
 

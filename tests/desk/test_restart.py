@@ -28,7 +28,7 @@ from pitwire.sim.world import BTC_USDT
 from pitwire.store.checkpoint import checkpoints
 from pitwire.store.history import History, segment_path
 from pitwire.store.latch import HaltLatch
-from pitwire.store.segment import HEAD_SIZE
+from pitwire.store.segment import HEAD_SIZE, read_segment
 from pitwire.store.slate import can_be_mapped, read_slate, slate_path
 from pitwire.store.verifying import verify
 from pitwire.trading.journal import (
@@ -688,6 +688,9 @@ def test_an_intent_that_was_on_the_slate_is_an_order_of_doubt(tmp_path: Path) ->
     """Killed between the bytes of an order and the end of the burst."""
     ids, copy = dead_with_orders_on_the_slate(tmp_path / "a", 2)
     assert len(read_slate(copy)) == 2
+    [finding] = verify(copy).findings
+    assert (finding.file, finding.found) == ("slate", "2 intents that are in no segment")
+    assert finding.is_harmless
     again = restart(copy, "main", now=9, entropy=Entropy(2))
     assert again.waiting == tuple(ids)
     assert again.state.ledger.open[ids[0]].state is OrderState.UNKNOWN
@@ -719,6 +722,45 @@ def test_a_start_that_dies_while_it_takes_the_slate_over(tmp_path: Path) -> None
             decided += [record.command] if isinstance(record, Decided) else []
         assert [getattr(one, "id", "") for one in decided] == ids, cut
         assert replay.contradicted == 0
+
+
+@pytest.mark.skipif(not can_be_mapped(Path(gettempdir())), reason="no slate on this file system")
+def test_whatever_slate_a_power_cut_brings_back_no_intent_stands_twice(tmp_path: Path) -> None:
+    """Any slate of the run beside a segment that was cut behind any of its records."""
+    path = tmp_path / "a"
+    run = restart(path, "main", now=1, entropy=Entropy(1))
+    slates = list[bytes]()
+    for number in range(6):
+        run.file.write(Decided(2 + number, bare_order(run.ids.next())))
+        run.file.commit()
+        slates.append(slate_path(path).read_bytes())
+        if number % 3:  # now and then two of them are on it
+            run.file.settle()
+            slates.append(slate_path(path).read_bytes())
+    copy = tmp_path / "b"
+    shutil.copytree(path, copy)
+    run.close()
+    whole = segment_path(copy, 1).read_bytes()
+    chain, ends = read_segment(whole, 1).chains, list[int]()
+    for one in chain:
+        ends.append(whole.index(one) + 16)
+    used = 0
+    for at, payload_begin in enumerate(ends):
+        length = int.from_bytes(whole[payload_begin - HEAD_SIZE :][:4], "little")
+        segment_path(copy, 1).write_bytes(whole[: payload_begin + length])
+        for slate in slates:
+            slate_path(copy).write_bytes(slate)
+            history, replay, ids = History(copy), Replay(), list[str]()
+            for record, text in history.records():
+                replay.take(record, text)
+                ids += [record.command.id] if isinstance(record, Decided) else []  # type: ignore[union-attr]
+            assert replay.contradicted == 0
+            assert len(set(ids)) == len(ids)
+            assert ids == [f"{ids[0].rpartition('-')[0]}-{n}" for n in range(1, len(ids) + 1)]
+            assert history.worst is None
+            assert history.end.records == at
+            used += bool(history.slated)
+    assert used == sum(any(slate[16:]) for slate in slates), "each at the one place it is of"
 
 
 def test_two_desks_on_one_account_the_second_sends_nothing(tmp_path: Path) -> None:
