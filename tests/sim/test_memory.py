@@ -9,7 +9,13 @@ from collections.abc import Callable
 import pytest
 
 from pitwire.sim import pit, plan
-from pitwire.sim.facades import binance, binance_board, binance_candles, binance_streams
+from pitwire.sim.facades import (
+    binance,
+    binance_board,
+    binance_candles,
+    binance_streams,
+    binance_text,
+)
 from pitwire.sim.facades.binance_options import BinanceOptions
 from pitwire.sim.faults import Delay, Drop
 from pitwire.sim.loop import START
@@ -55,6 +61,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(binance_candles, "_AGGREGATES_KEPT", 300)
     monkeypatch.setattr(binance_candles, "_BARS_KEPT", 60)
     monkeypatch.setattr(binance_candles, "_UNFOLDED", 16)
+    monkeypatch.setattr(binance_text, "_KEPT_TEXTS", 50)
     monkeypatch.setattr(plan, "KEPT_HAPPENED", 50)
     monkeypatch.setattr(binance, "_TIMERS_SWEPT", 16)
     monkeypatch.setattr(binance_streams, "_BEATS_SWEPT", 16)
@@ -141,6 +148,7 @@ def test_prevented_orders_are_not_waited_for(small: None) -> None:
 
 
 def test_the_last_decisions_of_a_plan_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binance_text, "_KEPT_TEXTS", 50)
     monkeypatch.setattr(plan, "KEPT_HAPPENED", 10)
     world = quiet_world(faults=(Drop(count=0),))
     for number in range(1, 1_000):

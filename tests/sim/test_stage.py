@@ -214,3 +214,42 @@ def test_a_deadline_that_is_remembered_is_the_one_that_would_be_found(
     ApiClient(world)
     world.advance(15)
     assert remembered > 1000
+
+
+def test_a_venue_that_nobody_hears_has_kept_up_when_somebody_comes() -> None:
+    alone, heard = World(seed=4), World(seed=4)
+    ear = StreamClient(heard, "/ws/btcusdt@trade")
+    for _ in range(40):
+        alone.advance(0.1)
+        heard.advance(0.1)
+        assert alone.exchange.book("BTC-USDT") == heard.exchange.book("BTC-USDT")
+        paths = ("/api/v3/depth?symbol=BTCUSDT", "/api/v3/klines?symbol=BTCUSDT&interval=1s",
+                 "/api/v3/aggTrades?symbol=BTCUSDT")  # fmt: skip
+        for path in paths:
+            bodies = [
+                world.stage.http("GET", path, headers={}, body=b"", now=world.clock.now()).body
+                for world in (alone, heard)
+            ]
+            assert bodies[0] == bodies[1]
+    assert ear.take()
+    late = StreamClient(alone, "/ws/btcusdt@depth@100ms")
+    alone.advance(0.5)
+    first = late.take()[0]
+    assert first["U"] <= alone.exchange.book("BTC-USDT").update_id
+
+
+def test_the_steps_of_a_venue_that_nobody_hears_are_few() -> None:
+    world = World(seed=4)
+    steps: list[int] = []
+    step = world.facade.step
+
+    def counted(now: int) -> None:
+        steps.append(now)
+        step(now)
+
+    world.facade.step = counted  # type: ignore[method-assign]
+    world.advance(5)
+    few = len(steps)
+    StreamClient(world, "/ws/btcusdt@trade")
+    world.advance(5)
+    assert 0 < few < (len(steps) - few) / 8

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections.abc import Callable
+from heapq import heapreplace
 from math import exp, log
 
 from pitwire.model.clock import SECOND
@@ -28,34 +29,35 @@ _ROLES = ("makers", "takers", "followers")
 class Quotes:
     """The makers' orders on one side, best first."""
 
-    __slots__ = ("_hand", "_orders", "_sign", "keys")
+    __slots__ = ("_hand", "_sign", "keys", "orders")
 
     def __init__(self, hand: Hand, side: Side) -> None:
         self._hand = hand
         self._sign = -1 if side is Side.BUY else 1
         self.keys: list[int] = []
         """sign × price of each, those that were filled meanwhile among them."""
-        self._orders: dict[int, SimOrder] = {}
+        self.orders: dict[int, SimOrder] = {}
+        """By price, those that were filled meanwhile among them."""
 
     def add(self, price: int, lots: int, now: int) -> None:
         """Place an order, and remember it if it rests; one a price."""
         order = self._hand.quote(price, lots, now)
         if order.on_book:
             insort(self.keys, self._sign * price)
-            self._orders[price] = order
+            self.orders[price] = order
 
     def has(self, price: int) -> bool:
         """Whether an order of ours still rests at this price."""
-        order = self._orders.get(price)
+        order = self.orders.get(price)
         if order is not None and not order.on_book:
-            del self._orders[price]
+            del self.orders[price]
             del self.keys[bisect_left(self.keys, self._sign * price)]
             return False
         return order is not None
 
     def withdraw(self, index: int, now: int) -> None:
         """Forget the order at this place, and cancel it unless it was filled meanwhile."""
-        order = self._orders.pop(self._sign * self.keys.pop(index))
+        order = self.orders.pop(self._sign * self.keys.pop(index))
         if order.on_book:
             self._hand.withdraw(order, now)
 
@@ -91,22 +93,20 @@ class Crowd:
             for role in ("takers", "followers")
             for side in Side
         }
-        self._chances = {role: entropy.stream(f"crowd {symbol} {role}") for role in _ROLES}
-        self._makers = self._chances["makers"].random
+        self._draws = {role: entropy.stream(f"crowd {symbol} {role}").random for role in _ROLES}
+        self._makers = self._draws["makers"]
+        self._rates = {role: scenario.rate(role, -1.0) for role in _ROLES}
+        """Acts a second where no burst is on."""
         self._drift = entropy.stream(f"crowd {symbol} fair value")
         self._started = -1
         self._opens: int | None = None
         """When the market will begin, once it is known."""
         self._moved = 0
         self._remembered = self._fair
-        self._due: dict[str, int] = {}
+        self._due: list[tuple[int, int]] = []
+        """When which role acts next, by its place in `_ROLES`; a heap."""
         self._next = 0
-        """The soonest of them."""
-        self._acts: dict[str, Callable[[int], None]] = {
-            "makers": self._refresh,
-            "takers": self._strike,
-            "followers": self._follow,
-        }
+        self._acts = (self._refresh, self._strike, self._follow)
 
     @property
     def fair(self) -> float:
@@ -124,13 +124,12 @@ class Crowd:
             return
         is_open = self._exchange.listings[self.symbol].status == "TRADING"
         due = self._due
-        while self._next <= now:
-            at = self._next
-            role = min(due, key=due.__getitem__)
+        while due[0][0] <= now:
+            at, role = due[0]
             if is_open:
                 self._acts[role](now)
-            due[role] = at + self._pause(role, at)
-            self._next = min(due.values())
+            heapreplace(due, (at + self._pause(_ROLES[role], at), role))
+        self._next = due[0][0]
 
     def nudge(self, bips: float, now: int) -> None:
         """Push the fair value by basis points and let the market trade there at once."""
@@ -165,8 +164,10 @@ class Crowd:
             self._exchange.schedule_status(self.symbol, halt.status, begin)
             self._exchange.schedule_status(self.symbol, "TRADING", end)
         self._replenish(self._touch(), now, 2 * self.scenario.levels)
-        self._due = {role: now + self._pause(role, now) for role in _ROLES}
-        self._next = min(self._due.values())
+        self._due = sorted(
+            (now + self._pause(role, now), place) for place, role in enumerate(_ROLES)
+        )
+        self._next = self._due[0][0]
 
     def _refresh(self, now: int) -> None:
         self._move(now)
@@ -181,10 +182,11 @@ class Crowd:
         self._moved = now
         if seconds == 0:
             return
-        scenario, begun = self.scenario, (now - self._started) / SECOND
+        scenario = self.scenario
         sigma = scenario.volatility_bips * math.sqrt(seconds)
         step = self._drift.gauss(scenario.drift_bips * seconds, sigma)
         if scenario.crashes:
+            begun = (now - self._started) / SECOND
             step += scenario.crash_bips(begun - seconds, begun)
         lowest = self._bottom
         self._fair = max(self._fair * math.exp(step / BIPS), lowest)
@@ -198,7 +200,7 @@ class Crowd:
             self._run_over(self._bids, ask - 1, now, Side.SELL, swept=swept)
 
     def _run_over(self, quotes: Quotes, bound: int, now: int, side: Side, *, swept: float) -> None:
-        if self._chances["takers"].random() < swept:
+        if self._draws["takers"]() < swept:
             self._cross(side, bound - 1 if side is Side.BUY else bound + 1, now)
         for _ in range(quotes.beyond(bound)):
             quotes.withdraw(0, now)
@@ -231,7 +233,7 @@ class Crowd:
             for _ in range(min(most, levels - len(quotes.keys))):
                 where = draw()
                 price = best + away * (round(spread * where**1.7) + (where > 0.02))
-                if not quotes.has(price):
+                if price not in quotes.orders or not quotes.has(price):
                     self._quote(quotes, price, now)
 
     def _wanted_levels(self, now: int) -> int:
@@ -253,8 +255,7 @@ class Crowd:
     # ── takers and followers ──────────────────────────────────────────────────────────────────
 
     def _strike(self, now: int) -> None:
-        chance = self._chances["takers"]
-        side = Side.BUY if chance.random() < self.scenario.buyers else Side.SELL
+        side = Side.BUY if self._draws["takers"]() < self.scenario.buyers else Side.SELL
         self._take("takers", side, now)
 
     def _follow(self, now: int) -> None:
@@ -270,16 +271,19 @@ class Crowd:
         self._take("followers", side, now)
 
     def _take(self, role: str, side: Side, now: int) -> None:
-        lots = self._lots(self._chances[role].random, self.scenario.take_value)
+        lots = self._lots(self._draws[role], self.scenario.take_value)
         self._hands[role, side is Side.BUY].take(lots, now)
 
     # ── draws ─────────────────────────────────────────────────────────────────────────────────
 
     def _pause(self, role: str, at: int) -> int:
-        rate = self.scenario.rate(role, (at - self._started) / SECOND)
+        rate = self._rates[role]
+        if self.scenario.bursts:
+            rate = self.scenario.rate(role, (at - self._started) / SECOND)
         if rate <= 0:
             return 3600 * SECOND
-        return max(round(self._chances[role].expovariate(rate) * SECOND), 1)
+        # `expovariate`, draw for draw
+        return max(round(-log(1.0 - self._draws[role]()) / rate * SECOND), 1)
 
     def _lots(self, draw: Callable[[], float], value: float) -> int:
         """A size worth about so much, spread widely."""

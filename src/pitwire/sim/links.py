@@ -115,19 +115,24 @@ class MemoryLink:
 
     def put(self, at: int, what: object) -> None:
         """Something is to arrive at the client."""
-        if self.queue:
-            at = max(at, self.queue[-1][0])
-        self.queue.append((at, what))
+        queue = self.queue
+        if queue and at <= queue[-1][0]:
+            # Its forerunner has been waked for; what is due together is handed over together.
+            queue.append((queue[-1][0], what))
+            return
+        queue.append((at, what))
         self._carrier.wake_for(at, self)
 
     def deliver(self, now: int) -> None:
         """Hand over everything that has arrived; the last frame of it ends the burst."""
         if not (self.alive and self.ready) or self._paused:
             return
-        arrived = []
-        while self.queue and self.queue[0][0] <= now:
-            arrived.append(self.queue.popleft()[1])
-        frames = sum(isinstance(what, SendText) for what in arrived)
+        queue, arrived = self.queue, []
+        frames = 0
+        while queue and queue[0][0] <= now:
+            what = queue.popleft()[1]
+            frames += isinstance(what, SendText)
+            arrived.append(what)
         for what in arrived:
             if isinstance(what, SendText):
                 frames -= 1
@@ -268,12 +273,12 @@ class MemoryCarrier:
                 pass_time(due)
                 stage.advance(due, known=True)
                 self._send()
-                following = stage.known_deadline()
+                was_told = False
                 while agenda and agenda[0][0] <= due:
                     heappop(agenda)[2](due)
                     self._send()
-                    following = stage.next_deadline()  # whoever was told may have done anything
-                due = self._sooner(following)
+                    was_told = True  # and may have done anything
+                due = self._sooner(stage.next_deadline() if was_told else stage.known_deadline())
         finally:
             self._runs -= 1
         if due is not None:
@@ -332,14 +337,17 @@ class MemoryCarrier:
         return None
 
     def _send(self) -> None:
+        links = self._links
         for sending in self._stage.take_sendings():
-            link = self._links.get(sending.link)
+            link = links.get(sending.link)
             if link is not None and link.alive:
                 self._put(link, sending)
 
     def _put(self, link: MemoryLink, sending: Sending) -> None:
         at, action = link.arrival(sending.at), sending.action
-        if isinstance(action, Cut):
+        if isinstance(action, SendText):  # nearly always
+            link.put(at, action)
+        elif isinstance(action, Cut):
             link.put(at, ConnectionLost(code=1006))
         elif isinstance(action, Close):
             lost = ConnectionLost(code=action.code, reason=action.reason, clean=True)

@@ -12,6 +12,9 @@ from collections.abc import Iterator
 from pitwire.model.orders import Side
 from pitwire.sim.facts import DECREMENTS, SimOrder, Stp
 
+_SPARE = 16
+"""How many levels of a side are kept that are gone."""
+
 
 class Level:
     """The orders at one price, first come first."""
@@ -27,10 +30,12 @@ class Level:
 class Ladder:
     """One side of a book. `keys` are sign × price in rising order, so that the best is the last."""
 
-    __slots__ = ("keys", "levels", "sign")
+    __slots__ = ("_spare", "keys", "levels", "sign")
 
     def __init__(self, sign: int) -> None:
         self.sign = sign
+        self._spare: list[Level] = []
+        """Levels that are gone, to be used again: nearly every order makes one or ends one."""
         self.keys: list[int] = []
         self.levels: dict[int, Level] = {}
 
@@ -51,13 +56,20 @@ class Ladder:
         """The level at this price, made if there is none."""
         level = self.levels.get(price)
         if level is None:
-            level = self.levels[price] = Level(price)
+            if self._spare:
+                level = self._spare.pop()
+                level.price, level.shown = price, 0
+            else:
+                level = Level(price)
+            self.levels[price] = level
             insort(self.keys, self.sign * price)
         return level
 
     def drop(self, price: int) -> None:
         """Forget a level that holds no more orders."""
-        del self.levels[price]
+        level = self.levels.pop(price)
+        if len(self._spare) < _SPARE:
+            self._spare.append(level)
         key = self.sign * price
         keys = self.keys
         if keys[-1] == key:

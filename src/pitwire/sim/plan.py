@@ -138,6 +138,11 @@ class FaultPlan:
 
     # ── asked by whoever serves the links ─────────────────────────────────────────────────────
 
+    @property
+    def may_touch_frames(self) -> bool:
+        """Whether `frame_out` ever answers anything but the frame itself, at once."""
+        return bool(self._frames)
+
     def frame_out(
         self, link: str, stream: str, payload: bytes, now: int
     ) -> list[tuple[int, bytes]]:

@@ -7,7 +7,8 @@ left to the exchange's own execution.
 
 from __future__ import annotations
 
-from copy import copy
+from collections.abc import Callable
+from typing import cast
 
 from pitwire.model.orders import Side
 from pitwire.sim.accounts import ZERO
@@ -16,6 +17,7 @@ from pitwire.sim.execution import NO_MORE, NO_MORE_AT_ONCE
 from pitwire.sim.facts import (
     Kind,
     LevelChanged,
+    Listing,
     PublicTrade,
     Refusal,
     Refused,
@@ -52,6 +54,8 @@ class Hand:
         self._quote = self._pattern(account, Kind.LIMIT, Tif.GTC)
         self._sweep = self._pattern(account, Kind.LIMIT, Tif.IOC)
         self._market = self._pattern(account, Kind.MARKET, Tif.GTC)
+        self._seen: Listing | None = None
+        """The listing as it was when it was last found to admit whatever a hand does."""
 
     def quote(self, price: int, lots: int, now: int) -> SimOrder:
         """A limit order that rests, as far as it meets nobody."""
@@ -83,52 +87,73 @@ class Hand:
 
     def withdraw(self, order: SimOrder, now: int) -> None:
         """Cancel an order of this hand's that rests."""
-        ladder = self._own
-        level = ladder.levels[order.price]
-        level.shown -= order.lots - order.filled_lots
-        del level.orders[order.order_id]
+        ladder, pit, price = self._own, self._pit, order.price
+        level = ladder.levels[price]
+        level.shown = shown = level.shown - order.lots + order.filled_lots
+        del level.orders[order.order_id], self._open[order.order_id]
         if not level.orders:
-            ladder.drop(order.price)
+            ladder.drop(price)
         order.on_book = False
-        self._tell(self._side, level, now)
-        self._end(order, _CANCELED, now)
+        order.status = _CANCELED
+        order.updated = now
+        pit.update_id = number = pit.update_id + 1
+        pit.execution += 1
+        self._execution.facts.append(
+            LevelChanged(now, self._symbol, self._side, price, shown, number)
+        )
 
     # ── within ────────────────────────────────────────────────────────────────────────────────
 
-    def _begin(self, pattern: SimOrder, lots: int, now: int) -> SimOrder:
+    def _begin(self, pattern: Callable[[], SimOrder], lots: int, now: int) -> SimOrder:
         """A new order, admitted and accepted."""
         pit = self._pit
-        if pit.listing.status != "TRADING":
-            raise Refused(Refusal.MARKET_CLOSED, pit.listing.status)
-        if pattern.kind not in pit.listing.kinds:
-            raise Refused(Refusal.TYPE_NOT_SUPPORTED, pattern.kind.value)
-        order = copy(pattern)
-        pit.order_id = number = pit.order_id + 1
+        if pit.listing is not self._seen:
+            self._look(pattern().kind)
+        order = pattern()
+        pit.order_id = order.order_id = number = pit.order_id + 1
         pit.execution += 1
-        order.order_id = number
         order.lots = lots
         order.created = order.updated = order.working_since = now
         self._open[number] = order
         return order
 
+    def _look(self, kind: Kind) -> None:
+        """Refuse what the listing does not admit now."""
+        listing = self._pit.listing
+        if listing.status != "TRADING":
+            raise Refused(Refusal.MARKET_CLOSED, listing.status)
+        if kind not in listing.kinds:
+            raise Refused(Refusal.TYPE_NOT_SUPPORTED, kind.value)
+        if Kind.LIMIT in listing.kinds and Kind.MARKET in listing.kinds:
+            self._seen = listing
+
     def _rest(self, order: SimOrder, now: int) -> None:
-        level = self._own.level(order.price)
+        ladder, pit, price = self._own, self._pit, order.price
+        level = ladder.levels.get(price) or ladder.level(price)
         level.orders[order.order_id] = order
-        level.shown += order.lots - order.filled_lots
+        level.shown = shown = level.shown + order.lots - order.filled_lots
         order.on_book = True
-        self._tell(self._side, level, now)
+        pit.update_id = number = pit.update_id + 1
+        self._execution.facts.append(
+            LevelChanged(now, self._symbol, self._side, price, shown, number)
+        )
 
     def _work(self, order: SimOrder, bound: int, now: int) -> None:
         """Match an order with every level whose key is not below `bound`."""
-        ladder, sign = self._other, -self._sign
-        while order.filled_lots < order.lots and ladder.keys and ladder.keys[-1] >= bound:
-            level = ladder.levels[sign * ladder.keys[-1]]
+        ladder, sign, pit = self._other, -self._sign, self._pit
+        keys, levels, facts = ladder.keys, ladder.levels, self._execution.facts
+        while order.filled_lots < order.lots and keys and keys[-1] >= bound:
+            price = sign * keys[-1]
+            level = levels[price]
             shown = level.shown
             self._meet(order, level, now)
             if not level.orders:
-                ladder.drop(level.price)
+                ladder.drop(price)
             if level.shown != shown:
-                self._tell(self._other_side, level, now)
+                pit.update_id = number = pit.update_id + 1
+                facts.append(
+                    LevelChanged(now, self._symbol, self._other_side, price, level.shown, number)
+                )
         if order.filled_lots == order.lots:
             order.status = _FILLED
             self._open.pop(order.order_id, None)
@@ -137,7 +162,7 @@ class Hand:
 
     def _meet(self, order: SimOrder, level: Level, now: int) -> None:
         """Trade with those at one price, the quiet ones in short."""
-        orders, met = level.orders, 0
+        orders, price, met = level.orders, level.price, 0
         while orders and (left := order.lots - order.filled_lots):
             maker = next(iter(orders.values()))
             makes = self._accounts.find(maker.account)
@@ -156,15 +181,15 @@ class Hand:
                 self._pit.leave(maker, forget=True)
             net, signed = makes.net_of(self._symbol), lots * self._sign
             net[0] -= signed
-            net[1] += signed * level.price
-            self._tell_trade(order, maker, level.price, lots, now)
+            net[1] += signed * price
+            self._tell_trade(order, maker, price, lots, now)
             met += lots
         if met:
             level.shown -= met
             net = self._owner.net_of(self._symbol)
             net[0] += met * self._sign
-            net[1] -= met * self._sign * level.price
-            self._execution.touch(self._pit, level.price, met, now)
+            net[1] -= met * self._sign * price
+            self._execution.touch(self._pit, price, met, now)
 
     def _settle(self, now: int) -> None:
         pit = self._pit
@@ -176,13 +201,6 @@ class Hand:
         order.updated = now
         del self._open[order.order_id]
         self._pit.execution += 1
-
-    def _tell(self, side: Side, level: Level, now: int) -> None:
-        pit = self._pit
-        pit.update_id = number = pit.update_id + 1
-        self._execution.facts.append(
-            LevelChanged(now, self._symbol, side, level.price, level.shown, number)
-        )
 
     def _tell_trade(
         self, order: SimOrder, maker: SimOrder, price: int, lots: int, now: int
@@ -196,9 +214,9 @@ class Hand:
         )  # fmt: skip
         pit.trades.append(PublicTrade(number, price, lots, now, self._side))
 
-    def _pattern(self, account: str, kind: Kind, tif: Tif) -> SimOrder:
-        """What the orders of one kind have in common."""
-        return SimOrder(
+    def _pattern(self, account: str, kind: Kind, tif: Tif) -> Callable[[], SimOrder]:
+        """Makes orders of one kind, with all that they have in common."""
+        pattern = SimOrder(
             order_id=0,
             account=account,
             symbol=self._symbol,
@@ -209,3 +227,4 @@ class Hand:
             client_id="",
             stp=Stp.NONE,
         )
+        return cast("Callable[[], SimOrder]", pattern.__copy__)  # type: ignore[attr-defined]

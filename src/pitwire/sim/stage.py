@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from heapq import heappop, heappush
 from types import MappingProxyType
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
@@ -57,6 +57,19 @@ class OperatedFacade(Facade, Protocol):
     def announce_shutdown(self, now: int, links: Sequence[int] | None = None) -> None: ...
 
 
+@runtime_checkable
+class PatientFacade(Protocol):
+    """A façade that can do without a step now and then, as long as nobody is connected."""
+
+    def may_wait(self, now: int) -> bool:
+        """Whether `step` would do nothing that anybody hears."""
+        ...
+
+
+_UNHEARD = 16
+"""After so many steps that were left out there is one all the same."""
+
+
 class Stage:
     """Everything on the venue's side of the sockets."""
 
@@ -64,6 +77,9 @@ class Stage:
         self, facade: OperatedFacade, *, actors: Sequence[Actor], plan: FaultPlan, now: int
     ) -> None:
         self.facade = facade
+        self._patient = facade if isinstance(facade, PatientFacade) else None
+        self._unheard = 0
+        """How many of the façade's steps were left out since its last one."""
         self.plan = plan
         self._actors = tuple(actors)
         self._now = now
@@ -88,6 +104,7 @@ class Stage:
     ) -> Opened:
         """A client asks to upgrade: its link's number, or why not."""
         self.advance(now)
+        self._catch_up(now)
         role = self.facade.role(target)
         label = f"{role}-{self._next_link}"
         refused = self.plan.dial(label, now)
@@ -126,6 +143,7 @@ class Stage:
     ) -> HttpReply:
         """A request outside any link."""
         self.advance(now)
+        self._catch_up(now)
         reply = self.facade.http(method, target, headers=headers, body=body, now=self._venue(now))
         self._collect(now)
         return reply
@@ -146,6 +164,7 @@ class Stage:
     def act(self, now: int) -> None:
         """Publish what somebody has just done to the exchange directly."""
         self.advance(now)
+        self._unheard = 0
         self.facade.step(self._venue(now))
         self._collect(now)
 
@@ -203,8 +222,17 @@ class Stage:
             due = actor.next_deadline()
             if due is not None and due <= venue:
                 actor.handle_deadline(venue)
-        self.facade.step(venue)
-        self._collect(now)
+        if self._unheard < _UNHEARD and self._patient and self._patient.may_wait(venue):
+            self._unheard += 1
+        else:
+            self._unheard = 0
+            self.facade.step(venue)
+            self._collect(now)
+
+    def _catch_up(self, now: int) -> None:
+        """Somebody comes: let the façade do what was left out."""
+        if self._unheard:
+            self.act(now)
 
     def _obey(self, action: LinkAction, now: int) -> None:
         meant = [link for link, label in self._labels.items() if matches(action.link, label)]
@@ -252,22 +280,30 @@ class Stage:
 
     def _collect(self, now: int) -> None:
         self._is_known = False
+        is_plain = not (self.plan.may_touch_frames or self._holes)
         for link, action in self.facade.take_output():
             label = self._labels.get(link)
             if label is None:
                 continue
-            match action:
-                case SendText(frame=frame, stream=stream, binary=binary):
-                    for at, each in self.plan.frame_out(label, stream, frame, now):
-                        self._put(at, link, SendText(each, stream, binary), now)
-                case SendPong():
-                    answered = self.plan.pong_out(label, now)
-                    if answered is not None:
-                        self._put(answered, link, action, now)
-                case _:
-                    self._put(now, link, action, now)
-            if isinstance(action, Close):
-                self._forget(link)
+            if isinstance(action, SendText):  # nearly always
+                if is_plain:
+                    self._sendings.append(Sending(now, link, action))
+                else:
+                    self._pass_on(link, label, action, now)
+            elif isinstance(action, SendPong):
+                answered = self.plan.pong_out(label, now)
+                if answered is not None:
+                    self._put(answered, link, action, now)
+            else:
+                self._put(now, link, action, now)
+                if isinstance(action, Close):
+                    self._forget(link)
+
+    def _pass_on(self, link: int, label: str, action: SendText, now: int) -> None:
+        """Send what the plan makes of a frame."""
+        stream, binary = action.stream, action.binary
+        for at, frame in self.plan.frame_out(label, stream, action.frame, now):
+            self._put(at, link, SendText(frame, stream, binary), now)
 
     def _put(self, at: int, link: int, action: Action | Cut, now: int) -> None:
         hole = self._hole(link, "down", now)

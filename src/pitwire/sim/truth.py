@@ -191,13 +191,14 @@ class Truth:
         facade.connect = connected  # type: ignore[method-assign,assignment]
 
     def _note(self, facts: Iterable[Fact]) -> None:
-        now = self.world.clock.now()
+        now, skewed = self.world.clock.now(), self.world.plan.may_skew
         for fact in facts:
             if isinstance(fact, LevelChanged):
                 self.books[fact.symbol].note(fact)
             elif isinstance(fact, Traded):
                 self.trades[fact.symbol][fact.trade_id] = fact
-                self.times[fact.symbol][fact.trade_id] = now
+                # a venue that nobody listens to may tell of it a little later
+                self.times[fact.symbol][fact.trade_id] = now if skewed else fact.at
             elif isinstance(fact, Accepted):
                 self.accepted(fact)
 

@@ -262,6 +262,13 @@ class BinanceFacade:
             if link in self._connections:
                 self._timer(self._connections[link], what, at, now)
 
+    def may_wait(self, now: int) -> bool:
+        """Whether `step` would do nothing that anybody hears: it may come a little later."""
+        if self._connections or self._output or not self.office.may_wait:
+            return False
+        due = self.next_deadline()
+        return due is None or due > now
+
     def take_output(self) -> list[tuple[int, Action]]:
         """What is to be sent, in order; given out once."""
         if not self._output:

@@ -111,25 +111,27 @@ class Office:
     def take(self, now: int) -> list[Fact]:
         """What happened since the last time, to be published later."""
         facts = self.market.take_facts()
+        filled = bool(self._unfilled)
         for fact in facts:
-            if isinstance(fact, LevelChanged):  # by far the most
-                continue
-            if isinstance(fact, Traded):
-                if not self._unfilled:
-                    continue
-                self._first_fill(fact.taker, now)
-                self._first_fill(fact.maker, now)
-            elif isinstance(fact, StatusChanged):
-                self.statuses[fact.symbol] = fact.status
-            elif isinstance(fact, Amended):
-                self.archive.note(fact)
-            elif isinstance(fact, Ended | Prevented):
-                if isinstance(fact, Prevented):
-                    self.archive.note(fact)
-                if isinstance(fact, Ended) or fact.order.status is Status.EXPIRED_IN_MATCH:
-                    self._unfilled.discard((fact.symbol, fact.order.order_id))
-        self._unpublished.extend(facts)
+            if isinstance(fact, LevelChanged) or (isinstance(fact, Traded) and not filled):
+                continue  # by far the most
+            self._note(fact, now)
+        self._unpublished = [*self._unpublished, *facts] if self._unpublished else facts
         return facts
+
+    def _note(self, fact: Fact, now: int) -> None:
+        if isinstance(fact, Traded):
+            self._first_fill(fact.taker, now)
+            self._first_fill(fact.maker, now)
+        elif isinstance(fact, StatusChanged):
+            self.statuses[fact.symbol] = fact.status
+        elif isinstance(fact, Amended):
+            self.archive.note(fact)
+        elif isinstance(fact, Ended | Prevented):
+            if isinstance(fact, Prevented):
+                self.archive.note(fact)
+            if isinstance(fact, Ended) or fact.order.status is Status.EXPIRED_IN_MATCH:
+                self._unfilled.discard((fact.symbol, fact.order.order_id))
 
     def publish(self, now: int) -> None:
         """Tell streams and users everything that was taken."""
@@ -140,9 +142,15 @@ class Office:
         self.hub.note(facts, now)
         self.sbe.note(facts, now)
         self.users.note(facts, now)
-        for fact in facts:
-            if isinstance(fact, Recorded):
-                self.hub.replay(fact)
+        if self.replaying:
+            for fact in facts:
+                if isinstance(fact, Recorded):
+                    self.hub.replay(fact)
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether what happens may be published a little later, as long as nobody is connected."""
+        return not (self.replaying or self._unfilled or self._unpublished)
 
     def placed(self, order: SimOrder) -> None:
         """An order counts as unfilled until its first fill (binance §8)."""

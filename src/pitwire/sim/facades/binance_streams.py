@@ -175,7 +175,7 @@ class StreamHub:
             if frame is None:
                 made = build(listener.unit)
                 body = made if isinstance(made, bytes) else encode_payload(made)
-                whole = active.prefix + body + b"}" if listener.combined else body
+                whole = b"%b%b}" % (active.prefix, body) if listener.combined else body
                 frame = frames[key] = SendText(whole, text)
             self._send(listener.link, frame)
 
@@ -213,7 +213,8 @@ class StreamHub:
                 active.first_id = active.first_id or fact.update_id
             elif active.name.kind == "ticker" and not moved:
                 continue
-            self._mark(active, now)
+            if active.due is None:
+                self._mark(active, now)
 
     def _trade(self, board: Board, fact: Traded, now: int) -> None:
         scale = board.scale
@@ -223,7 +224,8 @@ class StreamHub:
             self.emit(name, lambda unit: payloads.trade(scale, fact, now=now, unit=unit))
         for active in self._on_trade[fact.symbol]:
             active.changed[fact.symbol] = board
-            self._mark(active, now)
+            if active.due is None:
+                self._mark(active, now)
 
     def _aggregate(self, board: Board, found: Aggregate | None, now: int) -> None:
         name = board.names["aggTrade"]

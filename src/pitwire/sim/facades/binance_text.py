@@ -12,6 +12,8 @@ from pitwire.model.clock import MICROSECOND, MILLISECOND
 from pitwire.sim.facts import Kind, Listing, Refusal, Refused
 
 EIGHT = 100_000_000
+_KEPT_TEXTS = 4096
+"""Of one symbol's prices, and of its sizes."""
 _STEP = Decimal("0.00000001")
 UNITS = {"MILLISECOND": MILLISECOND, "MICROSECOND": MICROSECOND}
 
@@ -56,19 +58,29 @@ def plain(value: Decimal) -> str:
 class Scale:
     """One listing's arithmetic: ticks and lots to text and back."""
 
-    __slots__ = ("listing", "lot", "symbol", "tick")
+    __slots__ = ("_prices", "_sizes", "listing", "lot", "symbol", "tick")
 
     def __init__(self, listing: Listing) -> None:
         self.listing = listing
         self.symbol = listing.base + listing.quote
         self.tick = int(listing.tick * EIGHT)
         self.lot = int(listing.lot * EIGHT)
+        self._prices: dict[int, str] = {}
+        self._sizes: dict[int, str] = {}
 
     def price(self, ticks: int) -> str:
+        text = self._prices.get(ticks)
+        return text if text is not None else _keep(self._prices, ticks, self._spell_price(ticks))
+
+    def size(self, lots: int) -> str:
+        text = self._sizes.get(lots)
+        return text if text is not None else _keep(self._sizes, lots, self._spell_size(lots))
+
+    def _spell_price(self, ticks: int) -> str:
         units = ticks * self.tick
         return f"{units // EIGHT}.{units % EIGHT:08d}"
 
-    def size(self, lots: int) -> str:
+    def _spell_size(self, lots: int) -> str:
         units = lots * self.lot
         return f"{units // EIGHT}.{units % EIGHT:08d}"
 
@@ -92,6 +104,14 @@ class Scale:
         if rest:
             raise filter_failure("LOT_SIZE")
         return int(lots)
+
+
+def _keep(texts: dict[int, str], number: int, text: str) -> str:
+    """Remember how a number is spelt; nearly all are asked for again within seconds."""
+    if len(texts) >= _KEPT_TEXTS:
+        texts.clear()
+    texts[number] = text
+    return text
 
 
 def filter_failure(name: str) -> ApiError:

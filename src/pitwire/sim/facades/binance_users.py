@@ -97,6 +97,8 @@ class UserStreams:
 
     def note(self, facts: Iterable[Fact], now: int) -> None:
         """Tell all subscribers what a batch of facts means to them."""
+        if not (self._connections or self.listen_keys):
+            return
         self._watched = self.watchers()
         if not self._watched:
             return

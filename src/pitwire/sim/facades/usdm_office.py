@@ -93,6 +93,11 @@ class FuturesOffice(Office):
             told.append((before.funding_at, f"{fact.rate:.8f}"))
             del told[:-_RATES]
 
+    @property
+    def may_wait(self) -> bool:
+        """Conditional orders and margins follow what happens, heard or not."""
+        return False
+
     def placed(self, order: SimOrder) -> None:
         super().placed(order)
         if order.good_till and order.status not in OVER:

@@ -27,10 +27,10 @@ class FuturesScale(Scale):
         self.price_digits = _digits(listing.tick)
         self.size_digits = _digits(listing.lot)
 
-    def price(self, ticks: int) -> str:
+    def _spell_price(self, ticks: int) -> str:
         return f"{ticks * self.listing.tick:.{self.price_digits}f}"
 
-    def size(self, lots: int) -> str:
+    def _spell_size(self, lots: int) -> str:
         return f"{lots * self.listing.lot:.{self.size_digits}f}"
 
     def quote(self, volume: int) -> str:
