@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pitwire
+from pitwire.desk.banned import bans_of, sit_out
 from pitwire.desk.clocking import know_time
 from pitwire.desk.config import DeskConfig, check_arming, check_live, state_folder, wanted
 from pitwire.desk.desk import Desk
@@ -154,6 +155,8 @@ async def open_desk(
     desk = _composed(config, seed, restarted, journals, clock, ids, log)
     try:
         await desk.switchboard.open()
+        bans = bans_of(desk)
+        await sit_out(desk, bans, _addresses(config, endpoints))
         await check_rights(config, credentials, endpoints, fetch, clock)
         tape = desk.tape = record_desk(
             config, desk.engine.screen, credentials, seed=seed, clock=clock
@@ -178,6 +181,7 @@ async def open_desk(
             book_of=desk.engine.state.books.get,
             urgent_books=desk.urgent_symbols,
             doing=desk.doing,
+            bans=bans,
             tap=tap_of(log, tape),
             witness=tape,
             carry=None if tape is None else tape.fetch,
@@ -189,6 +193,13 @@ async def open_desk(
         await desk.stop()
         raise
     return desk
+
+
+def _addresses(config: DeskConfig, endpoints: Endpoints | None) -> Endpoints:
+    """Where the session of this configuration will go."""
+    venue = find_venue(config.venue.name)
+    usual = venue.testnet if config.venue.testnet else None
+    return endpoints or config.venue.endpoints or usual or venue.endpoints
 
 
 def _composed(

@@ -11,6 +11,7 @@ from pitwire.model.entropy import Entropy, system_seed
 from pitwire.model.errors import ConfigError, DialFailed
 from pitwire.session.audience import OnEvent, OnEvents
 from pitwire.session.audit import BookOf
+from pitwire.session.bans import Bans
 from pitwire.session.commands import ORDER_DEADLINE_SECONDS
 from pitwire.session.conversation import PATIENCE_SECONDS
 from pitwire.session.ear import Tap, Witness
@@ -89,6 +90,7 @@ def connect_to_websocket(
     hold_seconds: float = HOLD_SECONDS,
     doing: Callable[[], str] | None = None,
     late_after_seconds: float | None = None,
+    bans: Bans | None = None,
     plain_text: bool = False,
 ) -> Connecting:
     """Connect to a venue: `await` it for an open `Session`, or use it with `async with`.
@@ -137,11 +139,12 @@ def connect_to_websocket(
         doing: names what your own functions are at, for whoever asks who holds the loop up.
         late_after_seconds: a loop held up for longer is told of, as `Lagging`; by default a
             second, and never in virtual time.
+        bans: what the venue's addresses want silence for, shared with other sessions by giving each
+            the same `pitwire.session.bans.Bans`; while a ban lasts, nothing is dialled or asked.
         plain_text: whether `ws://` and `http://` may lead to other machines than this one; it has
             no say in a `dial` or `fetch` of your own.
     """
-    if time_unit not in ("ms", "us"):
-        raise ConfigError(where="time_unit", found=time_unit, expected="ms or us")
+    _check_unit(time_unit)
     _check_counts(connect_attempts, redundancy, hold_seconds)
     minutes = parse_roll_at(roll_at)
     time = clock or SystemClock()
@@ -185,6 +188,7 @@ def connect_to_websocket(
                 hold_seconds=hold_seconds,
                 doing=doing,
                 late_after_seconds=late_after_seconds,
+                bans=bans or Bans(),
                 release=client.close if client is not None else None,
             )
         )
@@ -204,6 +208,11 @@ def _dialer(dial: Dial | None, venue: Venue, names: Names, plain_text: bool) -> 
     limits = (one for one in venue.limits if one.scope == "messages" and one.per_seconds)
     apart = max((one.count * one.per_seconds for one in limits), default=0.0)
     return dialer.with_pongs_apart(apart)
+
+
+def _check_unit(time_unit: str) -> None:
+    if time_unit not in ("ms", "us"):
+        raise ConfigError(where="time_unit", found=time_unit, expected="ms or us")
 
 
 def _check_counts(connect_attempts: int, redundancy: int, hold_seconds: float) -> None:

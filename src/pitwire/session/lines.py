@@ -58,6 +58,7 @@ class Lines:
             else PrivateLine(self._new_private, partial(private.path, setup.endpoints))
         )
         self.pacing = Pacing([limit for limit in setup.venue.limits if limit.scope in _SHARED])
+        setup.bans.join(self.pacing, setup.endpoints)
         self._scouts = Scouts()
         self._checksums: dict[str, Checksum] = {}
         self.audience = Audience(

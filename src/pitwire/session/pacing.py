@@ -8,7 +8,7 @@ on the safe side by at most one slot.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pitwire.model.clock import SECOND
 from pitwire.venues.venue import Limit
@@ -25,6 +25,8 @@ class Pacing:
             if limit.per_seconds > 0:
                 self._windows.setdefault(limit.scope, []).append(_Window(limit))
         self._blocked: dict[str, int] = {}
+        self.on_block: Callable[[str, int], None] | None = None
+        """Hears of each block that is longer than what was known: its scope and its end."""
 
     def ready_at(self, scope: str, now: int, *, cost: int = 1) -> int:
         """The earliest time from `now` on at which `cost` may be spent."""
@@ -73,7 +75,11 @@ class Pacing:
 
     def block(self, scope: str, until: int) -> None:
         """Send nothing of this scope before `until`."""
-        self._blocked[scope] = max(until, self._blocked.get(scope, 0))
+        if until <= self._blocked.get(scope, 0):
+            return
+        self._blocked[scope] = until
+        if self.on_block is not None:
+            self.on_block(scope, until)
 
     def left(self, scope: str, now: int) -> tuple[int, int, float] | None:
         """(what may still be spent, the limit, its seconds) of the limit that binds now.

@@ -14,6 +14,7 @@ from pitwire.model.errors import ConfigError
 from pitwire.model.recovery import Recovery
 from pitwire.session.audience import OnEvent, OnEvents
 from pitwire.session.audit import BookOf
+from pitwire.session.bans import Bans
 from pitwire.session.commands import ORDER_DEADLINE_SECONDS
 from pitwire.session.conversation import PATIENCE_SECONDS
 from pitwire.session.ear import Tap, Witness
@@ -63,6 +64,8 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     backfill: bool = True
     audit_books: bool = True
     """Whether live books are held against fresh snapshots now and then."""
+    bans: Bans = msgspec.field(default_factory=Bans)
+    """What the venue's addresses want silence for, and who else has to know."""
     book_of: BookOf | None = None
     """Where books are kept when they are not kept here."""
     urgent_books: Callable[[], Container[str]] = tuple

@@ -2,6 +2,7 @@
 
     lock            held by the desk that runs; a second one is refused
     identity        installation, account, epoch: synced before the first id of an epoch is used
+    bans            how long the venue's addresses want silence (store/bans.py)
     halted          the last halt (store/latch.py)
     halted.lifted   which halt a person has lifted
     slate           intents that are in no segment yet

@@ -1,0 +1,60 @@
+"""A desk and the venue's bans: what an earlier run was told is obeyed, what this one is told kept.
+
+House rules: while a ban lasts nothing is dialled and nothing asked, from the first moment of a
+start; a file that cannot be read or written is told of, and stops nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from pitwire.desk.desk import Desk
+from pitwire.model.clock import SECOND
+from pitwire.model.errors import Unsound
+from pitwire.session.bans import Ban, Bans
+from pitwire.store.bans import read_bans, write_bans
+from pitwire.venues.venue import Endpoints
+
+KEPT_FROM_SECONDS = 5.0
+"""A silence shorter than this is over before a restart could break it, and is not written down."""
+_LOOK_SECONDS = 1.0
+
+
+def bans_of(desk: Desk) -> Bans:
+    """What is known of bans in this account's folder; what becomes known is written there."""
+    if desk.restarted is None:
+        return Bans()
+    folder, known = desk.restarted.folder.path, tuple[Ban, ...]()
+    try:
+        known = read_bans(folder)
+    except (OSError, Unsound) as error:
+        desk.alert(f"what the venue had banned us for is not known: {error}", desk.clock.now())
+    return Bans(known, keep=partial(_keep, desk, folder))
+
+
+async def sit_out(desk: Desk, bans: Bans, endpoints: Endpoints) -> None:
+    """Wait for the end of a ban that an earlier run was told of, if one still lasts."""
+    until = max(bans.until(endpoints, scope) for scope in ("dials", "weight"))
+    now = desk.clock.now()
+    if until <= now:
+        return
+    end = datetime.fromtimestamp(until / SECOND, UTC).isoformat(timespec="seconds")
+    desk.alert(f"the venue has banned this address until {end}: nothing is dialled before", now)
+    while (left := until - desk.clock.now()) > 0:
+        desk.switchboard.tend()
+        await asyncio.sleep(min(left / SECOND, _LOOK_SECONDS))
+
+
+def _keep(desk: Desk, folder: Path, bans: tuple[Ban, ...]) -> None:
+    now = desk.clock.now()
+    lasting = tuple(ban for ban in bans if ban.until - now > KEPT_FROM_SECONDS * SECOND)
+    if not lasting:
+        return
+    try:
+        write_bans(folder, lasting)
+    except OSError as error:
+        text = f"a restart will not know of the venue's ban: {error.strerror or error}"
+        desk.alert(text, now)
