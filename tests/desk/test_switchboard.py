@@ -221,6 +221,38 @@ def test_a_key_that_is_refused_halts_and_nothing_is_tried_again_and_again(
     setting.world.run(lives(setting))
 
 
+@pytest.mark.parametrize("keys", ["ed25519", "hmac"])
+def test_a_key_that_is_refused_after_a_loss_ends_the_account_and_not_the_desk(
+    tmp_path: Path, keys: str
+) -> None:
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(tmp_path / "a"))
+        running = asyncio.ensure_future(desk.run())
+        [rests] = command(desk, resting(50_000))
+        await until(lambda: rests.state is OrderState.OPEN)
+        await until(lambda: bool(desk.engine.screen.halted), within_seconds=60)
+        assert "lets the account in no more" in desk.engine.screen.halted
+        assert "Invalid API-key" in desk.engine.screen.halted
+        said = len(setting.sent)
+        assert command(desk, resting(48_000)) == []
+        refused = setting.records(Refusal)[-1]
+        assert (refused.limit, refused.value) == ("halt", desk.engine.screen.halted)
+        await asyncio.sleep(90)
+        assert not running.done(), "the market is watched on"
+        assert frames_since(setting, said) == [], "and no login is tried again"
+        assert [line.name for line in desk.session.lines] == ["market-1"]
+        assert desk.engine.state.touch(BTC) is not None
+        assert desk.engine.state.stale == {}
+        assert desk.report().stance is Stance.HALT
+        alerts = [one.text for one in setting.records(Alerted)]
+        assert any("orders may still be open" in text for text in alerts)
+        await desk.stop(within_seconds=0.5)
+        await running
+
+    setting = Setting(faults=(RevokeKeys(at_seconds=10), Cut(at_seconds=11, link="*")), keys=keys)
+    setting.world.run(lives(setting))
+
+
 def test_what_stood_still_looks_at_the_halt_before_it_decides_again(tmp_path: Path) -> None:
     says = Says(Watch(Quote, BTC))
 

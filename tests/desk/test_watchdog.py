@@ -110,6 +110,18 @@ def test_while_the_desk_beats_nothing_is_touched() -> None:
     live(tale)
 
 
+def test_a_watchdog_whose_key_is_taken_back_says_that_it_cannot_act() -> None:
+    async def tale(kennel: Kennel, desk: Desk) -> None:
+        await kennel.ready()
+        kennel.setting.world.facade.revoke_key(kennel.charge.key)
+        for link in list(kennel.setting.world.stage.links()):
+            kennel.setting.world.stage.cut(link, kennel.setting.clock.now())
+        await until(lambda: "trouble" in kennel.states)
+        assert "Invalid API-key" in kennel.reports[-1].text
+
+    live(tale)
+
+
 def test_a_desk_that_freezes_loses_its_orders_but_not_the_protective_and_not_those_of_others() -> (
     None
 ):

@@ -596,15 +596,73 @@ def test_a_close_code_may_forbid_to_come_back() -> None:
     live(story)
 
 
-def test_a_key_that_is_refused_after_a_loss_halts() -> None:
+@pytest.mark.parametrize("error", ["auth", "bad"])
+def test_a_key_that_is_refused_after_a_loss_ends_the_accounts_connection_alone(error: str) -> None:
     async def story(world: World) -> None:
-        session = await world.connect(credentials=KEY)
+        async with world.connect(credentials=KEY) as session:
+            await session.subscribe_to_order_updates()
+            await session.subscribe_to_trades("A")
+            world.server.refuse["login"] = lambda said: {"error": error, "text": "revoked"}
+            world.server.orders.link.abort()
+            await asyncio.sleep(600)
+            assert len(world.server.connections) == 3, "one more login, and no more"
+            [over] = [one for one in world.of(events.Rejected) if one.what == "account"]
+            assert "revoked" in over.text
+            assert [line.name for line in session.lines] == ["market-1"]
+            assert not session.may_trade
+            assert not session.hears_orders
+            with pytest.raises(errors.StateError, match=r"turned away.*revoked"):
+                session.place(order("o-1"), world.loop.now())
+            world.server.market.tell(e="trade", s="A", p=1.0, t=7)
+            await settle()
+            assert [trade.trade_id for trade in world.of(events.Trade)] == [7]
+            del world.server.refuse["login"]
+            await session.subscribe_to_order_updates()
+            assert session.may_trade
+            assert session.hears_orders
+
+    live(story)
+
+
+def test_whoever_waits_for_the_private_stream_is_told_that_the_key_is_refused() -> None:
+    async def story(world: World) -> None:
+        async with world.connect(credentials=KEY) as session:
+            await session.authenticate_websocket()
+            world.server.refuse["watch"] = lambda said: None
+            waiting = asyncio.ensure_future(session.subscribe_to_order_updates())
+            await settle()
+            world.server.refuse["login"] = lambda said: {"error": "auth", "text": "revoked"}
+            world.server.orders.link.abort()
+            with pytest.raises(errors.AuthenticationFailed, match="revoked"):
+                await waiting
+
+    live(story)
+
+
+def test_on_error_may_still_end_the_session_with_the_account() -> None:
+    async def story(world: World) -> None:
+        session = await world.connect(
+            credentials=KEY,
+            on_error=lambda e: Halt("no") if isinstance(e, errors.AuthenticationFailed) else None,
+        )
         await session.authenticate_websocket()
         world.server.refuse["login"] = lambda said: {"error": "auth", "text": "revoked"}
         world.server.orders.link.abort()
-        closed = await session.process_incoming_data()
-        assert "revoked" in closed.reason
+        assert (await session.process_incoming_data()).reason == "no"
         await session.close()
+
+    live(story)
+
+
+def test_a_close_that_forbids_the_account_leaves_the_market() -> None:
+    async def story(world: World) -> None:
+        async with world.connect(credentials=KEY) as session:
+            await session.authenticate_websocket()
+            world.server.orders.link.close(3003, "go away")
+            await asyncio.sleep(600)
+            [over] = [one for one in world.of(events.Rejected) if one.what == "account"]
+            assert over.code == 3003
+            assert [line.stands for line in session.lines] == [True]
 
     live(story)
 

@@ -17,7 +17,7 @@ from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConfigError, StateError
 from pitwire.model.events import Rejected
 from pitwire.model.orders import Cancel
-from pitwire.session.obedience import KEY
+from pitwire.session.obedience import ACCOUNT, KEY
 from pitwire.session.pending import What
 from pitwire.store.folder import CRASHES, CRASHES_WITHIN
 from pitwire.store.latch import Thrown
@@ -254,8 +254,9 @@ class Switchboard:
         desk = self._desk
         if desk.on_paper:
             return
-        if event.what == KEY:
-            why = f"the venue refuses our key: {event.text} ({event.code})"
+        if event.what in (KEY, ACCOUNT):
+            what = "refuses our key" if event.what == KEY else "lets the account in no more"
+            why = f"the venue {what}: {event.text} ({event.code})"
             if not desk.engine.screen.halted:
                 self.halt(why, "desk")
             self.bar(why)

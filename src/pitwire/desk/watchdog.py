@@ -20,8 +20,9 @@ import msgspec
 from pitwire.desk.vigil import Outcome, Sweep, Vigil
 from pitwire.model.clock import SECOND, Clock, SystemClock
 from pitwire.model.credentials import Credentials, KeyKind
-from pitwire.model.errors import PitwireError, StateError
+from pitwire.model.errors import AuthenticationFailed, PitwireError, StateError
 from pitwire.model.events import Event
+from pitwire.model.recovery import Halt
 from pitwire.session.connect import Connecting, connect_to_websocket
 from pitwire.session.session import Session
 from pitwire.trading.ids import OrderIds
@@ -164,6 +165,7 @@ class Watchdog:
             fetch=self._fetch,
             clock=self._clock,
             keep_books=False,
+            on_error=_end_when_refused,
         )
 
     def _say(self, report: Report) -> None:
@@ -289,6 +291,11 @@ def _print(report: Report) -> None:
     if report.state in ("acting", "clear") or report.outcome is not None:
         sys.stderr.write(f"pitwire watchdog: {describe(report)}\n")
         sys.stderr.flush()
+
+
+def _end_when_refused(error: BaseException) -> Halt | None:
+    """Here a session without a login is good for nothing: another one is tried."""
+    return Halt(str(error)) if isinstance(error, AuthenticationFailed) else None
 
 
 def describe(report: Report) -> str:

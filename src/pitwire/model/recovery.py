@@ -40,6 +40,8 @@ class Halt(msgspec.Struct, frozen=True):
     """Stop for good and say why; only a person starts again."""
 
     reason: str
+    account: bool = False
+    """Only the account's connection stops; the market is watched on."""
 
 
 Recovery: TypeAlias = Ignore | Resync | Wait | Reconnect | Halt

@@ -368,7 +368,10 @@ class Errands:
             self._login_sent = False
             return [self._rejected("", What.LOGIN, error, now)]
         if self._proven:
-            self._outbox.fail(error)
+            # No answer to whoever asked, but news: the key was taken back.
+            text = error.text or str(error)
+            name, code = self._venue.name, error.code
+            self._outbox.fail(errors.AuthenticationFailed(venue=name, code=code, text=text))
         self._credentials = None
         self._outbox.settle(What.LOGIN, error)
         return [self._rejected("", What.LOGIN, error, now)]

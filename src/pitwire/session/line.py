@@ -47,6 +47,8 @@ class Owner(Protocol):
 
     def halted(self, reason: str, error: BaseException) -> None: ...
 
+    def turned_away(self, line: Line, reason: str, error: BaseException) -> None: ...
+
     def stood(self, line: Line) -> None: ...
 
     def fell(self, line: Line) -> None: ...
@@ -170,7 +172,7 @@ class Line:
         self._owner.settle(self._outbox.take_settled())
         self._owner.fell(self)
         if isinstance(recovery, Halt):
-            self._owner.halted(recovery.reason, error)
+            self._halt(recovery, error)
         elif waits:
             self._spawn(self._reopen(delay))
 
@@ -359,11 +361,17 @@ class Line:
                 recovery = self._owner.judge(error, self)
                 if isinstance(recovery, Halt):
                     scouts.leave(self)
-                    self._owner.halted(recovery.reason, error)
+                    self._halt(recovery, error)
                     return
                 delay = self.delay(recovery)
             else:
                 return
+
+    def _halt(self, halt: Halt, error: BaseException) -> None:
+        if halt.account:
+            self._owner.turned_away(self, halt.reason, error)
+        else:
+            self._owner.halted(halt.reason, error)
 
     def delay(self, recovery: Recovery) -> float:
         """How long to wait before the next dial, as the session decided."""

@@ -8,7 +8,7 @@ from functools import partial
 
 from pitwire.market.checksum import Checksum
 from pitwire.model import errors
-from pitwire.model.clock import SECOND, SystemClock
+from pitwire.model.clock import SECOND
 from pitwire.model.events import Event, Lagging
 from pitwire.model.instruments import Instrument
 from pitwire.model.recovery import CLOSES, Halt, Reconnect, Recovery, recovery_for
@@ -19,16 +19,24 @@ from pitwire.session.copies import LineHealth
 from pitwire.session.feed import Feed
 from pitwire.session.holding import Holding
 from pitwire.session.line import Line, Route
+from pitwire.session.obedience import account_over
 from pitwire.session.outbox import Settled
 from pitwire.session.pacing import Pacing
-from pitwire.session.pending import Waited
+from pitwire.session.pending import Waited, What
 from pitwire.session.private import NAME as PRIVATE
 from pitwire.session.private import PrivateLine
 from pitwire.session.rolls import Rolls
 from pitwire.session.schedule import Schedule
 from pitwire.session.scout import Scouts
-from pitwire.session.sentinel import Sentinel
-from pitwire.session.setup import Closed, Setup, dial_of, new_feed, streams_limit, url_of
+from pitwire.session.setup import (
+    Closed,
+    Setup,
+    dial_of,
+    new_feed,
+    new_sentinel,
+    streams_limit,
+    url_of,
+)
 from pitwire.session.skew import Skew
 from pitwire.session.waiters import Waiters
 from pitwire.venues.venue import Ask, Role
@@ -51,6 +59,8 @@ class Lines:
         self._setup = setup
         self.market: list[Line] = []
         self.orders: Line | None = None
+        self.barred = ""
+        """Why the venue let the account in no more; "" where it did not, or does again."""
         private = setup.venue.private
         self.private = (
             None
@@ -91,7 +101,7 @@ class Lines:
         self._holding = Holding(
             hold=self._hold, full=lambda: self.audience.full, told=self._held_up
         )
-        self._sentinel = self._new_sentinel()
+        self._sentinel = new_sentinel(setup, told=self._held_up, died=self._raised)
 
     def watch(self) -> None:
         """Notice from now on when somebody holds the loop up."""
@@ -125,7 +135,7 @@ class Lines:
                     )
                 line = self._new_line(Role.ORDERS, ORDERS, None)
                 await self._open(line)
-                self.orders = line
+                self.orders, self.barred = line, ""
             return self.orders
 
     async def assign(self, asks: Sequence[Ask]) -> None:
@@ -344,7 +354,7 @@ class Lines:
         """Tell something of the session's own."""
         try:
             self.deliver((event,), event.received, True)
-        except Exception as error:  # noqa: BLE001 — the callback edge
+        except Exception as error:  # noqa: BLE001 — the callback edge: what a listener raises
             self._raised(error)
 
     def _is_first(self, name: str) -> bool:
@@ -376,8 +386,13 @@ class Lines:
     # ── what goes wrong ──
 
     def judge(self, error: BaseException, line: Line) -> Recovery:
-        """What to do about an error of this line."""
-        return self._decided(error) or self.recovery(error, line.backoff)
+        """What to do about an error of this line; one that ends the account's leaves the others."""
+        if (decided := self._decided(error)) is not None:
+            return decided
+        recovery = self.recovery(error, line.backoff)
+        if isinstance(recovery, Halt) and line not in self.market:
+            return Halt(recovery.reason, account=True)
+        return recovery
 
     def recovery(self, error: BaseException, backoff: Backoff) -> Recovery:
         """The session's own answer: the table of recoveries, the venue's close codes, the delay."""
@@ -398,9 +413,23 @@ class Lines:
         self._finish(Closed(reason, error))
         self.rolls.stop()
         for line in self.market:
-            task = asyncio.get_running_loop().create_task(line.close())
-            self._stopping.add(task)
-            task.add_done_callback(self._stopping.discard)
+            self._stop(line)
+
+    def turned_away(self, line: Line, reason: str, error: BaseException) -> None:
+        """The account's connection is over, and is not dialled again until somebody logs in."""
+        self.barred = f"turned away: {reason}"
+        if line is self.orders:
+            self.orders = None
+        if isinstance(error, errors.PitwireError):
+            self.settle(((What.WATCH, error),))
+        self._stop(line)
+        venue, now = self._setup.venue.name, self._setup.clock.now()
+        self.tell(account_over(venue, line.name, reason, error, now))
+
+    def _stop(self, line: Line) -> None:
+        task = asyncio.get_running_loop().create_task(line.close())
+        self._stopping.add(task)
+        task.add_done_callback(self._stopping.discard)
 
     def _raised(self, error: Exception) -> None:
         # By a function of the caller: no line is to blame, so a reconnect would mend nothing.
@@ -408,31 +437,12 @@ class Lines:
         if isinstance(recovery, Halt):
             self.halted(recovery.reason, error)
 
-    def _new_sentinel(self) -> Sentinel | None:
-        setup = self._setup
-        if setup.late_after_seconds is None:
-            return None
-        return Sentinel(
-            setup.clock,
-            doing=setup.doing,
-            told=self._held_up,
-            died=self._raised,
-            late_after_seconds=setup.late_after_seconds,
-            looks_on=isinstance(setup.clock, SystemClock),  # in virtual time nothing lasts
-        )
-
     def _held_up(self, who: str, seconds: float) -> None:
-        self._tell(Lagging(self._setup.venue.name, "", 0, self._setup.clock.now(), who, seconds))
+        self.tell(Lagging(self._setup.venue.name, "", 0, self._setup.clock.now(), who, seconds))
 
     def _tell_soon(self, event: Event) -> None:
         # Not in the middle of a burst: a stream may be taking it in.
-        asyncio.get_running_loop().call_soon(self._tell, event)
-
-    def _tell(self, event: Event) -> None:
-        try:
-            self.deliver((event,), self._setup.clock.now(), True)
-        except Exception as error:  # noqa: BLE001 — the callback edge: what a listener raises
-            self._raised(error)
+        asyncio.get_running_loop().call_soon(self.tell, event)
 
     def _decided(self, error: BaseException) -> Recovery | None:
         if self._setup.on_error is None:
@@ -483,12 +493,3 @@ class Lines:
                 line.pause()
             else:
                 line.resume()
-
-    async def await_weight(self, weight: int) -> None:
-        """Wait until this much request weight may be spent, and spend it."""
-        while True:
-            now = self._setup.clock.now()
-            if self.pacing.try_spend("weight", now, cost=weight):
-                return
-            ready = self.pacing.ready_at("weight", now, cost=weight)
-            await asyncio.sleep((ready - now) / SECOND)

@@ -54,6 +54,8 @@ def blames_clock(reply: Reply) -> bool:
 
 KEY = "key"
 """What a refusal of the key itself is told under."""
+ACCOUNT = "account"
+"""What the end of the account's connection is told under: it is not dialled again."""
 
 
 def refuses_key(reply: Reply) -> bool:
@@ -68,3 +70,9 @@ def key_refused(reply: Reply, link: str, now: int) -> list[Event]:
     if error is None or not refuses_key(reply):
         return []
     return [Rejected(error.venue, "", 0, now, link, KEY, error.code, error.text or str(error))]
+
+
+def account_over(venue: str, link: str, reason: str, error: BaseException, now: int) -> Event:
+    """The account's connection ended and is not dialled again, and why."""
+    code = error.code if isinstance(error, errors.RemoteError | errors.ConnectionLost) else 0
+    return Rejected(venue, "", 0, now, link, ACCOUNT, code, reason)

@@ -15,6 +15,7 @@ from typing import Self
 
 from pitwire.market.book import OrderBook
 from pitwire.model import errors
+from pitwire.model.clock import SECOND
 from pitwire.model.credentials import Credentials, mask
 from pitwire.model.events import Event
 from pitwire.model.instruments import Instrument
@@ -185,7 +186,7 @@ class Session:
         self._lines.demand_open("load_instruments")
         codec = (await self._lines.market_line()).conversation.codec
         request = codec.ask_instruments(tuple(symbols))
-        await self._lines.await_weight(request.weight)
+        await self._await_weight(request.weight)
         url = f"{self._setup.endpoints.http}{request.path}"
         url += f"?{request.query}" if request.query else ""
         status, headers, body = await self._setup.fetch(
@@ -385,10 +386,15 @@ class Session:
     def _trading(self, verb: str) -> Line:
         line = self._lines.orders
         if line is None:
-            raise errors.StateError(
-                verb=verb, state="without an orders connection", expected="an accepted login"
-            )
+            state = self._lines.barred or "without an orders connection"
+            raise errors.StateError(verb=verb, state=state, expected="an accepted login")
         return line
+
+    async def _await_weight(self, weight: int) -> None:
+        """Wait until this much request weight may be spent, and spend it."""
+        pacing = self._lines.pacing
+        while not pacing.try_spend("weight", now := self._clock.now(), cost=weight):
+            await asyncio.sleep((pacing.ready_at("weight", now, cost=weight) - now) / SECOND)
 
     def _asks(self, channel: str, symbols: tuple[str, ...], option: str) -> list[Ask]:
         row = self.venue.channels.get(channel)

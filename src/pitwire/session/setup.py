@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from pitwire.model.clock import Clock
+from pitwire.model.clock import Clock, SystemClock
 from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import ConfigError
@@ -21,6 +21,7 @@ from pitwire.session.ear import Tap, Witness
 from pitwire.session.feed import Feed
 from pitwire.session.lanes import HOLD_SECONDS
 from pitwire.session.pacing import Pacing
+from pitwire.session.sentinel import Sentinel
 from pitwire.venues.venue import CodecOptions, Endpoints, Limit, Role, Venue
 from pitwire.wire.link import Dial, Fetch, HeadedDial
 
@@ -98,6 +99,22 @@ def new_feed(setup: Setup, name: str, *, pacing: Pacing, kept: BookOf) -> Feed:
     if setup.audit_books:
         feed.audit.book_of = kept if setup.keep_books else setup.book_of
     return feed
+
+
+def new_sentinel(
+    setup: Setup, *, told: Callable[[str, float], None], died: Callable[[Exception], None]
+) -> Sentinel | None:
+    """Who notices that the loop is held up, where that is wanted."""
+    if setup.late_after_seconds is None:
+        return None
+    return Sentinel(
+        setup.clock,
+        doing=setup.doing,
+        told=told,
+        died=died,
+        late_after_seconds=setup.late_after_seconds,
+        looks_on=isinstance(setup.clock, SystemClock),  # in virtual time nothing lasts
+    )
 
 
 def streams_limit(limits: Sequence[Limit]) -> int:
