@@ -425,10 +425,15 @@ class FeedFresh(Event, frozen=True, gc=False, tag=True):
     channel: str
 
 
+MERGED = "merged_trades"
+"""The channel of a `TradeGap` between what two aggregates merge."""
+
+
 class TradeGap(Event, frozen=True, gc=False, tag=True):
     """Trades `first_missing` to `last_missing` never came, and could not be asked for in time.
 
-    They are ids of the events of `channel`: `trades` or `aggregate_trades`.
+    They are ids of the events of `channel`: `trades` or `aggregate_trades`. Under `merged_trades`
+    they are ids of trades that no aggregate holds, though none of these is missing.
     """
 
     first_missing: int

@@ -16,6 +16,7 @@ import msgspec
 
 from pitwire.model.clock import SECOND
 from pitwire.model.events import AggregateTrade, Event, Trade, TradeGap
+from pitwire.session.spans import Spans
 from pitwire.venues.venue import Channel
 
 HOLD_SECONDS = 2.0
@@ -66,6 +67,7 @@ class TradeChain:
         """Whether ids count by one here, so that a missing one shows."""
         self._channel = "" if channel is None else channel.name
         self._on_gap = on_gap
+        self._spans = Spans() if channel is not None and channel.merges else None
         self.steady: dict[str, int] = {}
         """Symbol → the id that follows, once a trade has come on the connections that stand and
         while none is missing. The hot path reads it, and counts it on."""
@@ -111,8 +113,8 @@ class TradeChain:
         # The steady state, and the only line that must be fast.
         if self.steady.get(symbol) == found:
             self.steady[symbol] = found + 1
-            return (trade,)
-        return self._judge(trade, found) if self.judges else (trade,)
+            return (trade,) if self._spans is None else self._spans.follow((trade,))
+        return self._spanned(self._judge(trade, found)) if self.judges else (trade,)
 
     def begin_again(self) -> None:
         """A new connection."""
@@ -124,6 +126,8 @@ class TradeChain:
         """Nobody wants this symbol's trades any more; what is not sent is not missing."""
         self._unlearn(symbol)
         self._begun.pop(symbol, None)
+        if self._spans is not None:
+            self._spans.forget(symbol)
         if symbol in self._rooms:
             self._rooms[symbol].forgotten = True
 
@@ -161,7 +165,7 @@ class TradeChain:
             if room is not None and room.due <= found <= room.newest and found not in room.held:
                 room.held[found] = trade
                 self.filled += 1
-        return self._let_go(symbol, now) if symbol in self._rooms else []
+        return list(self._spanned(self._let_go(symbol, now))) if symbol in self._rooms else []
 
     def is_missing(self, symbol: str, first: int, last: int) -> bool:
         """Whether any of these ids is still waited for."""
@@ -176,7 +180,7 @@ class TradeChain:
         if room is None:
             return []
         told = list(self._named(room, room.gaps[0].last, now))
-        return told + self._let_go(symbol, now)
+        return list(self._spanned(told + self._let_go(symbol, now)))
 
     def give_up_all(self, now: int) -> list[Event]:
         """Wait no longer for anything."""
@@ -199,6 +203,10 @@ class TradeChain:
         return min((room.gaps[0].until for room in self._rooms.values()), default=None)
 
     # ── within ──
+
+    def _spanned(self, told: Sequence[Event]) -> Sequence[Event]:
+        """What leaves, with what the aggregates among it lack."""
+        return told if self._spans is None else self._spans.follow(told)
 
     def _judge(self, trade: AnyTrade, found: int) -> Sequence[Event]:
         symbol = trade.symbol

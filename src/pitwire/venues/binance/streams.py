@@ -40,6 +40,8 @@ CHANNELS: Mapping[str, Channel] = {
             stream="{symbol}@aggTrade",
             event="AggregateTrade",
             dense=True,
+            # §3: `f` and `l`; that nothing is between two is seen in the recordings, not promised.
+            merges=True,
         ),
         Channel(name="ticker", stream="{symbol}@bookTicker", event="Quote", busy=True),
         Channel(

@@ -1,0 +1,50 @@
+"""What an aggregate merges follows on what the one before it did: what is between is missing.
+
+House rules: pure. An aggregate names the first and the last of its trades (`Channel.merges`), and
+the venue's ids of aggregates count by one whether or not it left a trade out; only these two ids
+show that. Nobody can ask for what is in no aggregate, so it is named at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pitwire.model.events import MERGED, AggregateTrade, Event, TradeGap
+
+
+class Spans:
+    """The last trade of each symbol that an aggregate has told of."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}
+
+    def follow(self, told: Sequence[Event]) -> Sequence[Event]:
+        """These, in the order in which they leave, with a gap before each that lacks trades.
+
+        Going over the same once more adds nothing.
+        """
+        whole: list[Event] | None = None
+        for place, event in enumerate(told):
+            gap = self._gap_before(event)
+            if gap is not None and whole is None:
+                whole = list(told[:place])
+            if whole is not None:
+                whole += (event,) if gap is None else (gap, event)
+        return told if whole is None else whole
+
+    def forget(self, symbol: str) -> None:
+        """What comes next of this symbol follows on nothing."""
+        self._last.pop(symbol, None)
+
+    def _gap_before(self, event: Event) -> TradeGap | None:
+        if isinstance(event, TradeGap):
+            self._last.pop(event.symbol, None)  # aggregates are missing, and their trades with them
+            return None
+        if not isinstance(event, AggregateTrade) or not event.first_id:
+            return None
+        last, first = self._last.get(event.symbol), event.first_id
+        self._last[event.symbol] = event.last_id
+        if last is None or first <= last + 1:
+            return None
+        at, now = event.venue_time, event.received
+        return TradeGap(event.venue, event.symbol, at, now, last + 1, first - 1, MERGED)
