@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from heapq import heappop, heappush
 
+import pytest
+
 from pitwire.market.book import OrderBook
 from pitwire.model.clock import MILLISECOND, SECOND
 from pitwire.model.entropy import Entropy
 from pitwire.model.events import BookSnapshot, Event
 from pitwire.session.audit import Audit
-from pitwire.session.books import Books
+from pitwire.session.books import AT_ONCE, Books
 from pitwire.session.pacing import Pacing
 from pitwire.venues.binance import BINANCE
 from pitwire.venues.venue import CodecOptions, HttpRequest, Limit, Role
@@ -30,8 +32,12 @@ class Counting:
         self.weights: dict[int, int] = {}
         self.refused = 0
         self.depths: dict[str, int] = {}
+        self.banned_until = 0
 
     def answer(self, request: HttpRequest, now: int) -> BookSnapshot | None:
+        if now < self.banned_until:
+            self.refused += 1
+            return None
         minute = now // MINUTE
         self.weights[minute] = self.weights.get(minute, 0) + request.weight
         if self.weights[minute] > LIMIT:
@@ -62,6 +68,7 @@ class House:
         self.now = NOW
         self._coming: list[tuple[int, int, HttpRequest]] = []
         self._sent = 0
+        self.asked: list[tuple[int, str]] = []
 
     def kept_book(self, symbol: str) -> OrderBook | None:
         return self.kept.get(symbol)
@@ -70,6 +77,7 @@ class House:
         while self.now < until:
             for request in (*self.books.due(self.now), *self.audit.due(self.now)):
                 self._sent += 1
+                self.asked.append((self.now, request.symbol))
                 heappush(self._coming, (self.now + ANSWER, self._sent, request))
             self.now = min(until, self._next())
             while self._coming and self._coming[0][0] <= self.now:
@@ -86,7 +94,11 @@ class House:
         if snapshot is not None:
             self._hear(self.books.fetched(request, snapshot, self.now))
             self._hear(self.audit.fetched(request, snapshot, self.now))
-        self.books.failed(request, self.now)
+        until = 0
+        if self.now < self.venue.banned_until:  # as `obey` does with the answer
+            until = self.venue.banned_until
+            self.pacing.block("weight", until)
+        self.books.failed(request, self.now, until=until)
         self.audit.failed(request)
 
     def _hear(self, events: object) -> None:
@@ -127,3 +139,32 @@ def test_a_weight_that_is_spent_already_delays_them_and_breaks_nothing() -> None
     assert len(house.live_at) == 500
     assert house.venue.refused == 0
     assert max(house.live_at.values()) - NOW <= 80 * SECOND
+
+
+@pytest.mark.parametrize("told", ["by a refusal", "by another session"])
+def test_a_ban_amid_five_hundred_broken_books_is_kept_and_then_the_most_urgent_come_first(
+    told: str,
+) -> None:
+    urgent = tuple(SYMBOLS[-3:])
+    house = House(urgent)
+    for symbol in SYMBOLS:
+        house.books.begin(symbol, NOW)
+    house.run(NOW + 2 * SECOND)
+    before, ends = set(house.live_at), NOW + 45 * SECOND
+    assert 10 < len(before) < 400
+    for symbol in urgent:
+        house.books.resync(symbol, "asked for", house.now)
+    house.venue.banned_until = ends
+    if told == "by another session":
+        house.pacing.block("weight", ends)
+    house.live_at.clear()
+    house.run(ends + 20 * SECOND)
+    assert house.venue.refused <= AT_ONCE, "what was on its way when it came, and nothing after"
+    asked = [at for at, _ in house.asked if at > NOW + 2 * SECOND]
+    assert min(asked) >= ends
+    after = [symbol for at, symbol in house.asked if ends <= at < ends + ANSWER]
+    assert len(after) == AT_ONCE, "no storm at its end"
+    assert set(after[:3]) == set(urgent)
+    assert len(before | set(house.live_at)) == 500
+    assert all(sync.live for sync in house.books.syncs.values())
+    assert max(house.venue.weights.values()) <= LIMIT * 9 // 10

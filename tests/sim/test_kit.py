@@ -17,7 +17,7 @@ CATALOGUE = [
     *(f"P{number}" for number in range(1, 18)),
     *(f"V{number}" for number in range(1, 28)),
     *(f"C{number}" for number in range(1, 7)),
-    "B3", "B4", "B9", "B11",
+    "O8", "B3", "B4", "B9", "B11",
 ]  # fmt: skip
 HEAD = 'id = "X1"\ntitle = "t"\ndoes = "d"\nexpected = "e"\n'
 

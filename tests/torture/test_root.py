@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -10,7 +12,7 @@ import pytest
 
 from pitwire.model import events as ev
 from pitwire.sim.kit import Script, kit
-from pitwire.sim.root_faults import Kill, Lose, Shape, Stop, Vanish
+from pitwire.sim.root_faults import Kill, Lose, Shape, Starve, Stop, Vanish
 from pitwire.torture import root
 from pitwire.torture.remote import Replica
 
@@ -75,6 +77,24 @@ async def test_a_connection_that_the_kernel_ends_and_a_client_that_stands_still(
     assert [one.complaints for one in outcomes] == [(), ()]
     assert outcomes[0].noticed_by == "Lost"
     assert all(one.delivered > 50 for one in outcomes)
+
+
+async def test_a_starved_client_runs_and_stands_still_by_turns_and_is_let_go_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent: list[tuple[int, int]] = []
+    monkeypatch.setattr(root.os, "kill", lambda pid, number: sent.append((pid, number)))
+    await root.starve(Starve(for_seconds=0.15), 7)
+    numbers = [number for pid, number in sent if pid == 7]
+    turns = len(numbers) // 2
+    assert turns >= 1
+    assert numbers == [signal.SIGSTOP, signal.SIGCONT] * turns + [signal.SIGCONT]
+    sent.clear()
+    starving = asyncio.ensure_future(root.starve(Starve(), 7))
+    await asyncio.sleep(0.01)
+    starving.cancel()
+    await asyncio.gather(starving, return_exceptions=True)
+    assert sent == [(7, signal.SIGSTOP), (7, signal.SIGCONT)]
 
 
 def test_a_replica_follows_what_a_client_was_told() -> None:

@@ -71,6 +71,8 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
     """From when the venue can be asked until an order that became unknown is known."""
     most_dials: Whole = 0
     """Connection attempts at most; 0: not counted."""
+    kept: bool = False
+    """No connection may be lost, by whose doing ever."""
     certain: bool = True
     """Whether the fault must have happened for the trial to count."""
     shut_out: bool = False
@@ -164,4 +166,4 @@ def is_path(name: str) -> bool:
 
 def _order(script: Script) -> tuple[int, int]:
     family, number = script.id[:1], script.id[1:]
-    return "NPVCB".find(family), int(number)
+    return "NPVCOB".find(family), int(number)

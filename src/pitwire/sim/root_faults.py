@@ -49,4 +49,12 @@ class Stop(_ByRoot, frozen=True, kw_only=True):
     for_seconds: Annotated[float, msgspec.Meta(gt=0)] = 5.0
 
 
-RootFault: TypeAlias = Vanish | Kill | Lose | Shape | Stop
+class Starve(_ByRoot, frozen=True, kw_only=True):
+    """The client's process may run in so many hundredths of each tenth of a second only, as under
+    the quota of a control group; SIGSTOP takes it from the processor for the rest."""
+
+    for_seconds: Annotated[float, msgspec.Meta(gt=0)] = 10.0
+    percent: Annotated[float, msgspec.Meta(ge=1, lt=100)] = 10.0
+
+
+RootFault: TypeAlias = Vanish | Kill | Lose | Shape | Stop | Starve

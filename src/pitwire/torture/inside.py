@@ -20,7 +20,7 @@ import msgspec
 from pitwire.model import events as ev
 from pitwire.model.clock import SECOND
 from pitwire.sim.kit import Script, find_scripts, is_path, load_script
-from pitwire.sim.root_faults import RootFault
+from pitwire.sim.root_faults import RootFault, Starve
 from pitwire.sim.serve import Venue, serve
 from pitwire.sim.truth import Truth
 from pitwire.torture import root
@@ -128,7 +128,9 @@ async def _once(fault: RootFault, net: root.Net, client: int, course: _Course) -
     root.begin(net, fault, client)
     if course.broke is None:
         course.broke = course.now()
-    if fault.for_seconds:
+    if isinstance(fault, Starve):
+        await root.starve(fault, client)
+    elif fault.for_seconds:
         await asyncio.sleep(fault.for_seconds)
         root.end(net, fault, client)
 

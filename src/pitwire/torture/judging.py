@@ -100,6 +100,8 @@ def _manners(demand: Demand, found: Outcome, witness: Witness, truth: Truth) -> 
         complaints.append(f"told of trouble where there was none: {told}")
     if demand.most_dials and found.dials > demand.most_dials:
         complaints.append(f"dialled {found.dials} times, expected {demand.most_dials} at most")
+    if demand.kept and found.dials:
+        complaints.append(f"dialled {found.dials} times, expected none")
     if demand.sole:
         complaints += [f"asked twice: {each}" for each in truth.asked_twice[:MOST_TOLD]]
     return complaints

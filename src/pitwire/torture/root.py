@@ -18,12 +18,14 @@ from contextlib import contextmanager
 import msgspec
 
 from pitwire.sim.kit import Script
-from pitwire.sim.root_faults import Kill, Lose, RootFault, Shape, Stop, Vanish
+from pitwire.sim.root_faults import Kill, Lose, RootFault, Shape, Starve, Stop, Vanish
 from pitwire.torture.outcome import Outcome
 
 VENUE, CLIENT = "10.77.0.1", "10.77.0.2"
 _NOBODY = "02:00:00:00:00:99"
 _WITHIN_SECONDS = 120.0
+PERIOD_SECONDS = 0.1
+"""In which a starved process has its share: a control group's own default."""
 
 
 class Net(msgspec.Struct, frozen=True):
@@ -104,6 +106,8 @@ def begin(net: Net, fault: RootFault, client: int) -> None:
                             "2s"))  # fmt: skip
         case Stop():
             os.kill(client, signal.SIGSTOP)
+        case Starve():
+            pass  # it begins and ends ten times a second: `starve`
 
 
 def end(net: Net, fault: RootFault, client: int) -> None:
@@ -118,8 +122,25 @@ def end(net: Net, fault: RootFault, client: int) -> None:
             _do(*net.inside(net.venue, "tc", "qdisc", "del", "dev", f"{net.name}v0", "root"))
         case Stop():
             os.kill(client, signal.SIGCONT)
+        case Starve():
+            pass
         case Kill():
             pass
+
+
+async def starve(fault: Starve, client: int) -> None:
+    """Let the client run for its share of each period, for as long as the fault lasts."""
+    loop = asyncio.get_running_loop()
+    over = loop.time() + fault.for_seconds
+    runs = PERIOD_SECONDS * fault.percent / 100
+    try:
+        while loop.time() < over:
+            os.kill(client, signal.SIGSTOP)
+            await asyncio.sleep(PERIOD_SECONDS - runs)
+            os.kill(client, signal.SIGCONT)
+            await asyncio.sleep(runs)
+    finally:
+        os.kill(client, signal.SIGCONT)
 
 
 def _ways(net: Net, fault: Vanish) -> Iterator[tuple[str, str, str]]:
