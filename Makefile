@@ -17,6 +17,10 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; \
 	done)
 
+# The compiled parts (ADR 23): built where there is a C compiler, again when their source changes.
+# PITWIRE_NATIVE=0 leaves them out.
+PARTS := $(VENV)/.parts
+
 # Another version of Python than the environment's, to hold what must not depend on it against it.
 OTHER := .venv-other
 ANOTHER ?= $(shell for p in python3.13 python3.12 python3.11 $$HOME/.pyenv/versions/3.1[123].*/bin/python; do \
@@ -33,9 +37,9 @@ NAUTILUS := .venv-nautilus
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(VENV)/.dev ## the virtual environment with everything for tests and checks
+install: $(VENV)/.dev $(PARTS) ## the virtual environment with everything for tests and checks
 
-demo: $(VENV)/.run ## a market, a desk and a cut connection on this machine, nothing else needed
+demo: $(VENV)/.run $(PARTS) ## a market, a desk and a cut connection on this machine, nothing else needed
 	$(BIN)/pitwire demo
 
 # Compiled once, and not again by each process that a test starts.
@@ -53,10 +57,10 @@ check: $(VENV)/.dev ## lint, format, types, import contracts, house rules
 soak: $(VENV)/.dev $(OTHER)/.run ## desks over many seeds and scripts (SEEDS=200), sessions in drawn worlds (WORLDS=10000)
 	SEEDS=$(SEEDS) WORLDS=$(WORLDS) $(BIN)/python -m pytest -m soak --timeout 0 -n $(WORKERS) $(ARGS)
 
-bench: $(VENV)/.dev ## every claim of speed, measured here
+bench: $(VENV)/.dev $(PARTS) ## every claim of speed, measured here
 	$(BIN)/python -m bench $(ARGS)
 
-native: $(VENV)/.run ## the compiled parts, where there is a C compiler; nothing needs them
+native: $(VENV)/.run ## the compiled parts anew, and an error where they cannot be; nothing needs them
 	$(BIN)/python hatch_build.py
 
 conformance: $(VENV)/.dev ## RFC 6455 judged by the Autobahn suite, where a Python 2.7 is (PYTHON27=path)
@@ -86,6 +90,10 @@ $(BIN)/python:
 $(VENV)/.run: requirements/run.txt pyproject.toml | $(BIN)/python
 	$(PIP) --require-hashes --requirement requirements/run.txt
 	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(PARTS): hatch_build.py $(wildcard src/pitwire/*/_*.c src/pitwire/*/*/_*.c) $(VENV)/.run
+	@$(BIN)/python hatch_build.py --if-possible
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run | $(BIN)/python

@@ -1,8 +1,9 @@
-"""Builds the compiled parts of the package, where they are asked for.
+"""Builds the compiled parts of the package.
 
-`make native` runs this file, which puts each beside its source; a wheel gets them when
-`PITWIRE_NATIVE=1` is set where it is built. Without either the package is plain Python, and works
-alike.
+In a checkout make runs this file, which puts each beside its source: where there is a C compiler
+that can, unless `PITWIRE_NATIVE=0` is set (`--if-possible`), or by all means (`make native`). A
+wheel gets them when `PITWIRE_NATIVE=1` is set where it is built. Without them the package is plain
+Python, and works alike.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,12 @@ SOURCES = tuple(
     ROOT / "src" / "pitwire" / part for part in ("market/_ladder.c", "venues/binance/_reading.c")
 )
 ASKED = "PITWIRE_NATIVE"
+_LOAD = """
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+spec = spec_from_file_location(*sys.argv[1:])
+spec.loader.exec_module(module_from_spec(spec))
+"""
 
 
 def stamp(source: bytes) -> str:
@@ -58,6 +66,57 @@ def build(source: Path, folder: Path) -> Path:
     return target
 
 
+def put_beside(sources: Sequence[Path] = SOURCES) -> list[Path]:
+    """All of them beside their sources, or none; raises `CannotBuild`.
+
+    A part is put there when it has been loaded once, and in one step: a process that uses the one
+    before goes on with that.
+    """
+    with tempfile.TemporaryDirectory(prefix=".parts-", dir=sources[0].parent) as held:
+        made = [build(source, Path(held)) for source in sources]
+        for path in made:
+            _try_out(path)
+        return [
+            path.replace(source.with_name(path.name))
+            for source, path in zip(sources, made, strict=True)
+        ]
+
+
+def _try_out(path: Path) -> None:
+    name = path.name.partition(".")[0]
+    done = subprocess.run(
+        [sys.executable, "-c", _LOAD, name, str(path)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        last = next(iter(reversed(done.stderr.splitlines())), f"exit code {done.returncode}")
+        raise CannotBuild(f"{path.name} was built and cannot be loaded: {last}")
+
+
+def remove(sources: Sequence[Path] = SOURCES) -> None:
+    """Nothing compiled is beside them any more."""
+    for source in sources:
+        for path in source.parent.glob(f"{source.stem}.*"):
+            if path != source:
+                path.unlink()
+
+
+def main(arguments: Sequence[str], sources: Sequence[Path] = SOURCES) -> int:
+    """The exit code; what became of it is told in one line, an error on stderr."""
+    unless_not = "--if-possible" in arguments
+    if unless_not and os.environ.get(ASKED) == "0":
+        remove(sources)
+        print(f"parts: plain Python, as {ASKED}=0 asks")
+        return 0
+    try:
+        made = put_beside(sources)
+    except CannotBuild as error:
+        said = f"{error}; the package is plain Python, and works alike"
+        print(f"parts: {said}" if unless_not else f"error: {said}", file=sys.stderr)
+        return 0 if unless_not else 1
+    print(f"parts: compiled ({', '.join(path.name for path in made)})")
+    return 0
+
+
 class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
     """What the build backend calls before it packs a wheel."""
 
@@ -75,8 +134,4 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
 
 
 if __name__ == "__main__":
-    try:
-        for one in SOURCES:
-            print(build(one, one.parent).relative_to(ROOT))
-    except CannotBuild as error:
-        sys.exit(f"error: {error}; the package stays plain Python, and works alike")
+    sys.exit(main(sys.argv[1:]))

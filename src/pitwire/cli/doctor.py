@@ -132,11 +132,21 @@ def endpoints_of(config: DeskConfig, venue: Venue) -> Endpoints:
 
 def examine_parts(kinds: Mapping[str, Kind] = KINDS) -> Finding:
     """Which of the parts that may be compiled are."""
-    found = [f"{name.rpartition('._')[2]} {kind}" for name, kind in sorted(kinds.items())]
+    found = named_parts(kinds)
     if {"plain", "compiled"} >= set(kinds.values()):
-        return Finding("ok", "parts", ", ".join(found))
-    text = f"{', '.join(found)}: there and not used, the plain one is; build it anew"
-    return Finding("note", "parts", text)
+        return Finding("ok", "parts", found)
+    return Finding("note", "parts", f"{found}: there and not used, the plain one is; build it anew")
+
+
+def used_parts() -> str:
+    """The same of this process, which has loaded every one of them then."""
+    find_venue("binance")
+    return named_parts()
+
+
+def named_parts(kinds: Mapping[str, Kind] = KINDS) -> str:
+    """Each of the parts that may be compiled, and what is used of it."""
+    return ", ".join(f"{name.rpartition('._')[2]} {kind}" for name, kind in sorted(kinds.items()))
 
 
 def examine_file(config: DeskConfig, path: Path | None, now: int) -> Iterator[Finding]:

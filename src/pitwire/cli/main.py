@@ -11,10 +11,10 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-import pitwire
 from pitwire.cli import options
 from pitwire.cli.exits import guarded
 from pitwire.cli.proofs import journal_app, promises
+from pitwire.cli.version import show_version
 
 app = typer.Typer(
     name="pitwire",
@@ -60,12 +60,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"pitwire {pitwire.__version__}")
-        raise typer.Exit
-
-
 @app.callback()
 def _before(
     context: typer.Context,
@@ -73,7 +67,7 @@ def _before(
     version: Annotated[  # noqa: ARG001 - its callback does the work
         bool,
         typer.Option(
-            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+            "--version", callback=show_version, is_eager=True, help="Show the version and exit."
         ),
     ] = False,
 ) -> None:

@@ -2,7 +2,7 @@
 
 House rules: prices and sizes are finite, no size is below zero, a price is a key as it came. A
 *key* is a price with the side's sign: the higher, the better. `Ladder` here is plain Python;
-`_ladder.c` beside it is its compiled twin, used where it has been built (`make native`), held
+`_ladder.c` beside it is its compiled twin, used where it has been built (ADR 23), held
 against this one by the same tests.
 """
 
