@@ -11,13 +11,14 @@ import pytest
 
 from pitwire.board.digits import UNKNOWN
 from pitwire.board.feed import Feed
+from pitwire.board.health_rows import skew_text
 from pitwire.board.hub import Hub
 from pitwire.board.market_rows import TAPE
 from pitwire.board.tail import Tail
 from pitwire.desk.config import parse_config
 from pitwire.desk.desk import Desk
 from pitwire.model.clock import SECOND
-from pitwire.model.events import BookStale
+from pitwire.model.events import BookStale, ClockOffset
 from pitwire.model.orders import Cancel, OrderState, Side
 from pitwire.trading.journal import Alerted, MemoryJournal
 from tests.desk.setting import BTC, Setting, until
@@ -286,3 +287,21 @@ def test_stamps_of_another_day_are_a_recording_and_said_to_be_one() -> None:
         assert feed.head(now)["late"] == 0
 
     story(tale)
+
+
+@pytest.mark.parametrize(
+    ("offset_ms", "error_ms", "text"),
+    [
+        (0, 1, ""),
+        (250, 1, ""),
+        (252, 1, "the venue's clock is +252.0 ms from ours"),
+        (-400, 20, "the venue's clock is −400.0 ms from ours"),
+        (260, 20, ""),  # it may be less
+    ],
+)
+def test_a_clock_is_called_far_off_when_it_surely_is(
+    offset_ms: int, error_ms: int, text: str
+) -> None:
+    found = ClockOffset("v", "", 0, 1, offset_ms * 1_000_000, error_ms * 1_000_000)
+    assert skew_text(found) == text
+    assert skew_text(None) == ""

@@ -199,6 +199,18 @@ def test_one_symbol_is_stale_and_the_other_is_not(
     page.wait(lambda: "every symbol is stale" in page.text("#banner-more"))
 
 
+def test_a_clock_that_is_far_off_is_told(
+    board: RunningStage, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(board.control)
+    page.until("live")
+    board.do("hold")
+    board.do("put", topic="desk", key="skew", row="the venue's clock is +400.0 ms from ours")
+    page.wait(lambda: page.text("#banner-text") == "Clock skew:")
+    assert "+400.0 ms from ours; ages allow for it" in page.text("#banner-more")
+    assert page.ask("document.body.dataset.doubt") is None
+
+
 def test_the_server_dies_and_comes_back(open_page: Callable[..., Page]) -> None:
     first = RunningStage()
     page = open_page(first.control)

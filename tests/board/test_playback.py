@@ -68,7 +68,7 @@ class Visited(Playback):
         assert self.board is not None
         gate, url = self.board.server.gate, self.board.server.url
         protocols = (PROTOCOL, f"token.{gate.control}")
-        async with aiohttp.ClientSession() as http, asyncio.timeout(30):
+        async with aiohttp.ClientSession() as http, asyncio.timeout(120):
             async with http.ws_connect(f"{url}live", protocols=protocols) as seen:
                 while not self.found.get("views") or "orders" not in self.found["tables"]:
                     message = await seen.receive_json()
@@ -80,6 +80,8 @@ class Visited(Playback):
                         await seen.send_json({"do": "look", "views": [VIEW]})
             halt = {"do": "halt", "key": "0123456789abcdef"}
             headers = {TOKEN_HEADER: gate.control}
+            async with http.get(f"{url}figures", headers=headers) as answer:
+                self.found["figures"] = await answer.json()
             async with http.post(f"{url}command", json=halt, headers=headers) as answer:
                 self.found["command"] = answer.status
 
@@ -94,6 +96,9 @@ def test_a_board_on_a_replay_is_marked_and_changes_nothing(tmp_path: Path) -> No
     found, desk = seen.found, seen.found["tables"]["desk"]
     assert found["rights"] == "look", "there is nothing to command"
     assert found["command"] in (404, 405)
+    titles = [one["title"] for one in found["figures"]["figures"]]
+    assert "Trigger audit" in titles, found["figures"]
+    assert not found["figures"].get("trouble")
     assert (desk["played"], desk["limit"]) == ("playing", 0)
     assert 0 < desk["replay"] - Tape(tmp_path).meta.started / 1e6 < 60_000
     assert found["views"][VIEW]["tables"]["book"]["bids"]

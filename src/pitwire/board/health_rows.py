@@ -14,6 +14,8 @@ from pitwire.board.picture import Picture
 from pitwire.desk.desk import Desk
 from pitwire.desk.health import Histogram
 from pitwire.model.clock import MILLISECOND, SECOND
+from pitwire.model.events import ClockOffset
+from pitwire.session.skew import ALARM_SECONDS
 
 WINDOW_SECONDS = 60
 _SHARES = (0.5, 0.95, 0.99)
@@ -126,7 +128,15 @@ def desk_rows(desk: Desk, health: HealthRows) -> dict[str, Any]:
         "answer": _times(answer.count, answer.p50, answer.p99),
         "lag p99": short_ms(health.worst_lag),
         "limit": limit_ms(health.per_second),
+        "skew": skew_text(desk.engine.state.offset),
     }
+
+
+def skew_text(found: ClockOffset | None) -> str:
+    """How far the venue's clock is from ours, where that is an alarm; else ""."""
+    if found is None or abs(found.offset) <= ALARM_SECONDS * SECOND + found.error:
+        return ""
+    return f"the venue's clock is {_SIGNED(found.offset / MILLISECOND)} ms from ours"
 
 
 def short_ms(duration: int) -> str:

@@ -14,6 +14,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 
@@ -27,6 +29,9 @@ from pitwire.board.tail import Tail
 from pitwire.desk.desk import Desk
 from pitwire.model.clock import SECOND, Clock, SystemClock
 from pitwire.model.errors import ConfigError
+from pitwire.store.journal_file import JournalFile
+from pitwire.store.segment import Chain, Header
+from pitwire.trading.journal import Record
 
 _NAP_SECONDS = 0.1
 _GOODBYE_SECONDS = 5.0
@@ -72,6 +77,35 @@ class Baton:
             self._asked = False
             self._taken.set()
             yield
+
+
+class PlayedJournal:
+    """What is journalled of a desk that is played: its end for the board, all of it for figures."""
+
+    def __init__(self, folder: Path) -> None:
+        self.tail = Tail()
+        self._folder = folder
+        self._file: JournalFile | None = None
+
+    def write(self, record: Record) -> None:
+        """Keep one; whoever draws figures finds it on the disk at once."""
+        self.tail.write(record)
+        if self._file is None:
+            self._file = JournalFile(self._folder, _header(record.at))
+        self._file.write(record)
+        self._file.settle()
+
+    def close(self) -> None:
+        """Nothing comes any more."""
+        if self._file is not None:
+            self._file.close()
+
+
+def _header(started: int) -> Header:
+    return Header(
+        installation="replay", account="replay", epoch=1, segment=1, started=started,
+        previous=Chain().last.hex(),
+    )  # fmt: skip
 
 
 class PlayedFeed(Feed):
@@ -133,8 +167,9 @@ class Playback:
         stay_seconds: float | None = None,
     ) -> None:
         self._tell, self._port, self._mask, self._stay = tell, port, mask, stay_seconds
-        self.journal = Tail()
         self.baton = Baton()
+        self._folder = TemporaryDirectory(prefix="pitwire-replay-", ignore_cleanup_errors=True)
+        self.journal = PlayedJournal(Path(self._folder.name))
         self._feed: PlayedFeed | None = None
         self._thread: threading.Thread | None = None
         self._opened = threading.Event()
@@ -157,6 +192,8 @@ class Playback:
             with suppress(RuntimeError):  # its loop has ended by itself
                 self._loop.call_soon_threadsafe(self._enough.set)
             self._thread.join(_GOODBYE_SECONDS)
+        self.journal.close()
+        self._folder.cleanup()
 
     # ── what the player says ──────────────────────────────────────────────────────────────────
 
@@ -201,10 +238,10 @@ class Playback:
 
     async def _serve(self, desk: Desk, clock: Clock) -> None:
         self._loop, self._enough = asyncio.get_running_loop(), asyncio.Event()
-        self._feed = PlayedFeed(desk, self.journal, self.baton, mask=self._mask)
+        self._feed = PlayedFeed(desk, self.journal.tail, self.baton, mask=self._mask)
         hub = Hub(self._feed, clock)
         server = BoardServer({"": hub}, clock, port=self._port)
-        draughtsman = serve_analysis(server, {"": None})
+        draughtsman = serve_analysis(server, {"": Path(self._folder.name)})
         await server.open()
         looking = asyncio.ensure_future(hub.run())
         try:

@@ -242,6 +242,10 @@ function banner(state, part, halted) {
   } else if (reducing.length && !tone) {
     tone = "amber";
     text = reducing.map((desk) => `${before(desk)}Only orders that reduce a position may leave: ${desk.get("reducing")}`).join(" ");
+  } else if (!tone && desks.some((desk) => desk.get("skew"))) {
+    tone = "thin";
+    text = "Clock skew:";
+    more = desks.filter((desk) => desk.get("skew")).map((desk) => `${before(desk)}${desk.get("skew")}; ages allow for it`).join("; ");
   } else if (page.desk.get("played") === "over" && !tone) {
     tone = "thin";
     text = "The recording is over: this is how it ended.";
