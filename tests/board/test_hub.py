@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pitwire.board.hub import HEARTBEAT, VIEWERS, WINDOW, Hub, Viewer, pause_seconds
+from pitwire.board.hub import BEHIND, HEARTBEAT, VIEWERS, WINDOW, Hub, Viewer, pause_seconds
 from pitwire.board.picture import Change, Picture
 from tests.board.watching import FakeSource, hub_of
 
@@ -119,6 +119,28 @@ def test_nothing_more_leaves_than_the_window_until_it_is_answered() -> None:
         viewer.answer(viewer.seq)
         [last] = take(viewer)
         assert last["common"]["tables"]["desk"]["number"] == 99
+
+    asyncio.run(tale())
+
+
+def test_whoever_says_nothing_for_long_costs_nothing_and_gets_the_newest_picture() -> None:
+    async def tale() -> None:
+        source = FakeSource()
+        hub, _ = hub_of(source)
+        viewer = joined(hub, source)
+        for number in range(1, WINDOW + BEHIND + 10):
+            paint(hub, source, number)
+            take(viewer)
+        assert viewer.merged == BEHIND + 1
+        held = viewer._frames, viewer._common, viewer._changes
+        assert held == ([], None, {})
+        assert viewer.has_gone_quiet
+        viewer.answer(viewer._on_way[0])
+        assert take(viewer) == [], "it was not looked for it lately"
+        paint(hub, source, 1000)
+        [whole] = take(viewer)
+        assert whole["kind"] == "snapshot"
+        assert whole["common"]["tables"]["desk"]["number"] == 1000
 
     asyncio.run(tale())
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import lru_cache
 from math import isfinite
 
 from pitwire.model.instruments import Instrument
 
+_REMEMBERED = 256
+"""Texts of one instrument that are kept, of prices and of sizes each."""
 UNKNOWN = "–"
 MINUS = "−"
 Number = Decimal | float | int
@@ -43,8 +46,9 @@ class Digits:
         tick, lot = (instrument.tick, instrument.lot) if instrument else (Decimal("0.01"),) * 2
         self.tick = float(tick)
         self.price_digits, self.size_digits = digits_of(tick), digits_of(lot)
-        self.price = plainly(self.price_digits)
-        self.size = plainly(self.size_digits)
+        # Most of a book is as it was a twentieth of a second ago.
+        self.price = lru_cache(_REMEMBERED)(plainly(self.price_digits))
+        self.size = lru_cache(_REMEMBERED)(plainly(self.size_digits))
         self.money = plainly(2, grouped=True)
         """Amounts of the quote asset, in totals."""
         self.result = plainly(2, grouped=True, signed=True)

@@ -27,8 +27,6 @@ from pitwire.trading.journal import Came, Halted, Record, Restricted, Resumed
 _QUIET_STEP = 250 * 1_000_000
 """The time a symbol was heard is told in steps of this, ns."""
 _FULL_LOOK = SECOND
-_SLICE = 4
-"""Symbols that are looked at in one slice."""
 
 
 class View:
@@ -156,7 +154,7 @@ class Feed:
         self._account.look()
         yield
         moved: dict[str, None] = {}
-        for number, symbol in enumerate(self.symbols):
+        for symbol in self.symbols:
             rows = self._rows(symbol)
             if rows.look():
                 moved[symbol] = None
@@ -166,7 +164,7 @@ class Feed:
             elif symbol not in self.common.tables.get("watch", ()):
                 self.common.put("watch", symbol, rows.watch_row())
             self.common.put("stale", symbol, self._state.stale_reason(symbol))
-            if number % _SLICE == 0:
+            if symbol in moved:
                 yield
         yield from self._look_at_views(moved)
         if now >= self._full_at:
@@ -189,6 +187,7 @@ class Feed:
                 for bar in bars[key]:
                     picture.put("bars", str(bar[0]), bar)
                 picture.trim("bars", BARS)
+                yield
             picture.put_all("book", rows.ladder())
             for order_id in marked.get(symbol, ()):
                 mark = self._account.marks[symbol].get(order_id)
@@ -199,13 +198,13 @@ class Feed:
     def _look_at_all(self, now: int) -> Iterator[None]:
         self._account.look_at_all()
         yield
-        self._health.look(now, self.newest)
-        yield
+        yield from self._health.steps(now, self.newest)
         for key, value in self.facts().items():
             self.common.put("desk", key, value)
         self._tell_halt()
         self.common.put("desk", "replay", milliseconds(self.recorded()))
         for symbol in self.symbols:
+            yield
             self.common.put("spark", symbol, self._rows(symbol).spark(now))
 
     def _tell(self, records: list[Record], lost: int) -> None:

@@ -7,6 +7,7 @@ read, never kept from counting.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 from pitwire.board.digits import MINUS, UNKNOWN, milliseconds, plainly
@@ -35,22 +36,25 @@ class HealthRows:
         self.worst_lag = 0
         """p99 of the lag over the last minute, ns."""
 
-    def look(self, now: int, heard: int) -> None:
-        """Make the rows anew; `heard` is when the newest market event came, ns."""
-        desk = self._desk
-        events, lag = desk.health.lags()
+    def steps(self, now: int, heard: int) -> Iterator[None]:
+        """Make the rows anew, in slices; `heard` is when the newest market event came, ns."""
+        events, lag = self._desk.health.lags()
+        yield
         before = self._past[0] if self._past else (now, 0, Histogram())
         self._past.append((now, events, lag))
         recent = lag.since(before[2])
+        yield
         elapsed = (now - before[0]) / SECOND
         self.per_second = (events - before[1]) / elapsed if elapsed > 0 else 0.0
         spread = [recent.percentile(share) for share in _SHARES] if recent.count else None
+        yield
         self.worst_lag = spread[-1] if spread else 0
         if spread:
             milli = [round(value / MILLISECOND, 3) for value in spread]
             self._picture.tell("lags", [[milliseconds(now), *milli]])
         self._venue_row(now, heard, spread)
         self._link_rows()
+        yield
 
     def _venue_row(self, now: int, heard: int, spread: list[int] | None) -> None:
         desk, counts = self._desk, self._desk.health.tally

@@ -25,6 +25,8 @@ logger = logging.getLogger("pitwire.board")
 
 WINDOW = 4
 """Frames that may be on their way to a viewer that has not answered."""
+BEHIND = 100
+"""Frames that are merged for a viewer that says nothing; from then on it waits for a picture."""
 HEARTBEAT = SECOND // 2
 """A frame leaves at least this often, ns, also when nothing has changed."""
 BUDGET = 0.1
@@ -75,6 +77,18 @@ class Viewer:
         self._notices: list[bytes] = []
         self.merged = 0
         """Frames that it was spared because it was slow."""
+        self._unanswered = 0
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the next frame may leave at once, as everybody gets it."""
+        waits = self._common is not None or self._frames or len(self._on_way) >= WINDOW
+        return self.seq >= 0 and not waits
+
+    @property
+    def has_gone_quiet(self) -> bool:
+        """Whether it has said nothing for so long that nothing is made for it any more."""
+        return self.seq < 0 and len(self._on_way) >= WINDOW
 
     # ── what it says ──────────────────────────────────────────────────────────────────────────
 
@@ -94,7 +108,10 @@ class Viewer:
 
     def answer(self, seq: int) -> None:
         """It has shown this frame."""
+        if self.has_gone_quiet:
+            self._hub.wake()
         self._on_way = [sent for sent in self._on_way if sent > seq]
+        self._unanswered = 0
         self._wake.set()
 
     def ask_for_all(self) -> None:
@@ -113,17 +130,20 @@ class Viewer:
 
     def offer(self, seq: int, frame: bytes, common: Change, changes: dict[str, Change]) -> None:
         """A frame was made; it is sent, or merged with what waits already."""
-        if self.seq < 0:
-            self._wake.set()
-            return
-        if self._common is None and not self._frames and len(self._on_way) < WINDOW:
+        if self.is_ready:
             self._frames.append((seq, frame))
-        else:
+        elif self.seq >= 0:
             self._merge(seq, common, changes)
-        self._wake.set()
+        if len(self._on_way) < WINDOW:  # else its answer alone wakes it
+            self._wake.set()
 
     def _merge(self, seq: int, common: Change, changes: dict[str, Change]) -> None:
         self.merged += 1
+        self._unanswered += 1
+        if self._unanswered > BEHIND:
+            self.seq = -1
+            self._forget()
+            return
         if self._common is None:
             self._common = Change()
         for _, waiting in self._frames:
@@ -214,10 +234,18 @@ class Hub:
     def join(self) -> Viewer:
         """A new viewer; call `leave` with it in the end."""
         viewer = Viewer(self)
-        self._cold = self._cold or not self.viewers
+        self.wake()
         self.viewers.add(viewer)
-        self._wanted.set()
         return viewer
+
+    def wake(self) -> None:
+        """Somebody begins to look, or does again: if nobody did, what is known may be old."""
+        self._cold = self._cold or not self._looked_at
+        self._wanted.set()
+
+    @property
+    def _looked_at(self) -> bool:
+        return not all(viewer.has_gone_quiet for viewer in self.viewers)
 
     def leave(self, viewer: Viewer) -> None:
         """It looks no more."""
@@ -245,7 +273,7 @@ class Hub:
         """Make frames until cancelled: more seldom where they cost more than the budget."""
         while True:
             took, cost = await self._look()
-            if self.viewers:
+            if self._looked_at:
                 await asyncio.sleep(pause_seconds(self._interval, took=took, cost=cost))
             else:  # now and then, so that nothing falls off the journal's end
                 self._wanted.clear()
@@ -289,14 +317,15 @@ class Hub:
         self._sent_at, self._cold = now, False
         previous, self.seq = self.seq, self.seq + 1
         self.frames += 1
-        parts = _encode(common), {v: _encode(c) for v, c in changes.items()}
         made: dict[tuple[str, ...], bytes] = {}
+        ready = {viewer.views: None for viewer in self.viewers if viewer.is_ready}
+        if ready:
+            part, parts = _encode(common), {v: _encode(c) for v, c in changes.items()}
+            for views in ready:
+                seen = {view: parts[view] for view in views if view in parts}
+                made[views] = self._message("frame", previous, part, seen)
         for viewer in self.viewers:
-            frame = made.get(viewer.views)
-            if frame is None:
-                seen = {view: parts[1][view] for view in viewer.views if view in parts[1]}
-                frame = made[viewer.views] = self._message("frame", previous, parts[0], seen)
-            viewer.offer(self.seq, frame, common, changes)
+            viewer.offer(self.seq, made.get(viewer.views, b""), common, changes)
 
     def frame(self, common: Change, changes: dict[str, Change], previous: int) -> bytes:
         """A frame of its own for a viewer that was slow."""
