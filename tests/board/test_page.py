@@ -20,6 +20,17 @@ from tests.desk.test_playing import recorded
 pytestmark = pytest.mark.timeout(300)
 WIDE = {"width": 1600, "height": 900}
 PATIENCE = 20_000
+AT_REST = """async () => {
+    await document.fonts.ready;
+    const drawn = () => new Promise((done) => requestAnimationFrame(done));
+    const boxes = () => JSON.stringify([...document.querySelectorAll('header *, main *')].map(
+        (one) => one.getBoundingClientRect()));
+    for (let before = '', now = boxes(); before !== now; now = boxes()) {
+        before = now;
+        for (let frames = 0; frames < 3; frames += 1) await drawn();
+    }
+}"""
+"""Returns when the fonts are there and nothing has moved for three pictures."""
 
 
 class Page:
@@ -45,6 +56,11 @@ class Page:
     def find(self, selector: str) -> Any:
         self.raw.wait_for_selector(selector, timeout=PATIENCE)
         return self.raw.locator(selector)
+
+    def shows(self, truth: Any) -> None:
+        """Wait until it has drawn all that was told until then, and is at rest."""
+        self.wait(lambda: self.ask("pitwire.live.seq") >= truth["seq"])
+        self.ask(AT_REST)
 
     def text(self, selector: str) -> str:
         return str(self.raw.locator(selector).text_content())
@@ -653,15 +669,16 @@ def test_nothing_is_cut_and_nothing_overlaps(
 ) -> None:
     page = open_page(board.control, size=SIZES[size])
     page.until("live")
-    board.until(lambda truth: truth["positions"])
-    page.raw.wait_for_timeout(500)
+    page.shows(board.until(lambda truth: truth["positions"]))
     for pane in ("orders", "watch", "tape", "health"):
         if SIZES[size]["width"] <= 1200:
             page.raw.click(f".panes [data-pane={pane}]")
+            page.ask(AT_REST)
         assert page.ask(GEOMETRY) == [], (size, pane)
         page.raw.screenshot(path=tmp_path / f"{size}-{pane}.png")
     board.do("halt", reason="a halt that is told in rather many words, as they are in practice")
     page.find("body[data-halted='1']")
+    page.shows(board.do("truth"))
     assert page.ask(GEOMETRY) == [], (size, "halted")
 
 

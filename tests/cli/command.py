@@ -15,7 +15,7 @@ from queue import Empty, Queue
 from typing import IO
 
 _START = "from pitwire.cli.main import main; raise SystemExit(main())"
-PATIENCE = 40.0
+PATIENCE = 120.0
 
 
 class Command:

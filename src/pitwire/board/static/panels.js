@@ -353,6 +353,7 @@ export class Health {
     const age = newest ? seconds(Math.max(0, live.now() - newest)) : "–";
     [desk.named(name), known ? state : "unknown", known ? rate : "–", age, ...lag.map((value) => (known ? value : "–")), String(gaps), String(reconnects)].forEach((text, at) => write(row.children[at], text));
     mark(row.children[0], "title", desk.named(name));
+    mark(row.children[1], "title", known ? state : "unknown");
     lag.forEach((value, at) => mark(row.children[4 + at], "title", `${value} ms`));
     mark(row, "class", !known ? (desk.name ? "doubted" : "") : state === "live" ? "" : state === "down" ? "lost" : "warn");
   }
@@ -361,6 +362,7 @@ export class Health {
     const known = desk.isKnown;
     [desk.named(name), known ? state : "unknown", clock(since, false), String(streams), String(wins), known ? behind : "–"].forEach((text, at) => write(row.children[at], text));
     mark(row.children[0], "title", desk.named(name));
+    mark(row.children[1], "title", known ? state : "unknown");
     mark(row, "class", !known ? (desk.name ? "doubted" : "") : state === "up" ? "" : "lost");
   }
 }
