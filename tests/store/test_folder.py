@@ -12,8 +12,9 @@ import pytest
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import ConfigError
 from pitwire.store.checkpoint import write_checkpoint
-from pitwire.store.folder import AccountFolder, Identity, _flock
+from pitwire.store.folder import AccountFolder, Identity
 from pitwire.store.history import Position, segment_path
+from pitwire.store.locking import take
 from pitwire.store.safely import sealed
 from pitwire.store.segment import MAGIC, NOTHING, Chain, Header, begin
 from pitwire.trading.snapshot import Snapshot
@@ -184,7 +185,7 @@ def test_a_journal_of_a_newer_version(tmp_path: Path) -> None:
 def test_who_only_looks_who_has_it_keeps_nobody_out(tmp_path: Path) -> None:
     AccountFolder.hold(tmp_path, "main", Entropy(1)).close()
     with (tmp_path / "lock").open("rb") as looking:
-        _flock(looking)  # as `holder_of` does for a moment
+        take(looking)  # as `holder_of` does for a moment
         ending = threading.Timer(0.02, looking.close)
         ending.start()
         AccountFolder.hold(tmp_path, "main", Entropy(1)).close()

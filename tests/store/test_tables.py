@@ -201,6 +201,8 @@ def test_a_run_is_taken_once_and_an_unfinished_one_is_not_compacted(tmp_path: Pa
     writer = TableWriter(tmp_path, "cut")
     writer.write([trade(START)])
     writer.flush()
+    assert compact(tmp_path) == 0, "somebody is writing it"
+    del writer  # and dies
     with pytest.raises(ConfigError, match="run cut"):
         compact(tmp_path)
     write(tmp_path, [trade(START)], run="cut")

@@ -16,7 +16,6 @@ folder.
 from __future__ import annotations
 
 import os
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +29,7 @@ from pitwire.model.errors import ConfigError, Unsound
 from pitwire.store.checkpoint import checkpoints
 from pitwire.store.history import segment_numbers, segment_path
 from pitwire.store.latch import HaltLatch
+from pitwire.store.locking import take
 from pitwire.store.safely import sealed, unsealed, write_safely
 from pitwire.store.segment import Header, Ill, read_segment
 from pitwire.trading.ids import installation_letters
@@ -142,7 +142,7 @@ def holder_of(path: Path) -> str:
     try:
         with (path / "lock").open("rb") as file:
             try:
-                _flock(file)
+                take(file)
             except OSError:
                 return file.read(32).decode("ascii", "replace").strip() or "unknown"
     except OSError:
@@ -238,20 +238,7 @@ def _lock(file: IO[bytes], path: Path) -> None:
 
 def _takes(file: IO[bytes]) -> bool:
     try:
-        _flock(file)
+        take(file)
     except OSError:
         return False
     return True
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _flock(file: IO[bytes]) -> None:
-        file.seek(1 << 20)  # a byte that nobody reads, so that the holder's number can be read
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-else:
-    import fcntl
-
-    def _flock(file: IO[bytes]) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

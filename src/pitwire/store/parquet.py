@@ -4,13 +4,13 @@
 
 House rules: a file is written under another name, synced, and renamed; nothing that has a name is
 ever changed. A file `000001-000007.parquet` is what compaction made of those seven and stands in
-their place from the moment it has its name; whoever reads passes them over.
+their place from the moment it has its name; whoever reads passes them over. Any number of processes
+may write, each a run of its own, and one make fewer files meanwhile: `claims` keeps them apart.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -24,6 +24,8 @@ from pitwire.market.book import NOTHING, OrderBook
 from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConfigError
 from pitwire.model.events import BookDelta, BookSnapshot, BookStale, Event
+from pitwire.store.claims import RunNotes, aside_of, claims, numbered, numbers_held, unfinished
+from pitwire.store.locking import take
 from pitwire.store.safely import sync_folder
 from pitwire.store.schema import (
     KIND_KEY,
@@ -42,9 +44,7 @@ LEVELS = 1_000_000
 """Levels of books that wait in memory, all in all."""
 CHECKPOINT = 10 * SECOND
 _CHECKPOINT_DELTAS = 2000
-_NAME = re.compile(r"(\d{6,})(?:-(\d{6,}))?\.parquet\Z")
 _LEVEL = 3
-_DONE = "done"
 _GROUPS = {"Checkpoint": 4, "BookSnapshot": 4, "BookDelta": 4096}
 """Rows that are read together: to find one book, few others are unpacked."""
 _BOOK = (BookSnapshot, BookDelta, BookStale)
@@ -82,15 +82,12 @@ class TableWriter:
         self.written = 0
         """Rows in files."""
         self.passed_over = 0
-        self._notes = folder / ".runs" / f"{run}.txt"
         try:
-            self._notes.parent.mkdir(parents=True, exist_ok=True)
+            self._notes = RunNotes(folder, run)
         except OSError as error:
             found = f"{folder} ({error.strerror or type(error).__name__})"
             expected = "a folder that tables can be written to"
             raise ConfigError(where="tables", found=found, expected=expected) from None
-        self._begin_again()
-        self._promised = self._promises()
 
     def write(self, events: Iterable[Event]) -> None:
         """Take these events."""
@@ -117,41 +114,9 @@ class TableWriter:
     def close(self) -> None:
         """The same, for the last time: this run is in the tables."""
         self.flush()
-        self._note(_DONE)
+        self._notes.done()
 
     # ── within ──
-
-    def _begin_again(self) -> None:
-        """A run that was cut is taken out again, so that no row is there twice."""
-        if not self._notes.exists():
-            return
-        names = self._notes.read_text().splitlines()
-        if names[-1:] == [_DONE]:
-            expected = "one that is not in these tables yet"
-            raise ConfigError(where=str(self.folder), found=f"run {self.run}", expected=expected)
-        for name in names:
-            (self.folder / name).unlink(missing_ok=True)
-        self._notes.unlink()
-
-    def _promises(self) -> dict[str, int]:
-        """Partition → the highest number that a run which was cut has noted for a file.
-
-        Whoever writes such a run again takes those files out, so nobody else may have their names.
-        """
-        promised: dict[str, int] = {}
-        for notes in self._notes.parent.glob("*.txt"):
-            names = notes.read_text().splitlines()
-            for folder, name in (os.path.split(name) for name in names if names[-1] != _DONE):
-                found = _NAME.match(name)
-                if found:
-                    promised[folder] = max(int(found[1]), promised.get(folder, 0))
-        return promised
-
-    def _note(self, line: str) -> None:
-        with self._notes.open("a") as notes:
-            notes.write(f"{line}\n")
-            notes.flush()
-            os.fsync(notes.fileno())
 
     def _add(self, name: str, event: Event) -> None:
         self._seq += 1
@@ -188,13 +153,7 @@ class TableWriter:
     def _write(self, place: Place) -> None:
         rows, numbers = self._waiting[place]
         table = table_of(KINDS[place.kind], rows, numbers)
-        folder = place.within(self.folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        promised = self._promised.get(str(folder.relative_to(self.folder)), 0)
-        number = max([promised, *(last for _, last, _ in _numbered(folder))]) + 1
-        path = folder / f"{number:06d}.parquet"
-        self._note(str(path.relative_to(self.folder)))
-        write_table(table, path)
+        write_table(table, self._notes.claim(place.within(self.folder)))
         del self._waiting[place]
         self._levels = max(0, self._levels - _levels_of(rows))
         self.written += len(rows)
@@ -234,7 +193,7 @@ def day_of(at: int) -> str:
 
 def write_table(table: pa.Table, path: Path) -> None:
     """A file that has its name when it is whole and on the disk."""
-    aside = path.with_name(f".{path.name}.new")
+    aside = aside_of(path)
     try:
         pq.write_table(table, aside, **_layout(table))
         handle = os.open(aside, os.O_RDONLY)
@@ -242,11 +201,11 @@ def write_table(table: pa.Table, path: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+        os.replace(aside, path)
     except BaseException:
-        with suppress(OSError):
-            aside.unlink(missing_ok=True)
+        with suppress(OSError):  # the name stays claimed, if it was; the room is given back
+            os.truncate(aside, 0)
         raise
-    os.replace(aside, path)
     sync_folder(path.parent)
 
 
@@ -272,7 +231,10 @@ def _layout(table: pa.Table) -> dict[str, Any]:
 
 def files_of(folder: Path) -> list[Path]:
     """The files of a partition that count, in order: none that another stands for."""
-    found = _numbered(folder)
+    return _counting(numbered(folder))
+
+
+def _counting(found: Sequence[tuple[int, int, Path]]) -> list[Path]:
     spans = [(first, last) for first, last, _ in found if last > first]
     return [
         path
@@ -283,15 +245,6 @@ def files_of(folder: Path) -> list[Path]:
     ]
 
 
-def _numbered(folder: Path) -> list[tuple[int, int, Path]]:
-    found = []
-    for path in folder.iterdir() if folder.is_dir() else ():
-        name = _NAME.match(path.name)
-        if name:
-            found.append((int(name[1]), int(name[2] or name[1]), path))
-    return sorted(found)
-
-
 def partitions(folder: Path) -> Iterator[tuple[Place, Path]]:
     """Every partition of a folder of tables."""
     for path in sorted(folder.glob("venue=*/kind=*/day=*")):
@@ -300,34 +253,73 @@ def partitions(folder: Path) -> Iterator[tuple[Place, Path]]:
 
 
 def compact(folder: Path, progress: Callable[[Path], None] = lambda _: None) -> int:
-    """Make one file of the many of each partition; how many files there are fewer.
+    """Make few files of the many of each partition; how many files there are fewer.
 
-    Cut at any moment, the tables hold every row exactly once.
+    What a process is writing just then is left as it is. Cut at any moment, the tables hold every
+    row exactly once. Raises `ConfigError` where a run was cut, or somebody does the same.
     """
-    for notes in sorted((folder / ".runs").glob("*.txt")):
-        if notes.read_text().splitlines()[-1:] != [_DONE]:
-            expected = "one that was written to its end; write it again"
-            raise ConfigError(where=str(folder), found=f"run {notes.stem}", expected=expected)
+    if not (folder / ".runs").is_dir():
+        return 0
+    with (folder / ".runs" / "compaction").open("ab") as lock:
+        try:
+            take(lock)
+        except OSError:
+            found, expected = "another process that makes fewer files", "one at a time"
+            raise ConfigError(where=str(folder), found=found, expected=expected) from None
+        with numbers_held(folder):
+            for run, is_alive, _ in unfinished(folder):
+                if not is_alive:
+                    expected = "one that was written to its end; write it again"
+                    raise ConfigError(where=str(folder), found=f"run {run}", expected=expected)
+        fewer = 0
+        for _, path in partitions(folder):
+            fewer += _compact(folder, path)
+            progress(path)
+        return fewer
+
+
+def _compact(folder: Path, path: Path) -> int:
     fewer = 0
-    for _, path in partitions(folder):
-        files = files_of(path)
+    for files in _lots(folder, path):
         if len(files) > 1:
             tables = [pq.read_table(file, partitioning=None) for file in files]
             first, last = _span(files[0])[0], _span(files[-1])[1]
             write_table(pa.concat_tables(tables), path / f"{first:06d}-{last:06d}.parquet")
             fewer += len(files) - 1
-        counted = set(files_of(path))
-        for _, _, old in _numbered(path):
-            if old not in counted:
-                old.unlink()
-        progress(path)
+    found = numbered(path)  # once: what somebody writes meanwhile is in neither list
+    counted = set(_counting(found))
+    for _, _, old in found:
+        if old not in counted:
+            old.unlink()
     return fewer
 
 
+def _lots(folder: Path, path: Path) -> list[list[Path]]:
+    """Files that may become one: none that is being written, or will be, has a number among them.
+
+    Numbers that somebody claimed and nobody writes are given up.
+    """
+    with numbers_held(folder):
+        names = [name for _, _, names in unfinished(folder) for name in names]
+        theirs = {_span(folder / name)[0] for name in names if (folder / name).parent == path}
+        for number in claims(path) - theirs:
+            aside_of(path / f"{number:06d}.parquet").unlink()
+        files = files_of(path)
+    lots: list[list[Path]] = [[]]
+    before = 0
+    for file in files:
+        first, last = _span(file)
+        if any(before < number <= first for number in theirs):
+            lots.append([])
+        if first not in theirs or last > first:
+            lots[-1].append(file)
+        before = last
+    return lots
+
+
 def _span(path: Path) -> tuple[int, int]:
-    name = _NAME.match(path.name)
-    assert name is not None, "only numbered files are listed"
-    return int(name[1]), int(name[2] or name[1])
+    first, _, last = path.stem.partition("-")
+    return int(first), int(last or first)
 
 
 def check_version(path: Path) -> None:

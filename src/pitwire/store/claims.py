@@ -1,0 +1,144 @@
+"""Who writes into a folder of tables: one writer a run, a number of its own for each file.
+
+    FOLDER/.runs/RUN.txt            what a run has written, a file a line, `done` at its end; held
+                                    by the process that writes the run
+    FOLDER/.runs/numbers            held by whoever chooses a number, and by nobody for long
+    PARTITION/.000008.parquet.new   the file that number 8 will be
+
+House rules: a number is claimed by that last file and noted, both while the numbers are held; it is
+above all that are there or claimed. Whoever dies leaves its locks to the system and its claims to
+compaction, which takes them away.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from weakref import finalize
+
+from pitwire.model.errors import ConfigError
+from pitwire.store.locking import is_taken, let_go, take, wait_for
+
+_DONE = "done"
+_FILE = re.compile(r"(\d{6,})(?:-(\d{6,}))?\.parquet\Z")
+_CLAIM = re.compile(r"\.(\d{6,})\.parquet\.new\Z")
+
+
+class RunNotes:
+    """What one run writes, noted; this process alone writes it while it has this.
+
+    Raises `ConfigError` when another process does, or it was written to its end. What a run that
+    was cut has written is taken out, so that no row is there twice.
+    """
+
+    def __init__(self, folder: Path, run: str) -> None:
+        self._folder, runs = folder, folder / ".runs"
+        runs.mkdir(parents=True, exist_ok=True)
+        self._file = (runs / f"{run}.txt").open("a+b")
+        # Whoever drops a writer before its end has cut its run, as a death would.
+        self._let_go = finalize(self, self._file.close)
+        try:
+            with numbers_held(folder):
+                self._begin(run)
+                self._promised = _promises(folder, f"{run}.txt")
+        except BaseException:
+            self._let_go()
+            raise
+
+    def claim(self, partition: Path) -> Path:
+        """The name of a new file; what stands aside for it is there, and empty."""
+        partition.mkdir(parents=True, exist_ok=True)
+        name = partition.relative_to(self._folder)
+        with numbers_held(self._folder):
+            taken = [last for _, last, _ in numbered(partition)]
+            number = max([self._promised.get(str(name), 0), *taken, *claims(partition)]) + 1
+            path = partition / f"{number:06d}.parquet"
+            aside_of(path).open("xb").close()
+            self._note(str(name / path.name))
+        return path
+
+    def done(self) -> None:
+        """It is written to its end."""
+        self._note(_DONE)
+        self._let_go()
+
+    def _note(self, line: str) -> None:
+        self._file.write(f"{line}\n".encode())
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def _begin(self, run: str) -> None:
+        try:
+            take(self._file)
+        except OSError:
+            found, expected = f"run {run}, which another process writes", "one writer for each run"
+            raise ConfigError(where=str(self._folder), found=found, expected=expected) from None
+        self._file.seek(0)
+        names = self._file.read().decode().splitlines()
+        if names[-1:] == [_DONE]:
+            expected = "one that is not in these tables yet"
+            raise ConfigError(where=str(self._folder), found=f"run {run}", expected=expected)
+        for name in names:
+            path = self._folder / name
+            path.unlink(missing_ok=True)
+            aside_of(path).unlink(missing_ok=True)
+        self._file.truncate(0)
+
+
+def aside_of(path: Path) -> Path:
+    """Where a file is written until it is whole."""
+    return path.with_name(f".{path.name}.new")
+
+
+def numbered(partition: Path) -> list[tuple[int, int, Path]]:
+    """The files of a partition, each with the first and the last number that it stands for."""
+    found = []
+    for path in partition.iterdir() if partition.is_dir() else ():
+        name = _FILE.match(path.name)
+        if name:
+            found.append((int(name[1]), int(name[2] or name[1]), path))
+    return sorted(found)
+
+
+def claims(partition: Path) -> set[int]:
+    """Numbers that are claimed and have no file yet, or never will."""
+    names = (_CLAIM.match(path.name) for path in partition.iterdir())
+    return {int(name[1]) for name in names if name}
+
+
+@contextmanager
+def numbers_held(folder: Path) -> Iterator[None]:
+    """Nobody else claims a number meanwhile."""
+    with (folder / ".runs" / "numbers").open("ab") as file:
+        wait_for(file)
+        try:
+            yield
+        finally:
+            let_go(file)
+
+
+def unfinished(folder: Path) -> Iterator[tuple[str, bool, list[str]]]:
+    """Each run that has written something, and not its end: its name, whether a process writes it,
+    its files. For whoever holds the numbers."""
+    for notes in sorted((folder / ".runs").glob("*.txt")):
+        with notes.open("rb") as file:
+            names = file.read().decode().splitlines()
+            if names and names[-1] != _DONE:
+                yield notes.stem, is_taken(file), names
+
+
+def _promises(folder: Path, own: str) -> dict[str, int]:
+    """Partition → the highest number that an unfinished run has noted for a file.
+
+    Whoever writes such a run again takes those files out, so nobody else may have their names.
+    """
+    promised: dict[str, int] = {}
+    for run, _, names in unfinished(folder):
+        for part, name in map(os.path.split, names if f"{run}.txt" != own else ()):
+            found = _FILE.match(name)
+            if found:
+                promised[part] = max(int(found[1]), promised.get(part, 0))
+    return promised
