@@ -403,7 +403,7 @@ def test_one_of_two_venues_dies_and_the_other_is_traded_on(open_page: Callable[.
         assert page.ask(old % "#watch-rows tr.stale[aria-selected]") == [["right"]]
         assert page.ask(old % "#order-rows tr.doubted") == [["right"]]
         states = {row[0]: row[1] for row in page.rows("#venue-rows")}
-        assert states == {"binance · left": "live", "binance · right": "unknown"}
+        assert states == {"left · binance": "live", "right · binance": "unknown"}
         assert page.raw.title().startswith("[PART STALE] ")
         tape = page.rows("#tape-rows")
         page.wait(lambda: page.rows("#tape-rows") != tape)

@@ -45,6 +45,9 @@ export class Desk {
 
   named(one) { return this.name ? `${one} · ${this.name}` : one; }
 
+  // The same where room is short: what tells desks apart comes first.
+  owned(one) { return this.name ? `${this.name} · ${one}` : one; }
+
   look() { [this.state, this.why] = this.live.state(this.facts()); }
 
   facts() {

@@ -351,8 +351,8 @@ export class Health {
     // A desk has one venue, and every frame says when it was heard last.
     const { live, isKnown: known } = desk, newest = Math.max(heard, live.head && desk.model.table("venues").size === 1 ? live.head.heard : 0);
     const age = newest ? seconds(Math.max(0, live.now() - newest)) : "–";
-    [desk.named(name), known ? state : "unknown", known ? rate : "–", age, ...lag.map((value) => (known ? value : "–")), String(gaps), String(reconnects)].forEach((text, at) => write(row.children[at], text));
-    mark(row.children[0], "title", desk.named(name));
+    [desk.owned(name), known ? state : "unknown", known ? rate : "–", age, ...lag.map((value) => (known ? value : "–")), String(gaps), String(reconnects)].forEach((text, at) => write(row.children[at], text));
+    mark(row.children[0], "title", desk.owned(name));
     mark(row.children[1], "title", known ? state : "unknown");
     lag.forEach((value, at) => mark(row.children[4 + at], "title", `${value} ms`));
     mark(row, "class", !known ? (desk.name ? "doubted" : "") : state === "live" ? "" : state === "down" ? "lost" : "warn");
@@ -360,8 +360,8 @@ export class Health {
 
   fillLink(row, { desk, row: [name, state, since, streams, wins, behind] }) {
     const known = desk.isKnown;
-    [desk.named(name), known ? state : "unknown", clock(since, false), String(streams), String(wins), known ? behind : "–"].forEach((text, at) => write(row.children[at], text));
-    mark(row.children[0], "title", desk.named(name));
+    [desk.owned(name), known ? state : "unknown", clock(since, false), String(streams), String(wins), known ? behind : "–"].forEach((text, at) => write(row.children[at], text));
+    mark(row.children[0], "title", desk.owned(name));
     mark(row.children[1], "title", known ? state : "unknown");
     mark(row, "class", !known ? (desk.name ? "doubted" : "") : state === "up" ? "" : "lost");
   }
