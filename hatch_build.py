@@ -109,7 +109,7 @@ def main(arguments: Sequence[str], sources: Sequence[Path] = SOURCES) -> int:
         return 0
     try:
         made = put_beside(sources)
-    except CannotBuild as error:
+    except (CannotBuild, OSError) as error:
         said = f"{error}; the package is plain Python, and works alike"
         print(f"parts: {said}" if unless_not else f"error: {said}", file=sys.stderr)
         return 0 if unless_not else 1

@@ -100,6 +100,17 @@ def test_where_one_cannot_be_none_is_and_a_line_says_why(
     assert capsys.readouterr().err.startswith("error: ")
 
 
+def test_a_folder_that_cannot_be_written_to_is_no_error_either(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = [tmp_path / "gone" / "_one.c"]
+    assert building.main(["--if-possible"], gone) == 0
+    said = capsys.readouterr().err
+    assert "No such file or directory" in said
+    assert said.count("\n") == 1
+    assert building.main([], gone) == 1
+
+
 def test_who_wants_none_has_none(
     sources: Sequence[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
