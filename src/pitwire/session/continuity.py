@@ -113,7 +113,9 @@ class TradeChain:
         # The steady state, and the only line that must be fast.
         if self.steady.get(symbol) == found:
             self.steady[symbol] = found + 1
-            return (trade,) if self._spans is None else self._spans.follow((trade,))
+            if self._spans is None:
+                return (trade,)
+            return self._spans.follow_one(trade)  # type: ignore[arg-type]  # only aggregates merge
         return self._spanned(self._judge(trade, found)) if self.judges else (trade,)
 
     def begin_again(self) -> None:

@@ -18,6 +18,14 @@ class Spans:
     def __init__(self) -> None:
         self._last: dict[str, int] = {}
 
+    def follow_one(self, told: AggregateTrade) -> Sequence[Event]:
+        """The same for one that follows, as nearly all do."""
+        last, symbol = self._last, told.symbol
+        if last.get(symbol) == told.first_id - 1:
+            last[symbol] = told.last_id
+            return (told,)
+        return self.follow((told,))
+
     def follow(self, told: Sequence[Event]) -> Sequence[Event]:
         """These, in the order in which they leave, with a gap before each that lacks trades.
 
