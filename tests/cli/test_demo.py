@@ -49,8 +49,10 @@ def test_the_demo_tells_all_that_it_did(command: Command) -> None:
         assert re.search(rf"BTC-USDT +{kind} +[1-9]", text), kind
     assert re.search(r"1 rest a bid .*@ 59\d\d\d.*(canceled|filled)", text)
     assert re.search(r"2 buy the dip +buy 0.02 BTC-USDT +Trade 59\d\d\d\S* +filled @", text)
+    orders = re.findall(r"^ *\d (?:rest a bid|buy the dip|sell the recovery) ", text, re.MULTILINE)
+    assert len(orders) >= 2
     for stage in ("decide", "encode", "send", "tick to order", "answer"):
-        assert re.search(rf"{stage} +2 +[\d.,]+ +[\d.,]+", text), stage
+        assert re.search(rf"{stage} +{len(orders)} +[\d.,]+ +[\d.,]+", text), stage
     assert "positions and result" in text
     assert "losses 2, reconnects 2" in text
     for symbol in ("BTC-USDT", "ETH-USDT"):
