@@ -29,7 +29,7 @@ from pitwire.store.checkpoint import checkpoints
 from pitwire.store.history import History, segment_path
 from pitwire.store.latch import HaltLatch
 from pitwire.store.segment import HEAD_SIZE, read_segment
-from pitwire.store.slate import can_be_mapped, read_slate, slate_path
+from pitwire.store.slate import can_be_mapped, entries_of, read_slate, slate_path
 from pitwire.store.verifying import verify
 from pitwire.trading.journal import (
     Alerted,
@@ -760,7 +760,25 @@ def test_whatever_slate_a_power_cut_brings_back_no_intent_stands_twice(tmp_path:
             assert history.worst is None
             assert history.end.records == at
             used += bool(history.slated)
-    assert used == sum(any(slate[16:]) for slate in slates), "each at the one place it is of"
+    # Each at the place that it is of, and behind all but the last of its own.
+    assert used == sum(len(entries_of(slate)) for slate in slates)
+
+
+@pytest.mark.skipif(not can_be_mapped(Path(gettempdir())), reason="no slate on this file system")
+def test_what_a_version_without_a_slate_has_asked_about_is_not_doubted_again(
+    tmp_path: Path,
+) -> None:
+    """The slate of a killed run outlives a start that knew of none; the next one does."""
+    _, copy = dead_with_orders_on_the_slate(tmp_path / "a", 2)
+    slate = slate_path(copy).read_bytes()
+    slate_path(copy).unlink()
+    restart(copy, "main", now=9, entropy=Entropy(2)).close()
+    slate_path(copy).write_bytes(slate)
+    again = restart(copy, "main", now=10, entropy=Entropy(3))
+    assert again.waiting == ()
+    assert [one for one in again.told if isinstance(one, Alerted)] == []
+    again.close()
+    assert verify(copy).is_sound
 
 
 def test_two_desks_on_one_account_the_second_sends_nothing(tmp_path: Path) -> None:

@@ -388,6 +388,37 @@ def test_a_segment_that_takes_nothing_leaves_what_left_on_the_slate(
     assert [flaw.ill for flaw in history.flaws] == [Ill.TORN]
 
 
+def test_wherever_a_segment_takes_no_more_each_intent_stands_once(tmp_path: Path) -> None:
+    """Two orders have left: the disk, or a kill amid write(2), takes any part of the burst."""
+    room = 0
+
+    def write(handle: int, data: bytes) -> None:
+        write_all(handle, data[:room])
+        if len(data) > room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    intents = [Decided(at=at, command=order(str(at))) for at in (1, 2)]
+    burst, taken = [*intents, say(3)], 0
+    for room in range(0, 2000, 7):
+        folder = tmp_path / str(room)
+        folder.mkdir()
+        room, part = 1 << 20, room
+        file = JournalFile(folder, HEADER, mapped=True, write=write)
+        for intent in intents:
+            file.write(intent)
+        assert file.commit() == ""
+        file.write(say(3))
+        room = part
+        file.settle()
+        found = stored(folder)
+        assert found in (intents, burst)
+        taken += found == burst
+        file.close()
+        if not file.failed:
+            break
+    assert taken == 1, "none but the whole of it was taken, and that was tried"
+
+
 def test_a_durable_journal_has_no_slate(make: Make, disk: Disk, tmp_path: Path) -> None:
     file = make(mapped=True, durable=True)
     file.write(INTENT)

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
 from pitwire.store.segment import NOTHING, Flaw, Header, Ill, Segment, read_segment
-from pitwire.store.slate import Entry, Place, left_over, read_slate
+from pitwire.store.slate import Place, left_over, read_slate
 from pitwire.trading.journal import Record, decode
 
-_NO_SLATE = 1 << 32
-"""A segment that comes behind every other."""
 _NAME = re.compile(r"(\d{8})\.journal\Z")
 
 
@@ -69,13 +67,15 @@ class History:
         self.headers: list[Header] = []
         self.slated: list[bytes] = []
         """Intents behind it that a dead process left on the slate; they come last."""
+        self._entries = read_slate(folder) if until is None else []
+        """First of all: what is wiped from it meanwhile stands in a segment by then."""
         self.numbers = segment_numbers(folder)
         self._since, self._expected, self._reads_on = since, expected, reads_on
         self._until = until
-        self._slate_end: tuple[Place, bytes] = ((_NO_SLATE, 0), chain)
-        """Where the segment ends that what is on the slate belongs to."""
-        self._standing: set[bytes] = set()
-        """What of it a start has taken over into the next."""
+        self._slate_chain = NOTHING
+        """The chain at the place that the slate is of."""
+        self._behind: list[bytes] = []
+        """The first of the records behind that place."""
 
     @property
     def worst(self) -> Flaw | None:
@@ -89,19 +89,17 @@ class History:
 
     def payloads(self) -> Iterator[bytes]:
         """Every record as it stands in its segment, and then the intents that are in none."""
-        entries = read_slate(self.folder) if self._until is None else []
-        for payloads in self._segments(entries):
+        for payloads in self._segments():
             for payload in payloads:
                 self._count += 1
                 yield payload
-        if entries and (self.worst is None or self._reads_on):
-            self.slated, flaw = left_over(entries, self._slate_end, self._standing)
+        if self._is_slate_wanted():
+            self.slated, flaw = left_over(self._entries, self._slate_chain, self._behind)
             self.flaws += [] if flaw is None else [flaw]
             yield from self.slated
 
-    def _segments(self, entries: Sequence[Entry]) -> Iterator[list[bytes]]:
+    def _segments(self) -> Iterator[list[bytes]]:
         """The records that are wanted of each; whoever takes them counts them."""
-        slate = entries[0].place[0] if entries else _NO_SLATE
         for number in self._needed():
             path = segment_path(self.folder, number)
             if not path.exists():
@@ -122,15 +120,28 @@ class History:
             last = len(segment.payloads)
             if self._until is not None and number == self._until.segment:
                 last = min(last, self._until.records)
-            if number > slate:
-                self._standing.update({one.payload for one in entries} & {*segment.payloads})
+            if self._entries:
+                self._look_behind(segment, number, self._entries[0].place)
             yield segment.payloads[skip or 0 : last]
             if segment.chains:
                 self.chain = segment.chains[last]
-            if number == slate:
-                self._slate_end = ((number, last), self.chain)
             if self.worst is not None and not self._reads_on:
                 return
+
+    def _is_slate_wanted(self) -> bool:
+        """Not when it is of a place before the checkpoint: those were written, or asked about."""
+        if not self._entries or Position(*self._entries[0].place) < self._since:
+            return False
+        return self.worst is None or self._reads_on
+
+    def _look_behind(self, segment: Segment, number: int, place: Place) -> None:
+        """Remember what of this segment stands behind the place that the slate is of."""
+        at, before = place
+        if number == at and before < len(segment.chains):
+            self._slate_chain = segment.chains[before]
+        if number >= at:
+            behind = segment.payloads[before if number == at else 0 :]
+            self._behind += behind[: len(self._entries)]
 
     def records(self) -> Iterator[tuple[Record, bytes]]:
         """Every record, and as it stands in its segment."""

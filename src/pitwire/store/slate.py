@@ -9,16 +9,16 @@ into the segment, at the end of the burst; a start takes over what did not get s
                 first eight bytes of the chain there; then the payload
     rest        zeros
 
-House rules: an entry counts only where it is whole and stands right behind the last record of the
-journal; a store cannot say that a disk is full, so there is a slate only on file systems that need
-no room to write once more what was written before.
+House rules: an entry counts only where it is whole, the journal has the chain that it names, and
+nothing stands behind that but entries before it; a store cannot say that a disk is full, so there
+is a slate only on file systems that need no room to write once more what was written before.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from struct import Struct
 from typing import NamedTuple
@@ -156,37 +156,43 @@ def entries_of(data: bytes) -> list[Entry]:
 
 
 def left_over(
-    entries: Sequence[Entry], end: tuple[Place, bytes], standing: Container[bytes]
+    entries: Sequence[Entry], chain: bytes, behind: Sequence[bytes]
 ) -> tuple[list[bytes], Flaw | None]:
     """Payloads that are in no segment, and what is wrong with the slate.
 
-    `end` is where the segment ends that they should have been written into, with the chain there;
-    of `standing` are those that a start has taken over already, before it died.
+    `chain` is the one at the place that the slate is of, and `behind` are the records that the
+    journal has behind it: first of all those of the slate, in their order, as far as they were
+    written before a disk took no more or the process died. Whatever else stands there was written
+    by a version that knew no slate, and asked the venue of these orders.
     """
     payloads = list[bytes]()
-    for entry in entries:
-        place, chain = end
-        if entry.place < place:
-            break  # it came into its segment, and the slate was not wiped any more
-        if not entry.is_whole or entry.place > place or entry.chain != chain[:8]:
-            return payloads, Flaw(
-                ill=Ill.TORN,
-                segment=entry.place[0],
-                record=entry.place[1] + len(payloads) + 1,
-                lost=len(entry.payload),
-                text=ON_SLATE,
-            )
-        if entry.payload not in standing:
+    for number, entry in enumerate(entries):
+        if entry.chain != chain[:8] or entry.place != entries[0].place:
+            return payloads, _flaw(entry, number)
+        if number < len(behind):
+            if behind[number] != entry.payload:
+                return [], None
+        elif entry.is_whole:
             payloads.append(entry.payload)
+        else:
+            return payloads, _flaw(entry, number)
     return payloads, None
+
+
+def _flaw(entry: Entry, number: int) -> Flaw:
+    """It is not whole or does not follow the journal; so many stand before it on the slate."""
+    segment, records = entry.place
+    lost, record = len(entry.payload), records + number + 1
+    return Flaw(ill=Ill.TORN, segment=segment, record=record, lost=lost, text=ON_SLATE)
 
 
 def _mapped(path: Path) -> mmap.mmap:
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        if os.fstat(handle).st_size != SIZE:
-            os.ftruncate(handle, 0)
-            write_all(handle, bytes(SIZE))  # a full disk is met here
+        is_new = os.fstat(handle).st_size != SIZE
+        os.ftruncate(handle, SIZE)
+        write_all(handle, bytes(SIZE))  # a full disk is met here, and so is one with holes in it
+        if is_new:
             os.fsync(handle)
             sync_folder(path.parent)
         return mmap.mmap(handle, SIZE)
