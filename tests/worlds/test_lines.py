@@ -83,8 +83,12 @@ def test_of_two_lines_one_is_late_by_five_seconds(link: str) -> None:
         assert slow.wins == before[slow.name]
         assert fast.wins > before[fast.name] + 100
 
-    late = Delay(at_seconds=5, seconds=5, for_seconds=40, link=link, stream="*@*")
-    room, _ = lived(Plan(seed=5, redundancy=2, script=(late,)), story)
+    # Later by a second at a time: a line that says nothing for all five is mute, and dialled anew.
+    late = tuple(
+        Delay(at_seconds=5 + 2 * at, seconds=1 + at, for_seconds=lasting, link=link, stream="*@*")
+        for at, lasting in enumerate((2, 2, 2, 2, 32))
+    )
+    room, _ = lived(Plan(seed=5, redundancy=2, script=late), story)
     unbroken(room)
 
 
