@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from pitwire.desk.desk import Desk
 from pitwire.model.clock import SECOND
-from pitwire.model.errors import DialFailed
+from pitwire.model.errors import DialFailed, RateLimited
 from pitwire.session.bans import Ban, addresses_of
 from pitwire.store.bans import NAME, read_bans, write_bans
 from pitwire.store.latch import HaltLatch
 from pitwire.trading.journal import Alerted, Halted
 from pitwire.wire.link import HttpAnswer, Receiver
 from tests.desk.setting import BTC, ENDPOINTS, Setting, TappedLink
+from tests.desk.test_futures import WHERE, Pit
 from tests.desk.test_restart import kept
 
 BAN_SECONDS = 90
@@ -123,3 +127,48 @@ def test_a_disk_that_refuses_is_told_of(tmp_path: Path) -> None:
 
     setting.run(story, config=kept(tmp_path))
     assert any("will not know" in text for text in alerts(setting))
+
+
+class Futures(Pit):
+    """A pit that notes when somebody dialled or asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.knocks: list[int] = []
+
+    async def dial(self, url: str, receiver: Any) -> Any:
+        self.knocks.append(self.world.clock.now())
+        return await super().dial(url, receiver)
+
+    async def fetch(self, method: str, url: str, headers: Any, body: bytes) -> Any:
+        self.knocks.append(self.world.clock.now())
+        return await super().fetch(method, url, headers, body)
+
+
+def test_how_the_account_is_set_is_not_asked_during_a_ban(tmp_path: Path) -> None:
+    pit = Futures()
+
+    async def life() -> None:
+        ends = pit.world.clock.now() + BAN_SECONDS * SECOND
+        write_bans(tmp_path, tuple(Ban(one, "weight", ends) for one in addresses_of(WHERE)))
+        desk = await pit.open(state=tmp_path)
+        await desk.stop()
+        assert pit.knocks[0] >= ends
+
+    pit.world.run(life())
+
+
+def test_a_ban_that_the_first_question_is_told_of_is_remembered(tmp_path: Path) -> None:
+    pit = Futures()
+
+    async def life() -> None:
+        ends = pit.world.clock.now() + BAN_SECONDS * SECOND
+        pit.world.facade.ban(ends)
+        with pytest.raises(RateLimited):
+            await pit.open(state=tmp_path)
+        assert len(pit.knocks) == 1
+        desk = await pit.open(state=tmp_path)
+        await desk.stop()
+        assert pit.knocks[1] >= ends
+
+    pit.world.run(life())

@@ -7,16 +7,20 @@ start; a file that cannot be read or written is told of, and stops nobody.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from pitwire.desk.desk import Desk
-from pitwire.model.clock import SECOND
-from pitwire.model.errors import Unsound
+from pitwire.model.clock import SECOND, Clock
+from pitwire.model.errors import RateLimited, Unsound
 from pitwire.session.bans import Ban, Bans
+from pitwire.session.obedience import obey
+from pitwire.session.pacing import Pacing
 from pitwire.store.bans import read_bans, write_bans
-from pitwire.venues.venue import Endpoints
+from pitwire.venues.venue import Endpoints, Reply
 
 KEPT_FROM_SECONDS = 5.0
 """A silence shorter than this is over before a restart could break it, and is not written down."""
@@ -46,6 +50,18 @@ async def sit_out(desk: Desk, bans: Bans, endpoints: Endpoints) -> None:
     while (left := until - desk.clock.now()) > 0:
         desk.switchboard.tend()
         await asyncio.sleep(min(left / SECOND, _LOOK_SECONDS))
+
+
+@contextmanager
+def remembered(bans: Bans, endpoints: Endpoints, clock: Clock) -> Iterator[None]:
+    """What is asked in here before there is a session: a refusal that wants silence is known."""
+    try:
+        yield
+    except RateLimited as error:
+        pacing = Pacing(())
+        bans.join(pacing, endpoints)
+        obey(Reply(0, error), pacing, clock.now())
+        raise
 
 
 def _keep(desk: Desk, folder: Path, bans: tuple[Ban, ...]) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pitwire
-from pitwire.desk.banned import bans_of, sit_out
+from pitwire.desk.banned import bans_of, remembered, sit_out
 from pitwire.desk.clocking import know_time
 from pitwire.desk.config import DeskConfig, check_arming, check_live, state_folder, wanted
 from pitwire.desk.desk import Desk
@@ -148,16 +148,18 @@ async def open_desk(
     clock = clock or SystemClock()
     _check_mode(config, clock.now(), endpoints, dials=dial is None)
     credentials = credentials or (None if config.mode == "paper" else credentials_of(config))
-    if ids is None:  # who goes through another's day again has nobody to ask
-        await check_mode(config, credentials, endpoints, fetch, clock)
     seed = system_seed() if config.seed is None else config.seed
     restarted = _restarted(config, state or state_folder(config), clock)
-    desk = _composed(config, seed, restarted, journals, clock, ids, log)
+    desk = _composed(config, restarted, journals, clock, ids, log)
     try:
         await desk.switchboard.open()
-        bans = bans_of(desk)
-        await sit_out(desk, bans, _addresses(config, endpoints))
-        await check_rights(config, credentials, endpoints, fetch, clock)
+        bans, addresses = bans_of(desk), _addresses(config, endpoints)
+        await sit_out(desk, bans, addresses)
+        with remembered(bans, addresses, clock):
+            await check_rights(config, credentials, endpoints, fetch, clock)
+            if ids is None:  # who goes through another's day again has nobody to ask
+                await check_mode(config, credentials, endpoints, fetch, clock)
+        desk.engine.journal.write(Seeded(at=clock.now(), name="desk", seed=seed))  # as on a tape
         tape = desk.tape = record_desk(
             config, desk.engine.screen, credentials, seed=seed, clock=clock
         )
@@ -204,7 +206,6 @@ def _addresses(config: DeskConfig, endpoints: Endpoints | None) -> Endpoints:
 
 def _composed(
     config: DeskConfig,
-    seed: int,
     restarted: Restarted | None,
     journals: Iterable[Journal],
     clock: Clock,
@@ -214,7 +215,6 @@ def _composed(
     frames = Frames(_FRAMES)
     others = [TablesJournal(frames), *journals, *([log] if log is not None else [])]
     engine = _engine(config, restarted, others, clock, ids)
-    engine.journal.write(Seeded(at=clock.now(), name="desk", seed=seed))
     return Desk(
         config,
         engine,
