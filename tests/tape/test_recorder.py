@@ -119,6 +119,23 @@ def test_between_two_files_nothing_is_synced(tmp_path: Path) -> None:
     told.close()
 
 
+def test_a_file_that_ends_while_it_is_synced_stops_nothing(tmp_path: Path) -> None:
+    closed: list[int] = []
+
+    def sync(handle: int) -> None:
+        if not closed:  # full just then, and the next one was given its number by the system
+            closed.append(handle)
+            told._writer._end()
+            told._writer._begin(START)
+            raise OSError(errno.EBADF, "Bad file descriptor")
+
+    told = recorder(tmp_path, sync=sync, sync_seconds=60.0)
+    told._sync_once()
+    assert closed
+    assert not told.failed
+    told.close()
+
+
 def test_a_request_that_fails_is_on_the_tape_too(tmp_path: Path) -> None:
     told = recorder(tmp_path)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from zlib import crc32
 
@@ -20,6 +22,7 @@ from pitwire.tape.format import (
     Head,
     Kind,
     Record,
+    Spelling,
     Unpacker,
     decode_exchange,
     encode_exchange,
@@ -242,3 +245,24 @@ def test_a_rest_exchange_comes_back_whole() -> None:
     assert decode_exchange(encode_exchange(exchange)) == exchange
     with pytest.raises(ValueError, match="head"):
         decode_exchange(b"\x01")
+
+
+def test_a_link_that_two_threads_meet_at_once_has_one_number() -> None:
+    both = threading.Barrier(2)
+
+    class Met(dict[str, int]):
+        def get(self, link: str, default: int | None = None) -> int | None:  # type: ignore[override]
+            found = super().get(link, default)
+            both.wait(timeout=30)  # neither knows it, and neither has numbered it yet
+            return found
+
+    spelling = Spelling()
+    spelling.numbers = Met(spelling.numbers)
+    with ThreadPoolExecutor(2) as threads:
+        numbers = list(threads.map(spelling.number_of, ("market", "market")))
+        others = list(threads.map(spelling.number_of, ("orders", "private")))
+    assert numbers[0] == numbers[1] == spelling.numbers["market"]
+    assert len({0, numbers[0], *others}) == 4
+    assert [record[RECORD.size :] for record in spelling.names(1, START)] == [
+        link.encode() for link in list(spelling.numbers)[1:]
+    ]

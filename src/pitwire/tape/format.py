@@ -14,6 +14,7 @@ in a file makes us take more memory than `LONGEST`.
 
 from __future__ import annotations
 
+import itertools
 import struct
 import sys
 from enum import IntEnum, IntFlag
@@ -231,13 +232,15 @@ class Spelling:
 
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {"": 0}
+        self._next = itertools.count(1)
 
     def number_of(self, link: str) -> int:
-        """What stands for this link in a record; a new one is named at the next block's start."""
+        """What stands for this link in a record; a new one is named at the next block's start.
+
+        Any thread may ask: each step is one that no other thread can cut in two.
+        """
         number = self.numbers.get(link)
-        if number is None:
-            number = self.numbers[link] = len(self.numbers)
-        return number
+        return self.numbers.setdefault(link, next(self._next)) if number is None else number
 
     def spell(self, entry: Entry) -> bytes:
         """One record; raises `ValueError` when there are too many links to tell apart."""

@@ -349,13 +349,15 @@ class Recorder:
                 self._sync_once()
 
     def _sync_once(self) -> None:
-        written, handle = self._writer.written, self._writer.handle
+        writer = self._writer
+        written, path, handle = writer.written, writer.path, writer.handle
         if handle < 0:  # between two files, of which the first was synced
             return
         try:
             self._sync(handle)
         except OSError as error:
-            if handle == self._writer.handle:  # else the file was full meanwhile, and synced
+            # Else the file was full meanwhile, and synced; the next one may have its number.
+            if (path, handle) == (writer.path, writer.handle):
                 self._fail(error)
             return
         self._synced = written
