@@ -88,6 +88,20 @@ def test_a_symbol_that_was_forgotten_follows_on_nothing_and_no_other_is_meant() 
     assert told(chain, (50, 99, 99)) == [50]
 
 
+@pytest.mark.parametrize("waits", [False, True], ids=["given up", "still waited for"])
+def test_what_nobody_wanted_after_a_gap_is_not_missing_when_it_is_wanted_again(
+    *, waits: bool
+) -> None:
+    chain = TradeChain(CHANNEL, on_gap=lambda gap: None)
+    assert told(chain, (7, 1, 3), (9, 6, 6)) == [7]
+    chain.forget("A")
+    left = [("aggregate_trades", 8, 8), 9]
+    if not waits:
+        assert spelled(chain.overdue(7 + round(HOLD_SECONDS * SECOND))) == left
+    assert told(chain, (1000, 5000, 5001)) == [*(left if waits else ()), 1000]
+    assert told(chain, (1001, 5003, 5003)) == [(MERGED, 5002, 5002), 1001]
+
+
 def test_ids_that_begin_anew_and_aggregates_without_any_are_no_gap() -> None:
     chain = TradeChain(CHANNEL)
     assert told(chain, (7, 80, 83)) == [7]

@@ -128,8 +128,6 @@ class TradeChain:
         """Nobody wants this symbol's trades any more; what is not sent is not missing."""
         self._unlearn(symbol)
         self._begun.pop(symbol, None)
-        if self._spans is not None:
-            self._spans.forget(symbol)
         if symbol in self._rooms:
             self._rooms[symbol].forgotten = True
 
@@ -215,7 +213,11 @@ class TradeChain:
         room = self._rooms.get(symbol)
         if room is not None:
             return self._join(room, trade, found)
-        due = self.steady.get(symbol, self._next.get(symbol, found))
+        due = self.steady.get(symbol, self._next.get(symbol))
+        if due is None:
+            due = found
+            if self._spans is not None and isinstance(trade, AggregateTrade):
+                self._spans.begin(trade)
         # A connection never begins with the past: where it seems so, the venue counts anew.
         if found < due and symbol in self._begun:
             self.dropped += 1

@@ -17,6 +17,12 @@ class Spans:
 
     def __init__(self) -> None:
         self._last: dict[str, int] = {}
+        self._begin: dict[str, int] = {}
+        """Of symbols that begin: the first trade of the aggregate that follows on nothing."""
+
+    def begin(self, told: AggregateTrade) -> None:
+        """This one follows on nothing, whatever leaves before it."""
+        self._begin[told.symbol] = told.first_id
 
     def follow_one(self, told: AggregateTrade) -> Sequence[Event]:
         """The same for one that follows, as nearly all do."""
@@ -40,10 +46,6 @@ class Spans:
                 whole += (event,) if gap is None else (gap, event)
         return told if whole is None else whole
 
-    def forget(self, symbol: str) -> None:
-        """What comes next of this symbol follows on nothing."""
-        self._last.pop(symbol, None)
-
     def _gap_before(self, event: Event) -> TradeGap | None:
         if isinstance(event, TradeGap):
             self._last.pop(event.symbol, None)  # aggregates are missing, and their trades with them
@@ -52,7 +54,10 @@ class Spans:
             return None
         last, first = self._last.get(event.symbol), event.first_id
         self._last[event.symbol] = event.last_id
-        if last is None or first <= last + 1:
+        begins = self._begin.get(event.symbol) == first
+        if begins:
+            del self._begin[event.symbol]
+        if begins or last is None or first <= last + 1:
             return None
         at, now = event.venue_time, event.received
         return TradeGap(event.venue, event.symbol, at, now, last + 1, first - 1, MERGED)
