@@ -189,3 +189,63 @@ def test_notes_are_held_until_they_are_done(tmp_path: Path) -> None:
     first.done()
     with pytest.raises(ConfigError, match="not in these tables yet"):
         RunNotes(tmp_path, "run")
+
+
+def test_a_note_that_was_cut_names_nothing(tmp_path: Path) -> None:
+    cut = TableWriter(tmp_path, "cut")
+    cut.write([trade(START, number=1)])
+    cut.flush()
+    del cut
+    notes = tmp_path / ".runs" / "cut.txt"
+    whole = notes.read_bytes()
+    for length in range(len(whole)):
+        notes.write_bytes(whole[:length])
+        RunNotes(tmp_path, "cut")
+        notes.write_bytes(whole + whole[:length])
+        RunNotes(tmp_path, "cut")
+    assert notes.read_bytes() == b""
+    assert ids(tmp_path) == []
+
+
+def test_a_note_that_found_no_room_does_not_come_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = RunNotes(tmp_path, "run")
+    partition = tmp_path / "venue=x" / "kind=Trade" / "day=2024-07-31"
+    file = notes._file
+
+    class Full:
+        """Takes half of what it is given, as a disk that is nearly full."""
+
+        def write(self, data: bytes) -> int:
+            return file.write(data[: len(data) // 2])
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(file, name)
+
+    notes.claim(partition)
+    with monkeypatch.context() as patch:
+        patch.setattr(notes, "_file", Full())
+        with pytest.raises(OSError, match="No space"):
+            notes.claim(partition)
+    assert notes.claim(partition).name == "000003.parquet", "another may have 2 by now"
+    names = (tmp_path / ".runs" / "run.txt").read_text().splitlines()
+    assert [Path(name).name for name in names] == ["000001.parquet", "000003.parquet"]
+
+
+def test_rows_that_are_kept_for_another_try_are_not_there_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = TableWriter(tmp_path, "run")
+    writer.write([trade(START, number=1)])
+    with monkeypatch.context() as patch:
+
+        def full(_: Path) -> None:
+            raise OSError(28, "No space left on device")
+
+        patch.setattr("pitwire.store.parquet.sync_folder", full)
+        with pytest.raises(OSError, match="No space"):
+            writer.flush()
+    assert ids(tmp_path) == []
+    writer.close()
+    assert ids(tmp_path) == [1]

@@ -12,11 +12,14 @@ compaction, which takes them away.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
+from typing import BinaryIO
 from weakref import finalize
 
 from pitwire.model.errors import ConfigError
@@ -37,7 +40,7 @@ class RunNotes:
     def __init__(self, folder: Path, run: str) -> None:
         self._folder, runs = folder, folder / ".runs"
         runs.mkdir(parents=True, exist_ok=True)
-        self._file = (runs / f"{run}.txt").open("a+b")
+        self._file = (runs / f"{run}.txt").open("a+b", buffering=0)
         # Whoever drops a writer before its end has cut its run, as a death would.
         self._let_go = finalize(self, self._file.close)
         try:
@@ -66,8 +69,10 @@ class RunNotes:
         self._let_go()
 
     def _note(self, line: str) -> None:
-        self._file.write(f"{line}\n".encode())
-        self._file.flush()
+        note, before = f"{line}\n".encode(), self._file.seek(0, os.SEEK_END)
+        if self._file.write(note) != len(note):  # nor may it come later: the claim is not made
+            self._file.truncate(before)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(self._file.fileno())
 
     def _begin(self, run: str) -> None:
@@ -77,7 +82,7 @@ class RunNotes:
             found, expected = f"run {run}, which another process writes", "one writer for each run"
             raise ConfigError(where=str(self._folder), found=found, expected=expected) from None
         self._file.seek(0)
-        names = self._file.read().decode().splitlines()
+        names = _noted(self._file)
         if names[-1:] == [_DONE]:
             expected = "one that is not in these tables yet"
             raise ConfigError(where=str(self._folder), found=f"run {run}", expected=expected)
@@ -86,6 +91,8 @@ class RunNotes:
             path.unlink(missing_ok=True)
             aside_of(path).unlink(missing_ok=True)
         self._file.truncate(0)
+        # Before anybody else may have these numbers, or a power cut would make them ours again.
+        os.fsync(self._file.fileno())
 
 
 def aside_of(path: Path) -> Path:
@@ -125,9 +132,15 @@ def unfinished(folder: Path) -> Iterator[tuple[str, bool, list[str]]]:
     its files. For whoever holds the numbers."""
     for notes in sorted((folder / ".runs").glob("*.txt")):
         with notes.open("rb") as file:
-            names = file.read().decode().splitlines()
+            names = _noted(file)
             if names and names[-1] != _DONE:
                 yield notes.stem, is_taken(file), names
+
+
+def _noted(file: BinaryIO | FileIO) -> list[str]:
+    """The lines of a run's notes; what a power cut left of one is none: nothing was written yet."""
+    lines = file.read().decode(errors="replace").splitlines(keepends=True)
+    return [line.rstrip("\n") for line in lines if line.endswith("\n")]
 
 
 def _promises(folder: Path, own: str) -> dict[str, int]:

@@ -202,11 +202,13 @@ def write_table(table: pa.Table, path: Path) -> None:
         finally:
             os.close(handle)
         os.replace(aside, path)
+        sync_folder(path.parent)
     except BaseException:
+        with suppress(OSError):  # rows that are kept for another try must not stand here, too
+            os.replace(path, aside)
         with suppress(OSError):  # the name stays claimed, if it was; the room is given back
             os.truncate(aside, 0)
         raise
-    sync_folder(path.parent)
 
 
 def _layout(table: pa.Table) -> dict[str, Any]:
