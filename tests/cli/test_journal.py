@@ -136,18 +136,19 @@ def test_what_is_sound_behind_harm_is_shown_and_harm_is_told(
 
 @pytest.mark.parametrize("command", [("journal", "verify"), ("journal", "show"), ("orders",)])
 def test_no_journal_there(command: tuple[str, ...], tmp_path: Path, capsys: Capture) -> None:
-    for folder, found in (
-        (tmp_path, "no journal"),
-        (tmp_path / "nowhere", "No such file or directory"),
+    for folder, found, other in (
+        (tmp_path, "no journal", ""),
+        (tmp_path / "nowhere", "no such folder", ", or a desk's TOML file"),
     ):
         assert main([*command, str(folder)]) == 2
         said = capsys.readouterr()
         assert said.out == ""
-        assert said.err == f"pitwire: {folder}: found '{found}', expected an account's folder\n"
+        expected = f"an account's folder{other}"
+        assert said.err == f"pitwire: {folder}: found '{found}', expected {expected}\n"
 
 
 def test_a_file_in_place_of_a_folder(tmp_path: Path, capsys: Capture) -> None:
     path = tmp_path / "file"
     path.write_text("")
     assert main(["journal", "verify", str(path)]) == 2
-    assert "found 'Not a directory', expected an account's folder" in capsys.readouterr().err
+    assert "file: desk.state: found 'none', expected a folder" in capsys.readouterr().err

@@ -65,9 +65,7 @@ def test_harm_is_told_and_nothing_behind_it_is_used(journal: Path, capsys: Captu
 
 def test_bad_input(tmp_path: Path, capsys: Capture) -> None:
     assert main(["replay", "--journal", str(tmp_path / "nowhere")]) == 2
-    assert "found 'No such file or directory', expected an account's folder" in (
-        capsys.readouterr().err
-    )
+    assert "found 'no such folder', expected an account's folder" in capsys.readouterr().err
     assert main(["replay"]) == 2
     assert "--journal" in capsys.readouterr().err
 

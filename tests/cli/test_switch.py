@@ -184,8 +184,9 @@ def test_a_folder_alone_is_enough_for_the_latch_and_it_is_said_what_was_not_done
 @pytest.mark.parametrize(
     ("where", "line"),
     [
-        ("none", "none: found 'No such file or directory', expected a file to read"),
-        ("desk.toml", "desk.toml: desk.state: found 'none', expected a folder, without which"),
+        ("none", "none: found 'no such folder', expected an account's folder, or a desk's TOML"),
+        ("none.toml", "none.toml: found 'No such file or directory', expected a file to read"),
+        ("desk.toml", "desk.toml: desk.state: found 'none', expected a folder, as"),
     ],
 )
 @pytest.mark.parametrize("verb", ["kill", "resume", "status"])

@@ -91,10 +91,13 @@ def desk_names(folders: Sequence[Path]) -> dict[str, Path]:
     if len({*paths}) < len(paths):
         expected = "each folder once"
         raise ConfigError(where="folders", found=", ".join(map(str, folders)), expected=expected)
+    told = [path.parent if path.name.startswith("run-") else path for path in paths]
+    if len({*told}) < len(paths):  # two runs of one desk
+        told = paths
     length, names = 0, [""]
     while len({*names}) < len(paths):
         length += 1
-        names = ["/".join(path.parts[-length:]) for path in paths]
+        names = ["/".join(path.parts[-length:]) for path in told]
     return dict(zip(names, folders, strict=True))
 
 

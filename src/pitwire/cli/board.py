@@ -13,12 +13,13 @@ from pitwire.board.opening import attach_board
 from pitwire.cli import loops
 from pitwire.cli.desk import tell_addresses
 from pitwire.cli.summary import summary_console
+from pitwire.desk.account import find_account
 from pitwire.model.clock import SystemClock
 from pitwire.model.errors import ConfigError
 
 
 def run(
-    folders: Sequence[Path],
+    accounts: Sequence[Path],
     *,
     attach: bool = False,
     report_to: Path | None = None,
@@ -34,10 +35,7 @@ def run(
     if attach == (report_to is not None):
         found = "both" if attach else "neither"
         raise ConfigError(where="board", found=found, expected="--attach or --report FILE")
-    for folder in folders:
-        if not folder.is_dir():
-            expected = "an account's folder: [desk] state of its file"
-            raise ConfigError(where="folder", found=str(folder), expected=expected)
+    folders = [find_account(where).folder for where in accounts]
     console = console or summary_console()
     if report_to is not None:
         if len(folders) > 1:

@@ -124,7 +124,7 @@ def desk(
 def board(
     folders: Annotated[
         list[Path],
-        typer.Argument(help="The account's folder, [desk] state of its file; or several."),
+        typer.Argument(help="A desk's TOML file or an account's folder; or several."),
     ],
     attach: Annotated[
         bool, typer.Option("--attach", help="Show the desk that runs on each, in one browser page.")
@@ -156,7 +156,7 @@ def watch(
     ] = 1,
     desk: Annotated[
         Path | None,
-        typer.Option(help="The folder of a running desk: its book, orders, positions, health."),
+        typer.Option(help="A running desk by its TOML file or folder: book, orders, health."),
     ] = None,
     loop: Loop = "auto",
 ) -> None:
@@ -307,10 +307,7 @@ def status(
 
 @app.command()
 def orders(
-    journal: Annotated[
-        Path | None,
-        typer.Argument(help="An account's folder; without it, that of the live account main."),
-    ] = None,
+    where: Where = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object an order.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="One line an order, with a heading.")] = False,
     order: Annotated[
@@ -320,7 +317,7 @@ def orders(
     """The receipt of every order in a journal: why it was, what became of it, what proves that."""
     from pitwire.cli.orders import run
 
-    raise typer.Exit(run(journal, as_json=json, as_csv=csv, order=order))
+    raise typer.Exit(run(where, as_json=json, as_csv=csv, order=order))
 
 
 @app.command()
@@ -446,7 +443,8 @@ def backtest(
 def replay(
     tape: Annotated[Path | None, typer.Argument(help="A tape: one run's folder or a file.")] = None,
     journal: Annotated[
-        Path | None, typer.Option(help="Instead of a tape: an account's folder to be checked.")
+        Path | None,
+        typer.Option(help="Instead of a tape: a journal, by a desk's file or folder."),
     ] = None,
     config: Annotated[
         Path | None, typer.Option(help="A desk's TOML file, in place of the recorded one.")
@@ -470,11 +468,12 @@ def replay(
     """Play a tape through books and rules again; or rebuild the state from a journal."""
     from pitwire.cli import play
     from pitwire.cli.replay import run
+    from pitwire.desk.account import find_account
 
     if (tape is None) == (journal is None):
-        raise typer.BadParameter("one of TAPE and --journal DIR is needed")
+        raise typer.BadParameter("one of TAPE and --journal FILE is needed")
     if journal is not None:
-        raise typer.Exit(run(journal))
+        raise typer.Exit(run(find_account(journal).folder))
     assert tape is not None
     wanted = play.Wanted(
         tape=tape, config=config, rules=rules, speed=speed, step=step, since=since, until=until,

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from pitwire.cli.journal import open_history, spell_time, tell_flaws
-from pitwire.desk.config import DeskConfig, state_folder
+from pitwire.desk.account import find_account
 from pitwire.model.clock import MILLISECOND
 from pitwire.model.errors import ConfigError
 from pitwire.model.numbers import plain
@@ -26,12 +26,12 @@ COLUMNS = (
 
 
 def run(
-    folder: Path | None, *, as_json: bool = False, as_csv: bool = False, order: str | None = None
+    where: Path | None, *, as_json: bool = False, as_csv: bool = False, order: str | None = None
 ) -> int:
     """Print the receipts; the exit code says whether all of the journal could be read."""
     if as_json and as_csv:
         raise ConfigError(where="--csv", found="--json beside it", expected="one of the two")
-    history = open_history(folder or _usual_folder(), reads_on=True)
+    history = open_history(find_account(where).folder, reads_on=True)
     found = receipts(record for record, _ in history.records())
     if order is not None:
         found = [_one(found, order)]
@@ -49,13 +49,6 @@ def run(
         if order is None:
             print(f"{len(found)} orders; --order ID tells everything about one")
     return tell_flaws(history)
-
-
-def _usual_folder() -> Path:
-    """Where the live account main keeps its journal."""
-    path = state_folder(msgspec.structs.replace(DeskConfig(), mode="live"))
-    assert path is not None, "a live desk always has a folder"
-    return path
 
 
 def _one(found: Sequence[Receipt], order: str) -> Receipt:

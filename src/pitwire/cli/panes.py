@@ -21,8 +21,8 @@ from pitwire.board.digits import UNKNOWN
 from pitwire.board.picture import Picture
 from pitwire.board.remote import Remote
 from pitwire.cli import loops
+from pitwire.desk.account import find_account
 from pitwire.model.clock import Clock, SystemClock
-from pitwire.model.errors import ConfigError
 
 DRAWS_PER_SECOND = 4
 LEVELS = 8
@@ -32,7 +32,7 @@ _ARROWS = {"buy": "▲ buy", "sell": "▼ sell"}
 
 
 def run(
-    folder: Path,
+    where: Path,
     *,
     symbol: str = "",
     seconds: float | None = None,
@@ -40,10 +40,7 @@ def run(
     console: Console | None = None,
 ) -> None:
     """Show the desk that runs on this account's folder until told to stop, or for `seconds`."""
-    if not folder.is_dir():
-        expected = "an account's folder: [desk] state of its file"
-        raise ConfigError(where="--desk", found=str(folder), expected=expected)
-    loops.run(_watch(folder, symbol, seconds, console or Console()), loop)
+    loops.run(_watch(find_account(where).folder, symbol, seconds, console or Console()), loop)
 
 
 async def _watch(folder: Path, symbol: str, seconds: float | None, console: Console) -> None:

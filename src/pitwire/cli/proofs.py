@@ -8,23 +8,25 @@ from typing import Annotated
 import typer
 
 journal_app = typer.Typer(help="Look into a journal.", no_args_is_help=True)
-AccountFolder = Annotated[Path, typer.Argument(help="The account's folder.")]
+Where = Annotated[Path, typer.Argument(help="A desk's TOML file or an account's folder.")]
 
 
 @journal_app.command()
-def verify(journal: AccountFolder) -> None:
+def verify(where: Where) -> None:
     """Hold every byte of a journal against what was written: file, place, and what to do."""
     from pitwire.cli.journal import run_verify
+    from pitwire.desk.account import find_account
 
-    raise typer.Exit(run_verify(journal))
+    raise typer.Exit(run_verify(find_account(where).folder))
 
 
 @journal_app.command()
-def show(journal: AccountFolder) -> None:
+def show(where: Where) -> None:
     """Print every record of a journal, one line of JSON each."""
     from pitwire.cli.journal import run_show
+    from pitwire.desk.account import find_account
 
-    raise typer.Exit(run_show(journal))
+    raise typer.Exit(run_show(find_account(where).folder))
 
 
 def promises(

@@ -1,4 +1,4 @@
-"""`pitwire replay --journal DIR`: the state rebuilt from its records, and what contradicts it.
+"""`pitwire replay --journal FILE`: the state rebuilt from its records, and what contradicts it.
 
 Nothing leaves: a replay has no outlet, and none can be imported where it is made.
 """

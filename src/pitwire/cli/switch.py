@@ -14,6 +14,7 @@ import typer
 from pitwire.cli.desk import LEFT_OPEN
 from pitwire.cli.exits import Code
 from pitwire.desk import switch
+from pitwire.desk.account import find_account
 from pitwire.desk.flattening import Closing
 from pitwire.desk.switch import Killed, Standing
 from pitwire.model.clock import SECOND
@@ -41,7 +42,7 @@ def kill(
 
 def resume(where: Path | None, *, confirm: str | None, by: str) -> int:
     """Let orders leave again, once a person has typed the account's name."""
-    account = switch.find_account(where)
+    account = find_account(where)
     name = identity_of(account.folder).account
     thrown = asyncio.run(switch.resume(where, confirm=_confirmed(confirm, name), by=by))
     if thrown is None:

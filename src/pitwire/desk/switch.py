@@ -11,11 +11,10 @@ import asyncio
 import getpass
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
-from pitwire.desk.config import DeskConfig, load_config, state_folder
+from pitwire.desk.account import Account, find_account
 from pitwire.desk.control import NO_REASON, Ask, Told, ask_desk
 from pitwire.desk.flattening import Closing
 from pitwire.desk.leash import charge_of
@@ -44,13 +43,6 @@ SWEEP_SECONDS = 30.0
 """How long a login of our own tries to clear the account."""
 _LOOK_SECONDS = 0.05
 _ON_THE_WAY = (OrderState.NEW, OrderState.SENT, OrderState.UNKNOWN)
-
-
-class Account(NamedTuple):
-    """Where an account's desk keeps its things, and what it was told, if that is at hand."""
-
-    folder: Path
-    config: DeskConfig | None = None
 
 
 class Killed(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,28 +80,6 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """The halt on the disk."""
     holder: str = ""
     """The process that holds the account; "" when none does."""
-
-
-def find_account(where: str | Path | None = None) -> Account:
-    """By a desk's TOML file, or by an account's folder; without either the live account `main`.
-
-    Raises `ConfigError` when there is none, or when it keeps nothing on disk.
-    """
-    if where is None:
-        folder = state_folder(msgspec.structs.replace(DeskConfig(), mode="live"))
-        assert folder is not None, "a live desk always has a folder"
-        return Account(_existing(folder))
-    path = Path(where)
-    if path.is_dir():
-        return Account(path)
-    config = load_config(path)
-    kept = state_folder(config)
-    if kept is None:
-        expected = "a folder, without which a desk has no door and no latch"
-        raise ConfigError(where=f"{path.name}: desk.state", found="none", expected=expected)
-    if config.mode == "sim" and config.venue.endpoints is None:
-        kept = _newest_run(kept)
-    return Account(_existing(kept), config)
 
 
 async def kill(
@@ -385,18 +355,6 @@ def _lift(folder: Path, account: str, latch: HaltLatch, known: Thrown | None, by
             raise StateError(verb="resume", state=state, expected="a look at that first")
     finally:
         held.close()
-
-
-def _existing(folder: Path) -> Path:
-    if not folder.is_dir():
-        raise ConfigError(where=str(folder), found="no such folder", expected="an account's folder")
-    return folder
-
-
-def _newest_run(base: Path) -> Path:
-    """A desk that serves its own market has a folder for each run."""
-    runs = [path for path in base.glob("run-*") if path.name[4:].isdigit()]
-    return max(runs, key=lambda path: int(path.name[4:]), default=base)
 
 
 def _user() -> str:
