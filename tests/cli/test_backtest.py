@@ -18,7 +18,9 @@ from pitwire.cli.recordings import in_order
 from pitwire.desk.config import load_config, parse_config
 from pitwire.desk.desk import Desk
 from pitwire.model import events as ev
+from pitwire.model.clock import SECOND
 from pitwire.model.credentials import Credentials
+from pitwire.model.errors import ConfigError
 from pitwire.sim.capture import CaptureRecord
 from pitwire.sim.latency import LATENCIES
 from pitwire.sim.world import BTC_USDT, ETH_USDT, World
@@ -156,9 +158,22 @@ def test_a_drawdown_is_the_deepest_fall() -> None:
     points = [Point(n, Decimal(value), Decimal(0), 1.0) for n, value in enumerate((5, 9, 4, 8, 6))]
     report = Report(
         symbols=("x",), begin=0, end=1, latency="", cancels="", moved=0, frames=0, gaps=0, events=0,
-        orders=0, equity=tuple(points), trades=(), halted="", journal="",
+        orders=0, stake=Decimal(5), equity=tuple(points), trades=(), halted="", journal="",
     )  # fmt: skip
     assert (report.drawdown, report.result, report.slippage) == (5, 1, 0.0)
+    lost = msgspec.structs.replace(report, equity=tuple(points[-1:]), stake=Decimal(10))
+    assert (lost.drawdown, lost.result) == (4, -4)
+
+
+def test_what_was_traded_before_the_first_look_is_in_the_result(market: Path) -> None:
+    config = load_config(market / "desk.toml")
+    often, seldom = (
+        backtest(Wanted(market / "tape", every_seconds=seconds), config, rules=[InAndOut()])
+        for seconds in (0.25, 30.0)
+    )
+    assert seldom.trades[: len(often.trades)] == often.trades
+    assert len(often.trades) >= 4
+    assert seldom.result == seldom.equity[-1].equity - 10_000 < 0
 
 
 def test_as_it_is_typed(market: Path, tmp_path: Path, capsys: Capture) -> None:
@@ -268,6 +283,24 @@ def test_two_symbols_are_one_market_to_the_same_desk(pair: Path) -> None:
     assert msgspec.json.encode(again) == msgspec.json.encode(report)
 
 
+def test_a_symbol_without_a_book_hides_no_result(pair: Path, tmp_path: Path) -> None:
+    quiet = Tape(pair / "eth")
+    writer = TapeWriter(tmp_path, quiet.meta)
+    writer.put(
+        [
+            (one.link, one.kind, one.at, one.drained, one.payload)
+            for one in quiet.records()
+            if b"exchangeInfo" in one.payload
+        ]
+    )
+    writer.close()
+    file = parse_config(PAIR)
+    report = backtest(Wanted(pair / "btc", others=(tmp_path,)), file, rules=[InAndOut()])
+    assert {trade.symbol for trade in report.trades} == {"BTC-USDT"}
+    assert report.result < 0
+    assert {held[1] for held in report.held} == {(Decimal(0), 0.0)}
+
+
 def test_several_tapes_are_merged_by_their_stamps(pair: Path) -> None:
     whole = followed(Wanted(pair / "both"))
     merged = followed(Wanted(pair / "btc", others=(pair / "eth",)))
@@ -291,6 +324,9 @@ def test_records_of_one_moment_keep_the_order_of_their_recordings() -> None:
         ("b", None), ("a", 5), ("a", None), ("b", 5), ("a", 7), ("a", 6), ("b", 7), ("b", 8),
     ]  # fmt: skip
     assert in_order([first]) == first
+    with pytest.raises(ConfigError, match=r"begins 2\.0 s after another has ended"):
+        in_order([second, [record("c", 8 + 2 * SECOND)]])
+    assert len(in_order([first, [record("c", None)]])) == 5
 
 
 def test_several_recordings_as_they_are_typed(pair: Path, tmp_path: Path, capsys: Capture) -> None:

@@ -52,6 +52,7 @@ from pitwire.venues.venue import CodecOptions, Endpoints, Role
 
 ACCOUNT = "main"
 _LEAD = 2 * SECOND
+_NO_TOUCH = 0.0, 0.0, 0
 """A desk opens so long before the market begins to speak."""
 _TAIL_SECONDS = 1.0
 _LOOKED_AT = 5000
@@ -75,6 +76,7 @@ class Held(NamedTuple):
 
     position: Decimal
     mid: float
+    """0 while nothing is held and there is no book."""
 
 
 class Trade(NamedTuple):
@@ -112,6 +114,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Recorded book changes that did not follow the one before."""
     events: int
     orders: int
+    stake: Decimal
+    """What was there at the start, in the quote asset."""
     equity: tuple[Point, ...]
     held: tuple[tuple[Held, ...], ...] = ()
     """Of several symbols: for each point what is held of each, in the order of `symbols`."""
@@ -123,12 +127,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def result(self) -> Decimal:
         """What was won or lost, in the quote asset, fees taken off."""
-        return self.equity[-1].equity - self.equity[0].equity if self.equity else Decimal(0)
+        return self.equity[-1].equity - self.stake if self.equity else Decimal(0)
 
     @property
     def drawdown(self) -> Decimal:
         """The deepest fall from a height before it, in the quote asset."""
-        highest, deepest = Decimal("-Infinity"), Decimal(0)
+        highest, deepest = self.stake, Decimal(0)
         for point in self.equity:
             highest = max(highest, point.equity)
             deepest = max(deepest, highest - point.equity)
@@ -239,7 +243,8 @@ def backtest(
         accounts={ACCOUNT: owned},
     )
     symbols = tuple(listing.symbol for listing in listings)
-    told = _Told(symbols, quote, owned.get(quote, STAKE))
+    stake = owned.get(quote, STAKE)
+    told = _Told(symbols, quote, stake)
     plain_config = _plain(config, symbols, wanted.seed)
     life = _live(world, recording, plain_config, tuple(rules), told, wanted, bar, onlooker)
     span = (stamps[-1] - stamps[0]) / SECOND
@@ -255,6 +260,7 @@ def backtest(
         gaps=recording.gaps,
         events=told.events,
         orders=told.orders,
+        stake=stake,
         equity=tuple(told.points),
         held=tuple(told.held) if len(symbols) > 1 else (),
         trades=tuple(told.trades),
@@ -340,11 +346,11 @@ class _Told:
         state = desk.engine.state
         held = []
         for symbol in self._symbols:
-            touch = state.touch(symbol)
-            if touch is None:
+            position, touch = state.portfolio.position(symbol), state.touch(symbol)
+            if touch is None and position:
                 return
-            bid, ask, _ = touch
-            held.append(Held(state.portfolio.position(symbol), (bid + ask) / 2))
+            bid, ask, _ = touch or _NO_TOUCH
+            held.append(Held(position, (bid + ask) / 2))
         equity = self._owned + state.portfolio.result(self._quote, day_marks(state))
         self.points.append(Point(now, equity, *held[0]))
         self.held.append(tuple(held))

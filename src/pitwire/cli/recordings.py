@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pitwire.cli.simulated import markets_of
 from pitwire.cli.taped import is_tape
+from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConfigError
 from pitwire.sim.capture import CaptureRecord
 from pitwire.sim.facts import Listing
@@ -52,14 +53,28 @@ def _served(path: Path, symbols: Sequence[str], *, alone: bool) -> list[str]:
     )
 
 
-def in_order(recordings: Sequence[Iterable[CaptureRecord]]) -> list[CaptureRecord]:
+def in_order(recordings: Sequence[Sequence[CaptureRecord]]) -> list[CaptureRecord]:
     """All records by their stamps; of the same moment, those of an earlier recording first.
 
-    What has no stamp stays behind what came before it.
+    What has no stamp stays behind what came before it. Raises `ConfigError` when they have no
+    moment in common: the books of the later would be known in the time of the earlier.
     """
     if len(recordings) == 1:
         return list(recordings[0])
+    _demand_overlap(recordings)
     return [record for _, record in merge(*map(_stamped, recordings), key=_stamp)]
+
+
+def _demand_overlap(recordings: Sequence[Sequence[CaptureRecord]]) -> None:
+    stamps = [[one.ts_ns for one in records if one.ts_ns] for records in recordings]
+    spoken = [each for each in stamps if each]
+    apart = max(map(min, spoken), default=0) - min(map(max, spoken), default=0)
+    if apart > 0:
+        raise ConfigError(
+            where="the recordings",
+            found=f"one that begins {apart / SECOND:.1f} s after another has ended",
+            expected="recordings of the same time",
+        )
 
 
 def _stamped(records: Iterable[CaptureRecord]) -> Iterator[tuple[int, CaptureRecord]]:
