@@ -437,6 +437,20 @@ def test_where_there_can_be_no_slate_an_intent_is_written_at_once(
     assert in_segment(tmp_path) == 1
 
 
+@pytest.mark.parametrize("mapped", [True, False])
+def test_an_order_after_the_end_is_refused_and_written_nowhere(
+    make: Make, tmp_path: Path, mapped: bool
+) -> None:
+    """Also not into the file that has the number of its handle by then."""
+    file = make(mapped=mapped)
+    file.close()
+    with (tmp_path / "another").open("wb", buffering=0):
+        file.write(INTENT)
+        assert "Bad file descriptor" in file.commit()
+    assert (tmp_path / "another").read_bytes() == b""
+    assert stored(tmp_path) == []
+
+
 def test_the_slate_goes_on_with_the_next_segment(make: Make, tmp_path: Path) -> None:
     file = make(mapped=True, segment_bytes=1)
     file.write(INTENT)

@@ -227,8 +227,10 @@ class JournalFile:
         if not self.failed:
             self.sync()
         os.close(self._handle)
+        self._handle = -1  # its number may be another file's from here on
         if self._slate is not None:
             self._slate.close()
+            self._slate = None
 
     def _begin(self, header: Header, first: Sequence[bytes] = ()) -> None:
         """A new file with its header and these records on the disk, and its name, too."""
