@@ -46,7 +46,7 @@ def check(found: dict[str, int], kills: int) -> None:
     assert found["contradictions"] == 0
     assert found["epochs"] == kills
     assert found["sent"] >= kills // 2
-    assert found["journalled_not_sent"] <= kills, "at most the one that was on its way each time"
+    assert found["journalled_not_sent"] <= 2 * kills, "those of one burst each time, at most"
 
 
 @pytest.mark.timeout(900)  # some forty starts, whatever else the machine does
@@ -134,6 +134,6 @@ def test_a_life_that_ends_well_leaves_nothing_to_read(repository: Path, tmp_path
     while data := os.read(ours, 65536):
         heard += data
     os.close(ours)
-    assert heard.count(b"+") == 9
+    assert heard.count(b"+") == 13, "every other burst has two orders"
     decided = [one for one, _ in History(tmp_path / "main").records() if isinstance(one, Decided)]
-    assert len(decided) == 18
+    assert len(decided) == 26

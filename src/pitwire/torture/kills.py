@@ -123,8 +123,11 @@ def trade(folder: Path, handle: int, *, durable: bool, steps: int = sys.maxsize)
     for step in range(steps):
         now = clock.now()
         engine.apply(Quote("test", SYMBOL, now, now, 99.0, 1.0, 101.0, 1.0))
-        wish = order(SYMBOL, Side.BUY, size=1, price=50 + step % 40, tag=str(step))
-        for command in screen.admit((wish,), state, now):
+        wishes = [
+            order(SYMBOL, Side.BUY, size=1, price=price + step % 20, tag=str(step))
+            for price in (50, 70)[: 1 + step % 2]
+        ]
+        for command in screen.admit(wishes, state, now):
             gateway.send(command, now)
             assert isinstance(command, Order)
             assert command.type is OrderType.LIMIT
@@ -223,8 +226,8 @@ def try_kills(script: Script, seed: int) -> Outcome:
     complaints = [f"{count} {what}" for what, count in wrong.items() if count]
     if told["epochs"] != kills:
         complaints.append(f"{told['epochs']} starts, expected {kills}")
-    if told["journalled_not_sent"] > kills:
-        complaints.append(f"{told['journalled_not_sent']} intents never left, one a kill at most")
+    if told["journalled_not_sent"] > 2 * kills:
+        complaints.append(f"{told['journalled_not_sent']} intents never left, two a kill at most")
     return msgspec.structs.replace(
         found,
         happened=kills,
