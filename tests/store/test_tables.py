@@ -21,6 +21,7 @@ from pitwire.model.errors import ConfigError
 from pitwire.model.events import Event
 from pitwire.model.orders import OrderType, Side, UpdateKind
 from pitwire.store import parquet as module
+from pitwire.store import query
 from pitwire.store.parquet import TableWriter, compact, day_of, files_of, partitions
 from pitwire.store.query import Store, open_store
 from pitwire.store.schema import KINDS, VERSION, VERSION_KEY, Decision, describe, table_of
@@ -302,6 +303,64 @@ def test_the_book_of_any_moment_is_exact(tmp_path: Path, seed: int) -> None:
             assert list(found.asks) == list(truth.asks)
             assert (found.last_id, found.received) == (truth.last_id, truth.received)
             assert (found.bids.edge, found.asks.edge) == (truth.bids.edge, truth.asks.edge)
+
+
+def _counted(first: int, count: int, *, every: int = 10) -> list[Event]:
+    """Deltas that each put a level of their own."""
+    return [
+        ev.BookDelta(*HEAD, 0, START + every * n, n, n, ((1.0 - n / 1000, float(n)),), ())
+        for n in range(first, first + count)
+    ]
+
+
+def test_two_runs_that_record_the_same_book_do_not_spoil_it(tmp_path: Path) -> None:
+    """Each brings every change; the one that is behind must neither hide one nor undo one."""
+    near = [ev.BookSnapshot(*HEAD, 0, START, 1, ((1.0, 2.0),), ((1.1, 2.0),)), *_counted(2, 30)]
+    far = [msgspec.structs.replace(one, received=one.received + 25) for one in near]
+    write(tmp_path, near, run="near", checkpoint=100)
+    write(tmp_path, far, run="far", checkpoint=70)
+    with open_store(tmp_path) as store:
+        for at in range(START + 25, START + 340):
+            found, truth = store.book_at(at, BTC), _truth(near, at)
+            assert found is not None
+            assert truth is not None
+            assert (found.last_id, list(found.bids)) == (truth.last_id, list(truth.bids))
+
+
+def test_what_waited_for_a_snapshot_is_in_the_book(tmp_path: Path) -> None:
+    """It was received before the snapshot, and told after it."""
+    whole = ev.BookSnapshot(*HEAD, 0, START - 99, 900, ((1.0, 2.0),), ())
+    old = [whole, *_counted(1000, 3, every=0)]
+    old = [msgspec.structs.replace(one, received=START - 9) for one in old]
+    broken = ev.BookStale(*HEAD, 0, START, "ids went back")
+    waited, came = _counted(2, 3), START + 100
+    snapshot = ev.BookSnapshot(*HEAD, 0, came, 2, ((1.0, 2.0),), ())
+    write(tmp_path, [*old, broken, snapshot, *waited, *_counted(5, 1, every=30)])
+    with open_store(tmp_path) as store:
+        assert store.book_at(START + 50, BTC) is None
+        for at in (came, came + 49, came + 50):
+            book = store.book_at(at, BTC)
+            assert book is not None
+            assert [size for _, size in book.bids][1:] == [3.0, 4.0, 5.0][: 2 + (at == came + 50)]
+
+
+def test_files_that_become_one_while_they_are_looked_at_are_looked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        write(tmp_path, [trade(START, number=number)], run=f"run-{number}")
+    looked: list[Path] = []
+
+    def look(path: Path) -> None:
+        looked.append(path)
+        if len(looked) == 2:
+            compact(tmp_path)
+        module.check_version(path)
+
+    monkeypatch.setattr(query, "check_version", look)
+    with open_store(tmp_path) as store:
+        assert len(store.trades()) == 3
+    assert len(looked) == 3, "two of the three, and the one that they became"
 
 
 def test_bars_are_what_the_trades_make(tmp_path: Path) -> None:

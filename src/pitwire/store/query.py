@@ -34,6 +34,10 @@ _NS = {
 }
 
 
+_HELD = 600 * _NS["s"]
+"""So long deltas may have waited for their snapshot: as many as are held, one a second."""
+
+
 class Rows:
     """The answer to a question, not yet fetched."""
 
@@ -111,9 +115,7 @@ class Store:
         """See what has been written meanwhile."""
         files: dict[str, list[str]] = {kind: [] for kind in KINDS}
         for place, path in partitions(self.folder):
-            for file in files_of(path):
-                check_version(file)
-                files.setdefault(place.kind, []).append(str(file))
+            files.setdefault(place.kind, []).extend(map(str, _readable(path)))
         for kind, paths in files.items():
             if kind not in KINDS:
                 continue
@@ -219,7 +221,7 @@ class Store:
         start = self._start_of(at, symbol, venue)
         if start is None:
             return None
-        received, seq, found, last_id, bids, asks, depth, bid_edge, ask_edge = start
+        received, found, last_id, bids, asks, depth, bid_edge, ask_edge = start
         book = OrderBook(found, symbol)
         edged = bid_edge is not None or ask_edge is not None
         depth = 1 if edged else depth  # cut somewhere; where, is put right below
@@ -232,16 +234,16 @@ class Store:
         deltas = self._connection.execute(
             """
             SELECT received, first_id, last_id, bids, asks FROM BookDelta
-            WHERE symbol = $1 AND venue = $2 AND received BETWEEN $3 AND $5
-                AND (received, seq) > ($3, $4)
-            ORDER BY received, seq
+            WHERE symbol = $1 AND venue = $2 AND last_id > $3 AND received BETWEEN $4 AND $5
+            ORDER BY last_id, received
             """,
-            [symbol, found, received, seq, at],
+            [symbol, found, last_id, self._since(received, symbol, found), at],
         ).fetchall()
         for received, first, last, bids, asks in deltas:
-            book.apply(
-                BookDelta(found, symbol, 0, received, first, last, _pairs(bids), _pairs(asks))
-            )
+            if last > book.last_id:  # else another run brought it as well
+                book.apply(
+                    BookDelta(found, symbol, 0, received, first, last, _pairs(bids), _pairs(asks))
+                )
         return book
 
     def _start_of(self, at: int, symbol: str, venue: str) -> tuple[Any, ...] | None:
@@ -267,10 +269,23 @@ class Store:
         received, seq, what = newest
         edges = "0, bid_edge, ask_edge" if what == "Checkpoint" else "depth, NULL, NULL"
         return self._connection.execute(
-            f"SELECT received, seq, venue, last_id, bids, asks, {edges} "
+            f"SELECT received, venue, last_id, bids, asks, {edges} "
             f'FROM "{what}" WHERE received = ? AND seq = ? AND symbol = ?',
             [received, seq, symbol],
         ).fetchone()
+
+    def _since(self, start: int, symbol: str, venue: str) -> int:
+        """From when on deltas may follow on a whole book that came at `start`.
+
+        What waited for a snapshot was received before it. Before the last break ids may have
+        counted otherwise.
+        """
+        [broken] = self._connection.execute(
+            "SELECT max(received) FROM BookStale "
+            "WHERE symbol = $1 AND venue = $2 AND received BETWEEN $3 AND $4",
+            [symbol, venue, start - _HELD, start],
+        ).fetchall()[0]
+        return start - _HELD if broken is None else int(broken)
 
     def _of(self, kind: str, symbol: str, since: int, until: int) -> Rows:
         return self.sql(
@@ -278,6 +293,20 @@ class Store:
             "AND received >= ? AND received < ? ORDER BY received, seq",
             [symbol, symbol, since, until],
         )
+
+
+def _readable(partition: Path) -> list[Path]:
+    """The files that count; looked for again when compaction has taken one away meanwhile."""
+    while True:
+        files = files_of(partition)
+        try:
+            for file in files:
+                check_version(file)
+        except ConfigError:
+            if all(file.exists() for file in files):
+                raise
+        else:
+            return files
 
 
 def _answered(relation: duckdb.DuckDBPyRelation | None) -> Rows:
