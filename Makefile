@@ -32,7 +32,7 @@ ANOTHER ?= $(shell for p in python3.13 python3.12 python3.11 $$HOME/.pyenv/versi
 # A stranger that needs other versions than ours has an environment of its own.
 NAUTILUS := .venv-nautilus
 
-.PHONY: help install demo test check soak bench native conformance fuzz lock clean
+.PHONY: help install demo board test check soak bench native conformance fuzz lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ install: $(VENV)/.dev $(PARTS) ## the virtual environment with everything for te
 
 demo: $(VENV)/.run $(PARTS) ## a market, a desk and a cut connection on this machine, nothing else needed
 	$(BIN)/pitwire demo
+
+board: $(VENV)/.board $(PARTS) ## the demonstration with its live page, until Ctrl-C
+	$(BIN)/pitwire demo --board --stay
 
 # Compiled once, and not again by each process that a test starts.
 test: $(VENV)/.dev $(OTHER)/.run $(NAUTILUS)/.run ## every test but the long ones
@@ -75,6 +78,8 @@ lock: ## pin every dependency again, by hash (needs uv)
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--extra dev pyproject.toml requirements/build.in -c requirements/run.txt -o requirements/dev.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		requirements/board.in -c requirements/dev.txt -o requirements/board.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		requirements/nautilus.in -o requirements/nautilus.txt
 
 clean: ## everything that was built, the virtual environment included
@@ -90,6 +95,10 @@ $(BIN)/python:
 $(VENV)/.run: requirements/run.txt pyproject.toml | $(BIN)/python
 	$(PIP) --require-hashes --requirement requirements/run.txt
 	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.board: requirements/board.txt $(VENV)/.run
+	$(PIP) --require-hashes --requirement requirements/board.txt
 	@touch $@
 
 $(PARTS): hatch_build.py $(wildcard src/pitwire/*/_*.c src/pitwire/*/*/_*.c) $(VENV)/.run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket as sockets
+import tomllib
 from contextlib import ExitStack
 from importlib.metadata import distribution
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from pitwire.board.assets import BORROWED, CHARTS, Asset, Borrowed, borrowed_asset
+from pitwire.board.assets import BORROWED, CHARTS, Asset, Borrowed, borrowed_asset, missing_packages
 from pitwire.board.gate import CONTROL, LOOK, TOKEN_HEADER, Gate, offered_token
 from pitwire.board.hub import VIEWERS, Hub
 from pitwire.board.opening import TOKEN_FILE, _token_file
@@ -252,6 +253,28 @@ def test_another_script_of_that_name_is_not_served(monkeypatch: pytest.MonkeyPat
     assert "another lightweight-charts.js" in str(borrowed_asset(CHARTS))
     monkeypatch.setitem(BORROWED, CHARTS, Borrowed("no-such-package", known.path))
     assert "pip install 'pitwire[board]'" in str(borrowed_asset(CHARTS))
+
+
+def test_packages_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert missing_packages() == []
+    monkeypatch.setitem(BORROWED, CHARTS, Borrowed("no-such-package", "script.js"))
+    assert missing_packages() == ["no-such-package"]
+
+
+def test_what_make_board_installs_is_the_extra(repository: Path) -> None:
+    project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
+    extra = {name.partition(">")[0] for name in project["optional-dependencies"]["board"]}
+    lines = (repository / "requirements" / "board.in").read_text().splitlines()
+    assert {line for line in lines if not line.startswith("#")} == extra
+    pinned, all_pinned = (
+        {
+            line
+            for line in (repository / "requirements" / name).read_text().split("\n")
+            if "==" in line
+        }
+        for name in ("board.txt", "dev.txt")
+    )
+    assert pinned <= all_pinned
 
 
 def test_a_board_that_closes_leaves_the_token_of_another(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -90,6 +92,22 @@ def test_streams_are_counted_apart() -> None:
     assert eth.lag == Spread()
     assert report.lag.count == 11
     assert report.well
+
+
+def test_a_fill_that_an_answer_tells_again_is_no_lag() -> None:
+    one, health = Decimal(1), Health(START)
+    for received in (START, START + 100 * SECOND):
+        health.note(
+            events.Fill(
+                "binance", "BTC-USDT", START - MILLISECOND, received, "a-1", "1", "7", Side.BUY,
+                one, one, one, "BTC", False,
+            )
+        )  # fmt: skip
+    health.note(quote(START + 100 * SECOND))
+    report = health.snapshot(START + 100 * SECOND)
+    fills, _ = report.streams
+    assert (fills.count, fills.lag) == (2, Spread())
+    assert (report.lag.count, report.lag.largest) == (1, MILLISECOND)
 
 
 def test_lag_follows_the_clock_offset_and_work_is_told() -> None:

@@ -15,6 +15,7 @@ import msgspec
 
 CHARTS = "lightweight-charts.js"
 PLOTLY = "plotly.js"
+INSTALL = "pip install 'pitwire[board]'"
 
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -61,6 +62,19 @@ def own_assets() -> dict[str, Asset]:
     }
 
 
+def missing_packages() -> list[str]:
+    """Packages whose scripts the page would show more with, and that are not installed."""
+    return [wanted.package for wanted in BORROWED.values() if not _is_installed(wanted.package)]
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        distribution(package)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
 def borrowed_asset(name: str) -> Asset | str:
     """A script of an installed package, or why it cannot be served."""
     wanted = BORROWED[name]
@@ -68,7 +82,7 @@ def borrowed_asset(name: str) -> Asset | str:
         path = distribution(wanted.package).locate_file(wanted.path)
         body = Path(str(path)).read_bytes()
     except (PackageNotFoundError, OSError):
-        return f"{wanted.package} is not installed: pip install 'pitwire[board]'"
+        return f"{wanted.package} is not installed: {INSTALL}"
     found = hashlib.sha256(body).hexdigest()
     if wanted.sha256 and found != wanted.sha256:
         return f"{wanted.package} carries another {name} than the one this version was tried with"

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.markup import escape
 
+from pitwire.board.assets import INSTALL, missing_packages
 from pitwire.board.opening import Board, open_board
 from pitwire.board.tail import Tail
 from pitwire.board.window import watched
@@ -149,6 +150,10 @@ def tell_addresses(board: Board, console: Console) -> None:
     """Print where a board is to be seen, one address a line."""
     console.print(f"[bold]board[/]: {board.control_url}", soft_wrap=True)
     console.print(f"[bold]board, to look only[/]: {board.look_url}", soft_wrap=True)
+    if missing := missing_packages():
+        names = ", ".join(missing)
+        lacks = f"the board lacks its chart or its analysis, without {names}: {INSTALL}"
+        console.print(f"[yellow]{escape(lacks)}[/]", soft_wrap=True)
 
 
 @asynccontextmanager

@@ -27,8 +27,6 @@ _SHOWN = frozenset(
         ev.Bar, ev.Ticker, ev.AveragePrice, ev.MarkPrice, ev.Liquidation, ev.Update, ev.Fill,
     )
 )  # fmt: skip
-_WITHOUT_LAG = ("Update", "BookSnapshot")
-"""Answers to questions of ours: they carry the time of what they tell, not of their sending."""
 _WITHOUT_RATE = ("Update", "Fill", "BookSnapshot")
 """They come when something happens, a few at once: so many a second says nothing."""
 
@@ -75,7 +73,7 @@ def _streams(report: HealthReport) -> Table:
                 stream.event,
                 f"{stream.count:,}",
                 "" if stream.event in _WITHOUT_RATE else f"{stream.per_second:,.1f}",
-                *(("", "") if stream.event in _WITHOUT_LAG else _pair(stream.lag, MILLISECOND)),
+                *_pair(stream.lag, MILLISECOND),
             )
     return table
 

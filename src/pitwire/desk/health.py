@@ -55,6 +55,12 @@ _SPECIAL = frozenset(_TALLIED) | {
 }
 
 
+_TOLD_AGAIN = frozenset(
+    {events.BookSnapshot, events.Update, events.Fill, events.Balance, events.Position}
+)
+"""Answers to questions of ours tell them, too, however old they are: no lag is taken of them."""
+
+
 class Histogram:
     """Durations in ns, counted in fixed buckets: eight for each doubling, 4 kB in all, and up to
     10 kB that wait to be counted."""
@@ -250,10 +256,13 @@ class HealthReport(msgspec.Struct, frozen=True):
 class _Stream:
     """What is kept of one kind of event of one symbol."""
 
-    __slots__ = ("count", "first", "lag", "lags", "last", "marked", "react", "special", "venue")
+    __slots__ = (
+        "count", "first", "lag", "lags", "last", "marked", "react", "special", "timed", "venue",
+    )  # fmt: skip
 
     def __init__(self, event: Event, react: Reaction | None) -> None:
         self.venue = event.venue
+        self.timed = type(event) not in _TOLD_AGAIN
         self.special = type(event) in _SPECIAL
         self.marked = hasattr(event, "backfilled")
         self.first = self.last = event.received
@@ -298,7 +307,7 @@ class Health:
             stream.count += 1
             received = stream.last = event.received
             stamp = event.venue_time
-            if stamp:
+            if stamp and stream.timed:
                 if stream.marked and event.backfilled:  # type: ignore[attr-defined]
                     self._add("backfilled")  # late because it was missing: no lag of the stream
                 else:
