@@ -72,7 +72,8 @@ def test_the_readme_starts_with_the_two_commands(repository: Path) -> None:
 
 
 def test_the_rules_of_the_readme_build(repository: Path) -> None:
-    [text] = blocks(repository, "toml")
+    text, kept = blocks(repository, "toml")
+    assert parse_config(text + kept).desk.state == "state"
     config = parse_config(text)
     assert [rule.name for rule in build_rules(config.rule)] == [
         "buy the dip",
