@@ -91,6 +91,53 @@ def test_what_is_wrong_is_named_by_its_line(
     assert str(tmp_path / name) in str(caught.value)
 
 
+def test_the_books_of_two_files_do_not_mix(tmp_path: Path) -> None:
+    """The later file begins with a book of its own, and fewer rows before it."""
+    later = BOOK.replace("15856992", "15856993").replace("6422", "6400")
+    for number, text in enumerate((BOOK, later)):
+        writer = TableWriter(tmp_path / "tables", str(number))
+        writer.write(events(tmp_path, "incremental_book_L2.csv", text))
+        writer.close()
+    with open_store(tmp_path / "tables") as store:
+        found = [
+            store.book_at(at, "BTC-USDT")
+            for at in (1_585_699_200_500_000_000, 1_585_699_300_500_000_000)
+        ]
+    assert [None if book is None else list(book.bids) for book in found] == [
+        [(6422.0, 7.0)],
+        [(6400.0, 7.0)],
+    ]
+
+
+def test_what_waited_for_a_snapshot_goes_out_after_it(tmp_path: Path) -> None:
+    def delta(number: int, received: int) -> ev.BookDelta:
+        head = ("binance", "BTC-USDT", received, received)
+        return ev.BookDelta(*head, number, number, ((float(number), 1.0),), ())
+
+    def snapshot(number: int, received: int) -> ev.BookSnapshot:
+        return ev.BookSnapshot("binance", "BTC-USDT", 0, received, number, ((1.0, 2.0),), ())
+
+    for run, told in (
+        ("first", [snapshot(2, 50), delta(3, 30), delta(4, 40), delta(5, 60)]),
+        ("after a death", [snapshot(9, 200), delta(10, 190), delta(11, 210)]),
+    ):
+        writer = TableWriter(tmp_path / "tables", run)
+        writer.write(told)
+        writer.close()
+    with open_store(tmp_path / "tables") as store:
+        export_hftbacktest(store, "BTC-USDT", tmp_path / "btc.npz")
+    with np.load(tmp_path / "btc.npz") as loaded:
+        data = loaded["data"]
+    assert list(data["local_ts"]) == sorted(data["local_ts"])
+    book: dict[float, float] = {}
+    for row in data:
+        if row["ev"] & 0xFF == exports.CLEAR:
+            book = {price: size for price, size in book.items() if price < row["px"]}
+        else:
+            book[row["px"]] = row["qty"]
+    assert sorted(book) == [1.0, 10.0, 11.0]
+
+
 def test_tables_go_out_as_others_read_them(tmp_path: Path) -> None:
     for name, text in (("trades", TRADES), ("incremental_book_L2", BOOK), ("quotes", QUOTES)):
         writer = TableWriter(tmp_path / "tables", name)

@@ -2,7 +2,8 @@
 
 House rules: a file is read row by row; a missing column or a row that cannot be read is an error
 that names file and line. Rows of a book that came in one message (the same local time) become one
-event; such files have no sequence numbers, so the ids are counted here.
+event; such files have no sequence numbers, so ids are made of the time of coming: dense within a
+file, and higher in a later one.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ class _Message:
         self.key: tuple[str, str, int, int, bool] | None = None
         self.bids: list[tuple[float, float]] = []
         self.asks: list[tuple[float, float]] = []
-        self._count = 0
+        self._last = 0
 
     def take(self) -> Iterator[Event]:
         if self.key is None:
@@ -120,12 +121,12 @@ class _Message:
         venue, symbol, venue_time, received, whole = self.key
         bids, asks = tuple(self.bids), tuple(self.asks)
         self.bids, self.asks = [], []
-        self._count += 1
-        last = self._count
+        first = self._last + 1
+        last = self._last = max(first, received)
         if whole:
             yield BookSnapshot(venue, symbol, venue_time, received, last, bids, asks)
         else:
-            yield BookDelta(venue, symbol, venue_time, received, last, last, bids, asks)
+            yield BookDelta(venue, symbol, venue_time, received, first, last, bids, asks)
 
 
 def _head(row: Row, name: Name) -> tuple[str, str, int, int]:
