@@ -13,6 +13,7 @@ from pitwire.model.orders import Order, Side, UpdateKind
 from pitwire.trading.conduct import Conduct
 from pitwire.trading.journal import Alerted, Halted, Refusal, Restricted
 from pitwire.trading.limits import Limits
+from pitwire.trading.risk import MISSED
 from pitwire.trading.wishes import buy, cancel, sell
 from tests.trading.making import (
     BTC,
@@ -95,6 +96,10 @@ def test_whoever_does_not_hear_of_its_orders_sends_none_but_cancels(
     assert why in breached(made)[1]
     assert len(admit(made, cancel(), seconds=3)) == 1
     made.engine.apply(private(ev.Subscribed, 4, "orders", "orders"))
+    if isinstance(gone, ev.Lost):
+        assert admit(made, buy(BTC, 1, price=89), seconds=4) == []
+        assert breached(made)[:2] == ("order updates", MISSED)
+        made.engine.state.missed.clear()  # as a round does that was answered
     assert len(admit(made, buy(BTC, 1, price=89), seconds=4)) == 1
 
 
@@ -103,6 +108,7 @@ def test_a_second_connection_that_still_hears_is_enough() -> None:
     made.engine.apply(private(ev.Subscribed, 1, "orders", "orders"))
     made.engine.apply(private(ev.Subscribed, 1, "orders-2", "orders"))
     made.engine.apply(private(ev.Lost, 2, "orders", "rolled", 0.0, True))
+    assert made.engine.state.missed == {}
     assert len(admit(made, buy(BTC, 1, price=90), seconds=3)) == 1
 
 

@@ -82,9 +82,10 @@ class State:
         self.reached_at: int | None = 0
         """Since when the venue can be asked about our orders, ns; None while it cannot."""
         self.missed: dict[str, None] = {}
-        """Symbols in which something may have traded that we have not been told: after a loss."""
+        """Symbols in which something may have traded that we have not been told: after a loss, and
+        at a start."""
         self.missed_at = 0
-        """When that loss was, ns."""
+        """When that was, ns."""
         self._channels: dict[str, dict[tuple[str, str], None]] = {}
         self.takers: dict[type[Event], Callable[[Any], Change | None]] = self._table()
         """What `apply` does with each kind of event, for who looks it up once for all."""
@@ -312,17 +313,20 @@ class State:
             self.reached_at = event.received
 
     def _lost(self, event: ev.Lost) -> None:
-        if event.link.startswith(ORDERS) and not event.covered:
+        gone = self._channels.pop(event.link, {})
+        is_way_out = event.link.startswith(ORDERS) and not event.covered
+        if is_way_out:
             self.reached_at = None
-            self._miss(event.received)
-        for symbol, channel in self._channels.pop(event.link, {}):
+        for symbol, channel in gone:
             if channel == ORDERS and not self._is_carried(symbol, channel):
                 self.blind = "the connection was lost"
-                self._miss(event.received)
             if symbol and not self._is_carried(symbol, channel):
                 self._mark(symbol, channel, "connection lost")
+        if self.blind and (is_way_out or ("", ORDERS) in gone):
+            self.miss(event.received)
 
-    def _miss(self, now: int) -> None:
+    def miss(self, now: int) -> None:
+        """Something may have traded that we were not told: no order leaves before we are."""
         self.missed, self.missed_at = dict.fromkeys(self.instruments), now
 
     def _rejected(self, event: ev.Rejected) -> None:
