@@ -4,17 +4,33 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from pitwire.desk.desk import Desk
+from pitwire.model.clock import SECOND
 from pitwire.model.orders import OrderState, Side
 from pitwire.sim.facts import Kind, NewOrder
 from pitwire.sim.faults import Cut, DelayAck, Fault, LoseAck, RefuseDial
-from pitwire.sim.world import BTC_USDT
-from pitwire.trading.journal import Refusal
+from pitwire.sim.world import BTC_USDT, START
+from pitwire.trading.journal import Alerted, Refusal
 from pitwire.trading.wishes import order
 from tests.desk.setting import BTC, Setting, command, until
+from tests.desk.test_restart import kept
+
+
+def sell_by_hand(setting: Setting, size: Decimal) -> None:
+    sells = NewOrder(
+        account="main",
+        symbol=BTC,
+        side=Side.SELL,
+        kind=Kind.MARKET,
+        lots=int(size / BTC_USDT.lot),
+        client_id="by-hand",
+    )
+    setting.world.exchange.place(sells, setting.clock.now())
+    setting.world.act()
 
 
 @pytest.mark.parametrize(
@@ -36,16 +52,7 @@ def test_after_an_outage_no_order_leaves_until_it_is_told_what_traded(
         await until(lambda: bought.state is OrderState.FILLED)
         held = desk.engine.state.portfolio.position(BTC)
         await until(lambda: not desk.gateway.may_trade)
-        sells = NewOrder(
-            account="main",
-            symbol=BTC,
-            side=Side.SELL,
-            kind=Kind.MARKET,
-            lots=int(held / BTC_USDT.lot),
-            client_id="by-hand",
-        )
-        setting.world.exchange.place(sells, setting.clock.now())
-        setting.world.act()
+        sell_by_hand(setting, held)
         closing = order(BTC, Side.SELL, size=held, reduce_only=True)
         await until(lambda: desk.gateway.may_trade)
         for _ in range(3000):
@@ -55,7 +62,7 @@ def test_after_an_outage_no_order_leaves_until_it_is_told_what_traded(
         assert desk.engine.state.missed == {}
         assert len(command(desk, order(BTC, Side.BUY, size=0.01))) == 1, "and then they leave again"
 
-    outage = (Cut(at_seconds=10, link="*"), RefuseDial(at_seconds=9.9, count=0, for_seconds=5.0))
+    outage = (Cut(at_seconds=10, link="*"), RefuseDial(at_seconds=9.9, count=1000, for_seconds=5.0))
     setting = Setting(faults=(*outage, *slow))
     setting.run(story)
     assert any(not blind and held for blind, held, _ in tried), "in such moments it was tried"
@@ -64,3 +71,45 @@ def test_after_an_outage_no_order_leaves_until_it_is_told_what_traded(
     limits = [record.limit for record in setting.records(Refusal)]
     assert "order updates" in limits
     assert limits[-1] == "reduce only"
+
+
+@pytest.mark.parametrize(
+    ("slow", "begins_within"),
+    [
+        ((), 1),
+        ((DelayAck(at_seconds=19, kind="fills", seconds=3),), 4),
+        ((LoseAck(at_seconds=19, kind="fills"),), 20),
+        ((LoseAck(at_seconds=19, kind="fills", count=0),), 31),
+    ],
+)
+def test_a_start_knows_what_traded_before_an_order_leaves(
+    tmp_path: Path, slow: tuple[Fault, ...], begins_within: float
+) -> None:
+    """Somebody has sold by hand while no desk was there, and the answer about fills is late."""
+    setting = Setting(faults=slow)
+    left: list[tuple[Decimal, int]] = []
+
+    async def life() -> None:
+        first = await setting.open(config=kept(tmp_path))
+        [bought] = command(first, order(BTC, Side.BUY, size=0.02))
+        await until(lambda: bought.state is OrderState.FILLED)
+        held = first.engine.state.portfolio.position(BTC)
+        await first.stop()
+        await asyncio.sleep(20 - (setting.clock.now() - START) / SECOND)
+        sell_by_hand(setting, held)
+        began = setting.clock.now()
+        second = await setting.open(config=kept(tmp_path))
+        assert setting.clock.now() - began < begins_within * SECOND
+        closing = order(BTC, Side.SELL, size=held, reduce_only=True)
+        for _ in range(300):
+            commands = command(second, closing)
+            left.append((second.engine.state.portfolio.position(BTC), len(commands)))
+            await asyncio.sleep(0.1)
+        await second.stop()
+
+    setting.world.run(life())
+    assert not any(count for _, count in left)
+    lost = begins_within > 30
+    assert bool(left[-1][0]) == lost, "what nobody ever tells is not known, and nothing leaves"
+    told = [one.text for one in setting.records(Alerted) if "not settled" in one.text]
+    assert told == ["not settled after 30 s, asked on: BTC-USDT"] * lost

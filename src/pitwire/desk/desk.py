@@ -23,7 +23,7 @@ from pitwire.desk.leash import Leash
 from pitwire.desk.paper import PaperOutlet
 from pitwire.desk.relearning import Relearner
 from pitwire.desk.restart import Restarted
-from pitwire.desk.stocktaking import Stocktaking, weight_limit
+from pitwire.desk.stocktaking import stock_at
 from pitwire.desk.switchboard import Switchboard
 from pitwire.desk.timings import Timings
 from pitwire.desk.watchdog import Charge, Report, describe
@@ -197,13 +197,11 @@ class Desk:
     def _find_way_out(self) -> None:
         outlet: Outlet = self.session if self._paper is None else self._paper
         state = self.engine.state
-        stock = Stocktaking(
-            outlet,
-            self.engine,
-            every_seconds=self.config.desk.reconcile_seconds,
-            weights=self.session.venue.weights,
-            limit_a_minute=weight_limit(self.session.venue),
-        )
+        every = self.config.desk.reconcile_seconds
+        if self._gateway is not None:
+            stock = self._gateway.stock  # what the venue owes when the rules begin, it owes still
+        else:
+            stock = stock_at(self.session.venue, outlet, self.engine, every_seconds=every)
         self._gateway = Gateway(
             outlet,
             self.engine,
@@ -393,14 +391,18 @@ class Desk:
 
     def _on_unanswered(self, event: Event) -> None:
         assert isinstance(event, Unanswered)
-        if self.has_begun and not event.order_id:
-            self.gateway.stock.failed(event.what, event.received)
+        if not event.order_id:
+            self._came_to_nothing(event)
 
     def _on_rejected(self, event: Event) -> None:
         assert isinstance(event, Rejected)
+        self._came_to_nothing(event)
         if self.has_begun:
-            self.gateway.stock.failed(event.what, event.received)
             self.switchboard.refused(event)
+
+    def _came_to_nothing(self, event: Unanswered | Rejected) -> None:
+        if self._gateway is not None:
+            self._gateway.stock.failed(event.what, event.received)
 
     # ── timers ────────────────────────────────────────────────────────────────────────────────
 

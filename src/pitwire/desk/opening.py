@@ -316,8 +316,6 @@ async def _begin(
     desk.begin(hearing)
     if config.mode == "paper":
         desk.gateway.reconcile(desk.clock.now())
-    else:
-        desk.gateway.stock.begin(desk.clock.now())
     _look_at_latch(desk)
 
 

@@ -27,17 +27,24 @@ PATIENCE_SECONDS = 30.0
 async def settle(desk: Desk, outlet: Outlet, *, within_seconds: float = PATIENCE_SECONDS) -> None:
     """Ask until nothing is in doubt; who still is after `within_seconds` is told."""
     engine, clock = desk.engine, desk.clock
-    ledger = engine.state.ledger
-    gateway = Gateway(outlet, engine, clock=clock, timings=desk.timings)
+    state, ledger = engine.state, engine.state.ledger
+    # The desk's own would wind the venue's timer already.
+    gateway = Gateway(outlet, engine, clock=clock, timings=desk.timings, stock=desk.gateway.stock)
     began = asked = clock.now()
+    state.miss(began)
     gateway.reconcile(began)
-    while not (desk.listed_at and desk.counted_at) or ledger.next_question() is not None:
+    while (
+        not (desk.listed_at and desk.counted_at)
+        or state.missed
+        or ledger.next_question() is not None
+    ):
         now = clock.now()
         if now > asked + round(_AGAIN_SECONDS * SECOND):
             gateway.reconcile(now)
             asked = now
         if now > began + round(within_seconds * SECOND):
-            left = ", ".join(order.id for order in ledger.in_doubt) or "the account"
+            doubted = dict.fromkeys((*(one.id for one in ledger.in_doubt), *state.missed))
+            left = ", ".join(doubted) or "the account"
             text = f"not settled after {within_seconds:g} s, asked on: {left}"
             engine.journal.write(Alerted(at=now, text=text, level="warning", rule="desk"))
             return

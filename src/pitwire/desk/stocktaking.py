@@ -69,7 +69,7 @@ class Stocktaking:
         """What differs, as it was named."""
 
     def begin(self, now: int) -> None:
-        """Everything has just been asked for by somebody else: compare, and go on from here."""
+        """Everything has just been asked for: compare, and go on from here."""
         self._taken_at = now
         self._check_at = now + _ANSWERED
         self._next = now + self._period() if self._every else 0
@@ -130,9 +130,9 @@ class Stocktaking:
             self._check(now)
 
     def _catch_up(self) -> None:
-        """Let orders leave again where the venue has told what traded during a loss."""
+        """Let orders leave again where the venue has told what traded meanwhile."""
         state = self._engine.state
-        if self._taken_at > state.missed_at and not self._outlet.asks_fills:
+        if self._taken_at >= state.missed_at and not self._outlet.asks_fills:
             for symbol in [one for one in state.missed if not self.owes(one)]:
                 del state.missed[symbol]
 
@@ -205,6 +205,14 @@ class Stocktaking:
             return portfolio.position(of)
         balance = portfolio.balances.get(of)
         return Decimal(0) if balance is None else balance.free + balance.locked
+
+
+def stock_at(venue: Venue, outlet: Desk, engine: Engine, *, every_seconds: float) -> Stocktaking:
+    """The rounds of a desk at this venue, by what it takes for an answer."""
+    limit = weight_limit(venue)
+    return Stocktaking(
+        outlet, engine, every_seconds=every_seconds, weights=venue.weights, limit_a_minute=limit
+    )
 
 
 def weight_limit(venue: Venue) -> int:
