@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from pitwire.desk.health import OrdersHealth
-from pitwire.desk.stocktaking import Stocktaking, weight_limit
+from pitwire.desk.stocktaking import Stocktaking, weight_a_minute
 from pitwire.model import events as ev
 from pitwire.model.clock import SECOND
 from pitwire.model.orders import UpdateKind
@@ -148,7 +148,7 @@ def test_rounds_come_in_a_rhythm_that_the_weight_allows() -> None:
     assert poor.outlet.take() == [], "a hundred weight at sixty a minute"
     poor.run(99, 101)
     assert poor.outlet.take()[:1] == [("open orders", "")]
-    assert weight_limit(find_venue("binance")) == 6000
+    assert weight_a_minute(find_venue("binance")) == 6000
 
 
 def test_a_difference_is_named_once_when_it_stays() -> None:

@@ -209,13 +209,13 @@ class Stocktaking:
 
 def stock_at(venue: Venue, outlet: Desk, engine: Engine, *, every_seconds: float) -> Stocktaking:
     """The rounds of a desk at this venue, by what it takes for an answer."""
-    limit = weight_limit(venue)
+    limit = weight_a_minute(venue)
     return Stocktaking(
         outlet, engine, every_seconds=every_seconds, weights=venue.weights, limit_a_minute=limit
     )
 
 
-def weight_limit(venue: Venue) -> int:
+def weight_a_minute(venue: Venue) -> int:
     """What may be spent of the limit `weight` in a minute; 0 where there is none."""
     rates = [
         limit.count * 60 / limit.per_seconds
