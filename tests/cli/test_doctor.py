@@ -371,26 +371,10 @@ async def test_an_account_of_the_futures_is_asked_how_it_holds_positions(hedged:
 async def test_a_live_key_is_asked_for_its_rights(
     may_withdraw: bool, waived: str, verdict: str, text: str
 ) -> None:
-    found, told, http = await rights_found(LIVE + waived, may_withdraw=may_withdraw)
-    assert [one.verdict for one in found] == [verdict]
-    assert text in found[0].text
-    assert (f"ask   {http}/sapi/v1/account/apiRestrictions\n" in told) is not bool(waived)
-    assert "signature=" not in told
-
-
-async def test_what_the_venue_was_not_asked_is_not_told_as_well() -> None:
-    for text in (LIVE + "[venue]\ntestnet = true\n", 'mode = "sim"\n'):
-        found, told, _ = await rights_found(text, may_withdraw=True)
-        assert [(one.verdict, one.text[:9]) for one in found] == [("note", "not asked")]
-        assert "apiRestrictions" not in told
-
-
-async def rights_found(text: str, *, may_withdraw: bool) -> tuple[list[Finding], str, str]:
-    """What the doctor finds of a key's rights, what it says would be sent, and the venue's root."""
     world = World(clock=SystemClock(), listings=[BTC_USDT], may_withdraw=may_withdraw)
     async with serve(world) as venue:
         served = Patient(
-            parse_config(text),
+            parse_config(LIVE + waived),
             find_venue("binance"),
             Endpoints(market=venue.market_url, orders=venue.orders_url, http=venue.http_url),
             Credentials(*world.keys["hmac"]),
@@ -399,4 +383,8 @@ async def rights_found(text: str, *, may_withdraw: bool) -> tuple[list[Finding],
         http = HttpClient()
         found = [one for one in await doctor.examine_http(served, http.fetch) if one[1] == "rights"]
         await http.close()
-    return found, "\n".join(doctor.would_send(served)), venue.http_url
+    assert [one.verdict for one in found] == [verdict]
+    assert text in found[0].text
+    told = "\n".join(doctor.would_send(served))
+    assert f"ask   {venue.http_url}/sapi/v1/account/apiRestrictions\n" in told
+    assert "signature=" not in told

@@ -14,7 +14,7 @@ from pitwire.model.clock import SECOND
 from pitwire.model.entropy import Entropy
 from pitwire.model.events import AggregateTrade, Event, Trade, TradeGap
 from pitwire.model.orders import Side
-from pitwire.session.backfill import AT_ONCE, PAGE, Backfill
+from pitwire.session.backfill import AT_ONCE, DOUBT_SECONDS, PAGE, Backfill
 from pitwire.session.continuity import HOLD_SECONDS
 from pitwire.session.pacing import Pacing
 from pitwire.venues.venue import Can, CodecOptions, HttpRequest, Limit, Role, Venue
@@ -22,6 +22,7 @@ from tests.session.toy import TOY, ToyCodec
 
 NOW = 1_700_000_000 * SECOND
 HOLD = round(HOLD_SECONDS * SECOND)
+LATER = NOW + round(DOUBT_SECONDS * SECOND)
 _ROWS = {
     "trades": msgspec.structs.replace(TOY.channels["trades"], dense=True),
     "aggregate_trades": msgspec.structs.replace(
@@ -337,6 +338,36 @@ def test_a_symbol_of_which_nothing_is_known_is_not_asked_for() -> None:
     silent.ours.begin_again()
     silent.ours.confirmed("trades", "A", NOW)
     assert silent.ours.due(NOW) == []
+
+
+def test_what_may_be_lost_on_a_connection_that_stands_is_asked_for_where_no_trade_tells() -> None:
+    setting = Setting(Limit("weight", 1000, 60 * SECOND))
+    setting.trade(1)
+    setting.trade(1, symbol="B")
+    setting.ours.doubt("", NOW)
+    assert setting.ours.due(NOW) == [], "the next trade may come at once"
+    assert setting.trade(2, symbol="B") == [2]
+    [request] = setting.ours.due(LATER)
+    assert (request.symbol, first_ids([request])) == ("A", [2])
+    assert setting.answer(request, 2, 3) == [2, 3]
+    assert setting.trade(3) == [], "it was only late"
+    assert setting.trade(1) == [], "and the venue does not count anew"
+    assert setting.trade(4) == [4]
+    assert setting.ours.next_deadline(LATER) is None
+
+
+def test_a_doubt_is_about_one_symbol_or_all_and_asks_once() -> None:
+    setting = Setting(Limit("weight", 1000, 60 * SECOND))
+    setting.trade(1)
+    setting.trade(1, symbol="B")
+    for _ in range(3):
+        setting.ours.doubt("A", NOW)
+    assert [request.symbol for request in setting.ours.due(LATER)] == ["A"]
+    assert setting.ours.due(LATER) == []
+    silent = Setting(enabled=False)
+    silent.trade(1)
+    silent.ours.doubt("", NOW)
+    assert silent.ours.due(LATER) == []
 
 
 def test_asking_leaves_most_of_the_weight_and_gives_up_at_the_fourth_refusal() -> None:

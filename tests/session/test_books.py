@@ -157,6 +157,15 @@ def test_a_live_book_is_fetched_again_without_a_blackout() -> None:
     assert ours.due(NOW) == []
 
 
+def test_a_live_book_that_breaks_is_told() -> None:
+    ours, broken = books(), list[tuple[str, int]]()
+    ours.on_break = lambda symbol, now: broken.append((symbol, now))
+    live(ours, "A", NOW)
+    ours.accept(delta("A", 20), NOW)
+    ours.accept(delta("A", 22), NOW)
+    assert broken == [("A", NOW)], "once, and not again while it is broken"
+
+
 def test_a_snapshot_ahead_of_the_deltas_waits_for_them() -> None:
     ours = books()
     live(ours, "A", NOW)

@@ -19,7 +19,7 @@ from random import Random
 import msgspec
 
 from pitwire.model.entropy import Entropy
-from pitwire.sim.faults import BaseFault, BlackHole, ending
+from pitwire.sim.faults import BaseFault, BlackHole, Malformed, ending
 from pitwire.sim.kit import Demand, Script, Trial, kit
 from pitwire.sim.scripts import SCRIPTS
 from pitwire.torture.outcome import Outcome
@@ -47,7 +47,12 @@ def drawn(seed: int) -> Script:
     named += [(name, SCRIPTS[name]) for name in _MARKET]
     chosen = [chance.choice(named) for _ in range(chance.choice((1, 1, 2, 3)))]
     faults = [fault for _, script in chosen for fault in _moved(script, chance)]
-    again = any(type(fault).__name__ in ("PartAck", "LoseAck", "DelayAck") for fault in faults)
+    # An answer that is lost is asked for once more, and so is one that cannot be read.
+    again = any(
+        type(fault).__name__ in ("PartAck", "LoseAck", "DelayAck")
+        or (isinstance(fault, Malformed) and fault.stream == "*")
+        for fault in faults
+    )
     endless = any(isinstance(fault, BlackHole) and not fault.for_seconds for fault in faults)
     patience = LIVE_SECONDS + (_found_dead() if endless else 0.0)
     return Script(

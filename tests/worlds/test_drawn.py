@@ -57,3 +57,16 @@ def test_a_world_is_its_seeds() -> None:
 def test_every_script_that_may_be_drawn_is() -> None:
     titles = {name for seed in range(WORLDS) for name in drawn(seed).title.split(" + ")}
     assert len(titles) > 35
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [
+        pytest.param(936, id="a frame that could not be read was a quiet symbol's last trade"),
+        pytest.param(5795, id="what a mute spell swallowed shows by a broken book alone"),
+    ],
+)
+def test_what_a_quiet_symbol_lost_on_a_connection_that_stands(seed: int) -> None:
+    outcome = run(seed)
+    assert outcome.complaints == ()
+    assert outcome.happened

@@ -34,7 +34,7 @@ from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import ConfigError
 from pitwire.model.events import Event, Fill
-from pitwire.model.numbers import short
+from pitwire.model.numbers import plain
 from pitwire.model.orders import Side
 from pitwire.sim.capture import CaptureRecord
 from pitwire.sim.facts import Listing
@@ -202,10 +202,10 @@ def lines_of(report: Report) -> list[tuple[str, str]]:
         ("frames", f"{report.frames} ({report.gaps} gaps)"),
         ("orders", f"{report.orders}"),
         ("fills", f"{len(report.trades)} ({makers} as maker)"),
-        ("fees", " ".join(f"{short(fee)} {asset}" for asset, fee in fees.items()) or "none"),
+        ("fees", " ".join(f"{plain(fee)} {asset}" for asset, fee in fees.items()) or "none"),
         ("position", _positions(report)),
-        ("result", short(report.result)),
-        ("drawdown", short(report.drawdown)),
+        ("result", plain(report.result)),
+        ("drawdown", plain(report.drawdown)),
         ("slippage", f"{report.slippage:.3f} basis points from the touch"),
         ("decision to fill", f"{after[len(after) // 2] / MILLISECOND:.3f} ms" if after else "none"),
         ("halted", report.halted or "no"),
@@ -394,9 +394,9 @@ def _positions(report: Report) -> str:
     if not report.equity:
         return "0"
     if not report.held:
-        return short(report.equity[-1].position)
+        return plain(report.equity[-1].position)
     parts = zip(report.symbols, report.held[-1], strict=True)
-    return " ".join(f"{short(held.position)} {symbol}" for symbol, held in parts)
+    return " ".join(f"{plain(held.position)} {symbol}" for symbol, held in parts)
 
 
 def _market_of(

@@ -14,12 +14,12 @@ from pitwire.cli import loops
 from pitwire.cli.exits import Code, code_for, gravest, line_for
 from pitwire.desk.config import DeskConfig, check_arming, describe, load_config, wanted
 from pitwire.desk.masking import Masker
-from pitwire.desk.rights import are_asked, check_mode, check_rights
+from pitwire.desk.rights import check_mode, check_rights
 from pitwire.desk.secrets import file_warning, find_credentials
 from pitwire.model.clock import MILLISECOND, SECOND, Clock, SystemClock
 from pitwire.model.credentials import Credentials, mask
 from pitwire.model.errors import ConfigError, ConnectionLost, PitwireError
-from pitwire.model.numbers import short
+from pitwire.model.numbers import plain
 from pitwire.model.twins import KINDS, Kind
 from pitwire.venues.registry import find_venue
 from pitwire.venues.venue import (
@@ -248,8 +248,8 @@ async def _examine_symbols(patient: Patient, codec: Codec, fetch: Fetch) -> list
         Finding(
             "ok" if each.status == "TRADING" else "note",
             "symbols",
-            f"{each.symbol} {each.status.lower()}: tick {short(each.tick)}, "
-            f"lot {short(each.lot)}, at least {short(each.min_notional)} {each.quote}",
+            f"{each.symbol} {each.status.lower()}: tick {plain(each.tick)}, "
+            f"lot {plain(each.lot)}, at least {plain(each.min_notional)} {each.quote}",
         )
         for each in codec.decode_instruments(body)
     ]
@@ -258,7 +258,7 @@ async def _examine_symbols(patient: Patient, codec: Codec, fetch: Fetch) -> list
 async def _examine_rights(patient: Patient, fetch: Fetch) -> list[Finding]:
     """What the key may do; a live desk asks the same before it opens a socket."""
     config, keys = patient.config, patient.credentials
-    if config.mode == "paper" or keys is None:
+    if config.mode != "live" or keys is None:
         return []
     try:
         await check_rights(config, keys, patient.endpoints, fetch, patient.clock)
@@ -266,8 +266,6 @@ async def _examine_rights(patient: Patient, fetch: Fetch) -> list[Finding]:
         return [bad("rights", error)]
     waived = config.live is not None and config.live.may_withdraw == config.account.name
     text = "may withdraw, as the file allows" if waived else "may trade and may not withdraw"
-    if not (are_asked(config) or waived):
-        return [Finding("note", "rights", "not asked: the desk's login is what tries the key")]
     return [Finding("note" if waived else "ok", "rights", f"the key {text}")]
 
 
@@ -378,7 +376,7 @@ def would_send(patient: Patient) -> Iterator[str]:
             yield f"not sent: {line_for(error)}"
     if patient.credentials is None or not patient.venue.can.orders:
         return
-    if patient.venue.rights is not None and are_asked(patient.config):
+    if patient.config.mode == "live" and patient.venue.rights is not None:
         request = patient.venue.rights.ask(patient.credentials, now)
         yield f"ask   {patient.endpoints.http}{request.path}"
     if patient.config.mode != "paper" and patient.venue.mode is not None:

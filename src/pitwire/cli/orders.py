@@ -14,7 +14,7 @@ from pitwire.cli.journal import open_history, spell_time, tell_flaws
 from pitwire.desk.account import find_account
 from pitwire.model.clock import MILLISECOND
 from pitwire.model.errors import ConfigError
-from pitwire.model.numbers import plain, short
+from pitwire.model.numbers import plain
 from pitwire.trading.receipts import Receipt, receipts
 
 COLUMNS = (
@@ -113,12 +113,12 @@ def _lines(receipt: Receipt, *, whole: bool) -> Iterator[str]:
 def _wanted(receipt: Receipt) -> str:
     words = [receipt.type, receipt.side]
     if receipt.size is not None:
-        words.append(short(receipt.size))
+        words.append(_short(receipt.size))
     elif receipt.quote_size is not None:
-        words.append(f"for {short(receipt.quote_size)}")
+        words.append(f"for {_short(receipt.quote_size)}")
     words.append(receipt.symbol)
     if receipt.price is not None:
-        words.append(f"at {short(receipt.price)}")
+        words.append(f"at {_short(receipt.price)}")
     return " ".join(word for word in words if word)
 
 
@@ -151,7 +151,7 @@ def _stages(receipt: Receipt) -> str:
 def _result(receipt: Receipt) -> str:
     count = len(receipt.fills)
     assert receipt.average_price is not None, "what filled has a price"
-    told = f"filled {short(receipt.filled)} at {short(receipt.average_price)}"
+    told = f"filled {_short(receipt.filled)} at {_short(receipt.average_price)}"
     told += f" in {count} trade{'' if count == 1 else 's'}"
     if receipt.slippage_bips is not None:
         told += f", slippage {receipt.slippage_bips:.2f} bp"
@@ -165,7 +165,7 @@ def _details(receipt: Receipt) -> Iterator[str]:
         yield f"    {spell_time(step.at)} {step.before or 'wish'} → {step.after}: {step.proof}"
     for fill in receipt.fills:
         who = "maker" if fill.maker else "taker"
-        told = f"{short(fill.size)} @ {short(fill.price)}, {who}, trade {fill.trade_id}"
+        told = f"{_short(fill.size)} @ {_short(fill.price)}, {who}, trade {fill.trade_id}"
         yield f"    {spell_time(fill.at)} fill {told}"
     for at in receipt.cancels:
         yield f"    {spell_time(at)} a cancel left"
@@ -182,3 +182,8 @@ def _fees(receipt: Receipt) -> str:
 
 def _number(value: Decimal | None) -> str:
     return "" if value is None else plain(value)
+
+
+def _short(value: Decimal) -> str:
+    """Without zeros at its end."""
+    return plain(value.normalize())

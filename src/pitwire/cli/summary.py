@@ -15,7 +15,7 @@ from pitwire.desk.health import HealthReport, Spread
 from pitwire.desk.timings import OrderTiming
 from pitwire.model import events as ev
 from pitwire.model.clock import MILLISECOND
-from pitwire.model.numbers import short
+from pitwire.model.numbers import plain
 from pitwire.trading.tracked import Tracked
 
 _MICRO = 1_000
@@ -127,7 +127,7 @@ def _outcome(order: Tracked) -> str:
 
 def _short(number: Decimal | None) -> str:
     """Without the zeros that a venue pads with."""
-    return "?" if number is None else short(number)
+    return "?" if number is None else plain(number.normalize())
 
 
 def _stages(desk: Desk) -> Table:

@@ -17,7 +17,7 @@ from rich.logging import RichHandler
 from pitwire.desk.interactions import Said
 from pitwire.desk.masking import Masker, MaskingFilter
 from pitwire.model import events
-from pitwire.model.numbers import short
+from pitwire.model.numbers import plain
 from pitwire.model.orders import (
     AmendOrder,
     CancelOrder,
@@ -147,7 +147,7 @@ def _lost(event: events.Lost) -> str:
 
 def _short(number: Decimal | None) -> str:
     """Without the zeros that a venue pads with."""
-    return "?" if number is None else short(number)
+    return "?" if number is None else plain(number.normalize())
 
 
 def _change(change: Change) -> str:

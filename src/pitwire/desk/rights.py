@@ -20,17 +20,6 @@ from pitwire.wire.http import HttpClient
 from pitwire.wire.link import Fetch, HttpAnswer
 
 
-def are_asked(config: DeskConfig) -> bool:
-    """Whether a desk asks what its key may do, before it opens a socket.
-
-    A testnet is not asked: it keeps no money, and does not say.
-    """
-    if config.mode != "live" or config.live is None or config.venue.testnet:
-        return False
-    waived = config.live.may_withdraw == config.account.name
-    return find_venue(config.venue.name).rights is not None and not waived
-
-
 async def check_rights(
     config: DeskConfig,
     credentials: Credentials | None,
@@ -40,10 +29,13 @@ async def check_rights(
 ) -> None:
     """Raise `ConfigError` when mode is `live` and the key may withdraw, or may not trade.
 
-    Raises what the venue says when it refuses to answer, and `DialFailed` when it does not.
+    A testnet is not asked: it keeps no money, and does not say. Raises what the venue says when it
+    refuses to answer, and `DialFailed` when it does not.
     """
-    venue = find_venue(config.venue.name)
-    if credentials is None or venue.rights is None or not are_asked(config):
+    venue, live = find_venue(config.venue.name), config.live
+    if config.mode != "live" or live is None or credentials is None or config.venue.testnet:
+        return
+    if venue.rights is None or live.may_withdraw == config.account.name:
         return
     root = (endpoints or config.venue.endpoints or venue.endpoints).http
     body = await _answered(venue, partial(venue.rights.ask, credentials), root, fetch, clock)

@@ -7,7 +7,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 import msgspec
 
 from pitwire.model.errors import OffGrid
-from pitwire.model.numbers import short, within_budget
+from pitwire.model.numbers import plain, within_budget
 from pitwire.model.orders import OrderType
 
 Number = Decimal | float | int | str
@@ -69,9 +69,9 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
         """The largest size on the grid not above `value`; refuses what the venue would refuse."""
         size = self._on_grid(value, "size", self.lot, ROUND_FLOOR)
         if size <= 0 or size < self.min_size:
-            raise self._off("size", value, f"at least {short(max(self.min_size, self.lot))}")
+            raise self._off("size", value, f"at least {plain(max(self.min_size, self.lot))}")
         if self.max_size and size > self.max_size:
-            raise self._off("size", value, f"at most {short(self.max_size)}")
+            raise self._off("size", value, f"at most {plain(self.max_size)}")
         return size
 
     def quote_size(self, value: Number) -> Decimal:
@@ -87,22 +87,22 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
         if not value.is_finite() or value <= 0:
             raise self._off(field, value, "a positive number")
         if not _is_multiple(value, self.tick):
-            raise self._off(field, value, f"a multiple of {short(self.tick)}")
+            raise self._off(field, value, f"a multiple of {plain(self.tick)}")
         if value < self.min_price:
-            raise self._off(field, value, f"at least {short(self.min_price)}")
+            raise self._off(field, value, f"at least {plain(self.min_price)}")
         if self.max_price and value > self.max_price:
-            raise self._off(field, value, f"at most {short(self.max_price)}")
+            raise self._off(field, value, f"at most {plain(self.max_price)}")
 
     def check_size(self, value: Decimal) -> None:
         """Raise `OffGrid` unless `value` is on the grid and within the limits."""
         if not value.is_finite() or value <= 0:
             raise self._off("size", value, "a positive number")
         if not _is_multiple(value, self.lot):
-            raise self._off("size", value, f"a multiple of {short(self.lot)}")
+            raise self._off("size", value, f"a multiple of {plain(self.lot)}")
         if value < self.min_size:
-            raise self._off("size", value, f"at least {short(self.min_size)}")
+            raise self._off("size", value, f"at least {plain(self.min_size)}")
         if self.max_size and value > self.max_size:
-            raise self._off("size", value, f"at most {short(self.max_size)}")
+            raise self._off("size", value, f"at most {plain(self.max_size)}")
 
     def _priced(self, value: Number, rounding: str) -> Decimal:
         price = self._on_grid(value, "price", self.tick, rounding)

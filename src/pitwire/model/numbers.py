@@ -37,8 +37,3 @@ def within_budget(largest: Decimal, step: Decimal) -> bool:
 def plain(value: Decimal) -> str:
     """Decimal text without an exponent, as every venue wants it."""
     return format(value, "f")
-
-
-def short(value: Decimal) -> str:
-    """The same without the zeros that a venue pads with, for people."""
-    return plain(value.normalize())

@@ -37,6 +37,8 @@ QUIET_RESERVED_PERCENT = 75
 """What is left of it by asking whether a quiet symbol has traded during a loss."""
 QUIET_TRIES = 4
 """How often that is asked before the next trade has to tell."""
+DOUBT_SECONDS = 1.0
+"""A trade that comes so soon after something may have been lost tells whether it was."""
 RETRY_SECONDS = 0.1
 """A page that did not come, or came short, is asked for again after this, doubled each time: what
 traded a moment ago may not be in the venue's history yet."""
@@ -84,7 +86,7 @@ class Backfill:
         """The chains of kinds whose ids count by one."""
         self._wanting: list[_Page] = []
         self._quiet: dict[tuple[str, str], _Page] = {}
-        """Channel and symbol → what may have traded during a loss."""
+        """Channel and symbol → what may have traded during a loss, or be lost."""
         self._fetching: dict[int, tuple[HttpRequest, _Page]] = {}
         self._weights: dict[str, int] = {}
         self._limit = weight_limit(venue)
@@ -100,10 +102,22 @@ class Backfill:
         """Trades of this symbol come again. What traded since the last loss would show by the next
         trade; where the symbol is quiet nobody knows when that is, so it is asked for."""
         chain = self._chains.get(channel)
-        due = None if chain is None or not self._asks else chain.quiet_since(symbol)
+        if chain is not None:
+            self._ask_quiet(chain, channel, symbol, now)
+
+    def doubt(self, symbol: str, now: int) -> None:
+        """Trades of this symbol, or of all (""), may be lost on a connection that stands: a frame
+        could not be read, a silence is over, a book broke. Where no trade tells soon, we ask."""
+        for channel, chain in self._chains.items():
+            for one in chain.doubt(symbol):
+                if (channel, one) not in self._quiet:
+                    self._ask_quiet(chain, channel, one, now + round(DOUBT_SECONDS * SECOND))
+
+    def _ask_quiet(self, chain: TradeChain, channel: str, symbol: str, at: int) -> None:
+        due = chain.quiet_since(symbol) if self._asks else None
         if due is not None:
-            gap = Gap(channel, symbol, due, due + PAGE - 1, now, now)
-            self._quiet[channel, symbol] = _Page(gap, due, gap.last, now, open_end=True)
+            gap = Gap(channel, symbol, due, due + PAGE - 1, at, at)
+            self._quiet[channel, symbol] = _Page(gap, due, gap.last, at, open_end=True)
             self._stir()
 
     def forget(self, channel: str, symbol: str) -> None:

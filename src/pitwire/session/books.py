@@ -53,6 +53,8 @@ class Books:
         self._refresh_reserve = limit * REFRESH_RESERVED_PERCENT // 100
         self._idle_until = 0
         """Nothing may leave before this: no weight, or nobody's turn."""
+        self.on_break: Callable[[str, int], None] | None = None
+        """Told of each live book that breaks: more than its deltas may be lost."""
         self.urgent: Callable[[], Container[str]] = tuple
         """The symbols that matter most; asked when not all can be fetched at once."""
 
@@ -216,6 +218,8 @@ class Books:
     def _again(self, symbol: str, now: int) -> None:
         """A book broke that was live: at once, unless it has been live for a moment only."""
         self._ahead.pop(symbol, None)
+        if self.on_break is not None:
+            self.on_break(symbol, now)
         if now - self.syncs[symbol].live_since >= YOUNG_SECONDS * SECOND:
             self._breaks.pop(symbol, None)
         breaks = self._breaks[symbol] = self._breaks.get(symbol, -1) + 1

@@ -74,6 +74,8 @@ class TradeChain:
         self._next: dict[str, int] = {}
         """The same of the symbols that are not steady, where it is known."""
         self._begun: dict[str, None] = {}
+        self._doubted: dict[str, int] = {}
+        """Symbol → the id that followed when something may have been lost."""
         self._rooms: dict[str, _Room] = {}
         self.dropped = 0
         """Trades that had come before, or came after a later one."""
@@ -123,20 +125,33 @@ class TradeChain:
         self._next |= self.steady
         self.steady.clear()
         self._begun.clear()
+        self._doubted.clear()
+
+    def doubt(self, symbol: str = "") -> list[str]:
+        """Trades of this symbol, or of all, may have been lost on a connection that stands; of
+        which nobody knows until their next trade."""
+        steady = self.steady if self.judges else {}
+        doubted = {one: due for one, due in steady.items() if symbol in ("", one)}
+        self._doubted |= doubted
+        return list(doubted)
 
     def forget(self, symbol: str) -> None:
         """Nobody wants this symbol's trades any more; what is not sent is not missing."""
         self._unlearn(symbol)
         self._begun.pop(symbol, None)
+        self._doubted.pop(symbol, None)
         if symbol in self._rooms:
             self._rooms[symbol].forgotten = True
 
     def quiet_since(self, symbol: str) -> int | None:
-        """The id that follows, where it is known and no trade has come on the connections that
-        stand: trades since the last loss would show only when the next one comes."""
-        if symbol in self._begun or symbol in self._rooms:
+        """The id that follows, where it is known and no trade has come since a loss or a doubt:
+        what traded since then would show only when the next one comes."""
+        if symbol in self._rooms:
             return None
-        return self._next.get(symbol)
+        if symbol not in self._begun:
+            return self._next.get(symbol)
+        due = self._doubted.get(symbol)
+        return due if due == self.steady.get(symbol) else None
 
     def go_on(self, trades: Iterable[AnyTrade], due: int, now: int) -> list[Event]:
         """Trades of one symbol from `due` on, brought by another way before any had come by this.

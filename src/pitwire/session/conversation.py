@@ -82,8 +82,7 @@ class Conversation:
         self.codec: Codec = venue.codec(
             CodecOptions(options.role, options.time_unit, options.book_option)
         )
-        self._decode = self.codec.decode
-        self._pacing, self._skew = pacing, skew
+        self._decode, self._pacing, self._skew = self.codec.decode, pacing, skew
         self.patience = round(options.patience_seconds * SECOND)
         """How long an answer may take, in ns."""
         self._pending = Pending(self.patience)
@@ -454,8 +453,9 @@ class Conversation:
             self._errands.watch_ended(now)  # binance §6.3, eventStreamTerminated
         elif isinstance(event, ev.Malformed):
             self._malformed.append(now)
-            full = len(self._malformed) == MALFORMED_RUN
-            if full and now - self._malformed[0] <= MALFORMED_SECONDS * SECOND:
+            self._feed.backfill.doubt("", now)
+            run = now - self._malformed[0] if len(self._malformed) == MALFORMED_RUN else now
+            if run <= MALFORMED_SECONDS * SECOND:
                 reason = f"{MALFORMED_RUN} malformed frames within {MALFORMED_SECONDS:g} s"
                 self.outbox.fail(errors.ConnectionLost(code=1007, reason=reason))
         return event

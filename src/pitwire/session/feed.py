@@ -71,8 +71,8 @@ class Feed:
         self.backfill = Backfill(
             venue, codec, pacing=pacing, chance=chance, stir=self._stir, enabled=backfill
         )
-        self._chains = self.backfill.chains
-        self._trades = self.backfill.trades
+        self.books.on_break = self.backfill.doubt
+        self._chains, self._trades = self.backfill.chains, self.backfill.trades
         self._steady = self._trades.steady
         self._conflicts = Conflicts()
         self._told_trades, self._told_quotes = self._conflicts.trades, self._conflicts.quotes

@@ -78,6 +78,8 @@ class Freshness:
         self._busy: set[Ask] = set()
         self._usual: dict[str, int] = {}
         """Channel → how long what has hardly spoken there is waited for, in this sweep."""
+        self.on_revival: Callable[[str, int], None] | None = None
+        """Told of each symbol that was silent and speaks again, and when."""
         self._since = 0
         self.newest = 0
         """When the last sweep saw data last, on this connection."""
@@ -189,6 +191,8 @@ class Freshness:
             voice.newest = event
             if voice.stale and voice.stale not in _HELD:
                 voice.stale = ""
+                if self.on_revival is not None:
+                    self.on_revival(event.symbol, event.received)
                 told.append(self._fresh(voice.ask, event))
         return tuple(told)
 

@@ -151,5 +151,4 @@ def _runs_the_loop(frame: FrameType) -> bool:
 
 def _spelt(frame: FrameType) -> str:
     name = os.path.basename(frame.f_code.co_filename)
-    line = frame.f_lineno or frame.f_code.co_firstlineno  # between two lines it is on none
-    return f"{name}:{line} in {frame.f_code.co_qualname}"
+    return f"{name}:{frame.f_lineno} in {frame.f_code.co_qualname}"
