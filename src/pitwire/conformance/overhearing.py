@@ -133,12 +133,17 @@ class _ToldCodec:
     """A codec that notes which bytes came of which call."""
 
     def __init__(self, codec: Codec, made: dict[bytes, tuple[str, tuple[Any, ...]]]) -> None:
-        self._made = made
+        self._codec, self._made = codec, made
         # All at once: what a codec can do beyond the protocol is seen by what it has.
         for name in dir(codec):
             if not name.startswith("_"):
-                found = getattr(codec, name)
-                setattr(self, name, self._told(name, found) if name in ENCODERS else found)
+                getattr(self, name)
+
+    def __getattr__(self, name: str) -> Any:
+        """Also what a codec hands on of another, which stands in no list of what it has."""
+        found = getattr(self._codec, name)
+        setattr(self, name, found := self._told(name, found) if name in ENCODERS else found)
+        return found
 
     def _told(self, name: str, encode: Callable[..., Any]) -> Callable[..., Any]:
         def told(*args: Any, **more: Any) -> Any:
