@@ -6,11 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pitwire.model.errors import ConfigError
+from pitwire.store import claims as module
 from pitwire.store.claims import RunNotes, aside_of, claims, numbered
 from pitwire.store.parquet import TableWriter, compact, partitions
 from pitwire.store.query import open_store
@@ -139,6 +142,26 @@ def test_no_file_may_take_a_place_within_another(tmp_path: Path) -> None:
     assert compact(tmp_path) == 2
     assert claims(partition) == set(), "what nobody writes any more is given up"
     assert ids(tmp_path) == [1, 2, 9]
+
+
+def test_a_file_that_gets_its_name_while_another_looks_keeps_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partition = tmp_path / "venue=x" / "kind=Trade" / "day=2024-07-31"
+    path = RunNotes(tmp_path, "one").claim(partition)
+
+    def then_named(look: Callable[[Path], Any]) -> Callable[[Path], Any]:
+        def looked(at: Path) -> Any:
+            found = look(at)
+            if aside_of(path).exists():
+                aside_of(path).rename(path)
+            return found
+
+        return looked
+
+    for look in (numbered, claims):
+        monkeypatch.setattr(module, look.__name__, then_named(look))
+    assert RunNotes(tmp_path, "other").claim(partition).name == "000002.parquet"
 
 
 def test_a_disk_that_takes_no_file_keeps_its_number_from_others(

@@ -56,8 +56,10 @@ class RunNotes:
         partition.mkdir(parents=True, exist_ok=True)
         name = partition.relative_to(self._folder)
         with numbers_held(self._folder):
-            taken = [last for _, last, _ in numbered(partition)]
-            number = max([self._promised.get(str(name), 0), *taken, *claims(partition)]) + 1
+            # In this order: a file that gets its name meanwhile was a claim, or is there.
+            taken = claims(partition)
+            taken.update(last for _, last, _ in numbered(partition))
+            number = max([self._promised.get(str(name), 0), *taken]) + 1
             path = partition / f"{number:06d}.parquet"
             aside_of(path).open("xb").close()
             self._note(str(name / path.name))

@@ -6,17 +6,13 @@ trades and quotes (a `timestamp`, and columns of these names).
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pitwire.market.sync import HOLD
 from pitwire.model.errors import ConfigError
 from pitwire.store.query import Store
 
@@ -29,11 +25,6 @@ EVENT = np.dtype(
     ],
     align=True,
 )  # fmt: skip
-_BOTH = EXCH | LOCAL
-_Row: TypeAlias = tuple[int, int, int, float, float]
-_Levels: TypeAlias = Sequence[Mapping[str, float]]
-_Delta: TypeAlias = tuple[int, int, _Levels, _Levels]
-"""Its last id, the venue's time or ours, bids and asks."""
 
 
 def export_hftbacktest(store: Store, symbol: str, path: Path) -> int:
@@ -42,38 +33,33 @@ def export_hftbacktest(store: Store, symbol: str, path: Path) -> int:
     Both stamps are kept; where the venue wrote none, ours stands for it. Events are in the order of
     their coming, so a reader that demands order by the venue's time as well must correct it.
     """
+    rows: list[tuple[int, int, int, float, float]] = []
     question = """
-        SELECT received, seq, venue_time, 'trade' AS what, side, price, size, 0 AS last_id,
+        SELECT received, seq, venue_time, 'trade' AS what, side, price, size,
             NULL AS bids, NULL AS asks FROM Trade WHERE symbol = ?
-        UNION ALL SELECT received, seq, venue_time, 'delta', '', 0, 0, last_id, bids, asks
+        UNION ALL SELECT received, seq, venue_time, 'delta', '', 0, 0, bids, asks
         FROM BookDelta WHERE symbol = ?
-        UNION ALL SELECT received, seq, venue_time, 'snapshot', '', 0, 0, last_id, bids, asks
+        UNION ALL SELECT received, seq, venue_time, 'snapshot', '', 0, 0, bids, asks
         FROM BookSnapshot WHERE symbol = ?
-        UNION ALL SELECT received, seq, venue_time, 'stale', '', 0, 0, 0, NULL, NULL
-        FROM BookStale WHERE symbol = ?
         ORDER BY received, seq
     """
-    rows: list[_Row] = []
-    is_live, late = False, deque[_Delta](maxlen=HOLD)
-    for batch in store.sql(question, [symbol] * 4).batches(10_000):
-        for received, _, venue_time, what, side, price, size, last_id, bids, asks in batch:
+    both = EXCH | LOCAL
+    answer = store.sql(question, [symbol] * 3)
+    for batch in answer.batches(10_000):
+        for received, _, venue_time, what, side, price, size, bids, asks in batch:
             at = venue_time or received
             if what == "trade":
                 flag = BUY if side == "buy" else SELL
-                rows.append((_BOTH | TRADE | flag, at, received, price, size))
-            elif what == "stale":
-                is_live = False
-                late.clear()
-            elif what == "snapshot":
-                rows += _book_rows(SNAPSHOT, at, received, bids, asks)
-                for number, was, *levels in late:  # received before it, and told after it
-                    if number > last_id:
-                        rows += _book_rows(DEPTH, was, received, *levels)
-                is_live = True
-            else:
-                late.append((last_id, at, bids, asks))
-                if is_live:
-                    rows += _book_rows(DEPTH, at, received, bids, asks)
+                rows.append((both | TRADE | flag, at, received, price, size))
+                continue
+            kind = DEPTH if what == "delta" else SNAPSHOT
+            for flag, levels in ((BUY, bids), (SELL, asks)):
+                if kind == SNAPSHOT and levels:
+                    rows.append((both | CLEAR | flag, at, received, levels[-1]["price"], 0.0))
+                rows += [
+                    (both | kind | flag, at, received, level["price"], level["size"])
+                    for level in levels
+                ]
     if not rows:
         expected = "a symbol with trades or a book in these tables"
         raise ConfigError(where="symbol", found=symbol, expected=expected)
@@ -83,17 +69,6 @@ def export_hftbacktest(store: Store, symbol: str, path: Path) -> int:
         data[name] = column
     np.savez_compressed(path, data=data)
     return len(rows)
-
-
-def _book_rows(kind: int, at: int, received: int, bids: _Levels, asks: _Levels) -> list[_Row]:
-    rows: list[_Row] = []
-    for flag, levels in ((BUY, bids), (SELL, asks)):
-        if kind == SNAPSHOT and levels:
-            rows.append((_BOTH | CLEAR | flag, at, received, levels[-1]["price"], 0.0))
-        rows += [
-            (_BOTH | kind | flag, at, received, level["price"], level["size"]) for level in levels
-        ]
-    return rows
 
 
 def export_nautilus(store: Store, symbol: str, folder: Path) -> list[Path]:

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -79,6 +80,7 @@ class TableWriter:
         self._levels = 0
         self._seq = 0
         self._books: dict[tuple[str, str], _Kept] = {}
+        self._told: dict[tuple[str, str], int] = {}
         self.written = 0
         """Rows in files."""
         self.passed_over = 0
@@ -96,9 +98,12 @@ class TableWriter:
             if name not in KINDS:
                 self.passed_over += 1
                 continue
-            self._add(name, event)
             if isinstance(event, _BOOK):
+                event = self._in_order(event)
+                self._add(name, event)
                 self._keep(event)
+            else:
+                self._add(name, event)
 
     def decided(self, record: Decided, venue: str) -> None:
         """Take an order that was decided."""
@@ -130,6 +135,15 @@ class TableWriter:
             self._write(place)
         elif self._levels >= LEVELS:
             self.flush()
+
+    def _in_order(self, event: Event) -> Event:
+        """A change that waited for its snapshot was told after it: then it counts as received."""
+        key = (event.venue, event.symbol)
+        told = self._told.get(key, 0)
+        if event.received < told:
+            return msgspec.structs.replace(event, received=told)
+        self._told[key] = event.received
+        return event
 
     def _keep(self, event: Event) -> None:
         """Books are rebuilt here, so that a whole one stands in the tables now and then."""
@@ -288,11 +302,12 @@ def _compact(folder: Path, path: Path) -> int:
             first, last = _span(files[0])[0], _span(files[-1])[1]
             write_table(pa.concat_tables(tables), path / f"{first:06d}-{last:06d}.parquet")
             fewer += len(files) - 1
-    found = numbered(path)  # once: what somebody writes meanwhile is in neither list
-    counted = set(_counting(found))
-    for _, _, old in found:
-        if old not in counted:
-            old.unlink()
+    with numbers_held(folder):  # whoever looks for a number sees the old ones or the new one
+        found = numbered(path)  # once: what somebody writes meanwhile is in neither list
+        counted = set(_counting(found))
+        for _, _, old in found:
+            if old not in counted:
+                old.unlink()
     return fewer
 
 

@@ -34,8 +34,8 @@ _NS = {
 }
 
 
-_HELD = 600 * _NS["s"]
-"""So long deltas may have waited for their snapshot: as many as are held, one a second."""
+_BEHIND = 2 * _NS["s"]
+"""So much one run may be behind another that records the same book."""
 
 
 class Rows:
@@ -277,15 +277,15 @@ class Store:
     def _since(self, start: int, symbol: str, venue: str) -> int:
         """From when on deltas may follow on a whole book that came at `start`.
 
-        What waited for a snapshot was received before it. Before the last break ids may have
-        counted otherwise.
+        Another run may have been told of them sooner. Before the last break ids may have counted
+        otherwise.
         """
         [broken] = self._connection.execute(
             "SELECT max(received) FROM BookStale "
             "WHERE symbol = $1 AND venue = $2 AND received BETWEEN $3 AND $4",
-            [symbol, venue, start - _HELD, start],
+            [symbol, venue, start - _BEHIND, start],
         ).fetchall()[0]
-        return start - _HELD if broken is None else int(broken)
+        return start - _BEHIND if broken is None else int(broken)
 
     def _of(self, kind: str, symbol: str, since: int, until: int) -> Rows:
         return self.sql(
