@@ -682,5 +682,15 @@ def test_nothing_is_cut_and_nothing_overlaps(
     assert page.ask(GEOMETRY) == [], (size, "halted")
 
 
+def test_a_phone_shows_a_position_whole(
+    board: RunningStage, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(board.control, size=SIZES["phone"])
+    page.shows(board.until(lambda truth: truth["positions"]))
+    page.raw.click("#orders [data-list=positions]")
+    hidden = "() => (({scrollWidth, clientWidth}) => scrollWidth - clientWidth)"
+    assert page.ask(f"{hidden}(document.querySelector('#orders .scroll'))") <= 0
+
+
 def test_what_the_page_needs_to_know_is_in_no_address(board: RunningStage) -> None:
     assert json.dumps(board.control).count("?") == 0
