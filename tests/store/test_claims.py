@@ -148,7 +148,8 @@ def test_a_file_that_gets_its_name_while_another_looks_keeps_its_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     partition = tmp_path / "venue=x" / "kind=Trade" / "day=2024-07-31"
-    path = RunNotes(tmp_path, "one").claim(partition)
+    other, one = RunNotes(tmp_path, "other"), RunNotes(tmp_path, "one")
+    path = one.claim(partition)
 
     def then_named(look: Callable[[Path], Any]) -> Callable[[Path], Any]:
         def looked(at: Path) -> Any:
@@ -161,7 +162,7 @@ def test_a_file_that_gets_its_name_while_another_looks_keeps_its_number(
 
     for look in (numbered, claims):
         monkeypatch.setattr(module, look.__name__, then_named(look))
-    assert RunNotes(tmp_path, "other").claim(partition).name == "000002.parquet"
+    assert other.claim(partition).name == "000002.parquet"
 
 
 def test_a_disk_that_takes_no_file_keeps_its_number_from_others(
