@@ -104,7 +104,7 @@ class Stage:
     ) -> Opened:
         """A client asks to upgrade: its link's number, or why not."""
         self.advance(now)
-        self._catch_up(now)
+        self.catch_up(now)
         role = self.facade.role(target)
         label = f"{role}-{self._next_link}"
         refused = self.plan.dial(label, now)
@@ -143,7 +143,7 @@ class Stage:
     ) -> HttpReply:
         """A request outside any link."""
         self.advance(now)
-        self._catch_up(now)
+        self.catch_up(now)
         reply = self.facade.http(method, target, headers=headers, body=body, now=self._venue(now))
         self._collect(now)
         return reply
@@ -167,6 +167,11 @@ class Stage:
         self._unheard = 0
         self.facade.step(self._venue(now))
         self._collect(now)
+
+    def catch_up(self, now: int) -> None:
+        """Somebody comes or looks: let the façade do what was left out."""
+        if self._unheard:
+            self.act(now)
 
     def take_sendings(self) -> list[Sending]:
         """What is to leave, in order; given out once."""
@@ -228,11 +233,6 @@ class Stage:
             self._unheard = 0
             self.facade.step(venue)
             self._collect(now)
-
-    def _catch_up(self, now: int) -> None:
-        """Somebody comes: let the façade do what was left out."""
-        if self._unheard:
-            self.act(now)
 
     def _obey(self, action: LinkAction, now: int) -> None:
         meant = [link for link, label in self._labels.items() if matches(action.link, label)]

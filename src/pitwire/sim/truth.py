@@ -108,6 +108,7 @@ class Truth:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        world.catch_up()  # what is told from here on is what happens from here on
         exchange = world.exchange
         spell: Callable[[int], int] = getattr(world.facade, "spell_update_id", int)
         self.books = {

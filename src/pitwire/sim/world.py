@@ -279,8 +279,13 @@ class World:
 
     # -- the truth
 
+    def catch_up(self) -> None:
+        """Let a venue that nobody hears publish what it has left out."""
+        self.stage.catch_up(self.clock.now())
+
     def truth_book(self, symbol: str) -> tuple[int, list[tuple[str, str]], list[tuple[str, str]]]:
         """(update id, bids, asks) as the exchange holds them, prices and sizes as plain text."""
+        self.catch_up()
         listing, book = self.exchange.listings[symbol], self.exchange.book(symbol)
 
         def text(levels: Sequence[tuple[int, int]]) -> list[tuple[str, str]]:
