@@ -30,5 +30,5 @@ def test_the_recording_that_is_made_is_sound(
     assert len(spread) == 50
     stale = [event for event in seen if isinstance(event, BookStale)]
     assert [event.reason for event in stale] == ["connection lost"], "at the end, by ourselves"
-    assert bench._through(done.run, tmp_path / "again") > 0
+    assert bench.through(done.run, tmp_path / "again") > 0
     assert sum(1 for _ in Tape(tmp_path / "again").records()) > 900

@@ -168,6 +168,18 @@ def test_the_redial_that_does_not_help_is_not_repeated_soon() -> None:
     assert len(rig.pings) <= 3600 / 4, "an answered ping leaves time for the next"
 
 
+@pytest.mark.parametrize("given_up", ["A", "AB"])
+def test_a_connection_of_which_less_is_wanted_is_not_mute_when_it_says_less(given_up: str) -> None:
+    rig = warm("A", "B")
+    for symbol in given_up:
+        for channel, kind in ASKS.items():
+            rig.vigil.freshness.ended(Ask(channel, symbol), kind)
+    rig.told.clear()
+    rig.run(60, lambda now: rig.hear("B") if given_up == "A" and now % (8 * SECOND) == 0 else None)
+    assert "mute" not in rig.why()
+    assert rig.faults == []
+
+
 def test_speech_after_a_mute_time_makes_everything_fresh() -> None:
     rig = warm("A", "B", "C")
     rig.run(3)

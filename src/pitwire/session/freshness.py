@@ -78,6 +78,8 @@ class Freshness:
         self._busy: set[Ask] = set()
         self._usual: dict[str, int] = {}
         """Channel → how long what has hardly spoken there is waited for, in this sweep."""
+        self.fewer = False
+        """Whether something that spoke is not wanted any more; for whoever listens to all of it."""
         self.on_revival: Callable[[str, int], None] | None = None
         """Told of each symbol that was silent and speaks again, and when."""
         self._since = 0
@@ -126,7 +128,9 @@ class Freshness:
         awaited = self._awaited.get(key, [])
         if ask in awaited:
             awaited.remove(ask)
-        voices = [voice for voice in self._voices.pop(key, ()) if voice.ask != ask]
+        before = self._voices.pop(key, [])
+        voices = [voice for voice in before if voice.ask != ask]
+        self.fewer = self.fewer or len(voices) < len(before)
         if voices:
             self._voices[key] = voices
             voices[0].alone = len(voices) == 1 and bool(voices[0].ask.symbol)

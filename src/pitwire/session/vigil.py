@@ -167,12 +167,20 @@ class Vigil:
 
     def _sweep(self, heard: int, now: int) -> list[Event]:
         told = self.freshness.sweep(now)
+        if self.freshness.fewer:
+            self._learn_anew(now)
         if self._fence and (self._fence < 0 or now - self._fence >= _CAUGHT_UP):
             self._fence = 0
             told += self._restored(PAUSED, now)
         told += self._lag.sweep(now)
         told += self._hear(now) if self.freshness.moved else self._miss(heard, now)
         return told
+
+    def _learn_anew(self, now: int) -> None:
+        """Something is not listened to any more: what is left has a rhythm of its own, or none."""
+        self.freshness.fewer = False
+        self._rhythm = Rhythm(_MUTE)
+        self._share, self._since = 0.0, now
 
     def _hear(self, now: int) -> list[Event]:
         """Data came since the last look."""
