@@ -23,7 +23,8 @@ NOTICED_SECONDS = 10.0
 """By then a connection on which nothing comes any more must be given up."""
 _CALM_SECONDS = 70.0
 """So long after a close the next comes: what was learned of the last one is forgotten."""
-_DEAD_AT = 8.0
+_DEAD_AT = 2.0
+"""Before it is known how often data come: heartbeats alone can tell then."""
 
 
 # ── C1 to C4: a session that loses everything once ────────────────────────────────────────────
