@@ -159,7 +159,7 @@ async def open_desk(
             await check_rights(config, credentials, endpoints, fetch, clock)
             if ids is None:  # who goes through another's day again has nobody to ask
                 await check_mode(config, credentials, endpoints, fetch, clock)
-        desk.engine.journal.write(Seeded(at=clock.now(), name="desk", seed=seed))  # as on a tape
+        _enter(desk, config, seed)
         tape = desk.tape = record_desk(
             config, desk.engine.screen, credentials, seed=seed, clock=clock
         )
@@ -195,6 +195,17 @@ async def open_desk(
         await desk.stop()
         raise
     return desk
+
+
+def _enter(desk: Desk, config: DeskConfig, seed: int) -> None:
+    """The first words of a journal that no folder keeps, and of any the seed: at the time at which
+    a tape begins, so that who plays it says the same."""
+    now, engine = desk.clock.now(), desk.engine
+    if desk.restarted is None:
+        ids, proof = engine.screen.ids, find_venue(config.venue.name).proof
+        started = Started(at=now, prefix=ids.prefix, epoch=ids.epoch, mode=config.mode, proof=proof)
+        engine.journal.write(started)
+    engine.journal.write(Seeded(at=now, name="desk", seed=seed))
 
 
 def _addresses(config: DeskConfig, endpoints: Endpoints | None) -> Endpoints:
@@ -394,9 +405,7 @@ def _engine(
         machine = Entropy(int.from_bytes(platform.node().encode()[:32], "big"))
         prefix = installation_prefix(machine, config.account.name)
         ids = OrderIds(prefix, now // MILLISECOND)
-    proof = find_venue(config.venue.name).proof
-    told.write(Started(at=now, prefix=ids.prefix, epoch=ids.epoch, mode=config.mode, proof=proof))
-    ledger = OrderLedger(is_ours=ids.is_ours, proof=proof)
+    ledger = OrderLedger(is_ours=ids.is_ours, proof=find_venue(config.venue.name).proof)
     return _pure(config, ids, State(ledger=ledger), told)
 
 
