@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from itertools import count
@@ -40,6 +41,17 @@ def state_home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     home = next(homes)
     monkeypatch.setenv("XDG_STATE_HOME", str(home))
     return home
+
+
+@pytest.fixture(autouse=True)
+def quiet_console() -> Iterator[None]:
+    """A command that ran in here has set up the loggers; the next test knows nothing of it."""
+    root = logging.getLogger("pitwire")
+    handlers, level, propagates = root.handlers[:], root.level, root.propagate
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    root.propagate = propagates
 
 
 @pytest.fixture(scope="session")

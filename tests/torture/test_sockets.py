@@ -163,8 +163,9 @@ TWO = {
 FAULTS = LOSSES | HEALED | SPOILED | TWO
 
 
-GROUPS = 4
-"""Tests that share the faults: most of a trial is waiting, and those of one test wait together."""
+GROUPS = 10
+"""Tests that share the faults: most of a trial is waiting, and those of one test wait together, few
+enough to leave their loop idle for most of its time."""
 
 
 async def tried(script: Script, seed: int = 1, **how: Any) -> Outcome:
