@@ -313,6 +313,73 @@ def test_a_stop_becomes_an_order_when_the_price_is_touched() -> None:
     assert desk.position().lots == -10
 
 
+def test_a_conditional_order_is_finished_when_the_order_that_it_became_is() -> None:
+    desk = Desk()
+    desk.trade("bob", SELL, 10, 600_000)
+    request = conditional(kind="STOP", price=590_000)
+    made = desk.exchange.conditionals.place(request, desk.now)
+    desk.trade("bob", SELL, 1, 590_000)
+    assert steps(desk) == [AlgoStatus.NEW, AlgoStatus.TRIGGERING, AlgoStatus.TRIGGERED]
+    desk.order("deep", BUY, 4, 590_000)
+    assert steps(desk) == []
+    assert made.order is not None
+    desk.exchange.cancel("ann", SYMBOL, order_id=made.order.order_id, now=desk.now)
+    (*_, ended, told) = desk.exchange.take_facts()
+    assert isinstance(ended, Ended)
+    assert isinstance(told, ConditionalChanged)
+    assert told.conditional.status is AlgoStatus.FINISHED
+    assert told.conditional.order is not None
+    assert (told.conditional.order.status, told.conditional.order.filled_lots) == (
+        Status.CANCELED,
+        4,
+    )
+    desk.order("deep", SELL, 1, 595_000)
+    assert steps(desk) == []
+
+
+def test_the_mark_price_sets_off_what_waits_for_it_and_nothing_else() -> None:
+    desk = Desk()
+    desk.order("deep", BUY, 100, 580_000)
+    desk.trade("bob", SELL, 10, 600_000)
+    waits = [
+        desk.exchange.conditionals.place(conditional(by_mark=by_mark), desk.now)
+        for by_mark in (True, False)
+    ]
+    desk.trade("bob", BUY, 1, 600_000)
+    desk.exchange.take_facts()
+    desk.exchange.conditionals.touch(SYMBOL, Decimal("589999.9"), desk.now, by_mark=True)
+    assert [each.status for each in waits] == [AlgoStatus.FINISHED, AlgoStatus.NEW]
+
+
+@pytest.mark.parametrize(
+    ("when", "status"),
+    [
+        (AlgoStatus.REJECTED, AlgoStatus.REJECTED),
+        (AlgoStatus.EXPIRED, AlgoStatus.EXPIRED),
+        (None, AlgoStatus.FINISHED),
+    ],
+)
+def test_a_protected_order_does_not_fire_while_the_prices_are_apart(
+    when: AlgoStatus | None, status: AlgoStatus
+) -> None:
+    desk = Desk()
+    desk.exchange.conditionals.when_protected = when
+    desk.order("deep", BUY, 100, 560_000)
+    desk.order("deep", BUY, 10, 589_000)
+    desk.trade("bob", SELL, 10, 600_000)
+    made = [
+        desk.exchange.conditionals.place(conditional(price_protect=each, trigger=at), desk.now)
+        for each, at in ((True, 590_000), (True, 565_000), (False, 565_000))
+    ]
+    desk.trade("bob", SELL, 1, 590_000)  # 1.7 % from the mark: within 5 %
+    desk.exchange.take_facts()
+    assert [each.status.value for each in made] == ["FINISHED", "NEW", "NEW"]
+    desk.order("deep", SELL, 1, 565_000)  # 5.8 %
+    desk.order("deep", BUY, 1, 565_000)
+    desk.exchange.take_facts()
+    assert [each.status for each in made[1:]] == [status, AlgoStatus.FINISHED]
+
+
 def test_a_stop_behind_the_price_is_refused() -> None:
     desk = Desk()
     desk.trade("bob", SELL, 10, 600_000)

@@ -32,7 +32,6 @@ MEANT: Mapping[str, str] = {
     "user ACCOUNT_UPDATE .a.P[0]: keys in another order": _LIVE,
     "user ACCOUNT_UPDATE .a.P[0].ma: only here": "in the recorded event",
     "user ALGO_UPDATE .: keys in another order": "like the recorded events of its kind",
-    "user ALGO_UPDATE .o.ia: missing here": "its meaning is not in the papers",
     "rest GET /v1/exchangeInfo .symbols[0].filters[MAX_NUM_ALGO_ORDERS]: missing here": (
         "dropped on 2025-12-29"
     ),

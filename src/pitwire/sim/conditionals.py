@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from pitwire.model.orders import Side
+from pitwire.sim.execution import OVER
 from pitwire.sim.facts import Kind, NewOrder, PositionSide, Refusal, Refused
 from pitwire.sim.futures_facts import AlgoStatus, Conditional, ConditionalChanged, NewConditional
 from pitwire.sim.margin import MarginAccount
@@ -30,6 +31,11 @@ class Conditionals:
     def __init__(self, exchange: FuturesExchange) -> None:
         self._exchange = exchange
         self.waiting: dict[int, Conditional] = {}
+        self.working: dict[int, Conditional] = {}
+        """Those whose order is not over yet."""
+        self.when_protected: AlgoStatus | None = AlgoStatus.REJECTED
+        """How one that is price-protected ends when it is touched while last trade and mark price
+        are too far apart; None: it fires all the same."""
         self._all: dict[int, Conditional] = {}
         self._next = 0
 
@@ -61,7 +67,7 @@ class Conditionals:
         self.waiting[made.algo_id] = self._all[made.algo_id] = made
         if len(self._all) > _KEPT:
             oldest = next(iter(self._all))
-            if oldest not in self.waiting:
+            if oldest not in self.waiting and oldest not in self.working:
                 del self._all[oldest]
         self._tell(made, now)
         return made
@@ -121,6 +127,14 @@ class Conditionals:
             if request.close_position and not owner.position(symbol, request.position_side).lots:
                 self._end(each, AlgoStatus.EXPIRED, now)
 
+    def follow(self, now: int) -> None:
+        """Those whose order is over, filled or not, are finished."""
+        for each in list(self.working.values()):
+            assert each.order is not None
+            if each.order.status in OVER:
+                del self.working[each.algo_id]
+                self._step(each, AlgoStatus.FINISHED, now)
+
     # ── within ────────────────────────────────────────────────────────────────────────────────
 
     def _price(self, request: NewConditional) -> Decimal:
@@ -156,6 +170,10 @@ class Conditionals:
         each.triggered = now
         del self.waiting[each.algo_id]
         self._step(each, AlgoStatus.TRIGGERING, now)
+        if self.when_protected is not None and request.price_protect and self._is_apart(request):
+            each.why = "price protection"
+            self._step(each, self.when_protected, now)
+            return
         owner = self._exchange.margins.owner(request.account)
         lots = request.lots
         if request.close_position:
@@ -189,8 +207,15 @@ class Conditionals:
             each.why = error.refusal.value
             self._step(each, AlgoStatus.REJECTED, now)
             return
+        self.working[each.algo_id] = each
         self._step(each, AlgoStatus.TRIGGERED, now)
-        self._step(each, AlgoStatus.FINISHED, now)
+        self.follow(now)
+
+    def _is_apart(self, request: NewConditional) -> bool:
+        """Whether last trade and mark price differ by more than the contract's `triggerProtect`."""
+        pit, margins = self._exchange.pit(request.symbol), self._exchange.margins
+        mark, last = margins.marks[request.symbol], pit.last * pit.listing.tick
+        return abs(last - mark) > mark * margins.contracts[request.symbol].trigger_protect
 
     def _end(self, each: Conditional, status: AlgoStatus, now: int) -> None:
         del self.waiting[each.algo_id]
@@ -201,11 +226,13 @@ class Conditionals:
         self._tell(each, now)
 
     def _tell(self, each: Conditional, now: int) -> None:
+        told = copy(each)
+        told.order = copy(each.order)
         self._exchange.execution.facts.append(
             ConditionalChanged(
                 at=now,
                 symbol=each.request.symbol,
                 account=each.request.account,
-                conditional=copy(each),
+                conditional=told,
             )
         )

@@ -127,6 +127,9 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     maintenance_rate: Decimal = Decimal("0.004")
     """Of a position's value; one tier, whatever its size."""
     liquidation_fee: Decimal = Decimal("0.0125")
+    trigger_protect: Decimal = Decimal("0.05")
+    """How far last trade and mark price may be apart where a protected conditional order fires, as
+    a part of the mark price."""
     interest_rate: Decimal = Decimal("0.0001")
     """What funding tends to, per interval."""
     funding_hours: int = 8

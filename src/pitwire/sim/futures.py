@@ -255,7 +255,7 @@ class FuturesExchange(Exchange):
     def take_facts(self) -> list[Fact]:
         """Everything that happened, and all that it led to."""
         facts = super().take_facts()
-        if self.conditionals.waiting or self.margins.shrunk:
+        if self.conditionals.waiting or self.conditionals.working or self.margins.shrunk:
             seen = 0
             while seen < len(facts):
                 fresh, seen = facts[seen:], len(facts)
@@ -263,6 +263,7 @@ class FuturesExchange(Exchange):
                     if isinstance(fact, Traded):
                         self.conditionals.touch(fact.symbol, fact.price, fact.at, by_mark=False)
                 self._trim(fresh[-1].at)
+                self.conditionals.follow(fresh[-1].at)
                 facts += super().take_facts()
         return facts
 

@@ -158,6 +158,8 @@ class NewConditional(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the mark price sets it off, and not the last trade's."""
     close_position: bool = False
     reduce_only: bool = False
+    price_protect: bool = False
+    """Whether it must not fire while last trade and mark price are far apart."""
     position_side: PositionSide = PositionSide.BOTH
     tif: Tif = Tif.GTC
     post_only: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -338,6 +339,117 @@ def test_a_conditional_order_waits_fires_and_is_told(
     assert (found["algoStatus"], found["actualPrice"]) == ("FINISHED", "58000.00000")
     assert main.position()["positionAmt"] == "0.000"
     assert main.refused("DELETE", "/v1/algoOrder", algoId=1)[0] == -2011
+
+
+_STOP = {
+    "symbol": "BTCUSDT",
+    "side": "SELL",
+    "algoType": "CONDITIONAL",
+    "type": "STOP",
+    "quantity": "0.010",
+    "price": "59000.00",
+    "triggerPrice": "59000.00",
+}
+
+
+def test_what_became_of_a_conditional_order_is_told_step_by_step(
+    main: FuturesClient, other: FuturesClient
+) -> None:
+    ear = main.listen()
+    asked = _STOP | {"priceProtect": "true"}
+    assert main.done("POST", "/v1/algoOrder", **asked)["priceProtect"] is True
+    row = main.done("GET", "/v1/algoOrder", algoId=1)
+    assert (row["actualOrderId"], row["actualPrice"]) == ("", "0.00000")
+    assert not {"actualType", "actualQty"} & set(row)
+
+    other.limit("SELL", "59000.00", "0.001")
+    FuturesClient(main.world).limit("BUY", "59000.00", "0.001")
+    row = main.done("GET", "/v1/algoOrder", algoId=1)
+    (placed,) = main.done("GET", "/v1/openOrders")
+    assert (row["algoStatus"], row["actualOrderId"], row["actualType"]) == (
+        "TRIGGERED",
+        str(placed["orderId"]),
+        "LIMIT",
+    )
+    assert "actualQty" not in row
+
+    other.limit("BUY", "59000.00", "0.004")
+    row = main.done("GET", "/v1/algoOrder", algoId=1)
+    assert (row["algoStatus"], row["actualQty"], row["actualPrice"]) == (
+        "TRIGGERED",
+        "0.004",
+        "59000.00000",
+    )
+    (listed,) = main.done("GET", "/v1/allAlgoOrders", symbol="BTCUSDT")
+    assert not {"actualType", "actualQty"} & set(listed)
+    ear.take()
+    other.limit("BUY", "59000.00", "0.006")
+    told = [each for each in ear.after(0) if each["e"] in ("ALGO_UPDATE", "ORDER_TRADE_UPDATE")]
+    assert [each["o"]["X"] for each in told] == ["FILLED", "FINISHED"]
+    last = told[-1]["o"]
+    assert (last["ai"], last["aq"], last["act"], last["pP"]) == (
+        str(placed["orderId"]),
+        "0.010",
+        "LIMIT",
+        True,
+    )
+    assert list(last)[-2:] == ["rm", "ia"]
+
+
+def test_a_mark_price_sets_a_conditional_order_off(
+    main: FuturesClient, other: FuturesClient
+) -> None:
+    main.done("POST", "/v1/algoOrder", **_STOP | {"workingType": "MARK_PRICE"})
+    main.done("POST", "/v1/algoOrder", **_STOP | {"clientAlgoId": "by-last"})
+    other.limit("BUY", "58000.00", "0.001")
+    other.limit("SELL", "58000.10", "0.001")
+    main.world.advance(120)  # the mark price follows the middle of the book
+    by_mark = main.done("GET", "/v1/algoOrder", algoId=1)
+    assert (by_mark["workingType"], by_mark["algoStatus"]) == ("MARK_PRICE", "TRIGGERED")
+    assert main.done("GET", "/v1/algoOrder", algoId=2)["algoStatus"] == "NEW"
+
+
+@pytest.mark.parametrize(("rate", "whole"), [("0.05", False), ("25", False), ("10", True)])
+def test_a_callback_rate_has_its_range(main: FuturesClient, rate: str, whole: bool) -> None:
+    asked = {name: value for name, value in _STOP.items() if name not in ("price", "triggerPrice")}
+    asked |= {"type": "TRAILING_STOP_MARKET", "callbackRate": rate}
+    if whole:
+        assert main.done("POST", "/v1/algoOrder", **asked)["callbackRate"] == "10.0"
+    else:
+        assert main.refused("POST", "/v1/algoOrder", **asked) == (-2007, "Invalid callBack rate")
+    wide = UsdmOptions(callback_rates=(Decimal("0.01"), Decimal(50)))
+    assert FuturesClient(futures_world(options=wide)).done("POST", "/v1/algoOrder", **asked)
+
+
+@pytest.mark.parametrize("cancels", [False, True])
+def test_a_countdown_leaves_conditional_orders_unless_it_is_told_to_take_them(
+    cancels: bool,
+) -> None:
+    options = UsdmOptions(countdown_cancels_conditionals=cancels)
+    main = FuturesClient(futures_world(options=options))
+    main.done("POST", "/v1/algoOrder", **_STOP)
+    main.limit("BUY", "59000.00", "0.010")
+    main.done("POST", "/v1/countdownCancelAll", symbol="BTCUSDT", countdownTime=1000)
+    main.world.advance(2)
+    assert main.done("GET", "/v1/openOrders") == []
+    assert len(main.done("GET", "/v1/openAlgoOrders")) == (0 if cancels else 1)
+
+
+def test_a_position_mode_does_not_change_over_a_position(
+    main: FuturesClient, other: FuturesClient
+) -> None:
+    other.limit("SELL", "60000.00", "0.010")
+    main.market("BUY", "0.010")
+    assert main.refused("POST", "/v1/positionSide/dual", dualSidePosition="true") == (
+        -4068,
+        "Position side cannot be changed if there exists position.",
+    )
+    assert main.refused("POST", "/v1/positionSide/dual", dualSidePosition="perhaps")[0] == -1130
+    assert main.refused("POST", "/v1/positionSide/dual")[0] == -1102
+    assert main.refused("POST", "/v1/algoOrder", **_STOP | {"positionSide": "LONG"}) == (
+        -4061,
+        "Order's position side does not match user's setting.",
+    )
 
 
 def test_a_conditional_order_behind_the_price_is_refused(main: FuturesClient) -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 
 from pitwire.model.clock import MILLISECOND
-from pitwire.sim.facades import usdm_reports as reports
+from pitwire.sim.facades import usdm_algo_reports as algo_reports
 from pitwire.sim.facades.binance_call import Call
 from pitwire.sim.facades.binance_orders import VenueSide, read_side
 from pitwire.sim.facades.binance_params import Args, missing, neither, superfluous
@@ -46,6 +46,7 @@ class AlgoAsk(msgspec.Struct, frozen=True, kw_only=True):
     client_id: str
     stp: Stp | None
     good_till: int
+    price_protect: bool
 
 
 def read_algo(args: Args) -> AlgoAsk:
@@ -54,7 +55,6 @@ def read_algo(args: Args) -> AlgoAsk:
     kind = args.need("type")
     if kind not in ALGO_TYPES:
         raise ApiError(-1116, "Invalid orderType.")
-    args.flag("priceProtect")
     args.word("priceMatch", ("NONE",))
     args.word("newOrderRespType", ("ACK", "RESULT"))
     ask = AlgoAsk(
@@ -74,6 +74,7 @@ def read_algo(args: Args) -> AlgoAsk:
         client_id=args.text("clientAlgoId", CLIENT_ID),
         stp=read_stp(args),
         good_till=(args.number("goodTillDate") or 0) // 1000 * 1000 * MILLISECOND,
+        price_protect=args.flag("priceProtect"),
     )
     _check(ask)
     return ask
@@ -87,8 +88,6 @@ def _check(ask: AlgoAsk) -> None:
         raise superfluous("price")
     if trails and ask.callback is None:
         raise missing("callbackRate")
-    if trails and not Decimal("0.1") <= (ask.callback or 0) <= 10:
-        raise ApiError(-2007, "Invalid callBack rate")
     if not trails and ask.trigger is None:
         raise missing("triggerPrice")
     if ask.close_position and (ask.quantity is not None or trails):
@@ -97,10 +96,17 @@ def _check(ask: AlgoAsk) -> None:
         raise missing("quantity")
 
 
+def _check_callback(office: FuturesOffice, ask: AlgoAsk) -> None:
+    least, most = office.futures_options.callback_rates
+    if ask.callback is not None and not least <= ask.callback <= most:
+        raise ApiError(-2007, "Invalid callBack rate")
+
+
 def place(call: Call, ask: AlgoAsk) -> object:
     """algoOrder.place."""
     office = office_of(call)
     scale = office.contract(ask.symbol)
+    _check_callback(office, ask)
     trigger = ask.activate if ask.kind == "TRAILING_STOP_MARKET" else ask.trigger
     request = NewConditional(
         account=call.account,
@@ -120,12 +126,13 @@ def place(call: Call, ask: AlgoAsk) -> object:
         stp=ask.stp,
         client_id=ask.client_id,
         good_till=ask.good_till,
+        price_protect=ask.price_protect,
     )
     try:
         made = office.exchange.conditionals.place(request, call.now)
     except Refused as error:
         raise refused(error) from error
-    return reports.algo_row(scale, made)
+    return algo_reports.algo_row(scale, made)
 
 
 class WhichAlgo(msgspec.Struct, frozen=True):
@@ -161,7 +168,7 @@ def query(call: Call, ask: WhichAlgo) -> object:
         found = office.exchange.conditionals.find(call.account, ask.algo_id, ask.client_id)
     except Refused as error:
         raise refused(error, code=-2013) from error
-    return reports.algo_row(_scale(office, found), found, queried=True)
+    return algo_reports.algo_row(_scale(office, found), found, queried=True, whole=True)
 
 
 def read_open(args: Args) -> str:
@@ -174,7 +181,7 @@ def open_algos(call: Call, symbol: str) -> object:
     office = office_of(call)
     name = office.contract(symbol).listing.symbol if symbol else ""
     found = office.exchange.conditionals.open_of(call.account, name)
-    return [reports.algo_row(_scale(office, each), each, queried=True) for each in found]
+    return [algo_reports.algo_row(_scale(office, each), each, queried=True) for each in found]
 
 
 def read_all(args: Args) -> str:
@@ -187,7 +194,7 @@ def all_algos(call: Call, symbol: str) -> object:
     office = office_of(call)
     scale = office.contract(symbol)
     found = office.exchange.conditionals.all_of(call.account, scale.listing.symbol)
-    return [reports.algo_row(scale, each, queried=True) for each in found]
+    return [algo_reports.algo_row(scale, each, queried=True) for each in found]
 
 
 def cancel_all(call: Call, symbol: str) -> object:

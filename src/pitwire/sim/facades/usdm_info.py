@@ -63,7 +63,7 @@ def _symbol(call: Call, scale: FuturesScale) -> dict[str, object]:
         "quotePrecision": 8,
         "underlyingType": "COIN",
         "underlyingSubType": ["PoW"],
-        "triggerProtect": "0.0500",
+        "triggerProtect": f"{contract.trigger_protect:.4f}",
         "liquidationFee": f"{contract.liquidation_fee:.6f}",
         "marketTakeBound": "0.05",
         "maxMoveOrderLimit": 10_000,

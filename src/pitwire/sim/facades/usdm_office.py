@@ -23,8 +23,9 @@ from pitwire.sim.facades.usdm_text import FuturesScale
 from pitwire.sim.facades.usdm_users import FuturesUsers
 from pitwire.sim.facts import Fact, Listing, Refused, SimOrder
 from pitwire.sim.futures import FuturesExchange
-from pitwire.sim.futures_facts import MarginChanged, MarkChanged
+from pitwire.sim.futures_facts import AlgoStatus, MarginChanged, MarkChanged
 
+_WHEN_PROTECTED = {"reject": AlgoStatus.REJECTED, "expire": AlgoStatus.EXPIRED, "fire": None}
 _INCOMES = 1_000
 _RATES = 1_000
 
@@ -43,6 +44,7 @@ class FuturesOffice(Office):
         self.exchange = exchange
         self.futures_options = options
         super().__init__(exchange, entropy=entropy, options=options, send=send)
+        exchange.conditionals.when_protected = _WHEN_PROTECTED[options.when_protected]
         self.switches: dict[tuple[str, str], int] = {}
         """(account, symbol) → when all its orders are to be cancelled."""
         self._dated: dict[tuple[str, int], SimOrder] = {}
@@ -110,7 +112,8 @@ class FuturesOffice(Office):
                 del self.switches[account, symbol]
                 with suppress(Refused):
                     self.exchange.cancel_all(account, symbol, now)
-                self.exchange.conditionals.cancel_all(account, symbol, now)
+                if self.futures_options.countdown_cancels_conditionals:
+                    self.exchange.conditionals.cancel_all(account, symbol, now)
         for key, order in list(self._dated.items()):
             if order.status in OVER:
                 del self._dated[key]

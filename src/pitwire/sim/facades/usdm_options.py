@@ -5,6 +5,7 @@ House rules: as in `binance_options`; what differs from spot stands here with th
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Literal
 
 from pitwire.sim.facades.binance_options import BinanceOptions
@@ -36,6 +37,14 @@ class UsdmOptions(BinanceOptions, frozen=True, kw_only=True):
     # §11.5
     unfillable_fok: Literal["refuse", "expire"] = "refuse"
     """-5021, or an order that expires."""
+    countdown_cancels_conditionals: bool = False
+    """Whether a countdown that is over cancels the symbol's conditional orders too: the sheet says
+    "all", of orders, and conditional ones have lists and routes of their own."""
+    callback_rates: tuple[Decimal, Decimal] = (Decimal("0.1"), Decimal(10))
+    """Least and largest `callbackRate` in percent; -2007 outside."""
+    when_protected: Literal["reject", "expire", "fire"] = "reject"
+    """What becomes of a conditional order with `priceProtect` that is touched while last trade and
+    mark price are further apart than `triggerProtect`."""
     auto_cancel_seconds: float = 0.01
     """How often the dead man's switch is looked at."""
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pitwire.model.clock import MILLISECOND
 from pitwire.model.orders import Side
+from pitwire.sim.facades import usdm_algo_reports as algo_reports
 from pitwire.sim.facades import usdm_reports as reports
 from pitwire.sim.facades.binance_users import UserStreams
 from pitwire.sim.facades.usdm_reports import Report
@@ -93,7 +94,7 @@ class FuturesUsers(UserStreams):
                 self._say(fact.account, event)
             case ConditionalChanged():
                 scale = self._scale(fact.symbol)
-                update = reports.algo_update(scale, fact.conditional, fact.at, now)
+                update = algo_reports.algo_update(scale, fact.conditional, fact.at, now)
                 self._say(fact.account, update)
             case _:
                 pass
