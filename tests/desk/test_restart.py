@@ -28,6 +28,7 @@ from pitwire.sim.world import BTC_USDT
 from pitwire.store.checkpoint import checkpoints
 from pitwire.store.history import History, segment_path
 from pitwire.store.latch import HaltLatch
+from pitwire.store.room import keep_room
 from pitwire.store.segment import HEAD_SIZE, read_segment
 from pitwire.store.slate import can_be_mapped, entries_of, read_slate, slate_path
 from pitwire.store.verifying import verify
@@ -542,6 +543,21 @@ def test_what_a_killed_run_left_to_the_kernel_is_synced_before_we_go_by_it(
     assert (whole.st_ino, whole.st_size) in synced
 
 
+def test_room_that_a_killed_run_kept_is_given_back(tmp_path: Path) -> None:
+    path = live_and_die(tmp_path, Setting())
+    segment = segment_path(path, 1)
+    with segment.open("ab") as file:
+        try:
+            keep_room(file.fileno(), segment.stat().st_size, 1 << 20)
+        except OSError as error:
+            pytest.skip(f"no room is kept here: {error}")
+    before = segment.read_bytes()
+    assert segment.stat().st_blocks > 2_000
+    take_over(path)
+    assert segment.stat().st_blocks < 2_000
+    assert segment.read_bytes() == before
+
+
 def test_a_past_that_cannot_be_synced_is_not_gone_by(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -700,6 +716,29 @@ def test_an_intent_that_was_on_the_slate_is_an_order_of_doubt(tmp_path: Path) ->
     assert [getattr(one, "id", "") for one in decided] == ids
     assert set(replayed(copy).state.ledger.open) == set(ids)
     assert verify(copy).is_sound
+
+
+@pytest.mark.skipif(not can_be_mapped(Path(gettempdir())), reason="no slate on this file system")
+def test_the_slate_of_a_harmed_journal_is_kept_by_name(tmp_path: Path) -> None:
+    """What may have left is not wiped; it is no part of the state, and the desk is halted."""
+    ids, copy = dead_with_orders_on_the_slate(tmp_path / "a", 2)
+    slate = slate_path(copy).read_bytes()
+    segment = segment_path(copy, 1)
+    data = bytearray(segment.read_bytes())
+    data[300] ^= 1
+    segment.write_bytes(data)
+    again = restart(copy, "main", now=9, entropy=Entropy(2))
+    assert again.halted.startswith("the journal: segment 1, record")
+    assert again.waiting == ()
+    told = [one.text for one in again.told if isinstance(one, Alerted)]
+    assert told[-1] == "the slate of the run before is kept as 00000002.slate"
+    again.close()
+    assert (copy / "00000002.slate").read_bytes() == slate
+    kept = [one for one in verify(copy).findings if one.file == "00000002.slate"]
+    assert [one.is_harmless for one in kept] == [True]
+    assert kept[0].found == f"set aside, as the journal was harmed: {ids[0]}, {ids[1]}"
+    restart(copy, "main", now=10, entropy=Entropy(3)).close()
+    assert [one.name for one in sorted(copy.glob("*.slate"))] == ["00000002.slate"]
 
 
 @pytest.mark.skipif(not can_be_mapped(Path(gettempdir())), reason="no slate on this file system")

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -386,6 +387,145 @@ def test_a_segment_that_takes_nothing_leaves_what_left_on_the_slate(
     history = History(tmp_path)
     assert [record for record, _ in history.records()] == [INTENT]
     assert [flaw.ill for flaw in history.flaws] == [Ill.TORN]
+
+
+class Full:
+    """A disk of so many bytes, which others fill, too: `room` is what they have left."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.kept = 0
+        """Up to where room is kept for us."""
+        self.size = 0
+
+    def write(self, handle: int, data: bytes) -> None:
+        free = max(0, self.kept - self.size) + self.room
+        part = data[:free]
+        write_all(handle, part)
+        self.size += len(part)
+        self.room -= max(0, self.size - self.kept)
+        self.kept = max(self.kept, self.size)
+        if len(part) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def reserve(self, handle: int, offset: int, length: int) -> None:
+        more = max(0, offset + length - self.kept)
+        if more > self.room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.room -= more
+        self.kept += more
+
+
+def until_refused(file: JournalFile, fill: Callable[[int], None]) -> list[Record]:
+    """Burst after burst, two orders each and what came of them; every order that may leave."""
+    left: list[Record] = []
+    for number in range(100_000):
+        intents = [Decided(at=number, command=order(f"{number}-{each}")) for each in (1, 2)]
+        for intent in intents:
+            file.write(intent)
+            if file.commit():
+                return left
+            left.append(intent)
+        for at in range(3):
+            file.write(say(at))
+        file.settle()
+        assert not file.failed, "a full disk was met when the orders had left"
+        fill(number)
+    raise AssertionError("it was never full")
+
+
+def test_a_full_disk_refuses_an_order_before_its_bytes_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S2: wherever others take the last room, now and in the middle of a run."""
+    for name, size in (("_ROOM", 16_384), ("_ROOM_LOW", 12_288), ("_ROOM_NEEDED", 4_096)):
+        monkeypatch.setattr(f"pitwire.store.journal_file.{name}", size)
+    slated = 0
+    for begin in range(0, 40_000, 1_777):
+        folder = tmp_path / str(begin)
+        folder.mkdir()
+        full = Full(200_000)
+        file = JournalFile(folder, HEADER, mapped=True, write=full.write, reserve=full.reserve)
+        full.room = begin
+
+        def fill(number: int, full: Full = full) -> None:
+            full.room = 0 if number == 4 else full.room
+
+        left = until_refused(file, fill)
+        slated += len(left)
+        file.close()
+        history = History(folder)
+        kept = [record for record, _ in history.records() if isinstance(record, Decided)]
+        assert kept[: len(left)] == left
+        assert history.worst is None
+    assert slated > 100
+
+
+def test_a_disk_that_is_really_full(small_disk: Path) -> None:
+    folder = small_disk / "main"
+    folder.mkdir()
+    file = JournalFile(folder, HEADER)
+    assert slate_path(folder).exists(), "tmpfs is fit for one"
+    with (small_disk / "others").open("wb", buffering=0) as others:
+
+        def fill(number: int) -> None:
+            if number == 100:
+                with suppress(OSError):
+                    while others.write(bytes(4_096)):
+                        pass
+
+        left = until_refused(file, fill)
+    assert len(left) > 1_000, "what was kept for it was used"
+    file.close()
+    history = History(folder)
+    kept = [record for record, _ in history.records() if isinstance(record, Decided)]
+    assert kept[: len(left)] == left
+    assert history.worst is None
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(place)]
+    try:
+        done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("no mount here")
+    if done.returncode:
+        pytest.skip(f"may not mount a small disk here: {done.stderr.strip()}")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_where_no_room_can_be_kept_an_intent_is_written_at_once(tmp_path: Path) -> None:
+    def refuse(*_: int) -> None:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    file = JournalFile(tmp_path, HEADER, mapped=True, reserve=refuse)
+    file.write(INTENT)
+    assert file.commit() == ""
+    assert in_segment(tmp_path) == 1
+    file.close()
+
+
+def test_room_is_kept_behind_every_segment_and_given_back(make: Make, tmp_path: Path) -> None:
+    file = make(mapped=True, segment_bytes=1)
+    path = tmp_path / "00000001.journal"
+    kept = path.stat().st_blocks
+    if kept < 2_048:
+        pytest.skip("this file system keeps no room")
+    assert path.stat().st_size < 4_096
+    file.write(INTENT)
+    file.settle()
+    file.tend(1)
+    assert path.stat().st_blocks < 16
+    second = tmp_path / "00000002.journal"
+    assert second.stat().st_blocks >= 2_048
+    file.close()
+    assert second.stat().st_blocks < 16
 
 
 def test_wherever_a_segment_takes_no_more_each_intent_stands_once(tmp_path: Path) -> None:

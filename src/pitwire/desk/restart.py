@@ -19,8 +19,10 @@ from pitwire.store.folder import AccountFolder
 from pitwire.store.history import START, History, segment_numbers, segment_path
 from pitwire.store.journal_file import JournalFile
 from pitwire.store.latch import HaltLatch, Thrown
+from pitwire.store.room import trim
 from pitwire.store.safely import sync_file
 from pitwire.store.segment import NOTHING, Header, Ill
+from pitwire.store.slate import ON_SLATE, set_aside, slate_path
 from pitwire.trading.asked import AskedKeys
 from pitwire.trading.ids import OrderIds, account_prefix
 from pitwire.trading.journal import Alerted, Halted, Record, Resumed, Started
@@ -206,7 +208,7 @@ def _restart(
     )
     began = history.headers[-1].started if history.headers else booted
     wrong += [_WENT_DOWN] if began < booted and not folder.identity.ended else []
-    _sync_past(folder.path)
+    wrong += _close_past(folder.path, history, identity.segment)
     file = JournalFile(folder.path, header, durable=durable, slated=history.slated)
     folder.take_epoch(identity)
     prefix = account_prefix(identity.installation, identity.account)
@@ -268,12 +270,31 @@ def recall(path: Path, *, expected: int = 0) -> tuple[Replay, History, list[str]
     return replay, history, [f"checkpoint passed over: {one}" for one in wrong]
 
 
+def _close_past(path: Path, history: History, segment: int) -> list[str]:
+    """Make what an earlier run has left safe to go by; what to tell of it."""
+    _sync_past(path)
+    return _slate_aside(path, history, segment)
+
+
+def _slate_aside(path: Path, history: History, segment: int) -> list[str]:
+    """What cannot be taken over from the slate is kept for who reads it; what to tell of it."""
+    if history.worst is None and all(flaw.text != ON_SLATE for flaw in history.flaws):
+        return []
+    try:
+        kept = set_aside(path, segment)
+    except OSError as error:
+        cause = error.strerror or str(error)
+        raise JournalFailed(path=str(slate_path(path)), cause=cause) from None
+    return [] if kept is None else [f"the slate of the run before is kept as {kept.name}"]
+
+
 def _sync_past(path: Path) -> None:
     """A run that was killed may have left records that only the kernel knows; we go by them."""
     numbers = segment_numbers(path)
     if not numbers:
         return
     newest = segment_path(path, numbers[-1])
+    trim(newest)
     try:
         sync_file(newest)
     except OSError as error:

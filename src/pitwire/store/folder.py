@@ -6,6 +6,7 @@
     halted          the last halt (store/latch.py)
     halted.lifted   which halt a person has lifted
     slate           intents that are in no segment yet
+    *.slate         slates of runs whose journal was harmed (store/slate.py)
     *.journal       the segments
     *.checkpoint    the state at a place of the journal
 

@@ -26,9 +26,10 @@ import msgspec
 from pitwire.model.clock import SECOND, SystemClock
 from pitwire.model.errors import JournalFailed
 from pitwire.store.history import Position, segment_path
+from pitwire.store.room import give_back, keep_room
 from pitwire.store.safely import fdatasync, sync_folder, write_all
 from pitwire.store.segment import LONGEST, Chain, Header, begin
-from pitwire.store.slate import Slate, can_be_mapped
+from pitwire.store.slate import SIZE, Slate, can_be_mapped
 from pitwire.trading.journal import Decided, Halted, Record, payload, sayable
 
 _GROUP_SECONDS = 0.002
@@ -36,8 +37,14 @@ _GROUP_SECONDS = 0.002
 _BEHIND_SECONDS = 10
 """A disk that has not synced for so long counts as failed: what is at stake is bounded."""
 
+_ROOM, _ROOM_LOW = 1 << 20, 1 << 18
+"""So much is kept ahead, and more is asked for when so much is left."""
+_ROOM_NEEDED = 2 * SIZE
+"""With less no intent is put on the slate: half is for what stands there, half for its burst."""
+
 Write = Callable[[int, bytes], None]
 Sync = Callable[[int], None]
+Reserve = Callable[[int, int, int], None]
 
 
 class JournalFile:
@@ -45,7 +52,7 @@ class JournalFile:
 
     `slated` are the intents that the run before had on its slate; they stand right behind the
     header. `mapped` is whether there is a slate: None where the file system is fit for one.
-    `write` and `sync` are the system's; tests hand in worse ones.
+    `write`, `sync` and `reserve` are the system's; tests hand in worse ones.
     """
 
     def __init__(
@@ -59,6 +66,7 @@ class JournalFile:
         segment_bytes: int = 64 << 20,
         write: Write = write_all,
         sync: Sync = fdatasync,
+        reserve: Reserve = keep_room,
     ) -> None:
         self.failed = ""
         self.cause = ""
@@ -72,7 +80,7 @@ class JournalFile:
         self.syncs = 0
         self._folder, self._header = folder, header
         self._durable, self._segment_bytes = durable, segment_bytes
-        self._write, self._sync = write, sync
+        self._write, self._sync, self._reserve = write, sync, reserve
         self._clock = SystemClock()  # a disk keeps no virtual time
         self._pending: list[Record] = []
         self._intent = False
@@ -90,7 +98,10 @@ class JournalFile:
         self._chain = Chain()
         self._frame = self._chain.frame
         self._handle = -1
-        self._room = 0
+        self._size = 0
+        """Bytes of the segment."""
+        self._reserved = 0
+        """Up to where the disk keeps room for it."""
         self._disk = threading.Lock()
         """Held while a handle is synced, so that none is closed under the syncing."""
         self._begin(header, slated)
@@ -98,6 +109,7 @@ class JournalFile:
             self._slate = None
         else:
             self._slate = self._have_slate()
+            self._take_room()
         self._syncer = threading.Thread(target=self._keep_synced, name="journal-sync", daemon=True)
         self._syncer.start()
 
@@ -150,7 +162,7 @@ class JournalFile:
     def _note(self) -> bool:
         """Put the intents that wait on the slate; False when they must be written now."""
         slate = self._slate
-        if slate is None or self.failed:
+        if slate is None or self.failed or self._reserved - self._size < _ROOM_NEEDED:
             return False
         end = slate.end
         try:
@@ -188,7 +200,7 @@ class JournalFile:
             return
         self._records += len(texts)
         self.count += len(texts)
-        self._room -= len(data)
+        self._size += len(data)
         self.written += len(data)
         if slate is not None:
             slate.wipe((self._header.segment, self._records), self._chain.last)
@@ -205,7 +217,7 @@ class JournalFile:
             cause = f"nothing synced for {_BEHIND_SECONDS} s"
             self.failed = str(JournalFailed(path=str(self.path), cause=cause))
             self.cause = cause
-        elif self._room <= 0:
+        elif self._size >= self._segment_bytes:
             self._next_segment(now)
 
     @property
@@ -225,6 +237,7 @@ class JournalFile:
         self._bell.put(None)
         self._syncer.join()
         if not self.failed:
+            give_back(self._handle)
             self.sync()
         os.close(self._handle)
         self._handle = -1  # its number may be another file's from here on
@@ -241,16 +254,18 @@ class JournalFile:
         except OSError as error:
             raise self._fail(error, path) from None
         try:
-            self._write(handle, begin(header, chain) + b"".join(map(chain.frame, first)))
+            data = begin(header, chain) + b"".join(map(chain.frame, first))
+            self._write(handle, data)
             self._sync(handle)
             sync_folder(self._folder)
         except OSError as error:
             os.close(handle)
             raise self._fail(error, path) from None
         self._header, self._chain, self._frame = header, chain, chain.frame
-        self._records, self._room = len(first), self._segment_bytes
+        self._records, self._size, self._reserved = len(first), len(data), 0
         old, self._handle = self._handle, handle
         if old >= 0:
+            give_back(old)
             os.close(old)
 
     def _have_slate(self) -> Slate | None:
@@ -270,6 +285,16 @@ class JournalFile:
             self._begin(header)
             if self._slate is not None:
                 self._slate.wipe((number, 0), self._chain.last)
+                self._take_room()
+
+    def _take_room(self) -> None:
+        """Have room kept for what comes; without it intents are written before they leave."""
+        size = self._size
+        if self._slate is None or self._reserved - size >= _ROOM_LOW:
+            return
+        with suppress(OSError):
+            self._reserve(self._handle, size, _ROOM)
+            self._reserved = size + _ROOM
 
     def sync(self) -> None:
         """Bring what the kernel has to the disk, and wait for it."""
@@ -295,6 +320,8 @@ class JournalFile:
             time.sleep(_GROUP_SECONDS)
             if self.written != self._synced and not self.failed and not self._over:
                 self.sync()
+                with self._disk:
+                    self._take_room()
             elif self.failed:
                 return
 

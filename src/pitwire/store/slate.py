@@ -123,6 +123,24 @@ class Slate:
         self._map.close()
 
 
+def asides(folder: Path) -> list[Path]:
+    """The slates that starts have set aside, in their order."""
+    return sorted(folder.glob("[0-9]*.slate"))
+
+
+def set_aside(folder: Path, segment: int) -> Path | None:
+    """Keep a slate that cannot be gone by under the number of the segment that is begun now.
+
+    None where nothing stands on it. Raises `OSError`.
+    """
+    if not read_slate(folder):
+        return None
+    kept = folder / f"{segment:08d}.slate"
+    os.replace(slate_path(folder), kept)
+    sync_folder(folder)
+    return kept
+
+
 class Entry(NamedTuple):
     """What stands on a slate."""
 
@@ -135,8 +153,13 @@ class Entry(NamedTuple):
 
 def read_slate(folder: Path) -> list[Entry]:
     """The entries, up to the first that is not whole; none where there is no slate."""
+    return read_entries(slate_path(folder))
+
+
+def read_entries(path: Path) -> list[Entry]:
+    """The same of a slate that stands elsewhere."""
     try:
-        data = slate_path(folder).read_bytes()
+        data = path.read_bytes()
     except OSError:
         return []
     return entries_of(data) if data[:_FIRST] == _START else []

@@ -17,8 +17,8 @@ from pitwire.store.folder import read_identity
 from pitwire.store.history import START, History, Position, segment_numbers, segment_path
 from pitwire.store.latch import HaltLatch
 from pitwire.store.segment import NOTHING, Flaw, Header, Ill, read_segment
-from pitwire.store.slate import ON_SLATE, read_slate, slate_path
-from pitwire.trading.journal import Record, decode
+from pitwire.store.slate import ON_SLATE, Entry, asides, read_entries, read_slate, slate_path
+from pitwire.trading.journal import Decided, Record, decode, placed
 from pitwire.trading.replay import Replay
 from pitwire.trading.snapshot import same_state
 
@@ -37,6 +37,7 @@ _AFTER_CHECKPOINT = (
 _NO_CHECKPOINT = "delete it: the one before it, or the journal, gives the same state"
 _NO_IDENTITY = "delete it: the segments say the same, and the next start writes it anew"
 _ON_SLATE = "nothing: the desk died with its orders on their way, and a start takes them over"
+_SLATE_ASIDE = "nothing for a start: they may have left, and the venue was asked of every order"
 _UNREADABLE_LATCH = "find out who halted trading and why; a person who resumes writes it anew"
 
 
@@ -148,6 +149,10 @@ class _Verifier:
             self._find(latch.path, last.reason, _UNREADABLE_LATCH)
 
     def _read_slate(self) -> None:
+        for aside in asides(self._folder):
+            names = ", ".join(map(_order_of, read_entries(aside))) or "nothing to be read"
+            told = f"set aside, as the journal was harmed: {names}"
+            self._find(aside, told, _SLATE_ASIDE, harmless=True)
         path = slate_path(self._folder)
         if not read_slate(self._folder):
             return
@@ -260,6 +265,21 @@ class _Verifier:
         elif self._whole and not same_state(checkpoint.snapshot, self._replay.snapshot()):
             told = f"not the state that the {position.records} records before it make"
             self._find(self._folder / name, told, _NO_CHECKPOINT)
+
+
+def _order_of(entry: Entry) -> str:
+    """Which order an intent is about."""
+    try:
+        record = decode(entry.payload)
+    except msgspec.MsgspecError:
+        return "an intent that is not whole"
+    if not isinstance(record, Decided):
+        return "no intent"
+    command = record.command
+    order = placed(command)
+    if order is not None:
+        return order.id
+    return f"a change of {getattr(command, 'order_id', '')}"
 
 
 _HEADER_AT = 16
