@@ -91,6 +91,23 @@ def test_every_run_is_the_same(market: Path) -> None:
     assert lived(market, latency="overseas").journal != first.journal
 
 
+def test_the_market_speaks_at_the_time_of_its_stamps(market: Path) -> None:
+    """Or its venue would seem to live in the future, and refuse what is stamped so."""
+    seen: list[int] = []
+
+    class Watches(InAndOut):
+        def react(self, state: State, now: int) -> Iterable[Wish]:
+            seen.append(now)
+            return super().react(state, now)
+
+    wanted = Wanted(market / "tape", latency="none")
+    report = backtest(wanted, load_config(market / "desk.toml"), rules=[Watches()])
+    stamps = {one.at + report.moved for one in Tape(market / "tape").records()}
+    assert report.begin in stamps
+    assert len(seen) > 20
+    assert set(seen) <= stamps
+
+
 class Looked:
     """Somebody who looks on."""
 

@@ -116,6 +116,26 @@ def test_the_snapshot_is_there_before_the_first_frame():
     assert show.market.finished
 
 
+def test_a_recording_that_has_a_time_does_not_begin_before_it():
+    records = Tape().diff({98: 5}).trade(101, 2, taker=Side.BUY).records
+    market = RecordedMarket(LISTING, records, Entropy(1), begin=START)
+    assert market.next_deadline() == START
+    market.handle_deadline(START - 1)
+    assert market.played == 0
+    market.handle_deadline(START)
+    assert (market.played, market.next_deadline()) == (1, START + SECOND)
+    late = RecordedMarket(LISTING, records, Entropy(1), begin=START)
+    late.handle_deadline(START + 5)
+    assert late.next_deadline() == START + 5 + SECOND
+
+
+def test_our_orders_are_numbered_whatever_was_recorded_before_them():
+    show = Show(Tape().diff({98: 5}).diff({97: 5}))
+    assert show.buy(95, 1).order_id == 1
+    show.play(2)
+    assert show.buy(96, 1).order_id == 2
+
+
 def test_payloads_are_handed_on_byte_for_byte_in_their_time():
     tape = Tape().diff({98: 5}).trade(101, 2, taker=Side.BUY).frame("bookTicker", {"s": "AAABBB"})
     show = Show(tape, speed=2)

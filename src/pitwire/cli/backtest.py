@@ -51,9 +51,9 @@ from pitwire.venues.registry import find_venue
 from pitwire.venues.venue import CodecOptions, Endpoints, Role
 
 ACCOUNT = "main"
-_LEAD = 2 * SECOND
+_LEAD = 5 * SECOND
+"""A desk begins to open so long before the market begins to speak."""
 _NO_TOUCH = 0.0, 0.0, 0
-"""A desk opens so long before the market begins to speak."""
 _TAIL_SECONDS = 1.0
 _LOOKED_AT = 5000
 """Frames that tell how far the recorder's clock was off."""
@@ -233,6 +233,7 @@ def backtest(
         Entropy(wanted.seed).child("recording"),
         cancels=Cancels(_known("--cancels", wanted.cancels, [each.value for each in Cancels])),
         held=True,
+        begin=stamps[0],
     )
     quote, owned = _quote_of(listings), _owned(config, listings)
     world = World(

@@ -86,7 +86,8 @@ class RecordedMarket:
     """Symbols of a capture, played at `speed` times its own pace, with an exchange's commands.
 
     The first call of `handle_deadline` is the moment of the first record; with `held`, the first
-    one after `release`, so that a client can subscribe before anything has been said.
+    one after `release`, so that a client can subscribe before anything has been said. With `begin`
+    (ns) that moment is not before it, so that stamps in the frames agree with the time about them.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class RecordedMarket:
         speed: float = 1.0,
         cancels: Cancels = Cancels.PROPORTIONAL,
         held: bool = False,
+        begin: int = 0,
     ) -> None:
         if speed <= 0:
             raise ValueError(f"speed: found {speed}, expected above zero")
@@ -107,7 +109,7 @@ class RecordedMarket:
         self._books = {book.symbol: book for book in books}
         self._by_stream = {book.stream: book for book in books}
         self._speed = speed
-        self._held = held
+        self._held, self._begin = held, begin
         self._frames = [
             record for record in records if record.t == "recv" and record.ts_ns is not None
         ]
@@ -139,13 +141,13 @@ class RecordedMarket:
         due = self._exchange.next_deadline()
         if self._held or self._next == len(self._frames):
             return due
-        at = self._start + self._offset if self._start >= 0 else 0
+        at = self._start + self._offset if self._start >= 0 else self._begin
         return at if due is None or at < due else due
 
     def handle_deadline(self, now: int) -> None:
         """Play every record that is due."""
         self._exchange.handle_deadline(now)
-        if self._held:
+        if self._held or (self._start < 0 and now < self._begin):
             return
         if self._start < 0:
             self._start = now

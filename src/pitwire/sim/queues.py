@@ -41,6 +41,8 @@ class Queues:
         self._execution = exchange.execution
         self._pit = exchange.pit(symbol)
         self._cancels = cancels
+        self._last_id = 0
+        """What is recorded is numbered downwards, so that the numbers of the venue are ours."""
 
     def set_level(self, side: Side, price: int, lots: int, now: int) -> None:
         """The recorded size at a price is now this."""
@@ -98,7 +100,8 @@ class Queues:
 
     def _join(self, level: Level, side: Side, lots: int, now: int) -> None:
         order = self._anonymous(side, level.price, lots, now)
-        order.order_id = self._pit.next_order_id()
+        self._last_id -= 1
+        order.order_id = self._last_id
         order.client_id = f"{RECORDED}-{order.order_id}"
         order.on_book = True
         self._pit.enter(order)
