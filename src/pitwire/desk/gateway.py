@@ -119,7 +119,8 @@ class Gateway:
             return
         if not self._engine.may_leave(command, now):
             return
-        late = self._clock.now() - now
+        decided = self._clock.now()
+        late = decided - now
         if late >= self._deadline and not isinstance(command, CancelOrder):
             # The process stood still between the decision and this line.
             why = f"never sent: decided {late / SECOND:.1f} s ago, "
@@ -129,7 +130,9 @@ class Gateway:
         try:
             match command:
                 case Order():
-                    sent = self._place(command, now)
+                    sent = self._outlet.place(command, now)
+                    encoded = self._outlet.encoded_at if sent else 0
+                    self._timings.left(command, decided=decided, encoded=encoded, sent=sent)
                 case CancelOrder():
                     self._outlet.cancel(command, now)
                 case ReplaceOrder():
@@ -182,10 +185,3 @@ class Gateway:
         self._may_ask = min(_AT_ONCE, self._may_ask + passed * QUESTIONS_A_SECOND)
         self._asked_at = now
         return int(self._may_ask)
-
-    def _place(self, order: Order, now: int) -> int:
-        decided = self._clock.now()
-        sent = self._outlet.place(order, now)
-        encoded = self._outlet.encoded_at if sent else 0
-        self._timings.left(order, decided=decided, encoded=encoded, sent=sent)
-        return sent

@@ -108,10 +108,12 @@ class Commands:
 
     def place(self, order: Order, now: int) -> None:
         """Send an order."""
-        self._demand_login("place")
+        if not self.admitted:
+            self._demand_login("place")
         # The path from tick to wire: no closure and no queue, unless a limit says so.
-        waits = self._ordinary or self._held(now) or not self._has_room(now)
-        if waits or not self._pacing.try_spend("orders", now):
+        pacing = self._pacing
+        may = not self._ordinary and pacing.leaves("weight", self._reserve, now)
+        if not may or self._held(now) or not pacing.try_spend("orders", now):
             request = Request(What.PLACE, now, order.id, symbol=order.symbol)
             encode = self._codec.place
             self._ordinary.append((request, lambda at, rid: encode(order, at, rid)))
@@ -415,7 +417,7 @@ class Commands:
         return self._pacing.blocked_until("weight")
 
     def _held(self, now: int) -> bool:
-        return self._held_until() > now
+        return self._pacing.blocked_until("weight") > now
 
     def _has_room(self, now: int) -> bool:
         """Whether enough of the venue's budget is left for cancels and questions about orders."""

@@ -47,7 +47,7 @@ class Pacing:
         """What `allows` says, and quicker where there is plenty."""
         for window in self._windows.get(scope, ()):
             # It may be short only because nobody has forgotten yet what is over.
-            if window.left < cost and window.ready_at(cost, now) > now:
+            if window.count - window.sum < cost and window.ready_at(cost, now) > now:
                 return False
         return True
 
@@ -98,20 +98,15 @@ class _Window:
     """One limit's recent spending: (slot, cost) pairs, oldest first."""
 
     def __init__(self, limit: Limit) -> None:
-        self._count = limit.count
+        self.count = limit.count
         self._length = round(limit.per_seconds * SECOND)
         self._slot = max(1, -(-self._length // _SLOTS))
         self._spent: deque[list[int]] = deque()
-        self._sum = 0
-
-    @property
-    def left(self) -> int:
-        """What may be spent at least."""
-        return self._count - self._sum
+        self.sum = 0
 
     def ready_at(self, cost: int, at: int) -> int:
         # A cost above the whole limit waits for an empty window rather than for ever.
-        excess = self._sum - max(0, self._count - cost)
+        excess = self.sum - max(0, self.count - cost)
         if excess <= 0:
             return at
         for slot, spent in self._spent:
@@ -124,7 +119,7 @@ class _Window:
 
     def room(self, now: int) -> tuple[int, int, float]:
         self._forget(now)
-        return max(0, self._count - self._sum), self._count, self._length / SECOND
+        return max(0, self.count - self.sum), self.count, self._length / SECOND
 
     def add(self, cost: int, now: int) -> None:
         self._forget(now)
@@ -133,16 +128,16 @@ class _Window:
             self._spent[-1][1] += cost
         else:
             self._spent.append([slot, cost])
-        self._sum += cost
+        self.sum += cost
 
     def raise_to(self, used: int, now: int) -> None:
         self._forget(now)
-        if used > self._sum:
-            self.add(used - self._sum, now)
+        if used > self.sum:
+            self.add(used - self.sum, now)
 
     def _gone_at(self, slot: int) -> int:
         return (slot + 1) * self._slot + self._length
 
     def _forget(self, now: int) -> None:
         while self._spent and self._gone_at(self._spent[0][0]) <= now:
-            self._sum -= self._spent.popleft()[1]
+            self.sum -= self._spent.popleft()[1]

@@ -69,7 +69,7 @@ class Conduct:
 
     def leaving(self, command: Command) -> str:
         """A command is about to leave; why it must not, "" when it was decided and never left."""
-        order = _placed(command)
+        order = command if type(command) is Order else _placed(command)
         if order is None:
             return ""
         if order.id not in self._pending:

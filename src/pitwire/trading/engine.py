@@ -21,10 +21,10 @@ from pitwire.trading.journal import NOTED, Came, Journal, Noted
 from pitwire.trading.limits import day_marks
 from pitwire.trading.oversight import Oversight
 from pitwire.trading.risk import Screen
-from pitwire.trading.rules import Rule, Watch
+from pitwire.trading.rules import FunctionRule, Rule, Watch
 from pitwire.trading.state import State
 from pitwire.trading.tracked import Change, Question
-from pitwire.trading.wishes import DraftReplace, Wish, check_wish, is_plain_draft
+from pitwire.trading.wishes import Draft, DraftReplace, Wish, check_wish, is_plain_draft
 
 _DAY = 86_400_000_000_000
 _SOONEST = 1_000_000
@@ -44,6 +44,8 @@ class _Seat:
         self.benched = False
         self.wake: int | None = None
         self.wake_of: Callable[[], int | None] | None = getattr(rule, "next_wake", None)
+        if isinstance(rule, FunctionRule) and not rule.by_clock:
+            self.wake_of = None  # never: nobody need ask
 
 
 class _Row:
@@ -207,8 +209,9 @@ class Engine:
         due, self._due = self._due, {}
         for seat, event in due.items():
             self._hear(seat, event, now)
-        for seat in self._awake(now):
-            self._hear(seat, None, now)
+        if self._wakes:
+            for seat in self._awake(now):
+                self._hear(seat, None, now)
         wishes, self._wishes = self._wishes, []
         return wishes
 
@@ -317,12 +320,8 @@ def cause_of(event: Event | None, now: int) -> Cause:
     """What made a rule act, in the words of a record."""
     if event is None:
         return Cause(event="Timer", symbol="", venue_time=0, received=now)
-    return Cause(
-        event=type(event).__name__,
-        symbol=event.symbol,
-        venue_time=event.venue_time,
-        received=event.received,
-        detail=_detail(event),
+    return Cause(  # by position: by name it takes twice as long
+        event.__class__.__name__, event.symbol, event.venue_time, event.received, _detail(event)
     )
 
 
@@ -369,6 +368,12 @@ def _single(watches: Iterable[Watch]) -> list[Watch]:
 def _signed(wish: Wish, rule: str, cause: Cause) -> Wish:
     """The wish with the rule's name and the cause written on it."""
     rule, cause = wish.rule or rule, wish.cause or cause
+    if type(wish) is Draft:  # nearly every wish; by position, in half the time of a copy
+        return Draft(
+            wish.symbol, wish.side, wish.type, wish.size, wish.quote_size, wish.price,
+            wish.stop_price, wish.time_in_force, wish.reduce_only, wish.protective, wish.tag,
+            rule, cause,
+        )  # fmt: skip
     if isinstance(wish, Replace):
         place = msgspec.structs.replace(wish.place, rule=rule, cause=cause)
         return msgspec.structs.replace(wish, rule=rule, cause=cause, place=place)

@@ -430,7 +430,7 @@ class Screen:
 
     def _decision(self, command: Command, now: int) -> Decided:
         """The record of an approval; for an order with the quote it was made on."""
-        order = placed(command)
+        order = command if type(command) is Order else placed(command)
         touch = None if order is None else self._touches[order.symbol]
         if touch is None:
             return Decided(now, command)

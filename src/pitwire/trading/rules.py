@@ -146,6 +146,11 @@ class FunctionRule:
         self._every = round(every_seconds * SECOND)
         self._next: int | None = 0 if self._every else None
 
+    @property
+    def by_clock(self) -> bool:
+        """Whether it is called by the clock, too."""
+        return bool(self._every)
+
     def react(self, state: State, now: int) -> Iterable[Wish]:
         if self._next is not None and now >= self._next:
             self._next = now + self._every

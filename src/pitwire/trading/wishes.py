@@ -39,7 +39,7 @@ class Grid(Protocol):
     def quote_size(self, value: Number) -> Decimal: ...
 
 
-class Draft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class Draft(msgspec.Struct, frozen=True, gc=False):
     """An order as a rule writes it down: a `Place` whose numbers are not on the grid yet."""
 
     symbol: str
@@ -68,8 +68,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         named = price or stop_price
         if size is None and quote_size is not None and named is not None:
             size, quote_size = grid.size(quote_size / named), None
-        # By position, in the order of its fields: by name it takes three times as long.
-        return Place(
+        return Place(  # by position: see `order`
             self.symbol,
             self.side,
             self.type,
@@ -164,6 +163,7 @@ def _wrong(wish: object, field: str, found: object, expected: str) -> TypeError:
     return TypeError(f"{field} of {type(wish).__name__}: found {found!r}, expected {expected}")
 
 
+_MARKET, _LIMIT = OrderType.MARKET, OrderType.LIMIT
 _TIMES: dict[str, TimeInForce] = {time.value: time for time in TimeInForce}
 """Asking the enumeration costs five times this look-up."""
 
@@ -187,18 +187,23 @@ def order(
     if (size is None) == (quote_size is None):
         found = "neither" if size is None else "both"
         raise ConfigError(where=f"order {symbol}", found=found, expected="size or quote_size")
+    if stop_price is None and not post_only:
+        kind = _MARKET if price is None else _LIMIT
+    else:
+        kind = _type(price, stop_price, post_only=post_only, take_profit=take_profit)
+    # By position, in the order of its fields: by name it takes three times as long.
     return Draft(
-        symbol=symbol,
-        side=side,
-        type=_type(price, stop_price, post_only=post_only, take_profit=take_profit),
-        size=size,
-        quote_size=quote_size,
-        price=price,
-        stop_price=stop_price,
-        time_in_force=_TIMES.get(time_in_force) or TimeInForce(time_in_force),
-        reduce_only=reduce_only,
-        protective=protective,
-        tag=tag,
+        symbol,
+        side,
+        kind,
+        size,
+        quote_size,
+        price,
+        stop_price,
+        _TIMES.get(time_in_force) or TimeInForce(time_in_force),
+        reduce_only,
+        protective,
+        tag,
     )
 
 

@@ -132,13 +132,13 @@ class BinanceCodec:
 
     def place(self, order: Order, now: int, request_id: int) -> bytes:
         """`order.place`, answered in full."""
-        frame = self._order(order, "order.place", f"p{request_id}", now)
-        self._note(request_id, order.symbol, order.id)
+        frame = self._encoder.order(order, "order.place", f"p{request_id}", now)
+        self._answers.note(request_id, (order.symbol, order.id, ""))
         return frame
 
     def test_place(self, order: Order, now: int, request_id: int) -> bytes:
         """`order.test`: signature, parameters and filters are checked, nothing is placed."""
-        frame = self._order(order, "order.test", f"t{request_id}", now)
+        frame = self._encoder.order(order, "order.test", f"t{request_id}", now)
         self._note(request_id, order.symbol, order.id)
         return frame
 
@@ -269,9 +269,6 @@ class BinanceCodec:
         return rest.ask_time()
 
     # ── pieces ──
-
-    def _order(self, order: Order, method: str, json_id: str, now: int) -> bytes:
-        return self._encoder.order(order, method, json_id, now)
 
     def _ask(self, method: str, params: Mapping[str, str | int], json_id: str, now: int) -> bytes:
         return self._encoder.requests.ask(method, params, json_id, now)

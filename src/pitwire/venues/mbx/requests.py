@@ -20,6 +20,7 @@ from pitwire.venues.mbx.signing import Signer, signer_for
 Value = str | int
 Params = Mapping[str, Value]
 
+_LONGEST_ID = 36
 _CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,36}")
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
@@ -113,6 +114,9 @@ def acknowledge(frame: bytes) -> bytes | None:
 
 def client_id(text: str, where: str) -> str:
     """A client order id the venue takes (§5.9), or `ConfigError`."""
+    plain = text.replace("-", "").replace("_", "")
+    if plain.isalnum() and plain.isascii() and len(text) <= _LONGEST_ID:
+        return text  # nearly every one; of the others the pattern says whether it is one
     if _CLIENT_ID.fullmatch(text) is None:
         raise ConfigError(where=where, found=text, expected="1 to 36 of A-Z a-z 0-9 _ -")
     return text
@@ -120,6 +124,8 @@ def client_id(text: str, where: str) -> str:
 
 def decimal(value: Decimal, where: str) -> str:
     """Plain decimal text of a positive amount, or `ConfigError`; a float is refused."""
+    if type(value) is Decimal and value and (text := str(value)).replace(".", "", 1).isdecimal():
+        return text  # nearly every one: neither a sign nor an exponent in it
     if type(value) is not Decimal or not value.is_finite() or value <= 0:
         raise ConfigError(where=where, found=value, expected="a positive Decimal")
     return format(value, "f")
