@@ -23,7 +23,13 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ROOT = Path(__file__).resolve().parent
 SOURCES = tuple(
-    ROOT / "src" / "pitwire" / part for part in ("market/_ladder.c", "venues/binance/_reading.c")
+    ROOT / "src" / "pitwire" / part
+    for part in (
+        "market/_ladder.c",
+        "model/_packed.c",
+        "venues/binance/_reading.c",
+        "venues/binance/_sbe.c",
+    )
 )
 ASKED = "PITWIRE_NATIVE"
 _LOAD = """

@@ -17,8 +17,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-LADDER, READING = "pitwire.market._ladder", "pitwire.venues.binance._reading"
-PARTS = (LADDER, READING)
+LADDER, PACKED = "pitwire.market._ladder", "pitwire.model._packed"
+READING, SBE = "pitwire.venues.binance._reading", "pitwire.venues.binance._sbe"
+PARTS = (LADDER, PACKED, READING, SBE)
+USERS = ("pitwire.market.ladder", "pitwire.venues.binance.decode", "pitwire.venues.binance.sbe")
 PLAIN, COMPILED = "plain", "compiled"
 VARIABLE = "PITWIRE_BENCH_PARTS"
 """The folder of the twins that a child is to use; "" for the plain parts."""
@@ -54,7 +56,7 @@ def twin(name: str) -> Any:
 
 def installed() -> str:
     """Which of them this process uses: `plain`, `compiled`, or each by its name if they differ."""
-    for user in ("pitwire.market.ladder", "pitwire.venues.binance.decode"):
+    for user in USERS:
         importlib.import_module(user)
     kinds = importlib.import_module("pitwire.model.twins").KINDS
     found = {name.rpartition("._")[2]: kinds[name] for name in PARTS}

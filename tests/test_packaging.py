@@ -81,8 +81,11 @@ def test_compiled_parts_are_in_a_wheel_that_is_asked_for_them(
     with zipfile.ZipFile(path) as opened:
         names = opened.namelist()
         opened.extractall(tmp_path / "installed")
-    for part in ("pitwire/market/_ladder.", "pitwire/venues/binance/_reading."):
-        built = [name for name in names if name.startswith(part) and not name.endswith(".c")]
+    for part in ("market/_ladder.", "model/_packed.", "venues/binance/_reading.",
+                 "venues/binance/_sbe."):  # fmt: skip
+        built = [
+            name for name in names if name.startswith(f"pitwire/{part}") and not name.endswith(".c")
+        ]
         assert len(built) == 1, part
     assert set(repository.rglob("src/**/_*.so")) == before, "the checkout stays as it was"
     done = subprocess.run(

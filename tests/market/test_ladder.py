@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import struct
 import sys
+from array import array
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +18,13 @@ from hypothesis import strategies as st
 from bench import native
 from pitwire.market.book import OrderBook
 from pitwire.market.ladder import NOTHING, Ladder
-from pitwire.model.events import BookDelta, BookSnapshot, Level
+from pitwire.model.events import BookDelta, BookSnapshot, Level, PartialBook
 from pitwire.model.orders import Side
+from pitwire.venues.binance import BINANCE_SBE
+from pitwire.venues.binance.sbe import known_by
+from pitwire.venues.binance.symbols import Symbols
+from pitwire.venues.venue import CodecOptions, Role
+from tests.venues.binance.test_sbe import SNAPSHOT
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +114,48 @@ def test_a_number_may_change_what_it_is_in(twin: type[Ladder]) -> None:
     assert ladder.levels() == [(3.0, 4.0), (1.5, 1.5)]
 
 
+class _Row(ctypes.Structure):
+    _fields_ = (("price", ctypes.c_double), ("size", ctypes.c_double))
+
+
+def test_what_lies_elsewhere_in_memory_is_taken_as_it_is_said(twin: type[Ladder]) -> None:
+    """Nothing but doubles in two columns is read without asking for each."""
+    rows = ((ctypes.c_float * 2) * 2)((2.0, 20.0), (1.0, 10.0))
+    ladder = twin(1.0)
+    ladder.fill(rows)
+    assert ladder.levels() == [(2.0, 20.0), (1.0, 10.0)]
+    whole = [(3.0, 4.0), (5.0, 6.0)]
+    strided, wide = _doubles([*whole, *whole])[::2], memoryview(b"12345678" * 6)
+    for wrong in (b"ab", array("d", [1.0, 2.0]), (_Row * 2)((1.0, 2.0), (3.0, 4.0)), strided,
+                  wide.cast("d", [2, 3])):  # fmt: skip
+        with pytest.raises((TypeError, NotImplementedError)):
+            ladder.change(wrong)
+    assert ladder.levels() == [(2.0, 20.0), (1.0, 10.0)]
+    ladder.change(_doubles(whole))
+    assert ladder.levels() == [(5.0, 6.0), (3.0, 4.0), (2.0, 20.0), (1.0, 10.0)]
+
+
+def test_packed_levels_are_taken_by_either(kind: type[Ladder]) -> None:
+    frame = SNAPSHOT[:26] + 2 * (
+        struct.pack("<HH", 16, 3) + struct.pack("<6q", 3, 30, 2, 0, 1, 10)
+    ) + SNAPSHOT[-8:]  # fmt: skip
+    packed = [BINANCE_SBE.codec(CodecOptions(role=Role.MARKET)).decode(frame, 1)]
+    reading, levels = native.twin(native.SBE), native.twin(native.PACKED)
+    if reading is not None:
+        symbols = Symbols()
+        symbols.native("BTC-USDT")
+        packed.append(known_by(reading, levels)(symbols, lambda frame, now: ())(frame, 1))
+    for [event] in packed:
+        assert isinstance(event, PartialBook)
+        ladder = kind(1.0)
+        ladder.fill(((2e-8, 1.0), (9.0, 1.0)))
+        ladder.change(event.bids)
+        assert ladder.levels() == [(9.0, 1.0), (3e-8, 30e-8), (1e-8, 10e-8)]
+        ladder.fill(event.asks)
+        assert ladder.levels() == [(3e-8, 30e-8), (1e-8, 10e-8)]
+        assert ladder.top == 3e-8
+
+
 def test_the_collector_may_run_while_levels_are_read(kind: type[Ladder]) -> None:
     class Last:
         def __init__(self) -> None:
@@ -180,7 +230,7 @@ def test_the_twins_and_a_dict_are_equal(
             ordered = sorted(change, reverse=sign > 0) if data.draw(st.booleans()) else change
             change = tuple(ordered)
             plain.change(change)
-            compiled.change(change)
+            compiled.change(_doubles(change) if change and number % 2 else change)
         truth.update(change)
         truth = {price: size for price, size in truth.items() if size}
         held = sorted(truth.items(), reverse=sign > 0)
@@ -191,6 +241,12 @@ def test_the_twins_and_a_dict_are_equal(
             assert all(ladder.size(price) == truth.get(price, 0.0) for price, _ in change)
         at, count = data.draw(st.integers(0, 30)), data.draw(st.integers(0, 30))
         assert plain.levels(at, count) == compiled.levels(at, count) == held[at : at + count]
+
+
+def _doubles(change: Sequence[Level]) -> Any:
+    """The same as packed levels show it, two doubles each."""
+    flat = array("d", [number for level in change for number in level])
+    return memoryview(flat).cast("B").cast("d", [len(change), 2])
 
 
 def _everything(book: OrderBook) -> tuple[object, ...]:

@@ -55,7 +55,7 @@ def test_one_that_is_outdated_is_not_used(outdated: Path) -> None:
         text=True,
         check=True,
     )
-    assert done.stdout.startswith("pitwire.market.ladder outdated ladder outdated, reading ")
+    assert done.stdout.startswith("pitwire.market.ladder outdated ladder outdated, packed ")
 
 
 def test_where_none_was_built_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import struct
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pitwire.model.events import EVENTS, Event, Trade
+from pitwire.model.events import EVENTS, BookDelta, Event, Trade
 from pitwire.model.orders import Side
+from pitwire.model.packed import SCALES, PackedLevels
 from pitwire.session import spill as module
 from pitwire.session.spill import Spill, SpillLost, SpillRefused
 from tests.session.events import any_event, of_kind, trade
@@ -57,6 +59,15 @@ def test_every_kind_comes_back_with_the_same_values(kind: type[Event], tmp_path:
         assert all(type(one) is kind for one in back)
 
     check()
+
+
+def test_packed_levels_come_back_as_the_tuple_that_they_equal(tmp_path: Path) -> None:
+    packed = PackedLevels(struct.pack("<4q", 7, 2, 6, 0), SCALES[0], SCALES[-1])
+    event = BookDelta("toy", "A-B", 1, 2, 3, 4, packed, ())
+    spill = Spill(tmp_path, ROOM)
+    spill.put(event)
+    spill._write()
+    assert drained(spill) == [event]
 
 
 @settings(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from pitwire.model import events as ev
 from pitwire.model.errors import ConfigError
 from pitwire.model.events import Event
 from pitwire.model.orders import Side
+from pitwire.model.packed import SCALES, PackedLevels
 from pitwire.store.postgres import PostgresWriter
 from pitwire.store.schema import KINDS, VERSION, Checkpoint, schema_of
 from tests.store.test_tables import BTC, HEAD, SAMPLES, START, trade
@@ -111,6 +113,13 @@ def test_an_event_comes_back_as_it_was(server: Server, event: Event) -> None:
             value = [list(level) for level in value]
         assert told.pop(field) == value, field
     assert told == {}
+
+
+def test_packed_levels_are_written_as_the_tuple_that_they_equal(server: Server) -> None:
+    packed = PackedLevels(struct.pack("<4q", 7, 2, 6, 0), SCALES[0], SCALES[-1])
+    write(server, "packed", ev.BookDelta("toy", "A-B", 1, 2, 3, 4, packed, ()))
+    query = "SELECT bids, asks FROM pitwire.\"BookDelta\" WHERE run = 'packed'"
+    assert rows(server, query) == [([[7.0, 0.2], [6.0, 0.0]], [])]
 
 
 def test_every_kind_has_a_table_that_the_server_takes(server: Server) -> None:

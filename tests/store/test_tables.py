@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +21,7 @@ from pitwire.model.entropy import Entropy
 from pitwire.model.errors import ConfigError
 from pitwire.model.events import Event
 from pitwire.model.orders import OrderType, Side, UpdateKind
+from pitwire.model.packed import SCALES, PackedLevels
 from pitwire.store import parquet as module
 from pitwire.store import query
 from pitwire.store.parquet import TableWriter, compact, day_of, files_of, partitions
@@ -64,6 +66,15 @@ SAMPLES: list[Event] = [
         2.0,
     ),
 ]  # fmt: skip
+
+
+def test_packed_levels_make_the_table_that_their_tuple_makes() -> None:
+    packed = PackedLevels(struct.pack("<4q", 7, 2, 6, 0), SCALES[0], SCALES[-1])
+    made = [
+        table_of(ev.BookDelta, [ev.BookDelta(*HEAD, 1, START, 6, 7, bids, ())], [1])
+        for bids in (packed, ((7.0, 0.2), (6.0, 0.0)))
+    ]
+    assert made[0].equals(made[1])
 
 
 @pytest.mark.parametrize("event", SAMPLES, ids=lambda event: type(event).__name__)

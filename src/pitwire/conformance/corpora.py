@@ -19,6 +19,7 @@ from pitwire.model.events import (
     Position,
     Ticker,
 )
+from pitwire.model.packed import PackedLevels
 from pitwire.venues.venue import Decoded, Reply
 
 VALUES = (
@@ -124,7 +125,7 @@ def _check_reply(reply: Reply) -> None:
 
 
 def _check_value(event: Event, name: str, value: object, *, margin: bool) -> None:
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | PackedLevels):
         for part in value:
             _check_value(event, name, part, margin=margin)
         return

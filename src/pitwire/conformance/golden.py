@@ -25,6 +25,7 @@ import msgspec
 from pitwire.model.credentials import Credentials
 from pitwire.model.errors import ConfigError
 from pitwire.model.orders import AmendOrder, CancelOrder, Order, ReplaceOrder
+from pitwire.model.packed import unpacked
 from pitwire.venues.venue import Ask, Codec, Decoded, HttpRequest, Reply, Role
 
 NOW = 1_700_000_000_000_000_000
@@ -238,7 +239,7 @@ _COMMANDS: dict[str, tuple[tuple[str, ...], tuple[type, ...]]] = {
 def written(decoded: Decoded, *, excerpts: bool = False) -> dict[str, Any]:
     """An event or a reply as golden files write it: NaN is null, what a reply lacks is left out."""
     if not isinstance(decoded, Reply):
-        row: dict[str, Any] = json.loads(msgspec.json.encode(decoded))
+        row: dict[str, Any] = json.loads(msgspec.json.encode(decoded, enc_hook=unpacked))
         return row if excerpts else {k: v for k, v in row.items() if k != "excerpt"}
     row = {"kind": "Reply", "request_id": decoded.request_id}
     if decoded.error is not None:

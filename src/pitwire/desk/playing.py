@@ -23,6 +23,7 @@ from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import ConfigError
 from pitwire.model.events import Event
+from pitwire.model.packed import unpacked
 from pitwire.session.audience import OnEvents
 from pitwire.session.connect import connect_to_websocket
 from pitwire.session.session import Session
@@ -326,7 +327,7 @@ class _Count:
         self.events, self._since, self._told = 0, since, told
         self._digest = blake2b(digest_size=16)
         self._waiting = bytearray()
-        self._encode = msgspec.msgpack.Encoder().encode_into
+        self._encode = msgspec.msgpack.Encoder(enc_hook=unpacked).encode_into
 
     def take(self, events: Sequence[Event], now: int, drained: bool) -> None:
         if now < self._since:

@@ -153,9 +153,44 @@ read_level(PyObject *level, double *price, double *size)
     return PyErr_Occurred() ? -1 : 0;
 }
 
+/* Levels that lie side by side as doubles, in two columns: none of them becomes an object. 1 where
+ * these do, 0 without an error where they do not; -1 with one. */
+static int
+take_doubles(Ladder *self, PyObject *levels)
+{
+    Py_buffer view;
+    if (!PyObject_CheckBuffer(levels)) {
+        return 0;
+    }
+    if (PyObject_GetBuffer(levels, &view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) < 0) {
+        PyErr_Clear();
+        return 0;
+    }
+    int fits = view.ndim == 2 && view.shape[1] == 2 && view.itemsize == sizeof(double) &&
+               view.format != NULL && strcmp(view.format, "d") == 0;
+    int failed = 0;
+    Py_ssize_t finger = self->count;
+    const char *row = view.buf;
+    for (Py_ssize_t at = 0; fits && at < view.shape[0] && !failed; at++) {
+        double level[2];
+        memcpy(level, row, sizeof(level));
+        row += sizeof(level);
+        failed = set_level(self, self->sign * level[0], level[1], &finger) < 0;
+    }
+    see_top(self);
+    PyBuffer_Release(&view);
+    return failed ? -1 : fits;
+}
+
 static int
 take(Ladder *self, PyObject *levels)
 {
+    if (!PyTuple_CheckExact(levels)) {
+        int taken = take_doubles(self, levels);
+        if (taken != 0) {
+            return taken < 0 ? -1 : 0;
+        }
+    }
     PyObject *all = PySequence_Tuple(levels);
     if (all == NULL) {
         return -1;

@@ -29,7 +29,7 @@ import msgspec
 from pitwire.market.checksum import Checksum
 from pitwire.market.ladder import NOTHING as NOTHING
 from pitwire.market.ladder import Fastest, Ladder
-from pitwire.model.events import BookDelta, BookSnapshot, Event, Level, PartialBook
+from pitwire.model.events import BookDelta, BookSnapshot, Event, Level, Levels, PartialBook
 from pitwire.model.orders import Side
 
 CROSSED, CHECKSUM = "crossed", "checksum"
@@ -65,7 +65,7 @@ class BookSide:
         """Set these levels to their new sizes."""
         self.replace((), 0)
 
-    def replace(self, levels: tuple[Level, ...], depth: int) -> None:
+    def replace(self, levels: Levels, depth: int) -> None:
         """Start over from a snapshot side that was cut after `depth` levels (0: not cut)."""
         self._ladder.fill(levels)
         cut = 0 < depth <= len(levels)

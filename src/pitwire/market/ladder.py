@@ -46,7 +46,7 @@ class Ladder:
         self.top = self._sign * self._prices[self._best] if self._prices else NOTHING
         """The best key, or `NOTHING`."""
 
-    def change(self, levels: tuple[Level, ...], /) -> None:
+    def change(self, levels: Iterable[Level], /) -> None:
         """Set these levels to their new sizes.
 
         No line of Python runs for a level of a price that is held, and most are.

@@ -12,9 +12,8 @@ from decimal import Decimal
 import msgspec
 
 from pitwire.model.orders import OrderType, RejectReason, Side, TimeInForce, UpdateKind
-
-Level = tuple[float, float]
-"""Price, size. Size 0 in a delta removes the level."""
+from pitwire.model.packed import Level as Level
+from pitwire.model.packed import Levels as Levels
 
 
 class Event(msgspec.Struct, frozen=True, gc=False, tag=True, tag_field="kind"):
@@ -147,22 +146,23 @@ class BookSnapshot(Event, frozen=True, gc=False, tag=True):
     """
 
     last_id: int
-    bids: tuple[Level, ...]
-    asks: tuple[Level, ...]
+    bids: Levels
+    asks: Levels
     depth: int = 0
 
 
 class BookDelta(Event, frozen=True, gc=False, tag=True):
     """New absolute sizes for some levels, covering ids `first_id` to `last_id` inclusive.
 
+    `bids` and `asks` are tuples; of a binary frame they are `PackedLevels`, which equal them.
     `previous_id` is the last id of the delta before, for venues that chain that way, else 0.
     `checksum` is the venue's own sum over the book after this delta, -1 where it sends none.
     """
 
     first_id: int
     last_id: int
-    bids: tuple[Level, ...]
-    asks: tuple[Level, ...]
+    bids: Levels
+    asks: Levels
     previous_id: int = 0
     checksum: int = -1
 
@@ -171,8 +171,8 @@ class PartialBook(Event, frozen=True, gc=False, tag=True):
     """The top `depth` levels, complete in itself; replaces the one before."""
 
     last_id: int
-    bids: tuple[Level, ...]
-    asks: tuple[Level, ...]
+    bids: Levels
+    asks: Levels
     depth: int
 
 

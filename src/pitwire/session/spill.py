@@ -18,6 +18,7 @@ from typing import IO, Union
 import msgspec
 
 from pitwire.model.events import EVENTS, Event
+from pitwire.model.packed import unpacked
 
 BLOCK = 64 << 10
 """Bytes gathered before they are written, and read back at once."""
@@ -29,7 +30,7 @@ _SEGMENTS = 32
 _HEAD = struct.Struct(">II")  # bytes, events
 _ARRAY = struct.Struct(">BI")  # msgpack's array32: the block is one array, decoded in one call
 _KNOWN = frozenset(EVENTS)
-_encoder = msgspec.msgpack.Encoder()
+_encoder = msgspec.msgpack.Encoder(enc_hook=unpacked)
 # ruff would have it spelt with |, which does not take a tuple.
 _decoder = msgspec.msgpack.Decoder(list[Union[EVENTS]])  # type: ignore[valid-type]  # noqa: UP007
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from pitwire.model.errors import ConfigError
 from pitwire.model.events import Event
+from pitwire.model.packed import PackedLevels
 from pitwire.store.schema import KINDS, VERSION, Checkpoint, decision_of, schema_of
 from pitwire.trading.journal import Decided
 
@@ -185,7 +186,7 @@ class PostgresWriter:
         )
 
     def _cell(self, value: Any) -> Any:
-        if isinstance(value, tuple):
+        if isinstance(value, tuple | PackedLevels):
             self._levels += len(value)
             levels = ",".join(f"{{{price!r},{size!r}}}" for price, size in value)
             return f"{{{levels}}}"

@@ -16,11 +16,12 @@ import msgspec
 from pitwire.market.book import OrderBook
 from pitwire.model import events as ev
 from pitwire.model.entropy import Entropy
+from pitwire.model.packed import unpacked
 from pitwire.session.connect import connect_to_websocket
 from pitwire.venues.venue import Endpoints
 
 CHANNELS = ("ticker", "trades", "book")
-_encode = msgspec.json.Encoder(decimal_format="string").encode
+_encode = msgspec.json.Encoder(decimal_format="string", enc_hook=unpacked).encode
 
 
 class Replica:

@@ -6,13 +6,14 @@ account's side and REST are the JSON dialect's, unchanged.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping, Sequence
 
 from pitwire.model.credentials import Credentials
 from pitwire.model.errors import ConfigError
 from pitwire.model.events import Malformed, Unhandled
 from pitwire.venues.binance.codec import BinanceCodec
-from pitwire.venues.binance.sbe import SbeDecoder
+from pitwire.venues.binance.sbe import COMPILED, SbeDecoder
 from pitwire.venues.binance.sbe_account import spelled
 from pitwire.venues.binance.symbols import VENUE
 from pitwire.venues.mbx.amounts import Unreadable
@@ -36,7 +37,7 @@ CHANNELS: Mapping[str, Channel] = {
     )
 }
 """Our name → row (§10.2)."""
-_OBJECT = ord("{")
+_OBJECT, _HEADER = ord("{"), 8
 _EXCERPT = 40
 
 
@@ -46,10 +47,24 @@ class SbeCodec(BinanceCodec):
     def __init__(self, options: CodecOptions) -> None:
         super().__init__(options, CHANNELS)
         self._sbe = SbeDecoder(self._symbols)
+        self._usual = self._sbe.usual
+        if COMPILED is not None:
+            self.decode = COMPILED(self._symbols, self.decode)  # type: ignore[assignment, method-assign]
 
     def decode(self, frame: Buffer, now: int) -> Sequence[Decoded]:
         """A frame → events and replies, in order. Never raises."""
-        data = frame if type(frame) is bytes else bytes(frame)
+        data = frame if frame.__class__ is bytes else bytes(frame)
+        usual = self._usual.get(data[:_HEADER])
+        if usual is None:
+            return self._decode_unusual(data, now)
+        try:
+            return usual(data, now)
+        except struct.error:
+            return self._decode_unusual(data, now)
+        except Unreadable as error:
+            return (_malformed(data, now, error),)
+
+    def _decode_unusual(self, data: bytes, now: int) -> Sequence[Decoded]:
         # No block is as long as the first two bytes of an object would say.
         if data and data[0] == _OBJECT and data[1:2] in (b'"', b"}", b" "):
             return super().decode(data, now)

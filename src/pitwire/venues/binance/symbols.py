@@ -48,6 +48,9 @@ class Symbols(dict[str, str]):
     def __init__(self) -> None:
         super().__init__()
         self._natives: dict[str, str] = {}
+        self.texts: dict[bytes, str] = {}
+        """Their spelling as binary frames have it, with its length, → ours: kept by who reads
+        those, until a spelling is learned."""
 
     def __missing__(self, native: str) -> str:
         ours = guess(native)
@@ -59,6 +62,7 @@ class Symbols(dict[str, str]):
         """Both spellings of one symbol."""
         self[native] = ours
         self._natives[ours] = native
+        self.texts.clear()
 
     def native(self, ours: str) -> str:
         """Their spelling of ours; raises `ConfigError` for what cannot be a symbol."""
