@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from bench import client, traffic
+from pitwire.desk.rehearsal import keep_warm
 from pitwire.model.clock import SystemClock
 from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy
@@ -183,6 +184,7 @@ class Ours:
         self._engine.state.instruments.update(await self._session.load_instruments())
         await self._session.authenticate_websocket()
         await subscribe(self._session, self._engine.state)
+        keep_warm(self._engine, self._session, self._setup.clock)
 
     def _on_events(self, events: Sequence[Event], now: int, drained: bool) -> None:
         apply = self._engine.apply

@@ -16,6 +16,7 @@ from pitwire.model.events import Event, OpenOrders, Rejected, Unanswered, Update
 from pitwire.model.orders import (
     AmendOrder,
     CancelOrder,
+    Order,
     OrderType,
     RejectReason,
     ReplaceOrder,
@@ -95,6 +96,54 @@ def test_every_verb_needs_a_login() -> None:
         with pytest.raises(errors.StateError, match=f"^{verb}: found the session not logged in"):
             call()
     assert bench.said() == []
+
+
+class Rehearsing(ToyCodec):
+    """A toy that also writes orders that never leave."""
+
+    def __init__(self) -> None:
+        super().__init__(CodecOptions(Role.ORDERS))
+        self.rehearsed: list[tuple[str, int]] = []
+
+    def rehearse(self, order: Order, now: int) -> bytes:
+        self.rehearsed.append((order.id, now))
+        return b""
+
+
+def test_a_rehearsal_ends_at_the_bytes_and_leaves_nothing_behind() -> None:
+    codec = Rehearsing()
+    bench = Bench(Limit("orders", 1, 10.0), codec=codec)
+    for _ in range(3):
+        bench.commands.rehearse(order("a"), NOW)
+    assert codec.rehearsed == [("a", NOW)] * 3, "none of them used up the only order there may be"
+    assert (len(bench.pending), bench.outbox.stirred, bench.said()) == (0, False, [])
+    bench.commands.place(order("b"), NOW)
+    assert [frame["do"] for frame in bench.said()] == ["place"]
+    assert bench.pending.next_id() == 2
+
+
+@pytest.mark.parametrize("why", ["logged out", "used up", "blocked", "something waits"])
+def test_where_no_order_could_leave_none_is_rehearsed(why: str) -> None:
+    codec = Rehearsing()
+    bench = Bench(Limit("orders", 1, 10.0), codec=codec)
+    match why:
+        case "logged out":
+            bench.commands.admitted = False
+        case "used up":
+            bench.pacing.spend("orders", NOW)
+        case "blocked":
+            bench.pacing.block("weight", NOW + SECOND)
+        case _:
+            bench.pacing.spend("orders", NOW)
+            bench.commands.place(order("b"), NOW)
+    bench.commands.rehearse(order("a"), NOW)
+    assert codec.rehearsed == []
+
+
+def test_a_codec_that_cannot_rehearse_is_not_asked_to() -> None:
+    bench = Bench()
+    bench.commands.rehearse(order("a"), NOW)
+    assert (len(bench.pending), bench.said()) == (0, [])
 
 
 def test_after_a_throttle_everything_waits_and_cancels_leave_first() -> None:

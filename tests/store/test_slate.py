@@ -49,6 +49,15 @@ def test_what_is_put_down_is_found_by_whoever_opens_the_file(slate: Slate, tmp_p
     assert not any(slate_path(tmp_path).read_bytes()[16:])
 
 
+def test_without_a_folder_it_is_memory() -> None:
+    slate = Slate(None, PLACE, CHAIN)
+    assert slate.note(ONE)
+    assert slate.payloads() == [payload(ONE)]
+    slate.wipe(PLACE, CHAIN)
+    assert slate.payloads() == []
+    slate.close()
+
+
 def test_what_does_not_fit_is_not_put_down(slate: Slate, tmp_path: Path) -> None:
     count = 0
     while slate.note(ONE):

@@ -6,10 +6,13 @@ import asyncio
 import selectors
 import socket
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
+import pytest
+
 from pitwire.model.clock import MILLISECOND, SECOND
-from pitwire.wire.polling import PollingSelector, polling_loop
+from pitwire.wire.polling import PollingLoop, PollingSelector, polling_loop
 
 READY = [(selectors.SelectorKey(0, 0, 1, None), 1)]
 
@@ -89,6 +92,47 @@ def test_something_that_comes_keeps_it_awake_for_another_while() -> None:
 def test_asked_not_to_wait_it_does_not() -> None:
     inner, ready = polled(ready_at=100, timeout=0)
     assert (inner.asked, ready) == ([0], False)
+
+
+def test_while_nothing_happens_it_has_time_for_something_else_now_and_then() -> None:
+    inner = Inner(ready_at=16)
+    selector = PollingSelector(now=inner.now, inner=inner)
+    called: list[int] = []
+    selector.when_idle(lambda: called.append(inner.time), 5 * MILLISECOND)
+    while not selector.select(None):
+        pass
+    assert len(called) == 3, "each ended one select, so that a loop can do what it was given"
+    assert [later - sooner for sooner, later in pairwise(called)] == [5 * MILLISECOND] * 2
+    assert set(inner.asked) == {0}
+
+
+def test_asleep_it_has_time_for_nothing_else() -> None:
+    inner = Inner(ready_at=100)
+    inner.time = SECOND
+    selector = PollingSelector(now=inner.now, inner=inner, quiet_ns=0)
+    selector.when_idle(lambda: pytest.fail("it sleeps"), 1)
+    assert selector.select(0.5) == []
+    assert inner.asked == [0, 0.5]
+
+
+def test_a_loop_does_something_else_while_it_polls() -> None:
+    async def wait_for(times: int) -> int:
+        loop, done, called = asyncio.get_running_loop(), asyncio.Event(), 0
+        assert isinstance(loop, PollingLoop)
+
+        def call() -> None:
+            nonlocal called
+            called += 1
+            if called == times:
+                done.set()
+
+        loop.when_idle(call, 1)
+        await done.wait()
+        return called
+
+    # It never falls asleep, however slow the machine is.
+    with asyncio.Runner(loop_factory=lambda: PollingLoop(quiet_ns=3_600 * SECOND)) as runner:
+        assert runner.run(wait_for(3)) >= 3
 
 
 def test_an_ordinary_loop_runs_on_it() -> None:

@@ -21,6 +21,7 @@ from pitwire.desk.health import Health, HealthReport, OrdersHealth
 from pitwire.desk.interactions import InteractionLog
 from pitwire.desk.leash import Leash
 from pitwire.desk.paper import PaperOutlet
+from pitwire.desk.rehearsal import keep_warm
 from pitwire.desk.relearning import Relearner
 from pitwire.desk.restart import Restarted
 from pitwire.desk.stocktaking import stock_at
@@ -228,6 +229,7 @@ class Desk:
         self._look_by = self.clock.now() + _LOOK_WITHIN
         self._house = asyncio.get_running_loop().create_task(self._keep_house())
         self._rearm(self.clock.now())
+        keep_warm(self.engine, self.session, self.clock)
 
     async def run(self) -> Closed:
         """Until the session is over for good; then, or when cancelled, `stop`."""

@@ -38,6 +38,7 @@ from pitwire.venues.venue import (
     HttpRequest,
     MarginCodec,
     Outgoing,
+    RehearsingCodec,
     Reply,
     Venue,
 )
@@ -85,6 +86,7 @@ class Commands:
     ) -> None:
         self._venue, self._can_test = venue.name, venue.can.order_test
         self._codec = codec
+        self._rehearse = codec.rehearse if isinstance(codec, RehearsingCodec) else None
         self._pacing, self._pending = pacing, pending
         self._outbox, self._skew = outbox, skew
         self._reserve = weight_limit(venue) * CANCEL_PERCENT // 100
@@ -122,6 +124,16 @@ class Commands:
         request_id = self._pending.next_id()
         self._outbox.send(self._codec.place(order, now + self._skew.offset, request_id))
         self._pending.add(request_id, Request(What.PLACE, now, order.id, symbol=order.symbol))
+
+    def rehearse(self, order: Order, now: int) -> None:
+        """Do what `place` does up to the order's bytes, where it could leave and the codec can
+        write it without remembering; nothing is sent, spent or awaited."""
+        if not self.admitted or self._rehearse is None:
+            return
+        pacing = self._pacing
+        may = not self._ordinary and pacing.leaves("weight", self._reserve, now)
+        if may and not self._held(now) and pacing.allows("orders", now):
+            self._rehearse(order, now + self._skew.offset)
 
     def cancel(self, command: CancelOrder, now: int) -> None:
         """Send a cancel; an order that still waits here is dropped instead."""

@@ -285,6 +285,13 @@ class Session:
         line.after_command(now)
         return written
 
+    def rehearse(self, order: Order, now: int) -> None:
+        """Go the way of `place` up to the bytes with an order that never leaves; nothing is
+        remembered of it. Where no order could leave, nothing is done."""
+        line = self._lines.orders
+        if line is not None:
+            line.conversation.commands.rehearse(order, now)
+
     def cancel(self, command: CancelOrder, now: int) -> None:
         """Send a cancel; an order that still waits for the venue's limit is dropped instead."""
         line = self._trading("cancel")

@@ -72,12 +72,15 @@ def can_be_mapped(folder: Path, mounts: Path = _MOUNTS) -> bool:
 
 
 class Slate:
-    """The slate of a run, wiped. Raises `OSError` or `ValueError` when it cannot be had."""
+    """The slate of a run, wiped. Raises `OSError` or `ValueError` when it cannot be had.
+
+    Without a folder it is this process's memory and outlives nothing.
+    """
 
     __slots__ = ("_end", "_map", "_stands", "_text")
 
-    def __init__(self, folder: Path, place: Place, chain: bytes) -> None:
-        self._map = _mapped(slate_path(folder))
+    def __init__(self, folder: Path | None, place: Place, chain: bytes) -> None:
+        self._map = mmap.mmap(-1, SIZE) if folder is None else _mapped(slate_path(folder))
         self._map[:] = _START + bytes(SIZE - _FIRST)  # all of its pages are there from here on
         self._end = _FIRST
         self._stands = _PLACE.pack(*place, chain)

@@ -332,6 +332,15 @@ class ConditionalCodec(Codec, Protocol):
 
 
 @runtime_checkable
+class RehearsingCodec(Codec, Protocol):
+    """A codec that can write an order without remembering that it did."""
+
+    def rehearse(self, order: Order, now: int) -> Outgoing:
+        """What `place` would make of an order that never leaves."""
+        ...
+
+
+@runtime_checkable
 class GlancingCodec(Codec, Protocol):
     """A codec that can tell which delta a frame brings without reading its levels."""
 

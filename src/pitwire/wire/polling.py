@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import selectors
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pitwire.model.clock import MILLISECOND, SECOND, SystemClock
@@ -34,6 +35,15 @@ class PollingSelector(selectors.BaseSelector):
         self._now = now or SystemClock().now
         self._quiet_ns = quiet_ns
         self._stirred = self._now()
+        self._idle: Callable[[], object] | None = None
+        self._idle_every = self._idle_at = 0
+
+    def when_idle(self, call: Callable[[], object], every_ns: int) -> None:
+        """Call this while nothing happens and it polls, at most once in `every_ns`.
+
+        `select` ends with it, so that a loop can do what it was given.
+        """
+        self._idle, self._idle_every = call, every_ns
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """What is ready, waiting up to `timeout` seconds (None: until something is)."""
@@ -52,6 +62,10 @@ class PollingSelector(selectors.BaseSelector):
             now = self._now()
             if ready:
                 self._stirred = now
+                return ready
+            if self._idle is not None and now >= self._idle_at:
+                self._idle_at = now + self._idle_every
+                self._idle()
                 return ready
         if ends is not None and now >= ends:
             return ready
@@ -80,6 +94,19 @@ class PollingSelector(selectors.BaseSelector):
         return self._inner.get_map()
 
 
+class PollingLoop(asyncio.SelectorEventLoop):
+    """An asyncio loop that polls, and can be given something to do while nothing happens."""
+
+    def __init__(self, *, quiet_ns: int = QUIET_NS) -> None:
+        self._polling = PollingSelector(quiet_ns=quiet_ns)
+        super().__init__(self._polling)
+
+    def when_idle(self, call: Callable[[], object], every_ns: int) -> None:
+        """Call this while it polls and nothing happens, at most once in `every_ns`; the latest
+        call given is the one."""
+        self._polling.when_idle(partial(self.call_soon, call), every_ns)
+
+
 def polling_loop() -> asyncio.AbstractEventLoop:
     """A loop factory: `asyncio.Runner(loop_factory=polling_loop)`."""
-    return asyncio.SelectorEventLoop(PollingSelector())
+    return PollingLoop()

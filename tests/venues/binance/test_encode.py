@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -77,6 +78,19 @@ def check_signature(params: dict[str, Any]) -> None:
     payload = "&".join(f"{name}={unsigned[name]}" for name in sorted(unsigned))
     expected = hmac.new(SECRET.encode(), payload.encode(), hashlib.sha256).hexdigest()
     assert params["signature"] == expected
+
+
+TURNED_DOWN = b'{"id":"p0","status":400,"error":{"code":-2010,"msg":"no"}}'
+
+
+@pytest.mark.parametrize("made", [logged_in, in_session])
+def test_a_rehearsal_writes_the_same_bytes_and_notes_nothing(
+    made: Callable[[], BinanceCodec],
+) -> None:
+    rehearsing, placing = made(), made()
+    assert rehearsing.rehearse(order(), NOW) == placing.place(order(), NOW, 0)
+    about: list[Any] = [codec.decode(TURNED_DOWN, NOW)[0] for codec in (rehearsing, placing)]
+    assert [reply.error.order_id for reply in about] == ["", "pw-1"]
 
 
 def test_a_signed_limit_order() -> None:

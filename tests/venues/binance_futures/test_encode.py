@@ -58,6 +58,14 @@ def query_of(request: HttpRequest) -> dict[str, str]:
     return found
 
 
+def test_a_rehearsal_writes_the_same_bytes_and_notes_nothing() -> None:
+    rehearsing, placing = codec(), codec()
+    assert rehearsing.rehearse(LIMIT, NOW) == placing.place(LIMIT, NOW, 0)
+    refused = b'{"id":"p0","status":400,"error":{"code":-2010,"msg":"no"}}'
+    about = [made.decode(refused, NOW)[0] for made in (rehearsing, placing)]
+    assert [reply.error.order_id for reply in about] == ["", "pw-1"]
+
+
 @pytest.mark.parametrize(
     ("order", "words"),
     [

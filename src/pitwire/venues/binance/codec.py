@@ -136,6 +136,10 @@ class BinanceCodec:
         self._answers.note(request_id, (order.symbol, order.id, ""))
         return frame
 
+    def rehearse(self, order: Order, now: int) -> bytes:
+        """`order.place` for an order that never leaves; its answer is not waited for."""
+        return self._encoder.order(order, "order.place", "p0", now)
+
     def test_place(self, order: Order, now: int, request_id: int) -> bytes:
         """`order.test`: signature, parameters and filters are checked, nothing is placed."""
         frame = self._encoder.order(order, "order.test", f"t{request_id}", now)

@@ -140,13 +140,18 @@ class FuturesCodec:
 
     def place(self, order: Order, now: int, request_id: int) -> bytes:
         """`order.place`, or `algoOrder.place` for a conditional order."""
-        if order.type in CONDITIONAL:
-            method, letter = "algoOrder.place", "s"
-            params = conditional.order_params(order, self._symbols)
-        else:
-            method, letter = "order.place", "p"
-            params = encode.order_params(order, self._symbols)
+        method, letter, params = self._placing(order)
         return self._ask(method, params, f"{letter}{request_id}", now, order.symbol, order.id)
+
+    def rehearse(self, order: Order, now: int) -> bytes:
+        """The same for an order that never leaves; its answer is not waited for."""
+        method, letter, params = self._placing(order)
+        return self._requests.ask(method, params, f"{letter}0", now)
+
+    def _placing(self, order: Order) -> tuple[str, str, Params]:
+        if order.type in CONDITIONAL:
+            return "algoOrder.place", "s", conditional.order_params(order, self._symbols)
+        return "order.place", "p", encode.order_params(order, self._symbols)
 
     def test_place(self, order: Order, now: int, request_id: int) -> HttpRequest:
         """`POST order/test`; of conditional orders the venue checks none."""

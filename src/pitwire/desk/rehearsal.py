@@ -1,0 +1,188 @@
+"""Rehearsals: an order that never leaves goes the way of one that does, so that the way is warm.
+
+A firing is rare, and code that has not run for some milliseconds has left the processor's caches:
+it takes twice as long. A loop that polls has a core to burn, so while it has nothing to do, a wish
+of no rule is judged, written down, encoded and signed now and then, and thrown away.
+
+House rules: nothing that the desk, its session or the venue knows is changed (a life with
+rehearsals is held beside one without, byte for byte). Screen, ledger, journal, slate and order ids
+are its own; what it shares with the desk (books, quotes, instruments, the codec of the orders line)
+it only reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Protocol, cast
+
+import msgspec
+
+from pitwire.desk.gateway import Gateway, Outlet
+from pitwire.desk.timings import Timings
+from pitwire.model.clock import MILLISECOND, Clock
+from pitwire.model.events import Trade, Update
+from pitwire.model.orders import Order, Side, UpdateKind
+from pitwire.store.slate import Slate
+from pitwire.trading.engine import Engine
+from pitwire.trading.ids import OrderIds
+from pitwire.trading.journal import Record, Volatile
+from pitwire.trading.ledger import OrderLedger
+from pitwire.trading.limits import Limits
+from pitwire.trading.risk import Screen
+from pitwire.trading.rules import rule, trades
+from pitwire.trading.state import State
+from pitwire.trading.wishes import Wish, buy
+from pitwire.wire.polling import PollingLoop
+
+EVERY_NS = 2 * MILLISECOND
+"""Oftener makes no order quicker (measured), and a frame that comes meanwhile has to wait."""
+_AMPLE = 1.5
+"""So many times the least that the venue takes."""
+
+
+class Stage(Protocol):
+    """What an order goes through behind the gateway: a session."""
+
+    @property
+    def may_trade(self) -> bool: ...
+
+    def rehearse(self, order: Order, now: int) -> None: ...
+
+
+class Rehearsal:
+    """The way of an order for show. `engine` is whose screen and state it is modelled on."""
+
+    def __init__(self, engine: Engine, stage: Stage, clock: Clock) -> None:
+        self._screen, self._state = engine.screen, engine.state
+        self._stage, self._clock = stage, clock
+        self._scratch = _Scratch()
+        self._engine = _modelled_on(engine, self._scratch)
+        outlet = _Curtain(stage)
+        self._gateway = Gateway(
+            cast(Outlet, outlet), self._engine, clock=clock, timings=Timings(1), file=self._scratch
+        )
+        self._turn = 0
+        self._failed = False
+
+    def walk(self) -> bool:
+        """Go the way once; whether an order came to its end.
+
+        What raises is over: it raises once, and never again.
+        """
+        screen = self._screen
+        if self._failed or screen.halted or not (screen.armed and self._stage.may_trade):
+            return False
+        self._failed = True
+        walked = self._walk(self._clock.now())
+        self._failed = False
+        return walked
+
+    def _walk(self, now: int) -> bool:
+        cue = self._cue(now)
+        if cue is None:
+            return False
+        engine, walked = self._engine, False
+        engine.state.offset = self._state.offset
+        engine.apply(cue)
+        for command in engine.decide(now):
+            self._gateway.send(command, now)
+            if isinstance(command, Order):
+                engine.apply(_over(command, now))
+                walked = True
+        self._scratch.settle()
+        return walked
+
+    def _cue(self, now: int) -> Trade | None:
+        """A trade at the best bid of the next symbol: what the stand-in buys for."""
+        symbols = tuple(self._state.instruments.values())
+        if not symbols:
+            return None
+        self._turn = (self._turn + 1) % len(symbols)
+        one = symbols[self._turn]
+        touch = self._state.touch(one.symbol)
+        if touch is None:
+            return None
+        least = max(float(one.min_size), float(one.lot), float(one.min_notional) / touch[0])
+        return Trade(one.venue, one.symbol, 0, now, touch[0], _AMPLE * least, Side.BUY, 1)
+
+
+@rule(trades(), name="rehearsal")
+def stand_in(state: State, _now: int) -> Iterator[Wish]:
+    """What a rule does that fires: it buys what has just traded, at that price."""
+    cue = state.event
+    if isinstance(cue, Trade):
+        yield buy(cue.symbol, cue.size, price=cue.price)
+
+
+class _Curtain:
+    """An outlet from which nothing leaves."""
+
+    encoded_at = 0
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    def place(self, order: Order, now: int) -> int:
+        self._stage.rehearse(order, now)
+        return now
+
+
+class _Scratch(Volatile):
+    """A journal with a slate of its own in memory; both are wiped when a rehearsal ends."""
+
+    def __init__(self) -> None:
+        self._slate = Slate(None, (0, 0), bytes(8))
+        self._pending: list[Record] = []
+
+    def write(self, record: Record) -> None:
+        self._pending.append(record)
+
+    def commit(self) -> str:
+        for record in self._pending:
+            self._slate.note(record)
+        self._pending.clear()
+        return ""
+
+    def settle(self) -> None:
+        self._pending.clear()
+        self._slate.wipe((0, 0), bytes(8))
+
+
+def _modelled_on(engine: Engine, scratch: _Scratch) -> Engine:
+    """An engine of its own that looks at the same market."""
+    screen, real = engine.screen, engine.state
+    ids = OrderIds(screen.prefix, screen.epoch)
+    state = State(ledger=OrderLedger(is_ours=ids.is_ours, keep_finished=1, keep_trades=1))
+    state.instruments, state.books, state.quotes = real.instruments, real.books, real.quotes
+    state.partials, state.stale, state.statuses = real.partials, real.stale, real.statuses
+    acting = Screen(_unpaced(screen.limits), ids, scratch, armed=True)
+    return Engine([stand_in], acting, state, scratch)
+
+
+def _unpaced(limits: Limits) -> Limits:
+    """The same limits, but those on how many orders there were before."""
+    return msgspec.structs.replace(
+        limits,
+        max_orders_per_second=1 << 30,
+        max_orders_per_ten_seconds=1 << 30,
+        max_rule_orders_per_ten_seconds=None,
+        max_day_orders=None,
+        max_day_notional=None,
+        max_cancel_ratio=None,
+        duplicate_seconds=0.0,
+    )
+
+
+def _over(order: Order, now: int) -> Update:
+    return Update("", order.symbol, 0, now, order.id, "", UpdateKind.EXPIRED)
+
+
+def keep_warm(engine: Engine, stage: Stage, clock: Clock) -> Rehearsal | None:
+    """Rehearse whenever the running loop, one that polls, has nothing to do; None on any other."""
+    loop = asyncio.get_running_loop()
+    if not isinstance(loop, PollingLoop):
+        return None
+    rehearsal = Rehearsal(engine, stage, clock)
+    loop.when_idle(rehearsal.walk, EVERY_NS)
+    return rehearsal

@@ -1,0 +1,152 @@
+"""A rehearsal goes the whole way of an order, and nothing is as it would not be without it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from pitwire.desk.desk import Desk
+from pitwire.desk.rehearsal import Rehearsal, keep_warm
+from pitwire.model.clock import SECOND, ManualClock
+from pitwire.model.orders import Order
+from pitwire.trading.rules import FunctionRule, rule, trades
+from pitwire.trading.snapshot import encode, take
+from pitwire.trading.state import State
+from pitwire.trading.wishes import Wish, buy, cancel, sell
+from pitwire.wire.polling import PollingLoop
+from tests.desk.setting import BTC, PLAIN, Setting
+from tests.trading.making import T0, quote
+from tests.trading.making import Desk as Pure
+
+
+class Stage:
+    """Notes what is rehearsed; raises what it is told to."""
+
+    def __init__(self) -> None:
+        self.may_trade = True
+        self.rehearsed: list[Order] = []
+        self.broken: Exception | None = None
+
+    def rehearse(self, order: Order, now: int) -> None:
+        self.rehearsed.append(order)
+        if self.broken is not None:
+            raise self.broken
+
+
+def trader() -> FunctionRule:
+    """Buys, rests, sells and cancels by turns."""
+    turns = iter(range(1 << 30))
+
+    @rule(trades(BTC), name="trader", every_seconds=0.1)
+    def trade(state: State, _now: int) -> Iterator[Wish]:
+        touch, turn = state.touch(BTC), next(turns)
+        if touch is None:
+            return
+        yield (buy, sell)[turn % 2](BTC, 0.01)
+        yield buy(BTC, 0.02, price=touch[0] * 0.99, tag="resting")
+        if turn % 3 == 0:
+            yield cancel(BTC, tag="resting")
+
+    return trade
+
+
+def lived(seed: int, *, rehearses: bool) -> tuple[bytes, bytes, list[str], int]:
+    """Journal, state and frames of a life, and how many rehearsals came to their end."""
+    setting, walks = Setting(seed=seed, scenario="quiet", latency="none"), 0
+
+    async def story(setting: Setting, desk: Desk) -> None:
+        nonlocal walks
+        rehearsal = Rehearsal(desk.engine, desk.session, setting.clock)
+        for _ in range(40):
+            await asyncio.sleep(0.05)
+            if rehearses:
+                walks += sum(rehearsal.walk() for _ in range(2))
+
+    desk = setting.run(story, trader(), config=f"seed = 7\n{PLAIN}")
+    ids, halted = desk.engine.screen.ids, desk.engine.screen.halted
+    kept = take(desk.engine.state, prefix=ids.prefix, epoch=ids.epoch, made=ids.made, halted=halted)
+    return setting.journal.lines(), encode(kept), [str(frame) for frame in setting.sent], walks
+
+
+@pytest.mark.parametrize("seed", [3, 8])
+def test_a_life_with_rehearsals_is_the_same_to_the_byte(seed: int) -> None:
+    *plain, none = lived(seed, rehearses=False)
+    *rehearsed, walks = lived(seed, rehearses=True)
+    assert none == 0
+    assert walks == 80
+    assert plain[0].count(b'"Left"') > 20
+    assert rehearsed == plain
+
+
+def ready(stage: Stage) -> tuple[Pure, Rehearsal]:
+    """A desk's pure middle that knows a quote, and a rehearsal modelled on it."""
+    pure = Pure()
+    pure.burst(quote(100.0, 100.1))
+    return pure, Rehearsal(pure.engine, stage, ManualClock(T0))
+
+
+def test_it_buys_a_little_more_than_the_least_at_the_best_bid() -> None:
+    stage = Stage()
+    pure, rehearsal = ready(stage)
+    listed = pure.state.instruments[BTC]
+    said = list(pure.journal.records)
+    walked = [rehearsal.walk() for _ in pure.state.instruments]
+    assert sorted(walked) == [False, True], "of two symbols one has a quote"
+    [order] = stage.rehearsed
+    assert (order.symbol, order.price) == (BTC, listed.price(100.0))
+    assert order.size is not None
+    assert order.size * 100 >= listed.min_notional
+    assert pure.screen.ids.made == 0
+    assert list(pure.journal.records) == said
+
+
+@pytest.mark.parametrize("why", ["halted", "disarmed", "logged out"])
+def test_where_no_order_may_leave_nothing_is_rehearsed(why: str) -> None:
+    stage = Stage()
+    pure, rehearsal = ready(stage)
+    match why:
+        case "halted":
+            pure.screen.throw("a person", "test", T0)
+        case "disarmed":
+            pure.screen.armed = False
+        case _:
+            stage.may_trade = False
+    assert not any(rehearsal.walk() for _ in range(4))
+    assert stage.rehearsed == []
+
+
+def test_one_that_raises_is_the_last() -> None:
+    stage = Stage()
+    _, rehearsal = ready(stage)
+    stage.broken = RuntimeError("no bytes")
+    with pytest.raises(RuntimeError, match="no bytes"):
+        [rehearsal.walk() for _ in range(2)]
+    stage.broken = None
+    assert not any(rehearsal.walk() for _ in range(4))
+    assert len(stage.rehearsed) == 1
+
+
+def test_a_thousand_rehearsals_are_as_free_as_the_first() -> None:
+    stage = Stage()
+    _, rehearsal = ready(stage)
+    assert sum(rehearsal.walk() for _ in range(1_000)) == 500
+    assert len({order.id for order in stage.rehearsed}) == 500
+
+
+def test_a_loop_that_polls_rehearses_and_no_other_does() -> None:
+    stage, walked = Stage(), asyncio.Event()
+    pure, _ = ready(stage)
+    stage.rehearse = lambda order, now: walked.set()  # type: ignore[method-assign]
+
+    async def on_a_loop() -> bool:
+        rehearsal = keep_warm(pure.engine, stage, ManualClock(T0))
+        if rehearsal is not None:
+            await walked.wait()
+        return rehearsal is not None
+
+    # It never falls asleep, however slow the machine is.
+    with asyncio.Runner(loop_factory=lambda: PollingLoop(quiet_ns=3_600 * SECOND)) as runner:
+        assert runner.run(on_a_loop())
+    assert not asyncio.run(on_a_loop())
