@@ -225,6 +225,38 @@ def test_two_views_of_a_symbol_have_the_same_tape() -> None:
     story(tale)
 
 
+def test_views_come_and_go_in_the_midst_of_a_look_and_no_trade_is_lost_or_doubled() -> None:
+    async def tale(_: Setting, desk: Desk, feed: Feed) -> None:
+        other, turn = f"{BTC}@1m", 0
+        for _ in range(40):
+            await asyncio.sleep(0.25)
+            for _ in feed.steps(desk.clock.now()):
+                turn += 1
+                (feed.open, feed.close)[turn // 3 % 2](VIEW)
+                (feed.open, feed.close)[turn // 7 % 2](other)
+            for view in (VIEW, other):
+                picture = feed.picture(view)
+                follows = None
+                for number, word, count, *_ in picture.tales["tape"] if picture else ():
+                    if word != "skipped":
+                        assert follows in (None, number)
+                        follows = number + 1
+                    elif follows is not None:
+                        follows += int(count)
+        assert turn > 100
+        feed.close(VIEW)
+        feed.open(VIEW)
+        look(feed, desk)
+        picture = feed.picture(VIEW)
+        assert picture is not None
+        newest = [int(one) for one in desk.frames.trades(BTC).to_columns()["trade_id"]]
+        told = [row[0] for row in picture.tales["tape"]]
+        assert told == newest[-len(told) :]
+        assert len(told) >= 30
+
+    story(tale)
+
+
 @pytest.mark.parametrize(
     ("view", "why"),
     [

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
 
-from pitwire.board.hub import BEHIND, HEARTBEAT, VIEWERS, WINDOW, Hub, Viewer, pause_seconds
+from pitwire.board.hub import BEHIND, HEARTBEAT, VIEWERS, WINDOW, Hub, Pace, Viewer
 from pitwire.board.picture import Change, Picture
 from tests.board.watching import FakeSource, hub_of
 
@@ -238,10 +239,46 @@ def test_there_is_room_for_so_many_and_no_more() -> None:
         (0.004, 0.004, 0.046),  # on time
         (0.020, 0.004, 0.030),  # kept waiting by others: still on time
         (0.030, 0.004, 0.030),  # half of the time at most
-        (0.010, 0.010, 0.090),  # a tenth of a core at most
     ],
 )
 def test_it_is_looked_more_seldom_for_what_it_costs_and_not_for_what_others_do(
     took: float, cost: float, pause: float
 ) -> None:
-    assert pause_seconds(0.05, took=took, cost=cost) == pytest.approx(pause)
+    assert Pace(0.05).pause_seconds(7.0, took=took, cost=cost) == pytest.approx(pause)
+
+
+def looks(late: Callable[[int], float], cost: Callable[[int], float], count: int) -> list[float]:
+    """When it was looked, if a look costs that much and the one after it is so late; s."""
+    pace, now, found = Pace(0.05), 1.0, []
+    for number in range(count):
+        found.append(now)
+        took = cost(number)
+        now += took
+        now += pace.pause_seconds(now, took=took, cost=took) + late(number)
+    return found
+
+
+def test_looks_that_are_late_do_not_add_up() -> None:
+    for late in (0.001, 0.010, 0.024):
+        found = looks(lambda _, late=late: late, lambda _: 0.002, 201)
+        assert found[-1] - found[0] == pytest.approx(200 * 0.05, abs=0.03), late
+
+
+def test_one_late_look_is_made_up_for_and_no_burst_follows_many() -> None:
+    found = looks(lambda number: 0.06 if number == 5 else 0.0, lambda _: 0.002, 20)
+    gaps = [after - before for before, after in itertools.pairwise(found)]
+    assert gaps[5] == pytest.approx(0.11)
+    assert gaps[6:9] == pytest.approx([0.025, 0.025, 0.04])
+    assert found[-1] == pytest.approx(1.0 + 19 * 0.05)
+    found = looks(lambda number: 3.0 if number == 5 else 0.0, lambda _: 0.002, 20)
+    gaps = [after - before for before, after in itertools.pairwise(found)]
+    assert gaps[6:] == pytest.approx([0.05] * 13)
+    assert min(gaps) >= 0.025
+
+
+def test_one_long_look_is_no_reason_to_look_more_seldom_and_many_are() -> None:
+    found = looks(lambda _: 0.0, lambda number: 0.012 if number % 20 == 0 else 0.002, 201)
+    assert found[-1] - found[0] == pytest.approx(200 * 0.05, abs=0.001)
+    found = looks(lambda _: 0.0, lambda _: 0.010, 201)
+    assert 200 * 0.010 / (found[-1] - found[0]) <= 0.102, "a tenth of a core"
+    assert 200 * 0.010 / (found[-1] - found[0]) >= 0.095

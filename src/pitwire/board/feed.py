@@ -27,6 +27,7 @@ from pitwire.trading.journal import Came, Halted, Record, Restricted, Resumed
 _QUIET_STEP = 250 * 1_000_000
 """The time a symbol was heard is told in steps of this, ns."""
 _FULL_LOOK = SECOND
+"""How often everything is looked at, also what has not moved or is not shown, ns."""
 
 
 class View:
@@ -61,6 +62,8 @@ class Feed:
         self._halt: Halted | Restricted | None = None
         self._told = 0
         self._full_at = 0
+        self._turns: dict[str, int] = {}
+        self._shown: set[str] = set()
         rules = [
             {"name": spec.name or f"rule {number}", "when": spec.when}
             for number, spec in enumerate(desk.config.rule, 1)
@@ -99,6 +102,9 @@ class Feed:
         if symbol not in self.symbols:
             return f"symbol: found {symbol!r}, expected one of {', '.join(self.symbols)}"
         rows = self._rows(symbol)
+        if symbol not in self._shown:
+            rows.read_trades(seen=False)
+            self._shown = {*self._shown, symbol}
         made = self.views[view] = View(rows, interval, self._lines.get(symbol, {}))
         made.picture.tell("tape", rows.recent_tape())
         made.picture.put_all("marks", self._account.marks.get(symbol, {}))
@@ -109,6 +115,7 @@ class Feed:
     def close(self, view: str) -> None:
         """Nobody looks at it any more."""
         self.views.pop(view, None)
+        self._shown = {one.rows.symbol for one in self.views.values()}
 
     def picture(self, view: str) -> Picture | None:
         """What is shown there."""
@@ -154,7 +161,8 @@ class Feed:
         self._account.look()
         yield
         moved: dict[str, None] = {}
-        for symbol in self.symbols:
+        symbols = self.symbols
+        for place, symbol in enumerate(symbols):
             rows = self._rows(symbol)
             if rows.look():
                 moved[symbol] = None
@@ -164,22 +172,34 @@ class Feed:
             elif symbol not in self.common.tables.get("watch", ()):
                 self.common.put("watch", symbol, rows.watch_row())
             self.common.put("stale", symbol, self._state.stale_reason(symbol))
-            if symbol in moved:
+            due = self._is_due(symbol, place / len(symbols), now)
+            seen = symbol in self._shown
+            if due or (seen and symbol in moved):
+                rows.read_trades(seen=seen)
+            if due:
+                self.common.put("spark", symbol, rows.spark(now))
+            if due or symbol in moved:
                 yield
         yield from self._look_at_views(moved)
         if now >= self._full_at:
             self._full_at = now + _FULL_LOOK
             yield from self._look_at_all(now)
 
+    def _is_due(self, symbol: str, share: float, now: int) -> bool:
+        """Whether its turn to be looked at wholly has come: each has its own part of a second."""
+        turn = (now - round(share * _FULL_LOOK)) // _FULL_LOOK
+        before, self._turns[symbol] = self._turns.get(symbol), turn
+        return turn != before
+
     def _look_at_views(self, moved: dict[str, None]) -> Iterator[None]:
         tapes = {}
         bars: dict[tuple[str, str], Any] = {}
         marked, self._account.marked = self._account.marked, {}
-        for symbol in moved:
+        for symbol in moved.keys() & self._shown:
             tapes[symbol] = self._rows(symbol).take_tape()
-        for view in self.views.values():
+        for view in list(self.views.values()):  # others may open and close some meanwhile
             rows, picture, symbol = view.rows, view.picture, view.rows.symbol
-            if symbol in moved:
+            if symbol in tapes:
                 picture.tell("tape", tapes[symbol])
                 key = symbol, view.interval
                 if key not in bars:
@@ -203,9 +223,6 @@ class Feed:
             self.common.put("desk", key, value)
         self._tell_halt()
         self.common.put("desk", "replay", milliseconds(self.recorded()))
-        for symbol in self.symbols:
-            yield
-            self.common.put("spark", symbol, self._rows(symbol).spark(now))
 
     def _tell(self, records: list[Record], lost: int) -> None:
         rows = []

@@ -31,6 +31,8 @@ HEARTBEAT = SECOND // 2
 """A frame leaves at least this often, ns, also when nothing has changed."""
 BUDGET = 0.1
 """The share of one core that making frames may cost before they come more seldom."""
+CREDIT_SECONDS = 0.03
+"""What they may cost beyond that for a moment: now and then a look is a long one."""
 SHARE = 0.5
 """The share of the time that it may look, where others keep it from the core."""
 IDLE_SECONDS = 1.0
@@ -271,10 +273,11 @@ class Hub:
 
     async def run(self) -> None:
         """Make frames until cancelled: more seldom where they cost more than the budget."""
+        pace, time_of = Pace(self._interval), asyncio.get_running_loop().time
         while True:
             took, cost = await self._look()
             if self._looked_at:
-                await asyncio.sleep(pause_seconds(self._interval, took=took, cost=cost))
+                await asyncio.sleep(pace.pause_seconds(time_of(), took=took, cost=cost))
             else:  # now and then, so that nothing falls off the journal's end
                 self._wanted.clear()
                 with suppress(TimeoutError):
@@ -351,13 +354,29 @@ class Hub:
         return msgspec.json.encode(head | {"common": msgspec.Raw(common), "views": views})
 
 
-def pause_seconds(interval: float, *, took: float, cost: float) -> float:
-    """How long not to look after a look that took so long and cost so much of a core, s.
+class Pace:
+    """When to look: at even places in time, so that what a timer is late does not add up.
 
-    On a crowded machine a look takes long and costs little: then it is not looked more seldom than
-    half of the time allows.
+    A look that is late is made up for by the next ones, which come half an interval after one
+    another at the soonest; of more than that nothing is made up. On a crowded machine a look takes
+    long and costs little: then it is not looked more seldom than half of the time allows.
     """
-    return max(interval - took, took * (1 / SHARE - 1), cost / BUDGET - took)
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._place = self._before = float("-inf")
+        self._owed = 0.0
+
+    def pause_seconds(self, now: float, *, took: float, cost: float) -> float:
+        """How long not to look from `now` on, after a look that `took` and `cost` so much; s."""
+        self._owed = max(0.0, self._owed + cost - BUDGET * (now - self._before))
+        self._before = now
+        rest = max(took * (1 / SHARE - 1), (self._owed - CREDIT_SECONDS) / BUDGET)
+        soonest = max(now + rest, now - took + self._interval / 2)
+        self._place += self._interval
+        if self._place < soonest - self._interval:
+            self._place = now - took + self._interval
+        return max(self._place, soonest) - now
 
 
 def _encode(value: object) -> bytes:

@@ -1,7 +1,8 @@
 """What the board shows of one symbol: the watchlist's row, the ladder, the tape, the bars.
 
 House rules: reads the desk and changes nothing in it; a row is made again only where its symbol
-has moved; every text is on the instrument's grid.
+has moved; trades are read as they are looked at, or once a second; every text is on the
+instrument's grid.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, TypeAlias
 
 from pitwire.board.bars import ChartBars
 from pitwire.board.digits import UNKNOWN, Digits, known, milliseconds, percent
@@ -33,6 +34,8 @@ _FOREIGN = 3600 * SECOND
 """Stamps further than this from our clock are of another day: a recording is played."""
 _BUY = 0
 """The code of a buying taker in a table of trades."""
+_Print: TypeAlias = tuple[Sequence[Any], bool]
+"""A trade as its table has it, and whether it is a large one."""
 
 
 class SymbolRows:
@@ -48,11 +51,11 @@ class SymbolRows:
         """How old by venue time what came last was when it came, ns."""
         self.recorded = 0
         """The venue's stamp of what came last, ns, where that is of another day; else 0."""
-        self._tape: list[list[Any]] = []
-        self._recent: deque[list[Any]] = deque(maxlen=KEPT["tape"])
+        self._recent: deque[_Print] = deque(maxlen=KEPT["tape"])
+        self._untold = 0
+        """Trades at the end of the recent ones that nobody was told of."""
         self._trades = frames.trades(symbol)
         self._read = 0
-        self._skipped = 0
         self._mean = 0.0
         self._last: float | None = None
         self._direction = 0
@@ -76,7 +79,6 @@ class SymbolRows:
             return False
         self.heard = heard
         self._note_lateness(book, quote, trade)
-        self._read_trades()
         self._note_last(state.last(symbol))
         return True
 
@@ -96,7 +98,8 @@ class SymbolRows:
         foreign = abs(late) >= _FOREIGN
         self.late, self.recorded = (0, venue_time) if foreign else (late, 0)
 
-    def _read_trades(self) -> None:
+    def read_trades(self, *, seen: bool) -> None:
+        """Take in the trades since the last time; `seen`: somebody looks, and is told of them."""
         table = self._trades
         if not table.total:
             # The table may have been begun since; single trades go before merged ones.
@@ -110,23 +113,21 @@ class SymbolRows:
         self._read = table.total
         rows: Sequence[Any] = table.newest(new)
         self.bars.take([(row[1] or row[0], row[2], row[3]) for row in rows])
-        self._skipped += max(0, new - TAPE)
+        mean = self._mean
         for row in rows:
-            self._mean += (row[3] - self._mean) / _SMOOTH
-        prints = [self._print(row) for row in rows[-TAPE:]]
-        self._tape += prints
-        self._skipped += max(0, len(self._tape) - TAPE)
-        del self._tape[:-TAPE]
+            mean += (row[3] - mean) / _SMOOTH
+        self._mean = mean
+        self._recent += [(row, row[3] > _LARGE * mean) for row in rows[-KEPT["tape"] :]]
+        self._untold = self._untold + new if seen else 0
 
-    def _print(self, row: Sequence[Any]) -> list[Any]:
-        _, _, price, size, side, trade_id = row[:6]
-        large = size > _LARGE * self._mean
+    def _print(self, one: _Print) -> list[Any]:
+        (came, venue_time, price, size, side, trade_id, *_), large = one
         return [
             trade_id,
             "buy" if side == _BUY else "sell",
             self.digits.price(price),
             self.digits.size(size),
-            milliseconds(row[1] or row[0]),
+            milliseconds(venue_time or came),
             int(large),
         ]
 
@@ -175,16 +176,14 @@ class SymbolRows:
 
     def take_tape(self) -> list[list[Any]]:
         """Trades since this was last asked; before them `[0, "skipped", n]` if some were."""
-        told, self._tape = self._tape, []
-        skipped, self._skipped = self._skipped, 0
-        if skipped:
-            told = [[0, "skipped", skipped], *told]
-        self._recent += told
-        return told
+        untold, self._untold = self._untold, 0
+        told = [self._print(one) for one in list(self._recent)[-min(untold, TAPE) :] if untold]
+        return [[0, "skipped", untold - TAPE], *told] if untold > TAPE else told
 
     def recent_tape(self) -> list[list[Any]]:
         """The last trades that were taken already."""
-        return list(self._recent)
+        held = max(0, len(self._recent) - self._untold)
+        return [self._print(one) for one in islice(self._recent, held)]
 
     # ── the ladder ────────────────────────────────────────────────────────────────────────────
 
