@@ -25,6 +25,7 @@ from pitwire.board.server import BoardServer
 from pitwire.board.tail import Tail
 from pitwire.board.window import watched
 from pitwire.cli.simulated import SimulatedVenue, simulated_venue
+from pitwire.desk.account import Account
 from pitwire.desk.config import parse_config
 from pitwire.desk.desk import Desk
 from pitwire.desk.opening import open_desk
@@ -225,9 +226,9 @@ class OneOfTwo:
 
 async def play_two(folder: Path) -> None:
     desks = [await OneOfTwo.open(name, folder, seed) for seed, name in enumerate(("left", "right"))]
-    folders = [folder / one.name for one in desks]
+    accounts = [Account(folder / one.name) for one in desks]
     loop = asyncio.get_running_loop()
-    async with attach_board(folders, SystemClock()) as board:
+    async with attach_board(accounts, SystemClock()) as board:
         print(json.dumps({"control": board.control_url, "look": board.look_url}), flush=True)
         while line := await loop.run_in_executor(None, sys.stdin.readline):
             told = json.loads(line)

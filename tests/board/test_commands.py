@@ -210,7 +210,7 @@ def test_at_another_s_door_it_is_waited_for_no_longer_than_the_board_does(
         return None
 
     monkeypatch.setattr("pitwire.board.commands.ask_desk", ask_desk)
-    obey = at_door(Path("nowhere"))
+    obey = at_door(lambda: Path("nowhere"))
     now = since_boot()
     for until in (0, now + 60 * SECOND, now + 1):
         assert asyncio.run(obey(Ask(do="cancel", not_after=until))) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -143,3 +144,45 @@ def test_a_visitor_that_talks_nonsense_is_shown_out(tmp_path: Path, source: Fake
             assert len(hub.viewers) == 1
 
     live(tale)
+
+
+def test_a_desk_is_followed_from_run_to_run_and_a_run_that_was_named_stays(tmp_path: Path) -> None:
+    async def tale() -> None:
+        first, second = tmp_path / "run-1", tmp_path / "run-2"
+        first.mkdir()
+        later = itertools.count(Desk.clock.now(), 10**10)
+        follows, stays = Remote(first, Desk.clock, runs=tmp_path), Remote(first, Desk.clock)
+        staying = [asyncio.ensure_future(one.run()) for one in (follows, stays)]
+
+        def shown(remote: Remote, what: str) -> Any:
+            list(remote.steps(next(later)))  # it is looked round now and then
+            return remote.common.tables["desk"].get(what)
+
+        try:
+            async with window(first, source_of("A-B")):
+                for one in (follows, stays):
+                    await until(lambda one=one: one.common.tables.get("watch"))
+                    assert (shown(one, "run"), shown(one, "newer")) == ("run-1", "")
+                second.mkdir()
+                assert shown(stays, "newer") == "run-2"
+                async with window(second, source_of("C-D")):
+                    pass
+                assert follows.folder == first, "while it lives, what is looked at is not changed"
+            async with window(second, source_of("C-D")):
+                await until(lambda: list(follows.common.tables.get("watch", ())) == ["C-D"])
+                assert (shown(follows, "run"), shown(follows, "newer")) == ("run-2", "")
+                assert list(stays.common.tables["watch"]) == ["A-B"]
+                assert "no desk answers at" in shown(stays, "upstream")
+                assert (shown(stays, "run"), shown(stays, "newer")) == ("run-1", "run-2")
+        finally:
+            for task in staying:
+                task.cancel()
+            await asyncio.gather(*staying, return_exceptions=True)
+
+    live(tale)
+
+
+def source_of(symbol: str) -> FakeSource:
+    made = FakeSource()
+    made.common.put("watch", symbol, ["1.0"])
+    return made

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
+import re
+import termios
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -11,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from pitwire.board.remote import Remote
-from pitwire.cli.panes import Panes, run
+from pitwire.cli.panes import Panes, _keyboard, run
 from pitwire.model.errors import ConfigError
 from tests.board.test_window import Desk, remote_of, until, window
 from tests.board.watching import FakeSource
@@ -56,7 +59,7 @@ def live(folder: Path, tale: Callable[[FakeSource, Remote, Panes], Awaitable[Non
         source = desk_source()
         async with window(folder, source), remote_of(folder) as remote:
             await until(lambda: remote.common.tables.get("watch"))
-            panes = Panes(remote, Desk.clock)
+            panes = Panes({"": remote}, Desk.clock)
             drawn(panes, 100)  # asks for the book
             await until(lambda: (remote.picture(VIEW) or FakeSource().common).tables.get("book"))
             await tale(source, remote, panes)
@@ -85,7 +88,7 @@ def test_on_a_narrow_terminal_panes_go_and_numbers_stay_whole(width: int, tmp_pa
         cut = ("64299.0 ", "6429 ", "64000.0 ", "0.0200 ")
         assert not [one for one in cut if one in text]
         if width < 60:
-            assert "wider terminal" in text.replace("\n", " ")
+            assert "larger terminal" in text.replace("\n", " ")
 
     live(tmp_path, tale)
 
@@ -93,7 +96,7 @@ def test_on_a_narrow_terminal_panes_go_and_numbers_stay_whole(width: int, tmp_pa
 def test_silence_and_an_end_are_told(tmp_path: Path) -> None:
     async def life() -> None:
         async with remote_of(tmp_path) as remote:
-            panes = Panes(remote, Desk.clock)
+            panes = Panes({"": remote}, Desk.clock)
             assert "STALE: no desk answers" in drawn(panes, 200)
             async with window(tmp_path, desk_source()):
                 await until(lambda: "live" in drawn(panes, 200))
@@ -104,19 +107,88 @@ def test_silence_and_an_end_are_told(tmp_path: Path) -> None:
 
 def test_an_unknown_symbol_is_told_with_those_that_are_known(tmp_path: Path) -> None:
     async def tale(_: FakeSource, remote: Remote, __: Panes) -> None:
-        assert "expected one of A-B" in drawn(Panes(remote, Desk.clock, "X-Y"), 200)
+        assert "expected one of A-B" in drawn(Panes({"": remote}, Desk.clock, "X-Y"), 200)
 
     live(tmp_path, tale)
 
 
 def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="an account's folder"):
-        run(tmp_path / "nowhere")
+        run([tmp_path / "nowhere"])
 
 
 def test_it_ends_by_itself(tmp_path: Path) -> None:
     console = Console(file=io.StringIO(), width=100)
-    run(tmp_path, seconds=0.3, console=console)
+    run([tmp_path], seconds=0.3, console=console)
     text = console.file
     assert isinstance(text, io.StringIO)
     assert "no desk answers" in text.getvalue()
+
+
+def test_several_desks_stand_together_and_one_alone_by_a_key(tmp_path: Path) -> None:
+    async def life() -> None:
+        left, right = desk_source(), desk_source()
+        right.common.put("watch", "C-D", ["1.5", 0, "–", 0, "1.4", "1.6", "start"])
+        right.views["C-D@1s"].put("book", "asks", [["1.6", "7.00000", "7.00000", 999, ""]])
+        right.views["C-D@1s"].put("book", "middle", ["1.50", "20", ""])
+        folders = [tmp_path / "left", tmp_path / "right"]
+        for folder in folders:
+            folder.mkdir()
+        async with window(folders[0], left), remote_of(folders[0]) as one:
+            remotes = {"left": one}
+            async with window(folders[1], right), remote_of(folders[1]) as other:
+                remotes["right"] = other
+                panes = Panes(remotes, Desk.clock)
+                await until(lambda: drawn(panes, 200).count("64299.02") == 4)
+                text = drawn(panes, 200)
+                for name in remotes:
+                    assert f"{name}  SIM  v  main  live" in text
+                for row in ("left  A-B", "right  A-B", "right  C-D"):
+                    assert re.search(row.replace("  ", " +"), text), row
+                assert text.count("partly filled") == text.count("+2.99") == 2
+                panes.press("1")
+                text = drawn(panes, 200)
+                assert "C-D" not in text
+                assert text.count("live") == 2, "how each stands is told all the same"
+                panes.press("9x0")
+                panes.press("j")
+                await until(lambda: "right  C-D  spread 20" in drawn(panes, 200))
+                assert "left  A-B  spread 2" in drawn(panes, 200), "of who has no such symbol"
+                panes.press("j")
+                await until(lambda: "right  A-B  spread 2" in drawn(panes, 200))
+                assert right.open_views == ["A-B@1s"]
+                panes.press("1")
+            await until(lambda: "STALE: no desk answers" in drawn(panes, 200))
+
+    asyncio.run(asyncio.wait_for(life(), 40))
+
+
+def test_on_a_low_terminal_what_is_held_comes_first(tmp_path: Path) -> None:
+    async def tale(_: FakeSource, __: Remote, panes: Panes) -> None:
+        console = Console(file=io.StringIO(), width=120, color_system=None)
+        lines = console.render_lines(panes.draw(120, 14))
+        assert len(lines) <= 14
+        text = "\n".join("".join(part.text for part in line) for line in lines)
+        assert "SIM  v  main  live" in text
+        assert "partly filled" in text
+        assert "2 panes need a larger terminal" in text
+
+    live(tmp_path, tale)
+
+
+def test_keys_are_heard_and_the_terminal_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = os.openpty()
+    heard: list[str] = []
+
+    async def life() -> None:
+        with _keyboard(heard.append):
+            os.write(ours, b"2")
+            await until(lambda: heard)
+
+    with os.fdopen(theirs, "r") as keyboard:
+        monkeypatch.setattr("sys.stdin", keyboard)
+        before = termios.tcgetattr(theirs)
+        asyncio.run(asyncio.wait_for(life(), 40))
+        assert heard == ["2"]
+        assert termios.tcgetattr(theirs) == before
+    os.close(ours)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pitwire.desk.account import find_account
+from pitwire.desk.account import find_account, newer_run, newest_run
 from pitwire.model.errors import ConfigError
 
 SERVED = 'mode = "sim"\n[desk]\nstate = "kept"\n'
@@ -23,8 +23,18 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_of_a_desk_that_serves_its_own_market_the_newest_run_is_meant(runs: Path) -> None:
     Path("desk.toml").write_text(SERVED)
     assert find_account("desk.toml").folder == runs / "run-10"
-    assert find_account(runs) == (runs / "run-10", None)
-    assert find_account(runs / "run-2").folder == runs / "run-2"
+    assert find_account("desk.toml").runs == runs
+    assert find_account(runs) == (runs / "run-10", None, runs)
+    assert find_account(runs / "run-2") == (runs / "run-2", None, None)
+
+
+def test_a_run_knows_whether_there_is_a_newer_one(runs: Path) -> None:
+    assert newer_run(runs / "run-2") == "run-10"
+    assert newer_run(runs / "run-10") == newer_run(runs / "run-x") == newer_run(runs) == ""
+    (runs / "run-11").mkdir()
+    assert newer_run(runs / "run-10") == "run-11"
+    assert newest_run(runs) == runs / "run-11"
+    assert newest_run(runs / "run-2") == runs / "run-2", "before the first run"
 
 
 def test_an_account_beside_runs_is_itself(runs: Path) -> None:

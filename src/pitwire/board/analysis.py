@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -86,14 +86,19 @@ async def _start() -> asyncio.subprocess.Process:
     )
 
 
-def serve_analysis(server: BoardServer, folders: Mapping[str, Path | None]) -> Draughtsman:
-    """Answer `/figures` and `/report` of each desk; close what is returned in the end."""
+def serve_analysis(
+    server: BoardServer, folders: Mapping[str, Callable[[], Path | None]]
+) -> Draughtsman:
+    """Answer `/figures` and `/report` of each desk; close what is returned in the end.
+
+    Its folder is asked for each time: a desk may start anew in another.
+    """
     draughtsman = Draughtsman()
 
     async def draw(request: web.Request, title: str) -> bytes:
         await server.rights(request)
         name = server.desk(request)
-        where = folders[name]
+        where = folders[name]()
         if where is None:
             return b'{"error":"this desk keeps no journal on disk, and figures are made of one"}'
         lags = list(server.hubs[name].source.common.tales.get("lags", ()))

@@ -93,12 +93,12 @@ def within(desk: Desk) -> Obey:
     return obey
 
 
-def at_door(folder: Path) -> Obey:
-    """Commands to the desk that runs on this folder."""
+def at_door(folder: Callable[[], Path]) -> Obey:
+    """Commands to the desk that runs on this folder, which is asked for each time."""
 
     async def obey(ask: Ask) -> Told | None:
         until = since_boot() + round(PATIENCE_SECONDS * SECOND)
         soon = msgspec.structs.replace(ask, not_after=min(ask.not_after or until, until))
-        return await ask_desk(folder, soon, within_seconds=PATIENCE_SECONDS)
+        return await ask_desk(folder(), soon, within_seconds=PATIENCE_SECONDS)
 
     return obey

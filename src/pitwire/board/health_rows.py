@@ -117,6 +117,7 @@ def desk_rows(desk: Desk, health: HealthRows) -> dict[str, Any]:
         "mode": desk.config.mode,
         "venue": desk.session.venue.name,
         "account": desk.config.account.name,
+        "since": milliseconds(desk.health.started),
         "halted": screen.halted,
         "reducing": screen.reducing,
         "closing": {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from pitwire.board.hub import Hub
 from pitwire.board.metrics import serve_metrics
 from pitwire.board.remote import Remote
 from pitwire.board.server import BoardServer
+from pitwire.desk.account import Account
 from pitwire.desk.desk import Desk
 from pitwire.desk.health import HealthReport
 from pitwire.model.clock import Clock
@@ -51,28 +52,32 @@ async def open_board(
         return desk.report()
 
     serve_metrics(server, {"": report})
-    kept = desk.restarted
-    async with _serving(server, {"": None if kept is None else kept.folder.path}):
+    folder = None if desk.restarted is None else desk.restarted.folder.path
+    async with _serving(server, {"": lambda: folder}, [folder]):
         yield Board(server)
 
 
 @asynccontextmanager
 async def attach_board(
-    folders: Sequence[Path],
+    accounts: Sequence[Account],
     clock: Clock,
     *,
     host: str = "127.0.0.1",
     port: int = 0,
     per_second: int = 20,
 ) -> AsyncIterator[Board]:
-    """Show the desks that run on these folders, in whichever process; each may come and go."""
-    named = desk_names(folders)
-    remotes = {name: Remote(folder, clock) for name, folder in named.items()}
+    """Show the desks that run on these accounts, in whichever process; each may come and go.
+
+    One that is known by the folder of its runs is followed from run to run.
+    """
+    remotes = remotes_of(accounts, clock)
+    places = [account.runs or account.folder for account in accounts]
     hubs = {name: Hub(one, clock, per_second=per_second) for name, one in remotes.items()}
     server = BoardServer(hubs, clock, host=host, port=port)
-    serve_commands(server, {name: at_door(folder) for name, folder in named.items()})
+    whereabouts = {name: _whereabouts(one) for name, one in remotes.items()}
+    serve_commands(server, {name: at_door(where) for name, where in whereabouts.items()})
     serve_metrics(server, {name: one.report for name, one in remotes.items()})
-    async with _serving(server, named):
+    async with _serving(server, whereabouts, places):
         runs = [one.run() for one in remotes.values()] + [one.run() for one in hubs.values()]
         tasks = [asyncio.ensure_future(run) for run in runs]
         try:
@@ -81,6 +86,19 @@ async def attach_board(
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def remotes_of(accounts: Sequence[Account], clock: Clock) -> dict[str, Remote]:
+    """What shows each of these desks, by its name; raises `ConfigError` where one is told twice."""
+    names = desk_names([account.runs or account.folder for account in accounts])
+    return {
+        name: Remote(account.folder, clock, runs=account.runs)
+        for name, account in zip(names, accounts, strict=True)
+    }
+
+
+def _whereabouts(remote: Remote) -> Callable[[], Path]:
+    return lambda: remote.folder
 
 
 def desk_names(folders: Sequence[Path]) -> dict[str, Path]:
@@ -102,13 +120,17 @@ def desk_names(folders: Sequence[Path]) -> dict[str, Path]:
 
 
 @asynccontextmanager
-async def _serving(server: BoardServer, folders: Mapping[str, Path | None]) -> AsyncIterator[None]:
+async def _serving(
+    server: BoardServer,
+    folders: Mapping[str, Callable[[], Path | None]],
+    places: Sequence[Path | None],
+) -> AsyncIterator[None]:
     draughtsman = serve_analysis(server, folders)
     await server.open()
     try:
         with ExitStack() as kept:
-            for folder in folders.values():
-                kept.enter_context(_token_file(folder, server.gate.look))
+            for place in places:
+                kept.enter_context(_token_file(place, server.gate.look))
             yield
     finally:
         await draughtsman.close()
@@ -117,7 +139,7 @@ async def _serving(server: BoardServer, folders: Mapping[str, Path | None]) -> A
 
 @contextmanager
 def _token_file(folder: Path | None, token: str) -> Iterator[None]:
-    """The token for looking in a file of the account's folder, for whoever scrapes."""
+    """The token for looking in a file of this folder, for whoever scrapes."""
     if folder is None:
         yield
         return

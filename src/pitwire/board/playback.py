@@ -241,7 +241,7 @@ class Playback:
         self._feed = PlayedFeed(desk, self.journal.tail, self.baton, mask=self._mask)
         hub = Hub(self._feed, clock)
         server = BoardServer({"": hub}, clock, port=self._port)
-        draughtsman = serve_analysis(server, {"": Path(self._folder.name)})
+        draughtsman = serve_analysis(server, {"": lambda: Path(self._folder.name)})
         await server.open()
         looking = asyncio.ensure_future(hub.run())
         try:

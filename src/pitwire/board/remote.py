@@ -1,7 +1,9 @@
 """A source that is a desk of another process, seen through its window.
 
 House rules: what is shown is what the desk has sent, never more; when it falls silent or goes, that
-is told to every viewer, with how long ago; it is dialled again for as long as the board stands.
+is told to every viewer, with how long ago; it is dialled again for as long as the board stands. Of
+a desk that has a folder for each run, its newest is dialled; a run that was named stays, and the
+viewers are told that there is a newer one.
 """
 
 from __future__ import annotations
@@ -18,12 +20,15 @@ from pitwire.board.bars import INTERVALS
 from pitwire.board.digits import milliseconds
 from pitwire.board.picture import Change, Picture
 from pitwire.board.window import NAME, REPORT
+from pitwire.desk.account import newer_run, newest_run
 from pitwire.desk.health import HealthReport
 from pitwire.model.clock import SECOND, Clock
 from pitwire.model.errors import ConfigError
 
 AGAIN_SECONDS = 0.5
 SILENCE = 3 * SECOND // 2
+LOOK_ROUND = 2 * SECOND
+"""How often it is looked for a newer run, ns."""
 LONGEST = 16 << 20
 """Bytes of one message of a desk."""
 
@@ -43,13 +48,16 @@ class Frame(msgspec.Struct):
 
 
 class Remote:
-    """A desk that is looked at from here."""
+    """A desk that is looked at from here: by its folder, or the newest run among `runs`."""
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
+    def __init__(self, folder: Path, clock: Clock, *, runs: Path | None = None) -> None:
         if not hasattr(asyncio, "open_unix_connection"):
             expected = "a system that has sockets with a name"
             raise ConfigError(where="attach", found="one without", expected=expected)
-        self._path, self._clock = folder / NAME, clock
+        self.folder = folder
+        """Whose desk was dialled last."""
+        self._runs, self._clock = runs, clock
+        self._newer, self._looked_round = "", 0
         self.common = Picture()
         self.generation = 0
         """Counts up when everything was told anew: then viewers begin again, too."""
@@ -65,9 +73,11 @@ class Remote:
     async def run(self) -> None:
         """Stay with the desk, and come back to it, until cancelled."""
         while True:
+            if self._runs is not None:
+                self.folder = newest_run(self._runs)
             with suppress(OSError, ValueError, asyncio.LimitOverrunError):
                 reader, self._writer = await asyncio.open_unix_connection(
-                    str(self._path), limit=LONGEST
+                    str(self.folder / NAME), limit=LONGEST
                 )
                 try:
                     await self._stay(reader)
@@ -144,14 +154,22 @@ class Remote:
         return {"now": milliseconds(now), "heard": self._heard, "late": self._late}
 
     def steps(self, now: int) -> Iterator[None]:
-        """Say whether the desk speaks."""
+        """Say whether the desk speaks, and whether it has a newer run than this."""
+        if now - self._looked_round >= LOOK_ROUND:
+            self._looked_round, self._newer = now, newer_run(self.folder)
         self.common.put("desk", "upstream", self._silent(now))
+        self.common.put("desk", "run", self.folder.name if self._is_run else "")
+        self.common.put("desk", "newer", self._newer)
         yield
+
+    @property
+    def _is_run(self) -> bool:
+        return self.folder.name.startswith("run-")
 
     def _silent(self, now: int) -> str:
         if self._writer is None:
             since = f" since {(now - self._came) / SECOND:.0f} s" if self._came else ""
-            return f"no desk answers at {self._path.parent}{since}"
+            return f"no desk answers at {self.folder}{since}"
         if not self._came or now - self._came > SILENCE:
             since = f" for {(now - self._came) / SECOND:.1f} s" if self._came else " yet"
             return f"the desk has sent no frame{since}"

@@ -13,7 +13,7 @@ from pitwire.board.opening import attach_board
 from pitwire.cli import loops
 from pitwire.cli.desk import tell_addresses
 from pitwire.cli.summary import summary_console
-from pitwire.desk.account import find_account
+from pitwire.desk.account import Account, find_account
 from pitwire.model.clock import SystemClock
 from pitwire.model.errors import ConfigError
 
@@ -33,17 +33,17 @@ def run(
     They are shown until somebody says so, or for `seconds`.
     """
     if attach == (report_to is not None):
-        found = "both" if attach else "neither"
-        raise ConfigError(where="board", found=found, expected="--attach or --report FILE")
-    folders = [find_account(where).folder for where in accounts]
+        given = "both" if attach else "neither"
+        raise ConfigError(where="board", found=given, expected="--attach or --report FILE")
+    found = [find_account(where) for where in accounts]
     console = console or summary_console()
     if report_to is not None:
-        if len(folders) > 1:
-            found = f"{len(folders)} folders"
-            raise ConfigError(where="--report", found=found, expected="one: a journal is a desk's")
-        _write_report(folders[0], report_to, console)
+        if len(found) > 1:
+            several, expected = f"{len(found)} folders", "one: a journal is a desk's"
+            raise ConfigError(where="--report", found=several, expected=expected)
+        _write_report(found[0].folder, report_to, console)
     else:
-        loops.run(_attach(folders, port, seconds, console), loop)
+        loops.run(_attach(found, port, seconds, console), loop)
 
 
 def _write_report(folder: Path, path: Path, console: Console) -> None:
@@ -61,9 +61,9 @@ def _write_report(folder: Path, path: Path, console: Console) -> None:
 
 
 async def _attach(
-    folders: Sequence[Path], port: int, seconds: float | None, console: Console
+    accounts: Sequence[Account], port: int, seconds: float | None, console: Console
 ) -> None:
-    async with attach_board(folders, SystemClock(), port=port) as board:
+    async with attach_board(accounts, SystemClock(), port=port) as board:
         tell_addresses(board, console)
         try:
             async with asyncio.timeout(seconds):

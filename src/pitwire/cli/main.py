@@ -155,13 +155,15 @@ def watch(
         int, typer.Option(help="Connections with the same streams; the first copy counts.")
     ] = 1,
     desk: Annotated[
-        Path | None,
-        typer.Option(help="A running desk by its TOML file or folder: book, orders, health."),
+        list[Path] | None,
+        typer.Option(
+            help="A running desk by its TOML file or folder: book, orders, health; repeatable."
+        ),
     ] = None,
     loop: Loop = "auto",
 ) -> None:
     """A live table of quotes, lag and gaps; of a simulated market unless told otherwise."""
-    if desk is not None:
+    if desk:
         from pitwire.cli.panes import run as watch_desk
 
         symbol = symbols[0] if symbols else ""

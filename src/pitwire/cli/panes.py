@@ -1,13 +1,17 @@
-"""`pitwire watch --desk FOLDER`: a running desk in a terminal, for whoever comes over SSH.
+"""`pitwire watch --desk FOLDER`: running desks in a terminal, for whoever comes over SSH.
 
-House rules: a process of its own, that looks through the desk's window as a board does; four
-pictures a second; a number that does not fit is not shortened but its pane is left out.
+House rules: a process of its own, that looks through the desks' windows as a board does; four
+pictures a second; a number that does not fit is not shortened but its pane is left out; how each
+desk stands is always there.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,89 +22,149 @@ from rich.table import Table
 from rich.text import Text
 
 from pitwire.board.digits import UNKNOWN
+from pitwire.board.opening import remotes_of
 from pitwire.board.picture import Picture
 from pitwire.board.remote import Remote
 from pitwire.cli import loops
-from pitwire.desk.account import find_account
+from pitwire.desk.account import Account, find_account
 from pitwire.model.clock import Clock, SystemClock
 
 DRAWS_PER_SECOND = 4
 LEVELS = 8
 ORDERS = 8
 INTERVAL = "1s"
+_FOOT = 3
+"""Lines below all panes, at most: what is left out, what was refused, the keys."""
 _ARROWS = {"buy": "▲ buy", "sell": "▼ sell"}
 
 
 def run(
-    where: Path,
+    places: Sequence[Path],
     *,
     symbol: str = "",
     seconds: float | None = None,
     loop: str = "auto",
     console: Console | None = None,
 ) -> None:
-    """Show the desk that runs on this account's folder until told to stop, or for `seconds`."""
-    loops.run(_watch(find_account(where).folder, symbol, seconds, console or Console()), loop)
+    """Show the desks that run on these accounts until told to stop, or for `seconds`."""
+    accounts = [find_account(where) for where in places]
+    loops.run(_watch(accounts, symbol, seconds, console or Console()), loop)
 
 
-async def _watch(folder: Path, symbol: str, seconds: float | None, console: Console) -> None:
+async def _watch(
+    accounts: Sequence[Account], symbol: str, seconds: float | None, console: Console
+) -> None:
     clock = SystemClock()
-    remote = Remote(folder, clock)
-    staying = asyncio.ensure_future(remote.run())
-    panes = Panes(remote, clock, symbol)
+    remotes = remotes_of(accounts, clock)
+    staying = [asyncio.ensure_future(remote.run()) for remote in remotes.values()]
+    panes = Panes(remotes, clock, symbol)
+
+    def draw() -> RenderableType:
+        return panes.draw(console.width, console.height if console.is_terminal else None)
+
     try:
-        with Live(panes.draw(console.width), console=console, auto_refresh=False) as live:
+        with Live(draw(), console=console, auto_refresh=False) as live, _keyboard(panes.press):
             async with asyncio.timeout(seconds):
                 while True:
                     await asyncio.sleep(1 / DRAWS_PER_SECOND)
-                    live.update(panes.draw(console.width), refresh=True)
+                    live.update(draw(), refresh=True)
     except TimeoutError:
         return
     finally:
-        staying.cancel()
-        with suppress(asyncio.CancelledError):
-            await staying
+        for one in staying:
+            one.cancel()
+        await asyncio.gather(*staying, return_exceptions=True)
         if not console.is_terminal:
             console.print()
 
 
-class Panes:
-    """What is drawn of a desk; `symbol` is whose book, "" takes the first."""
+@contextmanager
+def _keyboard(press: Callable[[str], None]) -> Iterator[None]:
+    """Calls `press` with each key, where there is a keyboard."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    import termios  # not on every system, and where it is not no desk can be watched
+    import tty
 
-    def __init__(self, remote: Remote, clock: Clock, symbol: str = "") -> None:
-        self._remote, self._clock, self._symbol = remote, clock, symbol
+    number, loop = sys.stdin.fileno(), asyncio.get_running_loop()
+    before = termios.tcgetattr(number)
+    tty.setcbreak(number)
+    loop.add_reader(number, lambda: press(os.read(number, 64).decode(errors="ignore")))
+    try:
+        yield
+    finally:
+        loop.remove_reader(number)
+        termios.tcsetattr(number, termios.TCSADRAIN, before)
+
+
+class Panes:
+    """What is drawn of desks; `symbol` is whose book, "" takes the first of each."""
+
+    def __init__(self, remotes: Mapping[str, Remote], clock: Clock, symbol: str = "") -> None:
+        self._remotes, self._clock, self._symbol = remotes, clock, symbol
+        self._alone: str | None = None
+        self._books: dict[str, str] = {}
         self.refused = ""
 
-    def draw(self, width: int) -> RenderableType:
-        """The picture of this moment, for a terminal of so many columns."""
-        remote = self._remote
-        for _ in remote.steps(self._clock.now()):
-            pass
-        common = remote.common
-        book = self._book(common)
-        panes = [pane for pane in (_watchlist(common), book) if pane is not None]
-        below = [pane for pane in (_orders(common), _positions(common)) if pane is not None]
-        fitting = [pane for pane in (*panes, *below) if _width(pane) <= width]
-        left_out = len(panes) + len(below) - len(fitting)
-        side_by_side = [pane for pane in fitting if pane in panes]
-        parts: list[RenderableType] = [self._state(common)]
-        if sum(_width(pane) + 2 for pane in side_by_side) <= width:
-            parts.append(Columns(side_by_side, padding=(0, 2)))
-        else:
-            parts += side_by_side
-        parts += [pane for pane in fitting if pane in below]
-        parts.append(_health(common))
-        if left_out:
-            parts.append(Text(f"{left_out} panes need a wider terminal", style="yellow"))
+    def press(self, keys: str) -> None:
+        """`1` to `9` show one of several desks alone, `0` all; `j` and `k` another book."""
+        names = list(self._remotes)
+        for key in keys:
+            if key.isdecimal() and key.isascii() and int(key) <= len(names):
+                self._alone = names[int(key) - 1] if key != "0" else None
+            elif key in "jk":
+                self._turn_to(1 if key == "j" else -1)
+
+    def _turn_to(self, step: int) -> None:
+        known = list(dict.fromkeys(one for each in self._shown.values() for one in _symbols(each)))
+        if known:
+            at = known.index(self._symbol) if self._symbol in known else 0
+            self._symbol, self.refused = known[(at + step) % len(known)], ""
+
+    @property
+    def _shown(self) -> dict[str, Remote]:
+        alone = self._alone
+        return dict(self._remotes) if alone is None else {alone: self._remotes[alone]}
+
+    def draw(self, width: int, height: int | None = None) -> RenderableType:
+        """The picture of this moment, for a terminal of so many columns and lines."""
+        now = self._clock.now()
+        for remote in self._remotes.values():
+            for _ in remote.steps(now):
+                pass
+        shown = self._shown
+        commons = {name: remote.common for name, remote in shown.items()}
+        books = [self._book(name, remote) for name, remote in shown.items()]
+        above = [pane for pane in (_watchlist(commons), *books) if pane is not None]
+        below = [pane for pane in (_orders(commons), _positions(commons)) if pane is not None]
+        states = [self._state(name, one) for name, one in self._remotes.items()]
+        health = _health(commons)
+        taken = sum(_lines(one, width) for one in (*states, health)) + _FOOT
+        kept = _fitting(above, below, width, None if height is None else height - taken)
+        parts: list[RenderableType] = [*states]
+        shown_above = [pane for pane in above if pane in kept]
+        parts += (
+            [Columns(shown_above, padding=(0, 2))] if _is_row(shown_above, width) else shown_above
+        )
+        parts += [pane for pane in below if pane in kept]
+        parts.append(health)
+        if len(kept) < len(above) + len(below):
+            count = len(above) + len(below) - len(kept)
+            parts.append(Text(f"{count} panes need a larger terminal", style="yellow"))
         if self.refused:
             parts.append(Text(self.refused, style="yellow"))
+        if len(self._remotes) > 1:
+            keys = ", ".join(f"{at} {name}" for at, name in enumerate(self._remotes, 1))
+            parts.append(Text(f"keys: {keys}, 0 all; j k another book", style="dim"))
         return Group(*parts)
 
-    def _state(self, common: Picture) -> Text:
-        desk = common.tables.get("desk", {})
+    def _state(self, name: str, remote: Remote) -> Text:
+        desk = remote.common.tables.get("desk", {})
         mode = str(desk.get("mode", "")).upper() or UNKNOWN
-        line = Text(f"{mode}  {desk.get('venue', '')}  {desk.get('account', '')}  ")
-        why = desk.get("upstream") or self._too_old(desk)
+        line = Text(f"{name}  " if name else "", style="bold" if name in self._shown else "dim")
+        line.append(f"{mode}  {desk.get('venue', '')}  {desk.get('account', '')}  ")
+        why = desk.get("upstream") or self._too_old(remote, desk)
         if why:
             line.append(f"STALE: {why}", style="bold black on yellow")
         else:
@@ -109,29 +173,36 @@ class Panes:
             line.append(f"  HALTED: {desk['halted']}", style="bold white on red")
             for symbol, (_, state, _) in desk.get("closing", {}).items():
                 line.append(f"  {symbol} {state}", style="bold")
+        if desk.get("newer"):
+            line.append(f"  this is {desk['run']}, there is {desk['newer']}", style="yellow")
         return line
 
-    def _too_old(self, desk: dict[str, Any]) -> str:
-        head = self._remote.head(self._clock.now())
+    def _too_old(self, remote: Remote, desk: dict[str, Any]) -> str:
+        head = remote.head(self._clock.now())
         if not head["heard"]:
             return "no market data yet"
         age = head["now"] - head["heard"] + max(0.0, head["late"])
         limit = desk.get("limit") or 0
         return f"the newest event is {age / 1000:.1f} s old" if limit and age > limit else ""
 
-    def _book(self, common: Picture) -> Table | None:
-        symbols = list(common.tables.get("watch", {}))
+    def _book(self, name: str, remote: Remote) -> Table | None:
+        symbols = _symbols(remote)
         if not symbols:
             return None
-        symbol = self._symbol or symbols[0]
+        of_all = {symbol for one in self._remotes.values() for symbol in _symbols(one)}
+        wanted = self._symbol or symbols[0]
+        symbol = symbols[0] if wanted in of_all and wanted not in symbols else wanted
         view = f"{symbol}@{INTERVAL}"
-        picture = self._remote.picture(view)
+        picture = remote.picture(view)
         if picture is None:
-            self.refused = self._remote.open(view)
+            remote.close(self._books.get(name, ""))
+            self._books[name] = view
+            self.refused = remote.open(view)
             return None
         book = picture.tables.get("book", {})
         _, spread, trouble = book.get("middle", [UNKNOWN, UNKNOWN, "no book yet"])
-        table = _table(f"{symbol}  {trouble or f'spread {spread}'}", "price", "size", "sum", "ours")
+        title = f"{name}  {symbol}" if name else symbol
+        table = _table(f"{title}  {trouble or f'spread {spread}'}", "price", "size", "sum", "ours")
         asks, bids = book.get("asks", [])[:LEVELS], book.get("bids", [])[:LEVELS]
         for colour, side in (("#ffa95c", reversed(asks)), ("#63adff", bids)):
             for price, size, total, _, own in side:
@@ -139,58 +210,116 @@ class Panes:
         return table
 
 
+def _symbols(remote: Remote) -> list[str]:
+    return list(remote.common.tables.get("watch", {}))
+
+
+def _is_row(panes: Sequence[Table], width: int) -> bool:
+    """Whether they stand side by side."""
+    return bool(panes) and sum(_width(pane) + 2 for pane in panes) <= width
+
+
+def _fitting(above: list[Table], below: list[Table], width: int, lines: int | None) -> list[Table]:
+    """What there is room for; what is held comes before what is looked at."""
+    groups = [[pane] for pane in below]
+    groups += [above] if _is_row(above, width) else [[pane] for pane in above]
+    kept: list[Table] = []
+    for group in groups:
+        taken = max(_lines(pane, width) for pane in group)
+        if all(_width(pane) <= width for pane in group) and (lines is None or taken <= lines):
+            lines = None if lines is None else lines - taken
+            kept += group
+    return kept
+
+
 def _table(title: str, *columns: str) -> Table:
     table = Table(
         title=Text(title), title_justify="left", box=None, padding=(0, 1, 0, 0), expand=False
     )
     for name in columns:
-        left = name in ("symbol", "side", "state", "rule", "connection", "why")
+        left = name in ("desk", "symbol", "side", "state", "rule", "connection", "why")
         table.add_column(name, justify="left" if left else "right", no_wrap=True)
     return table
 
 
+_MEASURES = Console(width=10_000)
+
+
 def _width(table: Table) -> int:
     """Columns that it needs so that nothing in it is cut."""
-    console = Console(width=10_000)
-    return console.measure(table).maximum
+    return _MEASURES.measure(table).maximum
 
 
-def _watchlist(common: Picture) -> Table | None:
-    table = _table("watchlist", "symbol", "last", "change", "bid", "ask", "why")
-    for symbol, row in common.tables.get("watch", {}).items():
-        why = common.tables.get("stale", {}).get(symbol, "")
-        style = "yellow" if why else ""
-        cells = (symbol, row[0], row[2], row[4], row[5], why[:40])
-        table.add_row(*(Text(cell, style=style) for cell in cells))
+def _lines(part: Table | Text, width: int) -> int:
+    """Lines that it takes at this width."""
+    if isinstance(part, Table):
+        return part.row_count + 2
+    return len(part.wrap(_MEASURES, width))
+
+
+Commons = Mapping[str, Picture]
+"""What is known of each desk, by its name."""
+
+
+def _desk_rows(commons: Commons, topic: str) -> Iterable[tuple[str, Any, Any]]:
+    """Desk, key and row of all rows of a table."""
+    for name, common in commons.items():
+        for key, row in common.tables.get(topic, {}).items():
+            yield name, key, row
+
+
+def _named(commons: Commons, title: str, *columns: str) -> tuple[Table, Callable[..., None]]:
+    """A table with a column for the desk where there are several, and what adds a row to it."""
+    many = len(commons) > 1
+    table = _table(title, *(("desk", *columns) if many else columns))
+
+    def add(desk: str, *cells: str, style: str = "") -> None:
+        texts = (desk, *cells) if many else cells
+        table.add_row(*(Text(cell, style=style) for cell in texts))
+
+    return table, add
+
+
+def _watchlist(commons: Commons) -> Table | None:
+    table, add = _named(commons, "watchlist", "symbol", "last", "change", "bid", "ask", "why")
+    for name, symbol, row in _desk_rows(commons, "watch"):
+        why = commons[name].tables.get("stale", {}).get(symbol, "")
+        add(name, symbol, row[0], row[2], row[4], row[5], why[:40], style="yellow" if why else "")
     return table if table.row_count else None
 
 
-def _orders(common: Picture) -> Table | None:
-    rows = list(common.tables.get("orders", {}).values())
-    rows.sort(key=lambda row: (not row["open"], -row["at"]))
-    table = _table("orders", "symbol", "side", "price", "size", "filled", "state", "rule", "why")
-    for row in rows[:ORDERS]:
+def _orders(commons: Commons) -> Table | None:
+    rows = list(_desk_rows(commons, "orders"))
+    rows.sort(key=lambda one: (not one[2]["open"], -one[2]["at"]))
+    table, add = _named(
+        commons, "orders", "symbol", "side", "price", "size", "filled", "state", "rule", "why"
+    )
+    for name, _, row in rows[:ORDERS]:
         side = _ARROWS.get(row["side"], UNKNOWN)
         cells = (row["sym"], side, row["px"], row["size"], row["done"], row["state"], row["rule"])
-        table.add_row(*(Text(cell) for cell in (*cells, row["why"][:40])))
+        add(name, *cells, row["why"][:40])
     return table if table.row_count else None
 
 
-def _positions(common: Picture) -> Table | None:
-    table = _table("positions", "symbol", "side", "size", "average", "mark", "open", "realised")
-    for row in common.tables.get("positions", {}).values():
-        table.add_row(*(Text(cell) for cell in row[:7]))
+def _positions(commons: Commons) -> Table | None:
+    table, add = _named(
+        commons, "positions", "symbol", "side", "size", "average", "mark", "open", "realised"
+    )
+    for name, _, row in _desk_rows(commons, "positions"):
+        add(name, *row[:7])
     return table if table.row_count else None
 
 
-def _health(common: Picture) -> RenderableType:
+def _health(commons: Commons) -> Text:
     lines = []
-    for name, row in common.tables.get("venues", {}).items():
-        lag = " / ".join(row["lag"])
-        lines.append(
-            f"{name} {row['state']}: {row['rate']} msg/s, lag p50/p95/p99 {lag} ms, "
-            f"gaps {row['gaps']}, reconnects {row['reconnects']}, offset {row['offset']} ms"
-        )
-    for name, state, _, streams, *_ in common.tables.get("links", {}).values():
-        lines.append(f"  {name} {state}, {streams} subscriptions")
+    for name, common in commons.items():
+        of = f"{name}  " if len(commons) > 1 else ""
+        for venue, row in common.tables.get("venues", {}).items():
+            lag = " / ".join(row["lag"])
+            lines.append(
+                f"{of}{venue} {row['state']}: {row['rate']} msg/s, lag p50/p95/p99 {lag} ms, "
+                f"gaps {row['gaps']}, reconnects {row['reconnects']}, offset {row['offset']} ms"
+            )
+        for line, state, _, streams, *_ in common.tables.get("links", {}).values():
+            lines.append(f"  {of}{line} {state}, {streams} subscriptions")
     return Text("\n".join(lines))

@@ -19,6 +19,8 @@ class Account(NamedTuple):
 
     folder: Path
     config: DeskConfig | None = None
+    runs: Path | None = None
+    """The folder of the runs of which the newest was meant; None where one folder was."""
 
 
 def find_account(where: str | Path | None = None) -> Account:
@@ -33,7 +35,9 @@ def find_account(where: str | Path | None = None) -> Account:
         return Account(_existing(folder))
     path = Path(where)
     if path.is_dir():
-        return Account(path if (path / "identity").exists() else _newest_run(path))
+        if (path / "identity").exists() or _number(path) is not None:
+            return Account(path)
+        return Account(newest_run(path), runs=path)
     if not path.suffix and not path.exists():
         expected = "an account's folder, or a desk's TOML file"
         raise ConfigError(where=str(path), found="no such folder", expected=expected)
@@ -43,7 +47,7 @@ def find_account(where: str | Path | None = None) -> Account:
         expected = 'a folder, as state = "state" below [desk]: without one nothing is kept'
         raise ConfigError(where=f"{path.name}: desk.state", found="none", expected=expected)
     if config.mode == "sim" and config.venue.endpoints is None:
-        kept = _newest_run(kept)
+        return Account(_existing(newest_run(kept)), config, runs=kept)
     return Account(_existing(kept), config)
 
 
@@ -53,7 +57,28 @@ def _existing(folder: Path) -> Path:
     return folder
 
 
-def _newest_run(base: Path) -> Path:
-    """A desk that serves its own market has a folder for each run."""
-    runs = [path for path in base.glob("run-*") if path.name[4:].isdigit()]
-    return max(runs, key=lambda path: int(path.name[4:]), default=base)
+def newest_run(base: Path) -> Path:
+    """The newest of a desk's runs, which have a folder each; `base` itself before the first.
+
+    Only a desk that serves its own market has them.
+    """
+    runs = _runs(base)
+    return base / f"run-{max(runs)}" if runs else base
+
+
+def newer_run(folder: Path) -> str:
+    """The name of the same desk's newest run, where this folder is an older one's; else ""."""
+    number, newest = _number(folder), newest_run(folder.parent)
+    newest_number = _number(newest)
+    is_older = number is not None and newest_number is not None and newest_number > number
+    return newest.name if is_older else ""
+
+
+def _runs(base: Path) -> list[int]:
+    return [number for path in base.glob("run-*") if (number := _number(path)) is not None]
+
+
+def _number(run: Path) -> int | None:
+    """The number of a run's folder; None where it is none."""
+    number = run.name.removeprefix("run-")
+    return int(number) if number != run.name and number.isdecimal() else None

@@ -47,6 +47,7 @@ function take(desk, message, whole) {
     model.kept = view.kept = message.kept;
   }
   model.apply(message.common);
+  desk.noteStart();
   desk.newest = Math.max(desk.newest, message.heard);
   const key = `${page.symbol}@${page.interval}`;
   const mine = desk === page.desk ? message.views[key] : undefined;
@@ -242,6 +243,10 @@ function banner(state, part, halted) {
   } else if (reducing.length && !tone) {
     tone = "amber";
     text = reducing.map((desk) => `${before(desk)}Only orders that reduce a position may leave: ${desk.get("reducing")}`).join(" ");
+  } else if (!tone && desks.some((desk) => desk.restarted)) {
+    tone = "thin";
+    text = "Desk restarted:";
+    more = desks.filter((desk) => desk.restarted).map((desk) => `${before(desk)}what is shown is of ${desk.get("run") || "the desk"} since ${clock(desk.since, false)} ${zone.label}`).join("; ");
   } else if (!tone && desks.some((desk) => desk.get("skew"))) {
     tone = "thin";
     text = "Clock skew:";
@@ -253,16 +258,19 @@ function banner(state, part, halted) {
     tone = "thin";
     text = page.refused;
   }
+  const newer = desks.filter((desk) => desk.get("newer")).map((desk) => `${before(desk)}this is ${desk.get("run")}, and there is ${desk.get("newer")}`).join("; ");
+  if (newer && !tone) [tone, text, more] = ["thin", "The desk has a newer run:", newer];
+  else if (newer) more = `${more}${more ? "; " : ""}${newer}`;
   box.hidden = !tone;
   mark(box, "data-tone", tone);
   write($("banner-text"), text);
   write($("banner-more"), more);
   $("retry").hidden = state !== "disconnected";
   const halts = halted.map((desk) => `${before(desk)}Trading is halted: ${desk.halted}`).join(" ");
-  const news = `${state} ${halts} ${desks.filter((desk) => !desk.isKnown).map((desk) => desk.name)}`;
+  const news = `${state} ${halts} ${desks.map((desk) => desk.since)} ${desks.filter((desk) => !desk.isKnown).map((desk) => desk.name)}`;
   if (news !== spoken) {
     spoken = news;
-    write(halts ? $("alarm") : $("said"), halts || (part ? `${text} ${part}` : WORDS[state]));
+    write(halts ? $("alarm") : $("said"), halts || (part ? `${text} ${part}` : desks.some((desk) => desk.restarted) ? `${WORDS[state]}. ${text} ${more}` : WORDS[state]));
   }
 }
 

@@ -6,6 +6,8 @@ import { Model } from "./model.js";
 
 export const WORDS = { connecting: "Connecting", live: "Live", stale: "Stale", resyncing: "Resyncing", disconnected: "Disconnected" };
 
+const TOLD = 60000; // ms that a new start is told for
+
 export class Desk {
   // `hear` is told hello, frame and notice, each with the desk first.
   constructor(token, name, hear) {
@@ -14,6 +16,8 @@ export class Desk {
     this.newest = 0;
     this.state = "connecting";
     this.why = "";
+    this.since = 0; // when the desk was started that was heard last, ms
+    this.restartedAt = 0;
     this.live = new Live(token, name, {
       hello: (message) => { this.name = message.desk; hear.hello(this, message); },
       frame: (message, whole) => hear.frame(this, message, whole),
@@ -28,6 +32,15 @@ export class Desk {
     const played = this.state === "live" && this.get("played");
     return played ? { playing: "Playing", over: "Over" }[played] : WORDS[this.state];
   }
+
+  // Another start than before: the desk was stopped and started, or gave way to its next run.
+  noteStart() {
+    const since = this.get("since") || this.since;
+    if (this.since && since !== this.since) this.restartedAt = performance.now();
+    this.since = since;
+  }
+
+  get restarted() { return this.restartedAt > 0 && performance.now() - this.restartedAt < TOLD; }
 
   get halted() { return this.get("halted") || ""; }
 

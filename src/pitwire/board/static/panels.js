@@ -336,7 +336,7 @@ export class Health {
     const facts = [
       ["Clock offset", offset === "–" ? "–" : `${offset} ms ±${bound}`], ["Weight left", budget[0]], ["Orders left", budget[1]],
       ["Order answered", desk.get("answer") || "–"], ["Rules", String(desk.get("rules") ?? "–")], ["Watchdog", desk.get("watchdog") || "none"],
-      ["Journal", desk.get("journal") || (desk.get("state") ? "on disk" : "in memory")], ["Of", many ? desk.name : ""],
+      ["Journal", desk.get("journal") || (desk.get("state") ? "on disk" : "in memory")], ["Up since", desk.since ? [clock(desk.since, false), desk.get("run")].filter(Boolean).join(", ") : ""], ["Of", many ? desk.name : ""],
     ];
     const list = $("venue-facts");
     while (list.children.length < facts.length) list.append(make("div", {}, make("dt"), make("dd")));
