@@ -18,7 +18,7 @@ from pitwire.board.tail import Tail
 from pitwire.desk.config import parse_config
 from pitwire.desk.desk import Desk
 from pitwire.model.clock import SECOND
-from pitwire.model.events import BookStale, ClockOffset
+from pitwire.model.events import BookStale, ClockOffset, Ticker
 from pitwire.model.orders import Cancel, OrderState, Side
 from pitwire.trading.journal import Alerted, MemoryJournal
 from tests.desk.setting import BTC, Setting, until
@@ -253,6 +253,26 @@ def test_views_come_and_go_in_the_midst_of_a_look_and_no_trade_is_lost_or_double
         told = [row[0] for row in picture.tales["tape"]]
         assert told == newest[-len(told) :]
         assert len(told) >= 30
+
+    story(tale)
+
+
+@pytest.mark.parametrize(
+    ("percent", "told"),
+    [
+        (1.239, ["+1.24%", 1]),
+        (-0.004, ["0.00%", 0]),
+        (0.004, ["0.00%", 0]),
+        (-0.006, ["−0.01%", -1]),
+    ],
+)
+def test_a_change_that_is_told_as_nothing_has_no_side(percent: float, told: list[Any]) -> None:
+    async def tale(_: Setting, desk: Desk, feed: Feed) -> None:
+        now = desk.clock.now()
+        desk.engine.apply(Ticker("binance", BTC, now, now, "1d", 1, 1, 1, 1, 1, 1, 0, percent))
+        await asyncio.sleep(0.5)
+        look(feed, desk)
+        assert feed.common.tables["watch"][BTC][2:4] == told
 
     story(tale)
 

@@ -256,9 +256,15 @@ def test_the_server_dies_and_comes_back(open_page: Callable[..., Page]) -> None:
     try:
         page.until("live")
         page.find("#tape-rows tr")
+        page.find("#order-rows .cancel")
     finally:
         first.end()
     page.until("disconnected")
+    page.find("#order-rows tr.doubted")
+    assert page.raw.locator("#order-rows .cancel").is_hidden()
+    page.raw.click("[data-list=rejected]")
+    page.wait(lambda: "what there is now is not known" in page.text("#nothing"))
+    page.raw.click("[data-list=working]")
     assert "Disconnected" in page.text("#banner-text")
     assert "Attempt" in page.text("#banner-more")
     assert page.text("#kill-open").startswith("No connection: pitwire kill")
@@ -275,6 +281,8 @@ def test_the_server_dies_and_comes_back(open_page: Callable[..., Page]) -> None:
         ]
         symbols = [row[0] for row in page.rows("#watch-rows")]
         assert symbols == ["BTC-USDT", "ETH-USDT"]
+        page.find("#order-rows tr:not(.doubted) .cancel:not([hidden])")
+        page.wait(lambda: page.text("#banner-text") == "Desk restarted:")
     finally:
         second.end()
 
@@ -700,6 +708,7 @@ SIZES = {
     "tablet": {"width": 820, "height": 1100},
     "middle": {"width": 1100, "height": 700},
     "phone": {"width": 390, "height": 844},
+    "zoomed": {"width": 800, "height": 450},
 }
 
 GEOMETRY = (Path(__file__).parent / "geometry.js").read_text()

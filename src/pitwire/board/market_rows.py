@@ -145,13 +145,14 @@ class SymbolRows:
     def watch_row(self) -> list[Any]:
         """Last, direction, change, its sign, bid, ask, what the change is counted from."""
         change, since = self._change()
+        moved = 0.0 if change is None else round(change, 2)  # what is told as 0.00 has no sign
         touch = self._state.touch(self.symbol)
         bid, ask = (touch[0], touch[1]) if touch is not None else (None, None)
         return [
             known(self._last, self.digits.price),
             self._direction,
             known(change, percent) + ("" if change is None else "%"),
-            0 if not change else 1 if change > 0 else -1,
+            (moved > 0) - (moved < 0),
             known(bid, self.digits.price),
             known(ask, self.digits.price),
             since,

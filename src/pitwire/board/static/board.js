@@ -188,7 +188,7 @@ function watchOver() {
   const prefix = (document.body.dataset.replay ? "[REPLAY] " : "") + (doubt ? `[${WORDS[state].toUpperCase()}] ` : halted.length ? "[HALTED] " : part ? "[PART STALE] " : "");
   document.title = `${prefix}${page.symbol} ${last ? last[0] : ""} (${open}) – pitwire`;
   health.show(desks, chosen);
-  if (doubt || part || unseen) { watch.show(desks); if (many && unseen) orders.show(desks); }
+  if (doubt || part || unseen) { watch.show(desks); if (unseen) orders.show(desks); }
   write($("clock"), `${clock(chosen.live.now(), zone.milliseconds)} ${zone.label}`);
   const now = performance.now();
   page.frames = page.frames.filter((at) => now - at < 1000);

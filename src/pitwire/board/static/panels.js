@@ -267,7 +267,7 @@ export class Orders {
     write(row.children[10], order.why);
     mark(row.children[10], "title", order.why);
     mark(row.button, "aria-label", `Cancel ${order.id}`);
-    row.button.hidden = !order.open || desk.live.rights !== "control";
+    row.button.hidden = !order.open || desk.live.rights !== "control" || desk.state === "disconnected";
     doubt(row, desk);
   }
 
@@ -286,14 +286,15 @@ export class Orders {
     else if (kind === "positions") { shown = positions; this.positions.show(positions); }
     else { shown = all.filter(([, { row }]) => LISTS[this.list](row)); this.orders.show(shown); }
     $("nothing").hidden = shown.length > 0;
-    write($("nothing"), NOTHING[this.list]);
+    const [doubted] = desks.filter((desk) => desk.doubted);
+    write($("nothing"), doubted ? `${WORDS[doubted.state]}: what there is now is not known. Last heard: ${NOTHING[this.list]}` : NOTHING[this.list]);
   }
 }
 
-// A row of one of several desks whose word is not to be believed now.
+// A row of a desk whose word is not to be believed now.
 function doubt(row, desk) {
-  mark(row, "class", desk.name && desk.doubted ? "doubted" : "");
-  mark(row, "aria-description", desk.name && desk.doubted ? `${WORDS[desk.state]}: ${desk.why}` : "");
+  mark(row, "class", desk.doubted ? "doubted" : "");
+  mark(row, "aria-description", desk.doubted ? [WORDS[desk.state], desk.why].filter(Boolean).join(": ") : "");
 }
 
 function fillFill(row, { desk, row: [at, symbol, side, price, size, fee, role, order] }) {
@@ -310,6 +311,8 @@ function fillPosition(row, { desk, row: data }) {
 }
 
 // ── connections ──
+
+const ALWAYS = new Set(["Of", "Up since"]); // true also of a desk that is not heard
 
 export class Health {
   constructor() {
@@ -335,14 +338,14 @@ export class Health {
   showFacts(desk, { offset, bound, budget }, many) {
     const facts = [
       ["Clock offset", offset === "–" ? "–" : `${offset} ms ±${bound}`], ["Weight left", budget[0]], ["Orders left", budget[1]],
-      ["Order answered", desk.get("answer") || "–"], ["Rules", String(desk.get("rules") ?? "–")], ["Watchdog", desk.get("watchdog") || "none"],
+      ["Answered", desk.get("answer") || "–"], ["Rules", String(desk.get("rules") ?? "–")], ["Watchdog", desk.get("watchdog") || "none"],
       ["Journal", desk.get("journal") || (desk.get("state") ? "on disk" : "in memory")], ["Up since", desk.since ? [clock(desk.since, false), desk.get("run")].filter(Boolean).join(", ") : ""], ["Of", many ? desk.name : ""],
     ];
     const list = $("venue-facts");
     while (list.children.length < facts.length) list.append(make("div", {}, make("dt"), make("dd")));
     facts.forEach(([name, value], at) => {
       write(list.children[at].firstChild, name);
-      write(list.children[at].lastChild, desk.isKnown || name === "Of" ? value : "unknown");
+      write(list.children[at].lastChild, desk.isKnown || ALWAYS.has(name) ? value : "unknown");
       list.children[at].hidden = !value;
     });
   }
