@@ -15,6 +15,7 @@ from rich.console import Console
 
 from pitwire.board.remote import Remote
 from pitwire.cli.panes import Panes, _keyboard, run
+from pitwire.desk.switch import Killed
 from pitwire.model.errors import ConfigError
 from tests.board.test_window import Desk, remote_of, until, window
 from tests.board.watching import FakeSource
@@ -163,14 +164,30 @@ def test_several_desks_stand_together_and_one_alone_by_a_key(tmp_path: Path) -> 
     asyncio.run(asyncio.wait_for(life(), 40))
 
 
+def test_columns_stand_still_when_numbers_become_shorter(tmp_path: Path) -> None:
+    async def tale(source: FakeSource, remote: Remote, panes: Panes) -> None:
+        before = drawn(panes, 120).splitlines()
+        source.common.put("watch", "A-B", ["9.01", 1, "0.00%", 1, "9.00", "9.02", "start"])
+        await until(lambda: remote.common.tables["watch"]["A-B"][0] == "9.01")
+        after = drawn(panes, 120).splitlines()
+        [head, row] = [line for line in after if "change" in line or "9.01" in line][:2]
+        assert head in before
+        assert row.index("9.01") == head.index("last"), "it ends where the heading ends"
+        fresh = drawn(Panes({"": remote}, Desk.clock), 120).splitlines()
+        assert head not in fresh, "whoever saw no wider number needs no wider column"
+
+    live(tmp_path, tale)
+
+
 def test_on_a_low_terminal_what_is_held_comes_first(tmp_path: Path) -> None:
     async def tale(_: FakeSource, __: Remote, panes: Panes) -> None:
         console = Console(file=io.StringIO(), width=120, color_system=None)
-        lines = console.render_lines(panes.draw(120, 14))
-        assert len(lines) <= 14
+        lines = console.render_lines(panes.draw(120, 10))
+        assert len(lines) <= 10
         text = "\n".join("".join(part.text for part in line) for line in lines)
         assert "SIM  v  main  live" in text
         assert "partly filled" in text
+        assert "+2.99" in text
         assert "2 panes need a larger terminal" in text
 
     live(tmp_path, tale)
@@ -192,3 +209,40 @@ def test_keys_are_heard_and_the_terminal_is_left_as_it_was(monkeypatch: pytest.M
         assert heard == ["2"]
         assert termios.tcgetattr(theirs) == before
     os.close(ours)
+
+
+def test_the_kill_switch_wants_a_word_and_asks_the_desks_that_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    async def kill(where: Path, *, reason: str, by: str) -> Killed:
+        asked.append((where.name, by))
+        if where.name == "right":
+            raise ConfigError(where="right", found="nothing", expected="a desk")
+        return Killed(answered=True, latched=True, cleared=True)
+
+    monkeypatch.setattr("pitwire.cli.halting.kill", kill)
+
+    async def life() -> None:
+        left, right = (Remote(tmp_path / name, Desk.clock) for name in ("left", "right"))
+        panes = Panes({"left": left, "right": right}, Desk.clock)
+        for word in ("halt", "HALTT", "HAL"):
+            panes.press(f"K{word}\n")
+            assert "Type HALT and Enter" in drawn(panes, 200), word
+            panes.press("\x1b")
+        panes.press("HALT\n1K")
+        assert "Halt left: cancel 0 working orders" in drawn(panes, 200)
+        panes.press("HALX\x7fT\n")
+        await panes.halting.settle()
+        assert asked == [("left", "watch")]
+        assert "left  the desk has halted; the halt is on the disk" in drawn(panes, 200)
+        panes.press("0K")
+        assert "the desk has halted" not in drawn(panes, 200)
+        panes.press("HALT\n")
+        assert "right  asked; waiting for the desk" in drawn(panes, 200)
+        await panes.halting.settle()
+        assert asked[1:] == [("left", "watch"), ("right", "watch")]
+        assert "right  not done: right: found" in drawn(panes, 200)
+
+    asyncio.run(life())

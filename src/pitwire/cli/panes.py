@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from rich.cells import cell_len
 from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -26,6 +27,7 @@ from pitwire.board.opening import remotes_of
 from pitwire.board.picture import Picture
 from pitwire.board.remote import Remote
 from pitwire.cli import loops
+from pitwire.cli.halting import Halting
 from pitwire.desk.account import Account, find_account
 from pitwire.model.clock import Clock, SystemClock
 
@@ -33,8 +35,6 @@ DRAWS_PER_SECOND = 4
 LEVELS = 8
 ORDERS = 8
 INTERVAL = "1s"
-_FOOT = 3
-"""Lines below all panes, at most: what is left out, what was refused, the keys."""
 _ARROWS = {"buy": "▲ buy", "sell": "▼ sell"}
 
 
@@ -74,6 +74,7 @@ async def _watch(
         for one in staying:
             one.cancel()
         await asyncio.gather(*staying, return_exceptions=True)
+        await panes.halting.settle()
         if not console.is_terminal:
             console.print()
 
@@ -105,12 +106,19 @@ class Panes:
         self._remotes, self._clock, self._symbol = remotes, clock, symbol
         self._alone: str | None = None
         self._books: dict[str, str] = {}
+        self._widths: dict[tuple[tuple[str, ...], int], int] = {}
+        self.halting = Halting()
         self.refused = ""
 
     def press(self, keys: str) -> None:
-        """`1` to `9` show one of several desks alone, `0` all; `j` and `k` another book."""
+        """`1` to `9` show one of several desks alone, `0` all; `j` and `k` another book.
+
+        Shift+K asks for the word that halts those that are shown.
+        """
         names = list(self._remotes)
         for key in keys:
+            if self.halting.press(key, self._shown):
+                continue
             if key.isdecimal() and key.isascii() and int(key) <= len(names):
                 self._alone = names[int(key) - 1] if key != "0" else None
             elif key in "jk":
@@ -138,26 +146,36 @@ class Panes:
         books = [self._book(name, remote) for name, remote in shown.items()]
         above = [pane for pane in (_watchlist(commons), *books) if pane is not None]
         below = [pane for pane in (_orders(commons), _positions(commons)) if pane is not None]
+        self._hold_still([*above, *below])
         states = [self._state(name, one) for name, one in self._remotes.items()]
-        health = _health(commons)
-        taken = sum(_lines(one, width) for one in (*states, health)) + _FOOT
+        health, foot = _health(commons), self._foot(has_keys=height is not None)
+        taken = sum(_lines(one, width) for one in (*states, health, *foot)) + 1
         kept = _fitting(above, below, width, None if height is None else height - taken)
-        parts: list[RenderableType] = [*states]
-        shown_above = [pane for pane in above if pane in kept]
-        parts += (
-            [Columns(shown_above, padding=(0, 2))] if _is_row(shown_above, width) else shown_above
-        )
-        parts += [pane for pane in below if pane in kept]
-        parts.append(health)
-        if len(kept) < len(above) + len(below):
-            count = len(above) + len(below) - len(kept)
-            parts.append(Text(f"{count} panes need a larger terminal", style="yellow"))
+        if left_out := len(above) + len(below) - len(kept):
+            foot.append(Text(f"{left_out} panes need a larger terminal", style="yellow"))
+        above, below = ([pane for pane in some if pane in kept] for some in (above, below))
+        row = [Columns(above, padding=(0, 2))] if _is_row(above, width) else above
+        return Group(*states, *row, *below, health, *foot)
+
+    def _hold_still(self, panes: Iterable[Table]) -> None:
+        """A column that was wide once stays so."""
+        for pane in panes:
+            heads = tuple(str(column.header) for column in pane.columns)
+            for number, column in enumerate(pane.columns):
+                widest = max((cell_len(str(cell)) for cell in column.cells), default=0)
+                widest = max(widest, self._widths.get((heads, number), 0))
+                self._widths[heads, number] = column.min_width = widest
+
+    def _foot(self, *, has_keys: bool) -> list[Text]:
+        lines = self.halting.lines()
         if self.refused:
-            parts.append(Text(self.refused, style="yellow"))
-        if len(self._remotes) > 1:
-            keys = ", ".join(f"{at} {name}" for at, name in enumerate(self._remotes, 1))
-            parts.append(Text(f"keys: {keys}, 0 all; j k another book", style="dim"))
-        return Group(*parts)
+            lines.append(Text(self.refused, style="yellow"))
+        if has_keys:
+            names = [f"{at} {name}" for at, name in enumerate(self._remotes, 1) if name]
+            desks = f"{', '.join(names)}, 0 all; " if names else ""
+            keys = f"keys: {desks}j k another book, Shift+K kill switch, Ctrl-C leaves"
+            lines.append(Text(keys, style="dim"))
+        return lines
 
     def _state(self, name: str, remote: Remote) -> Text:
         desk = remote.common.tables.get("desk", {})
