@@ -21,7 +21,7 @@ from tests.desk.test_playing import recorded
 
 pytestmark = pytest.mark.timeout(300)
 WIDE = {"width": 1600, "height": 900}
-PATIENCE = 20_000
+PATIENCE = 60_000
 AT_REST = """async () => {
     await document.fonts.ready;
     const drawn = () => new Promise((done) => requestAnimationFrame(done));
