@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
 from pitwire.model import events as ev
 from pitwire.model.clock import SystemClock
@@ -17,7 +16,7 @@ from pitwire.model.orders import CancelOrder, Order, OrderType, RejectReason, Si
 from pitwire.session.connect import connect_to_websocket
 from pitwire.sim.serve import serve
 from pitwire.sim.world import HTTP_URL, MARKET_URL, ORDERS_URL, World
-from pitwire.venues.binance import BINANCE_SBE
+from pitwire.venues.binance import sbe_account, sbe_codec
 from pitwire.venues.venue import Endpoints
 
 MEMORY = Endpoints(market=f"{MARKET_URL}/sbe", orders=ORDERS_URL, http=HTTP_URL)
@@ -71,10 +70,16 @@ def test_binary_streams_and_an_order_in_virtual_time() -> None:
     assert all(quote.venue_time for quote in quotes)
 
 
-def test_an_account_that_is_answered_in_binary() -> None:
-    world, seen = World(seed=3), list[ev.Event]()
+def test_an_account_that_is_answered_in_binary(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, seen, binary = World(seed=3), list[ev.Event](), list[bytes]()
+
+    def spelled(frame: bytes) -> bytes | None:
+        binary.append(frame)
+        return sbe_account.spelled(frame)
+
+    monkeypatch.setattr(sbe_codec, "spelled", spelled)
     asked = f"{ORDERS_URL}?responseFormat=sbe&sbeSchemaId=3&sbeSchemaVersion=5"
-    venue = replace(BINANCE_SBE, orders_path=lambda _endpoints, _unit: asked)
+    endpoints = Endpoints(market=MEMORY.market, orders=asked, http=HTTP_URL)
 
     def order(order_id: str, kind: OrderType, price: Decimal | None = None) -> Order:
         return Order(
@@ -84,7 +89,11 @@ def test_an_account_that_is_answered_in_binary() -> None:
     async def story() -> None:
         ways: dict[str, Any] = {"dial": world.dialer, "fetch": world.fetch, "clock": world.clock}
         async with connect_to_websocket(
-            venue, endpoints=MEMORY, credentials=key_of(world), on_event=seen.append, **ways
+            "binance-sbe",
+            endpoints=endpoints,
+            credentials=key_of(world),
+            on_event=seen.append,
+            **ways,
         ) as session:
             now = world.clock.now
             await session.load_instruments([BTC])
@@ -119,6 +128,7 @@ def test_an_account_that_is_answered_in_binary() -> None:
     assert {"BTC", "USDT"} <= {one.asset for one in seen if isinstance(one, ev.Balance)}
     names = {type(event).__name__ for event in seen}
     assert not {"Malformed", "Unhandled", "Unanswered"} & names
+    assert len(binary) > 10
 
 
 async def test_a_moment_over_real_sockets() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from pitwire.model.errors import ConfigError
 from pitwire.venues import registry
-from pitwire.venues.binance import BINANCE
+from pitwire.venues.binance import BINANCE, BINANCE_SBE
 from pitwire.venues.venue import Endpoints
 
 
@@ -36,6 +36,18 @@ from pitwire.venues.venue import Endpoints
 def test_where_to_dial(endpoints: Endpoints, unit: str, market: str, orders: str) -> None:
     assert BINANCE.stream_path(endpoints, unit) == market
     assert BINANCE.orders_path(endpoints, unit) == orders
+
+
+@pytest.mark.parametrize(("unit", "more"), [("ms", ""), ("us", "timeUnit=MICROSECOND&")])
+def test_answers_in_sbe_are_asked_for_in_the_address(unit: str, more: str) -> None:
+    wanted = "responseFormat=sbe&sbeSchemaId=3&sbeSchemaVersion=5"
+    for orders in ("wss://ws-api.binance.com:443", BINANCE.endpoints.orders):
+        endpoints = Endpoints("", f"{orders}?{wanted}", "")
+        assert BINANCE_SBE.orders_path(endpoints, unit) == (
+            f"wss://ws-api.binance.com:443/ws-api/v3?{more}{wanted}"
+        )
+    asked = BINANCE_SBE.orders_path(BINANCE.endpoints, unit)
+    assert asked == BINANCE.orders_path(BINANCE.endpoints, unit)
 
 
 def test_limits_are_those_of_the_documents() -> None:

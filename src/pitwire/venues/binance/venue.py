@@ -82,6 +82,13 @@ def orders_path(endpoints: Endpoints, time_unit: str) -> str:
     return f"{_root(endpoints.orders, '/ws-api/v3')}/ws-api/v3{_unit(time_unit)}"
 
 
+def sbe_orders_path(endpoints: Endpoints, time_unit: str) -> str:
+    """The same; what the address asks for behind a `?` is asked for, such as SBE (§5.1)."""
+    address, _, query = endpoints.orders.partition("?")
+    path = orders_path(msgspec.structs.replace(endpoints, orders=address), time_unit)
+    return f"{path}{'&' if '?' in path else '?'}{query}" if query else path
+
+
 def _root(address: str, *paths: str) -> str:
     root = address.rstrip("/")
     for path in paths:
@@ -141,6 +148,7 @@ BINANCE_SBE = msgspec.structs.replace(
     testnet=SBE_TESTNET,
     channels=SBE_CHANNELS,
     codec=sbe_codec,
+    orders_path=sbe_orders_path,
     market_headers=market_headers,
 )
 """The same venue, its market data in binary; what it tells is told of `binance` (§10.2)."""
