@@ -11,9 +11,9 @@ import pytest
 
 from pitwire.desk.desk import Desk
 from pitwire.desk.watchdog import Charge, Report, Watchdog
-from pitwire.model.orders import Cancel, OrderState, OrderType, Side
+from pitwire.model.orders import Cancel, CancelOrder, Order, OrderState, OrderType, Side
 from pitwire.sim.futures_facts import NewConditional
-from pitwire.trading.journal import Differed
+from pitwire.trading.journal import Differed, Left
 from pitwire.trading.tracked import Disagreement, Origin, Tracked
 from pitwire.trading.wishes import order
 from tests.desk.setting import BTC, command, until
@@ -136,6 +136,33 @@ def test_what_triggered_while_nobody_listened_is_found_by_asking() -> None:
         assert pit.world.exchange.open_orders("main") == []
 
     pit.run(story)
+
+
+@pytest.mark.parametrize("blind", [True, False])
+def test_a_cancel_that_finds_it_triggered_follows_it_to_the_book(blind: bool) -> None:
+    """Said once: whoever cancels an order does not want it because it triggered first."""
+    pit = Pit()
+
+    async def story(desk: Desk) -> None:
+        state = desk.engine.state
+        touch = state.touch(BTC)
+        assert touch is not None
+        level = round(touch[0]) - 10
+        limit = stop(desk, Side.SELL, level, price=level + 500)
+        await until(lambda: limit.state is OrderState.OPEN)
+        if blind:
+            pit.cut_private()
+            await until(lambda: state.blind)
+        command(desk, Cancel(order_id=limit.id))
+        assert not limit.venue_id
+        pit.sell_down_to(D(level - 1))
+        assert waiting(pit) == []
+        await until(lambda: limit.state is OrderState.CANCELED)
+        assert pit.world.exchange.open_orders("main") == []
+
+    pit.run(story)
+    left = [one for one in pit.journal.records if isinstance(one, Left)]
+    assert [type(one.command) for one in left] == [Order, CancelOrder, CancelOrder]
 
 
 def test_a_stop_outlives_its_desk_and_the_next_one_knows_it(tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from pitwire.model import events as ev
+from pitwire.model.clock import SECOND
 from pitwire.model.orders import OrderState, UpdateKind
 from pitwire.sim.facts import Kind, NewOrder
-from pitwire.sim.faults import ByHand, Misreport
+from pitwire.sim.faults import BaseFault, ByHand, Drop, Misreport
 from pitwire.sim.kit import Script, kit
 from pitwire.sim.world import World
 from pitwire.torture import order_trial
@@ -111,8 +112,8 @@ class Court:
         for event in events:
             self.state.apply(event)
 
-    def complaints(self) -> list[str]:
-        Judge(self.truth, self.state, self.history).reach(self.records, (), 0)
+    def complaints(self, *happened: tuple[int, BaseFault]) -> list[str]:
+        Judge(self.truth, self.state, self.history).reach(self.records, happened, 0)
         return self.history.complaints
 
 
@@ -158,6 +159,31 @@ def test_something_that_nobody_invoked() -> None:
     told = court.complaints()
     assert "pw-9 exists and nobody invoked it" in told
     assert "pw-9 (NEW) is not in the ledger" in told
+
+
+def test_a_strangers_order_is_unheard_of_only_where_nothing_could_be_heard() -> None:
+    """It came and ended untouched while its words were dropped: no list has it."""
+
+    def court(name: str, *, ends: bool) -> tuple[Court, int]:
+        made = Court()
+        made.place(name)
+        if ends:
+            [placed] = made.world.exchange.open_orders("main")
+            made.world.exchange.expire(placed, made.world.clock.now())
+            made.world.act()
+        return made, made.world.clock.now()
+
+    drop = Drop(stream="userData", count=0, for_seconds=1)
+    heard, _ = court("by-hand", ends=True)
+    assert heard.complaints() == ["by-hand (EXPIRED) is not in the ledger"]
+    early, now = court("by-hand", ends=True)
+    assert early.complaints((now - 10 * SECOND, drop)) == heard.history.complaints
+    unheard, now = court("by-hand", ends=True)
+    assert unheard.complaints((now, drop)) == []
+    lives, now = court("by-hand", ends=False)
+    assert lives.complaints((now, drop)) == ["by-hand (NEW) is not in the ledger"]
+    ours, now = court("pw-9", ends=True)
+    assert "pw-9 (EXPIRED) is not in the ledger" in ours.complaints((now, drop))
 
 
 def test_an_order_sent_twice() -> None:

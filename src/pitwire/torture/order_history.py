@@ -20,20 +20,26 @@ from pitwire.sim.facts import SimOrder, Status
 from pitwire.sim.faults import (
     BaseFault,
     BlackHole,
+    CloseWith,
+    Cut,
     Delay,
     DelayAck,
     Drop,
+    Flap,
     Freeze,
+    HangDial,
     HttpError,
     LoseAck,
     Malformed,
     Misreport,
+    RefuseDial,
+    ServerShutdown,
     Stall,
     Throttle,
     Withhold,
     ending,
 )
-from pitwire.torture.order_truth import OrderTruth
+from pitwire.torture.order_truth import OrderTruth, Waiting
 from pitwire.trading.journal import Came, Left, Record, placed
 from pitwire.trading.state import ORDERS, State
 from pitwire.trading.tracked import ZERO, Change, Disagreement, Origin, Tracked
@@ -50,6 +56,12 @@ _HINDERS = (
     Throttle, Withhold,
 )  # fmt: skip
 """Faults under which a question may come to nothing: the venue is not reached while they happen."""
+_DEAFENS = (
+    BlackHole, CloseWith, Cut, Drop, Flap, HangDial, Malformed, RefuseDial, ServerShutdown, Stall,
+)  # fmt: skip
+"""Faults under which nobody is told of what others do on the account."""
+_BACK = 3 * SECOND
+"""By then after a loss we are told again, unless another fault happens."""
 _QUESTIONS = ("*", "query", "status", "open_orders", "fills", "account", "logon")
 
 
@@ -93,15 +105,10 @@ class Lives:
         for order in self._truth.living():
             name = self._truth.name_of(order)
             tracked = state.ledger.find(name, str(order.order_id), order.symbol)
-            if tracked is None:
-                continue  # somebody else's, or its word on the way
-            if not tracked.is_open and name not in self._told:
-                self._told.add(name)
-                self._history.false_deaths += 1
-                self._history.note(f"{name} lives at the venue, the ledger says {tracked.state}")
-            if tracked.is_ours:
-                key = (order.symbol, order.side.value)
-                worst[key] = worst.get(key, ZERO) + self._truth.size(order, order.left)
+            size = self._truth.size(order, order.left)
+            self._compare(tracked, Waiting(name, order.symbol, order.side, size), worst)
+        for waiting in self._truth.waiting():
+            self._compare(state.ledger.find(waiting.name), waiting, worst)
         for (symbol, side), left in worst.items():
             exposure = state.ledger.exposure(symbol, None)
             ours = exposure.buys if side == "buy" else exposure.sells
@@ -109,21 +116,39 @@ class Lives:
                 self._told.add(f"{symbol} {side}")
                 self._history.note(f"{symbol}: {left} may still {side}, we count {ours}")
 
+    def _compare(
+        self, tracked: Tracked | None, theirs: Waiting, worst: dict[tuple[str, str], Decimal]
+    ) -> None:
+        name = theirs.name
+        if tracked is None:
+            return  # somebody else's, or its word on the way
+        if not tracked.is_open and name not in self._told:
+            self._told.add(name)
+            self._history.false_deaths += 1
+            self._history.note(f"{name} lives at the venue, the ledger says {tracked.state}")
+        if tracked.is_ours:
+            key = (theirs.symbol, theirs.side.value)
+            worst[key] = worst.get(key, ZERO) + theirs.size
+
 
 class Judge:
     """Holds the end of a trial against the truth, when nothing is on its way any more."""
 
     def __init__(self, truth: OrderTruth, state: State, history: History) -> None:
         self._truth, self._state, self._history = truth, state, history
+        self._deaf: list[tuple[int, int]] = []
+        """From when to when an event of the account may not have reached us."""
 
     def reach(
         self, records: Sequence[Record], happened: Iterable[tuple[int, BaseFault]], start: int
     ) -> None:
         """Fill the history in."""
+        happened = list(happened)
+        self._deaf = [(at - _ON_ITS_WAY, max(_until(at, fault, start), at + _BACK))
+                      for at, fault in happened if isinstance(fault, _DEAFENS)]  # fmt: skip
         self._commands(records)
         self._orders()
         self._money()
-        happened = list(happened)
         self._times(records, happened, start)
         self._history.named = sum(isinstance(one, Disagreement) for one in records)
         self._manners(happened)
@@ -184,9 +209,28 @@ class Judge:
         for name, order in self._truth.orders().items():
             tracked = ledger.find(name, str(order.order_id), order.symbol)
             if tracked is None:
-                self._history.note(f"{name} ({order.status}) is not in the ledger")
+                if not self._is_unheard(name, order):
+                    self._history.note(f"{name} ({order.status}) is not in the ledger")
             else:
                 self._order(tracked, order)
+        for name, end in self._truth.apart().items():
+            tracked = ledger.find(name)
+            if tracked is None:
+                self._history.note(f"{name}, which waited for its price, is not in the ledger")
+            elif tracked.state is not end and (end is not None or not tracked.is_open):
+                found = end or "waiting"
+                self._history.note(f"{name} is {tracked.state} for us, {found} at the venue")
+
+    def _is_unheard(self, name: str, order: SimOrder) -> bool:
+        """Whether somebody else's order came while we could not hear, and left no trace.
+
+        Its end came unfilled, so no list of open orders has it and no list of fills; that is all
+        that can be asked for what nobody knows.
+        """
+        if self._state.ledger.is_ours(name) or order.filled_lots or not self._truth.is_over(order):
+            return False
+        came = self._truth.accepted_at[name]
+        return any(since <= came <= until for since, until in self._deaf)
 
     def _order(self, tracked: Tracked, order: SimOrder) -> None:
         history, status = self._history, order.status
@@ -208,6 +252,10 @@ class Judge:
     def _money(self) -> None:
         """Fills sum to positions: what the venue holds is the opening and our fills."""
         portfolio, truth = self._state.portfolio, self._truth
+        for symbol, size in truth.positions().items():
+            ours = portfolio.position(symbol)
+            if ours != size:
+                self._history.note(f"{symbol}: {ours} held for us, {size} at the venue")
         named = {one.asset: one.amount for one in portfolio.differences()}
         for asset, after in truth.balances().items():
             rest = after - truth.opening.get(asset, ZERO) - portfolio.flow(asset)

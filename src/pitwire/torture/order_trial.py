@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
 
 from pitwire.desk.config import DeskConfig, parse_config
 from pitwire.desk.desk import Desk
@@ -28,9 +30,10 @@ from pitwire.sim.world import HTTP_URL, MARKET_URL, ORDERS_URL, World
 from pitwire.torture.order_history import History, Judge, Lives
 from pitwire.torture.order_truth import OrderTruth
 from pitwire.torture.outcome import Outcome
-from pitwire.torture.trader import Trader
+from pitwire.torture.trader import Chance, Trader
 from pitwire.torture.virtual import known, listings, paced
 from pitwire.trading.journal import Came, Halted, Left, MemoryJournal, Refusal, placed
+from pitwire.trading.rules import Rule
 from pitwire.trading.tracked import Change
 from pitwire.venues.venue import Endpoints
 
@@ -40,6 +43,7 @@ _SECOND_APART = 1.0
 _COUNTS = 5
 _CONFIG = """
 [venue]
+name = "{venue}"
 symbols = [{symbols}]
 channels = ["ticker"]
 [risk]
@@ -50,6 +54,12 @@ max_orders_per_second = 50
 max_orders_per_ten_seconds = 90
 max_unanswered_orders = 1_000
 """
+
+
+class Restless(Rule, Protocol):
+    """A rule that trades until it is told to rest."""
+
+    rests: bool
 
 
 def try_orders(script: Script, seed: int) -> Outcome:
@@ -63,33 +73,31 @@ def try_orders(script: Script, seed: int) -> Outcome:
         latency=LATENCIES[known("trial.latency", trial.latency, LATENCIES)],
         options=BinanceOptions(lifetime_seconds=trial.lifetime_seconds),
     )
-    course = _Course(script, world, seed)
+    course = Course(script, world, seed)
     world.run(course.run(), within_seconds=trial.most_seconds)
     return course.outcome()
 
 
-class _Course:
+class Course:
     """A trial from the opening to the judgement."""
 
     def __init__(self, script: Script, world: World, seed: int) -> None:
         self.script, self.world, self.seed = script, world, seed
         self.clock = world.clock
-        self.truth = OrderTruth(world)
         self.history = History()
-        self.lives = Lives(self.truth, self.history)
         self.journal = MemoryJournal()
-        chance = Entropy(seed).stream("trader")
-        self.traders = [
-            Trader(symbol, chance, every_seconds=0.25) for symbol in script.trial.symbols
-        ]
+        self.truth = self._truth()
+        self.lives = Lives(self.truth, self.history)
+        self.traders = self._traders(Entropy(seed).stream("trader"))
         self.begun = self.clock.now()
         self.over = self.begun + round(script.is_over * SECOND)
         self.known_after: float | None = None
 
     async def run(self) -> None:
-        desk = await self._open()
+        self.desk = await self._open()
         try:
-            await self._trade(desk)
+            await self._trade()
+            desk = self.desk
             if self.script.demand.shut_out:
                 self._judge_shut_out(desk)
                 return
@@ -103,30 +111,49 @@ class _Course:
             if self.script.demand.refused_by_rule:
                 self._judge_rules(self.script.demand.refused_by_rule)
         finally:
-            await desk.stop()
+            await self.desk.stop()
+
+    # ── what another venue has otherwise ──────────────────────────────────────────────────────
+
+    orders_url = ORDERS_URL
+    state: Path | None = None
+    """Where the desk keeps its journal, if it does."""
+
+    def _truth(self) -> OrderTruth:
+        return OrderTruth(self.world)
+
+    def _traders(self, chance: Chance) -> Sequence[Restless]:
+        symbols = self.script.trial.symbols
+        return [Trader(symbol, chance, every_seconds=0.25) for symbol in symbols]
+
+    def _config(self) -> DeskConfig:
+        return config_of(self.script.trial, self.seed)
+
+    # ── the course ────────────────────────────────────────────────────────────────────────────
 
     async def _open(self) -> Desk:
         key, secret = self.world.keys["ed25519"]
         for attempt in range(_OPENINGS):
             with suppress(PitwireError):
                 return await open_desk(
-                    _config(self.script.trial, self.seed),
+                    self._config(),
                     rules=self.traders,
-                    endpoints=Endpoints(market=MARKET_URL, orders=ORDERS_URL, http=HTTP_URL),
+                    endpoints=Endpoints(market=MARKET_URL, orders=self.orders_url, http=HTTP_URL),
                     credentials=Credentials(key, secret),
                     dial=self.world.dial,
                     fetch=self.world.fetch,
                     clock=self.world.client_clock,
                     journals=[self.journal],
+                    state=self.state,
                 )
             await asyncio.sleep(_SECOND_APART * (attempt < _OPENINGS))
         raise TimeoutError(f"{self.script.id}: the desk could not be opened")
 
-    async def _trade(self, desk: Desk) -> None:
+    async def _trade(self) -> None:
         last = max((fault.at_seconds for fault in self.script.sim), default=0.0)
         until = self.begun + round((last + self.script.trial.seconds) * SECOND)
         while self.clock.now() < until:
-            await self._look(desk)
+            await self._look(self.desk)
         for trader in self.traders:
             trader.rests = True
 
@@ -291,6 +318,8 @@ def _late(what: str, times: Sequence[float], limit: float) -> list[str]:
     return [f"{what} after {each:.2f} s, {expected}" for each in slow[:3]]
 
 
-def _config(trial: Trial, seed: int) -> DeskConfig:
+def config_of(trial: Trial, seed: int, venue: str = "binance", more: str = "") -> DeskConfig:
+    """The desk's configuration."""
     symbols = ", ".join(f'"{symbol}"' for symbol in trial.symbols)
-    return parse_config(f"seed = {seed}\n{_CONFIG.format(symbols=symbols)}")
+    text = _CONFIG.format(venue=venue, symbols=symbols)
+    return parse_config(f"seed = {seed}\n{text}{more}")

@@ -6,11 +6,22 @@ House rules: it reads the exchange's own facts and lists and changes nothing.
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import NamedTuple
 
+from pitwire.model.orders import OrderState, Side
 from pitwire.sim.execution import OVER
 from pitwire.sim.facts import Accepted, SimOrder
 from pitwire.sim.truth import Truth
 from pitwire.sim.world import World
+
+
+class Waiting(NamedTuple):
+    """An order that waits for its price."""
+
+    name: str
+    symbol: str
+    side: Side
+    size: Decimal
 
 
 class OrderTruth(Truth):
@@ -63,6 +74,18 @@ class OrderTruth(Truth):
     def size(self, order: SimOrder, lots: int) -> Decimal:
         """Lots in base units."""
         return lots * self.world.exchange.listings[order.symbol].lot
+
+    def waiting(self) -> list[Waiting]:
+        """What waits for a price outside the book, where a venue keeps that apart."""
+        return []
+
+    def apart(self) -> dict[str, OrderState | None]:
+        """Client id → the end of what waited and never came to the book; None while it waits."""
+        return {}
+
+    def positions(self) -> dict[str, Decimal]:
+        """Symbol → base units held, where the venue counts positions; negative when short."""
+        return {}
 
     def balances(self) -> dict[str, Decimal]:
         """Asset → all that the account has, free or locked."""
