@@ -185,6 +185,40 @@ async def test_a_key_that_may_withdraw_is_refused_before_any_login_unless_waived
             assert line_for(refused.value) == str(refused.value)
 
 
+async def test_a_second_desk_with_the_same_key_is_refused_wherever_its_folder_is(
+    folder: Path,
+) -> None:
+    world = World(clock=SystemClock(), listings=[BTC_USDT])
+    async with serve(world) as venue:
+        endpoints = Endpoints(market=venue.market_url, orders=venue.orders_url, http=venue.http_url)
+        credentials = Credentials(*world.keys["ed25519"])
+        config = parse_config(DESK + LIMITS)
+        first = await open_desk(config, endpoints=endpoints, credentials=credentials)
+        with pytest.raises(ConfigError) as refused:
+            await open_desk(
+                config, endpoints=endpoints, credentials=credentials, state=folder / "another"
+            )
+        told = f"account.key: found 'in use by process {os.getpid()}', expected one desk an account"
+        assert str(refused.value) == told
+        assert not list((folder / "another").glob("*.journal")), "nothing was begun"
+        await first.stop()
+        await (
+            await open_desk(
+                config, endpoints=endpoints, credentials=credentials, state=folder / "another"
+            )
+        ).stop()
+
+
+def test_where_nobody_can_hold_the_key_nothing_is_sent(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "home").write_text("")
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "home"))
+    assert main(["desk", "desk.toml", "--seconds", "2"]) == 2
+    told = "found 'Not a directory', expected a place for the lock of this key, under $XDG_STATE_H"
+    assert told in capsys.readouterr().err
+
+
 async def test_a_key_that_the_venue_does_not_know_is_refused_as_such(folder: Path) -> None:
     world = World(clock=SystemClock(), listings=[BTC_USDT])
     async with serve(world) as venue:

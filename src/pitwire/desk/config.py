@@ -243,8 +243,13 @@ def state_folder(config: DeskConfig) -> Path | None:
         return Path(config.desk.state).expanduser()
     if config.mode != "live":
         return None
+    return state_root() / config.venue.name / config.account.name
+
+
+def state_root() -> Path:
+    """Where what is kept stands when nobody says otherwise."""
     root = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(root).expanduser() / "pitwire" / config.venue.name / config.account.name
+    return Path(root).expanduser() / "pitwire"
 
 
 def describe(config: DeskConfig) -> str:

@@ -10,6 +10,7 @@ import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
+from hashlib import blake2b
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,7 +18,14 @@ from urllib.parse import urlsplit
 import pitwire
 from pitwire.desk.banned import bans_of, remembered, sit_out
 from pitwire.desk.clocking import know_time
-from pitwire.desk.config import DeskConfig, check_arming, check_live, state_folder, wanted
+from pitwire.desk.config import (
+    DeskConfig,
+    check_arming,
+    check_live,
+    state_folder,
+    state_root,
+    wanted,
+)
 from pitwire.desk.desk import Desk
 from pitwire.desk.door import connect_to_websocket
 from pitwire.desk.health import Health
@@ -149,7 +157,7 @@ async def open_desk(
     _check_mode(config, clock.now(), endpoints, dials=dial is None)
     credentials = credentials or (None if config.mode == "paper" else credentials_of(config))
     seed = system_seed() if config.seed is None else config.seed
-    restarted = _restarted(config, state or state_folder(config), clock)
+    restarted = _restarted(config, state, clock, _key_lock(config, credentials, endpoints))
     desk = _composed(config, restarted, journals, clock, ids, log)
     try:
         await desk.switchboard.open()
@@ -254,8 +262,22 @@ async def _guard(desk: Desk, credentials: Credentials | None, endpoints: Endpoin
         await desk.guard(charge_of(config, prefix, credentials, endpoints, epoch=epoch))
 
 
-def _restarted(config: DeskConfig, folder: Path | None, clock: Clock) -> Restarted | None:
+def _key_lock(
+    config: DeskConfig, credentials: Credentials | None, endpoints: Endpoints | None
+) -> Path | None:
+    """What one live desk with this key holds at a time, wherever it keeps its journal."""
+    if config.mode != "live" or credentials is None:
+        return None
+    to = _addresses(config, endpoints).orders
+    text = f"{config.venue.name} {to} {credentials.key}"
+    return state_root() / "keys" / blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _restarted(
+    config: DeskConfig, state: Path | None, clock: Clock, key_lock: Path | None
+) -> Restarted | None:
     """Take over what is kept of this account, if anything is to be kept."""
+    folder = state or state_folder(config)
     if folder is None:
         return None
     return restart(
@@ -268,6 +290,7 @@ def _restarted(config: DeskConfig, folder: Path | None, clock: Clock) -> Restart
         durable=config.desk.durable,
         proof=find_venue(config.venue.name).proof,
         booted=booted_at() if isinstance(clock, SystemClock) else 0,
+        key_lock=key_lock,
     )
 
 

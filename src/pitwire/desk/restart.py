@@ -169,14 +169,18 @@ def restart(
     durable: bool = False,
     proof: DeathProof = NO_PROOF,
     booted: int = 0,
+    key_lock: Path | None = None,
 ) -> Restarted:
     """Take this account over; raises `ConfigError` or `JournalFailed` when that cannot be.
 
+    `key_lock` is a file that one desk with the same key holds at a time, wherever its folder is.
     `booted` is when this machine started, 0 when nobody knows: a run that began before and did not
     end in good order went down with it, and what it had not synced is gone.
     """
     folder = AccountFolder.hold(path, account, entropy)
     try:
+        if key_lock is not None:
+            folder.hold_key(key_lock)
         return _restart(
             folder, now, mode=mode, program=program, durable=durable, proof=proof, booted=booted
         )

@@ -117,7 +117,10 @@ async def kill(
     if told is None or told.open:
         outcome = await sweeper.run(notes, answered=told is not None)
     killed = _killed(told, outcome, latched, notes)
-    killed = msgspec.structs.replace(killed, cleared=killed.cleared and sweeper.has_cleared)
+    if not sweeper.has_cleared:
+        known = _open_of(account.folder) if told is None else told.open
+        left = killed.left or tuple(one for one in known if one not in killed.cancelled)
+        killed = msgspec.structs.replace(killed, cleared=False, left=left)
     return await _flattened(account.folder, by, killed) if flatten else killed
 
 
@@ -310,6 +313,15 @@ def _in_flight(folder: Path, since: int) -> bool:
     return history.worst is not None or any(
         one.is_ours and (one.state in _ON_THE_WAY or one.changed_at >= since) for one in orders
     )
+
+
+def _open_of(folder: Path) -> tuple[str, ...]:
+    """Orders of ours that were open when the journal was last written."""
+    try:
+        replay, _, _ = recall(folder, expected=identity_of(folder).segment)
+    except (OSError, PitwireError):
+        return ()
+    return tuple(one.id for one in replay.state.ledger.open_of("") if one.is_ours)
 
 
 def _killed(

@@ -66,6 +66,7 @@ class AccountFolder:
         self.path, self.identity = path, identity
         self.latch = HaltLatch(path)
         self._lock = lock
+        self._others: list[IO[bytes]] = []
 
     @classmethod
     def hold(cls, path: Path, account: str, entropy: Entropy) -> Self:
@@ -118,7 +119,27 @@ class AccountFolder:
         return len(crashes) == CRASHES and now - crashes[0] <= CRASHES_WITHIN
 
     def close(self) -> None:
-        self._lock.close()
+        for lock in (*self._others, self._lock):
+            lock.close()
+
+    def hold_key(self, path: Path) -> None:
+        """Be the one desk on this machine that uses the key which this lock stands for.
+
+        Its folder alone does not say whose account it is of. Raises `ConfigError`.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = path.open("a+b")
+        except OSError as error:
+            found = error.strerror or type(error).__name__
+            expected = "a place for the lock of this key, under $XDG_STATE_HOME"
+            raise ConfigError(where=str(path), found=found, expected=expected) from None
+        try:
+            _lock(lock, "account.key")
+        except BaseException:
+            lock.close()
+            raise
+        self._others.append(lock)
 
 
 def identity_of(path: Path) -> Identity:
@@ -217,7 +238,7 @@ def _headers(path: Path, numbers: list[int]) -> list[Header]:
     return headers
 
 
-def _lock(file: IO[bytes], path: Path) -> None:
+def _lock(file: IO[bytes], path: Path | str) -> None:
     """One desk an account: take the lock and write down who has it, or say who does."""
     tries = _TRIES
     while not (taken := _takes(file)) and tries:
