@@ -27,6 +27,7 @@ SOURCES = tuple(
     for part in (
         "market/_ladder.c",
         "model/_packed.c",
+        "sim/_quotes.c",
         "venues/binance/_reading.c",
         "venues/binance/_sbe.c",
     )
@@ -59,7 +60,9 @@ def build(source: Path, folder: Path) -> Path:
     include = sysconfig.get_paths()["include"]
     command = [
         *shlex.split(compiler), "-O2", "-Wall", "-Wextra", "-Wno-missing-field-initializers",
-        "-Wno-cast-function-type", f'-DPITWIRE_SOURCE="{stamp(source.read_bytes())}"', "-fPIC",
+        "-Wno-cast-function-type",
+        # A float is what Python would reckon, on every machine.
+        "-ffp-contract=off", f'-DPITWIRE_SOURCE="{stamp(source.read_bytes())}"', "-fPIC",
         *flags, f"-I{include}", str(source), "-o", str(target),
     ]  # fmt: skip
     try:

@@ -1,6 +1,7 @@
 """What an hour of virtual market costs: ten symbols in the default market, in CPU seconds.
 
-`python -m bench.hour [--whole]`. Each virtual second is timed by itself; the hour that is told is
+`python -m bench.hour [--whole]`. With the parts that are installed and, where those are compiled,
+with the plain ones beside. Each virtual second is timed by itself; the hour that is told is
 3,600 times the smallest (other work on the machine can only make one longer) and, beside it, the
 mean. Once with nobody connected, once with a client that hears trades, quotes and diffs of all ten.
 `--whole` lives the hour through, with the client, and tells every ten minutes how much memory there
@@ -12,12 +13,14 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import subprocess
 import sys
 import time
 from typing import NamedTuple
 
 import msgspec
 
+from bench import native
 from pitwire.model.errors import ConnectionLost
 from pitwire.sim.facts import Listing
 from pitwire.sim.world import BTC_USDT, World
@@ -109,7 +112,8 @@ def _resident() -> float:
 
 def main(seconds: int) -> None:
     """Print a line a figure, with its bar."""
-    print(f"load {os.getloadavg()[0]:.1f}, {len(BASES)} symbols")
+    parts = native.installed()
+    print(f"load {os.getloadavg()[0]:.1f}, {len(BASES)} symbols, {parts} parts", flush=True)
     alone = measure(seconds)
     kept = "kept" if alone.least <= BAR_SECONDS else "missed"
     print(
@@ -119,8 +123,13 @@ def main(seconds: int) -> None:
     heard = measure(seconds, Deaf())
     print(
         f"  one client: {heard.least:.0f} by the quickest second, {heard.mean:.0f} by the mean; "
-        f"{heard.frames:,.0f} frames a virtual second"
+        f"{heard.frames:,.0f} frames a virtual second",
+        flush=True,
     )
+    if parts != native.PLAIN:
+        with native.chosen(native.PLAIN):
+            command = [sys.executable, "-m", "bench.hour", "--seconds", str(seconds)]
+            subprocess.run(command, check=True)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,12 @@ from typing import Any
 
 LADDER, PACKED = "pitwire.market._ladder", "pitwire.model._packed"
 READING, SBE = "pitwire.venues.binance._reading", "pitwire.venues.binance._sbe"
-PARTS = (LADDER, PACKED, READING, SBE)
-USERS = ("pitwire.market.ladder", "pitwire.venues.binance.decode", "pitwire.venues.binance.sbe")
+QUOTES = "pitwire.sim._quotes"
+PARTS = (LADDER, PACKED, READING, SBE, QUOTES)
+USERS = (
+    "pitwire.market.ladder", "pitwire.venues.binance.decode", "pitwire.venues.binance.sbe",
+    "pitwire.sim.quotes",
+)  # fmt: skip
 PLAIN, COMPILED = "plain", "compiled"
 VARIABLE = "PITWIRE_BENCH_PARTS"
 """The folder of the twins that a child is to use; "" for the plain parts."""

@@ -29,7 +29,8 @@ def plain(text: str) -> str:
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
-    parts = r"\(ladder (plain|compiled), reading (plain|compiled)\)"
+    names = ("ladder", "packed", "quotes", "reading", "sbe")
+    parts = r"\(" + ", ".join(rf"{name} (plain|compiled)" for name in names) + r"\)"
     said = capsys.readouterr().out
     assert re.fullmatch(rf"pitwire {re.escape(pitwire.__version__)} {parts}\n", said)
 

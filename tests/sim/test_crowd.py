@@ -14,10 +14,11 @@ import pytest
 
 from pitwire.model.entropy import Entropy
 from pitwire.model.orders import Side
-from pitwire.sim.crowd import Crowd
+from pitwire.sim.crowd import Crowd, Crowds
 from pitwire.sim.exchange import Exchange
 from pitwire.sim.facts import Fact, Kind, LevelChanged, Listing, NewOrder, Status, Traded
 from pitwire.sim.scenarios import SCENARIOS, Burst, Crash, Scenario, scenario
+from pitwire.sim.world import LISTINGS
 
 START = 1_700_000_000_000_000_000
 SECOND = 1_000_000_000
@@ -114,6 +115,27 @@ def test_a_seed_makes_the_market_that_it_always_made():
     """These numbers are a promise: they change with a line in CHANGELOG that says why."""
     told = [market_of(name, seconds=seconds) for name, seconds in PROMISED]
     assert told == list(PROMISED.values())
+
+
+@pytest.mark.parametrize("most", [1, 64])
+def test_crowds_that_act_alone_do_what_they_would_have_done(most: int):
+    """Each at its time, and none beyond the time that was given or more often than it may."""
+    said = []
+    for alone in (False, True):
+        exchange = Exchange(LISTINGS, entropy=Entropy(5))
+        crowds = Crowds(Crowd(exchange, symbol, scenario("calm"), Entropy(5))
+                        for symbol in exchange.listings)  # fmt: skip
+        crowds.handle_deadline(START)
+        end = START + 2 * SECOND
+        while (due := crowds.next_deadline()) is not None and due <= end:
+            if alone:
+                assert 0 < crowds.act_alone(min(due + SECOND // 8, end), most) <= most
+            else:
+                crowds.handle_deadline(due)
+        assert crowds.act_alone(end, most) == 0
+        said.append(exchange.take_facts())
+    assert said[0] == said[1]
+    assert {fact.symbol for fact in said[0]} == set(exchange.listings)
 
 
 def test_hash_seeds_do_not_matter():

@@ -202,7 +202,7 @@ def test_a_deadline_that_is_remembered_is_the_one_that_would_be_found(
 
     def compared(stage: Stage) -> int | None:
         nonlocal remembered
-        found = stage._look_ahead()
+        found = stage._look_ahead(stage._actors)
         if stage._is_known:
             remembered += 1
             assert stage._soonest == found

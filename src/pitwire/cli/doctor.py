@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -87,6 +88,7 @@ def run(path: Path | None, *, offline: bool = False, console: Console | None = N
     endpoints = endpoints_of(config, venue)
     patient = Patient(config, venue, endpoints, keys.credentials, SystemClock())
     patient.codec(Role.MARKET)  # which loads what it reads with
+    load_parts()
     tell(examine_parts())
     if is_local(config):
         tell(Finding("note", "venue", "simulated on this machine: nothing to reach"))
@@ -138,9 +140,15 @@ def examine_parts(kinds: Mapping[str, Kind] = KINDS) -> Finding:
     return Finding("note", "parts", f"{found}: there and not used, the plain one is; build it anew")
 
 
+def load_parts() -> None:
+    """Load whatever may be compiled, so that it is known what is used of it."""
+    for user in ("market.ladder", "venues.binance.decode", "venues.binance.sbe", "sim.quotes"):
+        import_module(f"pitwire.{user}")
+
+
 def used_parts() -> str:
     """The same of this process, which has loaded every one of them then."""
-    find_venue("binance")
+    load_parts()
     return named_parts()
 
 

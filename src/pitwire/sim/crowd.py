@@ -8,70 +8,33 @@ the same market; its accounts are unlimited, and so are quiet.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, insort
-from collections.abc import Callable
-from heapq import heapreplace
-from math import exp, log
+from collections.abc import Iterable
+from heapq import heapify, heapreplace
+from math import log
 
 from pitwire.model.clock import SECOND
 from pitwire.model.entropy import Entropy
 from pitwire.model.orders import Side
 from pitwire.sim.exchange import Exchange
-from pitwire.sim.facts import SimOrder
 from pitwire.sim.quiet import Hand
+from pitwire.sim.quotes import MakeQuotes, Quotes, fastest, worth_about
 from pitwire.sim.scenarios import BIPS, Scenario
 
 _NO_END = 1 << 62
-_KINDERMAN = 4 * math.exp(-0.5) / math.sqrt(2.0)
 _ROLES = ("makers", "takers", "followers")
-
-
-class Quotes:
-    """The makers' orders on one side, best first."""
-
-    __slots__ = ("_hand", "_sign", "keys", "orders")
-
-    def __init__(self, hand: Hand, side: Side) -> None:
-        self._hand = hand
-        self._sign = -1 if side is Side.BUY else 1
-        self.keys: list[int] = []
-        """sign × price of each, those that were filled meanwhile among them."""
-        self.orders: dict[int, SimOrder] = {}
-        """By price, those that were filled meanwhile among them."""
-
-    def add(self, price: int, lots: int, now: int) -> None:
-        """Place an order, and remember it if it rests; one a price."""
-        order = self._hand.quote(price, lots, now)
-        if order.on_book:
-            insort(self.keys, self._sign * price)
-            self.orders[price] = order
-
-    def has(self, price: int) -> bool:
-        """Whether an order of ours still rests at this price."""
-        order = self.orders.get(price)
-        if order is not None and not order.on_book:
-            del self.orders[price]
-            del self.keys[bisect_left(self.keys, self._sign * price)]
-            return False
-        return order is not None
-
-    def withdraw(self, index: int, now: int) -> None:
-        """Forget the order at this place, and cancel it unless it was filled meanwhile."""
-        order = self.orders.pop(self._sign * self.keys.pop(index))
-        if order.on_book:
-            self._hand.withdraw(order, now)
-
-    def beyond(self, price: int) -> int:
-        """How many of ours are better than this price."""
-        keys, key = self.keys, self._sign * price
-        return bisect_left(keys, key) if keys and keys[0] < key else 0
 
 
 class Crowd:
     """Makers, takers and followers in one symbol of one exchange."""
 
     def __init__(
-        self, exchange: Exchange, symbol: str, scenario: Scenario, entropy: Entropy
+        self,
+        exchange: Exchange,
+        symbol: str,
+        scenario: Scenario,
+        entropy: Entropy,
+        *,
+        quotes: MakeQuotes = fastest,
     ) -> None:
         self.scenario = scenario
         self.symbol = symbol
@@ -86,15 +49,13 @@ class Crowd:
         for role in _ROLES:
             exchange.open_account(f"crowd/{symbol}/{role}", {}, unlimited=True)
         self._fair = float(self._start_price())
-        self._bids = Quotes(self._hand("makers", Side.BUY), Side.BUY)
-        self._asks = Quotes(self._hand("makers", Side.SELL), Side.SELL)
         self._hands = {
             (role, side is Side.BUY): self._hand(role, side)
             for role in ("takers", "followers")
             for side in Side
         }
         self._draws = {role: entropy.stream(f"crowd {symbol} {role}").random for role in _ROLES}
-        self._makers = self._draws["makers"]
+        self._bids, self._asks = self._quotes(Side.BUY, quotes), self._quotes(Side.SELL, quotes)
         self._rates = {role: scenario.rate(role, -1.0) for role in _ROLES}
         """Acts a second where no burst is on."""
         self._drift = entropy.stream(f"crowd {symbol} fair value")
@@ -173,7 +134,8 @@ class Crowd:
         self._move(now)
         touch = self._touch()
         self._chase(touch, now, swept=self.scenario.swept)
-        self._churn(now)
+        for quotes in (self._bids, self._asks):
+            quotes.churn(self.scenario.churn, self.scenario.levels, now)
         self._replenish(touch, now, 4)
 
     def _move(self, now: int) -> None:
@@ -208,43 +170,23 @@ class Crowd:
     def _cross(self, side: Side, price: int, now: int) -> None:
         """Take everything up to a price."""
         book = self._exchange.pit(self.symbol).book
-        lots = sum(level.shown for level in book.against(side).within(price))
+        lots = book.against(side).lots_within(price)
         if lots:
             self._hands["takers", side is Side.BUY].take(lots, now, limit=price)
 
-    def _churn(self, now: int) -> None:
-        """Makers change their minds somewhere in the book."""
-        draw, churn, levels = self._makers, self.scenario.churn, self.scenario.levels
-        for quotes in (self._bids, self._asks):
-            keys = quotes.keys
-            if keys and draw() < churn:
-                quotes.withdraw(int(len(keys) * draw() ** 2), now)
-            for _ in range(min(len(keys) - levels, 2)):
-                quotes.withdraw(-1, now)
-
     def _replenish(self, touch: tuple[int, int], now: int, most: int) -> None:
         """Fill both sides up, at most so many orders a side."""
-        draw, levels = self._makers, self._wanted_levels(now)
-        # Ticks from the touch: dense near it, thinner with distance.
-        spread = max(self._fair * self.scenario.gap_bips / BIPS, 1.0) * levels
-        for quotes, best, away in ((self._bids, touch[0], -1), (self._asks, touch[1], 1)):
-            if not quotes.has(best):
-                self._quote(quotes, best, now)
-            for _ in range(min(most, levels - len(quotes.keys))):
-                where = draw()
-                price = best + away * (round(spread * where**1.7) + (where > 0.02))
-                if price not in quotes.orders or not quotes.has(price):
-                    self._quote(quotes, price, now)
+        scenario, levels = self.scenario, self._wanted_levels(now)
+        spread = max(self._fair * scenario.gap_bips / BIPS, 1.0) * levels
+        worth, per_lot = scenario.quote_value, self._fair * self._unit
+        for quotes, best in ((self._bids, touch[0]), (self._asks, touch[1])):
+            quotes.fill(best, most, levels, spread, worth, per_lot, now)
 
     def _wanted_levels(self, now: int) -> int:
         """Makers step back while prices fall."""
         scenario = self.scenario
         falls = scenario.crashes and scenario.is_crashing((now - self._started) / SECOND)
         return max(scenario.levels // 4, 2) if falls else scenario.levels
-
-    def _quote(self, quotes: Quotes, price: int, now: int) -> None:
-        if self._lowest <= price <= self._highest:
-            quotes.add(price, self._lots(self._makers, self.scenario.quote_value), now)
 
     def _touch(self) -> tuple[int, int]:
         """Where the makers want the best bid and ask."""
@@ -271,8 +213,9 @@ class Crowd:
         self._take("followers", side, now)
 
     def _take(self, role: str, side: Side, now: int) -> None:
-        lots = self._lots(self._draws[role], self.scenario.take_value)
-        self._hands[role, side is Side.BUY].take(lots, now)
+        per_lot = self._fair * self._unit
+        lots = worth_about(self._draws[role], self.scenario.take_value, per_lot)
+        self._hands[role, side is Side.BUY].take(max(lots, self._least), now)
 
     # ── draws ─────────────────────────────────────────────────────────────────────────────────
 
@@ -285,17 +228,9 @@ class Crowd:
         # `expovariate`, draw for draw
         return max(round(-log(1.0 - self._draws[role]()) / rate * SECOND), 1)
 
-    def _lots(self, draw: Callable[[], float], value: float) -> int:
-        """A size worth about so much, spread widely."""
-        # `lognormvariate(-0.5, 1.0)`, draw for draw: three calls cost more than the rest
-        while True:
-            u1 = draw()
-            u2 = 1.0 - draw()
-            z = _KINDERMAN * (u1 - 0.5) / u2
-            if z * z / 4.0 <= -log(u2):
-                break
-        lots = round(value * exp(z - 0.5) / (self._fair * self._unit))
-        return lots if lots > self._least else self._least
+    def _quotes(self, side: Side, make: MakeQuotes) -> Quotes:
+        hand, draw = self._hand("makers", side), self._draws["makers"]
+        return make(hand, draw, self._least, self._lowest, self._highest)
 
     def _hand(self, role: str, side: Side) -> Hand:
         return Hand(self._exchange, self.symbol, f"crowd/{self.symbol}/{role}", side)
@@ -307,3 +242,33 @@ class Crowd:
                 f"{self.symbol}: found start_price {price}, expected one for a crowd to begin at"
             )
         return price
+
+
+class Crowds:
+    """All of a venue as one: each acts at its time, in their order where two are due at once."""
+
+    def __init__(self, crowds: Iterable[Crowd]) -> None:
+        self._crowds = tuple(crowds)
+
+    def next_deadline(self) -> int | None:
+        """When `handle_deadline` should next be called."""
+        return min([crowd._next for crowd in self._crowds], default=None)
+
+    def handle_deadline(self, now: int) -> None:
+        """Let those act that are due."""
+        for crowd in self._crowds:
+            if crowd._next <= now:
+                crowd.handle_deadline(now)
+
+    def act_alone(self, until: int, most: int) -> int:
+        """Let them act by themselves, up to a time and at most so often: how often they did."""
+        crowds, count = self._crowds, 0
+        due = [(crowd._next, place) for place, crowd in enumerate(crowds)]
+        heapify(due)
+        while due and due[0][0] <= until and count < most:
+            at, place = due[0]
+            crowd = crowds[place]
+            crowd.handle_deadline(at)
+            heapreplace(due, (crowd._next, place))
+            count += 1
+        return count

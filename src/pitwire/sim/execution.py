@@ -56,6 +56,8 @@ class Ties(Protocol):
 class Execution:
     """Works orders; holds the facts that nobody has taken yet."""
 
+    __slots__ = ("_accounts", "facts", "ties")
+
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
         self.facts: list[Fact] = []

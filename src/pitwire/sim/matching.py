@@ -89,6 +89,15 @@ class Ladder:
                 return
             yield self.levels[self.sign * key]
 
+    def lots_within(self, limit: int) -> int:
+        """What the market sees from the best level to `limit`."""
+        lots, bound, sign, levels = 0, self.sign * limit, self.sign, self.levels
+        for key in reversed(self.keys):
+            if key < bound:
+                break
+            lots += levels[sign * key].shown
+        return lots
+
     def depth(self, count: int = 0) -> list[tuple[int, int]]:
         """(price, lots) of the first `count` levels (0: all), best first."""
         keys = self.keys[-count:] if count else self.keys

@@ -71,6 +71,13 @@ class Average:
 class Pit:
     """The state of one symbol."""
 
+    __slots__ = (
+        "_by_client", "_done", "_open", "_own_trades", "average", "book", "entered",
+        "execution",
+        "last", "listing", "mark", "order_id", "prevented_id", "rules", "stirred", "stops", "terms",
+        "touched", "trade_id", "trades", "update_id",
+    )  # fmt: skip
+
     def __init__(self, listing: Listing) -> None:
         self.listing = listing
         self.rules = Rules(listing)
@@ -91,7 +98,8 @@ class Pit:
         self.stirred: list[SimOrder] = []
         """Orders of lists that were traded or ended, and whose list has not yet been looked at."""
         self.trades: deque[PublicTrade] = deque(maxlen=KEPT_TRADES)
-        self._orders: dict[int, SimOrder] = {}
+        self.entered: dict[int, SimOrder] = {}
+        """By id, all that are remembered and were entered here."""
         self._open: dict[str, dict[int, SimOrder]] = {}
         self._by_client: dict[tuple[str, str], SimOrder] = {}
         self._done: dict[str, deque[SimOrder]] = {}
@@ -116,7 +124,7 @@ class Pit:
 
     def enter(self, order: SimOrder) -> None:
         """Remember an open order."""
-        self._orders[order.order_id] = order
+        self.entered[order.order_id] = order
         self._by_client[order.account, order.client_id] = order
         self.open_for(order.account)[order.order_id] = order
 
@@ -124,7 +132,7 @@ class Pit:
         """An order is over; `forget` drops it from memory at once, else when its time comes."""
         del self._open[order.account][order.order_id]
         if forget:
-            if self._orders.pop(order.order_id, None) is not None:
+            if self.entered.pop(order.order_id, None) is not None:
                 del self._by_client[order.account, order.client_id]
             return
         done = self._done.get(order.account)
@@ -173,7 +181,7 @@ class Pit:
         if order_id is None:
             order = self._by_client.get((account, client_id))
         else:
-            order = self._orders.get(order_id) or self.open_of(account).get(order_id)
+            order = self.entered.get(order_id) or self.open_of(account).get(order_id)
         if order is None or order.account != account:
             raise Refused(Refusal.UNKNOWN_ORDER)
         if client_id and client_id not in (order.client_id, order.original_client_id):
@@ -211,7 +219,7 @@ class Pit:
 
     def _forget(self, order: SimOrder) -> None:
         """Drop a finished order, and the names that no later order has taken over."""
-        del self._orders[order.order_id]
+        del self.entered[order.order_id]
         self._forget_name(order, order.client_id)
         self._forget_name(order, order.original_client_id)
 

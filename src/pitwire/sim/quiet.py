@@ -8,7 +8,7 @@ left to the exchange's own execution.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import TypeAlias, cast
 
 from pitwire.model.orders import Side
 from pitwire.sim.accounts import ZERO
@@ -31,6 +31,8 @@ from pitwire.sim.matching import Level
 
 _ANY = -(1 << 62)
 """Below every key of a ladder."""
+_Makes: TypeAlias = tuple[()] | tuple[list[int], dict[int, SimOrder]]
+"""What an unlimited account gained, and its open orders; nothing of one with limits."""
 _FILLED, _PARTLY, _CANCELED = Status.FILLED, Status.PARTIALLY_FILLED, Status.CANCELED
 
 
@@ -42,6 +44,7 @@ class Hand:
         if not owner.unlimited:
             raise ValueError(f"account: found {account!r}, expected an unlimited one")
         self._symbol, self._side = symbol, side
+        self.is_buy = side is Side.BUY
         self._accounts, self._execution = exchange.accounts, exchange.execution
         self._pit = pit = exchange.pit(symbol)
         self._fee_assets = (pit.terms.fee_assets[side is Side.BUY],
@@ -51,6 +54,7 @@ class Hand:
         self._other_side = side.opposite
         self._open = pit.open_for(account)
         self._owner = owner
+        self._known: dict[str, _Makes] = {}
         self._quote = self._pattern(account, Kind.LIMIT, Tif.GTC)
         self._sweep = self._pattern(account, Kind.LIMIT, Tif.IOC)
         self._market = self._pattern(account, Kind.MARKET, Tif.GTC)
@@ -162,11 +166,11 @@ class Hand:
 
     def _meet(self, order: SimOrder, level: Level, now: int) -> None:
         """Trade with those at one price, the quiet ones in short."""
-        orders, price, met = level.orders, level.price, 0
+        orders, price, met, known = level.orders, level.price, 0, self._known
         while orders and (left := order.lots - order.filled_lots):
             maker = next(iter(orders.values()))
-            makes = self._accounts.find(maker.account)
-            if not makes.unlimited or maker.iceberg_lots or maker.list_id >= 0:
+            makes = known.get(maker.account) or self._learn(maker.account)
+            if not makes or maker.iceberg_lots or maker.list_id >= 0:
                 self._execution.meet(self._pit, order, maker, level, now)
                 continue
             stands = maker.lots - maker.filled_lots - maker.prevented_lots
@@ -178,8 +182,8 @@ class Hand:
             if lots == stands:
                 maker.status, maker.on_book = _FILLED, False
                 del orders[maker.order_id]
-                self._pit.leave(maker, forget=True)
-            net, signed = makes.net_of(self._symbol), lots * self._sign
+                self._leave(maker, makes[1])
+            net, signed = makes[0], lots * self._sign
             net[0] -= signed
             net[1] += signed * price
             self._tell_trade(order, maker, price, lots, now)
@@ -190,6 +194,22 @@ class Hand:
             net[0] += met * self._sign
             net[1] -= met * self._sign * price
             self._execution.touch(self._pit, price, met, now)
+
+    def _learn(self, account: str) -> _Makes:
+        """Whom it meets for the first time."""
+        owner = self._accounts.find(account)
+        makes: _Makes = ()
+        if owner.unlimited:
+            makes = owner.net_of(self._symbol), self._pit.open_for(account)
+        self._known[account] = makes
+        return makes
+
+    def _leave(self, maker: SimOrder, mine: dict[int, SimOrder]) -> None:
+        """A quiet maker was filled whole."""
+        if maker.order_id in self._pit.entered:
+            self._pit.leave(maker, forget=True)
+        else:
+            del mine[maker.order_id]
 
     def _settle(self, now: int) -> None:
         pit = self._pit

@@ -66,7 +66,18 @@ class PatientFacade(Protocol):
         ...
 
 
-_UNHEARD = 16
+@runtime_checkable
+class Throng(Protocol):
+    """An actor of whose acts nobody needs to hear in between."""
+
+    def act_alone(self, until: int, most: int) -> int:
+        """Do what is due by `until`, at most so many acts: how many there were."""
+        ...
+
+
+NEVER = 1 << 62
+"""Later than any time there is: in the 22nd century."""
+_UNHEARD = 64
 """After so many steps that were left out there is one all the same."""
 
 
@@ -80,8 +91,12 @@ class Stage:
         self._patient = facade if isinstance(facade, PatientFacade) else None
         self._unheard = 0
         """How many of the façade's steps were left out since its last one."""
+        self._idle_until: int | None = None
+        """Its deadline, in the venue's time, as long as it may wait and nobody has touched it."""
         self.plan = plan
         self._actors = tuple(actors)
+        self._throng = next((actor for actor in actors if isinstance(actor, Throng)), None)
+        self._others = tuple(actor for actor in actors if actor is not self._throng)
         self._now = now
         self._next_link = 1
         self._labels: dict[int, str] = {}
@@ -153,10 +168,13 @@ class Stage:
 
         `known`: nobody has touched anything since `known_deadline` was asked.
         """
-        self._is_known = self._is_known and known
+        if not known:
+            self._is_known, self._idle_until = False, None
         while (due := self.known_deadline()) is not None and due <= now:
             self._now = max(due, self._now)
             self._step(self._now)
+            if self._idle_until is not None:
+                self._leave_alone(now)
         if now > self._now:
             self._now = now
             self._is_known = self._is_known and not self.plan.may_skew
@@ -180,18 +198,21 @@ class Stage:
 
     def next_deadline(self) -> int | None:
         """When `advance` has something to do, in the carrier's time."""
-        self._is_known = False
+        self._is_known, self._idle_until = False, None
         return self.known_deadline()
 
     def known_deadline(self) -> int | None:
         """The same where nothing was done to exchange and façade but by way of this stage."""
         if not self._is_known:
-            self._soonest, self._is_known = self._look_ahead(), True
+            self._soonest, self._is_known = self._look_ahead(self._actors), True
         return self._soonest
 
-    def _look_ahead(self) -> int | None:
-        soonest = self.facade.next_deadline()
-        for actor in self._actors:
+    def _look_ahead(self, actors: Sequence[Actor]) -> int | None:
+        """When one of these, or anything else but an actor, has something to do."""
+        soonest = self._idle_until
+        if soonest is None:
+            soonest = self.facade.next_deadline()
+        for actor in actors:
             due = actor.next_deadline()
             if due is not None and (soonest is None or due < soonest):
                 soonest = due
@@ -217,6 +238,7 @@ class Stage:
     def _step(self, now: int) -> None:
         self._is_known = False
         for action in self.plan.due(now):
+            self._idle_until = None
             self._obey(action, now)
         while self._closings and self._closings[0][0] <= now:
             self.facade.close(heappop(self._closings)[1], 1001, "")
@@ -227,12 +249,31 @@ class Stage:
             due = actor.next_deadline()
             if due is not None and due <= venue:
                 actor.handle_deadline(venue)
-        if self._unheard < _UNHEARD and self._patient and self._patient.may_wait(venue):
+        if self._unheard < _UNHEARD and self._may_wait(venue):
             self._unheard += 1
         else:
-            self._unheard = 0
+            self._unheard, self._idle_until = 0, None
             self.facade.step(venue)
             self._collect(now)
+
+    def _leave_alone(self, now: int) -> None:
+        """Nobody hears the throng, and it needs nobody: let it act until something else is due."""
+        if self._throng is None or self.plan.may_skew:
+            return
+        due = self._look_ahead(self._others)
+        until = now if due is None else min(now, due - 1)
+        self._unheard += self._throng.act_alone(until, _UNHEARD - self._unheard)
+        self._is_known = False
+
+    def _may_wait(self, venue: int) -> bool:
+        """Whether the façade's step may be left out: what others do does not change that."""
+        if self._idle_until is not None:
+            return venue < self._idle_until
+        if self._patient is None or not self._patient.may_wait(venue):
+            return False
+        due = self.facade.next_deadline()
+        self._idle_until = NEVER if due is None else due
+        return True
 
     def _obey(self, action: LinkAction, now: int) -> None:
         meant = [link for link, label in self._labels.items() if matches(action.link, label)]

@@ -16,7 +16,7 @@ from pitwire.model.clock import SECOND, Clock
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import ConfigError, StateError
 from pitwire.sim.clocks import FaultyClock
-from pitwire.sim.crowd import Crowd
+from pitwire.sim.crowd import Crowd, Crowds
 from pitwire.sim.deeds import Deeds
 from pitwire.sim.exchange import Exchange
 from pitwire.sim.facades.binance import BinanceFacade
@@ -182,7 +182,7 @@ class World:
             self.facade,
             actors=(
                 self.exchange,
-                *self.crowds.values(),
+                Crowds(self.crowds.values()),
                 *self._deeds(faults),
                 *self._marks(start),
             ),

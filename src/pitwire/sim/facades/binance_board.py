@@ -62,6 +62,12 @@ class BoardSide:
         else:
             self.lots.pop(price, None)
 
+    def note_all(self, levels: Iterable[Level]) -> None:
+        """The same of many, one after the other."""
+        self._is_sorted = False
+        self.lots.update(levels)
+        self.lots = {price: lots for price, lots in self.lots.items() if lots}
+
     def best(self) -> Level:
         keys = self._sorted()
         if not keys:
@@ -89,43 +95,80 @@ class Board:
         self.scale = scale
         self.names = {kind: f"{scale.symbol.lower()}@{kind}" for kind in _REAL_TIME}
         """The symbol's real-time streams."""
-        self.update_id = book.update_id
-        self.bids = BoardSide(Side.BUY, book.bids)
-        self.asks = BoardSide(Side.SELL, book.asks)
+        self._update_id = book.update_id
+        self._bids = BoardSide(Side.BUY, book.bids)
+        self._asks = BoardSide(Side.SELL, book.asks)
         self._top: tuple[Level, Level] | None = None
         self.history = SymbolHistory(market.last_price(symbol))
         self._changes: deque[_Undo] = deque(maxlen=_CHANGES_KEPT)
+        self._waiting: list[LevelChanged] = []
+        """Changes that nobody has looked at; they are followed when somebody does."""
+        self.note = self._waiting.append
+        """Follow one change while nobody looks; `tidy` once in a while."""
+
+    @property
+    def update_id(self) -> int:
+        """Of the last change."""
+        self._follow()
+        return self._update_id
+
+    @property
+    def bids(self) -> BoardSide:
+        self._follow()
+        return self._bids
+
+    @property
+    def asks(self) -> BoardSide:
+        self._follow()
+        return self._asks
 
     @property
     def top(self) -> tuple[Level, Level]:
         """Best bid and best ask."""
+        self._follow()
         if self._top is None:
-            self._top = (self.bids.best(), self.asks.best())
+            self._top = (self._bids.best(), self._asks.best())
         return self._top
 
     def change(self, fact: LevelChanged) -> bool:
         """Follow one change; True when the best price or size moved."""
         before = self.top
         is_bid = fact.side is _BUY
-        side = self.bids if is_bid else self.asks
+        side = self._bids if is_bid else self._asks
         price = fact.price
-        self._changes.append((fact.at, self.update_id, is_bid, price, side.lots.get(price, 0)))
-        self.update_id = fact.update_id
+        self._changes.append((fact.at, self._update_id, is_bid, price, side.lots.get(price, 0)))
+        self._update_id = fact.update_id
         if not side.put(price, fact.lots):
             return False
         best = side.best()
         self._top = (best, before[1]) if is_bid else (before[0], best)
         return self._top != before
 
-    def note(self, fact: LevelChanged) -> None:
-        """Follow one change while nobody looks."""
-        is_bid = fact.side is _BUY
-        side = self.bids if is_bid else self.asks
-        price = fact.price
-        self._changes.append((fact.at, self.update_id, is_bid, price, side.lots.get(price, 0)))
-        self.update_id = fact.update_id
-        self._top = None
-        side.note(price, fact.lots)
+    def tidy(self) -> None:
+        """Follow those of the waiting changes that are too old to be wound back."""
+        waiting = self._waiting
+        if len(waiting) < 2 * _CHANGES_KEPT:
+            return
+        old = waiting[:-_CHANGES_KEPT]
+        del waiting[:-_CHANGES_KEPT]
+        self._changes.clear()
+        self._update_id, self._top = old[-1].update_id, None
+        self._bids.note_all((fact.price, fact.lots) for fact in old if fact.side is _BUY)
+        self._asks.note_all((fact.price, fact.lots) for fact in old if fact.side is not _BUY)
+
+    def _follow(self) -> None:
+        if not self._waiting:
+            return
+        changes, last = self._changes, self._update_id
+        for fact in self._waiting:
+            is_bid = fact.side is _BUY
+            side = self._bids if is_bid else self._asks
+            price = fact.price
+            changes.append((fact.at, last, is_bid, price, side.lots.get(price, 0)))
+            last = fact.update_id
+            side.note(price, fact.lots)
+        self._update_id, self._top = last, None
+        self._waiting.clear()
 
     def as_of(self, at: int) -> Depth:
         """The book as it was at `at`, or as far back as changes are remembered."""

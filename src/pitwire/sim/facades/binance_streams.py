@@ -150,18 +150,22 @@ class StreamHub:
         if self._replaying:
             return
         touched: dict[str, Board] = {}
+        unheard: dict[str, Board] = {}
         boards, heard = self._boards, self._heard
         for fact in facts:
             if isinstance(fact, LevelChanged):
                 if fact.symbol in heard:
                     self._level(boards[fact.symbol], fact, now)
                 else:
-                    boards[fact.symbol].note(fact)
+                    board = unheard[fact.symbol] = boards[fact.symbol]
+                    board.note(fact)
             elif isinstance(fact, Traded) and fact.public:
                 board = touched[fact.symbol] = boards[fact.symbol]
                 self._trade(board, fact, now)
         for board in touched.values():
             self._aggregate(board, board.history.close_aggregate(), now)
+        for board in unheard.values():
+            board.tidy()
 
     def emit(self, text: str, build: Callable[[int], object]) -> None:
         """Send a payload, made per time unit, to all who listen to a stream."""

@@ -1,0 +1,878 @@
+/* The compiled twin of `Quotes` in quotes.py: the same orders, facts and counters, by the same draws.
+ *
+ * It works on the very objects that the plain one works on: a book may be changed by the one, then
+ * by the other. What it does itself is an order that rests without meeting anybody, and its end;
+ * everything else is the hand's. Numbers are Python's, of any size; those that fit a machine word
+ * are added as such. Attributes that are slots are read and written in their place, which is looked
+ * up when quotes are made.
+ *
+ * Where Python may run (an allocation, a draw, the hand) nothing borrowed is held.
+ */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <math.h>
+#include <structmember.h>
+
+#ifndef PITWIRE_SOURCE
+#define PITWIRE_SOURCE "" /* built by hand: nobody can tell from what */
+#endif
+
+/* ── numbers ─────────────────────────────────────────────────────────────────────────────────── */
+
+static int
+fits(PyObject *number, long long *value)
+{
+    int beyond = 0;
+    *value = PyLong_AsLongLongAndOverflow(number, &beyond);
+    return !beyond && !(*value == -1 && PyErr_Occurred());
+}
+
+static PyObject *
+plus(PyObject *one, PyObject *other)
+{
+    long long a, b, sum;
+    if (fits(one, &a) && fits(other, &b) && !__builtin_add_overflow(a, b, &sum)) {
+        return PyLong_FromLongLong(sum);
+    }
+    return PyErr_Occurred() ? NULL : PyNumber_Add(one, other);
+}
+
+static PyObject *
+minus(PyObject *one, PyObject *other)
+{
+    long long a, b, rest;
+    if (fits(one, &a) && fits(other, &b) && !__builtin_sub_overflow(a, b, &rest)) {
+        return PyLong_FromLongLong(rest);
+    }
+    return PyErr_Occurred() ? NULL : PyNumber_Subtract(one, other);
+}
+
+/* -1, 0 or 1; -2 with an exception set. */
+static int
+compare(PyObject *one, PyObject *other)
+{
+    long long a, b;
+    if (fits(one, &a) && fits(other, &b)) {
+        return (a > b) - (a < b);
+    }
+    if (PyErr_Occurred()) {
+        return -2;
+    }
+    int less = PyObject_RichCompareBool(one, other, Py_LT);
+    int same = less < 0 ? -1 : PyObject_RichCompareBool(one, other, Py_EQ);
+    return same < 0 ? -2 : less ? -1 : !same;
+}
+
+/* Python's round() of a float that is finite; raises for others as it does. */
+static PyObject *
+rounded(double value)
+{
+    return PyLong_FromDouble(rint(value));
+}
+
+/* ── slots ───────────────────────────────────────────────────────────────────────────────────── */
+
+static PyObject *
+get(PyObject *of, Py_ssize_t place)
+{
+    PyObject *found = *(PyObject **)((char *)of + place);
+    if (found == NULL) {
+        PyErr_Format(PyExc_AttributeError, "%s: found a slot without a value",
+                     Py_TYPE(of)->tp_name);
+        return NULL;
+    }
+    return Py_NewRef(found);
+}
+
+static void
+put(PyObject *of, Py_ssize_t place, PyObject *value)
+{
+    PyObject **slot = (PyObject **)((char *)of + place), *before = *slot;
+    *slot = Py_NewRef(value);
+    Py_XDECREF(before);
+}
+
+static Py_ssize_t
+place_of(PyObject *type, const char *name)
+{
+    PyObject *found = PyObject_GetAttrString(type, name);
+    if (found == NULL) {
+        return -1;
+    }
+    Py_ssize_t place = -1;
+    if (Py_IS_TYPE(found, &PyMemberDescr_Type)) {
+        PyMemberDef *member = ((PyMemberDescrObject *)found)->d_member;
+        place = member->type == T_OBJECT_EX ? member->offset : -1;
+    }
+    Py_DECREF(found);
+    if (place < 0) {
+        PyErr_Format(PyExc_TypeError, "%R.%s: expected a slot", type, name);
+    }
+    return place;
+}
+
+/* ── quotes ──────────────────────────────────────────────────────────────────────────────────── */
+
+/* What is taken from the hand, by its names there. */
+#define HELD(X)                                                                                    \
+    X(symbol, "_symbol") X(side, "_side") X(pit, "_pit") X(execution, "_execution")                \
+    X(own, "_own") X(other, "_other") X(open, "_open") X(pattern, "_quote")
+
+/* The types and the word of its module. */
+#define WORDS(X)                                                                                   \
+    X(canceled, "CANCELED") X(LevelChanged, "LevelChanged") X(Level, "Level")                      \
+    X(SimOrder, "SimOrder")
+
+/* Where things are in theirs. */
+#define PLACES(X)                                                                                  \
+    X(SimOrder, order_id) X(SimOrder, lots) X(SimOrder, price) X(SimOrder, filled_lots)            \
+    X(SimOrder, status) X(SimOrder, created) X(SimOrder, updated) X(SimOrder, working_since)       \
+    X(SimOrder, on_book) X(Level, orders) X(Level, price) X(Level, shown) X(Ladder, keys)          \
+    X(Ladder, levels) X(Ladder, _spare) X(Pit, listing) X(Pit, order_id) X(Pit, execution)         \
+    X(Pit, update_id) X(Execution, facts)
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *hand;
+    PyObject *seen;   /* the listing as it was when the hand last found it to admit what it does */
+    PyObject *draw;   /* gives the next number of [0, 1) */
+    PyObject *keys;   /* minus the ladder's: the best is the first */
+    PyObject *orders; /* by price */
+    PyObject *least;
+    PyObject *lowest;
+    PyObject *highest;
+#define MEMBER(name, word) PyObject *name;
+    HELD(MEMBER)
+    WORDS(MEMBER)
+#undef MEMBER
+#define MEMBER(type, name) Py_ssize_t type##_##name;
+    PLACES(MEMBER)
+#undef MEMBER
+    double kinderman;
+    int is_buy;
+} Quotes;
+
+#define GET(type, of, name) get((of), self->type##_##name)
+#define PUT(type, of, name, value) put((of), self->type##_##name, (value))
+#define COUNT(name) count(self->pit, self->Pit_##name)
+
+enum { SPARE = 16 };
+
+/* A counter of the pit, one further: the new number. */
+static PyObject *
+count(PyObject *pit, Py_ssize_t place)
+{
+    PyObject *one = PyLong_FromLong(1), *before = get(pit, place);
+    PyObject *after = one == NULL || before == NULL ? NULL : plus(before, one);
+    Py_XDECREF(one);
+    Py_XDECREF(before);
+    if (after != NULL) {
+        put(pit, place, after);
+    }
+    return after;
+}
+
+static int
+tell_level(Quotes *self, PyObject *price, PyObject *shown, PyObject *now)
+{
+    PyObject *number = COUNT(update_id), *facts = GET(Execution, self->execution, facts);
+    PyObject *fact = NULL;
+    if (number != NULL && facts != NULL) {
+        PyObject *words[] = {now, self->symbol, self->side, price, shown, number};
+        fact = PyObject_Vectorcall(self->LevelChanged, words, 6, NULL);
+    }
+    int failed = fact == NULL || PyList_Append(facts, fact) < 0;
+    Py_XDECREF(number);
+    Py_XDECREF(facts);
+    Py_XDECREF(fact);
+    return failed ? -1 : 0;
+}
+
+/* A key of the ladder for a price, or a price for its key: both ways the same. */
+static PyObject *
+turned(int is_same, PyObject *number)
+{
+    return is_same ? Py_NewRef(number) : PyNumber_Negative(number);
+}
+
+/* Where a key belongs in a list that rises: before the first that is not below it. */
+static Py_ssize_t
+find(PyObject *keys, PyObject *key)
+{
+    Py_ssize_t low = 0, high = PyList_GET_SIZE(keys);
+    while (low < high) {
+        Py_ssize_t middle = low + (high - low) / 2;
+        int order = compare(PyList_GET_ITEM(keys, middle), key);
+        if (order == -2) {
+            return -1;
+        }
+        if (order < 0) {
+            low = middle + 1;
+        }
+        else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static int
+enlist(PyObject *keys, PyObject *key)
+{
+    Py_ssize_t at = find(keys, key);
+    return at < 0 ? -1 : PyList_Insert(keys, at, key);
+}
+
+static int
+strike(PyObject *keys, Py_ssize_t at)
+{
+    return at < 0 ? -1 : PyList_SetSlice(keys, at, at + 1, NULL);
+}
+
+/* ── the ladder ──────────────────────────────────────────────────────────────────────────────── */
+
+/* The level at a price, made where there is none. */
+static PyObject *
+level_at(Quotes *self, PyObject *price)
+{
+    PyObject *levels = GET(Ladder, self->own, levels), *keys = GET(Ladder, self->own, keys);
+    PyObject *spare = GET(Ladder, self->own, _spare), *key = NULL, *level = NULL, *zero = NULL;
+    if (levels == NULL || keys == NULL || spare == NULL) {
+        goto done;
+    }
+    level = Py_XNewRef(PyDict_GetItemWithError(levels, price));
+    if (level != NULL || PyErr_Occurred()) {
+        goto done;
+    }
+    Py_ssize_t last = PyList_GET_SIZE(spare) - 1;
+    zero = PyLong_FromLong(0);
+    key = turned(self->is_buy, price);
+    if (zero == NULL || key == NULL) {
+        goto done;
+    }
+    if (last >= 0) {
+        level = Py_NewRef(PyList_GET_ITEM(spare, last));
+        if (strike(spare, last) < 0) {
+            goto failed;
+        }
+        PUT(Level, level, price, price);
+        PUT(Level, level, shown, zero);
+    }
+    else if ((level = PyObject_CallOneArg(self->Level, price)) == NULL) {
+        goto done;
+    }
+    if (PyDict_SetItem(levels, price, level) == 0 && enlist(keys, key) == 0) {
+        goto done;
+    }
+failed:
+    Py_CLEAR(level);
+done:
+    Py_XDECREF(levels);
+    Py_XDECREF(keys);
+    Py_XDECREF(spare);
+    Py_XDECREF(key);
+    Py_XDECREF(zero);
+    return level;
+}
+
+/* Forget a level that holds no more orders. */
+static int
+drop(Quotes *self, PyObject *price, PyObject *level)
+{
+    PyObject *levels = GET(Ladder, self->own, levels), *keys = GET(Ladder, self->own, keys);
+    PyObject *spare = GET(Ladder, self->own, _spare), *key = turned(self->is_buy, price);
+    int failed = levels == NULL || keys == NULL || spare == NULL || key == NULL ||
+                 PyDict_DelItem(levels, price) < 0 ||
+                 (PyList_GET_SIZE(spare) < SPARE && PyList_Append(spare, level) < 0) ||
+                 strike(keys, find(keys, key)) < 0;
+    Py_XDECREF(levels);
+    Py_XDECREF(keys);
+    Py_XDECREF(spare);
+    Py_XDECREF(key);
+    return failed ? -1 : 0;
+}
+
+/* Whether an order at this price would meet somebody; -1 with an exception set. */
+static int
+meets(Quotes *self, PyObject *price)
+{
+    PyObject *keys = GET(Ladder, self->other, keys), *bound = turned(!self->is_buy, price);
+    int so = keys == NULL || bound == NULL ? -1 : 0;
+    if (so == 0 && PyList_GET_SIZE(keys) > 0) {
+        int order = compare(PyList_GET_ITEM(keys, PyList_GET_SIZE(keys) - 1), bound);
+        so = order == -2 ? -1 : order >= 0;
+    }
+    Py_XDECREF(keys);
+    Py_XDECREF(bound);
+    return so;
+}
+
+/* ── an order ────────────────────────────────────────────────────────────────────────────────── */
+
+/* `Hand.quote` where it meets nobody: accepted, and on the book. */
+static PyObject *
+rest(Quotes *self, PyObject *price, PyObject *lots, PyObject *now)
+{
+    PyObject *order = PyObject_CallNoArgs(self->pattern);
+    PyObject *number = order == NULL ? NULL : COUNT(order_id);
+    PyObject *execution = number == NULL ? NULL : COUNT(execution);
+    PyObject *level = NULL, *orders = NULL, *before = NULL, *shown = NULL;
+    int failed = 1;
+    if (execution == NULL || PyDict_SetItem(self->open, number, order) < 0) {
+        goto done;
+    }
+    PUT(SimOrder, order, order_id, number);
+    PUT(SimOrder, order, lots, lots);
+    PUT(SimOrder, order, price, price);
+    PUT(SimOrder, order, created, now);
+    PUT(SimOrder, order, updated, now);
+    PUT(SimOrder, order, working_since, now);
+    level = level_at(self, price);
+    orders = level == NULL ? NULL : GET(Level, level, orders);
+    before = level == NULL ? NULL : GET(Level, level, shown);
+    shown = before == NULL ? NULL : plus(before, lots);
+    if (orders == NULL || shown == NULL || PyDict_SetItem(orders, number, order) < 0) {
+        goto done;
+    }
+    PUT(Level, level, shown, shown);
+    PUT(SimOrder, order, on_book, Py_True);
+    failed = tell_level(self, price, shown, now);
+done:
+    Py_XDECREF(number);
+    Py_XDECREF(execution);
+    Py_XDECREF(level);
+    Py_XDECREF(orders);
+    Py_XDECREF(before);
+    Py_XDECREF(shown);
+    if (failed) {
+        Py_CLEAR(order);
+    }
+    return order;
+}
+
+static PyObject *
+quote(Quotes *self, PyObject *price, PyObject *lots, PyObject *now)
+{
+    PyObject *listing = GET(Pit, self->pit, listing), *order = NULL;
+    int in_full = listing == NULL ? -1 : listing != self->seen;
+    Py_XDECREF(listing);
+    if (in_full == 0) {
+        in_full = meets(self, price);
+    }
+    if (in_full <= 0) {
+        return in_full < 0 ? NULL : rest(self, price, lots, now);
+    }
+    order = PyObject_CallMethod(self->hand, "quote", "OOO", price, lots, now);
+    PyObject *seen = order == NULL ? NULL : PyObject_GetAttrString(self->hand, "_seen");
+    if (seen == NULL) {
+        Py_CLEAR(order);
+    }
+    else {
+        Py_XSETREF(self->seen, seen);
+    }
+    return order;
+}
+
+/* `Hand.withdraw`. */
+static int
+withdraw(Quotes *self, PyObject *order, PyObject *price, PyObject *now)
+{
+    PyObject *number = GET(SimOrder, order, order_id), *levels = GET(Ladder, self->own, levels);
+    PyObject *lots = GET(SimOrder, order, lots), *filled = GET(SimOrder, order, filled_lots);
+    PyObject *level = levels == NULL ? NULL : Py_XNewRef(PyDict_GetItemWithError(levels, price));
+    PyObject *orders = level == NULL ? NULL : GET(Level, level, orders);
+    PyObject *before = level == NULL ? NULL : GET(Level, level, shown);
+    PyObject *left = lots == NULL || filled == NULL ? NULL : minus(lots, filled);
+    PyObject *shown = before == NULL || left == NULL ? NULL : minus(before, left);
+    PyObject *execution = NULL;
+    int failed = -1;
+    if (number == NULL || orders == NULL || shown == NULL) {
+        if (!PyErr_Occurred()) {
+            PyErr_SetObject(PyExc_KeyError, price);
+        }
+        goto done;
+    }
+    PUT(Level, level, shown, shown);
+    if (PyDict_DelItem(orders, number) < 0 || PyDict_DelItem(self->open, number) < 0 ||
+        (PyDict_GET_SIZE(orders) == 0 && drop(self, price, level) < 0)) {
+        goto done;
+    }
+    PUT(SimOrder, order, on_book, Py_False);
+    PUT(SimOrder, order, status, self->canceled);
+    PUT(SimOrder, order, updated, now);
+    execution = COUNT(execution);
+    failed = execution == NULL ? -1 : tell_level(self, price, shown, now);
+done:
+    Py_XDECREF(number);
+    Py_XDECREF(levels);
+    Py_XDECREF(lots);
+    Py_XDECREF(filled);
+    Py_XDECREF(level);
+    Py_XDECREF(orders);
+    Py_XDECREF(before);
+    Py_XDECREF(left);
+    Py_XDECREF(shown);
+    Py_XDECREF(execution);
+    return failed;
+}
+
+/* 1 for an order that rests; -1 with an exception set where it is none. */
+static int
+rests(Quotes *self, PyObject *order)
+{
+    if (!Py_IS_TYPE(order, (PyTypeObject *)self->SimOrder)) {
+        PyErr_SetString(PyExc_TypeError, "quotes: found something else than an order");
+        return -1;
+    }
+    PyObject *so = GET(SimOrder, order, on_book);
+    int found = so == NULL ? -1 : PyObject_IsTrue(so);
+    Py_XDECREF(so);
+    return found;
+}
+
+static int
+add(Quotes *self, PyObject *price, PyObject *lots, PyObject *now)
+{
+    PyObject *order = quote(self, price, lots, now);
+    int failed = order == NULL ? -1 : rests(self, order);
+    if (failed > 0) {
+        PyObject *key = turned(!self->is_buy, price);
+        failed = key == NULL || enlist(self->keys, key) < 0 ||
+                 PyDict_SetItem(self->orders, price, order) < 0;
+        Py_XDECREF(key);
+    }
+    Py_XDECREF(order);
+    return failed ? -1 : 0;
+}
+
+/* Whether an order of ours still rests at a price; -1 with an exception set. */
+static int
+has(Quotes *self, PyObject *price)
+{
+    PyObject *order = Py_XNewRef(PyDict_GetItemWithError(self->orders, price));
+    if (order == NULL) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    int so = rests(self, order);
+    Py_DECREF(order);
+    if (so == 0) {
+        PyObject *key = turned(!self->is_buy, price);
+        if (key == NULL || PyDict_DelItem(self->orders, price) < 0 ||
+            strike(self->keys, find(self->keys, key)) < 0) {
+            so = -1;
+        }
+        Py_XDECREF(key);
+    }
+    return so;
+}
+
+/* Forget the order at this place, and cancel it unless it was filled meanwhile. */
+static int
+take_back(Quotes *self, Py_ssize_t at, PyObject *now)
+{
+    Py_ssize_t held = PyList_GET_SIZE(self->keys);
+    at += at < 0 ? held : 0;
+    if (at < 0 || at >= held) {
+        PyErr_SetString(PyExc_IndexError, "pop index out of range");
+        return -1;
+    }
+    PyObject *price = turned(!self->is_buy, PyList_GET_ITEM(self->keys, at)), *order = NULL;
+    int so = -1;
+    if (price != NULL && strike(self->keys, at) == 0) {
+        order = Py_XNewRef(PyDict_GetItemWithError(self->orders, price));
+        if (order == NULL && !PyErr_Occurred()) {
+            PyErr_SetObject(PyExc_KeyError, price);
+        }
+        so = order == NULL || PyDict_DelItem(self->orders, price) < 0 ? -1 : rests(self, order);
+    }
+    if (so > 0) {
+        so = withdraw(self, order, price, now);
+    }
+    Py_XDECREF(price);
+    Py_XDECREF(order);
+    return so;
+}
+
+/* ── draws ───────────────────────────────────────────────────────────────────────────────────── */
+
+static int
+drawn(Quotes *self, double *value)
+{
+    PyObject *number = PyObject_CallNoArgs(self->draw);
+    if (number == NULL) {
+        return -1;
+    }
+    *value = PyFloat_AsDouble(number);
+    Py_DECREF(number);
+    return *value == -1.0 && PyErr_Occurred() ? -1 : 0;
+}
+
+/* A size worth about so much, spread widely: `worth_about`, draw for draw. */
+static PyObject *
+lots_worth(Quotes *self, double worth, double per_lot)
+{
+    double one, other, z;
+    do {
+        if (drawn(self, &one) < 0 || drawn(self, &other) < 0) {
+            return NULL;
+        }
+        other = 1.0 - other;
+        if (!(other > 0.0)) {
+            PyErr_SetString(PyExc_ValueError, "draw: found 1 or more, expected less");
+            return NULL;
+        }
+        z = self->kinderman * (one - 0.5) / other;
+    } while (z * z / 4.0 > -log(other));
+    PyObject *lots = rounded(worth * exp(z - 0.5) / per_lot);
+    int order = lots == NULL ? -2 : compare(lots, self->least);
+    if (order == -2) {
+        Py_CLEAR(lots);
+    }
+    else if (order <= 0) {
+        Py_SETREF(lots, Py_NewRef(self->least));
+    }
+    return lots;
+}
+
+/* An order at a price that the listing has, of a size that is drawn. */
+static int
+add_drawn(Quotes *self, PyObject *price, double worth, double per_lot, PyObject *now)
+{
+    int above = compare(price, self->lowest), below = compare(price, self->highest);
+    if (above < 0 || below != -1) {
+        if (above == -2 || below == -2) {
+            return -1;
+        }
+        if (above < 0 || below > 0) {
+            return 0;
+        }
+    }
+    PyObject *lots = lots_worth(self, worth, per_lot);
+    int failed = lots == NULL ? -1 : add(self, price, lots, now);
+    Py_XDECREF(lots);
+    return failed;
+}
+
+/* Some price away from the best: dense near it, thinner with distance. */
+static PyObject *
+price_near(Quotes *self, PyObject *best, double spread)
+{
+    double where;
+    if (drawn(self, &where) < 0) {
+        return NULL;
+    }
+    PyObject *ticks = rounded(spread * pow(where, 1.7)), *price = NULL;
+    PyObject *more = PyLong_FromLong(where > 0.02);
+    PyObject *away = ticks == NULL || more == NULL ? NULL : plus(ticks, more);
+    if (away != NULL) {
+        price = self->is_buy ? minus(best, away) : plus(best, away);
+    }
+    Py_XDECREF(ticks);
+    Py_XDECREF(more);
+    Py_XDECREF(away);
+    return price;
+}
+
+static int
+fill(Quotes *self, PyObject *best, Py_ssize_t most, Py_ssize_t levels, double spread, double worth,
+     double per_lot, PyObject *now)
+{
+    int held = has(self, best);
+    if (held < 0 || (!held && add_drawn(self, best, worth, per_lot, now) < 0)) {
+        return -1;
+    }
+    Py_ssize_t wanted = levels - PyList_GET_SIZE(self->keys);
+    for (wanted = wanted < most ? wanted : most; wanted > 0; wanted--) {
+        PyObject *price = price_near(self, best, spread);
+        held = price == NULL ? -1 : has(self, price);
+        if (held == 0) {
+            held = add_drawn(self, price, worth, per_lot, now);
+        }
+        Py_XDECREF(price);
+        if (held < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int
+churn(Quotes *self, double chance, Py_ssize_t levels, PyObject *now)
+{
+    static volatile double two = 2.0; /* the library's power, as Python asks for it */
+    Py_ssize_t held = PyList_GET_SIZE(self->keys);
+    double value;
+    if (held) {
+        if (drawn(self, &value) < 0) {
+            return -1;
+        }
+        if (value < chance) {
+            if (drawn(self, &value) < 0 ||
+                take_back(self, (Py_ssize_t)((double)held * pow(value, two)), now) < 0) {
+                return -1;
+            }
+        }
+    }
+    Py_ssize_t beyond = PyList_GET_SIZE(self->keys) - levels;
+    for (beyond = beyond < 2 ? beyond : 2; beyond > 0; beyond--) {
+        if (take_back(self, -1, now) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* ── methods ─────────────────────────────────────────────────────────────────────────────────── */
+
+static PyObject *
+nothing_or(int failed)
+{
+    return failed < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *
+quotes_add(Quotes *self, PyObject *words)
+{
+    PyObject *price, *lots, *now;
+    int read = PyArg_ParseTuple(words, "O!O!O!:add", &PyLong_Type, &price, &PyLong_Type, &lots,
+                                &PyLong_Type, &now);
+    return read ? nothing_or(add(self, price, lots, now)) : NULL;
+}
+
+static PyObject *
+quotes_has(Quotes *self, PyObject *price)
+{
+    int so = has(self, price);
+    return so < 0 ? NULL : PyBool_FromLong(so);
+}
+
+static PyObject *
+quotes_withdraw(Quotes *self, PyObject *words)
+{
+    PyObject *now;
+    Py_ssize_t at;
+    int read = PyArg_ParseTuple(words, "nO!:withdraw", &at, &PyLong_Type, &now);
+    return read ? nothing_or(take_back(self, at, now)) : NULL;
+}
+
+static PyObject *
+quotes_beyond(Quotes *self, PyObject *price)
+{
+    PyObject *key = PyLong_Check(price) ? turned(!self->is_buy, price) : NULL;
+    if (key == NULL) {
+        if (!PyErr_Occurred()) {
+            PyErr_SetString(PyExc_TypeError, "beyond: expected a price in ticks");
+        }
+        return NULL;
+    }
+    Py_ssize_t better = find(self->keys, key);
+    Py_DECREF(key);
+    return better < 0 ? NULL : PyLong_FromSsize_t(better);
+}
+
+static PyObject *
+quotes_fill(Quotes *self, PyObject *words)
+{
+    PyObject *best, *now;
+    Py_ssize_t most, levels;
+    double spread, worth, per_lot;
+    int read = PyArg_ParseTuple(words, "O!nndddO!:fill", &PyLong_Type, &best, &most, &levels,
+                                &spread, &worth, &per_lot, &PyLong_Type, &now);
+    return read ? nothing_or(fill(self, best, most, levels, spread, worth, per_lot, now)) : NULL;
+}
+
+static PyObject *
+quotes_churn(Quotes *self, PyObject *words)
+{
+    PyObject *now;
+    Py_ssize_t levels;
+    double chance;
+    int read = PyArg_ParseTuple(words, "dnO!:churn", &chance, &levels, &PyLong_Type, &now);
+    return read ? nothing_or(churn(self, chance, levels, now)) : NULL;
+}
+
+/* ── how quotes are made ─────────────────────────────────────────────────────────────────────── */
+
+static int
+find_places(Quotes *self, PyObject *module)
+{
+#define FIND(kind, name)                                                                           \
+    {                                                                                              \
+        PyObject *type = PyObject_GetAttrString(module, #kind);                                    \
+        self->kind##_##name = type == NULL ? -1 : place_of(type, #name);                           \
+        Py_XDECREF(type);                                                                          \
+        if (self->kind##_##name < 0) {                                                             \
+            return -1;                                                                             \
+        }                                                                                          \
+    }
+    PLACES(FIND)
+#undef FIND
+    return 0;
+}
+
+/* Slots are read unasked: these must be what they are taken for. */
+static int
+check(Quotes *self, PyObject *module)
+{
+    static const char *const kinds[] = {"Pit", "Ladder", "Ladder", "Execution"};
+    PyObject *found[] = {self->pit, self->own, self->other, self->execution};
+    for (int at = 0; at < 4; at++) {
+        PyObject *type = PyObject_GetAttrString(module, kinds[at]);
+        int so = type == NULL ? -1 : PyObject_IsInstance(found[at], type);
+        Py_XDECREF(type);
+        if (so == 0) {
+            PyErr_Format(PyExc_TypeError, "hand: found %s, expected %s",
+                         Py_TYPE(found[at])->tp_name, kinds[at]);
+        }
+        if (so <= 0) {
+            return -1;
+        }
+    }
+    if (!PyDict_Check(self->open) || !PyType_Check(self->SimOrder)) {
+        PyErr_SetString(PyExc_TypeError, "hand: found no open orders");
+        return -1;
+    }
+    return 0;
+}
+
+static PyObject *
+quotes_new(PyTypeObject *type, PyObject *words, PyObject *named)
+{
+    static char *names[] = {"hand", "draw", "least", "lowest", "highest", "module", NULL};
+    PyObject *hand, *draw, *least, *lowest, *highest, *module;
+    if (!PyArg_ParseTupleAndKeywords(words, named, "OOO!O!O!O:Quotes", names, &hand, &draw,
+                                     &PyLong_Type, &least, &PyLong_Type, &lowest, &PyLong_Type,
+                                     &highest, &module)) {
+        return NULL;
+    }
+    Quotes *self = (Quotes *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->hand = Py_NewRef(hand);
+    self->draw = Py_NewRef(draw);
+    self->least = Py_NewRef(least);
+    self->lowest = Py_NewRef(lowest);
+    self->highest = Py_NewRef(highest);
+    int failed = (self->keys = PyList_New(0)) == NULL || (self->orders = PyDict_New()) == NULL;
+#define FETCH(name, word)                                                                          \
+    failed = failed || (self->name = PyObject_GetAttrString(hand, word)) == NULL;
+    HELD(FETCH)
+#undef FETCH
+#define FETCH(name, word)                                                                          \
+    failed = failed || (self->name = PyObject_GetAttrString(module, word)) == NULL;
+    WORDS(FETCH)
+#undef FETCH
+    PyObject *kinderman = failed ? NULL : PyObject_GetAttrString(module, "KINDERMAN");
+    PyObject *buys = failed ? NULL : PyObject_GetAttrString(hand, "is_buy");
+    failed = kinderman == NULL || buys == NULL || check(self, module) < 0 ||
+             find_places(self, module) < 0;
+    if (!failed) {
+        self->kinderman = PyFloat_AsDouble(kinderman);
+        self->is_buy = PyObject_IsTrue(buys);
+        failed = PyErr_Occurred() != NULL;
+    }
+    Py_XDECREF(kinderman);
+    Py_XDECREF(buys);
+    if (failed) {
+        Py_CLEAR(self);
+    }
+    return (PyObject *)self;
+}
+
+#define ALL_HELD(X)                                                                                \
+    X(hand, "") X(seen, "") X(draw, "") X(keys, "") X(orders, "") X(least, "") X(lowest, "")       \
+    X(highest, "") HELD(X) WORDS(X)
+
+static int
+quotes_traverse(Quotes *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+#define VISIT(name, word) Py_VISIT(self->name);
+    ALL_HELD(VISIT)
+#undef VISIT
+    return 0;
+}
+
+static void
+quotes_dealloc(Quotes *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+#define CLEAR(name, word) Py_CLEAR(self->name);
+    ALL_HELD(CLEAR)
+#undef CLEAR
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef methods[] = {
+    {"add", (PyCFunction)quotes_add, METH_VARARGS,
+     "add(price, lots, now): place an order, and remember it if it rests."},
+    {"has", (PyCFunction)quotes_has, METH_O, "Whether an order of ours still rests at a price."},
+    {"withdraw", (PyCFunction)quotes_withdraw, METH_VARARGS,
+     "withdraw(index, now): forget an order, and cancel it unless it was filled meanwhile."},
+    {"beyond", (PyCFunction)quotes_beyond, METH_O, "How many of ours are better than a price."},
+    {"fill", (PyCFunction)quotes_fill, METH_VARARGS,
+     "fill(best, most, levels, spread, worth, per_lot, now): place what is missing."},
+    {"churn", (PyCFunction)quotes_churn, METH_VARARGS,
+     "churn(chance, levels, now): withdraw something, and what is too much."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef members[] = {
+    {"keys", T_OBJECT_EX, offsetof(Quotes, keys), READONLY, "One for each order, best first."},
+    {"orders", T_OBJECT_EX, offsetof(Quotes, orders), READONLY, "By price."},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_doc, "The makers' orders on one side; see `pitwire.sim.quotes`."},
+    {Py_tp_new, quotes_new},
+    {Py_tp_traverse, quotes_traverse},
+    {Py_tp_dealloc, quotes_dealloc},
+    {Py_tp_methods, methods},
+    {Py_tp_members, members},
+    {0, NULL},
+};
+
+static PyType_Spec spec = {
+    .name = "pitwire.sim._quotes.Quotes",
+    .basicsize = sizeof(Quotes),
+    /* It holds only what was there before it and never learns of it, so it closes no circle that
+     * something else in it could not open. */
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = slots,
+};
+
+static int
+set_up(PyObject *module)
+{
+    PyObject *type = PyType_FromModuleAndSpec(module, &spec, NULL);
+    if (type == NULL) {
+        return -1;
+    }
+    int failed = PyModule_AddType(module, (PyTypeObject *)type) < 0 ||
+                 PyModule_AddStringConstant(module, "source", PITWIRE_SOURCE) < 0;
+    Py_DECREF(type);
+    return failed ? -1 : 0;
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, set_up},
+    {0, NULL},
+};
+
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "_quotes",
+    .m_doc = "The compiled twin of pitwire.sim.quotes.",
+    .m_slots = module_slots,
+};
+
+PyMODINIT_FUNC
+PyInit__quotes(void)
+{
+    return PyModuleDef_Init(&module);
+}

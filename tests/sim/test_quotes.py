@@ -1,0 +1,285 @@
+"""Quotes, the plain ones and their compiled twin, beside each other: orders, facts and draws."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench import native
+from pitwire.model.clock import SECOND
+from pitwire.model.entropy import Entropy
+from pitwire.model.orders import Side
+from pitwire.sim.crowd import Crowd
+from pitwire.sim.exchange import Exchange
+from pitwire.sim.facts import Kind, NewOrder, Refused, Tif, Traded
+from pitwire.sim.futures import FuturesExchange
+from pitwire.sim.futures_listings import FUTURES
+from pitwire.sim.matching import Level
+from pitwire.sim.quiet import Hand
+from pitwire.sim.quotes import MakeQuotes, Quotes, compiled_by, plain, worth_about
+from pitwire.sim.scenarios import scenario
+from pitwire.sim.world import BTC_USDT
+
+SYMBOL, MIDDLE = "BTC-USDT", BTC_USDT.start_price
+LEAST, REACH = 400, 30
+"""Fewest lots of an order; how many ticks the prices are within."""
+PER_LOT = 0.006
+"""What a lot is worth, at a price near the middle of nothing in particular."""
+
+
+@pytest.fixture(scope="module")
+def twin() -> MakeQuotes:
+    """The compiled quotes, built anew from their source."""
+    found = native.twin(native.QUOTES)
+    if found is None:
+        pytest.skip("no C compiler that can build them")
+    return compiled_by(found)
+
+
+@pytest.fixture(params=["plain", "compiled"])
+def make(request: pytest.FixtureRequest) -> MakeQuotes:
+    return plain if request.param == "plain" else request.getfixturevalue("twin")
+
+
+def level_state(level: Level) -> tuple[object, ...]:
+    return level.price, level.shown, [*level.orders.values()]
+
+
+class Stall:
+    """One side of a book that is quoted, somebody who takes, and an account with limits."""
+
+    def __init__(self, make: MakeQuotes, side: Side, exchange: Exchange | None = None) -> None:
+        self.exchange = exchange or Exchange([BTC_USDT], entropy=Entropy(1))
+        for name in ("makers", "takers"):
+            self.exchange.open_account(name, {}, unlimited=True)
+        self.exchange.open_account("ann", {"USDT": Decimal(10**9), "BTC": Decimal(10**4)})
+        self.chance = Random(7)
+        self.side, self.now = side, 0
+        hand = Hand(self.exchange, SYMBOL, "makers", side)
+        bounds = (LEAST, MIDDLE - REACH, MIDDLE + REACH)
+        self.quotes = make(hand, self.chance.random, *bounds)
+        self.taker = Hand(self.exchange, SYMBOL, "takers", side.opposite)
+
+    def do(self, what: str, *words: Any) -> object:
+        """What came of it, a refusal too."""
+        self.now += 1
+        try:
+            return getattr(self, f"_{what}")(*words)
+        except Refused as refused:
+            return refused.refusal
+
+    def _add(self, price: int, lots: int) -> None:
+        if not self.quotes.has(price):
+            self.quotes.add(price, lots, self.now)
+
+    def _has(self, price: int) -> bool:
+        return self.quotes.has(price)
+
+    def _withdraw(self, index: int) -> None:
+        if self.quotes.keys:
+            self.quotes.withdraw(index % len(self.quotes.keys), self.now)
+
+    def _beyond(self, price: int) -> int:
+        return self.quotes.beyond(price)
+
+    def _fill(self, best: int, most: int, levels: int) -> None:
+        self.quotes.fill(best, most, levels, REACH * 0.9, 100.0, PER_LOT, self.now)
+
+    def _churn(self, levels: int) -> None:
+        self.quotes.churn(0.7, levels, self.now)
+
+    def _take(self, lots: int) -> None:
+        self.taker.take(lots, self.now)
+
+    def _join(self, side: Side, price: int, lots: int) -> None:
+        request = NewOrder(account="ann", symbol=SYMBOL, side=side, kind=Kind.LIMIT, tif=Tif.GTC,
+                           lots=lots, price=price)  # fmt: skip
+        self.exchange.place(request, self.now)
+
+    def _status(self, status: str) -> None:
+        self.exchange.set_status(SYMBOL, status, self.now)
+
+    def state(self) -> tuple[object, ...]:
+        """Everything that there is to know."""
+        pit = self.exchange.pit(SYMBOL)
+        accounts, ladders = self.exchange.accounts, (pit.book.bids, pit.book.asks)
+        return (
+            (pit.order_id, pit.execution, pit.trade_id, pit.update_id, pit.last, [*pit.trades]),
+            [[*map(level_state, ladder.levels.values())] for ladder in ladders],
+            [ladder.keys for ladder in ladders],
+            [pit.open_of(name) for name in ("makers", "takers", "ann")],
+            {name: accounts.amounts(name) for name in accounts.names()},
+            (self.quotes.keys, self.quotes.orders, self.chance.getstate()),
+        )  # fmt: skip
+
+
+sides = st.sampled_from(Side)
+near = st.integers(MIDDLE - REACH - 2, MIDDLE + REACH + 2)
+lots = st.integers(LEAST, 4 * LEAST)
+few = st.integers(0, 12)
+acts = st.lists(
+    st.one_of(
+        st.tuples(st.just("add"), near, lots),
+        st.tuples(st.just("has"), near),
+        st.tuples(st.just("withdraw"), st.integers(0, 40)),
+        st.tuples(st.just("beyond"), near),
+        st.tuples(st.just("fill"), near, few, few),
+        st.tuples(st.just("churn"), few),
+        st.tuples(st.just("take"), lots),
+        st.tuples(st.just("join"), sides, near, lots),
+        st.tuples(st.just("status"), st.sampled_from(["HALT", "TRADING"])),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(side=sides, acts=acts, future=st.booleans())
+def test_the_twins_do_the_same(
+    twin: MakeQuotes, side: Side, acts: list[tuple[Any, ...]], future: bool
+) -> None:
+    stalls = []
+    for make in (plain, twin):
+        exchange = FuturesExchange(FUTURES, entropy=Entropy(1)) if future else None
+        stalls.append(Stall(make, side, exchange))
+    for act in acts:
+        ours, theirs = (stall.do(*act) for stall in stalls)
+        assert ours == theirs, act
+        told = [stall.exchange.take_facts() for stall in stalls]
+        assert told[0] == told[1], act
+    states = [stall.state() for stall in stalls]
+    assert states[0] == states[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds"), [("volatile", 4.0), ("dip", 7.0), ("opening", 13.0), ("halt", 14.0)]
+)
+def test_a_crowd_with_either_makes_the_same_market(
+    twin: MakeQuotes, name: str, seconds: float
+) -> None:
+    said = []
+    for make in (plain, twin):
+        exchange = Exchange([BTC_USDT], entropy=Entropy(5))
+        crowd = Crowd(exchange, SYMBOL, scenario(name), Entropy(5), quotes=make)
+        while crowd.next_deadline() <= seconds * SECOND:
+            exchange.handle_deadline(crowd.next_deadline())
+            crowd.handle_deadline(crowd.next_deadline())
+        facts = exchange.take_facts()
+        assert any(isinstance(fact, Traded) for fact in facts)
+        said.append((facts, exchange.book(SYMBOL), crowd.fair))
+    assert said[0] == said[1]
+
+
+@pytest.mark.parametrize("side", Side)
+def test_the_best_is_first_and_what_was_filled_is_forgotten(make: MakeQuotes, side: Side) -> None:
+    stall = Stall(make, side)
+    quotes, away = stall.quotes, -1 if side is Side.BUY else 1
+    for step in (3, 1, 2):
+        quotes.add(MIDDLE + away * step, 500 + step, 1)
+    assert [abs(key) for key in quotes.keys] == [MIDDLE + away * step for step in (1, 2, 3)]
+    assert [quotes.beyond(MIDDLE + away * step) for step in (0, 1, 3, 9)] == [0, 0, 2, 3]
+    stall.taker.take(501, 2)
+    assert len(quotes.keys) == 3
+    assert not quotes.has(MIDDLE + away)
+    assert quotes.has(MIDDLE + 2 * away)
+    quotes.withdraw(-1, 3)
+    assert list(quotes.orders) == [MIDDLE + 2 * away]
+    assert stall.exchange.pit(SYMBOL).book.ladder(side).keys == [-away * (MIDDLE + 2 * away)]
+
+
+def test_nothing_is_quoted_beyond_the_bounds_or_smaller_than_the_least(make: MakeQuotes) -> None:
+    stall = Stall(make, Side.SELL)
+    for best in (MIDDLE - REACH - 1, MIDDLE + REACH + 1):
+        stall.quotes.fill(best, 0, 0, 1.0, 100.0, PER_LOT, 1)
+        assert stall.quotes.keys == []
+    stall.quotes.fill(MIDDLE, 20, 20, REACH * 1.0, 0.001, PER_LOT, 1)
+    assert len(stall.quotes.keys) > 5
+    assert {order.lots for order in stall.quotes.orders.values()} == {LEAST}
+
+
+def test_numbers_may_be_larger_than_a_machine_s(make: MakeQuotes) -> None:
+    stall, large = Stall(make, Side.BUY), 1 << 70
+    for price, lots in ((large, large), (large + 1, 3 * large), (5, 7)):
+        stall.quotes.add(price, lots, large)
+    book = stall.exchange.pit(SYMBOL).book.bids
+    assert book.depth() == [(large + 1, 3 * large), (large, large), (5, 7)]
+    stall.taker.take(large, large + 1)
+    assert book.depth()[0] == (large + 1, 2 * large)
+    assert stall.quotes.beyond(6) == 2
+    stall.quotes.withdraw(0, large + 2)
+    assert book.depth() == [(large, large), (5, 7)]
+    stall.quotes.fill(MIDDLE, 0, 0, 1.0, 1e300, PER_LOT, 1)
+    assert stall.quotes.orders[MIDDLE].lots > 1 << 900
+
+
+def test_what_is_no_number_is_refused(twin: MakeQuotes) -> None:
+    stall = Stall(twin, Side.BUY)
+    quotes: Any = stall.quotes
+    for wrong in (
+        lambda: quotes.add(1.5, 1, 1),
+        lambda: quotes.add(1, "2", 1),
+        lambda: quotes.add(1, 2),
+        lambda: quotes.beyond(None),
+        lambda: quotes.fill(MIDDLE, 1, 1, 1.0, "1", 1.0, 1),
+        lambda: twin("no hand", stall.chance.random, 1, 1, 1),  # type: ignore[arg-type]
+        lambda: twin(stall.taker, stall.chance.random, 1.5, 1, 1),  # type: ignore[arg-type]
+    ):
+        with pytest.raises((TypeError, AttributeError)):
+            wrong()
+    with pytest.raises(IndexError):
+        quotes.withdraw(0, 1)
+    quotes.orders[MIDDLE] = "no order"
+    with pytest.raises(TypeError, match="something else than an order"):
+        quotes.has(MIDDLE)
+
+
+def test_a_draw_that_fails_ends_it(make: MakeQuotes) -> None:
+    stall = Stall(make, Side.BUY)
+
+    def draw() -> float:
+        raise LookupError
+
+    hand = Hand(stall.exchange, SYMBOL, "makers", Side.BUY)
+    quotes = make(hand, draw, LEAST, 1, 1 << 40)
+    with pytest.raises(LookupError):
+        quotes.fill(MIDDLE, 1, 1, 1.0, 1.0, 1.0, 1)
+    assert quotes.keys == []
+
+
+def test_the_collector_may_take_them_and_nothing_stays_behind(twin: MakeQuotes) -> None:
+    def live() -> None:
+        stall = Stall(twin, Side.BUY)
+        for turn in range(40):
+            stall.quotes.fill(MIDDLE, 6, 30, 20.0, 100.0, PER_LOT, turn)
+            stall.quotes.churn(0.9, 20, turn)
+            stall.taker.take(LEAST, turn)
+
+    def held() -> int:
+        gc.collect()
+        return sys.getallocatedblocks()
+
+    live()
+    before = held()
+    for _ in range(10):
+        live()
+    assert held() - before < 200
+
+
+def test_a_size_is_drawn_as_the_library_would() -> None:
+    ours, theirs = Random(3), Random(3)
+    for _ in range(200):
+        wanted = round(8000.0 * theirs.lognormvariate(-0.5, 1.0) / PER_LOT)
+        assert abs(worth_about(ours.random, 8000.0, PER_LOT) - wanted) <= 1
+    assert ours.getstate() == theirs.getstate()
+
+
+def test_quotes_of_the_class_are_the_plain_ones() -> None:
+    stall = Stall(plain, Side.BUY)
+    assert type(stall.quotes) is Quotes
