@@ -201,9 +201,16 @@ static Py_ssize_t
 find(PyObject *keys, PyObject *key)
 {
     Py_ssize_t low = 0, high = PyList_GET_SIZE(keys);
+    long long wanted, each;
+    int is_short = fits(key, &wanted);
+    if (!is_short && PyErr_Occurred()) {
+        return -1;
+    }
     while (low < high) {
         Py_ssize_t middle = low + (high - low) / 2;
-        int order = compare(PyList_GET_ITEM(keys, middle), key);
+        PyObject *held = PyList_GET_ITEM(keys, middle);
+        int order = is_short && fits(held, &each) ? (each > wanted) - (each < wanted)
+                                                  : compare(held, key);
         if (order == -2) {
             return -1;
         }

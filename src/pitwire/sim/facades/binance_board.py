@@ -132,7 +132,7 @@ class Board:
 
     def change(self, fact: LevelChanged) -> bool:
         """Follow one change; True when the best price or size moved."""
-        before = self.top
+        before = self.top if self._waiting or self._top is None else self._top
         is_bid = fact.side is _BUY
         side = self._bids if is_bid else self._asks
         price = fact.price

@@ -35,6 +35,10 @@ from pitwire.sim.facts import (
 
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
+_COMMON = frozenset((LevelChanged,))
+_COMMONEST = frozenset((LevelChanged, Traded))
+"""Facts that need no look; of trades only where no order waits for its first fill."""
+
 
 class Office:
     """The inside of the simulated Binance."""
@@ -111,10 +115,8 @@ class Office:
     def take(self, now: int) -> list[Fact]:
         """What happened since the last time, to be published later."""
         facts = self.market.take_facts()
-        filled = bool(self._unfilled)
-        for fact in facts:
-            if isinstance(fact, LevelChanged) or (isinstance(fact, Traded) and not filled):
-                continue  # by far the most
+        common = _COMMON if self._unfilled else _COMMONEST  # by far the most
+        for fact in [fact for fact in facts if type(fact) not in common]:
             self._note(fact, now)
         self._unpublished = [*self._unpublished, *facts] if self._unpublished else facts
         return facts

@@ -101,6 +101,8 @@ class StreamHub:
         self._on_level: dict[str, list[Active]] = {symbol: [] for symbol in boards}
         self._heard: set[str] = set()
         """Symbols of whose book somebody wants to hear change by change."""
+        self._followed: set[str] = set()
+        """Those of whose trades somebody wants to hear one by one."""
         self._queue: list[tuple[int, int, bool, Active]] = []
         self._serial = 0
 
@@ -144,6 +146,13 @@ class StreamHub:
             for symbol, board in self._boards.items()
             if self._on_level[symbol] or board.names["bookTicker"] in self._active
         }
+        self._followed = {
+            symbol
+            for symbol, board in self._boards.items()
+            if self._on_trade[symbol]
+            or board.names["trade"] in self._active
+            or board.names["aggTrade"] in self._active
+        }
 
     def note(self, facts: Iterable[Fact], now: int) -> None:
         """Follow what happened at the exchange, in order."""
@@ -151,7 +160,7 @@ class StreamHub:
             return
         touched: dict[str, Board] = {}
         unheard: dict[str, Board] = {}
-        boards, heard = self._boards, self._heard
+        boards, heard, followed = self._boards, self._heard, self._followed
         for fact in facts:
             if isinstance(fact, LevelChanged):
                 if fact.symbol in heard:
@@ -161,7 +170,10 @@ class StreamHub:
                     board.note(fact)
             elif isinstance(fact, Traded) and fact.public:
                 board = touched[fact.symbol] = boards[fact.symbol]
-                self._trade(board, fact, now)
+                if fact.symbol in followed:
+                    self._trade(board, fact, now)
+                else:
+                    board.history.add(fact)
         for board in touched.values():
             self._aggregate(board, board.history.close_aggregate(), now)
         for board in unheard.values():
@@ -172,14 +184,15 @@ class StreamHub:
         active = self._active.get(text)
         if active is None:
             return
-        frames: dict[tuple[int, bool], SendText] = {}
+        frames: dict[int, SendText] = {}
         for listener in active.subscribers.values():
-            key = (listener.unit, listener.combined)
+            unit, combined = listener.unit, listener.combined
+            key = -unit if combined else unit
             frame = frames.get(key)
             if frame is None:
-                made = build(listener.unit)
+                made = build(unit)
                 body = made if isinstance(made, bytes) else encode_payload(made)
-                whole = b"%b%b}" % (active.prefix, body) if listener.combined else body
+                whole = b"%b%b}" % (active.prefix, body) if combined else body
                 frame = frames[key] = SendText(whole, text)
             self._send(listener.link, frame)
 
