@@ -106,7 +106,13 @@ class Clearance:
             or now - touch[2] > self._age
             or kind not in self._types
             or (price is None) is not (kind is _MARKET)
-            or not self._is_plain(place, state)
+            or place.quote_size is not None
+            or place.stop_price is not None
+            or place.trailing_bips is not None
+            or place.reduce_only
+            or not self._tradable
+            or (state.stale and place.symbol in state.stale)
+            or (state.statuses and state.statuses.get(place.symbol, "TRADING") not in OPEN)
         ):
             return False
         clock = state.offset
@@ -122,18 +128,6 @@ class Clearance:
             and self._has_room(place.symbol, state, size, buys)
             and (self._loss == inf or self._is_not_lost(state))
             and (not self._check_funds or self._is_paid(state, notional if buys else size, buys))
-        )
-
-    def _is_plain(self, place: Place, state: State) -> bool:
-        """A size and a price and nothing else; in a market that is open."""
-        return (
-            place.quote_size is None
-            and place.stop_price is None
-            and place.trailing_bips is None
-            and not place.reduce_only
-            and self._tradable
-            and not (state.stale and place.symbol in state.stale)
-            and (not state.statuses or state.statuses.get(place.symbol, "TRADING") in OPEN)
         )
 
     def _is_near(self, place: Place, state: State, best: float, price: Decimal | None) -> bool:

@@ -110,7 +110,11 @@ class Screen:
         if len(ordered) > 1:
             ordered.sort(key=_is_no_halt)
         for wish in ordered:
-            commands += self._one(wish, state, now)
+            if type(wish) is Draft:  # nearly every wish
+                made = self._order(wish, wish, state, now)
+                commands += [made] if isinstance(made, Order) else self._no(wish, made, wish, now)
+            else:
+                commands += self._one(wish, state, now)
         for command in commands:
             self._journal.write(self._decision(command, now))
         return commands

@@ -71,10 +71,15 @@ class Shelf:
 
     def begin(self, order: Tracked) -> None:
         """Put an order of ours among the open ones that was made just now."""
-        if order.id in self.orders:
+        name, symbol = order.id, order.symbol
+        if name in self.orders:
             self.add(order)
             return
-        self._lay_out(order)
+        self.orders[name] = self.open[name] = order
+        here = self.open_by_symbol.get(symbol)
+        if here is None:
+            here = self.open_by_symbol[symbol] = {}
+        here[name] = order
         self.tally.begin(order)
 
     def add(self, order: Tracked) -> None:
