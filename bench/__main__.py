@@ -22,6 +22,7 @@ from bench import (
     kill,
     limit,
     memory,
+    micro_sbe,
     native,
     path,
     races,
@@ -35,8 +36,8 @@ from bench.client import Seat, Spec
 
 MICRO = ("micro_market", "micro_decode", "micro_rules")
 SECTIONS = (
-    "micro", "path", "stages", "journal", "races", "limit", "kill", "board", "redial", "memory",
-    "tape",
+    "micro", "sbe", "path", "stages", "journal", "races", "limit", "kill", "board", "redial",
+    "memory", "tape",
 )  # fmt: skip
 
 
@@ -116,6 +117,15 @@ def _micro(run: Run) -> None:
         over += figures.over_budget(rows, budgets)
     if over:
         raise arena.Failed("over budget: " + "; ".join(over))
+
+
+def _sbe(run: Run) -> None:
+    bar = figures.bars()["sbe", "mix"].bar
+    for build, rows in micro_sbe.by_parts().items():
+        judged = f", bar {bar:g} for the mix to events" if build == native.COMPILED else ""
+        title = f"What JSON costs to decode ÷ what binary costs ({build} parts{judged})"
+        run.console.print(report.rows_table(title, "ratio", rows))
+        run.sections[f"sbe, {build}"] = rows
 
 
 def _stages(run: Run) -> None:
@@ -205,6 +215,7 @@ def _tape(run: Run) -> None:
 
 _RUN: dict[str, Callable[[Run], None]] = {
     "micro": _micro,
+    "sbe": _sbe,
     "path": _path,
     "stages": _stages,
     "journal": _journal,

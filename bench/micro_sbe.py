@@ -180,21 +180,35 @@ def same(text: bytes, raw: bytes) -> tuple[Any, Any]:
     return one, other
 
 
+def by_parts(capture: Path | None = None) -> dict[str, list[Row]]:
+    """`rows` of a process with plain parts and, where there is a compiler, of one with compiled."""
+    found = {}
+    for build in (native.PLAIN, native.COMPILED) if native.folder() else (native.PLAIN,):
+        command = [sys.executable, "-m", "bench.micro_sbe", _HERE]
+        with native.chosen(build):
+            done = subprocess.run(
+                command + [str(capture)] * (capture is not None), check=True, stdout=subprocess.PIPE
+            )
+        found[build] = [(name, ratio, note) for name, ratio, note in json.loads(done.stdout)]
+    return found
+
+
+def _here(capture: Path | None) -> list[Row]:
+    frames = drawn() if capture is None else recorded(capture)
+    weights = RECORDED if capture is None else {kind: len(all_) for kind, all_ in frames.items()}
+    return rows({kind: pairs[-FRAMES:] for kind, pairs in frames.items()}, weights)
+
+
 def main(arguments: Sequence[str]) -> int:
     """The command; returns the exit code."""
-    if _HERE not in arguments:
-        for build in (native.PLAIN, native.COMPILED):
-            with native.chosen(build):
-                command = [sys.executable, "-m", "bench.micro_sbe", _HERE, *arguments]
-                subprocess.run(command, check=True)
+    capture = next((Path(name) for name in arguments if name != _HERE), None)
+    if _HERE in arguments:
+        print(json.dumps(_here(capture)))
         return 0
-    paths = [Path(name) for name in arguments if name != _HERE]
-    frames = recorded(paths[0]) if paths else drawn()
-    weights = {kind: len(pairs) for kind, pairs in frames.items()} if paths else RECORDED
-    some = {kind: pairs[-FRAMES:] for kind, pairs in frames.items()}
-    print(f"parts: {native.installed()}; JSON over binary")
-    for name, ratio, note in rows(some, weights):
-        print(f"{name}: {ratio:.2f}; {note}")
+    for build, found in by_parts(capture).items():
+        print(f"parts: {build}; JSON over binary")
+        for name, ratio, note in found:
+            print(f"{name}: {ratio:.2f}; {note}")
     return 0
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from msgspec.structs import replace
 
-from bench import micro_sbe
+from bench import micro_sbe, native
 from pitwire.model.events import BookDelta, PartialBook
 
 
@@ -42,6 +45,28 @@ def test_each_kind_and_the_mix_are_measured(tmp_path: Path) -> None:
         "delta, into a book", "mix, to events", "mix, diffs into a book",
     ]  # fmt: skip
     assert all(ratio > 0 for _, ratio, _ in rows)
+
+
+def test_what_a_child_finds_is_told_by_its_parts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    asked, found = [], [["mix, to events", 3.5, "7 and 2 ns"]]
+
+    def run(command: list[str], **_: object) -> SimpleNamespace:
+        asked.append((command[3:], os.environ[native.VARIABLE]))
+        return SimpleNamespace(stdout=json.dumps(found).encode())
+
+    monkeypatch.setattr(native, "folder", lambda: tmp_path)
+    monkeypatch.setattr(subprocess, "run", run)
+    assert micro_sbe.main([]) == 0
+    assert asked == [(["--here"], ""), (["--here"], str(tmp_path))]
+    assert capsys.readouterr().out == (
+        "parts: plain; JSON over binary\nmix, to events: 3.50; 7 and 2 ns\n"
+        "parts: compiled; JSON over binary\nmix, to events: 3.50; 7 and 2 ns\n"
+    )
+    monkeypatch.setattr(native, "folder", lambda: None)
+    assert list(micro_sbe.by_parts(tmp_path)) == ["plain"], "where there is no compiler"
+    assert asked[-1] == (["--here", str(tmp_path)], "")
 
 
 def test_the_mix_is_by_how_often_each_came() -> None:
