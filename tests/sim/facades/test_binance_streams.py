@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pitwire.sim.facades import binance_streams
 from tests.sim.binance_client import ApiClient, RestClient, StreamClient, World, quiet_world
 
 START = 1_700_000_000_000
@@ -248,6 +249,31 @@ def test_a_wrapped_frame_is_byte_for_byte_the_bare_one_inside() -> None:
     other.market("BUY", quantity="0.01")
     assert wrapped.raw == [b'{"stream":"btcusdt@trade","data":' + bare.raw[0] + b"}"]
     assert b" " not in bare.raw[0]
+
+
+@pytest.mark.parametrize(("stream", "times"), [("trade", 2), ("bookTicker", 1), ("aggTrade", 0)])
+def test_a_frame_is_made_once_for_all_who_hear_it_and_for_nobody_else(
+    stream: str, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once for each unit of time that it speaks in."""
+    made: list[object] = []
+
+    def counted(payload: object) -> bytes:
+        made.append(payload)
+        return encode(payload)
+
+    encode = binance_streams.encode_payload
+    pit = Pit()
+    pit.main.limit("SELL", "60000.00", "0.01")
+    paths = ("/ws", "/stream", "/ws", "/ws?timeUnit=MICROSECOND")
+    ears = [StreamClient(pit.world, path) for path in paths]
+    for ear in ears if times else ():
+        ear.ask("SUBSCRIBE", f"btcusdt@{stream}")
+    monkeypatch.setattr(binance_streams, "encode_payload", counted)
+    pit.other.market("BUY", quantity="0.01")
+    pit.world.advance(0)
+    assert [len(ear.take()) for ear in ears] == [bool(times)] * 4
+    assert len(made) == times
 
 
 def test_nobody_is_told_after_unsubscribing() -> None:

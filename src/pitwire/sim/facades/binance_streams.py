@@ -180,18 +180,22 @@ class StreamHub:
             board.tidy()
 
     def emit(self, text: str, build: Callable[[int], object]) -> None:
-        """Send a payload, made per time unit, to all who listen to a stream."""
+        """Send a payload, made once per time unit, to all who listen to a stream."""
         active = self._active.get(text)
         if active is None:
             return
+        bodies: dict[int, bytes] = {}
         frames: dict[int, SendText] = {}
         for listener in active.subscribers.values():
             unit, combined = listener.unit, listener.combined
             key = -unit if combined else unit
             frame = frames.get(key)
             if frame is None:
-                made = build(unit)
-                body = made if isinstance(made, bytes) else encode_payload(made)
+                body = bodies.get(unit)
+                if body is None:
+                    made = build(unit)
+                    body = made if isinstance(made, bytes) else encode_payload(made)
+                    bodies[unit] = body
                 whole = b"%b%b}" % (active.prefix, body) if combined else body
                 frame = frames[key] = SendText(whole, text)
             self._send(listener.link, frame)
@@ -221,7 +225,8 @@ class StreamHub:
         moved = board.change(fact)
         name = board.names["bookTicker"]
         if moved and name in self._active:
-            ticker = payloads.book_ticker(board.scale, fact.update_id, *board.top)
+            payload = payloads.book_ticker(board.scale, fact.update_id, *board.top)
+            ticker = encode_payload(payload)
             self.emit(name, lambda _unit: ticker)
         for active in self._on_level[fact.symbol]:
             if active.name.kind == "depth":
