@@ -17,7 +17,7 @@ CATALOGUE = [
     *(f"P{number}" for number in range(1, 18)),
     *(f"V{number}" for number in range(1, 28)),
     *(f"C{number}" for number in range(1, 7)),
-    "O8", "B3", "B4", "B9", "B11",
+    "O8", "B3", "B4", "B9", "B10", "B11", "B12", "B15", "B16",
 ]  # fmt: skip
 HEAD = 'id = "X1"\ntitle = "t"\ndoes = "d"\nexpected = "e"\n'
 
@@ -39,6 +39,7 @@ def test_a_script_says_what_it_is_and_can_be_injected(name: str) -> None:
         or script.trial.worlds
         or script.trial.kills
         or script.trial.deaths
+        or script.trial.promise
     )
     assert ways or script.elsewhere
     assert script.is_over < script.trial.most_seconds or aging

@@ -11,12 +11,16 @@ import pytest
 
 from pitwire.cli.main import main
 from pitwire.model.credentials import Credentials
+from pitwire.sim.kit import kit
 from pitwire.store.history import segment_path
 from pitwire.torture import canary, lossy, promises
 from pitwire.torture.canary import SCENES, Canaries, hunt
 from pitwire.torture.deaths import Judgement, Word, judge, sweep
 from pitwire.torture.lives import SYMBOL, live
+from pitwire.torture.outcome import Outcome
 from pitwire.torture.promises import PROMISES, Size, attempt
+from pitwire.torture.report import figures, table
+from pitwire.torture.runner import run_processes
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no fork and no signal 9 there")
 Capture = pytest.CaptureFixture[str]
@@ -45,6 +49,34 @@ def test_every_flipped_bit_and_every_cut_of_a_journal_that_was_lived() -> None:
     kept = attempt("S6", Size())
     assert kept.complaints == ()
     assert kept.figures["flips"] > 10_000
+
+
+def test_the_gate_is_tried_by_a_command_and_by_torture() -> None:
+    kept = attempt("B12", Size(intents=2_000, seed=3))
+    assert kept.complaints == ()
+    assert kept.figures["intents"] == 2_000
+    assert kept.figures["admitted"] > 50
+
+
+def test_a_promise_is_a_row_of_the_kit(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [name for name, script in kit().items() if script.trial.promise]
+    assert names == ["B10", "B12", "B15", "B16"]
+    assert set(names) <= set(PROMISES)
+
+    def kept(name: str, size: Size) -> promises.Kept:
+        skipped = "no fuse" if name == "B10" else ""
+        told = ("hit: x",) if name == "B16" else ()
+        return promises.Kept(promise=name, title="x", figures={"a": 1, "b": 12_345},
+                             complaints=told, skipped=skipped)  # fmt: skip
+
+    monkeypatch.setattr(promises, "attempt", kept)
+    rows: list[Outcome] = []
+    run_processes([kit()[name] for name in names], 7, told=rows.append)
+    assert [one.passed for one in rows] == [True, True, True, False]
+    assert rows[0].skipped == "no fuse"
+    assert rows[1].line() == "pitwire torture --only B12 --way process --seed 7"
+    assert figures(rows)[1] == "B12: a 1, b 12,345"
+    assert table(rows).row_count == 4
 
 
 # ── the judge sees what he should ─────────────────────────────────────────────────────────────
@@ -156,7 +188,7 @@ def test_the_command_tells_each(monkeypatch: pytest.MonkeyPatch, capsys: Capture
 
 def test_a_promise_that_nobody_made(capsys: Capture) -> None:
     assert main(["promises", "--only", "B99"]) == 2
-    expected = "pitwire: --only: found 'B99', expected one of B9, B10, B15, B16, S6\n"
+    expected = "pitwire: --only: found 'B99', expected one of B9, B10, B12, B15, B16, S6\n"
     assert capsys.readouterr().err == expected
 
 

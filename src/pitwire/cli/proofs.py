@@ -30,10 +30,13 @@ def show(where: Where) -> None:
 
 
 def promises(
-    only: Annotated[list[str] | None, typer.Option(help="Some of B9, B10, B15, B16, S6.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Some of B9, B10, B12, B15, B16, S6.")
+    ] = None,
     kills: Annotated[int, typer.Option(min=1, help="Desks killed in each mode.")] = 10,
     cuts: Annotated[int, typer.Option(min=1, help="Power cuts in each mode.")] = 5,
     lives: Annotated[int, typer.Option(min=2, help="Lives that must be the same.")] = 4,
+    intents: Annotated[int, typer.Option(min=1_000, help="Intents against the gate.")] = 20_000,
     seed: Annotated[int, typer.Option(help="Seed of all chance.")] = 1,
     python: Annotated[str, typer.Option(help="Another Python for half of the lives.")] = "",
     json: Annotated[bool, typer.Option("--json", help="The rows as JSON.")] = False,
@@ -42,5 +45,5 @@ def promises(
     from pitwire.cli.promises import run
     from pitwire.torture.promises import Size
 
-    size = Size(kills=kills, cuts=cuts, lives=lives, seed=seed, python=python)
+    size = Size(kills=kills, cuts=cuts, lives=lives, intents=intents, seed=seed, python=python)
     raise typer.Exit(run(only or (), size, as_json=json))

@@ -40,7 +40,8 @@ def run(
         wide = None if console.is_terminal else _WIDTH
         tables = [report.table(outcomes), report.order_table(outcomes)]
         shown = [one for one in tables if one.row_count]
-        Console(width=wide).print(*shown, report.totals(outcomes), sep="\n")
+        lines = [*report.figures(outcomes), report.totals(outcomes)]
+        Console(width=wide).print(*shown, *lines, sep="\n")
     for line in report.complaints(outcomes):
         console.print(line, highlight=False, markup=False)
     ours = [one for one in outcomes if one.client == OURS]

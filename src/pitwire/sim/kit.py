@@ -40,6 +40,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """So often a real process with a journal is killed with signal 9 while it sends orders."""
     deaths: bool = False
     """Real desks die in every way with orders at the venue; a watchdog or a person clears up."""
+    promise: bool = False
+    """One that `pitwire promises` tries by itself, on processes, folders or the gate alone."""
     worlds: Whole = 0
     """So many worlds drawn by chance, with faults about orders, are tried and added up."""
     redundancy: Annotated[int, msgspec.Meta(ge=1, le=4)] = 1

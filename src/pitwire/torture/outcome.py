@@ -57,6 +57,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds from the earliest proof, or from when the venue could be asked, to each death."""
     differences: int = 0
     """Disagreements with the venue that were named."""
+    figures: dict[str, float] = {}
+    """What was found where no field above is about it, by name."""
     complaints: tuple[str, ...] = ()
     skipped: str = ""
     """Why it was not tried."""

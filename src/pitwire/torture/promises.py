@@ -17,10 +17,13 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
+from pitwire.sim.kit import Script
 from pitwire.store.history import History, segment_path
 from pitwire.store.segment import HEAD_SIZE
 from pitwire.torture import lossy
+from pitwire.torture.gate import INTENTS, Tried
 from pitwire.torture.lives import live
+from pitwire.torture.outcome import Outcome
 
 _WITHIN_SECONDS = 1_800
 
@@ -31,6 +34,7 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     kills: int = 10
     cuts: int = 5
     lives: int = 4
+    intents: int = 20_000
     seed: int = 1
     python: str = ""
     """Another interpreter, for half of the lives."""
@@ -121,6 +125,17 @@ def power_cuts(folder: Path, size: Size) -> Kept:
     return Kept(promise="B10", title="", figures=figures, complaints=_nothing_but(figures, zeros))
 
 
+def gate(_: Path, size: Size) -> Kept:
+    """B12: intents against the gate, with fills in flight; what the venue holds is the judge."""
+    worlds = max(1, size.intents // INTENTS)
+    told = program("gate", 1_000_000 * size.seed, worlds)
+    found = msgspec.json.decode(told, type=Tried)
+    figures: dict[str, float] = {"intents": found.intents, "admitted": found.admitted}
+    figures |= {f"refused by {name}": count for name, count in sorted(found.refused.items())}
+    complaints = () if found.admitted else ("admitted: found 0, expected orders",)
+    return Kept(promise="B12", title="", figures=figures, complaints=complaints)
+
+
 def same_bytes(folder: Path, size: Size) -> Kept:
     """B15: one life, several hash seeds, perhaps two Pythons: the same journal, the same state."""
     told = [
@@ -191,11 +206,30 @@ def _flipped(path: Path, data: bytes) -> Iterator[int]:
 PROMISES: dict[str, tuple[str, Trial]] = {
     "B9": ("killed while it trades: every order journalled, none twice, none lost", kills),
     "B10": ("power cut: no id twice in any mode, no intent lost when durable", power_cuts),
+    "B12": ("the gate: no limit is broken by what the venue holds", gate),
     "B15": ("the same life gives the same journal, byte for byte", same_bytes),
     "B16": ("no secret in any log, tape, journal, error, repr or report", secrets),
     "S6": ("a tail cut anywhere is cut off, a flipped bit is found", single_bytes),
 }
 """By id: what is promised, and how it is tried."""
+
+
+def try_promise(script: Script, seed: int) -> Outcome:
+    """One of them as a row of the fault kit."""
+    if os.name == "nt":
+        return Outcome(fault=script.id, title=script.title, way="process", seed=seed,
+                       skipped="a system without fork")  # fmt: skip
+    kept = attempt(script.id, Size(seed=seed))
+    return Outcome(
+        fault=script.id,
+        title=script.title,
+        way="process",
+        source=script.source,
+        seed=seed,
+        figures=kept.figures,
+        complaints=kept.complaints,
+        skipped=kept.skipped,
+    )
 
 
 def attempt(name: str, size: Size) -> Kept:

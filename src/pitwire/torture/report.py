@@ -42,6 +42,15 @@ def order_table(outcomes: Sequence[Outcome]) -> Table:
     return found
 
 
+def figures(outcomes: Sequence[Outcome]) -> list[str]:
+    """A line for each row whose figures have no columns."""
+    return [
+        f"{one.fault}: " + ", ".join(f"{name} {value:,g}" for name, value in one.figures.items())
+        for one in outcomes
+        if one.figures
+    ]
+
+
 def _empty(columns: Sequence[str]) -> Table:
     found = Table(box=None, padding=(0, 1, 0, 0), header_style="bold underline")
     found.add_column("fault", no_wrap=True, overflow="ellipsis", max_width=_TITLE)
@@ -110,6 +119,8 @@ def _row(one: Outcome) -> tuple[str | Text, ...]:
     if one.skipped:
         blank = [""] * (len(_COLUMNS))
         return (f"{name}: {one.skipped}", by, *blank, Text("skip", "dim"))
+    if one.figures:
+        return (name, by, *[""] * len(_COLUMNS), _verdict(one))
     noticed = "–" if one.noticed_after is None else f"{one.noticed_after:.2f}"
     back = "never" if one.back_after is None else f"{one.back_after:.2f}"
     gaps = f"{one.gaps} ({one.named:,})" if one.gaps else "0"

@@ -17,6 +17,7 @@ from pitwire.torture.kills import try_kills
 from pitwire.torture.order_trial import try_orders
 from pitwire.torture.order_worlds import try_worlds
 from pitwire.torture.outcome import Outcome
+from pitwire.torture.promises import try_promise
 from pitwire.torture.rivals import CONTESTS, try_rivals
 from pitwire.torture.root import try_by_root
 from pitwire.torture.sockets import try_many
@@ -68,7 +69,8 @@ def is_virtual(script: Script) -> bool:
 
 def is_of_processes(script: Script) -> bool:
     """Whether a script is tried on processes that die."""
-    return script.trial.kills > 0 or script.trial.deaths
+    trial = script.trial
+    return trial.kills > 0 or trial.deaths or trial.promise
 
 
 def run_virtual(scripts: Sequence[Script], seed: int, *, jobs: int, told: Told) -> None:
@@ -105,7 +107,10 @@ def run_root(scripts: Sequence[Script], seed: int, *, told: Told) -> None:
 def run_processes(scripts: Sequence[Script], seed: int, *, told: Told) -> None:
     """Try these on processes that are killed."""
     for script in scripts:
-        told(try_guarded(script, seed) if script.trial.deaths else try_kills(script, seed))
+        if script.trial.promise:
+            told(try_promise(script, seed))
+        else:
+            told(try_guarded(script, seed) if script.trial.deaths else try_kills(script, seed))
 
 
 def contests() -> int:

@@ -1,26 +1,38 @@
-"""A million intents against the gate, with fills in flight: the venue's truth is the judge (B12).
+"""A desk's gate against any number of intents, fills in flight; the venue's truth is the judge.
 
-A venue of a few lines knows what of every order may still trade. What it says reaches the desk
-late, in another order, twice, or not at all; whatever was admitted meanwhile, no limit may be
-broken by what the venue holds, by the test's own arithmetic. `make soak` tries a million.
+`python -m pitwire.torture.gate SEED WORLDS` tries so many worlds of a thousand intents and prints
+one JSON object (B12). A venue of a few lines knows what of every order may still trade. What it
+says reaches the desk late, in another order, twice, or not at all.
+
+House rules: whatever was admitted meanwhile, no limit may be broken by what the venue holds, by
+this module's own arithmetic; what the gate itself believes is not asked.
 """
 
 from __future__ import annotations
 
-import random
+import sys
 from collections import Counter, deque
 from collections.abc import Callable
 from decimal import Decimal
 
-import pytest
+import msgspec
 
-from pitwire.model.events import Event
+from pitwire.model.clock import SECOND
+from pitwire.model.entropy import Chance, Entropy
+from pitwire.model.events import Event, Fill, Quote, Update
+from pitwire.model.instruments import Instrument
 from pitwire.model.orders import Cancel, CancelOrder, Order, OrderType, Place, Side, UpdateKind
-from pitwire.trading.journal import Decided, MemoryJournal, Refusal
+from pitwire.trading.engine import Engine
+from pitwire.trading.ids import OrderIds
+from pitwire.trading.journal import Decided, MemoryJournal, Record, Refusal
+from pitwire.trading.ledger import OrderLedger
 from pitwire.trading.limits import Limits
+from pitwire.trading.risk import Screen
 from pitwire.trading.stance import Stance
-from tests.trading.making import BTC, ETH, SECOND, T0, Desk, fill, quote, update
+from pitwire.trading.state import State
 
+BTC, ETH = "BTC-USDT", "ETH-USDT"
+T0 = 1_700_000_000 * SECOND
 INTENTS = 1_000
 """In one world; then another begins, with other limits."""
 STEP = SECOND // 20
@@ -29,11 +41,37 @@ SIZES = [Decimal(size) for size in ("0.1", "0.1", "0.5", "1", "1", "2", "5", "20
 ZERO = Decimal(0)
 
 
-class Truth:
+class Broken(Exception):
+    """What may never be."""
+
+
+def demand(holds: bool, what: str) -> None:
+    """Raises `Broken`."""
+    if not holds:
+        raise Broken(what)
+
+
+def within(what: str, found: Decimal | int, allowed: Decimal | int | None) -> None:
+    """Raises `Broken` when a limit is."""
+    demand(allowed is None or found <= allowed, f"{what}: found {found}, allowed {allowed}")
+
+
+class Tried(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of some worlds."""
+
+    intents: int
+    admitted: int
+    refused: dict[str, int]
+    """By limit."""
+    stances: dict[str, int]
+    """In which of them intents came."""
+
+
+class GateVenue:
     """What the venue holds, and what it has said that is still on its way."""
 
-    def __init__(self, chance: random.Random) -> None:
-        self.position: Counter[str] = Counter()
+    def __init__(self, chance: Chance) -> None:
+        self.position = {BTC: ZERO, ETH: ZERO}
         self.open: dict[str, Order] = {}
         self.left: dict[str, Decimal] = {}
         """Of each open order, what may still trade."""
@@ -42,17 +80,17 @@ class Truth:
 
     def receive(self, order: Order, step: int) -> None:
         """An order arrives: it is refused, rests, trades in part or trades whole."""
-        assert order.id not in self.left, "an order arrived twice"
+        demand(order.id not in self.left, "an order arrived twice")
         assert order.size is not None
         self.left[order.id] = order.size
         fate = self._chance.random()
         if fate < 0.1:
             self.left[order.id] = ZERO
-            self._say(update(order.id, UpdateKind.REJECTED, symbol=order.symbol), step)
+            self._say(_update(order, UpdateKind.REJECTED), step)
             return
         self.open[order.id] = order
         if fate < 0.9:  # of the others the acknowledgement is lost
-            self._say(update(order.id, UpdateKind.ACCEPTED, symbol=order.symbol), step)
+            self._say(_update(order, UpdateKind.ACCEPTED), step)
         if fate < 0.45 or order.type is OrderType.MARKET:
             self.trade(order.id, step, whole=fate < 0.2 or order.type is OrderType.MARKET)
 
@@ -63,8 +101,7 @@ class Truth:
         self.left[order_id] = left - size
         self.position[order.symbol] += size if order.side is Side.BUY else -size
         self._trades += 1
-        told = fill(order_id, size, order.price or 100, trade_id=str(self._trades),
-                    side=order.side, symbol=order.symbol)  # fmt: skip
+        told = _fill(order, size, str(self._trades))
         self._say(told, step)
         if self._chance.random() < 0.2:
             self._say(told, step)
@@ -78,12 +115,12 @@ class Truth:
             assert order.size is not None
             done = order.size - self.left[order_id]
             self.left[order_id] = ZERO
-            told = update(order_id, UpdateKind.CANCELED, symbol=order.symbol, filled=done)
+            told = _update(order, UpdateKind.CANCELED, done)
             self._say(told, step)
 
     def worst(self, symbol: str) -> tuple[Decimal, Decimal]:
         """The largest and the smallest position if everything that is open trades."""
-        held = low = self.position[symbol] + ZERO
+        held = low = self.position[symbol]
         for order_id, order in self.open.items():
             if order.symbol == symbol and order.side is Side.BUY:
                 held += self.left[order_id]
@@ -104,11 +141,11 @@ class Truth:
         self.flying.append((step + self._chance.randrange(12), self._told, event))
 
 
-class Trial:
+class GateTrial:
     """One world of intents, and everything that may not be."""
 
     def __init__(self, seed: int) -> None:
-        chance = self._chance = random.Random(seed)
+        chance = self._chance = Entropy(seed).stream("gate")
         pick: Callable[..., Decimal | None] = lambda *of: (  # noqa: E731
             Decimal(str(chance.choice(of))) if chance.random() < 0.8 else None
         )
@@ -129,10 +166,13 @@ class Trial:
             allow_short=chance.random() < 0.7,
             check_funds=False,
         )
-        self.desk = Desk(limits=self.limits)
-        self.desk.journal = MemoryJournal(limit=50)  # enough to look at the last decision
-        self.desk.engine.journal = self.desk.screen._journal = self.desk.journal
-        self.truth = Truth(chance)
+        self.journal = MemoryJournal(limit=50)  # enough to look at the last decision
+        ids = OrderIds("t", 1)
+        self.screen = Screen(self.limits, ids, self.journal, armed=True)
+        listed = [_instrument(symbol) for symbol in (BTC, ETH)]
+        self.state = State(listed, ledger=OrderLedger(is_ours=ids.is_ours))
+        self.engine = Engine((), self.screen, self.state, self.journal)
+        self.truth = GateVenue(chance)
         self.refused: Counter[str] = Counter()
         self.admitted: deque[tuple[int, Place]] = deque()
         self.count = 0
@@ -143,44 +183,46 @@ class Trial:
             self.step(step)
 
     def step(self, step: int) -> None:
-        chance, truth, desk, now = self._chance, self.truth, self.desk, T0 + step * STEP
+        chance, truth, now = self._chance, self.truth, T0 + step * STEP
         for order_id in list(truth.open):
             if chance.random() < 0.05:
                 truth.trade(order_id, step, whole=chance.random() < 0.3)
         if not step % 4:
-            desk.engine.apply(quote(99.99, 100.01, (now - T0) / SECOND))
-            desk.engine.apply(quote(99.99, 100.01, (now - T0) / SECOND, symbol=ETH))
+            self.engine.apply(_quote(BTC, now))
+            self.engine.apply(_quote(ETH, now))
         for event in truth.arrived(step):
-            desk.engine.apply(event)
+            self.engine.apply(event)
         self._throw_switches(now)
         self._cancel_some(step, now)
         place = self._intent()
-        before = desk.screen.stance
+        before = self.screen.stance
         self.stances[before] += 1
-        commands = desk.screen.admit([place], desk.state, now)
+        commands = self.screen.admit([place], self.state, now)
         if not commands:
-            refusal = desk.journal.records[-1]
-            assert isinstance(refusal, Refusal)
-            assert refusal.value, "a refusal tells the number that it saw"
-            assert refusal.allowed
-            self.refused[refusal.limit] += 1
+            self._refused(self.journal.records[-1])
             return
         [order] = commands
         assert isinstance(order, Order)
-        assert before in (Stance.TRADE, Stance.REDUCE_ONLY)
-        assert isinstance(desk.journal.records[-1], Decided)
+        demand(before in (Stance.TRADE, Stance.REDUCE_ONLY), f"an order in {before}")
+        demand(type(self.journal.records[-1]) is Decided, "a decision is on record")
         if before is Stance.REDUCE_ONLY:
-            held = desk.state.portfolio.position(order.symbol)
-            assert held < 0 if order.side is Side.BUY else held > 0
+            held = self.state.portfolio.position(order.symbol)
+            demand(held < 0 if order.side is Side.BUY else held > 0, "it reduces")
             assert order.size is not None
-            assert order.size <= abs(held)
+            within("what is held", order.size, abs(held))
         if chance.random() < 0.3:  # more is heard between the decision and the sending
             for event in truth.arrived(step + 6):
-                desk.engine.apply(event)
-        assert desk.engine.may_leave(order, now)
-        desk.engine.sent(order, now)
+                self.engine.apply(event)
+        demand(self.engine.may_leave(order, now), "it may leave once it is decided")
+        self.engine.sent(order, now)
         truth.receive(order, step)
         self._judge(order, place, now)
+
+    def _refused(self, record: Record) -> None:
+        demand(isinstance(record, Refusal), "a refusal is on record")
+        assert isinstance(record, Refusal)
+        demand(bool(record.value and record.allowed), "a refusal tells the number that it saw")
+        self.refused[record.limit] += 1
 
     def _intent(self) -> Place:
         chance = self._chance
@@ -195,15 +237,15 @@ class Trial:
         )
 
     def _cancel_some(self, step: int, now: int) -> None:
-        if self._chance.random() < 0.15 or self.desk.screen.halted:
+        if self._chance.random() < 0.15 or self.screen.halted:
             wish = Cancel(symbol=self._chance.choice((BTC, ETH)), rule="a")
-            for command in self.desk.screen.admit([wish], self.desk.state, now):
+            for command in self.screen.admit([wish], self.state, now):
                 assert isinstance(command, CancelOrder)
-                self.desk.engine.sent(command, now)
+                self.engine.sent(command, now)
                 self.truth.cancel(command.order_id, step)
 
     def _throw_switches(self, now: int) -> None:
-        chance, screen = self._chance, self.desk.screen
+        chance, screen = self._chance, self.screen
         what = chance.random()
         if screen.halted or screen.reducing:
             if what < 0.05:
@@ -220,64 +262,68 @@ class Trial:
         assert order.size is not None
         best = Decimal("100.01") if order.side is Side.BUY else Decimal("99.99")
         price = order.price or best
-        within(order.size, limits.max_order_size)
-        within(order.size * price, limits.max_order_notional)
+        within("max_order_size", order.size, limits.max_order_size)
+        within("max_order_notional", order.size * price, limits.max_order_notional)
         if limits.collar_percent is not None and order.price is not None:
             away = order.price - best if order.side is Side.BUY else best - order.price
-            within(away / best * 100, limits.collar_percent)
+            within("collar_percent", away / best * 100, limits.collar_percent)
         high, low = truth.worst(order.symbol)
-        within(high if order.side is Side.BUY else -low, limits.max_position)
+        within("max_position", high if order.side is Side.BUY else -low, limits.max_position)
         if not limits.allow_short and order.side is Side.SELL:
-            assert low >= 0
+            demand(low >= 0, "allow_short")
         here = sum(1 for one in truth.open.values() if one.symbol == order.symbol)
-        within(here, limits.max_open_orders_per_symbol)
-        within(len(truth.open), limits.max_open_orders)
-        within(self.count, limits.max_day_orders)
+        within("max_open_orders_per_symbol", here, limits.max_open_orders_per_symbol)
+        within("max_open_orders", len(truth.open), limits.max_open_orders)
+        within("max_day_orders", self.count, limits.max_day_orders)
         while self.admitted and self.admitted[0][0] <= now - 10 * SECOND:
             self.admitted.popleft()
         for at, other in self.admitted:
             if now - at < limits.duplicate_seconds * SECOND:
-                assert other != place, "the same order again"
+                demand(other != place, "the same order again")
         self.admitted.append((now, place))
-        within(len(self.admitted), limits.max_orders_per_ten_seconds)
+        within("max_orders_per_ten_seconds", len(self.admitted), limits.max_orders_per_ten_seconds)
         lately = sum(1 for at, _ in self.admitted if at > now - SECOND)
-        within(lately, limits.max_orders_per_second)
+        within("max_orders_per_second", lately, limits.max_orders_per_second)
 
 
-def within(found: Decimal | int, allowed: Decimal | int | None) -> None:
-    assert allowed is None or found <= allowed, (found, allowed)
-
-
-def tried(seeds: range) -> tuple[Counter[str], int, Counter[Stance]]:
-    refused: Counter[str] = Counter()
-    stances: Counter[Stance] = Counter()
-    admitted = 0
+def try_gate(seeds: range, intents: int = INTENTS) -> Tried:
+    """Try these worlds; raises `Broken` naming the one in which something was."""
+    refused, stances, admitted = Counter[str](), Counter[str](), 0
     for seed in seeds:
-        trial = Trial(seed)
+        trial = GateTrial(seed)
         try:
-            trial.run(INTENTS)
-        except AssertionError as error:
-            raise AssertionError(f"Trial({seed}).run({INTENTS}): {error}") from error
+            trial.run(intents)
+        except Broken as broken:
+            raise Broken(f"GateTrial({seed}).run({intents}): {broken}") from None
         refused += trial.refused
         admitted += trial.count
-        stances += trial.stances
-    return refused, admitted, stances
+        stances += Counter({str(one): count for one, count in trial.stances.items()})
+    return Tried(intents=len(seeds) * intents, admitted=admitted, refused=dict(refused),
+                 stances=dict(stances))  # fmt: skip
 
 
-def test_twenty_thousand_intents_break_no_limit_and_meet_every_one() -> None:
-    refused, admitted, stances = tried(range(20))
-    assert admitted > 1_000
-    met = {
-        "max_order_size", "max_order_notional", "collar_percent", "max_position", "allow_short",
-        "max_open_orders_per_symbol", "max_open_orders", "max_orders_per_second",
-        "max_unanswered_orders", "duplicate", "halt", "reducing",
-    }  # fmt: skip
-    assert met <= refused.keys(), met - refused.keys()
-    assert {Stance.TRADE, Stance.HALT, Stance.REDUCE_ONLY} <= stances.keys()
+def _quote(symbol: str, now: int) -> Quote:
+    return Quote("test", symbol, now, now, 99.99, 1.0, 100.01, 1.0)
 
 
-@pytest.mark.soak
-@pytest.mark.parametrize("part", range(20))
-def test_a_million_intents_break_no_limit(part: int) -> None:
-    _, admitted, _ = tried(range(1_000 + 50 * part, 1_050 + 50 * part))
-    assert admitted > 2_000
+def _update(order: Order, kind: UpdateKind, filled: Decimal | None = None) -> Update:
+    return Update("test", order.symbol, T0, T0, order.id, "", kind, filled=filled)
+
+
+def _fill(order: Order, size: Decimal, trade_id: str) -> Fill:
+    return Fill("test", order.symbol, T0, T0, order.id, "", trade_id, order.side,
+                order.price or Decimal(100), size, ZERO, "USDT", False)  # fmt: skip
+
+
+def _instrument(symbol: str) -> Instrument:
+    base, quote = symbol.split("-")
+    return Instrument(
+        venue="test", symbol=symbol, native=base + quote, base=base, quote=quote,
+        tick=Decimal("0.01"), lot=Decimal("0.001"), max_price=Decimal(1_000_000),
+        max_size=Decimal(9000), min_notional=Decimal(5),
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    first, worlds = int(sys.argv[1]), int(sys.argv[2])
+    print(msgspec.json.encode(try_gate(range(first, first + worlds))).decode())
