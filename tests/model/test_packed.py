@@ -72,6 +72,23 @@ def test_they_are_the_tuple_of_the_same_levels(pack: Pack) -> None:
     assert {levels: 1}[TRUTH] == 1
 
 
+def test_the_same_numbers_are_equal_however_they_are_written() -> None:
+    one, other = ([(70, 20), (60, 0)], [(7, 2), (6, 0)])
+    same = PackedLevels(_packed(one), SCALES[-1], SCALES[-2])
+    assert same == PackedLevels(_packed(other), SCALES[0], SCALES[-1])
+    assert same != PackedLevels(_packed(one), SCALES[-1], SCALES[-1])
+    assert same != PackedLevels(_packed(one), SCALES[-2], SCALES[-2])
+
+
+def test_each_level_counts(pack: Pack) -> None:
+    for at in range(3):
+        for part in range(2):
+            pairs = [list(pair) for pair in PAIRS]
+            pairs[at][part] += 1
+            assert pack(pairs) != pack(PAIRS)  # type: ignore[arg-type]
+            assert not pack(pairs) == pack(PAIRS)  # type: ignore[arg-type] # noqa: SIM201
+
+
 def test_one_kind_equals_the_other(compiled: Pack) -> None:
     assert plain(PAIRS) == compiled(PAIRS)
     assert compiled(PAIRS) == plain(PAIRS)

@@ -97,9 +97,24 @@ as_tuple(PyTypeObject *type, PyObject *other)
     return PyTuple_Check(other) ? Py_NewRef(other) : NULL;
 }
 
+/* By their numbers, as tuples of them are equal; none is a NaN. */
+static int
+are_equal(const Packed *one, const Packed *other)
+{
+    int equal = Py_SIZE(one) == Py_SIZE(other);
+    for (Py_ssize_t at = 0; equal && at < Py_SIZE(one); at++) {
+        equal = one->levels[at].price == other->levels[at].price &&
+                one->levels[at].size == other->levels[at].size;
+    }
+    return equal;
+}
+
 static PyObject *
 packed_compare(PyObject *self, PyObject *other, int how)
 {
+    if (Py_IS_TYPE(other, Py_TYPE(self)) && (how == Py_EQ || how == Py_NE)) {
+        return PyBool_FromLong(are_equal((Packed *)self, (Packed *)other) == (how == Py_EQ));
+    }
     PyObject *one = packed_tuple((Packed *)self), *found = NULL;
     PyObject *another = one == NULL ? NULL : as_tuple(Py_TYPE(self), other);
     if (another != NULL) {

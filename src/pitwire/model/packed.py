@@ -88,6 +88,12 @@ class PackedLevels(Sequence[Level]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, tuple | PackedLevels):
             return NotImplemented
+        if (
+            type(other) is PackedLevels
+            and (self._prices, self._sizes) == (other._prices, other._sizes)
+            and self._packed == other._packed
+        ):
+            return True  # without a look at their numbers: a second connection brings the same
         return self._levels() == tuple(other)
 
     def __hash__(self) -> int:
