@@ -733,6 +733,43 @@ def test_nothing_is_cut_and_nothing_overlaps(
     assert page.ask(GEOMETRY) == [], (size, "halted")
 
 
+ODD = ("0.00001234", "123456.7", "4123456.78", "−123456789.0", "+1,234,567.89")
+ODD_BOOK = """(numbers) => {
+    const {view} = pitwire, [tiny, , , , wide] = numbers, sum = wide.slice(1);
+    const side = [...Array(15).keys()].map((at) => [tiny, sum, sum, 60 * at, at === 2 ? sum : '']);
+    for (const [key, row] of [['asks', side], ['bids', side], ['middle', [tiny, '12', '']]])
+        view.table('book').set(key, row);
+    view.tale('tape').push([1, 'buy', tiny, sum, 1.7e12, 1], [2, 'sell', sum, tiny, 1.7e12, 0]);
+    for (const topic of ['book', 'tape']) view.touched.add(topic);
+}"""
+
+
+def test_no_number_is_cut_however_long(board: RunningStage, open_page: Callable[..., Page]) -> None:
+    page = open_page(board.control)
+    page.until("live")
+    page.shows(board.until(lambda truth: truth["positions"]))
+    board.do("hold")
+    board.do("put", topic="desk", key="limit", row=0)  # what is held grows old
+    tiny, large, huge, short, result = ODD
+    order = next(iter(page.ask("[...pitwire.model.table('orders')]")))[1]
+    order |= {"id": "odd", "px": tiny, "size": short, "done": huge, "ack": "1234.5", "open": 1}
+    board.do("put", topic="orders", key="odd", row=order)
+    row = ["BTC-USDT", "short", short, tiny, huge, result, result, "1.20000000 USDT", "USDT"]
+    board.do("put", topic="positions", key="BTC-USDT", row=row)
+    for symbol, last in (("PEPE-USDT", tiny), ("BTC-TRY", huge), ("BTC-USDT", large)):
+        board.do("put", topic="watch", key=symbol, row=[last, 1, "+34.56%", 1, last, last, "1d"])
+    page.raw.evaluate(ODD_BOOK, ODD)
+    truth = board.do("put", topic="desk", key="since", row=0)
+    page.wait(lambda: page.ask("pitwire.live.seq") >= truth["seq"])
+    page.wait(lambda: page.rows("#asks")[0][0] == tiny)
+    for size in ("wide", "laptop", "middle", "phone"):
+        page.raw.set_viewport_size(SIZES[size])
+        for kind in ("working", "positions"):
+            page.raw.click(f"#orders [data-list={kind}]")
+            page.ask(AT_REST)
+            assert page.ask(GEOMETRY) == [], (size, kind)
+
+
 def test_a_phone_shows_a_position_whole(
     board: RunningStage, open_page: Callable[..., Page]
 ) -> None:

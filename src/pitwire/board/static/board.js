@@ -101,7 +101,7 @@ function paint() {
     for (const desk of desks) for (const topic of desk.model.take()) changed.add(topic);
     if (page.fresh) {
       const digits = view.table("info").get("price digits");
-      if (digits !== undefined) { chart.reset(digits); chart.showBars(view.table("bars")); chart.showLines(view.table("lines")); page.fresh = false; }
+      if (digits !== undefined) { ladder.widest.clear(); tape.widest.clear(); chart.reset(digits); chart.showBars(view.table("bars")); chart.showLines(view.table("lines")); page.fresh = false; }
     }
     paintView(seen);
     if (changed.has("orders") || changed.has("fills") || changed.has("positions") || orders.stale) { orders.stale = false; orders.show(desks); }

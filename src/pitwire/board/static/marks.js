@@ -88,3 +88,50 @@ export function flash(node, up) {
   const colour = up ? "rgb(99 173 255 / .35)" : "rgb(255 169 92 / .35)";
   node.animate([{ backgroundColor: colour }, { backgroundColor: "transparent" }], 280);
 }
+
+const widths = {};
+// How wide a figure is, in parts of the size of its font: all figures are as wide as one another.
+function figureWidth(weight) {
+  if (!widths[weight]) {
+    const pen = document.createElement("canvas").getContext("2d");
+    pen.font = `${weight} 100px ${getComputedStyle(document.body).fontFamily}`;
+    widths[weight] = pen.measureText("0").width / 100;
+  }
+  return widths[weight];
+}
+
+// How many figures a text is as wide as: points and commas are narrow, signs are wide.
+export const figuresOf = (text) => [...text].reduce((sum, one) => sum + (one === "." || one === "," ? 0.5 : "+−%•".includes(one) ? 1.45 : 1), 0.2);
+
+// px that so many figures take.
+export const roomFor = (figures, size = 12, weight = 400) => Math.ceil(figures * figureWidth(weight) * size);
+
+// The longest texts of some columns. What was wide once stays so: nothing moves when a number is shorter.
+export class Widest {
+  constructor(weight, ...least) {
+    this.weight = weight;
+    this.least = least.map(figuresOf);
+    this.clear();
+  }
+
+  clear() {
+    this.most = [...this.least];
+    this.grew = true;
+  }
+
+  take(texts) {
+    texts.forEach((text, at) => {
+      if (text.length <= this.most[at] / 1.5) return; // never wider than that
+      const figures = figuresOf(text);
+      if (figures > this.most[at]) { this.most[at] = figures; this.grew = true; }
+    });
+  }
+
+  room(at, size) { return roomFor(this.most[at], size, this.weight); }
+
+  // The size of a font, px, in which all of them stand beside one another in so much room.
+  size(room, usual) {
+    const needed = this.most.reduce((sum, _, at) => sum + this.room(at, 100), 0) / 100;
+    return Math.max(8, Math.min(usual, Math.floor((4 * room) / needed) / 4));
+  }
+}

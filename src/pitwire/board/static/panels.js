@@ -1,6 +1,6 @@
 // What stands in the panels. Every text is as the server made it; nothing is rounded here.
 
-import { $, Rows, cells, flash, make, mark, style, write } from "./marks.js";
+import { $, Rows, Widest, cells, figuresOf, flash, make, mark, roomFor, style, write } from "./marks.js";
 import { clock, day } from "./times.js";
 import { seconds } from "./live.js";
 import { WORDS } from "./desks.js";
@@ -14,6 +14,8 @@ export class Watch {
     this.pick = pick;
     this.filter = "";
     this.chosen = "";
+    this.widest = new Widest(400, "BTC-USDT", "60000.00", "+0.00%"); // symbol, last, change
+    new ResizeObserver(() => this.fit()).observe($("watch"));
     this.rows = new Rows($("watch-rows"), (key, data) => this.build(key, data), (row, data, key) => this.fill(row, data, key));
   }
 
@@ -53,11 +55,13 @@ export class Watch {
     const [last, direction, change, sign] = data;
     if (row.children[2].shown !== undefined && row.children[2].shown !== last && direction) flash(row.children[2], direction > 0);
     write(row.children[2], last);
+    this.widest.take([symbol.slice(0, 12), last, change]);
     write(row.children[3], change); // its sign says what its colour says
     mark(row.children[3], "class", sign > 0 ? "n up" : sign < 0 ? "n down" : "n");
     mark(row, "class", stale || old ? "stale" : "");
     mark(row, "data-stale", stale ? "1" : "");
     mark(row, "title", stale || old || "");
+    mark(row.children[0], "title", stale || old ? "" : symbol);
     mark(row, "aria-selected", key === this.chosen ? "true" : "false");
     if (row.spark !== spark) {
       row.spark = spark;
@@ -76,6 +80,18 @@ export class Watch {
       const entries = this.entries(desk, desks.length > 1 && desk.doubted ? desk.why || WORDS[desk.state] : "");
       return desks.length > 1 ? [[desk.key(""), { desk }], ...entries] : entries;
     }));
+    if (this.widest.grew) this.fit();
+  }
+
+  // Numbers have the room that they need; what is left is for the name, and for the picture if that is enough.
+  fit() {
+    this.widest.grew = false;
+    const box = $("watch"), room = box.clientWidth - 45, size = Math.max(10, this.widest.size(room, 12));
+    const [name, last, change] = [0, 1, 2].map((at) => this.widest.room(at, size));
+    box.style.setProperty("--size", `${size}px`);
+    box.style.setProperty("--last", `${last + 8}px`);
+    box.style.setProperty("--change", `${change + 8}px`);
+    mark(box, "data-tight", name + last + change > room - 48 ? "1" : "");
   }
 
   entries(desk, doubt) {
@@ -112,8 +128,21 @@ export class Ladder {
   constructor() {
     this.asks = new Half($("asks"));
     this.bids = new Half($("bids"));
-    this.room = 0;
-    new ResizeObserver(([box]) => { this.room = box.contentRect.height; if (this.model) this.show(this.model); }).observe($("bids").closest(".half"));
+    this.room = this.breadth = 0;
+    this.widest = new Widest(700, "60000.00", "0.00000", "0.00000");
+    new ResizeObserver(([box]) => {
+      [this.room, this.breadth, this.widest.grew] = [box.contentRect.height, box.contentRect.width, true];
+      if (this.model) this.show(this.model);
+    }).observe($("bids").closest(".half"));
+  }
+
+  // The columns share the room by what stands in them, in a font in which nothing is cut.
+  share() {
+    this.widest.grew = false;
+    const box = $("ladder-box"), size = this.widest.size(this.breadth - 48, 13);
+    const widths = [0, 1, 2].map((at) => this.widest.room(at, size) + 16), sum = widths.reduce((a, b) => a + b, 0);
+    box.style.setProperty("--size", `${size}px`);
+    widths.forEach((width, at) => box.style.setProperty(`--column-${at + 1}`, `${((100 * width) / sum).toFixed(2)}%`));
   }
 
   // Whole rows alone, as many a side as there is room for: the spread stays in the middle.
@@ -129,6 +158,8 @@ export class Ladder {
     $("no-book").hidden = !none;
     $("ladder-box").hidden = none;
     if (none) { write($("no-book"), trouble || "no book"); return; }
+    for (const level of [...asks, ...bids]) this.widest.take([level[0], level[1], level[4].length + 2 > level[2].length ? `• ${level[4]}` : level[2]]);
+    if (this.widest.grew && this.breadth) this.share();
     this.asks.show(asks.slice(0, this.fit()).reverse());
     this.bids.show(bids.slice(0, this.fit()));
     write($("mid"), mid);
@@ -157,11 +188,10 @@ class Half {
       const row = this.rows[at];
       write(row.children[0].lastChild, price);
       write(row.children[1].lastChild, size);
-      write(row.children[2].lastChild, sum);
+      write(row.children[2].lastChild, own ? `• ${own}` : sum); // what is ours there, where it cannot lie over a price
       style(row.bar, "transform", `scaleX(${share / 1000})`);
       mark(row, "class", own ? "own" : "");
-      mark(row.children[0], "data-own", own);
-      mark(row, "title", own ? `our order: ${own}` : "");
+      mark(row, "title", own ? `ours: ${own}; sum so far: ${sum}` : "");
     });
   }
 }
@@ -172,7 +202,9 @@ export class Tape {
   constructor() {
     this.rows = [];
     this.paused = false;
+    this.widest = new Widest(700, "60000.00", "0.00000");
     const box = $("tape-scroll");
+    new ResizeObserver(() => this.share()).observe(box);
     const pause = (on) => { this.paused = on; $("tape-paused").hidden = !on; };
     box.onmouseenter = () => pause(true);
     box.onmouseleave = () => pause(false);
@@ -192,7 +224,17 @@ export class Tape {
       write(row.children[3], skipped ? "" : clock(at, true));
       mark(row, "class", skipped ? "soft" : large ? `${side} large` : side);
       mark(row.children[3], "title", skipped ? "" : day(at));
+      if (!skipped) this.widest.take([price, size]);
     });
+    if (this.widest.grew) this.share();
+  }
+
+  // Price and size share what side and time leave, in a font in which neither is cut.
+  share() {
+    this.widest.grew = false;
+    const room = $("tape-scroll").clientWidth - 158 - 30, [price, size] = [0, 1].map((at) => this.widest.room(at, 12));
+    $("tape-rows").style.setProperty("--size", `${this.widest.size(room, 12)}px`);
+    $("tape").style.setProperty("--price", `${Math.round((room * price) / (price + size)) + 15}px`);
   }
 }
 
@@ -207,6 +249,7 @@ const HEADS = {
   fills: [["Time", 106], ["Symbol", 90, "", "c-name"], ["Side", 62], ["Price", 90, "n"], ["Size", 84, "n"], ["Fee", 0, "n"], ["As", 60], ["Order", 0]],
   positions: [["Symbol", 84, "", "c-name"], ["Side", 52], ["Size", 76, "n"], ["Average", 80, "n"], ["Mark", 80, "n"], ["Open result", 90, "n"], ["Realised", 90, "n"], ["Fees", 0, "n"], ["In", 50]],
 };
+const LEAST = 784; // px of a table of orders, as in the style sheet
 const LISTS = {
   working: (row) => row.open,
   rejected: (row) => !row.open && (row.state.startsWith("reject") || row.state.startsWith("refused")),
@@ -217,6 +260,7 @@ const NOTHING = { working: "No working orders.", fills: "No fills yet.", rejecte
 export class Orders {
   constructor(cancel) {
     this.list = "working";
+    this.wide = {};
     this.cancel = cancel;
     for (const [name, head] of Object.entries(HEADS)) {
       const line = document.createElement("tr");
@@ -233,11 +277,29 @@ export class Orders {
     for (const tab of document.querySelectorAll("#orders [role=tab]")) tab.onclick = () => this.choose(tab.dataset.list);
   }
 
+  // A column of numbers becomes as wide as the longest in it, and stays so; then there is more to scroll.
+  fit(kind, shown) {
+    const { rows } = this[kind], head = HEADS[kind], table = $(`${kind}-table`), line = table.tHead.rows[0];
+    const free = head.filter(([, width]) => !width).length, fixed = head.reduce((sum, [, width]) => sum + width, 0);
+    const wide = (this.wide[kind] = this.wide[kind] || head.map(() => 0));
+    let more = 0;
+    head.forEach(([, width, numbers], at) => {
+      if (!numbers) return;
+      const longest = Math.max(0, ...shown.map(([key]) => figuresOf(rows.get(key).children[at].textContent)));
+      const needed = Math.max(wide[at], roomFor(longest) + 12);
+      if (width && needed > width && needed > wide[at]) line.children[at].style.setProperty("width", `${needed}px`, "important");
+      more += Math.max(0, needed - (width || (LEAST - fixed) / free));
+      wide[at] = needed;
+    });
+    style(table, "minWidth", more ? `${LEAST + more}px` : "");
+  }
+
   choose(list) {
     this.list = list;
     this.stale = true;
     $("orders").dataset.list = list;
     for (const tab of document.querySelectorAll("#orders [role=tab]")) mark(tab, "aria-selected", tab.dataset.list === list ? "true" : "false");
+    if (this.desks) this.show(this.desks);
   }
 
   buildOrder({ desk, id }) {
@@ -255,6 +317,9 @@ export class Orders {
   fillOrder(row, { desk, row: order }) {
     const texts = [clock(order.at, true), desk.named(order.sym), SIDES[order.side] || "–", order.type, order.px, order.size];
     texts.forEach((text, at) => write(row.children[at], text));
+    mark(row.children[1], "title", texts[1]);
+    mark(row.children[3], "title", order.type);
+    mark(row.children[7], "title", order.state);
     mark(row.children[0], "title", `${day(order.at)} ${order.id}`);
     mark(row.children[2], "class", order.side);
     write(row.done, order.done);
@@ -272,6 +337,7 @@ export class Orders {
   }
 
   show(desks) {
+    this.desks = desks;
     const rows = (topic) => desks.flatMap((desk) => [...desk.model.table(topic)].map(([id, row]) => [desk.key(id), { desk, id, row }]));
     const all = rows("orders").sort((a, b) => b[1].row.at - a[1].row.at);
     const fills = rows("fills").sort((a, b) => b[1].row[0] - a[1].row[0]);
@@ -285,6 +351,7 @@ export class Orders {
     if (kind === "fills") { shown = fills; this.fills.show(fills); }
     else if (kind === "positions") { shown = positions; this.positions.show(positions); }
     else { shown = all.filter(([, { row }]) => LISTS[this.list](row)); this.orders.show(shown); }
+    this.fit(kind, shown);
     $("nothing").hidden = shown.length > 0;
     const [doubted] = desks.filter((desk) => desk.doubted);
     write($("nothing"), doubted ? `${WORDS[doubted.state]}: what there is now is not known. Last heard: ${NOTHING[this.list]}` : NOTHING[this.list]);
@@ -306,6 +373,7 @@ function fillFill(row, { desk, row: [at, symbol, side, price, size, fee, role, o
 
 function fillPosition(row, { desk, row: data }) {
   data.forEach((text, place) => write(row.children[place], place ? text : desk.named(text)));
+  for (const place of [0, 7]) mark(row.children[place], "title", row.children[place].shown);
   for (const place of [5, 6]) mark(row.children[place], "class", data[place].startsWith("−") ? "n down" : data[place].startsWith("+") ? "n up" : "n");
   doubt(row, desk);
 }
