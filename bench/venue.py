@@ -20,6 +20,8 @@ from typing import Any
 from bench import answers, client, handshake, traffic
 
 CHUNK = 1 << 18
+STIRRED, STIRRED_NS = 400, 100_000_000
+"""Messages before the trials of a client, and how long after them the trials begin."""
 DEADLINE_NS = 300_000_000
 """A trigger without an order after this long counts as missed."""
 
@@ -165,6 +167,7 @@ class LoadServer:
     def _trials(self, port: int, count: int, gap_ns: int, rate: float, seed: int) -> list[int]:
         """Trigger `count` orders and time each in ns; -1 where none came."""
         lane, _, _ = self._open(port)
+        self._stir(lane)
         chance = random.Random(seed)
         schedule = _Schedule(rate, time.monotonic_ns(), seed) if rate else None
         taken = []
@@ -173,6 +176,13 @@ class LoadServer:
             self._wait(lane, time.monotonic_ns() + pause, schedule)
             taken.append(self._trial(lane, schedule))
         return taken
+
+    def _stir(self, lane: Lane) -> None:
+        """Every stream speaks: the client was idle while others were measured, and a feed that
+        was silent for so long is stale, into which it sends no order."""
+        for _ in range(STIRRED):
+            self._send_next(lane)
+        self._wait(lane, time.monotonic_ns() + STIRRED_NS, None)
 
     def _trial(self, lane: Lane, schedule: _Schedule | None) -> int:
         trigger = self._triggers[lane.combined, lane.micro]
