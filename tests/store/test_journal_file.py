@@ -16,6 +16,7 @@ import pytest
 from pitwire.model.errors import JournalFailed
 from pitwire.store.history import History, Position
 from pitwire.store.journal_file import JournalFile
+from pitwire.store.latch import HaltLatch
 from pitwire.store.safely import write_all
 from pitwire.store.segment import NOTHING, Header, Ill, read_segment
 from pitwire.store.slate import read_slate, slate_path
@@ -464,6 +465,7 @@ def test_a_full_disk_refuses_an_order_before_its_bytes_leave(
 def test_a_disk_that_is_really_full(small_disk: Path) -> None:
     folder = small_disk / "main"
     folder.mkdir()
+    HaltLatch(folder).keep_room()
     file = JournalFile(folder, HEADER)
     assert slate_path(folder).exists(), "tmpfs is fit for one"
     with (small_disk / "others").open("wb", buffering=0) as others:
@@ -476,6 +478,8 @@ def test_a_disk_that_is_really_full(small_disk: Path) -> None:
 
         left = until_refused(file, fill)
     assert len(left) > 1_000, "what was kept for it was used"
+    HaltLatch(folder).throw(file.failed, "desk", 1)
+    assert HaltLatch(folder).read() is not None
     file.close()
     history = History(folder)
     kept = [record for record, _ in history.records() if isinstance(record, Decided)]

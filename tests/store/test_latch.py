@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -134,3 +137,42 @@ def test_a_file_that_an_earlier_version_wrote_is_read(tmp_path: Path) -> None:
     last = latch.last()
     assert last is not None
     assert (last.lifted_by, last.lifted_at) == ("Eve", 9)
+
+
+def test_on_a_full_disk_the_room_that_was_kept_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    latch = HaltLatch(tmp_path)
+    latch.keep_room()
+    latch.keep_room()
+    room = tmp_path / "halted.room"
+    assert room.stat().st_size == 8_192
+
+    def full(path: Path, data: bytes, **how: Any) -> None:
+        if room.exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write_safely(path, data, **how)
+
+    monkeypatch.setattr("pitwire.store.latch.write_safely", full)
+    latch.throw("the disk is full", "desk", 7)
+    assert not room.exists()
+    thrown = HaltLatch(tmp_path).read()
+    assert thrown is not None
+    assert (thrown.reason, thrown.by) == ("the disk is full", "desk")
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO])
+def test_a_disk_that_refuses_all_the_same_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    latch = HaltLatch(tmp_path)
+    latch.keep_room()
+
+    def refuse(*_: object, **how: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr("pitwire.store.latch.write_safely", refuse)
+    with pytest.raises(OSError, match=os.strerror(error)):
+        latch.throw("enough", "desk", 7)
+    assert latch.read() is None
+    HaltLatch(tmp_path / "nowhere").keep_room()

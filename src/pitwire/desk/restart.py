@@ -276,6 +276,7 @@ def recall(path: Path, *, expected: int = 0) -> tuple[Replay, History, list[str]
 
 def _close_past(path: Path, history: History, segment: int) -> list[str]:
     """Make what an earlier run has left safe to go by; what to tell of it."""
+    HaltLatch(path).keep_room()
     _sync_past(path)
     return _slate_aside(path, history, segment)
 

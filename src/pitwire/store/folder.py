@@ -5,6 +5,7 @@
     bans            how long the venue's addresses want silence (store/bans.py)
     halted          the last halt (store/latch.py)
     halted.lifted   which halt a person has lifted
+    halted.room     a little of the disk, for a halt when it is full
     slate           intents that are in no segment yet
     *.slate         slates of runs whose journal was harmed (store/slate.py)
     *.journal       the segments

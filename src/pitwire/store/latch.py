@@ -7,7 +7,9 @@ So any number of processes may throw and lift at the same time without a lock, a
 
 from __future__ import annotations
 
+import errno
 import os
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
@@ -17,7 +19,9 @@ from pitwire.model.entropy import system_seed
 from pitwire.model.errors import Unsound
 from pitwire.store.safely import sealed, unsealed, write_safely
 
-NAME, LIFTED = "halted", "halted.lifted"
+NAME, LIFTED, ROOM = "halted", "halted.lifted", "halted.room"
+_ROOM_BYTES = 8_192
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Thrown(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +49,7 @@ class HaltLatch:
     """The latch of one account's folder. Any process may throw, read and lift it."""
 
     def __init__(self, folder: Path) -> None:
-        self.path, self._lifted = folder / NAME, folder / LIFTED
+        self.path, self._lifted, self._room = (folder / one for one in (NAME, LIFTED, ROOM))
 
     def read(self) -> Thrown | None:
         """Why it is thrown; None while it is not."""
@@ -81,8 +85,9 @@ class HaltLatch:
     def throw(self, reason: str, by: str, at: int) -> Thrown:
         """Halt; returns when a power cut could not undo it. The first reason stays.
 
-        Whoever is lifting it at this moment lifts what they knew of, and not this. Raises `OSError`
-        when the disk refuses: halted in memory is then all there is.
+        Whoever is lifting it at this moment lifts what they knew of, and not this. On a full disk
+        the room that was kept for it is used. Raises `OSError` when the disk refuses: halted in
+        memory is then all there is.
         """
         first = self.read()
         thrown = Thrown(reason=reason, by=by, at=at)
@@ -90,8 +95,20 @@ class HaltLatch:
             thrown = Thrown(reason=first.reason, by=first.by, at=first.at)
         thrown = msgspec.structs.replace(thrown, nonce=f"{system_seed():x}")
         text = sealed(msgspec.json.encode(thrown))
-        write_safely(self.path, text, aside=f".{os.getpid()}.new")
+        try:
+            write_safely(self.path, text, aside=f".{os.getpid()}.new")
+        except OSError as error:
+            if error.errno not in _FULL or not self._room.exists():
+                raise
+            self._room.unlink()
+            write_safely(self.path, text, aside=f".{os.getpid()}.new")
         return msgspec.structs.replace(thrown, mark=_mark_of(text))
+
+    def keep_room(self) -> None:
+        """Keep a little of the disk for a halt: a journal that meets a full disk is a reason."""
+        if not self._room.exists():
+            with suppress(OSError):
+                write_safely(self._room, bytes(_ROOM_BYTES))
 
     def lift(self, by: str, at: int, *, mark: str | None = None) -> Thrown | None:
         """A person lifts it; what it was thrown for, None when it was not.
