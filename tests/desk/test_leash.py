@@ -57,6 +57,23 @@ async def test_a_watchdog_that_hangs_at_its_end_blocks_nobody_and_is_started_aga
     assert len(processes) == 3
 
 
+async def test_one_that_is_dead_before_it_is_told_anything_is_started_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(leash_module, "_PROGRAM", ENDS)
+    popen = subprocess.Popen
+
+    def ended(*args: Any, **options: Any) -> subprocess.Popen[bytes]:
+        process = popen(*args, **options)
+        process.wait()
+        return process
+
+    monkeypatch.setattr(leash_module.subprocess, "Popen", ended)  # type: ignore[attr-defined]
+    reports: list[Report] = []
+    await held(reports, until=2)
+    assert [one.text for one in reports] == ["the watchdog ended by itself (exit code 7)"] * 2
+
+
 async def test_five_deaths_in_a_minute_are_told_and_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leash_module, "_PROGRAM", ENDS)
     reports: list[Report] = []

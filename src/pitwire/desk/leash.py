@@ -99,7 +99,7 @@ class Leash:
             ours.close()
             raise
         self._line = ours
-        ours.send(msgspec.json.encode(self._charge) + b"\n")
+        self._send(msgspec.json.encode(self._charge) + b"\n")
         self._loop.add_reader(ours.fileno(), self._on_readable)
         self._beat()
 
