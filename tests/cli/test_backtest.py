@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import pytest
 from pitwire.board.tail import Tail
 from pitwire.cli.backtest import Point, Report, Trade, Wanted, backtest
 from pitwire.cli.main import main
-from pitwire.cli.recordings import in_order
+from pitwire.cli.recordings import demand_overlap, in_order
 from pitwire.desk.config import load_config, parse_config
 from pitwire.desk.desk import Desk
 from pitwire.model import events as ev
@@ -331,19 +331,35 @@ def test_several_tapes_are_merged_by_their_stamps(pair: Path) -> None:
 
 
 def test_records_of_one_moment_keep_the_order_of_their_recordings() -> None:
-    def record(name: str, at: int | None) -> CaptureRecord:
-        return CaptureRecord("http" if at is None else "recv", name, at)
+    first = [(5, b"a"), (7, b"a"), (6, b"a")]
+    second = [(5, b"b"), (7, b"b"), (8, b"b")]
+    merged = list(in_order([iter(first), iter(second)]))
+    assert merged == [(5, b"a"), (5, b"b"), (7, b"a"), (6, b"a"), (7, b"b"), (8, b"b")]
+    assert list(in_order([iter(first)])) == first
 
-    first = [record("a", 5), record("a", None), record("a", 7), record("a", 6)]
-    second = [record("b", None), record("b", 5), record("b", 7), record("b", 8)]
-    merged = [(one.conn, one.ts_ns) for one in in_order([first, second])]
-    assert merged == [
-        ("b", None), ("a", 5), ("a", None), ("b", 5), ("a", 7), ("a", 6), ("b", 7), ("b", 8),
-    ]  # fmt: skip
-    assert in_order([first]) == first
+
+class Spoke:
+    """A recording of two moments, or of none."""
+
+    path = Path("spoke")
+    snapshots: tuple[CaptureRecord, ...] = ()
+
+    def __init__(self, *stamps: int) -> None:
+        self._stamps = stamps
+
+    def frames(self, later: int = 0) -> Iterator[tuple[int, bytes]]:
+        return ((at + later, b"") for at in self._stamps)
+
+    def last(self) -> int:
+        return max(self._stamps, default=0)
+
+
+def test_recordings_have_some_time_in_common() -> None:
+    demand_overlap([Spoke(5, 8), Spoke(8, 9)])
+    demand_overlap([Spoke(5, 8), Spoke()])
+    demand_overlap([Spoke()])
     with pytest.raises(ConfigError, match=r"begins 2\.0 s after another has ended"):
-        in_order([second, [record("c", 8 + 2 * SECOND)]])
-    assert len(in_order([first, [record("c", None)]])) == 5
+        demand_overlap([Spoke(5, 8), Spoke(8 + 2 * SECOND, 8 + 3 * SECOND)])
 
 
 def test_several_recordings_as_they_are_typed(pair: Path, tmp_path: Path, capsys: Capture) -> None:

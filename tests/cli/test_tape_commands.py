@@ -10,7 +10,7 @@ import pytest
 import pitwire
 from pitwire.cli.main import main
 from pitwire.cli.simulated import recorded_venue
-from pitwire.cli.taped import capture_of, is_tape, listing_on, symbol_of
+from pitwire.cli.taped import frames_on, is_tape, listing_on, snapshots_on, symbol_of
 from pitwire.model.errors import ConfigError
 from pitwire.model.events import BookDelta, BookSnapshot, Event, Trade
 from pitwire.session.connect import connect_to_websocket
@@ -95,7 +95,11 @@ def test_a_tape_is_served_as_a_venue(taped: Path) -> None:
     assert symbol_of(tape) == "BTC-USDT"
     with pytest.raises(ConfigError, match="ETH-USDT"):
         symbol_of(tape, "ETH-USDT")
-    recorded = [record for record in capture_of(tape) if record.t == "recv"]
+    recorded = list(frames_on(tape))
+    assert list(frames_on(tape, 5)) == [(at + 5, frame) for at, frame in recorded]
+    [snapshot] = snapshots_on(tape, ["BTCUSDT"])
+    assert '"lastUpdateId"' in snapshot.data
+    assert snapshots_on(tape, ["ETHUSDT"]) == []
     said = [record for record in tape.records() if record.kind is Kind.IN]
     assert len(said) - 3 <= len(recorded) < len(said), "all but the answers to asks"
     seen: list[Event] = []
@@ -114,7 +118,7 @@ def test_a_tape_is_served_as_a_venue(taped: Path) -> None:
 
     asyncio.run(life())
     trades = [event.trade_id for event in seen if isinstance(event, Trade)]
-    texts = [record.data for record in recorded]
+    texts = [frame.decode() for _, frame in recorded]
     assert trades
     assert all(any(f'"t":{number},' in text for text in texts) for number in trades)
     assert any(isinstance(event, BookDelta | BookSnapshot) for event in seen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 
 import pytest
@@ -67,3 +68,12 @@ def test_the_seed_decides():
 def test_a_model_without_sense_is_refused(model):
     with pytest.raises(ValueError, match="found"):
         path(model)
+
+
+def test_a_draw_is_the_one_of_the_stock_generator() -> None:
+    model = LogNormal(median_milliseconds=2.0, spread=1.5, least_milliseconds=1.0)
+    path = Path(model, entropy=Entropy(5), name="x")
+    stock = Entropy(5).stream("latency x")
+    for now in range(0, 50 * 1000 * MS, 1000 * MS):
+        milliseconds = 1.0 + 2.0 * math.exp(stock.gauss(0, math.log(1.5)))
+        assert path.arrival(now) == now + round(milliseconds * MS)

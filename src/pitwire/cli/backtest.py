@@ -11,18 +11,18 @@ from __future__ import annotations
 import asyncio
 import csv
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from decimal import Decimal
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-from rich.progress import Progress, TaskID
+from rich.progress import Progress
 
 from pitwire.cli.play import playback
-from pitwire.cli.recordings import in_order, recordings_of
+from pitwire.cli.recordings import demand_overlap, in_order, recordings_of, venue_ahead
 from pitwire.cli.taped import is_tape
 from pitwire.desk.config import DeskConfig, load_config
 from pitwire.desk.desk import Desk
@@ -33,12 +33,12 @@ from pitwire.model.clock import MILLISECOND, SECOND
 from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import ConfigError
-from pitwire.model.events import Event, Fill
+from pitwire.model.events import Fill
 from pitwire.model.numbers import plain
 from pitwire.model.orders import Side
 from pitwire.sim.capture import CaptureRecord
 from pitwire.sim.facts import Listing
-from pitwire.sim.history import RecordedMarket
+from pitwire.sim.history import Framed, RecordedMarket
 from pitwire.sim.latency import LATENCIES
 from pitwire.sim.queues import Cancels
 from pitwire.sim.scenario_files import STAKE
@@ -47,16 +47,13 @@ from pitwire.tape.reader import Tape
 from pitwire.trading.journal import Came, Decided, Record, placed
 from pitwire.trading.limits import day_marks
 from pitwire.trading.rules import Rule
-from pitwire.venues.registry import find_venue
-from pitwire.venues.venue import CodecOptions, Endpoints, Role
+from pitwire.venues.venue import Endpoints
 
 ACCOUNT = "main"
 _LEAD = 5 * SECOND
 """A desk begins to open so long before the market begins to speak."""
 _NO_TOUCH = 0.0, 0.0, 0
 _TAIL_SECONDS = 1.0
-_LOOKED_AT = 5000
-"""Frames that tell how far the recorder's clock was off."""
 _ENDPOINTS = Endpoints(market=MARKET_URL, orders=ORDERS_URL, http=HTTP_URL)
 
 
@@ -222,23 +219,21 @@ def backtest(
     onlooker: Onlooker | None = None,
 ) -> Report:
     """Let a desk of this configuration, and rules in Python, live through a recorded market."""
-    listings, records, ahead = _market_of(wanted, config)
-    stamps = [record.ts_ns for record in records if record.t == "recv" and record.ts_ns]
-    if not stamps:
-        expected = "a market with times"
-        raise ConfigError(where=str(wanted.market), found="no frame", expected=expected)
+    market = _market_of(wanted, config)
+    listings = market.listings
     recording = RecordedMarket(
         listings,
-        records,
+        market.snapshots,
         Entropy(wanted.seed).child("recording"),
+        frames=market.frames,
         cancels=Cancels(_known("--cancels", wanted.cancels, [each.value for each in Cancels])),
         held=True,
-        begin=stamps[0],
+        begin=market.first,
     )
     quote, owned = _quote_of(listings), _owned(config, listings)
     world = World(
         seed=wanted.seed,
-        start=stamps[0] - _LEAD,
+        start=market.first - _LEAD,
         recording=recording,
         latency=LATENCIES[_known("--latency", wanted.latency, list(LATENCIES))],
         accounts={ACCOUNT: owned},
@@ -247,17 +242,17 @@ def backtest(
     stake = owned.get(quote, STAKE)
     told = _Told(symbols, quote, stake)
     plain_config = _plain(config, symbols, wanted.seed)
-    life = _live(world, recording, plain_config, tuple(rules), told, wanted, bar, onlooker)
-    span = (stamps[-1] - stamps[0]) / SECOND
-    desk = world.run(life, within_seconds=span + 3600)
+    shown = _Shown(bar, market)
+    life = _live(world, recording, plain_config, tuple(rules), told, wanted, shown, onlooker)
+    desk = world.run(life, within_seconds=(market.last - market.first) / SECOND + 3600)
     return Report(
         symbols=symbols,
-        begin=stamps[0],
-        end=stamps[-1],
+        begin=market.first,
+        end=recording.last_stamp,
         latency=wanted.latency,
         cancels=wanted.cancels,
-        moved=ahead,
-        frames=len(stamps),
+        moved=market.moved,
+        frames=recording.played,
         gaps=recording.gaps,
         events=told.events,
         orders=told.orders,
@@ -277,7 +272,7 @@ async def _live(
     rules: tuple[Rule, ...],
     told: _Told,
     wanted: Wanted,
-    bar: Progress | None,
+    shown: _Shown,
     onlooker: Onlooker | None,
 ) -> Desk:
     key, secret = world.keys["ed25519"]
@@ -293,13 +288,12 @@ async def _live(
     )
     if onlooker is not None:
         onlooker.opened(desk)
-    task = None if bar is None else bar.add_task("backtest", total=len(recording))
     recording.release()
     world.act()
     while not recording.finished:
         await asyncio.sleep(wanted.every_seconds)
         told.look(desk, world.clock.now())
-        _show(bar, task, recording)
+        shown.show(recording.last_stamp)
         if onlooker is not None:
             onlooker.look()
     await asyncio.sleep(_TAIL_SECONDS)
@@ -312,9 +306,17 @@ async def _live(
     return desk
 
 
-def _show(bar: Progress | None, task: TaskID | None, recording: RecordedMarket) -> None:
-    if bar is not None and task is not None:
-        bar.update(task, completed=recording.played)
+class _Shown:
+    """How far it is, by the recorder's time."""
+
+    def __init__(self, bar: Progress | None, market: _Market) -> None:
+        self._bar, self._first = bar, market.first
+        if bar is not None:
+            self._task = bar.add_task("backtest", total=market.last - market.first)
+
+    def show(self, stamp: int) -> None:
+        if self._bar is not None and stamp:
+            self._bar.update(self._task, completed=stamp - self._first)
 
 
 class _Told:
@@ -400,18 +402,39 @@ def _positions(report: Report) -> str:
     return " ".join(f"{plain(held.position)} {symbol}" for symbol, held in parts)
 
 
-def _market_of(
-    wanted: Wanted, config: DeskConfig
-) -> tuple[list[Listing], list[CaptureRecord], int]:
-    """What is listed, what was recorded of it in order of time, and how late a clock was."""
+class _Market(NamedTuple):
+    """What is played."""
+
+    listings: list[Listing]
+    snapshots: list[CaptureRecord]
+    frames: Iterator[Framed]
+    """In order of time, stamps put right."""
+    first: int
+    last: int
+    """When it begins to speak and when it ends, ns."""
+    moved: int
+    """How late a clock was at most."""
+
+
+def _market_of(wanted: Wanted, config: DeskConfig) -> _Market:
     symbols = (wanted.symbol,) if wanted.symbol else config.venue.symbols
     listings, recordings = recordings_of((wanted.market, *wanted.others), symbols)
-    moved = [_venue_ahead(records) for records in recordings]
-    punctual = [
-        [_later(record, ahead) for record in records] if ahead else records
-        for records, ahead in zip(recordings, moved, strict=True)
-    ]
-    return listings, in_order(punctual), max(moved)
+    demand_overlap(recordings)
+    moved = [venue_ahead(recording.frames()) for recording in recordings]
+    frames = in_order([one.frames(ahead) for one, ahead in zip(recordings, moved, strict=True)])
+    begin = next(frames, None)
+    if begin is None:
+        expected = "a market with times"
+        raise ConfigError(where=str(wanted.market), found="no frame", expected=expected)
+    ends = (one.last() + ahead for one, ahead in zip(recordings, moved, strict=True))
+    return _Market(
+        listings=listings,
+        snapshots=[snapshot for one in recordings for snapshot in one.snapshots],
+        frames=chain((begin,), frames),
+        first=begin[0],
+        last=max(ends),
+        moved=max(moved),
+    )
 
 
 def _plain(config: DeskConfig, symbols: tuple[str, ...], seed: int) -> DeskConfig:
@@ -439,24 +462,6 @@ def _quote_of(listings: Sequence[Listing]) -> str:
             expected="all priced in one asset, in which the account is counted",
         )
     return next(iter(quotes))
-
-
-def _venue_ahead(records: Sequence[CaptureRecord]) -> int:
-    """How far the venue's stamps are ahead of ours at most, which they cannot really be."""
-    codec = find_venue("binance").codec(CodecOptions(Role.MARKET))
-    ahead = 0
-    for record in islice((one for one in records if one.t == "recv"), _LOOKED_AT):
-        at = record.ts_ns or 0
-        for event in codec.decode(record.data.encode(), at):
-            if isinstance(event, Event) and event.venue_time and at:
-                ahead = max(ahead, event.venue_time - at)
-    return ahead
-
-
-def _later(record: CaptureRecord, by: int) -> CaptureRecord:
-    if record.ts_ns is None:
-        return record
-    return msgspec.structs.replace(record, ts_ns=record.ts_ns + by)
 
 
 def _config(wanted: Wanted) -> DeskConfig:

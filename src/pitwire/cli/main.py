@@ -189,7 +189,10 @@ def sim(
     scenario: options.Scenario = "calm",
     faults: options.Faults = None,
     tape: Annotated[
-        Path | None, typer.Option(help="Serve a tape, or a capture, instead of a made-up market.")
+        list[Path] | None,
+        typer.Option(
+            help="Serve a tape, or a capture, instead of a made-up market; or several tapes."
+        ),
     ] = None,
     speed: Annotated[float, typer.Option(min=0.001, help="How many times a tape's pace.")] = 1.0,
     tls: options.Tls = None,
@@ -210,7 +213,7 @@ def sim(
         seed=seed,
         scenario=scenario,
         faults=faults or (),
-        tape=tape,
+        tapes=tape or (),
         speed=speed,
         tls=tls,
         admin=admin,

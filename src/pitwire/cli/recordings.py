@@ -1,33 +1,99 @@
-"""Several recordings as one market: which symbol is in which, and all of it in order of time."""
+"""Recordings as a market: which symbol is in which, and all frames of them in order of time.
+
+Tapes are read as they are played, so that a long one needs no more memory than a short one.
+"""
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import merge
+from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
-from pitwire.cli.simulated import markets_of
-from pitwire.cli.taped import is_tape
+from pitwire.cli.taped import frames_on, is_tape, listing_on, snapshots_on, symbol_of
 from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConfigError
-from pitwire.sim.capture import CaptureRecord
+from pitwire.model.events import Event
+from pitwire.sim.capture import CaptureRecord, load_capture
 from pitwire.sim.facts import Listing
+from pitwire.sim.history import Framed, frames_of
+from pitwire.sim.scenario_files import plain_listing
 from pitwire.tape.reader import Tape
+from pitwire.venues.registry import find_venue
+from pitwire.venues.venue import CodecOptions, Role
+
+_LOOKED_AT = 5000
+"""Frames that tell how far the recorder's clock was off."""
+
+
+class Recording(Protocol):
+    """A tape or a capture."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def snapshots(self) -> Sequence[CaptureRecord]:
+        """Records of whole books, which a market begins with."""
+        ...
+
+    def frames(self, later: int = 0) -> Iterator[Framed]:
+        """What the market said, from the beginning, stamped so much later, ns."""
+        ...
+
+    def last(self) -> int:
+        """The stamp of its last record, ns."""
+        ...
+
+
+class _Taped:
+    """A tape as a recording."""
+
+    def __init__(self, path: Path, symbols: Sequence[str]) -> None:
+        self.path, self._tape = path, Tape(path)
+        names = [symbol_of(self._tape, each) for each in symbols]
+        names = names or list(self._tape.meta.symbols) or [symbol_of(self._tape)]
+        self.listings = [listing_on(self._tape, each) or plain_listing(each) for each in names]
+        self.snapshots = snapshots_on(self._tape, [f"{x.base}{x.quote}" for x in self.listings])
+
+    def frames(self, later: int = 0) -> Iterator[Framed]:
+        return frames_on(self._tape, later)
+
+    def last(self) -> int:
+        return self._tape.span()[1]
+
+
+class _Captured:
+    """A capture as a recording."""
+
+    def __init__(self, path: Path, symbols: Sequence[str]) -> None:
+        self.path = path
+        self.listings = [plain_listing(each) for each in symbols or ("",)]
+        self.snapshots = self._records = _records(path, self.listings)
+
+    def frames(self, later: int = 0) -> Iterator[Framed]:
+        return frames_of(self._records, later)
+
+    def last(self) -> int:
+        return max((stamp for stamp, _ in self.frames()), default=0)
 
 
 def recordings_of(
     paths: Sequence[Path], symbols: Sequence[str]
-) -> tuple[list[Listing], list[list[CaptureRecord]]]:
-    """What of these symbols is recorded, in their order, and each recording's records.
+) -> tuple[list[Listing], list[Recording]]:
+    """What of these symbols (none: all of a tape's) is recorded, in their order, and where.
 
     A single recording serves those of the symbols that it has; of several, each has its own. Raises
     `ConfigError` when none is recorded, or one twice.
     """
     found: dict[str, Listing] = {}
-    recordings: list[list[CaptureRecord]] = []
+    recordings: list[Recording] = []
     for path in paths:
-        listings, records = markets_of(path, _served(path, symbols, alone=len(paths) == 1))
-        for listing in listings:
+        recording = _opened(path, symbols, alone=len(paths) == 1)
+        for listing in recording.listings:
             if listing.symbol in found:
                 raise ConfigError(
                     where=str(path),
@@ -35,17 +101,17 @@ def recordings_of(
                     expected="each symbol in one recording",
                 )
             found[listing.symbol] = listing
-        recordings.append(records)
-    return [found[symbol] for symbol in symbols if symbol in found], recordings
+        recordings.append(recording)
+    return [found[symbol] for symbol in symbols or found if symbol in found], recordings
 
 
-def _served(path: Path, symbols: Sequence[str], *, alone: bool) -> list[str]:
-    """Which of the symbols this recording is asked for."""
+def _opened(path: Path, symbols: Sequence[str], *, alone: bool) -> _Taped | _Captured:
+    """A recording, asked for those of the symbols that it is to serve."""
     if is_tape(path):
         there = Tape(path).meta.symbols
-        return [symbol for symbol in symbols if symbol in there] or list(symbols[:1])
+        return _Taped(path, [each for each in symbols if each in there] or list(symbols[:1]))
     if alone:
-        return list(symbols)
+        return _Captured(path, symbols)
     raise ConfigError(
         where=str(path),
         found="a capture beside other recordings",
@@ -53,22 +119,24 @@ def _served(path: Path, symbols: Sequence[str], *, alone: bool) -> list[str]:
     )
 
 
-def in_order(recordings: Sequence[Sequence[CaptureRecord]]) -> list[CaptureRecord]:
-    """All records by their stamps; of the same moment, those of an earlier recording first.
+def in_order(recordings: Sequence[Iterator[Framed]]) -> Iterator[Framed]:
+    """All frames by their stamps; of the same moment, those of an earlier recording first.
 
-    What has no stamp stays behind what came before it. Raises `ConfigError` when they have no
-    moment in common: the books of the later would be known in the time of the earlier.
+    A stamp that is before the one of the frame before it leaves that frame where it is.
     """
     if len(recordings) == 1:
-        return list(recordings[0])
-    _demand_overlap(recordings)
-    return [record for _, record in merge(*map(_stamped, recordings), key=_stamp)]
+        return recordings[0]
+    return map(_framed, merge(*map(_stamped, recordings), key=_stamp))
 
 
-def _demand_overlap(recordings: Sequence[Sequence[CaptureRecord]]) -> None:
-    stamps = [[one.ts_ns for one in records if one.ts_ns] for records in recordings]
-    spoken = [each for each in stamps if each]
-    apart = max(map(min, spoken), default=0) - min(map(max, spoken), default=0)
+def demand_overlap(recordings: Sequence[Recording]) -> None:
+    """Raises `ConfigError` when several have no moment in common: the books of the later would be
+    known in the time of the earlier."""
+    firsts = [next(recording.frames(), (0, b""))[0] for recording in recordings]
+    lasts = [recording.last() for recording in recordings]
+    spoken = [(first, last) for first, last in zip(firsts, lasts, strict=True) if first]
+    apart = max((first for first, _ in spoken), default=0)
+    apart -= min((last for _, last in spoken), default=apart)
     if apart > 0:
         raise ConfigError(
             where="the recordings",
@@ -77,12 +145,52 @@ def _demand_overlap(recordings: Sequence[Sequence[CaptureRecord]]) -> None:
         )
 
 
-def _stamped(records: Iterable[CaptureRecord]) -> Iterator[tuple[int, CaptureRecord]]:
+def venue_ahead(frames: Iterator[Framed]) -> int:
+    """How far the venue's stamps are ahead of ours at most, which they cannot really be."""
+    codec = find_venue("binance").codec(CodecOptions(Role.MARKET))
+    ahead = 0
+    for at, frame in islice(frames, _LOOKED_AT):
+        for event in codec.decode(frame, at):
+            if isinstance(event, Event) and event.venue_time:
+                ahead = max(ahead, event.venue_time - at)
+    return ahead
+
+
+def _stamped(frames: Iterable[Framed]) -> Iterator[tuple[int, Framed]]:
     at = 0
-    for record in records:
-        at = max(at, record.ts_ns or 0)
-        yield at, record
+    for framed in frames:
+        at = max(at, framed[0])
+        yield at, framed
 
 
-def _stamp(stamped: tuple[int, CaptureRecord]) -> int:
+def _framed(stamped: tuple[int, Framed]) -> Framed:
+    return stamped[1]
+
+
+def _stamp(stamped: tuple[int, Framed]) -> int:
     return stamped[0]
+
+
+def _records(path: Path, rules: Sequence[Listing]) -> list[CaptureRecord]:
+    try:
+        records = load_capture(path)
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise ConfigError(
+            where=str(path), found="a damaged gzip file", expected="a capture to read"
+        ) from None
+    except OSError as error:
+        found = error.strerror or type(error).__name__
+        raise ConfigError(where=str(path), found=found, expected="a capture to read") from None
+    except ValueError as error:
+        raise ConfigError(
+            where=str(path), found=str(error), expected="a capture, one JSON record a line"
+        ) from None
+    for each in rules:
+        name = f'"{each.base}{each.quote}"'
+        if not any(record.t == "recv" and name in record.data for record in records):
+            raise ConfigError(
+                where=str(path),
+                found=f"{len(records)} records, none of {each.symbol}",
+                expected=f"a capture of {each.symbol}",
+            )
+    return records

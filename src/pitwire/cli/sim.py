@@ -31,7 +31,7 @@ def run(
     seed: int | None = None,
     scenario: str = "calm",
     faults: Sequence[str] = (),
-    tape: Path | None = None,
+    tapes: Sequence[Path] = (),
     speed: float = 1.0,
     tls: Path | None = None,
     admin: bool = False,
@@ -46,15 +46,15 @@ def run(
     if howto is not None and howto not in HOWTOS_OF[venue]:
         known = ", ".join(HOWTOS_OF[venue])
         raise ConfigError(where="sim.howto", found=howto, expected=f"one of {known}")
-    if tape is not None and venue != SPOT:
+    if tapes and venue != SPOT:
         raise ConfigError(where="sim.venue", found=venue, expected=f"{SPOT} for a tape")
     chosen = system_seed() if seed is None else seed
     authority = None if tls is None else _written(tls)
-    if tape is not None:
+    if tapes:
         place = recorded_venue(
-            tape, symbols or (), seed=chosen, speed=speed, port=port, tls=authority
+            tapes, symbols or (), seed=chosen, speed=speed, port=port, tls=authority
         )
-        scenario = f"tape {tape}, which begins when a client connects"
+        scenario = f"tape {' '.join(map(str, tapes))}, which begins when a client connects"
     else:
         place = simulated_venue(
             symbols or (),
@@ -80,7 +80,7 @@ def run(
             typer.echo("# Ctrl-C ends it")
             try:
                 async with asyncio.timeout(seconds):
-                    await (asyncio.Event().wait() if tape is None else _play(served))
+                    await (_play(served) if tapes else asyncio.Event().wait())
             except TimeoutError:
                 return
             typer.echo("# the tape is over")

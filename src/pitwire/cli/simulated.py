@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,12 +9,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from pitwire.cli.taped import capture_of, is_tape, listing_on, symbol_of
+from pitwire.cli.recordings import demand_overlap, in_order, recordings_of
 from pitwire.model.clock import SystemClock
 from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import ConfigError
-from pitwire.sim.capture import CaptureRecord, load_capture
 from pitwire.sim.certificates import LocalAuthority
 from pitwire.sim.clocks import SteerableClock
 from pitwire.sim.facts import Listing
@@ -36,7 +33,6 @@ from pitwire.sim.scenarios import SCENARIOS
 from pitwire.sim.scripts import SCRIPTS
 from pitwire.sim.serve import Venue, serve
 from pitwire.sim.world import BALANCES, LISTINGS, SPOT, USDM, World
-from pitwire.tape.reader import Tape
 from pitwire.venues.venue import Endpoints
 
 ACCOUNT = "main"
@@ -152,7 +148,7 @@ async def simulated_venue(
 
 @asynccontextmanager
 async def recorded_venue(
-    path: Path,
+    paths: Path | Sequence[Path],
     symbols: Sequence[str] = (),
     *,
     seed: int = 1,
@@ -160,32 +156,30 @@ async def recorded_venue(
     port: int = 0,
     tls: LocalAuthority | None = None,
 ) -> AsyncIterator[SimulatedVenue]:
-    """Serve a recorded market, a capture or a tape, in these symbols (none: all of a tape's).
+    """Serve a recorded market in these symbols (none: all of a tape's): a capture, a tape, or
+    several tapes of different symbols.
 
     It stands still until `begin` is called.
     """
-    rules, records = markets_of(path, symbols)
+    paths = [paths] if isinstance(paths, Path) else paths
+    rules, recordings = recordings_of(paths, symbols)
+    demand_overlap(recordings)
     assets = [asset for each in rules for asset in (each.base, each.quote)]
     world = World(
         seed=seed,
         clock=SystemClock(),
         recording=RecordedMarket(
-            rules, records, Entropy(seed).child("recording"), speed=speed, held=True
+            rules,
+            [snapshot for recording in recordings for snapshot in recording.snapshots],
+            Entropy(seed).child("recording"),
+            frames=in_order([recording.frames() for recording in recordings]),
+            speed=speed,
+            held=True,
         ),
         accounts={ACCOUNT: {each: BALANCES.get(each, STAKE) for each in assets}},
     )
     async with serve(world, port=port, ssl=tls and tls.server, plain=tls is not None) as venue:
         yield _described(world, venue)
-
-
-def markets_of(path: Path, symbols: Sequence[str]) -> tuple[list[Listing], list[CaptureRecord]]:
-    """The rules of these symbols (none: all of a tape's), and the records, of them all."""
-    if is_tape(path):
-        tape = Tape(path)
-        names = [symbol_of(tape, each) for each in symbols or tape.meta.symbols or ("",)]
-        return [listing_on(tape, each) or plain_listing(each) for each in names], capture_of(tape)
-    rules = [plain_listing(each) for each in symbols or ("",)]
-    return rules, _records(path, rules)
 
 
 def _market(scenario: str, chosen: list[Listing]) -> Market:
@@ -204,31 +198,6 @@ def _market(scenario: str, chosen: list[Listing]) -> Market:
         [each.symbol for each in listings],
         {ACCOUNT: {asset: BALANCES.get(asset, STAKE) for asset in assets}},
     )
-
-
-def _records(path: Path, rules: Sequence[Listing]) -> list[CaptureRecord]:
-    try:
-        records = load_capture(path)
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise ConfigError(
-            where=str(path), found="a damaged gzip file", expected="a capture to read"
-        ) from None
-    except OSError as error:
-        found = error.strerror or type(error).__name__
-        raise ConfigError(where=str(path), found=found, expected="a capture to read") from None
-    except ValueError as error:
-        raise ConfigError(
-            where=str(path), found=str(error), expected="a capture, one JSON record a line"
-        ) from None
-    for each in rules:
-        name = f'"{each.base}{each.quote}"'
-        if not any(record.t == "recv" and name in record.data for record in records):
-            raise ConfigError(
-                where=str(path),
-                found=f"{len(records)} records, none of {each.symbol}",
-                expected=f"a capture of {each.symbol}",
-            )
-    return records
 
 
 def _described(world: World, venue: Venue) -> SimulatedVenue:

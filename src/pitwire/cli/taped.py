@@ -1,4 +1,4 @@
-"""A tape as a market to be served: its frames as captures, its rules as listings.
+"""A tape as a market to be served: its frames, the books it begins with, its rules as listings.
 
 The simulator knows neither tapes nor the client's decoders; here, above both, one is handed to the
 other.
@@ -6,16 +6,22 @@ other.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 
 from pitwire.model.errors import ConfigError, MalformedFrame
 from pitwire.sim.capture import CaptureRecord
 from pitwire.sim.facts import Listing
-from pitwire.tape.format import Kind, Record, decode_exchange
+from pitwire.sim.history import Framed
+from pitwire.tape.format import Kind, decode_exchange
 from pitwire.tape.reader import Tape, runs_in
 from pitwire.venues.registry import find_venue
 from pitwire.venues.venue import CodecOptions, Role
+
+_IN = Kind.IN
+_ANSWERS = (b'{"result"', b'{"id"', b'{"error"')
 
 
 def is_tape(path: Path) -> bool:
@@ -23,30 +29,43 @@ def is_tape(path: Path) -> bool:
     return path.suffix == ".tape" or any(path.glob("*.tape")) or bool(runs_in(path))
 
 
-def capture_of(tape: Tape) -> list[CaptureRecord]:
-    """What the market said, as capture records; not what it said to us."""
-    found = [_captured(record) for record in tape.records()]
-    return [record for record in found if record is not None]
+def frames_on(tape: Tape, later: int = 0) -> Iterator[Framed]:
+    """What the market said, and when, and so much later, ns; not what it said to us."""
+    return chain.from_iterable(
+        [
+            (at + later, payload)
+            for at, kind, link, _, payload in block
+            if kind is _IN and link[:6] == "market" and not payload.startswith(_ANSWERS)
+        ]
+        for block in tape.blocks()
+    )
 
 
-def _captured(record: Record) -> CaptureRecord | None:
-    if record.kind is Kind.IN and record.link.startswith("market"):
-        text = record.payload.decode("utf-8", "replace")
-        answer = text.startswith(('{"result"', '{"id"', '{"error"'))
-        return None if answer else CaptureRecord("recv", record.link, record.at, text)
-    if record.kind is Kind.HTTP:
+def snapshots_on(tape: Tape, names: Iterable[str]) -> list[CaptureRecord]:
+    """The first whole book of each of these symbols, named as the venue does, where there is one.
+
+    What does not say whose it is (an import may have lost that) is thought to be of them all.
+    """
+    missing, found = set(names), []
+    for record in tape.records(only=Kind.HTTP):
         exchange = decode_exchange(record.payload)
+        if b'"lastUpdateId"' not in exchange.body:
+            continue
+        name = exchange.url.partition("symbol=")[2].partition("&")[0]
+        if name and name not in missing:
+            continue
         body = exchange.body.decode("utf-8", "replace")
-        return CaptureRecord("http", "", record.at, body, url=exchange.url)
-    return None
+        found.append(CaptureRecord("http", "", record.at, body, url=exchange.url))
+        missing.discard(name)
+        if not (missing and name):
+            break
+    return found
 
 
 def listing_on(tape: Tape, symbol: str) -> Listing | None:
     """The venue's rules for a symbol, as the tape has them; None when it has none."""
     codec = find_venue(tape.meta.venue).codec(CodecOptions(Role.MARKET))
-    for record in tape.records():
-        if record.kind is not Kind.HTTP:
-            continue
+    for record in tape.records(only=Kind.HTTP):
         exchange = decode_exchange(record.payload)
         if "exchangeInfo" not in exchange.url:
             continue

@@ -43,6 +43,15 @@ class Diff(msgspec.Struct, frozen=True):
     asks: Levels
 
 
+class Changes(msgspec.Struct, frozen=True):
+    """A diff whose sizes are still texts: (price in ticks, size as it is written)."""
+
+    first: int
+    last: int
+    bids: list[tuple[int, str]]
+    asks: list[tuple[int, str]]
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """A whole book as of `last`."""
 
@@ -114,9 +123,8 @@ def load_capture(path: Path | str) -> list[CaptureRecord]:
     return records
 
 
-def open_envelope(text: str) -> Envelope:
+def open_envelope(raw: bytes) -> Envelope:
     """Take the payload out of a combined frame without touching a byte of it."""
-    raw = text.encode()
     try:
         combined = _combined.decode(raw)
     except msgspec.DecodeError:
@@ -172,6 +180,20 @@ class Grid:
         return int(count), part != 0
 
 
+class _Ticks(dict[str, int]):
+    """Texts of prices that were met, and how many ticks each is."""
+
+    def __init__(self, grid: Grid) -> None:
+        super().__init__()
+        self._grid = grid
+
+    def __missing__(self, text: str) -> int:
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        ticks = self[text] = self._grid.count(text)
+        return ticks
+
+
 class Reader:
     """Reads one symbol's books and trades out of captured payloads."""
 
@@ -179,10 +201,21 @@ class Reader:
         self._name = name
         """The symbol as the payloads spell it."""
         self._prices = Grid("price", tick)
+        self._ticks = _Ticks(self._prices)
         self._sizes = Grid("size", lot)
+        self.lots = self._sizes.floor
+        """How many lots the text of a size is."""
 
     def read(self, payload: bytes) -> Diff | Print | None:
         """What a stream payload says about this symbol's market; None for anything else."""
+        said = self.skim(payload)
+        if not isinstance(said, Changes):
+            return said
+        bids, asks = self._counted(said.bids), self._counted(said.asks)
+        return Diff(said.first, said.last, bids, asks)
+
+    def skim(self, payload: bytes) -> Changes | Print | None:
+        """The same, but the sizes of a diff are left as they are written: most go unread."""
         try:
             wire = _wire.decode(payload)
         except msgspec.DecodeError:
@@ -190,7 +223,7 @@ class Reader:
         if wire.s != self._name:
             return None
         if wire.e == "depthUpdate":
-            return Diff(wire.U, wire.u, self._read_levels(wire.b), self._read_levels(wire.a))
+            return Changes(wire.U, wire.u, self._priced(wire.b), self._priced(wire.a))
         if wire.e == "trade":
             # m: the buyer was the maker, so the taker sold (binance §3).
             side = Side.SELL if wire.m else Side.BUY
@@ -211,6 +244,13 @@ class Reader:
             return None
         bids, asks = self._read_levels(wire.bids), self._read_levels(wire.asks)
         return Snapshot(wire.lastUpdateId, bids, asks)
+
+    def _priced(self, raw: msgspec.Raw) -> list[tuple[int, str]]:
+        ticks = self._ticks
+        return [(ticks[price], size) for price, size in _levels.decode(raw)]
+
+    def _counted(self, changes: list[tuple[int, str]]) -> Levels:
+        return tuple([(price, self.lots(size)) for price, size in changes])
 
     def _read_levels(self, raw: msgspec.Raw) -> Levels:
         price, size = self._prices.count, self._sizes.floor

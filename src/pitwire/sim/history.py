@@ -31,16 +31,15 @@ lose; one that loses here will not win by being faster than this model.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import islice
+from typing import TypeAlias
 
 import msgspec
 
 from pitwire.model.entropy import Entropy
-from pitwire.model.orders import Side
-from pitwire.sim.capture import CaptureRecord, Diff, Envelope, Print, Reader, open_envelope
+from pitwire.sim.capture import CaptureRecord, Changes, Envelope, Print, open_envelope
 from pitwire.sim.exchange import Exchange
 from pitwire.sim.facts import (
     Depth,
@@ -55,39 +54,32 @@ from pitwire.sim.facts import (
     Traded,
 )
 from pitwire.sim.lists import Lists
-from pitwire.sim.pit import KEPT_TRADES
-from pitwire.sim.queues import Cancels, Queues
+from pitwire.sim.queues import Cancels
+from pitwire.sim.recorded_book import RecordedBook
+
+Framed: TypeAlias = tuple[int, bytes]
+"""The recorder's stamp of a frame, ns, and the frame."""
+NEVER = 1 << 63
+_NOT_READ = frozenset(("bookTicker", "aggTrade"))
+"""Streams that say nothing of what a recorded market is made of."""
 
 
-class _Book:
-    """What is recorded of one symbol: its book and trades so far, and the queues of our orders."""
-
-    def __init__(self, listing: Listing, exchange: Exchange, cancels: Cancels) -> None:
-        name = f"{listing.base}{listing.quote}"
-        self.symbol = listing.symbol
-        self.reader = Reader(tick=listing.tick, lot=listing.lot, name=name)
-        self.queues = Queues(exchange, listing.symbol, cancels)
-        self.stream = name.lower()
-        """What the names of its streams begin with."""
-        self.last_id = 0
-        self.prints: deque[PublicTrade] = deque(maxlen=KEPT_TRADES)
-        self.levels: dict[Side, dict[int, int]] = {Side.BUY: {}, Side.SELL: {}}
-
-    def set_level(self, side: Side, price: int, lots: int, now: int) -> None:
-        """The recorded size at a price is now this."""
-        if lots:
-            self.levels[side][price] = lots
-        else:
-            self.levels[side].pop(price, None)
-        self.queues.set_level(side, price, lots, now)
+def frames_of(records: Iterable[CaptureRecord], later: int = 0) -> Iterator[Framed]:
+    """What came, and when, and so much later, ns."""
+    for record in records:
+        if record.t == "recv" and record.ts_ns is not None:
+            yield record.ts_ns + later, record.data.encode()
 
 
 class RecordedMarket:
-    """Symbols of a capture, played at `speed` times its own pace, with an exchange's commands.
+    """Symbols of a recording, played at `speed` times its own pace, with an exchange's commands.
 
     The first call of `handle_deadline` is the moment of the first record; with `held`, the first
     one after `release`, so that a client can subscribe before anything has been said. With `begin`
     (ns) that moment is not before it, so that stamps in the frames agree with the time about them.
+
+    `records` hold the snapshots that the books begin with, and the frames, unless these are given
+    as `frames`, stamp and payload, which are taken one by one as their time comes.
     """
 
     def __init__(
@@ -96,6 +88,7 @@ class RecordedMarket:
         records: Sequence[CaptureRecord],
         entropy: Entropy,
         *,
+        frames: Iterable[Framed] | None = None,
         speed: float = 1.0,
         cancels: Cancels = Cancels.PROPORTIONAL,
         held: bool = False,
@@ -104,59 +97,62 @@ class RecordedMarket:
         if speed <= 0:
             raise ValueError(f"speed: found {speed}, expected above zero")
         listings = [listings] if isinstance(listings, Listing) else list(listings)
-        self._exchange = Exchange(listings, entropy=entropy)
-        books = [_Book(listing, self._exchange, cancels) for listing in listings]
+        self._core = Exchange(listings, entropy=entropy)
+        books = [RecordedBook(listing, self._core, cancels) for listing in listings]
         self._books = {book.symbol: book for book in books}
         self._by_stream = {book.stream: book for book in books}
         self._speed = speed
         self._held, self._begin = held, begin
-        self._frames = [
-            record for record in records if record.t == "recv" and record.ts_ns is not None
-        ]
-        self._next = 0
-        self._offset = 0
-        """How long after the first record the next one is due, ns."""
+        self._frames = iter(frames_of(records) if frames is None else frames)
+        self._next: Framed | None = next(self._frames, None)
+        self._first = 0 if self._next is None else self._next[0]
         self._start = -1
-        self.gaps = 0
-        """Recorded diffs that did not follow the one before; the book then goes on as it can."""
+        self.due = NEVER
+        """When the next frame is to be played, ns; `NEVER` before the first was, and at the end."""
+        self._is_behind = False
+        """Whether a frame was noted that the queues do not know of."""
+        self.played = 0
+        """How many frames have been played."""
+        self.last_stamp = 0
+        """The recorder's stamp of the last one, ns."""
         for book in books:
             self._open_book(book, records)
 
     @property
     def finished(self) -> bool:
-        """Whether the last record has been played."""
-        return self._next == len(self._frames)
+        """Whether the last frame has been played."""
+        return self._next is None
 
     @property
-    def played(self) -> int:
-        """How many records have been played."""
-        return self._next
-
-    def __len__(self) -> int:
-        """How many records there are to play."""
-        return len(self._frames)
+    def gaps(self) -> int:
+        """Recorded diffs that did not follow the one before."""
+        return sum(book.gaps for book in self._books.values())
 
     def next_deadline(self) -> int | None:
         """When `handle_deadline` should next be called; 0 (at once) before the first time."""
-        due = self._exchange.next_deadline()
-        if self._held or self._next == len(self._frames):
+        due = self._core.next_deadline()
+        if self._held or self._next is None:
             return due
-        at = self._start + self._offset if self._start >= 0 else self._begin
+        at = self.due if self._start >= 0 else self._begin
         return at if due is None or at < due else due
 
+    def next_schedule(self) -> int | None:
+        """When something else is due here than a frame."""
+        return self._core.next_deadline()
+
     def handle_deadline(self, now: int) -> None:
-        """Play every record that is due."""
-        self._exchange.handle_deadline(now)
+        """Play every frame that is due."""
+        self._core.handle_deadline(now)
         if self._held or (self._start < 0 and now < self._begin):
             return
         if self._start < 0:
             self._start = now
-        frames = self._frames
-        while self._next < len(frames) and self._start + self._offset <= now:
-            record = frames[self._next]
-            self._next += 1
-            self._offset = self._offset_of(self._next)
-            self._play(record, now)
+            self._look_ahead()
+        attended = self.is_attended
+        if attended:
+            self._settle(now)
+        while self.due <= now:
+            self._play(now, attended)
 
     def slow_down(self, now: int) -> None:
         """Put off what should have been played before `now` to then, and all that follows with it.
@@ -165,7 +161,8 @@ class RecordedMarket:
         portions, where it would otherwise be caught up with in one rush while nobody is served.
         """
         if self._start >= 0 and not (self.finished or self._held):
-            self._start += max(0, now - self._start - self._offset)
+            self._start += max(0, now - self.due)
+            self._look_ahead()
 
     def release(self) -> None:
         """Let the recording begin."""
@@ -175,25 +172,17 @@ class RecordedMarket:
         """What happened to our orders, and the recorded payloads, in order."""
         return [
             msgspec.structs.replace(fact, public=False) if isinstance(fact, Traded) else fact
-            for fact in self._exchange.take_facts()
+            for fact in self._core.take_facts()
             if not isinstance(fact, LevelChanged)
         ]
 
     def book(self, symbol: str, levels: int = 0) -> Depth:
         """The recorded book, without what our orders did to it; 0 levels: all."""
-        found = self._book_of(symbol)
-        bids = sorted(found.levels[Side.BUY].items(), reverse=True)
-        asks = sorted(found.levels[Side.SELL].items())
-        if levels:
-            bids, asks = bids[:levels], asks[:levels]
-        return Depth(update_id=found.last_id, bids=bids, asks=asks)
+        return self._book_of(symbol).depth(levels)
 
     def top(self, symbol: str) -> tuple[int, int, int, int]:
         """Recorded best bid, its lots, best ask, its lots; zeros for an empty side."""
-        levels = self._book_of(symbol).levels
-        bids, asks = levels[Side.BUY], levels[Side.SELL]
-        bid, ask = max(bids, default=0), min(asks, default=0)
-        return bid, bids.get(bid, 0), ask, asks.get(ask, 0)
+        return self._book_of(symbol).top()
 
     def recent_trades(self, symbol: str, count: int) -> list[PublicTrade]:
         """The newest recorded trades, oldest first."""
@@ -206,78 +195,100 @@ class RecordedMarket:
         begin = bisect_left(prints, trade_id, key=lambda trade: trade.trade_id)
         return list(islice(prints, begin, begin + count))
 
-    def _book_of(self, symbol: str) -> _Book:
-        self._exchange.pit(symbol)  # says what is listed, where this is not
+    def _book_of(self, symbol: str) -> RecordedBook:
+        self._core.pit(symbol)  # says what is listed, where this is not
         return self._books[symbol]
+
+    # ── by the short way: what is due and concerns no order of ours ───────────────────────────
+
+    @property
+    def is_attended(self) -> bool:
+        """Whether anything of ours is open, so that a frame may fill it."""
+        return any(book.is_attended for book in self._books.values())
+
+    def pass_on(self, now: int) -> Envelope | None:
+        """Play the next frame, which is due, while nothing of ours is open; None: not of ours."""
+        book, envelope, said = self._take()
+        if book is None:
+            return None
+        if said is not None:
+            self._is_behind = True
+            book.note(said, now)
+        return envelope
+
+    def take_recorded(self) -> list[Recorded] | None:
+        """What was to be handed on, where nothing else happened; None where anything did."""
+        facts = self._core.execution.facts
+        recorded = [fact for fact in facts if isinstance(fact, Recorded)]
+        if len(recorded) < len(facts):
+            return None
+        facts.clear()
+        return recorded
 
     # ── playing ───────────────────────────────────────────────────────────────────────────────
 
-    def _offset_of(self, index: int) -> int:
-        if index == len(self._frames):
-            return 0
-        first, this = self._frames[0].ts_ns, self._frames[index].ts_ns
-        assert first is not None
-        assert this is not None
-        return round((this - first) / self._speed)
+    def _look_ahead(self) -> None:
+        """Find out when the next frame is due; never before one that was played already."""
+        if self._next is None:
+            self.due = NEVER
+            return
+        after = self._next[0] - self._first
+        self.due = self._start + (after if self._speed == 1 else round(after / self._speed))
 
-    def _play(self, record: CaptureRecord, now: int) -> None:
-        envelope = open_envelope(record.data)
-        book, said = self._read(envelope)
+    def _play(self, now: int, attended: bool) -> None:
+        book, envelope, said = self._take()
         if book is None:
             return
-        self._exchange.execution.facts.append(
+        self._core.execution.facts.append(
             Recorded(at=now, symbol=book.symbol, stream=envelope.stream, payload=envelope.payload)
         )
-        match said:
-            case Diff() as diff:
-                self._apply(book, diff, now)
-            case Print() as seen:
-                print_of = PublicTrade(seen.trade_id, seen.price, seen.lots, seen.at, seen.side)
-                book.prints.append(print_of)
-                book.queues.trade(seen.side, seen.price, seen.lots, now)
-            case None:
-                pass
-
-    def _read(self, envelope: Envelope) -> tuple[_Book | None, Diff | Print | None]:
-        """Whose a frame is, by its stream or by what it says, and what it says."""
-        if envelope.stream:
-            book = self._by_stream.get(envelope.stream.partition("@")[0])
-            return book, None if book is None else book.reader.read(envelope.payload)
-        for book in self._books.values():
-            said = book.reader.read(envelope.payload)
-            if said is not None:
-                return book, said
-        return next(iter(self._books.values())), None
-
-    def _apply(self, book: _Book, diff: Diff, now: int) -> None:
-        """binance §4.1: what the book already counts is passed over."""
-        if diff.last <= book.last_id:
+        if said is None:
             return
-        if book.last_id and diff.first > book.last_id + 1:
-            self.gaps += 1
-        book.last_id = diff.last
-        changes = [(Side.BUY, *level) for level in diff.bids]
-        changes += [(Side.SELL, *level) for level in diff.asks]
-        # What went away goes first, or a quote that moved would for a moment cross itself.
-        changes.sort(key=lambda change: change[2] > book.levels[change[0]].get(change[1], 0))
-        for side, price, lots in changes:
-            book.set_level(side, price, lots, now)
-        book.queues.uncross(now)
+        if attended:
+            book.follow(said, now)
+        else:
+            self._is_behind = True
+            book.note(said, now)
 
-    def _open_book(self, book: _Book, records: Sequence[CaptureRecord]) -> None:
+    def _take(self) -> tuple[RecordedBook | None, Envelope, Changes | Print | None]:
+        """The next frame: whose it is, by its stream or by what it says, and what it says."""
+        assert self._next is not None, "it is due"
+        self.last_stamp, raw = self._next
+        self.played += 1
+        self._next = next(self._frames, None)
+        self._look_ahead()
+        envelope = open_envelope(raw)
+        if envelope.stream:
+            name, _, kind = envelope.stream.partition("@")
+            book = self._by_stream.get(name)
+            if book is None or kind in _NOT_READ:
+                return book, envelope, None
+            return book, envelope, book.reader.skim(envelope.payload)
+        for book in self._books.values():
+            said = book.reader.skim(envelope.payload)
+            if said is not None:
+                return book, envelope, said
+        return next(iter(self._books.values())), envelope, None
+
+    def _settle(self, now: int) -> None:
+        if self._is_behind:
+            self._is_behind = False
+            for book in self._books.values():
+                book.settle(now)
+
+    def _open_book(self, book: RecordedBook, records: Iterable[CaptureRecord]) -> None:
         """Begin with the first snapshot, so that orders meet a whole book from the start."""
         for record in records:
             snapshot = book.reader.read_snapshot(record)
             if snapshot is not None:
-                break
-        else:
-            return
-        book.last_id = snapshot.last
-        for side, levels in ((Side.BUY, snapshot.bids), (Side.SELL, snapshot.asks)):
-            for price, lots in levels:
-                book.set_level(side, price, lots, 0)
-        pit = self._exchange.pit(book.symbol)
-        pit.last = pit.last or (snapshot.bids[0][0] if snapshot.bids else 0)
+                book.open(snapshot)
+                return
+
+    @property
+    def _exchange(self) -> Exchange:
+        """For whoever asks or orders anything: with queues that are up to date."""
+        self._settle(self._start)
+        return self._core
 
     # ── the exchange's commands and questions, unchanged ──────────────────────────────────────
 
@@ -287,24 +298,24 @@ class RecordedMarket:
 
     @property
     def listings(self) -> Mapping[str, Listing]:
-        return self._exchange.listings
+        return self._core.listings
 
     def open_account(
         self, name: str, balances: Mapping[str, Decimal], *, unlimited: bool = False
     ) -> None:
-        self._exchange.open_account(name, balances, unlimited=unlimited)
+        self._core.open_account(name, balances, unlimited=unlimited)
 
     def deposit(self, account: str, asset: str, amount: Decimal, now: int) -> None:
-        self._exchange.deposit(account, asset, amount, now)
+        self._core.deposit(account, asset, amount, now)
 
     def balances(self, account: str) -> dict[str, tuple[Decimal, Decimal]]:
-        return self._exchange.balances(account)
+        return self._core.balances(account)
 
     def place(self, request: NewOrder, now: int) -> SimOrder:
         return self._exchange.place(request, now)
 
     def check(self, request: NewOrder, now: int) -> None:
-        self._exchange.check(request, now)
+        self._core.check(request, now)
 
     def cancel(
         self,
@@ -354,25 +365,25 @@ class RecordedMarket:
     def order(
         self, account: str, symbol: str, *, order_id: int | None = None, client_id: str = ""
     ) -> SimOrder:
-        return self._exchange.order(account, symbol, order_id=order_id, client_id=client_id)
+        return self._core.order(account, symbol, order_id=order_id, client_id=client_id)
 
     def open_orders(self, account: str, symbol: str = "") -> list[SimOrder]:
-        return self._exchange.open_orders(account, symbol)
+        return self._core.open_orders(account, symbol)
 
     def all_orders(self, account: str, symbol: str) -> list[SimOrder]:
-        return self._exchange.all_orders(account, symbol)
+        return self._core.all_orders(account, symbol)
 
     def trades_of(self, account: str, symbol: str) -> list[Traded]:
-        return self._exchange.trades_of(account, symbol)
+        return self._core.trades_of(account, symbol)
 
     def last_price(self, symbol: str) -> int:
-        return self._exchange.last_price(symbol)
+        return self._core.last_price(symbol)
 
     def average_price(self, symbol: str, minutes: int, now: int) -> Decimal:
-        return self._exchange.average_price(symbol, minutes, now)
+        return self._core.average_price(symbol, minutes, now)
 
     def set_status(self, symbol: str, status: str, now: int) -> None:
-        self._exchange.set_status(symbol, status, now)
+        self._core.set_status(symbol, status, now)
 
     def schedule_status(self, symbol: str, status: str, at: int) -> None:
-        self._exchange.schedule_status(symbol, status, at)
+        self._core.schedule_status(symbol, status, at)

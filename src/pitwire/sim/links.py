@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from heapq import heappop, heappush
 from types import MappingProxyType
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from pitwire.model.clock import SECOND
@@ -62,7 +63,7 @@ class MemoryLink:
         """False while the one who dialled does not yet hold the link."""
         self.up = carrier.path("entry")
         self.down = carrier.path("market")
-        self.queue: deque[tuple[int, object]] = deque()
+        self.queue: deque[tuple[int, Any]] = deque()
         self._paused = self._closing = False
         self._left = -1
         self._arrives = 0
@@ -97,6 +98,11 @@ class MemoryLink:
         self.queue.clear()
         self.put(self._carrier.now(), ConnectionLost(code=1006))
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether what arrives is handed over at once: nothing waits here and nothing hinders."""
+        return self.alive and self.ready and not (self._paused or self.queue)
+
     def pause_reading(self) -> None:
         """Take in no more, pings neither, until `resume_reading`."""
         self._paused = True
@@ -127,7 +133,11 @@ class MemoryLink:
         """Hand over everything that has arrived; the last frame of it ends the burst."""
         if not (self.alive and self.ready) or self._paused:
             return
-        queue, arrived = self.queue, []
+        queue = self.queue
+        if len(queue) == 1 and queue[0][0] <= now and isinstance(queue[0][1], SendText):
+            self.listener.on_frame(queue.popleft()[1].frame, True)  # nearly always
+            return
+        arrived = []
         frames = 0
         while queue and queue[0][0] <= now:
             what = queue.popleft()[1]
@@ -194,8 +204,10 @@ class MemoryCarrier:
         self.now = now
         self._alarm = alarm
         """Told when `run` is next wanted."""
-        self._links: dict[int, MemoryLink] = {}
-        self._agenda: list[tuple[int, int, Callable[[int], None]]] = []
+        self.links: dict[int, MemoryLink] = {}
+        self.agenda: list[tuple[int, int, Callable[[int], None], bool]] = []
+        """A heap of what is to be done: when, in which order, what, and whether it is no more than
+        handing over what has arrived at a client."""
         self._serial = 0
         self._paths = 0
         self._runs = 0
@@ -264,7 +276,7 @@ class MemoryCarrier:
 
         `pass_time` is told when it is whenever that changes, for whoever moves the clock by hand.
         """
-        stage, agenda = self._stage, self._agenda
+        stage, agenda = self._stage, self.agenda
         self._runs += 1
         try:
             self._send()
@@ -296,23 +308,39 @@ class MemoryCarrier:
             self._alarm(due)
 
     def _sooner(self, due: int | None) -> int | None:
-        agenda = self._agenda
+        agenda = self.agenda
         if agenda and (due is None or agenda[0][0] < due):
             return agenda[0][0]
         return due
 
     def schedule(self, at: int, deed: Callable[[int], None]) -> None:
         """Do something at a time, after what was scheduled for the same time before."""
-        self._serial += 1
-        heappush(self._agenda, (at, self._serial, deed))
-        if not self._runs:
-            self._alarm(at)
+        self._put_down(at, deed, is_delivery=False)
 
     def at_venue(self, at: int, deed: Callable[[Stage, int], None]) -> None:
         self.schedule(at, lambda now: deed(self._stage, now))
 
     def wake_for(self, at: int, link: MemoryLink) -> None:
-        self.schedule(max(at, self.now()), link.deliver)
+        self._put_down(max(at, self.now()), link.deliver, is_delivery=True)
+
+    def take(self) -> None:
+        """Strike out what is first on the agenda: whoever asks does it."""
+        heappop(self.agenda)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """While somebody else does what is due, and sets no alarm for it."""
+        self._runs += 1
+        try:
+            yield
+        finally:
+            self._runs -= 1
+
+    def _put_down(self, at: int, deed: Callable[[int], None], *, is_delivery: bool) -> None:
+        self._serial += 1
+        heappush(self.agenda, (at, self._serial, deed, is_delivery))
+        if not self._runs:
+            self._alarm(at)
 
     def path(self, way: str) -> Path:
         """A way of its own for one connection or request."""
@@ -321,7 +349,7 @@ class MemoryCarrier:
         return Path(model, entropy=self._entropy, name=f"{way} {self._paths}")
 
     def forget(self, link: MemoryLink) -> None:
-        self._links.pop(link.number, None)
+        self.links.pop(link.number, None)
 
     # -- inside
 
@@ -335,11 +363,11 @@ class MemoryCarrier:
         if isinstance(opened, Refusal):
             return opened
         link.number = opened
-        self._links[opened] = link
+        self.links[opened] = link
         return None
 
     def _send(self) -> None:
-        links = self._links
+        links = self.links
         for sending in self._stage.take_sendings():
             link = links.get(sending.link)
             if link is not None and link.alive:

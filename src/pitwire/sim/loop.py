@@ -10,13 +10,16 @@ import asyncio
 import math
 import selectors
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, NoReturn
+from contextvars import Context
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVarTuple
 
 from pitwire.model.clock import SECOND
 
 if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike as FileLike
 
+_Args = TypeVarTuple("_Args")
+_NEVER = 1 << 63
 START = 1_700_000_000 * SECOND
 """Where virtual time begins unless a world says otherwise."""
 
@@ -55,6 +58,25 @@ class _Jumper(selectors.BaseSelector):
 
     def close(self) -> None:
         self._keys.clear()
+
+
+class Played(Protocol):
+    """The loop of a world that plays, as whoever plays sees it."""
+
+    stirred: bool
+    """Whether a call was scheduled: it comes first, at the time that it is now."""
+
+    def reach(self, at: int) -> int:
+        """It is this time now, ns, or later already; returns which."""
+        ...
+
+
+class Source(Protocol):
+    """What happens between two timers."""
+
+    def play(self, loop: Played, before: int) -> None:
+        """Let everything happen that is due before then, ns, until something is stirred."""
+        ...
 
 
 class SimLoop(asyncio.SelectorEventLoop):
@@ -107,3 +129,55 @@ class SimLoop(asyncio.SelectorEventLoop):
             self._elapsed += max(1, round(timeout * SECOND))
             # far from zero a float cannot tell a timer's time from the nanosecond after it
             self._clock_resolution = max(_RESOLUTION, 2 * math.ulp(self.time()))
+
+
+class PlayedLoop(SimLoop):
+    """Where another would jump to the next timer, this one lets a source play until then.
+
+    What happens there is a plain call, not a timer of its own, unless it stirs somebody here.
+    """
+
+    def __init__(self, start: int, source: Source) -> None:
+        self._source = source
+        self.stirred = False
+        super().__init__(start)
+
+    def reach(self, at: int) -> int:
+        """It is this time now, ns, or later already; returns which."""
+        elapsed = at - self._start
+        if elapsed > self._elapsed:
+            self._elapsed = elapsed
+            return at
+        return self._start + self._elapsed
+
+    def call_soon(
+        self,
+        callback: Callable[[*_Args], object],
+        *args: *_Args,
+        context: Context | None = None,
+    ) -> asyncio.Handle:
+        self.stirred = True
+        return super().call_soon(callback, *args, context=context)
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*_Args], object],
+        *args: *_Args,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        self.stirred = True
+        return super().call_at(when, callback, *args, context=context)
+
+    def _jump(self, timeout: float | None) -> None:
+        if timeout is not None and timeout <= 0:
+            return
+        before = _NEVER if timeout is None else self.now() + max(1, round(timeout * SECOND))
+        self.stirred = False
+        try:
+            self._source.play(self, before)
+        except Exception as error:  # noqa: BLE001 - a receiver that raises does not stop the world
+            self.call_exception_handler({"message": "a receiver raised", "exception": error})
+            return
+        if not self.stirred:
+            super()._jump(None if timeout is None else (before - self.now()) / SECOND)

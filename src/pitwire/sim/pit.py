@@ -162,6 +162,10 @@ class Pit:
         """Order id → open order, oldest first. Not to be changed."""
         return self._open.get(account, {})
 
+    def is_open_to_others(self, account: str) -> bool:
+        """Whether anybody but this account has an open order."""
+        return any(orders and name != account for name, orders in self._open.items())
+
     def all_of(self, account: str) -> list[SimOrder]:
         """Every order that is remembered, by id."""
         both = [*self._done.get(account, ()), *self.open_of(account).values()]

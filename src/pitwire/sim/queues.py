@@ -37,7 +37,6 @@ class Queues:
     def __init__(self, exchange: Exchange, symbol: str, cancels: Cancels) -> None:
         if RECORDED not in exchange.accounts.names():  # one for all symbols
             exchange.open_account(RECORDED, {}, unlimited=True)
-        self._accounts = exchange.accounts
         self._execution = exchange.execution
         self._pit = exchange.pit(symbol)
         self._cancels = cancels
@@ -64,7 +63,7 @@ class Queues:
                     if not level.orders:
                         ladder.drop(price)
                 return
-        recorded = [order for order in level.orders.values() if order.account == RECORDED]
+        recorded = self._recorded_at(level)
         change = lots - sum(order.left for order in recorded)
         if change > 0:
             self._grow(level, side, change, now)
@@ -88,7 +87,7 @@ class Queues:
 
     def uncross(self, now: int) -> None:
         """Fill those of ours that the recorded market has come to quote through."""
-        if not self._any_of_ours():
+        if not self.any_of_ours():
             return
         book = self._pit.book
         while (bid := book.bids.best()) and (ask := book.asks.best()) and bid.price >= ask.price:
@@ -96,7 +95,25 @@ class Queues:
                 break
         self._execution.settle(self._pit, now)
 
+    def any_of_ours(self) -> bool:
+        """Whether anything is open here that was not recorded."""
+        return self._pit.is_open_to_others(RECORDED)
+
     # ── resizing what is recorded ─────────────────────────────────────────────────────────────
+
+    def _recorded_at(self, level: Level) -> list[SimOrder]:
+        """What is recorded at a level, in as few pieces as ours between them leave it in."""
+        orders = list(level.orders.values())
+        recorded = [order for order in orders if order.account == RECORDED]
+        if len(recorded) < 2 or len(recorded) < len(orders):
+            return recorded
+        first, *others = recorded
+        for order in others:
+            lots = order.left
+            self._reduce(level, order, lots)
+            first.lots += lots
+            level.shown += lots
+        return [first]
 
     def _join(self, level: Level, side: Side, lots: int, now: int) -> None:
         order = self._anonymous(side, level.price, lots, now)
@@ -144,6 +161,8 @@ class Queues:
 
     def _eat(self, level: Level, taker: Side, lots: int, now: int, *, through: bool) -> int:
         """Take up to `lots` from a level, only ours if traded through; returns what is left."""
+        if not through:
+            self._recorded_at(level)
         for order in list(level.orders.values()):
             if lots == 0:
                 break
@@ -181,9 +200,6 @@ class Queues:
                     self._pit.book.ladder(order.side).drop(level.price)
             return True
         return False
-
-    def _any_of_ours(self) -> bool:
-        return any(self._pit.open_of(name) for name in self._accounts.names() if name != RECORDED)
 
     def _anonymous(self, side: Side, price: int, lots: int, now: int) -> SimOrder:
         return SimOrder(

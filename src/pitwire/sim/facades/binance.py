@@ -262,6 +262,10 @@ class BinanceFacade:
             if link in self._connections:
                 self._timer(self._connections[link], what, at, now)
 
+    def hearers(self, stream: str) -> list[tuple[int, bytes]]:
+        """Links that hear a recorded stream, and what stands before its payload on each."""
+        return self.office.hub.hearers(stream)
+
     def may_wait(self, now: int) -> bool:
         """Whether `step` would do nothing that anybody hears: it may come a little later."""
         if self._connections or self._output or not self.office.may_wait:

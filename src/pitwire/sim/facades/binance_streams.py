@@ -200,6 +200,14 @@ class StreamHub:
                 frame = frames[key] = SendText(whole, text)
             self._send(listener.link, frame)
 
+    def hearers(self, text: str) -> list[tuple[int, bytes]]:
+        """Links that hear a stream, and what stands before its payload on each; b"" bare."""
+        active = self._active.get(text)
+        if active is None:
+            return []
+        heard = active.subscribers.values()
+        return [(each.link, active.prefix if each.combined else b"") for each in heard]
+
     def replay(self, fact: Recorded) -> None:
         """Pass on a frame of a recorded market, byte for byte."""
         self.emit(fact.stream, lambda _unit: fact.payload)

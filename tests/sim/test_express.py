@@ -1,0 +1,179 @@
+"""By the short way and by the long one the same is heard, at the same time, in the same order."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from decimal import Decimal
+
+import pytest
+
+from pitwire.model.entropy import Entropy
+from pitwire.model.errors import ConnectionLost
+from pitwire.model.orders import Side
+from pitwire.sim.capture import CaptureRecord
+from pitwire.sim.express import Express
+from pitwire.sim.facts import Kind, Listing, NewOrder, Traded
+from pitwire.sim.faults import Drop
+from pitwire.sim.history import RecordedMarket
+from pitwire.sim.latency import LATENCIES
+from pitwire.sim.loop import START, Deadlock, PlayedLoop, SimLoop
+from pitwire.sim.world import MARKET_URL, World
+
+SECOND = 1_000_000_000
+SYMBOL = "AAA-BBB"
+LISTING = Listing(
+    symbol=SYMBOL, base="AAA", quote="BBB", tick=Decimal("0.01"), lot=Decimal("0.001")
+)
+STREAMS = "/".join(f"aaabbb@{kind}" for kind in ("depth@100ms", "trade", "bookTicker"))
+
+
+def recording(count: int, seed: int) -> list[CaptureRecord]:
+    """A book, and frames a few milliseconds apart, some of them of one moment."""
+    chance = Entropy(seed).stream("frames")
+    book = {"lastUpdateId": 10, "bids": [["0.99", "0.100"]], "asks": [["1.01", "0.100"]]}
+    records = [CaptureRecord("http", "c", 0, json.dumps(book), "", "")]
+    at, last = START, 10
+    for number in range(count):
+        at += chance.choice([0, 1, 400_000, 3_000_000, 20_000_000])
+        kind = chance.choice(["trade", "depth@100ms", "bookTicker", "aggTrade"])
+        price = f"{chance.choice([0.98, 0.99, 1.01, 1.02]):.2f}"
+        data = {"s": "AAABBB", "u": number}
+        if kind == "trade":
+            data = {"e": "trade", "s": "AAABBB", "t": number, "p": price, "q": "0.030", "T": 1,
+                    "m": price < "1"}  # fmt: skip
+        elif kind == "depth@100ms":
+            side, size = ("b", "a") if price < "1" else ("a", "b"), f"0.{chance.randint(0, 200):03}"
+            data = {"e": "depthUpdate", "s": "AAABBB", "U": last + 1, "u": last + 2,
+                    side[0]: [[price, size]], side[1]: []}  # fmt: skip
+            last += 2
+        text = json.dumps({"stream": f"aaabbb@{kind}", "data": data})
+        records.append(CaptureRecord("recv", "c", at, text, "", ""))
+    return records
+
+
+class Hears:
+    """Notes what it hears, and when."""
+
+    def __init__(self, world: World, said: list[tuple[int, object, bool]]) -> None:
+        self._clock, self._said = world.clock, said
+
+    def on_frame(self, frame: bytes, drained: bool) -> None:
+        self._said.append((self._clock.now(), bytes(frame), drained))
+
+    def on_ping(self, payload: bytes) -> None:
+        self._said.append((self._clock.now(), b"ping", False))
+
+    def on_pong(self, payload: bytes) -> None:
+        self._said.append((self._clock.now(), payload, False))
+
+    def on_lost(self, error: ConnectionLost) -> None:
+        self._said.append((self._clock.now(), b"lost", False))
+
+
+def heard(latency: str, connections: int, **options: object) -> list[tuple[int, object, bool]]:
+    """What so many connections hear, and how our orders fare meanwhile."""
+    market = RecordedMarket(LISTING, recording(400, 3), Entropy(1), held=True, begin=START + SECOND)
+    world = World(
+        recording=market,
+        latency=LATENCIES[latency],
+        accounts={"main": {"AAA": Decimal(10), "BBB": Decimal(10)}},
+        **options,  # type: ignore[arg-type]
+    )
+    said: list[tuple[int, object, bool]] = []
+
+    def place(side: Side, price: int) -> None:
+        market.place(
+            NewOrder(
+                account="main", symbol=SYMBOL, side=side, kind=Kind.LIMIT, lots=40, price=price
+            ),
+            world.clock.now(),
+        )
+        world.act()
+
+    async def life() -> None:
+        ways = ("/stream?streams=", "/ws/", "/stream?streams=")
+        for way in ways[:connections]:
+            await world.dial(f"{MARKET_URL}{way}{STREAMS}", Hears(world, said))
+        market.release()
+        world.act()
+        while not market.finished:
+            await asyncio.sleep(0.25)
+            if world.clock.now() > START + 2 * SECOND:
+                place(Side.BUY, 99)
+            if world.clock.now() > START + 3 * SECOND:
+                market.cancel_all("main", SYMBOL, world.clock.now())
+                place(Side.SELL, 98)
+        await asyncio.sleep(1)
+
+    world.run(life())
+    trades: list[Traded] = market.trades_of("main", SYMBOL)
+    return [*said, *((trade.at, (trade.price, trade.lots), True) for trade in trades)]
+
+
+@pytest.mark.parametrize("latency", ["none", "same-city"])
+@pytest.mark.parametrize("connections", [1, 3])
+def test_the_short_way_is_no_other_than_the_long_one(
+    latency: str, connections: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = heard(latency, connections)
+    monkeypatch.setattr(World, "_express", lambda _: None)
+    long = heard(latency, connections)
+    assert len(short) > 300
+    assert any(isinstance(what, tuple) for _, what, _ in short), "orders were filled"
+    assert short == long
+
+
+def test_a_fault_goes_the_long_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[int] = []
+    monkeypatch.setattr(Express, "play", lambda *_: used.append(1))
+    faulty = heard("none", 1, faults=[Drop(stream="*trade", count=5)])
+    assert not used
+    monkeypatch.undo()
+    assert len(faulty) == len(heard("none", 1)) - 5
+
+
+class Ticks:
+    """A source that is due every ten seconds."""
+
+    def __init__(self, until: int) -> None:
+        self.next, self.until = START + 10 * SECOND, until
+        self.seen: list[int] = []
+
+    def play(self, loop: PlayedLoop, before: int) -> None:
+        while self.next < before and self.next <= self.until and not loop.stirred:
+            self.seen.append(loop.reach(self.next))
+            self.next += 10 * SECOND
+            if len(self.seen) == 3:
+                loop.call_soon(lambda: None)
+            if len(self.seen) == 4:
+                raise ValueError("a receiver")
+
+
+def test_a_source_is_played_between_timers_and_its_errors_are_told() -> None:
+    source = Ticks(START + 50 * SECOND)
+    loop = PlayedLoop(START, source)
+    told: list[str] = []
+    loop.set_exception_handler(lambda _, context: told.append(str(context["exception"])))
+
+    async def main() -> list[int]:
+        await asyncio.sleep(25)
+        seen = len(source.seen)
+        await asyncio.sleep(40)
+        return [seen, len(source.seen), loop.now() - START]
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        assert runner.run(main()) == [2, 5, 65 * SECOND]
+    assert source.seen == [START + n * 10 * SECOND for n in range(1, 6)]
+    assert told == ["a receiver"]
+
+
+def test_with_nothing_left_to_play_a_loop_is_dead() -> None:
+    async def forever() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    loop = PlayedLoop(START, Ticks(START + 20 * SECOND))
+    assert isinstance(loop, SimLoop)
+    runner = asyncio.Runner(loop_factory=lambda: loop)
+    with runner, pytest.raises(Deadlock):
+        runner.run(forever())
