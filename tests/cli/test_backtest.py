@@ -12,7 +12,8 @@ import msgspec
 import pytest
 
 from pitwire.board.tail import Tail
-from pitwire.cli.backtest import Point, Report, Trade, Wanted, backtest
+from pitwire.cli.backtest import Wanted, backtest
+from pitwire.cli.backtest_report import Point, Report, Trade
 from pitwire.cli.main import main
 from pitwire.cli.recordings import demand_overlap, in_order
 from pitwire.desk.config import load_config, parse_config

@@ -54,8 +54,8 @@ def test_a_desk_needs_the_listing_that_a_recording_lacks(tmp_path: Path, capsys:
         '{"filterType":"LOT_SIZE","minQty":"0.00001","maxQty":"9000","stepSize":"0.00001"}]}]}'
     )
     assert main(["import", str(path), "--out", str(tmp_path / "bare")]) == 0
-    assert main(["replay", str(tmp_path / "bare"), "--config", str(desk)]) == 4
-    assert "the tape holds no answer" in capsys.readouterr().err
+    assert main(["replay", str(tmp_path / "bare"), "--config", str(desk)]) == 2
+    assert "no listing of its venue" in capsys.readouterr().err
     arguments = ["import", str(path), "--out", str(tmp_path / "listed")]
     assert main([*arguments, "--instruments", str(listing)]) == 0
     assert main(["replay", str(tmp_path / "listed"), "--config", str(desk)]) == 0
@@ -85,6 +85,55 @@ def test_tables_and_export(taped: Path, tmp_path: Path, capsys: Capture) -> None
     assert (tmp_path / "out" / "trades.parquet").exists()
     assert main([*arguments, "abacus"]) == 2
     assert main(["tables", str(tmp_path / "x.txt"), "--out", str(folder)]) == 2
+
+
+def test_a_recorded_tape_is_enough_for_a_desk(taped: Path, tmp_path: Path, capsys: Capture) -> None:
+    desk = tmp_path / "desk.toml"
+    desk.write_text(
+        """
+        [venue]
+        symbols = ["BTC-USDT"]
+        channels = ["trades", "book"]
+        [log]
+        file = ""
+        [[rule]]
+        name = "buy"
+        when = { price = "BTC-USDT", above = 1 }
+        do = { market = "buy", size = 0.01 }
+        once = true
+        """
+    )
+    assert main(["replay", str(taped), "--config", str(desk)]) == 0
+    assert "orders 1\nanswers paper\n" in capsys.readouterr().out
+    wanted = desk.read_text().replace('["BTC-USDT"]', '["BTC-USDT", "ETH-USDT"]')
+    desk.write_text(wanted)
+    assert main(["replay", str(taped), "--config", str(desk)]) == 2
+    assert "found 'ETH-USDT', expected a symbol that binance lists" in capsys.readouterr().err
+    other = tmp_path / "other"
+    arguments = ["record", "ETH-USDT", "--channel", "trades", "--channel", "book"]
+    assert main([*arguments, "--out", str(other), "--seconds", "1"]) == 0
+    capsys.readouterr()
+    frames = []
+    for tapes in ([taped], [other], [taped, other], [other, taped]):
+        assert main(["replay", *map(str, tapes)]) == 0
+        frames.append(int(capsys.readouterr().out.split()[1]))
+    assert frames[2] == frames[3] <= frames[0] + frames[1]
+    assert main(["replay", str(taped), str(other), "--config", str(desk)]) == 0
+    told = capsys.readouterr().out
+    assert "orders 1\nanswers paper\n" in told
+    assert main(["replay", str(taped), str(other), "--config", str(desk)]) == 0
+    assert capsys.readouterr().out == told
+    assert main(["replay", str(taped), str(taped)]) == 2
+    assert "expected a symbol in one tape at a time" in capsys.readouterr().err
+
+
+def test_a_book_that_no_listing_fits_is_told(tmp_path: Path, capsys: Capture) -> None:
+    path, desk = tmp_path / "capture.jsonl", tmp_path / "desk.toml"
+    path.write_text(capture().replace("0000\\", "0010\\"))
+    desk.write_text('[venue]\nsymbols = ["BTC-USDT"]\nchannels = ["book"]\n[log]\nfile = ""\n')
+    assert main(["import", str(path), "--out", str(tmp_path / "tapes")]) == 0
+    assert main(["backtest", str(tmp_path / "tapes"), "--config", str(desk)]) == 2
+    assert "found 100.00000010, expected a multiple of 0.01" in capsys.readouterr().err
 
 
 def test_a_tape_is_served_as_a_venue(taped: Path) -> None:

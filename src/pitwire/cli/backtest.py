@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from decimal import Decimal
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,20 +22,25 @@ from typing import Any, NamedTuple
 import msgspec
 from rich.progress import Progress
 
+from pitwire.cli.backtest_report import Held, Point, Report, Trade, curve_of, lines_of
 from pitwire.cli.play import playback
-from pitwire.cli.recordings import demand_overlap, in_order, recordings_of, venue_ahead
+from pitwire.cli.recordings import (
+    demand_overlap,
+    fitting,
+    in_order,
+    recordings_of,
+    venue_ahead,
+)
 from pitwire.cli.taped import is_tape
 from pitwire.desk.config import DeskConfig, load_config
 from pitwire.desk.desk import Desk
-from pitwire.desk.interactions import timestamp
 from pitwire.desk.opening import open_desk
 from pitwire.desk.playing import JournalDigest, Onlooker, harmless, recorded_config
-from pitwire.model.clock import MILLISECOND, SECOND
+from pitwire.model.clock import SECOND
 from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import ConfigError
 from pitwire.model.events import Fill
-from pitwire.model.numbers import plain
 from pitwire.model.orders import Side
 from pitwire.sim.capture import CaptureRecord
 from pitwire.sim.facts import Listing
@@ -55,92 +61,6 @@ _LEAD = 5 * SECOND
 _NO_TOUCH = 0.0, 0.0, 0
 _TAIL_SECONDS = 1.0
 _ENDPOINTS = Endpoints(market=MARKET_URL, orders=ORDERS_URL, http=HTTP_URL)
-
-
-class Point(NamedTuple):
-    """The account at a moment."""
-
-    at: int
-    equity: Decimal
-    """In the quote asset: what was there at the start and the result since, open and realised."""
-    position: Decimal
-    mid: float
-    """Both of the first symbol; `Report.held` has those of all."""
-
-
-class Held(NamedTuple):
-    """What is held of one of several symbols at a moment, and what it is worth there."""
-
-    position: Decimal
-    mid: float
-    """0 while nothing is held and there is no book."""
-
-
-class Trade(NamedTuple):
-    """A fill, and the order that it is of."""
-
-    at: int
-    order_id: str
-    rule: str
-    side: str
-    price: Decimal
-    size: Decimal
-    fee: Decimal
-    fee_asset: str
-    maker: bool
-    slippage: float
-    """Basis points against the touch when the order was decided; above zero is worse for us."""
-    after: int
-    """From the decision to our hearing of the fill, ns."""
-    symbol: str
-
-
-class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a backtest."""
-
-    symbols: tuple[str, ...]
-    begin: int
-    end: int
-    latency: str
-    cancels: str
-    moved: int
-    """By so much, ns, the recorder's clock was late at least; its stamps were put right. Of several
-    recordings each is by as much as it needs, and this is the most."""
-    frames: int
-    gaps: int
-    """Recorded book changes that did not follow the one before."""
-    events: int
-    orders: int
-    stake: Decimal
-    """What was there at the start, in the quote asset."""
-    equity: tuple[Point, ...]
-    held: tuple[tuple[Held, ...], ...] = ()
-    """Of several symbols: for each point what is held of each, in the order of `symbols`."""
-    trades: tuple[Trade, ...]
-    halted: str
-    journal: str
-    """Digest of the journal."""
-
-    @property
-    def result(self) -> Decimal:
-        """What was won or lost, in the quote asset, fees taken off."""
-        return self.equity[-1].equity - self.stake if self.equity else Decimal(0)
-
-    @property
-    def drawdown(self) -> Decimal:
-        """The deepest fall from a height before it, in the quote asset."""
-        highest, deepest = self.stake, Decimal(0)
-        for point in self.equity:
-            highest = max(highest, point.equity)
-            deepest = max(deepest, highest - point.equity)
-        return deepest
-
-    @property
-    def slippage(self) -> float:
-        """The mean over fills in basis points, by value."""
-        weights = [float(trade.price * trade.size) for trade in self.trades]
-        weighed = (one.slippage * by for one, by in zip(self.trades, weights, strict=True))
-        return sum(weighed) / sum(weights) if weights else 0.0
 
 
 class Wanted(NamedTuple):
@@ -182,34 +102,6 @@ def run(wanted: Wanted) -> int:
     return 0
 
 
-def lines_of(report: Report) -> list[tuple[str, str]]:
-    """The report in words."""
-    fees: dict[str, Decimal] = {}
-    for trade in report.trades:
-        fees[trade.fee_asset] = fees.get(trade.fee_asset, Decimal(0)) + trade.fee
-    after = sorted(trade.after for trade in report.trades)
-    makers = sum(trade.maker for trade in report.trades)
-    return [
-        (
-            "market",
-            f"{' '.join(report.symbols)} {timestamp(report.begin)} to {timestamp(report.end)}",
-        ),
-        ("model", f"latency {report.latency}, cancels {report.cancels}; see docs/fills.md"),
-        ("clock", f"{report.moved / MILLISECOND:.3f} ms behind the venue's, put right"),
-        ("frames", f"{report.frames} ({report.gaps} gaps)"),
-        ("orders", f"{report.orders}"),
-        ("fills", f"{len(report.trades)} ({makers} as maker)"),
-        ("fees", " ".join(f"{plain(fee)} {asset}" for asset, fee in fees.items()) or "none"),
-        ("position", _positions(report)),
-        ("result", plain(report.result)),
-        ("drawdown", plain(report.drawdown)),
-        ("slippage", f"{report.slippage:.3f} basis points from the touch"),
-        ("decision to fill", f"{after[len(after) // 2] / MILLISECOND:.3f} ms" if after else "none"),
-        ("halted", report.halted or "no"),
-        ("journal", report.journal),
-    ]
-
-
 def backtest(
     wanted: Wanted,
     config: DeskConfig,
@@ -221,14 +113,18 @@ def backtest(
     """Let a desk of this configuration, and rules in Python, live through a recorded market."""
     market = _market_of(wanted, config)
     listings = market.listings
-    recording = RecordedMarket(
-        listings,
-        market.snapshots,
-        Entropy(wanted.seed).child("recording"),
-        frames=market.frames,
-        cancels=Cancels(_known("--cancels", wanted.cancels, [each.value for each in Cancels])),
-        held=True,
-        begin=market.first,
+    cancels = Cancels(_known("--cancels", wanted.cancels, [each.value for each in Cancels]))
+    recording = fitting(
+        wanted.market,
+        lambda: RecordedMarket(
+            listings,
+            market.snapshots,
+            Entropy(wanted.seed).child("recording"),
+            frames=market.frames,
+            cancels=cancels,
+            held=True,
+            begin=market.first,
+        ),
     )
     quote, owned = _quote_of(listings), _owned(config, listings)
     world = World(
@@ -244,7 +140,8 @@ def backtest(
     plain_config = _plain(config, symbols, wanted.seed)
     shown = _Shown(bar, market)
     life = _live(world, recording, plain_config, tuple(rules), told, wanted, shown, onlooker)
-    desk = world.run(life, within_seconds=(market.last - market.first) / SECOND + 3600)
+    seconds = (market.last - market.first) / SECOND + 3600
+    desk = fitting(wanted.market, lambda: world.run(life, within_seconds=seconds))
     return Report(
         symbols=symbols,
         begin=market.first,
@@ -276,6 +173,8 @@ async def _live(
     onlooker: Onlooker | None,
 ) -> Desk:
     key, secret = world.keys["ed25519"]
+    failed: list[BaseException] = []
+    asyncio.get_running_loop().set_exception_handler(partial(_note_failure, failed))
     desk = await open_desk(
         config,
         rules=rules,
@@ -292,6 +191,8 @@ async def _live(
     world.act()
     while not recording.finished:
         await asyncio.sleep(wanted.every_seconds)
+        if failed:
+            raise failed[0]
         told.look(desk, world.clock.now())
         shown.show(recording.last_stamp)
         if onlooker is not None:
@@ -304,6 +205,17 @@ async def _live(
         onlooker.ended()
     await desk.stop()
     return desk
+
+
+def _note_failure(
+    failed: list[BaseException], loop: asyncio.AbstractEventLoop, context: dict[str, Any]
+) -> None:
+    """A frame that cannot be read ends the test: what came after it would be another market."""
+    error = context.get("exception")
+    if error is None:
+        loop.default_exception_handler(context)
+    else:
+        failed.append(error)
 
 
 class _Shown:
@@ -376,30 +288,6 @@ class _Told:
                 fill.symbol,
             )
         )  # fmt: skip
-
-
-def curve_of(report: Report) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Columns and rows of the equity curve; of several symbols, what is held of each."""
-    if not report.held:
-        return list(Point._fields), list(report.equity)
-    columns = [*Point._fields[:2]]
-    for symbol in report.symbols:
-        columns += [f"{field} {symbol}" for field in Held._fields]
-    rows = [
-        (*point[:2], *chain.from_iterable(held))
-        for point, held in zip(report.equity, report.held, strict=True)
-    ]
-    return columns, rows
-
-
-def _positions(report: Report) -> str:
-    """What was held at the end."""
-    if not report.equity:
-        return "0"
-    if not report.held:
-        return plain(report.equity[-1].position)
-    parts = zip(report.symbols, report.held[-1], strict=True)
-    return " ".join(f"{plain(held.position)} {symbol}" for symbol, held in parts)
 
 
 class _Market(NamedTuple):

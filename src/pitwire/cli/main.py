@@ -446,7 +446,9 @@ def backtest(
 
 @app.command()
 def replay(
-    tape: Annotated[Path | None, typer.Argument(help="A tape: one run's folder or a file.")] = None,
+    tapes: Annotated[
+        list[Path] | None, typer.Argument(help="A tape: one run's folder or a file; or several.")
+    ] = None,
     journal: Annotated[
         Path | None,
         typer.Option(help="Instead of a tape: a journal, by a desk's file or folder."),
@@ -475,14 +477,13 @@ def replay(
     from pitwire.cli.replay import run
     from pitwire.desk.account import find_account
 
-    if (tape is None) == (journal is None):
+    if bool(tapes) == (journal is not None):
         raise typer.BadParameter("one of TAPE and --journal FILE is needed")
     if journal is not None:
         raise typer.Exit(run(find_account(journal).folder))
-    assert tape is not None
     wanted = play.Wanted(
-        tape=tape, config=config, rules=rules, speed=speed, step=step, since=since, until=until,
-        out=out, paper=paper, board=board_port if board else None, seconds=seconds,
+        tapes=tuple(tapes or ()), config=config, rules=rules, speed=speed, step=step, since=since,
+        until=until, out=out, paper=paper, board=board_port if board else None, seconds=seconds,
     )  # fmt: skip
     raise typer.Exit(play.run(wanted))
 

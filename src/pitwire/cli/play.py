@@ -20,6 +20,7 @@ from pitwire.board.playback import Playback
 from pitwire.cli.desk import tell_addresses
 from pitwire.cli.exits import Code
 from pitwire.cli.summary import summary_console
+from pitwire.cli.taped import one_of
 from pitwire.desk.config import DeskConfig, load_config
 from pitwire.desk.interactions import timestamp
 from pitwire.desk.playing import Played, play, recorded_config
@@ -41,7 +42,8 @@ DIFFERENT = 1
 class Wanted(NamedTuple):
     """What was asked for on the command line."""
 
-    tape: Path
+    tapes: tuple[Path, ...]
+    """One, or several that are played as one."""
     config: Path | None = None
     rules: Path | None = None
     speed: str = "max"
@@ -58,7 +60,7 @@ class Wanted(NamedTuple):
 
 def run(wanted: Wanted) -> int:
     """Play a tape; with other rules, twice, and show what they would have decided otherwise."""
-    tape = Tape(wanted.tape)
+    tape = one_of(wanted.tapes)
     config = load_config(wanted.config) if wanted.config is not None else None
     if wanted.rules is not None:
         if wanted.board is not None:

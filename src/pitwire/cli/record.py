@@ -111,6 +111,7 @@ async def _record(
             carry=recorder.fetch,
         )
         async with connecting as session:
+            await session.load_instruments(plan.symbols)  # a desk that plays the tape needs them
             for channel, option in dict.fromkeys((ask.channel, ask.option) for ask in asks):
                 await session.subscribe(channel, *plan.symbols, option=option)
             await _draw(recorder, counted, session, seconds, console)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import merge
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from pitwire.cli.taped import frames_on, is_tape, listing_on, snapshots_on, symbol_of
 from pitwire.model.clock import SECOND
@@ -25,6 +25,7 @@ from pitwire.tape.reader import Tape
 from pitwire.venues.registry import find_venue
 from pitwire.venues.venue import CodecOptions, Role
 
+Made = TypeVar("Made")
 _LOOKED_AT = 5000
 """Frames that tell how far the recorder's clock was off."""
 
@@ -117,6 +118,18 @@ def _opened(path: Path, symbols: Sequence[str], *, alone: bool) -> _Taped | _Cap
         found="a capture beside other recordings",
         expected="tapes, which say what they hold; `pitwire import` makes one of it",
     )
+
+
+def fitting(where: Path, work: Callable[[], Made]) -> Made:
+    """What that makes of a recording; a price off the listing's grid is told as such."""
+    try:
+        return work()
+    except ValueError as error:
+        raise ConfigError(
+            where=str(where),
+            found=f"{error}",
+            expected="a tape with its venue's listing; an import gets one by --instruments",
+        ) from None
 
 
 def in_order(recordings: Sequence[Iterator[Framed]]) -> Iterator[Framed]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pitwire.cli.recordings import demand_overlap, in_order, recordings_of
+from pitwire.cli.recordings import demand_overlap, fitting, in_order, recordings_of
 from pitwire.model.clock import SystemClock
 from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy
@@ -165,10 +165,9 @@ async def recorded_venue(
     rules, recordings = recordings_of(paths, symbols)
     demand_overlap(recordings)
     assets = [asset for each in rules for asset in (each.base, each.quote)]
-    world = World(
-        seed=seed,
-        clock=SystemClock(),
-        recording=RecordedMarket(
+    recorded = fitting(
+        paths[0],
+        lambda: RecordedMarket(
             rules,
             [snapshot for recording in recordings for snapshot in recording.snapshots],
             Entropy(seed).child("recording"),
@@ -176,6 +175,11 @@ async def recorded_venue(
             speed=speed,
             held=True,
         ),
+    )
+    world = World(
+        seed=seed,
+        clock=SystemClock(),
+        recording=recorded,
         accounts={ACCOUNT: {each: BALANCES.get(each, STAKE) for each in assets}},
     )
     async with serve(world, port=port, ssl=tls and tls.server, plain=tls is not None) as venue:

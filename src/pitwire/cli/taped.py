@@ -6,27 +6,65 @@ other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from itertools import chain
 from pathlib import Path
+
+import msgspec
 
 from pitwire.model.errors import ConfigError, MalformedFrame
 from pitwire.sim.capture import CaptureRecord
 from pitwire.sim.facts import Listing
 from pitwire.sim.history import Framed
-from pitwire.tape.format import Kind, decode_exchange
+from pitwire.tape.format import Exchange, Kind, decode_exchange
+from pitwire.tape.merged import MergedTape
 from pitwire.tape.reader import Tape, runs_in
 from pitwire.venues.registry import find_venue
 from pitwire.venues.venue import CodecOptions, Role
 
 _IN = Kind.IN
-_ANSWERS = (b'{"result"', b'{"id"', b'{"error"')
+ANSWERS = (b'{"result"', b'{"id"', b'{"error"')
+
+
+class _Listed(msgspec.Struct):
+    """A listing of symbols."""
+
+    symbols: list[msgspec.Raw] = []
 
 
 def is_tape(path: Path) -> bool:
     """Whether this is a tape rather than a capture."""
     return path.suffix == ".tape" or any(path.glob("*.tape")) or bool(runs_in(path))
+
+
+def one_of(paths: Sequence[Path]) -> Tape:
+    """A tape, or several as one."""
+    tapes = [Tape(path) for path in paths]
+    if len(tapes) == 1:
+        return tapes[0]
+    return MergedTape(tapes, lambda payload: payload.startswith(ANSWERS), _listing_of(tapes))
+
+
+def _listing_of(tapes: Sequence[Tape]) -> Exchange | None:
+    """What the venue lists of the symbols of all of them, as if it had been asked once."""
+    found, whole = [], None
+    for exchange in (each for tape in tapes for each in _listings_on(tape)):
+        whole = exchange
+        with suppress(msgspec.DecodeError):
+            found += msgspec.json.decode(exchange.body, type=_Listed).symbols
+    if whole is None:
+        return None
+    url = whole.url.partition("?")[0]
+    return msgspec.structs.replace(whole, url=url, body=msgspec.json.encode(_Listed(found)))
+
+
+def _listings_on(tape: Tape) -> Iterator[Exchange]:
+    for record in tape.records(only=Kind.HTTP):
+        exchange = decode_exchange(record.payload)
+        if "exchangeInfo" in exchange.url:
+            yield exchange
 
 
 def frames_on(tape: Tape, later: int = 0) -> Iterator[Framed]:
@@ -35,7 +73,7 @@ def frames_on(tape: Tape, later: int = 0) -> Iterator[Framed]:
         [
             (at + later, payload)
             for at, kind, link, _, payload in block
-            if kind is _IN and link[:6] == "market" and not payload.startswith(_ANSWERS)
+            if kind is _IN and link[:6] == "market" and not payload.startswith(ANSWERS)
         ]
         for block in tape.blocks()
     )
@@ -65,10 +103,7 @@ def snapshots_on(tape: Tape, names: Iterable[str]) -> list[CaptureRecord]:
 def listing_on(tape: Tape, symbol: str) -> Listing | None:
     """The venue's rules for a symbol, as the tape has them; None when it has none."""
     codec = find_venue(tape.meta.venue).codec(CodecOptions(Role.MARKET))
-    for record in tape.records(only=Kind.HTTP):
-        exchange = decode_exchange(record.payload)
-        if "exchangeInfo" not in exchange.url:
-            continue
+    for exchange in _listings_on(tape):
         try:
             listed = codec.decode_instruments(exchange.body)
         except MalformedFrame:

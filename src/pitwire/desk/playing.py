@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from hashlib import blake2b
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -27,7 +28,7 @@ from pitwire.model.packed import unpacked
 from pitwire.session.audience import OnEvents
 from pitwire.session.connect import connect_to_websocket
 from pitwire.session.session import Session
-from pitwire.tape.format import Meta
+from pitwire.tape.format import Kind, Meta, decode_exchange
 from pitwire.tape.format import Record as Taped
 from pitwire.tape.loop import TapeLoop
 from pitwire.tape.player import Player
@@ -38,6 +39,7 @@ from pitwire.trading.rules import Rule, Watch
 from pitwire.trading.state import State
 from pitwire.trading.wishes import Wish
 from pitwire.venues.registry import find_venue
+from pitwire.venues.venue import CodecOptions, Role
 
 _NOBODY = Credentials("replay", "replay")
 _LOT = 1 << 16
@@ -161,13 +163,19 @@ def play(
     """
     recorded = recorded_config(tape)
     rules = tuple(rules)
-    on_paper = (config is not None or recorded is None) if paper is None else paper
+    answered = config is None and recorded is not None and recorded.mode != "paper"
+    on_paper = not answered if paper is None else paper
     found = config or recorded
+    venue = find_venue(tape.meta.venue)
+    listing = venue.codec(CodecOptions(Role.MARKET)).ask_instruments(()).path
+    if found is not None:
+        _demand_listing(tape, listing)
     rest = time.sleep if onlooker is None else onlooker.rest
     loop = TapeLoop(tape.meta.started, speed=speed, rest=rest)
-    venue = find_venue(tape.meta.venue)
     watched = _watched(watch, onlooker)
-    player = Player(tape, until=until, acknowledge=venue.acknowledge, watch=watched)
+    player = Player(
+        tape, until=until, acknowledge=venue.acknowledge, watch=watched, listing=listing
+    )
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         if found is None:
             if rules:
@@ -184,6 +192,19 @@ def play(
         plain = harmless(found, seed=seed, paper=on_paper)
         playing = _play_desk(tape, player, loop, plain, digest, rules, events, onlooker)
         return runner.run(_finished(player, playing))
+
+
+def _demand_listing(tape: Tape, path: str) -> None:
+    """A desk asks for the rules of its symbols first; better told before than waited for."""
+    name = path.rpartition("/")[2]
+    for record in tape.records(only=Kind.HTTP):
+        if urlsplit(decode_exchange(record.payload).url).path.endswith(name):
+            return
+    raise ConfigError(
+        where=str(tape.path),
+        found="no listing of its venue, whose rules a desk needs",
+        expected="a tape of `pitwire record` or of a desk; an import gets one by --instruments",
+    )
 
 
 def _watched(
@@ -239,6 +260,8 @@ async def _play_desk(
     stopping = asyncio.ensure_future(player.stopping.wait())
     await asyncio.wait([opening, over], return_when=asyncio.FIRST_COMPLETED)
     if not opening.done():
+        missing = " and ".join(player.awaited())
+        waited = f", which waited for {missing}" if missing else ""
         opening.cancel()
         await asyncio.gather(opening, return_exceptions=True)
         stopping.cancel()
@@ -246,7 +269,7 @@ async def _play_desk(
             return _played(tape, player, digest, events=0)
         raise ConfigError(
             where=str(tape.path),
-            found="its end before a desk could be opened",
+            found=f"its end before a desk could be opened{waited}",
             expected="a tape that holds what this configuration subscribes to",
         )
     desk = opening.result()

@@ -70,7 +70,8 @@ class Player:
 
     `acknowledge` turns an ask into the venue's plain yes; it is used for tapes that were imported,
     which hold no answers to asks. `watch` is shown every record before it is played, and says
-    whether to go on.
+    whether to go on. `listing` is the path of the venue's list of symbols: whichever of them was
+    asked for, an answer serves whoever asks for others.
     """
 
     def __init__(
@@ -80,8 +81,9 @@ class Player:
         until: int | None = None,
         acknowledge: Acknowledge | None = None,
         watch: Callable[[Record], bool] | None = None,
+        listing: str = "",
     ) -> None:
-        self._tape = tape
+        self._tape, self._listing = tape, listing
         self._records = chain.from_iterable(tape.blocks(until=until))
         self._next: Parts | None = next(self._records, None)
         self._imported = tape.meta.origin != "session"
@@ -140,6 +142,14 @@ class Player:
         """Play nothing more."""
         self._next, self.told_to_end = None, True
         self.over.set()
+
+    def awaited(self) -> list[str]:
+        """Links and answers that somebody waits for."""
+        asked = (key for key, each in self._asked.items() if any(not one.done() for one in each))
+        return [
+            *(f"the link {name}" for name in self._dials),
+            *(f"an answer to {key}" for key in asked),
+        ]
 
     @property
     def is_over(self) -> bool:
@@ -289,5 +299,7 @@ class Player:
         if self._imported:  # other people ask at other addresses for the same
             told = [value for name, value in pairs if name == "symbol"]
             return " ".join((method, parts.path.rpartition("/")[2], *told))
+        if self._listing and parts.path.endswith(self._listing):
+            return f"{method} {self._listing}"
         told = [f"{name}={value}" for name, value in pairs if name not in _PASSING]
         return " ".join((method, parts.path, *told))
