@@ -282,7 +282,7 @@ class MemoryCarrier:
             self._send()
             due = self._sooner(stage.next_deadline())
             while due is not None and due <= now:
-                if not self._links:  # nobody hears what happens on the way
+                if not self.links:  # nobody hears what happens on the way
                     due = min(now, agenda[0][0]) if agenda else now
                 pass_time(due)
                 stage.advance(due, known=True)
