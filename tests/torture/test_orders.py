@@ -186,6 +186,26 @@ def test_a_strangers_order_is_unheard_of_only_where_nothing_could_be_heard() -> 
     assert "pw-9 (EXPIRED) is not in the ledger" in ours.complaints((now, drop))
 
 
+def test_what_was_over_before_our_count_began_is_not_ours_to_know() -> None:
+    """A desk that could not be opened at first comes late, and counts from what it finds."""
+    court = Court()
+    court.world.exchange.open_account("rival", {}, unlimited=True)
+    court.place("by-hand")
+    court.world.exchange.place(
+        NewOrder(account="rival", symbol=BTC, kind=Kind.LIMIT, lots=100, price=5_900_000,
+                 side=order().side.opposite, client_id=""), court.world.clock.now(),
+    )  # fmt: skip
+    court.world.act()
+    assert "by-hand (FILLED) is not in the ledger" in court.complaints()
+    late = Court()
+    late.world, late.truth, late.history = court.world, court.truth, History()
+    late.state = State([instrument(BTC)])
+    began = (court.world.clock.now() + 1 - at(0)) / SECOND
+    held = late.truth.balances().items()
+    late.hear(*(balance(asset, amount, seconds=began) for asset, amount in held))
+    assert late.complaints() == []
+
+
 def test_an_order_sent_twice() -> None:
     court = Court()
     court.send("pw-1")

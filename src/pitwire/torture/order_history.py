@@ -224,10 +224,14 @@ class Judge:
     def _is_unheard(self, name: str, order: SimOrder) -> bool:
         """Whether somebody else's order came while we could not hear, and left no trace.
 
-        Its end came unfilled, so no list of open orders has it and no list of fills; that is all
-        that can be asked for what nobody knows.
+        Its end came before our count began; or unfilled, so that no list of open orders has it and
+        no list of fills, and that is all that can be asked for what nobody knows.
         """
-        if self._state.ledger.is_ours(name) or order.filled_lots or not self._truth.is_over(order):
+        if self._state.ledger.is_ours(name) or not self._truth.is_over(order):
+            return False
+        if order.updated < self._state.portfolio.counted_from:
+            return True
+        if order.filled_lots:
             return False
         came = self._truth.accepted_at[name]
         return any(since <= came <= until for since, until in self._deaf)
@@ -257,8 +261,9 @@ class Judge:
             if ours != size:
                 self._history.note(f"{symbol}: {ours} held for us, {size} at the venue")
         named = {one.asset: one.amount for one in portfolio.differences()}
+        opening = truth.opening_at(portfolio.counted_from)
         for asset, after in truth.balances().items():
-            rest = after - truth.opening.get(asset, ZERO) - portfolio.flow(asset)
+            rest = after - opening.get(asset, ZERO) - portfolio.flow(asset)
             if rest or named.get(asset, ZERO):
                 told = f"{rest} is in no fill, and named as {named.get(asset, ZERO)}"
                 self._history.note(f"{asset}: {told}")

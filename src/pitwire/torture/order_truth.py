@@ -5,12 +5,13 @@ House rules: it reads the exchange's own facts and lists and changes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import NamedTuple
 
 from pitwire.model.orders import OrderState, Side
 from pitwire.sim.execution import OVER
-from pitwire.sim.facts import Accepted, SimOrder
+from pitwire.sim.facts import Accepted, Fact, SimOrder, Traded
 from pitwire.sim.truth import Truth
 from pitwire.sim.world import World
 
@@ -34,6 +35,9 @@ class OrderTruth(Truth):
         self._first_names: dict[tuple[str, int], str] = {}
         self.requests: list[int] = []
         """When each request about orders reached the venue, by the right clock."""
+        self.opening: dict[str, Decimal] = {}
+        self._balances: list[tuple[int, dict[str, Decimal]]] = []
+        """When trades moved them, and what they were then."""
         super().__init__(world)
         self.opening = self.balances()
 
@@ -44,6 +48,19 @@ class OrderTruth(Truth):
             self._first_names[order.symbol, order.order_id] = order.client_id
             self.accepted_at.setdefault(order.client_id, self.world.clock.now())
             super().accepted(fact)
+
+    def opening_at(self, at: int) -> dict[str, Decimal]:
+        """The balances with which a count begins at this time; a desk may have come late."""
+        before = [held for since, held in self._balances if since <= at]
+        return before[-1] if before else self.opening
+
+    def _note(self, facts: Iterable[Fact]) -> None:
+        facts = list(facts)
+        super()._note(facts)
+        if self.opening and any(isinstance(fact, Traded) for fact in facts):
+            held = self.balances()
+            if held != (self._balances[-1][1] if self._balances else self.opening):
+                self._balances.append((self.world.clock.now(), held))
 
     def _overhear(self, link: int, text: bytes, now: int) -> None:
         if b'"method":"order.' in text or b'"method":"openOrders.' in text:
