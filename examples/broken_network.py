@@ -42,6 +42,8 @@ async def main(seconds: float = SECONDS) -> Counter[str]:
                 print(f"{link} lost: {reason}")
             case Opened(link=link, attempt=attempt):
                 print(f"{link} stands, after {attempt} dials")
+            case TradeGap(since=since) if since:
+                print("trades are gone that nobody can name")
             case TradeGap(first_missing=first, last_missing=last):
                 print(f"trades {first} to {last} are gone")
             case Subscribed() | _:

@@ -54,6 +54,16 @@ def test_events_are_told_as_sentences(screen: io.StringIO) -> None:
     assert len(text.splitlines()) == 2
 
 
+def test_trades_that_are_missing_are_named_by_what_is_known_of_them(screen: io.StringIO) -> None:
+    show(screen)
+    tell = Narrator()
+    tell(events.TradeGap("binance", "BTC-USDT", 0, 1, 3, 4))
+    tell(events.TradeGap("binance", "BTC-USDT", 2 * 10**9, 1, 0, -1, "trades", 5 * 10**8))
+    text = screen.getvalue()
+    assert "trades 3 to 4 of BTC-USDT never came" in text
+    assert "trades of 1.500 s, ids unknown, of BTC-USDT never came" in text
+
+
 def change(came: str, before: OrderState, after: OrderState, **facts: Any) -> Change:
     told: dict[str, Any] = {
         "at": 1,

@@ -14,8 +14,9 @@ from pitwire.model.clock import SECOND
 from pitwire.model.entropy import Entropy
 from pitwire.model.events import AggregateTrade, Event, Trade, TradeGap
 from pitwire.model.orders import Side
-from pitwire.session.backfill import AT_ONCE, DOUBT_SECONDS, PAGE, Backfill
+from pitwire.session.backfill import AT_ONCE, Backfill
 from pitwire.session.continuity import HOLD_SECONDS
+from pitwire.session.origins import DOUBT_SECONDS, PAGE
 from pitwire.session.pacing import Pacing
 from pitwire.venues.venue import Can, CodecOptions, HttpRequest, Limit, Role, Venue
 from tests.session.toy import TOY, ToyCodec

@@ -14,6 +14,7 @@ from pitwire.model.clock import MILLISECOND, SECOND
 from pitwire.model.entropy import Entropy
 from pitwire.model.events import Event
 from pitwire.model.orders import Side
+from pitwire.session.beginnings import PATIENCE_SECONDS
 from pitwire.session.copies import Copy
 from pitwire.session.feed import ALONE_SECONDS, Feed
 from pitwire.session.lanes import HOLD_AT_MOST_SECONDS, HOLD_SECONDS
@@ -26,6 +27,7 @@ NOW = 1_700_000_000 * SECOND
 S = "BTC-USDT"
 ASKS = (Ask("trades", S), Ask("ticker", S), Ask("book", S, "100ms"), Ask("stats", S))
 HOLD = round(HOLD_SECONDS * SECOND)
+PATIENCE = round(PATIENCE_SECONDS * SECOND)
 
 
 class Bench:
@@ -449,13 +451,55 @@ def test_two_copies_never_both_down_deliver_what_was_emitted(
     for kind in (ev.Trade, ev.BookDelta, ev.Quote, ev.Ticker):
         told = [one for one in bench.told if isinstance(one, kind)]
         said = [one for one in made if isinstance(one, kind)]
-        # A stream begins with what is heard first: a slower copy brings nothing from before it.
+        # A stream begins with what is heard first; trades with what the copy that stands longer
+        # heard before that, where it is only slower.
         heard = [one[4] for one in agenda if isinstance(one[4], kind)]
         begin = said.index(heard[0]) if heard else 0
+        if kind is ev.Trade and told:
+            found = gist(said).index(gist(told[:1])[0])
+            assert found <= begin
+            begin = found
         assert gist(told) == gist(said[begin:])
     assert all(
         isinstance(one, ev.Trade | ev.BookDelta | ev.Quote | ev.Ticker) for one in bench.told
     )
+
+
+# --- how trades begin
+
+
+def test_trades_begin_with_what_the_copy_that_stands_longer_heard_first() -> None:
+    bench = Bench()
+    assert bench.hear(1, trade(3)) == ()
+    assert bench.feed.stirred, "somebody must time it"
+    assert gist(bench.hear(0, trade(1))) == gist([trade(1)])
+    assert gist(bench.hear(0, trade(2))) == gist([trade(2), trade(3)])
+    assert bench.hear(0, trade(3)) == ()
+    assert bench.feed.next_deadline() is None
+
+
+def test_but_only_so_long_is_waited_for_it() -> None:
+    bench = Bench()
+    for number in (3, 4):
+        assert bench.hear(1, trade(number)) == ()
+    assert bench.feed.next_deadline() == NOW + PATIENCE
+    assert gist(bench.ring(NOW + PATIENCE)) == gist([trade(3), trade(4)])
+    assert bench.hear(0, trade(2)) == (), "it is past"
+    other = Bench()
+    assert len(other.hear(0, trade(1))) == 1, "the one that stands longer waits for nobody"
+
+
+def test_what_nobody_brought_while_another_connection_stood_is_asked_for() -> None:
+    bench = Bench(backfill=True)
+    for number in range(2):
+        bench.hear(number, trade(1))
+    bench.rise(1, NOW)
+    bench.copies[1].confirmed.clear()  # it stands, and nothing is confirmed on it yet
+    bench.fall(0, NOW)
+    assert bench.feed.backfill.due(NOW) == []
+    bench.feed.backfill.confirmed("trades", S, NOW)
+    [request] = bench.feed.backfill.due(NOW)
+    assert request.query == "symbol=BTCUSDT&fromId=2&limit=1000"
 
 
 # --- what no copy brings

@@ -277,3 +277,14 @@ def test_a_promised_word_is_missed_from_the_beginning(every: float, within: floa
     silent, seconds = found_after(freshness, last)
     assert silent == ["A"]
     assert seconds <= within
+
+
+def test_who_speaks_after_it_was_told_that_it_never_did_may_have_lost_something() -> None:
+    freshness, heard = Freshness("toy"), list[tuple[str, int]]()
+    freshness.on_revival = lambda symbol, at: heard.append((symbol, at))
+    freshness.confirmed(TICKER, "Quote", NOW, busy=True)
+    assert len(freshness.sweep(NOW + LATE)) == 1
+    freshness.first(quote("A", NOW + LATE + 1), NOW + LATE + 1)
+    freshness.confirmed(Ask("ticker", "B"), "Quote", NOW, busy=True)
+    freshness.first(quote("B", NOW + 1), NOW + 1)
+    assert heard == [("A", NOW + LATE + 1)]

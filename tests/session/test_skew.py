@@ -151,3 +151,12 @@ def test_a_step_of_the_wall_clock_is_told_once_and_a_nudge_never(step: int) -> N
     assert isinstance(told, ClockAlarm)
     assert (told.what, told.seconds) == ("wall", step / SECOND)
     assert skew.wall(jump + step, "toy", START) == ()
+
+
+def test_a_past_time_of_ours_is_a_span_of_the_venues() -> None:
+    skew = Skew()
+    assert skew.span(START, START + SECOND) == (START - 60 * SECOND, START + 60 * SECOND)
+    measure(skew, START, 20 * MILLISECOND, 3 * SECOND)
+    first, last = skew.span(START - DAY * SECOND, START)
+    assert first <= START - DAY * SECOND + 3 * SECOND <= last
+    assert last - first == 2 * skew.bound(START)

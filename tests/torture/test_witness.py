@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pitwire.market.book import OrderBook
 from pitwire.model import events as ev
-from pitwire.model.clock import SECOND
+from pitwire.model.clock import MILLISECOND, SECOND
 from pitwire.model.orders import Side
 from pitwire.sim.facts import Traded
 from pitwire.sim.truth import Truth
@@ -61,6 +61,22 @@ def test_what_is_missing_is_lost_unless_a_gap_names_it() -> None:
     witness.take([ev.TradeGap("binance", SYMBOL, 0, 0, 10, 11)], 0, True)
     assert witness.lost(world.clock.now()) == {SYMBOL: [12]}
     assert (witness.gaps, witness.seen["TradeGap"]) == (1, 1)
+
+
+def test_what_traded_after_the_confirmation_is_owed_even_where_nothing_came() -> None:
+    world, truth = lived()
+    last = max(truth.trades[SYMBOL])
+    times, trades = truth.times[SYMBOL], truth.trades[SYMBOL]
+    witness = Witness(truth, WANTED, now=lambda: times[9])
+    witness.take([ev.Subscribed("binance", SYMBOL, 0, 0, "market-1", "trades")], 0, True)
+    owed = [one for one, at in times.items() if at >= times[9]]
+    assert len(owed) > last // 2
+    assert witness.lost(world.clock.now()) == {SYMBOL: owed}
+    begin, end = trades[9].at, trades[last // 2].at
+    witness.take([ev.TradeGap("binance", SYMBOL, end, 0, 0, -1, "trades", begin)], 0, True)
+    [(_, late)] = witness.lost(world.clock.now()).items()
+    assert late == [one for one in owed if trades[one].at // MILLISECOND > end // MILLISECOND]
+    assert late
 
 
 def test_twice_and_backwards_are_both_told() -> None:

@@ -145,6 +145,11 @@ class Inspector:
 
     def _gap(self, gap: ev.TradeGap, now: int) -> None:
         symbol, last = gap.symbol, self._last_trade.get(gap.symbol)
+        if gap.since:
+            if last is not None:
+                text = f"{symbol} misses what its ids would name after {last}"
+                self._complaints.note("E", now, text)
+            return
         if last is not None and gap.first_missing != last + 1:
             text = f"{symbol} misses {gap.first_missing} on, but the last one was {last}"
             self._complaints.note("E", now, text)

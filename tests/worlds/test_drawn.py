@@ -70,3 +70,16 @@ def test_what_a_quiet_symbol_lost_on_a_connection_that_stands(seed: int) -> None
     outcome = run(seed)
     assert outcome.complaints == ()
     assert outcome.happened
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [
+        pytest.param(5541, id="its connection died before it spoke"),
+        pytest.param(1106, id="the second of two copies heard it first"),
+    ],
+)
+def test_what_a_symbol_lost_before_anything_of_it_was_known(seed: int) -> None:
+    outcome = run(seed)
+    assert outcome.complaints == ()
+    assert outcome.happened

@@ -157,7 +157,7 @@ def on_grid(exam: Exam) -> Found:
 _ASKS = frozenset(
     (
         "subscribe", "unsubscribe", "server_time", "ask_instruments", "ask_snapshot", "ask_trades",
-        "ask_aggregates", "ask_time",
+        "ask_aggregates", "ask_aggregates_since", "ask_time",
     )
 )  # fmt: skip
 _APART = ("conditional_status", "open_conditional", "cancel_all_conditional")

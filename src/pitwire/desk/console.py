@@ -17,6 +17,7 @@ from rich.logging import RichHandler
 from pitwire.desk.interactions import Said
 from pitwire.desk.masking import Masker, MaskingFilter
 from pitwire.model import events
+from pitwire.model.clock import SECOND
 from pitwire.model.numbers import plain
 from pitwire.model.orders import (
     AmendOrder,
@@ -194,6 +195,12 @@ def _behind(late: events.Behind) -> str:
     return f"{who} is {late.seconds:.3f} s old" if late.seconds else f"{who} has caught up"
 
 
+def _missing(gap: events.TradeGap) -> str:
+    if gap.since:
+        return f"of {(gap.venue_time - gap.since) / SECOND:.3f} s, ids unknown,"
+    return f"{gap.first_missing} to {gap.last_missing}"
+
+
 def _clock_alarm(alarm: events.ClockAlarm) -> str:
     if alarm.what == "wall":
         return f"the wall clock was moved by {alarm.seconds:+.3f} s; deadlines are not concerned"
@@ -228,7 +235,7 @@ SENTENCES: Mapping[type, tuple[int, _Sentence]] = {
     events.FeedFresh: (logging.INFO, lambda e: f"{e.channel} {e.symbol} speaks"),
     events.TradeGap: (
         logging.WARNING,
-        lambda e: f"{e.channel} {e.first_missing} to {e.last_missing} of {e.symbol} never came",
+        lambda e: f"{e.channel} {_missing(e)} of {e.symbol} never came",
     ),
     events.Malformed: (logging.WARNING, lambda e: f"malformed {e.channel} frame: {e.path}"),
     events.Unhandled: (logging.DEBUG, lambda e: f"unknown message: {e.channel}"),

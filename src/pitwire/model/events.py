@@ -241,8 +241,7 @@ class Update(Event, frozen=True, gc=False, tag=True):
     code: int = 0
     text: str = ""
     answers: str = ""
-    """The request whose answer this is: `place`, `status`, …; "" when it came by itself, `desk`
-    when the request never left."""
+    """The request that this answers: `place`, `status`, …; "" if none, `desk` if none left."""
     asked: int = 0
     """When that request left, by our clock; 0 when it came by itself."""
 
@@ -432,13 +431,14 @@ MERGED = "merged_trades"
 class TradeGap(Event, frozen=True, gc=False, tag=True):
     """Trades `first_missing` to `last_missing` never came, and could not be asked for in time.
 
-    They are ids of the events of `channel`: `trades` or `aggregate_trades`. Under `merged_trades`
-    they are ids of trades that no aggregate holds, though none of these is missing.
+    Ids of events of `channel`; under `merged_trades`, of trades that no aggregate holds. Where none
+    is known they are 0 and -1: from `since` (venue time, ns) to `venue_time` trades are missing.
     """
 
     first_missing: int
     last_missing: int
     channel: str = "trades"
+    since: int = 0
 
 
 class ClockOffset(Event, frozen=True, gc=False, tag=True):

@@ -7,43 +7,33 @@ a gap is given up is given up at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
 from pitwire.model import events as ev
 from pitwire.model.clock import SECOND
-from pitwire.model.errors import (
-    MalformedFrame,
-    PitwireError,
-    RateLimited,
-    VenueUnavailable,
-    WireError,
-)
+from pitwire.model.errors import PitwireError
 from pitwire.model.events import Event
 from pitwire.session.backoff import Chance
+from pitwire.session.beginnings import AnyTrade
 from pitwire.session.books import weight_limit
-from pitwire.session.continuity import AnyTrade, Gap, TradeChain
+from pitwire.session.continuity import Gap, TradeChain
+from pitwire.session.origins import (
+    DOUBT_SECONDS,
+    PAGE,
+    PASSING,
+    QUIET_RESERVED_PERCENT,
+    QUIET_TRIES,
+    RESERVED_PERCENT,
+    RETRY_SECONDS,
+    Origins,
+)
 from pitwire.session.pacing import Pacing
 from pitwire.venues.venue import Codec, HttpRequest, Venue
 
-PAGE = 1000
-"""Trades a request (binance §5.8: a thousand at most)."""
 AT_ONCE = 8
 """Requests under way together."""
-RESERVED_PERCENT = 40
-"""What pages leave of the weight limit: a book that is stale matters more than history."""
-QUIET_RESERVED_PERCENT = 75
-"""What is left of it by asking whether a quiet symbol has traded during a loss."""
-QUIET_TRIES = 4
-"""How often that is asked before the next trade has to tell."""
-DOUBT_SECONDS = 1.0
-"""A trade that comes so soon after something may have been lost tells whether it was."""
-RETRY_SECONDS = 0.1
-"""A page that did not come, or came short, is asked for again after this, doubled each time: what
-traded a moment ago may not be in the venue's history yet."""
-_PASSING = (MalformedFrame, RateLimited, VenueUnavailable, WireError)
-"""Errors that another try may not meet."""
 
 
 class _Page(msgspec.Struct):
@@ -76,8 +66,9 @@ class Backfill:
         self._asks = enabled and venue.can.trades_by_id
         on_gap = self._want if self._asks else None
         channel = venue.channels.get
-        self.trades = TradeChain(channel("trades"), on_gap=on_gap)
-        self.aggregates = TradeChain(channel("aggregate_trades"), on_gap=on_gap)
+        self.trades = TradeChain(channel("trades"), on_gap=on_gap, venue=venue.name)
+        aggregates = channel("aggregate_trades")
+        self.aggregates = TradeChain(aggregates, on_gap=on_gap, venue=venue.name)
         self._chains = {"trades": self.trades, "aggregate_trades": self.aggregates}
         kinds = (ev.Trade, self.trades), (ev.AggregateTrade, self.aggregates)
         self.chains: dict[type[Event], TradeChain] = {
@@ -90,6 +81,14 @@ class Backfill:
         self._fetching: dict[int, tuple[HttpRequest, _Page]] = {}
         self._weights: dict[str, int] = {}
         self._limit = weight_limit(venue)
+        self._origins = Origins(
+            venue, codec, self._chains, pacing=pacing, stir=stir, enabled=self._asks
+        )
+
+    def tell_time(self, span: Callable[[int, int], tuple[int, int]]) -> None:
+        """From now on this knows the venue's clock (`Skew.span`)."""
+        for chain in self._chains.values():
+            chain.beginnings.span = span
 
     # ── the life of a connection ──
 
@@ -103,7 +102,19 @@ class Backfill:
         trade; where the symbol is quiet nobody knows when that is, so it is asked for."""
         chain = self._chains.get(channel)
         if chain is not None:
+            chain.confirmed(symbol, now)
             self._ask_quiet(chain, channel, symbol, now)
+            if chain.beginnings.since(symbol) is not None:
+                self._origins.ask(channel, symbol, now)
+
+    def interrupted(self, kinds: Iterable[tuple[str, str]]) -> None:
+        """Events of these classes and symbols come nowhere at present, though a connection stands;
+        once trades are confirmed again, what traded meanwhile is asked for."""
+        for kind, symbol in kinds:
+            for one, chain in self.chains.items():
+                if one.__name__ == kind:
+                    chain.doubt(symbol)
+                    chain.beginnings.doubt(symbol)
 
     def doubt(self, symbol: str, now: int) -> None:
         """Trades of this symbol, or of all (""), may be lost on a connection that stands: a frame
@@ -112,6 +123,8 @@ class Backfill:
             for one in chain.doubt(symbol):
                 if (channel, one) not in self._quiet:
                     self._ask_quiet(chain, channel, one, now + round(DOUBT_SECONDS * SECOND))
+            for one in chain.beginnings.doubt(symbol):
+                self._origins.ask(channel, one, now)
 
     def _ask_quiet(self, chain: TradeChain, channel: str, symbol: str, at: int) -> None:
         due = chain.quiet_since(symbol) if self._asks else None
@@ -131,6 +144,7 @@ class Backfill:
         self._wanting.clear()
         self._quiet.clear()
         self._fetching.clear()
+        self._origins.lost()
         return [event for chain in self._chains.values() for event in chain.give_up_all(now)]
 
     # ── asking ──
@@ -142,22 +156,25 @@ class Backfill:
             if not self._is_missing(page):
                 self._wanting.remove(page)
             elif not self._is_on_its_way(page):
-                if len(self._fetching) >= AT_ONCE or self._ready_at(page, now) > now:
+                if self._is_full() or self._ready_at(page, now) > now:
                     break
                 self._wanting.remove(page)
                 requests.append(self._fetch(page, now))
-        return requests + self._due_quiet(now)
+        requests += self._due_quiet(now)
+        return requests + self._origins.due(now, AT_ONCE - len(self._fetching) - len(self._origins))
 
     def next_deadline(self, now: int) -> int | None:
         """When `due` or `overdue` will next have something to say."""
         times = [chain.next_deadline() for chain in self._chains.values()]
         waiting = [page for page in self._wanting if not self._is_on_its_way(page)]
-        if waiting and len(self._fetching) < AT_ONCE:
+        if waiting and not self._is_full():
             page = min(waiting, key=_at)
             at = max(page.at, self._ready_at(page, now))
             times.append(now if at > page.gap.until else at)
-        if self._quiet and len(self._fetching) < AT_ONCE:
+        if self._quiet and not self._is_full():
             times.append(min(self._quiet_at(page, now) for page in self._quiet.values()))
+        if not self._is_full():
+            times.append(self._origins.next_deadline(now))
         return min((time for time in times if time is not None), default=None)
 
     def overdue(self, now: int) -> list[Event]:
@@ -183,27 +200,31 @@ class Backfill:
     ) -> list[Event]:
         """The answer to a request, ours or not. What is still missing is asked for again, unless
         the venue will never tell; not before `until`."""
+        look = self._origins.take(request)
+        if look is not None:
+            told = self._origins.answered(*look, trades, error, now, until=until)
+            channel, symbol = look[0]
+            self._ask_quiet(self._chains[channel], channel, symbol, now)
+            return told
         page = self._take(request)
         if page is None:
             return []  # not ours, or asked for before a loss
-        chain = self._chains[page.gap.channel]
         if page.open_end:
-            if error is None:
-                return chain.go_on((one for one in trades if one.symbol == page.gap.symbol),
-                                   page.first, now)  # fmt: skip
-            if isinstance(error, _PASSING):
-                self._ask_again(page, now, until=until)
-            return []
+            return self._went_on(page, trades, error, now, until=until)
+        chain = self._chains[page.gap.channel]
         told = chain.fill((trade for trade in trades if trade.symbol == page.gap.symbol), now)
         if not self._is_missing(page):
             return told
-        if error is not None and not isinstance(error, _PASSING):
+        if error is not None and not isinstance(error, PASSING):
             return told + self._give_up(page.gap, now)
         self._retry(page, now, until=until)
         return told
 
     def give_back(self, request: HttpRequest, now: int) -> None:
         """A request was not carried after all: its page is to be asked for again."""
+        look = self._origins.take(request)
+        if look is not None:
+            self._origins.give_back(*look, now)
         page = self._take(request)
         if page is not None:
             page.at = now
@@ -213,6 +234,31 @@ class Backfill:
                 self._wanting.append(page)
 
     # ── within ──
+
+    def _is_full(self) -> bool:
+        return len(self._fetching) + len(self._origins) >= AT_ONCE
+
+    def _went_on(
+        self,
+        page: _Page,
+        trades: Sequence[AnyTrade],
+        error: PitwireError | None,
+        now: int,
+        *,
+        until: int,
+    ) -> list[Event]:
+        """The answer about what a quiet symbol may have traded."""
+        channel, symbol = page.gap.channel, page.gap.symbol
+        chain = self._chains[channel]
+        if error is not None:
+            if isinstance(error, PASSING):
+                self._ask_again(page, now, until=until)
+            return []
+        found = [one for one in trades if one.symbol == symbol]
+        told = chain.go_on(found, page.first, now)
+        if len(found) >= PAGE and chain.doubt(symbol):  # there may be more
+            self._ask_quiet(chain, channel, symbol, now)
+        return told
 
     def _want(self, gap: Gap) -> None:
         for first in range(gap.first, gap.last + 1, PAGE):
@@ -232,7 +278,7 @@ class Backfill:
             channel, symbol = key
             if self._chains[channel].quiet_since(symbol) != page.first:
                 del self._quiet[key]  # a trade has come, and tells
-            elif len(self._fetching) < AT_ONCE and self._quiet_at(page, now) <= now:
+            elif not self._is_full() and self._quiet_at(page, now) <= now:
                 del self._quiet[key]
                 requests.append(self._fetch(page, now))
         return requests

@@ -10,12 +10,13 @@ here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
 from pitwire.model.clock import SECOND
 from pitwire.model.events import AggregateTrade, Event, Trade, TradeGap
+from pitwire.session.beginnings import AnyTrade, Beginnings
 from pitwire.session.spans import Spans
 from pitwire.venues.venue import Channel
 
@@ -26,7 +27,7 @@ HOLD_TRADES = 10_000
 MOST_MISSING = 20_000
 """A longer gap is named and not filled: twenty requests of a thousand, 500 weight on Binance."""
 
-AnyTrade: TypeAlias = Trade | AggregateTrade
+_Told = TypeVar("_Told", bound=Event)
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -62,7 +63,9 @@ class _Room:
 class TradeChain:
     """The next id of each symbol, on one channel. `on_gap` is told of a gap that can be filled."""
 
-    def __init__(self, channel: Channel | None, *, on_gap: OnGap | None = None) -> None:
+    def __init__(
+        self, channel: Channel | None, *, on_gap: OnGap | None = None, venue: str = ""
+    ) -> None:
         self.judges = channel is not None and channel.dense
         """Whether ids count by one here, so that a missing one shows."""
         self._channel = "" if channel is None else channel.name
@@ -77,6 +80,8 @@ class TradeChain:
         self._doubted: dict[str, int] = {}
         """Symbol → the id that followed when something may have been lost."""
         self._rooms: dict[str, _Room] = {}
+        self.beginnings = Beginnings(venue, self._channel)
+        """The symbols of which no trade has come."""
         self.dropped = 0
         """Trades that had come before, or came after a later one."""
         self.filled = 0
@@ -100,6 +105,15 @@ class TradeChain:
         if found < due:
             self.dropped += 1
         return found - due
+
+    def begins(self, symbol: str) -> bool:
+        """Whether a trade of this symbol would be the first of which anything is known."""
+        return (
+            self.judges
+            and symbol not in self.steady
+            and symbol not in self._next
+            and symbol not in self._rooms
+        )
 
     def skips(self, symbol: str, found: int) -> bool:
         """Drop a trade that is past, where none is missing; False where it must be seen whole."""
@@ -126,6 +140,26 @@ class TradeChain:
         self.steady.clear()
         self._begun.clear()
         self._doubted.clear()
+        self.beginnings.doubt()
+
+    def confirmed(self, symbol: str, now: int) -> None:
+        """Trades of this symbol come from now on; what has come of it before is known here."""
+        room = self._rooms.get(symbol)
+        if self.begins(symbol) or (room is not None and room.forgotten):
+            self.beginnings.confirmed(symbol, now)
+
+    def begin(self, symbol: str, first: int, now: int) -> list[Event]:
+        """This is the first trade since the symbol was confirmed. What waited for that goes on from
+        there."""
+        self._next[symbol] = first
+        return self._released(symbol, now)
+
+    def begin_anew(self, symbol: str, now: int) -> list[Event]:
+        """Nobody can tell which was the first trade since then: a gap names the time."""
+        if self.beginnings.is_forgotten(symbol):
+            return [_stamped(trade, now) for trade in self.beginnings.release(symbol)]
+        first = self.beginnings.first(symbol)
+        return [*self.beginnings.gap(symbol, now, first), *self._released(symbol, now)]
 
     def doubt(self, symbol: str = "") -> list[str]:
         """Trades of this symbol, or of all, may have been lost on a connection that stands; of
@@ -140,6 +174,7 @@ class TradeChain:
         self._unlearn(symbol)
         self._begun.pop(symbol, None)
         self._doubted.pop(symbol, None)
+        self.beginnings.forget(symbol)
         if symbol in self._rooms:
             self._rooms[symbol].forgotten = True
 
@@ -203,6 +238,9 @@ class TradeChain:
         for symbol in list(self._rooms):
             while symbol in self._rooms:
                 told += self.give_up(symbol, now)
+        for symbol in self.beginnings.waiting():
+            told += self.begin_anew(symbol, now)
+            told += self._give_up_symbol(symbol, now)
         return told
 
     def overdue(self, now: int) -> list[Event]:
@@ -211,11 +249,15 @@ class TradeChain:
         for symbol, room in list(self._rooms.items()):
             while symbol in self._rooms and room.gaps[0].until <= now:
                 told += self.give_up(symbol, now)
+        for symbol in self.beginnings.overdue(now):
+            told += self.begin_anew(symbol, now)
         return told
 
     def next_deadline(self) -> int | None:
         """When `overdue` will next have something to say."""
-        return min((room.gaps[0].until for room in self._rooms.values()), default=None)
+        times = [room.gaps[0].until for room in self._rooms.values()]
+        waiting = self.beginnings.next_deadline()
+        return min(times if waiting is None else [*times, waiting], default=None)
 
     # ── within ──
 
@@ -230,9 +272,7 @@ class TradeChain:
             return self._join(room, trade, found)
         due = self.steady.get(symbol, self._next.get(symbol))
         if due is None:
-            due = found
-            if self._spans is not None and isinstance(trade, AggregateTrade):
-                self._spans.begin(trade)
+            return self._begin(trade, found)
         # A connection never begins with the past: where it seems so, the venue counts anew.
         if found < due and symbol in self._begun:
             self.dropped += 1
@@ -242,6 +282,29 @@ class TradeChain:
             self._go_on(symbol, found + 1)
             return (trade,)
         return self._miss(trade, due, found)
+
+    def _begin(self, trade: AnyTrade, found: int) -> Sequence[Event]:
+        """Before this trade none of its symbol is known."""
+        symbol = trade.symbol
+        if self.beginnings.holds(trade, found):
+            return ()
+        gap = self.beginnings.gap(symbol, trade.received, trade)
+        self.beginnings.spoke(symbol)
+        if self._spans is not None and isinstance(trade, AggregateTrade):
+            self._spans.begin(trade)
+        self._begun[symbol] = None
+        self._go_on(symbol, found + 1)
+        return [*gap, trade] if gap else (trade,)
+
+    def _released(self, symbol: str, now: int) -> list[Event]:
+        """What waited for its beginning, and may not do so any more."""
+        held = self.beginnings.release(symbol)
+        if symbol in self._next or held:
+            self.beginnings.spoke(symbol)
+        told: list[Event] = []
+        for trade in held:
+            told += (_stamped(one, now) for one in self.accept(trade, trade_number(trade)))
+        return told
 
     def _go_on(self, symbol: str, due: int) -> None:
         """The id that follows is known, and none before it is missing."""
@@ -338,6 +401,6 @@ def trade_number(trade: AnyTrade) -> int:
     return trade.trade_id if isinstance(trade, Trade) else trade.aggregate_id
 
 
-def _stamped(trade: AnyTrade, now: int) -> AnyTrade:
+def _stamped(event: _Told, now: int) -> _Told:
     # Stamps never decrease: what waited is received when it is let go.
-    return trade if trade.received == now else msgspec.structs.replace(trade, received=now)
+    return event if event.received == now else msgspec.structs.replace(event, received=now)

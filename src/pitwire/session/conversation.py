@@ -21,10 +21,10 @@ from pitwire.model.credentials import Credentials
 from pitwire.model.events import AggregateTrade, BookDelta, Event, Trade
 from pitwire.session.backoff import Chance
 from pitwire.session.commands import ORDER_DEADLINE_SECONDS, Commands
-from pitwire.session.copies import Copy
+from pitwire.session.copies import FED, Copy
 from pitwire.session.echoes import Echoes
 from pitwire.session.errands import Errands
-from pitwire.session.feed import FED, Feed
+from pitwire.session.feed import Feed
 from pitwire.session.obedience import KEY, blames_clock, key_refused, obey, refuses_key
 from pitwire.session.outbox import Outbox
 from pitwire.session.pacing import Pacing

@@ -11,10 +11,16 @@ from typing import TypeAlias
 
 import msgspec
 
+from pitwire.model import events as ev
 from pitwire.model.clock import SECOND
 from pitwire.session.wants import Wants
 from pitwire.venues.venue import Ask, Channel
 
+FED = (
+    ev.Trade, ev.AggregateTrade, ev.Quote, ev.Ticker, ev.AveragePrice, ev.BookDelta,
+    ev.PartialBook, ev.Bar, ev.MarketStatus, ev.MarkPrice, ev.Funding, ev.Liquidation,
+)  # fmt: skip
+"""What streams bring; of everything else each connection has its own."""
 Spoken: TypeAlias = tuple[str, str]
 """Class name of an event, symbol."""
 

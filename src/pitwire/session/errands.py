@@ -53,6 +53,7 @@ class Errands:
         self._venue, self._codec, self._link, self._role = venue, codec, link, role
         self._skew, self._pacing, self._pending = skew, pacing, pending
         self._feed, self._freshness = feed, freshness
+        feed.backfill.tell_time(skew.span)
         freshness.on_revival = feed.backfill.doubt  # what it did not say meanwhile may be lost
         self._outbox, self._asks_time = outbox, asks_time or role is Role.ORDERS
         self.wants = Wants()

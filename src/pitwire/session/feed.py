@@ -13,16 +13,16 @@ from typing import Any
 
 from pitwire.market.sequence import Verdict
 from pitwire.market.sync import BookSync
-from pitwire.model import events as ev
 from pitwire.model.clock import SECOND
 from pitwire.model.errors import PitwireError
 from pitwire.model.events import AggregateTrade, BookDelta, BookSnapshot, Event, Quote, Trade
 from pitwire.session.audit import Audit
 from pitwire.session.backfill import Backfill
 from pitwire.session.backoff import Chance
+from pitwire.session.beginnings import PATIENCE_SECONDS, AnyTrade
 from pitwire.session.books import Books
 from pitwire.session.conflicts import MASK, Conflicts
-from pitwire.session.continuity import AnyTrade, TradeChain, trade_number
+from pitwire.session.continuity import TradeChain, trade_number
 from pitwire.session.copies import Copy
 from pitwire.session.lanes import (
     HELD,
@@ -33,17 +33,12 @@ from pitwire.session.lanes import (
     Patience,
     number_of,
     variant_of,
-)
+)  # fmt: skip
 from pitwire.session.pacing import Pacing
 from pitwire.session.told import Told, remember
 from pitwire.session.wants import Wants
 from pitwire.venues.venue import Ask, Codec, Glimpse, HttpRequest, Venue
 
-FED = (
-    ev.Trade, ev.AggregateTrade, ev.Quote, ev.Ticker, ev.AveragePrice, ev.BookDelta,
-    ev.PartialBook, ev.Bar, ev.MarketStatus, ev.MarkPrice, ev.Funding, ev.Liquidation,
-)  # fmt: skip
-"""What streams bring; of everything else each connection has its own."""
 SAMPLED = 15
 """Of trades, those whose id ends in four zero bits are measured; of deltas they are compared."""
 ALONE_SECONDS = 60.0
@@ -127,7 +122,8 @@ class Feed:
         kept = {symbol for symbol in self.books.syncs if self._is_kept("BookDelta", symbol)}
         told = self._give_in(now) + self.books.lost(now, kept)
         if not any(one.stands for one in self.copies):
-            told += self.backfill.lost(now)
+            return told + self.backfill.lost(now)
+        self.backfill.interrupted(one for one in copy.confirmed if not self._is_kept(*one))
         return told
 
     def wants(self, ask: Ask) -> bool:
@@ -252,7 +248,7 @@ class Feed:
         ahead = chain.ahead(trade.symbol, number)
         if ahead < 0:
             return ()
-        if ahead > 0:
+        if ahead > 0 or (chain.begins(trade.symbol) and not self._leads(trade, copy)):
             return self._too_early(trade, number, copy)
         told = chain.accept(trade, number)
         return self._followed(told, trade) if self._early else told
@@ -343,7 +339,9 @@ class Feed:
         if early is None:
             if not able:
                 return self._pass_on(event)
-            early = self._early[key] = Early(self._patience(event, copy))
+            begins = key[0] in self._chains and self._chains[key[0]].begins(key[1])
+            hold = round(PATIENCE_SECONDS * SECOND) if begins else self._hold
+            early = self._early[key] = Early(self._patience(event, copy, hold))
             self.stirred = True
         early.add(number, event, copy)
         if len(early) > HELD or all(early.is_past(one) for one in able):
@@ -444,10 +442,10 @@ class Feed:
             lane.patience.renew(event.received, self._hold)
         return told
 
-    def _patience(self, event: Event, copy: Copy) -> Patience:
+    def _patience(self, event: Event, copy: Copy, hold: int = 0) -> Patience:
         """How long the others may take to bring what comes before this event."""
         behind = max((one.behind((copy,)) for one in self._others(copy)), default=0)
-        return Patience(event.received, self._hold, behind)
+        return Patience(event.received, hold or self._hold, behind)
 
     def _leads(self, event: Event, copy: Copy) -> bool:
         bearers = self._bearers(event.__class__, event.symbol)

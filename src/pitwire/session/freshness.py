@@ -174,8 +174,9 @@ class Freshness:
         asks = self._awaited.pop(key)
         voices = self._voices.setdefault(key, [])
         for ask in asks:
-            self._due.pop(ask, None)
             busy = ask in self._busy
+            if self._due.pop(ask, None) is None and busy and self.on_revival is not None:
+                self.on_revival(event.symbol, event.received)  # it was told that it never spoke
             voices.append(Voice(ask, hot, self._rhythms[ask], event, busy=busy))
         for voice in voices:
             voice.alone = len(voices) == 1 and bool(key[1])

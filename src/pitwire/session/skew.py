@@ -26,6 +26,8 @@ _ALARM = round(ALARM_SECONDS * SECOND)
 _CALM = _ALARM * 4 // 5
 _SURE = 50 * MILLISECOND
 """What is known better than this raises the alarm as soon as it may be due."""
+_UNKNOWN = 60 * SECOND
+"""How far apart the clocks are taken to be at most while nothing is known of them."""
 _LASTS = 600 * SECOND
 """A measurement older than this gives way to what the events say."""
 _WORTH_TELLING = 5 * MILLISECOND
@@ -54,6 +56,12 @@ class Skew:
     def bound(self, now: int) -> int:
         """How wrong `offset` may be by now."""
         return self.error + drift(max(0, now - self._at))
+
+    def span(self, at: int, now: int) -> tuple[int, int]:
+        """The earliest and the latest that the venue's clock may have said at a past time of
+        ours."""
+        bound = self.bound(now) if self.known else _UNKNOWN
+        return at + self.offset - bound, at + self.offset + bound
 
     def ask_after(self, now: int) -> int:
         """How long to wait before the venue's clock is asked for again, in ns."""

@@ -7,12 +7,13 @@ says that it is not to be used.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 
 from pitwire.market.book import NOTHING, BookSide, OrderBook
 from pitwire.model import events as ev
-from pitwire.model.clock import SECOND
+from pitwire.model.clock import MILLISECOND, SECOND
 from pitwire.sim.truth import Sizes, Truth
 
 FLOWS: dict[str, type[ev.Event]] = {"ticker": ev.Quote, "trades": ev.Trade, "book": ev.BookDelta}
@@ -59,6 +60,8 @@ class Witness:
         """(kind, symbol) → when it came."""
         self.delivered: dict[str, set[int]] = {}
         self.named: dict[str, set[int]] = {}
+        self.confirmed: dict[str, int] = {}
+        """Symbol → when its trades were first confirmed: from then on they are owed."""
         self.gaps = 0
         self.doubled: list[str] = []
         self.wrong: list[str] = []
@@ -86,6 +89,8 @@ class Witness:
                     self._trade(event, now)
                 case ev.TradeGap():
                     self._gap(event)
+                case ev.Subscribed(channel="trades"):
+                    self.confirmed.setdefault(event.symbol, now)
             if not isinstance(event, _QUIET):
                 self._notice(event, now)
         for symbol in {one.symbol for one in events if isinstance(one, _BOOKS)}:
@@ -157,11 +162,14 @@ class Witness:
         for symbol in {symbol for channel, symbol in self._wanted if channel == "trades"}:
             had = self.delivered.get(symbol, set())
             known = had | self.named.get(symbol, set())
-            first = min(had, default=0)
+            owed = self.confirmed.get(symbol)
+            first = min(had, default=0 if owed is None else math.inf)
             missing = [
                 trade_id
                 for trade_id, at in self._truth.times[symbol].items()
-                if trade_id >= first and at < until and trade_id not in known
+                if at < until
+                and trade_id not in known
+                and (trade_id >= first or (owed is not None and at >= owed))
             ]
             if missing:
                 found[symbol] = missing
@@ -203,8 +211,13 @@ class Witness:
 
     def _gap(self, gap: ev.TradeGap) -> None:
         self.gaps += 1
-        span = range(gap.first_missing, gap.last_missing + 1)
-        self.named.setdefault(gap.symbol, set()).update(span)
+        named = self.named.setdefault(gap.symbol, set())
+        if gap.since:
+            begin, end = gap.since // MILLISECOND, gap.venue_time // MILLISECOND
+            trades = self._truth.trades[gap.symbol].items()
+            named.update(one for one, trade in trades if begin <= trade.at // MILLISECOND <= end)
+            return
+        named.update(range(gap.first_missing, gap.last_missing + 1))
         self._last[gap.symbol] = max(gap.last_missing, self._last.get(gap.symbol, 0))
 
     def _complain(self, where: list[str], now: int, text: str) -> None:

@@ -341,6 +341,15 @@ class RehearsingCodec(Codec, Protocol):
 
 
 @runtime_checkable
+class DatedCodec(Codec, Protocol):
+    """The codec of a venue that tells aggregate trades by their time."""
+
+    def ask_aggregates_since(self, symbol: str, since: int, count: int) -> HttpRequest:
+        """The first aggregate trades from a time on, ns of the venue's; at most `count`."""
+        ...
+
+
+@runtime_checkable
 class GlancingCodec(Codec, Protocol):
     """A codec that can tell which delta a frame brings without reading its levels."""
 

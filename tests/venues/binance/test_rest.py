@@ -42,6 +42,10 @@ def test_requests(codec: BinanceCodec) -> None:
         "aggregate_trades", "GET", "/api/v3/aggTrades", "symbol=BNBBTC&fromId=17&limit=5",
         weight=4, symbol="BNB-BTC",
     )  # fmt: skip
+    assert codec.ask_aggregates_since("BNB-BTC", NOW + 999_999, 1) == HttpRequest(
+        "aggregate_trades", "GET", "/api/v3/aggTrades",
+        "symbol=BNBBTC&startTime=1700000000000&limit=1", weight=4, symbol="BNB-BTC",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

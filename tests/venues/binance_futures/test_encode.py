@@ -217,5 +217,8 @@ def test_requests_of_the_sessions_own() -> None:
         ours.ask_snapshot("BTC-USDT", 5000)
     trades = ours.ask_aggregates("BTC-USDT", 4, 5000)
     assert trades.query == "symbol=BTCUSDT&fromId=4&limit=1000"
+    since = ours.ask_aggregates_since("BTC-USDT", 1_700_000_000_000_999_999, 5000)
+    assert (since.path, since.weight) == ("/fapi/v1/aggTrades", 20)
+    assert since.query == "symbol=BTCUSDT&startTime=1700000000000&limit=1000"
     with pytest.raises(ConfigError, match="an id of 0 or more"):
         ours.ask_trades("BTC-USDT", -1, 1)

@@ -268,6 +268,10 @@ class BinanceCodec:
         """Aggregate trades by their own ids, at most a thousand."""
         return rest.ask_aggregates(self._symbols, symbol, from_id, count)
 
+    def ask_aggregates_since(self, symbol: str, since: int, count: int) -> HttpRequest:
+        """The first aggregate trades from a time on, at most a thousand."""
+        return rest.ask_aggregates_since(self._symbols, symbol, since, count)
+
     def ask_time(self) -> HttpRequest:
         """The venue's clock."""
         return rest.ask_time()

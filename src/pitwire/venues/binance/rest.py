@@ -22,6 +22,7 @@ from pitwire.venues.binance.refusals import refusal
 from pitwire.venues.binance.symbols import VENUE, Symbols, instrument
 from pitwire.venues.mbx.amounts import nanoseconds
 from pitwire.venues.mbx.envelopes import Fault, read_fault
+from pitwire.venues.mbx.history import MOST_TRADES, trades_since
 from pitwire.venues.mbx.reading import UNREADABLE, excerpt, refuse_doubled_keys
 from pitwire.venues.mbx.refusals import Asked, Context
 from pitwire.venues.venue import Decoded, HttpRequest, Reply
@@ -31,7 +32,6 @@ _NAMED_SYMBOLS = 200
 """More symbols than this are asked for by asking for all, to keep the address short."""
 _DEPTH_WEIGHTS = ((100, 5), (500, 25), (1000, 50), (5000, 250))
 """Levels a side → weight (§4.1)."""
-_MOST_TRADES = 1000
 
 _depth = msgspec.json.Decoder(wire.DepthBody, strict=False).decode
 _info = msgspec.json.Decoder(wire.ExchangeInfo).decode
@@ -80,6 +80,17 @@ def ask_aggregates(symbols: Symbols, symbol: str, from_id: int, count: int) -> H
     )
 
 
+def ask_aggregates_since(symbols: Symbols, symbol: str, since: int, count: int) -> HttpRequest:
+    """The first aggregate trades from this venue time on (weight 4); at most a thousand.
+
+    Raises `ConfigError` for a time or a count below 1.
+    """
+    query = trades_since(symbols.native(symbol), since, count)
+    return HttpRequest(
+        "aggregate_trades", "GET", f"{_ROOT}/aggTrades", query, weight=4, symbol=symbol
+    )
+
+
 def ask_time() -> HttpRequest:
     """The venue's clock (weight 1)."""
     return HttpRequest("time", "GET", f"{_ROOT}/time")
@@ -90,7 +101,7 @@ def _by_id(symbols: Symbols, symbol: str, from_id: int, count: int) -> str:
         raise ConfigError(
             where="trades", found=(from_id, count), expected="an id of 0 or more and a count"
         )
-    limit = min(count, _MOST_TRADES)
+    limit = min(count, MOST_TRADES)
     return urlencode({"symbol": symbols.native(symbol), "fromId": from_id, "limit": limit})
 
 

@@ -19,13 +19,13 @@ from pitwire.venues.binance_futures import frames as wire
 from pitwire.venues.binance_futures.house import House
 from pitwire.venues.binance_futures.symbols import Symbols
 from pitwire.venues.mbx.amounts import nanoseconds
+from pitwire.venues.mbx.history import MOST_TRADES, trades_since
 from pitwire.venues.mbx.requests import Params, Requests
 from pitwire.venues.mbx.signing import signed_query
 from pitwire.venues.venue import HttpRequest
 
 _DEPTHS = ((5, 2), (10, 2), (20, 2), (50, 2), (100, 5), (500, 10), (1000, 20))
 """Levels a side that may be asked for → weight (§11.3)."""
-_MOST_TRADES = 1000
 
 _depth = msgspec.json.Decoder(wire.DepthBody, strict=False).decode
 _trades = msgspec.json.Decoder(tuple[wire.HistoricTrade, ...], strict=False).decode
@@ -58,9 +58,21 @@ def ask_trades(
     purpose, route = (
         ("aggregate_trades", "aggTrades") if aggregate else ("trades", "historicalTrades")
     )
-    limit = min(count, _MOST_TRADES)
+    limit = min(count, MOST_TRADES)
     query = urlencode({"symbol": symbols.native(symbol), "fromId": from_id, "limit": limit})
     return HttpRequest(purpose, "GET", f"{house.root}/{route}", query, weight=20, symbol=symbol)
+
+
+def ask_aggregates_since(
+    house: House, symbols: Symbols, symbol: str, since: int, count: int
+) -> HttpRequest:
+    """The first aggregates from this venue time on (weight 20); at most a thousand.
+
+    Raises `ConfigError` for a time or a count below 1.
+    """
+    query = trades_since(symbols.native(symbol), since, count)
+    path = f"{house.root}/aggTrades"
+    return HttpRequest("aggregate_trades", "GET", path, query, weight=20, symbol=symbol)
 
 
 def ask_time(house: House, request_id: int = 0) -> HttpRequest:
