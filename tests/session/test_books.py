@@ -272,3 +272,31 @@ def test_no_snapshot_is_asked_for_during_a_ban_and_all_are_after_it() -> None:
             asked.append(request.symbol)
             ours.fetched(request, snapshot(request.symbol), until)
     assert len(set(asked)) == len(asked) == 30
+
+
+def test_deltas_that_waited_for_their_snapshot_are_received_with_it() -> None:
+    ours = books()
+    ours.begin("A", NOW)
+    [request] = ours.due(NOW)
+    ours.accept(delta("A", 11), NOW)
+    told = ours.fetched(request, msgspec.structs.replace(snapshot("A"), received=NOW + 5), NOW + 5)
+    assert [(type(one), one.received) for one in told] == [
+        (BookSnapshot, NOW + 5),
+        (BookDelta, NOW + 5),
+    ]
+
+
+def test_a_snapshot_that_waited_for_its_deltas_is_received_with_them() -> None:
+    ours = books()
+    ours.begin("A", NOW)
+    [request] = ours.due(NOW)
+    ours.fetched(request, snapshot("A"), NOW)
+    ours.refresh("A", NOW)
+    [request] = ours.due(NOW)
+    assert ours.fetched(request, snapshot("A", 12), NOW) == ()
+    late = [
+        msgspec.structs.replace(delta("A", number), received=NOW + number) for number in (11, 12)
+    ]
+    told = [one for each in late for one in ours.accept(each, each.received)]
+    assert [type(one) for one in told] == [BookDelta, BookDelta, BookSnapshot]
+    assert told[-1].received == NOW + 12

@@ -226,7 +226,7 @@ def test_a_wait_has_an_end_and_the_gap_is_named() -> None:
     gap, late, stale = bench.ring(NOW + HOLD)
     assert isinstance(gap, ev.TradeGap)
     assert (gap.first_missing, gap.last_missing) == (2, 2)
-    assert late == trade(3)
+    assert late == trade(3, NOW + HOLD), "received when it is let go"
     assert isinstance(stale, ev.BookStale)
     assert bench.feed.books.wants(S)
 
@@ -463,6 +463,8 @@ def test_two_copies_never_both_down_deliver_what_was_emitted(
     assert all(
         isinstance(one, ev.Trade | ev.BookDelta | ev.Quote | ev.Ticker) for one in bench.told
     )
+    stamps = [one.received for one in bench.told]
+    assert stamps == sorted(stamps)
 
 
 # --- how trades begin

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ from pitwire.model.errors import ConnectionLost
 from pitwire.model.events import Event
 from pitwire.session import told
 from pitwire.session.conversation import Conversation, ConversationOptions
+from pitwire.session.copies import CUTS
 from pitwire.session.pacing import Pacing
 from pitwire.session.skew import Skew
 from pitwire.venues.binance import BINANCE
@@ -193,17 +195,48 @@ def _decoded(one: Conversation) -> list[int]:
     return counts
 
 
-def test_the_second_copy_is_not_read_but_of_what_is_compared() -> None:
+@pytest.mark.parametrize("levels", [LONG, '["100.00","1.0"]'], ids=["long", "short"])
+def test_the_second_copy_is_not_read(levels: str) -> None:
     pair = Pair()
-    for make in MAKERS.values():  # the first of each connection is read by any means
+    makers = trade, quote, lambda number: diff(number, levels)
+    for make in makers:  # the first of each connection is read by any means
         for line in (0, 1):
             pair.hear(line, make(1), NOW)
     read = _decoded(pair.lines[1])
     for number in range(2, 34):
-        for make in MAKERS.values():
+        for make in makers:
             assert len(pair.hear(0, make(number), NOW)) == 1
             assert pair.hear(1, make(number), NOW) == ()
-    assert len(read) == 2, "every sixteenth diff"
+    assert read == []
+
+
+def test_every_sixteenth_diff_is_compared_to_the_letter() -> None:
+    pair = Pair()
+    for number in range(1, 17):
+        pair.hear(0, diff(number), NOW)
+    pair.hear(1, diff(1), NOW)
+    read = _decoded(pair.lines[1])
+    other = LONG.replace("139.00", "999.00")
+    for number in (7, 8, 9):
+        assert pair.hear(1, diff(number, other), NOW) == ()
+    assert read == [], "it begins as what was told"
+    found = pair.hear(1, diff(16, other), NOW)
+    assert [type(one) for one in found] == [ev.CopyConflict, ev.BookStale]
+    assert read == [1]
+
+
+def test_of_a_copy_that_cuts_its_diffs_elsewhere_the_heads_are_read() -> None:
+    pair = Pair()
+    for line in (0, 1):
+        pair.hear(line, diff(1), NOW)
+    for number in range(2, 200):
+        pair.hear(0, diff(number), NOW)
+    read = _decoded(pair.lines[1])
+    numbers = [number for number in range(2, 150) if number % 16]
+    for number in numbers:
+        stamped = diff(number).replace(b'"E":17', b'"E":16')
+        assert pair.hear(1, stamped, NOW) == ()
+    assert len(read) == len(numbers) // (CUTS + 1) == 2, "one in so many tells that it still does"
 
 
 def test_a_copy_that_differs_is_read_and_named() -> None:

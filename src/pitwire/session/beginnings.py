@@ -19,6 +19,7 @@ from pitwire.model.events import AggregateTrade, Event, Trade, TradeGap
 AnyTrade: TypeAlias = Trade | AggregateTrade
 PATIENCE_SECONDS = 2.0
 """How long a first trade waits."""
+PATIENCE = round(PATIENCE_SECONDS * SECOND)
 MOST_HELD = 10_000
 """How many trades of a symbol may wait."""
 OnWait: TypeAlias = Callable[[str, str, int], None]
@@ -83,7 +84,7 @@ class Beginnings:
         if waiting is None:
             if symbol not in self._doubted or self.on_wait is None:
                 return False
-            until = trade.received + round(PATIENCE_SECONDS * SECOND)
+            until = trade.received + PATIENCE
             waiting = self._waiting[symbol] = _Waiting(until)
             self.on_wait(self.channel, symbol, trade.received)
         waiting.trades.setdefault(number, trade)

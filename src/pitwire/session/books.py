@@ -17,6 +17,7 @@ from pitwire.model.clock import SECOND
 from pitwire.model.events import BookDelta, BookSnapshot, Event
 from pitwire.session.backoff import Chance
 from pitwire.session.pacing import Pacing
+from pitwire.session.stamps import all_stamped, stamped
 from pitwire.venues.venue import Codec, HttpRequest, Venue
 
 MANY = 20
@@ -94,7 +95,7 @@ class Books:
         if sync.last_id < snapshot.last_id:
             return ()
         del self._ahead[sync.symbol]
-        return self._take_in(sync, snapshot, now)
+        return self._take_in(sync, stamped(snapshot, now), now)
 
     def broken(self, symbol: str, now: int) -> None:
         """A delta on the fast path broke this book."""
@@ -245,8 +246,10 @@ def replaced(sync: BookSync, snapshot: BookSnapshot, now: int) -> Sequence[Event
     """Take a snapshot in; over a live book, the deltas told already are part of what is told."""
     was_live = sync.live
     story = sync.accept_snapshot(snapshot, now)
+    if not story:
+        return ()
     whole = merged(snapshot, story[1:]) if was_live and len(story) > 1 else None
-    return story if whole is None else (whole,)
+    return all_stamped(story, now) if whole is None else (stamped(whole, now),)
 
 
 def weight_limit(venue: Venue) -> int:

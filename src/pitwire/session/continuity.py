@@ -10,7 +10,7 @@ here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 import msgspec
 
@@ -18,6 +18,7 @@ from pitwire.model.clock import SECOND
 from pitwire.model.events import AggregateTrade, Event, Trade, TradeGap
 from pitwire.session.beginnings import AnyTrade, Beginnings
 from pitwire.session.spans import Spans
+from pitwire.session.stamps import stamped
 from pitwire.venues.venue import Channel
 
 HOLD_SECONDS = 2.0
@@ -26,8 +27,6 @@ HOLD_TRADES = 10_000
 """How many trades of a symbol may wait; beyond it the oldest gap is given up."""
 MOST_MISSING = 20_000
 """A longer gap is named and not filled: twenty requests of a thousand, 500 weight on Binance."""
-
-_Told = TypeVar("_Told", bound=Event)
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -157,7 +156,7 @@ class TradeChain:
     def begin_anew(self, symbol: str, now: int) -> list[Event]:
         """Nobody can tell which was the first trade since then: a gap names the time."""
         if self.beginnings.is_forgotten(symbol):
-            return [_stamped(trade, now) for trade in self.beginnings.release(symbol)]
+            return [stamped(trade, now) for trade in self.beginnings.release(symbol)]
         first = self.beginnings.first(symbol)
         return [*self.beginnings.gap(symbol, now, first), *self._released(symbol, now)]
 
@@ -200,7 +199,7 @@ class TradeChain:
             return self.fill(found, now)
         told: list[Event] = []
         for trade in found:
-            told += self.accept(_stamped(trade, now), trade_number(trade))
+            told += self.accept(stamped(trade, now), trade_number(trade))
         self.filled += len(found)
         return told
 
@@ -303,7 +302,7 @@ class TradeChain:
             self.beginnings.spoke(symbol)
         told: list[Event] = []
         for trade in held:
-            told += (_stamped(one, now) for one in self.accept(trade, trade_number(trade)))
+            told += (stamped(one, now) for one in self.accept(trade, trade_number(trade)))
         return told
 
     def _go_on(self, symbol: str, due: int) -> None:
@@ -367,7 +366,7 @@ class TradeChain:
         """Everything up to `last`, present or missing, in order."""
         while room.due <= last:
             if room.due in room.held:
-                yield _stamped(room.held.pop(room.due), now)
+                yield stamped(room.held.pop(room.due), now)
                 room.due += 1
                 continue
             first = room.due
@@ -381,7 +380,7 @@ class TradeChain:
         room = self._rooms[symbol]
         told: list[Event] = []
         while room.due in room.held:
-            told.append(_stamped(room.held.pop(room.due), now))
+            told.append(stamped(room.held.pop(room.due), now))
             room.due += 1
         while room.gaps and room.gaps[0].last < room.due:
             del room.gaps[0]
@@ -399,8 +398,3 @@ class TradeChain:
 def trade_number(trade: AnyTrade) -> int:
     """The id by which a trade follows the one before it."""
     return trade.trade_id if isinstance(trade, Trade) else trade.aggregate_id
-
-
-def _stamped(event: _Told, now: int) -> _Told:
-    # Stamps never decrease: what waited is received when it is let go.
-    return event if event.received == now else msgspec.structs.replace(event, received=now)

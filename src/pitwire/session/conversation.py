@@ -145,9 +145,9 @@ class Conversation:
         """A frame came."""
         self._heard = now
         shared = self._copy.shared
-        data = bytes(frame) if shared else b""
+        data = b"" if not shared else frame if frame.__class__ is bytes else bytes(frame)
         if shared and self._skips(data, now):
-            return self._waits(now)
+            return self._waits(now) if self._feed.stirred else ()
         decoded = self._decode(frame, now)
         # The steady state of a market stream: one event, of a symbol that has spoken before.
         if len(decoded) == 1:

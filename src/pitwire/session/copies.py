@@ -24,6 +24,8 @@ FED = (
 Spoken: TypeAlias = tuple[str, str]
 """Class name of an event, symbol."""
 
+CUTS = 64
+"""So many deltas of a copy are looked at by their heads after one was read in vain."""
 _SMOOTH = 4
 """A new measurement moves the mean by a sixteenth."""
 
@@ -50,6 +52,7 @@ class Copy:
         "_spoken",
         "_wants",
         "confirmed",
+        "cuts",
         "name",
         "rank",
         "shared",
@@ -68,6 +71,8 @@ class Copy:
         """Counts up with every opening in the feed: who stands longer has the lower one."""
         self.wins = 0
         """Events that this copy brought first."""
+        self.cuts = 0
+        """So many heads of deltas are still to be read, as it cuts them elsewhere than others."""
         self.confirmed: dict[Spoken, set[Ask]] = {}
         self._delay = 0
 

@@ -19,11 +19,11 @@ from pitwire.model.events import AggregateTrade, BookDelta, BookSnapshot, Event,
 from pitwire.session.audit import Audit
 from pitwire.session.backfill import Backfill
 from pitwire.session.backoff import Chance
-from pitwire.session.beginnings import PATIENCE_SECONDS, AnyTrade
+from pitwire.session.beginnings import PATIENCE, AnyTrade
 from pitwire.session.books import Books
 from pitwire.session.conflicts import MASK, Conflicts
 from pitwire.session.continuity import TradeChain, trade_number
-from pitwire.session.copies import Copy
+from pitwire.session.copies import CUTS, Copy
 from pitwire.session.lanes import (
     HELD,
     HOLD_SECONDS,
@@ -35,12 +35,11 @@ from pitwire.session.lanes import (
     variant_of,
 )  # fmt: skip
 from pitwire.session.pacing import Pacing
-from pitwire.session.told import Told, remember
+from pitwire.session.stamps import all_stamped
+from pitwire.session.told import SAMPLED, Told, remember, remember_delta
 from pitwire.session.wants import Wants
-from pitwire.venues.venue import Ask, Codec, Glimpse, HttpRequest, Venue
+from pitwire.venues.venue import Ask, Codec, GlancingCodec, Glimpse, HttpRequest, Venue
 
-SAMPLED = 15
-"""Of trades, those whose id ends in four zero bits are measured; of deltas they are compared."""
 ALONE_SECONDS = 60.0
 """How long after another copy has left everything is still compared with what it brought."""
 
@@ -60,6 +59,7 @@ class Feed:
     ) -> None:
         self.codec = codec
         """Spells what is fetched for the feed."""
+        self._head = codec.head if isinstance(codec, GlancingCodec) else None
         self.route = ""
         """Which of the venue's market addresses it comes from."""
         self.books = Books(venue, codec, pacing, chance)
@@ -121,10 +121,9 @@ class Feed:
             lane.leave(copy)
         kept = {symbol for symbol in self.books.syncs if self._is_kept("BookDelta", symbol)}
         told = self._give_in(now) + self.books.lost(now, kept)
-        if not any(one.stands for one in self.copies):
-            return told + self.backfill.lost(now)
         self.backfill.interrupted(one for one in copy.confirmed if not self._is_kept(*one))
-        return told
+        stands = any(one.stands for one in self.copies)
+        return told if stands else told + self.backfill.lost(now)
 
     def wants(self, ask: Ask) -> bool:
         """Whether any connection wants this ask."""
@@ -170,12 +169,12 @@ class Feed:
         lane = self._quotes.get(event.symbol)
         return lane is not None and not self._held and lane.skips(event.update_id, copy)
 
-    def skips_delta(self, glimpse: Glimpse, copy: Copy, now: int) -> bool:
-        """The same of a delta, of which only the head has been seen. Those that are compared with
-        what was told are read."""
+    def skips_delta(self, glimpse: Glimpse, copy: Copy, now: int, same: bool) -> bool:
+        """The same of a delta of which only the head was seen, if it is not the `same` whole. Those
+        that are to be compared are read."""
         symbol, venue_time, last_id = glimpse
         sync = self.books.syncs.get(symbol)
-        if sync is None or not last_id & SAMPLED or not sync.skips(last_id):
+        if sync is None or not (same or last_id & SAMPLED) or not sync.skips(last_id):
             return False
         copy.measure(venue_time, now)
         return True
@@ -204,7 +203,7 @@ class Feed:
                 return (event,)
             told = self._merge_trade(event, self._trades, copy)
         elif kind is BookDelta:
-            told = self._merge_delta(event, copy)
+            told = self._merge_delta(event, copy, frame)
         elif kind is Quote:
             lane = self._quotes.get(event.symbol)
             number = event.update_id
@@ -234,6 +233,7 @@ class Feed:
         if told:
             return self._broken(delta.symbol, delta.received, told)
         if delta.last_id & SAMPLED:
+            copy.cuts = CUTS
             return ()
         found = self._conflicts.late_delta(self._told_deltas.get(delta.symbol), delta, copy.name)
         if found:
@@ -253,7 +253,7 @@ class Feed:
         told = chain.accept(trade, number)
         return self._followed(told, trade) if self._early else told
 
-    def _merge_delta(self, delta: BookDelta, copy: Copy) -> Sequence[Event]:
+    def _merge_delta(self, delta: BookDelta, copy: Copy, frame: bytes) -> Sequence[Event]:
         sync = self.books.syncs.get(delta.symbol)
         copy.measure(delta.venue_time, delta.received)
         if sync is None:
@@ -262,6 +262,8 @@ class Feed:
             if delta.first_id == sync.next_id <= delta.last_id and not self._early:
                 if not delta.last_id & SAMPLED:
                     self._told_deltas[delta.symbol] = delta
+                if frame:
+                    remember_delta(self.told, self._head, frame, delta)
                 return sync.accept(delta)
             if sync.has(delta):
                 return self._late_delta(delta, sync, copy)
@@ -339,13 +341,13 @@ class Feed:
         if early is None:
             if not able:
                 return self._pass_on(event)
-            begins = key[0] in self._chains and self._chains[key[0]].begins(key[1])
-            hold = round(PATIENCE_SECONDS * SECOND) if begins else self._hold
-            early = self._early[key] = Early(self._patience(event, copy, hold))
+            chain = self._chains.get(key[0])
+            begins = chain is not None and chain.begins(key[1])
+            early = self._early[key] = Early(self._patience(event, copy, begins=begins))
             self.stirred = True
         early.add(number, event, copy)
         if len(early) > HELD or all(early.is_past(one) for one in able):
-            return self._release(key)
+            return self._release(key, event.received)
         return ()
 
     def _followed(self, told: Sequence[Event], event: Event) -> Sequence[Event]:
@@ -357,7 +359,7 @@ class Feed:
         early.patience.renew(event.received, self._hold)
         whole = list(told)
         while len(early) and self._follows(early.first):
-            whole += self._pass_on(early.take())
+            whole += all_stamped(self._pass_on(early.take()), event.received)
         if not len(early):
             del self._early[key]
         return whole
@@ -393,12 +395,12 @@ class Feed:
             self.stirred = True
         return told
 
-    def _release(self, key: tuple[type[Event], str]) -> list[Event]:
+    def _release(self, key: tuple[type[Event], str], now: int) -> list[Event]:
         """Nobody brings what is missing: on with what there is, the gap is told."""
         early = self._early.pop(key)
         told: list[Event] = []
         while len(early):
-            told += self._pass_on(early.take())
+            told += all_stamped(self._pass_on(early.take()), now)
         return told
 
     # ── what has no dense numbers: a copy joins where the others have reached it ──
@@ -424,7 +426,7 @@ class Feed:
         lane.wait(event, number, copy)
         if lane.is_full():
             self._held.pop(key, None)
-            return lane.give_in()
+            return all_stamped(lane.give_in(), event.received)
         if lane.patience is None:
             lane.patience = self._patience(event, copy)
             self._held[key] = lane
@@ -435,17 +437,17 @@ class Feed:
         self, key: tuple[type[Event], str, str | int], lane: Lane, event: Event, *, news: bool
     ) -> Sequence[Event]:
         told = [event] if news else []
-        told += lane.caught_up()
+        told += all_stamped(lane.caught_up(), event.received)
         if lane.patience is None:
             del self._held[key]
         elif news:
             lane.patience.renew(event.received, self._hold)
         return told
 
-    def _patience(self, event: Event, copy: Copy, hold: int = 0) -> Patience:
+    def _patience(self, event: Event, copy: Copy, *, begins: bool = False) -> Patience:
         """How long the others may take to bring what comes before this event."""
         behind = max((one.behind((copy,)) for one in self._others(copy)), default=0)
-        return Patience(event.received, hold or self._hold, behind)
+        return Patience(event.received, PATIENCE if begins else self._hold, behind)
 
     def _leads(self, event: Event, copy: Copy) -> bool:
         bearers = self._bearers(event.__class__, event.symbol)
@@ -475,12 +477,12 @@ class Feed:
         told: list[Event] = []
         for key, early in list(self._early.items()):
             if now >= early.patience.until or all(map(early.is_past, self._bearers(*key))):
-                told += self._release(key)
+                told += self._release(key, now)
         for (kind, symbol, variant), lane in list(self._held.items()):
             due = lane.patience is None or now >= lane.patience.until
             if due or all(map(lane.is_waiting, self._bearers(kind, symbol))):
                 del self._held[kind, symbol, variant]
-                told += lane.give_in()
+                told += all_stamped(lane.give_in(), now)
         return told
 
     def _forget_lanes(self) -> None:

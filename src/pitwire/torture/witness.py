@@ -71,6 +71,8 @@ class Witness:
         self.behind: dict[str, int] = {}
         self._patience = round(untold_seconds * SECOND)
         self._last: dict[str, int] = {}
+        self._stamps: dict[str, int] = {}
+        """Symbol → when we received its newest event, as that says itself."""
         self._rests = False
         self._ready: set[str] = set()
 
@@ -82,6 +84,9 @@ class Witness:
         for event in events:
             kind = type(event)
             self.seen[kind.__name__] += 1
+            if event.received < self._stamps.get(event.symbol, 0):
+                self._complain(self.wrong, now, f"a stamp of {event.symbol} went back: {event}")
+            self._stamps[event.symbol] = event.received
             if kind in self._kinds:
                 self.flows.setdefault((kind, event.symbol), []).append(now)
             match event:

@@ -353,6 +353,13 @@ class DatedCodec(Codec, Protocol):
 class GlancingCodec(Codec, Protocol):
     """A codec that can tell which delta a frame brings without reading its levels."""
 
+    head_bytes: int
+
+    def head(self, frame: bytes, last_id: int) -> bytes | None:
+        """The first `head_bytes` of a book delta that ends at this id, if they say so and whose it
+        is: another frame that begins with them says the same. Never raises."""
+        ...
+
     def glance(self, frame: Buffer) -> Glimpse | None:
         """What the head of a book delta says, as `decode` would; None for every other frame, and
         where that is not plain to see. Never raises."""

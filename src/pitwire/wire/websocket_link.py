@@ -109,7 +109,8 @@ class WebSocketLink(picows.WSListener):
         if self._verdict is not None or shaken is None or shaken.recv is None:
             return
         # The parser looks one frame ahead: what broke it came after a close, and that is
-        # answered; the rest is nobody's (RFC 6455 §5.5.1).
+        # answered; the rest is nobody's (RFC 6455 §5.5.1). A close of code 0 looks the same here as
+        # one without a code, so it is answered like that where another close follows at once.
         code = shaken.recv.code
         if code is WSCloseCode.NO_INFO or _may_be_sent(code):
             self._answer_close(self._transport, code)

@@ -108,3 +108,15 @@ def test_spoilt_heads_are_left_or_seen_as_they_are_read(seed: int) -> None:
         spoilt = bytearray(chance.choice(whole))
         spoilt[chance.randrange(len(spoilt))] = chance.randrange(256)
         _agrees(ours, bytes(spoilt))
+
+
+def test_a_head_is_one_where_it_says_whose_the_diff_is_and_how_far_it_goes() -> None:
+    ours = codec()
+    head = ours.head(DIFF, 160)
+    assert head == DIFF[: ours.head_bytes]
+    for frame, last in (
+        (DIFF, 16), (DIFF, 60), (DIFF.replace(b'"u":160,"b"', b'"u":160,"x":1,"b"'), 160),
+        (DIFF.replace(b'"s":', b'"z":'), 160), (b"", 160),
+        (DIFF.replace(b'"e":"depthUpdate"', b'"y":"' + b"y" * 200 + b'","e":"depthUpdate"'), 160),
+    ):  # fmt: skip
+        assert ours.head(frame, last) is None

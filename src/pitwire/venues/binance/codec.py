@@ -19,7 +19,7 @@ from pitwire.venues.binance import rest
 from pitwire.venues.binance.answers import USER_KINDS, AnswerDecoder
 from pitwire.venues.binance.decode import COMPILED, MarketDecoder, malformed
 from pitwire.venues.binance.encode import Encoder
-from pitwire.venues.binance.glance import Glance
+from pitwire.venues.binance.glance import HEAD_BYTES, Glance, head_of
 from pitwire.venues.binance.streams import CHANNELS, Streams
 from pitwire.venues.binance.symbols import Symbols
 from pitwire.venues.mbx.reading import UNREADABLE
@@ -49,7 +49,7 @@ class BinanceCodec:
         self._market = MarketDecoder(self._symbols, self._streams.partial, COMPILED)
         self._encoder = Encoder(self._symbols)
         self._answers = AnswerDecoder(self._symbols, self._encoder.requests)
-        self.glance = Glance(self._symbols).at
+        self.glance, self.head, self.head_bytes = Glance(self._symbols).at, head_of, HEAD_BYTES
         """What the head of a depth diff says, without its levels; None of other frames."""
         private = options.role is Role.ORDERS
         self._read = self._decode_other if private else self._market.fastest

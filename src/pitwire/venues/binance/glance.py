@@ -18,9 +18,18 @@ _END = b"]}}"
 _KIND, _TIME, _NAME, _FIRST, _LAST, _BIDS = (
     b'"data":{"e":"depthUpdate"', b'"E":', b'"s":"', b'"U":', b'"u":', b'"b":[',
 )  # fmt: skip
+HEAD_BYTES = 192
+"""A head and the beginning of the levels; it is looked up whole, so it may be longer."""
 _DIGITS = 18
 """Numbers of more digits are left to the typed reading and its bounds."""
 _KEPT = 10_000
+
+
+def head_of(frame: bytes, last_id: int) -> bytes | None:
+    """The first bytes of a depth diff, if the symbol and this last id are among them."""
+    head = frame[:HEAD_BYTES]
+    is_whole = head.find(b'"u":%d,"b":[' % last_id) > head.find(_NAME) > 0
+    return head if is_whole else None
 
 
 class Glance:
