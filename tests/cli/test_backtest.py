@@ -211,6 +211,17 @@ def test_as_it_is_typed(market: Path, tmp_path: Path, capsys: Capture) -> None:
     assert capsys.readouterr().out == out
 
 
+def test_damage_of_a_tape_is_told(market: Path, tmp_path: Path, capsys: Capture) -> None:
+    whole = Tape(market / "tape").files[0].read_bytes()
+    cut = tmp_path / "cut.tape"
+    cut.write_bytes(whole[: len(whole) // 2])
+    assert main(["backtest", str(cut), "--config", str(market / "desk.toml")]) == 0
+    assert "cut.tape at byte " in capsys.readouterr().err
+    cut.write_bytes(whole[: len(whole) // 2] + b"?" + whole[len(whole) // 2 + 1 :])
+    assert main(["backtest", str(cut), "--config", str(market / "desk.toml")]) == 5
+    assert "bytes lost" in capsys.readouterr().err
+
+
 PAIR = """
 mode = "sim"
 seed = 5

@@ -23,8 +23,9 @@ import msgspec
 from rich.progress import Progress
 
 from pitwire.cli.backtest_report import Held, Point, Report, Trade, curve_of, lines_of
-from pitwire.cli.play import playback
+from pitwire.cli.play import playback, tell_damage
 from pitwire.cli.recordings import (
+    Recording,
     demand_overlap,
     fitting,
     in_order,
@@ -99,7 +100,7 @@ def run(wanted: Wanted) -> int:
         _write(wanted.equity, *curve_of(report))
     if wanted.trades is not None:
         _write(wanted.trades, Trade._fields, report.trades)
-    return 0
+    return tell_damage(report.flaws)
 
 
 def backtest(
@@ -158,6 +159,7 @@ def backtest(
         held=tuple(told.held) if len(symbols) > 1 else (),
         trades=tuple(told.trades),
         halted=desk.engine.screen.halted,
+        flaws=tuple(chain.from_iterable(one.flaws for one in market.recordings)),
         journal=told.digest.hexdigest(),
     )
 
@@ -302,6 +304,7 @@ class _Market(NamedTuple):
     """When it begins to speak and when it ends, ns."""
     moved: int
     """How late a clock was at most."""
+    recordings: list[Recording]
 
 
 def _market_of(wanted: Wanted, config: DeskConfig) -> _Market:
@@ -322,6 +325,7 @@ def _market_of(wanted: Wanted, config: DeskConfig) -> _Market:
         first=begin[0],
         last=max(ends),
         moved=max(moved),
+        recordings=recordings,
     )
 
 

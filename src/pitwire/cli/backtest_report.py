@@ -11,6 +11,7 @@ import msgspec
 from pitwire.desk.interactions import timestamp
 from pitwire.model.clock import MILLISECOND
 from pitwire.model.numbers import plain
+from pitwire.tape.reader import Flaw
 
 
 class Point(NamedTuple):
@@ -74,6 +75,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Of several symbols: for each point what is held of each, in the order of `symbols`."""
     trades: tuple[Trade, ...]
     halted: str
+    flaws: tuple[Flaw, ...] = ()
+    """What of the tapes could not be read."""
     journal: str
     """Digest of the journal."""
 

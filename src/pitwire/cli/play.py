@@ -28,7 +28,7 @@ from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConfigError
 from pitwire.tape.format import Kind
 from pitwire.tape.format import Record as Taped
-from pitwire.tape.reader import Tape
+from pitwire.tape.reader import Flaw, Tape
 from pitwire.trading.journal import Decided, Record
 
 _SHOWN = 160
@@ -74,7 +74,7 @@ def run(wanted: Wanted) -> int:
             onlooker = kept.enter_context(playback(wanted.board, wanted.seconds))
         played = _play(tape, config, wanted, out=out, onlooker=onlooker)
     _tell(played)
-    return _flawed(played)
+    return tell_damage(played.flaws)
 
 
 def playback(port: int, seconds: float | None) -> Playback:
@@ -147,7 +147,7 @@ def _compare(tape: Tape, config: DeskConfig | None, wanted: Wanted) -> int:
         sys.stdout.write(f"{line}\n")
     same = len(_decisions(after)) - sum(line.startswith("+") for line in lines)
     sys.stdout.write(f"{same} decisions are the same, {len(lines)} are not\n")
-    return DIFFERENT if lines else _flawed(played)
+    return DIFFERENT if lines else tell_damage(played.flaws)
 
 
 def differences(before: Sequence[Record], after: Sequence[Record]) -> list[str]:
@@ -213,10 +213,11 @@ def _tell(played: Played) -> None:
         sys.stdout.write(f"{name} {value}\n")
 
 
-def _flawed(played: Played) -> int:
-    for flaw in played.flaws:
+def tell_damage(flaws: Sequence[Flaw]) -> int:
+    """Say what of a tape could not be read; the exit code."""
+    for flaw in flaws:
         sys.stderr.write(f"pitwire: {flaw}\n")
-    return Code.DONE if all(flaw.torn for flaw in played.flaws) else Code.JOURNAL
+    return Code.DONE if all(flaw.torn for flaw in flaws) else Code.JOURNAL
 
 
 def _speed(text: str) -> float:

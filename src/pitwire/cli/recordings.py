@@ -21,7 +21,7 @@ from pitwire.sim.capture import CaptureRecord, load_capture
 from pitwire.sim.facts import Listing
 from pitwire.sim.history import Framed, frames_of
 from pitwire.sim.scenario_files import plain_listing
-from pitwire.tape.reader import Tape
+from pitwire.tape.reader import Flaw, Tape
 from pitwire.venues.registry import find_venue
 from pitwire.venues.venue import CodecOptions, Role
 
@@ -49,6 +49,11 @@ class Recording(Protocol):
         """The stamp of its last record, ns."""
         ...
 
+    @property
+    def flaws(self) -> tuple[Flaw, ...]:
+        """What the last reading could not use."""
+        ...
+
 
 class _Taped:
     """A tape as a recording."""
@@ -66,6 +71,10 @@ class _Taped:
     def last(self) -> int:
         return self._tape.span()[1]
 
+    @property
+    def flaws(self) -> tuple[Flaw, ...]:
+        return self._tape.flaws
+
 
 class _Captured:
     """A capture as a recording."""
@@ -74,6 +83,7 @@ class _Captured:
         self.path = path
         self.listings = [plain_listing(each) for each in symbols or ("",)]
         self.snapshots = self._records = _records(path, self.listings)
+        self.flaws: tuple[Flaw, ...] = ()
 
     def frames(self, later: int = 0) -> Iterator[Framed]:
         return frames_of(self._records, later)
