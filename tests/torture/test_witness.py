@@ -148,6 +148,36 @@ def test_back_is_when_everything_wanted_has_come_again_after_the_last_trouble() 
     assert witness.first_notice(world.clock.now()) is not None
 
 
+def test_what_comes_in_the_moment_of_a_trouble_is_not_after_it() -> None:
+    world, truth = lived()
+    witness = Witness(truth, (("trades", SYMBOL),), now=world.clock.now)
+    first, second = list(truth.trades[SYMBOL].values())[:2]
+    begun = world.clock.now()
+    world.advance(6)
+    stale = ev.FeedStale("binance", SYMBOL, 0, 0, "trades", 12.0, "paused")
+    witness.take([stale, as_told(world, first)], 0, True)
+    world.advance(6)
+    assert witness.back_since(begun) is None
+    witness.take([as_told(world, second)], 0, True)
+    assert witness.back_since(begun) == world.clock.now()
+
+
+def test_a_book_that_has_not_moved_is_back_once_a_newer_connection_has_it() -> None:
+    world, truth = lived()
+    witness = Witness(truth, (("book", SYMBOL),), now=world.clock.now)
+    update_id, bids, asks = world.truth_book(SYMBOL)
+    levels = [tuple((float(price), float(size)) for price, size in side) for side in (bids, asks)]
+    book = OrderBook("binance", SYMBOL)
+    book.apply_snapshot(ev.BookSnapshot("binance", SYMBOL, 0, 0, update_id, *levels))
+    witness.book = lambda _: book
+    over = world.clock.now()
+    assert witness.back_since(over) is None, "it may be the book of before"
+    witness.take([ev.Subscribed("binance", SYMBOL, 0, 0, "market-1", "book")], 0, True)
+    assert witness.back_since(over) == over
+    world.advance(6)
+    assert witness.back_since(over) is None, "the venue's has moved on"
+
+
 def test_when_it_rests_nothing_counts_any_more() -> None:
     witness = told([5, 6])
     witness.rest()

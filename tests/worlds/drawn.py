@@ -47,9 +47,10 @@ def drawn(seed: int) -> Script:
     named += [(name, SCRIPTS[name]) for name in _MARKET]
     chosen = [chance.choice(named) for _ in range(chance.choice((1, 1, 2, 3)))]
     faults = [fault for _, script in chosen for fault in _moved(script, chance)]
-    # An answer that is lost is asked for once more, and so is one that cannot be read.
+    # An answer that is lost or late is asked for once more, and so is one that cannot be read.
     again = any(
         type(fault).__name__ in ("PartAck", "LoseAck", "DelayAck")
+        or (isinstance(fault, BlackHole) and fault.way == "up")
         or (isinstance(fault, Malformed) and fault.stream == "*")
         for fault in faults
     )
@@ -63,7 +64,7 @@ def drawn(seed: int) -> Script:
         sim=tuple(sorted(faults, key=lambda fault: fault.at_seconds)),
         trial=Trial(
             seconds=1.5,
-            most_seconds=120.0,
+            most_seconds=160.0,
             redundancy=chance.choice((1, 1, 2)),
             scenario=chance.choice(_SCENES),
             latency=chance.choice(_LATENCIES),

@@ -71,6 +71,8 @@ class Witness:
         self.behind: dict[str, int] = {}
         self._patience = round(untold_seconds * SECOND)
         self._last: dict[str, int] = {}
+        self._asked: dict[Wanted, int] = {}
+        """When each was confirmed last."""
         self._stamps: dict[str, int] = {}
         """Symbol → when we received its newest event, as that says itself."""
         self._rests = False
@@ -94,8 +96,10 @@ class Witness:
                     self._trade(event, now)
                 case ev.TradeGap():
                     self._gap(event)
-                case ev.Subscribed(channel="trades"):
-                    self.confirmed.setdefault(event.symbol, now)
+                case ev.Subscribed(channel=channel):
+                    self._asked[channel, event.symbol] = now
+                    if channel == "trades":
+                        self.confirmed.setdefault(event.symbol, now)
             if not isinstance(event, _QUIET):
                 self._notice(event, now)
         for symbol in {one.symbol for one in events if isinstance(one, _BOOKS)}:
@@ -153,8 +157,8 @@ class Witness:
         found = []
         for channel, symbol in self._wanted:
             times = self.flows.get((FLOWS[channel], symbol), ())
-            first = next((at for at in times if at >= after), None)
-            if first is None and channel == "trades" and not self._has_traded(symbol, after):
+            first = next((at for at in times if at > after), None)
+            if first is None and self._is_silent(channel, symbol, after):
                 continue  # the venue had nothing to say
             if first is None or (channel == "book" and not self._is_ready(symbol)):
                 return None
@@ -181,6 +185,17 @@ class Witness:
         return found
 
     # ── within ────────────────────────────────────────────────────────────────────────────────
+
+    def _is_silent(self, channel: str, symbol: str, after: int) -> bool:
+        """Whether nothing must have come since then: nothing traded, or the book has not moved
+        since it was fetched on a connection that is newer."""
+        if channel == "trades":
+            return not self._has_traded(symbol, after)
+        if self._asked.get((channel, symbol), -1) < after or not self._is_ready(symbol):
+            return False
+        assert self.book is not None, "it is ready"
+        since = self._truth.books[symbol].outdated_since(self.book(symbol).last_id)
+        return since is None or self._now() - since < round(GRACE_SECONDS * SECOND)
 
     def _has_traded(self, symbol: str, since: int) -> bool:
         """Whether anything traded at the venue from then on that must have come by now."""
