@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Callable
 from decimal import Decimal
 from random import Random
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import pytest
 from hypothesis import given, settings
@@ -18,10 +19,11 @@ from pitwire.model.entropy import Entropy
 from pitwire.model.orders import Side
 from pitwire.sim.crowd import Crowd
 from pitwire.sim.exchange import Exchange
-from pitwire.sim.facts import Kind, NewOrder, Refused, Tif, Traded
+from pitwire.sim.facts import Kind, NewOrder, Refused, SimOrder, Tif, Traded
 from pitwire.sim.futures import FuturesExchange
 from pitwire.sim.futures_listings import FUTURES
 from pitwire.sim.matching import Level
+from pitwire.sim.pit import Pit
 from pitwire.sim.quiet import Hand
 from pitwire.sim.quotes import MakeQuotes, Quotes, compiled_by, plain, worth_about
 from pitwire.sim.scenarios import scenario
@@ -66,6 +68,7 @@ class Stall:
         bounds = (LEAST, MIDDLE - REACH, MIDDLE + REACH)
         self.quotes = make(hand, self.chance.random, *bounds)
         self.taker = Hand(self.exchange, SYMBOL, "takers", side.opposite)
+        self.ladder = self.exchange.pit(SYMBOL).book.ladder(side)
 
     def do(self, what: str, *words: Any) -> object:
         """What came of it, a refusal too."""
@@ -238,6 +241,88 @@ def test_what_is_no_number_is_refused(twin: MakeQuotes) -> None:
     quotes.orders[MIDDLE] = "no order"
     with pytest.raises(TypeError, match="something else than an order"):
         quotes.has(MIDDLE)
+
+
+class _Number(int):
+    """A number that would empty the list in which it is compared."""
+
+    held: ClassVar[list[int]] = []
+
+    def __lt__(self, other: object) -> bool:
+        self.held.clear()
+        return True
+
+    __eq__ = __lt__  # type: ignore[assignment]
+    __hash__ = int.__hash__
+
+    def __index__(self) -> int:
+        raise LookupError
+
+    __neg__ = __index__
+
+
+def _spoil_a_level(stall: Stall) -> None:
+    stall.ladder.levels[MIDDLE] = cast("Level", "no level")
+
+
+def _spoil_a_level_to_be_used_again(stall: Stall) -> None:
+    stall.ladder._spare.append(cast("Level", "no level"))
+
+
+def _spoil_the_keys(stall: Stall) -> None:
+    stall.ladder.keys = cast("list[int]", tuple(stall.ladder.keys))
+
+
+def _spoil_a_number(stall: Stall) -> None:
+    _Number.held = stall.quotes.keys
+    stall.quotes.keys[:] = [_Number(1 << 70)] * 9
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (_spoil_a_level, "something else than a level"),
+        (_spoil_a_level_to_be_used_again, "something else than a level"),
+        (_spoil_the_keys, "Ladder: found tuple, expected a list"),
+        (_spoil_a_number, "found _Number, expected a whole number"),
+    ],
+)
+def test_what_another_put_into_a_book_is_looked_at(
+    twin: MakeQuotes, spoil: Callable[[Stall], None], why: str
+) -> None:
+    stall = Stall(twin, Side.BUY)
+    stall.quotes.add(MIDDLE - 1, LEAST, 1)
+    spoil(stall)
+    with pytest.raises(TypeError, match=why):
+        stall.quotes.add(MIDDLE, LEAST, 2)
+
+
+def test_what_is_withdrawn_is_looked_at(twin: MakeQuotes) -> None:
+    stall = Stall(twin, Side.BUY)
+    stall.quotes.add(MIDDLE, LEAST, 1)
+    stall.ladder.levels[MIDDLE] = cast("Level", "no level")
+    with pytest.raises(TypeError, match="something else than a level"):
+        stall.quotes.withdraw(0, 2)
+
+
+def test_a_hand_is_taken_for_what_it_is(twin: MakeQuotes) -> None:
+    """And not for what it says of itself: its slots are read in their places."""
+    stall = Stall(twin, Side.BUY)
+
+    class Liar:
+        __class__ = Pit  # type: ignore[assignment]
+
+    hand = Hand(stall.exchange, SYMBOL, "makers", Side.BUY)
+    assert isinstance(Liar(), Pit)
+    made = [hand._quote, hand._quote, lambda: cast("SimOrder", Liar())][::-1]
+    hand._quote = lambda: made.pop()()
+    quotes = twin(hand, stall.chance.random, 1, 1, 1)
+    quotes.add(MIDDLE - 1, LEAST, 1)
+    with pytest.raises(TypeError, match="something else than an order"):
+        quotes.add(MIDDLE, LEAST, 2)
+    hand._pit = cast("Pit", Liar())
+    with pytest.raises(TypeError, match="found Liar, expected Pit"):
+        twin(hand, stall.chance.random, 1, 1, 1)
 
 
 def test_a_draw_that_fails_ends_it(make: MakeQuotes) -> None:

@@ -6,7 +6,9 @@
  * are added as such. Attributes that are slots are read and written in their place, which is looked
  * up when quotes are made.
  *
- * Where Python may run (an allocation, a draw, the hand) nothing borrowed is held.
+ * Where Python may run (an allocation, a draw, the hand) nothing borrowed is held. What another may
+ * have put where a level, an order, a list or a whole number belongs is looked at before it is taken
+ * for one.
  */
 
 #define PY_SSIZE_T_CLEAN
@@ -20,10 +22,25 @@
 
 /* ── numbers ─────────────────────────────────────────────────────────────────────────────────── */
 
+/* Whether a number is Python's own: with such a one no Python runs. An exception is set if not. */
+static int
+is_whole(PyObject *number)
+{
+    if (!PyLong_CheckExact(number)) {
+        PyErr_Format(PyExc_TypeError, "quotes: found %s, expected a whole number",
+                     Py_TYPE(number)->tp_name);
+        return 0;
+    }
+    return 1;
+}
+
 static int
 fits(PyObject *number, long long *value)
 {
     int beyond = 0;
+    if (!is_whole(number)) {
+        return 0;
+    }
     *value = PyLong_AsLongLongAndOverflow(number, &beyond);
     return !beyond && !(*value == -1 && PyErr_Occurred());
 }
@@ -83,6 +100,19 @@ get(PyObject *of, Py_ssize_t place)
         return NULL;
     }
     return Py_NewRef(found);
+}
+
+/* `get` of what must be a list. */
+static PyObject *
+list_in(PyObject *of, Py_ssize_t place)
+{
+    PyObject *found = get(of, place);
+    if (found != NULL && !PyList_Check(found)) {
+        PyErr_Format(PyExc_TypeError, "%s: found %s, expected a list", Py_TYPE(of)->tp_name,
+                     Py_TYPE(found)->tp_name);
+        Py_CLEAR(found);
+    }
+    return found;
 }
 
 static void
@@ -154,6 +184,7 @@ typedef struct {
 } Quotes;
 
 #define GET(type, of, name) get((of), self->type##_##name)
+#define LIST(type, of, name) list_in((of), self->type##_##name)
 #define PUT(type, of, name, value) put((of), self->type##_##name, (value))
 #define COUNT(name) count(self->pit, self->Pit_##name)
 
@@ -193,7 +224,7 @@ tell_level(Quotes *self, PyObject *price, PyObject *shown, PyObject *now)
 static PyObject *
 turned(int is_same, PyObject *number)
 {
-    return is_same ? Py_NewRef(number) : PyNumber_Negative(number);
+    return is_same ? Py_NewRef(number) : is_whole(number) ? PyNumber_Negative(number) : NULL;
 }
 
 /* Where a key belongs in a list that rises: before the first that is not below it. */
@@ -239,16 +270,28 @@ strike(PyObject *keys, Py_ssize_t at)
 
 /* ── the ladder ──────────────────────────────────────────────────────────────────────────────── */
 
+/* A new reference to what stands for a level, which NULL may be; NULL with an exception set where it
+ * is something else. */
+static PyObject *
+as_level(Quotes *self, PyObject *found)
+{
+    if (found != NULL && !Py_IS_TYPE(found, (PyTypeObject *)self->Level)) {
+        PyErr_SetString(PyExc_TypeError, "quotes: found something else than a level");
+        return NULL;
+    }
+    return Py_XNewRef(found);
+}
+
 /* The level at a price, made where there is none. */
 static PyObject *
 level_at(Quotes *self, PyObject *price)
 {
-    PyObject *levels = GET(Ladder, self->own, levels), *keys = GET(Ladder, self->own, keys);
-    PyObject *spare = GET(Ladder, self->own, _spare), *key = NULL, *level = NULL, *zero = NULL;
+    PyObject *levels = GET(Ladder, self->own, levels), *keys = LIST(Ladder, self->own, keys);
+    PyObject *spare = LIST(Ladder, self->own, _spare), *key = NULL, *level = NULL, *zero = NULL;
     if (levels == NULL || keys == NULL || spare == NULL) {
         goto done;
     }
-    level = Py_XNewRef(PyDict_GetItemWithError(levels, price));
+    level = as_level(self, PyDict_GetItemWithError(levels, price));
     if (level != NULL || PyErr_Occurred()) {
         goto done;
     }
@@ -259,8 +302,8 @@ level_at(Quotes *self, PyObject *price)
         goto done;
     }
     if (last >= 0) {
-        level = Py_NewRef(PyList_GET_ITEM(spare, last));
-        if (strike(spare, last) < 0) {
+        level = as_level(self, PyList_GET_ITEM(spare, last));
+        if (level == NULL || strike(spare, last) < 0) {
             goto failed;
         }
         PUT(Level, level, price, price);
@@ -287,8 +330,8 @@ done:
 static int
 drop(Quotes *self, PyObject *price, PyObject *level)
 {
-    PyObject *levels = GET(Ladder, self->own, levels), *keys = GET(Ladder, self->own, keys);
-    PyObject *spare = GET(Ladder, self->own, _spare), *key = turned(self->is_buy, price);
+    PyObject *levels = GET(Ladder, self->own, levels), *keys = LIST(Ladder, self->own, keys);
+    PyObject *spare = LIST(Ladder, self->own, _spare), *key = turned(self->is_buy, price);
     int failed = levels == NULL || keys == NULL || spare == NULL || key == NULL ||
                  PyDict_DelItem(levels, price) < 0 ||
                  (PyList_GET_SIZE(spare) < SPARE && PyList_Append(spare, level) < 0) ||
@@ -304,7 +347,7 @@ drop(Quotes *self, PyObject *price, PyObject *level)
 static int
 meets(Quotes *self, PyObject *price)
 {
-    PyObject *keys = GET(Ladder, self->other, keys), *bound = turned(!self->is_buy, price);
+    PyObject *keys = LIST(Ladder, self->other, keys), *bound = turned(!self->is_buy, price);
     int so = keys == NULL || bound == NULL ? -1 : 0;
     if (so == 0 && PyList_GET_SIZE(keys) > 0) {
         int order = compare(PyList_GET_ITEM(keys, PyList_GET_SIZE(keys) - 1), bound);
@@ -317,12 +360,23 @@ meets(Quotes *self, PyObject *price)
 
 /* ── an order ────────────────────────────────────────────────────────────────────────────────── */
 
+/* Whether this is an order; an exception is set where it is none. */
+static int
+is_order(Quotes *self, PyObject *found)
+{
+    if (!Py_IS_TYPE(found, (PyTypeObject *)self->SimOrder)) {
+        PyErr_SetString(PyExc_TypeError, "quotes: found something else than an order");
+        return 0;
+    }
+    return 1;
+}
+
 /* `Hand.quote` where it meets nobody: accepted, and on the book. */
 static PyObject *
 rest(Quotes *self, PyObject *price, PyObject *lots, PyObject *now)
 {
     PyObject *order = PyObject_CallNoArgs(self->pattern);
-    PyObject *number = order == NULL ? NULL : COUNT(order_id);
+    PyObject *number = order == NULL || !is_order(self, order) ? NULL : COUNT(order_id);
     PyObject *execution = number == NULL ? NULL : COUNT(execution);
     PyObject *level = NULL, *orders = NULL, *before = NULL, *shown = NULL;
     int failed = 1;
@@ -387,7 +441,8 @@ withdraw(Quotes *self, PyObject *order, PyObject *price, PyObject *now)
 {
     PyObject *number = GET(SimOrder, order, order_id), *levels = GET(Ladder, self->own, levels);
     PyObject *lots = GET(SimOrder, order, lots), *filled = GET(SimOrder, order, filled_lots);
-    PyObject *level = levels == NULL ? NULL : Py_XNewRef(PyDict_GetItemWithError(levels, price));
+    PyObject *level =
+        levels == NULL ? NULL : as_level(self, PyDict_GetItemWithError(levels, price));
     PyObject *orders = level == NULL ? NULL : GET(Level, level, orders);
     PyObject *before = level == NULL ? NULL : GET(Level, level, shown);
     PyObject *left = lots == NULL || filled == NULL ? NULL : minus(lots, filled);
@@ -428,8 +483,7 @@ done:
 static int
 rests(Quotes *self, PyObject *order)
 {
-    if (!Py_IS_TYPE(order, (PyTypeObject *)self->SimOrder)) {
-        PyErr_SetString(PyExc_TypeError, "quotes: found something else than an order");
+    if (!is_order(self, order)) {
         return -1;
     }
     PyObject *so = GET(SimOrder, order, on_book);
@@ -726,17 +780,19 @@ check(Quotes *self, PyObject *module)
     PyObject *found[] = {self->pit, self->own, self->other, self->execution};
     for (int at = 0; at < 4; at++) {
         PyObject *type = PyObject_GetAttrString(module, kinds[at]);
-        int so = type == NULL ? -1 : PyObject_IsInstance(found[at], type);
-        Py_XDECREF(type);
-        if (so == 0) {
+        if (type == NULL) {
+            return -1;
+        }
+        /* Of the type itself: an instance may be one by what it says of itself. */
+        int so = PyType_Check(type) && PyObject_TypeCheck(found[at], (PyTypeObject *)type);
+        Py_DECREF(type);
+        if (!so) {
             PyErr_Format(PyExc_TypeError, "hand: found %s, expected %s",
                          Py_TYPE(found[at])->tp_name, kinds[at]);
-        }
-        if (so <= 0) {
             return -1;
         }
     }
-    if (!PyDict_Check(self->open) || !PyType_Check(self->SimOrder)) {
+    if (!PyDict_Check(self->open) || !PyType_Check(self->SimOrder) || !PyType_Check(self->Level)) {
         PyErr_SetString(PyExc_TypeError, "hand: found no open orders");
         return -1;
     }
