@@ -16,6 +16,7 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ SOURCES = tuple(
     )
 )
 ASKED = "PITWIRE_NATIVE"
+LIBRARIES = (".so", ".pyd")
+"""How what is compiled ends, for whichever Python it is."""
 _LOAD = """
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
@@ -105,7 +108,7 @@ def remove(sources: Sequence[Path] = SOURCES) -> None:
     """Nothing compiled is beside them any more."""
     for source in sources:
         for path in source.parent.glob(f"{source.stem}.*"):
-            if path != source:
+            if path.suffix in LIBRARIES:
                 path.unlink()
 
 
@@ -119,6 +122,8 @@ def main(arguments: Sequence[str], sources: Sequence[Path] = SOURCES) -> int:
     try:
         made = put_beside(sources)
     except (CannotBuild, OSError) as error:
+        with suppress(OSError):
+            remove(sources)  # those of before, too: all or none
         said = f"{error}; the package is plain Python, and works alike"
         print(f"parts: {said}" if unless_not else f"error: {said}", file=sys.stderr)
         return 0 if unless_not else 1

@@ -100,6 +100,18 @@ def test_where_one_cannot_be_none_is_and_a_line_says_why(
     assert capsys.readouterr().err.startswith("error: ")
 
 
+def test_where_one_is_refused_those_of_before_are_gone_and_nothing_else(
+    sources: Sequence[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert building.main([], sources) == 0
+    kept = sources[0].with_suffix(".c.orig")
+    kept.write_text("as it was")
+    sources[1].write_text("this is no C\n")
+    assert building.main(["--if-possible"], sources) == 0
+    assert _built(sources) == [kept.name], "nor is the one of them whose source did not change used"
+    assert "the package is plain Python" in capsys.readouterr().err
+
+
 def test_a_folder_that_cannot_be_written_to_is_no_error_either(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
