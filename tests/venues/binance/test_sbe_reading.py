@@ -254,6 +254,23 @@ class _Odd(msgspec.Struct, frozen=True, tag_field="kind", tag="Quote"):
     update_id: int = 0
 
 
+class _Checked(msgspec.Struct, frozen=True, gc=False, tag_field="kind", tag="Quote"):
+    """A quote that looks at itself when it is made."""
+
+    venue: str
+    symbol: str
+    venue_time: int
+    received: int
+    bid: float
+    bid_size: float
+    ask: float
+    ask_size: float
+    update_id: int = 0
+
+    def __post_init__(self) -> None:
+        raise LookupError
+
+
 def test_an_event_of_another_build_is_made_as_any_caller_makes_it() -> None:
     reading, levels = native.twin(native.SBE), native.twin(native.PACKED)
     if reading is None:
@@ -265,6 +282,9 @@ def test_an_event_of_another_build_is_made_as_any_caller_makes_it() -> None:
     assert type(found) is _Odd
     [quote] = FRAMES["best"][1]
     assert msgspec.structs.astuple(found) == msgspec.structs.astuple(quote)
+    reading.know(ev.Trade, _Checked, *kinds[2:], *others)
+    with pytest.raises(LookupError):
+        reading.Reader(_plain()._symbols, _leave).decode(FRAMES["best"][0], NOW)
     for wrong in (ev.Trade, ev.Bar, 5, Symbols):
         with pytest.raises((TypeError, AttributeError)):
             reading.know(ev.Trade, wrong, ev.BookDelta, ev.PartialBook, *others)

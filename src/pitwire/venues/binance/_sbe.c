@@ -96,8 +96,17 @@ find_places(Kind *kind, const char *const *names)
     PyTypeObject *type = kind->type;
     Py_ssize_t size = (Py_ssize_t)sizeof(PyObject) + kind->count * (Py_ssize_t)sizeof(PyObject *);
     if (type->tp_itemsize != 0 || PyType_IS_GC(type) || type->tp_basicsize != size ||
-        !PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE)) {
+        !PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) ||
+        PyObject_HasAttrString((PyObject *)type, "__post_init__")) {
         return 0;
+    }
+    /* Another default may be something that makes the value anew for each event. */
+    for (Py_ssize_t at = 0; at < PyTuple_GET_SIZE(kind->defaults); at++) {
+        PyObject *value = PyTuple_GET_ITEM(kind->defaults, at);
+        if (value != Py_None && !PyBool_Check(value) && !PyLong_CheckExact(value) &&
+            !PyFloat_CheckExact(value) && !PyUnicode_CheckExact(value)) {
+            return 0;
+        }
     }
     for (Py_ssize_t at = 0; at < kind->count; at++) {
         PyObject *slot = PyObject_GetAttrString((PyObject *)type, names[at]);
