@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import gc
+import pickle
 import struct
 import sys
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,22 @@ def test_what_is_no_level_is_refused(kind: type[Ladder]) -> None:
     for wrong in (((1.0,),), ((1.0, 2.0, 3.0),), (3.0,), 7):
         with pytest.raises((TypeError, ValueError)):
             kind(1.0).change(wrong)  # type: ignore[arg-type]
+
+
+def test_what_cannot_be_read_leaves_a_ladder_as_it_was(kind: type[Ladder]) -> None:
+    """And what is read of the ladder itself is there until all is read."""
+    ladder = kind(1.0)
+    ladder.fill([(2.0, 20.0), (3.0, 30.0)])
+
+    def cut_off() -> Iterator[Level]:
+        yield 1.0, 10.0
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        ladder.fill(cut_off())
+    assert (ladder.top, ladder.levels()) == (3.0, [(3.0, 30.0), (2.0, 20.0)])
+    ladder.fill(ladder.levels(at, 1)[0] for at in (1, 0))
+    assert (ladder.top, ladder.levels()) == (3.0, [(3.0, 30.0), (2.0, 20.0)])
 
 
 def test_fewer_than_no_levels_cannot_be_read(kind: type[Ladder]) -> None:
@@ -177,6 +195,22 @@ def test_the_collector_may_run_while_levels_are_read(kind: type[Ladder]) -> None
             assert found in (held, [])
     finally:
         gc.set_threshold(*thresholds)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda book: pickle.loads(pickle.dumps(book))])
+def test_a_book_over_either_can_be_copied(
+    kind: type[Ladder], copied: Callable[[OrderBook], OrderBook]
+) -> None:
+    book = OrderBook("v", "A-B", ladder=kind)
+    book.apply_snapshot(
+        PartialBook("v", "A-B", 1, 2, 5, ((9.0, 1.0), (8.0, 2.0)), ((10.0, 3.0),), 2)
+    )
+    other = copied(book)
+    assert (other.depth(9), other.known_depth, other.last_id, other.ready) == (
+        book.depth(9), book.known_depth, 5, True,
+    )  # fmt: skip
+    other.apply(BookDelta("v", "A-B", 3, 4, 6, 6, ((9.0, 0.0),), ()))
+    assert (other.best_bid, book.best_bid) == ((8.0, 2.0), (9.0, 1.0))
 
 
 def test_removed_levels_do_not_pile_up_in_the_plain_one() -> None:

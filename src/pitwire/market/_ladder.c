@@ -219,8 +219,16 @@ ladder_change(Ladder *self, PyObject *levels)
 static PyObject *
 ladder_fill(Ladder *self, PyObject *levels)
 {
+    /* Read first, as this may run Python, which may read us or raise. */
+    PyObject *all = PyObject_CheckBuffer(levels) ? Py_NewRef(levels) : PySequence_Tuple(levels);
+    if (all == NULL) {
+        return NULL;
+    }
     self->count = 0;
-    return ladder_change(self, levels);
+    see_top(self);
+    PyObject *done = ladder_change(self, all);
+    Py_DECREF(all);
+    return done;
 }
 
 static PyObject *

@@ -21,7 +21,7 @@ consequences, and the reads follow them:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 import msgspec
@@ -70,6 +70,10 @@ class BookSide:
         self._ladder.fill(levels)
         cut = 0 < depth <= len(levels)
         self.edge = min(self._sign * price for price, _ in levels) if cut else NOTHING
+
+    def __reduce__(self) -> tuple[Callable[..., BookSide], tuple[object, ...]]:
+        # What a ladder is made of is no business of whoever gets the copy.
+        return _copied_side, (self._sign, tuple(self), self.edge)
 
     def keep(self, levels: int) -> None:
         """Forget what is beyond the best so many."""
@@ -160,6 +164,13 @@ class BookSide:
         exact = self.edge == NOTHING or (left <= 0 and self.knows(worst))
         filled = size - left
         return Walk(filled=filled, average=paid / filled, worst=worst, exact=exact)
+
+
+def _copied_side(sign: float, levels: Levels, edge: float) -> BookSide:
+    side = BookSide(sign)
+    side.replace(levels, 0)
+    side.edge = edge
+    return side
 
 
 class OrderBook:
