@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import operator
 import pickle
 import struct
 from collections.abc import Callable, Sequence
@@ -104,8 +105,8 @@ def test_one_is_read_by_its_place(pack: Pack) -> None:
         assert type(levels[at]) is tuple
     for part in (slice(1), slice(1, None), slice(None, None, -1), slice(5, 9)):
         assert levels[part] == TRUTH[part]
-    for at in (3, -4, 2**70):
-        with pytest.raises(IndexError):
+    for at, why in ((3, "out of range"), (-4, "out of range"), (2**70, "cannot fit 'int'")):
+        with pytest.raises(IndexError, match=why):
             levels[at]
     with pytest.raises(TypeError):
         levels["1"]
@@ -130,6 +131,28 @@ def test_they_add_to_tuples_and_to_each_other(pack: Pack) -> None:
         levels + 1
     with pytest.raises(TypeError):
         1 + levels
+
+
+class _Own(tuple[Level, ...]):
+    """A tuple with an opinion on what equals it."""
+
+    def __eq__(self, other: object) -> bool:
+        raise LookupError
+
+    __hash__ = tuple.__hash__
+
+
+def test_they_ask_no_other_tuple_for_its_opinion_and_stand_in_no_order(pack: Pack) -> None:
+    levels = pack(PAIRS)
+    assert levels == _Own(TRUTH)
+    assert levels != _Own(TRUTH[:1])
+    for compare in (operator.lt, operator.le, operator.gt, operator.ge):
+        for one, other in ((levels, TRUTH), (TRUTH, levels), (levels, levels)):
+            with pytest.raises(TypeError, match="not supported between instances"):
+                compare(one, other)
+    for named in (lambda: levels.index(level=TRUTH[0]), lambda: levels.count(level=TRUTH[0])):
+        with pytest.raises(TypeError):
+            named()
 
 
 def test_nothing_of_them_can_be_changed(pack: Pack) -> None:

@@ -63,7 +63,7 @@ static PyObject *
 packed_item(Packed *self, Py_ssize_t at)
 {
     if (at < 0 || at >= Py_SIZE(self)) {
-        PyErr_SetString(PyExc_IndexError, "levels: index out of range");
+        PyErr_SetString(PyExc_IndexError, "tuple index out of range");
         return NULL;
     }
     return pair_of(&self->levels[at]);
@@ -87,14 +87,15 @@ packed_subscript(Packed *self, PyObject *key)
     return found;
 }
 
-/* The tuple of these levels, or of what is one already; NULL without an error of any other. */
+/* The tuple of these levels, or of what is one already, whatever its type adds; NULL without an
+ * error of any other. */
 static PyObject *
 as_tuple(PyTypeObject *type, PyObject *other)
 {
     if (Py_IS_TYPE(other, type)) {
         return packed_tuple((Packed *)other);
     }
-    return PyTuple_Check(other) ? Py_NewRef(other) : NULL;
+    return PyTuple_Check(other) ? PySequence_Tuple(other) : NULL;
 }
 
 /* By their numbers, as tuples of them are equal; none is a NaN. */
@@ -112,7 +113,10 @@ are_equal(const Packed *one, const Packed *other)
 static PyObject *
 packed_compare(PyObject *self, PyObject *other, int how)
 {
-    if (Py_IS_TYPE(other, Py_TYPE(self)) && (how == Py_EQ || how == Py_NE)) {
+    if (how != Py_EQ && how != Py_NE) {
+        Py_RETURN_NOTIMPLEMENTED;
+    }
+    if (Py_IS_TYPE(other, Py_TYPE(self))) {
         return PyBool_FromLong(are_equal((Packed *)self, (Packed *)other) == (how == Py_EQ));
     }
     PyObject *one = packed_tuple((Packed *)self), *found = NULL;

@@ -77,11 +77,11 @@ class PackedLevels(Sequence[Level]):
     def __iter__(self) -> Iterator[Level]:
         return iter(self._levels())
 
-    def index(self, level: Level, *bounds: int) -> int:
+    def index(self, level: Level, /, *bounds: int) -> int:
         """Where this level is first; raises `ValueError` where it is not."""
         return self._levels().index(level, *bounds)
 
-    def count(self, level: Level) -> int:
+    def count(self, level: Level, /) -> int:
         """How often this level is there."""
         return self._levels().count(level)
 
