@@ -18,6 +18,8 @@ from typing import Any
 from bench import client, native, venue
 
 PATIENCE_SECONDS = 60.0
+DEADLINE_NS = 300_000_000
+"""A trigger without an order after this long counts as missed, unless a plan says otherwise."""
 
 
 class Failed(RuntimeError):
@@ -93,10 +95,18 @@ class Arena:
         taken: dict[str, int] = child.hear()
         return taken
 
-    def trials(self, spec: client.Spec, *, count: int, rate: float, seed: int) -> list[int]:
+    def trials(
+        self,
+        spec: client.Spec,
+        *,
+        count: int,
+        rate: float,
+        seed: int,
+        deadline_ns: int = DEADLINE_NS,
+    ) -> list[int]:
         """`count` trigger trades at about 3 ms apart; ns from tick to order, -1 where none came."""
         _, port = self.clients[spec]
-        taken: list[int] = self.ask("trials", port, count, 2_000_000, rate, seed)
+        taken: list[int] = self.ask("trials", port, count, 2_000_000, rate, seed, deadline_ns)
         return taken
 
     def question(self, spec: client.Spec, word: str) -> Any:

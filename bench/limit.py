@@ -49,7 +49,9 @@ def measure(arena: Arena, plan: Plan) -> Limits:
 
 
 def _chunk(arena: Arena, port: int, plan: Plan, load: float, turn: int) -> list[int]:
-    taken: list[int] = arena.ask("trials", port, plan.trials, 2_000_000, load, turn)
+    taken: list[int] = arena.ask(
+        "trials", port, plan.trials, 2_000_000, load, turn, plan.deadline_ns
+    )
     return taken
 
 

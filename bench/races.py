@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench import client, traffic
-from bench.arena import Arena, Failed
+from bench.arena import DEADLINE_NS, Arena, Failed
 from bench.client import Spec
 
 LOADS = (0.0, 5_000.0)
@@ -28,6 +28,8 @@ class Plan:
     feed_messages: int
     paced_messages: int
     trials: int
+    deadline_ns: int = DEADLINE_NS
+    """How long a trigger may wait for its order before it counts as missed."""
 
 
 QUICK = Plan(rounds=3, feed_messages=20_000, paced_messages=2_500, trials=120)
@@ -62,7 +64,9 @@ def run(arena: Arena, plan: Plan, tell: Callable[[str], None]) -> Results:
         tell(f"round {turn + 1} of {plan.rounds}: tick to order")
         for load in LOADS:
             for spec in order:
-                taken = arena.trials(spec, count=plan.trials, rate=load, seed=turn)
+                taken = arena.trials(
+                    spec, count=plan.trials, rate=load, seed=turn, deadline_ns=plan.deadline_ns
+                )
                 results.trials.setdefault((spec, load), []).append(taken)
     for spec in specs:
         results.notes[str(spec)] = _examine(arena, spec)
@@ -74,7 +78,7 @@ def _warm_up(arena: Arena, specs: Sequence[Spec], plan: Plan) -> None:
     for spec in specs:
         arena.feed(spec, plan.feed_messages)
         tops.append(arena.question(spec, "tops"))
-        arena.trials(spec, count=20, rate=0.0, seed=0)
+        arena.trials(spec, count=20, rate=0.0, seed=0, deadline_ns=plan.deadline_ns)
     for spec, found in zip(specs, tops, strict=True):
         for symbol, sides in found.items():
             if sides != tops[0][symbol]:

@@ -7,7 +7,7 @@ import pytest
 from bench import limit, races
 from bench.arena import arena
 
-PLAN = races.Plan(rounds=1, feed_messages=0, paced_messages=0, trials=5)
+PLAN = races.Plan(rounds=1, feed_messages=0, paced_messages=0, trials=5, deadline_ns=40_000_000_000)
 
 
 @pytest.mark.skipif(limit.compiler() is None, reason="no C compiler on this machine")

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
-from pitwire.cli.exits import Code, code_for, guarded, line_for
+from pitwire.cli.exits import Code, code_for, guarded, line_for, settled
 from pitwire.model import errors
 
 BAD_KEY = errors.AuthenticationFailed(venue="binance", code=-2015, text="no", hint="key")
@@ -72,3 +76,30 @@ def test_a_command_chooses_its_own_code(capsys: pytest.CaptureFixture[str]) -> N
     assert end(SystemExit(7)) == 7
     assert end(SystemExit("words")) == 1
     assert capsys.readouterr().err == "pitwire: words\n"
+
+
+def test_what_is_done_is_not_interrupted_any_more() -> None:
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        assert settled(lambda: Code.JOURNAL) == Code.JOURNAL
+        for number in numbers:
+            os.kill(os.getpid(), number)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+_LATE = """
+import atexit, os, signal
+from pitwire.cli.main import main
+atexit.register(os.kill, os.getpid(), signal.SIGINT)
+raise SystemExit(main())
+"""
+
+
+def test_an_interruption_while_python_ends_changes_nothing() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _LATE, "--version"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (Code.DONE, "")

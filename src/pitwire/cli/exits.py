@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable
@@ -97,6 +98,18 @@ def guarded(run: Callable[[], object], *, debug: Callable[[], bool] = lambda: Fa
         sys.stderr.write(f"pitwire: {line_for(error)}\n")
         return code_for(error)
     return Code.DONE
+
+
+def settled(run: Callable[[], int]) -> int:
+    """The code of `run`; from then on Ctrl-C and SIGTERM change nothing.
+
+    A command that is done goes on for a moment while Python ends. There an interruption would be
+    told as a traceback, or end the process by the signal in place of the code.
+    """
+    code = run()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    return code
 
 
 _GRAVITY = (

@@ -12,7 +12,7 @@ import typer
 from typer.main import get_command
 
 from pitwire.cli import options
-from pitwire.cli.exits import guarded
+from pitwire.cli.exits import guarded, settled
 from pitwire.cli.proofs import journal_app, promises
 from pitwire.cli.version import show_version
 
@@ -50,12 +50,13 @@ class Options:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit code."""
+    """Run the command line, without arguments the process's own, and return the exit code."""
+    if arguments is None:
+        return settled(lambda: main(sys.argv[1:]))
     options = Options()
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
     command = get_command(app)
     return guarded(
-        lambda: command.main(args=arguments, prog_name="pitwire", obj=options),
+        lambda: command.main(args=[*arguments], prog_name="pitwire", obj=options),
         debug=lambda: options.debug,
     )
 
