@@ -114,6 +114,27 @@ def test_a_book_is_the_venues_or_it_is_wrong() -> None:
     assert f"{worst}: 123.0 for" in witness.wrong[0]
 
 
+def test_a_book_that_changes_while_nobody_tells_is_looked_at_by_its_id_and_at_the_end() -> None:
+    world, truth = lived()
+    update_id, bids, asks = world.truth_book(SYMBOL)
+    levels = [tuple((float(price), float(size)) for price, size in side) for side in (bids, asks)]
+    book = OrderBook("binance", SYMBOL)
+    book.apply_snapshot(ev.BookSnapshot("binance", SYMBOL, 0, 0, update_id, *levels))
+    witness = Witness(truth, WANTED, now=world.clock.now)
+    witness.book = lambda _: book
+    witness.look(world.clock.now())
+    witness.look(world.clock.now())
+    assert (witness.compared, witness.wrong) == (1, []), "there is nothing new to compare"
+    worst = levels[0][0][0]
+    book.bids.change(((worst, 123.0),))
+    witness.rest()
+    assert (witness.compared, len(witness.wrong)) == (2, 1)
+    gone = ev.BookDelta("binance", SYMBOL, 0, 0, update_id + 1, update_id + 9, (), ())
+    book.apply(gone)
+    witness.look(world.clock.now())
+    assert witness.wrong[-1].endswith("which never was")
+
+
 def test_levels_beyond_what_a_snapshot_told_are_unknown_not_wrong() -> None:
     book = OrderBook("binance", SYMBOL)
     book.apply_snapshot(

@@ -66,6 +66,8 @@ class Witness:
         self.doubled: list[str] = []
         self.wrong: list[str] = []
         self.compared = 0
+        self._compared_at: dict[str, int] = {}
+        """Symbol → the id at which its book was compared last."""
         self.untold: list[str] = []
         """Books that were long behind while nothing said so."""
         self.behind: dict[str, int] = {}
@@ -109,6 +111,8 @@ class Witness:
         """What comes now is the goodbye; the books as they stand are what counts."""
         self._ready = {symbol for _, symbol in self._wanted if self._is_ready(symbol)}
         self._rests = True
+        for symbol in self._ready:
+            self.compare(symbol, self._now())
 
     def compare(self, symbol: str, now: int) -> None:
         """Hold a book against the venue's at the same id."""
@@ -117,6 +121,7 @@ class Witness:
             return
         sides = self._truth.books[symbol].at(book.last_id)
         self.compared += 1
+        self._compared_at[symbol] = book.last_id
         if sides is None:
             self._complain(self.wrong, now, f"{symbol} stands at {book.last_id}, which never was")
             return
@@ -128,7 +133,8 @@ class Witness:
     def look(self, now: int) -> None:
         """Between events: what is long behind the venue must not be called good."""
         for symbol in {symbol for channel, symbol in self._wanted if channel == "book"}:
-            self.compare(symbol, now)
+            if self.book is not None and self.book(symbol).last_id != self._compared_at.get(symbol):
+                self.compare(symbol, now)
             if self._is_behind(symbol, now):
                 self.behind[symbol] = self.behind.get(symbol, 0) + 1
                 if self.behind[symbol] == _LOOKS:  # one look may be before what has just come
