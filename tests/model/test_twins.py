@@ -17,6 +17,8 @@ _ASK = """
 import sys
 from bench import native
 sys.modules[native.LADDER] = native._load(native.LADDER, {path!r})
+sys.modules[native.SBE] = native._load(native.SBE, {reader!r})
+sys.modules[native.PACKED] = None
 from pitwire.market.ladder import Fastest
 from pitwire.model.twins import KINDS
 print(Fastest.__module__, KINDS[native.LADDER], native.installed())
@@ -49,13 +51,17 @@ def test_a_twin_of_this_source_is_known_by_it(tmp_path: Path) -> None:
 
 
 def test_one_that_is_outdated_is_not_used(outdated: Path) -> None:
+    place = native.folder()
+    assert place is not None, "the one before could be built"
+    reader = native._path(native.SBE, place)
     done = subprocess.run(
-        [sys.executable, "-c", _ASK.format(path=str(outdated))],
+        [sys.executable, "-c", _ASK.format(path=str(outdated), reader=str(reader))],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.startswith("pitwire.market.ladder outdated ladder outdated, packed ")
+    assert done.stdout.startswith("pitwire.market.ladder outdated ladder outdated, packed plain, ")
+    assert ", sbe plain," in done.stdout, "a reader is of no use without its levels"
 
 
 def test_where_none_was_built_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from pitwire.model import packed
 from pitwire.model.events import BookDelta, Event, Levels, PartialBook, Quote, Trade
 from pitwire.model.orders import Side
 from pitwire.model.packed import SCALES, PackedLevels, Scale
-from pitwire.model.twins import twin
+from pitwire.model.twins import KINDS, twin
 from pitwire.venues.binance.symbols import VENUE, Symbols
 from pitwire.venues.mbx.amounts import Unreadable
 from pitwire.venues.mbx.fields import LAST_INSTANT
@@ -311,8 +311,11 @@ def known_by(reading: Any, levels: Any) -> Callable[[Symbols, Decode], Decode]:
     return reader
 
 
-_compiled = twin("pitwire.venues.binance._sbe")
+_NAME = "pitwire.venues.binance._sbe"
+_compiled = twin(_NAME)
 COMPILED = (
     None if _compiled is None or packed.COMPILED is None else known_by(_compiled, packed.COMPILED)
 )
 """Makes compiled readers (`_sbe.c`), where they and their levels were built."""
+if COMPILED is None and _compiled is not None:
+    KINDS[_NAME] = KINDS["pitwire.model._packed"]  # it is there, and not used for want of these
