@@ -62,7 +62,13 @@ folder = "{folder}"
 
 
 def recorded(
-    folder: Path, *, seconds: float = 8.0, cut: bool = False, redundancy: int = 1, **options: Any
+    folder: Path,
+    *,
+    seconds: float = 8.0,
+    cut: bool = False,
+    redundancy: int = 1,
+    paper: bool = False,
+    **options: Any,
 ) -> Setting:
     """A desk in a world, with its tape."""
 
@@ -73,7 +79,10 @@ def recorded(
         await asyncio.sleep(seconds / 2)
 
     setting = Setting(**{"scenario": "calm", "latency": "same-city", **options})
-    setting.run(story, config=config(folder, redundancy=redundancy))
+    text = config(folder, redundancy=redundancy)
+    if paper:
+        text = text.replace('mode = "sim"', 'mode = "paper"')
+    setting.run(story, config=text, credentials=not paper)
     return setting
 
 
@@ -107,6 +116,16 @@ def test_a_replay_is_what_was_lived_through_faults(
 ) -> None:
     setting = recorded(tmp_path, seconds=4, faults=faults, redundancy=redundancy)
     result, lines = played(tmp_path)
+    assert lines == setting.journal.lines()
+    assert result.unheard == 0
+    assert len(of(Fill, setting)) >= 1
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_what_was_lived_on_paper_is_played_on_paper(tmp_path: Path, cut: bool) -> None:
+    setting = recorded(tmp_path, seconds=4, cut=cut, paper=True)
+    result, lines = played(tmp_path)
+    assert result.paper
     assert lines == setting.journal.lines()
     assert result.unheard == 0
     assert len(of(Fill, setting)) >= 1

@@ -21,6 +21,7 @@ from pitwire.sim.capture import (
     Snapshot,
     load_capture,
     open_envelope,
+    stream_of,
 )
 
 READER = Reader(tick=Decimal("0.01"), lot=Decimal("0.001"), name="AAABBB")
@@ -119,3 +120,24 @@ def test_every_binance_capture_loads(captures: Path):
     assert paths
     for path in paths:
         assert any(record.t == "recv" for record in load_capture(path))
+
+
+@pytest.mark.parametrize(
+    ("payload", "stream"),
+    [
+        (b'{"e":"trade","s":"BTCUSDT","t":1}', "btcusdt@trade"),
+        (b'{"e":"aggTrade","s":"BTCUSDT","a":1}', "btcusdt@aggTrade"),
+        (b'{"u":7,"s":"BTCUSDT","b":"1","B":"2","a":"3","A":"4"}', "btcusdt@bookTicker"),
+        (b'{"e":"depthUpdate","s":"BTCUSDT","U":1,"u":2,"b":[],"a":[]}', "btcusdt@depth@100ms"),
+        (b'{"e":"kline","s":"BTCUSDT","k":{"t":1,"i":"1M"}}', "btcusdt@kline_1M"),
+        (b'{"e":"24hrMiniTicker","s":"BTCUSDT","c":"1"}', "btcusdt@miniTicker"),
+        (b'{"e":"24hrTicker","s":"BTCUSDT","c":"1"}', "btcusdt@ticker"),
+        (b'{"lastUpdateId":7,"bids":[],"asks":[]}', ""),
+        (b'{"s":"BTCUSDT"}', ""),
+        (b'{"e":"somethingNew","s":"BTCUSDT"}', ""),
+        (b'[{"e":"trade","s":"BTCUSDT"}]', ""),
+        (b"no json", ""),
+    ],
+)
+def test_a_bare_payload_tells_its_stream_where_it_can(payload: bytes, stream: str) -> None:
+    assert stream_of(payload) == stream

@@ -28,8 +28,11 @@ LISTING = Listing(
 STREAMS = "/".join(f"aaabbb@{kind}" for kind in ("depth@100ms", "trade", "bookTicker"))
 
 
-def recording(count: int, seed: int) -> list[CaptureRecord]:
-    """A book, and frames a few milliseconds apart, some of them of one moment."""
+def recording(count: int, seed: int, *, bare: bool = False) -> list[CaptureRecord]:
+    """A book, and frames a few milliseconds apart, some of them of one moment.
+
+    With `bare` they do not say of which stream they are.
+    """
     chance = Entropy(seed).stream("frames")
     book = {"lastUpdateId": 10, "bids": [["0.99", "0.100"]], "asks": [["1.01", "0.100"]]}
     records = [CaptureRecord("http", "c", 0, json.dumps(book), "", "")]
@@ -38,7 +41,9 @@ def recording(count: int, seed: int) -> list[CaptureRecord]:
         at += chance.choice([0, 1, 400_000, 3_000_000, 20_000_000])
         kind = chance.choice(["trade", "depth@100ms", "bookTicker", "aggTrade"])
         price = f"{chance.choice([0.98, 0.99, 1.01, 1.02]):.2f}"
-        data = {"s": "AAABBB", "u": number}
+        data = {"s": "AAABBB", "u": number + 1}
+        if kind == "aggTrade":
+            data["e"] = kind
         if kind == "trade":
             data = {"e": "trade", "s": "AAABBB", "t": number, "p": price, "q": "0.030", "T": 1,
                     "m": price < "1"}  # fmt: skip
@@ -47,7 +52,7 @@ def recording(count: int, seed: int) -> list[CaptureRecord]:
             data = {"e": "depthUpdate", "s": "AAABBB", "U": last + 1, "u": last + 2,
                     side[0]: [[price, size]], side[1]: []}  # fmt: skip
             last += 2
-        text = json.dumps({"stream": f"aaabbb@{kind}", "data": data})
+        text = json.dumps(data if bare else {"stream": f"aaabbb@{kind}", "data": data})
         records.append(CaptureRecord("recv", "c", at, text, "", ""))
     return records
 
@@ -71,9 +76,12 @@ class Hears:
         self._said.append((self._clock.now(), b"lost", False))
 
 
-def heard(latency: str, connections: int, **options: object) -> list[tuple[int, object, bool]]:
+def heard(
+    latency: str, connections: int, *, bare: bool = False, **options: object
+) -> list[tuple[int, object, bool]]:
     """What so many connections hear, and how our orders fare meanwhile."""
-    market = RecordedMarket(LISTING, recording(400, 3), Entropy(1), held=True, begin=START + SECOND)
+    records = recording(400, 3, bare=bare)
+    market = RecordedMarket(LISTING, records, Entropy(1), held=True, begin=START + SECOND)
     world = World(
         recording=market,
         latency=LATENCIES[latency],
@@ -122,6 +130,23 @@ def test_the_short_way_is_no_other_than_the_long_one(
     assert len(short) > 300
     assert any(isinstance(what, tuple) for _, what, _ in short), "orders were filled"
     assert short == long
+
+
+def test_frames_that_do_not_name_their_stream_are_heard_by_those_who_hear_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    named, bare = heard("same-city", 3), heard("same-city", 3, bare=True)
+    assert len(bare) == len(named)
+    for (at, what, drained), (bare_at, bare_what, bare_drained) in zip(named, bare, strict=True):
+        assert (at, drained) == (bare_at, bare_drained)
+        assert plain(what) == plain(bare_what)
+    monkeypatch.setattr(World, "_express", lambda _: None)
+    assert bare == heard("same-city", 3, bare=True)
+
+
+def plain(what: object) -> object:
+    """A frame without the spaces that were between its parts."""
+    return json.loads(what) if isinstance(what, bytes) and what[:1] == b"{" else what
 
 
 def test_a_fault_goes_the_long_way(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,9 +101,36 @@ class _Wire(msgspec.Struct):
     asks: msgspec.Raw = msgspec.Raw()
 
 
+class _Bar(msgspec.Struct):
+    """What says which bars a kline is of."""
+
+    i: str = ""
+
+
+class _Bare(msgspec.Struct):
+    """Those fields that tell of which stream a payload is."""
+
+    e: str = ""
+    s: str = ""
+    u: int = 0
+    k: _Bar = msgspec.field(default_factory=_Bar)
+
+
+_KINDS = {
+    "": "bookTicker",  # which does not say so
+    "trade": "trade",
+    "aggTrade": "aggTrade",
+    "depthUpdate": "depth@100ms",
+    "24hrTicker": "ticker",
+    "24hrMiniTicker": "miniTicker",
+    "avgPrice": "avgPrice",
+}
+"""What a payload calls itself → the stream that brings it (binance §3)."""
+
 _record = msgspec.json.Decoder(CaptureRecord)
 _combined = msgspec.json.Decoder(_Combined)
 _wire = msgspec.json.Decoder(_Wire)
+_bare = msgspec.json.Decoder(_Bare)
 _levels = msgspec.json.Decoder(list[tuple[str, str]])
 
 
@@ -131,6 +158,23 @@ def open_envelope(raw: bytes) -> Envelope:
         return Envelope("", raw)
     payload = bytes(combined.data)
     return Envelope(combined.stream, payload) if combined.stream and payload else Envelope("", raw)
+
+
+def stream_of(payload: bytes) -> str:
+    """The stream that a bare payload must have come by; "" where it does not say.
+
+    Which of two speeds a diff was sent at is not in it: it counts as one of the quick stream.
+    """
+    try:
+        bare = _bare.decode(payload)
+    except msgspec.DecodeError:
+        return ""
+    kind = _KINDS.get(bare.e, "")
+    if bare.e == "kline" and bare.k.i:
+        kind = f"kline_{bare.k.i}"
+    if not (kind and bare.s and (bare.e or bare.u)):
+        return ""
+    return f"{bare.s.lower()}@{kind}"
 
 
 _REMEMBERED = 1 << 16

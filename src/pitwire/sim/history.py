@@ -39,7 +39,14 @@ from typing import TypeAlias
 import msgspec
 
 from pitwire.model.entropy import Entropy
-from pitwire.sim.capture import CaptureRecord, Changes, Envelope, Print, open_envelope
+from pitwire.sim.capture import (
+    CaptureRecord,
+    Changes,
+    Envelope,
+    Print,
+    open_envelope,
+    stream_of,
+)
 from pitwire.sim.exchange import Exchange
 from pitwire.sim.facts import (
     Depth,
@@ -258,17 +265,13 @@ class RecordedMarket:
         self._next = next(self._frames, None)
         self._look_ahead()
         envelope = open_envelope(raw)
-        if envelope.stream:
-            name, _, kind = envelope.stream.partition("@")
-            book = self._by_stream.get(name)
-            if book is None or kind in _NOT_READ:
-                return book, envelope, None
-            return book, envelope, book.reader.skim(envelope.payload)
-        for book in self._books.values():
-            said = book.reader.skim(envelope.payload)
-            if said is not None:
-                return book, envelope, said
-        return next(iter(self._books.values())), envelope, None
+        if not envelope.stream:
+            envelope = Envelope(stream_of(raw), raw)
+        name, _, kind = envelope.stream.partition("@")
+        book = self._by_stream.get(name)
+        if book is None or kind in _NOT_READ:
+            return book, envelope, None
+        return book, envelope, book.reader.skim(envelope.payload)
 
     def _settle(self, now: int) -> None:
         if self._is_behind:
