@@ -17,6 +17,7 @@ from pitwire.sim.facts import Kind, Listing, NewOrder, Traded
 from pitwire.sim.faults import Drop
 from pitwire.sim.history import RecordedMarket
 from pitwire.sim.latency import LATENCIES
+from pitwire.sim.links import MemoryLink
 from pitwire.sim.loop import START, Deadlock, PlayedLoop, SimLoop
 from pitwire.sim.world import MARKET_URL, World
 
@@ -130,6 +131,52 @@ def test_the_short_way_is_no_other_than_the_long_one(
     assert len(short) > 300
     assert any(isinstance(what, tuple) for _, what, _ in short), "orders were filled"
     assert short == long
+
+
+class Asks(Hears):
+    """Asks the venue at some frames, and has something to do a little later each time."""
+
+    link: MemoryLink
+
+    def on_frame(self, frame: bytes, drained: bool) -> None:
+        super().on_frame(frame, drained)
+        if len(self._said) % 60 == 0:
+            asyncio.get_running_loop().call_soon(self._ask, "soon")
+            self._ask("now")
+
+    def _ask(self, when: str) -> None:
+        self._said.append((self._clock.now(), when, False))
+        self.link.send(b'{"method":"LIST_SUBSCRIPTIONS","id":"%b"}' % when.encode())
+        if when == "soon":
+            asyncio.get_running_loop().call_soon(self._said.append, (0, "later", False))
+
+
+def asked() -> list[tuple[int, object, bool]]:
+    """What somebody hears who asks a venue that answers at the very moment."""
+    market = RecordedMarket(LISTING, recording(400, 4), Entropy(1), held=True, begin=START + SECOND)
+    world = World(recording=market, latency=LATENCIES["none"])
+    said: list[tuple[int, object, bool]] = []
+
+    async def life() -> None:
+        asks = Asks(world, said)
+        asks.link = await world.dial(f"{MARKET_URL}/ws/{STREAMS}", asks)
+        market.release()
+        world.act()
+        while not market.finished:
+            await asyncio.sleep(0.25)
+
+    world.run(life())
+    return said
+
+
+def test_what_is_due_at_once_comes_before_what_is_done_soon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    short = asked()
+    monkeypatch.setattr(World, "_express", lambda _: None)
+    assert short == asked()
+    answers = [what for _, what, _ in short if isinstance(what, bytes) and b'"id"' in what]
+    assert {json.loads(answer)["id"] for answer in answers} == {"now", "soon"}
 
 
 def test_frames_that_do_not_name_their_stream_are_heard_by_those_who_hear_it(

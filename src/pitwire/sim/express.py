@@ -39,17 +39,29 @@ class Express:
         """Stream → who hears it, as long as nothing has gone the long way."""
 
     def play(self, loop: Played, before: int) -> None:
-        """Let everything happen that is due before then, until the client is stirred."""
+        """Let everything happen that is due before then, until the client is stirred.
+
+        What is due at the same moment as that, without a latency its requests too, happens before.
+        """
         carrier = self._carrier
+        self._known.clear()  # since then the client may have gone the long way
         with carrier.running():
-            while not loop.stirred:
-                if self._pass(loop, before):
-                    return
-                due = carrier.next_deadline()
-                if due is None or due >= before:
-                    return
-                self._known.clear()
-                carrier.run(loop.reach(due))
+            while not loop.stirred and self._go_on(loop, before):
+                pass
+            now = loop.reach(0)
+            if carrier.agenda and carrier.agenda[0][0] <= now:
+                carrier.run(now)
+
+    def _go_on(self, loop: Played, before: int) -> bool:
+        """Frames, and what else is due next; False when nothing is or somebody is stirred."""
+        if self._pass(loop, before):
+            return False
+        due = self._carrier.next_deadline()
+        if due is None or due >= before:
+            return False
+        self._known.clear()
+        self._carrier.run(loop.reach(due))
+        return True
 
     def _pass(self, loop: Played, before: int) -> bool:
         """Frames from the recording to their links, and from these to who hears, while that is

@@ -200,7 +200,7 @@ class World:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0
         self._rings, self._is_ours = True, facade is None
-        """Whether the loop is told of what is due by a timer, or looks by itself; whose façade."""
+        """Whether a timer tells the loop what is due later, or it looks by itself; whose façade."""
 
     @property
     def keys(self) -> dict[str, tuple[str, str]]:
@@ -387,7 +387,9 @@ class World:
 
     def _alarm(self, at: int) -> None:
         loop = self._virtual.loop
-        if loop is None or not self._rings or (self._timer is not None and self._timer_at <= at):
+        if loop is None or (self._timer is not None and self._timer_at <= at):
+            return
+        if not self._rings and at > loop.now():
             return
         if self._timer is not None:
             self._timer.cancel()
