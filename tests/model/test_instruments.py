@@ -82,3 +82,17 @@ def test_too_many_digits_make_an_instrument_view_only() -> None:
     )  # fmt: skip
     assert fine.viewable_only
     assert not BTC.viewable_only
+
+
+def test_a_float_of_a_library_is_its_number_however_it_spells_itself() -> None:
+    class Spelt(float):
+        def __repr__(self) -> str:
+            return f"float64({float(self)!r})"
+
+    assert BTC.price(Spelt(100.01)) == Decimal("100.01")
+    assert BTC.size(Spelt(0.1)) == Decimal("0.1")
+
+
+def test_a_whole_number_too_long_to_be_written_is_refused_in_words() -> None:
+    with pytest.raises(OffGrid, match="bits"):
+        BTC.size(10**5000)

@@ -160,6 +160,16 @@ def test_on_a_full_disk_the_room_that_was_kept_is_used(
     assert thrown is not None
     assert (thrown.reason, thrown.by) == ("the disk is full", "desk")
 
+    monkeypatch.undo()
+    assert latch.lift("me", 8) == thrown
+    assert room.exists(), "for the next halt"
+
+
+def test_a_halt_without_a_reason_is_one(tmp_path: Path) -> None:
+    HaltLatch(tmp_path).throw("", "desk", 7)
+    thrown = HaltLatch(tmp_path).read()
+    assert thrown is not None and thrown.reason
+
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO])
 def test_a_disk_that_refuses_all_the_same_is_told(

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from pitwire.model import events as ev
+from pitwire.model.errors import ConfigError
 from pitwire.model.orders import (
     Cancel,
     CancelOrder,
@@ -27,10 +28,14 @@ from pitwire.trading.journal import (
     DayStarted,
     Decided,
     Dropped,
+    Halted,
     Left,
+    Refusal,
+    decode,
     encode,
 )
 from pitwire.trading.rules import FunctionRule, bars, book, fills, quotes, rule, trades, watch
+from pitwire.trading.stance import Switches
 from pitwire.trading.tracked import Change, Disagreement
 from pitwire.trading.wishes import alert, amend, buy, cancel, halt, replace
 from tests.trading.making import (
@@ -51,6 +56,12 @@ from tests.trading.making import (
 )
 
 D, K = Decimal, UpdateKind
+
+
+class Text(str):
+    """Behaves as text, and no record can hold it."""
+
+    __slots__ = ()
 
 
 class Seen:
@@ -293,6 +304,21 @@ def test_the_rule_whose_turn_it_is_can_be_seen_from_outside() -> None:
         (Replace(order_id="a", place=Place(symbol=BTC, side="sell")), "side"),  # type: ignore[arg-type]
         (buy(BTC, [1]), "size"),  # type: ignore[arg-type]
         (amend("a", 0.5), "size"),  # type: ignore[arg-type]
+        (amend("a", None), "size"),  # type: ignore[arg-type]
+        (wishes.order(BTC, None, size=1), "side"),  # type: ignore[arg-type]
+        (buy(BTC, True), "size"),
+        (buy(BTC, 1, tag=None), "tag"),  # type: ignore[arg-type]
+        (buy(BTC, 1, tag=Text("group")), "tag"),
+        (buy([BTC], 1), "symbol"),  # type: ignore[arg-type]
+        (buy(BTC, 1, reduce_only=None), "reduce_only"),  # type: ignore[arg-type]
+        (buy(BTC, 1, protective=1), "protective"),  # type: ignore[arg-type]
+        (Place(BTC, Side.BUY, size=D(1), rule=7), "rule"),  # type: ignore[arg-type]
+        (Place(BTC, Side.BUY, size=D(1), cause="why"), "cause"),  # type: ignore[arg-type]
+        (Place(BTC, Side.BUY, size=D(1), trailing_bips=1.5), "trailing_bips"),  # type: ignore[arg-type]
+        (replace("a", None), "draft"),  # type: ignore[arg-type]
+        (Replace(order_id="a", place=None), "place"),  # type: ignore[arg-type]
+        (replace(7, buy(BTC, 1)), "order_id"),  # type: ignore[arg-type]
+        (alert(ValueError("why")), "text"),  # type: ignore[arg-type]
     ],
     ids=str,
 )
@@ -302,6 +328,37 @@ def test_a_rule_that_yields_nonsense_is_benched(wish: Any, field: str) -> None:
     [benched] = desk.of(Benched)
     assert benched.error == "TypeError"
     assert benched.text.startswith(f"{field} of " if field else "a rule yields wishes")
+
+
+@pytest.mark.parametrize(
+    "number", [D("sNaN"), D("NaN"), 10**5000, "1E+99999999"], ids=["signals", "nan", "long", "far"]
+)
+@pytest.mark.parametrize("field", ["size", "price", "stop_price"])
+def test_a_number_that_is_none_is_refused_and_not_raised(number: Any, field: str) -> None:
+    wish = buy(BTC, **({"size": 1} | {field: number}))
+    desk = Desk(FunctionRule(lambda s, n: [wish], trades(BTC), name="odd"))
+    assert desk.each(quote(99, 101), trade(100)) == []
+    [refusal] = desk.of(Refusal)
+    assert refusal.limit.startswith("grid ")
+
+
+@pytest.mark.parametrize("reason", ["", None, 7, ValueError("enough")])
+def test_a_halt_holds_whatever_its_reason_is(reason: Any) -> None:
+    desk = Desk(
+        FunctionRule(lambda s, n: [halt(reason)], trades(BTC), name="stops"),
+        FunctionRule(lambda s, n: [buy(BTC, 1)], quotes(BTC), name="buys"),
+    )
+    assert desk.each(quote(99, 101), trade(100), quote(99, 101)) != []
+    assert desk.of(Benched) == [] and desk.refusals == ["halt"]
+    [halted] = desk.of(Halted)
+    assert halted.reason
+    assert decode(encode(halted)) == halted
+    assert Switches().after(halted).halted == desk.screen.halted
+
+
+def test_a_rule_has_a_name_that_is_text() -> None:
+    with pytest.raises(ConfigError, match="name"):
+        Desk(Seen(trades(BTC), name=7))  # type: ignore[arg-type]
 
 
 def test_what_a_rule_yielded_before_it_raised_is_not_done() -> None:

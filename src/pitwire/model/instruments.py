@@ -14,6 +14,8 @@ Number = Decimal | float | int | str
 ZERO = Decimal(0)
 _LARGEST = 14
 """The highest power of ten that is taken: up to it, Decimal arithmetic is exact on any grid."""
+_SAYABLE = 1024
+"""Whole numbers of more bits are not written out; Python itself refuses to, beyond some."""
 
 
 class Instrument(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,7 +114,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     def _on_grid(self, value: Number, field: str, step: Decimal, rounding: str) -> Decimal:
         # A float is a label: its shortest text is the venue's own number (docs/numbers.md).
         try:
-            exact = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+            exact = Decimal(float.__repr__(value)) if isinstance(value, float) else Decimal(value)
         except ArithmeticError:
             raise self._off(field, value, "a number") from None
         if not exact.is_finite():
@@ -122,6 +124,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
         return (exact / step).to_integral_value(rounding) * step
 
     def _off(self, field: str, value: object, expected: str) -> OffGrid:
+        if isinstance(value, int) and value.bit_length() > _SAYABLE:
+            value = f"a number of {value.bit_length()} bits"
         return OffGrid(field=field, value=value, expected=expected, symbol=self.symbol)
 
 

@@ -18,6 +18,7 @@ import msgspec
 from pitwire.model.entropy import system_seed
 from pitwire.model.errors import Unsound
 from pitwire.store.safely import sealed, unsealed, write_safely
+from pitwire.trading.journal import UNSAID
 
 NAME, LIFTED, ROOM = "halted", "halted.lifted", "halted.room"
 _ROOM_BYTES = 8_192
@@ -76,7 +77,9 @@ class HaltLatch:
             found = msgspec.json.decode(unsealed(text, self.path), type=Thrown)
         except (Unsound, msgspec.MsgspecError) as error:
             found = _unclear(f"{self.path}: {error}")
-        found = msgspec.structs.replace(found, mark=_mark_of(text))
+        found = msgspec.structs.replace(
+            found, reason=found.reason or UNSAID, mark=_mark_of(text)
+        )
         lifted = self._last_lift()
         if lifted is None or lifted.mark != found.mark:
             return found
@@ -90,7 +93,7 @@ class HaltLatch:
         memory is then all there is.
         """
         first = self.read()
-        thrown = Thrown(reason=reason, by=by, at=at)
+        thrown = Thrown(reason=reason or UNSAID, by=by, at=at)
         if first is not None and first.at:
             thrown = Thrown(reason=first.reason, by=first.by, at=first.at)
         thrown = msgspec.structs.replace(thrown, nonce=f"{system_seed():x}")
@@ -124,6 +127,7 @@ class HaltLatch:
         if mark is None or mark == was.mark:
             lifted = sealed(msgspec.json.encode(_Lifted(mark=was.mark, by=by, at=at)))
             write_safely(self._lifted, lifted, aside=f".{os.getpid()}.new")
+            self.keep_room()  # the halt that was lifted may have used it
         return was
 
     def _last_lift(self) -> _Lifted | None:

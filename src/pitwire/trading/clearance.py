@@ -69,14 +69,20 @@ class Clearance:
     def price(self, value: Number) -> Decimal:
         """`Instrument.price`, remembered."""
         key = (value.__class__, value, True)
-        found = self._grid.get(key)
+        try:
+            found = self._grid.get(key)
+        except TypeError:
+            return self.instrument.price(value)  # a signalling NaN cannot be looked up: it raises
         return self._remember(key, self.instrument.price(value)) if found is None else found
 
     def size(self, value: Number) -> Decimal:
         """`Instrument.size`, remembered."""
         # By type too: a float is a label, and the Decimal equal to it is another number.
         key = (value.__class__, value, False)
-        found = self._grid.get(key)
+        try:
+            found = self._grid.get(key)
+        except TypeError:
+            return self.instrument.size(value)  # likewise
         return self._remember(key, self.instrument.size(value)) if found is None else found
 
     def quote_size(self, value: Number) -> Decimal:

@@ -14,6 +14,7 @@ from typing import Any, cast
 import msgspec
 
 from pitwire.model import events as ev
+from pitwire.model.errors import ConfigError
 from pitwire.model.events import EVENTS, Event
 from pitwire.model.orders import Cause, Command, Replace
 from pitwire.trading import journal as records
@@ -25,7 +26,7 @@ from pitwire.trading.risk import Screen
 from pitwire.trading.rules import FunctionRule, Rule, Watch
 from pitwire.trading.state import State
 from pitwire.trading.tracked import Change, Question
-from pitwire.trading.wishes import Draft, DraftReplace, Wish, check_wish, is_plain_draft
+from pitwire.trading.wishes import Draft, DraftReplace, Wish, check_wish, is_plain_draft, is_text
 
 _DAY = 86_400_000_000_000
 _SOONEST = 1_000_000
@@ -40,6 +41,8 @@ class _Seat:
     __slots__ = ("benched", "each", "number", "rule", "wake", "wake_of")
 
     def __init__(self, rule: Rule, number: int) -> None:
+        if not is_text(rule.name):
+            raise ConfigError(where="rule", found=rule.name, expected="a name that is text")
         self.rule = rule
         self.number = number
         self.benched = False

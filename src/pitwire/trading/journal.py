@@ -319,6 +319,10 @@ def sayable(record: Record) -> bytes:
     return _ENCODER.encode(sayable_value(msgspec.to_builtins(record)))
 
 
+UNSAID = "no reason given"
+"""Of a halt: whether there is one is asked by its reason, so none may be empty."""
+
+
 def sayable_text(text: str) -> str:
     """The text, with what UTF-8 cannot say (half a surrogate pair) spelt out in ASCII."""
     return text.encode("utf-8", "backslashreplace").decode()

@@ -37,6 +37,7 @@ from pitwire.trading.journal import (
     Decided,
     Flattening,
     Halted,
+    UNSAID,
     Journal,
     Refusal,
     Restricted,
@@ -131,7 +132,8 @@ class Screen:
         """The kill switch alone; whoever calls this sees to the cancels."""
         if not self.halted:
             # It goes to the latch and to the door, which say what UTF-8 can say.
-            self.halted, by = sayable_text(reason), sayable_text(by)
+            # A rule may hand in an error instead of its text, or nothing: it is a halt all the same.
+            self.halted, by = sayable_text(str(reason)) or UNSAID, sayable_text(by)
             self._journal.write(Halted(at=now, reason=self.halted, by=by))
 
     def restrict(self, reason: str, by: str, now: int) -> None:

@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from pitwire.trading.journal import (
+    UNSAID,
     Armed,
     Disarmed,
     Flattening,
@@ -70,7 +71,7 @@ class Switches(NamedTuple):
         """The switches once this record is written."""
         match record:
             case Halted(reason=reason):
-                return self._replace(halted=reason)
+                return self._replace(halted=reason or UNSAID)
             case Restricted(reason=reason):
                 return self._replace(reducing=reason)
             case Resumed():

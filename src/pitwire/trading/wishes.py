@@ -104,6 +104,7 @@ def is_plain_draft(wish: object) -> bool:
     """Whether this is a draft of the types it is written with: what nearly every wish is."""
     return (
         type(wish) is Draft
+        and type(wish.symbol) is str
         and type(wish.side) is Side
         and type(wish.type) is OrderType
         and type(wish.time_in_force) is TimeInForce
@@ -111,37 +112,69 @@ def is_plain_draft(wish: object) -> bool:
         and type(wish.price) in _PLAIN
         and type(wish.quote_size) in _PLAIN
         and type(wish.stop_price) in _PLAIN
+        and type(wish.reduce_only) is bool
+        and type(wish.protective) is bool
+        and type(wish.tag) is str
+        and type(wish.rule) is str
+        and wish.cause is None
     )
 
 
 _PLAIN = frozenset((type(None), Decimal, float, int, str))
 _NUMBERS = ("size", "quote_size", "price", "stop_price")
+_TEXTS = ("symbol", "tag", "rule", "order_id", "text", "level")
+"""Not the reason of a halt: that is one whatever is given for it."""
+_FLAGS = ("reduce_only", "protective")
 _KINDS: tuple[tuple[str, type[StrEnum]], ...] = (
     ("side", Side),
     ("type", OrderType),
     ("time_in_force", TimeInForce),
 )
 _DIGITS = 15
+_ABSENT = object()
 
 
 def check_wish(wish: object) -> None:
     """Raise `TypeError` unless this is a wish whose fields are of the types they are written with.
 
-    A side that is text, say, is neither side to whoever asks `is Side.BUY`.
+    A side that is text, say, is neither side to whoever asks `is Side.BUY`; and what a record of
+    it would hold, the next start could not read.
     """
     if not isinstance(wish, WISHES):
         raise TypeError(f"a rule yields wishes, found {wish!r}")
-    inner: Wish = wish
+    _check_fields(wish)
     if isinstance(wish, Replace):
-        inner = wish.place
+        if not isinstance(wish.place, Place):
+            raise _wrong(wish, "place", wish.place, "a Place")
+        _check_fields(wish.place)
     elif isinstance(wish, DraftReplace):
-        inner = wish.draft
+        if not isinstance(wish.draft, Draft):
+            raise _wrong(wish, "draft", wish.draft, "a Draft")
+        _check_fields(wish.draft)
+
+
+def _check_fields(wish: Wish) -> None:
     for name, kind in _KINDS:
-        value = getattr(inner, name, None)
-        if value is not None and not isinstance(value, kind):
-            raise _wrong(inner, name, value, f"one of {kind.__name__}")
-    if isinstance(inner, Place | Draft | Amend):
-        _check_numbers(inner)
+        value = getattr(wish, name, _ABSENT)
+        is_none = value is None and isinstance(wish, Cancel)
+        if value is not _ABSENT and not is_none and not isinstance(value, kind):
+            raise _wrong(wish, name, value, f"one of {kind.__name__}")
+    for name in _TEXTS:
+        value = getattr(wish, name, _ABSENT)
+        if value is not _ABSENT and not is_text(value):
+            raise _wrong(wish, name, value, "text")
+    for name in _FLAGS:
+        if type(value := getattr(wish, name, False)) is not bool:
+            raise _wrong(wish, name, value, "True or False")
+    if wish.cause is not None and not isinstance(wish.cause, Cause):
+        raise _wrong(wish, "cause", wish.cause, "a Cause or None")
+    if isinstance(wish, Place | Draft | Amend):
+        _check_numbers(wish)
+
+
+def is_text(value: object) -> bool:
+    """Whether a record can hold this as text: not what merely behaves as such."""
+    return type(value) is str or isinstance(value, StrEnum)
 
 
 def _check_numbers(wish: Place | Draft | Amend) -> None:
@@ -149,14 +182,19 @@ def _check_numbers(wish: Place | Draft | Amend) -> None:
     for name in _NUMBERS:
         value = getattr(wish, name, None)
         if value is None:
+            if isinstance(wish, Amend) and name == "size":
+                raise _wrong(wish, name, value, "a Decimal")
             continue
         if is_draft:
-            if not isinstance(value, Decimal | float | int | str):
+            if not isinstance(value, Decimal | float | int | str) or isinstance(value, bool):
                 raise _wrong(wish, name, value, "a number")
         elif not isinstance(value, Decimal):
             raise _wrong(wish, name, value, "a Decimal")
         elif not value.is_finite() or value.adjusted() >= _DIGITS:
             raise _wrong(wish, name, value, f"a finite number of at most {_DIGITS} digits")
+    bips = getattr(wish, "trailing_bips", None)
+    if bips is not None and type(bips) is not int:
+        raise _wrong(wish, "trailing_bips", bips, "a whole number or None")
 
 
 def _wrong(wish: object, field: str, found: object, expected: str) -> TypeError:
