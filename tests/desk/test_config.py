@@ -169,6 +169,7 @@ def test_every_section_is_read() -> None:
             "nothing",
             "a [live] table",
         ),
+        ('[risk]\nmax_position = "NaN"', "desk.toml: risk.max_position", "NaN", "a finite number"),
         ("[risk]\nmax_position = -0.5", "desk.toml: risk.max_position", "-0.5", "zero or more"),
         ("[paper.balances]\nBTC = -1", "desk.toml: paper.balances.BTC", "-1", "zero or more"),
         ("[risk]\nmax_position = nan", "desk.toml: risk.max_position", "nan", "a finite number"),

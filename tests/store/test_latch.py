@@ -168,7 +168,8 @@ def test_on_a_full_disk_the_room_that_was_kept_is_used(
 def test_a_halt_without_a_reason_is_one(tmp_path: Path) -> None:
     HaltLatch(tmp_path).throw("", "desk", 7)
     thrown = HaltLatch(tmp_path).read()
-    assert thrown is not None and thrown.reason
+    assert thrown is not None
+    assert thrown.reason
 
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO])

@@ -349,7 +349,8 @@ def test_a_halt_holds_whatever_its_reason_is(reason: Any) -> None:
         FunctionRule(lambda s, n: [buy(BTC, 1)], quotes(BTC), name="buys"),
     )
     assert desk.each(quote(99, 101), trade(100), quote(99, 101)) != []
-    assert desk.of(Benched) == [] and desk.refusals == ["halt"]
+    assert desk.of(Benched) == []
+    assert desk.refusals == ["halt"]
     [halted] = desk.of(Halted)
     assert halted.reason
     assert decode(encode(halted)) == halted

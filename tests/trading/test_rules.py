@@ -9,6 +9,7 @@ from pitwire.model import events as ev
 from pitwire.model.errors import ConfigError
 from pitwire.trading.journal import Alerted
 from pitwire.trading.rules import (
+    FunctionRule,
     Rule,
     Watch,
     bars,
@@ -125,4 +126,13 @@ def test_a_rule_around_a_rule_keeps_its_timer() -> None:
     desk = Desk(around, once(shouting(symbol=ETH)))
     desk.burst(quote(1, 2))
     assert said(desk) == ["tick"]
+    assert desk.engine.next_wake() == at(5)
+
+
+def test_a_rule_made_of_a_function_rule_may_have_a_clock_of_its_own() -> None:
+    class Timed(FunctionRule):
+        def next_wake(self) -> int | None:
+            return at(5)
+
+    desk = Desk(Timed(lambda s, n: [], trades(BTC)))
     assert desk.engine.next_wake() == at(5)

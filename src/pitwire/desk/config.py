@@ -337,6 +337,9 @@ def _check_symbol(symbol: str, where: str) -> None:
 def _check_limits(limits: Limits | SymbolLimits, path: str, source: str) -> None:
     for name in limits.__struct_fields__:
         value = getattr(limits, name)
+        if isinstance(value, Decimal) and not value.is_finite():
+            where = f"{source}: {path}.{name}"
+            raise ConfigError(where=where, found=str(value), expected="a finite number")
         if isinstance(value, int | float | Decimal) and value < 0:
             found = plain(value) if isinstance(value, Decimal) else value
             where = f"{source}: {path}.{name}"

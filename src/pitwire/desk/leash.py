@@ -98,7 +98,7 @@ class Leash:
         except OSError:
             ours.close()
             raise
-        self._line = ours
+        self._line, self._heard = ours, b""  # the one before may have died in mid-word
         self._send(msgspec.json.encode(self._charge) + b"\n")
         self._loop.add_reader(ours.fileno(), self._on_readable)
         self._beat()

@@ -10,8 +10,6 @@ import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
-from hashlib import blake2b
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,13 +21,13 @@ from pitwire.desk.config import (
     check_arming,
     check_live,
     state_folder,
-    state_root,
     wanted,
 )
 from pitwire.desk.desk import Desk
 from pitwire.desk.door import connect_to_websocket
 from pitwire.desk.health import Health
 from pitwire.desk.interactions import InteractionLog
+from pitwire.desk.key_lock import is_loopback, key_lock
 from pitwire.desk.leash import charge_of
 from pitwire.desk.paper import PaperOutlet
 from pitwire.desk.restart import Restarted, restart
@@ -265,12 +263,9 @@ async def _guard(desk: Desk, credentials: Credentials | None, endpoints: Endpoin
 def _key_lock(
     config: DeskConfig, credentials: Credentials | None, endpoints: Endpoints | None
 ) -> Path | None:
-    """What one live desk with this key holds at a time, wherever it keeps its journal."""
     if config.mode != "live" or credentials is None:
         return None
-    to = _addresses(config, endpoints).orders
-    text = f"{config.venue.name} {to} {credentials.key}"
-    return state_root() / "keys" / blake2b(text.encode(), digest_size=16).hexdigest()
+    return key_lock(find_venue(config.venue.name), _addresses(config, endpoints), credentials.key)
 
 
 def _restarted(
@@ -309,16 +304,9 @@ def _check_simulated(endpoints: Endpoints | None) -> None:
     for name in endpoints.__struct_fields__:
         url = getattr(endpoints, name)
         host = urlsplit(url).hostname or ""
-        if host != "localhost" and not _is_loopback(host):
+        if host != "localhost" and not is_loopback(host):
             expected = "an address of this machine, since mode is sim"
             raise ConfigError(where=f"endpoints.{name}", found=url, expected=expected)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 async def _begin(

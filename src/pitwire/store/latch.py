@@ -77,9 +77,7 @@ class HaltLatch:
             found = msgspec.json.decode(unsealed(text, self.path), type=Thrown)
         except (Unsound, msgspec.MsgspecError) as error:
             found = _unclear(f"{self.path}: {error}")
-        found = msgspec.structs.replace(
-            found, reason=found.reason or UNSAID, mark=_mark_of(text)
-        )
+        found = msgspec.structs.replace(found, reason=found.reason or UNSAID, mark=_mark_of(text))
         lifted = self._last_lift()
         if lifted is None or lifted.mark != found.mark:
             return found

@@ -48,7 +48,7 @@ class _Seat:
         self.benched = False
         self.wake: int | None = None
         self.wake_of: Callable[[], int | None] | None = getattr(rule, "next_wake", None)
-        if isinstance(rule, FunctionRule) and not rule.by_clock:
+        if type(rule) is FunctionRule and not rule.by_clock:
             self.wake_of = None  # never: nobody need ask
 
 

@@ -33,11 +33,11 @@ from pitwire.trading.clearance import Clearance
 from pitwire.trading.conduct import Conduct, worth_of
 from pitwire.trading.ids import OrderIds
 from pitwire.trading.journal import (
+    UNSAID,
     Alerted,
     Decided,
     Flattening,
     Halted,
-    UNSAID,
     Journal,
     Refusal,
     Restricted,
@@ -132,7 +132,7 @@ class Screen:
         """The kill switch alone; whoever calls this sees to the cancels."""
         if not self.halted:
             # It goes to the latch and to the door, which say what UTF-8 can say.
-            # A rule may hand in an error instead of its text, or nothing: it is a halt all the same.
+            # A rule may hand in an error instead of its text, or nothing: it is a halt still.
             self.halted, by = sayable_text(str(reason)) or UNSAID, sayable_text(by)
             self._journal.write(Halted(at=now, reason=self.halted, by=by))
 

@@ -112,11 +112,11 @@ def is_plain_draft(wish: object) -> bool:
         and type(wish.price) in _PLAIN
         and type(wish.quote_size) in _PLAIN
         and type(wish.stop_price) in _PLAIN
-        and type(wish.reduce_only) is bool
-        and type(wish.protective) is bool
         and type(wish.tag) is str
-        and type(wish.rule) is str
-        and wish.cause is None
+        and wish.reduce_only is False
+        and wish.protective is False
+        and not wish.rule
+        and not wish.cause
     )
 
 
