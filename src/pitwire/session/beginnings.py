@@ -122,6 +122,8 @@ class Beginnings:
 
     def next_deadline(self) -> int | None:
         """When `overdue` will next have something to say."""
+        if not self._waiting:
+            return None
         return min((waiting.until for waiting in self._waiting.values()), default=None)
 
     def gap(self, symbol: str, now: int, first: AnyTrade | None = None) -> list[Event]:

@@ -254,8 +254,10 @@ class TradeChain:
 
     def next_deadline(self) -> int | None:
         """When `overdue` will next have something to say."""
-        times = [room.gaps[0].until for room in self._rooms.values()]
         waiting = self.beginnings.next_deadline()
+        if not self._rooms:
+            return waiting
+        times = [room.gaps[0].until for room in self._rooms.values()]
         return min(times if waiting is None else [*times, waiting], default=None)
 
     # ── within ──

@@ -115,6 +115,8 @@ class Origins:
 
     def next_deadline(self, now: int) -> int | None:
         """When `due` will next have something to say."""
+        if not self._looks:
+            return None
         found: dict[bool, tuple[int, Key]] = {}
         for key, look in self._looks.items():
             waits = self._waits(key)
