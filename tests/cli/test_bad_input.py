@@ -12,7 +12,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -28,7 +28,7 @@ from pitwire.sim.faults import ClockSkew, HttpError, Malformed
 from pitwire.trading.journal import Refusal
 from pitwire.trading.rules import Watch
 from pitwire.trading.wishes import buy
-from tests.cli.command import Command, finished, pitwire
+from tests.cli.command import finished, pitwire
 from tests.cli.test_desk import Served
 from tests.desk.setting import BTC, PLAIN, Says, Setting, until
 
@@ -50,17 +50,50 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield Served("".join(venue.out))
 
 
-def desk_at(served: Served, folder: Path, env: str, more: str = "") -> Command:
+class Said(NamedTuple):
+    """How a command ended, and its lines."""
+
+    code: int
+    out: list[str]
+    err: list[str]
+
+    @property
+    def text(self) -> str:
+        return "".join([*self.out, *self.err])
+
+
+Run = Callable[..., Said]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """A command run in this process, to its end."""
+
+    def run(*arguments: str) -> Said:
+        code = main(arguments)
+        said = capsys.readouterr()
+        return Said(code, said.out.splitlines(keepends=True), said.err.splitlines(keepends=True))
+
+    return run
+
+
+def run_apart(*arguments: str) -> Said:
+    """The same in a process of its own, as a person runs it."""
+    command = finished(*arguments, folder=Path.cwd())
+    return Said(command.process.returncode, command.out, command.err)
+
+
+def desk_at(served: Served, folder: Path, env: str, run: Run) -> Said:
     """A desk at that venue with these variables, run until it ends by itself."""
     (folder / ".env").write_text(env)
     text = DESK.replace("[log]", f"{served.endpoints()}\n[log]")
-    (folder / "desk.toml").write_text(text + more)
-    return finished("desk", "desk.toml", "--seconds", "5", folder=folder)
+    (folder / "desk.toml").write_text(text)
+    return run("desk", "desk.toml", "--seconds", "5")
 
 
-def is_one_line(command: Command, code: int, *words: str) -> None:
+def is_one_line(command: Said, code: int, *words: str) -> None:
     """The last thing said is one line of ours with these words in it."""
-    assert command.process.returncode == code, command.text
+    assert command.code == code, command.text
     last = command.err[-1]
     assert last.startswith("pitwire: "), command.text
     for word in words:
@@ -81,30 +114,30 @@ def is_said(capsys: pytest.CaptureFixture[str], arguments: list[str], code: int,
 
 def test_a_wrong_key(served: Served, folder: Path) -> None:
     _, secret = served.env("hmac").splitlines()
-    command = desk_at(served, folder, f"BINANCE_API_KEY={'k' * 64}\n{secret}\n")
+    command = desk_at(served, folder, f"BINANCE_API_KEY={'k' * 64}\n{secret}\n", run_apart)
     is_one_line(command, 3, "code -2015", "Invalid API-key", "key kkk…kkk", "expected a key")
     assert "kkkkkkkk" not in command.text
 
 
-def test_a_wrong_secret(served: Served, folder: Path) -> None:
+def test_a_wrong_secret(served: Served, folder: Path, run: Run) -> None:
     key, _ = served.env("hmac").splitlines()
-    command = desk_at(served, folder, f"{key}\nBINANCE_API_SECRET={'s' * 64}\n")
+    command = desk_at(served, folder, f"{key}\nBINANCE_API_SECRET={'s' * 64}\n", run)
     is_one_line(command, 3, "code -1022", "key ", "expected the secret that belongs to this key")
 
 
-def test_no_key(served: Served, folder: Path) -> None:
-    command = desk_at(served, folder, "")
+def test_no_key(served: Served, folder: Path, run: Run) -> None:
+    command = desk_at(served, folder, "", run)
     is_one_line(command, 2, "BINANCE_API_KEY: found 'not set', expected a key")
 
 
-def test_half_a_key(served: Served, folder: Path) -> None:
-    command = desk_at(served, folder, f"BINANCE_API_KEY={'k' * 64}\n")
+def test_half_a_key(served: Served, folder: Path, run: Run) -> None:
+    command = desk_at(served, folder, f"BINANCE_API_KEY={'k' * 64}\n", run)
     is_one_line(command, 2, "BINANCE_API_SECRET", "found 'not set'", "since an API key is set")
 
 
-def test_a_pem_that_is_none(served: Served, folder: Path) -> None:
+def test_a_pem_that_is_none(served: Served, folder: Path, run: Run) -> None:
     env = f'BINANCE_API_KEY={"k" * 64}\nBINANCE_PRIVATE_KEY="-----BEGIN PRIVATE KEY-----x"\n'
-    command = desk_at(served, folder, env)
+    command = desk_at(served, folder, env, run)
     is_one_line(command, 2, "BINANCE_PRIVATE_KEY", "found 'text that is no private key'")
 
 
@@ -146,11 +179,11 @@ def test_a_clock_that_is_off_over_sockets_is_said(folder: Path) -> None:
 # ── unknown symbol, off-grid price ────────────────────────────────────────────────────────────
 
 
-def test_an_unknown_symbol(served: Served, folder: Path) -> None:
+def test_an_unknown_symbol(served: Served, folder: Path, run: Run) -> None:
     (folder / ".env").write_text(served.env("hmac"))
     text = DESK.replace('"BTC-USDT"', '"BTC-USDT", "BTC-USD"')
     (folder / "desk.toml").write_text(text.replace("[log]", f"{served.endpoints()}\n[log]"))
-    command = finished("desk", "desk.toml", folder=folder)
+    command = run("desk", "desk.toml")
     is_one_line(
         command, 2, "venue.symbols[1]: found 'BTC-USD', expected a symbol that binance lists"
     )
@@ -191,10 +224,10 @@ do = { limit = "buy", size = %s, price = %s }
     ],
 )
 def test_a_number_off_the_grid_in_a_rule(
-    size: str, price: str, words: tuple[str, ...], folder: Path
+    size: str, price: str, words: tuple[str, ...], folder: Path, run: Run
 ) -> None:
     (folder / "desk.toml").write_text(DESK + RULE % (size, price))
-    command = finished("desk", "desk.toml", folder=folder)
+    command = run("desk", "desk.toml")
     is_one_line(command, 2, "rule", "found", "expected", *words)
 
 
