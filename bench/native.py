@@ -28,6 +28,8 @@ USERS = (
 PLAIN, COMPILED = "plain", "compiled"
 VARIABLE = "PITWIRE_BENCH_PARTS"
 """The folder of the twins that a child is to use; "" for the plain parts."""
+SHARED = "PITWIRE_BENCH_SHARED"
+"""A folder of a run of several processes: what one of them has built there, all of them use."""
 _FOLDERS: list[tempfile.TemporaryDirectory[str]] = []
 """Held until the process ends, and removed then."""
 _BUILDER = Path(__file__).resolve().parent.parent / "hatch_build.py"
@@ -40,16 +42,36 @@ def building() -> Any:
 
 @cache
 def folder() -> Path | None:
-    """Where the twins are, built once a process; None where they cannot be."""
+    """Where the twins are, built once a process or once a run; None where they cannot be."""
+    shared = os.environ.get(SHARED)
+    if shared is not None:
+        return _shared(Path(shared))
     held = tempfile.TemporaryDirectory(prefix="pitwire-parts-")
     _FOLDERS.append(held)
-    found, builder = Path(held.name), building()
+    return _built(Path(held.name))
+
+
+def _shared(place: Path) -> Path | None:
+    """Those of a run: the first that asks builds them while the others wait."""
+    fcntl = importlib.import_module("fcntl")
+    with (place / "lock").open("a+", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.seek(0)
+        said = lock.read()
+        if not said:
+            said = COMPILED if _built(place) is not None else PLAIN
+            lock.write(said)
+    return place if said == COMPILED else None
+
+
+def _built(place: Path) -> Path | None:
+    builder = building()
     try:
         for source in builder.SOURCES:
-            builder.build(source, found)
+            builder.build(source, place)
     except builder.CannotBuild:
         return None
-    return found
+    return place
 
 
 def twin(name: str) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from itertools import count
@@ -11,9 +13,20 @@ from pathlib import Path
 
 import pytest
 
+from bench import native
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 WORLD = "world"
 """The name under which a test notes the counts of a simulated world it has run."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Parts that are compiled for tests are compiled once a run, whichever worker needs them."""
+    if native.SHARED not in os.environ and os.name != "nt":
+        held = tempfile.TemporaryDirectory(prefix="pitwire-parts-")
+        os.environ[native.SHARED] = held.name
+        config.add_cleanup(held.cleanup)
+        config.add_cleanup(lambda: os.environ.pop(native.SHARED))
 
 
 def pytest_collection_finish() -> None:

@@ -72,7 +72,8 @@ def other(repository: Path) -> str:
         pytest.skip(f"only one Python here: `make {PREPARED}` prepares another")
     tried = subprocess.run(
         [python, "-c", "import pitwire.torture.lives"],
-        env=environment(repository, 0),
+        # What it compiles is kept, and not compiled again by each life.
+        env=environment(repository, 0) | {"PYTHONDONTWRITEBYTECODE": ""},
         capture_output=True,
         text=True,
         check=False,
