@@ -16,6 +16,7 @@ from rich.console import Console
 
 from bench import (
     arena,
+    backtested,
     board,
     figures,
     journal,
@@ -37,7 +38,7 @@ from bench.client import Seat, Spec
 MICRO = ("micro_market", "micro_decode", "micro_rules")
 SECTIONS = (
     "micro", "sbe", "path", "stages", "journal", "races", "limit", "kill", "board", "redial",
-    "memory", "tape",
+    "memory", "tape", "backtest",
 )  # fmt: skip
 
 
@@ -98,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         "--polite", action="store_true", help="no SCHED_FIFO: other work on this machine goes first"
     )
     parser.add_argument(
-        "--capture", type=Path, help="a capture for the section tape; made here if none"
+        "--capture", type=Path, help="a capture for tape and backtest; made here if none"
     )
     parser.add_argument("--only", nargs="+", choices=SECTIONS, help="sections to run")
     return parser
@@ -213,6 +214,12 @@ def _tape(run: Run) -> None:
     run.sections["tape"] = asdict(found)
 
 
+def _backtest(run: Run) -> None:
+    rows = backtested.rows(run.capture, run.tell)
+    run.console.print(report.rows_table("How many frames a backtest plays", "frames/s", rows))
+    run.sections["backtest"] = rows
+
+
 _RUN: dict[str, Callable[[Run], None]] = {
     "micro": _micro,
     "sbe": _sbe,
@@ -226,6 +233,7 @@ _RUN: dict[str, Callable[[Run], None]] = {
     "redial": _redial,
     "memory": _memory,
     "tape": _tape,
+    "backtest": _backtest,
 }
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ def measure(capture: Path | None, tell: Tell) -> Found:
         folder = Path(name)
         source = capture or _made(folder / "capture.jsonl.gz")
         tell(f"tape: importing {source.name}")
-        run = import_tape(source, folder / "tapes", _VENUE, listing=_LISTING).run
+        run = imported(source, folder)
         tape = Tape(run)
         frames = [record.payload for record in tape.records() if record.kind is Kind.IN]
         tell("tape: recording")
@@ -132,6 +132,12 @@ def measure(capture: Path | None, tell: Tell) -> Found:
             book_at_worst_ms=max(spread),
             memory_mib={what: _memory(what, source, run, folder) for what in _WORKS},
         )
+
+
+def imported(capture: Path | None, folder: Path) -> Path:
+    """The run of a capture's tape in that folder; of one that is made, where none is given."""
+    source = capture or _made(folder / "capture.jsonl.gz")
+    return import_tape(source, folder / "tapes", _VENUE, listing=_LISTING).run
 
 
 def table(found: Found) -> Table:
@@ -310,7 +316,7 @@ def through(run: Path, folder: Path | None, *, turns: bool = False) -> float:
     tape = Tape(run)
     loop = TapeLoop(tape.meta.started)
     player = Player(tape, acknowledge=_VENUE.acknowledge)
-    config = _config(tape.meta, folder)
+    config = config_of(tape.meta, folder)
 
     taking_turns = _Turns(player)
 
@@ -331,7 +337,8 @@ def through(run: Path, folder: Path | None, *, turns: bool = False) -> float:
     return used
 
 
-def _config(meta: Meta, folder: Path | None) -> DeskConfig:
+def config_of(meta: Meta, folder: Path | None = None) -> DeskConfig:
+    """A desk with one rule that never fires."""
     symbols = ", ".join(f'"{symbol}"' for symbol in meta.symbols)
     channels = ", ".join(f'"{channel}"' for channel in meta.channels)
     return parse_config(

@@ -1,0 +1,107 @@
+"""`python -m bench --only backtest [--capture FILE]`: how many frames a backtest plays.
+
+One recording, three ways in turns: played through conversation and books alone, as a replay does
+it; lived through by a desk whose rule never fires; and by one that has an order resting for two
+seconds of every six. CPU time, the best of three turns, in a process of its own for the plain parts
+and for the compiled ones. Judged is a backtest's rate divided by that of the replay beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench import figures, native, tape
+from pitwire.cli.backtest import Wanted, backtest
+from pitwire.desk.playing import play
+from pitwire.model import events as ev
+from pitwire.model.clock import SECOND
+from pitwire.tape.reader import Tape
+from pitwire.trading.rules import Watch
+from pitwire.trading.state import State
+from pitwire.trading.wishes import Wish, buy, cancel
+
+TURNS = 3
+LATENCY = "same-city"
+_EVERY, _FOR = 6 * SECOND, 2 * SECOND
+_HERE = "--here"
+
+Row = tuple[str, float, str]
+
+
+class Rests:
+    """Buys at the best bid, waits for so long, takes back what is left."""
+
+    name = "rests"
+
+    def __init__(self, symbol: str) -> None:
+        self.watches = (Watch(ev.Quote, symbol, each=False),)
+        self._symbol = symbol
+        self._next, self._until = 0, 0
+
+    def react(self, state: State, now: int) -> Iterable[Wish]:
+        if self._until and now >= self._until:
+            self._until = 0
+            yield cancel(self._symbol)
+        touch = state.touch(self._symbol)
+        if touch is not None and now >= self._next:
+            self._next, self._until = now + _EVERY, now + _FOR
+            yield buy(self._symbol, size=0.001, price=touch[0])
+
+
+def measured(run: Path) -> dict[str, float]:
+    """Frames a second of CPU, each way, and how many orders the last one placed."""
+    config, symbol = tape.config_of(Tape(run).meta), Tape(run).meta.symbols[0]
+    wanted = Wanted(run, latency=LATENCY)
+    placed: list[int] = []
+
+    def resting() -> int:
+        report = backtest(wanted, config, rules=[Rests(symbol)])
+        placed.append(report.orders)
+        return report.frames
+
+    ways: dict[str, Callable[[], int]] = {
+        "replay": lambda: play(Tape(run)).frames,
+        "quiet": lambda: backtest(wanted, config).frames,
+        "resting": resting,
+    }
+    best = dict.fromkeys(ways, 0.0)
+    for _ in range(TURNS):
+        for name, way in ways.items():
+            cpu = time.process_time()
+            frames = way()
+            best[name] = max(best[name], frames / (time.process_time() - cpu))
+    return {**best, "orders": placed[-1]}
+
+
+def rows(capture: Path | None, tell: Callable[[str], None]) -> list[Row]:
+    """(name, figure, note), for the plain parts and, where there is a compiler, for the others."""
+    bars = figures.bars()
+    found: list[Row] = []
+    builds = [native.PLAIN] if native.folder() is None else [native.PLAIN, native.COMPILED]
+    with TemporaryDirectory(prefix="pitwire-bench-") as name:
+        folder = Path(name)
+        run = tape.imported(capture, folder)
+        for build in builds:
+            tell(f"backtest: {build} parts")
+            with native.chosen(build):
+                child = [sys.executable, "-m", "bench.backtested", _HERE, str(run)]
+                done = subprocess.run(child, capture_output=True, text=True, check=True)
+            rates = json.loads(done.stdout)
+            found.append((f"replay, {build}", rates["replay"], "frames a second of CPU"))
+            for way, orders in (("quiet", 0), ("resting", int(rates["orders"]))):
+                bar = bars["backtest", way]
+                ratio = rates[way] / rates["replay"]
+                met = "met" if ratio >= bar.bar else "missed"
+                note = f"{orders} orders; {ratio:.2f} of the replay, bar {bar.bar:g}: {met}"
+                found.append((f"backtest, {way}, {build}", rates[way], note))
+    return found
+
+
+if __name__ == "__main__":
+    print(json.dumps(measured(Path(sys.argv[2]))))
