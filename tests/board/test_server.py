@@ -231,6 +231,14 @@ def test_a_port_that_is_taken_is_refused_by_name() -> None:
             asyncio.run(life())
 
 
+@pytest.mark.parametrize("port", [-1, 65_536])
+def test_a_port_that_cannot_be_is_refused(port: int) -> None:
+    clock = SystemClock()
+    server = BoardServer({"": Hub(FakeSource(), clock)}, clock, port=port)
+    with pytest.raises(ConfigError, match=f"board port: found {port}, expected 0 to 65535"):
+        asyncio.run(server.open())
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "", "::", "192.168.0.1"])
 def test_it_stands_on_this_machine_and_nowhere_else(host: str) -> None:
     clock = SystemClock()

@@ -56,6 +56,7 @@ def test_wrong_usage_is_code_2(arguments: list[str], capsys: pytest.CaptureFixtu
         (["watch", "--http", "http://h"], 2, "pitwire: --http: found 'alone', expected"),
         (["watch", "btcusdt"], 2, "pitwire: symbol: found 'btcusdt', expected BASE-QUOTE"),
         (["watch", "--loop", "fast"], 2, "pitwire: loop.kind: found 'fast', expected auto"),
+        (["sim", "--port", "80000"], 2, "pitwire: port: found 80000, expected 0 to 65535"),
         (["sim", "--faults", "rain"], 2, "pitwire: sim.faults: found 'rain', expected one of"),
         (
             ["watch", "--market", "ws://127.0.0.1:1", "--http", "http://127.0.0.1:1"],

@@ -41,6 +41,7 @@ MISTAKES = 8
 """Messages that a page may get wrong before its connection ends."""
 _FRAMED = ("analysis.html",)
 _LOCAL = ("127.0.0.1", "localhost", "::1")
+_LAST_PORT = 65_535
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -97,6 +98,8 @@ class BoardServer:
         if self._host not in _LOCAL:
             expected = "an address of this machine; from elsewhere, use an SSH tunnel"
             raise ConfigError(where="board host", found=self._host, expected=expected)
+        if not 0 <= self._port <= _LAST_PORT:  # some loops listen on what is left of it
+            raise ConfigError(where="board port", found=self._port, expected=f"0 to {_LAST_PORT}")
         app = web.Application(middlewares=[self._check], client_max_size=LARGEST)
         app.router.add_get("/", self._page)
         app.router.add_get("/live", self._live)

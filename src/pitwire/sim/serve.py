@@ -30,6 +30,7 @@ BUFFERED_BYTES = 16 * 1024 * 1024
 _LARGEST_FRAME = 1 << 20
 _GOODBYE_SECONDS = 2.0
 _LONGEST_RUSH = 50 * MILLISECOND
+_LAST_PORT = 65_535
 """How far a recorded market may be behind before it is slowed down instead of caught up with."""
 
 
@@ -316,6 +317,8 @@ def serve(
         raise ConfigError(
             where="world.clock", found="virtual time", expected="World(clock=SystemClock())"
         )
+    if not 0 <= port <= _LAST_PORT:  # some loops take it, and listen on what is left of it
+        raise ConfigError(where="port", found=port, expected=f"0 to {_LAST_PORT}")
     return Venue(world, host=host, port=port, ssl=ssl, plain=plain)
 
 
