@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -211,3 +214,19 @@ def test_sim_ends_with_its_tape(tmp_path: Path, capsys: Capture) -> None:
     assert main(["sim", "BTC-USDT", "--tape", str(path), "--seconds", "0.3"]) == 0
     assert "which begins when a client connects" in capsys.readouterr().out
     assert main(["sim", "--tape", str(tmp_path / "nothing")]) == 2
+
+
+def test_a_full_disk_is_named_and_half_an_export_does_not_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def full(_store: object, _symbol: str, out: Path) -> int:
+        out.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    out = tmp_path / "out.npz"
+    monkeypatch.setattr("pitwire.cli.tables.export_hftbacktest", full)
+    monkeypatch.setattr("pitwire.cli.tables.open_store", lambda _: nullcontext())
+    asked = ["export", "tables", "BTC-USDT", "--to", "hftbacktest", "--out", str(out)]
+    assert main(asked) == 1
+    assert f"{out}: {os.strerror(errno.ENOSPC)}; give the same command" in capsys.readouterr().err
+    assert not out.exists()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import Protocol
@@ -17,7 +18,7 @@ from pitwire.model.events import Event
 from pitwire.store.exports import export_hftbacktest, export_nautilus
 from pitwire.store.parquet import TableWriter
 from pitwire.store.parquet import compact as make_fewer
-from pitwire.store.query import open_store
+from pitwire.store.query import Store, open_store
 from pitwire.store.tardis import read_tardis
 from pitwire.tape.format import Record as Taped
 from pitwire.tape.reader import Tape
@@ -52,6 +53,14 @@ def run(
         raise ConfigError(where="--to", found=found, expected="postgresql://USER@HOST/DATABASE")
     if to is not None and compact:
         raise ConfigError(where="--compact", found="with --to", expected="a folder of tables")
+    with _naming(out):
+        _write(sources, out, to, venue)
+        if compact:
+            sys.stdout.write(f"{out}: {make_fewer(out)} files fewer\n")
+    return 0
+
+
+def _write(sources: Sequence[Path], out: Path, to: str | None, venue: str) -> None:
     for source in sources:
         tape = Tape(source) if is_tape(source) else None
         name = tape.files[0].parent.name if tape is not None else _named(source)
@@ -68,9 +77,18 @@ def run(
         if tape is not None:
             for flaw in tape.flaws:
                 sys.stderr.write(f"pitwire: {flaw}\n")
-    if compact:
-        sys.stdout.write(f"{out}: {make_fewer(out)} files fewer\n")
-    return 0
+
+
+@contextmanager
+def _naming(out: Path) -> Iterator[None]:
+    """A disk that cannot take more does not say which it is."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = str(out)
+            error.strerror = f"{error.strerror}; give the same command again when there is room"
+        raise
 
 
 def _server(to: str, name: str) -> Writer:
@@ -128,15 +146,24 @@ def _read(source: Path, writer: Writer, bar: Progress, venue: str) -> None:
 
 def export(folder: Path, symbol: str, *, form: str, out: Path) -> int:
     """Write what another program reads."""
-    with open_store(folder) as store:
+    with open_store(folder) as store, _naming(out):
         if form == "hftbacktest":
-            count = export_hftbacktest(store, symbol, out)
+            count = _whole(store, symbol, out)
             sys.stdout.write(f"{out}: {count} events\n")
         elif form == "nautilus":
             _tell(export_nautilus(store, symbol, out))
         else:
             raise ConfigError(where="--to", found=form, expected="hftbacktest or nautilus")
     return 0
+
+
+def _whole(store: Store, symbol: str, out: Path) -> int:
+    """A file that was not written to its end is none."""
+    try:
+        return export_hftbacktest(store, symbol, out)
+    except OSError:
+        out.unlink(missing_ok=True)
+        raise
 
 
 def _tell(paths: Iterable[Path]) -> None:
