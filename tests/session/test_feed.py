@@ -58,7 +58,7 @@ class Bench:
         wants.begin_again()
         wants.add(ASKS)
         for ask in wants.confirm(wants.next_asks()):
-            copy.confirm(ask, BINANCE.channels[ask.channel])
+            copy.confirm(ask, BINANCE.channels[ask.channel], now)
             if ask.channel == "book":
                 self.feed.books.begin(ask.symbol, now)
         return copy
@@ -468,6 +468,20 @@ def test_two_copies_never_both_down_deliver_what_was_emitted(
 
 
 # --- how trades begin
+
+
+def test_and_with_the_copy_on_which_they_were_confirmed_first_where_that_is_another() -> None:
+    bench = Bench()
+    bench.copies[0].confirmed.clear()
+    for ask in ASKS:  # it stands longer, and its asks went unanswered for a while
+        bench.copies[0].confirm(ask, BINANCE.channels[ask.channel], NOW + 1)
+    assert bench.hear(0, trade(3)) == (), "the other may have heard what was before"
+    assert gist(bench.hear(1, trade(1))) == gist([trade(1)])
+    assert gist(bench.hear(1, trade(2))) == gist([trade(2), trade(3)])
+    assert gist(bench.hear(1, stats(NOW, 1.0))) == gist([stats(NOW, 1.0)])
+    other = Bench()
+    other.copies[0].confirmed.clear()
+    assert len(other.hear(1, trade(1))) == 1, "nobody else has any"
 
 
 def test_trades_begin_with_what_the_copy_that_stands_longer_heard_first() -> None:

@@ -77,6 +77,7 @@ def test_what_a_quiet_symbol_lost_on_a_connection_that_stands(seed: int) -> None
     [
         pytest.param(5541, id="its connection died before it spoke"),
         pytest.param(1106, id="the second of two copies heard it first"),
+        pytest.param(7650, id="its trades were confirmed on the second copy first"),
     ],
 )
 def test_what_a_symbol_lost_before_anything_of_it_was_known(seed: int) -> None:

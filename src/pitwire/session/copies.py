@@ -6,6 +6,7 @@ asked one question: may it still bring what another has skipped?
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import TypeAlias
 
@@ -73,18 +74,19 @@ class Copy:
         """Events that this copy brought first."""
         self.cuts = 0
         """So many heads of deltas are still to be read, as it cuts them elsewhere than others."""
-        self.confirmed: dict[Spoken, set[Ask]] = {}
+        self.confirmed: dict[Spoken, dict[Ask, int]] = {}
+        """What comes on it → the asks for that, each with the time of its confirmation."""
         self._delay = 0
 
-    def confirm(self, ask: Ask, channel: Channel) -> None:
+    def confirm(self, ask: Ask, channel: Channel, now: int) -> None:
         """The venue acknowledged this ask on the present connection."""
-        self.confirmed.setdefault((channel.event, ask.symbol), set()).add(ask)
+        self.confirmed.setdefault((channel.event, ask.symbol), {}).setdefault(ask, now)
 
     def end(self, ask: Ask, channel: Channel) -> None:
         """This ask is wanted no more."""
         asks = self.confirmed.get((channel.event, ask.symbol))
         if asks is not None:
-            asks.discard(ask)
+            asks.pop(ask, None)
             if not asks:
                 del self.confirmed[channel.event, ask.symbol]
 
@@ -105,6 +107,18 @@ class Copy:
         """Whether events of this class and symbol come on it."""
         # An ask for all symbols at once names none.
         return self.stands and ((kind, symbol) in self.confirmed or (kind, "") in self.confirmed)
+
+    def precedes(self, other: Copy, event: ev.Event) -> bool:
+        """Whether such events were confirmed on this copy before they were on another; of two at
+        the same time, the one that stands longer is first."""
+        ours, theirs = self._since(event), other._since(event)
+        return ours < theirs if ours != theirs else self.rank < other.rank
+
+    def _since(self, event: ev.Event) -> float:
+        kind = event.__class__.__name__
+        times = (asks.values() for symbol in (event.symbol, "")
+                 if (asks := self.confirmed.get((kind, symbol))))  # fmt: skip
+        return min(map(min, times), default=math.inf)
 
     def speaks(self, kind: str, symbol: str) -> bool:
         """Whether events of this class and symbol have come on the present connection."""

@@ -322,7 +322,7 @@ class Errands:
             busy=channel.busy,
             every_seconds=channel.promised_seconds(ask.option),
         )
-        self.copy.confirm(ask, channel)
+        self.copy.confirm(ask, channel, now)
         if ask.channel == "book":
             self._feed.books.begin(ask.symbol, now)
         self._feed.backfill.confirmed(ask.channel, ask.symbol, now)

@@ -407,7 +407,7 @@ class Feed:
 
     def _may_join(self, lane: Lane, event: Event, number: int, copy: Copy) -> bool:
         if not lane.reaches(number) and any(
-            lane.has_joined(one) or (not lane.begun and one.rank < copy.rank)
+            lane.has_joined(one) or (not lane.begun and one.precedes(copy, event))
             for one in self._bearers(event.__class__, event.symbol)
             if one is not copy
         ):
@@ -451,7 +451,7 @@ class Feed:
 
     def _leads(self, event: Event, copy: Copy) -> bool:
         bearers = self._bearers(event.__class__, event.symbol)
-        return not any(one.rank < copy.rank for one in bearers)
+        return not any(one.precedes(copy, event) for one in bearers)
 
     # ── time ──
 
