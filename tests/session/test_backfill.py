@@ -357,6 +357,73 @@ def test_what_may_be_lost_on_a_connection_that_stands_is_asked_for_where_no_trad
     assert setting.ours.next_deadline(LATER) is None
 
 
+def test_what_a_connection_that_has_not_spoken_may_have_lost_is_asked_for_too() -> None:
+    setting = fell(1)
+    setting.ours.confirmed("trades", "A", NOW)
+    [request] = setting.ours.due(NOW)
+    assert setting.answer(request) == [], "nothing yet; what comes next is swallowed"
+    setting.ours.doubt("A", NOW)
+    [request] = setting.ours.due(LATER)
+    assert setting.answer(request, 2, 3) == [2, 3]
+    assert setting.trade(4) == [4]
+    assert setting.ours.next_deadline(LATER) is None
+
+
+def test_an_answer_from_before_trades_were_confirmed_is_not_the_last_word() -> None:
+    setting = fell(1)
+    setting.ours.doubt("", NOW)  # the confirmation itself could not be read
+    [request] = setting.ours.due(LATER)
+    assert setting.answer(request, 2, 3) == [2, 3]
+    assert setting.ours.due(LATER) == []
+    setting.ours.confirmed("trades", "A", LATER)
+    [request] = setting.ours.due(LATER)
+    assert first_ids([request]) == [4]
+    assert setting.answer(request, 4) == [4]
+    assert setting.ours.due(LATER) == []
+    assert setting.trade(5) == [5]
+    spoke = fell(1)
+    spoke.ours.doubt("", NOW)
+    assert spoke.answer(spoke.ours.due(LATER)[0], 2) == [2]
+    assert spoke.trade(3) == [3]
+    spoke.ours.confirmed("trades", "A", LATER)
+    assert spoke.ours.due(LATER) == [], "its connection has told"
+
+
+def test_what_is_asked_again_while_an_answer_is_on_its_way_begins_where_that_ends() -> None:
+    setting = fell(1)
+    setting.ours.confirmed("trades", "A", NOW)
+    [first] = setting.ours.due(NOW)
+    setting.ours.doubt("A", NOW)
+    assert setting.answer(first, 2) == [2]
+    [second] = setting.ours.due(LATER)
+    assert first_ids([second]) == [3]
+    setting.ours.doubt("A", LATER)
+    [third] = setting.ours.due(LATER + SECOND)
+    assert setting.answer(second, 3) == [3]
+    assert setting.answer(third, 3, 4) == [4]
+    assert setting.ours.due(LATER + 2 * SECOND) == []
+    assert setting.trade(5) == [5]
+
+
+def test_a_doubt_while_a_gap_is_waited_for_is_about_what_follows_the_newest() -> None:
+    setting = Setting(Limit("weight", 1000, 60 * SECOND))
+    setting.trade(1)
+    assert setting.trade(3) == []
+    [gap] = setting.ours.due(NOW)
+    setting.ours.doubt("", NOW)
+    [rest] = setting.ours.due(LATER)
+    assert first_ids([gap, rest]) == [2, 4]
+    assert setting.answer(rest, 4) == [], "the order holds"
+    assert setting.answer(gap, 2, 3) == [2, 3, 4]
+    assert setting.trade(5) == [5]
+    told = Setting(Limit("weight", 1000, 60 * SECOND))
+    told.trade(1)
+    told.trade(3)
+    told.ours.doubt("", NOW)
+    told.trade(4)
+    assert first_ids(told.ours.due(LATER)) == [2], "the next trade has told"
+
+
 def test_a_doubt_is_about_one_symbol_or_all_and_asks_once() -> None:
     setting = Setting(Limit("weight", 1000, 60 * SECOND))
     setting.trade(1)

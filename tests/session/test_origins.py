@@ -195,6 +195,37 @@ def test_aggregates_come_with_the_answer() -> None:
     assert setting.answer(setting.ask(NOW + 1), *answer) == [8, 9, 10]
 
 
+def test_an_answer_from_before_a_symbol_is_confirmed_again_makes_nothing_sure() -> None:
+    setting = Setting()
+    setting.ours.confirmed("trades", "A", NOW - 5)
+    assert setting.fall() == []
+    setting.ours.doubt("", NOW)
+    assert setting.answer(setting.ask()) == [], "it may trade before its stream begins"
+    assert setting.ours.next_deadline(LATER) is None
+    setting.ours.confirmed("trades", "A", LATER)
+    request = setting.ask(LATER + SECOND)
+    assert request.query == "A,@-5,1"
+    assert setting.answer(request) == []
+    assert setting.trade(7, LATER + SECOND) == [7]
+
+
+def test_aggregates_that_came_with_such_an_answer_are_not_the_last() -> None:
+    setting = Setting()
+    setting.ours.confirmed("aggregate_trades", "A", NOW - 5)
+    assert setting.fall() == []
+    setting.ours.doubt("", NOW)
+    assert setting.answer(setting.ask(), aggregate(8, 40)) == [8]
+    setting.ours.confirmed("aggregate_trades", "A", LATER)
+    request = setting.ask()
+    assert request.query == f"A,9,{PAGE}"
+    assert setting.answer(request, aggregate(9, 41)) == [9]
+    full = Setting()
+    full.lose("A", channel="aggregate_trades")
+    found = [aggregate(number, number) for number in range(1, PAGE + 1)]
+    assert full.answer(full.ask(), *found) == list(range(1, PAGE + 1))
+    assert full.ask().query == f"A,{PAGE + 1},{PAGE}", "there may be more"
+
+
 def test_a_doubt_on_a_connection_that_stands_is_asked_about_too() -> None:
     setting = Setting()
     setting.ours.confirmed("trades", "A", NOW - 5)

@@ -64,6 +64,8 @@ def test_every_script_that_may_be_drawn_is() -> None:
     [
         pytest.param(936, id="a frame that could not be read was a quiet symbol's last trade"),
         pytest.param(5795, id="what a mute spell swallowed shows by a broken book alone"),
+        pytest.param(4946, id="it had not spoken on a connection whose mute spell is over"),
+        pytest.param(8157, id="the confirmation could not be read"),
     ],
 )
 def test_what_a_quiet_symbol_lost_on_a_connection_that_stands(seed: int) -> None:

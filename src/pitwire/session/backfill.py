@@ -79,6 +79,8 @@ class Backfill:
         self._quiet: dict[tuple[str, str], _Page] = {}
         """Channel and symbol → what may have traded during a loss, or be lost."""
         self._fetching: dict[int, tuple[HttpRequest, _Page]] = {}
+        self._confirmed: set[tuple[str, str]] = set()
+        """Of which trades come, channel and symbol; an answer about others is not the last word."""
         self._weights: dict[str, int] = {}
         self._limit = weight_limit(venue)
         self._origins = Origins(
@@ -94,6 +96,7 @@ class Backfill:
 
     def begin_again(self) -> None:
         """A new connection, and none beside it."""
+        self._confirmed.clear()
         for chain in self._chains.values():
             chain.begin_again()
 
@@ -102,6 +105,7 @@ class Backfill:
         trade; where the symbol is quiet nobody knows when that is, so it is asked for."""
         chain = self._chains.get(channel)
         if chain is not None:
+            self._confirmed.add((channel, symbol))
             chain.confirmed(symbol, now)
             self._ask_quiet(chain, channel, symbol, now)
             if chain.beginnings.since(symbol) is not None:
@@ -113,6 +117,7 @@ class Backfill:
         for kind, symbol in kinds:
             for one, chain in self.chains.items():
                 if one.__name__ == kind:
+                    self._confirmed.discard((chain.beginnings.channel, symbol))
                     chain.doubt(symbol)
                     chain.beginnings.doubt(symbol)
 
@@ -137,6 +142,7 @@ class Backfill:
         """This channel of a symbol is wanted anew; what was not sent meanwhile is not missing."""
         chain = self._chains.get(channel)
         if chain is not None:
+            self._confirmed.discard((channel, symbol))
             chain.forget(symbol)
 
     def lost(self, now: int) -> list[Event]:
@@ -202,9 +208,15 @@ class Backfill:
         the venue will never tell; not before `until`."""
         look = self._origins.take(request)
         if look is not None:
-            told = self._origins.answered(*look, trades, error, now, until=until)
             channel, symbol = look[0]
-            self._ask_quiet(self._chains[channel], channel, symbol, now)
+            confirmed = (channel, symbol) in self._confirmed
+            told = self._origins.answered(
+                *look, trades, error, now, until=until, confirmed=confirmed
+            )
+            chain = self._chains[channel]
+            if told and (len(trades) >= PAGE or not confirmed):  # there may be more, or will
+                chain.doubt(symbol)
+            self._ask_quiet(chain, channel, symbol, now)
             return told
         page = self._take(request)
         if page is None:
@@ -255,10 +267,25 @@ class Backfill:
                 self._ask_again(page, now, until=until)
             return []
         found = [one for one in trades if one.symbol == symbol]
+        quiet = chain.quiet_since(symbol) == page.first
         told = chain.go_on(found, page.first, now)
+        if quiet and found:
+            self._doubt_on(chain, (channel, symbol))
         if len(found) >= PAGE and chain.doubt(symbol):  # there may be more
             self._ask_quiet(chain, channel, symbol, now)
         return told
+
+    def _doubt_on(self, chain: TradeChain, key: tuple[str, str]) -> None:
+        """An answer told what a quiet symbol traded, and its connection has not spoken. What was
+        asked for again meanwhile, or will be once trades are confirmed, begins where it ended."""
+        pages = [*self._quiet.values(), *(page for _, page in self._fetching.values())]
+        later = [
+            page for page in pages if page.open_end and key == (page.gap.channel, page.gap.symbol)
+        ]
+        if (later or key not in self._confirmed) and chain.doubt(key[1]):
+            due = chain.quiet_since(key[1])
+            for page in later:
+                page.first = page.first if due is None else due
 
     def _want(self, gap: Gap) -> None:
         for first in range(gap.first, gap.last + 1, PAGE):

@@ -163,8 +163,9 @@ class TradeChain:
     def doubt(self, symbol: str = "") -> list[str]:
         """Trades of this symbol, or of all, may have been lost on a connection that stands; of
         which nobody knows until their next trade."""
-        steady = self.steady if self.judges else {}
-        doubted = {one: due for one, due in steady.items() if symbol in ("", one)}
+        known = self._next | self.steady if self.judges else {}
+        known |= {one: room.newest + 1 for one, room in self._rooms.items() if not room.forgotten}
+        doubted = {one: due for one, due in known.items() if symbol in ("", one)}
         self._doubted |= doubted
         return list(doubted)
 
@@ -180,12 +181,11 @@ class TradeChain:
     def quiet_since(self, symbol: str) -> int | None:
         """The id that follows, where it is known and no trade has come since a loss or a doubt:
         what traded since then would show only when the next one comes."""
-        if symbol in self._rooms:
-            return None
-        if symbol not in self._begun:
+        room = self._rooms.get(symbol)
+        if room is None and symbol not in self._begun:
             return self._next.get(symbol)
-        due = self._doubted.get(symbol)
-        return due if due == self.steady.get(symbol) else None
+        due = self.steady.get(symbol) if room is None else room.newest + 1
+        return due if due == self._doubted.get(symbol) else None
 
     def go_on(self, trades: Iterable[AnyTrade], due: int, now: int) -> list[Event]:
         """Trades of one symbol from `due` on, brought by another way before any had come by this.

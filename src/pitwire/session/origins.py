@@ -138,9 +138,10 @@ class Origins:
         now: int,
         *,
         until: int,
+        confirmed: bool,
     ) -> list[Event]:
         """The answer to a request of ours; what is not known yet is asked for again, not before
-        `until`."""
+        `until`. Of a symbol that is not `confirmed` yet nothing is sure."""
         channel, symbol = key
         chain = self._chains[channel]
         since = self._since(key)
@@ -153,7 +154,7 @@ class Origins:
             told = chain.begin(symbol, first.aggregate_id if aggregates else first.first_id, now)
             return told + (chain.go_on(firsts, first.aggregate_id, now) if aggregates else [])
         if error is None and not self._waits(key):
-            if key not in self._looks:  # else something may have been lost while we asked
+            if confirmed and key not in self._looks:  # else more may have been lost since we asked
                 chain.beginnings.sure(symbol)
             return []
         look.tries += 1
