@@ -349,6 +349,39 @@ def test_after_a_long_sleep_a_venue_that_answers_no_ping_is_believed_in_the_end(
     assert len(rig.of(FeedFresh)) == 4
 
 
+def test_what_had_not_spoken_before_a_long_sleep_is_believed_no_sooner_than_the_rest() -> None:
+    rig = Rig("A", "B", "C")
+    rig.run(1, lambda now: rig.hear("C"))
+    first = len(rig.of(FeedFresh))
+    rig.now += 12 * SECOND
+    rig.tell(rig.vigil.woke(rig.now))
+    assert rig.why() == {"paused": 6}, "two spoke, four were awaited"
+    rig.hear("A", rig.now - 11 * SECOND)  # what lay unread
+    rig.now += STEP
+    rig.tell(rig.vigil.look(rig.heard, rig.vigil.next_deadline(rig.heard)))
+    trade = rig.vigil.freshness.spoken[Trade]
+    assert (len(rig.of(FeedFresh)), trade) == (first, set())
+    rig.now += 12 * SECOND
+    rig.tell(rig.vigil.woke(rig.now))
+    assert rig.why() == {"paused": 6}, "and nobody is told of it twice"
+    rig.outbox.take_ping()
+    rig.vigil.answered(rig.now)
+    rig.run(1)
+    assert (len(rig.of(FeedFresh)), trade) == (first + 4, {"A", "C"})
+    rig.hear("B")
+    assert (len(rig.of(FeedFresh)), trade) == (first + 6, {"A", "B", "C"})
+
+
+def test_a_sleep_ends_with_its_connection() -> None:
+    rig = Rig("A")
+    rig.now += 12 * SECOND
+    rig.tell(rig.vigil.woke(rig.now))
+    rig.vigil.lost()
+    rig.open()
+    rig.hear("A")
+    assert len(rig.of(FeedFresh)) == 2, "what the next one brings has waited nowhere"
+
+
 def test_a_short_sleep_is_nobodys_silence() -> None:
     rig = warm()
     rig.now += 4 * SECOND

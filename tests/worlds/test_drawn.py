@@ -86,3 +86,15 @@ def test_what_a_symbol_lost_before_anything_of_it_was_known(seed: int) -> None:
     outcome = run(seed)
     assert outcome.complaints == ()
     assert outcome.happened
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [
+        pytest.param(9224, id="nothing had spoken before the machine slept"),
+    ],
+)
+def test_what_comes_late_is_no_proof_of_life(seed: int) -> None:
+    outcome = run(seed)
+    assert outcome.complaints == ()
+    assert outcome.happened

@@ -83,6 +83,9 @@ class Freshness:
         self.on_revival: Callable[[str, int], None] | None = None
         """Told of each symbol that was silent and speaks again, and when."""
         self._since = 0
+        self._doubts = False
+        """Whether what comes may have waited while we did not read: what speaks for the first
+        time is no more to be believed than what spoke before."""
         self.newest = 0
         """When the last sweep saw data last, on this connection."""
         self.moved: list[Voice] = []
@@ -140,6 +143,7 @@ class Freshness:
         self._awaited.clear()
         self._due.clear()
         self._voices.clear()
+        self._doubts = False
         self.moved, self.newest = [], 0
         for heard in self.heard.values():
             heard.clear()
@@ -178,9 +182,11 @@ class Freshness:
             if self._due.pop(ask, None) is None and busy and self.on_revival is not None:
                 self.on_revival(event.symbol, event.received)  # it was told that it never spoke
             voices.append(Voice(ask, hot, self._rhythms[ask], event, busy=busy))
+            if self._doubts:
+                voices[-1].stale = PAUSED
         for voice in voices:
             voice.alone = len(voices) == 1 and bool(key[1])
-        return tuple(self._fresh(ask, event) for ask in asks)
+        return () if self._doubts else tuple(self._fresh(ask, event) for ask in asks)
 
     def _meant(self, voices: list[Voice] | tuple[Voice, ...], event: Event) -> list[Voice]:
         """The voices that this event may belong to."""
@@ -219,6 +225,29 @@ class Freshness:
         self._since = now
         for ask, (_, wait) in self._due.items():
             self._due[ask] = (now, wait)
+
+    def doubt(self, now: int, slept: int) -> list[Event]:
+        """We did not read for so long: nothing is believed, and nothing that speaks for the first
+        time, until `believe`. Told of what was, and of what has still to speak."""
+        awaited = [] if self._doubts else list(self._due)
+        self._doubts = True
+        told: list[Event] = [
+            self.call_stale(voice, now, PAUSED, slept) for voice in self.voices if not voice.stale
+        ]
+        seconds = slept / SECOND
+        return told + [
+            FeedStale(self._venue, ask.symbol, 0, now, ask.channel, seconds, PAUSED)
+            for ask in awaited
+        ]
+
+    def believe(self, now: int) -> list[Event]:
+        """All that waited has been read: what has spoken is fresh, and what will is believed."""
+        self._doubts = False
+        return self.restored(PAUSED, now)
+
+    def restored(self, why: str, now: int) -> list[Event]:
+        """Take away every mark that was made for this reason."""
+        return [self.call_fresh(voice, now) for voice in self.voices if voice.stale == why]
 
     def sweep(self, now: int) -> list[Event]:
         """Learn from what came since the last time; tell who never spoke and who fell silent."""

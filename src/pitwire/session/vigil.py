@@ -13,7 +13,7 @@ from pitwire.model import errors
 from pitwire.model.clock import SECOND
 from pitwire.model.events import Event, FeedStale
 from pitwire.session.chores import Pulse, Sign
-from pitwire.session.freshness import MUTE, PAUSED, SWEEP_SECONDS, AskOf, Freshness
+from pitwire.session.freshness import MUTE, SWEEP_SECONDS, AskOf, Freshness
 from pitwire.session.lag import Lag
 from pitwire.session.outbox import Outbox
 from pitwire.session.rhythm import Rhythm
@@ -145,11 +145,7 @@ class Vigil:
             return []
         # Data come in order: what is read after the answer was sent after our awakening.
         self._fence = now
-        fresh = self.freshness
-        trusted = [one for one in fresh.voices if not one.stale]
-        return self._unless_elsewhere(
-            [fresh.call_stale(one, now, PAUSED, slept) for one in trusted]
-        )
+        return self._unless_elsewhere(self.freshness.doubt(now, slept))
 
     # ── within ──
 
@@ -171,7 +167,7 @@ class Vigil:
             self._learn_anew(now)
         if self._fence and (self._fence < 0 or now - self._fence >= _CAUGHT_UP):
             self._fence = 0
-            told += self._restored(PAUSED, now)
+            told += self.freshness.believe(now)
         told += self._lag.sweep(now)
         told += self._hear(now) if self.freshness.moved else self._miss(heard, now)
         return told
@@ -196,7 +192,7 @@ class Vigil:
         if not self._mute_wait:
             return []
         self._mute_wait = 0
-        return self._restored(MUTE, now)
+        return self.freshness.restored(MUTE, now)
 
     def _miss(self, heard: int, now: int) -> list[Event]:
         """No data came since the last look."""
@@ -226,7 +222,3 @@ class Vigil:
         if often and self._pulse.unanswered(heard, now) >= _PING_LATE:
             return _MUTE  # silence and no answer: two witnesses
         return self._rhythm.wait
-
-    def _restored(self, why: str, now: int) -> list[Event]:
-        fresh = self.freshness
-        return [fresh.call_fresh(voice, now) for voice in fresh.voices if voice.stale == why]
