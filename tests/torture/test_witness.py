@@ -36,6 +36,10 @@ def as_told(world: World, traded: Traded) -> ev.Trade:
     )
 
 
+def newest(truth: Truth) -> Traded:
+    return truth.trades[SYMBOL][max(truth.trades[SYMBOL])]
+
+
 def told(ids: range | list[int], **also: object) -> Witness:
     world, truth = lived()
     witness = Witness(truth, WANTED, now=world.clock.now)
@@ -147,11 +151,10 @@ def test_levels_beyond_what_a_snapshot_told_are_unknown_not_wrong() -> None:
 def test_back_is_when_everything_wanted_has_come_again_after_the_last_trouble() -> None:
     world, truth = lived()
     witness = Witness(truth, (("trades", SYMBOL),), now=world.clock.now)
-    trades = iter(list(truth.trades[SYMBOL].values()))
 
     def trade(seconds: float) -> int:
         world.advance(seconds)
-        witness.take([as_told(world, next(trades))], 0, True)
+        witness.take([as_told(world, newest(truth))], 0, True)
         return world.clock.now()
 
     begun = trade(1)
@@ -172,15 +175,39 @@ def test_back_is_when_everything_wanted_has_come_again_after_the_last_trouble() 
 def test_what_comes_in_the_moment_of_a_trouble_is_not_after_it() -> None:
     world, truth = lived()
     witness = Witness(truth, (("trades", SYMBOL),), now=world.clock.now)
-    first, second = list(truth.trades[SYMBOL].values())[:2]
     begun = world.clock.now()
     world.advance(6)
     stale = ev.FeedStale("binance", SYMBOL, 0, 0, "trades", 12.0, "paused")
-    witness.take([stale, as_told(world, first)], 0, True)
+    witness.take([stale, as_told(world, newest(truth))], 0, True)
     world.advance(6)
     assert witness.back_since(begun) is None
-    witness.take([as_told(world, second)], 0, True)
+    witness.take([as_told(world, newest(truth))], 0, True)
     assert witness.back_since(begun) == world.clock.now()
+
+
+def test_what_a_fault_held_up_is_no_proof_that_it_is_over() -> None:
+    world, truth = lived()
+    both = ("trades", SYMBOL), ("book", SYMBOL)
+    late, moved = newest(truth), world.truth_book(SYMBOL)[0]
+    book = OrderBook("binance", SYMBOL)
+    book.apply_snapshot(ev.BookSnapshot("binance", SYMBOL, 0, 0, moved, (), ()))
+    world.advance(6)
+    over = world.clock.now()
+    world.advance(1)
+    for wanted in both:
+        witness = Witness(truth, (wanted,), now=world.clock.now)
+        held = [as_told(world, late), ev.BookDelta("binance", SYMBOL, 0, 0, moved, moved, (), ())]
+        witness.take(held, 0, True)
+        witness.book = lambda _: book
+        world.advance(6)
+        assert witness.back_since(over) is None
+        now = world.truth_book(SYMBOL)[0]
+        fresh = [
+            as_told(world, newest(truth)),
+            ev.BookDelta("binance", SYMBOL, 0, 0, now, now, (), ()),
+        ]
+        witness.take(fresh, 0, True)
+        assert witness.back_since(over) == world.clock.now()
 
 
 def test_a_book_that_has_not_moved_is_back_once_a_newer_connection_has_it() -> None:

@@ -91,6 +91,7 @@ def test_what_a_symbol_lost_before_anything_of_it_was_known(seed: int) -> None:
 @pytest.mark.parametrize(
     "seed",
     [
+        pytest.param(4568, id="a slow link brought the last words of a dead connection"),
         pytest.param(9224, id="nothing had spoken before the machine slept"),
     ],
 )

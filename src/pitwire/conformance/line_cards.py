@@ -242,7 +242,7 @@ def silent(meeting: Meeting, since: int) -> str:
     return ", ".join(
         f"{channel} {symbol}"
         for channel, symbol in meeting.wanted
-        if not any(at >= since for at in times.get((FLOWS[channel], symbol), ()))
+        if not any(at >= since for at, _ in times.get((FLOWS[channel], symbol), ()))
     )
 
 

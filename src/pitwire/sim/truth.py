@@ -84,6 +84,11 @@ class BookTruth:
         index = self._index(spelt)
         return None if index is None or index == len(self._changes) else self._changes[index][0]
 
+    def moved_at(self, spelt: int) -> int | None:
+        """When the book came to this id, ns; None where it never did while it was watched."""
+        index = self._index(spelt)
+        return self._changes[index - 1][0] if index else None
+
     def _index(self, spelt: int) -> int | None:
         index = bisect_left(self._spelt, spelt)
         return index if index < len(self._spelt) and self._spelt[index] == spelt else None

@@ -56,8 +56,8 @@ class Witness:
         self.notices: list[tuple[int, str]] = []
         """(when, what) for everything that says that something is wrong."""
         self.troubles: list[tuple[int, str]] = []
-        self.flows: dict[tuple[type, str], list[int]] = {}
-        """(kind, symbol) → when it came."""
+        self.flows: dict[tuple[type, str], list[tuple[int, int]]] = {}
+        """(kind, symbol) → when it came, and when the venue did what it tells of."""
         self.delivered: dict[str, set[int]] = {}
         self.named: dict[str, set[int]] = {}
         self.confirmed: dict[str, int] = {}
@@ -92,7 +92,8 @@ class Witness:
                 self._complain(self.wrong, now, f"a stamp of {event.symbol} went back: {event}")
             self._stamps[event.symbol] = event.received
             if kind in self._kinds:
-                self.flows.setdefault((kind, event.symbol), []).append(now)
+                flow = self.flows.setdefault((kind, event.symbol), [])
+                flow.append((now, self._happened(event, now)))
             match event:
                 case ev.Trade():
                     self._trade(event, now)
@@ -157,13 +158,16 @@ class Witness:
         return next((notice for notice in self.notices if notice[0] >= since), None)
 
     def back_since(self, over: int) -> int | None:
-        """When everything wanted has flowed again after the fault and the last trouble."""
+        """When everything wanted has flowed again after the fault and the last trouble.
+
+        What a fault held up comes when it is over, and proves no more than that.
+        """
         troubles = [at for at, _ in self.troubles]
-        after = max([over, *troubles[-1:]])
+        after, new = max([over, *troubles[-1:]]), over - round(GRACE_SECONDS * SECOND)
         found = []
         for channel, symbol in self._wanted:
-            times = self.flows.get((FLOWS[channel], symbol), ())
-            first = next((at for at in times if at > after), None)
+            flow = self.flows.get((FLOWS[channel], symbol), ())
+            first = next((at for at, happened in flow if at > after and happened > new), None)
             if first is None and self._is_silent(channel, symbol, after):
                 continue  # the venue had nothing to say
             if first is None or (channel == "book" and not self._is_ready(symbol)):
@@ -191,6 +195,15 @@ class Witness:
         return found
 
     # ── within ────────────────────────────────────────────────────────────────────────────────
+
+    def _happened(self, event: ev.Event, now: int) -> int:
+        """When the venue did what this event tells of; now, where nothing says."""
+        at: int | None = None
+        if isinstance(event, ev.Trade):
+            at = self._truth.times[event.symbol].get(event.trade_id)
+        elif isinstance(event, ev.BookDelta):
+            at = self._truth.books[event.symbol].moved_at(event.last_id)
+        return now if at is None else at
 
     def _is_silent(self, channel: str, symbol: str, after: int) -> bool:
         """Whether nothing must have come since then: nothing traded, or the book has not moved
