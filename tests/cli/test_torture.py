@@ -54,7 +54,7 @@ def test_what_fails_ends_with_1_and_the_line_that_repeats_it(
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        (["--only", "N71"], "pitwire: only: found 'N71', expected N7"),
+        (["--only", "N71"], "pitwire: only: found 'N71', expected N7 perhaps; one of "),
         (["--way", "sideways"], "pitwire: way: found 'sideways', expected one of all, virtual"),
         (["--jobs", "0"], "pitwire: jobs: found 0, expected 1 or more"),
         (["--only", "nothing/here.toml"], "pitwire: nothing/here.toml: found 'No such file"),

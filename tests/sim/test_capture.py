@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pitwire.model.errors import ConfigError
 from pitwire.model.orders import Side
 from pitwire.sim.capture import (
     CaptureRecord,
@@ -42,7 +43,7 @@ def test_a_capture_is_read_in_order(tmp_path: Path, zipped: bool):
 def test_a_line_that_is_no_record_is_named(tmp_path: Path):
     path = tmp_path / "a.jsonl"
     path.write_bytes(LINES + b"<html>\n")
-    with pytest.raises(ValueError, match=r"a\.jsonl line 3: found b'<html>"):
+    with pytest.raises(ConfigError, match=r"a\.jsonl line 3: found '<html>', expected a capture"):
         load_capture(path)
 
 

@@ -54,9 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:
         return settled(lambda: main(sys.argv[1:]))
     options = Options()
-    command = get_command(app)
     return guarded(
-        lambda: command.main(args=[*arguments], prog_name="pitwire", obj=options),
+        lambda: get_command(app).main(args=[*arguments], prog_name="pitwire", obj=options),
         debug=lambda: options.debug,
     )
 

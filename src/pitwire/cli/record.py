@@ -169,5 +169,5 @@ def _asks(plan: Plan) -> tuple[Ask, ...]:
     try:
         return wanted(parse_config(text, source="record"))
     except ConfigError as error:
-        where = error.where.replace("record: venue.", "--")
+        where = error.where.removeprefix("record: venue.").replace("channels", "--channel")
         raise ConfigError(where=where, found=error.found, expected=error.expected) from None

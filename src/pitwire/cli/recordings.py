@@ -204,10 +204,6 @@ def _records(path: Path, rules: Sequence[Listing]) -> list[CaptureRecord]:
     except OSError as error:
         found = error.strerror or type(error).__name__
         raise ConfigError(where=str(path), found=found, expected="a capture to read") from None
-    except ValueError as error:
-        raise ConfigError(
-            where=str(path), found=str(error), expected="a capture, one JSON record a line"
-        ) from None
     for each in rules:
         name = f'"{each.base}{each.quote}"'
         if not any(record.t == "recv" and name in record.data for record in records):

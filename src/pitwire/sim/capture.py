@@ -15,6 +15,7 @@ from typing import TypeAlias
 import msgspec
 
 from pitwire.model.clock import MILLISECOND
+from pitwire.model.errors import ConfigError
 from pitwire.model.orders import Side
 
 Levels: TypeAlias = tuple[tuple[int, int], ...]
@@ -135,7 +136,7 @@ _levels = msgspec.json.Decoder(list[tuple[str, str]])
 
 
 def load_capture(path: Path | str) -> list[CaptureRecord]:
-    """Read a capture, gzipped or plain; `ValueError` names the file and line it cannot read."""
+    """Read a capture, gzipped or plain; `ConfigError` names the file and line it cannot read."""
     path = Path(path)
     records = []
     with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
@@ -143,9 +144,10 @@ def load_capture(path: Path | str) -> list[CaptureRecord]:
             try:
                 records.append(_record.decode(line))
             except msgspec.DecodeError as error:
-                raise ValueError(
-                    f"{path.name} line {number}: found {line[:60]!r}, "
-                    f"expected a capture record ({error})"
+                raise ConfigError(
+                    where=f"{path.name} line {number}",
+                    found=line[:60].decode("utf-8", "replace").strip(),
+                    expected=f"a capture, one JSON record a line ({error})",
                 ) from None
     return records
 

@@ -155,7 +155,7 @@ def find_scripts(names: Iterable[str]) -> list[Script]:
         script = known.get(name.upper())
         if script is None:
             close = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.5)
-            expected = close[0] if close else f"one of {', '.join(known)}"
+            expected = (f"{close[0]} perhaps; " if close else "") + f"one of {', '.join(known)}"
             raise ConfigError(where="only", found=name, expected=expected)
         found.append(script)
     return found
