@@ -17,7 +17,7 @@ from pitwire.model.errors import PitwireError, StateError
 from pitwire.model.events import Authenticated, Balance, Lost, Rejected
 from pitwire.session.session import Session
 from pitwire.sim.faults import BlackHole, CloseWith
-from pitwire.torture.witness import FLOWS
+from pitwire.torture.witness import FLOWS, GRACE_SECONDS
 
 NOTICED_SECONDS = 10.0
 """By then a connection on which nothing comes any more must be given up."""
@@ -55,6 +55,7 @@ async def _lose(meeting: Meeting, session: Session) -> Life:
     if not await meeting.flows(0):
         raise TimeoutError(f"nothing flows: {silent(meeting, 0)}")
     cut_at = meeting.cut()
+    await asyncio.sleep(2 * GRACE_SECONDS)  # what was fetched anew may be quiet so long
     back = await meeting.flows(cut_at + 1)
     balances = 0
     if can.orders:
