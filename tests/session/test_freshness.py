@@ -288,3 +288,12 @@ def test_who_speaks_after_it_was_told_that_it_never_did_may_have_lost_something(
     freshness.confirmed(Ask("ticker", "B"), "Quote", NOW, busy=True)
     freshness.first(quote("B", NOW + 1), NOW + 1)
     assert heard == [("A", NOW + LATE + 1)]
+
+
+def test_who_speaks_first_after_a_pause_may_have_been_mute_before_it() -> None:
+    freshness, heard = Freshness("toy"), list[tuple[str, int]]()
+    freshness.on_revival = lambda symbol, at: heard.append((symbol, at))
+    freshness.confirmed(TICKER, "Quote", NOW, busy=True)
+    freshness.doubt(NOW + 9 * SECOND, 8 * SECOND)
+    freshness.first(quote("A", NOW + 9 * SECOND), NOW + 9 * SECOND)
+    assert heard == [("A", NOW + 9 * SECOND)]

@@ -64,6 +64,8 @@ def test_every_script_that_may_be_drawn_is() -> None:
     [
         pytest.param(936, id="a frame that could not be read was a quiet symbol's last trade"),
         pytest.param(5795, id="what a mute spell swallowed shows by a broken book alone"),
+        pytest.param(873, id="what a quiet symbol lost was still asked for when all was back"),
+        pytest.param(10184, id="it was mute from its confirmation until after a pause"),
         pytest.param(4946, id="it had not spoken on a connection whose mute spell is over"),
         pytest.param(8157, id="the confirmation could not be read"),
     ],

@@ -178,9 +178,10 @@ class Freshness:
         asks = self._awaited.pop(key)
         voices = self._voices.setdefault(key, [])
         for ask in asks:
-            busy = ask in self._busy
-            if self._due.pop(ask, None) is None and busy and self.on_revival is not None:
-                self.on_revival(event.symbol, event.received)  # it was told that it never spoke
+            busy, told = ask in self._busy, self._due.pop(ask, None) is None
+            if busy and (told or self._doubts) and self.on_revival is not None:
+                # it was told that it never spoke, or might have been while we did not read
+                self.on_revival(event.symbol, event.received)
             voices.append(Voice(ask, hot, self._rhythms[ask], event, busy=busy))
             if self._doubts:
                 voices[-1].stale = PAUSED
