@@ -221,6 +221,11 @@ def test_a_book_that_has_not_moved_is_back_once_a_newer_connection_has_it() -> N
     over = world.clock.now()
     assert witness.back_since(over) is None, "it may be the book of before"
     witness.take([ev.Subscribed("binance", SYMBOL, 0, 0, "market-1", "book")], 0, True)
+    assert witness.back_since(over) is None, "it was acknowledged, and no more"
+    world.advance(6)
+    book.apply_snapshot(
+        ev.BookSnapshot("binance", SYMBOL, 0, 0, world.truth_book(SYMBOL)[0], (), ())
+    )
     assert witness.back_since(over) == over
     world.advance(6)
     assert witness.back_since(over) is None, "the venue's has moved on"

@@ -210,8 +210,11 @@ class Witness:
         since it was fetched on a connection that is newer."""
         if channel == "trades":
             return not self._has_traded(symbol, after)
-        if self._asked.get((channel, symbol), -1) < after or not self._is_ready(symbol):
+        asked = self._asked.get((channel, symbol), -1)
+        if asked < after or not self._is_ready(symbol):
             return False
+        if self._now() - asked < 2 * round(GRACE_SECONDS * SECOND):
+            return False  # an acknowledgement is no proof: it may move, and what it says be late
         assert self.book is not None, "it is ready"
         since = self._truth.books[symbol].outdated_since(self.book(symbol).last_id)
         return since is None or self._now() - since < round(GRACE_SECONDS * SECOND)
