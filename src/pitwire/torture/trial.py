@@ -28,9 +28,6 @@ from pitwire.wire.link import Dial, Fetch
 LOOK_SECONDS = 0.1
 LATE_SECONDS = 6.0
 """What came last before a silence may itself have been late by as much."""
-TELL_SECONDS = 6.0
-"""Longer than a rest: what was found missing meanwhile is asked for, or named, by then (a quiet
-symbol's first second, its four tries, and two for what it is told)."""
 SETTLE_SECONDS = 60.0
 """By then everything wanted must have flowed for the first time."""
 _OTHERS = ("trades", "ticker", "stats")
@@ -133,7 +130,8 @@ async def settle(stand: Stand, witness: Witness) -> None:
 
 
 async def watch(script: Script, stand: Stand, witness: Witness) -> None:
-    """Look on until it is over, everything flows, and a while has passed; or for the longest."""
+    """Look on until it is over, everything flows, a while has passed and what was missing then is
+    told; or for the longest."""
     trial = script.trial
     most = stand.now() + round(trial.most_seconds * SECOND)
     looker = asyncio.ensure_future(_look(stand, witness))
@@ -146,7 +144,6 @@ async def watch(script: Script, stand: Stand, witness: Witness) -> None:
 async def _course(script: Script, stand: Stand, witness: Witness, most: int) -> None:
     patience = round((script.demand.back_within_seconds + LOOK_SECONDS) * SECOND)
     rests = round(script.trial.seconds * SECOND)
-    tells = round(TELL_SECONDS * SECOND)
     well = 0
     while (now := stand.now()) < most:
         over = stand.over()  # a fault that comes by count may move its own end
@@ -158,7 +155,7 @@ async def _course(script: Script, stand: Stand, witness: Witness, most: int) -> 
             well = 0  # what was on its way when it broke is no proof that all is well
         elif not well:
             well = now
-        elif now >= well + rests and (now >= well + rests + tells or not witness.lost(well)):
+        elif now >= well + rests and not witness.lost(well):
             return
         await asyncio.sleep(LOOK_SECONDS)
 
