@@ -21,7 +21,7 @@ from pitwire.sim.kit import Script
 from pitwire.sim.truth import Truth
 from pitwire.torture.judging import Period, judge
 from pitwire.torture.outcome import Outcome
-from pitwire.torture.witness import Wanted, Witness
+from pitwire.torture.witness import GRACE_SECONDS, Wanted, Witness
 from pitwire.venues.venue import Endpoints, Venue
 from pitwire.wire.link import Dial, Fetch
 
@@ -142,7 +142,9 @@ async def watch(script: Script, stand: Stand, witness: Witness) -> None:
 
 
 async def _course(script: Script, stand: Stand, witness: Witness, most: int) -> None:
-    patience = round((script.demand.back_within_seconds + LOOK_SECONDS) * SECOND)
+    # silence proves that all is back some seconds after it is
+    proof = LOOK_SECONDS + 2 * GRACE_SECONDS
+    patience = round((script.demand.back_within_seconds + proof) * SECOND)
     rests = round(script.trial.seconds * SECOND)
     well = 0
     while (now := stand.now()) < most:
