@@ -195,7 +195,7 @@ def test_the_command_serves_with_tls_a_file_and_a_door(tmp_path: Path) -> None:
     [
         ({"howto": "telnet"}, "sim.howto: found 'telnet', expected one of"),
         ({"venue": "moon"}, "sim.venue: found 'moon', expected one of binance, binance-usdm"),
-        ({"venue": "binance-usdm", "tape": Path("t")}, "sim.venue: found 'binance-usdm'"),
+        ({"venue": "binance-usdm", "tapes": [Path("t")]}, "sim.venue: found 'binance-usdm'"),
         ({"venue": "binance-usdm", "symbols": ["A-B", "C-D"]}, "sim.symbols: found 'C-D'"),
         ({"scenario": "none.toml"}, "none.toml: found 'No such file or directory'"),
         ({"scenario": "calmer"}, "sim.scenario: found 'calmer', expected one of calm"),

@@ -214,7 +214,8 @@ def test_what_somebody_has_closed_by_hand_meanwhile_is_not_closed_again(
         )
         setting.world.exchange.place(sells, setting.clock.now())
         setting.world.act()
-        for _ in range(1200):
+        # thirty seconds of outage, a dial 28 s later at most, and ten for an answer that is lost
+        for _ in range(2000):
             await asyncio.sleep(0.05)
             assert held(desk) >= 0
         assert desk.switchboard.told().closing[BTC].state == "closed"

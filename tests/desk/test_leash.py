@@ -71,7 +71,8 @@ async def test_one_that_is_dead_before_it_is_told_anything_is_started_again(
     monkeypatch.setattr(leash_module.subprocess, "Popen", ended)  # type: ignore[attr-defined]
     reports: list[Report] = []
     await held(reports, until=2)
-    assert [one.text for one in reports] == ["the watchdog ended by itself (exit code 7)"] * 2
+    assert len(reports) >= 2, "it may die once more before we have looked"
+    assert {one.text for one in reports} == {"the watchdog ended by itself (exit code 7)"}
 
 
 async def test_five_deaths_in_a_minute_are_told_and_left(monkeypatch: pytest.MonkeyPatch) -> None:
