@@ -5,12 +5,8 @@ House rules: as in `trader`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
-from pitwire.model.clock import SECOND
 from pitwire.model.orders import CONDITIONAL, OrderState, Side
-from pitwire.torture.trader import Chance
-from pitwire.trading.rules import Watch
+from pitwire.torture.trader import Trader
 from pitwire.trading.state import State
 from pitwire.trading.wishes import Wish, cancel, order
 
@@ -20,28 +16,8 @@ _MOST = 8
 """Orders that wait at a time."""
 
 
-class StopTrader:
+class StopTrader(Trader):
     """Keeps a few conditional orders near the touch of one symbol."""
-
-    def __init__(self, symbol: str, chance: Chance, *, every_seconds: float) -> None:
-        self.name = f"stops of {symbol}"
-        self.watches: Sequence[Watch] = ()
-        self.rests = False
-        """Whether it has been told to let it be."""
-        self._symbol, self._chance, self._every = symbol, chance, every_seconds
-        self._next = 0
-
-    def next_wake(self) -> int | None:
-        return None if self.rests else self._next
-
-    def react(self, state: State, now: int) -> Iterable[Wish]:
-        if self.rests or now < self._next:
-            return ()
-        self._next = now + round(self._chance.uniform(0.2, 1.8) * self._every * SECOND)
-        touch = state.touch(self._symbol)
-        if touch is None or not touch[0] or not touch[1]:
-            return ()
-        return self._act(state, touch[0], touch[1])
 
     def _act(self, state: State, bid: float, ask: float) -> list[Wish]:
         ours = [one for one in state.ledger.open_of(self._symbol) if one.is_ours]
