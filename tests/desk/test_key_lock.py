@@ -42,6 +42,8 @@ def test_other_accounts_have_locks_of_their_own() -> None:
         _lock(testnet.orders),
         _lock("ws://127.0.0.1:1000"),
         _lock("ws://127.0.0.1:2000"),
+        _lock("ws://localhost:1000"),
+        _lock("ws://localhost:2000"),
         key_lock(futures, futures.endpoints, "key"),
     }
-    assert len(locks) == 6
+    assert len(locks) == 8

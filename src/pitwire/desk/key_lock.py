@@ -7,12 +7,12 @@ written: two addresses of one venue are one place, and so are the names of its t
 from __future__ import annotations
 
 from hashlib import blake2b
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from pitwire.desk.config import state_root
 from pitwire.venues.venue import Endpoints, Venue
+from pitwire.wire.names import is_on_this_machine
 
 _PORTS = {"ws": 80, "wss": 443}
 
@@ -22,14 +22,6 @@ def key_lock(venue: Venue, endpoints: Endpoints, key: str) -> Path:
     to = urlsplit(venue.orders_path(endpoints, "ms"))
     host = (to.hostname or "").rstrip(".")
     # A venue answers at several ports; on this machine each may be a venue of its own.
-    port = to.port or _PORTS.get(to.scheme, 0) if is_loopback(host) else ""
+    port = to.port or _PORTS.get(to.scheme, 0) if is_on_this_machine(host) else ""
     text = f"{host} {port} {to.path} {key}"
     return state_root() / "keys" / blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address stays on this machine; a name does not say."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

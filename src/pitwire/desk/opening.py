@@ -16,18 +16,12 @@ from urllib.parse import urlsplit
 import pitwire
 from pitwire.desk.banned import bans_of, remembered, sit_out
 from pitwire.desk.clocking import know_time
-from pitwire.desk.config import (
-    DeskConfig,
-    check_arming,
-    check_live,
-    state_folder,
-    wanted,
-)
+from pitwire.desk.config import DeskConfig, check_arming, check_live, state_folder, wanted
 from pitwire.desk.desk import Desk
 from pitwire.desk.door import connect_to_websocket
 from pitwire.desk.health import Health
 from pitwire.desk.interactions import InteractionLog
-from pitwire.desk.key_lock import is_loopback, key_lock
+from pitwire.desk.key_lock import key_lock
 from pitwire.desk.leash import charge_of
 from pitwire.desk.paper import PaperOutlet
 from pitwire.desk.restart import Restarted, restart
@@ -59,6 +53,7 @@ from pitwire.trading.tracked import Change
 from pitwire.venues.registry import find_venue
 from pitwire.venues.venue import Ask, Endpoints, Venue
 from pitwire.wire.link import Dial, Fetch
+from pitwire.wire.names import is_on_this_machine
 
 _FRAMES = 20_000
 """Rows a desk's tables keep: three megabytes a symbol at most, full in minutes where it is busy."""
@@ -304,7 +299,7 @@ def _check_simulated(endpoints: Endpoints | None) -> None:
     for name in endpoints.__struct_fields__:
         url = getattr(endpoints, name)
         host = urlsplit(url).hostname or ""
-        if host != "localhost" and not is_loopback(host):
+        if not is_on_this_machine(host):
             expected = "an address of this machine, since mode is sim"
             raise ConfigError(where=f"endpoints.{name}", found=url, expected=expected)
 
