@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import sys
 from collections import Counter, deque
-from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 
 import msgspec
 
@@ -141,14 +141,17 @@ class GateVenue:
         self.flying.append((step + self._chance.randrange(12), self._told, event))
 
 
+def _limit(chance: Chance, *of: float) -> Decimal | None:
+    """One of these, or none at all."""
+    return Decimal(str(chance.choice(of))) if chance.random() < 0.8 else None
+
+
 class GateTrial:
     """One world of intents, and everything that may not be."""
 
     def __init__(self, seed: int) -> None:
         chance = self._chance = Entropy(seed).stream("gate")
-        pick: Callable[..., Decimal | None] = lambda *of: (  # noqa: E731
-            Decimal(str(chance.choice(of))) if chance.random() < 0.8 else None
-        )
+        pick = partial(_limit, chance)
         self.limits = Limits(
             max_order_size=pick(1, 2, 10),
             max_order_notional=pick(60, 150, 400),
