@@ -291,6 +291,23 @@ def test_a_next_segment_that_cannot_be_begun_is_a_failure(
     assert file.position == Position(1, 1), "the old one is what there is"
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_a_file_that_is_no_longer_at_its_path_has_failed(
+    make: Make, tmp_path: Path, again: bool
+) -> None:
+    """Somebody has taken the folder away, or another desk has begun in its place."""
+    file = make()
+    os.rename(tmp_path / "00000001.journal", tmp_path / "elsewhere")
+    if again:
+        (tmp_path / "00000001.journal").touch()
+    assert not file.failed
+    file.write(say(1))
+    file.settle()
+    until(lambda: bool(file.failed))
+    assert "00000001.journal" in file.failed
+    assert file.commit() == file.failed
+
+
 def test_closing_writes_and_syncs_the_rest(make: Make, disk: Disk, tmp_path: Path) -> None:
     file = make()
     file.write(say(1))

@@ -302,6 +302,7 @@ class JournalFile:
             written, begun = self.written, self._clock.now()
             try:
                 self._sync(self._handle)
+                self._demand_name()
             except OSError as error:
                 # The kernel may have thrown the pages away: trying again would prove nothing.
                 self._fail(error)
@@ -310,6 +311,12 @@ class JournalFile:
             self._synced = written
             # What came meanwhile has waited since the sync began, at most.
             self._unsynced_since = begun if self.written != written else 0
+
+    def _demand_name(self) -> None:
+        """Raises `OSError` where the file is no longer at its path: the next start would not find
+        what is written, and it may be another desk's folder by now."""
+        if not os.path.samestat(os.stat(self.path), os.fstat(self._handle)):
+            raise OSError(errno.ESTALE, "another file stands at its path")
 
     def _keep_synced(self) -> None:
         while not self._over:
