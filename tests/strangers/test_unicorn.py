@@ -16,6 +16,7 @@ import pytest
 
 from pitwire.model.orders import Side
 from pitwire.sim.facts import Tif
+from pitwire.sim.faults import DelayAck
 from tests.strangers.place import MISSING, SECONDS, Place
 
 pytest.importorskip("unicorn_binance_websocket_api", reason=MISSING)
@@ -123,6 +124,7 @@ async def test_it_trades_over_the_websocket_api_and_hears_its_orders(
 ) -> None:
     key, secret = empty.key()
     credentials = {"api_key": key, "api_secret": secret}
+    loop = asyncio.get_running_loop()
     async with meet(empty) as sockets:
 
         def open_streams() -> None:
@@ -141,6 +143,10 @@ async def test_it_trades_over_the_websocket_api_and_hears_its_orders(
             return [message["event"] for message in seen if "event" in message]
 
         def ask(name: str, **params: Any) -> Any:
+            # It sends before it begins to wait for the answer, and waits without end for one that
+            # was quicker: a venue on this machine has to be as far away as a real one.
+            far, world = [DelayAck(kind="*", seconds=0.3)], empty.world
+            loop.call_soon_threadsafe(world.plan.inject, far, world.clock.now())
             ask = getattr(sockets.api.spot, name)
             answer = ask(symbol="BTCUSDT", return_response=True, **params)
             assert answer, "no answer"
