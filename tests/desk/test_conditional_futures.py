@@ -13,11 +13,13 @@ from pitwire.desk.desk import Desk
 from pitwire.desk.watchdog import Charge, Report, Watchdog
 from pitwire.model.orders import Cancel, CancelOrder, Order, OrderState, OrderType, Side
 from pitwire.sim.futures_facts import NewConditional
+from pitwire.store.verifying import verify
 from pitwire.trading.journal import Differed, Left
 from pitwire.trading.tracked import Disagreement, Origin, Tracked
 from pitwire.trading.wishes import order
 from tests.desk.setting import BTC, command, until
 from tests.desk.test_futures import BRACKET, CONFIG, WHERE, Pit, take
+from tests.desk.test_restart import die
 
 D = Decimal
 KEPT = (
@@ -163,6 +165,45 @@ def test_a_cancel_that_finds_it_triggered_follows_it_to_the_book(blind: bool) ->
     pit.run(story)
     left = [one for one in pit.journal.records if isinstance(one, Left)]
     assert [type(one.command) for one in left] == [Order, CancelOrder, CancelOrder]
+
+
+@pytest.mark.parametrize("checkpoint", [True, False])
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_cancel_follows_over_the_death_of_its_desk(
+    tmp_path: Path, answered: bool, checkpoint: bool
+) -> None:
+    """The journal holds that it left; whoever goes on from there finds where the order has gone."""
+    pit = Pit()
+
+    async def life() -> None:
+        first = await pit.open(state=tmp_path / "a")
+        state = first.engine.state
+        touch = state.touch(BTC)
+        assert touch is not None
+        level = round(touch[0]) - 10
+        limit = stop(first, Side.SELL, level, price=level + 500)
+        await until(lambda: limit.state is OrderState.OPEN)
+        pit.cut_private()
+        await until(lambda: state.blind)
+        command(first, Cancel(order_id=limit.id))
+        pit.sell_down_to(D(level - 1))
+        if answered:
+            await until(lambda: not limit.cancel_sent)
+        assert (limit.venue_id, limit.is_open) == ("", True)
+        if checkpoint:
+            first.keep_checkpoint()
+        copy = await die(first, tmp_path / "a")
+        assert [one.client_id for one in pit.world.exchange.open_orders("main")] == [limit.id]
+
+        second = await pit.open(state=copy)
+        found = second.engine.state.ledger.find(limit.id)
+        assert found is not None
+        await until(lambda: found.state is OrderState.CANCELED)
+        assert pit.world.exchange.open_orders("main") == []
+        await second.stop()
+        assert verify(copy).is_sound
+
+    pit.world.run(life())
 
 
 def test_a_stop_outlives_its_desk_and_the_next_one_knows_it(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from pitwire.model.orders import (
     UpdateKind,
 )
 from pitwire.trading.ledger import OrderLedger
-from pitwire.trading.pursuit import Pursuit
+from pitwire.trading.snapshot import decode, encode, restore, take
+from pitwire.trading.state import State
 from tests.trading.making import BTC, at, order, update
 
 K = UpdateKind
@@ -19,59 +20,107 @@ CANCEL = CancelOrder(order_id="a", symbol=BTC, rule="r", type=OrderType.STOP_LIM
 AGAIN = [Cancel(order_id="a", rule="r")]
 
 
-def waiting(kind: OrderType = OrderType.STOP_LIMIT) -> tuple[OrderLedger, Pursuit]:
+def waiting(kind: OrderType = OrderType.STOP_LIMIT) -> OrderLedger:
     """An order that waits for its price, and a cancel of it that has left."""
-    ledger, pursuit = OrderLedger(), Pursuit()
+    ledger = OrderLedger()
     ledger.sent(order("a", type=kind), at(0))
     ledger.apply(replace(update("a", K.ACCEPTED), type=kind, venue_id=""), at(0))
     ledger.sent(CANCEL, at(1))
-    pursuit.left(CANCEL)
-    assert pursuit.due(ledger) == []
-    return ledger, pursuit
+    assert due(ledger) == []
+    return ledger
 
 
-def refuse(ledger: OrderLedger) -> None:
+def due(ledger: OrderLedger, reached_at: int | None = 0) -> list[Cancel]:
+    return ledger.pursuit.due(reached_at)
+
+
+def refuse(ledger: OrderLedger, reason: RejectReason = RejectReason.UNKNOWN_ORDER) -> None:
     refusal = replace(update("a", K.CANCEL_REJECTED), venue_id="")
-    ledger.apply(replace(refusal, reason=RejectReason.UNKNOWN_ORDER), at(2))
+    ledger.apply(replace(refusal, reason=reason), at(2))
+
+
+def trigger(ledger: OrderLedger, seconds: float = 3) -> None:
+    ledger.apply(replace(update("a", K.TRIGGERED), venue_id="7"), at(seconds))
+
+
+def kept(ledger: OrderLedger) -> OrderLedger:
+    """The ledger as a checkpoint gives it back."""
+    state, again = State(ledger=ledger), State()
+    restore(decode(encode(take(state, prefix="", epoch=0, made=0, halted=""))), again)
+    return again.ledger
 
 
 def test_it_follows_once_when_the_order_is_known_on_the_book() -> None:
-    ledger, pursuit = waiting()
+    ledger = waiting()
     refuse(ledger)
-    assert pursuit.due(ledger) == [], "nobody has said where it went"
-    ledger.apply(replace(update("a", K.TRIGGERED), venue_id="7"), at(3))
-    assert pursuit.due(ledger) == AGAIN
-    assert pursuit.due(ledger) == []
+    assert due(ledger) == [], "nobody has said where it went"
+    trigger(ledger)
+    assert due(ledger) == AGAIN
+    assert due(ledger) == []
 
 
 def test_it_waits_for_the_answer_to_the_first() -> None:
-    ledger, pursuit = waiting()
-    ledger.apply(replace(update("a", K.TRIGGERED), venue_id="7"), at(3))
-    assert pursuit.due(ledger) == []
+    ledger = waiting()
+    trigger(ledger)
+    assert due(ledger) == []
     refuse(ledger)
-    assert pursuit.due(ledger) == AGAIN
+    assert due(ledger) == AGAIN
 
 
 def test_one_that_still_waits_or_is_over_is_not_followed() -> None:
-    ledger, pursuit = waiting()
+    ledger = waiting()
     refuse(ledger)
     ledger.apply(replace(update("a", K.STATUS_OPEN), venue_id=""), at(3))
-    assert pursuit.due(ledger) == []
-    ledger.apply(replace(update("a", K.TRIGGERED), venue_id="7"), at(9))
-    assert pursuit.due(ledger) == [], "its owner saw it open"
-    ledger, pursuit = waiting()
+    assert due(ledger) == []
+    trigger(ledger, 9)
+    assert due(ledger) == [], "its owner saw it open"
+    ledger = waiting()
     refuse(ledger)
     ledger.apply(update("a", K.CANCELED), at(3))
-    assert pursuit.due(ledger) == []
+    assert due(ledger) == []
+    assert ledger.find("a").pursued is None  # type: ignore[union-attr]
+
+
+def test_one_whose_cancel_was_refused_for_another_reason_is_not_followed() -> None:
+    ledger = waiting()
+    refuse(ledger, RejectReason.OTHER)
+    trigger(ledger)
+    assert due(ledger) == []
 
 
 def test_a_cancel_that_went_to_the_book_is_not_followed() -> None:
-    ledger, pursuit = waiting()
-    ledger.apply(replace(update("a", K.TRIGGERED), venue_id="7"), at(1))
-    pursuit.left(replace(CANCEL, venue_id="7"))
+    ledger = waiting()
+    trigger(ledger, 1)
+    ledger.sent(replace(CANCEL, venue_id="7"), at(1))
     refuse(ledger)
-    assert pursuit.due(ledger) == []
-    pursuit.left(order("b"))
-    pursuit.left(replace(CANCEL, type=OrderType.LIMIT))
-    pursuit.left(ReplaceOrder(order_id="a", order=order("c")))
-    assert pursuit.due(ledger) == []
+    assert due(ledger) == []
+    ledger.sent(order("b"), at(2))
+    ledger.sent(replace(CANCEL, order_id="b", type=OrderType.LIMIT), at(2))
+    ledger.sent(ReplaceOrder(order_id="a", order=order("c")), at(2))
+    refuse(ledger)
+    assert due(ledger) == []
+
+
+def test_one_that_could_not_leave_leaves_when_the_venue_is_reached_again() -> None:
+    ledger = waiting()
+    refuse(ledger)
+    trigger(ledger)
+    assert due(ledger, None) == [], "nothing can leave"
+    assert due(ledger, 4) == AGAIN  # and is dropped: the connection was lost with it
+    assert due(ledger, 4) == []
+    assert due(ledger, 9) == AGAIN
+    ledger.sent(replace(CANCEL, venue_id="7"), at(9))
+    refuse(ledger)
+    assert due(ledger, 12) == []
+
+
+def test_it_goes_on_from_a_checkpoint() -> None:
+    ledger = waiting()
+    refuse(ledger)
+    ledger = kept(ledger)
+    assert due(ledger) == []
+    trigger(ledger)
+    assert due(ledger) == AGAIN
+    assert due(kept(ledger)) == AGAIN, "nothing has left yet"
+    ledger.sent(replace(CANCEL, venue_id="7"), at(4))
+    assert due(kept(ledger)) == []

@@ -21,7 +21,6 @@ from pitwire.trading import journal as records
 from pitwire.trading.journal import NOTED, Came, Journal, Noted
 from pitwire.trading.limits import day_marks
 from pitwire.trading.oversight import Oversight
-from pitwire.trading.pursuit import Pursuit
 from pitwire.trading.risk import Screen
 from pitwire.trading.rules import FunctionRule, Rule, Watch
 from pitwire.trading.state import State
@@ -83,7 +82,6 @@ class Engine:
         self.screen = screen
         self.journal = journal
         self._oversight = Oversight(screen, state, journal)
-        self._pursuit = Pursuit()
         self._seats = [_Seat(rule, number) for number, rule in enumerate(rules)]
         self._rows: dict[type[Event], _Row] = {}
         self._nobody = _Row(_untouched, noted=False)
@@ -151,7 +149,6 @@ class Engine:
     def sent(self, command: Command, now: int, sent: int = 0) -> None:
         """The bytes of this command left, at `sent` by our clock (0: they wait for their turn)."""
         self.state.ledger.sent(command, now)
-        self._pursuit.left(command)
         self.journal.write(records.Left(at=now, command=command, sent=sent))
         self._write_disagreements()
 
@@ -184,7 +181,7 @@ class Engine:
         commands = self._oversight.tend(now)
         for command in commands:
             self.journal.write(records.Decided(at=now, command=command))
-        wishes = self._pursuit.due(self.state.ledger)
+        wishes = self.state.ledger.pursuit.due(self.state.reached_at)
         return commands + self.screen.admit(wishes, self.state, now) if wishes else commands
 
     def differed(self, what: str, name: str, ours: Decimal, theirs: Decimal, now: int) -> None:

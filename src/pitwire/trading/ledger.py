@@ -30,6 +30,7 @@ from pitwire.model.proof import NO_PROOF, DeathProof
 from pitwire.trading.absence import Absence
 from pitwire.trading.adopting import PROVES_LIFE, Adoption
 from pitwire.trading.doubts import Doubts
+from pitwire.trading.pursuit import Pursuit
 from pitwire.trading.shelf import Shelf, TradesSeen
 from pitwire.trading.tracked import (
     Change,
@@ -88,6 +89,7 @@ class OrderLedger:
         self._shelf = Shelf(keep_finished)
         self._trades = TradesSeen(keep_trades)
         self._doubts = Doubts()
+        self.pursuit = Pursuit()
         self.memory = (self._shelf, self._trades, self._doubts)  # for `snapshot`
         self.open = self._shelf.open
         self.open_by_symbol = self._shelf.open_by_symbol
@@ -143,23 +145,9 @@ class OrderLedger:
         """Risk approved this order; it counts from here on, though no byte has left."""
         # By position: by name it takes six times as long, and the gate waits for it.
         tracked = Tracked(
-            order.id,
-            order.symbol,
-            _OURS,
-            _S_NEW,
-            order.side,
-            order.type,
-            order,
-            order.size,
-            order.quote_size,
-            order.price,
-            order.stop_price,
-            order.tag,
-            order.rule,
-            True,
-            now,
-            now,
-        )
+            order.id, order.symbol, _OURS, _S_NEW, order.side, order.type, order, order.size,
+            order.quote_size, order.price, order.stop_price, order.tag, order.rule, True, now, now,
+        )  # fmt: skip
         self._shelf.begin(tracked)
         return tracked
 
@@ -169,7 +157,10 @@ class OrderLedger:
             case Order():
                 return self._sent(command, now)
             case CancelOrder():
-                return self._cancel_sent(command.order_id, now)
+                order = self._cancel_sent(command.order_id, now)
+                if order is not None:
+                    self.pursuit.left(order, command)
+                return order
             case ReplaceOrder():
                 old = self._cancel_sent(command.order_id, now)
                 new = self._sent(command.order, now)
@@ -378,6 +369,8 @@ class OrderLedger:
             order.cancel_sent, order.amend_to = 0, None
             if update.reason is RejectReason.UNKNOWN_ORDER and order.is_open:
                 self._doubts.doubt(order, "the venue knows no such order to cancel", now)
+        if order.pursued is not None:
+            self.pursuit.heard(order)
 
     def _complete(self, order: Tracked) -> None:
         """Close the order when nothing is left, and never call a traded order untouched."""
@@ -495,6 +488,8 @@ class OrderLedger:
 
     def _close(self, order: Tracked) -> None:
         order.cancel_sent, order.amend_to, order.doubt = 0, None, ""
+        if order.pursued is not None:
+            self.pursuit.end(order)
         forgotten = self._shelf.close(order)
         if forgotten is not None:
             self._doubts.forget(forgotten.id)

@@ -97,6 +97,7 @@ def restore(snapshot: Snapshot, state: State) -> None:
     ledger.proof = snapshot.proof
     ledger.late, ledger.doubled = snapshot.late, snapshot.doubled
     doubts.restore(snapshot.shelf.orders)
+    ledger.pursuit.restore(snapshot.shelf.orders)
     state.portfolio.restore(snapshot.portfolio)
 
 

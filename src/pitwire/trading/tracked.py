@@ -14,6 +14,7 @@ from pitwire.model.events import Fill, Update
 from pitwire.model.orders import (
     CONDITIONAL,
     FINAL,
+    CancelOrder,
     Order,
     OrderState,
     OrderType,
@@ -88,6 +89,8 @@ class Tracked(msgspec.Struct, eq=False, gc=False):
     cancel_sent: int = 0
     """When a cancel left; 0 when none is pending."""
     amend_to: Decimal | None = None
+    pursued: CancelOrder | None = None
+    """A cancel that went to where it waited for its price, and may have to follow it."""
     replaces: str = ""
     replaced_by: str = ""
     doubt: str = ""
