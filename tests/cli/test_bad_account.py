@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from zlib import crc32
 
@@ -16,7 +17,8 @@ import pytest
 
 from pitwire.cli.exits import code_for, line_for
 from pitwire.cli.main import main
-from pitwire.desk.config import parse_config
+from pitwire.desk.config import DeskConfig, parse_config
+from pitwire.desk.desk import Desk
 from pitwire.desk.opening import open_desk
 from pitwire.model.clock import SystemClock
 from pitwire.model.credentials import Credentials, Secret
@@ -25,10 +27,13 @@ from pitwire.model.errors import AuthenticationFailed, ConfigError
 from pitwire.sim.serve import serve
 from pitwire.sim.world import BTC_USDT, World
 from pitwire.store.folder import VERSION, AccountFolder, Identity
-from pitwire.store.history import segment_path
+from pitwire.store.history import History, segment_path
 from pitwire.store.safely import sealed
 from pitwire.store.segment import MAGIC
 from pitwire.store.segment import VERSION as FORMAT
+from pitwire.trading.journal import Alerted
+from pitwire.venues.binance.rights import ACCOUNT
+from pitwire.venues.registry import find_venue
 from pitwire.venues.venue import Endpoints
 
 CLOSED = "127.0.0.1:9"
@@ -209,13 +214,67 @@ async def test_a_second_desk_with_the_same_key_is_refused_wherever_its_folder_is
         ).stop()
 
 
+async def test_a_second_desk_with_another_key_of_the_account_is_refused(folder: Path) -> None:
+    """The venue says whose key it is; one of another account is nobody's business."""
+    config = parse_config(DESK + LIMITS)
+    assert config.account.name == "main"
+    world = World(
+        clock=SystemClock(),
+        listings=[BTC_USDT],
+        accounts={"main": {"USDT": Decimal(1_000)}, "other": {"USDT": Decimal(1_000)}},
+    )
+    async with serve(world) as venue:
+        endpoints = Endpoints(market=venue.market_url, orders=venue.orders_url, http=venue.http_url)
+
+        async def desk(account: str, kind: str, name: str, config: DeskConfig = config) -> Desk:
+            keys = Credentials(*world.keys_of(account)[kind])
+            return await open_desk(
+                config, endpoints=endpoints, credentials=keys, state=folder / name
+            )
+
+        first = await desk("main", "ed25519", "a")
+        for name in ("binance", "binance-sbe"):
+            venue_of = msgspec.structs.replace(config.venue, name=name)
+            with pytest.raises(ConfigError) as refused:
+                await desk("main", "hmac", name, msgspec.structs.replace(config, venue=venue_of))
+            told = f"account: found 'in use by process {os.getpid()}', expected one desk an account"
+            assert str(refused.value) == told
+            assert line_for(refused.value) == told
+            assert code_for(refused.value) == 2
+        await (await desk("other", "hmac", "c")).stop()
+        await first.stop()
+        await (await desk("main", "hmac", "b")).stop()
+
+
+async def test_a_venue_that_does_not_say_whose_key_it_is_is_told_of(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(clock=SystemClock(), listings=[BTC_USDT])
+    silent = msgspec.structs.replace(
+        find_venue("binance"), account=msgspec.structs.replace(ACCOUNT, read=lambda _: "")
+    )
+    monkeypatch.setattr("pitwire.desk.rights.find_venue", lambda _: silent)
+    async with serve(world) as venue:
+        desk = await open_desk(
+            parse_config(DESK + LIMITS),
+            endpoints=Endpoints(
+                market=venue.market_url, orders=venue.orders_url, http=venue.http_url
+            ),
+            credentials=Credentials(*world.keys["ed25519"]),
+        )
+        await desk.stop()
+    records = [record for record, _ in History(folder / "state").records()]
+    told = [one.text for one in records if isinstance(one, Alerted)]
+    assert [one for one in told if "does not say whose key this is" in one]
+
+
 def test_where_nobody_can_hold_the_key_nothing_is_sent(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "home").write_text("")
     monkeypatch.setenv("XDG_STATE_HOME", str(folder / "home"))
     assert main(["desk", "desk.toml", "--seconds", "2"]) == 2
-    told = "found 'Not a directory', expected a place for the lock of this key, under $XDG_STATE_H"
+    told = "found 'Not a directory', expected a place for the lock of account.key, under $XDG_STATE"
     assert told in capsys.readouterr().err
 
 

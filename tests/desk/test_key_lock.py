@@ -3,7 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from pitwire.desk.key_lock import key_lock
+from pitwire.desk.key_lock import account_lock, key_lock
 from pitwire.venues.registry import find_venue
 from pitwire.venues.venue import Endpoints
 
@@ -47,3 +47,17 @@ def test_other_accounts_have_locks_of_their_own() -> None:
         key_lock(futures, futures.endpoints, "key"),
     }
     assert len(locks) == 8
+
+
+def test_an_account_has_a_lock_beside_that_of_its_key() -> None:
+    sbe = find_venue("binance-sbe")
+    ours = account_lock(SPOT, SPOT.endpoints, "354937868")
+    assert ours == account_lock(sbe, sbe.endpoints, "354937868")
+    assert isinstance(SPOT.testnet, Endpoints)
+    locks = {
+        ours,
+        account_lock(SPOT, SPOT.endpoints, "354937869"),
+        account_lock(SPOT, SPOT.testnet, "354937868"),
+        _lock(SPOT.endpoints.orders, key="354937868"),
+    }
+    assert len(locks) == 4

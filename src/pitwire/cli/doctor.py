@@ -387,6 +387,9 @@ def would_send(patient: Patient) -> Iterator[str]:
     if patient.config.mode == "live" and patient.venue.rights is not None:
         request = patient.venue.rights.ask(patient.credentials, now)
         yield f"ask   {patient.endpoints.http}{request.path}"
+    if patient.config.mode == "live" and patient.venue.account is not None:
+        request = patient.venue.account.ask(patient.credentials, now)
+        yield f"ask   {patient.endpoints.http}{request.path}"
     if patient.config.mode != "paper" and patient.venue.mode is not None:
         request = patient.venue.mode.ask(patient.credentials, now)
         yield f"ask   {patient.endpoints.http}{request.path}"

@@ -1,7 +1,9 @@
-"""The lock of a key: one live desk on a machine uses it at a time, wherever its folder is.
+"""The locks of a key and of an account: one live desk on a machine uses either at a time, wherever
+its folder is.
 
-House rules: an account is known by where its orders go and by its key, never by how either is
-written: two addresses of one venue are one place, and so are the names of its two encodings.
+House rules: an account is known by where its orders go and by its key, and by the venue's own name
+of it where there is one; never by how either is written: two addresses of one venue are one place,
+and so are the names of its two encodings.
 """
 
 from __future__ import annotations
@@ -19,9 +21,18 @@ _PORTS = {"ws": 80, "wss": 443}
 
 def key_lock(venue: Venue, endpoints: Endpoints, key: str) -> Path:
     """The file that the desk holds which trades there with this key."""
+    return _lock(venue, endpoints, key)
+
+
+def account_lock(venue: Venue, endpoints: Endpoints, name: str) -> Path:
+    """The file that the desk holds which trades there on the account that the venue calls so."""
+    return _lock(venue, endpoints, f"account {name}")
+
+
+def _lock(venue: Venue, endpoints: Endpoints, who: str) -> Path:
     to = urlsplit(venue.orders_path(endpoints, "ms"))
     host = (to.hostname or "").rstrip(".")
     # A venue answers at several ports; on this machine each may be a venue of its own.
     port = to.port or _PORTS.get(to.scheme, 0) if is_on_this_machine(host) else ""
-    text = f"{host} {port} {to.path} {key}"
+    text = f"{host} {port} {to.path} {who}"
     return state_root() / "keys" / blake2b(text.encode(), digest_size=16).hexdigest()

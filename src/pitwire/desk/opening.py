@@ -25,7 +25,7 @@ from pitwire.desk.key_lock import key_lock
 from pitwire.desk.leash import charge_of
 from pitwire.desk.paper import PaperOutlet
 from pitwire.desk.restart import Restarted, restart
-from pitwire.desk.rights import check_mode, check_rights
+from pitwire.desk.rights import addresses_of, check_account
 from pitwire.desk.secrets import check_private, find_credentials, prefixes
 from pitwire.desk.settling import end_on_paper, settle
 from pitwire.desk.taping import record_desk, tap_of
@@ -154,12 +154,10 @@ async def open_desk(
     desk = _composed(config, restarted, journals, clock, ids, log)
     try:
         await desk.switchboard.open()
-        bans, addresses = bans_of(desk), _addresses(config, endpoints)
+        bans, addresses = bans_of(desk), addresses_of(config, endpoints)
         await sit_out(desk, bans, addresses)
         with remembered(bans, addresses, clock):
-            await check_rights(config, credentials, endpoints, fetch, clock)
-            if ids is None:  # who goes through another's day again has nobody to ask
-                await check_mode(config, credentials, endpoints, fetch, clock)
+            await check_account(desk, credentials, endpoints, fetch, plays=ids is not None)
         _enter(desk, config, seed)
         tape = desk.tape = record_desk(
             config, desk.engine.screen, credentials, seed=seed, clock=clock
@@ -209,13 +207,6 @@ def _enter(desk: Desk, config: DeskConfig, seed: int) -> None:
     engine.journal.write(Seeded(at=now, name="desk", seed=seed))
 
 
-def _addresses(config: DeskConfig, endpoints: Endpoints | None) -> Endpoints:
-    """Where the session of this configuration will go."""
-    venue = find_venue(config.venue.name)
-    usual = venue.testnet if config.venue.testnet else None
-    return endpoints or config.venue.endpoints or usual or venue.endpoints
-
-
 def _composed(
     config: DeskConfig,
     restarted: Restarted | None,
@@ -260,7 +251,7 @@ def _key_lock(
 ) -> Path | None:
     if config.mode != "live" or credentials is None:
         return None
-    return key_lock(find_venue(config.venue.name), _addresses(config, endpoints), credentials.key)
+    return key_lock(find_venue(config.venue.name), addresses_of(config, endpoints), credentials.key)
 
 
 def _restarted(

@@ -180,7 +180,7 @@ def restart(
     folder = AccountFolder.hold(path, account, entropy)
     try:
         if key_lock is not None:
-            folder.hold_key(key_lock)
+            folder.hold_also(key_lock, "account.key")
         return _restart(
             folder, now, mode=mode, program=program, durable=durable, proof=proof, booted=booted
         )

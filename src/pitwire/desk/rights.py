@@ -11,6 +11,8 @@ from collections.abc import Callable
 from functools import partial
 
 from pitwire.desk.config import DeskConfig
+from pitwire.desk.desk import Desk
+from pitwire.desk.key_lock import account_lock
 from pitwire.model.clock import Clock
 from pitwire.model.credentials import Credentials
 from pitwire.model.errors import ConfigError, StateError
@@ -18,6 +20,56 @@ from pitwire.venues.registry import find_venue
 from pitwire.venues.venue import CodecOptions, Endpoints, HttpRequest, Reply, Role, Venue
 from pitwire.wire.http import HttpClient
 from pitwire.wire.link import Fetch, HttpAnswer
+
+
+def addresses_of(config: DeskConfig, endpoints: Endpoints | None) -> Endpoints:
+    """Where the session of this configuration will go; `endpoints` go before all."""
+    venue = find_venue(config.venue.name)
+    usual = venue.testnet if config.venue.testnet else None
+    return endpoints or config.venue.endpoints or usual or venue.endpoints
+
+
+async def check_account(
+    desk: Desk,
+    credentials: Credentials | None,
+    endpoints: Endpoints | None,
+    fetch: Fetch | None,
+    *,
+    plays: bool,
+) -> None:
+    """All that is asked before a socket is opened; who `plays` another's day has nobody to ask.
+
+    Raises what `check_rights`, `hold_account` and `check_mode` raise.
+    """
+    await check_rights(desk.config, credentials, endpoints, fetch, desk.clock)
+    await hold_account(desk, credentials, endpoints, fetch)
+    if not plays:
+        await check_mode(desk.config, credentials, endpoints, fetch, desk.clock)
+
+
+async def hold_account(
+    desk: Desk, credentials: Credentials | None, endpoints: Endpoints | None, fetch: Fetch | None
+) -> None:
+    """Be the one live desk of this machine on the account that the venue says the key is of.
+
+    Raises `ConfigError` where another has it, with whatever key; what the venue says when it
+    refuses to answer, and `DialFailed` when it does not. A venue that has no name of its own for an
+    account is not asked, and one that tells none is an alert.
+    """
+    config = desk.config
+    venue, addresses = find_venue(config.venue.name), addresses_of(config, endpoints)
+    if config.mode != "live" or credentials is None or desk.restarted is None:
+        return
+    if venue.account is None:
+        return
+    ask = partial(venue.account.ask, credentials)
+    body = await _answered(venue, ask, addresses.http, fetch, desk.clock)
+    name = venue.account.read(body)
+    if name:
+        desk.restarted.folder.hold_also(account_lock(venue, addresses, name), "account")
+    else:
+        text = "the venue does not say whose key this is: one desk with each of its keys may start"
+        desk.alert(text, desk.clock.now())
 
 
 async def check_rights(
@@ -37,7 +89,7 @@ async def check_rights(
         return
     if venue.rights is None or live.may_withdraw == config.account.name:
         return
-    root = (endpoints or config.venue.endpoints or venue.endpoints).http
+    root = addresses_of(config, endpoints).http
     body = await _answered(venue, partial(venue.rights.ask, credentials), root, fetch, clock)
     rights = venue.rights.read(body)
     if rights.may_withdraw:
@@ -63,8 +115,7 @@ async def check_mode(
     venue = find_venue(config.venue.name)
     if venue.mode is None or credentials is None or config.mode == "paper":
         return
-    usual = (venue.testnet if config.venue.testnet else None) or venue.endpoints
-    root = (endpoints or config.venue.endpoints or usual).http
+    root = addresses_of(config, endpoints).http
     found = venue.mode.read(
         await _answered(venue, partial(venue.mode.ask, credentials), root, fetch, clock)
     )

@@ -123,20 +123,20 @@ class AccountFolder:
         for lock in (*self._others, self._lock):
             lock.close()
 
-    def hold_key(self, path: Path) -> None:
-        """Be the one desk on this machine that uses the key which this lock stands for.
+    def hold_also(self, path: Path, what: str) -> None:
+        """Be the one desk on this machine that has what this lock stands for: a key, an account.
 
-        Its folder alone does not say whose account it is of. Raises `ConfigError`.
+        Its folder alone does not say whose account it is of. Raises `ConfigError`, naming `what`.
         """
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = path.open("a+b")
         except OSError as error:
             found = error.strerror or type(error).__name__
-            expected = "a place for the lock of this key, under $XDG_STATE_HOME"
+            expected = f"a place for the lock of {what}, under $XDG_STATE_HOME"
             raise ConfigError(where=str(path), found=found, expected=expected) from None
         try:
-            _lock(lock, "account.key")
+            _lock(lock, what)
         except BaseException:
             lock.close()
             raise

@@ -390,6 +390,16 @@ class AskRights(msgspec.Struct, frozen=True):
     """The body of a good answer → rights; raises `MalformedFrame`."""
 
 
+class AskAccount(msgspec.Struct, frozen=True):
+    """How a venue is asked which of its accounts a key is of."""
+
+    ask: Callable[[Credentials, int], HttpRequest]
+    """(credentials, now in ns) → the request."""
+    read: Callable[[bytes], str]
+    """The body of a good answer → the venue's own name of the account, "" where it tells none;
+    raises `MalformedFrame`."""
+
+
 class AskMode(msgspec.Struct, frozen=True):
     """How a venue is asked in which of several modes an account is."""
 
@@ -451,6 +461,8 @@ class Venue(msgspec.Struct, frozen=True):
     """How the venue sums up a book, where its deltas carry the sum."""
     rights: AskRights | None = None
     """None where the venue does not say what a key may do."""
+    account: AskAccount | None = None
+    """None where the venue has no name of its own for an account."""
     mode: AskMode | None = None
     """None where every account is as a desk needs it."""
     route_path: Callable[[Endpoints, str, str], str] | None = None

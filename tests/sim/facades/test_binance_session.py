@@ -138,3 +138,13 @@ def test_logout_closes_the_sessions_subscription_only(client: ApiClient) -> None
         (0, "eventStreamTerminated")
     ]
     assert bare(client, "session.subscriptions")["result"] == [{"subscriptionId": 1}]
+
+
+def test_every_key_of_an_account_is_told_the_number_of_that_account(client: ApiClient) -> None:
+    """binance §5.13."""
+    told = [
+        ApiClient(client.world, account=account, kind=kind).done("account.status")["uid"]
+        for account in ("main", "other")
+        for kind in ("hmac", "ed25519")
+    ]
+    assert told == [354_937_868, 354_937_868, 354_937_869, 354_937_869]

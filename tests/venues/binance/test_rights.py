@@ -9,7 +9,7 @@ import pytest
 
 from pitwire.model.credentials import Credentials, Secret
 from pitwire.model.errors import MalformedFrame
-from pitwire.venues.binance.rights import ask_rights, read_rights
+from pitwire.venues.binance.rights import ask_account, ask_rights, read_account, read_rights
 from pitwire.venues.mbx.signing import signer_for
 from pitwire.venues.venue import KeyRights
 
@@ -52,3 +52,28 @@ def test_the_question_is_signed_as_it_is_sent() -> None:
     assert signature == signer_for(KEY).sign(plain.encode())
     assert request.headers == {"X-MBX-APIKEY": KEY.key}
     assert (request.method, request.weight) == ("GET", 1)
+
+
+def test_whose_key_it_is_by_the_venues_example() -> None:
+    """binance §5.13."""
+    told = {
+        "canTrade": True, "accountType": "SPOT", "permissions": ["SPOT"], "uid": 354937868,
+        "balances": [{"asset": "BTC", "free": "1.34471120", "locked": "0.08600000"}],
+    }  # fmt: skip
+    assert read_account(msgspec.json.encode(told)) == "354937868"
+    assert read_account(b"{}") == ""
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"uid": "354937868"}', b'{"uid": null}'])
+def test_an_account_that_cannot_be_read_is_malformed(body: bytes) -> None:
+    with pytest.raises(MalformedFrame):
+        read_account(body)
+
+
+def test_the_question_of_the_account_is_signed_as_it_is_sent() -> None:
+    request = ask_account(KEY, 1_700_000_000_123_456_789)
+    plain, _, signature = request.query.partition("&signature=")
+    assert parse_qs(plain)["timestamp"] == ["1700000000123"]
+    assert parse_qs(plain)["omitZeroBalances"] == ["true"]
+    assert signature == signer_for(KEY).sign(plain.encode())
+    assert (request.method, request.path, request.weight) == ("GET", "/api/v3/account", 20)

@@ -108,6 +108,10 @@ class Office:
         """An id as the venue makes them up: alphanumerics."""
         return "".join(self._ids.choices(_ALPHABET, k=length))
 
+    def uid_of(self, account: str) -> int:
+        """The number that every key of this account is told, and no key of another (§5.13)."""
+        return self.options.uid + self.keyring.accounts().index(account)
+
     def new_hex(self, length: int) -> str:
         """Hexadecimal digits for a request's own id."""
         return f"{self._uuids.getrandbits(4 * length):0{length}x}"

@@ -77,6 +77,7 @@ class BinanceOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`w` of a maker's partial fill. The sheet derives true; the live capture shows false."""
     listen_key_minutes: int = 60
     uid: int = 354_937_868
+    """Of the first account; the others count on from it."""
 
     # §10.2 SBE streams
     sbe_depth_milliseconds: float = 20.0

@@ -194,7 +194,7 @@ def account(call: Call, omit_zero: bool) -> object:
         "accountType": "SPOT",
         "balances": balances,
         "permissions": ["SPOT"],
-        "uid": call.office.options.uid,
+        "uid": call.office.uid_of(call.account),
     }
 
 

@@ -11,7 +11,7 @@ from pitwire.market.sequence import ByRange
 from pitwire.model.proof import DeathProof
 from pitwire.venues.binance.codec import BinanceCodec
 from pitwire.venues.binance.encode import WINDOW_SECONDS
-from pitwire.venues.binance.rights import RIGHTS
+from pitwire.venues.binance.rights import ACCOUNT, RIGHTS
 from pitwire.venues.binance.sbe_codec import CHANNELS as SBE_CHANNELS
 from pitwire.venues.binance.sbe_codec import market_headers, sbe_codec
 from pitwire.venues.binance.streams import CHANNELS
@@ -134,6 +134,7 @@ BINANCE = Venue(
     weights=Weights(open_orders=80, account=20, fills=20),
     proof=PROOF,
     rights=RIGHTS,
+    account=ACCOUNT,
     sign=sign,
 )
 
