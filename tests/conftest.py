@@ -12,12 +12,18 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from bench import native
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 WORLD = "world"
 """The name under which a test notes the counts of a simulated world it has run."""
+
+
+# How long an example takes says how busy the machine is, and nothing about what is tried.
+settings.register_profile("untimed", settings.default, deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_configure(config: pytest.Config) -> None:
