@@ -31,6 +31,7 @@ SOURCES = tuple(
         "sim/_quotes.c",
         "venues/binance/_reading.c",
         "venues/binance/_sbe.c",
+        "venues/binance/_writing.c",
     )
 )
 ASKED = "PITWIRE_NATIVE"

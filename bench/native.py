@@ -19,11 +19,11 @@ from typing import Any
 
 LADDER, PACKED = "pitwire.market._ladder", "pitwire.model._packed"
 READING, SBE = "pitwire.venues.binance._reading", "pitwire.venues.binance._sbe"
-QUOTES = "pitwire.sim._quotes"
-PARTS = (LADDER, PACKED, READING, SBE, QUOTES)
+QUOTES, WRITING = "pitwire.sim._quotes", "pitwire.venues.binance._writing"
+PARTS = (LADDER, PACKED, READING, SBE, QUOTES, WRITING)
 USERS = (
     "pitwire.market.ladder", "pitwire.venues.binance.decode", "pitwire.venues.binance.sbe",
-    "pitwire.sim.quotes",
+    "pitwire.sim.quotes", "pitwire.venues.binance.encode",
 )  # fmt: skip
 PLAIN, COMPILED = "plain", "compiled"
 VARIABLE = "PITWIRE_BENCH_PARTS"

@@ -18,6 +18,7 @@ from pitwire.model.orders import AmendOrder, CancelOrder, Order, ReplaceOrder
 from pitwire.venues.binance import rest
 from pitwire.venues.binance.answers import USER_KINDS, AnswerDecoder
 from pitwire.venues.binance.decode import COMPILED, MarketDecoder, malformed
+from pitwire.venues.binance.encode import COMPILED as WRITING
 from pitwire.venues.binance.encode import Encoder
 from pitwire.venues.binance.glance import HEAD_BYTES, Glance, head_of
 from pitwire.venues.binance.streams import CHANNELS, Streams
@@ -47,7 +48,7 @@ class BinanceCodec:
         self._symbols = Symbols()
         self._streams = Streams(self._symbols, channels)
         self._market = MarketDecoder(self._symbols, self._streams.partial, COMPILED)
-        self._encoder = Encoder(self._symbols)
+        self._encoder = Encoder(self._symbols, WRITING)
         self._answers = AnswerDecoder(self._symbols, self._encoder.requests)
         self.glance, self.head, self.head_bytes = Glance(self._symbols).at, head_of, HEAD_BYTES
         """What the head of a depth diff says, without its levels; None of other frames."""

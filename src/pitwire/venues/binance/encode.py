@@ -2,13 +2,14 @@
 
 House rules: parameters are written in the order in which they are signed; a decimal is plain text
 and never a float; what the venue cannot do is refused here with a `ConfigError` and nothing is
-sent; only `LocalError`s are raised.
+sent; only `LocalError`s are raised. `_writing.c` beside it fills a form as `Encoder.order` does,
+where it has been built (ADR 23), or leaves it to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -16,8 +17,10 @@ from pitwire.model.clock import MILLISECOND
 from pitwire.model.credentials import Credentials
 from pitwire.model.errors import ConfigError
 from pitwire.model.orders import Order, OrderType, Side, TimeInForce
+from pitwire.model.twins import twin
 from pitwire.venues.binance.symbols import Symbols
 from pitwire.venues.mbx.requests import Params, Requests, Value, client_id, decimal, plain
+from pitwire.venues.mbx.signing import HmacSigner
 
 WINDOW_SECONDS = 2.0
 """A new order that the venue reads later than this after we stamped it is refused (§5.3)."""
@@ -59,19 +62,28 @@ _TIMES: Mapping[TimeInForce, str] = {
 }
 
 
+Fill: TypeAlias = Callable[[Order, str, int], bytes | None]
+"""(order, id of the request, now) → its frame; None: not to be written so, or not at all."""
+COMPILED: Any = twin("pitwire.venues.binance._writing")
+"""The compiled twin of `Encoder.order`, or None."""
+
+
 class _Shape(NamedTuple):
     """What an order's bytes look like apart from its numbers."""
 
     payload: str
     head: str
     tail: str
+    fill: Fill | None = None
+    """Does at once what is nearly always done with it; there where `COMPILED` is."""
 
 
 class Encoder:
     """Writes the WS-API requests of one connection; signs until a session is logged on."""
 
-    def __init__(self, symbols: Symbols) -> None:
+    def __init__(self, symbols: Symbols, compiled: Any = None) -> None:
         self._symbols = symbols
+        self._compiled = compiled
         self.requests = Requests()
         """Who asks, and how it is signed."""
         self._shapes: dict[tuple[object, ...], _Shape] = {}
@@ -103,6 +115,8 @@ class Encoder:
         in_session = self.requests.in_session
         signer = None if in_session else self.requests.signer(method)
         shape = self._shape(order, method, extra or {}, signed=not in_session)
+        if shape.fill is not None and (frame := shape.fill(order, json_id, now)) is not None:
+            return frame
         values = _values(order, now)
         body = shape.head % (json_id, *values)
         if signer is None:
@@ -147,7 +161,15 @@ class Encoder:
             params["timeInForce"] = _TIMES[order.time_in_force]
         if signed:
             params["apiKey"] = self.requests.key
-        return _shape_of(method, dict(sorted(params.items())))
+        params = dict(sorted(params.items()))
+        shape = _shape_of(method, params)
+        signer = self.requests.signer(method) if signed else None
+        if self._compiled is None or extra or "%%" in shape.head:
+            return shape
+        if signer is not None and not isinstance(signer, HmacSigner):
+            return shape
+        form = self._compiled.Form(*_form_of(shape, params, signer))
+        return shape._replace(fill=form.fill)
 
 
 def refuse_impossible(order: Order) -> None:
@@ -224,6 +246,34 @@ def _shape_of(method: str, params: Params) -> _Shape:
     )
     head = f'{{"id":"%s","method":"{method}","params":{{{fields}'
     return _Shape(payload, head, "}}")
+
+
+_FIELDS: Mapping[str, tuple[str, str]] = {
+    "newClientOrderId": ("i", "id"),
+    "price": ("d", "price"),
+    "quantity": ("d", "size"),
+    "quoteOrderQty": ("d", "quote_size"),
+    "stopPrice": ("d", "stop_price"),
+    "timestamp": ("t", ""),
+    "trailingDelta": ("n", "trailing_bips"),
+}
+"""Parameter that changes → its kind (an id, a decimal, the time, a number), and where it stands in
+an order."""
+
+
+def _form_of(shape: _Shape, params: Params, signer: HmacSigner | None) -> tuple[object, ...]:
+    """The same for the compiled twin: what stands before and behind each value."""
+    start, *texts = (text.replace("%%", "%").encode() for text in shape.head.split("%s"))
+    *signed, signed_end = (text.replace("%%", "%").encode() for text in shape.payload.split("%s"))
+    fields = [_FIELDS[name] for name, value in params.items() if value == _SLOT]
+    holes = tuple(
+        (kind, field, text, payload)
+        for (kind, field), text, payload in zip(fields, texts, signed, strict=False)
+    )
+    tail = shape.tail.encode()
+    if signer is None:
+        return start, holes, texts[-1] + tail, b"", None, None
+    return start, holes, texts[-1] + b',"signature":"', b'"' + tail, signed_end, signer.key
 
 
 def _slot(number: bool) -> str:

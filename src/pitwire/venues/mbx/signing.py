@@ -38,7 +38,8 @@ class HmacSigner:
 
     def __init__(self, secret: bytes) -> None:
         key = hashlib.sha256(secret).digest() if len(secret) > _BLOCK else secret
-        key = key.ljust(_BLOCK, b"\0")
+        key = self.key = key.ljust(_BLOCK, b"\0")
+        """For a compiled twin that does this itself; never to be shown."""
         self._inner = hashlib.sha256(key.translate(_INNER))
         self._outer = hashlib.sha256(key.translate(_OUTER))
 
