@@ -8,10 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
-from pitwire.sim import pit, plan
+from pitwire.sim import past, pit, plan
 from pitwire.sim.facades import (
     binance,
-    binance_board,
     binance_candles,
     binance_streams,
     binance_text,
@@ -57,7 +56,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pit, "KEPT_ORDERS", 100)
     monkeypatch.setattr(pit, "KEPT_OWN_TRADES", 100)
     monkeypatch.setattr(pit, "AVERAGE_MINUTES", 1)
-    monkeypatch.setattr(binance_board, "_CHANGES_KEPT", 300)
+    monkeypatch.setattr(past, "KEPT_CHANGES", 300)
     monkeypatch.setattr(binance_candles, "_AGGREGATES_KEPT", 300)
     monkeypatch.setattr(binance_candles, "_BARS_KEPT", 60)
     monkeypatch.setattr(binance_candles, "_UNFOLDED", 16)

@@ -33,6 +33,7 @@ acts = st.lists(
         st.tuples(st.just("limit"), sides, near, lots),
         st.tuples(st.just("iceberg"), sides, near, lots),
         st.tuples(st.just("stop"), sides, near, lots),
+        st.tuples(st.just("hush"), st.booleans()),
     ),
     max_size=30,
 )
@@ -75,6 +76,8 @@ class Town:
             self.orders.append(self.quote(*parts))
         elif what == "take":
             self.orders.append(self.take(*parts))
+        elif what == "hush":
+            self.exchange.hush(*parts)
         else:
             self.join(what, *parts)
 
@@ -151,6 +154,7 @@ def remembered(town: Town) -> tuple:
     accounts = town.exchange.accounts
     return (
         (pit.order_id, pit.execution, pit.trade_id, pit.update_id, pit.last, list(pit.trades)),
+        list(pit.past.back_from(pit.update_id)),
         [
             [[plain(order) for order in level.orders.values()] for level in ladder.levels.values()]
             for ladder in (pit.book.bids, pit.book.asks)

@@ -109,12 +109,16 @@ class Stall:
     def _status(self, status: str) -> None:
         self.exchange.set_status(SYMBOL, status, self.now)
 
+    def _hush(self, is_hushed: bool) -> None:
+        self.exchange.hush(is_hushed)
+
     def state(self) -> tuple[object, ...]:
         """Everything that there is to know."""
         pit = self.exchange.pit(SYMBOL)
         accounts, ladders = self.exchange.accounts, (pit.book.bids, pit.book.asks)
         return (
             (pit.order_id, pit.execution, pit.trade_id, pit.update_id, pit.last, [*pit.trades]),
+            (pit.past.rows, pit.past.since, [*pit.past.back_from(pit.update_id)]),
             [[*map(level_state, ladder.levels.values())] for ladder in ladders],
             [ladder.keys for ladder in ladders],
             [pit.open_of(name) for name in ("makers", "takers", "ann")],
@@ -138,6 +142,7 @@ acts = st.lists(
         st.tuples(st.just("take"), lots),
         st.tuples(st.just("join"), sides, near, lots),
         st.tuples(st.just("status"), st.sampled_from(["HALT", "TRADING"])),
+        st.tuples(st.just("hush"), st.booleans()),
     ),
     max_size=30,
 )

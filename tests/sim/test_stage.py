@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from pitwire.model.clock import SECOND
 from pitwire.model.errors import DialFailed
+from pitwire.model.orders import Side
+from pitwire.sim import past
+from pitwire.sim.facades.binance_options import BinanceOptions
+from pitwire.sim.facts import Kind, LevelChanged, NewOrder, PublicTrade, Traded
 from pitwire.sim.faults import (
     BlackHole,
     ClockSkew,
@@ -236,6 +242,54 @@ def test_a_venue_that_nobody_hears_has_kept_up_when_somebody_comes() -> None:
     alone.advance(0.5)
     first = late.take()[0]
     assert first["U"] <= alone.exchange.book("BTC-USDT").update_id
+
+
+ASKED = (
+    "/api/v3/depth?symbol=BTCUSDT&limit=5000", "/api/v3/klines?symbol=BTCUSDT&interval=1s",
+    "/api/v3/klines?symbol=BTCUSDT&interval=1m", "/api/v3/aggTrades?symbol=BTCUSDT&limit=1000",
+    "/api/v3/trades?symbol=BTCUSDT&limit=1000", "/api/v3/ticker/24hr?symbol=BTCUSDT",
+    "/api/v3/avgPrice?symbol=BTCUSDT",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kept", [60, 10_000])
+def test_what_is_told_in_short_is_no_less(kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same answers, and the same fills of an owner, as if every fact had been told."""
+    monkeypatch.setattr(past, "KEPT_CHANGES", kept)
+    lag = BinanceOptions(snapshot_lag_seconds=0.2)
+    short, whole = worlds = [World(seed=4, scenario="volatile", options=lag) for _ in range(2)]
+    whole.exchange.hush = lambda is_hushed: None  # type: ignore[method-assign]
+    told = []
+    for world in worlds:
+        take, mine = world.exchange.take_facts, []
+
+        def facts(take=take, mine=mine):
+            taken = take()
+            mine += taken
+            return taken
+
+        world.exchange.take_facts = facts  # type: ignore[method-assign]
+        told.append(mine)
+    for turn in range(12):
+        for world in worlds:
+            world.act()
+            bid, _, ask, _ = world.exchange.top("BTC-USDT")
+            for side, price in ((Side.BUY, bid), (Side.SELL, ask)):
+                order = NewOrder(account="main", symbol="BTC-USDT", side=side, kind=Kind.LIMIT,
+                                 lots=2000, price=price)  # fmt: skip
+                world.exchange.place(order, world.clock.now())
+            world.advance(0.9)
+        bodies = [[world.stage.http("GET", path, headers={}, body=b"", now=world.clock.now()).body
+                   for path in ASKED] for world in worlds]  # fmt: skip
+        assert bodies[0] == bodies[1], turn
+    assert short.exchange.open_orders("main") == whole.exchange.open_orders("main")
+    assert short.exchange.trades_of("main", "BTC-USDT")
+    kinds = [Counter(map(type, mine)) for mine in told]
+    assert kinds[0][LevelChanged] < kinds[1][LevelChanged] / 4
+    assert kinds[0][PublicTrade] > kinds[0][Traded]
+    owned = [[fact for fact in mine if not isinstance(fact, LevelChanged | PublicTrade | Traded)]
+             for mine in told]  # fmt: skip
+    assert owned[0] == owned[1]
 
 
 def test_the_steps_of_a_venue_that_nobody_hears_are_few() -> None:

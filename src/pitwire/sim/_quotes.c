@@ -123,10 +123,20 @@ put(PyObject *of, Py_ssize_t place, PyObject *value)
     Py_XDECREF(before);
 }
 
+/* By a name that is interned: the interpreter remembers each other one for a while. */
+static PyObject *
+attribute(PyObject *of, const char *name)
+{
+    PyObject *word = PyUnicode_InternFromString(name);
+    PyObject *found = word == NULL ? NULL : PyObject_GetAttr(of, word);
+    Py_XDECREF(word);
+    return found;
+}
+
 static Py_ssize_t
 place_of(PyObject *type, const char *name)
 {
-    PyObject *found = PyObject_GetAttrString(type, name);
+    PyObject *found = attribute(type, name);
     if (found == NULL) {
         return -1;
     }
@@ -160,7 +170,7 @@ place_of(PyObject *type, const char *name)
     X(SimOrder, status) X(SimOrder, created) X(SimOrder, updated) X(SimOrder, working_since)       \
     X(SimOrder, on_book) X(Level, orders) X(Level, price) X(Level, shown) X(Ladder, keys)          \
     X(Ladder, levels) X(Ladder, _spare) X(Pit, listing) X(Pit, order_id) X(Pit, execution)         \
-    X(Pit, update_id) X(Execution, facts)
+    X(Pit, update_id) X(Execution, facts) X(Execution, hushed)
 
 typedef struct {
     PyObject_HEAD
@@ -181,6 +191,8 @@ typedef struct {
 #undef MEMBER
     double kinderman;
     int is_buy;
+    PyObject *past; /* of the pit */
+    Py_buffer rows; /* the past's: a ring of rows, the place of a change is its id */
 } Quotes;
 
 #define GET(type, of, name) get((of), self->type##_##name)
@@ -204,19 +216,47 @@ count(PyObject *pit, Py_ssize_t place)
     return after;
 }
 
+/* `Past.add`; what does not fit a row is left to it. */
 static int
-tell_level(Quotes *self, PyObject *price, PyObject *shown, PyObject *now)
+remember(Quotes *self, PyObject *number, PyObject *now, PyObject *price, PyObject *before)
 {
-    PyObject *number = COUNT(update_id), *facts = GET(Execution, self->execution, facts);
-    PyObject *fact = NULL;
-    if (number != NULL && facts != NULL) {
-        PyObject *words[] = {now, self->symbol, self->side, price, shown, number};
-        fact = PyObject_Vectorcall(self->LevelChanged, words, 6, NULL);
+    long long id, row[3];
+    if (fits(number, &id) && fits(now, &row[0]) && fits(price, &row[1]) && fits(before, &row[2]) &&
+        !__builtin_mul_overflow(row[1], 2, &row[1])) {
+        row[1] += self->is_buy;
+        Py_ssize_t kept = self->rows.len / (Py_ssize_t)sizeof(row), place = (Py_ssize_t)(id % kept);
+        place += place < 0 ? kept : 0;
+        memcpy((char *)self->rows.buf + place * sizeof(row), row, sizeof(row));
+        return 0;
     }
-    int failed = fact == NULL || PyList_Append(facts, fact) < 0;
+    if (PyErr_Occurred()) {
+        return -1;
+    }
+    PyObject *is_bid = self->is_buy ? Py_True : Py_False;
+    PyObject *done =
+        PyObject_CallMethod(self->past, "add", "OOOOO", number, now, is_bid, price, before);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+/* The visible size at a price has changed. */
+static int
+tell_level(Quotes *self, PyObject *price, PyObject *before, PyObject *shown, PyObject *now)
+{
+    PyObject *number = COUNT(update_id), *hushed = GET(Execution, self->execution, hushed);
+    int failed = number == NULL || hushed == NULL || remember(self, number, now, price, before) < 0;
+    if (!failed && hushed != Py_True) {
+        PyObject *facts = GET(Execution, self->execution, facts), *fact = NULL;
+        if (facts != NULL) {
+            PyObject *words[] = {now, self->symbol, self->side, price, shown, number};
+            fact = PyObject_Vectorcall(self->LevelChanged, words, 6, NULL);
+        }
+        failed = fact == NULL || PyList_Append(facts, fact) < 0;
+        Py_XDECREF(facts);
+        Py_XDECREF(fact);
+    }
     Py_XDECREF(number);
-    Py_XDECREF(facts);
-    Py_XDECREF(fact);
+    Py_XDECREF(hushed);
     return failed ? -1 : 0;
 }
 
@@ -398,7 +438,7 @@ rest(Quotes *self, PyObject *price, PyObject *lots, PyObject *now)
     }
     PUT(Level, level, shown, shown);
     PUT(SimOrder, order, on_book, Py_True);
-    failed = tell_level(self, price, shown, now);
+    failed = tell_level(self, price, before, shown, now);
 done:
     Py_XDECREF(number);
     Py_XDECREF(execution);
@@ -425,7 +465,7 @@ quote(Quotes *self, PyObject *price, PyObject *lots, PyObject *now)
         return in_full < 0 ? NULL : rest(self, price, lots, now);
     }
     order = PyObject_CallMethod(self->hand, "quote", "OOO", price, lots, now);
-    PyObject *seen = order == NULL ? NULL : PyObject_GetAttrString(self->hand, "_seen");
+    PyObject *seen = order == NULL ? NULL : attribute(self->hand, "_seen");
     if (seen == NULL) {
         Py_CLEAR(order);
     }
@@ -464,7 +504,7 @@ withdraw(Quotes *self, PyObject *order, PyObject *price, PyObject *now)
     PUT(SimOrder, order, status, self->canceled);
     PUT(SimOrder, order, updated, now);
     execution = COUNT(execution);
-    failed = execution == NULL ? -1 : tell_level(self, price, shown, now);
+    failed = execution == NULL ? -1 : tell_level(self, price, before, shown, now);
 done:
     Py_XDECREF(number);
     Py_XDECREF(levels);
@@ -760,7 +800,7 @@ find_places(Quotes *self, PyObject *module)
 {
 #define FIND(kind, name)                                                                           \
     {                                                                                              \
-        PyObject *type = PyObject_GetAttrString(module, #kind);                                    \
+        PyObject *type = attribute(module, #kind);                                    \
         self->kind##_##name = type == NULL ? -1 : place_of(type, #name);                           \
         Py_XDECREF(type);                                                                          \
         if (self->kind##_##name < 0) {                                                             \
@@ -779,7 +819,7 @@ check(Quotes *self, PyObject *module)
     static const char *const kinds[] = {"Pit", "Ladder", "Ladder", "Execution"};
     PyObject *found[] = {self->pit, self->own, self->other, self->execution};
     for (int at = 0; at < 4; at++) {
-        PyObject *type = PyObject_GetAttrString(module, kinds[at]);
+        PyObject *type = attribute(module, kinds[at]);
         if (type == NULL) {
             return -1;
         }
@@ -797,6 +837,21 @@ check(Quotes *self, PyObject *module)
         return -1;
     }
     return 0;
+}
+
+/* The rows of its pit's past stay where they are as long as quotes may write there. */
+static int
+find_past(Quotes *self)
+{
+    self->past = attribute(self->pit, "past");
+    PyObject *rows = self->past == NULL ? NULL : attribute(self->past, "rows");
+    int failed = rows == NULL || PyObject_GetBuffer(rows, &self->rows, PyBUF_WRITABLE) < 0;
+    Py_XDECREF(rows);
+    if (!failed && (self->rows.len == 0 || self->rows.len % (3 * sizeof(long long)))) {
+        PyErr_SetString(PyExc_TypeError, "pit.past: expected rows of three numbers");
+        failed = 1;
+    }
+    return failed ? -1 : 0;
 }
 
 static PyObject *
@@ -820,17 +875,17 @@ quotes_new(PyTypeObject *type, PyObject *words, PyObject *named)
     self->highest = Py_NewRef(highest);
     int failed = (self->keys = PyList_New(0)) == NULL || (self->orders = PyDict_New()) == NULL;
 #define FETCH(name, word)                                                                          \
-    failed = failed || (self->name = PyObject_GetAttrString(hand, word)) == NULL;
+    failed = failed || (self->name = attribute(hand, word)) == NULL;
     HELD(FETCH)
 #undef FETCH
 #define FETCH(name, word)                                                                          \
-    failed = failed || (self->name = PyObject_GetAttrString(module, word)) == NULL;
+    failed = failed || (self->name = attribute(module, word)) == NULL;
     WORDS(FETCH)
 #undef FETCH
-    PyObject *kinderman = failed ? NULL : PyObject_GetAttrString(module, "KINDERMAN");
-    PyObject *buys = failed ? NULL : PyObject_GetAttrString(hand, "is_buy");
+    PyObject *kinderman = failed ? NULL : attribute(module, "KINDERMAN");
+    PyObject *buys = failed ? NULL : attribute(hand, "is_buy");
     failed = kinderman == NULL || buys == NULL || check(self, module) < 0 ||
-             find_places(self, module) < 0;
+             find_places(self, module) < 0 || find_past(self) < 0;
     if (!failed) {
         self->kinderman = PyFloat_AsDouble(kinderman);
         self->is_buy = PyObject_IsTrue(buys);
@@ -846,7 +901,7 @@ quotes_new(PyTypeObject *type, PyObject *words, PyObject *named)
 
 #define ALL_HELD(X)                                                                                \
     X(hand, "") X(seen, "") X(draw, "") X(keys, "") X(orders, "") X(least, "") X(lowest, "")       \
-    X(highest, "") HELD(X) WORDS(X)
+    X(highest, "") X(past, "") HELD(X) WORDS(X)
 
 static int
 quotes_traverse(Quotes *self, visitproc visit, void *arg)
@@ -863,6 +918,7 @@ quotes_dealloc(Quotes *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
+    PyBuffer_Release(&self->rows);
 #define CLEAR(name, word) Py_CLEAR(self->name);
     ALL_HELD(CLEAR)
 #undef CLEAR

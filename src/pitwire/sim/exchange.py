@@ -36,6 +36,7 @@ from pitwire.sim.facts import (
 )
 from pitwire.sim.filters import Rules
 from pitwire.sim.lists import Lists
+from pitwire.sim.past import Past
 from pitwire.sim.pit import AVERAGE_MINUTES, Pit
 
 _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -277,6 +278,14 @@ class Exchange:
             _, symbol, status = self._scheduled.pop(0)
             self.set_status(symbol, status, now)
 
+    def hush(self, is_hushed: bool) -> None:
+        """Whether nobody hears from here on; see `Fact`."""
+        self.execution.hushed = is_hushed
+
+    def past(self, symbol: str) -> Past:
+        """How its book came to be what it is; the newest change is that of `book`."""
+        return self.pit(symbol).past
+
     def take_facts(self) -> list[Fact]:
         """Everything that happened since the last call, in order."""
         facts, self.execution.facts = self.execution.facts, []
@@ -316,8 +325,9 @@ class Exchange:
         order.updated = now
         before = order.lots
         if order.on_book:
+            lots_before = pit.book.ladder(order.side).lots_at(order.price)
             pit.book.shrink(order, lots)
-            self.execution.tell_level(pit, order.side, order.price, now)
+            self.execution.tell_level(pit, order.side, order.price, lots_before, now)
         else:
             order.lots = lots
         execution = pit.next_execution()

@@ -56,11 +56,14 @@ class Ties(Protocol):
 class Execution:
     """Works orders; holds the facts that nobody has taken yet."""
 
-    __slots__ = ("_accounts", "facts", "ties")
+    __slots__ = ("_accounts", "facts", "hushed", "ties")
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
         self.facts: list[Fact] = []
+        self.hushed = False
+        """Whether nobody hears: changes of a book are only remembered, of trades the public part
+        is told where only quiet accounts meet."""
         self.ties: Ties | None = None
 
     # ── an order's steps ──────────────────────────────────────────────────────────────────────
@@ -97,9 +100,10 @@ class Execution:
         if market:
             self.end(pit, order, Status.EXPIRED, now, reason=NO_MORE)
         elif order.tif is Tif.GTC:
+            before = pit.book.ladder(order.side).lots_at(order.price)
             pit.book.add(order)
             order.on_book = True
-            self.tell_level(pit, order.side, order.price, now)
+            self.tell_level(pit, order.side, order.price, before, now)
         else:
             self.end(pit, order, Status.EXPIRED, now, reason=NO_MORE_AT_ONCE)
 
@@ -122,9 +126,10 @@ class Execution:
     def withdraw(self, pit: Pit, order: SimOrder, now: int) -> None:
         """Take an order off the book or out of the waiting stops."""
         if order.on_book:
+            before = pit.book.ladder(order.side).lots_at(order.price)
             pit.book.remove(order)
             order.on_book = False
-            self.tell_level(pit, order.side, order.price, now)
+            self.tell_level(pit, order.side, order.price, before, now)
         elif order.order_id in pit.stops.waiting:
             pit.stops.remove(order)
 
@@ -147,9 +152,12 @@ class Execution:
         if pit.stops.waiting:
             pit.touched.append(price)
 
-    def tell_level(self, pit: Pit, side: Side, price: int, now: int) -> None:
-        """The visible size at a price has changed."""
+    def tell_level(self, pit: Pit, side: Side, price: int, before: int, now: int) -> None:
+        """The visible size at a price has changed; it was `before`."""
         pit.update_id += 1
+        pit.past.add(pit.update_id, now, side is Side.BUY, price, before)
+        if self.hushed:
+            return
         self.facts.append(
             LevelChanged(
                 now,
@@ -197,10 +205,10 @@ class Execution:
             taker_result=gained,
             maker_result=earned,
         )
-        self.facts.append(traded)
         owners = {order.account: None for order, account in ((taker, takes), (maker, makes))
                   if not account.unlimited}  # fmt: skip
-        pit.record(traded, tuple(owners))
+        public = pit.record(traded, tuple(owners))
+        self.facts.append(traded if owners or not self.hushed else public)
         self.touch(pit, price, lots, now)
 
     def meet(self, pit: Pit, taker: SimOrder, maker: SimOrder, level: Level, now: int) -> None:
@@ -220,7 +228,7 @@ class Execution:
             if not level.orders:
                 ladder.drop(level.price)
             if level.shown != before:
-                self.tell_level(pit, side, level.price, now)
+                self.tell_level(pit, side, level.price, before, now)
 
     def _sweep(self, pit: Pit, taker: SimOrder, level: Level, now: int) -> None:
         orders = level.orders

@@ -327,7 +327,8 @@ class Fact(msgspec.Struct, frozen=True, gc=False):
     """What all facts share. `execution` rises by at least one per fact of a symbol.
 
     Accounts opened as unlimited (the crowd's) are quiet: they cause `Traded` and `LevelChanged`
-    and no other fact, and their orders are not copied into facts.
+    and no other fact, and their orders are not copied into facts. While an exchange is hushed there
+    is a `PublicTrade` where two of them meet, and no `LevelChanged` at all.
     """
 
     at: int
@@ -369,15 +370,20 @@ class Traded(Fact, frozen=True):
     """What it realised of the taker's position; futures alone have one."""
     maker_result: Decimal = Decimal(0)
 
+    @property
+    def taker_order(self) -> int:
+        return self.taker.order_id
 
-class PublicTrade(msgspec.Struct, frozen=True, gc=False):
+
+class PublicTrade(Fact, frozen=True):
     """What everybody may know of a match; what is remembered of it once it has been told."""
 
     trade_id: int
     price: int
     lots: int
-    at: int
     taker_side: Side
+    taker_order: int = 0
+    """The taker's order; 0 where nobody knows it, in a recording."""
 
 
 class Ended(Fact, frozen=True, kw_only=True):

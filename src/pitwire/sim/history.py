@@ -61,6 +61,7 @@ from pitwire.sim.facts import (
     Traded,
 )
 from pitwire.sim.lists import Lists
+from pitwire.sim.past import Past
 from pitwire.sim.queues import Cancels
 from pitwire.sim.recorded_book import RecordedBook
 
@@ -174,6 +175,13 @@ class RecordedMarket:
     def release(self) -> None:
         """Let the recording begin."""
         self._held = False
+
+    def hush(self, is_hushed: bool) -> None:
+        """Recorded frames are heard by whoever is there; there is nothing to leave out."""
+
+    def past(self, symbol: str) -> Past:
+        """What our own orders did to the second book: of the recorded one there is no past."""
+        return self._core.past(symbol)
 
     def take_facts(self) -> list[Fact]:
         """What happened to our orders, and the recorded payloads, in order."""

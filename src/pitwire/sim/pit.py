@@ -15,6 +15,7 @@ from pitwire.sim.accounts import Terms
 from pitwire.sim.facts import Listing, PublicTrade, Refusal, Refused, SimOrder, Traded
 from pitwire.sim.filters import Ratio, Rules
 from pitwire.sim.matching import Book
+from pitwire.sim.past import Past
 from pitwire.sim.stops import Stops
 
 KEPT_TRADES = 5_000
@@ -74,8 +75,8 @@ class Pit:
     __slots__ = (
         "_by_client", "_done", "_open", "_own_trades", "average", "book", "entered",
         "execution",
-        "last", "listing", "mark", "order_id", "prevented_id", "rules", "stirred", "stops", "terms",
-        "touched", "trade_id", "trades", "update_id",
+        "last", "listing", "mark", "order_id", "past", "prevented_id", "rules", "stirred", "stops",
+        "terms", "touched", "trade_id", "trades", "update_id",
     )  # fmt: skip
 
     def __init__(self, listing: Listing) -> None:
@@ -83,6 +84,7 @@ class Pit:
         self.rules = Rules(listing)
         self.terms = Terms(listing)
         self.book = Book()
+        self.past = Past()
         self.stops = Stops()
         self.average = Average()
         self.last = listing.start_price
@@ -194,16 +196,24 @@ class Pit:
 
     # ── trades ────────────────────────────────────────────────────────────────────────────────
 
-    def record(self, trade: Traded, owners: tuple[str, ...]) -> None:
-        """Remember a trade, and whose it was."""
-        self.trades.append(
-            PublicTrade(trade.trade_id, trade.price, trade.lots, trade.at, trade.taker_side)
+    def record(self, trade: Traded, owners: tuple[str, ...]) -> PublicTrade:
+        """Remember a trade, and whose it was; what everybody may know of it."""
+        public = PublicTrade(
+            trade.at,
+            trade.symbol,
+            trade.trade_id,
+            trade.price,
+            trade.lots,
+            trade.taker_side,
+            trade.taker_order,
         )
+        self.trades.append(public)
         for owner in owners:
             mine = self._own_trades.get(owner)
             if mine is None:
                 mine = self._own_trades[owner] = deque(maxlen=KEPT_OWN_TRADES)
             mine.append(trade)
+        return public
 
     def trades_of(self, account: str) -> list[Traded]:
         """The remembered trades of an account, oldest first."""

@@ -93,7 +93,8 @@ class Hand:
         """Cancel an order of this hand's that rests."""
         ladder, pit, price = self._own, self._pit, order.price
         level = ladder.levels[price]
-        level.shown = shown = level.shown - order.lots + order.filled_lots
+        before = level.shown
+        level.shown = shown = before - order.lots + order.filled_lots
         del level.orders[order.order_id], self._open[order.order_id]
         if not level.orders:
             ladder.drop(price)
@@ -102,9 +103,12 @@ class Hand:
         order.updated = now
         pit.update_id = number = pit.update_id + 1
         pit.execution += 1
-        self._execution.facts.append(
-            LevelChanged(now, self._symbol, self._side, price, shown, number)
-        )
+        pit.past.add(number, now, self.is_buy, price, before)
+        execution = self._execution
+        if not execution.hushed:
+            execution.facts.append(
+                LevelChanged(now, self._symbol, self._side, price, shown, number)
+            )
 
     # ── within ────────────────────────────────────────────────────────────────────────────────
 
@@ -135,17 +139,21 @@ class Hand:
         ladder, pit, price = self._own, self._pit, order.price
         level = ladder.levels.get(price) or ladder.level(price)
         level.orders[order.order_id] = order
-        level.shown = shown = level.shown + order.lots - order.filled_lots
+        before = level.shown
+        level.shown = shown = before + order.lots - order.filled_lots
         order.on_book = True
         pit.update_id = number = pit.update_id + 1
-        self._execution.facts.append(
-            LevelChanged(now, self._symbol, self._side, price, shown, number)
-        )
+        pit.past.add(number, now, self.is_buy, price, before)
+        execution = self._execution
+        if not execution.hushed:
+            execution.facts.append(
+                LevelChanged(now, self._symbol, self._side, price, shown, number)
+            )
 
     def _work(self, order: SimOrder, bound: int, now: int) -> None:
         """Match an order with every level whose key is not below `bound`."""
         ladder, sign, pit = self._other, -self._sign, self._pit
-        keys, levels, facts = ladder.keys, ladder.levels, self._execution.facts
+        keys, levels, execution = ladder.keys, ladder.levels, self._execution
         while order.filled_lots < order.lots and keys and keys[-1] >= bound:
             price = sign * keys[-1]
             level = levels[price]
@@ -155,9 +163,13 @@ class Hand:
                 ladder.drop(price)
             if level.shown != shown:
                 pit.update_id = number = pit.update_id + 1
-                facts.append(
-                    LevelChanged(now, self._symbol, self._other_side, price, level.shown, number)
-                )
+                pit.past.add(number, now, not self.is_buy, price, shown)
+                if not execution.hushed:
+                    execution.facts.append(
+                        LevelChanged(
+                            now, self._symbol, self._other_side, price, level.shown, number
+                        )
+                    )
         if order.filled_lots == order.lots:
             order.status = _FILLED
             self._open.pop(order.order_id, None)
@@ -228,11 +240,14 @@ class Hand:
         pit, assets = self._pit, self._fee_assets
         pit.trade_id = number = pit.trade_id + 1
         pit.execution = execution = pit.execution + 2
+        public = PublicTrade(now, self._symbol, number, price, lots, self._side, order.order_id)
+        pit.trades.append(public)
         self._execution.facts.append(
-            Traded(now, self._symbol, number, price, lots, self._side, order, maker,
-                   execution - 1, execution, ZERO, assets[0], ZERO, assets[1])
+            public
+            if self._execution.hushed
+            else Traded(now, self._symbol, number, price, lots, self._side, order, maker,
+                        execution - 1, execution, ZERO, assets[0], ZERO, assets[1])
         )  # fmt: skip
-        pit.trades.append(PublicTrade(number, price, lots, now, self._side))
 
     def _pattern(self, account: str, kind: Kind, tif: Tif) -> Callable[[], SimOrder]:
         """Makes orders of one kind, with all that they have in common."""

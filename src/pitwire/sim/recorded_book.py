@@ -158,7 +158,9 @@ class RecordedBook:
         return True
 
     def _remember(self, said: Print) -> None:
-        self.prints.append(PublicTrade(said.trade_id, said.price, said.lots, said.at, said.side))
+        self.prints.append(
+            PublicTrade(said.at, self.symbol, said.trade_id, said.price, said.lots, said.side)
+        )
 
     def _bring_up(self, side: Side) -> None:
         """Make the recorded book what was said of it."""

@@ -65,6 +65,10 @@ class PatientFacade(Protocol):
         """Whether `step` would do nothing that anybody hears."""
         ...
 
+    def rest(self) -> None:
+        """The next step is left out."""
+        ...
+
 
 @runtime_checkable
 class Throng(Protocol):
@@ -271,6 +275,7 @@ class Stage:
             return venue < self._idle_until
         if self._patient is None or not self._patient.may_wait(venue):
             return False
+        self._patient.rest()
         due = self.facade.next_deadline()
         self._idle_until = NEVER if due is None else due
         return True

@@ -190,6 +190,7 @@ class Truth:
                 self._answered(f"upgrade {target}", reply)
             return reply
 
+        exchange.hush = _never  # type: ignore[method-assign]
         exchange.take_facts = facts  # type: ignore[method-assign]
         facade.take_output = output  # type: ignore[method-assign]
         facade.receive = received  # type: ignore[method-assign]
@@ -243,3 +244,7 @@ class Truth:
             self._logins[link] += 1
             if self._logins[link] > 1:
                 self.asked_twice.append(f"link {link}: {method}")
+
+
+def _never(is_hushed: bool) -> None:
+    """Somebody hears everything."""

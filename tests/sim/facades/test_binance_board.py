@@ -6,13 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pitwire.model.entropy import Entropy
 from pitwire.model.orders import Side
-from pitwire.sim.exchange import Exchange
-from pitwire.sim.facades import binance_board
+from pitwire.sim import past
 from pitwire.sim.facades.binance_board import Board, BoardSide
 from pitwire.sim.facades.binance_text import Scale
-from pitwire.sim.facts import LevelChanged
+from pitwire.sim.facts import Depth, LevelChanged
+from pitwire.sim.past import Past
 from pitwire.sim.world import BTC_USDT
 
 changes = st.lists(
@@ -20,30 +19,54 @@ changes = st.lists(
 )
 
 
-def board() -> Board:
-    return Board(Scale(BTC_USDT), Exchange([BTC_USDT], entropy=Entropy(1)))
+class Fair:
+    """A market of one symbol, as far as a board looks at it; the nth change comes at n."""
+
+    def __init__(self) -> None:
+        self._past, self._update_id = Past(), 0
+        self._sides: dict[Side, dict[int, int]] = {side: {} for side in Side}
+
+    def change(self, side: Side, price: int, lots: int) -> LevelChanged:
+        self._update_id = number = self._update_id + 1
+        before = self._sides[side].pop(price, 0)
+        self._past.add(number, number, side is Side.BUY, price, before)
+        if lots:
+            self._sides[side][price] = lots
+        return LevelChanged(number, "BTC-USDT", side, price, lots, number)
+
+    def book(self, symbol: str, levels: int = 0) -> Depth:
+        return Depth(
+            update_id=self._update_id,
+            bids=sorted(self._sides[Side.BUY].items(), reverse=True)[: levels or None],
+            asks=sorted(self._sides[Side.SELL].items())[: levels or None],
+        )
+
+    def past(self, symbol: str) -> Past:
+        return self._past
+
+    def last_price(self, symbol: str) -> int:
+        return 1
 
 
-def change_of(number: int, side: Side, price: int, lots: int) -> LevelChanged:
-    return LevelChanged(
-        at=number, symbol="BTC-USDT", side=side, price=price, lots=lots, update_id=number
-    )
+def board(fair: Fair) -> Board:
+    return Board(Scale(BTC_USDT), fair)  # type: ignore[arg-type]
 
 
-def follow(made: Board, rows: list[tuple[Side, int, int]], first: int = 1) -> list[bool]:
-    return [made.change(change_of(number, *row)) for number, row in enumerate(rows, start=first)]
+def follow(made: Board, fair: Fair, rows: list[tuple[Side, int, int]]) -> list[bool]:
+    return [made.change(fair.change(*row)) for row in rows]
 
 
 @given(changes)
 def test_the_best_is_always_the_best(rows: list[tuple[Side, int, int]]) -> None:
-    made, books = board(), {Side.BUY: dict[int, int](), Side.SELL: dict[int, int]()}
+    fair = Fair()
+    made, books = board(fair), {Side.BUY: dict[int, int](), Side.SELL: dict[int, int]()}
     before = ((0, 0), (0, 0))
-    for number, (side, price, lots) in enumerate(rows, start=1):
+    for side, price, lots in rows:
         if lots:
             books[side][price] = lots
         else:
             books[side].pop(price, None)
-        moved = made.change(change_of(number, side, price, lots))
+        moved = made.change(fair.change(side, price, lots))
         bids, asks = books[Side.BUY], books[Side.SELL]
         top = (
             max(bids.items(), default=(0, 0)),
@@ -58,9 +81,10 @@ def test_the_best_is_always_the_best(rows: list[tuple[Side, int, int]]) -> None:
 
 @given(changes, st.integers(0, 40))
 def test_the_past_is_what_it_was(rows: list[tuple[Side, int, int]], at: int) -> None:
-    whole, part = board(), board()
-    follow(whole, rows)
-    follow(part, rows[:at])
+    one, other = Fair(), Fair()
+    whole, part = board(one), board(other)
+    follow(whole, one, rows)
+    follow(part, other, rows[:at])
     then = whole.as_of(at)
     assert then.update_id == part.update_id
     assert then.bids == part.bids.top(100)
@@ -72,22 +96,41 @@ def test_the_past_is_what_it_was(rows: list[tuple[Side, int, int]], at: int) -> 
 def test_changes_that_nobody_looked_at_are_followed_when_somebody_does(
     kept: int, rows: list[tuple[Side, int, int]], looks: list[bool]
 ) -> None:
-    whole, part = board(), board()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(binance_board, "_CHANGES_KEPT", kept)
-        for number, (row, looked) in enumerate(zip(rows, looks, strict=False), start=1):
-            follow(whole, [row], number)
-            if looked:
-                follow(part, [row], number)
-                assert part.top == whole.top
-            else:
-                part.note(change_of(number, *row))
-                part.tidy()
+        patch.setattr(past, "KEPT_CHANGES", kept)
+        fair = Fair()
+    whole, part = board(fair), board(fair)
+    for row, looked in zip(rows, looks, strict=False):
+        fact = fair.change(*row)
+        whole.change(fact)
+        if looked:
+            part.change(fact)
+            assert part.top == whole.top
+        else:
+            part.reach(fact.update_id)
     assert part.update_id == whole.update_id
     assert (part.bids.top(99), part.asks.top(99)) == (whole.bids.top(99), whole.asks.top(99))
     for ago in range(min(kept, len(rows)) + 1):
         at = len(rows) - ago
         assert part.as_of(at) == whole.as_of(at)
+
+
+@given(rows=changes, told=st.integers(0, 40))
+def test_a_board_is_where_it_was_told_however_far_the_market_has_gone(
+    rows: list[tuple[Side, int, int]], told: int
+) -> None:
+    fair, other = Fair(), Fair()
+    part, whole = board(fair), board(other)
+    for row in rows:
+        fair.change(*row)
+    part.reach(min(told, len(rows)))
+    follow(whole, other, rows[:told])
+    assert part.top == whole.top
+    assert part.as_of(len(rows)) == whole.as_of(len(rows))
+    assert (part.bids.top(99), part.asks.top(99)) == (whole.bids.top(99), whole.asks.top(99))
+    part.come_up()
+    assert part.bids.top(99) == fair.book("").bids
+    assert (part.update_id, part.asks.top(99)) == (len(rows), fair.book("").asks)
 
 
 def test_removing_what_is_not_there_is_nothing() -> None:

@@ -273,6 +273,10 @@ class BinanceFacade:
         due = self.next_deadline()
         return due is None or due > now
 
+    def rest(self) -> None:
+        """The next step is left out: what happens until there is one may be told in short."""
+        self.office.hush()
+
     def take_output(self) -> list[tuple[int, Action]]:
         """What is to be sent, in order; given out once."""
         if not self._output:

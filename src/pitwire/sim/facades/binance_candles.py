@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 import msgspec
 
 from pitwire.model.clock import MILLISECOND, SECOND
 from pitwire.model.orders import Side
-from pitwire.sim.facts import Traded
+from pitwire.sim.facts import PublicTrade, Traded
 
 _BUY = Side.BUY
+Match: TypeAlias = Traded | PublicTrade
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
@@ -91,7 +93,7 @@ class Bar(msgspec.Struct, gc=False):
     first_id: int = -1
     last_id: int = -1
 
-    def add(self, trade: Traded) -> None:
+    def add(self, trade: Match) -> None:
         """Take in a trade that follows; only for a bar that has one already."""
         price, lots = trade.price, trade.lots
         if price > self.high:
@@ -122,7 +124,7 @@ class Bar(msgspec.Struct, gc=False):
         self.taker_volume += later.taker_volume
 
 
-def bar_of(trade: Traded) -> Bar:
+def bar_of(trade: Match) -> Bar:
     """A bar with one trade, opened at its second."""
     price, lots = trade.price, trade.lots
     buys = lots if trade.taker_side is _BUY else 0
@@ -143,9 +145,9 @@ class Aggregate(msgspec.Struct, gc=False):
     taker_side: Side
     taker_order: int
 
-    def takes(self, trade: Traded) -> bool:
+    def takes(self, trade: Match) -> bool:
         return (
-            self.taker_order == trade.taker.order_id
+            self.taker_order == trade.taker_order
             and self.price == trade.price
             and self.at == trade.at
             and self.last_id + 1 == trade.trade_id
@@ -172,7 +174,7 @@ class SymbolHistory:
         for interval in INTERVALS:
             self.keep(interval, 0)
 
-    def add(self, trade: Traded) -> Aggregate | None:
+    def add(self, trade: Match) -> Aggregate | None:
         """Take in a trade; returns the aggregate that it completed, if any."""
         self.last_price, self.last_lots, self.last_time = trade.price, trade.lots, trade.at
         if trade.at < self._ends:
@@ -192,7 +194,7 @@ class SymbolHistory:
             trade.trade_id,
             trade.at,
             trade.taker_side,
-            trade.taker.order_id,
+            trade.taker_order,
         )
         self._next_aggregate += 1
         return done
@@ -275,7 +277,7 @@ class SymbolHistory:
             before = bar.last
         return before
 
-    def _begin(self, trade: Traded) -> None:
+    def _begin(self, trade: Match) -> None:
         """Let a new second wait, and fold those that waited once there are many."""
         if len(self._seconds) == _UNFOLDED:
             for interval, offset in self._bars:

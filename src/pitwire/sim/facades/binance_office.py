@@ -26,6 +26,7 @@ from pitwire.sim.facts import (
     LevelChanged,
     Listing,
     Prevented,
+    PublicTrade,
     Recorded,
     SimOrder,
     Status,
@@ -35,8 +36,8 @@ from pitwire.sim.facts import (
 
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
-_COMMON = frozenset((LevelChanged,))
-_COMMONEST = frozenset((LevelChanged, Traded))
+_COMMON = frozenset((LevelChanged, PublicTrade))
+_COMMONEST = _COMMON | {Traded}
 """Facts that need no look; of trades only where no order waits for its first fill."""
 
 
@@ -77,6 +78,7 @@ class Office:
         self.statuses: dict[str, str] = {}
         self.archive = Archive()
         self._unfilled: set[tuple[str, int]] = set()
+        self._is_hushed = False
         self._ids = entropy.stream("binance/ids")
         self._uuids = entropy.stream("binance/uuids")
 
@@ -142,8 +144,15 @@ class Office:
     def publish(self, now: int) -> None:
         """Tell streams and users everything that was taken."""
         self.take(now)
-        if not self._unpublished:
-            return
+        if self._unpublished:
+            self._tell(now)
+        if self._is_hushed:
+            self._is_hushed = False
+            self.market.hush(False)
+            for board in self.boards.values():
+                board.come_up()
+
+    def _tell(self, now: int) -> None:
         facts, self._unpublished = self._unpublished, []
         self.hub.note(facts, now)
         self.sbe.note(facts, now)
@@ -157,6 +166,11 @@ class Office:
     def may_wait(self) -> bool:
         """Whether what happens may be published a little later, as long as nobody is connected."""
         return not (self.replaying or self._unfilled or self._unpublished)
+
+    def hush(self) -> None:
+        """Nobody hears: until something is published the exchange need not tell all."""
+        self._is_hushed = True
+        self.market.hush(True)
 
     def placed(self, order: SimOrder) -> None:
         """An order counts as unfilled until its first fill (binance §8)."""

@@ -28,7 +28,7 @@ from pitwire.sim.facades.binance_candles import (
 from pitwire.sim.facades.binance_names import WINDOWS, StreamName
 from pitwire.sim.facades.binance_payloads import Payload
 from pitwire.sim.facades.facade import Action, Level, Market, SendText
-from pitwire.sim.facts import Fact, LevelChanged, Recorded, Traded
+from pitwire.sim.facts import Fact, LevelChanged, PublicTrade, Recorded, Traded
 
 encode_payload = msgspec.json.Encoder().encode
 _SHOWN_AT_ONCE = ("partial", "kline", "miniTicker", "ticker", "rolling", "avgPrice")
@@ -159,25 +159,27 @@ class StreamHub:
         if self._replaying:
             return
         touched: dict[str, Board] = {}
-        unheard: dict[str, Board] = {}
+        unheard: dict[str, int] = {}
         boards, heard, followed = self._boards, self._heard, self._followed
         for fact in facts:
             if isinstance(fact, LevelChanged):
                 if fact.symbol in heard:
                     self._level(boards[fact.symbol], fact, now)
                 else:
-                    board = unheard[fact.symbol] = boards[fact.symbol]
-                    board.note(fact)
+                    unheard[fact.symbol] = fact.update_id
             elif isinstance(fact, Traded) and fact.public:
                 board = touched[fact.symbol] = boards[fact.symbol]
                 if fact.symbol in followed:
                     self._trade(board, fact, now)
                 else:
                     board.history.add(fact)
+            elif isinstance(fact, PublicTrade):  # of a hushed exchange: nobody is connected
+                board = touched[fact.symbol] = boards[fact.symbol]
+                board.history.add(fact)
         for board in touched.values():
             self._aggregate(board, board.history.close_aggregate(), now)
-        for board in unheard.values():
-            board.tidy()
+        for symbol, update_id in unheard.items():
+            boards[symbol].reach(update_id)
 
     def emit(self, text: str, build: Callable[[int], object]) -> None:
         """Send a payload, made once per time unit, to all who listen to a stream."""

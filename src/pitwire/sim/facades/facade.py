@@ -14,6 +14,7 @@ import msgspec
 
 from pitwire.sim.facts import Fact, Listing, NewOrder, PublicTrade, SimOrder, Status, Traded
 from pitwire.sim.lists import Lists
+from pitwire.sim.past import Past
 from pitwire.sim.verdicts import AS_USUAL, Verdict
 
 Level: TypeAlias = tuple[int, int]
@@ -129,6 +130,8 @@ class Market(Protocol):
     def last_price(self, symbol: str) -> int: ...
     def average_price(self, symbol: str, minutes: int, now: int) -> Decimal: ...
     def take_facts(self) -> list[Fact]: ...
+    def hush(self, is_hushed: bool) -> None: ...
+    def past(self, symbol: str) -> Past: ...
 
 
 class Facade(Protocol):
