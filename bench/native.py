@@ -20,10 +20,11 @@ from typing import Any
 LADDER, PACKED = "pitwire.market._ladder", "pitwire.model._packed"
 READING, SBE = "pitwire.venues.binance._reading", "pitwire.venues.binance._sbe"
 QUOTES, WRITING = "pitwire.sim._quotes", "pitwire.venues.binance._writing"
-PARTS = (LADDER, PACKED, READING, SBE, QUOTES, WRITING)
+GATE = "pitwire.trading._gate"
+PARTS = (LADDER, PACKED, READING, SBE, QUOTES, WRITING, GATE)
 USERS = (
     "pitwire.market.ladder", "pitwire.venues.binance.decode", "pitwire.venues.binance.sbe",
-    "pitwire.sim.quotes", "pitwire.venues.binance.encode",
+    "pitwire.sim.quotes", "pitwire.venues.binance.encode", "pitwire.trading.clearance",
 )  # fmt: skip
 PLAIN, COMPILED = "plain", "compiled"
 VARIABLE = "PITWIRE_BENCH_PARTS"

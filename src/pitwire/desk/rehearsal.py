@@ -4,6 +4,9 @@ A firing is rare, and code that has not run for some milliseconds has left the p
 it takes twice as long. A loop that polls has a core to burn, so while it has nothing to do, a wish
 of no rule is judged, written down, encoded and signed now and then, and thrown away.
 
+Code is half of it: what the desk's own gate looks at (limits, positions, open orders) is met cold,
+too, so that is asked beforehand whether such an order would pass.
+
 House rules: nothing that the desk, its session or the venue knows is changed (a life with
 rehearsals is held beside one without, byte for byte). Screen, ledger, journal, slate and order ids
 are its own; what it shares with the desk (books, quotes, instruments, the codec of the orders line)
@@ -20,7 +23,7 @@ import msgspec
 
 from pitwire.desk.gateway import Gateway, Outlet
 from pitwire.desk.timings import Timings
-from pitwire.model.clock import MILLISECOND, Clock
+from pitwire.model.clock import MILLISECOND, SECOND, Clock
 from pitwire.model.events import Trade, Update
 from pitwire.model.orders import Order, Side, UpdateKind
 from pitwire.store.slate import Slate
@@ -32,13 +35,17 @@ from pitwire.trading.limits import Limits
 from pitwire.trading.risk import Screen
 from pitwire.trading.rules import rule, trades
 from pitwire.trading.state import State
-from pitwire.trading.wishes import Wish, buy
+from pitwire.trading.wishes import Draft, Wish, buy
 from pitwire.wire.polling import PollingLoop
 
 EVERY_NS = 2 * MILLISECOND
 """Oftener makes no order quicker (measured), and a frame that comes meanwhile has to wait."""
 _AMPLE = 1.5
 """So many times the least that the venue takes."""
+_AT_ONCE = 2
+"""In so many symbols the desk's own gate is asked each time."""
+_LASTS = 60 * SECOND
+"""What it is asked is asked for so long: each new number is remembered there."""
 
 
 class Stage(Protocol):
@@ -62,7 +69,10 @@ class Rehearsal:
         self._gateway = Gateway(
             cast(Outlet, outlet), self._engine, clock=clock, timings=Timings(1), file=self._scratch
         )
-        self._turn = 0
+        self._asked: dict[str, Draft] = {}
+        """Symbol → what the desk's own gate is asked about it."""
+        self._asked_until = 0
+        self._turn = self._asking = 0
         self._failed = False
 
     def walk(self) -> bool:
@@ -82,6 +92,7 @@ class Rehearsal:
         cue = self._cue(now)
         if cue is None:
             return False
+        self._ask_gate(now)
         engine, walked = self._engine, False
         engine.state.offset = self._state.offset
         engine.apply(cue)
@@ -93,18 +104,35 @@ class Rehearsal:
         self._scratch.settle()
         return walked
 
+    def _ask_gate(self, now: int) -> None:
+        """Whether an order would pass in the next symbols in which the desk has ordered."""
+        screen, asked = self._screen, self._asked
+        if now >= self._asked_until:
+            asked.clear()
+            self._asked_until = now + _LASTS
+        symbols = tuple(self._state.ledger.tally.by_symbol)
+        for _ in range(min(_AT_ONCE, len(symbols))):
+            self._asking = (self._asking + 1) % len(symbols)
+            symbol = symbols[self._asking]
+            if symbol not in asked and (cue := self._in(symbol, now)) is not None:
+                asked[symbol] = buy(symbol, cue.size, price=cue.price)
+            if symbol in asked:
+                screen.would_admit(asked[symbol], self._state, now)
+
     def _cue(self, now: int) -> Trade | None:
         """A trade at the best bid of the next symbol: what the stand-in buys for."""
-        symbols = tuple(self._state.instruments.values())
+        symbols = tuple(self._state.instruments)
         if not symbols:
             return None
         self._turn = (self._turn + 1) % len(symbols)
-        one = symbols[self._turn]
-        touch = self._state.touch(one.symbol)
-        if touch is None:
+        return self._in(symbols[self._turn], now)
+
+    def _in(self, symbol: str, now: int) -> Trade | None:
+        one, touch = self._state.instruments.get(symbol), self._state.touch(symbol)
+        if one is None or touch is None:
             return None
         least = max(float(one.min_size), float(one.lot), float(one.min_notional) / touch[0])
-        return Trade(one.venue, one.symbol, 0, now, touch[0], _AMPLE * least, Side.BUY, 1)
+        return Trade(one.venue, symbol, 0, now, touch[0], _AMPLE * least, Side.BUY, 1)
 
 
 @rule(trades(), name="rehearsal")

@@ -35,7 +35,7 @@ from pitwire.session.stream import (
     StreamCounts,
     StreamOptions,
 )
-from pitwire.venues.venue import Ask, Reply
+from pitwire.venues.venue import Ask, RecitingCodec, Reply
 
 
 class Session:
@@ -286,11 +286,17 @@ class Session:
         return written
 
     def rehearse(self, order: Order, now: int) -> None:
-        """Go the way of `place` up to the bytes with an order that never leaves; nothing is
-        remembered of it. Where no order could leave, nothing is done."""
+        """Go the way of `place` up to the bytes with an order that never leaves, and the way of a
+        frame with nothing in it; nothing is remembered. Where no order could leave, nothing is
+        done."""
         line = self._lines.orders
-        if line is not None:
-            line.conversation.commands.rehearse(order, now)
+        if line is None:
+            return
+        for market in self._lines.market[:1]:
+            if isinstance(market.conversation.codec, RecitingCodec):
+                market.conversation.codec.recite(now)
+        self._lines.deliver((), now, False)
+        line.conversation.commands.rehearse(order, now)
 
     def cancel(self, command: CancelOrder, now: int) -> None:
         """Send a cancel; an order that still waits for the venue's limit is dropped instead."""

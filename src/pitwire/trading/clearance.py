@@ -4,20 +4,30 @@ House rules: a yes here means that every check in `limits.CHECKS` says yes (a pr
 the two beside each other); a no means nothing at all, and the checks decide and name the breach.
 Sizes, sums and money are compared as the exact checks do it. Where floats are compared (the collar,
 the day's loss) a margin is left, a million times wider than their error: whoever is that close to a
-limit meets the exact checks.
+limit meets the exact checks. Beside it stands `_gate.c`, the compiled twin of the whole short way
+of a limit order, approval included (ADR 36).
 """
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from decimal import Decimal
 from math import inf
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pitwire.model.clock import SECOND, drift
+from pitwire.model.clock import DRIFT_PPM, SECOND, drift
 from pitwire.model.instruments import Instrument, Number
-from pitwire.model.orders import OrderType, Place, Side
+from pitwire.model.orders import Order, OrderState, OrderType, Place, Side
+from pitwire.model.twins import twin
 from pitwire.trading.limits import OPEN, Limits
 from pitwire.trading.state import State, Touch
-from pitwire.trading.tracked import ZERO, Tracked
+from pitwire.trading.tally import EXACT, Share
+from pitwire.trading.tracked import ZERO, Origin, Tracked
+from pitwire.trading.wishes import Draft
+
+if TYPE_CHECKING:
+    from pitwire.trading.risk import Screen
 
 _MARKET, _BUY = OrderType.MARKET, Side.BUY
 _UNLIMITED = Decimal("Infinity")
@@ -26,6 +36,29 @@ MARGIN = 1e-9
 """Of the numbers compared. The error of a few float operations is below 1e-15 of them."""
 _REMEMBERED = 512
 """Numbers of one instrument remembered with their place on the grid."""
+
+
+class Gate(NamedTuple):
+    """The short way, compiled. Both take (screen, draft, state, now)."""
+
+    quick: Callable[[Screen, Draft, State, int], Order | None]
+    """The order that `Screen._order` would admit by its short way, or None."""
+    would: Callable[[Screen, Draft, State, int], bool]
+    """Whether there would be one; nothing is changed."""
+
+
+def known_by(gate: Any) -> Gate:
+    """The compiled twin of this module, which knows what orders are made of from now on."""
+    gate.know(
+        Draft, Order, Tracked, Share, deque, _MARKET, _BUY, Origin.OURS, OrderState.NEW, ZERO,
+        EXACT.add, MARGIN, DRIFT_PPM, SECOND,
+    )  # fmt: skip
+    return Gate(gate.quick, gate.would)
+
+
+_twin = twin("pitwire.trading._gate")
+COMPILED = None if _twin is None else known_by(_twin)
+"""The compiled short way, where it was built."""
 
 
 class Clearance:

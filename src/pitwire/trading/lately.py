@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 
 from pitwire.model.clock import SECOND
-from pitwire.model.orders import Place, Side
+from pitwire.model.orders import Order, Place, Side
 from pitwire.trading.limits import Limits
 
 _TEN_SECONDS = 10 * SECOND
@@ -21,7 +21,7 @@ class Lately:
         self._second: deque[int] = deque()
         self._ten: deque[int] = deque()
         self._window = round(limits.duplicate_seconds * SECOND)
-        self._placed: dict[tuple[str, str, Side], deque[tuple[int, Place]]] = {}
+        self._placed: dict[tuple[str, str, Side], deque[tuple[int, Place | Order]]] = {}
         """By rule, symbol and side: what was approved within the window, oldest first."""
 
     def counts(self, now: int) -> tuple[int, int]:
@@ -51,7 +51,7 @@ class Lately:
             last.popleft()
         return bool(last) and any(_is_same(place, other) for _, other in last)
 
-    def note(self, place: Place, now: int) -> None:
+    def note(self, place: Place | Order, now: int) -> None:
         """This one was approved."""
         second, ten = self._second, self._ten
         second.append(now)
@@ -66,7 +66,7 @@ class Lately:
             placed.append((now, place))
 
 
-def _is_same(one: Place, other: Place) -> bool:
+def _is_same(one: Place, other: Place | Order) -> bool:
     """Whether two orders are the same but for what made a rule wish for them."""
     return (
         one.type is other.type

@@ -29,7 +29,7 @@ from pitwire.model.orders import (
     ReplaceOrder,
     Side,
 )
-from pitwire.trading.clearance import Clearance
+from pitwire.trading.clearance import COMPILED, Clearance
 from pitwire.trading.conduct import Conduct, worth_of
 from pitwire.trading.ids import OrderIds
 from pitwire.trading.journal import (
@@ -81,6 +81,8 @@ class Screen:
         self._journal = journal
         self._clearances: dict[str, Clearance] = {}
         self._lately = Lately(limits)
+        self.compiled = COMPILED
+        """The compiled twin of the short way; None: every wish goes by `_order`."""
 
     @property
     def ids(self) -> OrderIds:
@@ -112,13 +114,28 @@ class Screen:
             ordered.sort(key=_is_no_halt)
         for wish in ordered:
             if type(wish) is Draft:  # nearly every wish
-                made = self._order(wish, wish, state, now)
+                quick = self.compiled and self.compiled.quick(self, wish, state, now)
+                made = quick or self._order(wish, wish, state, now)
                 commands += [made] if isinstance(made, Order) else self._no(wish, made, wish, now)
             else:
                 commands += self._one(wish, state, now)
         for command in commands:
             self._journal.write(self._decision(command, now))
         return commands
+
+    def would_admit(self, draft: Draft, state: State, now: int) -> bool:
+        """Whether this draft would pass by the short way as things stand; nothing comes of it."""
+        if self.compiled is not None and self.compiled.would(self, draft, state, now):
+            return True
+        instrument = state.instruments.get(draft.symbol)
+        if instrument is None or self._switches() or self.conduct.breach(draft.rule, state, now):
+            return False
+        clearance, touch = self._clearance(instrument), state.touch(draft.symbol)
+        try:
+            place = draft.place(clearance)
+        except OffGrid:
+            return False
+        return self._passes(place, clearance, state, now, touch, on_grid=True)
 
     def halt(
         self, reason: str, by: str, state: State, now: int, *, cause: Cause | None = None

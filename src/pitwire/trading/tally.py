@@ -15,7 +15,7 @@ import msgspec
 from pitwire.model.orders import FINAL, OrderState, OrderType, Side
 from pitwire.trading.tracked import ZERO, Exposure, Tracked
 
-_EXACT = Context(prec=5_000, rounding=ROUND_CEILING)
+EXACT = Context(prec=5_000, rounding=ROUND_CEILING)
 """No sum of amounts that a venue could mean is rounded; of others too much is counted, not less."""
 _UP = Context(prec=28, rounding=ROUND_CEILING)
 _BUY, _SELL, _UNKNOWN, _MARKET = Side.BUY, Side.SELL, OrderState.UNKNOWN, OrderType.MARKET
@@ -58,8 +58,8 @@ class Standing:
         """The worst that may happen; `price` turns quote units into base units."""
         buys, sells = self.buys, self.sells
         if price and (self.quote_buys or self.quote_sells):
-            buys = _EXACT.add(buys, _UP.divide(self.quote_buys, price))
-            sells = _EXACT.add(sells, _UP.divide(self.quote_sells, price))
+            buys = EXACT.add(buys, _UP.divide(self.quote_buys, price))
+            sells = EXACT.add(sells, _UP.divide(self.quote_sells, price))
         return Exposure(buys=buys, sells=sells)
 
     def on_its_way(self, side: Side, price: Decimal | None) -> Decimal:
@@ -72,16 +72,16 @@ class Standing:
     def add(self, side: Side | None, base: Decimal, quote: Decimal) -> None:
         """Count this much more on one side."""
         if side is _BUY:
-            self.buys = _EXACT.add(self.buys, base)
+            self.buys = EXACT.add(self.buys, base)
             if quote:
-                self.quote_buys = _EXACT.add(self.quote_buys, quote)
+                self.quote_buys = EXACT.add(self.quote_buys, quote)
         elif side is _SELL:
-            self.sells = _EXACT.add(self.sells, base)
+            self.sells = EXACT.add(self.sells, base)
             if quote:
-                self.quote_sells = _EXACT.add(self.quote_sells, quote)
+                self.quote_sells = EXACT.add(self.quote_sells, quote)
 
 
-class _Share(msgspec.Struct, frozen=True, gc=False):
+class Share(msgspec.Struct, frozen=True, gc=False):
     """What one order is counted for at present."""
 
     side: Side | None
@@ -93,7 +93,7 @@ class _Share(msgspec.Struct, frozen=True, gc=False):
     untold: bool = False
 
 
-_GONE = _Share(None, ZERO, ZERO, flying=False, moving=False, unknown_since=None)
+_GONE = Share(None, ZERO, ZERO, flying=False, moving=False, unknown_since=None)
 
 
 class Tally:
@@ -108,7 +108,7 @@ class Tally:
         """Of how many orders the venue has not said whether they exist."""
         self.by_symbol: dict[str, Standing] = {}
         """The sums of every symbol in which there ever was an order."""
-        self._shares: dict[str, _Share] = {}
+        self._shares: dict[str, Share] = {}
         self._times: list[tuple[int, int, Tracked]] = []
         """Orders by since when they are unknown; times that are over may be among them."""
         self._noted = 0
@@ -144,19 +144,19 @@ class Tally:
         if here is None:
             here = self.by_symbol[order.symbol] = Standing()
         if side is _BUY and not quote:
-            here.buys = _EXACT.add(here.buys, size) if here.buys else size
+            here.buys = EXACT.add(here.buys, size) if here.buys else size
         else:
             here.add(side, size, quote)
         here.orders += 1
         self.unanswered += 1
         self.flying[name] = here.moving[name] = order
-        self._shares[name] = _Share(side, size, quote, True, True, None)
+        self._shares[name] = Share(side, size, quote, True, True, None)
 
     def drop(self, order: Tracked) -> None:
         """Count this order no longer: it leaves the shelf."""
         self._count(order, _GONE)
 
-    def _count(self, order: Tracked, share: _Share) -> None:
+    def _count(self, order: Tracked, share: Share) -> None:
         name, symbol = order.id, order.symbol
         before = self._shares.get(name, _GONE)
         if share == before:
@@ -189,7 +189,7 @@ class Tally:
             self._note_unknown(order, share, before, here)
         self._file(name, share, before, here)
 
-    def _file(self, name: str, share: _Share, before: _Share, here: Standing) -> None:
+    def _file(self, name: str, share: Share, before: Share, here: Standing) -> None:
         if share is not _GONE:
             here.orders += before is _GONE
             self._shares[name] = share
@@ -207,7 +207,7 @@ class Tally:
             del self.flying[order.id]
             self.unanswered -= order.is_ours
 
-    def _note_unknown(self, order: Tracked, share: _Share, before: _Share, here: Standing) -> None:
+    def _note_unknown(self, order: Tracked, share: Share, before: Share, here: Standing) -> None:
         change = (share.unknown_since is not None) - (before.unknown_since is not None)
         here.unknown += change
         self.unknown += change
@@ -222,14 +222,14 @@ class Tally:
         return self._shares.get(order.id, _GONE).unknown_since == since
 
 
-def _share_of(order: Tracked) -> _Share:
+def _share_of(order: Tracked) -> Share:
     """What this order counts for."""
     if order.state in FINAL:
         missing = order.missing
         if not missing:
             return _GONE
         side, untold = order.side, order.counted
-        return _Share(side, missing, ZERO, False, False, unknown_since=None, untold=untold)
+        return Share(side, missing, ZERO, False, False, unknown_since=None, untold=untold)
     base, quote, untold = order.size, ZERO, False
     if base is None:
         base = order.missing
@@ -239,9 +239,9 @@ def _share_of(order: Tracked) -> _Share:
     elif order.filled or order.reported:
         missing = order.missing
         untold = order.counted and bool(missing)
-        base = _EXACT.add(max(ZERO, base - order.done), missing)
+        base = EXACT.add(max(ZERO, base - order.done), missing)
     flying = not order.acknowledged
-    return _Share(
+    return Share(
         order.side,
         base,
         quote,

@@ -341,6 +341,15 @@ class RehearsingCodec(Codec, Protocol):
 
 
 @runtime_checkable
+class RecitingCodec(Protocol):
+    """A codec that can read a frame that never came, and forget it."""
+
+    def recite(self, now: int) -> None:
+        """Read a trade as the venue would write it, of a symbol that is known."""
+        ...
+
+
+@runtime_checkable
 class DatedCodec(Codec, Protocol):
     """The codec of a venue that tells aggregate trades by their time."""
 

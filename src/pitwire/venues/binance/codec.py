@@ -29,6 +29,10 @@ from pitwire.venues.venue import Ask, Buffer, Channel, CodecOptions, Decoded, Ht
 
 _ANSWERS = (b'{"id":', b'{"result":', b'{"error":', b'{"code":')
 _USER = (b'{"subscriptionId":', b'{"event":', b'{"e":"executionReport"', b'{"e":"outbound')
+_RECITED = (
+    b'{"stream":"%b@trade","data":{"e":"trade","E":1700000000000,"s":"%b","t":1,"p":"1.00000000",'
+    b'"q":"1.00000000","T":1700000000000,"m":true,"M":true}}'
+)
 _ANSWER_KEYS = frozenset({"id", "result", "error", "code"})
 
 
@@ -95,6 +99,13 @@ class BinanceCodec:
     def decode_instruments(self, body: bytes) -> Sequence[Instrument]:
         """The body of the `instruments` request; raises `MalformedFrame` when it is not one."""
         return rest.decode_instruments(body)
+
+    def recite(self, now: int) -> None:
+        """Read a trade that never was, of a symbol that is known; nothing is remembered of it."""
+        for native in self._symbols:
+            frame = _RECITED % (native.lower().encode(), native.encode())
+            self.decode(frame, now)
+            return
 
     # ── streams ──
 
