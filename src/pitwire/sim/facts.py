@@ -75,6 +75,7 @@ class Refusal(StrEnum):
     STP_NOT_ALLOWED = "self-trade prevention mode not allowed"
     RESTRICTED = "cancel restrictions"
     NO_LIQUIDITY = "book is empty"
+    ICEBERG_SIZE = "what is shown is not less than the whole"
     FILTER = "filter"
     """`detail` names the filter: PRICE_FILTER, LOT_SIZE, MARKET_LOT_SIZE, NOTIONAL,
     PERCENT_PRICE_BY_SIDE, MAX_NUM_ORDERS, MAX_NUM_ALGO_ORDERS, MAX_POSITION, TRAILING_DELTA, …"""

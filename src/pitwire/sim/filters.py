@@ -76,7 +76,9 @@ class Rules:
         if request.iceberg_lots:
             self.check_size(request.iceberg_lots)
             parts = -(-request.lots // request.iceberg_lots)
-            if request.iceberg_lots >= request.lots or parts > self._listing.iceberg_parts:
+            if request.iceberg_lots >= request.lots:
+                raise Refused(Refusal.ICEBERG_SIZE)
+            if parts > self._listing.iceberg_parts:
                 raise Refused(Refusal.FILTER, "ICEBERG_PARTS")
 
     def _check_trailing(self, request: NewOrder) -> None:

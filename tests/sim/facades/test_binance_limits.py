@@ -8,7 +8,7 @@ from pitwire.model.clock import MILLISECOND, SECOND
 from pitwire.sim.facades.binance_limits import AddressLimits, OrderLimits, Window
 from pitwire.sim.facades.binance_options import BinanceOptions
 from pitwire.sim.facades.binance_text import ApiError
-from tests.sim.binance_client import ApiClient, RestClient, quiet_world
+from tests.sim.binance_client import ApiClient, RestClient, StreamClient, quiet_world
 
 START = 1_700_000_040 * SECOND
 """The start of a minute."""
@@ -190,6 +190,23 @@ def test_a_banned_address_cannot_connect_and_loses_its_api_connection() -> None:
     reply = world.facade.connect(99, "/ws", START + SECOND)
     assert reply is not None
     assert (reply.status, reply.headers["retry-after"]) == (418, "119")
+
+
+@pytest.mark.parametrize("door", ["orders", "http"])
+def test_a_ban_ends_every_api_connection_of_the_address(door: str) -> None:
+    """binance §8; its streams stay."""
+    options = BinanceOptions(weight_per_minute=9, refusals_before_ban=0)
+    world = quiet_world(start=START, options=options)
+    first, second = ApiClient(world), ApiClient(world)
+    stream = StreamClient(world)
+    world.facade.office.limits.address("127.0.0.1").weight.add(5, START)
+    if door == "orders":
+        assert first.send("ping", {})["status"] == 418
+    else:
+        assert RestClient(world).raw("GET", "/api/v3/ping")[0] == 418
+    world.advance()
+    assert [each.lost and each.lost.code for each in (first, second)] == [1008, 1008]
+    assert stream.lost is None
 
 
 def test_too_many_connections() -> None:

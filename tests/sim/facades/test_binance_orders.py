@@ -189,6 +189,8 @@ MISSING = "Mandatory parameter '{}' was not sent, was empty/null, or malformed."
         ({"quantity": "0.123456789"}, -1111, "Parameter 'quantity' has too much precision."),
         ({"strategyType": 5}, -1134, "strategyType was less than 1000000."),
         ({"icebergQty": "0.001", "timeInForce": "IOC"}, -1128, "Combination of optional"),
+        ({"icebergQty": "0.00005"}, -1013, "Filter failure: ICEBERG_PARTS"),
+        ({"icebergQty": PLACE["quantity"]}, -2010, "IcebergQty exceeds QTY."),
         ({"price": "60000.001"}, -1013, "Filter failure: PRICE_FILTER"),
         ({"quantity": "0.000001"}, -1013, "Filter failure: LOT_SIZE"),
         ({"quantity": "0.00001"}, -1013, "Filter failure: NOTIONAL"),

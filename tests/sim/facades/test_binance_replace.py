@@ -223,3 +223,20 @@ def test_amends_that_fail(client: ApiClient, quantity: str, text: str) -> None:
     resting(client)
     answer = client.ask("order.amend.keepPriority", symbol="BTCUSDT", orderId=1, newQty=quantity)
     assert answer["error"] == {"code": -2038, "msg": text}
+
+
+def test_an_amend_weighs_nothing_when_the_order_expires_by_it(client: ApiClient) -> None:
+    """binance §5.7: otherwise four."""
+    rival = ApiClient(client.world, account="other")
+    order = resting(client)
+    rival.limit("BUY", "60000.00", "0.004", timeInForce="IOC")
+    weight = client.world.facade.office.limits.address("127.0.0.1").weight
+    used = []
+    for quantity in ("0.008", "0.004"):
+        before = weight.count(client.world.clock.now())
+        answer = client.done(
+            "order.amend.keepPriority", symbol="BTCUSDT", orderId=order["orderId"], newQty=quantity
+        )
+        after = weight.count(client.world.clock.now())
+        used.append((answer["amendedOrder"]["status"], after - before))
+    assert used == [("PARTIALLY_FILLED", 4), ("EXPIRED", 0)]

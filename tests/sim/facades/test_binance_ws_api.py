@@ -88,6 +88,14 @@ def test_only_placing_shows_the_order_windows(client: ApiClient) -> None:
             "Invalid 'params' in JSON request; expected an object.",
             5,
         ),
+        *(
+            (
+                f'{{"id":5,"method":"ping","params":{nothing}}}',
+                "Invalid 'params' in JSON request; expected an object.",
+                5,
+            )
+            for nothing in ("[]", '""', "false", "0")
+        ),
     ],
 )
 def test_malformed_requests(client: ApiClient, text: str, message: str, request_id: object) -> None:

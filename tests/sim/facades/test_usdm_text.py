@@ -13,7 +13,7 @@ from pitwire.sim.futures_listings import BTC_USDT_PERP, ETH_USDT_PERP
 
 SCALE = FuturesScale(BTC_USDT_PERP)
 NOT_HERE = {Refusal.RESTRICTED, Refusal.NO_LIQUIDITY, Refusal.AMEND_INCREASE, Refusal.AMEND_LIMIT,
-            Refusal.PRICE_RELATION, Refusal.LISTS_NOT_SUPPORTED}  # fmt: skip
+            Refusal.PRICE_RELATION, Refusal.LISTS_NOT_SUPPORTED, Refusal.ICEBERG_SIZE}  # fmt: skip
 """What the futures have no request for."""
 
 

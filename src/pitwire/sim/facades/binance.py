@@ -243,6 +243,8 @@ class BinanceFacade:
             method, target, headers=headers, body=body, address=address, now=now
         )
         self.office.publish(now)
+        if reply.status == 418:
+            self._close_banned(address, now)
         return reply
 
     # -- time
@@ -357,6 +359,14 @@ class BinanceFacade:
         self.office.publish(now)
         if answer.fatal:
             self.close(link, 1008, "IP banned")
+            self._close_banned(connection.address, now)
+
+    def _close_banned(self, address: str, now: int) -> None:
+        """binance §8: the WS-API connections of a banned address are closed, all of them."""
+        if self.office.limits.address(address).banned(now):
+            for link, connection in list(self._connections.items()):
+                if connection.session is not None and connection.address == address:
+                    self.close(link, 1008, "IP banned")
 
     def _answer(self, link: int, frame: SendText, verdict: Verdict, now: int) -> None:
         if verdict.answers and verdict.delay:

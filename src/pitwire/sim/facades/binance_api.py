@@ -81,7 +81,7 @@ METHODS: Table = {
         orders=True,
     ),
     "order.amend.keepPriority": Method(
-        read=changes.read_amend, run=changes.amend, weight=4, auth="trade"
+        read=changes.read_amend, run=changes.amend, weight=changes.AMEND_WEIGHT, auth="trade"
     ),
     "openOrders.cancelAll": Method(
         read=orders.read_symbol, run=changes.cancel_all, weight=1, auth="trade", free=True

@@ -29,7 +29,8 @@ _KEY = re.compile(r"[A-Za-z0-9]{64}\Z")
 _HEX = re.compile(r"[0-9a-fA-F]{64}\Z")
 _WINDOW = re.compile(r"[0-9]{1,5}(\.[0-9]{1,3})?\Z")
 _LONGEST_WINDOW_MS = 60_000
-_FIRST_DAY_MS = 1_483_228_800_000
+FIRST_DAY = 1_483_228_800 * SECOND
+"""2017-01-01: no time before it is taken (binance §0.2)."""
 _MICROSECONDS_FROM = 10**14
 """A timestamp is read as µs from this magnitude on."""
 AHEAD = SECOND
@@ -142,7 +143,7 @@ class Stamp:
             raise missing("timestamp")
         number = int(text)
         self.made = number * (MICROSECOND if number >= _MICROSECONDS_FROM else MILLISECOND)
-        if self.made < _FIRST_DAY_MS * MILLISECOND:
+        if self.made < FIRST_DAY:
             raise ApiError(-1130, "Data sent for parameter 'timestamp' is not valid.")
         if window and (not _WINDOW.match(window) or float(window) > _LONGEST_WINDOW_MS):
             raise ApiError(-1131, "recvWindow must be less than 60000.")

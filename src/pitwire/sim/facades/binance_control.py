@@ -25,6 +25,8 @@ KINDS = {"SUBSCRIBE": "subscribe", "UNSUBSCRIBE": "unsubscribe"}
 _TEXT_ID = re.compile(r"[A-Za-z0-9-]{1,36}\Z")
 """§1.3 says alphanumeric; the venue's own SDK (spot 13.3.0) sends UUIDs with their dashes."""
 _UNREAD = object()
+_BYTE = re.compile(r"\(byte (\d+)\)")
+"""Where the decoder says it stopped."""
 
 
 class Listener:
@@ -132,34 +134,49 @@ class Control:
 def _decode(text: bytes) -> dict[str, object]:
     try:
         found = decode_json(text)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise ControlError(3, "Invalid JSON: expected value at line 1 column 1") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        where = _where(text, _stopped_at(error, len(text) - 1))
+        raise ControlError(3, f"Invalid JSON: expected value at {where}") from None
     if not isinstance(found, dict):
-        raise ControlError(
-            2, f"Invalid request: missing field `method` at line 1 column {len(text)}"
-        )
+        raise _no_method(text)
     return found
+
+
+def _stopped_at(error: Exception, end: int) -> int:
+    """The first byte that could not be read; the last one of a text that ends too early."""
+    if isinstance(error, UnicodeDecodeError):
+        return error.start
+    found = _BYTE.search(str(error))
+    return int(found[1]) if found else end
+
+
+def _where(text: bytes, at: int) -> str:
+    """A byte's place as the venue's parser counts it: lines and columns from 1."""
+    at = max(0, at)
+    begin = text.rfind(b"\n", 0, at) + 1
+    line = text.count(b"\n", 0, at) + 1
+    return f"line {line} column {at - begin + 1}"
 
 
 def _method(request: dict[str, object], text: bytes) -> str:
     found = request.get("method")
     if found is None:
-        raise ControlError(
-            2, f"Invalid request: missing field `method` at line 1 column {len(text)}"
-        )
+        raise _no_method(text)
     if not isinstance(found, str) or found not in _METHODS:
-        column = text.find(encode_json(found)) + len(encode_json(found))
+        written = encode_json(found)
+        where = _where(text, text.find(written) + len(written) - 1)
         known = ", ".join(f"`{name}`" for name in _METHODS)
         raise ControlError(
             2,
             f"Invalid request: unknown variant {as_text(found)}, expected one of {known} "
-            f"at line 1 column {column}",
+            f"at {where}",
         )
     return found
 
 
 def _no_method(text: bytes) -> ControlError:
-    return ControlError(2, f"Invalid request: missing field `method` at line 1 column {len(text)}")
+    where = _where(text, len(text) - 1)
+    return ControlError(2, f"Invalid request: missing field `method` at {where}")
 
 
 def _is_id(value: object) -> bool:

@@ -13,6 +13,7 @@ import msgspec
 from pitwire.model.clock import SECOND
 from pitwire.model.orders import Side
 from pitwire.sim.facades import binance_payloads as payloads
+from pitwire.sim.facades.binance_auth import FIRST_DAY
 from pitwire.sim.facades.binance_call import Call
 from pitwire.sim.facades.binance_candles import INTERVALS, MINUTE
 from pitwire.sim.facades.binance_info import BAD_STATUS, STATUSES, demand_status
@@ -24,6 +25,7 @@ _DEEPEST = 5000
 _MOST = 1000
 _ZONE = re.compile(r"(?P<sign>[+-]?)(?P<hours>\d{1,2})(?::(?P<minutes>\d{2}))?")
 _FOREVER = 2**62
+_AHEAD = 10 * SECOND
 
 
 def ping(_call: Call, _ask: None) -> object:
@@ -94,6 +96,15 @@ def read_times(args: Args) -> tuple[int | None, int | None]:
     return found[0], found[1]
 
 
+def read_period(args: Args) -> tuple[int | None, int | None]:
+    """The same where the venue minds when: since 2017, and not ahead of it (binance §0.2)."""
+    found = read_times(args)
+    for name, at in zip(("startTime", "endTime"), found, strict=True):
+        if at is not None and not FIRST_DAY <= at <= args.now + _AHEAD:
+            raise ApiError(-1130, f"Data sent for parameter '{name}' is not valid.")
+    return found
+
+
 def read_trades(args: Args) -> TradesAsk:
     return TradesAsk(symbol=args.need("symbol"), limit=read_limit(args))
 
@@ -105,7 +116,7 @@ def read_historical(args: Args) -> TradesAsk:
 
 
 def read_aggregates(args: Args) -> TradesAsk:
-    start, end = read_times(args)
+    start, end = read_period(args)
     return TradesAsk(
         symbol=args.need("symbol"),
         limit=read_limit(args),
@@ -164,7 +175,7 @@ def read_klines(args: Args) -> KlinesAsk:
     symbol = args.need("symbol")
     args.need("interval")
     interval = args.word("interval", tuple(INTERVALS), ApiError(-1120, "Invalid interval."))
-    start, end = read_times(args)
+    start, end = read_period(args)
     return KlinesAsk(
         symbol=symbol,
         interval=interval,

@@ -11,7 +11,7 @@ import msgspec
 from pitwire.sim.facades import binance_reports as reports
 from pitwire.sim.facades.binance_call import Call
 from pitwire.sim.facades.binance_candles import DAY
-from pitwire.sim.facades.binance_data import read_limit, read_times
+from pitwire.sim.facades.binance_data import read_limit, read_period
 from pitwire.sim.facades.binance_orders import (
     ENGINE,
     OrderAsk,
@@ -331,7 +331,7 @@ class ListHistory(msgspec.Struct, frozen=True, kw_only=True):
 def read_all(args: Args) -> ListHistory:
     """allOrderLists: from an id or between times."""
     from_id = args.number("fromId")
-    start, end = read_times(args)
+    start, end = read_period(args)
     if from_id is not None and (start is not None or end is not None):
         raise ApiError(-1128, "Combination of optional parameters invalid.")
     if start is not None and end is not None and end - start > DAY:

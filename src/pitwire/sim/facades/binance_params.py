@@ -77,8 +77,10 @@ def superfluous(name: str) -> ApiError:
 class Args:
     """The parameters of one request; remembers which were read."""
 
-    def __init__(self, params: Mapping[str, object]) -> None:
+    def __init__(self, params: Mapping[str, object], *, now: int = 0) -> None:
         self._params = params
+        self.now = now
+        """When it arrived, in ns."""
         self._read: set[str] = set()
 
     def __contains__(self, name: str) -> bool:

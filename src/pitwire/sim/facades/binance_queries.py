@@ -7,7 +7,7 @@ import msgspec
 from pitwire.sim.facades import binance_reports as reports
 from pitwire.sim.facades.binance_call import Call
 from pitwire.sim.facades.binance_candles import DAY
-from pitwire.sim.facades.binance_data import read_limit, read_times
+from pitwire.sim.facades.binance_data import read_limit, read_period
 from pitwire.sim.facades.binance_orders import discount, read_ids
 from pitwire.sim.facades.binance_params import Args
 from pitwire.sim.facades.binance_text import ApiError, money, refused
@@ -78,7 +78,7 @@ class HistoryAsk(msgspec.Struct, frozen=True, kw_only=True):
 
 def _read_history(args: Args) -> HistoryAsk:
     symbol = args.need("symbol")
-    start, end = read_times(args)
+    start, end = read_period(args)
     if start is not None and end is not None and end - start > DAY:
         raise ApiError(-1127, "More than 24 hours between startTime and endTime.")
     return HistoryAsk(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from pitwire.sim.facades.binance_call import Call
-from pitwire.sim.facades.binance_data import read_limit, read_times
+from pitwire.sim.facades.binance_data import read_limit, read_period
 from pitwire.sim.facades.binance_params import Args, neither
 from pitwire.sim.facades.binance_text import ApiError
 
@@ -107,7 +107,7 @@ def matches(call: Call, ask: MatchesAsk) -> object:
 def read_allocations(args: Args) -> str:
     """myAllocations: only a smart order router makes any."""
     symbol = args.need("symbol")
-    start, end = read_times(args)
+    start, end = read_period(args)
     del start, end
     for name in ("fromAllocationId", "orderId", "limit"):
         args.number(name)

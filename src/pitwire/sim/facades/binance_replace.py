@@ -26,6 +26,7 @@ from pitwire.sim.facts import Amended, NewOrder, Refused, SimOrder, Status
 
 CANCEL = -2011
 AMEND = -2038
+AMEND_WEIGHT = 4
 
 
 class CancelAsk(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,6 +144,8 @@ def amend(call: Call, ask: AmendAsk) -> object:
         )
     except Refused as error:
         raise refused(error, code=AMEND) from error
+    if order.status is Status.EXPIRED:  # the one way in which it costs nothing (binance §5.7)
+        call.office.limits.address(call.address).weight.add(-AMEND_WEIGHT, call.now)
     executions = [
         fact.execution for fact in call.office.take(call.now) if isinstance(fact, Amended)
     ]

@@ -113,7 +113,7 @@ class Rest:
         assert row is not None, name
         text = sent[1].decode("utf-8", _AS_BYTES)
         door = _Door(headers.get("x-mbx-apikey", ""), sent[0], text)
-        return perform(row, Args(_parameters(sent[0], text)), call, door.claim)
+        return perform(row, Args(_parameters(sent[0], text), now=call.now), call, door.claim)
 
     def _headers(self, call: Call) -> dict[str, str]:
         used = str(self._office.limits.address(call.address).weight.count(call.now))

@@ -136,6 +136,7 @@ _ENGINE_TEXTS = {
     Refusal.WOULD_TRIGGER: "Order would trigger immediately.",
     Refusal.RESTRICTED: "Order was not canceled due to cancel restrictions.",
     Refusal.NO_LIQUIDITY: ("Order book liquidity is less than `LOT_SIZE` filter minimum quantity."),
+    Refusal.ICEBERG_SIZE: "IcebergQty exceeds QTY.",
     Refusal.AMEND_INCREASE: "Order amend (quantity increase) is not supported.",
     Refusal.AMEND_NO_CHANGE: "The requested action would change no state; rejecting",
     Refusal.AMEND_LIMIT: "Filter failure: MAX_NUM_ORDER_AMENDS",

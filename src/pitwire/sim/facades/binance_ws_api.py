@@ -100,7 +100,7 @@ class WsApi:
         return msgspec.structs.replace(answer, verdict=verdict)
 
     def _perform(self, request: Request, row: Method[Any], call: Call, session: Session) -> Answer:
-        args = Args(request.params)
+        args = Args(request.params, now=call.now)
         wanted, outcome, fatal = session.rate_limits, None, False
         try:
             wanted = args.flag("returnRateLimits", absent=wanted)
@@ -150,7 +150,8 @@ class WsApi:
             raise malformed
         if "id" not in found or not _is_id(found["id"]):
             raise malformed
-        params = found.get("params") or {}
+        params = found.get("params")
+        params = {} if params is None else params
         if not isinstance(params, dict):
             raise ApiError(-1135, "Invalid 'params' in JSON request; expected an object.")
         return Request(found["id"], found["method"], params)
