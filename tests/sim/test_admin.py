@@ -132,6 +132,21 @@ async def test_a_market_is_pushed_halted_and_paid_into(operator: Operator) -> No
     assert (await operator.done("POST", "/deposit", deposit))["BTC"]["free"] == "11.5"
 
 
+async def test_what_needs_no_order_is_done_from_outside(operator: Operator) -> None:
+    lock = {"account": "main", "asset": "BTC", "amount": "1.5"}
+    held = await operator.done("POST", "/encumber", lock)
+    assert held["BTC"] == {"free": "8.5", "locked": "1.5"}
+    block = {"symbol": "BTC-USDT", "side": "buy", "price": "61000.5", "size": "2"}
+    assert await operator.done("POST", "/block", block) == {"id": 1}
+    _, rows = await operator.venue_says("/historicalBlockTrades?symbol=BTCUSDT")
+    assert [(row["price"], row["qty"]) for row in rows] == [("61000.50000000", "2.00000000")]
+    for price in ("60500", None):
+        refer = {"symbol": "BTC-USDT", "price": price}
+        assert await operator.done("POST", "/reference", refer) == refer
+        _, said = await operator.venue_says("/referencePrice?symbol=BTCUSDT")
+        assert said["referencePrice"] == (price and "60500.00000000")
+
+
 async def test_faults_are_injected_and_told(operator: Operator) -> None:
     broken = {"what": "HttpError", "kind": "snapshot", "status": 503, "count": 1}
     assert await operator.done("POST", "/faults", {"faults": [broken]}) == {"faults": 1}
@@ -169,6 +184,24 @@ async def test_links_are_seen_told_and_cut(operator: Operator) -> None:
         ("/deposit", {"account": "main", "asset": "BTC", "amount": "NaN"}, "amount: found 'NaN'"),
         ("/deposit", {"account": "main", "asset": "BTC", "amount": "1E+9999999"}, "amount: found"),
         ("/deposit", {"account": "main", "asset": "BTC", "amount": "1E-19"}, "at most 18 digits"),
+        ("/encumber", {"account": "main", "asset": "BTC", "amount": "-1"}, "insufficient balance"),
+        (
+            "/block",
+            {"symbol": "XRP-USDT", "side": "buy", "price": "1", "size": "1"},
+            "symbol: found 'XRP-USDT', expected one of",
+        ),
+        (
+            "/block",
+            {"symbol": "BTC-USDT", "side": "buy", "price": "1.001", "size": "1"},
+            "price: found '1.001', expected a multiple of 0.01 above zero",
+        ),
+        (
+            "/block",
+            {"symbol": "BTC-USDT", "side": "up", "price": "1", "size": "1"},
+            "Invalid enum value 'up'",
+        ),
+        ("/reference", {"symbol": "BTC-USDT", "price": "0"}, "price: found '0', expected a mult"),
+        ("/reference", {"symbol": "BTC-USDT"}, "missing required field `price`"),
         ("/faults", {}, "faults: found 'none', expected some, or one of"),
         ("/faults", {"script": "Z9"}, "found 'Z9'"),
         ("/faults", {"faults": [{"what": "Nothing"}]}, "Invalid value 'Nothing'"),

@@ -31,6 +31,7 @@ from pitwire.sim.facts import (
     Traded,
     Triggered,
 )
+from pitwire.sim.filters import Ceilings
 
 NOW = 1_700_000_000_000_000_000
 SECOND = 1_000_000_000
@@ -587,7 +588,6 @@ def test_a_market_buy_need_not_pay_for_what_prevention_skips():
         ({"max_lots": 5}, {"price": 100, "lots": 6}, "LOT_SIZE"),
         ({"market_max_lots": 5}, {"kind": Kind.MARKET, "lots": 6}, "MARKET_LOT_SIZE"),
         ({"iceberg_parts": 4}, {"price": 1, "lots": 9, "iceberg_lots": 2}, "ICEBERG_PARTS"),
-        ({}, {"price": 1, "lots": 9, "iceberg_lots": 9}, "ICEBERG_PARTS"),
         ({"percent_up": D(2)}, {"price": 20_001, "lots": 1}, "PERCENT_PRICE_BY_SIDE"),
         ({"percent_down": D("0.5")}, {"price": 4_999, "lots": 1}, "PERCENT_PRICE_BY_SIDE"),
         ({"min_notional": D(5)}, {"price": 10_000, "lots": 49}, "NOTIONAL"),
@@ -600,11 +600,102 @@ def test_a_market_buy_need_not_pay_for_what_prevention_skips():
             "TRAILING_DELTA",
         ),
         ({"max_position": D("10.0005")}, {"price": 10_000, "lots": 1}, "MAX_POSITION"),
+        (
+            {"percent_up": D(2), "plain_filters": True},
+            {"price": 20_001, "lots": 1},
+            "PERCENT_PRICE",
+        ),
+        (
+            {"min_notional": D(5), "plain_filters": True},
+            {"price": 10_000, "lots": 49},
+            "MIN_NOTIONAL",
+        ),
     ],
 )
 def test_a_filter_refuses(rules: dict[str, object], parts: dict[str, object], name: str):
     refused = refusal_of(lambda: Room(**rules).send("ann", Side.BUY, **parts))
     assert (refused.refusal, refused.detail) == (Refusal.FILTER, name)
+
+
+def test_an_iceberg_must_be_larger_than_what_it_shows():
+    refused = refusal_of(lambda: Room().buy("ann", 1, 9, iceberg_lots=9))
+    assert refused.refusal is Refusal.ICEBERG_SIZE
+
+
+def test_old_filters_have_no_upper_end():
+    Room(max_notional=D(5), plain_filters=True).buy("ann", 10_000, 51)
+
+
+def test_so_many_icebergs_and_no_more():
+    room = Room(max_iceberg_orders=1)
+    room.buy("ann", 10_000, 10, iceberg_lots=2)
+    room.buy("ann", 10_000, 10)
+    refused = refusal_of(lambda: room.buy("ann", 10_000, 10, iceberg_lots=2))
+    assert refused.detail == "MAX_NUM_ICEBERG_ORDERS"
+    room.buy("bob", 10_000, 10, iceberg_lots=2)
+
+
+OTHER = msgspec.structs.replace(LISTING, symbol="ETH-USDT", base="ETH")
+
+
+@pytest.mark.parametrize(
+    ("limit", "parts", "name"),
+    [
+        ({"max_orders": 2}, {}, "EXCHANGE_MAX_NUM_ORDERS"),
+        (
+            {"max_algo_orders": 2},
+            {"kind": Kind.STOP_LOSS_LIMIT, "stop_price": 11_000},
+            "EXCHANGE_MAX_NUM_ALGO_ORDERS",
+        ),
+        ({"max_iceberg_orders": 2}, {"iceberg_lots": 2}, "EXCHANGE_MAX_NUM_ICEBERG_ORDERS"),
+    ],
+)
+def test_ceilings_count_all_symbols_of_an_account(
+    limit: dict[str, int], parts: dict[str, object], name: str
+):
+    exchange = Exchange([LISTING, OTHER], entropy=Entropy(1), ceilings=Ceilings(**limit))
+    for account in ("ann", "bob"):
+        exchange.open_account(account, {"USDT": D(10_000)})
+
+    def buy(account: str, symbol: str) -> SimOrder:
+        ask = {"kind": Kind.LIMIT, "price": 10_000, "lots": 10, "side": Side.BUY} | parts
+        return exchange.place(NewOrder(account=account, symbol=symbol, **ask), NOW)
+
+    first = buy("ann", SYMBOL)
+    buy("ann", "ETH-USDT")
+    refused = refusal_of(lambda: buy("ann", SYMBOL))
+    assert (refused.refusal, refused.detail) == (Refusal.FILTER, name)
+    buy("bob", SYMBOL)
+    exchange.cancel("ann", SYMBOL, order_id=first.order_id, now=NOW)
+    buy("ann", SYMBOL)
+
+
+@pytest.mark.parametrize(
+    ("most", "parts", "refuses"),
+    [
+        ({"BTC": D("0.01")}, {"price": 10_000, "lots": 11}, True),
+        ({"BTC": D("0.01")}, {"price": 10_000, "lots": 10}, False),
+        ({"USDT": D(1)}, {"price": 10_000, "lots": 10}, False),
+        ({"USDT": D("0.9")}, {"price": 10_000, "lots": 10}, True),
+        ({"USDT": D(1)}, {"kind": Kind.MARKET, "quote": D(2)}, True),
+        ({"ETH": D("0.001")}, {"price": 10_000, "lots": 11}, False),
+    ],
+)
+def test_one_order_moves_so_much_of_an_asset_and_no_more(
+    most: dict[str, Decimal], parts: dict[str, object], refuses: bool
+):
+    exchange = Exchange([LISTING], entropy=Entropy(1), ceilings=Ceilings(max_asset=most))
+    exchange.open_account("ann", {"USDT": D(10_000)})
+    exchange.open_account("bob", {"BTC": D(10)})
+    rest = {"kind": Kind.LIMIT, "side": Side.SELL, "price": 10_001, "lots": 10}
+    exchange.place(NewOrder(account="bob", symbol=SYMBOL, **(rest | {"lots": 5})), NOW)
+    request = NewOrder(**({"account": "ann", "symbol": SYMBOL, "side": Side.BUY,
+                           "kind": Kind.LIMIT} | parts))  # fmt: skip
+    if refuses:
+        assert refusal_of(lambda: exchange.check(request, NOW)).detail == "MAX_ASSET"
+        assert refusal_of(lambda: exchange.place(request, NOW)).detail == "MAX_ASSET"
+    else:
+        exchange.place(request, NOW)
 
 
 @pytest.mark.parametrize(

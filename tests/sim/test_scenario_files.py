@@ -73,6 +73,27 @@ def test_the_example_of_the_docs_is_a_market(repository: Path) -> None:
     assert world.truth_book("NEW-USDT")[1]
 
 
+def test_rules_and_limits_of_ones_own() -> None:
+    market = read_market(
+        """
+        [limits]
+        max_orders = 3
+        max_asset = { BTC = 0.5 }
+        [[symbols]]
+        symbol = "BTC-USDT"
+        plain_filters = true
+        max_iceberg_orders = 2
+        range_up = 1.01
+        range_down = 0.99
+        """,
+        "mine.toml",
+    )
+    (listing,) = market.listings
+    assert (listing.plain_filters, listing.max_iceberg_orders) == (True, 2)
+    assert (listing.range_up, listing.range_down) == (Decimal("1.01"), Decimal("0.99"))
+    assert (market.limits.max_orders, market.limits.max_asset) == (3, {"BTC": Decimal("0.5")})
+
+
 def test_an_empty_file_is_a_calm_market() -> None:
     market = read_market("", "empty.toml")
     assert [each.symbol for each in market.listings] == ["BTC-USDT", "ETH-USDT", "ETH-BTC"]
@@ -105,7 +126,22 @@ def test_an_empty_file_is_a_calm_market() -> None:
         ("[[symbols]]\nsymbol = 'A-B'\n[[symbols]]\nsymbol = 'A-B'", "symbols: found ['A-B', 'A-B"),
         ("[accounts.bot]\nUSDT = -5", "accounts.bot.USDT: found -5, expected zero or more"),
         ("[accounts.bot]\nUSDT = nan", "accounts.bot.USDT"),
+        ("[accounts.bot]\nUSDT = 1e30", "accounts.bot.USDT: found Decimal('1E+30')"),
         ("[accounts", "expected TOML"),
+        ("[limits]\nmax_orders = -1", "limits.max_orders: found -1, expected zero to"),
+        ("[limits]\nmax_order = 1", "max_order"),
+        ("[limits.max_asset]\nBTC = nan", "limits.max_asset.BTC: found nan, expected a finite"),
+        *(
+            (f"[[symbols]]\nsymbol = 'BTC-USDT'\n{name} = {value}", f"symbols.BTC-USDT.{name}: ")
+            for name, value in (
+                ("start_price", "1e30"),
+                ("min_notional", "1e30"),
+                ("max_position", "1e30"),
+                ("max_iceberg_orders", "-1"),
+                ("range_up", "-0.5"),
+                ("lot", "1e30"),
+            )
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(text: str, where: str) -> None:

@@ -129,6 +129,7 @@ async def simulated_venue(
         faults=[fault for name in faults for fault in _faults(name).sim],
         clock=SteerableClock(SystemClock()),
         accounts=market.accounts,
+        ceilings=market.limits,
     )
     broken = [fault for name in faults for fault in _faults(name).proxy]
     if broken and tls:

@@ -19,12 +19,13 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from pitwire.model.clock import MILLISECOND
 from pitwire.model.errors import ConnectionLost
+from pitwire.model.orders import Side
 from pitwire.sim.scenarios import Scenario, scenario
 from pitwire.sim.world import BALANCES, BTC_USDT, MARKET_URL, ORDERS_URL, World
 
 STREAMS = (
     "trade", "aggTrade", "bookTicker", "depth", "depth5", "kline_1m", "miniTicker", "ticker",
-    "ticker_1h", "avgPrice",
+    "ticker_1h", "avgPrice", "blockTrade", "referencePrice",
 )  # fmt: skip
 SYMBOL = "BTCUSDT"
 _ACCOUNTS = {"main": BALANCES, "other": BALANCES}
@@ -106,6 +107,9 @@ def _streams(found: dict[str, Any]) -> None:
     ear = Ear()
     names = [f"btcusdt@{name}" for name in STREAMS]
     link = world.open(f"{MARKET_URL}/stream?streams={'/'.join(names)}", ear)
+    outside, now = world.exchange.outside, world.clock.now()
+    outside.trade_block("BTC-USDT", Side.BUY, price=6_000_000, lots=500_000, now=now)
+    outside.refer("BTC-USDT", 6_000_100, now)
     world.advance(5)
     for frame in ear.take():
         kind = frame["stream"].partition("@")[2].partition("_1m")[0]
@@ -243,6 +247,7 @@ def _user(found: dict[str, Any]) -> None:
     api.ask("orderList.place.oco", symbol=SYMBOL, side="SELL", quantity="0.01",
             aboveType="LIMIT_MAKER", abovePrice="61000.00", **stop)  # fmt: skip
     world.exchange.deposit("main", "BTC", Decimal(1), world.clock.now())
+    world.exchange.outside.encumber("main", "BTC", Decimal(1), world.clock.now())
     world.act()
     api.say("userDataStream.unsubscribe", {})
     world.advance()

@@ -129,6 +129,13 @@ class Accounts:
             raise Refused(Refusal.INSUFFICIENT_BALANCE, asset)
         self._move(account, asset, amount, ZERO)
 
+    def encumber(self, name: str, asset: str, amount: Decimal) -> None:
+        """Lock what is free, and refuse more than that; negative frees it again."""
+        account = self.find(name)
+        if account.free.get(asset, ZERO) < amount:
+            raise Refused(Refusal.INSUFFICIENT_BALANCE, asset)
+        self._move(account, asset, EXACT.minus(amount), amount)
+
     def lock(self, account: Account, terms: Terms, order: SimOrder) -> None:
         """Set aside what an order may cost; refuses when there is not enough."""
         if account.unlimited or not order.holds:

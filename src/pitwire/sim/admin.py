@@ -18,8 +18,9 @@ from aiohttp import web
 
 from pitwire.model.clock import MILLISECOND
 from pitwire.model.errors import ConfigError
+from pitwire.model.orders import Side
 from pitwire.sim.clocks import SteerableClock
-from pitwire.sim.facts import Refused, SimOrder
+from pitwire.sim.facts import Listing, Refused, SimOrder
 from pitwire.sim.faults import Fault
 from pitwire.sim.futures import FuturesExchange
 from pitwire.sim.kit import find_scripts, kit
@@ -73,6 +74,26 @@ class Deposit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     amount: Decimal
 
 
+class Encumber(Deposit, frozen=True, forbid_unknown_fields=True):
+    """POST /encumber: another system locks what is free; negative frees that again."""
+
+
+class Block(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """POST /block: a trade beside the book; `side` is the aggressor's."""
+
+    symbol: str
+    side: Side
+    price: Decimal
+    size: Decimal
+
+
+class Refer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """POST /reference: a symbol's reference price from now on; null for none."""
+
+    symbol: str
+    price: Decimal | None
+
+
 class Links(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """POST /cut and /shutdown: `market`, `orders`, a link as GET /links names it, or all."""
 
@@ -116,6 +137,9 @@ class Admin:
                 web.post("/nudge", self._does(Nudge, self._nudge)),
                 web.post("/status", self._does(SetStatus, self._set_status)),
                 web.post("/deposit", self._does(Deposit, self._deposit)),
+                web.post("/encumber", self._does(Encumber, self._encumber)),
+                web.post("/block", self._does(Block, self._block)),
+                web.post("/reference", self._does(Refer, self._refer)),
                 web.post("/cut", self._does(Links, self._cut)),
                 web.post("/shutdown", self._does(Links, self._shut_down)),
             ]
@@ -213,13 +237,31 @@ class Admin:
         return {"symbol": ask.symbol, "status": ask.status}
 
     def _deposit(self, ask: Deposit) -> object:
-        amount = ask.amount
-        if not amount.is_finite() or amount.adjusted() >= _DIGITS or _places(amount) > _DIGITS:
-            expected = f"a number of at most {_DIGITS} digits before the point and behind it"
-            raise ConfigError(where="amount", found=str(ask.amount), expected=expected)
         now = self._world.clock.now()
-        self._world.exchange.deposit(ask.account, ask.asset, ask.amount, now)
+        self._world.exchange.deposit(ask.account, ask.asset, _exact(ask.amount), now)
         return self._amounts(ask.account)
+
+    def _encumber(self, ask: Encumber) -> object:
+        now, outside = self._world.clock.now(), self._world.exchange.outside
+        outside.encumber(ask.account, ask.asset, _exact(ask.amount), now)
+        return self._amounts(ask.account)
+
+    def _block(self, ask: Block) -> object:
+        listing = self._listing(ask.symbol)
+        number = self._world.exchange.outside.trade_block(
+            ask.symbol,
+            ask.side,
+            price=_steps("price", ask.price, listing.tick),
+            lots=_steps("size", ask.size, listing.lot),
+            now=self._world.clock.now(),
+        )
+        return {"id": number}
+
+    def _refer(self, ask: Refer) -> object:
+        listing = self._listing(ask.symbol)
+        price = None if ask.price is None else _steps("price", ask.price, listing.tick)
+        self._world.exchange.outside.refer(ask.symbol, price, self._world.clock.now())
+        return {"symbol": ask.symbol, "price": ask.price}
 
     def _cut(self, ask: Links) -> object:
         chosen = self._chosen(ask.link)
@@ -245,10 +287,7 @@ class Admin:
         return _answer([self._summary(symbol) for symbol in self._world.exchange.listings])
 
     async def _book(self, request: web.Request) -> web.Response:
-        symbol = request.match_info["symbol"]
-        if symbol not in self._world.exchange.listings:
-            known = ", ".join(self._world.exchange.listings)
-            raise ConfigError(where="symbol", found=symbol, expected=f"one of {known}")
+        symbol = self._listing(request.match_info["symbol"]).symbol
         update_id, bids, asks = self._world.truth_book(symbol)
         return _answer({"updateId": update_id, "bids": bids, "asks": asks})
 
@@ -278,6 +317,13 @@ class Admin:
                 for at, fault in self._world.plan.happened[-1_000:]
             ]
         )
+
+    def _listing(self, symbol: str) -> Listing:
+        found = self._world.exchange.listings.get(symbol)
+        if found is None:
+            known = ", ".join(self._world.exchange.listings)
+            raise ConfigError(where="symbol", found=symbol, expected=f"one of {known}")
+        return found
 
     def _account(self, request: web.Request) -> str:
         name = request.match_info["account"]
@@ -330,6 +376,21 @@ async def _read(request: web.Request, kind: type[Ask]) -> Ask:
 
 def _answer(body: Any, status: int = 200) -> web.Response:
     return web.Response(status=status, body=_encode(body), content_type="application/json")
+
+
+def _exact(amount: Decimal) -> Decimal:
+    if not amount.is_finite() or amount.adjusted() >= _DIGITS or _places(amount) > _DIGITS:
+        expected = f"a number of at most {_DIGITS} digits before the point and behind it"
+        raise ConfigError(where="amount", found=str(amount), expected=expected)
+    return amount
+
+
+def _steps(name: str, value: Decimal, step: Decimal) -> int:
+    """How many ticks or lots that is."""
+    found, rest = divmod(_exact(value), step)
+    if rest or found <= 0:
+        raise ConfigError(where=name, found=str(value), expected=f"a multiple of {step} above zero")
+    return int(found)
 
 
 def _places(amount: Decimal) -> int:

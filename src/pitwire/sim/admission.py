@@ -12,6 +12,7 @@ from pitwire.model.orders import Side
 from pitwire.sim.accounts import ZERO, Account, Accounts
 from pitwire.sim.execution import MARKETS, OVER
 from pitwire.sim.facts import Kind, NewOrder, Refusal, Refused, SimOrder, Tif
+from pitwire.sim.filters import is_iceberg, is_stop
 from pitwire.sim.pit import Pit
 from pitwire.sim.stops import STOPS, waits_for_rise
 
@@ -96,11 +97,13 @@ def demand_room(pit: Pit, requests: Sequence[NewOrder], accounts: Accounts) -> N
     listing, mine = pit.listing, pit.open_of(requests[0].account)
     if listing.max_orders and len(mine) + len(requests) > listing.max_orders:
         raise Refused(Refusal.FILTER, "MAX_NUM_ORDERS")
-    stops = sum(request.kind in STOPS for request in requests)
-    if stops and listing.max_algo_orders:
-        waiting = sum(order.kind in STOPS for order in mine.values())
-        if waiting + stops > listing.max_algo_orders:
-            raise Refused(Refusal.FILTER, "MAX_NUM_ALGO_ORDERS")
+    for name, most, counts in (
+        ("ALGO_ORDERS", listing.max_algo_orders, is_stop),
+        ("ICEBERG_ORDERS", listing.max_iceberg_orders, is_iceberg),
+    ):
+        more = sum(map(counts, requests)) if most else 0
+        if more and sum(map(counts, mine.values())) + more > most:
+            raise Refused(Refusal.FILTER, f"MAX_NUM_{name}")
     buys = [request for request in requests if request.side is Side.BUY]
     if listing.max_position and buys:
         held = sum(accounts.amounts(buys[0].account).get(listing.base, (ZERO, ZERO)))

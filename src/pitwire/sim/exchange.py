@@ -34,8 +34,9 @@ from pitwire.sim.facts import (
     StatusChanged,
     Traded,
 )
-from pitwire.sim.filters import Rules
+from pitwire.sim.filters import NO_CEILINGS, Ceilings, Rules
 from pitwire.sim.lists import Lists
+from pitwire.sim.outside import Outside
 from pitwire.sim.past import Past
 from pitwire.sim.pit import AVERAGE_MINUTES, Pit
 
@@ -47,8 +48,15 @@ class Exchange:
     """Symbols, accounts and orders in one place."""
 
     def __init__(
-        self, listings: Sequence[Listing], *, entropy: Entropy, accounts: Accounts | None = None
+        self,
+        listings: Sequence[Listing],
+        *,
+        entropy: Entropy,
+        accounts: Accounts | None = None,
+        ceilings: Ceilings | None = None,
     ) -> None:
+        self.ceilings = ceilings or Ceilings()
+        """What holds for all symbols together."""
         self.listings: dict[str, Listing] = {}
         self.accounts = accounts or Accounts()
         self.execution = Execution(self.accounts)
@@ -60,9 +68,13 @@ class Exchange:
             self.listings[listing.symbol] = listing
             self._pits[listing.symbol] = pit
             self.accounts.list_terms(pit.terms)
-        self.lists = Lists(self.accounts, self.execution, self.pit, self._client_id)
+        self.lists = Lists(
+            self.accounts, self.execution, self.pit, self._client_id, self.demand_room
+        )
         """Orders that depend on one another."""
         self.execution.ties = self.lists
+        self.outside = Outside(self.accounts, self.execution, self.pit)
+        """What happens without an order."""
 
     # ── accounts ──────────────────────────────────────────────────────────────────────────────
 
@@ -93,6 +105,8 @@ class Exchange:
         if not account.unlimited:
             pit.rules.check(request, pit.reference(now))
         admit(pit, request, account, self.accounts)
+        if not account.unlimited:
+            self.demand_room([request])
         order = draft(pit, request, now)
         self._pay(pit, account, order)
         order.order_id = pit.next_order_id()
@@ -105,6 +119,18 @@ class Exchange:
         """What the filters say of a request; nothing is placed (binance §5.9, order.test)."""
         pit = self.pit(request.symbol)
         pit.rules.check(request, pit.reference(now))
+        self.ceilings.check(request, pit.listing, pit.last)
+
+    def demand_room(self, requests: Sequence[NewOrder]) -> None:
+        """Refuse what is beyond the ceilings of the whole exchange: one order, or a list."""
+        if self.ceilings == NO_CEILINGS:
+            return
+        for request in requests:
+            pit = self.pit(request.symbol)
+            self.ceilings.check(request, pit.listing, pit.last)
+        account = requests[0].account
+        lists = len(self.lists.open_of(account)) + 1
+        self.ceilings.demand_room(requests, self.open_orders(account), lists=lists)
 
     def cancel(
         self,

@@ -34,6 +34,7 @@ MARKETS = frozenset((Kind.MARKET, Kind.STOP_LOSS, Kind.TAKE_PROFIT))
 
 NO_MORE, NO_MORE_AT_ONCE = "INSUFFICIENT_LIQUIDITY", "UNFILLED_IOC_QUANTITY_EXPIRED"
 """Why what is left of an order expires that does not rest."""
+OUT_OF_RANGE = "EXECUTION_RULE_PRICE_RANGE_EXCEEDED"
 
 OVER = frozenset(
     (Status.FILLED, Status.CANCELED, Status.EXPIRED, Status.EXPIRED_IN_MATCH, Status.REJECTED)
@@ -91,13 +92,16 @@ class Execution:
         """Match an order, then rest or expire what is left of it."""
         market = order.kind in MARKETS
         limit = None if market else order.price
-        if order.tif is Tif.FOK and pit.book.fillable(order, limit)[0] < order.left:
+        reach = limit if pit.fence is None else self._reach(pit, pit.fence, order, limit)
+        if order.tif is Tif.FOK and pit.book.fillable(order, reach)[0] < order.left:
             self.end(pit, order, Status.EXPIRED, now, reason="UNFILLED_FOK_ORDER_EXPIRED")
             return
-        self._take(pit, order, limit, now)
+        self._take(pit, order, reach, now)
         if order.status in OVER:
             return
-        if market:
+        if reach != limit and pit.book.against(order.side).best_within(limit) is not None:
+            self.end(pit, order, Status.EXPIRED, now, reason=OUT_OF_RANGE)
+        elif market:
             self.end(pit, order, Status.EXPIRED, now, reason=NO_MORE)
         elif order.tif is Tif.GTC:
             before = pit.book.ladder(order.side).lots_at(order.price)
@@ -218,6 +222,23 @@ class Execution:
         pit.book.consume(maker, level, lots)
 
     # ── within ────────────────────────────────────────────────────────────────────────────────
+
+    def _reach(
+        self, pit: Pit, fence: tuple[int, int], order: SimOrder, limit: int | None
+    ) -> int | None:
+        """As far as its own limit and the range of the symbol let a taker trade (binance §7.2).
+
+        The crowd, which has no limits, has none here either.
+        """
+        best = pit.book.against(order.side).best_within(limit)
+        if best is None or self._accounts.find(order.account).unlimited:
+            return limit
+        lowest, highest = fence
+        if order.side is Side.BUY:
+            far = highest if best.price >= lowest else best.price - 1
+            return far if limit is None else min(limit, far)
+        far = lowest if best.price <= highest else best.price + 1
+        return far if limit is None else max(limit, far)
 
     def _take(self, pit: Pit, taker: SimOrder, limit: int | None, now: int) -> None:
         ladder = pit.book.against(taker.side)

@@ -162,11 +162,17 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     max_notional: Decimal = Decimal(0)
     percent_up: Decimal = Decimal(0)
     percent_down: Decimal = Decimal(0)
+    range_up: Decimal = Decimal(0)
+    """How far from its reference price takers trade, as parts of it; 0 for any (binance §7.2)."""
+    range_down: Decimal = Decimal(0)
     max_orders: int = 200
     max_algo_orders: int = 5
+    max_iceberg_orders: int = 0
     max_amends: int = 10
     max_lists: int = 20
     iceberg_parts: int = 100
+    plain_filters: bool = False
+    """Whether its filters are PERCENT_PRICE and MIN_NOTIONAL, as symbols of old have them."""
     min_trailing_bips: int = 10
     max_trailing_bips: int = 2000
     max_position: Decimal = Decimal(0)

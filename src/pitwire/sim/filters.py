@@ -8,16 +8,71 @@ book or the account is the matching engine's affair.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from decimal import Decimal
 from fractions import Fraction
 
+import msgspec
+
 from pitwire.model.orders import Side
-from pitwire.sim.facts import Kind, Listing, NewOrder, Refusal, Refused
+from pitwire.sim.facts import Kind, Listing, NewOrder, Refusal, Refused, SimOrder
 from pitwire.sim.stops import STOPS
 
 Ratio = tuple[int, int]
 """A price in ticks as numerator and denominator; (0, 0) where none is known."""
 
 LIMITS = frozenset((Kind.LIMIT, Kind.LIMIT_MAKER, Kind.STOP_LOSS_LIMIT, Kind.TAKE_PROFIT_LIMIT))
+
+
+class Ceilings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an account may have open in all symbols together, and how much of an asset one order may
+    move (binance §7.1, exchange and asset filters). A limit of 0 is no limit."""
+
+    max_orders: int = 0
+    max_algo_orders: int = 0
+    max_iceberg_orders: int = 0
+    max_lists: int = 0
+    max_asset: dict[str, Decimal] = {}
+
+    def check(self, request: NewOrder, listing: Listing, last: int) -> None:
+        """Refuse an order that moves too much of either asset of its symbol."""
+        lots = Decimal(request.lots or 0)
+        price = request.price or request.stop_price or last
+        moved = {
+            listing.base: lots * listing.lot,
+            listing.quote: request.quote or lots * listing.lot * price * listing.tick,
+        }
+        for asset, most in self.max_asset.items():
+            if most and moved.get(asset, 0) > most:
+                raise Refused(Refusal.FILTER, "MAX_ASSET")
+
+    def demand_room(
+        self, requests: Sequence[NewOrder], mine: Sequence[SimOrder], *, lists: int
+    ) -> None:
+        """Refuse orders beyond what an account may have open; `lists` are those it would have."""
+        for name, most, counts in (
+            ("ORDERS", self.max_orders, lambda _: True),
+            ("ALGO_ORDERS", self.max_algo_orders, is_stop),
+            ("ICEBERG_ORDERS", self.max_iceberg_orders, is_iceberg),
+        ):
+            more = sum(map(counts, requests)) if most else 0
+            if more and sum(map(counts, mine)) + more > most:
+                raise Refused(Refusal.FILTER, f"EXCHANGE_MAX_NUM_{name}")
+        if self.max_lists and len(requests) > 1 and lists > self.max_lists:
+            raise Refused(Refusal.FILTER, "EXCHANGE_MAX_NUM_ORDER_LISTS")
+
+
+NO_CEILINGS = Ceilings()
+
+
+def is_stop(order: NewOrder | SimOrder) -> bool:
+    """Whether it counts as an algorithmic order."""
+    return order.kind in STOPS
+
+
+def is_iceberg(order: NewOrder | SimOrder) -> bool:
+    """Whether it shows a part of itself alone."""
+    return order.iceberg_lots > 0
 
 
 class Rules:
@@ -32,7 +87,9 @@ class Rules:
         self._listing = listing
         unit = Fraction(listing.tick) * Fraction(listing.lot)
         self._min_units = math.ceil(Fraction(listing.min_notional) / unit)
-        self._max_units = math.floor(Fraction(listing.max_notional) / unit)
+        most = 0 if listing.plain_filters else listing.max_notional
+        self._max_units = math.floor(Fraction(most) / unit)
+        self._notional = "MIN_NOTIONAL" if listing.plain_filters else "NOTIONAL"
         self._up = listing.percent_up.as_integer_ratio()
         self._down = listing.percent_down.as_integer_ratio()
 
@@ -60,7 +117,7 @@ class Rules:
 
     def check_units(self, units: int, *, market: bool) -> None:
         """Refuse a price × lots outside NOTIONAL; the upper bound leaves market orders alone."""
-        _demand_range(units, self._min_units, 0 if market else self._max_units, "NOTIONAL")
+        _demand_range(units, self._min_units, 0 if market else self._max_units, self._notional)
 
     def _check_price(self, price: int | None) -> None:
         if price is not None:
@@ -99,12 +156,13 @@ class Rules:
             if too_high if request.side is Side.BUY else too_low:
                 raise Refused(Refusal.FILTER, "PERCENT_PRICE")
         elif too_high or too_low:
-            raise Refused(Refusal.FILTER, "PERCENT_PRICE_BY_SIDE")
+            by_side = "" if self._listing.plain_filters else "_BY_SIDE"
+            raise Refused(Refusal.FILTER, f"PERCENT_PRICE{by_side}")
 
     def _check_notional(self, request: NewOrder, reference: Ratio) -> None:
         if request.lots is None:
             if request.quote is not None and request.quote < self._listing.min_notional:
-                raise Refused(Refusal.FILTER, "NOTIONAL")
+                raise Refused(Refusal.FILTER, self._notional)
             return
         price = request.price or request.stop_price
         if price is not None:
@@ -112,7 +170,7 @@ class Rules:
             return
         over, under = reference
         if under and over * request.lots < self._min_units * under:
-            raise Refused(Refusal.FILTER, "NOTIONAL")
+            raise Refused(Refusal.FILTER, self._notional)
 
 
 def demand_parts(request: NewOrder) -> None:

@@ -60,7 +60,9 @@ from pitwire.sim.facts import (
     Status,
     Traded,
 )
+from pitwire.sim.filters import Ceilings
 from pitwire.sim.lists import Lists
+from pitwire.sim.outside import Outside
 from pitwire.sim.past import Past
 from pitwire.sim.queues import Cancels
 from pitwire.sim.recorded_book import RecordedBook
@@ -306,6 +308,14 @@ class RecordedMarket:
     @property
     def lists(self) -> Lists:
         return self._exchange.lists
+
+    @property
+    def ceilings(self) -> Ceilings:
+        return self._exchange.ceilings
+
+    @property
+    def outside(self) -> Outside:
+        return self._exchange.outside
 
     @property
     def listings(self) -> Mapping[str, Listing]:

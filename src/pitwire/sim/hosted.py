@@ -72,6 +72,7 @@ class HostedVenue:
             scenario=None if scenario is None else market.scenario,
             crowded=market.crowded,
             accounts=market.accounts or None,
+            ceilings=market.limits,
             faults=faults,
             listen_keys=listen_keys,
             clock=clock,

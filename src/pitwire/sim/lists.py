@@ -8,7 +8,7 @@ pending order only when it begins to work.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pitwire.model.orders import Side
 from pitwire.sim.accounts import Account, Accounts
@@ -48,7 +48,9 @@ class Lists:
         execution: Execution,
         pit_of: Callable[[str], Pit],
         new_client_id: ClientIds,
+        demand_room: Callable[[Sequence[NewOrder]], None],
     ) -> None:
+        self._demand_room = demand_room
         self._accounts = accounts
         self._execution = execution
         self._pit_of = pit_of
@@ -261,6 +263,7 @@ class Lists:
         if len(set(names)) < len(names):
             raise Refused(Refusal.DUPLICATE_CLIENT_ID, names[0])
         demand_room(pit, request.orders, self._accounts)
+        self._demand_room(request.orders)
         waits_for_working = request.working is not None
         for each in request.orders:
             pending = waits_for_working and each is not request.working

@@ -7,6 +7,8 @@ and of everybody else's a stated number is kept.
 
 from __future__ import annotations
 
+import math
+import sys
 from collections import deque
 from itertools import islice
 
@@ -74,7 +76,7 @@ class Pit:
 
     __slots__ = (
         "_by_client", "_done", "_open", "_own_trades", "average", "book", "entered",
-        "execution",
+        "execution", "fence",
         "last", "listing", "mark", "order_id", "past", "prevented_id", "rules", "stirred", "stops",
         "terms", "touched", "trade_id", "trades", "update_id",
     )  # fmt: skip
@@ -89,7 +91,10 @@ class Pit:
         self.average = Average()
         self.last = listing.start_price
         self.mark = 0
-        """Of a future: what its price filter is held against, in ticks; 0 before it is known."""
+        """What price filters are held against, in ticks: a future's mark price, or the reference
+        price of a symbol that has one; else 0."""
+        self.fence: tuple[int, int] | None = None
+        """The lowest and the highest tick at which takers trade; None for any (binance §7.2)."""
         self.order_id = 0
         self.execution = 0
         self.trade_id = 0
@@ -115,8 +120,17 @@ class Pit:
         self.execution += 1
         return self.execution
 
+    def refer(self, price: int) -> None:
+        """A reference price from now on; 0 for none."""
+        self.mark = price
+        up, down = self.listing.range_up, self.listing.range_down
+        self.fence = None
+        if price and (up or down):
+            highest = int(price * up) if up else sys.maxsize
+            self.fence = math.ceil(price * down), highest
+
     def reference(self, now: int) -> Ratio:
-        """A future's mark price; else the average, or the last where nothing traded lately."""
+        """The mark or reference price; else the average, or the last where nothing traded."""
         if self.mark:
             return self.mark, 1
         ratio = self.average.ratio(now)

@@ -16,12 +16,22 @@ from pitwire.model.errors import ConfigError
 from pitwire.model.strict import read_strictly
 from pitwire.model.symbols import Symbol
 from pitwire.sim.facts import Listing
+from pitwire.sim.filters import NO_CEILINGS, Ceilings
 from pitwire.sim.futures_listings import FUTURES, STAKES, as_contract
 from pitwire.sim.scenarios import SCENARIOS, Scenario
 from pitwire.sim.world import LISTINGS
 
+MOST = 10**15
+"""Of anything that is an amount, a price or a count here: what is reckoned of it is still exact."""
 STAKE = Decimal(1_000)
 """What an account owns of an asset where nobody has said how much."""
+
+
+_ASKED = (
+    "min_notional", "max_orders", "max_algo_orders", "max_iceberg_orders", "max_lists",
+    "max_position", "plain_filters", "range_up", "range_down", "maker_fee", "taker_fee",
+)  # fmt: skip
+"""What of a symbol's rules is taken as it is given."""
 
 
 class Fees(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,6 +51,13 @@ class SymbolRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     min_notional: Decimal | None = None
     max_orders: int | None = None
     max_algo_orders: int | None = None
+    max_iceberg_orders: int | None = None
+    max_lists: int | None = None
+    plain_filters: bool | None = None
+    """PERCENT_PRICE and MIN_NOTIONAL, as symbols of old have them."""
+    range_up: Decimal | None = None
+    """How far from its reference price takers trade, as parts of it: 1.01 and 0.99."""
+    range_down: Decimal | None = None
     max_position: Decimal | None = None
     maker_fee: Decimal | None = None
     taker_fee: Decimal | None = None
@@ -56,6 +73,8 @@ class ScenarioFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Fields of `Scenario`."""
     symbols: list[SymbolRules] = []
     fees: Fees = Fees()
+    limits: Ceilings = NO_CEILINGS
+    """What an account may have open in all symbols together."""
     accounts: dict[str, dict[str, Decimal]] = {}
 
 
@@ -66,6 +85,7 @@ class Market(NamedTuple):
     listings: list[Listing]
     crowded: list[str]
     accounts: dict[str, dict[str, Decimal]]
+    limits: Ceilings = NO_CEILINGS
 
 
 def contracts_of(market: Market) -> Market:
@@ -119,7 +139,20 @@ def read_market(text: str, source: str) -> Market:
     crowded = [rules.symbol for rules in found.symbols if rules.crowded] or names
     if found.symbols:
         crowded = [rules.symbol for rules in found.symbols if rules.crowded]
-    return Market(_scenario(found, source), listings, crowded, _accounts(found, listings, source))
+    accounts = _accounts(found, listings, source)
+    _demand_limits(found.limits, source)
+    return Market(_scenario(found, source), listings, crowded, accounts, found.limits)
+
+
+def _demand_limits(limits: Ceilings, source: str) -> None:
+    given = msgspec.structs.asdict(limits)
+    for name, value in given.pop("max_asset").items():
+        given[f"max_asset.{name}"] = value
+    for name, value in given.items():
+        if not 0 <= value <= MOST:
+            raise ConfigError(
+                where=f"{source}: limits.{name}", found=value, expected=f"zero to {MOST}"
+            )
 
 
 def plain_listing(symbol: str) -> Listing:
@@ -173,19 +206,22 @@ def _listing(rules: SymbolRules, fees: Fees, source: str) -> Listing:
     tick = known.tick if rules.tick is None else rules.tick
     lot = known.lot if rules.lot is None else rules.lot
     changed: dict[str, Any] = {"tick": tick, "lot": lot}
-    for name in ("min_notional", "max_orders", "max_algo_orders", "max_position", "maker_fee",
-                 "taker_fee"):  # fmt: skip
+    for name in _ASKED:
         if (value := getattr(rules, name)) is not None:
             changed[name] = value
     for name, value in changed.items():
+        if isinstance(value, bool):
+            continue
         least = 0 if name not in ("tick", "lot") else Decimal("1e-8")
+        if value > MOST:
+            raise ConfigError(where=f"{where}.{name}", found=value, expected=f"at most {MOST}")
         if value < least or (name.endswith("_fee") and value >= 1):
             expected = "above zero, eight decimals" if least else "zero or more, and less than all"
             raise ConfigError(where=f"{where}.{name}", found=value, expected=expected)
     start = rules.start_price
     if start is None:
         start = known.start_price * known.tick
-    ticks, rest = divmod(start, tick)
+    ticks, rest = divmod(start, tick) if start <= MOST else (0, 1)
     if start <= 0 or rest:
         raise ConfigError(
             where=f"{where}.start_price", found=start, expected=f"a multiple of the tick {tick}"
@@ -213,11 +249,11 @@ def _accounts(
 ) -> dict[str, dict[str, Decimal]]:
     for name, amounts in found.accounts.items():
         for asset, amount in amounts.items():
-            if not amount.is_finite() or amount < 0:
+            if not amount.is_finite() or not 0 <= amount <= MOST:
                 raise ConfigError(
                     where=f"{source}: accounts.{name}.{asset}",
                     found=amount,
-                    expected="zero or more",
+                    expected=f"zero or more, at most {MOST}",
                 )
     assets = dict.fromkeys(asset for each in listings for asset in (each.base, each.quote))
     return dict(found.accounts) or {"main": dict.fromkeys(assets, STAKE)}

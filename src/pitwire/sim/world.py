@@ -28,6 +28,7 @@ from pitwire.sim.facades.facade import Judge, Market
 from pitwire.sim.facades.usdm_options import UsdmOptions
 from pitwire.sim.facts import Listing
 from pitwire.sim.faults import Fault, Pause
+from pitwire.sim.filters import Ceilings
 from pitwire.sim.futures import FuturesExchange
 from pitwire.sim.futures_listings import FUTURES, STAKES
 from pitwire.sim.history import RecordedMarket
@@ -147,6 +148,7 @@ class World:
         options: BinanceOptions | None = None,
         listen_keys: bool = False,
         recording: RecordedMarket | None = None,
+        ceilings: Ceilings | None = None,
         accounts: Mapping[str, Mapping[str, Decimal]] | None = None,
         may_withdraw: bool = False,
         facade: MakeFacade | None = None,
@@ -159,7 +161,7 @@ class World:
         self.recording = recording
         """A recorded market that our orders join; then there is no crowd."""
         self.venue = _demand_known(venue, recording)
-        self.exchange: Exchange | RecordedMarket = recording or self._exchange(listings)
+        self.exchange: Exchange | RecordedMarket = recording or self._exchange(listings, ceilings)
         self.crowds = self._crowds(scenario, crowded)
         faults = script(faults) if isinstance(faults, str) else faults
         self.client_clock: Clock = FaultyClock(self.clock, faults)
@@ -328,11 +330,12 @@ class World:
             if crowded is None or symbol in crowded
         }
 
-    def _exchange(self, listings: Sequence[Listing] | None) -> Exchange:
+    def _exchange(self, listings: Sequence[Listing] | None, ceilings: Ceilings | None) -> Exchange:
         entropy = self.entropy.child("exchange")
         if self.venue == USDM:
             return FuturesExchange(FUTURES if listings is None else listings, entropy=entropy)
-        return Exchange(LISTINGS if listings is None else listings, entropy=entropy)
+        chosen = LISTINGS if listings is None else listings
+        return Exchange(chosen, entropy=entropy, ceilings=ceilings)
 
     def _facade(self, options: BinanceOptions | None, listen_keys: bool) -> BinanceFacade:
         entropy = self.entropy.child("facade")

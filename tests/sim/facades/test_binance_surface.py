@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from pitwire.model.orders import Side
 from pitwire.sim.facades.binance_candles import HOUR, MINUTE, SymbolHistory
 from pitwire.sim.facts import Kind, NewOrder, Tif
-from pitwire.sim.world import World
+from pitwire.sim.filters import Ceilings
+from pitwire.sim.world import BTC_USDT, World
 from tests.sim.binance_client import ApiClient, RestClient, quiet_world
 
 DAY_ROW = (
@@ -239,6 +242,82 @@ def test_my_filters_are_those_of_the_rule_book(client: ApiClient) -> None:
         "MAX_NUM_ORDER_LISTS",
         "MAX_NUM_ALGO_ORDERS",
         "MAX_NUM_ORDER_AMENDS",
+    }
+
+
+def test_every_filter_of_the_papers_can_be_had() -> None:
+    """binance §7.1: those that mainnet's symbols seldom have are a matter of the listing."""
+    old = msgspec.structs.replace(
+        BTC_USDT, plain_filters=True, max_iceberg_orders=10, max_position=Decimal(5)
+    )
+    limits = Ceilings(
+        max_orders=1_000,
+        max_algo_orders=200,
+        max_iceberg_orders=10_000,
+        max_lists=20,
+        max_asset={"BTC": Decimal(42), "XRP": Decimal(7)},
+    )
+    client = ApiClient(quiet_world(listings=[old], ceilings=limits))
+    info = client.send("exchangeInfo", {})["result"]
+    mine = client.done("myFilters", symbol="BTCUSDT")
+    rows = info["symbols"][0]["filters"]
+    assert mine["symbolFilters"] == rows
+    found = {row["filterType"]: row for row in rows}
+    assert found["PERCENT_PRICE"] == {
+        "filterType": "PERCENT_PRICE",
+        "multiplierUp": "2",
+        "multiplierDown": "0.5",
+        "avgPriceMins": 5,
+    }
+    assert found["MIN_NOTIONAL"] == {
+        "filterType": "MIN_NOTIONAL",
+        "minNotional": "5.00000000",
+        "applyToMarket": True,
+        "avgPriceMins": 5,
+    }
+    assert found["MAX_NUM_ICEBERG_ORDERS"]["maxNumIcebergOrders"] == 10
+    assert found["MAX_POSITION"]["maxPosition"] == "5.00000000"
+    assert not {"NOTIONAL", "PERCENT_PRICE_BY_SIDE"} & found.keys()
+    assert (
+        info["exchangeFilters"]
+        == mine["exchangeFilters"]
+        == [
+            {"filterType": "EXCHANGE_MAX_NUM_ORDERS", "maxNumOrders": 1_000},
+            {"filterType": "EXCHANGE_MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 200},
+            {"filterType": "EXCHANGE_MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders": 10_000},
+            {"filterType": "EXCHANGE_MAX_NUM_ORDER_LISTS", "maxNumOrderLists": 20},
+        ]
+    )
+    assert mine["assetFilters"] == [
+        {"filterType": "MAX_ASSET", "asset": "BTC", "limit": "42.00000000"}
+    ]
+
+
+def test_a_refusal_for_all_symbols_has_its_codes() -> None:
+    limits = Ceilings(max_orders=1, max_lists=0, max_asset={"BTC": Decimal(1)})
+    client = ApiClient(quiet_world(ceilings=limits))
+    order = {"symbol": "BTCUSDT", "side": "SELL", "type": "LIMIT", "timeInForce": "GTC",
+             "price": "60000"}  # fmt: skip
+    assert client.ask("order.place", **order, quantity="2")["error"] == {
+        "code": -1013,
+        "msg": "Filter failure: MAX_ASSET",
+    }
+    client.done("order.place", **order, quantity="0.01")
+    assert client.ask("order.place", **order, quantity="0.01")["error"] == {
+        "code": -2010,
+        "msg": "Filter failure: EXCHANGE_MAX_NUM_ORDERS",
+    }
+
+
+def test_lists_are_counted_in_all_symbols() -> None:
+    client = ApiClient(quiet_world(ceilings=Ceilings(max_lists=1)))
+    pair = {"side": "SELL", "quantity": "0.01", "aboveType": "LIMIT_MAKER",
+            "abovePrice": "61000", "belowType": "STOP_LOSS", "belowStopPrice": "59000"}  # fmt: skip
+    client.done("orderList.place.oco", symbol="BTCUSDT", **pair)
+    pair |= {"abovePrice": "3100", "belowStopPrice": "2900"}
+    assert client.ask("orderList.place.oco", symbol="ETHUSDT", **pair)["error"] == {
+        "code": -2010,
+        "msg": "Filter failure: EXCHANGE_MAX_NUM_ORDER_LISTS",
     }
 
 

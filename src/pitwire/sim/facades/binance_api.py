@@ -50,12 +50,12 @@ METHODS: Table = {
     "executionRules": Method(
         read=info.read_rules, run=info.execution_rules, weight=40, weigh=info.weigh_rules
     ),
-    "referencePrice": Method(read=orders.read_symbol, run=records.no_reference, weight=2),
+    "referencePrice": Method(read=orders.read_symbol, run=records.reference, weight=2),
     "referencePrice.calculation": Method(
-        read=orders.read_symbol, run=records.no_reference, weight=2
+        read=orders.read_symbol, run=records.calculation, weight=2
     ),
     "blockTrades.historical": Method(
-        read=records.read_block_trades, run=records.none_yet, weight=25
+        read=data.read_historical, run=records.block_trades, weight=25
     ),
     "order.place": Method(
         read=orders.read_order, run=orders.place, weight=1, auth="trade", free=True, orders=True

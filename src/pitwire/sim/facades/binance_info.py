@@ -9,7 +9,8 @@ import msgspec
 from pitwire.sim.facades.binance_call import Call
 from pitwire.sim.facades.binance_params import Args
 from pitwire.sim.facades.binance_text import ApiError, Scale, money, plain
-from pitwire.sim.facts import Stp
+from pitwire.sim.facts import Listing, Stp
+from pitwire.sim.filters import Ceilings
 
 _NO_LIMIT = 10**14
 """What a size filter prints for a listing without one: a million units of 1e8."""
@@ -53,7 +54,7 @@ def exchange_info(call: Call, ask: InfoAsk) -> object:
         "timezone": "UTC",
         "serverTime": call.now // call.unit,
         "rateLimits": rate_limits(call),
-        "exchangeFilters": [],
+        "exchangeFilters": _exchange_filters(call.office.market.ceilings),
         "symbols": [_symbol(call, scale, ask.permission_sets) for scale in scales],
     }
 
@@ -101,8 +102,31 @@ def _permissions(args: Args) -> list[str]:
 
 def my_filters(call: Call, symbol: str) -> object:
     """myFilters: all that an order in this symbol has to pass."""
-    scale = call.office.scale(symbol)
-    return {"exchangeFilters": [], "symbolFilters": _filters(scale), "assetFilters": []}
+    scale, ceilings = call.office.scale(symbol), call.office.market.ceilings
+    assets = (scale.listing.base, scale.listing.quote)
+    return {
+        "exchangeFilters": _exchange_filters(ceilings),
+        "symbolFilters": _filters(scale),
+        "assetFilters": [
+            {"filterType": "MAX_ASSET", "asset": asset, "limit": money(most)}
+            for asset, most in ceilings.max_asset.items()
+            if asset in assets and most
+        ],
+    }
+
+
+def _exchange_filters(ceilings: Ceilings) -> list[dict[str, object]]:
+    """binance §7.1: those that there are."""
+    return [
+        {"filterType": f"EXCHANGE_{snake}", camel: most}
+        for snake, camel, most in (
+            ("MAX_NUM_ORDERS", "maxNumOrders", ceilings.max_orders),
+            ("MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders", ceilings.max_algo_orders),
+            ("MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders", ceilings.max_iceberg_orders),
+            ("MAX_NUM_ORDER_LISTS", "maxNumOrderLists", ceilings.max_lists),
+        )
+        if most
+    ]
 
 
 def read_rules(args: Args) -> InfoAsk:
@@ -124,9 +148,25 @@ def weigh_rules(ask: InfoAsk) -> int:
 
 
 def execution_rules(call: Call, ask: InfoAsk) -> object:
-    """executionRules: none of our listings has a price range (binance §7.2)."""
-    names = [scale.symbol for scale in _chosen(call, ask)]
-    return {"symbolRules": [{"symbol": name, "rules": []} for name in names]}
+    """executionRules: how far from its reference price takers trade, where there is a limit
+    (binance §7.2)."""
+    return {
+        "symbolRules": [
+            {"symbol": scale.symbol, "rules": _rules(scale.listing)} for scale in _chosen(call, ask)
+        ]
+    }
+
+
+def _rules(listing: Listing) -> list[dict[str, object]]:
+    """Each multiplier may be left out, and so may the rule."""
+    ends = {"Up": listing.range_up, "Down": listing.range_down}
+    limits: dict[str, object] = {
+        f"{side}LimitMult{end}": plain(by)
+        for side in ("bid", "ask")
+        for end, by in ends.items()
+        if by
+    }
+    return [{"ruleType": "PRICE_RANGE", **limits}] if limits else []
 
 
 def _symbol(call: Call, scale: Scale, permission_sets: bool) -> dict[str, object]:
@@ -162,37 +202,48 @@ def _symbol(call: Call, scale: Scale, permission_sets: bool) -> dict[str, object
     }
 
 
-def _filters(scale: Scale) -> list[dict[str, object]]:
-    listing = scale.listing
-    found = _size_filters(scale)
-    if listing.percent_up or listing.percent_down:
-        up, down = plain(listing.percent_up), plain(listing.percent_down)
-        found.append(
-            {
-                "filterType": "PERCENT_PRICE_BY_SIDE",
-                "bidMultiplierUp": up,
-                "bidMultiplierDown": down,
-                "askMultiplierUp": up,
-                "askMultiplierDown": down,
-                "avgPriceMins": 5,
-            }
-        )
-    found.append(
-        {
+def _value_filters(listing: Listing) -> list[dict[str, object]]:
+    """Of price and value: by side and with an upper end, or as symbols of old have them."""
+    up, down = plain(listing.percent_up), plain(listing.percent_down)
+    least = {"minNotional": money(listing.min_notional)}
+    if listing.plain_filters:
+        percent: dict[str, object] = {
+            "filterType": "PERCENT_PRICE",
+            "multiplierUp": up,
+            "multiplierDown": down,
+        }
+        notional: dict[str, object] = {"filterType": "MIN_NOTIONAL", **least, "applyToMarket": True}
+    else:
+        percent = {
+            "filterType": "PERCENT_PRICE_BY_SIDE",
+            "bidMultiplierUp": up,
+            "bidMultiplierDown": down,
+            "askMultiplierUp": up,
+            "askMultiplierDown": down,
+        }
+        notional = {
             "filterType": "NOTIONAL",
-            "minNotional": money(listing.min_notional),
+            **least,
             "applyMinToMarket": True,
             "maxNotional": money(listing.max_notional or Decimal(10**9)),
             "applyMaxToMarket": False,
-            "avgPriceMins": 5,
         }
-    )
+    limited = listing.percent_up or listing.percent_down
+    return [row | {"avgPriceMins": 5} for row in ([percent] if limited else []) + [notional]]
+
+
+def _filters(scale: Scale) -> list[dict[str, object]]:
+    listing = scale.listing
+    found = [*_size_filters(scale), *_value_filters(listing)]
     found += [
         {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": listing.max_orders},
         {"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": listing.max_lists},
         {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": listing.max_algo_orders},
         {"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": listing.max_amends},
     ]
+    if listing.max_iceberg_orders:
+        icebergs = {"maxNumIcebergOrders": listing.max_iceberg_orders}
+        found.append({"filterType": "MAX_NUM_ICEBERG_ORDERS", **icebergs})
     if listing.max_position:
         found.append({"filterType": "MAX_POSITION", "maxPosition": money(listing.max_position)})
     return found

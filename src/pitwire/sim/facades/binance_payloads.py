@@ -14,6 +14,7 @@ from pitwire.sim.facades.binance_candles import DAY, Aggregate, Bar, last_instan
 from pitwire.sim.facades.binance_text import EIGHT, Scale, eights
 from pitwire.sim.facades.facade import Level
 from pitwire.sim.facts import Traded
+from pitwire.sim.outside import BlockTraded, Referenced
 
 Payload: TypeAlias = dict[str, object]
 
@@ -234,3 +235,21 @@ def average(scale: Scale, price: Decimal, *, last_trade: int, now: int, unit: in
         "w": eights(int(price * EIGHT)),
         "T": last_trade // unit,
     }
+
+
+def block_trade(scale: Scale, fact: BlockTraded, *, now: int, unit: int) -> Payload:
+    return {
+        "e": "blockTrade",
+        "E": now // unit,
+        "s": scale.symbol,
+        "t": fact.block_id,
+        "p": scale.price(fact.price),
+        "q": scale.size(fact.lots),
+        "T": fact.at // unit,
+        "m": fact.taker_side is Side.SELL,
+    }
+
+
+def reference_price(scale: Scale, fact: Referenced, *, unit: int) -> Payload:
+    price = None if fact.price is None else scale.price(fact.price)
+    return {"e": "referencePrice", "s": scale.symbol, "r": price, "t": fact.at // unit}

@@ -1,17 +1,20 @@
-"""Questions about amendments and prevented matches, and about what there is none of (§5.7, §5.13).
+"""What is asked more seldom: amendments, prevented matches, block trades, reference prices, and
+what there is none of (§5.7, §5.13, §7.2).
 
-House rules: what a simulated venue cannot have (block trades, allocations, reference prices) is
-answered as by one that has none.
+House rules: what a simulated venue cannot have (allocations, smart order routing) is answered as by
+one that has none.
 """
 
 from __future__ import annotations
 
 import msgspec
 
+from pitwire.model.orders import Side
 from pitwire.sim.facades.binance_call import Call
-from pitwire.sim.facades.binance_data import read_limit, read_period
+from pitwire.sim.facades.binance_data import TradesAsk, read_limit, read_period
 from pitwire.sim.facades.binance_params import Args, neither
-from pitwire.sim.facades.binance_text import ApiError
+from pitwire.sim.facades.binance_text import ApiError, Scale
+from pitwire.sim.outside import Referenced
 
 
 class AmendmentsAsk(msgspec.Struct, frozen=True):
@@ -114,12 +117,21 @@ def read_allocations(args: Args) -> str:
     return symbol
 
 
-def read_block_trades(args: Args) -> str:
+def block_trades(call: Call, ask: TradesAsk) -> object:
     """blockTrades.historical."""
-    symbol = args.need("symbol")
-    for name in ("fromId", "limit"):
-        args.number(name)
-    return symbol
+    scale = call.office.scale(ask.symbol)
+    found = call.office.market.outside.blocks(scale.listing.symbol, ask.from_id, ask.limit)
+    return [
+        {
+            "id": block.block_id,
+            "price": scale.price(block.price),
+            "qty": scale.size(block.lots),
+            "quoteQty": scale.quote(block.price * block.lots),
+            "time": block.at // call.unit,
+            "isBuyerMaker": block.taker_side is Side.SELL,
+        }
+        for block in found
+    ]
 
 
 def none_yet(call: Call, symbol: str) -> object:
@@ -128,10 +140,29 @@ def none_yet(call: Call, symbol: str) -> object:
     return []
 
 
-def no_reference(call: Call, symbol: str) -> object:
-    """referencePrice and its calculation: our listings have none (binance §7.2)."""
-    call.office.scale(symbol)
-    raise ApiError(-2043, "This symbol doesn't have a reference price.")
+def _reference(call: Call, symbol: str) -> tuple[Scale, Referenced]:
+    scale = call.office.scale(symbol)
+    found = call.office.market.outside.reference(scale.listing.symbol)
+    if found is None:
+        raise ApiError(-2043, "This symbol doesn't have a reference price.")
+    return scale, found
+
+
+def reference(call: Call, symbol: str) -> object:
+    """referencePrice (binance §7.2)."""
+    scale, found = _reference(call, symbol)
+    price = None if found.price is None else scale.price(found.price)
+    return {"symbol": scale.symbol, "referencePrice": price, "timestamp": found.at // call.unit}
+
+
+def calculation(call: Call, symbol: str) -> object:
+    """referencePrice.calculation: here the operator says the price, from outside."""
+    scale, _ = _reference(call, symbol)
+    return {
+        "symbol": scale.symbol,
+        "calculationType": "EXTERNAL",
+        "externalCalculationId": 1,
+    }
 
 
 def read_sor(args: Args) -> str:

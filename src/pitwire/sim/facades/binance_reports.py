@@ -465,3 +465,9 @@ def balance_update(asset: str, delta: Decimal, *, at: int, now: int, unit: int) 
         "d": money(delta),
         "T": at // unit,
     }
+
+
+def lock_update(asset: str, delta: Decimal, *, at: int, now: int, unit: int) -> Report:
+    """Another system has locked or freed part of a balance."""
+    changed = balance_update(asset, delta, at=at, now=now, unit=unit)
+    return changed | {"e": "externalLockUpdate"}

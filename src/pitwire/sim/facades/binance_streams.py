@@ -29,9 +29,12 @@ from pitwire.sim.facades.binance_names import WINDOWS, StreamName
 from pitwire.sim.facades.binance_payloads import Payload
 from pitwire.sim.facades.facade import Action, Level, Market, SendText
 from pitwire.sim.facts import Fact, LevelChanged, PublicTrade, Recorded, Traded
+from pitwire.sim.outside import BlockTraded, Referenced
 
 encode_payload = msgspec.json.Encoder().encode
-_SHOWN_AT_ONCE = ("partial", "kline", "miniTicker", "ticker", "rolling", "avgPrice")
+_SHOWN_AT_ONCE = (
+    "partial", "kline", "miniTicker", "ticker", "rolling", "avgPrice", "referencePrice",
+)  # fmt: skip
 """Kinds whose picture a new subscriber is shown at the next beat, changed or not."""
 
 
@@ -176,6 +179,8 @@ class StreamHub:
             elif isinstance(fact, PublicTrade):  # of a hushed exchange: nobody is connected
                 board = touched[fact.symbol] = boards[fact.symbol]
                 board.history.add(fact)
+            elif isinstance(fact, BlockTraded | Referenced):
+                self._outside(boards[fact.symbol], fact, now)
         for board in touched.values():
             self._aggregate(board, board.history.close_aggregate(), now)
         for symbol, update_id in unheard.items():
@@ -265,6 +270,15 @@ class StreamHub:
             make = partial(payloads.aggregate, board.scale, found, now=now)
             self.emit(name, lambda unit: make(unit=unit))
 
+    def _outside(self, board: Board, fact: BlockTraded | Referenced, now: int) -> None:
+        """What happened without an order; a reference price waits for its beat."""
+        symbol = board.scale.symbol.lower()
+        if isinstance(fact, BlockTraded):
+            make = partial(payloads.block_trade, board.scale, fact, now=now)
+            self.emit(f"{symbol}@blockTrade", lambda unit: make(unit=unit))
+        elif active := self._active.get(f"{symbol}@referencePrice"):
+            self._mark(active, now)
+
     # -- paced streams
 
     def _attach(self, active: Active, now: int) -> None:
@@ -276,7 +290,7 @@ class StreamHub:
         for symbol in symbols:
             if name.kind in ("depth", "partial", "ticker"):
                 self._on_level[symbol].append(active)
-            if name.every and name.kind not in ("depth", "partial"):
+            if name.every and name.kind not in ("depth", "partial", "referencePrice"):
                 self._on_trade[symbol].append(active)
         if name.kind == "kline" and board is not None:
             board.history.keep(name.interval, name.offset)
@@ -341,6 +355,11 @@ class StreamHub:
         elif name.kind == "miniTicker":
             day = history.window(at - DAY)
             self.emit(name.text, lambda unit: payloads.mini_ticker(scale, day, now=at, unit=unit))
+        elif name.kind == "referencePrice":
+            last = self._market.outside.reference(scale.listing.symbol)
+            if last is not None:
+                told = partial(payloads.reference_price, scale, last)
+                self.emit(name.text, lambda unit: told(unit=unit))
         elif name.kind == "rolling":
             self.emit(name.text, lambda unit: window_ticker(board, name.interval, at, unit))
 

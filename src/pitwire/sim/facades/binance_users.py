@@ -32,6 +32,7 @@ from pitwire.sim.facts import (
     Traded,
     Triggered,
 )
+from pitwire.sim.outside import Encumbered
 
 _encode = msgspec.json.Encoder().encode
 _MOST_AT_ONCE = 1000
@@ -193,6 +194,13 @@ class UserStreams:
                 self._tell(
                     fact.account,
                     lambda unit: reports.balance_update(
+                        fact.asset, fact.amount, at=fact.at, now=now, unit=unit
+                    ),
+                )
+            case Encumbered():
+                self._tell(
+                    fact.account,
+                    lambda unit: reports.lock_update(
                         fact.asset, fact.amount, at=fact.at, now=now, unit=unit
                     ),
                 )

@@ -13,7 +13,9 @@ from typing import Protocol, TypeAlias
 import msgspec
 
 from pitwire.sim.facts import Fact, Listing, NewOrder, PublicTrade, SimOrder, Status, Traded
+from pitwire.sim.filters import Ceilings
 from pitwire.sim.lists import Lists
+from pitwire.sim.outside import Outside
 from pitwire.sim.past import Past
 from pitwire.sim.verdicts import AS_USUAL, Verdict
 
@@ -91,6 +93,10 @@ class Market(Protocol):
     def listings(self) -> Mapping[str, Listing]: ...
     @property
     def lists(self) -> Lists: ...
+    @property
+    def ceilings(self) -> Ceilings: ...
+    @property
+    def outside(self) -> Outside: ...
 
     def place(self, request: NewOrder, now: int) -> SimOrder: ...
     def check(self, request: NewOrder, now: int) -> None: ...
