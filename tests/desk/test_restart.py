@@ -7,6 +7,7 @@ import errno
 import os
 import shutil
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
@@ -647,6 +648,73 @@ def test_a_disk_that_fails_ends_trading_and_lets_cancels_out(tmp_path: Path, cal
     written = (tmp_path / "a" / "00000001.journal").read_bytes()
     assert written.count(b'"record":"Left"') <= len(setting.records(Left))
     assert HaltLatch(tmp_path / "a").read() is not None
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.EBADF, errno.EROFS], ids=errno.errorcode.get)
+@pytest.mark.parametrize("call", ["_write", "_sync"])
+@pytest.mark.parametrize("durable", [False, True])
+def test_whatever_the_disk_does_every_order_at_the_venue_is_on_record(
+    tmp_path: Path, durable: bool, call: str, error: int
+) -> None:
+    """S2, S3: the burst that meets it may have left; its intents outlive the desk, nothing follows
+    it, what is open is cancelled, and who starts next knows every order, and is halted."""
+
+    def fails(*_: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(
+            config=kept(tmp_path / "a", f"durable = {str(durable).lower()}\n")
+        )
+        [placed] = command(desk, resting())
+        await until(lambda: placed.state is OrderState.OPEN)
+        assert desk.restarted is not None
+        setattr(desk.restarted.file, call, fails)
+        met = command(desk, resting(49_000), resting(48_000))
+        desk.settle()  # the end of the burst
+        if durable:
+            assert [one.state for one in met] == [OrderState.REJECTED] * 2
+        if call == "_write" or durable:
+            assert os.strerror(error) in desk.journal_failed
+        else:
+            wait_for(lambda: bool(desk.restarted and desk.restarted.file.failed))
+        left = len(setting.methods("order.place"))
+        if not durable and (call == "_sync" or can_be_mapped(tmp_path)):
+            assert left == 3, "it was met when the burst had left"
+        assert all(one.state is OrderState.REJECTED for one in command(desk, resting(47_000)))
+        await until(lambda: desk.engine.screen.halted)
+        assert os.strerror(error) in desk.engine.screen.halted
+        assert command(desk, resting(46_000)) == []
+        await until(lambda: not open_at_venue(setting))
+        assert len(setting.methods("order.place")) == left
+        copy = await die(desk, tmp_path / "a")
+        assert set(setting.orders()) <= intents_of(copy)
+
+        again = await setting.open(config=kept(copy))
+        assert os.strerror(error) in again.engine.screen.halted
+        for name in setting.orders():
+            await until(lambda name=name: found(again, name).state is OrderState.CANCELED)
+        assert again.engine.state.ledger.open == {}
+        assert command(again, resting(45_000)) == []
+        await again.stop()
+        assert verify(copy).is_sound
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+
+
+def intents_of(path: Path) -> set[str]:
+    decided = [one.command for one, _ in History(path).records() if isinstance(one, Decided)]
+    return {getattr(one, "id", "") for one in decided}
+
+
+def wait_for(test: Callable[[], bool]) -> None:
+    """Another thread has its own pace."""
+    for _ in range(5_000):
+        if test():
+            return
+        time.sleep(0.001)
+    raise AssertionError("never came true")
 
 
 def test_no_order_without_its_intent_when_the_disk_is_full(tmp_path: Path) -> None:

@@ -176,7 +176,7 @@ def test_a_disk_that_hangs_for_too_long_has_failed(
     assert "nothing synced for 0 s" in file.failed
 
 
-@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO, errno.EROFS])
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO, errno.EROFS, errno.EBADF])
 def test_a_write_that_fails_ends_the_file_for_good(
     make: Make, disk: Disk, tmp_path: Path, error: int
 ) -> None:
@@ -389,22 +389,68 @@ def test_an_intent_with_text_that_utf8_cannot_say_is_written_at_once(
     assert in_segment(tmp_path) == 2
 
 
+@pytest.mark.parametrize(
+    "error",
+    [errno.ENOSPC, errno.EIO, errno.EROFS, errno.EDQUOT, errno.EBADF],
+    ids=errno.errorcode.get,
+)
+@pytest.mark.parametrize("orders", [1, 3])
 def test_a_segment_that_takes_nothing_leaves_what_left_on_the_slate(
-    make: Make, disk: Disk, tmp_path: Path
+    make: Make, disk: Disk, tmp_path: Path, error: int, orders: int
 ) -> None:
-    """S2: the order that was under way is on record, and none leaves behind it."""
+    """S2: the orders that were under way are on record, and none leaves behind them."""
+    file = make(mapped=True)
+    intents = [Decided(at=number, command=order(str(number))) for number in range(orders)]
+    for intent in intents:
+        file.write(intent)
+        assert file.commit() == ""
+    file.write(say(1))
+    disk.write_error = error
+    file.settle()
+    assert os.strerror(error) in file.failed
+    disk.write_error = 0
+    file.write(Decided(at=9, command=order("b")))
+    assert file.commit() == file.failed
+    file.settle()
+    file.close()
+    history = History(tmp_path)
+    assert [one for one, _ in history.records() if isinstance(one, Decided)] == intents
+    assert [flaw.ill for flaw in history.flaws] == [Ill.TORN]
+
+
+def test_a_handle_that_somebody_closed_leaves_what_left_on_the_slate(
+    make: Make, tmp_path: Path
+) -> None:
+    """Its number is nobody's: the system refuses the write itself."""
     file = make(mapped=True)
     file.write(INTENT)
     assert file.commit() == ""
-    disk.write_error = errno.ENOSPC
+    os.close(file._handle)
     file.settle()
-    assert "No space left" in file.failed
+    assert os.strerror(errno.EBADF) in file.failed
     file.write(Decided(at=2, command=order("b")))
     assert file.commit() == file.failed
-    file.close()
-    history = History(tmp_path)
-    assert [record for record, _ in history.records()] == [INTENT]
-    assert [flaw.ill for flaw in history.flaws] == [Ill.TORN]
+    assert stored(tmp_path) == [INTENT]
+    file._handle = os.open(tmp_path, os.O_RDONLY)  # for whoever closes it
+
+
+def test_a_handle_that_is_another_files_by_now_is_noticed_by_the_next_sync(
+    make: Make, tmp_path: Path
+) -> None:
+    """Somebody closed it, and its number was given away: what is written goes elsewhere."""
+    file = make()
+    file.write(say(1))
+    file.settle()
+    until(lambda: file.behind_seconds == 0)
+    with (tmp_path / "elsewhere").open("wb") as another:
+        os.dup2(another.fileno(), file._handle)
+    file.write(INTENT)
+    file.commit()
+    file.settle()
+    until(lambda: bool(file.failed))
+    assert "another file stands at its path" in file.failed
+    assert file.commit() == file.failed
+    assert stored(tmp_path) == [say(1)]
 
 
 class Full:
