@@ -6,7 +6,11 @@ code 4 and another line.
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -288,6 +292,44 @@ async def test_a_key_that_the_venue_does_not_know_is_refused_as_such(folder: Pat
                 endpoints=endpoints,
                 credentials=Credentials("k" * 64, Secret("s" * 64), kind="hmac"),
             )
+
+
+COMMANDS = (
+    "desk desk.toml --seconds 2", "status state", "orders state", "kill state",
+    "resume state --confirm main", "journal verify state", "journal show state",
+    "replay --journal state", "board state --attach",
+)  # fmt: skip
+ALL = """import contextlib, io, json, sys
+from pitwire.cli.main import main
+told = {}
+for said in json.loads(sys.argv[1]):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(said.split())
+    told[said] = [code, out.getvalue(), err.getvalue()]
+json.dump(told, sys.stdout)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions are another matter there")
+def test_a_folder_that_cannot_be_read_is_one_line_for_every_command(folder: Path) -> None:
+    """The superuser may read anything, so this is tried without that right."""
+    without = []
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("the superuser may read anything, and there is no setpriv")
+        without = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    (folder / "state").mkdir(mode=0)
+    done = subprocess.run(
+        [*without, sys.executable, "-c", ALL, json.dumps(COMMANDS)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for said, (code, out, err) in json.loads(done.stdout).items():
+        assert (code, out) == (2, ""), said
+        [line] = err.splitlines()
+        assert line.startswith("pitwire: state"), said
+        assert "Permission denied" in line, said
 
 
 def test_a_good_account_would_have_dialled(

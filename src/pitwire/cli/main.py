@@ -33,12 +33,6 @@ Seed = Annotated[
 Loop = Annotated[str, typer.Option(help="Event loop: auto, asyncio, uvloop or polling.")]
 Symbols = Annotated[list[str] | None, typer.Argument(help="BASE-QUOTE, as in BTC-USDT.")]
 
-Where = Annotated[
-    Path | None,
-    typer.Argument(
-        help="A desk's TOML file or an account's folder; without it, that of the live account main."
-    ),
-]
 By = Annotated[str, typer.Option(help="Who wants it; without it, who is logged in here.")]
 
 
@@ -122,10 +116,7 @@ def desk(
 
 @app.command()
 def board(
-    folders: Annotated[
-        list[Path],
-        typer.Argument(help="A desk's TOML file or an account's folder; or several."),
-    ],
+    folders: options.Accounts,
     attach: Annotated[
         bool, typer.Option("--attach", help="Show the desk that runs on each, in one browser page.")
     ] = False,
@@ -268,7 +259,7 @@ def torture(
 
 @app.command()
 def kill(
-    where: Where = None,
+    where: options.AnyAccount = None,
     reason: Annotated[str, typer.Option(help="Why; it stands in the journal.")] = "",
     by: By = "",
     flatten: Annotated[
@@ -287,7 +278,7 @@ def kill(
 
 @app.command()
 def resume(
-    where: Where = None,
+    where: options.AnyAccount = None,
     confirm: Annotated[
         str | None, typer.Option(help="The account's name; without it you are asked to type it.")
     ] = None,
@@ -301,7 +292,7 @@ def resume(
 
 @app.command()
 def status(
-    where: Where = None,
+    where: options.AnyAccount = None,
     json: Annotated[bool, typer.Option("--json", help="The same as one JSON object.")] = False,
 ) -> None:
     """How an account stands: watch, trade, reduce-only or halt, and what is open."""
@@ -312,7 +303,7 @@ def status(
 
 @app.command()
 def orders(
-    where: Where = None,
+    where: options.AnyAccount = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object an order.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="One line an order, with a heading.")] = False,
     order: Annotated[
@@ -449,10 +440,7 @@ def replay(
     tapes: Annotated[
         list[Path] | None, typer.Argument(help="A tape: one run's folder or a file; or several.")
     ] = None,
-    journal: Annotated[
-        Path | None,
-        typer.Option(help="Instead of a tape: a journal, by a desk's file or folder."),
-    ] = None,
+    journal: options.Journal = None,
     config: Annotated[
         Path | None, typer.Option(help="A desk's TOML file, in place of the recorded one.")
     ] = None,

@@ -1,4 +1,7 @@
-"""Options of boards, `pitwire sim` and `pitwire examine`, with what their help says."""
+"""Options of accounts, boards, `pitwire sim` and `pitwire examine`, with what their help says.
+
+An account's folder that cannot be read is told by whoever reads it, in one line.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,25 @@ import typer
 from pitwire.sim.scenarios import SCENARIOS
 from pitwire.sim.scripts import SCRIPTS
 
+Account = Annotated[
+    Path, typer.Argument(readable=False, help="A desk's TOML file or an account's folder.")
+]
+AnyAccount = Annotated[
+    Path | None,
+    typer.Argument(
+        readable=False,
+        help="A desk's TOML file or an account's folder; without it, that of the live account "
+        "main.",
+    ),
+]
+Accounts = Annotated[
+    list[Path],
+    typer.Argument(readable=False, help="A desk's TOML file or an account's folder; or several."),
+]
+Journal = Annotated[
+    Path | None,
+    typer.Option(readable=False, help="Instead of a tape: a journal, by a desk's file or folder."),
+]
 Board = Annotated[
     bool, typer.Option("--board", help="Show it in a browser; prints the address, with its token.")
 ]

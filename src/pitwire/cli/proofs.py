@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pitwire.cli import options
+
 journal_app = typer.Typer(help="Look into a journal.", no_args_is_help=True)
-Where = Annotated[Path, typer.Argument(help="A desk's TOML file or an account's folder.")]
 
 
 @journal_app.command()
-def verify(where: Where) -> None:
+def verify(where: options.Account) -> None:
     """Hold every byte of a journal against what was written: file, place, and what to do."""
     from pitwire.cli.journal import run_verify
     from pitwire.desk.account import find_account
@@ -21,7 +21,7 @@ def verify(where: Where) -> None:
 
 
 @journal_app.command()
-def show(where: Where) -> None:
+def show(where: options.Account) -> None:
     """Print every record of a journal, one line of JSON each."""
     from pitwire.cli.journal import run_show
     from pitwire.desk.account import find_account
