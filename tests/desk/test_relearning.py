@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
+import pytest
+
 from pitwire.desk.desk import Desk
-from pitwire.model.orders import OrderState
+from pitwire.model.orders import OrderState, OrderType, Place, Side
 from pitwire.sim.faults import ChangeRules, HaltMarket, HttpError
 from pitwire.trading.journal import Alerted, Dropped, Refusal
 from pitwire.trading.wishes import buy
@@ -48,6 +50,46 @@ def test_one_order_is_refused_by_the_venue_and_the_next_by_us() -> None:
     assert any("min_notional 5" in text and "→ 100" in text for text in texts), texts
 
 
+@pytest.mark.parametrize(
+    ("changed", "wish", "right", "limit", "told"),
+    [
+        ({"tick": "0.5"}, (0.003, 50_000.1), (0.003, 50_000.5), "grid price", "tick 0.01"),
+        ({"lot": "0.001"}, (0.0035, 50_000), (0.004, 50_000), "grid size", "lot 0.00001"),
+    ],
+)
+def test_a_grid_that_becomes_coarser_costs_one_order(
+    changed: dict[str, str],
+    wish: tuple[float, float],
+    right: tuple[float, float],
+    limit: str,
+    told: str,
+) -> None:
+    """V22: the tick and the lot."""
+    rules = ChangeRules(at_seconds=5, **{name: Decimal(to) for name, to in changed.items()})
+
+    async def tale(setting: Setting, desk: Desk) -> None:
+        await asyncio.sleep(8)
+        (first,) = command(desk, exact(*wish))
+        await until(lambda: not first.is_open)
+        assert first.state is OrderState.REJECTED
+        await asyncio.sleep(3)
+        assert command(desk, exact(*wish)) == []
+        assert setting.records(Refusal)[-1].limit == limit
+        (good,) = command(desk, exact(*right))
+        await until(lambda: good.state is OrderState.OPEN)
+        assert setting.methods("order.place") == ["order.place"] * 2
+
+    setting = live(tale, rules)
+    texts = [one.text for one in setting.records(Alerted)]
+    assert any(told in text for text in texts), texts
+
+
+def exact(size: float, price: float) -> Place:
+    """A wish that is not rounded to the grid."""
+    return Place(symbol=BTC, side=Side.BUY, size=Decimal(str(size)), type=OrderType.LIMIT,
+                 price=Decimal(str(price)))  # fmt: skip
+
+
 def test_rules_that_cannot_be_had_are_not_waited_for() -> None:
     async def tale(setting: Setting, desk: Desk) -> None:
         await asyncio.sleep(8)
@@ -63,7 +105,7 @@ def test_rules_that_cannot_be_had_are_not_waited_for() -> None:
 
 def test_what_is_refused_by_chance_is_asked_about_once_a_minute() -> None:
     async def tale(setting: Setting, desk: Desk) -> None:
-        setting.world.exchange.set_least(BTC, min_notional=Decimal(100))
+        setting.world.exchange.set_rules(BTC, min_notional=Decimal(100))
         for step in range(3):  # the venue says that nothing has changed
             command(desk, buy(BTC, 0.001, price=50_000 - step))
             await asyncio.sleep(2)

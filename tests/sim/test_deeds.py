@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from pitwire.sim.facts import Status
+from pitwire.model.orders import Side
+from pitwire.sim.facts import Kind, NewOrder, Refused, Status
 from pitwire.sim.faults import (
     ByHand,
     ChangeRules,
@@ -19,7 +20,7 @@ from pitwire.sim.faults import (
     Withhold,
 )
 from pitwire.sim.verdicts import AS_USUAL
-from pitwire.sim.world import World
+from pitwire.sim.world import BTC_USDT, World
 
 BTC = "BTC-USDT"
 
@@ -63,6 +64,39 @@ def test_the_least_value_of_an_order_is_raised_and_told_to_who_asks() -> None:
     assert resting.client_id == "before-1"
     told = world.facade.office.scales[BTC].listing
     assert (told.min_notional, told.tick) == (Decimal(10_000), world.exchange.listings[BTC].tick)
+
+
+def test_a_grid_is_made_coarser_and_told_to_who_asks() -> None:
+    own = BTC_USDT
+    finer = ChangeRules(at_seconds=1, tick=own.tick * Decimal("1.5"))
+    world = lived(ByHand(at_seconds=1, name="before"), finer,
+                  ChangeRules(at_seconds=2, tick=own.tick * 7, lot=own.lot * 3))  # fmt: skip
+    now, exchange = world.clock.now(), world.exchange
+    assert [type(fault) for _, fault in world.plan.happened] == [ByHand, ChangeRules], "one is none"
+    (resting,) = exchange.all_orders("main", BTC)
+
+    def place(name: str, price: int, lots: int) -> None:
+        exchange.place(NewOrder(account="main", symbol=BTC, side=Side.BUY, kind=Kind.LIMIT,
+                                client_id=name, price=price, lots=lots), now)  # fmt: skip
+
+    place("good", 7 * 800_000, 3 * 1_000)
+    for price, lots, detail in (
+        (7 * 800_000 + 1, 3_000, "PRICE_FILTER"),
+        (7 * 800_000, 3_001, "LOT_SIZE"),
+    ):
+        with pytest.raises(Refused) as refused:
+            place("bad", price, lots)
+        assert refused.value.detail == detail
+    assert {one.client_id for one in exchange.open_orders("main")} == {resting.client_id, "good"}
+    spent = NewOrder(account="main", symbol=BTC, side=Side.BUY, kind=Kind.MARKET, client_id="spent",
+                     quote=Decimal("100.3"))  # fmt: skip
+    assert exchange.place(spent, now).lots % 3 == 0, "as many whole lots as the amount buys"
+    reply = world.facade.http("GET", "/api/v3/exchangeInfo?symbol=BTCUSDT", headers={}, body=b"",
+                              now=now)  # fmt: skip
+    (listed,) = json.loads(reply.body)["symbols"]
+    filters = {one["filterType"]: one for one in listed["filters"]}
+    assert Decimal(filters["PRICE_FILTER"]["tickSize"]) == own.tick * 7
+    assert Decimal(filters["LOT_SIZE"]["stepSize"]) == own.lot * 3
 
 
 def test_a_key_that_is_revoked_is_valid_no_more() -> None:

@@ -80,6 +80,13 @@ def test_sizes_have_bounds(lots: int, fits: bool):
     assert passes(Rules(listing(min_lots=5, max_lots=9)), limit(1, lots)) is fits
 
 
+@pytest.mark.parametrize(
+    ("price", "lots", "fits"), [(10, 6, True), (11, 6, False), (10, 7, False), (5, 3, True)]
+)
+def test_a_grid_may_be_coarser_than_its_units(price: int, lots: int, fits: bool):
+    assert passes(Rules(listing(price_step=5, lot_step=3)), limit(price, lots)) is fits
+
+
 def test_a_grid_is_needed():
     with pytest.raises(ValueError, match="A-B: found tick 1 and lot 0, expected both above zero"):
         Rules(listing(tick=Decimal(1), lot=Decimal(0)))

@@ -121,6 +121,7 @@ def _worked_out(pit: Pit, request: NewOrder) -> int:
     lots = pit.book.buys(request.side, units, account=request.account, stp=stp)
     if lots == 0 and not pit.book.against(request.side).keys:
         raise Refused(Refusal.NO_LIQUIDITY, "LOT_SIZE")
+    lots -= lots % pit.listing.lot_step
     pit.rules.check_size(lots)
     pit.rules.check_market_size(lots)
     return lots

@@ -83,8 +83,12 @@ class Deeds:
                 self._exchange.set_status(symbol, status, now)
 
     def _change(self, deed: ChangeRules) -> None:
-        self._exchange.set_least(
-            deed.symbol, min_notional=deed.min_notional, min_size=deed.min_size
+        self._exchange.set_rules(
+            deed.symbol,
+            min_notional=deed.min_notional,
+            min_size=deed.min_size,
+            tick=deed.tick,
+            lot=deed.lot,
         )
         self._relist(deed.symbol)
 

@@ -212,14 +212,25 @@ class Exchange:
         self.listings[symbol] = pit.listing
         self.execution.facts.append(StatusChanged(at=now, symbol=symbol, status=status))
 
-    def set_least(
-        self, symbol: str, *, min_notional: Decimal | None = None, min_size: Decimal | None = None
+    def set_rules(
+        self,
+        symbol: str,
+        *,
+        min_notional: Decimal | None = None,
+        min_size: Decimal | None = None,
+        tick: Decimal | None = None,
+        lot: Decimal | None = None,
     ) -> None:
-        """Demand another least value, or size, of orders from now on; open ones stay."""
-        pit, listing = self.pit(symbol), self.listings[symbol]
-        lots = listing.min_lots if min_size is None else round(min_size / listing.lot)
-        value = listing.min_notional if min_notional is None else min_notional
-        pit.listing = msgspec.structs.replace(listing, min_lots=lots, min_notional=value)
+        """Demand another least value or size, or a coarser grid, of orders from now on; open ones
+        stay. Raises `Refused` for a grid that is no multiple of the symbol's own."""
+        pit, was = self.pit(symbol), self.listings[symbol]
+        pit.listing = msgspec.structs.replace(
+            was,
+            min_lots=was.min_lots if min_size is None else round(min_size / was.lot),
+            min_notional=was.min_notional if min_notional is None else min_notional,
+            price_step=_step(tick, was.tick, was.price_step, "PRICE_FILTER"),
+            lot_step=_step(lot, was.lot, was.lot_step, "LOT_SIZE"),
+        )
         pit.rules, self.listings[symbol] = Rules(pit.listing), pit.listing
 
     def schedule_status(self, symbol: str, status: str, at: int) -> None:
@@ -366,3 +377,13 @@ class Exchange:
                 lots_before=before,
             )
         )
+
+
+def _step(wanted: Decimal | None, unit: Decimal, was: int, name: str) -> int:
+    """How many units a coarser grid is wide; `was` where none is wanted."""
+    if wanted is None:
+        return was
+    steps, rest = divmod(wanted, unit)
+    if rest or steps < 1:
+        raise Refused(Refusal.FILTER, name)
+    return int(steps)

@@ -153,6 +153,11 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     quote: str
     tick: Decimal
     lot: Decimal
+    price_step: int = 1
+    """In an order, a price is a multiple of so many ticks: more once the venue made its grid
+    coarser, while older orders stand where they stood."""
+    lot_step: int = 1
+    """The same for its size."""
     min_price: int = 1
     max_price: int = 0
     min_lots: int = 1

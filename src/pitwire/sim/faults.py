@@ -311,13 +311,17 @@ class RevokeKeys(_OnAccount, frozen=True, kw_only=True):
 
 
 class ChangeRules(BaseFault, frozen=True, kw_only=True):
-    """The venue changes what the least order in a symbol may be, and tells only who asks."""
+    """The venue changes its rules of orders in a symbol, and tells only who asks."""
 
     symbol: str = "BTC-USDT"
     min_notional: Decimal | None = None
     """In quote units; None: as it was."""
     min_size: Decimal | None = None
     """In base units; None: as it was."""
+    tick: Decimal | None = None
+    """A multiple of the symbol's own, of which prices must be multiples; None: as it was."""
+    lot: Decimal | None = None
+    """The same for sizes."""
 
 
 class HaltMarket(BaseFault, frozen=True, kw_only=True):

@@ -110,6 +110,8 @@ class Rules:
     def check_size(self, lots: int) -> None:
         """Refuse a size outside LOT_SIZE."""
         _demand_range(lots, self._listing.min_lots, self._listing.max_lots, "LOT_SIZE")
+        if lots % self._listing.lot_step:
+            raise Refused(Refusal.FILTER, "LOT_SIZE")
 
     def check_market_size(self, lots: int) -> None:
         """Refuse a size outside MARKET_LOT_SIZE."""
@@ -123,6 +125,8 @@ class Rules:
         if price is not None:
             listing = self._listing
             _demand_range(price, max(listing.min_price, 1), listing.max_price, "PRICE_FILTER")
+            if price % listing.price_step:
+                raise Refused(Refusal.FILTER, "PRICE_FILTER")
 
     def _check_size(self, request: NewOrder) -> None:
         if request.lots is None:

@@ -200,7 +200,7 @@ class Course:
     def _judge_rules(self, most: int) -> None:
         """The venue refuses no more than so many orders by its rules; then risk does."""
         records, broke = self.journal.records, self.over
-        rules = (RejectReason.SIZE_RULE, RejectReason.NOTIONAL_RULE)
+        rules = (RejectReason.PRICE_RULE, RejectReason.SIZE_RULE, RejectReason.NOTIONAL_RULE)
         ends = [one for one in records if isinstance(one, Change) and one.ended]
         by_venue = [one for one in ends if one.reason in rules]
         here = [one for one in records if isinstance(one, Refusal) and one.at > broke

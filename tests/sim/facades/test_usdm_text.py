@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
+from pitwire.model.orders import Side
 from pitwire.sim.facades.binance_text import ApiError
-from pitwire.sim.facades.usdm_text import FuturesScale, eight, none_or, refused, short
-from pitwire.sim.facts import Refusal, Refused
+from pitwire.sim.facades.usdm_text import (
+    FuturesScale,
+    eight,
+    none_or,
+    order_refused,
+    refused,
+    short,
+)
+from pitwire.sim.facts import Kind, NewOrder, Refusal, Refused
 from pitwire.sim.futures_listings import BTC_USDT_PERP, ETH_USDT_PERP
 
 SCALE = FuturesScale(BTC_USDT_PERP)
@@ -54,3 +63,20 @@ def test_every_refusal_has_a_code_of_its_own(refusal: Refusal) -> None:
     error = refused(Refused(refusal, "MAX_NUM_ORDERS"))
     assert error.code < 0
     assert error.code != -1013
+
+
+@pytest.mark.parametrize(
+    ("detail", "price", "lots", "code"),
+    [
+        ("PRICE_FILTER", 600_001, 6, -4014), ("PRICE_FILTER", 10**9, 6, -4002),
+        ("LOT_SIZE", 600_000, 7, -4023), ("LOT_SIZE", 600_000, 6 * 10**9, -4005),
+    ],
+)  # fmt: skip
+def test_a_grid_that_became_coarser_is_told_by_its_code(
+    detail: str, price: int, lots: int, code: int
+) -> None:
+    scale = FuturesScale(msgspec.structs.replace(BTC_USDT_PERP, price_step=5, lot_step=3))
+    request = NewOrder(account="main", symbol="BTC-USDT", side=Side.BUY, kind=Kind.LIMIT,
+                       price=price, lots=lots)  # fmt: skip
+    error = order_refused(Refused(Refusal.FILTER, detail), request, scale, 600_000)
+    assert error.code == code

@@ -259,13 +259,13 @@ def _size_filters(scale: Scale) -> list[dict[str, object]]:
             "filterType": "PRICE_FILTER",
             "minPrice": scale.price(listing.min_price),
             "maxPrice": scale.price(listing.max_price),
-            "tickSize": scale.price(1),
+            "tickSize": scale.price(listing.price_step),
         },
         {
             "filterType": "LOT_SIZE",
             "minQty": scale.size(listing.min_lots),
             "maxQty": scale.size(lots),
-            "stepSize": scale.size(1),
+            "stepSize": scale.size(listing.lot_step),
         },
         {"filterType": "ICEBERG_PARTS", "limit": listing.iceberg_parts},
         {

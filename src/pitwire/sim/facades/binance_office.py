@@ -83,7 +83,7 @@ class Office:
         self._uuids = entropy.stream("binance/uuids")
 
     def relist(self, listing: Listing) -> None:
-        """Tell these rules of a symbol to whoever asks from now on; its grid is as it was."""
+        """Tell these rules of a symbol to whoever asks from now on; its units are as they were."""
         scale = self.scales[listing.symbol] = self._scale(listing)
         self._by_name[scale.symbol] = scale
 

@@ -77,13 +77,13 @@ def _filters(scale: FuturesScale) -> list[dict[str, object]]:
     listing = scale.listing
     most = short(listing.max_lots * listing.lot)
     at_market = short((listing.market_max_lots or listing.max_lots) * listing.lot)
-    least, step = scale.size(listing.min_lots), scale.size(1)
+    least, step = scale.size(listing.min_lots), scale.size(listing.lot_step)
     return [
         {
             "minPrice": scale.price(listing.min_price),
             "maxPrice": short(listing.max_price * listing.tick),
             "filterType": "PRICE_FILTER",
-            "tickSize": scale.price(1),
+            "tickSize": scale.price(listing.price_step),
         },
         {"stepSize": step, "filterType": "LOT_SIZE", "maxQty": most, "minQty": least},
         {"stepSize": step, "filterType": "MARKET_LOT_SIZE", "maxQty": at_market, "minQty": least},

@@ -159,6 +159,10 @@ def order_refused(error: Refused, request: NewOrder, scale: FuturesScale, mark: 
         return ApiError(-4004, "Quantity less than min quantity.")
     if error.detail == "PRICE_FILTER" and (request.price or 0) < listing.min_price:
         return ApiError(-4013, "Price less than min price.")
+    if error.detail == "LOT_SIZE" and (request.lots or 0) % listing.lot_step:
+        return ApiError(-4023, "Qty not increased by step size.")
+    if error.detail == "PRICE_FILTER" and (request.price or 0) % listing.price_step:
+        return ApiError(-4014, "Price not increased by tick size.")
     if error.detail == "PRICE_FILTER":
         return ApiError(-4002, "Price greater than max price.")
     if error.detail == "PERCENT_PRICE":
