@@ -12,8 +12,9 @@ from pitwire.market.book import OrderBook
 from pitwire.model.clock import MILLISECOND, SECOND
 from pitwire.model.entropy import Entropy
 from pitwire.model.events import BookAudited, BookDelta, BookSnapshot, BookStale, Event, Level
-from pitwire.session.audit import EVERY_SECONDS, WITHIN_SECONDS, Audit
-from pitwire.session.books import Books
+from pitwire.session.audit import EVERY_SECONDS, Audit
+from pitwire.session.books import AT_ONCE, WITHIN_SECONDS, Books
+from pitwire.session.origins import DOUBT_SECONDS
 from pitwire.session.pacing import Pacing
 from pitwire.venues.venue import CodecOptions, HttpRequest, Limit, Role
 from tests.session.toy import TOY, ToyCodec
@@ -21,6 +22,7 @@ from tests.session.toy import TOY, ToyCodec
 NOW = 1_700_000_000 * SECOND
 EVERY = round(EVERY_SECONDS * SECOND)
 WITHIN = round(WITHIN_SECONDS * SECOND)
+DOUBT = round(DOUBT_SECONDS * SECOND)
 
 
 class Market:
@@ -150,6 +152,78 @@ def test_a_feed_that_went_mute_is_found_by_its_id() -> None:
     wrong = "audited the venue is at 11, deltas end at 10"
     assert told == [wrong, "BookStale", "BookSnapshot"]
     assert market.is_right
+
+
+def test_a_book_that_stands_still_after_a_doubt_is_audited_out_of_turn() -> None:
+    market = Market()
+    market.change((3.0, 0.0))  # and nobody hears of it
+    lost: list[str] = []
+    market.books.on_break = lambda symbol, _: lost.append(symbol)
+    market.audit.doubt("", NOW)
+    assert market.audit.due(NOW + DOUBT - 1) == []
+    assert market.audit.next_deadline(NOW + DOUBT - 1) == NOW + DOUBT
+    request = market.begin(NOW + DOUBT)
+    now = NOW + DOUBT
+    assert market.audit.due(now) == [], "once"
+    assert market.fetched(request, market.snapshot(), now) == []
+    told = names(market.tell(market.audit.overdue(now + WITHIN)))
+    assert told == ["audited the venue is at 11, deltas end at 10", "BookStale", "BookSnapshot"]
+    assert market.is_right
+    assert lost == ["A"], "and trades may be lost as well"
+
+
+def test_a_delta_that_follows_tells_that_none_was_lost() -> None:
+    market = Market()
+    market.audit.doubt("A", NOW)
+    market.hear(market.change((3.0, 0.0)))
+    assert market.audit.due(NOW + DOUBT) == []
+    market.audit.doubt("A", NOW + DOUBT)
+    market.hear(market.change((3.0, 2.0)))
+    market.audit.doubt("A", NOW + 2 * DOUBT - 1)  # what came since the first is no answer to this
+    assert len(market.audit.due(NOW + 2 * DOUBT)) == 1
+
+
+def test_a_doubt_outlives_a_snapshot_that_may_be_older() -> None:
+    market = Market()
+    market.tell(market.books.resync("A", "crossed", NOW))
+    [request] = market.books.due(NOW)
+    older = market.snapshot()
+    market.change((3.0, 0.0))
+    market.audit.doubt("", NOW)
+    assert market.audit.due(NOW + DOUBT) == []
+    deadline = market.audit.next_deadline(NOW + DOUBT)
+    assert deadline is not None
+    assert deadline > NOW + DOUBT, "nothing can be done before it is there"
+    market.tell(market.books.fetched(request, older, NOW + DOUBT))
+    again = market.begin(NOW + DOUBT)
+    assert market.fetched(again, market.snapshot(), NOW + DOUBT) == []
+    market.tell(market.audit.overdue(NOW + DOUBT + WITHIN))
+    assert market.is_right
+
+
+def test_doubted_books_are_audited_together_while_the_weight_suffices() -> None:
+    market = Market(limit=6000)
+    for number in range(40):
+        symbol = f"S{number}"
+        market.books.begin(symbol, NOW)
+        for request in market.books.due(NOW):
+            market.books.fetched(
+                request, BookSnapshot("toy", request.symbol, 0, NOW, 10, (), ()), NOW
+            )
+    market.audit.doubt("", NOW)
+    asked = market.audit.due(NOW + DOUBT)
+    assert len(asked) == AT_ONCE
+    assert len({request.symbol for request in asked}) == AT_ONCE
+    market.audit.failed(asked[0])
+    assert len(market.audit.due(NOW + DOUBT)) == 1
+    for request in asked[1:]:
+        market.audit.failed(request)
+    market.pacing.spend("weight", NOW + DOUBT, cost=5200)
+    assert market.audit.due(NOW + DOUBT) == [], "most of it is left to others"
+    deadline = market.audit.next_deadline(NOW + DOUBT)
+    assert deadline is not None
+    assert deadline > NOW + DOUBT
+    assert len(market.audit.due(NOW + 120 * SECOND)) > 0
 
 
 def test_what_breaks_meanwhile_is_not_judged() -> None:

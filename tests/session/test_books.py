@@ -8,7 +8,7 @@ import pytest
 from pitwire.model.clock import SECOND
 from pitwire.model.entropy import Entropy
 from pitwire.model.events import BookDelta, BookSnapshot, BookStale
-from pitwire.session.books import AT_ONCE, MANY, YOUNG_SECONDS, Books
+from pitwire.session.books import AT_ONCE, MANY, WITHIN_SECONDS, YOUNG_SECONDS, Books
 from pitwire.session.pacing import Pacing
 from pitwire.venues.venue import CodecOptions, HttpRequest, Limit, Role
 from tests.session.toy import TOY, ToyCodec
@@ -182,6 +182,25 @@ def test_a_snapshot_ahead_of_the_deltas_waits_for_them() -> None:
     assert whole.last_id == ours.syncs["A"].last_id == 13
     assert ours.accept(delta("A", 14), NOW) == (delta("A", 14),), "and no longer held"
     assert ours.syncs["A"].follows(delta("A", 15))
+
+
+def test_a_snapshot_that_no_delta_reaches_says_that_they_are_lost() -> None:
+    ours, broken = books(), list[str]()
+    ours.on_break = lambda symbol, _: broken.append(symbol)
+    live(ours, "A", NOW)
+    ours.refresh("A", NOW)
+    [request] = ours.due(NOW)
+    assert ours.fetched(request, snapshot("A", 12), NOW) == ()
+    until = ours.next_deadline(NOW)
+    assert until == NOW + round(WITHIN_SECONDS * SECOND)
+    ours.accept(delta("A", 11), NOW)
+    assert ours.overdue(until - 1) == []
+    [stale] = ours.overdue(until)
+    assert isinstance(stale, BookStale)
+    assert stale.reason == "the venue is at 12, deltas end at 11"
+    assert broken == ["A"]
+    assert ours.wants("A")
+    assert ours.overdue(until + 60 * SECOND) == []
 
 
 def test_a_snapshot_that_waits_goes_with_the_book_it_waits_for() -> None:

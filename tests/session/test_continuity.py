@@ -81,6 +81,22 @@ def test_a_lost_connection_loses_trades_by_name() -> None:
     assert told(chain, 12, 11, 13) == [12, 13]
 
 
+def test_a_skipped_id_is_a_loss_where_the_connection_stands_and_not_after_one_that_fell() -> None:
+    chain, _ = waiting()
+    lost: list[tuple[str, int]] = []
+    chain.on_loss = lambda symbol, now: lost.append((symbol, now))
+    told(chain, 7, 8)
+    chain.begin_again()
+    told(chain, 10)
+    assert lost == [], "what traded while nobody listened"
+    told(chain, 11, 13)
+    assert lost == [("BTC-USDT", 7)], "though the one before is waited for"
+    chain.fill(history(9, 12), 50)
+    told(chain, 14, 16)
+    told(chain, 15, 17, 20)
+    assert len(lost) == 3
+
+
 def test_a_venue_that_counts_anew_is_followed() -> None:
     chain = TradeChain(TRADES)
     assert told(chain, 1_000_000) == [1_000_000]

@@ -6,9 +6,12 @@ import json
 from itertools import pairwise
 from typing import Any
 
+import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pitwire.market.book import OrderBook
 from pitwire.model import errors, events
 from pitwire.model.clock import SECOND
 from pitwire.model.credentials import Credentials
@@ -18,7 +21,7 @@ from pitwire.session.pacing import Pacing
 from pitwire.session.pending import What
 from pitwire.session.skew import Skew
 from pitwire.venues.binance import BINANCE
-from pitwire.venues.venue import Ask, HttpRequest, Role
+from pitwire.venues.venue import Ask, HttpRequest, Role, Venue
 from tests.session.toy import LIMITS, TOY, order
 
 START = 1_700_000_000 * SECOND
@@ -26,9 +29,11 @@ NO_ANSWER = errors.DialFailed(address="toy://http/depth", cause="refused")
 SNAPSHOT = json.dumps({"e": "snapshot", "s": "BTC-USDT", "id_": 10, "b": [], "a": []}).encode()
 
 
-def conversation(role: Role = Role.MARKET, *, asks_time: bool = False) -> Conversation:
+def conversation(
+    role: Role = Role.MARKET, *, asks_time: bool = False, venue: Venue = TOY
+) -> Conversation:
     return Conversation(
-        TOY,
+        venue,
         ConversationOptions(link="x", role=role, asks_time=asks_time),
         pacing=Pacing([limit for limit in LIMITS if limit.scope in ("weight", "orders")]),
         skew=Skew(),
@@ -414,6 +419,39 @@ def test_a_snapshot_asked_for_before_a_loss_is_not_used_after_it() -> None:
     [again] = ours.outbox.take_requests()
     told = ours.receive_response(again, 200, {}, SNAPSHOT, START)
     assert isinstance(told[0], events.BookSnapshot)
+
+
+@pytest.mark.parametrize("what", ["unreadable", "gap", "trades", "mute"])
+def test_what_may_be_lost_has_a_book_that_stands_still_looked_after(what: str) -> None:
+    dense = msgspec.structs.replace(TOY.channels["trades"], dense=True)
+    ours = conversation(
+        venue=msgspec.structs.replace(TOY, channels={**TOY.channels, "trades": dense})
+    )
+    live_book(ours)
+    ours.feed.audit.book_of = lambda _: OrderBook("toy", "BTC-USDT")
+    later = START + round(1.1 * SECOND)
+    ours.want([Ask("trades", "ETH-USDT"), Ask("book", "ETH-USDT")], START)
+    for request in said(ours):
+        answer(ours, request, START)
+    [snapshot] = ours.outbox.take_requests()
+    match what:
+        case "unreadable":
+            ours.receive_data(b"<html>", START)
+        case "gap":
+            eth = SNAPSHOT.replace(b"BTC", b"ETH")
+            ours.receive_response(snapshot, 200, {}, eth, START)
+            ours.receive_data(frame(e="delta", s="ETH-USDT", U=20, u=20, b=[], a=[]), START)
+        case "trades":
+            for number in (1, 3):
+                ours.receive_data(frame(e="trade", s="ETH-USDT", p=1.0, t=number), START)
+        case "mute":
+            ours._freshness.miss(START)
+    ours.handle_deadline(START + SECOND // 2)
+    ours.receive_data(frame(e="quote", s="ETH-USDT", bid=1.0), START + SECOND // 2)
+    ours.outbox.take_requests()
+    ours.handle_deadline(later + SECOND // 2)
+    asked = [(one.purpose, one.symbol) for one in ours.outbox.take_requests()]
+    assert ("snapshot", "BTC-USDT") in asked
 
 
 def test_a_book_that_is_given_up_is_stale_and_its_late_deltas_are_nobodys() -> None:

@@ -185,10 +185,13 @@ def test_speech_after_a_mute_time_makes_everything_fresh() -> None:
     rig.run(3)
     assert rig.why() == {"mute": 6}
     rig.told.clear()
+    missed: list[str] = []
+    rig.vigil.freshness.on_revival = lambda symbol, _: missed.append(symbol)
     rig.run(1, lambda _: rig.hear("A"))
     fresh = {(e.symbol, e.channel) for _, e in rig.told if isinstance(e, FeedFresh)}
     assert fresh == {(symbol, channel) for symbol in "ABC" for channel in ASKS}
     assert not rig.faults
+    assert missed == ["A", "A", ""], "and what nobody has said since may be lost as well"
 
 
 def test_a_half_open_connection_is_given_up_within_ten_seconds() -> None:

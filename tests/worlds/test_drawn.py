@@ -90,6 +90,18 @@ def test_what_a_symbol_lost_before_anything_of_it_was_known(seed: int) -> None:
     assert outcome.happened
 
 
+def test_a_quiet_book_that_lost_its_last_word_is_found_by_a_quote_that_is_ahead() -> None:
+    outcome = run(10090)
+    assert outcome.complaints == ()
+    assert outcome.happened
+
+
+def test_a_venue_that_let_the_last_dial_hang_is_met_within_the_same_time() -> None:
+    outcome = run(4778)
+    assert outcome.complaints == ()
+    assert outcome.happened
+
+
 @pytest.mark.parametrize(
     "seed",
     [

@@ -1,21 +1,34 @@
 """The audit: now and then a live book is held against a fresh snapshot, exactly.
 
-House rules: pure. One book at a time, so seldom that all audits together cost at most a tenth of
-the venue's weight. The deltas around the fetch are kept and laid over the snapshot, and both books
-are compared at the same id, as far as both are known. What was found is told either way; a book
-that differs begins again with the snapshot.
+House rules: pure. One book at a time, so seldom that all these together cost at most a tenth of
+the venue's weight; and out of turn the books that stand still after something may have been lost.
+The deltas around the fetch are kept and laid over the snapshot, and both books are compared at the
+same id, as far as both are known. What was found is told either way; a book that differs begins
+again with the snapshot.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
+
+import msgspec
 
 from pitwire.market.book import OrderBook, book_of, difference
 from pitwire.market.sync import BookSync
 from pitwire.model.clock import SECOND
 from pitwire.model.events import BookAudited, BookSnapshot, BookStale, Event
-from pitwire.session.books import Books, replaced, weight_limit
+from pitwire.session.books import (
+    AT_ONCE,
+    WITHIN_SECONDS,
+    Books,
+    behind,
+    replaced,
+    weight_limit,
+)
+from pitwire.session.copies import Copy
+from pitwire.session.hints import Hints
+from pitwire.session.origins import DOUBT_SECONDS
 from pitwire.session.pacing import Pacing
 from pitwire.venues.venue import Codec, HttpRequest, Venue
 
@@ -25,8 +38,6 @@ WEIGHT_PERCENT = 10
 """What all audits together may cost of the venue's weight."""
 RESERVED_PERCENT = 60
 """What must be left of it for an audit to begin."""
-WITHIN_SECONDS = 10.0
-"""How long the answer may take, and the deltas that reach the snapshot after it."""
 LOOK_SECONDS = 0.1
 """How often it is looked whether they have."""
 EDGE_SECONDS = 1.0
@@ -34,6 +45,8 @@ EDGE_BOOKS = 50
 """So many books every so often are asked whether they are still known deeply enough."""
 EDGE_PERCENT = 20
 """That is: to this part of the depth they are fetched with; a shallow one is not."""
+
+_NOWHERE = -1
 
 BookOf: TypeAlias = Callable[[str], OrderBook | None]
 """The live book of a symbol, wherever it is kept."""
@@ -49,6 +62,16 @@ class _Run:
         self.snapshot: BookSnapshot | None = None
 
 
+class _Doubt(msgspec.Struct):
+    """A book of which deltas may be lost; the next one would show it."""
+
+    at: int
+    """From when on it is looked after."""
+    stood: int
+    """The id at which it stood then; `_NOWHERE` where it was not live and its snapshot on the way,
+    which may be older than the loss."""
+
+
 class Audit:
     """Looks after live books: are they right, are they deep enough?"""
 
@@ -59,7 +82,9 @@ class Audit:
         books: Books,
         *,
         pacing: Pacing,
+        copies: Sequence[Copy] = (),
     ) -> None:
+        """`copies`: the connections whose quotes are held against the books."""
         self._venue, self._codec, self._books, self._pacing = venue, codec, books, pacing
         self.book_of: BookOf | None = None
         """Where live books are kept; without it none is audited or deepened."""
@@ -67,63 +92,89 @@ class Audit:
         self._last: dict[str, int] = {}
         self._next_at = self._edge_at = 0
         self._edge_from = 0
-        self._run: _Run | None = None
+        self._runs: list[_Run] = []
+        self._doubted: dict[str, _Doubt] = {}
+        self._hints = Hints(venue, copies, self.doubt)
+
+    def doubt(self, symbol: str, now: int) -> None:
+        """Deltas of this symbol, or of all (""), may be lost on a connection that stands. Where no
+        other one follows soon, which would show it, the book is audited."""
+        at = now + round(DOUBT_SECONDS * SECOND)
+        for one in self._books.syncs if not symbol else (symbol,):
+            sync = self._books.syncs.get(one)
+            if sync is not None and (sync.live or self._books.is_fetching(one)):
+                doubt = self._doubted.setdefault(one, _Doubt(at, _NOWHERE))
+                doubt.stood = sync.last_id if sync.live else _NOWHERE
 
     # ── asking ──
 
     def due(self, now: int) -> list[HttpRequest]:
-        """The request with which the next audit begins, when it may."""
+        """The requests with which audits begin, when they may."""
         if self.book_of is None or not self._books.syncs:
             return []
         if now >= self._edge_at:
             self._edge_at = now + round(EDGE_SECONDS * SECOND)
             self._deepen(self.book_of, now)
-        if self._run is not None or now < self._next_at:
+            self._hints.look(self._books.syncs, now)
+        if self._doubted:
+            requests = self._due_doubted(now)
+            if requests:
+                return requests
+        if self._runs or now < self._next_at:
             return []
         sync = self._oldest()
         if sync is None or self._due_at(sync) > now:
             every = round(EVERY_SECONDS * SECOND)
             self._next_at = now + every if sync is None else self._due_at(sync)
             return []
-        return self._begin(sync, now)
+        request = self._codec.ask_snapshot(sync.symbol, sync.depth)
+        ready = self._ready_at(request, now)
+        if ready > now:
+            self._next_at = ready
+            return []
+        self._next_at = now + self._spacing(request.weight)
+        return [self._begin(sync, request, now)]
 
     def next_deadline(self, now: int) -> int | None:
         """When `due` or `overdue` will next have something to say."""
         if self.book_of is None or not self._books.syncs:
             return None
-        run = self._run
-        if run is None:
-            return min(max(now, self._next_at), self._edge_at)
-        if run.snapshot is None:
-            return min(run.until, self._edge_at)
-        return min(now + round(LOOK_SECONDS * SECOND), self._edge_at)
+        times = [self._edge_at]
+        if not self._runs:
+            times.append(max(now, self._next_at))
+        for run in self._runs:
+            soon = now + round(LOOK_SECONDS * SECOND)
+            times.append(run.until if run.snapshot is None else soon)
+        if self._doubted:
+            times += self._doubts_at(now)
+        return min(times)
 
     # ── answers ──
 
     def fetched(self, request: HttpRequest, snapshot: BookSnapshot, now: int) -> list[Event]:
-        """A snapshot came, perhaps the one that was asked for here."""
-        run = self._run
-        if run is None or run.request is not request:
-            return []
-        run.snapshot = snapshot
-        return self._judge(run, now)
+        """A snapshot came, perhaps one that was asked for here."""
+        for run in self._runs:
+            if run.request is request:
+                run.snapshot = snapshot
+                return self._judge(run, now)
+        return []
 
     def failed(self, request: HttpRequest) -> None:
         """No snapshot came; another time."""
-        run = self._run
-        if run is not None and run.request is request and run.snapshot is None:
-            self._end(run)
+        for run in self._runs:
+            if run.request is request and run.snapshot is None:
+                self._end(run)
+                return
 
     def overdue(self, now: int) -> list[Event]:
-        """Look whether the book has reached the snapshot, and at what took too long."""
-        run = self._run
-        if run is None:
-            return []
-        if run.snapshot is not None:
-            return self._judge(run, now)
-        if now >= run.until:
-            self._end(run)
-        return []
+        """Look whether books have reached their snapshots, and at what took too long."""
+        told = self._books.overdue(now)
+        for run in tuple(self._runs):
+            if run.snapshot is not None:
+                told += self._judge(run, now)
+            elif now >= run.until:
+                self._end(run)
+        return told
 
     # ── within ──
 
@@ -135,19 +186,60 @@ class Audit:
         last = max(sync.live_since, self._last.get(sync.symbol, 0))
         return last + round(EVERY_SECONDS * SECOND)
 
-    def _begin(self, sync: BookSync, now: int) -> list[HttpRequest]:
-        request = self._codec.ask_snapshot(sync.symbol, sync.depth)
+    def _due_doubted(self, now: int) -> list[HttpRequest]:
+        """The requests about books that stand still since something may have been lost."""
+        requests: list[HttpRequest] = []
+        for symbol, doubt in list(self._doubted.items()):
+            sync = self._books.syncs.get(symbol)
+            if sync is None or self._is_settled(sync, doubt):
+                del self._doubted[symbol]
+            elif doubt.at <= now and self._may_begin(sync):
+                request = self._ask_shallow(sync)
+                if self._ready_at(request, now) > now:
+                    break
+                del self._doubted[symbol]
+                requests.append(self._begin(sync, request, now))
+        return requests
+
+    def _doubts_at(self, now: int) -> Iterator[int]:
+        """When the next of them may leave, if one may."""
+        due = [
+            (doubt.at, sync)
+            for symbol, doubt in self._doubted.items()
+            if (sync := self._books.syncs.get(symbol)) is not None and self._may_begin(sync)
+        ]
+        if due:
+            at, sync = min(due, key=lambda one: one[0])
+            yield max(at, self._ready_at(self._ask_shallow(sync), now))
+
+    @staticmethod
+    def _is_settled(sync: BookSync, doubt: _Doubt) -> bool:
+        """Whether a delta has followed the ones before, or the book begins anew after it."""
+        if doubt.stood == _NOWHERE:
+            return False
+        return not sync.live or sync.last_id != doubt.stood
+
+    def _may_begin(self, sync: BookSync) -> bool:
+        if not sync.live or sync.holding or len(self._runs) >= AT_ONCE:
+            return False
+        return all(run.sync is not sync for run in self._runs)
+
+    def _ask_shallow(self, sync: BookSync) -> HttpRequest:
+        """The id is what it is about, and the best levels; they cost the least."""
+        shallow = self._venue.shallow_depth
+        depth = min(sync.depth, shallow) if sync.depth and shallow else shallow or sync.depth
+        return self._codec.ask_snapshot(sync.symbol, depth)
+
+    def _ready_at(self, request: HttpRequest, now: int) -> int:
         reserve = self._limit * RESERVED_PERCENT // 100
-        ready = self._pacing.ready_at("weight", now, cost=request.weight + reserve)
-        if ready > now:
-            self._next_at = ready
-            return []
+        return self._pacing.ready_at("weight", now, cost=request.weight + reserve)
+
+    def _begin(self, sync: BookSync, request: HttpRequest, now: int) -> HttpRequest:
         self._pacing.spend("weight", now, cost=request.weight)
-        self._next_at = now + self._spacing(request.weight)
         self._last[sync.symbol] = now
         sync.hold()
-        self._run = _Run(sync, request, now + round(WITHIN_SECONDS * SECOND))
-        return [request]
+        self._runs.append(_Run(sync, request, now + round(WITHIN_SECONDS * SECOND)))
+        return request
 
     def _spacing(self, weight: int) -> int:
         """The least time between two audits, in ns."""
@@ -171,7 +263,7 @@ class Audit:
         if at > sync.last_id:
             if now < run.until:
                 return []
-            return self._differs(run, f"the venue is at {at}, deltas end at {sync.last_id}", now)
+            return self._differs(run, behind(sync, at), now)
         return self._compare(run, story, now)
 
     def _compare(self, run: _Run, story: list[Event], now: int) -> list[Event]:
@@ -190,7 +282,9 @@ class Audit:
     def _differs(self, run: _Run, wrong: str, now: int) -> list[Event]:
         sync, snapshot = run.sync, run.snapshot
         assert snapshot is not None
-        self._run = None
+        self._runs.remove(run)
+        if self._books.on_break is not None:
+            self._books.on_break(sync.symbol, now)
         book_id = sync.last_id
         sync.refresh()
         story = replaced(sync, snapshot, now)
@@ -201,7 +295,7 @@ class Audit:
         return BookAudited(self._venue.name, sync.symbol, 0, now, book_id, wrong)
 
     def _end(self, run: _Run) -> None:
-        self._run = None
+        self._runs.remove(run)
         run.sync.release()
 
     def _deepen(self, book_of: BookOf, now: int) -> None:

@@ -2,7 +2,8 @@
 
 House rules: pure; time comes in as `now`, chance from a named stream. The first retry is quick,
 later ones grow with full jitter up to a cap, a calm minute forgives everything, and a dead venue
-is dialled at most thirty times in ten minutes.
+is dialled at most thirty times in ten minutes. What a dial took is part of the delay after it: a
+venue that is back is met within the cap, whether it refused or hung before.
 """
 
 from __future__ import annotations
@@ -41,13 +42,17 @@ class Backoff:
         """`failures` counts what all lines to the same address fail; each its own by default."""
         self._chance = chance
         self._attempt = 0
-        self._opened = 0
+        self._opened = self._began = 0
         self._failures = failures or Pacing((DEAD_VENUE,))
         self._policy: deque[int] = deque()
 
+    def dials(self, now: int) -> None:
+        """An attempt begins."""
+        self._began = now
+
     def opened(self, now: int) -> None:
         """An attempt succeeded; calm begins to count."""
-        self._opened = now
+        self._opened, self._began = now, 0
 
     def failed(self, now: int) -> None:
         """A dial failed; it counts against what a dead venue may see of us."""
@@ -62,6 +67,9 @@ class Backoff:
         floor = FLOOR_SECONDS if ceiling == CAP_SECONDS else 0.0
         self._attempt += 1
         drawn = self._chance.uniform(floor, ceiling)
+        took = (now - self._began) / SECOND if self._began else 0.0
+        self._began = 0
+        drawn = max(drawn - took, min(drawn, BASE_SECONDS))
         allowed = (self._failures.ready_at("failures", now) - now) / SECOND
         return max(drawn, allowed)
 

@@ -28,6 +28,8 @@ RESERVED_PERCENT = 10
 """What fetches leave of the weight limit: a login or a question must never be refused for them."""
 REFRESH_RESERVED_PERCENT = 50
 """What is left of it by the fetching of books that are live: broken ones may need it."""
+WITHIN_SECONDS = 10.0
+"""How long the deltas of a live book may take to reach a snapshot that was ahead of them."""
 YOUNG_SECONDS = 10.0
 """A book that breaks again so soon is fetched after a growing while, not at once."""
 RETRY_SECONDS = 0.25
@@ -45,8 +47,9 @@ class Books:
         self.syncs: dict[str, BookSync] = {}
         self._wanting: dict[str, int] = {}
         self._fetching: dict[str, HttpRequest] = {}
-        self._ahead: dict[str, BookSnapshot] = {}
-        """Of live books: snapshots that wait until every delta up to them has been told."""
+        self._ahead: dict[str, tuple[BookSnapshot, int]] = {}
+        """Of live books: snapshots that wait until every delta up to them has been told, and how
+        long they do."""
         self._tries: dict[str, int] = {}
         self._breaks: dict[str, int] = {}
         limit = weight_limit(venue)
@@ -91,7 +94,7 @@ class Books:
 
     def _caught_up(self, sync: BookSync, now: int) -> Sequence[Event]:
         """A snapshot that was ahead of the deltas, once they are there."""
-        snapshot = self._ahead[sync.symbol]
+        snapshot, _ = self._ahead[sync.symbol]
         if sync.last_id < snapshot.last_id:
             return ()
         del self._ahead[sync.symbol]
@@ -128,9 +131,21 @@ class Books:
                 told += sync.lost(now)
         return told
 
+    def overdue(self, now: int) -> list[Event]:
+        """Books that are behind their own snapshot for too long: deltas were lost, begin again."""
+        told: list[Event] = []
+        for symbol, (snapshot, until) in list(self._ahead.items()):
+            if now >= until:
+                told += self.resync(symbol, behind(self.syncs[symbol], snapshot.last_id), now)
+        return told
+
     def has(self, symbol: str) -> bool:
         """Whether this book is looked after here."""
         return symbol in self.syncs
+
+    def is_fetching(self, symbol: str) -> bool:
+        """Whether a snapshot is on its way."""
+        return symbol in self._fetching
 
     def wants(self, symbol: str) -> bool:
         """Whether a snapshot is to be asked for."""
@@ -162,9 +177,10 @@ class Books:
 
     def next_deadline(self, now: int) -> int | None:
         """When `due` will next have something to say."""
-        if not self._wanting or len(self._fetching) >= AT_ONCE:
-            return None
-        return max(now, self._idle_until or min(self._wanting.values()))
+        times = [until for _, until in self._ahead.values()] if self._ahead else []
+        if self._wanting and len(self._fetching) < AT_ONCE:
+            times.append(max(now, self._idle_until or min(self._wanting.values())))
+        return min(times, default=None)
 
     def _ready(self, now: int) -> list[str]:
         """Those that may be fetched now, in the order in which they should be."""
@@ -193,7 +209,7 @@ class Books:
             return ()  # asked for before a loss, or no longer wanted
         del self._fetching[snapshot.symbol]
         if sync.live and snapshot.last_id > sync.last_id:
-            self._ahead[snapshot.symbol] = snapshot
+            self._ahead[snapshot.symbol] = snapshot, now + round(WITHIN_SECONDS * SECOND)
             return ()
         return self._take_in(sync, snapshot, now)
 
@@ -250,6 +266,11 @@ def replaced(sync: BookSync, snapshot: BookSnapshot, now: int) -> Sequence[Event
         return ()
     whole = merged(snapshot, story[1:]) if was_live and len(story) > 1 else None
     return all_stamped(story, now) if whole is None else (stamped(whole, now),)
+
+
+def behind(sync: BookSync, venue_id: int) -> str:
+    """What is wrong with a book that the venue's is ahead of."""
+    return f"the venue is at {venue_id}, deltas end at {sync.last_id}"
 
 
 def weight_limit(venue: Venue) -> int:

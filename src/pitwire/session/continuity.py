@@ -81,6 +81,8 @@ class TradeChain:
         self._rooms: dict[str, _Room] = {}
         self.beginnings = Beginnings(venue, self._channel)
         """The symbols of which no trade has come."""
+        self.on_loss: Callable[[str, int], None] | None = None
+        """Told of each symbol that skips an id on a connection that stands, and when."""
         self.dropped = 0
         """Trades that had come before, or came after a later one."""
         self.filled = 0
@@ -282,6 +284,8 @@ class TradeChain:
         if found <= due:
             self._go_on(symbol, found + 1)
             return (trade,)
+        if symbol in self.steady:
+            self._tell_loss(trade)
         return self._miss(trade, due, found)
 
     def _begin(self, trade: AnyTrade, found: int) -> Sequence[Event]:
@@ -315,6 +319,10 @@ class TradeChain:
         self.steady.pop(symbol, None)
         self._next.pop(symbol, None)
 
+    def _tell_loss(self, trade: AnyTrade) -> None:
+        if self.on_loss is not None:
+            self.on_loss(trade.symbol, trade.received)
+
     def _miss(self, trade: AnyTrade, due: int, found: int) -> Sequence[Event]:
         symbol = trade.symbol
         if self._on_gap is None or found - due > MOST_MISSING:
@@ -339,6 +347,8 @@ class TradeChain:
         if found < room.due or found in room.held:
             self.dropped += 1
             return ()
+        if beyond > 0:
+            self._tell_loss(trade)
         self._put(room, trade, found)
         told = self._let_go(symbol, now)
         while symbol in self._rooms and len(room.held) > HOLD_TRADES:

@@ -453,7 +453,7 @@ class Conversation:
             self._errands.watch_ended(now)  # binance §6.3, eventStreamTerminated
         elif isinstance(event, ev.Malformed):
             self._malformed.append(now)
-            self._feed.backfill.doubt("", now)
+            self._feed.doubts.of("", now)
             run = now - self._malformed[0] if len(self._malformed) == MALFORMED_RUN else now
             if run <= MALFORMED_SECONDS * SECOND:
                 reason = f"{MALFORMED_RUN} malformed frames within {MALFORMED_SECONDS:g} s"

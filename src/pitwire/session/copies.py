@@ -55,6 +55,7 @@ class Copy:
         "confirmed",
         "cuts",
         "name",
+        "quotes",
         "rank",
         "shared",
         "stands",
@@ -76,6 +77,8 @@ class Copy:
         """So many heads of deltas are still to be read, as it cuts them elsewhere than others."""
         self.confirmed: dict[Spoken, dict[Ask, int]] = {}
         """What comes on it → the asks for that, each with the time of its confirmation."""
+        self.quotes: Mapping[str, object] = {}
+        """Symbol → the newest quote that came on it; of one that was not read only the times."""
         self._delay = 0
 
     def confirm(self, ask: Ask, channel: Channel, now: int) -> None:

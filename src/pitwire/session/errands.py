@@ -14,6 +14,7 @@ from pitwire.model.credentials import Credentials
 from pitwire.model.events import (
     Authenticated,
     Event,
+    Quote,
     Rejected,
     Subscribed,
     Unsubscribed,
@@ -54,11 +55,12 @@ class Errands:
         self._skew, self._pacing, self._pending = skew, pacing, pending
         self._feed, self._freshness = feed, freshness
         feed.backfill.tell_time(skew.span)
-        freshness.on_revival = feed.backfill.doubt  # what it did not say meanwhile may be lost
+        freshness.on_revival = feed.doubts.of  # what it did not say meanwhile may be lost
         self._outbox, self._asks_time = outbox, asks_time or role is Role.ORDERS
         self.wants = Wants()
         self.copy: Copy = feed.join(link, self.wants, freshness.spoken)
         """Our part in the feed."""
+        self.copy.quotes = freshness.heard[Quote]
         self._credentials: Credentials | None = None
         self.account = ""
         """Whose private stream this connection is, where it is one."""

@@ -24,6 +24,7 @@ from pitwire.session.books import Books
 from pitwire.session.conflicts import MASK, Conflicts
 from pitwire.session.continuity import TradeChain, trade_number
 from pitwire.session.copies import CUTS, Copy
+from pitwire.session.doubts import Doubts
 from pitwire.session.lanes import (
     HELD,
     HOLD_SECONDS,
@@ -66,7 +67,6 @@ class Feed:
         self.backfill = Backfill(
             venue, codec, pacing=pacing, chance=chance, stir=self._stir, enabled=backfill
         )
-        self.books.on_break = self.backfill.doubt
         self._chains, self._trades = self.backfill.chains, self.backfill.trades
         self._steady = self._trades.steady
         self._conflicts = Conflicts()
@@ -74,8 +74,11 @@ class Feed:
         self._told_deltas = self._conflicts.deltas
         self.told: Told = {}
         """What was told of late, frame by frame."""
-        self.audit = Audit(venue, codec, self.books, pacing=pacing)
         self.copies: list[Copy] = []
+        self.audit = Audit(venue, codec, self.books, pacing=pacing, copies=self.copies)
+        self.doubts = Doubts(self.backfill.doubt, self.audit.doubt)
+        self.books.on_break = self._trades.on_loss = self.doubts.lost
+        self.backfill.aggregates.on_loss = self.doubts.lost
         self.stirred = False
         """Whether an event has made something due for whoever carries the feed."""
         self._hold = round(hold_seconds * SECOND)
@@ -122,8 +125,7 @@ class Feed:
         kept = {symbol for symbol in self.books.syncs if self._is_kept("BookDelta", symbol)}
         told = self._give_in(now) + self.books.lost(now, kept)
         self.backfill.interrupted(one for one in copy.confirmed if not self._is_kept(*one))
-        stands = any(one.stands for one in self.copies)
-        return told if stands else told + self.backfill.lost(now)
+        return told if any(one.stands for one in self.copies) else told + self.backfill.lost(now)
 
     def wants(self, ask: Ask) -> bool:
         """Whether any connection wants this ask."""
@@ -231,7 +233,9 @@ class Feed:
         """A book of which two copies tell different stories is fetched again."""
         told = sync.count_old(delta)
         if told:
-            return self._broken(delta.symbol, delta.received, told)
+            self.books.broken(delta.symbol, delta.received)
+            self.stirred = True
+            return told
         if delta.last_id & SAMPLED:
             copy.cuts = CUTS
             return ()
@@ -384,11 +388,6 @@ class Feed:
     def _stir(self) -> None:
         self.stirred = True
 
-    def _broken(self, symbol: str, now: int, told: Sequence[Event]) -> Sequence[Event]:
-        self.books.broken(symbol, now)
-        self.stirred = True
-        return told
-
     def _accept_delta(self, delta: BookDelta) -> Sequence[Event]:
         told = self.books.accept(delta, delta.received)
         if self.books.wants(delta.symbol):
@@ -469,8 +468,8 @@ class Feed:
             self._alone_at = None
             self.copies[0].shared = False
             self._forget_lanes()
-        told = self._give_in(now) if self._early or self._held else []
-        return told + self.backfill.overdue(now) + self.audit.overdue(now)
+        self.doubts.overdue(now)
+        return self._give_in(now) + self.backfill.overdue(now) + self.audit.overdue(now)
 
     def _give_in(self, now: int) -> list[Event]:
         """End what was waited for too long, or for nobody."""

@@ -81,7 +81,7 @@ class Freshness:
         self.fewer = False
         """Whether something that spoke is not wanted any more; for whoever listens to all of it."""
         self.on_revival: Callable[[str, int], None] | None = None
-        """Told of each symbol that was silent and speaks again, and when."""
+        """Told of each symbol that was silent and speaks again, and when; of "" where all were."""
         self._since = 0
         self._doubts = False
         """Whether what comes may have waited while we did not read: what speaks for the first
@@ -245,6 +245,11 @@ class Freshness:
         """All that waited has been read: what has spoken is fresh, and what will is believed."""
         self._doubts = False
         return self.restored(PAUSED, now)
+
+    def miss(self, now: int) -> None:
+        """The whole connection was silent, and what all others said meanwhile may be lost, too."""
+        if self.on_revival is not None:
+            self.on_revival("", now)
 
     def restored(self, why: str, now: int) -> list[Event]:
         """Take away every mark that was made for this reason."""

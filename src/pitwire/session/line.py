@@ -301,6 +301,7 @@ class Line:
         ear = Ear(
             self, deliver=self._owner.deliver, clock=self._clock, tap=route.tap, witness=witness
         )
+        self.backoff.dials(self._clock.now())
         try:
             link = await route.dial(route.url, ear)
         except errors.DialFailed as error:

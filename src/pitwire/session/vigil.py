@@ -192,6 +192,7 @@ class Vigil:
         if not self._mute_wait:
             return []
         self._mute_wait = 0
+        self.freshness.miss(now)
         return self.freshness.restored(MUTE, now)
 
     def _miss(self, heard: int, now: int) -> list[Event]:

@@ -65,6 +65,8 @@ class Channel(msgspec.Struct, frozen=True):
     where it tells only what has happened."""
     dense: bool = False
     """Whether the ids of a symbol's trades count by one, so that a missing one shows."""
+    numbers_book: bool = False
+    """Whether the `update_id` of its quotes is one of the ids by which the book's deltas count."""
     merges: bool = False
     """Whether what one event merges follows on what the one before it did, by the ids it names."""
     route: str = ""

@@ -24,7 +24,13 @@ CHANNELS: Mapping[str, Channel] = {
     for row in (
         Channel(name="trades", stream="{symbol}@trade", event="Trade", busy=True, dense=True),
         # Under load the venue leaves stale ones out; of the others it leaves out none (§10.2).
-        Channel(name="ticker", stream="{symbol}@bestBidAsk", event="Quote", busy=True),
+        Channel(
+            name="ticker",
+            stream="{symbol}@bestBidAsk",
+            event="Quote",
+            busy=True,
+            numbers_book=True,  # §4.1
+        ),
         Channel(name="book", stream="{symbol}@depth", event="BookDelta", busy=True),
         Channel(
             name="partial_book",

@@ -43,7 +43,14 @@ CHANNELS: Mapping[str, Channel] = {
             # §3: `f` and `l`; that nothing is between two is seen in the recordings, not promised.
             merges=True,
         ),
-        Channel(name="ticker", stream="{symbol}@bookTicker", event="Quote", busy=True),
+        # §3, §4.1: `u` is of the same sequence as a diff's, and may be ahead of it.
+        Channel(
+            name="ticker",
+            stream="{symbol}@bookTicker",
+            event="Quote",
+            busy=True,
+            numbers_book=True,
+        ),
         Channel(
             name="book",
             stream="{symbol}@depth{option}",
