@@ -9,7 +9,7 @@ from pitwire.model.orders import Side
 from pitwire.sim.facts import Traded
 from pitwire.sim.truth import Truth
 from pitwire.sim.world import BTC_USDT, World
-from pitwire.torture.witness import Witness, differences
+from pitwire.torture.witness import AGAIN_SECONDS, Witness, differences
 
 SYMBOL = "BTC-USDT"
 WANTED = (("trades", SYMBOL), ("book", SYMBOL))
@@ -118,7 +118,7 @@ def test_a_book_is_the_venues_or_it_is_wrong() -> None:
     assert f"{worst}: 123.0 for" in witness.wrong[0]
 
 
-def test_a_book_that_changes_while_nobody_tells_is_looked_at_by_its_id_and_at_the_end() -> None:
+def test_a_book_that_changes_while_nobody_tells_is_looked_at_now_and_then_and_at_the_end() -> None:
     world, truth = lived()
     update_id, bids, asks = world.truth_book(SYMBOL)
     levels = [tuple((float(price), float(size)) for price, size in side) for side in (bids, asks)]
@@ -131,8 +131,13 @@ def test_a_book_that_changes_while_nobody_tells_is_looked_at_by_its_id_and_at_th
     assert (witness.compared, witness.wrong) == (1, []), "there is nothing new to compare"
     worst = levels[0][0][0]
     book.bids.change(((worst, 123.0),))
+    later = world.clock.now() + round(AGAIN_SECONDS * SECOND)
+    witness.look(later - 1)
+    assert witness.compared == 1
+    witness.look(later)
+    assert (witness.compared, len(witness.wrong)) == (2, 1), "its id stands still, and it is wrong"
     witness.rest()
-    assert (witness.compared, len(witness.wrong)) == (2, 1)
+    assert (witness.compared, len(witness.wrong)) == (3, 2)
     gone = ev.BookDelta("binance", SYMBOL, 0, 0, update_id + 1, update_id + 9, (), ())
     book.apply(gone)
     witness.look(world.clock.now())

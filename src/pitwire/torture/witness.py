@@ -32,6 +32,8 @@ GRACE_SECONDS = 3.0
 """What happened so shortly ago may still be on its way."""
 MOST_TOLD = 5
 _LOOKS = 3
+AGAIN_SECONDS = 1.0
+"""A book whose id stands still is compared again this often: nothing may change it meanwhile."""
 Wanted = tuple[str, str]
 """Channel, symbol."""
 
@@ -66,8 +68,8 @@ class Witness:
         self.doubled: list[str] = []
         self.wrong: list[str] = []
         self.compared = 0
-        self._compared_at: dict[str, int] = {}
-        """Symbol → the id at which its book was compared last."""
+        self._compared_at: dict[str, tuple[int, int]] = {}
+        """Symbol → the id at which its book was compared last, and when."""
         self.untold: list[str] = []
         """Books that were long behind while nothing said so."""
         self.behind: dict[str, int] = {}
@@ -122,7 +124,7 @@ class Witness:
             return
         sides = self._truth.books[symbol].at(book.last_id)
         self.compared += 1
-        self._compared_at[symbol] = book.last_id
+        self._compared_at[symbol] = book.last_id, now
         if sides is None:
             self._complain(self.wrong, now, f"{symbol} stands at {book.last_id}, which never was")
             return
@@ -134,7 +136,7 @@ class Witness:
     def look(self, now: int) -> None:
         """Between events: what is long behind the venue must not be called good."""
         for symbol in {symbol for channel, symbol in self._wanted if channel == "book"}:
-            if self.book is not None and self.book(symbol).last_id != self._compared_at.get(symbol):
+            if self._is_due(symbol, now):
                 self.compare(symbol, now)
             if self._is_behind(symbol, now):
                 self.behind[symbol] = self.behind.get(symbol, 0) + 1
@@ -142,6 +144,12 @@ class Witness:
                     self._complain(self.untold, now, f"{symbol} is long behind, and called good")
             else:
                 self.behind.pop(symbol, None)
+
+    def _is_due(self, symbol: str, now: int) -> bool:
+        """Whether a book has moved since it was compared, or stood for a while."""
+        last_id, at = self._compared_at.get(symbol, (-1, 0))
+        moved = self.book is not None and self.book(symbol).last_id != last_id
+        return moved or now - at >= AGAIN_SECONDS * SECOND
 
     def _is_behind(self, symbol: str, now: int) -> bool:
         if not self._is_ready(symbol) or self.book is None:
