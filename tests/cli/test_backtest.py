@@ -411,3 +411,11 @@ def test_bad_input(market: Path, capsys: Capture, options: list[str], told: str)
     assert told in capsys.readouterr().err
     assert main(["backtest", str(market / "tape")]) == 2
     assert "--config with a desk's file" in capsys.readouterr().err
+
+
+def test_a_mistake_in_a_rule_names_its_file(market: Path, capsys: Capture) -> None:
+    wrong = market / "wrong.toml"
+    wrong.write_text(DESK.replace("0.01", "0.0100000001"))
+    assert main(["backtest", str(market / "tape"), "--config", str(wrong)]) == 2
+    said = capsys.readouterr().err
+    assert "wrong.toml: rule[0].do.size of 'buy': found 0.0100000001, expected" in said

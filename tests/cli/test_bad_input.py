@@ -184,9 +184,8 @@ def test_an_unknown_symbol(served: Served, folder: Path, run: Run) -> None:
     text = DESK.replace('"BTC-USDT"', '"BTC-USDT", "BTC-USD"')
     (folder / "desk.toml").write_text(text.replace("[log]", f"{served.endpoints()}\n[log]"))
     command = run("desk", "desk.toml")
-    is_one_line(
-        command, 2, "venue.symbols[1]: found 'BTC-USD', expected a symbol that binance lists"
-    )
+    line = "desk.toml: venue.symbols[1]: found 'BTC-USD', expected a symbol that binance lists"
+    is_one_line(command, 2, line)
 
 
 @pytest.mark.parametrize(
@@ -217,8 +216,8 @@ do = { limit = "buy", size = %s, price = %s }
 @pytest.mark.parametrize(
     ("size", "price", "words"),
     [
-        ("0.01", "50_000.001", ("price", "50000.001", "0.01")),
-        ("0.000001", "50_000", ("size", "0.000001", "0.00001")),
+        ("0.01", "50_000.001", ("rule[0].do.price of 'off'", "50000.001", "0.01")),
+        ("0.000001", "50_000", ("rule[0].do.size of 'off'", "0.000001", "0.00001")),
         ("-1", "50_000", ("size", "-1", "above zero")),
         ("0.01", "nan", ("price", "nan", "finite")),
     ],
@@ -228,7 +227,14 @@ def test_a_number_off_the_grid_in_a_rule(
 ) -> None:
     (folder / "desk.toml").write_text(DESK + RULE % (size, price))
     command = run("desk", "desk.toml")
-    is_one_line(command, 2, "rule", "found", "expected", *words)
+    is_one_line(command, 2, "desk.toml: rule[0].do.", "found", "expected", *words)
+
+
+def test_a_symbol_in_a_rule_that_nobody_lists(folder: Path, run: Run) -> None:
+    (folder / "desk.toml").write_text(DESK + (RULE % (1, 1)).replace("BTC-USDT", "BTC-USTD"))
+    where = "desk.toml: rule[0].when.price of 'off': found 'BTC-USTD'"
+    is_one_line(run("desk", "desk.toml"), 2, where, "'BTC-USDT' perhaps")
+    is_one_line(run("demo", "desk.toml"), 2, where, "'BTC-USDT' perhaps")
 
 
 def test_a_price_off_the_grid_in_a_python_rule_is_rounded_as_its_side_may_be() -> None:

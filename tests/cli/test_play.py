@@ -178,3 +178,16 @@ def test_damage_is_told_and_the_rest_played(taped: Path, tmp_path: Path, capsys:
     assert int(said(heard.out)["frames"]) > 5
     assert str(path) in heard.err
     assert "at byte" in heard.err
+
+
+def test_a_mistake_in_the_rules_to_compare_with_names_their_file(
+    taped: Path, capsys: Capture
+) -> None:
+    wrong = taped / "wrong.toml"
+    wrong.write_text((taped / "other.toml").read_text().replace("0.03", "0.0300000001"))
+    [tape] = (taped / "tapes").iterdir()
+    assert main(["replay", str(tape), "--rules", str(wrong)]) == 2
+    line = "pitwire: wrong.toml: rule[0].do.size of 'buy': found 0.0300000001, expected"
+    assert capsys.readouterr().err.startswith(line)
+    assert main(["replay", str(tape), "--config", str(wrong)]) == 2
+    assert capsys.readouterr().err.startswith(line)

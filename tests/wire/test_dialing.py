@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import traceback
 
 import pytest
 
@@ -113,6 +114,28 @@ async def test_a_second_address_is_tried_when_the_first_refuses() -> None:
         await told.until(lambda: bool(told.frames))
         link.abort()
         await told.until(lambda: bool(told.losses))
+
+
+async def test_a_dial_that_fails_is_told_once_and_in_one_line() -> None:
+    """Who catches nothing sees what went wrong, and not how our libraries came upon it."""
+    refused = "ws://127.0.0.1:1/ws"
+    errors = [await failing(WebSocketDialer(), refused)]
+    async with raw_server(_at_home_elsewhere) as url:
+        errors.append(await failing(WebSocketDialer(), url))
+    client = HttpClient()
+    for address in ("http://127.0.0.1:1/", "nonsense"):
+        with pytest.raises(DialFailed) as caught:
+            await client.fetch("GET", address, {}, b"")
+        errors.append(caught.value)
+    await client.close()
+    for error in errors:
+        assert "".join(traceback.format_exception(error)).count("Traceback") == 1, error
+    assert str(errors[0]) == f"dial failed: address {refused}, cause connection refused"
+
+
+async def _at_home_elsewhere(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(http("404 Not Found", ""))
 
 
 @pytest.mark.parametrize("host", ["venue.test", "10.0.0.1", "0.0.0.0", "localhost.venue.test"])

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from pitwire.board.tail import Tail
 from pitwire.cli import loops
+from pitwire.cli.blame import blaming
 from pitwire.cli.desk import (
     LEFT_OPEN,
     board_beside,
@@ -102,7 +103,8 @@ def run(
     """
     console = console or summary_console()
     config = _config(path, seed=seed, log=log)
-    return loops.run(_run(config, None if stay else seconds, board, console), loop)
+    with blaming(path, config):
+        return loops.run(_run(config, None if stay else seconds, board, console), loop)
 
 
 def default_config() -> str:

@@ -17,6 +17,7 @@ from pitwire.board.opening import Board, open_board
 from pitwire.board.tail import Tail
 from pitwire.board.window import watched
 from pitwire.cli import loops
+from pitwire.cli.blame import blaming
 from pitwire.cli.collector import Collector
 from pitwire.cli.simulated import SimulatedVenue, recorded_venue, venue_beside
 from pitwire.cli.summary import print_summary, summary_console
@@ -63,7 +64,8 @@ def run(
     if market is not None and config.mode != "sim":
         raise ConfigError(where="--market", found=config.mode, expected='mode = "sim" in the file')
     console = console or summary_console()
-    return loops.run(_run(config, market, seconds, board, console), config.loop.kind)
+    with blaming(path, config):
+        return loops.run(_run(config, market, seconds, board, console), config.loop.kind)
 
 
 async def _run(

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pitwire.board.opening import Board
 from pitwire.board.playback import Playback
+from pitwire.cli.blame import blaming
 from pitwire.cli.desk import tell_addresses
 from pitwire.cli.exits import Code
 from pitwire.cli.summary import summary_console
@@ -72,6 +73,7 @@ def run(wanted: Wanted) -> int:
         onlooker = None
         if wanted.board is not None:
             onlooker = kept.enter_context(playback(wanted.board, wanted.seconds))
+        kept.enter_context(blaming(wanted.config, config))
         played = _play(tape, config, wanted, out=out, onlooker=onlooker)
     _tell(played)
     return tell_damage(played.flaws)
@@ -140,8 +142,10 @@ def _compare(tape: Tape, config: DeskConfig | None, wanted: Wanted) -> int:
     before: list[Record] = []
     after: list[Record] = []
     # Both on paper: the tape's answers are to the orders of the recorded rules alone.
-    _play(tape, config, wanted, records=before, paper=True)
-    played = _play(tape, changed, wanted, records=after, paper=True)
+    with blaming(wanted.config, config):
+        _play(tape, config, wanted, records=before, paper=True)
+    with blaming(wanted.rules, changed):
+        played = _play(tape, changed, wanted, records=after, paper=True)
     lines = differences(before, after)
     for line in lines:
         sys.stdout.write(f"{line}\n")

@@ -205,6 +205,14 @@ class DialFailed(WireError):
     excerpt: str = ""
     """The first 200 bytes of what was answered instead, on one line."""
 
+    def __str__(self) -> str:
+        text = f"dial failed: address {self.address}, cause {self.cause}"
+        if self.status and str(self.status) not in self.cause:
+            text += f", status {self.status}"
+        if self.retry_after_seconds is not None:
+            text += f", retry after seconds {self.retry_after_seconds:g}"
+        return f"{text}, excerpt {self.excerpt}" if self.excerpt else text
+
 
 @dataclass(eq=False, kw_only=True)
 class ConnectionLost(WireError):

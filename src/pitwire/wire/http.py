@@ -66,10 +66,10 @@ class HttpClient:
         except TimeoutError:
             cause = f"no answer within {self._within_seconds:g} s"
             raise DialFailed(address=address, cause=cause) from None
-        except aiohttp.InvalidURL as error:
-            raise DialFailed(address=url, cause="not an address") from error
+        except aiohttp.InvalidURL:
+            raise DialFailed(address=url, cause="not an address") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise DialFailed(address=address, cause=_cause(error)) from error
+            raise DialFailed(address=address, cause=_cause(error)) from None
 
     async def close(self) -> None:
         """Close the kept connections."""

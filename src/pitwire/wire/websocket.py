@@ -96,9 +96,9 @@ class WebSocketDialer:
             cause = str(error) or f"no answer within {self._within_seconds:g} s"
             raise DialFailed(address=address, cause=cause, kind="silent") from None
         except picows.WSHandshakeError as error:
-            raise refused(address, error, self._clock.now()) from error
+            raise refused(address, error, self._clock.now()) from None
         except (OSError, ValueError, picows.WSError) as error:
-            raise failed(address, error) from error
+            raise failed(address, error) from None
         if not stands:
             cause = "the server closed during the upgrade"
             raise DialFailed(address=address, cause=cause, kind="closed")
