@@ -175,7 +175,7 @@ def test_through_flips_and_part_fills_size_cost_and_result_are_the_venues() -> N
     pit.run(story)
 
 
-def test_a_forced_close_is_counted() -> None:
+def test_a_liquidation_is_counted() -> None:
     pit = Pit()
 
     async def story(desk: Desk) -> None:

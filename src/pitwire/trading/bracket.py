@@ -247,7 +247,7 @@ class Bracket:
                 known.append(found)
 
     def _note_stranger(self, fill: ev.Fill, state: State) -> None:
-        """A forced close, or a person's: on margin, a leg would then open what it was to close."""
+        """A liquidation, or a person's: on margin, a leg would then open what it was to close."""
         instrument = state.instruments.get(self.symbol)
         against = (fill.side is Side.SELL) == (self._sign > 0)
         if self.stage is Stage.HOLDING and against and instrument is not None and instrument.margin:

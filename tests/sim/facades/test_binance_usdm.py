@@ -536,7 +536,7 @@ def test_a_leverage_is_told(main: FuturesClient) -> None:
     assert (told["e"], told["ac"]) == ("ACCOUNT_CONFIG_UPDATE", {"s": "BTCUSDT", "l": 7})
 
 
-def test_a_forced_close_is_told_to_its_owner_and_to_everybody() -> None:
+def test_a_liquidation_is_told_to_its_owner_and_to_everybody() -> None:
     poor = {"main": {"USDT": 1000}, "other": {"USDT": 10_000_000}}
     world = futures_world(accounts=poor)
     main, other = FuturesClient(world), FuturesClient(world, account="other")

@@ -1,4 +1,4 @@
-"""The futures' market streams: chains of `pu`, marks, forced closes, and the three paths (§11).
+"""The futures' market streams: chains of `pu`, marks, liquidations, and the three paths (§11).
 
 House rules: as in `binance_streams`, of which the beats are used; a stream on the wrong path is
 accepted and stays silent, as on the venue.
@@ -49,7 +49,7 @@ class FuturesActive(Active):
         self.at = 0
         self.waiting: list[tuple[Board, Aggregate]] = []
         self.closed: dict[str, SimOrder] = {}
-        """Symbol → the newest forced close that has not been told."""
+        """Symbol → the newest liquidation that has not been told."""
 
 
 class FuturesHub(StreamHub):
