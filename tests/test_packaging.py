@@ -53,14 +53,15 @@ def test_metadata(wheel: zipfile.ZipFile, about: str) -> None:
 
 def test_the_command_is_there(wheel: zipfile.ZipFile, about: str) -> None:
     entry_points = wheel.read(f"{about}/entry_points.txt").decode()
-    assert "pitwire = pitwire.cli.main:main" in entry_points
+    assert "pitwire = pitwire_command:main" in entry_points
+    assert "pitwire_command.py" in wheel.namelist()
 
 
 def test_the_package_is_typed_and_nothing_but_itself(wheel: zipfile.ZipFile, about: str) -> None:
     names = wheel.namelist()
     assert "pitwire/py.typed" in names
     assert f"{about}/licenses/LICENSE" in names
-    assert {name.split("/")[0] for name in names} == {"pitwire", about}
+    assert {name.split("/")[0] for name in names} == {"pitwire", "pitwire_command.py", about}
 
 
 def test_golden_frames_come_with_it(wheel: zipfile.ZipFile, repository: Path) -> None:

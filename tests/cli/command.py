@@ -14,7 +14,7 @@ from pathlib import Path
 from queue import Empty, Queue
 from typing import IO
 
-_START = "from pitwire.cli.main import main; raise SystemExit(main())"
+_START = "from pitwire_command import main; raise SystemExit(main())"
 PATIENCE = 120.0
 
 

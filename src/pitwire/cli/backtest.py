@@ -23,6 +23,7 @@ import msgspec
 from rich.progress import Progress
 
 from pitwire.cli.backtest_report import Held, Point, Report, Trade, curve_of, lines_of
+from pitwire.cli.bars import bars
 from pitwire.cli.blame import blaming
 from pitwire.cli.play import playback, tell_damage
 from pitwire.cli.recordings import (
@@ -93,7 +94,7 @@ def run(wanted: Wanted) -> int:
         onlooker = None
         if wanted.board is not None:
             onlooker = kept.enter_context(playback(wanted.board, wanted.seconds))
-        bar = kept.enter_context(Progress(transient=True, disable=not sys.stderr.isatty()))
+        bar = kept.enter_context(bars())
         kept.enter_context(blaming(wanted.config, config))
         report = backtest(wanted, config, bar=bar, onlooker=onlooker)
     for name, value in lines_of(report):

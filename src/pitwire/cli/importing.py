@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from rich.progress import Progress
-
+from pitwire.cli.bars import bars
 from pitwire.model.errors import ConfigError
 from pitwire.tape.imports import import_tape
 from pitwire.venues.registry import find_venue
@@ -23,7 +22,7 @@ def run(path: Path, folder: Path, *, source: str, venue: str, instruments: Path 
             expected = "the venue's answer about its instruments"
             raise ConfigError(where=str(instruments), found=found, expected=expected) from None
     size = path.stat().st_size if path.exists() else 0
-    with Progress(transient=True, disable=not sys.stderr.isatty()) as bar:
+    with bars() as bar:
         task = bar.add_task(f"import {path.name}", total=2 * size)
         done = import_tape(
             path,

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 import msgspec
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
 from pitwire.board.opening import Board
 from pitwire.board.playback import Playback
+from pitwire.cli.bars import bars
 from pitwire.cli.blame import blaming
 from pitwire.cli.desk import tell_addresses
 from pitwire.cli.exits import Code
@@ -259,13 +260,12 @@ class _Bar:
     """Progress in the tape's time, on a terminal."""
 
     def __init__(self, first: int, last: int, *, shown: bool) -> None:
-        self._progress = Progress(
+        self._progress = bars(
             TextColumn("replay"),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f}% {task.fields[at]}"),
             TimeRemainingColumn(),
-            transient=True,
-            disable=not (shown and sys.stderr.isatty()),
+            shown=shown,
         )
         self._first = first
         total = max(1, last - first)

@@ -11,12 +11,13 @@ from typing import Protocol
 
 from rich.progress import Progress
 
+from pitwire.cli.bars import bars
 from pitwire.cli.taped import is_tape
 from pitwire.desk.playing import play
 from pitwire.model.errors import ConfigError
 from pitwire.model.events import Event
 from pitwire.store.exports import export_hftbacktest, export_nautilus
-from pitwire.store.parquet import TableWriter
+from pitwire.store.parquet import TableWriter, partitions
 from pitwire.store.parquet import compact as make_fewer
 from pitwire.store.query import Store, open_store
 from pitwire.store.tardis import read_tardis
@@ -56,8 +57,15 @@ def run(
     with _naming(out):
         _write(sources, out, to, venue)
         if compact:
-            sys.stdout.write(f"{out}: {make_fewer(out)} files fewer\n")
+            sys.stdout.write(f"{out}: {_made_fewer(out)} files fewer\n")
     return 0
+
+
+def _made_fewer(out: Path) -> int:
+    total = sum(1 for _ in partitions(out))
+    with bars() as bar:
+        task = bar.add_task("compact", total=total)
+        return make_fewer(out, lambda _: bar.advance(task))
 
 
 def _write(sources: Sequence[Path], out: Path, to: str | None, venue: str) -> None:
@@ -65,7 +73,7 @@ def _write(sources: Sequence[Path], out: Path, to: str | None, venue: str) -> No
         tape = Tape(source) if is_tape(source) else None
         name = tape.files[0].parent.name if tape is not None else _named(source)
         writer: Writer = TableWriter(out, name) if to is None else _server(to, name)
-        with Progress(transient=True, disable=not sys.stderr.isatty()) as bar:
+        with bars() as bar:
             if tape is not None:
                 _play(tape, writer, bar)
             else:

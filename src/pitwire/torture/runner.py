@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from contextlib import contextmanager
+from multiprocessing import active_children, get_context
+from signal import SIG_BLOCK, SIG_SETMASK, SIGINT, pthread_sigmask
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -82,8 +84,25 @@ def run_virtual(scripts: Sequence[Script], seed: int, *, jobs: int, told: Told) 
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         # The longest first, so that none of them is begun when all the others are done.
         longest = sorted(scripts, key=lambda script: -script.is_over)
-        for done in as_completed([pool.submit(try_one, each, seed) for each in longest]):
-            told(done.result())
+        with _deaf_children():
+            trials = [pool.submit(try_one, each, seed) for each in longest]
+        try:
+            for done in as_completed(trials):
+                told(done.result())
+        except BaseException:  # the pool would first try all the others
+            for child in active_children():
+                child.terminate()
+            raise
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes that are started meanwhile hear no Ctrl-C: it is for us, and we end them."""
+    before = pthread_sigmask(SIG_BLOCK, [SIGINT])
+    try:
+        yield
+    finally:
+        pthread_sigmask(SIG_SETMASK, before)
 
 
 def try_one(script: Script, seed: int) -> Outcome:
