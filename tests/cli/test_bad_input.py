@@ -417,7 +417,7 @@ async def test_html_instead_of_a_socket(capsys: pytest.CaptureFixture[str]) -> N
     said = capsys.readouterr().err
     assert said == (
         f"pitwire: dial failed: address ws://127.0.0.1:{port}/stream, "
-        "cause HTTP 200 OK (text/html) instead of an upgrade, status 200, "
+        "cause HTTP 200 OK (text/html) instead of an upgrade, "
         "excerpt <html><body>It works!</body></html>\n"
     )
 

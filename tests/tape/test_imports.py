@@ -11,7 +11,7 @@ import pytest
 from pitwire.desk.playing import play
 from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConfigError
-from pitwire.model.events import BookDelta, BookSnapshot, Event
+from pitwire.model.events import AggregateTrade, BookDelta, BookSnapshot, BookStale, Event
 from pitwire.tape.format import Kind
 from pitwire.tape.imports import import_tape
 from pitwire.tape.reader import Tape
@@ -123,3 +123,38 @@ def test_a_damaged_gzip_file_is_one_clear_line(tmp_path: Path) -> None:
         import_tape(tmp_path / "missing", tmp_path / "tapes", VENUE)
     with pytest.raises(ConfigError, match="--format"):
         import_tape(path, tmp_path / "tapes", VENUE, source="vhs")
+
+
+def test_what_a_venue_says_at_two_addresses_is_heard_as_one(tmp_path: Path) -> None:
+    """Futures' books and trades are asked for at different ones; a recording has no such thing."""
+    path = tmp_path / "recording"
+    lines = []
+    for number in range(1, 9):
+        said = json.loads(depth(number))
+        said["data"] |= {"T": said["data"]["E"], "pu": number - 1}
+        trade = {
+            "e": "aggTrade", "E": 1723161255208, "s": "BTCUSDT", "a": number, "p": "100.0",
+            "q": "1", "f": number, "l": number, "T": 1723161255208, "m": True,
+        }  # fmt: skip
+        lines += [said, {"stream": "btcusdt@aggTrade", "data": trade}]
+    stamped = [f"{AT + n * SECOND // 10} {json.dumps(line)}" for n, line in enumerate(lines)]
+    path.write_text("\n".join([*stamped[:5], f"{AT + SECOND // 2} {BOOK}", *stamped[5:]]) + "\n")
+    done = import_tape(path, tmp_path / "tapes", find_venue("binance-usdm"))
+    assert done.channels == ("book", "aggregate_trades")
+    seen: list[Event] = []
+    played = play(Tape(done.run), events=lambda events, _now, _drained: seen.extend(events))
+    assert played.unheard == 0
+    deltas = [event.last_id for event in seen if isinstance(event, BookDelta)]
+    assert deltas == list(range(deltas[0], 9))
+    assert sum(isinstance(event, AggregateTrade) for event in seen) == 8
+
+
+def test_a_book_is_known_up_to_the_last_record_and_not_a_moment_longer(tmp_path: Path) -> None:
+    path = tmp_path / "recording"
+    path.write_text(hftbacktest())
+    done = import_tape(path, tmp_path / "tapes", VENUE)
+    seen: list[Event] = []
+    play(Tape(done.run), events=lambda events, _now, _drained: seen.extend(events))
+    [stale] = [event for event in seen if isinstance(event, BookStale)]
+    last = [event for event in seen if isinstance(event, BookDelta)][-1]
+    assert (last.last_id, stale.received) == (8, last.received + 1)

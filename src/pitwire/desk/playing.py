@@ -38,8 +38,8 @@ from pitwire.trading.journal import Journal, Record, encode
 from pitwire.trading.rules import Rule, Watch
 from pitwire.trading.state import State
 from pitwire.trading.wishes import Wish
-from pitwire.venues.registry import find_venue
-from pitwire.venues.venue import CodecOptions, Role
+from pitwire.venues.registry import find_venue, lending
+from pitwire.venues.venue import CodecOptions, Role, Venue
 
 _NOBODY = Credentials("replay", "replay")
 _LOT = 1 << 16
@@ -167,6 +167,8 @@ def play(
     on_paper = not answered if paper is None else paper
     found = config or recorded
     venue = find_venue(tape.meta.venue)
+    if tape.meta.origin != "session":
+        venue = _of_one_address(venue)
     listing = venue.codec(CodecOptions(Role.MARKET)).ask_instruments(()).path
     if found is not None:
         _demand_listing(tape, listing)
@@ -176,7 +178,7 @@ def play(
     player = Player(
         tape, until=until, acknowledge=venue.acknowledge, watch=watched, listing=listing
     )
-    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+    with lending(venue), asyncio.Runner(loop_factory=lambda: loop) as runner:
         if found is None:
             if rules:
                 expected = "a configuration, too"
@@ -192,6 +194,14 @@ def play(
         plain = harmless(found, seed=seed, paper=on_paper)
         playing = _play_desk(tape, player, loop, plain, digest, rules, events, onlooker)
         return runner.run(_finished(player, playing))
+
+
+def _of_one_address(venue: Venue) -> Venue:
+    """The venue as who hears all connections as one has to see it: one address carries all."""
+    channels = {
+        name: msgspec.structs.replace(row, route="") for name, row in venue.channels.items()
+    }
+    return msgspec.structs.replace(venue, channels=channels)
 
 
 def _demand_listing(tape: Tape, path: str) -> None:
@@ -283,6 +293,7 @@ async def _play_desk(
     stopping.cancel()
     await over
     await asyncio.sleep(0)  # what the last frame stirred
+    loop.at += 1  # what holds with the last record is over a moment later
     digest.open = False
     counted = desk.health.snapshot(loop.now()).events
     await desk.stop(within_seconds=0.0)
@@ -322,6 +333,7 @@ async def _play_session(tape: Tape, player: Player, loop: TapeLoop, counted: _Co
     asking = asyncio.ensure_future(_subscribe(session, meta))
     await player.over.wait()
     await asyncio.sleep(0)
+    loop.at += 1  # as above
     asking.cancel()
     await session.close()
     [outcome] = await asyncio.gather(asking, return_exceptions=True)

@@ -251,7 +251,7 @@ class Store:
 
         Which one it is, is found by stamps alone; levels are read of that one only.
         """
-        newest = self._connection.execute(
+        newest = self._first(
             """
             SELECT received, seq, what FROM (
                 SELECT received, seq, venue, 'BookSnapshot' AS what FROM BookSnapshot
@@ -263,16 +263,21 @@ class Store:
             ) WHERE $3 = '' OR venue = $3 ORDER BY received DESC, seq DESC LIMIT 1
             """,
             [symbol, at, venue],
-        ).fetchone()
+        )
         if newest is None or newest[2] == "BookStale":
             return None
         received, seq, what = newest
         edges = "0, bid_edge, ask_edge" if what == "Checkpoint" else "depth, NULL, NULL"
-        return self._connection.execute(
+        return self._first(
             f"SELECT received, venue, last_id, bids, asks, {edges} "
             f'FROM "{what}" WHERE received = ? AND seq = ? AND symbol = ?',
             [received, seq, symbol],
-        ).fetchone()
+        )
+
+    def _first(self, question: str, parameters: list[Any]) -> tuple[Any, ...] | None:
+        """The first row; the others are fetched, too, else nothing more can be asked."""
+        rows: list[tuple[Any, ...]] = self._connection.execute(question, parameters).fetchall()
+        return rows[0] if rows else None
 
     def _since(self, start: int, symbol: str, venue: str) -> int:
         """From when on deltas may follow on a whole book that came at `start`.
