@@ -230,3 +230,22 @@ def test_a_full_disk_is_named_and_half_an_export_does_not_stay(
     assert main(asked) == 1
     assert f"{out}: {os.strerror(errno.ENOSPC)}; give the same command" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_damage_is_told_by_line_and_code_and_the_rest_is_there(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    path, tapes = tmp_path / "capture.jsonl", tmp_path / "tapes"
+    path.write_text(capture()[:-30])
+    assert main(["import", str(path), "--out", str(tapes)]) == 5
+    said = capsys.readouterr()
+    assert "frames 7\n" in said.out
+    assert said.err.startswith(f"pitwire: {path} line 11: found")
+    assert "what stands before is on the tape" in said.err
+    [file] = tapes.glob("*/*.tape")
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    for command in (["replay"], ["tables", "--out", str(tmp_path / "tables")]):
+        assert main([*command, str(tapes)]) == 5
+        assert "not what was written" in capsys.readouterr().err

@@ -276,3 +276,20 @@ def test_a_configuration_of_a_newer_version_is_one_clear_line(tmp_path: Path) ->
     TapeWriter(tmp_path, meta).close()
     with pytest.raises(ConfigError, match=r"warp.*--config"):
         play(Tape(tmp_path))
+
+
+@pytest.mark.parametrize("origin", ["session", "capture"])
+def test_a_tape_that_holds_nothing_is_over_at_once(tmp_path: Path, origin: str) -> None:
+    """A recorder that was killed before it heard anything leaves such a one."""
+    channels = ("book", "trades")
+    meta = Meta(
+        program="9",
+        venue="binance",
+        started=START,
+        origin=origin,
+        symbols=(BTC,),
+        channels=channels,
+    )
+    TapeWriter(tmp_path, meta).close()
+    played = play(Tape(tmp_path))
+    assert (played.frames, played.unheard, played.flaws) == (0, 0, ())

@@ -15,6 +15,7 @@ from pitwire.model.events import AggregateTrade, BookDelta, BookSnapshot, BookSt
 from pitwire.tape.format import Kind
 from pitwire.tape.imports import import_tape
 from pitwire.tape.reader import Tape
+from pitwire.tape.writer import TapeWriter
 from pitwire.venues.registry import find_venue
 
 VENUE = find_venue("binance")
@@ -116,7 +117,7 @@ def test_what_is_wrong_is_named_by_its_line(tmp_path: Path, text: str, told: str
 
 def test_a_damaged_gzip_file_is_one_clear_line(tmp_path: Path) -> None:
     path = tmp_path / "recording.gz"
-    path.write_bytes(gzip.compress(capture().encode())[:-20])
+    path.write_bytes(gzip.compress(capture().encode())[:20])
     with pytest.raises(ConfigError, match="a whole gzip file"):
         import_tape(path, tmp_path / "tapes", VENUE)
     with pytest.raises(ConfigError, match="No such file"):
@@ -158,3 +159,41 @@ def test_a_book_is_known_up_to_the_last_record_and_not_a_moment_longer(tmp_path:
     [stale] = [event for event in seen if isinstance(event, BookStale)]
     last = [event for event in seen if isinstance(event, BookDelta)][-1]
     assert (last.last_id, stale.received) == (8, last.received + 1)
+
+
+def test_of_a_recording_that_is_cut_all_before_is_on_the_tape(tmp_path: Path) -> None:
+    path, text = tmp_path / "recording", "".join(f"{AT + n} {depth(n)}\n" for n in range(1, 400))
+    path.write_bytes(gzip.compress(text.encode())[:-60])
+    done = import_tape(path, tmp_path / "packed", VENUE)
+    assert 100 < done.frames < 399
+    assert f"{path} behind line {done.frames}: found 'a damaged one'" in done.damage
+    assert sum(record.kind is Kind.IN for record in Tape(done.run).records()) == done.frames
+    path.write_text((capture() + capture())[:-30])
+    done = import_tape(path, tmp_path / "plain", VENUE)
+    assert done.frames == 15
+    assert f"{path} line 22: found" in done.damage
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_an_import_that_does_not_come_to_its_end_leaves_nothing(
+    tmp_path: Path, error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, folder = tmp_path / "recording", tmp_path / "tapes"
+    path.write_text(capture())
+
+    def fail(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pitwire.tape.imports._copy", fail)
+        with pytest.raises(error):
+            import_tape(path, folder, VENUE)
+        assert not list(folder.iterdir())
+        patched.undo()
+        patched.setattr(TapeWriter, "_append", fail)
+        with pytest.raises((error, ConfigError)):
+            import_tape(path, folder, VENUE)
+    done = import_tape(path, folder, VENUE)
+    with pytest.raises(ConfigError, match="a tape of that moment"):
+        import_tape(path, folder, VENUE)
+    assert Tape(done.run).meta.symbols == ("BTC-USDT",)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from pitwire.cli.bars import bars
+from pitwire.cli.exits import Code
 from pitwire.model.errors import ConfigError
 from pitwire.tape.imports import import_tape
 from pitwire.venues.registry import find_venue
@@ -41,4 +42,6 @@ def run(path: Path, folder: Path, *, source: str, venue: str, instruments: Path 
     }
     for name, value in lines.items():
         sys.stdout.write(f"{name} {value}\n")
-    return 0
+    if done.damage:
+        sys.stderr.write(f"pitwire: {done.damage}; what stands before is on the tape\n")
+    return Code.JOURNAL if done.damage else Code.DONE

@@ -218,7 +218,7 @@ def _tell(played: Played) -> None:
         sys.stdout.write(f"{name} {value}\n")
 
 
-def tell_damage(flaws: Sequence[Flaw]) -> int:
+def tell_damage(flaws: Sequence[Flaw]) -> Code:
     """Say what of a tape could not be read; the exit code."""
     for flaw in flaws:
         sys.stderr.write(f"pitwire: {flaw}\n")

@@ -12,6 +12,8 @@ from typing import Protocol
 from rich.progress import Progress
 
 from pitwire.cli.bars import bars
+from pitwire.cli.exits import Code, gravest
+from pitwire.cli.play import tell_damage
 from pitwire.cli.taped import is_tape
 from pitwire.desk.playing import play
 from pitwire.model.errors import ConfigError
@@ -55,10 +57,10 @@ def run(
     if to is not None and compact:
         raise ConfigError(where="--compact", found="with --to", expected="a folder of tables")
     with _naming(out):
-        _write(sources, out, to, venue)
+        code = gravest([Code.DONE, *(_write(source, out, to, venue) for source in sources)])
         if compact:
             sys.stdout.write(f"{out}: {_made_fewer(out)} files fewer\n")
-    return 0
+    return code
 
 
 def _made_fewer(out: Path) -> int:
@@ -68,23 +70,20 @@ def _made_fewer(out: Path) -> int:
         return make_fewer(out, lambda _: bar.advance(task))
 
 
-def _write(sources: Sequence[Path], out: Path, to: str | None, venue: str) -> None:
-    for source in sources:
-        tape = Tape(source) if is_tape(source) else None
-        name = tape.files[0].parent.name if tape is not None else _named(source)
-        writer: Writer = TableWriter(out, name) if to is None else _server(to, name)
-        with bars() as bar:
-            if tape is not None:
-                _play(tape, writer, bar)
-            else:
-                _read(source, writer, bar, venue)
-        writer.close()
-        over = writer.passed_over
-        told = f", {over} events of kinds without a table" if over else ""
-        sys.stdout.write(f"{source}: {writer.written} rows{told}\n")
+def _write(source: Path, out: Path, to: str | None, venue: str) -> Code:
+    tape = Tape(source) if is_tape(source) else None
+    name = tape.files[0].parent.name if tape is not None else _named(source)
+    writer: Writer = TableWriter(out, name) if to is None else _server(to, name)
+    with bars() as bar:
         if tape is not None:
-            for flaw in tape.flaws:
-                sys.stderr.write(f"pitwire: {flaw}\n")
+            _play(tape, writer, bar)
+        else:
+            _read(source, writer, bar, venue)
+    writer.close()
+    over = writer.passed_over
+    told = f", {over} events of kinds without a table" if over else ""
+    sys.stdout.write(f"{source}: {writer.written} rows{told}\n")
+    return Code.DONE if tape is None else tell_damage(tape.flaws)
 
 
 @contextmanager

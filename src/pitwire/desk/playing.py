@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from hashlib import blake2b
-from typing import Protocol
+from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -26,7 +26,7 @@ from pitwire.model.errors import ConfigError
 from pitwire.model.events import Event
 from pitwire.model.packed import unpacked
 from pitwire.session.audience import OnEvents
-from pitwire.session.connect import connect_to_websocket
+from pitwire.session.connect import Connecting, connect_to_websocket
 from pitwire.session.session import Session
 from pitwire.tape.format import Kind, Meta, decode_exchange
 from pitwire.tape.format import Record as Taped
@@ -319,7 +319,7 @@ async def _play_session(tape: Tape, player: Player, loop: TapeLoop, counted: _Co
     """Conversations and books alone."""
     meta = tape.meta
     loop.load(player)
-    session = await connect_to_websocket(
+    connecting = connect_to_websocket(
         meta.venue,
         dial=player.dial,
         fetch=player.fetch,
@@ -330,15 +330,14 @@ async def _play_session(tape: Tape, player: Player, loop: TapeLoop, counted: _Co
         roll_at=meta.roll_at,
         entropy=Entropy(meta.seed or 0),
     )
-    asking = asyncio.ensure_future(_subscribe(session, meta))
-    await player.over.wait()
-    await asyncio.sleep(0)
-    loop.at += 1  # as above
-    asking.cancel()
-    await session.close()
-    [outcome] = await asyncio.gather(asking, return_exceptions=True)
-    if isinstance(outcome, Exception):
-        raise outcome
+    opening = asyncio.ensure_future(_opened(connecting))
+    over = asyncio.ensure_future(player.over.wait())
+    await asyncio.wait([opening, over], return_when=asyncio.FIRST_COMPLETED)
+    if opening.done():
+        await _hear_all(opening.result(), meta, over, loop)
+    else:  # it was cut before a link stood
+        opening.cancel()
+        await asyncio.gather(opening, return_exceptions=True)
     return Played(
         frames=player.frames,
         unheard=player.unheard,
@@ -347,6 +346,25 @@ async def _play_session(tape: Tape, player: Player, loop: TapeLoop, counted: _Co
         digest=counted.hexdigest(),
         flaws=tape.flaws,
     )
+
+
+async def _opened(connecting: Connecting) -> Session:
+    return await connecting
+
+
+async def _hear_all(
+    session: Session, meta: Meta, over: asyncio.Future[Literal[True]], loop: TapeLoop
+) -> None:
+    """Subscribe to what was recorded, and close the session when the tape is over."""
+    asking = asyncio.ensure_future(_subscribe(session, meta))
+    await over
+    await asyncio.sleep(0)
+    loop.at += 1  # as above
+    asking.cancel()
+    await session.close()
+    [outcome] = await asyncio.gather(asking, return_exceptions=True)
+    if isinstance(outcome, Exception):
+        raise outcome
 
 
 async def _subscribe(session: Session, meta: Meta) -> None:

@@ -22,7 +22,7 @@ from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConfigError
 from pitwire.model.events import Event
 from pitwire.tape.format import Entry, Exchange, Kind, Meta, encode_exchange
-from pitwire.tape.writer import TapeWriter
+from pitwire.tape.writer import TapeWriter, run_name
 from pitwire.venues.venue import CodecOptions, Role, Venue
 
 LEAD = 2 * SECOND
@@ -52,6 +52,8 @@ class Imported(msgspec.Struct, frozen=True):
     channels: tuple[str, ...]
     left_out: int
     """Lines that hold nothing for a tape."""
+    damage: str = ""
+    """Where the recording ends before its end; what stands before is on the tape."""
 
 
 class _CaptureLine(msgspec.Struct):
@@ -77,6 +79,9 @@ def import_tape(
 ) -> Imported:
     """Make a tape of a recording. Raises `ConfigError` naming file and line of what is wrong.
 
+    Of a recording that is cut, what stands before the cut becomes a tape, and `damage` says where
+    that is. What does not come to its end, for want of room or by Ctrl-C, leaves no tape.
+
     `source` is the kind of recording; `auto` finds out. `listing` is the body of the venue's answer
     about its instruments, for recordings that lack it. `progress` is told how many bytes of the
     file have been read, of twice its size: it is read once to see what is in it.
@@ -85,7 +90,8 @@ def import_tape(
     codec = venue.codec(CodecOptions(Role.MARKET))
     names = {row.event: name for name, row in reversed(list(venue.channels.items()))}
     first, symbols, channels, natives = 0, dict[str, None](), dict[str, None](), set[str]()
-    for taken in read(path, progress):
+    cut: list[_Cut] = []
+    for taken in _whole(read(path, progress), cut):
         first = first or taken.at
         if taken.kind != "recv":
             continue
@@ -93,6 +99,8 @@ def import_tape(
             if isinstance(event, Event) and type(event).__name__ in names:
                 symbols[event.symbol] = None
                 channels[_channel(names, event)] = None
+    if not first and cut:
+        raise cut[0]
     if not first:
         raise ConfigError(
             where=str(path), found="no line with a time", expected="a recording of a session"
@@ -109,17 +117,32 @@ def import_tape(
         note=path.name,
     )
     size = path.stat().st_size
+    if (run := folder / run_name(meta.started)).exists():
+        expected = "another folder (--out), or that tape out of the way"
+        raise ConfigError(where=str(run), found="a tape of that moment", expected=expected)
     writer = TapeWriter(folder, meta)
     try:
         writer.put(_listed(listing, first))
-        frames, left_out = _copy(
-            read(path, lambda done: progress(size + done)), writer, first, natives
-        )
+        lines = _whole(read(path, lambda done: progress(size + done)), cut)
+        frames, left_out = _copy(lines, writer, first, natives)
+        writer.close()
     except BaseException:
-        writer.abandon()
+        writer.discard()
         raise
-    writer.close()
-    return Imported(writer.run, frames, meta.symbols, meta.channels, left_out)
+    damage = f"{cut[0]}" if cut else ""
+    return Imported(writer.run, frames, meta.symbols, meta.channels, left_out, damage)
+
+
+class _Cut(ConfigError):
+    """A recording that ends in the midst of something."""
+
+
+def _whole(taken: Iterator[Taken], cut: list[_Cut]) -> Iterator[Taken]:
+    """What is whole; what is not is kept."""
+    try:
+        yield from taken
+    except _Cut as error:
+        cut.append(error)
 
 
 def _copy(
@@ -261,7 +284,12 @@ def _reader(path: Path, source: str) -> _Read:
     raise ConfigError(where=str(path), found="an empty file", expected="a recording")
 
 
+class _Half(bytes):
+    """A last line without a line's end."""
+
+
 def _lines(path: Path, progress: Callable[[int], None]) -> Iterator[tuple[int, bytes]]:
+    number = 0
     try:
         with path.open("rb") as raw:
             packed = raw.read(2) == b"\x1f\x8b"
@@ -270,10 +298,12 @@ def _lines(path: Path, progress: Callable[[int], None]) -> Iterator[tuple[int, b
             for number, line in enumerate(lines, 1):
                 if number % _BATCH == 0:
                     progress(raw.tell())
-                yield number, line.rstrip(b"\r\n")
+                bare = line.rstrip(b"\r\n")
+                yield number, bare if line.endswith(b"\n") else _Half(bare)
     except (EOFError, zlib.error, gzip.BadGzipFile):
-        expected = "a whole gzip file; unpack it by hand to save what is there"
-        raise ConfigError(where=str(path), found="a damaged one", expected=expected) from None
+        where = f"{path} behind line {number}"
+        expected = "a whole gzip file; what stands before that line's end is read"
+        raise _Cut(where=where, found="a damaged one", expected=expected) from None
     except OSError as error:
         found = error.strerror or type(error).__name__
         raise ConfigError(where=str(path), found=found, expected="a recording to read") from None
@@ -288,5 +318,6 @@ def _nanoseconds(text: bytes) -> int:
 
 
 def _bad(path: Path, number: int, line: bytes, expected: str) -> ConfigError:
-    where = f"{path} line {number}"
-    return ConfigError(where=where, found=line[:60].decode("utf-8", "replace"), expected=expected)
+    kind = _Cut if isinstance(line, _Half) else ConfigError
+    where, found = f"{path} line {number}", line[:60].decode("utf-8", "replace")
+    return kind(where=where, found=found, expected=expected)

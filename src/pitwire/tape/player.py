@@ -95,7 +95,9 @@ class Player:
         """Frames that the session sent."""
         self.told_to_end = False
         self.over = asyncio.Event()
-        """Set when the last record has been played."""
+        """Set when the last record has been played, and at once where there is none."""
+        if self._next is None:
+            self.over.set()
         self.stopping = asyncio.Event()
         """Set when the desk was told to stop."""
         self._standing: dict[str, TapeLink] = {}

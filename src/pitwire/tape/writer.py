@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -71,7 +72,11 @@ class TapeWriter:
         """Bytes in all files of this run."""
         try:
             self.run.mkdir(parents=True)
-            self._begin(meta.started)
+            try:
+                self._begin(meta.started)
+            except BaseException:
+                self.discard()
+                raise
         except OSError as error:
             found = f"{self.run} ({error.strerror or type(error).__name__})"
             expected = "a folder that a tape can be written to"
@@ -107,6 +112,14 @@ class TapeWriter:
         if self.handle >= 0:
             os.close(self.handle)
             self.handle = -1
+
+    def discard(self) -> None:
+        """Let go of the whole run, and take it away: what it was made of is elsewhere."""
+        self.abandon()
+        for number in range(1, self.meta.file + 1):
+            file_path(self.run, number).unlink(missing_ok=True)
+        with suppress(OSError):
+            self.run.rmdir()
 
     def _begin(self, at: int) -> None:
         self.meta = msgspec.structs.replace(self.meta, file=self.meta.file + 1)
