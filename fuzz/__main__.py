@@ -13,7 +13,7 @@ from pkgutil import iter_modules
 from pitwire.model.entropy import system_seed
 
 SECONDS = 20.0
-NO_HARNESS = frozenset({"__main__", "mutations"})
+NO_HARNESS = frozenset({"__main__", "doors", "mutations"})
 
 
 def harnesses() -> list[str]:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from importlib import import_module
+from types import ModuleType
+from typing import Any
 
 import pytest
 
 from bench import native
-from fuzz import twin_binance
+from fuzz import twin_binance, venue_binance, venue_binance_futures
 from fuzz.__main__ import harnesses, main
 from fuzz.mutations import golden_frames, mutate
 from pitwire.conformance.corpora import check
 from pitwire.model.events import Quote, Trade
 from pitwire.model.orders import Side
+from pitwire.sim.exchange import Exchange
+from pitwire.sim.facades.binance_control import Control
 from pitwire.venues.binance.codec import BinanceCodec
 from pitwire.venues.binance.decode import Read
 
@@ -54,6 +59,40 @@ def test_a_decoder_that_raises_is_noticed(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(ZeroDivisionError) as caught:
         main(["5", "1"])
     assert "frame b" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("harness", [venue_binance, venue_binance_futures])
+def test_a_venue_that_raises_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, harness: ModuleType
+) -> None:
+    def broken(self: Control, *_: object) -> object:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Control, "answer", broken)
+    with pytest.raises(ZeroDivisionError) as caught:
+        harness.run(20, 1, most=500)
+    assert caught.value.__notes__[-1].startswith("_control: [b")
+
+
+def test_what_is_said_at_the_doors_is_done_often_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nonsense alone would be refused at the first stage, and prove nothing of the others."""
+    heard: Counter[str] = Counter()
+
+    def counted(verb: str) -> None:
+        real = getattr(Exchange, verb)
+
+        def count(self: Exchange, *args: Any, **kwargs: Any) -> Any:
+            found = real(self, *args, **kwargs)
+            heard[verb] += 1
+            return found
+
+        monkeypatch.setattr(Exchange, verb, count)
+
+    for verb in ("place", "cancel", "cancel_all", "amend"):
+        counted(verb)
+    venue_binance.run(60, 5, most=6_000)
+    assert heard["place"] > 20, heard
+    assert all(heard[verb] for verb in ("cancel", "cancel_all", "amend")), heard
 
 
 def test_twins_that_differ_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

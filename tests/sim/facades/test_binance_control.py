@@ -65,6 +65,7 @@ def test_ids_are_echoed(request_id: object) -> None:
     [
         ("{", 3, "Invalid JSON: expected value at line 1 column 1"),
         ("", 3, "Invalid JSON: expected value at line 1 column 1"),
+        ("[" * 5_000, 3, "Invalid JSON: expected value at line 1 column 5000"),
         ('{"id":x}', 3, "Invalid JSON: expected value at line 1 column 7"),
         ('{"id":1,\n "method":oops}', 3, "Invalid JSON: expected value at line 2 column 11"),
         ("[1,2]", 2, "Invalid request: missing field `method` at line 1 column 5"),

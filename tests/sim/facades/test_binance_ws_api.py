@@ -79,6 +79,7 @@ def test_only_placing_shows_the_order_windows(client: ApiClient) -> None:
     ("text", "message", "request_id"),
     [
         ("{", "Invalid JSON Request", None),
+        ('{"id":5,"method":"ping","params":' + "[" * 5_000, "Invalid JSON Request", None),
         ("[]", "Invalid JSON Request", None),
         ('{"id":5}', "Invalid JSON Request", 5),
         ('{"method":"ping"}', "Invalid JSON Request", None),

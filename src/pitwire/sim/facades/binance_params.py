@@ -45,8 +45,12 @@ encode_json = msgspec.json.Encoder(enc_hook=_as_written).encode
 
 
 def decode_json(text: bytes) -> object:
-    """JSON with its fractions kept as text; raises `msgspec.DecodeError`."""
-    return _DECODER.decode(text)
+    """JSON with its fractions kept as text; raises `msgspec.DecodeError`, also where it is nested
+    deeper than can be read."""
+    try:
+        return _DECODER.decode(text)
+    except RecursionError as error:
+        raise msgspec.DecodeError(str(error)) from None
 
 
 def as_text(value: object) -> str:
