@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
+from threading import Thread
 from typing import Any, TypeVar
 
 from pitwire.model.orders import Side
@@ -21,6 +22,9 @@ ACCOUNTS = {"stranger": MONEY, "rival": MONEY}
 MISSING = "the extra `strangers` is not installed: pip install pitwire[strangers]"
 SECONDS = 15.0
 """The most that any one wait for a stranger may take."""
+PATIENCE = 4 * SECONDS
+"""The most that all waits may take together of what a stranger does in one go."""
+ASIDE = "aside"
 
 
 class Place:
@@ -85,6 +89,32 @@ class Place:
 def as_levels(levels: Any) -> dict[float, float]:
     """Price → size, as numbers."""
     return {float(price): float(size) for price, size, *_ in levels}
+
+
+async def aside(work: Callable[..., Answer], *args: Any, **kwargs: Any) -> Answer:
+    """What a stranger does that blocks, in a thread that is left behind when it never ends.
+
+    `asyncio.to_thread` would be waited for by its loop, and by Python's own end, for ever.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Answer] = loop.create_future()
+
+    def tell(settle: Callable[[Any], None], found: object) -> None:
+        if not done.done():
+            settle(found)
+
+    def run() -> None:
+        outcome: tuple[Callable[[Any], None], object]
+        try:
+            outcome = done.set_result, work(*args, **kwargs)
+        except BaseException as error:  # noqa: BLE001 - handed to whoever waits
+            outcome = done.set_exception, error
+        with suppress(RuntimeError):  # nobody waits any more
+            loop.call_soon_threadsafe(tell, *outcome)
+
+    Thread(target=run, name=ASIDE, daemon=True).start()
+    async with asyncio.timeout(PATIENCE):
+        return await done
 
 
 async def until(

@@ -12,7 +12,7 @@ import pytest
 
 from pitwire.model.orders import Side
 from pitwire.sim.facts import Tif
-from tests.strangers.place import MISSING, SECONDS, Place, as_levels, until
+from tests.strangers.place import MISSING, SECONDS, Place, as_levels, aside, until
 
 sdk = pytest.importorskip("binance_sdk_spot", reason=MISSING)
 
@@ -82,7 +82,7 @@ async def test_its_depth_updates_and_its_snapshot_make_our_book(lively: Place, m
         await streams.create_connection()
         heard = hear(await streams.diff_book_depth(symbol="btcusdt", update_speed="100ms"))
         updates = await until(heard.get, lambda _: heard.qsize() == 0)
-        answer = await asyncio.to_thread(client.rest_api.depth, symbol="BTCUSDT", limit=5000)
+        answer = await aside(client.rest_api.depth, symbol="BTCUSDT", limit=5000)
         snapshot = answer.data()
         book = as_levels(snapshot.bids), as_levels(snapshot.asks)
         last = snapshot.last_update_id
@@ -183,7 +183,7 @@ async def test_rest_with_both_kinds_of_key(empty: Place, meet: Meet) -> None:
 
     for times, kind in enumerate(("hmac", "ed25519"), start=1):
         async with meet(empty, kind) as client:
-            bought, found, gone, mine, account = await asyncio.to_thread(trade, client)
+            bought, found, gone, mine, account = await aside(trade, client)
         assert (bought.status, bought.fills[0].qty) == ("FILLED", "0.00200000")
         assert (found.status, gone.status, len(mine)) == ("NEW", "CANCELED", times)
         held = {row.asset: Decimal(row.free) for row in account.balances}
@@ -197,13 +197,13 @@ async def test_refusals_become_its_own_errors(empty: Place, meet: Meet) -> None:
         for order, code in (({"quantity": 100, "price": 60_000}, -2010),
                             ({"quantity": 0.01, "price": 60_000.001}, -1013)):  # fmt: skip
             with pytest.raises(sdk.BadRequestError) as refused:
-                await asyncio.to_thread(rest.new_order, **poor, **order)
+                await aside(rest.new_order, **poor, **order)
             assert refused.value.status_code == code
         await api.create_connection()
         refusal = (await api.order_place(**poor, quantity=100, price=60_000)).data()
         assert refusal["error"]["code"] == -2010  # it does not raise for these
         with pytest.raises(sdk.BadRequestError, match="Invalid symbol"):
-            await asyncio.to_thread(rest.depth, symbol="NOPE")
+            await aside(rest.depth, symbol="NOPE")
 
 
 async def test_it_comes_back_when_the_venue_goes_down(empty: Place, meet: Meet) -> None:
@@ -248,7 +248,7 @@ async def test_order_lists_over_both_doors(empty: Place, meet: Meet) -> None:
         events = await until(told.get, lambda event: getattr(event, "l", "") == "ALL_DONE")
         states = [event.X for event in events if kind_of(event) == "ExecutionReport"]
         assert states == ["NEW", "NEW", "FILLED", "EXPIRED"]
-        listed = await asyncio.to_thread(
+        listed = await aside(
             rest.order_list_otoco,
             symbol="BTCUSDT",
             working_type="LIMIT",
@@ -265,7 +265,7 @@ async def test_order_lists_over_both_doors(empty: Place, meet: Meet) -> None:
         )
         body = listed.data()
         assert [report.status for report in body.order_reports] == ["NEW", *["PENDING_NEW"] * 2]
-        gone = await asyncio.to_thread(
+        gone = await aside(
             rest.delete_order_list, symbol="BTCUSDT", order_list_id=body.order_list_id
         )
         assert gone.data().list_order_status == "ALL_DONE"

@@ -14,7 +14,7 @@ from pitwire.model.orders import Side
 from pitwire.sim.facts import Tif
 from pitwire.sim.serve import serve
 from pitwire.sim.world import USDM, World
-from tests.strangers.place import MISSING, MONEY, SECONDS, Place, until
+from tests.strangers.place import MISSING, MONEY, SECONDS, Place, as_levels, aside, until
 
 sdk = pytest.importorskip("binance_sdk_derivatives_trading_usds_futures", reason=MISSING)
 
@@ -61,7 +61,7 @@ def hear(stream: Any) -> asyncio.Queue[Any]:
 
 async def ask(call: Callable[..., Any], **params: Any) -> Any:
     """A blocking request, and what its model says."""
-    found = (await asyncio.to_thread(call, **params)).data()
+    found = (await aside(call, **params)).data()
     return getattr(found, "actual_instance", None) or found
 
 
@@ -144,3 +144,58 @@ async def test_a_refusal_is_its_error(meet: Meet) -> None:
         order = {"symbol": "BTCUSDT", "side": "SELL", "type": "MARKET", "quantity": 0.01}
         with pytest.raises(Exception, match="-2022"):
             await ask(client.rest_api.new_order, **order, reduce_only="true")
+
+
+async def test_its_depth_updates_and_its_snapshot_make_our_book(meet: Meet) -> None:
+    """The venue's own recipe for futures, where `pu` makes the chain; all levels in the end."""
+    async with futures("calm") as place, meet(place) as client:
+        streams = client.websocket_streams
+        await streams.create_connection()
+        heard = hear(await streams.diff_book_depth_streams(symbol="btcusdt", update_speed="100ms"))
+        updates = await until(heard.get, lambda _: heard.qsize() == 0)
+        snapshot = await ask(client.rest_api.order_book, symbol="BTCUSDT", limit=1000)
+        book = as_levels(snapshot.bids), as_levels(snapshot.asks)
+        last, begun = snapshot.last_update_id, False
+
+        def apply(update: Any) -> None:
+            nonlocal last, begun
+            if update.u < last:
+                return
+            assert (update.pu == last) if begun else (last >= update.U)
+            last, begun = update.u, True
+            for side, levels in zip(book, (update.b, update.a), strict=True):
+                side.update(as_levels(levels))
+
+        for update in updates:
+            apply(update)
+        with place.halted():
+            async with asyncio.timeout(SECONDS):
+                while tuple(map(present, book)) != place.book():
+                    apply(await heard.get())
+
+
+def present(side: dict[float, float]) -> dict[float, float]:
+    return {price: size for price, size in side.items() if size}
+
+
+async def test_it_comes_back_when_the_venue_goes_down(meet: Meet) -> None:
+    """Its WebSocket API by itself; its streams, which it leaves closed, when its user dials."""
+    async with futures("calm") as place, meet(place) as client:
+        api, streams = client.websocket_api, client.websocket_streams
+        api.configuration.reconnect_delay = 1
+        await api.create_connection()
+        await streams.create_connection()
+        await until(hear(await streams.mark_price_stream(symbol="btcusdt")).get, lambda _: True)
+        (old,) = api.connections
+        place.world.facade.announce_shutdown(place.world.clock.now())
+        place.venue.act()
+        place.hang_up("market")
+        async with asyncio.timeout(SECONDS):
+            while old in api.connections or not api.connections:
+                await asyncio.sleep(0.01)
+            order = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "time_in_force": "GTC"}
+            placed = await api.new_order(**order, quantity=0.01, price=50_000)
+        assert placed.data().result.status == "NEW"
+        await streams.close_connection()
+        await streams.create_connection()
+        await until(hear(await streams.mark_price_stream(symbol="btcusdt")).get, lambda _: True)

@@ -12,10 +12,11 @@ import pytest
 
 from pitwire.model.orders import Side
 from pitwire.sim.facts import Tif
-from tests.strangers.place import MISSING, SECONDS, Place, as_levels, until
+from tests.strangers.place import MISSING, SECONDS, Place, as_levels, aside, until
 
 pytest.importorskip("ccxt", reason=MISSING)
 import ccxt
+import ccxt.async_support
 import ccxt.pro
 
 SYMBOL = "BTC/USDT"
@@ -97,13 +98,12 @@ async def test_its_book_is_our_book(lively: Place, meet: Meet) -> None:
     def levels(book: Any) -> tuple[dict[float, float], dict[float, float]]:
         return as_levels(book["bids"]), as_levels(book["asks"])
 
-    async with meet(lively) as exchange:
+    async with meet(lively) as exchange, asyncio.timeout(2 * SECONDS):
         for _ in range(5):
             book = await exchange.watch_order_book(SYMBOL)
         with lively.halted():
-            async with asyncio.timeout(SECONDS):
-                while levels(book) != lively.book():
-                    book = await exchange.watch_order_book(SYMBOL)
+            while levels(book) != lively.book():
+                book = await exchange.watch_order_book(SYMBOL)
 
 
 async def test_orders_over_rest_are_watched(empty: Place, meet: Meet) -> None:
@@ -177,6 +177,41 @@ async def test_it_watches_again_after_a_close(lively: Place, meet: Meet) -> None
         assert await exchange.watch_trades(SYMBOL)
 
 
+async def test_the_client_with_asyncio_and_no_sockets(
+    empty: Place, documented: dict[str, Any]
+) -> None:
+    """`ccxt.async_support`: REST alone."""
+    key, secret = empty.key()
+    config = documented["ccxt_config"](*empty.where, key, secret)
+    async with ccxt.async_support.binance(config) as exchange, asyncio.timeout(2 * SECONDS):
+        placed = await exchange.create_order(SYMBOL, "limit", "sell", 0.005, 60_000)
+        empty.rival(Side.BUY, lots=200, price=6_000_000, tif=Tif.IOC)
+        found = await exchange.fetch_order(placed["id"], SYMBOL)
+        assert (found["status"], found["filled"], found["remaining"]) == ("open", 0.002, 0.003)
+        book = await exchange.fetch_order_book(SYMBOL)
+        assert (as_levels(book["bids"]), as_levels(book["asks"])) == empty.book()
+        assert (await exchange.cancel_order(placed["id"], SYMBOL))["status"] == "canceled"
+        with pytest.raises(ccxt.OrderNotFound):
+            await exchange.cancel_order(placed["id"], SYMBOL)
+
+
+async def test_the_user_stream_is_watched_again_after_a_close(empty: Place, meet: Meet) -> None:
+    async with meet(empty) as exchange, asyncio.timeout(2 * SECONDS):
+        await exchange.load_markets()
+        watching = asyncio.create_task(exchange.watch_orders(SYMBOL))
+        while "stranger" not in empty.world.facade.office.users.watchers():
+            await asyncio.sleep(0.01)
+        empty.hang_up("orders")
+        with pytest.raises(ccxt.NetworkError):
+            await watching
+        watching = asyncio.create_task(exchange.watch_orders(SYMBOL))
+        while "stranger" not in empty.world.facade.office.users.watchers():
+            await asyncio.sleep(0.01)
+        placed = await exchange.create_order(SYMBOL, "limit", "buy", 0.01, 50_000)
+        (told,) = await watching
+        assert (told["id"], told["status"]) == (placed["id"], "open")
+
+
 async def test_the_client_without_asyncio(empty: Place, documented: dict[str, Any]) -> None:
     empty.rival(Side.SELL, lots=1_000, price=6_000_100)
     key, secret = empty.key()
@@ -193,7 +228,7 @@ async def test_the_client_without_asyncio(empty: Place, documented: dict[str, An
         finally:
             exchange.close()
 
-    bought, found, gone, book, trades, balance = await asyncio.to_thread(ask)
+    bought, found, gone, book, trades, balance = await aside(ask)
     assert (bought["status"], bought["cost"]) == ("closed", 120.002)
     assert (found["status"], gone["status"]) == ("open", "canceled")
     assert book["asks"] == [[60_001, 0.008]]

@@ -93,13 +93,12 @@ async def test_its_book_is_our_book(lively: Place, meet: Meet) -> None:
     def levels(book: Any) -> tuple[dict[float, float], dict[float, float]]:
         return as_levels(book["bids"]), as_levels(book["asks"])
 
-    async with meet(lively) as exchange:
+    async with meet(lively) as exchange, asyncio.timeout(2 * SECONDS):
         for _ in range(5):
             book = await exchange.watch_order_book(SYMBOL)
         with lively.halted():
-            async with asyncio.timeout(SECONDS):
-                while levels(book) != lively.book():
-                    book = await exchange.watch_order_book(SYMBOL)
+            while levels(book) != lively.book():
+                book = await exchange.watch_order_book(SYMBOL)
 
 
 @pytest.mark.parametrize("kind", ["hmac", "ed25519"])
@@ -176,3 +175,12 @@ async def test_a_stop_is_placed_the_new_way(empty: Place, meet: Meet) -> None:
         )
         assert placed["id"]
         assert len(empty.world.exchange.conditionals.waiting) == 1  # type: ignore[union-attr]
+
+
+async def test_it_watches_again_after_a_close(lively: Place, meet: Meet) -> None:
+    async with meet(lively) as exchange, asyncio.timeout(2 * SECONDS):
+        await exchange.watch_trades(SYMBOL)
+        lively.hang_up("market")
+        with pytest.raises(ccxt.NetworkError):
+            await until(lambda: exchange.watch_trades(SYMBOL), lambda _: False)
+        assert await exchange.watch_trades(SYMBOL)

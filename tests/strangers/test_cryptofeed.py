@@ -19,7 +19,7 @@ from pitwire.sim.certificates import LocalAuthority, local_authority
 from pitwire.sim.facts import Tif
 from pitwire.sim.serve import serve
 from pitwire.sim.world import World
-from tests.strangers.place import ACCOUNTS, MISSING, SECONDS, Place, until
+from tests.strangers.place import ACCOUNTS, MISSING, SECONDS, Place, aside, until
 
 pytest.importorskip("cryptofeed", reason=MISSING)
 from cryptofeed.defines import (
@@ -68,7 +68,7 @@ class Feed:
         self.feed: Any = None
         self._home = asyncio.get_running_loop()
         self._loop = asyncio.new_event_loop()
-        self._thread = Thread(target=self._loop.run_forever)
+        self._thread = Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
 
     async def hear(self, channel: str, told: Any, _received: float) -> None:
@@ -104,9 +104,11 @@ class Feed:
                 task.cancel()
             await asyncio.gather(*rest, return_exceptions=True)
 
-        await self.ask(leave())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        await asyncio.to_thread(self._thread.join, SECONDS)
+        try:
+            await self.ask(leave())
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            await aside(self._thread.join, SECONDS)
         self._loop.close()
 
 

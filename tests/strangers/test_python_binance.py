@@ -13,7 +13,7 @@ import pytest
 
 from pitwire.model.orders import Side
 from pitwire.sim.facts import Tif
-from tests.strangers.place import MISSING, SECONDS, Place, as_levels, until
+from tests.strangers.place import MISSING, SECONDS, Place, as_levels, aside, until
 
 pytest.importorskip("binance", reason=MISSING)
 from binance import AsyncClient, BinanceSocketManager, Client, DepthCacheManager
@@ -56,7 +56,8 @@ async def leave(client: AsyncClient, place: Place) -> None:
         await asyncio.sleep(0)
     place.world.facade.announce_shutdown(place.world.clock.now())
     place.venue.act()
-    await leaving
+    async with asyncio.timeout(2 * SECONDS):
+        await leaving
 
 
 async def test_several_streams_share_one_socket(lively: Place, meet: Meet) -> None:
@@ -255,7 +256,7 @@ async def test_the_client_without_asyncio_asks_over_rest(empty: Place) -> None:
             client.close_connection()
             client.loop.close()
 
-    info, book, cancelled = await asyncio.to_thread(ask)
+    info, book, cancelled = await aside(ask)
     assert info["baseAsset"] == "BTC"
     assert book["asks"] == [["60001.00000000", "0.01000000"]]
     assert cancelled["status"] == "CANCELED"

@@ -17,7 +17,7 @@ import pytest
 from pitwire.model.orders import Side
 from pitwire.sim.facts import Tif
 from pitwire.sim.faults import DelayAck
-from tests.strangers.place import MISSING, SECONDS, Place
+from tests.strangers.place import ASIDE, MISSING, SECONDS, Place, aside
 
 pytest.importorskip("unicorn_binance_websocket_api", reason=MISSING)
 pytest.importorskip("unicorn_binance_local_depth_cache", reason=MISSING)
@@ -47,10 +47,10 @@ async def leave(*managers: Any, before: set[threading.Thread]) -> None:
         for manager in managers:
             manager.stop_manager()
         for thread in set(threading.enumerate()) - before - {threading.current_thread()}:
-            if not thread.name.startswith("asyncio_"):
+            if thread.name != ASIDE:
                 thread.join(SECONDS)
 
-    await asyncio.to_thread(stop)
+    await aside(stop)
 
 
 @pytest.fixture
@@ -82,8 +82,8 @@ async def test_its_streams_speak_and_come_back_after_a_close(lively: Place, meet
                     seen.append(message)
             return seen
 
-        await asyncio.to_thread(sockets.create_stream, ["trade", "depth5"], ["btcusdt"])
-        trades = [one for one in await asyncio.to_thread(read, 30) if "@trade" in one["stream"]]
+        await aside(sockets.create_stream, ["trade", "depth5"], ["btcusdt"])
+        trades = [one for one in await aside(read, 30) if "@trade" in one["stream"]]
         assert {trade["data"]["s"] for trade in trades} == {"BTCUSDT"}
         links = set(lively.world.stage.links())
         lively.hang_up("market")
@@ -93,13 +93,13 @@ async def test_its_streams_speak_and_come_back_after_a_close(lively: Place, meet
             wait(lambda: set(lively.world.stage.links()) - links)
             return read(1)[0]
 
-        assert (await asyncio.to_thread(anew))["stream"].startswith("btcusdt@")
+        assert (await aside(anew))["stream"].startswith("btcusdt@")
 
 
 async def test_its_depth_cache_is_our_book(lively: Place, documented: dict[str, Any]) -> None:
     """All levels, once the market stands still."""
     before = set(threading.enumerate())
-    cache = await asyncio.to_thread(
+    cache = await aside(
         documented["unicorn_depth_cache"],
         *lively.where,
         depth_cache_update_interval=100,
@@ -111,10 +111,10 @@ async def test_its_depth_cache_is_our_book(lively: Place, documented: dict[str, 
         return dict(cache.get_bids("BTCUSDT")), dict(cache.get_asks("BTCUSDT"))
 
     try:
-        await asyncio.to_thread(cache.create_depthcache, "BTCUSDT")
-        await asyncio.to_thread(wait, lambda: cache.is_depth_cache_synchronized("BTCUSDT"))
+        await aside(cache.create_depthcache, "BTCUSDT")
+        await aside(wait, lambda: cache.is_depth_cache_synchronized("BTCUSDT"))
         with lively.halted():
-            await asyncio.to_thread(wait, lambda: book() == lively.book())
+            await aside(wait, lambda: book() == lively.book())
     finally:
         await leave(cache, cache.ubra, before=before)
 
@@ -152,26 +152,24 @@ async def test_it_trades_over_the_websocket_api_and_hears_its_orders(
             assert answer, "no answer"
             return answer[1] if isinstance(answer, tuple) else answer
 
-        await asyncio.to_thread(open_streams)
+        await aside(open_streams)
         order = {"order_type": "LIMIT", "time_in_force": "GTC", "side": "SELL"}
-        placed = await asyncio.to_thread(ask, "create_order", price=60_000, quantity=0.005, **order)
+        placed = await aside(ask, "create_order", price=60_000, quantity=0.005, **order)
         assert placed["result"]["status"] == "NEW"
         number = placed["result"]["orderId"]
         empty.rival(Side.BUY, lots=200, price=6_000_000, tif=Tif.IOC)
-        found = (await asyncio.to_thread(ask, "get_order", order_id=number))["result"]
+        found = (await aside(ask, "get_order", order_id=number))["result"]
         assert (found["status"], found["executedQty"]) == ("PARTIALLY_FILLED", "0.00200000")
-        gone = (await asyncio.to_thread(ask, "cancel_order", order_id=number))["result"]
+        gone = (await aside(ask, "cancel_order", order_id=number))["result"]
         assert gone["status"] == "CANCELED"
-        events = await asyncio.to_thread(
-            told, lambda message: message["event"].get("X") == "CANCELED"
-        )
+        events = await aside(told, lambda message: message["event"].get("X") == "CANCELED")
         reports = [event for event in events if event["e"] == "executionReport"]
         assert [(report["x"], report["z"]) for report in reports] == [
             ("NEW", "0.00000000"),
             ("TRADE", "0.00200000"),
             ("CANCELED", "0.00200000"),
         ]
-        refused = await asyncio.to_thread(ask, "create_order", price=60_000, quantity=100, **order)
+        refused = await aside(ask, "create_order", price=60_000, quantity=100, **order)
         assert (refused["status"], refused["error"]["code"]) == (400, -2010)
 
 
@@ -195,6 +193,6 @@ async def test_its_rest_side_trades_and_is_refused(
         finally:
             rest.stop_manager()
 
-    bought, gone, mine = await asyncio.to_thread(trade)
+    bought, gone, mine = await aside(trade)
     assert (bought["status"], gone["status"]) == ("FILLED", "CANCELED")
     assert [row["qty"] for row in mine] == ["0.00200000"]
