@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from pitwire.cli.howto import HOWTOS, HOWTOS_OF, Where, howto
@@ -53,6 +54,21 @@ CHECKS = {
         "cryptofeed",
         "assert 'BTC-USDT' in Binance.symbols()\nprint('61000.00000000')\n",
     ),
+    "unicorn": (
+        "unicorn_binance_websocket_api",
+        "stream = sockets.create_stream(['kline_1m'], ['btcusdt'], output='dict')\n"
+        "while not (told := sockets.pop_stream_data_from_stream_buffer()) or 'data' not in told:\n"
+        "    pass\n"
+        "print(told['data']['k']['c'], flush=True)\n"
+        "__import__('os')._exit(0)\n",
+    ),
+    "nautilus_trader": (
+        "nautilus_trader",
+        "from urllib.request import urlopen\n"
+        "for here in (*data_clients.values(), *exec_clients.values()):\n"
+        "    print(urlopen(f'{here.base_url_http}/api/v3/ticker/price?symbol=BTCUSDT')\n"
+        "          .read().decode().split('\"')[-2])\n",
+    ),
     "websockets": (
         "websockets",
         "stream.close()\nprint('61000.00000000')\n",
@@ -73,16 +89,36 @@ FUTURES_CHECKS = {
         "found = client.rest_api.symbol_price_ticker(symbol='BTCUSDT').data()\n"
         "print(getattr(found, 'actual_instance', found).price)\n",
     ),
+    "nautilus_trader": (
+        "nautilus_trader",
+        "from urllib.request import urlopen\n"
+        "for here in (*data_clients.values(), *exec_clients.values()):\n"
+        "    assert here.account_type.is_usdt_futures if hasattr(here.account_type,\n"
+        "        'is_usdt_futures') else 'FUTURES' in here.account_type.name\n"
+        "    print(urlopen(f'{here.base_url_http}/fapi/v1/ticker/price?symbol=BTCUSDT')\n"
+        "          .read().decode().split('price\":\"')[1].split('\"')[0])\n",
+    ),
     "websockets": ("websockets", "stream.close()\nprint('61000.00')\n"),
 }
 
 
-@pytest.mark.parametrize("name", CHECKS)
-def test_the_lines_point_a_client_here(name: str, tmp_path: Path) -> None:
-    """Over TLS, in a process of its own, so that nothing but the lines leads there."""
-    module, check = CHECKS[name]
+def interpreter(module: str, repository: Path) -> str:
+    """A Python that has this module; nautilus_trader's is an environment of its own."""
+    if module == "nautilus_trader":
+        python = repository / ".venv-nautilus" / "bin" / "python"
+        if not python.exists():
+            pytest.skip("nautilus_trader is not installed: `make .venv-nautilus/.run` prepares it")
+        return str(python)
     if find_spec(module) is None:
         pytest.skip(f"{module} is not installed: pip install pitwire[strangers]")
+    return sys.executable
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_the_lines_point_a_client_here(name: str, tmp_path: Path, repository: Path) -> None:
+    """Over TLS, in a process of its own, so that nothing but the lines leads there."""
+    module, check = CHECKS[name]
+    python = interpreter(module, repository)
     with HostedVenue(tls=True) as venue:
         venue.trade(Side.SELL, "61000", "1")
         venue.trade(Side.BUY, "61000", "0.5")
@@ -93,7 +129,7 @@ def test_the_lines_point_a_client_here(name: str, tmp_path: Path) -> None:
         )
         lines = howto(name, where)
         done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", f"{lines}\n{check}"],
+            [python, "-W", "ignore", "-c", f"{lines}\n{check}"],
             env={**os.environ, "SSL_CERT_FILE": str(path), "REQUESTS_CA_BUNDLE": str(path)},
             capture_output=True,
             text=True,
@@ -103,17 +139,16 @@ def test_the_lines_point_a_client_here(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", FUTURES_CHECKS)
-def test_the_lines_point_a_client_to_the_futures(name: str, tmp_path: Path) -> None:
+def test_the_lines_point_a_client_to_the_futures(name: str, repository: Path) -> None:
     module, check = FUTURES_CHECKS[name]
-    if find_spec(module) is None:
-        pytest.skip(f"{module} is not installed: pip install pitwire[strangers]")
+    python = interpreter(module, repository)
     with HostedVenue(venue=USDM) as venue:
         venue.trade(Side.SELL, "61000", "1")
         venue.trade(Side.BUY, "61000", "0.5")
         where = Where(venue.market_url, venue.orders_url, venue.http_url, *venue.key())
         lines = howto(name, where, USDM)
         done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", f"{lines}\n{check}"],
+            [python, "-W", "ignore", "-c", f"{lines}\n{check}"],
             capture_output=True,
             text=True,
             timeout=120,
@@ -190,13 +225,43 @@ def test_the_command_serves_with_tls_a_file_and_a_door(tmp_path: Path) -> None:
         assert "AAA-BBB" in command.text
 
 
+def test_several_venues_are_served_at_once_each_with_its_lines(tmp_path: Path) -> None:
+    """Both hand out what a client needs; the switch brings spot's listen keys back."""
+    with pitwire("sim", "BTC-USDT", "--venue", "binance", "--venue", "binance-usdm", "--admin",
+                 "--listen-keys", "--howto", "ccxt", folder=tmp_path) as command:  # fmt: skip
+        command.until("Ctrl-C ends it")
+    text = command.text
+    assert text.count("operator's door") == 2
+    assert "ccxt.pro.binance(" in text
+    assert "ccxt.pro.binanceusdm(" in text
+    addresses = [line.split()[-1] for line in text.splitlines() if line.startswith("# rest")]
+    assert len(set(addresses)) == 2
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+async def test_a_switch_brings_listen_keys_back(keeps: bool) -> None:
+    async with simulated_venue(["BTC-USDT"], scenario="quiet", listen_keys=keeps) as venue:
+        key = venue.hmac.key
+        url = f"{venue.endpoints.http}/api/v3/userDataStream"
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(url, headers={"X-MBX-APIKEY": key}) as answer,
+        ):
+            assert answer.status == (200 if keeps else 410)
+            assert ("listenKey" in await answer.text()) is keeps
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         ({"howto": "telnet"}, "sim.howto: found 'telnet', expected one of"),
-        ({"venue": "moon"}, "sim.venue: found 'moon', expected one of binance, binance-usdm"),
-        ({"venue": "binance-usdm", "tapes": [Path("t")]}, "sim.venue: found 'binance-usdm'"),
-        ({"venue": "binance-usdm", "symbols": ["A-B", "C-D"]}, "sim.symbols: found 'C-D'"),
+        ({"venues": ["moon"]}, "sim.venue: found 'moon', expected one of binance, binance-usdm"),
+        ({"venues": [SPOT, SPOT]}, "sim.venue: found 'binance binance', expected each only once"),
+        ({"venues": [USDM], "tapes": [Path("t")]}, "sim.venue: found 'binance-usdm'"),
+        ({"venues": [SPOT, USDM], "tapes": [Path("t")]}, "sim.venue: found 'binance binance-usdm'"),
+        ({"venues": [USDM], "symbols": ["A-B", "C-D"]}, "sim.symbols: found 'C-D'"),
+        ({"speed": 10.0}, "sim.speed: found 10.0, expected 1, or a tape"),
+        ({"venues": [USDM], "howto": "cryptofeed"}, "sim.howto: found 'cryptofeed'"),
         ({"scenario": "none.toml"}, "none.toml: found 'No such file or directory'"),
         ({"scenario": "calmer"}, "sim.scenario: found 'calmer', expected one of calm"),
         ({"tls": Path("no/such/folder/ca.pem")}, "sim.tls: found 'no/such/folder/ca.pem'"),

@@ -21,6 +21,8 @@ class Where(NamedTuple):
     secret: str
     authority: str = ""
     """Path of the certificate to trust, where there is TLS."""
+    listen_keys: bool = False
+    """Whether spot hands out listen keys."""
 
 
 def howto(name: str, where: Where, venue: str = SPOT) -> str:
@@ -97,9 +99,32 @@ def _cryptofeed(at: Where) -> str:
         Binance.rest_endpoints = [
             RestEndpoint("{at.http}", routes=Binance.rest_endpoints[0].routes)]
         """
+    lines = textwrap.dedent(lines)
+    if not at.listen_keys:
+        lines = f"# its orders and balances need a venue with --listen-keys{lines}"
     if not at.authority:
-        lines = f"# it refuses ws://, so start the venue with --tls FILE\n{textwrap.dedent(lines)}"
+        lines = f"# it refuses ws://, so start the venue with --tls FILE\n{lines}"
     return lines
+
+
+def _nautilus(at: Where, more: str = "") -> str:
+    return f"""
+        from nautilus_trader.adapters import binance as to
+        from nautilus_trader.adapters.binance.common.enums import BinanceAccountType
+        here = {{"api_key": "{at.key}", "api_secret": "{at.secret}", "testnet": True,{more}
+                "base_url_http": "{at.http}", "base_url_ws": "{at.streams}"}}
+        data_clients = {{"BINANCE": to.BinanceDataClientConfig(**here)}}
+        exec_clients = {{"BINANCE": to.BinanceExecClientConfig(**here)}}
+        """
+
+
+def _nautilus_spot(at: Where) -> str:
+    lines = textwrap.dedent(_nautilus(at))
+    return lines if at.listen_keys else f"# its orders need a venue with --listen-keys{lines}"
+
+
+def _nautilus_futures(at: Where) -> str:
+    return _nautilus(at, ' "account_type": BinanceAccountType.USDT_FUTURES,')
 
 
 def _websockets(at: Where) -> str:
@@ -123,6 +148,7 @@ HOWTOS: Mapping[str, Callable[[Where], str]] = {
     "binance-sdk-spot": _binance_sdk,
     "unicorn": _unicorn,
     "cryptofeed": _cryptofeed,
+    "nautilus_trader": _nautilus_spot,
     "websockets": _websockets,
     "pitwire": _pitwire,
 }
@@ -179,6 +205,7 @@ HOWTOS_OF: Mapping[str, Mapping[str, Callable[[Where], str]]] = {
     USDM: {
         "ccxt": _ccxt_futures,
         "binance-sdk-derivatives-trading-usds-futures": _binance_sdk_futures,
+        "nautilus_trader": _nautilus_futures,
         "websockets": _websockets_futures,
         "pitwire": _pitwire_futures,
     },

@@ -179,19 +179,13 @@ def sim(
     seed: Seed = None,
     scenario: options.Scenario = "calm",
     faults: options.Faults = None,
-    tape: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Serve a tape, or a capture, instead of a made-up market; or several tapes."
-        ),
-    ] = None,
-    speed: Annotated[float, typer.Option(min=0.001, help="How many times a tape's pace.")] = 1.0,
+    tape: options.Tape = None,
+    speed: options.Speed = 1.0,
     tls: options.Tls = None,
     admin: options.Admin = False,
     howto: options.Howto = None,
-    venue: Annotated[
-        str, typer.Option(help="binance (spot) or binance-usdm (USDⓈ-M futures).")
-    ] = "binance",
+    venue: options.Venue = None,
+    listen_keys: options.ListenKeys = False,
     seconds: Annotated[float | None, typer.Option(help="Stop after this long.")] = None,
     loop: Loop = "auto",
 ) -> None:
@@ -209,7 +203,8 @@ def sim(
         tls=tls,
         admin=admin,
         howto=howto,
-        venue=venue,
+        venues=venue or ("binance",),
+        listen_keys=listen_keys,
         seconds=seconds,
         loop=loop,
     )

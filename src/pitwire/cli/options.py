@@ -51,6 +51,26 @@ Faults = Annotated[
         f"or one of {', '.join(SCRIPTS)}."
     ),
 ]
+Tape = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--tape",
+        "--market",
+        help="Serve a tape, or a capture, instead of a made-up market; or several tapes.",
+    ),
+]
+Speed = Annotated[float, typer.Option(min=0.001, help="How many times a tape's pace.")]
+Venue = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="binance (spot; without it) or binance-usdm (USDⓈ-M futures). May be repeated: "
+        "each has a port of its own, one above the other."
+    ),
+]
+ListenKeys = Annotated[
+    bool,
+    typer.Option("--listen-keys", help="Spot hands out listen keys, as it did before 2026-02-20."),
+]
 Tls = Annotated[
     Path | None,
     typer.Option(help="Serve wss:// and https://; the certificate to trust goes to this file."),
@@ -65,7 +85,7 @@ Howto = Annotated[
     str | None,
     typer.Option(
         help="Also print the lines that point a client here: python-binance, ccxt, "
-        "binance-sdk-spot, unicorn, cryptofeed, websockets or pitwire."
+        "binance-sdk-spot, unicorn, cryptofeed, nautilus_trader, websockets or pitwire."
     ),
 ]
 Cards = Annotated[

@@ -36,47 +36,50 @@ def run(
     tls: Path | None = None,
     admin: bool = False,
     howto: str | None = None,
-    venue: str = SPOT,
+    venues: Sequence[str] = (SPOT,),
+    listen_keys: bool = False,
     seconds: float | None = None,
     loop: str = "auto",
 ) -> None:
     """Serve until interrupted, or for `seconds`; a tape until it is over."""
-    if venue not in VENUES:
-        raise ConfigError(where="sim.venue", found=venue, expected=f"one of {', '.join(VENUES)}")
-    if howto is not None and howto not in HOWTOS_OF[venue]:
-        known = ", ".join(HOWTOS_OF[venue])
-        raise ConfigError(where="sim.howto", found=howto, expected=f"one of {known}")
-    if tapes and venue != SPOT:
-        raise ConfigError(where="sim.venue", found=venue, expected=f"{SPOT} for a tape")
+    _demand(venues, tapes=tapes, speed=speed, howto=howto)
     chosen = system_seed() if seed is None else seed
     authority = None if tls is None else _written(tls)
     if tapes:
-        place = recorded_venue(
-            tapes, symbols or (), seed=chosen, speed=speed, port=port, tls=authority
-        )
+        places = [
+            recorded_venue(
+                tapes, symbols or (), seed=chosen, speed=speed, port=port, tls=authority,
+                listen_keys=listen_keys,
+            )
+        ]  # fmt: skip
         scenario = f"tape {' '.join(map(str, tapes))}, which begins when a client connects"
     else:
-        place = simulated_venue(
-            symbols or (),
-            seed=chosen,
-            scenario=scenario,
-            faults=faults,
-            port=port,
-            tls=authority,
-            venue=venue,
-        )
+        places = [
+            simulated_venue(
+                symbols or (),
+                seed=chosen,
+                scenario=scenario,
+                faults=faults,
+                port=port and port + number,
+                tls=authority,
+                venue=venue,
+                listen_keys=listen_keys,
+            )
+            for number, venue in enumerate(venues)
+        ]
 
     async def serve() -> None:
         async with AsyncExitStack() as stack:
-            served = await stack.enter_async_context(place)
-            typer.echo(told(served, seed=chosen, scenario=scenario, faults=faults, tls=tls))
-            if admin:
-                door = await stack.enter_async_context(Admin(served.served, secret_token()))
-                typer.echo(f"# operator's door: curl -H 'Authorization: Bearer {door.token}' "
-                           f"{door.url}/symbols")  # fmt: skip
-            if howto is not None:
-                lines = lines_for(howto, _where(served, howto, tls), venue)
-                typer.echo(f"# {howto}:\n{lines}")
+            for venue, place in zip(venues, places, strict=True):
+                served = await stack.enter_async_context(place)
+                typer.echo(told(served, seed=chosen, scenario=scenario, faults=faults, tls=tls))
+                if admin:
+                    door = await stack.enter_async_context(Admin(served.served, secret_token()))
+                    typer.echo(f"# operator's door: curl -H 'Authorization: Bearer {door.token}' "
+                               f"{door.url}/symbols")  # fmt: skip
+                if howto is not None and howto in HOWTOS_OF[venue]:
+                    where = _where(served, howto, tls, listen_keys=listen_keys)
+                    typer.echo(f"# {howto}:\n{lines_for(howto, where, venue)}")
             typer.echo("# Ctrl-C ends it")
             try:
                 async with asyncio.timeout(seconds):
@@ -86,6 +89,25 @@ def run(
             typer.echo("# the tape is over")
 
     loops.run(serve(), loop)
+
+
+def _demand(
+    venues: Sequence[str], *, tapes: Sequence[Path], speed: float, howto: str | None
+) -> None:
+    """Raise `ConfigError` for the first option that does not go with the others."""
+    for venue in venues:
+        if venue not in VENUES:
+            known = ", ".join(VENUES)
+            raise ConfigError(where="sim.venue", found=venue, expected=f"one of {known}")
+    if len(set(venues)) < len(venues):
+        raise ConfigError(where="sim.venue", found=" ".join(venues), expected="each only once")
+    if howto is not None and not any(howto in HOWTOS_OF[venue] for venue in venues):
+        known = ", ".join(dict.fromkeys(name for venue in venues for name in HOWTOS_OF[venue]))
+        raise ConfigError(where="sim.howto", found=howto, expected=f"one of {known}")
+    if tapes and tuple(venues) != (SPOT,):
+        raise ConfigError(where="sim.venue", found=" ".join(venues), expected=f"{SPOT} for a tape")
+    if speed != 1 and not tapes:
+        raise ConfigError(where="sim.speed", found=speed, expected="1, or a tape to go with it")
 
 
 async def _play(venue: SimulatedVenue) -> None:
@@ -159,7 +181,7 @@ def _written(path: Path) -> LocalAuthority:
     return authority
 
 
-def _where(venue: SimulatedVenue, howto: str, tls: Path | None) -> Where:
+def _where(venue: SimulatedVenue, howto: str, tls: Path | None, *, listen_keys: bool) -> Where:
     """What a client is told; cryptofeed's REST side goes the plain way."""
     http = venue.served.plain_urls[2] if howto == "cryptofeed" else venue.endpoints.http
     return Where(
@@ -169,4 +191,5 @@ def _where(venue: SimulatedVenue, howto: str, tls: Path | None) -> Where:
         venue.hmac.key,
         venue.hmac.secret.reveal(),
         "" if tls is None else str(tls.resolve()),
+        listen_keys,
     )

@@ -109,6 +109,7 @@ async def simulated_venue(
     port: int = 0,
     tls: LocalAuthority | None = None,
     venue: str = SPOT,
+    listen_keys: bool = False,
 ) -> AsyncIterator[SimulatedVenue]:
     """Serve a market in these symbols (none: ours) on one local port; 0 takes a free one.
 
@@ -130,6 +131,7 @@ async def simulated_venue(
         clock=SteerableClock(SystemClock()),
         accounts=market.accounts,
         ceilings=market.limits,
+        listen_keys=listen_keys,
     )
     broken = [fault for name in faults for fault in _faults(name).proxy]
     if broken and tls:
@@ -156,6 +158,7 @@ async def recorded_venue(
     speed: float = 1.0,
     port: int = 0,
     tls: LocalAuthority | None = None,
+    listen_keys: bool = False,
 ) -> AsyncIterator[SimulatedVenue]:
     """Serve a recorded market in these symbols (none: all of a tape's): a capture, a tape, or
     several tapes of different symbols.
@@ -181,6 +184,7 @@ async def recorded_venue(
         seed=seed,
         clock=SystemClock(),
         recording=recorded,
+        listen_keys=listen_keys,
         accounts={ACCOUNT: {each: BALANCES.get(each, STAKE) for each in assets}},
     )
     async with serve(world, port=port, ssl=tls and tls.server, plain=tls is not None) as venue:
