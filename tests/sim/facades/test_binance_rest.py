@@ -156,6 +156,8 @@ def test_a_halted_symbol_says_so(client: RestClient) -> None:
         ("/exchangeInfo?symbol=BTCUSDT&symbols=[]", -1128),
         ("/exchangeInfo?symbols=[%22ETHBTC%22,%22ETHBTC%22]", -1151),
         ("/exchangeInfo?symbolStatus=OPEN", -1122),
+        ("/ticker/price?symbols=[\udcd8]", -1100),
+        ("/ticker/price?symbols=%5B%D8%5D", -1100),
         ("/ticker/24hr?symbol=BTCUSDT&type=TINY", -1139),
         ("/account?timestamp=1700000000000", -1102),
         ("/account?timestamp=1700000000000&signature=x", -2014),

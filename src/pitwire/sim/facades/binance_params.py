@@ -160,8 +160,8 @@ class Args:
         value = self.raw(name)
         if isinstance(value, str):
             try:
-                value = decode_json(value.encode())
-            except msgspec.DecodeError:
+                value = decode_json(value.encode("utf-8", "surrogateescape"))
+            except (msgspec.DecodeError, UnicodeDecodeError):
                 raise ApiError(
                     -1100,
                     f"Illegal characters found in parameter '{name}'; legal range is "
