@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bench import native
 from pitwire.model.orders import Order, Side, UpdateKind
-from pitwire.trading.clearance import Gate, known_by
+from pitwire.trading.clearance import Clearance, Gate, known_by
 from pitwire.trading.limits import Limits
 from pitwire.trading.snapshot import encode, take
 from pitwire.trading.wishes import Draft, Wish, buy, order, sell
@@ -314,6 +314,30 @@ def test_what_cannot_be_asked_is_an_error_and_no_crash(gate: Gate) -> None:
     with pytest.raises(AttributeError):
         gate.quick(desk.screen, wish, desk.state, at(0))
     assert len(desk.state.ledger.open) == 0
+
+
+def test_what_was_found_in_a_slot_is_looked_up_anew_when_its_type_has_changed(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, wish = _ready(gate), buy(BTC, 1, price=99)
+    assert gate.would(desk.screen, wish, desk.state, at(0))
+    with monkeypatch.context() as changed:
+        changed.setattr(Clearance, "_max_size", property(lambda _: Decimal("0.5")))
+        assert not gate.would(desk.screen, wish, desk.state, at(0))
+    assert gate.would(desk.screen, wish, desk.state, at(0))
+
+    class Other(Clearance):
+        _max_size = property(lambda _: Decimal("0.5"))  # type: ignore[assignment]
+
+    own = desk.screen._clearances[BTC]
+    other = object.__new__(Other)
+    for name in Clearance.__slots__:
+        if name != "_max_size":
+            setattr(other, name, getattr(own, name))
+    desk.screen._clearances[BTC] = other
+    assert not gate.would(desk.screen, wish, desk.state, at(0))
+    desk.screen._clearances[BTC] = own
+    assert gate.would(desk.screen, wish, desk.state, at(0))
 
 
 def test_nothing_is_held_that_is_not_needed(gate: Gate) -> None:

@@ -51,6 +51,7 @@ ORDER_DEADLINE_SECONDS = 2.0
 leaves."""
 NEVER_SENT = "desk"
 """Who answered, in an update about what never left."""
+_PLACE = What.PLACE
 _NOT_DONE = (
     errors.OrderRejected,
     errors.RequestRejected,
@@ -123,7 +124,7 @@ class Commands:
             return
         request_id = self._pending.next_id()
         self._outbox.send(self._codec.place(order, now + self._skew.offset, request_id))
-        self._pending.add(request_id, Request(What.PLACE, now, order.id, symbol=order.symbol))
+        self._pending.add(request_id, Request(_PLACE, now, order.id, "", order.symbol))
 
     def rehearse(self, order: Order, now: int) -> None:
         """Do what `place` does up to the order's bytes, where it could leave and the codec can

@@ -10,6 +10,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <float.h>
+#include <structmember.h>
 
 #if FLT_EVAL_METHOD != 0
 #error "a double must be computed as one, or a sum is another than Python's"
@@ -45,8 +46,16 @@ static const char *const SPELT[COUNT] = {NAMES(AS_TEXT)};
 static const long long EXACT = 1LL << 53;
 enum { HELD = 256 };
 
+/* Where an attribute was found last: at this place of objects of that type, as the type was. */
+typedef struct {
+    PyTypeObject *type;
+    unsigned int version;
+    Py_ssize_t place;
+} Spot;
+
 typedef struct {
     PyObject *name[COUNT];
+    Spot spot[COUNT];
     PyObject *draft, *order, *tracked, *share, *deque, *market, *buy, *ours, *new, *zero, *add;
     double margin;
     long long drift_ppm, second;
@@ -56,7 +65,7 @@ typedef enum { GOES = 0, LEAVES, FAILS } Course;
 
 /* What one call holds on to, and whether it goes on. */
 typedef struct {
-    const Known *known;
+    Known *known;
     Course course;
     int only_asks; /* nothing is to be changed */
     int count;
@@ -80,12 +89,41 @@ hold(Walk *walk, PyObject *found)
     return found;
 }
 
+/* Remember where objects of this type have what is found in a slot; a type that is changed is given
+ * another version, or none. */
+static void
+spot(Spot *spot, PyTypeObject *type, PyObject *name)
+{
+    PyObject *found = _PyType_Lookup(type, name); /* borrowed */
+    if (found == NULL || !Py_IS_TYPE(found, &PyMemberDescr_Type) || !type->tp_version_tag) {
+        return;
+    }
+    const PyMemberDef *member = ((PyMemberDescrObject *)found)->d_member;
+    if (member->type == T_OBJECT_EX && PyType_IsSubtype(type, PyDescr_TYPE(found))) {
+        *spot = (Spot){type, type->tp_version_tag, member->offset};
+    }
+}
+
 /* The attribute of this name; NULL once the walk has ended. */
 static PyObject *
 get(Walk *walk, PyObject *from, int name)
 {
-    return walk->course != GOES ? NULL
-                                : hold(walk, PyObject_GetAttr(from, walk->known->name[name]));
+    if (walk->course != GOES) {
+        return NULL;
+    }
+    Spot *known = &walk->known->spot[name];
+    PyTypeObject *type = Py_TYPE(from);
+    if (known->type == type && known->version == type->tp_version_tag) {
+        PyObject *found = *(PyObject **)((char *)from + known->place);
+        if (found != NULL) {
+            return hold(walk, Py_NewRef(found));
+        }
+    }
+    PyObject *found = PyObject_GetAttr(from, walk->known->name[name]);
+    if (found != NULL && known->type != type) {
+        spot(known, type, walk->known->name[name]);
+    }
+    return hold(walk, found);
 }
 
 /* What the dict of this name has at a key; NULL where it has nothing. */

@@ -28,6 +28,11 @@ _DAY = 86_400 * SECOND
 class Conduct:
     """What one screen remembers of its own decisions."""
 
+    __slots__ = (
+        "_by_rule", "_cancels", "_limits", "_orders", "_pending", "_rated", "_today",
+        "_tomorrow", "day_notional", "day_orders",
+    )  # fmt: skip
+
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._by_rule: dict[str, deque[int]] = {}

@@ -75,6 +75,11 @@ def _untouched(_event: Event) -> None:
 class Engine:
     """State, rules, screen and journal, and the few lines that join them."""
 
+    __slots__ = (
+        "_day", "_due", "_nobody", "_oversight", "_rows", "_seats", "_tomorrow", "_wakes",
+        "_wishes", "hearing", "journal", "screen", "state",
+    )  # fmt: skip
+
     def __init__(
         self, rules: Iterable[Rule], screen: Screen, state: State, journal: Journal
     ) -> None:

@@ -17,6 +17,10 @@ _TEN_SECONDS = 10 * SECOND
 class Lately:
     """The last ten seconds of one screen's approvals."""
 
+    __slots__ = (
+        "_placed", "_second", "_ten", "_window",
+    )  # fmt: skip
+
     def __init__(self, limits: Limits) -> None:
         self._second: deque[int] = deque()
         self._ten: deque[int] = deque()

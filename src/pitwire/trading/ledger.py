@@ -77,6 +77,11 @@ class OrderLedger:
     `fills_grace_seconds` is how long a sum may run ahead of the fills before they count as missing.
     """
 
+    __slots__ = (
+        "_absence", "_adoption", "_doubts", "_grace", "_shelf", "_trades", "doubled", "is_ours",
+        "late", "memory", "open", "open_by_symbol", "pursuit", "tally",
+    )  # fmt: skip
+
     def __init__(
         self,
         *,

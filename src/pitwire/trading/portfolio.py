@@ -101,6 +101,11 @@ class Stake:
 class Portfolio:
     """Everything owned on one account."""
 
+    __slots__ = (
+        "_day", "_day_start", "_instruments", "_opening", "balances", "counted_from", "fees",
+        "flows", "holdings", "stakes", "venue_positions",
+    )  # fmt: skip
+
     def __init__(self, instruments: Mapping[str, Instrument] | None = None) -> None:
         self.holdings: dict[str, Holding] = {}
         self.flows: dict[str, Decimal] = {}

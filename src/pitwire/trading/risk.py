@@ -59,6 +59,11 @@ _CANCEL_AGAIN = 2 * SECOND
 class Screen:
     """Holds every wish against the limits. `armed` and `halted` are the two master switches."""
 
+    __slots__ = (
+        "_clearances", "_closes", "_ids", "_journal", "_lately", "_leaving", "_touches", "armed",
+        "compiled", "conduct", "flattening", "halted", "limits", "reducing", "refused",
+    )  # fmt: skip
+
     def __init__(
         self, limits: Limits, ids: OrderIds, journal: Journal, *, armed: bool = False
     ) -> None:
@@ -75,14 +80,12 @@ class Screen:
         self.refused = 0
         self._leaving: set[str] = set()
         """Orders that this burst already cancels or replaces."""
-        self._touches: dict[str, Touch | None] = {}
-        """Best bid and ask of the symbols that this burst orders in."""
+        self._touches: dict[str, Touch | None] = {}  # by symbol that this burst orders in
         self._ids = ids
         self._journal = journal
         self._clearances: dict[str, Clearance] = {}
         self._lately = Lately(limits)
-        self.compiled = COMPILED
-        """The compiled twin of the short way; None: every wish goes by `_order`."""
+        self.compiled = COMPILED  # None: every wish goes by `_order`
 
     @property
     def ids(self) -> OrderIds:
@@ -124,7 +127,7 @@ class Screen:
         return commands
 
     def would_admit(self, draft: Draft, state: State, now: int) -> bool:
-        """Whether this draft would pass by the short way as things stand; nothing comes of it."""
+        """Whether it would pass by the short way as things stand; nothing comes of it."""
         if self.compiled is not None and self.compiled.would(self, draft, state, now):
             return True
         instrument = state.instruments.get(draft.symbol)

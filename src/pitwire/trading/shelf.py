@@ -23,6 +23,11 @@ class ShelfContents(msgspec.Struct, kw_only=True):
 class Shelf:
     """Orders by every name they have. Keeps the last `keep_finished` that ended."""
 
+    __slots__ = (
+        "_by_venue_id", "_finished", "_keep_finished", "open", "open_by_symbol", "orders",
+        "tally",
+    )  # fmt: skip
+
     def __init__(self, keep_finished: int) -> None:
         self.orders: dict[str, Tracked] = {}
         self.open: dict[str, Tracked] = {}

@@ -41,6 +41,13 @@ Touch = tuple[float, float, int]
 class State:
     """Everything a rule may look at. Numbers of the market are floats, of the account Decimals."""
 
+    __slots__ = (
+        "_channels", "averages", "bars", "blind", "books", "checksum", "event", "flaws",
+        "fundings", "instruments", "ledger", "marks", "missed", "missed_at", "now", "offset",
+        "partials", "portfolio", "quotes", "reached_at", "stale", "statuses", "takers",
+        "tickers", "trades",
+    )  # fmt: skip
+
     def __init__(
         self,
         instruments: Iterable[Instrument] = (),

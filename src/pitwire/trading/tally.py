@@ -99,6 +99,10 @@ _GONE = Share(None, ZERO, ZERO, flying=False, moving=False, unknown_since=None)
 class Tally:
     """The sums of one account. Shelf and ledger keep it, risk reads it."""
 
+    __slots__ = (
+        "_noted", "_shares", "_times", "by_symbol", "flying", "unanswered", "unknown",
+    )  # fmt: skip
+
     def __init__(self) -> None:
         self.flying: dict[str, Tracked] = {}
         """Open orders of which the venue has said nothing yet."""

@@ -202,6 +202,7 @@ def _wrong(wish: object, field: str, found: object, expected: str) -> TypeError:
 
 
 _MARKET, _LIMIT = OrderType.MARKET, OrderType.LIMIT
+_BUY, _SELL = Side.BUY, Side.SELL
 _TIMES: dict[str, TimeInForce] = {time.value: time for time in TimeInForce}
 """Asking the enumeration costs five times this look-up."""
 
@@ -273,8 +274,14 @@ def buy(
     tag: str = "",
 ) -> Draft:
     """A wish to buy: at market without `price`, at `price` or better with it."""
+    if size is not None and quote_size is None and stop_price is None and not post_only:
+        kind = _MARKET if price is None else _LIMIT  # as `order` has it: nearly every wish
+        times = _TIMES.get(time_in_force) or TimeInForce(time_in_force)
+        return Draft(
+            symbol, _BUY, kind, size, None, price, None, times, reduce_only, protective, tag
+        )
     return order(
-        symbol, Side.BUY, size=size, quote_size=quote_size, price=price, stop_price=stop_price,
+        symbol, _BUY, size=size, quote_size=quote_size, price=price, stop_price=stop_price,
         post_only=post_only, time_in_force=time_in_force, reduce_only=reduce_only,
         protective=protective, tag=tag,
     )  # fmt: skip
@@ -294,8 +301,14 @@ def sell(
     tag: str = "",
 ) -> Draft:
     """A wish to sell: at market without `price`, at `price` or better with it."""
+    if size is not None and quote_size is None and stop_price is None and not post_only:
+        kind = _MARKET if price is None else _LIMIT  # as `order` has it: nearly every wish
+        times = _TIMES.get(time_in_force) or TimeInForce(time_in_force)
+        return Draft(
+            symbol, _SELL, kind, size, None, price, None, times, reduce_only, protective, tag
+        )
     return order(
-        symbol, Side.SELL, size=size, quote_size=quote_size, price=price, stop_price=stop_price,
+        symbol, _SELL, size=size, quote_size=quote_size, price=price, stop_price=stop_price,
         post_only=post_only, time_in_force=time_in_force, reduce_only=reduce_only,
         protective=protective, tag=tag,
     )  # fmt: skip

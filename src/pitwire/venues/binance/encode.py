@@ -24,7 +24,6 @@ from pitwire.venues.mbx.signing import HmacSigner
 
 WINDOW_SECONDS = 2.0
 """A new order that the venue reads later than this after we stamped it is refused (§5.3)."""
-_BUY = Side.BUY
 _SLOT = "\0"
 """Stands in a template for a value that changes from order to order."""
 
@@ -126,9 +125,9 @@ class Encoder:
 
     def _shape(self, order: Order, method: str, extra: Params, *, signed: bool) -> _Shape:
         key = (
-            method, signed, order.symbol, order.side is _BUY, order.type._value_,
-            order.time_in_force._value_, order.size is None, order.quote_size is None,
-            order.price is None, order.stop_price is None, order.trailing_bips is None,
+            method, signed, order.symbol, order.side, order.type, order.time_in_force,
+            order.size is None, order.quote_size is None, order.price is None,
+            order.stop_price is None, order.trailing_bips is None,
         )  # fmt: skip
         if extra:
             return self._new_shape(order, method, extra, signed=signed)
