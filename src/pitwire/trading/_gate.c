@@ -22,7 +22,7 @@
 
 #define NAMES(X)                                                                                  \
     X(_age) X(_balances) X(_check_funds) X(_clearances) X(_clock) X(_closes) X(_collar) X(_floats)  \
-    X(_grid) X(_ids) X(_is_not_lost) X(_is_paid) X(_lately) X(_limits) X(_loss) X(_max_here)       \
+    X(_grid) X(_ids) X(_is_not_lost) X(_lately) X(_limits) X(_loss) X(_max_here)       \
     X(_max_notional) X(_max_open) X(_max_position) X(_max_size) X(_min_notional) X(_pending)       \
     X(_placed) X(_rated) X(_second) X(_shorts) X(_ten) X(_today) X(_tomorrow) X(_touches)          \
     X(_tradable) X(_types) X(_window) X(armed) X(balances) X(base) X(blind) X(buys) X(by_symbol)   \
@@ -474,6 +474,43 @@ ask_loss(Walk *walk, PyObject *clearance, PyObject *state, PyObject *instrument)
 }
 
 static void
+let_go(Walk *walk, int mark)
+{
+    while (walk->count > mark) {
+        Py_DECREF(walk->held[--walk->count]);
+    }
+}
+
+/* How much of the asset an order on its way may take, as `_at_most_wants` has it. */
+static PyObject *
+wanted_by(Walk *walk, PyObject *tracked, PyObject *asset, PyObject *state)
+{
+    PyObject *size = get(walk, tracked, N_size), *side = get(walk, tracked, N_side);
+    PyObject *instrument = look(walk, state, N_instruments, get(walk, tracked, N_symbol));
+    demand(walk, instrument != NULL && size != Py_None);
+    int buys = side == walk->known->buy;
+    PyObject *its = get(walk, instrument, buys ? N_quote : N_base);
+    int same = its == NULL ? 0 : PyObject_RichCompareBool(its, asset, Py_EQ);
+    if (same < 0) {
+        walk->course = FAILS;
+    }
+    if (walk->course != GOES || !same) {
+        return walk->known->zero;
+    }
+    if (!buys) {
+        return size;
+    }
+    PyObject *price = get(walk, tracked, N_price);
+    int named = price == NULL ? 0 : PyObject_IsTrue(price);
+    if (named < 0) {
+        walk->course = FAILS;
+    }
+    demand(walk, named); /* else a stop, or one at market */
+    return walk->course == GOES ? hold(walk, PyNumber_Multiply(size, price)) : NULL;
+}
+
+/* `Clearance._is_paid`. */
+static void
 ask_funds(Walk *walk, PyObject *clearance, PyObject *state, PyObject *tally, PyObject *instrument,
           PyObject *needed, int buys)
 {
@@ -483,19 +520,29 @@ ask_funds(Walk *walk, PyObject *clearance, PyObject *state, PyObject *tally, PyO
     }
     PyObject *asset = get(walk, instrument, buys ? N_quote : N_base);
     PyObject *balance = look(walk, get(walk, state, N_portfolio), N_balances, asset);
+    PyObject *margin = get(walk, instrument, N_margin), *flying = get(walk, tally, N_flying);
     if (walk->course != GOES || balance == NULL) {
         return;
     }
-    if (get_size(walk, tally, N_flying)) {
-        demand_yes(walk, call(walk, clearance, N__is_paid, state, needed,
-                              buys ? Py_True : Py_False));
+    demand(walk, PyUnicode_Check(margin) && PyDict_Check(flying));
+    if (walk->course != GOES || PyUnicode_GET_LENGTH(margin)) {
         return;
     }
-    PyObject *margin = get(walk, instrument, N_margin);
-    int truth = margin == NULL ? 0 : PyObject_IsTrue(margin);
-    if (truth == 0) {
-        demand_at_most(walk, needed, get(walk, balance, N_free));
+    PyObject *key, *tracked, *total = Py_NewRef(needed);
+    Py_ssize_t at = 0;
+    while (walk->course == GOES && PyDict_Next(flying, &at, &key, &tracked)) {
+        int mark = walk->count;
+        PyObject *wants = wanted_by(walk, hold(walk, Py_NewRef(tracked)), asset, state);
+        PyObject *more = walk->course == GOES ? PyNumber_Add(total, wants) : Py_NewRef(total);
+        if (more == NULL) {
+            walk->course = FAILS;
+            break;
+        }
+        Py_SETREF(total, more);
+        let_go(walk, mark);
     }
+    demand_at_most(walk, total, get(walk, balance, N_free));
+    Py_DECREF(total);
 }
 
 /* ── `Screen._approve` ─────────────────────────────────────────────────────────────────────── */
@@ -734,9 +781,7 @@ judged(PyObject *module, PyObject *const *arguments, Py_ssize_t count, int only_
     PyObject *answer = only_asks ? (walk.course == GOES ? Py_True : Py_False)
                                  : (order == NULL ? Py_None : order);
     answer = walk.course == FAILS ? NULL : Py_NewRef(answer);
-    while (walk.count) {
-        Py_DECREF(walk.held[--walk.count]);
-    }
+    let_go(&walk, 0);
     return answer;
 }
 
