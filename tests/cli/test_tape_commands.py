@@ -232,6 +232,20 @@ def test_a_full_disk_is_named_and_half_an_export_does_not_stay(
     assert not out.exists()
 
 
+def test_an_import_onto_a_full_disk_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path, tapes = tmp_path / "capture.jsonl", tmp_path / "tapes"
+    path.write_text(capture())
+    monkeypatch.setattr("pitwire.tape.writer.TapeWriter.put", full)
+    assert main(["import", str(path), "--out", str(tapes)]) == 1
+    assert f"{tapes}: {os.strerror(errno.ENOSPC)}; give the same" in capsys.readouterr().err
+    assert not list(tapes.iterdir())
+
+
 def test_damage_is_told_by_line_and_code_and_the_rest_is_there(
     tmp_path: Path, capsys: Capture
 ) -> None:

@@ -415,6 +415,8 @@ def test_orders_and_what_they_cost(tmp_path: Path) -> None:
             decision("b", Side.SELL),
             decision("c", Side.BUY),
             fill("a", 5, Side.BUY, "102", "1"),
+            # The stream tells again what the answer to the order has told.
+            msgspec.structs.replace(fill("a", 5, Side.BUY, "102", "1"), received=START + 6),
             fill("a", 9, Side.BUY, "104.04", "1"),
             fill("b", 7, Side.SELL, "99", "2"),
         ],
@@ -428,6 +430,16 @@ def test_orders_and_what_they_cost(tmp_path: Path) -> None:
     assert orders[0]["average"] == pytest.approx(103.02)
     assert [round(one["from_touch"], 6) for one in costs] == [0.0, 100.0, 200.0]
     assert [one["after"] for one in costs] == [5, 7, 9]
+
+
+def test_a_fill_that_another_run_was_told_of_counts_once(tmp_path: Path) -> None:
+    """A desk that starts anew asks for what it may have missed."""
+    facts = ("a", "1", "t", Side.BUY, Decimal(102), Decimal(1), Decimal(0), "BTC", False)
+    for run, received in (("before", START), ("after", START + 9)):
+        write(tmp_path, [ev.Fill(*HEAD, 0, received, *facts)], run=run)
+    with open_store(tmp_path) as store:
+        assert store.fills().to_arrow()["received"].to_pylist() == [START]
+        assert len(store.sql('SELECT * FROM "Fill"')) == 1
 
 
 def test_tables_of_nothing_have_their_columns(tmp_path: Path) -> None:

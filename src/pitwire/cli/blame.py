@@ -1,4 +1,4 @@
-"""Which file a mistake is in that only the venue's listing shows."""
+"""Which file it is that an error does not name by itself."""
 
 from __future__ import annotations
 
@@ -29,6 +29,18 @@ def blaming(path: Path | None, config: DeskConfig | None) -> Iterator[None]:
             raise
         where = f"{path.name}: {error.where}{_called(config, error.where)}"
         raise ConfigError(where=where, found=error.found, expected=error.expected) from None
+
+
+@contextmanager
+def naming(out: Path) -> Iterator[None]:
+    """A disk that cannot take more does not say which it is."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = str(out)
+            error.strerror = f"{error.strerror}; give the same command again when there is room"
+        raise
 
 
 def _called(config: DeskConfig, where: str) -> str:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from pitwire.cli.bars import bars
+from pitwire.cli.blame import naming
 from pitwire.cli.exits import Code
 from pitwire.model.errors import ConfigError
 from pitwire.tape.imports import import_tape
@@ -23,7 +24,7 @@ def run(path: Path, folder: Path, *, source: str, venue: str, instruments: Path 
             expected = "the venue's answer about its instruments"
             raise ConfigError(where=str(instruments), found=found, expected=expected) from None
     size = path.stat().st_size if path.exists() else 0
-    with bars() as bar:
+    with bars() as bar, naming(folder):
         task = bar.add_task(f"import {path.name}", total=2 * size)
         done = import_tape(
             path,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +11,7 @@ from typing import Protocol
 from rich.progress import Progress
 
 from pitwire.cli.bars import bars
+from pitwire.cli.blame import naming
 from pitwire.cli.exits import Code, gravest
 from pitwire.cli.play import tell_damage
 from pitwire.cli.taped import is_tape
@@ -56,7 +56,7 @@ def run(
         raise ConfigError(where="--to", found=found, expected="postgresql://USER@HOST/DATABASE")
     if to is not None and compact:
         raise ConfigError(where="--compact", found="with --to", expected="a folder of tables")
-    with _naming(out):
+    with naming(out):
         code = gravest([Code.DONE, *(_write(source, out, to, venue) for source in sources)])
         if compact:
             sys.stdout.write(f"{out}: {_made_fewer(out)} files fewer\n")
@@ -84,18 +84,6 @@ def _write(source: Path, out: Path, to: str | None, venue: str) -> Code:
     told = f", {over} events of kinds without a table" if over else ""
     sys.stdout.write(f"{source}: {writer.written} rows{told}\n")
     return Code.DONE if tape is None else tell_damage(tape.flaws)
-
-
-@contextmanager
-def _naming(out: Path) -> Iterator[None]:
-    """A disk that cannot take more does not say which it is."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename is None and error.errno is not None:
-            error.filename = str(out)
-            error.strerror = f"{error.strerror}; give the same command again when there is room"
-        raise
 
 
 def _server(to: str, name: str) -> Writer:
@@ -153,7 +141,7 @@ def _read(source: Path, writer: Writer, bar: Progress, venue: str) -> None:
 
 def export(folder: Path, symbol: str, *, form: str, out: Path) -> int:
     """Write what another program reads."""
-    with open_store(folder) as store, _naming(out):
+    with open_store(folder) as store, naming(out):
         if form == "hftbacktest":
             count = _whole(store, symbol, out)
             sys.stdout.write(f"{out}: {count} events\n")

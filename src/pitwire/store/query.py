@@ -34,6 +34,11 @@ _NS = {
 }
 
 
+_ONCE = {
+    "Fill": "QUALIFY row_number() OVER "
+    "(PARTITION BY venue, symbol, order_id, trade_id ORDER BY received, seq) = 1"
+}
+"""Kinds that a venue tells again (in its answer, on its stream, when asked): the first counts."""
 _BEHIND = 2 * _NS["s"]
 """So much one run may be behind another that records the same book."""
 
@@ -127,7 +132,7 @@ class Store:
                 source = f'"empty_{kind}"'
             self._connection.execute(
                 f'CREATE OR REPLACE VIEW "{kind}" AS '
-                f"SELECT *, make_timestamp_ns(received) AS time FROM {source}"
+                f"SELECT *, make_timestamp_ns(received) AS time FROM {source} {_ONCE.get(kind, '')}"
             )
 
     def close(self) -> None:
