@@ -22,6 +22,7 @@ from bench import (
     journal,
     kill,
     limit,
+    lost,
     memory,
     micro_sbe,
     native,
@@ -38,7 +39,7 @@ from bench.client import Seat, Spec
 MICRO = ("micro_market", "micro_decode", "micro_rules")
 SECTIONS = (
     "micro", "sbe", "path", "stages", "journal", "races", "limit", "kill", "board", "redial",
-    "memory", "tape", "backtest",
+    "memory", "tape", "lost", "backtest",
 )  # fmt: skip
 
 
@@ -214,6 +215,12 @@ def _tape(run: Run) -> None:
     run.sections["tape"] = asdict(found)
 
 
+def _lost(run: Run) -> None:
+    rows = lost.rows(run.tell)
+    run.console.print(report.rows_table("What a tape loses", "figure", rows))
+    run.sections["lost"] = rows
+
+
 def _backtest(run: Run) -> None:
     rows = backtested.rows(run.capture, run.tell)
     run.console.print(report.rows_table("How many frames a backtest plays", "frames/s", rows))
@@ -233,6 +240,7 @@ _RUN: dict[str, Callable[[Run], None]] = {
     "redial": _redial,
     "memory": _memory,
     "tape": _tape,
+    "lost": _lost,
     "backtest": _backtest,
 }
 
