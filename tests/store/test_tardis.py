@@ -162,3 +162,19 @@ def test_tables_go_out_as_others_read_them(tmp_path: Path) -> None:
     assert [path.name for path in found] == ["trades.parquet", "quotes.parquet"]
     columns = ["timestamp", "price", "quantity", "buyer_maker", "trade_id"]
     assert pq.read_table(found[0]).column_names == columns
+
+
+def test_trades_that_the_venue_merged_go_out_where_there_are_no_others(tmp_path: Path) -> None:
+    merged = ev.AggregateTrade(
+        "binance", "BTC-USDT", 5, 7, 100.0, 2.0, Side.SELL, aggregate_id=4, first_id=8, last_id=9
+    )
+    writer = TableWriter(tmp_path / "tables", "run")
+    writer.write([merged])
+    writer.close()
+    with open_store(tmp_path / "tables") as store:
+        assert export_hftbacktest(store, "BTC-USDT", tmp_path / "btc.npz") == 1
+        [trades] = export_nautilus(store, "BTC-USDT", tmp_path / "nautilus")
+    table = pq.read_table(trades).to_pylist()
+    assert [(row["trade_id"], row["price"], row["buyer_maker"]) for row in table] == [
+        ("4", 100.0, True)
+    ]

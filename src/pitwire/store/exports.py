@@ -34,9 +34,10 @@ def export_hftbacktest(store: Store, symbol: str, path: Path) -> int:
     their coming, so a reader that demands order by the venue's time as well must correct it.
     """
     rows: list[tuple[int, int, int, float, float]] = []
-    question = """
+    trades, _ = _trades_of(store, symbol)
+    question = f"""
         SELECT received, seq, venue_time, 'trade' AS what, side, price, size,
-            NULL AS bids, NULL AS asks FROM Trade WHERE symbol = ?
+            NULL AS bids, NULL AS asks FROM "{trades}" WHERE symbol = ?
         UNION ALL SELECT received, seq, venue_time, 'delta', '', 0, 0, bids, asks
         FROM BookDelta WHERE symbol = ?
         UNION ALL SELECT received, seq, venue_time, 'snapshot', '', 0, 0, bids, asks
@@ -76,7 +77,9 @@ def export_nautilus(store: Store, symbol: str, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     stamp = pa.timestamp("ns", tz="UTC")
     written = []
-    trades = store.trades(symbol).to_arrow()
+    kind, name = _trades_of(store, symbol)
+    question = f'SELECT *, {name} AS id FROM "{kind}" WHERE symbol = ? ORDER BY received, seq'
+    trades = store.sql(question, [symbol]).to_arrow()
     if len(trades):
         table = pa.table(
             {
@@ -84,7 +87,7 @@ def export_nautilus(store: Store, symbol: str, folder: Path) -> list[Path]:
                 "price": trades["price"],
                 "quantity": trades["size"],
                 "buyer_maker": pc.equal(trades["side"], "sell"),
-                "trade_id": trades["trade_id"].cast(pa.string()),
+                "trade_id": trades["id"].cast(pa.string()),
             }
         )
         written.append(_write(table, folder / "trades.parquet"))
@@ -102,6 +105,13 @@ def export_nautilus(store: Store, symbol: str, folder: Path) -> list[Path]:
         expected = "a symbol with trades or quotes in these tables"
         raise ConfigError(where="symbol", found=symbol, expected=expected)
     return written
+
+
+def _trades_of(store: Store, symbol: str) -> tuple[str, str]:
+    """The table of a symbol's trades, and how it names them: as the venue merged them, where there
+    are no others."""
+    found = store.sql('SELECT 1 FROM "Trade" WHERE symbol = ? LIMIT 1', [symbol])
+    return ("Trade", "trade_id") if len(found) else ("AggregateTrade", "aggregate_id")
 
 
 def _write(table: pa.Table, path: Path) -> Path:
