@@ -308,6 +308,30 @@ def test_a_file_that_is_no_longer_at_its_path_has_failed(
     assert file.commit() == file.failed
 
 
+@pytest.mark.parametrize("what", ["removed", "replaced", "cut"])
+def test_a_slate_that_is_no_longer_at_its_path_has_failed(
+    make: Make, tmp_path: Path, what: str
+) -> None:
+    """No start would see what is put down; and where it was cut, putting it down would kill."""
+    file = make(mapped=True)
+    slate = slate_path(tmp_path)
+    if what == "cut":
+        os.truncate(slate, 0)
+    else:
+        os.rename(slate, tmp_path / "elsewhere")
+    if what == "replaced":
+        slate.write_bytes(bytes(1 << 16))
+    file.write(say(1))
+    file.settle()
+    until(lambda: bool(file.failed))
+    found = "No such file" if what == "removed" else "the slate beside it is not the one"
+    assert found in file.failed
+    file.write(INTENT)
+    assert file.commit() == file.failed
+    file.settle()
+    file.close()
+
+
 def test_closing_writes_and_syncs_the_rest(make: Make, disk: Disk, tmp_path: Path) -> None:
     file = make()
     file.write(say(1))

@@ -313,10 +313,12 @@ class JournalFile:
             self._unsynced_since = begun if self.written != written else 0
 
     def _demand_name(self) -> None:
-        """Raises `OSError` where the file is no longer at its path: the next start would not find
-        what is written, and it may be another desk's folder by now."""
+        """Raises `OSError` where file or slate is no longer at its path: the next start would not
+        find what is written, and it may be another desk's folder by now."""
         if not os.path.samestat(os.stat(self.path), os.fstat(self._handle)):
             raise OSError(errno.ESTALE, "another file stands at its path")
+        if (slate := self._slate) is not None:
+            slate.demand_place(self._folder)
 
     def _keep_synced(self) -> None:
         while not self._over:

@@ -16,6 +16,7 @@ is a slate only on file systems that need no room to write once more what was wr
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 from collections.abc import Sequence
@@ -77,10 +78,15 @@ class Slate:
     Without a folder it is this process's memory and outlives nothing.
     """
 
-    __slots__ = ("_end", "_map", "_stands", "_text")
+    __slots__ = ("_end", "_file", "_map", "_stands", "_text")
 
     def __init__(self, folder: Path | None, place: Place, chain: bytes) -> None:
-        self._map = mmap.mmap(-1, SIZE) if folder is None else _mapped(slate_path(folder))
+        self._file: os.stat_result | None = None
+        """Of the file that is mapped."""
+        if folder is None:
+            self._map = mmap.mmap(-1, SIZE)
+        else:
+            self._map, self._file = _mapped(slate_path(folder))
         self._map[:] = _START + bytes(SIZE - _FIRST)  # all of its pages are there from here on
         self._end = _FIRST
         self._stands = _PLACE.pack(*place, chain)
@@ -105,6 +111,13 @@ class Slate:
         _head_into(self._map, begin, adler32(payload), size, self._stands)
         self._end = end
         return True
+
+    def demand_place(self, folder: Path) -> None:
+        """Raises `OSError` where another file is at its path: the next start would not find what is
+        put down; or where it was cut, for then to put something down is a signal that kills."""
+        found = os.stat(slate_path(folder))
+        if self._file is None or not os.path.samestat(found, self._file) or found.st_size != SIZE:
+            raise OSError(errno.ESTALE, "the slate beside it is not the one that was mapped")
 
     def cut(self, end: int) -> None:
         """Take off what was put down behind this place."""
@@ -212,7 +225,7 @@ def _flaw(entry: Entry, number: int) -> Flaw:
     return Flaw(ill=Ill.TORN, segment=segment, record=record, lost=lost, text=ON_SLATE)
 
 
-def _mapped(path: Path) -> mmap.mmap:
+def _mapped(path: Path) -> tuple[mmap.mmap, os.stat_result]:
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         is_new = os.fstat(handle).st_size != SIZE
@@ -221,6 +234,6 @@ def _mapped(path: Path) -> mmap.mmap:
         if is_new:
             os.fsync(handle)
             sync_folder(path.parent)
-        return mmap.mmap(handle, SIZE)
+        return mmap.mmap(handle, SIZE), os.fstat(handle)
     finally:
         os.close(handle)
