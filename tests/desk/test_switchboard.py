@@ -8,12 +8,15 @@ from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pitwire.desk.control import Ask, Control
 from pitwire.desk.desk import Desk
+from pitwire.desk.leash import GONE
 from pitwire.desk.restart import recall
 from pitwire.desk.switchboard import Switchboard
+from pitwire.desk.watchdog import Report
 from pitwire.model.clock import SECOND
 from pitwire.model.errors import StateError
 from pitwire.model.events import Quote
@@ -362,6 +365,46 @@ def test_reduce_only_is_kept_over_deaths_until_a_person_resumes(tmp_path: Path) 
         desk = await setting.open(config=kept(copy))
         assert desk.switchboard.told().stance is Stance.TRADE
         await desk.stop()
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+
+
+def test_without_the_watchdog_that_is_wanted_nothing_grows_any_more(tmp_path: Path) -> None:
+    """H6: who dies now leaves orders that nobody clears up after."""
+    dead = Report(state=GONE, text="the watchdog ended by itself (exit code 7)")
+
+    class Dead:
+        state = GONE
+
+        def dismiss(self) -> None: ...
+
+        leave = dismiss
+
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(tmp_path / "a"))
+        (placed,) = command(desk, resting())
+        await until(lambda: placed.state is OrderState.OPEN)
+        desk.switchboard.hear_watchdog(msgspec.structs.replace(dead, state="trouble"))
+        assert desk.report().stance is Stance.TRADE, "another one is being started"
+        desk._leash = Dead()  # type: ignore[assignment]
+        desk.switchboard.hear_watchdog(dead)
+        told = desk.switchboard.told()
+        assert told.stance is Stance.REDUCE_ONLY
+        assert told.reducing == "there is no watchdog: the watchdog ended by itself (exit code 7)"
+        assert command(desk, resting(49_000)) == []
+        assert setting.records(Alerted)[-1].text.startswith("watchdog: gone: the watchdog ended")
+        with pytest.raises(StateError, match="there is no watchdog until the desk starts anew"):
+            desk.resume("Ada")
+        desk.switchboard.cancel(placed.id, "Ada")
+        await until(lambda: placed.state is OrderState.CANCELED)
+        await desk.stop()
+
+        again = await setting.open(config=kept(tmp_path / "a"))
+        assert again.report().stance is Stance.REDUCE_ONLY, "a person looks at it first"
+        again.resume("Ada")
+        assert len(command(again, resting(48_000))) == 1
+        await again.stop()
 
     setting = Setting()
     setting.world.run(lives(setting))

@@ -27,7 +27,7 @@ from pitwire.desk.restart import Restarted
 from pitwire.desk.stocktaking import stock_at
 from pitwire.desk.switchboard import Switchboard
 from pitwire.desk.timings import Timings
-from pitwire.desk.watchdog import Charge, Report, describe
+from pitwire.desk.watchdog import Charge
 from pitwire.model.clock import SECOND, Clock
 from pitwire.model.errors import ConfigError
 from pitwire.model.events import (
@@ -258,7 +258,7 @@ class Desk:
 
     async def guard(self, charge: Charge) -> None:
         """Start a watchdog and wait until it could act; raises `ConfigError` when it cannot."""
-        self._leash = Leash(charge, self._on_watchdog)
+        self._leash = Leash(charge, self.switchboard.hear_watchdog)
         self._leash.start()
         await self._leash.ready()
 
@@ -266,13 +266,6 @@ class Desk:
     def watchdog(self) -> str:
         """What the watchdog said last, in the words of `Report.state`; "" without one."""
         return "" if self._leash is None else self._leash.state
-
-    def _on_watchdog(self, report: Report) -> None:
-        """It tells of trouble, or of what it did while we were silent; that is a halt."""
-        if report.state in ("trouble", "gone") and report.outcome is None:
-            self.alert(f"watchdog: {describe(report)}", self.clock.now())
-        elif report.state == "acting" or report.outcome is not None:
-            self.halt(f"the watchdog acted: {describe(report)}", "watchdog")
 
     def halt(self, reason: str, by: str) -> None:
         """Throw the kill switch: no more orders, and cancels until nothing of ours is open."""

@@ -25,6 +25,8 @@ from pitwire.venues.venue import Endpoints
 
 BEAT_SECONDS = 0.25
 DEATHS, WITHIN_SECONDS = 5, 60.0
+GONE = "gone"
+"""The state of a watchdog that is not started again."""
 END_SECONDS = 2.0
 """A process that has closed its end of the line and still runs is killed after this long."""
 _LOOK_SECONDS = 0.02
@@ -107,7 +109,7 @@ class Leash:
         """Wait until it has logged in; raises `ConfigError` when it cannot."""
         try:
             async with asyncio.timeout(within_seconds):
-                while self.state not in ("ready", "gone"):
+                while self.state not in ("ready", GONE):
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
@@ -187,13 +189,13 @@ class Leash:
         self._deaths.append(now)
         often = len(self._deaths) == DEATHS and now - self._deaths[0] < WITHIN_SECONDS
         text = f"the watchdog ended by itself (exit code {code})"
-        self._tell(Report(state="gone" if often else "trouble", text=text))
+        self._tell(Report(state=GONE if often else "trouble", text=text))
         if not often:
             try:
                 self.start()
             except OSError as error:
                 why = error.strerror or type(error).__name__
-                self._tell(Report(state="gone", text=f"no watchdog can be started: {why}"))
+                self._tell(Report(state=GONE, text=f"no watchdog can be started: {why}"))
 
 
 async def _end_of(process: subprocess.Popen[bytes]) -> int:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from pitwire.desk.control import Ask, Control, Told
 from pitwire.desk.flattening import Closing, Flattener
+from pitwire.desk.leash import GONE
+from pitwire.desk.watchdog import Report, describe
 from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConfigError, StateError
 from pitwire.model.events import Rejected
@@ -198,7 +200,7 @@ class Switchboard:
             return desk.journal_failed
         if desk.has_begun and not desk.on_paper and not desk.session.hears_orders:
             return "the venue refuses our order updates"
-        return ""
+        return "there is no watchdog until the desk starts anew" if desk.watchdog == GONE else ""
 
     def tend(self) -> None:
         """Look at the latch, which somebody may have thrown alone, and go on cancelling."""
@@ -266,6 +268,20 @@ class Switchboard:
             text = f"the venue refuses its timer for {event.symbol}: {event.text}"
             if winder.refused(event.symbol):
                 desk.alert(text, event.received)
+
+    def hear_watchdog(self, report: Report) -> None:
+        """It tells of trouble, or of what it did while we were silent; that is a halt.
+
+        Without one that is wanted nobody would clear up after us, so nothing may grow any more.
+        """
+        desk, now = self._desk, self._desk.clock.now()
+        if report.state in ("trouble", GONE) and report.outcome is None:
+            desk.alert(f"watchdog: {describe(report)}", now)
+            if report.state == GONE and desk.has_begun:
+                desk.engine.screen.restrict(f"there is no watchdog: {report.text}", "desk", now)
+                desk.settle()
+        elif report.state == "acting" or report.outcome is not None:
+            desk.halt(f"the watchdog acted: {describe(report)}", "watchdog")
 
     def bar(self, why: str) -> None:
         """Let nothing leave any more; "" lets it leave again."""
