@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from importlib import import_module
+from pkgutil import iter_modules
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pitwire.sim import facades
+from pitwire.sim.facades.binance_orders import read_stp
+from pitwire.sim.facades.binance_params import Args
 from pitwire.sim.facades.binance_text import (
     ApiError,
     Scale,
@@ -113,3 +118,21 @@ def test_every_refusal_has_words(refusal: Refusal, code: int) -> None:
 def test_the_words_are_the_venues(refusal: Refusal, code: int, expected: tuple[int, str]) -> None:
     error = refused(Refused(refusal), code=code, kind=Kind.STOP_LOSS)
     assert (error.code, error.text) == expected
+
+
+@pytest.mark.parametrize("name", [found.name for found in iter_modules(facades.__path__)])
+def test_no_refusal_is_kept_to_be_raised_again(name: str) -> None:
+    """It would keep every frame that it ever passed, with all that these hold."""
+    kept = vars(import_module(f"pitwire.sim.facades.{name}")).values()
+    inside = [each for found in kept if isinstance(found, dict) for each in found.values()]
+    assert not [each for each in (*kept, *inside) if isinstance(each, BaseException)]
+
+
+def test_a_refusal_is_another_one_each_time() -> None:
+    found = []
+    for _ in range(2):
+        with pytest.raises(ApiError) as refused:
+            read_stp(Args({"selfTradePreventionMode": "NEVER"}))
+        found.append(refused.value)
+    assert found[0] is not found[1]
+    assert found[0].text == found[1].text

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 import re
 from collections.abc import Mapping
@@ -27,6 +26,7 @@ from pitwire.sim.facades.binance_text import ApiError
 
 _KEY = re.compile(r"[A-Za-z0-9]{64}\Z")
 _HEX = re.compile(r"[0-9a-fA-F]{64}\Z")
+_TIME = re.compile(r"[0-9]{1,18}\Z")
 _WINDOW = re.compile(r"[0-9]{1,5}(\.[0-9]{1,3})?\Z")
 _LONGEST_WINDOW_MS = 60_000
 FIRST_DAY = 1_483_228_800 * SECOND
@@ -75,7 +75,7 @@ class ApiKey:
     def verifies(self, payload: bytes, signature: str) -> bool:
         """Whether this key made that signature over that payload (binance §5.4)."""
         if self._public is None:
-            expected = hmac.new(self._secret, payload, hashlib.sha256).hexdigest()
+            expected = hmac.digest(self._secret, payload, "sha256").hex()
             return bool(_HEX.match(signature)) and hmac.compare_digest(expected, signature.lower())
         try:
             raw = base64.b64decode(signature, validate=True)
@@ -126,9 +126,12 @@ class Keyring:
 
 def signed_text(params: Mapping[str, object]) -> bytes:
     """The text a WS request signs: sorted by name, raw UTF-8, without the signature."""
-    return "&".join(
-        f"{name}={as_text(params[name])}" for name in sorted(params) if name != "signature"
-    ).encode()
+    parts = []
+    for name in sorted(params):
+        if name != "signature":
+            value = params[name]
+            parts.append(f"{name}={value if type(value) is str else as_text(value)}")
+    return "&".join(parts).encode()
 
 
 class Stamp:
@@ -139,7 +142,7 @@ class Stamp:
     def __init__(self, args: Args) -> None:
         text = args.need("timestamp")
         window = args.text("recvWindow")
-        if not re.fullmatch(r"[0-9]{1,18}", text):
+        if not _TIME.match(text):
             raise missing("timestamp")
         number = int(text)
         self.made = number * (MICROSECOND if number >= _MICROSECONDS_FROM else MILLISECOND)

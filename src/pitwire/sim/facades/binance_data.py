@@ -174,7 +174,7 @@ class KlinesAsk(msgspec.Struct, frozen=True, kw_only=True):
 def read_klines(args: Args) -> KlinesAsk:
     symbol = args.need("symbol")
     args.need("interval")
-    interval = args.word("interval", tuple(INTERVALS), ApiError(-1120, "Invalid interval."))
+    interval = args.word("interval", tuple(INTERVALS), (-1120, "Invalid interval."))
     start, end = read_period(args)
     return KlinesAsk(
         symbol=symbol,

@@ -17,7 +17,7 @@ _NO_LIMIT = 10**14
 STATUSES = ("TRADING", "HALT", "BREAK")
 _GROUP = "SPOT"
 """The only permission that our listings ask for."""
-BAD_STATUS = ApiError(-1122, "Invalid symbolStatus.")
+BAD_STATUS = (-1122, "Invalid symbolStatus.")
 
 
 class InfoAsk(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,7 +24,7 @@ from pitwire.sim.facades.binance_orders import (
     read_side,
     read_stp,
 )
-from pitwire.sim.facades.binance_params import CLIENT_ID, Args, missing, neither
+from pitwire.sim.facades.binance_params import CLIENT_ID, Args, Words, missing, neither
 from pitwire.sim.facades.binance_replace import CANCEL
 from pitwire.sim.facades.binance_text import ApiError, refused
 from pitwire.sim.facts import (
@@ -40,16 +40,16 @@ from pitwire.sim.facts import (
 _PROFITS = (Kind.LIMIT_MAKER, Kind.TAKE_PROFIT, Kind.TAKE_PROFIT_LIMIT)
 _LOSSES = (Kind.STOP_LOSS, Kind.STOP_LOSS_LIMIT)
 _WORKING = (Kind.LIMIT, Kind.LIMIT_MAKER)
-_TYPE_REFUSED = ApiError(-1158, "Order type not supported in OCO.")
-_BOTH_LIMIT = ApiError(-1168, "At least one OCO order must be contingent.")
+_TYPE_REFUSED = (-1158, "Order type not supported in OCO.")
+_BOTH_LIMIT = (-1168, "At least one OCO order must be contingent.")
 _UNKNOWN_LIST = (-2018, "Order list does not exist.")
-_MISPLACED: dict[tuple[str, bool], ApiError] = {
-    ("limit", True): ApiError(-1165, "A limit order in a buy OCO must be below."),
-    ("limit", False): ApiError(-1166, "A limit order in a sell OCO must be above."),
-    ("loss", True): ApiError(-1196, "A stop loss order in a buy OCO must be above."),
-    ("loss", False): ApiError(-1197, "A stop loss order in a sell OCO must be below."),
-    ("profit", True): ApiError(-1198, "A take profit order in a buy OCO must be below."),
-    ("profit", False): ApiError(-1199, "A take profit order in a sell OCO must be above."),
+_MISPLACED: dict[tuple[str, bool], Words] = {
+    ("limit", True): (-1165, "A limit order in a buy OCO must be below."),
+    ("limit", False): (-1166, "A limit order in a sell OCO must be above."),
+    ("loss", True): (-1196, "A stop loss order in a buy OCO must be above."),
+    ("loss", False): (-1197, "A stop loss order in a sell OCO must be below."),
+    ("profit", True): (-1198, "A take profit order in a buy OCO must be below."),
+    ("profit", False): (-1199, "A take profit order in a sell OCO must be above."),
 }
 """(what kind of leg, whether of a buy) → what is said of it on the wrong side."""
 
@@ -112,7 +112,7 @@ def read_old_oco(args: Args) -> ListAsk:
     if stop_price is None and trailing is None:
         raise neither("stopPrice", "trailingDelta")
     stop_limit = args.decimal("stopLimitPrice")
-    tif = args.choice("stopLimitTimeInForce", Tif, ApiError(-1115, "Invalid timeInForce."))
+    tif = args.choice("stopLimitTimeInForce", Tif, (-1115, "Invalid timeInForce."))
     if stop_limit is not None and tif is None:
         raise missing("stopLimitTimeInForce")
     limit = _old_leg(args, shared, Kind.LIMIT_MAKER, "limit", price=limit_price)
@@ -190,17 +190,17 @@ def _check_pair(above: OrderAsk, below: OrderAsk) -> None:
     """binance §5.12: one takes profit, the other stops a loss, each on its side of the market."""
     for leg in (above, below):
         if leg.kind not in _PROFITS + _LOSSES:
-            raise _TYPE_REFUSED
+            raise ApiError(*_TYPE_REFUSED)
     buys = above.side is VenueSide.BUY
     if above.kind is below.kind is Kind.LIMIT_MAKER:
-        raise _BOTH_LIMIT
+        raise ApiError(*_BOTH_LIMIT)
     profits_side, losses_side = (below, above) if buys else (above, below)
     if losses_side.kind is Kind.LIMIT_MAKER:
-        raise _MISPLACED["limit", buys]
+        raise ApiError(*_MISPLACED["limit", buys])
     if losses_side.kind in _PROFITS:
-        raise _MISPLACED["profit", buys]
+        raise ApiError(*_MISPLACED["profit", buys])
     if profits_side.kind in _LOSSES:
-        raise _MISPLACED["loss", buys]
+        raise ApiError(*_MISPLACED["loss", buys])
 
 
 # ── placing ───────────────────────────────────────────────────────────────────────────────────────

@@ -36,9 +36,7 @@ _PRICED = (Kind.LIMIT, Kind.LIMIT_MAKER, Kind.STOP_LOSS_LIMIT, Kind.TAKE_PROFIT_
 _TIMED = (Kind.LIMIT, Kind.STOP_LOSS_LIMIT, Kind.TAKE_PROFIT_LIMIT)
 _FULL_BY_DEFAULT = (Kind.LIMIT, Kind.MARKET)
 _LEAST_STRATEGY_TYPE = 1_000_000
-_STP_REFUSED = ApiError(
-    -1013, "This symbol does not allow the specified self-trade prevention mode."
-)
+_STP_REFUSED = (-1013, "This symbol does not allow the specified self-trade prevention mode.")
 
 
 class VenueSide(StrEnum):
@@ -99,7 +97,7 @@ class Shared(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_side(args: Args, name: str = "side") -> VenueSide:
-    side = args.choice(name, VenueSide, ApiError(-1117, "Invalid side."))
+    side = args.choice(name, VenueSide, (-1117, "Invalid side."))
     if side is None:
         raise missing(name)
     return side
@@ -132,14 +130,14 @@ def read_leg(args: Args, prefix: str, shared: Shared) -> OrderAsk:
     def named(name: str) -> str:
         return prefix + name[0].upper() + name[1:] if prefix else name
 
-    kind = args.choice(named("type"), Kind, ApiError(-1116, "Invalid orderType."))
+    kind = args.choice(named("type"), Kind, (-1116, "Invalid orderType."))
     if kind is None:
         raise missing(named("type"))
     ask = OrderAsk(
         symbol=shared.symbol,
         side=shared.side,
         kind=kind,
-        tif=args.choice(named("timeInForce"), Tif, ApiError(-1115, "Invalid timeInForce.")),
+        tif=args.choice(named("timeInForce"), Tif, (-1115, "Invalid timeInForce.")),
         quantity=shared.quantity,
         quote=None if prefix else args.decimal("quoteOrderQty"),
         price=args.decimal(named("price")),
@@ -169,11 +167,9 @@ def _pegged(args: Args, named: Callable[[str], str]) -> bool:
     kind = args.word(
         named("pegPriceType"),
         ("PRIMARY_PEG", "MARKET_PEG"),
-        ApiError(-1210, "Invalid pegPriceType."),
+        (-1210, "Invalid pegPriceType."),
     )
-    offset = args.word(
-        named("pegOffsetType"), ("PRICE_LEVEL",), ApiError(-1211, "Invalid pegOffsetType.")
-    )
+    offset = args.word(named("pegOffsetType"), ("PRICE_LEVEL",), (-1211, "Invalid pegOffsetType."))
     value = args.number(named("pegOffsetValue"))
     return bool(kind or offset or value)
 

@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
-from typing import TypeVar
+from functools import cache
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
@@ -22,6 +23,9 @@ CLIENT_ID = r"^[a-zA-Z0-9-_]{1,36}$"
 _MAX_DECIMALS = 8
 _LONG = 2**63 - 1
 
+_compiled = cache(re.compile)
+Words: TypeAlias = tuple[int, str]
+"""Code and text of a refusal; an error that is kept and raised again keeps all that it passed."""
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
@@ -64,6 +68,10 @@ def as_text(value: object) -> str:
     return encode_json(value).decode()
 
 
+def wrong(name: str) -> Words:
+    return -1130, f"Data sent for parameter '{name}' is not valid."
+
+
 def missing(name: str) -> ApiError:
     return ApiError(
         -1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed."
@@ -96,13 +104,14 @@ class Args:
 
     def text(self, name: str, pattern: str = "") -> str:
         """The value as text, "" when absent."""
-        value = self.raw(name)
+        self._read.add(name)
+        value = self._params.get(name)
         if value is None:
             return ""
-        found = as_text(value)
+        found = value if type(value) is str else as_text(value)
         if not found:
             raise ApiError(-1105, f"Parameter '{name}' was empty.")
-        if pattern and not re.fullmatch(pattern, found):
+        if pattern and not _compiled(pattern).fullmatch(found):
             raise ApiError(
                 -1100,
                 f"Illegal characters found in parameter '{name}'; legal range is '{pattern}'.",
@@ -131,22 +140,20 @@ class Args:
             raise ApiError(-1108, f"Parameter '{name}' overflowed.")
         return int(text)
 
-    def choice(self, name: str, kind: type[Choice], error: ApiError | None = None) -> Choice | None:
+    def choice(self, name: str, kind: type[Choice], error: Words | None = None) -> Choice | None:
         text = self.text(name)
         if not text:
             return None
         try:
             return kind(text)
         except ValueError:
-            raise error or ApiError(
-                -1130, f"Data sent for parameter '{name}' is not valid."
-            ) from None
+            raise ApiError(*(error or wrong(name))) from None
 
-    def word(self, name: str, allowed: tuple[str, ...], error: ApiError | None = None) -> str:
+    def word(self, name: str, allowed: tuple[str, ...], error: Words | None = None) -> str:
         """One of a few words, "" when absent."""
         text = self.text(name)
         if text and text not in allowed:
-            raise error or ApiError(-1130, f"Data sent for parameter '{name}' is not valid.")
+            raise ApiError(*(error or wrong(name)))
         return text
 
     def flag(self, name: str, absent: bool = False) -> bool:

@@ -48,7 +48,7 @@ def _read_cancel(args: Args, id_name: str, client_name: str, new_name: str) -> C
     restriction = args.word(
         "cancelRestrictions",
         ("ONLY_NEW", "ONLY_PARTIALLY_FILLED"),
-        ApiError(-1145, "Invalid cancelRestrictions"),
+        (-1145, "Invalid cancelRestrictions"),
     )
     return CancelAsk(
         symbol=symbol,

@@ -35,7 +35,7 @@ _CODES = {"i64": "q", "i32": "i", "i16": "h", "u64": "Q", "u16": "H", "u8": "B",
 _NULLS = {"q": -(2**63), "i": -(2**31), "h": -(2**15), "Q": 2**64 - 1, "H": 2**16 - 1, "B": 255}
 
 Said: TypeAlias = Mapping[str, object]
-NOT_IN_SBE = ApiError(-1161, "Unable to encode the response as SBE schema 3:5.")
+NOT_IN_SBE = (-1161, "Unable to encode the response as SBE schema 3:5.")
 """Code as in binance §5.2; the wording is ours."""
 
 
@@ -99,7 +99,7 @@ def _template(method: str, found: object) -> int:
     rates = plain == "order.test" and found != {}
     whole_list = plain == "order.cancel" and isinstance(found, dict) and "orderId" not in found
     if template is None or rates or whole_list:
-        raise NOT_IN_SBE
+        raise ApiError(*NOT_IN_SBE)
     return template
 
 

@@ -51,7 +51,7 @@ def read_symbols(args: Args) -> SymbolsAsk:
 
 def read_ticker(args: Args) -> SymbolsAsk:
     ask = read_symbols(args)
-    kind = args.word("type", ("FULL", "MINI"), ApiError(-1139, "Invalid ticker type."))
+    kind = args.word("type", ("FULL", "MINI"), (-1139, "Invalid ticker type."))
     return msgspec.structs.replace(ask, mini=kind == "MINI")
 
 

@@ -81,9 +81,8 @@ class WsApi:
             unknown = ApiError(*self._office.options.unknown_method)
             return Answer(self._pack(session, _envelope(request.id, unknown)), request.method)
         if session.sbe is not None and not sbe.speaks(request.method):
-            return Answer(
-                self._pack(session, _envelope(request.id, sbe.NOT_IN_SBE)), request.method
-            )
+            unspoken = ApiError(*sbe.NOT_IN_SBE)
+            return Answer(self._pack(session, _envelope(request.id, unspoken)), request.method)
         call = Call(self._office, now=now, unit=session.unit, address=address)
         call.session = session
         verdict = self._judge(self._kinds.get(request.method, request.method), now)

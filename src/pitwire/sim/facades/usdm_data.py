@@ -125,7 +125,7 @@ def read_continuous(args: Args) -> BarsAsk:
 def _read_bars(args: Args, symbol: str) -> BarsAsk:
     args.need("interval")
     known = tuple(name for name in INTERVALS if name != "1s")
-    interval = args.word("interval", known, ApiError(-1120, "Invalid interval."))
+    interval = args.word("interval", known, (-1120, "Invalid interval."))
     start, end = read_times(args)
     limit = args.number("limit")
     most = min(500 if limit is None else max(1, limit), _MOST_BARS)

@@ -69,7 +69,7 @@ def read_order(args: Args) -> OrderAsk:
     kind = args.need("type")
     if kind in ALGO_TYPES:
         args.ignore()
-        raise WRONG_TYPE
+        raise ApiError(*WRONG_TYPE)
     if kind not in ("LIMIT", "MARKET"):
         raise ApiError(-1116, "Invalid orderType.")
     quantity = args.decimal("quantity")
@@ -77,7 +77,7 @@ def read_order(args: Args) -> OrderAsk:
         raise missing("quantity")
     match = args.word("priceMatch", _MATCHES) or "NONE"
     price = args.decimal("price")
-    tif = args.word("timeInForce", _TIFS, ApiError(-1115, "Invalid timeInForce."))
+    tif = args.word("timeInForce", _TIFS, (-1115, "Invalid timeInForce."))
     till = args.number("goodTillDate")
     if kind == "LIMIT" and not tif:
         raise missing("timeInForce")
@@ -108,8 +108,7 @@ def read_order(args: Args) -> OrderAsk:
 
 
 def read_position_side(args: Args) -> PositionSide:
-    wrong = ApiError(-1130, "Data sent for parameter 'positionSide' is not valid.")
-    return args.choice("positionSide", PositionSide, wrong) or PositionSide.BOTH
+    return args.choice("positionSide", PositionSide) or PositionSide.BOTH
 
 
 def read_stp(args: Args) -> Stp | None:
@@ -203,7 +202,7 @@ def _submit(call: Call, office: FuturesOffice, scale: FuturesScale, request: New
             and office.futures_options.unfillable_fok == "refuse"
             and not office.exchange.fills_whole(request)
         ):
-            raise FOK_REFUSED
+            raise ApiError(*FOK_REFUSED)
         order = office.exchange.place(request, call.now)
     except Refused as error:
         if not office.options.rejected_orders_count:

@@ -124,11 +124,11 @@ _FILTERS = {
     "MAX_NUM_ORDERS": (-2025, "Reach max open order limit."),
     "MAX_NUM_ALGO_ORDERS": (-4045, "Reach max stop order limit."),
 }
-WRONG_TYPE = ApiError(
+WRONG_TYPE = (
     -4120,
     "Order type not supported for this endpoint. Please use the Algo Order API endpoints instead.",
 )
-FOK_REFUSED = ApiError(
+FOK_REFUSED = (
     -5021,
     "Due to the order could not be filled immediately, the FOK order has been rejected. "
     "The order will not be recorded in the order history",
