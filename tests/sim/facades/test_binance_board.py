@@ -12,7 +12,7 @@ from pitwire.sim.facades.binance_board import Board, BoardSide
 from pitwire.sim.facades.binance_text import Scale
 from pitwire.sim.facts import Depth, LevelChanged
 from pitwire.sim.past import Past
-from pitwire.sim.world import BTC_USDT
+from pitwire.sim.world import BTC_USDT, World
 
 changes = st.lists(
     st.tuples(st.sampled_from(Side), st.integers(1, 15), st.integers(0, 3)), max_size=40
@@ -131,6 +131,22 @@ def test_a_board_is_where_it_was_told_however_far_the_market_has_gone(
     part.come_up()
     assert part.bids.top(99) == fair.book("").bids
     assert (part.update_id, part.asks.top(99)) == (len(rows), fair.book("").asks)
+
+
+def test_there_was_no_book_before_the_venue() -> None:
+    """What made the first book, a crowd's first quotes, is nobody's past."""
+    fair = Fair()
+    for lots in range(1, 4):
+        fair.change(Side.BUY, lots, lots)
+    board = Board(Scale(BTC_USDT), fair)  # type: ignore[arg-type]
+    begun = board.as_of(10**9)
+    assert (begun.update_id, len(begun.bids)) == (3, 3)
+    board.change(fair.change(Side.BUY, 9, 1))
+    assert board.as_of(0) == begun
+    world = World(scenario="calm")
+    first = world.exchange.book("BTC-USDT").update_id
+    assert first > 0
+    assert world.facade.office.board("BTCUSDT").as_of(0).update_id == first
 
 
 def test_removing_what_is_not_there_is_nothing() -> None:

@@ -77,6 +77,8 @@ class Board:
         self._market = market
         self.update_id = book.update_id
         """Of the last change that was told."""
+        self._first = book.update_id
+        """Before it there was no venue that could have told of a book."""
         self._stands = book.update_id
         """That of the last one in the levels here; behind where nobody has looked since."""
         self._bids = BoardSide(Side.BUY, book.bids)
@@ -131,12 +133,12 @@ class Board:
         self._stands, self._top = self.update_id, None
 
     def as_of(self, at: int) -> Depth:
-        """The book as it was at `at`, or as far back as changes are remembered."""
+        """The book as it was at `at`, or as far back as the venue and its memory of changes go."""
         market = self._market
         book = market.book(self._symbol)
         bids, asks, update_id = dict(book.bids), dict(book.asks), book.update_id
         for number, since, is_bid, price, lots in market.past(self._symbol).back_from(update_id):
-            if number <= self.update_id and since <= at:
+            if number <= self._first or (number <= self.update_id and since <= at):
                 break
             side = bids if is_bid else asks
             side[price] = lots
