@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from pitwire.model.errors import ConfigError
-from pitwire.sim.faults import Cut, Drop, Duplicate, Rewrite
+from pitwire.sim.faults import Cut, Drop, Duplicate, Flap, RefuseDial, Rewrite
 from pitwire.sim.kit import Demand, Script, Trial, kit
 from pitwire.torture.virtual import listings, try_virtually
 
@@ -58,6 +58,21 @@ def test_a_demand_that_is_not_met_is_told_with_what_was_found() -> None:
     assert "expected within 0.001 s" in told
     assert "told of trouble where there was none: Lost" in told
     assert outcome.line() == "pitwire torture --only X1 --way virtual --seed 1"
+
+
+def test_dials_that_are_refused_are_counted_too_in_any_ten_minutes() -> None:
+    refused = RefuseDial(at_seconds=5, count=0, for_seconds=8, status=0)
+    outcome = try_virtually(script(Cut(at_seconds=5), refused, most_dials=2), seed=1)
+    assert outcome.dials > 3
+    told = f"dialled {outcome.dials} times within ten minutes, expected 2 at most"
+    assert outcome.complaints == (told,)
+    far = Flap(at_seconds=5, times=2, every_seconds=700.0)
+    apart = script(far, most_dials=1)
+    apart = msgspec.structs.replace(
+        apart, trial=msgspec.structs.replace(apart.trial, most_seconds=900.0, bustle=0.05)
+    )
+    outcome = try_virtually(apart, seed=1)
+    assert (outcome.dials, outcome.complaints) == (2, ())
 
 
 def test_a_fault_that_never_happens_proves_nothing() -> None:

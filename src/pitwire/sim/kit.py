@@ -72,7 +72,7 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
     found_within_seconds: Seconds = 5.0
     """From when the venue can be asked until an order that became unknown is known."""
     most_dials: Whole = 0
-    """Connection attempts at most; 0: not counted."""
+    """Connection attempts at most in any ten minutes, refused ones too; 0: not counted."""
     kept: bool = False
     """No connection may be lost, by whose doing ever."""
     certain: bool = True

@@ -17,6 +17,7 @@ from pitwire.model.orders import Side
 from pitwire.sim.facades.facade import Action, Close, HttpReply, SendText
 from pitwire.sim.facts import Accepted, Depth, Fact, LevelChanged, Listing, Traded
 from pitwire.sim.faults import HttpError
+from pitwire.sim.verdicts import DialRefusal
 from pitwire.sim.world import World
 
 Sizes = dict[float, float]
@@ -130,10 +131,13 @@ class Truth:
         self.asked_twice: list[str] = []
         self.dials: list[int] = []
         """When each connection was let in or refused by the venue itself."""
+        self.refused_dials: list[int] = []
+        """When each was refused, or left without an answer, by the script."""
         self._streams: dict[int, dict[str, list[int]]] = {}
         """When each link asked for each stream that it has."""
         self._logins: Counter[int] = Counter()
         self._tap()
+        self._tap_dials()
 
     def is_same(self, symbol: str, trade_id: int, *, price: float, size: float, side: Side) -> bool:
         """Whether a trade is the venue's own."""
@@ -196,6 +200,18 @@ class Truth:
         facade.receive = received  # type: ignore[method-assign]
         facade.http = asked  # type: ignore[method-assign,assignment]
         facade.connect = connected  # type: ignore[method-assign,assignment]
+
+    def _tap_dials(self) -> None:
+        plan = self.world.plan
+        refusal_of = plan.dial
+
+        def dialled(link: str, now: int) -> DialRefusal | None:
+            refusal = refusal_of(link, now)
+            if refusal is not None:
+                self.refused_dials.append(now)
+            return refusal
+
+        plan.dial = dialled  # type: ignore[method-assign]
 
     def _note(self, facts: Iterable[Fact]) -> None:
         now, skewed = self.world.clock.now(), self.world.plan.may_skew

@@ -5,6 +5,9 @@ House rules: pure; a complaint says what was found and what was expected.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
+
 import msgspec
 
 from pitwire.model.clock import SECOND
@@ -12,6 +15,9 @@ from pitwire.sim.kit import Demand, Script
 from pitwire.sim.truth import Truth
 from pitwire.torture.outcome import Outcome
 from pitwire.torture.witness import GRACE_SECONDS, MOST_TOLD, Witness
+
+DIALS_WITHIN = 600 * SECOND
+"""In any so long no more may be dialled than a script allows."""
 
 
 class Period(msgspec.Struct, frozen=True):
@@ -40,6 +46,7 @@ def judge(
     """What came of a script; `closed` says why the session is over, if it is."""
     notice = witness.first_notice(period.broke)
     back = witness.back_since(period.over)
+    dials = sorted(at for at in (*truth.dials, *truth.refused_dials) if at >= period.broke)
     lost = witness.lost(period.ended - round(GRACE_SECONDS * SECOND))
     found = Outcome(
         fault=script.id,
@@ -56,7 +63,7 @@ def judge(
         named=sum(map(len, witness.named.values())),
         compared=witness.compared,
         wrong=len(witness.wrong),
-        dials=sum(at >= period.broke for at in truth.dials),
+        dials=len(dials),
         delivered=witness.seen["Trade"],
         happened=happened,
         growth=growth,
@@ -69,7 +76,7 @@ def judge(
         *witness.untold[:MOST_TOLD],
         *(f"a limit of the venue was broken: {each}" for each in truth.refusals[:MOST_TOLD]),
         *_timing(script.demand, found),
-        *_manners(script.demand, found, witness, truth),
+        *_manners(script.demand, dials, witness, truth),
     ]
     if closed:
         complaints.append(f"the session is over: {closed}")
@@ -93,15 +100,17 @@ def _timing(demand: Demand, found: Outcome) -> list[str]:
     return complaints
 
 
-def _manners(demand: Demand, found: Outcome, witness: Witness, truth: Truth) -> list[str]:
+def _manners(demand: Demand, dials: Sequence[int], witness: Witness, truth: Truth) -> list[str]:
     complaints = []
     if demand.unnoticed and witness.troubles:
         told = ", ".join(what for _, what in witness.troubles[:MOST_TOLD])
         complaints.append(f"told of trouble where there was none: {told}")
-    if demand.most_dials and found.dials > demand.most_dials:
-        complaints.append(f"dialled {found.dials} times, expected {demand.most_dials} at most")
-    if demand.kept and found.dials:
-        complaints.append(f"dialled {found.dials} times, expected none")
+    most = max((bisect_left(dials, at + DIALS_WITHIN) - i for i, at in enumerate(dials)), default=0)
+    if demand.most_dials and most > demand.most_dials:
+        expected = f"expected {demand.most_dials} at most"
+        complaints.append(f"dialled {most} times within ten minutes, {expected}")
+    if demand.kept and dials:
+        complaints.append(f"dialled {len(dials)} times, expected none")
     if demand.sole:
         complaints += [f"asked twice: {each}" for each in truth.asked_twice[:MOST_TOLD]]
     return complaints
