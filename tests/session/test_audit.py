@@ -172,6 +172,21 @@ def test_a_book_that_stands_still_after_a_doubt_is_audited_out_of_turn() -> None
     assert lost == ["A"], "and trades may be lost as well"
 
 
+def test_a_venue_that_counts_on_and_sends_nothing_as_nothing_changed_is_no_loss() -> None:
+    market = Market()
+    lost: list[str] = []
+    market.books.on_break = lambda symbol, _: lost.append(symbol)
+    request = market.begin()
+    market.change((3.0, 5.0), ids=2)  # as it was
+    now = NOW + EVERY
+    assert market.fetched(request, market.snapshot(), now) == []
+    assert names(market.tell(market.audit.overdue(now + WITHIN))) == ["audited"]
+    assert lost == []
+    assert market.ours.ready
+    market.hear(market.change((2.0, 0.0)))
+    assert not market.ours.ready, "its number tells, if something is missing after all"
+
+
 def test_a_delta_that_follows_tells_that_none_was_lost() -> None:
     market = Market()
     market.audit.doubt("A", NOW)

@@ -263,8 +263,19 @@ class Audit:
         if at > sync.last_id:
             if now < run.until:
                 return []
-            return self._differs(run, behind(sync, at), now)
+            return self._lags(run, story, at, now)
         return self._compare(run, story, now)
+
+    def _lags(self, run: _Run, story: list[Event], at: int, now: int) -> list[Event]:
+        """No delta reached the snapshot in time. What changed nothing may not have been sent."""
+        sync = run.sync
+        ours = self.book_of(sync.symbol) if self.book_of is not None else None
+        if ours is not None and ours.ready and not difference(ours, book_of(story)):
+            self._end(run)
+            return [self._audited(sync, sync.last_id, "", now)]
+        if self._books.on_break is not None:
+            self._books.on_break(sync.symbol, now)
+        return self._differs(run, behind(sync, at), now)
 
     def _compare(self, run: _Run, story: list[Event], now: int) -> list[Event]:
         sync = run.sync
@@ -283,8 +294,6 @@ class Audit:
         sync, snapshot = run.sync, run.snapshot
         assert snapshot is not None
         self._runs.remove(run)
-        if self._books.on_break is not None:
-            self._books.on_break(sync.symbol, now)
         book_id = sync.last_id
         sync.refresh()
         story = replaced(sync, snapshot, now)

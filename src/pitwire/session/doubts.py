@@ -10,6 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+from pitwire.model.clock import SECOND
+
+SPREAD_SECONDS = 3.0
+"""All are doubted this often at most: each that is quiet costs a question."""
+_SPREAD = round(SPREAD_SECONDS * SECOND)
 Doubter: TypeAlias = Callable[[str, int], None]
 """Told of a symbol, or of all (""), and when."""
 
@@ -19,7 +24,7 @@ class Doubts:
 
     def __init__(self, *doubters: Doubter) -> None:
         self._doubters = doubters
-        self._lost = False
+        self._lost, self._not_before = False, 0
 
     def of(self, symbol: str, now: int) -> None:
         """Something of this symbol, or of all (""), may be lost."""
@@ -33,6 +38,6 @@ class Doubts:
 
     def overdue(self, now: int) -> None:
         """Now and then: doubt all, if anything was lost since the last time."""
-        if self._lost:
-            self._lost = False
+        if self._lost and now >= self._not_before:
+            self._lost, self._not_before = False, now + _SPREAD
             self.of("", now)
