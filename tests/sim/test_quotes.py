@@ -55,7 +55,7 @@ def level_state(level: Level) -> tuple[object, ...]:
 
 
 class Stall:
-    """One side of a book that is quoted, somebody who takes, and an account with limits."""
+    """A book whose makers quote it, somebody who takes, and an account with limits."""
 
     def __init__(self, make: MakeQuotes, side: Side, exchange: Exchange | None = None) -> None:
         self.exchange = exchange or Exchange([BTC_USDT], entropy=Entropy(1))
@@ -64,10 +64,19 @@ class Stall:
         self.exchange.open_account("ann", {"USDT": Decimal(10**9), "BTC": Decimal(10**4)})
         self.chance = Random(7)
         self.side, self.now = side, 0
-        hand = Hand(self.exchange, SYMBOL, "makers", side)
         bounds = (LEAST, MIDDLE - REACH, MIDDLE + REACH)
-        self.quotes = make(hand, self.chance.random, *bounds)
-        self.taker = Hand(self.exchange, SYMBOL, "takers", side.opposite)
+        self.hands = {
+            (name, one): make(Hand(self.exchange, SYMBOL, name, one), self.chance.random, *bounds)
+            for name in ("makers", "takers")
+            for one in Side
+        }
+        self.quotes, self.taker = self.hands["makers", side], self.hands["takers", side.opposite]
+        self.bids = self.hands["makers", Side.BUY]
+        self.others = (
+            self.hands["makers", Side.SELL],
+            self.hands["takers", Side.BUY],
+            self.hands["takers", Side.SELL],
+        )
         self.ladder = self.exchange.pit(SYMBOL).book.ladder(side)
 
     def do(self, what: str, *words: Any) -> object:
@@ -101,9 +110,28 @@ class Stall:
     def _take(self, lots: int) -> None:
         self.taker.take(lots, self.now)
 
-    def _join(self, side: Side, price: int, lots: int) -> None:
+    def _sweep(self, price: int) -> None:
+        self.taker.sweep(price, self.now)
+
+    def _withdraw_beyond(self, price: int) -> None:
+        self.quotes.withdraw_beyond(price, self.now)
+
+    def _chase(self, bid: int, gap: int) -> None:
+        self.bids.chase(self.others, bid, bid + gap + 1, 0.5, self.now)
+
+    def _refresh(self, bid: int, gap: int, levels: int) -> None:
+        manners = (0.5, 0.7, levels, 100.0, 4)
+        self.bids.refresh(self.others, manners, bid, bid + gap + 1, levels, REACH * 0.9, PER_LOT,
+                          self.now)  # fmt: skip
+
+    def _join(self, side: Side, price: int, lots: int, part: int) -> None:
         request = NewOrder(account="ann", symbol=SYMBOL, side=side, kind=Kind.LIMIT, tif=Tif.GTC,
-                           lots=lots, price=price)  # fmt: skip
+                           lots=lots, price=price, iceberg_lots=part)  # fmt: skip
+        self.exchange.place(request, self.now)
+
+    def _stop(self, side: Side, price: int, lots: int) -> None:
+        request = NewOrder(account="ann", symbol=SYMBOL, side=side, kind=Kind.STOP_LOSS, lots=lots,
+                           stop_price=price)  # fmt: skip
         self.exchange.place(request, self.now)
 
     def _status(self, status: str) -> None:
@@ -111,6 +139,10 @@ class Stall:
 
     def _hush(self, is_hushed: bool) -> None:
         self.exchange.hush(is_hushed)
+
+    def hold(self, name: str, net: object) -> None:
+        """Let something else be what an account has gained."""
+        self.exchange.accounts.find(name).net[SYMBOL] = cast("list[int]", net)
 
     def state(self) -> tuple[object, ...]:
         """Everything that there is to know."""
@@ -123,7 +155,8 @@ class Stall:
             [ladder.keys for ladder in ladders],
             [pit.open_of(name) for name in ("makers", "takers", "ann")],
             {name: accounts.amounts(name) for name in accounts.names()},
-            (self.quotes.keys, self.quotes.orders, self.chance.getstate()),
+            [(each.keys, each.orders) for each in self.hands.values()],
+            (self.chance.getstate(), pit.average.ratio(self.now), pit.stops.waiting),
         )  # fmt: skip
 
 
@@ -140,7 +173,12 @@ acts = st.lists(
         st.tuples(st.just("fill"), near, few, few),
         st.tuples(st.just("churn"), few),
         st.tuples(st.just("take"), lots),
-        st.tuples(st.just("join"), sides, near, lots),
+        st.tuples(st.just("sweep"), near),
+        st.tuples(st.just("withdraw_beyond"), near),
+        st.tuples(st.just("chase"), near, few),
+        st.tuples(st.just("refresh"), near, few, few),
+        st.tuples(st.just("join"), sides, near, lots, st.sampled_from([0, 0, LEAST])),
+        st.tuples(st.just("stop"), sides, near, lots),
         st.tuples(st.just("status"), st.sampled_from(["HALT", "TRADING"])),
         st.tuples(st.just("hush"), st.booleans()),
     ),
@@ -148,7 +186,7 @@ acts = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(side=sides, acts=acts, future=st.booleans())
 def test_the_twins_do_the_same(
     twin: MakeQuotes, side: Side, acts: list[tuple[Any, ...]], future: bool
@@ -308,6 +346,38 @@ def test_what_is_withdrawn_is_looked_at(twin: MakeQuotes) -> None:
     stall.ladder.levels[MIDDLE] = cast("Level", "no level")
     with pytest.raises(TypeError, match="something else than a level"):
         stall.quotes.withdraw(0, 2)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (_spoil_a_level, "something else than a level"),
+        (lambda stall: setattr(stall.ladder.levels[MIDDLE], "orders", []), "found no orders"),
+        (lambda stall: stall.ladder.levels[MIDDLE].orders.update({2: "x"}), "than an order"),
+        (lambda stall: stall.ladder.keys.__setitem__(-1, "x"), "expected a whole number|'x'"),
+        (lambda stall: stall.hold("makers", net=[1]), "expected two numbers"),
+        (lambda stall: stall.hold("takers", net={}), "expected two numbers"),
+    ],
+)
+@pytest.mark.parametrize("way", ["take", "sweep"])
+def test_what_is_met_is_looked_at(
+    twin: MakeQuotes, spoil: Callable[[Stall], None], why: str, way: str
+) -> None:
+    stall = Stall(twin, Side.BUY)
+    stall.do("take", LEAST)  # in full: from here on it is known that the symbol is open
+    stall.quotes.add(MIDDLE, LEAST, 1)
+    spoil(stall)
+    with pytest.raises((TypeError, KeyError), match=why):
+        stall.do(way, LEAST if way == "take" else MIDDLE)
+
+
+def test_the_others_are_quotes_too(twin: MakeQuotes) -> None:
+    stall, strange = Stall(twin, Side.BUY), Stall(plain, Side.BUY)
+    for others in (None, (), strange.others, (*stall.others[:2], None)):
+        with pytest.raises(TypeError, match="all quotes"):
+            stall.bids.chase(cast("Any", others), MIDDLE, MIDDLE + 1, 0.5, 1)
+    with pytest.raises(TypeError):
+        stall.bids.refresh(stall.others, cast("Any", (1.0,)), MIDDLE, MIDDLE, 1, 1.0, 1.0, 1)
 
 
 def test_a_hand_is_taken_for_what_it_is(twin: MakeQuotes) -> None:

@@ -1,10 +1,10 @@
 /* The compiled twin of `Quotes` in quotes.py: the same orders, facts and counters, by the same draws.
  *
  * It works on the very objects that the plain one works on: a book may be changed by the one, then
- * by the other. What it does itself is an order that rests without meeting anybody, and its end;
- * everything else is the hand's. Numbers are Python's, of any size; those that fit a machine word
- * are added as such. Attributes that are slots are read and written in their place, which is looked
- * up when quotes are made.
+ * by the other. What it does itself is an order that rests without meeting anybody, and its end, and
+ * one that takes from quiet accounts; everything else is the hand's or the exchange's. Numbers are
+ * Python's, of any size; those that fit a machine word are added as such. Attributes that are slots
+ * are read and written in their place, which is looked up when quotes are made.
  *
  * Where Python may run (an allocation, a draw, the hand) nothing borrowed is held. What another may
  * have put where a level, an order, a list or a whole number belongs is looked at before it is taken
@@ -63,6 +63,16 @@ minus(PyObject *one, PyObject *other)
         return PyLong_FromLongLong(rest);
     }
     return PyErr_Occurred() ? NULL : PyNumber_Subtract(one, other);
+}
+
+static PyObject *
+times(PyObject *one, PyObject *other)
+{
+    long long a, b, product;
+    if (fits(one, &a) && fits(other, &b) && !__builtin_mul_overflow(a, b, &product)) {
+        return PyLong_FromLongLong(product);
+    }
+    return PyErr_Occurred() ? NULL : PyNumber_Multiply(one, other);
 }
 
 /* -1, 0 or 1; -2 with an exception set. */
@@ -156,21 +166,28 @@ place_of(PyObject *type, const char *name)
 
 /* What is taken from the hand, by its names there. */
 #define HELD(X)                                                                                    \
-    X(symbol, "_symbol") X(side, "_side") X(pit, "_pit") X(execution, "_execution")                \
-    X(own, "_own") X(other, "_other") X(open, "_open") X(pattern, "_quote")
+    X(symbol, "_symbol") X(side, "_side") X(other_side, "_other_side") X(pit, "_pit")              \
+    X(execution, "_execution") X(own, "_own") X(other, "_other") X(open, "_open")                  \
+    X(pattern, "_quote") X(sweep, "_sweep") X(market, "_market") X(known, "_known")                \
+    X(owner, "_owner") X(accounts, "_accounts") X(fee_assets, "_fee_assets")
 
 /* The types and the word of its module. */
 #define WORDS(X)                                                                                   \
-    X(canceled, "CANCELED") X(LevelChanged, "LevelChanged") X(Level, "Level")                      \
-    X(SimOrder, "SimOrder")
+    X(canceled, "CANCELED") X(filled, "FILLED") X(partly, "PARTLY") X(expired, "EXPIRED")          \
+    X(LevelChanged, "LevelChanged") X(Traded, "Traded") X(PublicTrade, "PublicTrade")              \
+    X(Level, "Level") X(SimOrder, "SimOrder") X(zero, "ZERO") X(no_more, "NO_MORE")                \
+    X(no_more_at_once, "NO_MORE_AT_ONCE")
 
 /* Where things are in theirs. */
 #define PLACES(X)                                                                                  \
-    X(SimOrder, order_id) X(SimOrder, lots) X(SimOrder, price) X(SimOrder, filled_lots)            \
-    X(SimOrder, status) X(SimOrder, created) X(SimOrder, updated) X(SimOrder, working_since)       \
-    X(SimOrder, on_book) X(Level, orders) X(Level, price) X(Level, shown) X(Ladder, keys)          \
-    X(Ladder, levels) X(Ladder, _spare) X(Pit, listing) X(Pit, order_id) X(Pit, execution)         \
-    X(Pit, update_id) X(Execution, facts) X(Execution, hushed)
+    X(SimOrder, order_id) X(SimOrder, account) X(SimOrder, lots) X(SimOrder, price)                \
+    X(SimOrder, filled_lots) X(SimOrder, prevented_lots) X(SimOrder, iceberg_lots)                 \
+    X(SimOrder, list_id) X(SimOrder, status) X(SimOrder, expiry_reason) X(SimOrder, created)       \
+    X(SimOrder, updated) X(SimOrder, working_since) X(SimOrder, on_book) X(Level, orders)          \
+    X(Level, price) X(Level, shown) X(Ladder, keys) X(Ladder, levels) X(Ladder, _spare)            \
+    X(Pit, listing) X(Pit, order_id) X(Pit, execution) X(Pit, trade_id) X(Pit, update_id)          \
+    X(Pit, last) X(Pit, trades) X(Pit, touched) X(Pit, stirred) X(Pit, entered)                    \
+    X(Execution, facts) X(Execution, hushed)
 
 typedef struct {
     PyObject_HEAD
@@ -191,7 +208,10 @@ typedef struct {
 #undef MEMBER
     double kinderman;
     int is_buy;
-    PyObject *past; /* of the pit */
+    PyObject *past; /* of the pit, as are the next two */
+    PyObject *average;
+    PyObject *waiting; /* stops */
+    PyObject *append;  /* the word */
     Py_buffer rows; /* the past's: a ring of rows, the place of a change is its id */
 } Quotes;
 
@@ -218,12 +238,13 @@ count(PyObject *pit, Py_ssize_t place)
 
 /* `Past.add`; what does not fit a row is left to it. */
 static int
-remember(Quotes *self, PyObject *number, PyObject *now, PyObject *price, PyObject *before)
+remember(Quotes *self, PyObject *number, PyObject *now, int is_bid, PyObject *price,
+         PyObject *before)
 {
     long long id, row[3];
     if (fits(number, &id) && fits(now, &row[0]) && fits(price, &row[1]) && fits(before, &row[2]) &&
         !__builtin_mul_overflow(row[1], 2, &row[1])) {
-        row[1] += self->is_buy;
+        row[1] += is_bid;
         Py_ssize_t kept = self->rows.len / (Py_ssize_t)sizeof(row), place = (Py_ssize_t)(id % kept);
         place += place < 0 ? kept : 0;
         memcpy((char *)self->rows.buf + place * sizeof(row), row, sizeof(row));
@@ -232,23 +253,26 @@ remember(Quotes *self, PyObject *number, PyObject *now, PyObject *price, PyObjec
     if (PyErr_Occurred()) {
         return -1;
     }
-    PyObject *is_bid = self->is_buy ? Py_True : Py_False;
+    PyObject *bid = is_bid ? Py_True : Py_False;
     PyObject *done =
-        PyObject_CallMethod(self->past, "add", "OOOOO", number, now, is_bid, price, before);
+        PyObject_CallMethod(self->past, "add", "OOOOO", number, now, bid, price, before);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
 }
 
-/* The visible size at a price has changed. */
+/* The visible size at a price has changed, on the hand's own side or on the other. */
 static int
-tell_level(Quotes *self, PyObject *price, PyObject *before, PyObject *shown, PyObject *now)
+tell_level(Quotes *self, int is_own, PyObject *price, PyObject *before, PyObject *shown,
+           PyObject *now)
 {
+    int is_bid = is_own ? self->is_buy : !self->is_buy;
+    PyObject *side = is_own ? self->side : self->other_side;
     PyObject *number = COUNT(update_id), *hushed = GET(Execution, self->execution, hushed);
-    int failed = number == NULL || hushed == NULL || remember(self, number, now, price, before) < 0;
+    int failed = number == NULL || hushed == NULL || remember(self, number, now, is_bid, price, before) < 0;
     if (!failed && hushed != Py_True) {
         PyObject *facts = GET(Execution, self->execution, facts), *fact = NULL;
         if (facts != NULL) {
-            PyObject *words[] = {now, self->symbol, self->side, price, shown, number};
+            PyObject *words[] = {now, self->symbol, side, price, shown, number};
             fact = PyObject_Vectorcall(self->LevelChanged, words, 6, NULL);
         }
         failed = fact == NULL || PyList_Append(facts, fact) < 0;
@@ -366,12 +390,14 @@ done:
     return level;
 }
 
-/* Forget a level that holds no more orders. */
+/* Forget a level that holds no more orders, on the hand's own side or on the other. */
 static int
-drop(Quotes *self, PyObject *price, PyObject *level)
+drop(Quotes *self, int is_own, PyObject *price, PyObject *level)
 {
-    PyObject *levels = GET(Ladder, self->own, levels), *keys = LIST(Ladder, self->own, keys);
-    PyObject *spare = LIST(Ladder, self->own, _spare), *key = turned(self->is_buy, price);
+    PyObject *ladder = is_own ? self->own : self->other;
+    PyObject *levels = GET(Ladder, ladder, levels), *keys = LIST(Ladder, ladder, keys);
+    PyObject *spare = LIST(Ladder, ladder, _spare);
+    PyObject *key = turned(is_own ? self->is_buy : !self->is_buy, price);
     int failed = levels == NULL || keys == NULL || spare == NULL || key == NULL ||
                  PyDict_DelItem(levels, price) < 0 ||
                  (PyList_GET_SIZE(spare) < SPARE && PyList_Append(spare, level) < 0) ||
@@ -438,7 +464,7 @@ rest(Quotes *self, PyObject *price, PyObject *lots, PyObject *now)
     }
     PUT(Level, level, shown, shown);
     PUT(SimOrder, order, on_book, Py_True);
-    failed = tell_level(self, price, before, shown, now);
+    failed = tell_level(self, 1, price, before, shown, now);
 done:
     Py_XDECREF(number);
     Py_XDECREF(execution);
@@ -497,14 +523,14 @@ withdraw(Quotes *self, PyObject *order, PyObject *price, PyObject *now)
     }
     PUT(Level, level, shown, shown);
     if (PyDict_DelItem(orders, number) < 0 || PyDict_DelItem(self->open, number) < 0 ||
-        (PyDict_GET_SIZE(orders) == 0 && drop(self, price, level) < 0)) {
+        (PyDict_GET_SIZE(orders) == 0 && drop(self, 1, price, level) < 0)) {
         goto done;
     }
     PUT(SimOrder, order, on_book, Py_False);
     PUT(SimOrder, order, status, self->canceled);
     PUT(SimOrder, order, updated, now);
     execution = COUNT(execution);
-    failed = execution == NULL ? -1 : tell_level(self, price, before, shown, now);
+    failed = execution == NULL ? -1 : tell_level(self, 1, price, before, shown, now);
 done:
     Py_XDECREF(number);
     Py_XDECREF(levels);
@@ -518,6 +544,510 @@ done:
     Py_XDECREF(execution);
     return failed;
 }
+
+/* ── an order that takes ─────────────────────────────────────────────────────────────────────── */
+
+/* What one order has taken at its levels, until it is counted: worth and size. */
+typedef struct {
+    PyObject *units;
+    PyObject *lots;
+} Taken;
+
+/* One number of a list, so much further. */
+static int
+raise_by(PyObject *numbers, Py_ssize_t at, PyObject *by)
+{
+    if (!PyList_Check(numbers) || PyList_GET_SIZE(numbers) <= at) {
+        PyErr_SetString(PyExc_TypeError, "net: expected two numbers");
+        return -1;
+    }
+    PyObject *before = Py_NewRef(PyList_GET_ITEM(numbers, at)), *after = plus(before, by);
+    Py_DECREF(before);
+    return after == NULL ? -1 : PyList_SetItem(numbers, at, after);
+}
+
+/* An account gains so many lots at a price, or loses them. */
+static int
+gain(PyObject *net, int gains, PyObject *lots, PyObject *worth)
+{
+    PyObject *minus_lots = PyNumber_Negative(lots), *minus_worth = PyNumber_Negative(worth);
+    int failed = minus_lots == NULL || minus_worth == NULL ||
+                 raise_by(net, 0, gains ? lots : minus_lots) < 0 ||
+                 raise_by(net, 1, gains ? minus_worth : worth) < 0;
+    Py_XDECREF(minus_lots);
+    Py_XDECREF(minus_worth);
+    return failed ? -1 : 0;
+}
+
+/* Put a number so much higher. */
+static int
+add_to(PyObject *of, Py_ssize_t place, PyObject *by)
+{
+    PyObject *before = get(of, place), *after = before == NULL ? NULL : plus(before, by);
+    if (after != NULL) {
+        put(of, place, after);
+    }
+    Py_XDECREF(before);
+    Py_XDECREF(after);
+    return after == NULL ? -1 : 0;
+}
+
+/* `lots - filled_lots`, and `- prevented_lots`. */
+static PyObject *
+left_of(Quotes *self, PyObject *order, int all)
+{
+    PyObject *lots = GET(SimOrder, order, lots), *gone = GET(SimOrder, order, filled_lots);
+    PyObject *left = lots == NULL || gone == NULL ? NULL : minus(lots, gone);
+    Py_XDECREF(lots);
+    Py_XDECREF(gone);
+    if (left == NULL || !all) {
+        return left;
+    }
+    gone = GET(SimOrder, order, prevented_lots);
+    Py_XSETREF(left, gone == NULL ? NULL : minus(left, gone));
+    Py_XDECREF(gone);
+    return left;
+}
+
+/* 1 where a number is above zero, 0 where it is not; -1 with an exception set. */
+static int
+is_some(PyObject *number)
+{
+    if (number == NULL || !is_whole(number)) {
+        return -1;
+    }
+    int beyond = 0;
+    long long value = PyLong_AsLongLongAndOverflow(number, &beyond);
+    return beyond ? beyond > 0 : value > 0;
+}
+
+/* What is known of a quiet maker, net and open orders; None of one that is left to the exchange. */
+static PyObject *
+makes_of(Quotes *self, PyObject *maker)
+{
+    PyObject *iceberg = GET(SimOrder, maker, iceberg_lots), *list = GET(SimOrder, maker, list_id);
+    PyObject *account = GET(SimOrder, maker, account), *makes = NULL;
+    int shows_less = iceberg == NULL ? -1 : PyObject_IsTrue(iceberg);
+    long long number = 0;
+    int fitted = list != NULL && fits(list, &number);
+    if (account != NULL && shows_less >= 0 && (fitted || (list != NULL && !PyErr_Occurred()))) {
+        makes = Py_XNewRef(PyDict_GetItemWithError(self->known, account));
+        if (makes == NULL && !PyErr_Occurred()) {
+            makes = PyObject_CallMethod(self->hand, "_learn", "O", account);
+        }
+    }
+    Py_XDECREF(iceberg);
+    Py_XDECREF(list);
+    Py_XDECREF(account);
+    if (makes != NULL && (shows_less || !fitted || number >= 0 || !PyTuple_Check(makes) ||
+                          PyTuple_GET_SIZE(makes) != 2 ||
+                          !PyDict_Check(PyTuple_GET_ITEM(makes, 1)))) {
+        Py_SETREF(makes, Py_NewRef(Py_None));
+    }
+    return makes;
+}
+
+/* A maker was filled whole: `Hand._leave`, and off the book. */
+static int
+fill_whole(Quotes *self, PyObject *maker, PyObject *orders, PyObject *mine)
+{
+    PyObject *number = GET(SimOrder, maker, order_id), *entered = GET(Pit, self->pit, entered);
+    PUT(SimOrder, maker, status, self->filled);
+    PUT(SimOrder, maker, on_book, Py_False);
+    int failed = number == NULL || entered == NULL || PyDict_DelItem(orders, number) < 0;
+    int was_entered = failed ? -1 : PySequence_Contains(entered, number);
+    if (was_entered > 0) {
+        PyObject *done = PyObject_CallMethod(self->hand, "_leave", "OO", maker, mine);
+        Py_XDECREF(done);
+        failed = done == NULL;
+    }
+    else {
+        failed = was_entered < 0 || PyDict_DelItem(mine, number) < 0;
+    }
+    Py_XDECREF(number);
+    Py_XDECREF(entered);
+    return failed ? -1 : 0;
+}
+
+/* `Hand._tell_trade`. */
+static int
+tell_trade(Quotes *self, PyObject *order, PyObject *maker, PyObject *price, PyObject *lots,
+           PyObject *now)
+{
+    PyObject *number = COUNT(trade_id), *first = COUNT(execution), *second = COUNT(execution);
+    PyObject *taker = GET(SimOrder, order, order_id), *facts = GET(Execution, self->execution, facts);
+    PyObject *hushed = GET(Execution, self->execution, hushed), *public = NULL, *fact = NULL;
+    PyObject *trades = GET(Pit, self->pit, trades), *done = NULL;
+    if (number != NULL && first != NULL && second != NULL && taker != NULL && facts != NULL &&
+        hushed != NULL && trades != NULL) {
+        PyObject *words[] = {now, self->symbol, number, price, lots, self->side, taker};
+        public = PyObject_Vectorcall(self->PublicTrade, words, 7, NULL);
+    }
+    if (public != NULL) {
+        PyObject *words[] = {trades, public};
+        done = PyObject_VectorcallMethod(self->append, words, 2, NULL);
+    }
+    if (done != NULL && hushed == Py_True) {
+        fact = Py_NewRef(public);
+    }
+    else if (done != NULL) {
+        PyObject *words[] = {now, self->symbol, number, price, lots, self->side, order, maker, first,
+                             second, self->zero, PyTuple_GET_ITEM(self->fee_assets, 0), self->zero,
+                             PyTuple_GET_ITEM(self->fee_assets, 1)};
+        fact = PyObject_Vectorcall(self->Traded, words, 14, NULL);
+    }
+    int failed = fact == NULL || PyList_Append(facts, fact) < 0;
+    Py_XDECREF(number);
+    Py_XDECREF(first);
+    Py_XDECREF(second);
+    Py_XDECREF(taker);
+    Py_XDECREF(facts);
+    Py_XDECREF(hushed);
+    Py_XDECREF(trades);
+    Py_XDECREF(public);
+    Py_XDECREF(done);
+    Py_XDECREF(fact);
+    return failed ? -1 : 0;
+}
+
+/* Trade with one quiet maker: the lots. */
+static PyObject *
+trade(Quotes *self, PyObject *order, PyObject *maker, PyObject *makes, PyObject *orders,
+      PyObject *price, PyObject *left, PyObject *now)
+{
+    PyObject *stands = left_of(self, maker, 1), *lots = NULL, *worth = NULL;
+    int order_of = stands == NULL ? -2 : compare(stands, left), failed = 1;
+    if (order_of == -2) {
+        goto done;
+    }
+    lots = Py_NewRef(order_of < 0 ? stands : left);
+    worth = times(lots, price);
+    if (worth == NULL || add_to(maker, self->SimOrder_filled_lots, lots) < 0 ||
+        add_to(order, self->SimOrder_filled_lots, lots) < 0) {
+        goto done;
+    }
+    PUT(SimOrder, maker, updated, now);
+    PUT(SimOrder, order, updated, now);
+    PUT(SimOrder, maker, status, self->partly);
+    if (order_of <= 0 && fill_whole(self, maker, orders, PyTuple_GET_ITEM(makes, 1)) < 0) {
+        goto done;
+    }
+    failed = gain(PyTuple_GET_ITEM(makes, 0), !self->is_buy, lots, worth) < 0 ||
+             tell_trade(self, order, maker, price, lots, now) < 0;
+done:
+    Py_XDECREF(stands);
+    Py_XDECREF(worth);
+    if (failed) {
+        Py_CLEAR(lots);
+    }
+    return lots;
+}
+
+/* What was met at a level: counted there, and by the owner and the pit. */
+static int
+count_met(Quotes *self, PyObject *level, PyObject *price, PyObject *met, PyObject *now,
+          Taken *taken)
+{
+    PyObject *before = GET(Level, level, shown), *shown = NULL, *worth = times(met, price);
+    PyObject *net = PyObject_CallMethod(self->owner, "net_of", "O", self->symbol), *done = NULL;
+    int failed = before == NULL || worth == NULL || net == NULL;
+    if (!failed) {
+        shown = minus(before, met);
+        failed = shown == NULL || gain(net, self->is_buy, met, worth) < 0;
+    }
+    if (!failed) {
+        PUT(Level, level, shown, shown);
+    }
+    if (!failed && PyDict_GET_SIZE(self->waiting)) { /* stops see each price */
+        done = PyObject_CallMethod(self->execution, "touch", "OOOO", self->pit, price, met, now);
+        failed = done == NULL;
+    }
+    else if (!failed) {
+        PUT(Pit, self->pit, last, price);
+        Py_XSETREF(taken->units, taken->units == NULL ? Py_NewRef(worth) : plus(taken->units, worth));
+        Py_XSETREF(taken->lots, taken->lots == NULL ? Py_NewRef(met) : plus(taken->lots, met));
+        failed = taken->units == NULL || taken->lots == NULL;
+    }
+    Py_XDECREF(before);
+    Py_XDECREF(shown);
+    Py_XDECREF(worth);
+    Py_XDECREF(net);
+    Py_XDECREF(done);
+    return failed ? -1 : 0;
+}
+
+/* `Hand._meet`: trade with those at one price. */
+static int
+meet(Quotes *self, PyObject *order, PyObject *level, PyObject *price, PyObject *now, Taken *taken)
+{
+    PyObject *orders = GET(Level, level, orders), *met = NULL;
+    int failed = orders == NULL || !PyDict_Check(orders);
+    if (orders != NULL && failed) {
+        PyErr_SetString(PyExc_TypeError, "level: found no orders");
+    }
+    while (!failed && PyDict_GET_SIZE(orders)) {
+        PyObject *left = left_of(self, order, 0), *maker = NULL, *makes = NULL, *lots = NULL;
+        int some = is_some(left);
+        Py_ssize_t at = 0;
+        if (some <= 0) {
+            Py_XDECREF(left);
+            failed = some < 0;
+            break;
+        }
+        PyDict_Next(orders, &at, NULL, &maker);
+        Py_INCREF(maker);
+        makes = is_order(self, maker) ? makes_of(self, maker) : NULL;
+        if (makes == Py_None) {
+            lots = PyObject_CallMethod(self->execution, "meet", "OOOOO", self->pit, order, maker,
+                                       level, now);
+            failed = lots == NULL;
+        }
+        else if (makes != NULL) {
+            lots = trade(self, order, maker, makes, orders, price, left, now);
+            failed = lots == NULL;
+            if (!failed) {
+                Py_XSETREF(met, met == NULL ? Py_NewRef(lots) : plus(met, lots));
+                failed = met == NULL;
+            }
+        }
+        else {
+            failed = 1;
+        }
+        Py_DECREF(left);
+        Py_DECREF(maker);
+        Py_XDECREF(makes);
+        Py_XDECREF(lots);
+    }
+    if (!failed && met != NULL) {
+        failed = count_met(self, level, price, met, now, taken) < 0;
+    }
+    Py_XDECREF(orders);
+    Py_XDECREF(met);
+    return failed ? -1 : 0;
+}
+
+/* The best level of the other side, if its key is not below `bound` (NULL: any): 1, and its price;
+ * 0 if there is none. */
+static int
+best_within(Quotes *self, PyObject *bound, PyObject **price, PyObject **level)
+{
+    PyObject *keys = LIST(Ladder, self->other, keys), *levels = GET(Ladder, self->other, levels);
+    int found = keys == NULL || levels == NULL ? -1 : PyList_GET_SIZE(keys) > 0;
+    if (found > 0) {
+        PyObject *key = Py_NewRef(PyList_GET_ITEM(keys, PyList_GET_SIZE(keys) - 1));
+        int order = bound == NULL ? 1 : compare(key, bound);
+        found = order == -2 ? -1 : order >= 0;
+        *price = found > 0 ? turned(!self->is_buy, key) : NULL;
+        Py_DECREF(key);
+        if (found > 0) {
+            *level = *price == NULL ? NULL
+                                    : as_level(self, PyDict_GetItemWithError(levels, *price));
+            if (*level == NULL) {
+                if (!PyErr_Occurred()) {
+                    PyErr_SetObject(PyExc_KeyError, *price);
+                }
+                Py_CLEAR(*price);
+                found = -1;
+            }
+        }
+    }
+    Py_XDECREF(keys);
+    Py_XDECREF(levels);
+    return found;
+}
+
+/* `Hand._work`: match an order with every level whose key is not below `bound`. */
+static int
+work(Quotes *self, PyObject *order, PyObject *number, PyObject *bound, PyObject *now, Taken *taken)
+{
+    PyObject *left = left_of(self, order, 0), *price = NULL, *level = NULL;
+    int some = is_some(left), found = 0;
+    while (some > 0 && (found = best_within(self, bound, &price, &level)) > 0) {
+        PyObject *before = GET(Level, level, shown), *after = NULL, *orders = NULL;
+        int failed = before == NULL || meet(self, order, level, price, now, taken) < 0;
+        if (!failed) {
+            orders = GET(Level, level, orders);
+            failed = orders == NULL || (PyObject_Length(orders) == 0 &&
+                                        drop(self, 0, price, level) < 0);
+        }
+        if (!failed) {
+            after = GET(Level, level, shown);
+            int order_of = after == NULL ? -2 : compare(after, before);
+            failed = order_of == -2 ||
+                     (order_of && tell_level(self, 0, price, before, after, now) < 0);
+        }
+        Py_XDECREF(before);
+        Py_XDECREF(after);
+        Py_XDECREF(orders);
+        Py_CLEAR(price);
+        Py_CLEAR(level);
+        Py_XSETREF(left, failed ? NULL : left_of(self, order, 0));
+        some = is_some(left);
+    }
+    Py_XDECREF(left);
+    if (some < 0 || found < 0) {
+        return -1;
+    }
+    if (some == 0) {
+        PUT(SimOrder, order, status, self->filled);
+        int held = PyDict_Contains(self->open, number);
+        return held > 0 ? PyDict_DelItem(self->open, number) : held;
+    }
+    PyObject *filled = GET(SimOrder, order, filled_lots);
+    int so = filled == NULL ? -1 : PyObject_IsTrue(filled);
+    Py_XDECREF(filled);
+    if (so > 0) {
+        PUT(SimOrder, order, status, self->partly);
+    }
+    return so < 0 ? -1 : 0;
+}
+
+/* What is left of it expires: `Hand._end`. */
+static int
+expire(Quotes *self, PyObject *order, PyObject *number, PyObject *reason, PyObject *now)
+{
+    PUT(SimOrder, order, expiry_reason, reason);
+    PUT(SimOrder, order, status, self->expired);
+    PUT(SimOrder, order, updated, now);
+    PyObject *execution = PyDict_DelItem(self->open, number) < 0 ? NULL : COUNT(execution);
+    Py_XDECREF(execution);
+    return execution == NULL ? -1 : 0;
+}
+
+/* `Hand._settle`, after what was taken is counted. */
+static int
+settle(Quotes *self, PyObject *now, Taken *taken)
+{
+    PyObject *done = NULL, *changed, *touched, *stirred;
+    if (taken->lots != NULL) {
+        done = PyObject_CallMethod(self->average, "count", "OOO", taken->units, taken->lots, now);
+        if (done == NULL) {
+            return -1;
+        }
+        Py_CLEAR(done);
+    }
+    changed = attribute(self->accounts, "changed");
+    touched = GET(Pit, self->pit, touched);
+    stirred = GET(Pit, self->pit, stirred);
+    int so = changed == NULL || touched == NULL || stirred == NULL ? -1 : PyObject_IsTrue(changed);
+    so = so ? so : PyObject_IsTrue(touched);
+    so = so ? so : PyObject_IsTrue(stirred);
+    if (so > 0) {
+        done = PyObject_CallMethod(self->execution, "settle", "OO", self->pit, now);
+        so = done == NULL ? -1 : 0;
+    }
+    Py_XDECREF(changed);
+    Py_XDECREF(touched);
+    Py_XDECREF(stirred);
+    Py_XDECREF(done);
+    return so;
+}
+
+/* By the hand, which may refuse. */
+static int
+take_in_full(Quotes *self, PyObject *lots, PyObject *now, PyObject *limit)
+{
+    PyObject *words = Py_BuildValue("OO", lots, now), *named = Py_BuildValue("{sO}", "limit", limit);
+    PyObject *way = attribute(self->hand, "take"), *done = NULL, *seen = NULL;
+    if (words != NULL && named != NULL && way != NULL) {
+        done = PyObject_Call(way, words, named);
+    }
+    if (done != NULL && (seen = attribute(self->hand, "_seen")) != NULL) {
+        Py_XSETREF(self->seen, seen);
+    }
+    Py_XDECREF(words);
+    Py_XDECREF(named);
+    Py_XDECREF(way);
+    Py_XDECREF(done);
+    return done == NULL || seen == NULL ? -1 : 0;
+}
+
+/* `Hand.take`; without a limit (None) at any price. */
+static int
+take(Quotes *self, PyObject *lots, PyObject *now, PyObject *limit)
+{
+    PyObject *listing = GET(Pit, self->pit, listing), *order = NULL, *number = NULL, *bound = NULL;
+    PyObject *execution = NULL;
+    Taken taken = {NULL, NULL};
+    int failed = 1, is_market = limit == Py_None, in_full = listing != self->seen;
+    Py_XDECREF(listing);
+    if (listing == NULL || in_full) {
+        return listing == NULL ? -1 : take_in_full(self, lots, now, limit);
+    }
+    order = PyObject_CallNoArgs(is_market ? self->market : self->sweep);
+    number = order == NULL || !is_order(self, order) ? NULL : COUNT(order_id);
+    execution = number == NULL ? NULL : COUNT(execution);
+    if (execution == NULL || PyDict_SetItem(self->open, number, order) < 0) {
+        goto done;
+    }
+    PUT(SimOrder, order, order_id, number);
+    PUT(SimOrder, order, lots, lots);
+    PUT(SimOrder, order, created, now);
+    PUT(SimOrder, order, updated, now);
+    PUT(SimOrder, order, working_since, now);
+    if (!is_market) {
+        PUT(SimOrder, order, price, limit);
+        bound = turned(!self->is_buy, limit);
+    }
+    if ((!is_market && bound == NULL) || work(self, order, number, bound, now, &taken) < 0) {
+        goto done;
+    }
+    PyObject *status = GET(SimOrder, order, status);
+    failed = status == NULL ||
+             (status != self->filled &&
+              expire(self, order, number, is_market ? self->no_more : self->no_more_at_once, now) < 0);
+    Py_XDECREF(status);
+    failed = failed || settle(self, now, &taken) < 0;
+done:
+    Py_XDECREF(order);
+    Py_XDECREF(number);
+    Py_XDECREF(execution);
+    Py_XDECREF(bound);
+    Py_XDECREF(taken.units);
+    Py_XDECREF(taken.lots);
+    return failed ? -1 : 0;
+}
+
+/* What the market sees of the other side from its best to a price. */
+static PyObject *
+lots_within(Quotes *self, PyObject *limit)
+{
+    PyObject *keys = LIST(Ladder, self->other, keys), *levels = GET(Ladder, self->other, levels);
+    PyObject *bound = turned(!self->is_buy, limit), *lots = PyLong_FromLong(0);
+    if (keys == NULL || levels == NULL || bound == NULL) {
+        Py_CLEAR(lots);
+    }
+    for (Py_ssize_t at = keys == NULL ? 0 : PyList_GET_SIZE(keys); lots != NULL && at-- > 0;) {
+        PyObject *key = Py_NewRef(PyList_GET_ITEM(keys, at)), *price = NULL, *level = NULL;
+        PyObject *shown = NULL;
+        int order = compare(key, bound);
+        if (order >= 0) {
+            price = turned(!self->is_buy, key);
+            level = price == NULL ? NULL : as_level(self, PyDict_GetItemWithError(levels, price));
+            if (level == NULL && price != NULL && !PyErr_Occurred()) {
+                PyErr_SetObject(PyExc_KeyError, price);
+            }
+            shown = level == NULL ? NULL : GET(Level, level, shown);
+            Py_SETREF(lots, shown == NULL ? NULL : plus(lots, shown));
+        }
+        else if (order == -2) {
+            Py_CLEAR(lots);
+        }
+        Py_DECREF(key);
+        Py_XDECREF(price);
+        Py_XDECREF(level);
+        Py_XDECREF(shown);
+        if (order < 0) {
+            break;
+        }
+    }
+    Py_XDECREF(keys);
+    Py_XDECREF(levels);
+    Py_XDECREF(bound);
+    return lots;
+}
+
+/* ── what is remembered ──────────────────────────────────────────────────────────────────────── */
 
 /* 1 for an order that rests; -1 with an exception set where it is none. */
 static int
@@ -724,6 +1254,51 @@ churn(Quotes *self, double chance, Py_ssize_t levels, PyObject *now)
     return 0;
 }
 
+/* ── both sides ──────────────────────────────────────────────────────────────────────────────── */
+
+/* What is quoted above, or below, `price` was run over: swept up to `to`, by this chance, or
+ * withdrawn. */
+static int
+run_over(Quotes *quotes, PyObject *price, Quotes *taker, PyObject *to, double swept, PyObject *now)
+{
+    PyObject *key = turned(!quotes->is_buy, price), *lots = NULL;
+    Py_ssize_t better = key == NULL ? -1 : find(quotes->keys, key);
+    int failed = better < 0 ? -1 : 0;
+    double value = 0.0;
+    if (better > 0) {
+        failed = drawn(taker, &value);
+    }
+    if (better > 0 && !failed && value < swept) {
+        lots = lots_within(taker, to);
+        failed = lots == NULL ? -1 : PyObject_IsTrue(lots);
+        failed = failed > 0 ? take(taker, lots, now, to) : failed;
+    }
+    if (better > 0 && !failed) {
+        better = find(quotes->keys, key); /* those that were filled are still in there */
+        failed = better < 0 ? -1 : 0;
+        for (; better > 0 && !failed; better--) {
+            failed = take_back(quotes, 0, now);
+        }
+    }
+    Py_XDECREF(key);
+    Py_XDECREF(lots);
+    return failed;
+}
+
+static int
+chase(Quotes *bids, Quotes *asks, Quotes *buyer, Quotes *seller, PyObject *bid, PyObject *ask,
+      double swept, PyObject *now)
+{
+    PyObject *one = PyLong_FromLong(1), *above = one == NULL ? NULL : plus(bid, one);
+    PyObject *below = above == NULL ? NULL : minus(ask, one);
+    int failed = below == NULL ? -1 : run_over(asks, above, buyer, bid, swept, now);
+    failed = failed ? failed : run_over(bids, below, seller, ask, swept, now);
+    Py_XDECREF(one);
+    Py_XDECREF(above);
+    Py_XDECREF(below);
+    return failed;
+}
+
 /* ── methods ─────────────────────────────────────────────────────────────────────────────────── */
 
 static PyObject *
@@ -770,6 +1345,95 @@ quotes_beyond(Quotes *self, PyObject *price)
     Py_ssize_t better = find(self->keys, key);
     Py_DECREF(key);
     return better < 0 ? NULL : PyLong_FromSsize_t(better);
+}
+
+static PyObject *
+quotes_withdraw_beyond(Quotes *self, PyObject *words)
+{
+    PyObject *price, *now;
+    if (!PyArg_ParseTuple(words, "O!O!:withdraw_beyond", &PyLong_Type, &price, &PyLong_Type, &now)) {
+        return NULL;
+    }
+    PyObject *key = turned(!self->is_buy, price);
+    Py_ssize_t better = key == NULL ? -1 : find(self->keys, key);
+    Py_XDECREF(key);
+    int failed = better < 0 ? -1 : 0;
+    for (; better > 0 && !failed; better--) {
+        failed = take_back(self, 0, now);
+    }
+    return nothing_or(failed);
+}
+
+/* (asks, buyer, seller), all of them quotes. */
+static int
+find_others(Quotes *self, PyObject *others, Quotes *found[3])
+{
+    int so = PyTuple_Check(others) && PyTuple_GET_SIZE(others) == 3;
+    for (int at = 0; so && at < 3; at++) {
+        so = Py_IS_TYPE(PyTuple_GET_ITEM(others, at), Py_TYPE(self));
+        found[at] = (Quotes *)PyTuple_GET_ITEM(others, at);
+    }
+    if (!so) {
+        PyErr_SetString(PyExc_TypeError, "others: expected asks, buyer and seller, all quotes");
+    }
+    return so ? 0 : -1;
+}
+
+static PyObject *
+quotes_chase(Quotes *self, PyObject *words)
+{
+    PyObject *others, *bid, *ask, *now;
+    Quotes *of[3];
+    double swept;
+    if (!PyArg_ParseTuple(words, "OO!O!dO!:chase", &others, &PyLong_Type, &bid, &PyLong_Type, &ask,
+                          &swept, &PyLong_Type, &now) ||
+        find_others(self, others, of) < 0) {
+        return NULL;
+    }
+    return nothing_or(chase(self, of[0], of[1], of[2], bid, ask, swept, now));
+}
+
+static PyObject *
+quotes_refresh(Quotes *self, PyObject *words)
+{
+    PyObject *others, *bid, *ask, *now;
+    Quotes *of[3];
+    double swept, chance, worth, spread, per_lot;
+    Py_ssize_t most, kept, levels;
+    if (!PyArg_ParseTuple(words, "O(ddndn)O!O!nddO!:refresh", &others, &swept, &chance, &kept, &worth,
+                          &most, &PyLong_Type, &bid, &PyLong_Type, &ask, &levels, &spread, &per_lot,
+                          &PyLong_Type, &now) ||
+        find_others(self, others, of) < 0) {
+        return NULL;
+    }
+    int failed = chase(self, of[0], of[1], of[2], bid, ask, swept, now);
+    failed = failed ? failed : churn(self, chance, kept, now);
+    failed = failed ? failed : churn(of[0], chance, kept, now);
+    failed = failed ? failed : fill(self, bid, most, levels, spread, worth, per_lot, now);
+    failed = failed ? failed : fill(of[0], ask, most, levels, spread, worth, per_lot, now);
+    return nothing_or(failed);
+}
+
+static PyObject *
+quotes_take(Quotes *self, PyObject *words)
+{
+    PyObject *lots, *now;
+    int read = PyArg_ParseTuple(words, "O!O!:take", &PyLong_Type, &lots, &PyLong_Type, &now);
+    return read ? nothing_or(take(self, lots, now, Py_None)) : NULL;
+}
+
+static PyObject *
+quotes_sweep(Quotes *self, PyObject *words)
+{
+    PyObject *price, *now;
+    if (!PyArg_ParseTuple(words, "O!O!:sweep", &PyLong_Type, &price, &PyLong_Type, &now)) {
+        return NULL;
+    }
+    PyObject *lots = lots_within(self, price);
+    int so = lots == NULL ? -1 : PyObject_IsTrue(lots);
+    so = so > 0 ? take(self, lots, now, price) : so;
+    Py_XDECREF(lots);
+    return nothing_or(so);
 }
 
 static PyObject *
@@ -832,7 +1496,9 @@ check(Quotes *self, PyObject *module)
             return -1;
         }
     }
-    if (!PyDict_Check(self->open) || !PyType_Check(self->SimOrder) || !PyType_Check(self->Level)) {
+    if (!PyDict_Check(self->open) || !PyDict_Check(self->known) ||
+        !PyTuple_Check(self->fee_assets) || PyTuple_GET_SIZE(self->fee_assets) != 2 ||
+        !PyType_Check(self->SimOrder) || !PyType_Check(self->Level)) {
         PyErr_SetString(PyExc_TypeError, "hand: found no open orders");
         return -1;
     }
@@ -843,10 +1509,21 @@ check(Quotes *self, PyObject *module)
 static int
 find_past(Quotes *self)
 {
+    PyObject *stops = attribute(self->pit, "stops");
     self->past = attribute(self->pit, "past");
+    self->average = attribute(self->pit, "average");
+    self->waiting = stops == NULL ? NULL : attribute(stops, "waiting");
+    self->append = PyUnicode_InternFromString("append");
     PyObject *rows = self->past == NULL ? NULL : attribute(self->past, "rows");
-    int failed = rows == NULL || PyObject_GetBuffer(rows, &self->rows, PyBUF_WRITABLE) < 0;
+    int failed = rows == NULL || self->average == NULL || self->waiting == NULL ||
+                 self->append == NULL ||
+                 PyObject_GetBuffer(rows, &self->rows, PyBUF_WRITABLE) < 0;
+    Py_XDECREF(stops);
     Py_XDECREF(rows);
+    if (!failed && !PyDict_Check(self->waiting)) {
+        PyErr_SetString(PyExc_TypeError, "pit.stops: expected those that wait");
+        failed = 1;
+    }
     if (!failed && (self->rows.len == 0 || self->rows.len % (3 * sizeof(long long)))) {
         PyErr_SetString(PyExc_TypeError, "pit.past: expected rows of three numbers");
         failed = 1;
@@ -901,7 +1578,7 @@ quotes_new(PyTypeObject *type, PyObject *words, PyObject *named)
 
 #define ALL_HELD(X)                                                                                \
     X(hand, "") X(seen, "") X(draw, "") X(keys, "") X(orders, "") X(least, "") X(lowest, "")       \
-    X(highest, "") X(past, "") HELD(X) WORDS(X)
+    X(highest, "") X(past, "") X(average, "") X(waiting, "") X(append, "") HELD(X) WORDS(X)
 
 static int
 quotes_traverse(Quotes *self, visitproc visit, void *arg)
@@ -932,6 +1609,16 @@ static PyMethodDef methods[] = {
     {"has", (PyCFunction)quotes_has, METH_O, "Whether an order of ours still rests at a price."},
     {"withdraw", (PyCFunction)quotes_withdraw, METH_VARARGS,
      "withdraw(index, now): forget an order, and cancel it unless it was filled meanwhile."},
+    {"chase", (PyCFunction)quotes_chase, METH_VARARGS,
+     "chase(others, bid, ask, swept, now): sweep or withdraw what was run over."},
+    {"refresh", (PyCFunction)quotes_refresh, METH_VARARGS,
+     "refresh(others, manners, bid, ask, levels, spread, per_lot, now): chase, churn and fill."},
+    {"withdraw_beyond", (PyCFunction)quotes_withdraw_beyond, METH_VARARGS,
+     "withdraw_beyond(price, now): forget and cancel all that are better than a price."},
+    {"take", (PyCFunction)quotes_take, METH_VARARGS,
+     "take(lots, now): trade with whatever is there; what is left expires."},
+    {"sweep", (PyCFunction)quotes_sweep, METH_VARARGS,
+     "sweep(price, now): take everything from the other side up to a price."},
     {"beyond", (PyCFunction)quotes_beyond, METH_O, "How many of ours are better than a price."},
     {"fill", (PyCFunction)quotes_fill, METH_VARARGS,
      "fill(best, most, levels, spread, worth, per_lot, now): place what is missing."},

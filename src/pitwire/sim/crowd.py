@@ -21,6 +21,8 @@ from pitwire.sim.quotes import MakeQuotes, Quotes, fastest, worth_about
 from pitwire.sim.scenarios import BIPS, Scenario
 
 _NO_END = 1 << 62
+_PLACED_AT_ONCE = 4
+"""How many orders a refresh adds to a side at most, beside the best."""
 _ROLES = ("makers", "takers", "followers")
 
 
@@ -49,13 +51,21 @@ class Crowd:
         for role in _ROLES:
             exchange.open_account(f"crowd/{symbol}/{role}", {}, unlimited=True)
         self._fair = float(self._start_price())
+        self._draws = {role: entropy.stream(f"crowd {symbol} {role}").random for role in _ROLES}
         self._hands = {
-            (role, side is Side.BUY): self._hand(role, side)
-            for role in ("takers", "followers")
+            (role, side is Side.BUY): self._quotes(role, side, quotes)
+            for role in _ROLES
             for side in Side
         }
-        self._draws = {role: entropy.stream(f"crowd {symbol} {role}").random for role in _ROLES}
-        self._bids, self._asks = self._quotes(Side.BUY, quotes), self._quotes(Side.SELL, quotes)
+        self._bids, self._asks = self._hands["makers", True], self._hands["makers", False]
+        self._others = self._asks, self._hands["takers", True], self._hands["takers", False]
+        self._manners = (
+            scenario.swept,
+            scenario.churn,
+            scenario.levels,
+            scenario.quote_value,
+            _PLACED_AT_ONCE,
+        )
         self._rates = {role: scenario.rate(role, -1.0) for role in _ROLES}
         """Acts a second where no burst is on."""
         self._drift = entropy.stream(f"crowd {symbol} fair value")
@@ -98,8 +108,8 @@ class Crowd:
             self._opens = now  # the push opens a market that was to open later
             self._wait_or_open(now)
         self._fair *= 1 + bips / BIPS
-        touch = self._touch()
-        self._chase(touch, now, swept=1.0)
+        bid, ask = touch = self._touch()
+        self._bids.chase(self._others, bid, ask, 1.0, now)
         self._replenish(touch, now, self.scenario.levels)
         # The old book may have ended short of the new price; one trade shows where it is.
         side = Side.BUY if bips > 0 else Side.SELL
@@ -132,11 +142,10 @@ class Crowd:
 
     def _refresh(self, now: int) -> None:
         self._move(now)
-        touch = self._touch()
-        self._chase(touch, now, swept=self.scenario.swept)
-        for quotes in (self._bids, self._asks):
-            quotes.churn(self.scenario.churn, self.scenario.levels, now)
-        self._replenish(touch, now, 4)
+        bid, ask = self._touch()
+        levels = self._wanted_levels(now)
+        spread, per_lot = self._spread(levels), self._fair * self._unit
+        self._bids.refresh(self._others, self._manners, bid, ask, levels, spread, per_lot, now)
 
     def _move(self, now: int) -> None:
         """Let the fair value wander as far as the time since the last move allows."""
@@ -153,34 +162,17 @@ class Crowd:
         lowest = self._bottom
         self._fair = max(self._fair * math.exp(step / BIPS), lowest)
 
-    def _chase(self, touch: tuple[int, int], now: int, *, swept: float) -> None:
-        """Quotes that the fair value has run over are swept by the informed, or withdrawn."""
-        bid, ask = touch
-        if self._asks.beyond(bid + 1):
-            self._run_over(self._asks, bid + 1, now, Side.BUY, swept=swept)
-        if self._bids.beyond(ask - 1):
-            self._run_over(self._bids, ask - 1, now, Side.SELL, swept=swept)
-
-    def _run_over(self, quotes: Quotes, bound: int, now: int, side: Side, *, swept: float) -> None:
-        if self._draws["takers"]() < swept:
-            self._cross(side, bound - 1 if side is Side.BUY else bound + 1, now)
-        for _ in range(quotes.beyond(bound)):
-            quotes.withdraw(0, now)
-
-    def _cross(self, side: Side, price: int, now: int) -> None:
-        """Take everything up to a price."""
-        book = self._exchange.pit(self.symbol).book
-        lots = book.against(side).lots_within(price)
-        if lots:
-            self._hands["takers", side is Side.BUY].take(lots, now, limit=price)
-
     def _replenish(self, touch: tuple[int, int], now: int, most: int) -> None:
         """Fill both sides up, at most so many orders a side."""
-        scenario, levels = self.scenario, self._wanted_levels(now)
-        spread = max(self._fair * scenario.gap_bips / BIPS, 1.0) * levels
-        worth, per_lot = scenario.quote_value, self._fair * self._unit
+        levels = self._wanted_levels(now)
+        spread, per_lot = self._spread(levels), self._fair * self._unit
+        worth = self.scenario.quote_value
         for quotes, best in ((self._bids, touch[0]), (self._asks, touch[1])):
             quotes.fill(best, most, levels, spread, worth, per_lot, now)
+
+    def _spread(self, levels: int) -> float:
+        """How far behind the best so many levels reach, in ticks."""
+        return max(self._fair * self.scenario.gap_bips / BIPS, 1.0) * levels
 
     def _wanted_levels(self, now: int) -> int:
         """Makers step back while prices fall."""
@@ -228,12 +220,9 @@ class Crowd:
         # `expovariate`, draw for draw
         return max(round(-log(1.0 - self._draws[role]()) / rate * SECOND), 1)
 
-    def _quotes(self, side: Side, make: MakeQuotes) -> Quotes:
-        hand, draw = self._hand("makers", side), self._draws["makers"]
-        return make(hand, draw, self._least, self._lowest, self._highest)
-
-    def _hand(self, role: str, side: Side) -> Hand:
-        return Hand(self._exchange, self.symbol, f"crowd/{self.symbol}/{role}", side)
+    def _quotes(self, role: str, side: Side, make: MakeQuotes) -> Quotes:
+        hand = Hand(self._exchange, self.symbol, f"crowd/{self.symbol}/{role}", side)
+        return make(hand, self._draws[role], self._least, self._lowest, self._highest)
 
     def _start_price(self) -> int:
         price = self._exchange.last_price(self.symbol)

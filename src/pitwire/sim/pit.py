@@ -43,15 +43,19 @@ class Average:
 
     def add(self, price: int, lots: int, now: int) -> None:
         """Count a trade."""
+        self.count(price * lots, lots, now)
+
+    def count(self, units: int, lots: int, now: int) -> None:
+        """Count trades of so many lots, and their prices × lots."""
         second = now // SECOND
         seconds = self._seconds
         if not seconds or seconds[-1][0] != second:
             seconds.append([second, 0, 0])
             self._expire(second)
         last = seconds[-1]
-        last[1] += price * lots
+        last[1] += units
         last[2] += lots
-        self._units += price * lots
+        self._units += units
         self._lots += lots
 
     def ratio(self, now: int, minutes: int = AVERAGE_MINUTES) -> Ratio:

@@ -89,6 +89,10 @@ class Hand:
         self._settle(now)
         return order
 
+    def offered(self, price: int) -> int:
+        """Lots that the market sees from the best of the other side to a price."""
+        return self._other.lots_within(price)
+
     def withdraw(self, order: SimOrder, now: int) -> None:
         """Cancel an order of this hand's that rests."""
         ladder, pit, price = self._own, self._pit, order.price

@@ -1,4 +1,5 @@
-"""The orders that makers keep on one side of a book, and where and how large the next ones are.
+"""The orders that a quiet hand keeps on one side of a book and takes from the other, and where and
+how large the next ones are.
 
 House rules: every draw is made in the order in which it stands here, and floats are reckoned in
 that order too, so that a seed is a market to the byte. `Quotes` here is plain Python; `_quotes.c`
@@ -16,8 +17,9 @@ from math import exp, log
 from typing import TypeAlias, cast
 
 from pitwire.model.twins import twin
-from pitwire.sim.execution import Execution
-from pitwire.sim.facts import LevelChanged, SimOrder, Status
+from pitwire.sim.accounts import ZERO
+from pitwire.sim.execution import NO_MORE, NO_MORE_AT_ONCE, Execution
+from pitwire.sim.facts import LevelChanged, PublicTrade, SimOrder, Status, Traded
 from pitwire.sim.matching import Ladder, Level
 from pitwire.sim.pit import Pit
 from pitwire.sim.quiet import Hand
@@ -25,7 +27,8 @@ from pitwire.sim.quiet import Hand
 Draw: TypeAlias = Callable[[], float]
 """The next number of [0, 1)."""
 KINDERMAN = 4 * math.exp(-0.5) / math.sqrt(2.0)
-CANCELED = Status.CANCELED
+CANCELED, FILLED, PARTLY = Status.CANCELED, Status.FILLED, Status.PARTIALLY_FILLED
+EXPIRED = Status.EXPIRED
 
 
 def worth_about(draw: Draw, worth: float, per_lot: float) -> int:
@@ -41,13 +44,13 @@ def worth_about(draw: Draw, worth: float, per_lot: float) -> int:
 
 
 class Quotes:
-    """The makers' orders on one side, best first."""
+    """A hand's orders on its side, best first; those that rest are remembered."""
 
-    __slots__ = ("_draw", "_hand", "_highest", "_least", "_lowest", "_sign", "keys", "orders")
+    __slots__ = ("_hand", "_highest", "_least", "_lowest", "_sign", "draw", "keys", "orders")
 
     def __init__(self, hand: Hand, draw: Draw, *, least: int, lowest: int, highest: int) -> None:
         """None is smaller than `least` lots, none below `lowest` or above `highest` ticks."""
-        self._hand, self._draw = hand, draw
+        self._hand, self.draw = hand, draw
         self._least, self._lowest, self._highest = least, lowest, highest
         self._sign = -1 if hand.is_buy else 1
         self.keys: list[int] = []
@@ -77,6 +80,21 @@ class Quotes:
         if order.on_book:
             self._hand.withdraw(order, now)
 
+    def withdraw_beyond(self, price: int, now: int, /) -> None:
+        """Forget and cancel all that are better than this price."""
+        for _ in range(self.beyond(price)):
+            self.withdraw(0, now)
+
+    def take(self, lots: int, now: int, /) -> None:
+        """Trade with whatever is there; what is left expires."""
+        self._hand.take(lots, now)
+
+    def sweep(self, price: int, now: int, /) -> None:
+        """Take everything from the other side up to a price."""
+        lots = self._hand.offered(price)
+        if lots:
+            self._hand.take(lots, now, limit=price)
+
     def beyond(self, price: int, /) -> int:
         """How many of ours are better than this price."""
         keys, key = self.keys, self._sign * price
@@ -86,7 +104,7 @@ class Quotes:
              per_lot: float, now: int, /) -> None:  # fmt: skip
         """An order at `best`, and up to `levels` of them behind it: at most so many new ones there,
         dense near it and thinner with distance, over `spread` ticks."""
-        draw = self._draw
+        draw = self.draw
         if not self.has(best):
             self._add_drawn(best, worth, per_lot, now)
         for _ in range(min(most, levels - len(self.keys))):
@@ -97,18 +115,47 @@ class Quotes:
 
     def churn(self, chance: float, levels: int, now: int, /) -> None:
         """Withdraw one somewhere, by this chance, and up to two of those beyond `levels`."""
-        draw, keys = self._draw, self.keys
+        draw, keys = self.draw, self.keys
         if keys and draw() < chance:
             self.withdraw(int(len(keys) * draw() ** 2), now)
         for _ in range(min(len(keys) - levels, 2)):
             self.withdraw(-1, now)
 
+    # ── both sides; these are the bids ────────────────────────────────────────────────────────
+
+    def chase(self, others: Others, bid: int, ask: int, swept: float, now: int, /) -> None:
+        """Quotes that a touch has run over are swept by this chance, or withdrawn."""
+        asks, buyer, seller = others
+        if asks.beyond(bid + 1):
+            if buyer.draw() < swept:
+                buyer.sweep(bid, now)
+            asks.withdraw_beyond(bid + 1, now)
+        if self.beyond(ask - 1):
+            if seller.draw() < swept:
+                seller.sweep(ask, now)
+            self.withdraw_beyond(ask - 1, now)
+
+    def refresh(self, others: Others, manners: Manners, bid: int, ask: int, levels: int,
+                spread: float, per_lot: float, now: int, /) -> None:  # fmt: skip
+        """Follow the touch, withdraw something here and there, and fill both sides up."""
+        swept, churn, kept, worth, most = manners
+        asks = others[0]
+        self.chase(others, bid, ask, swept, now)
+        self.churn(churn, kept, now)
+        asks.churn(churn, kept, now)
+        self.fill(bid, most, levels, spread, worth, per_lot, now)
+        asks.fill(ask, most, levels, spread, worth, per_lot, now)
+
     def _add_drawn(self, price: int, worth: float, per_lot: float, now: int) -> None:
         if self._lowest <= price <= self._highest:
-            lots = worth_about(self._draw, worth, per_lot)
+            lots = worth_about(self.draw, worth, per_lot)
             self.add(price, max(lots, self._least), now)
 
 
+Others: TypeAlias = tuple[Quotes, Quotes, Quotes]
+"""The asks, and who buys and who sells what was run over."""
+Manners: TypeAlias = tuple[float, float, int, float, int]
+"""How often what was run over is swept; `churn`'s chance and levels; `fill`'s worth and most."""
 MakeQuotes: TypeAlias = Callable[[Hand, Draw, int, int, int], Quotes]
 """(hand, draw, least, lowest, highest) → quotes."""
 
@@ -133,13 +180,18 @@ fastest: MakeQuotes = plain if _compiled is None else compiled_by(_compiled)
 """The compiled ones where they were built, else the plain ones."""
 
 __all__ = [
+    "NO_MORE",
+    "NO_MORE_AT_ONCE",
+    "ZERO",
     "Execution",
     "Ladder",
     "Level",
     "LevelChanged",
     "Pit",
+    "PublicTrade",
     "Quotes",
     "SimOrder",
+    "Traded",
     "compiled_by",
     "fastest",
     "plain",

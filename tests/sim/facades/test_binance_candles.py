@@ -21,7 +21,7 @@ from pitwire.sim.facades.binance_candles import (
     following,
     opening,
 )
-from pitwire.sim.facts import Kind, SimOrder, Stp, Tif, Traded
+from pitwire.sim.facts import Kind, PublicTrade, SimOrder, Stp, Tif, Traded
 
 START = 1_700_000_040 * SECOND
 
@@ -38,6 +38,59 @@ def order(order_id: int, side: Side) -> SimOrder:
         client_id="c",
         stp=Stp.NONE,
     )
+
+
+def untold(trade: Traded) -> PublicTrade:
+    return PublicTrade(
+        trade.at,
+        trade.symbol,
+        trade.trade_id,
+        trade.price,
+        trade.lots,
+        trade.taker_side,
+        trade.taker_order,
+    )
+
+
+@given(
+    rows=st.lists(
+        st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(0, 2), st.integers(0, 1)),
+        max_size=30,
+    ),
+    parts=st.lists(st.tuples(st.integers(1, 6), st.booleans(), st.booleans()), max_size=12),
+)
+def test_trades_that_nobody_hears_add_up_to_the_same(
+    rows: list[tuple[int, int, int, int]], parts: list[tuple[int, bool, bool]]
+) -> None:
+    """(price, lots, seconds later, orders later), taken in by parts, which are heard or not and
+    after which an instant ends or does not."""
+    at, taker, trades = START, 1, []
+    for number, (price, lots, later, orders) in enumerate(rows, start=1):
+        at, taker = at + later * SECOND, taker + orders
+        trades.append(trade(number, price, lots, at, taker=taker))
+    histories = [SymbolHistory(1), SymbolHistory(1)]
+    for count, is_heard, ends in [*parts, (len(trades) + 1, False, True)]:
+        part, trades = trades[:count], trades[count:]
+        for one in part:
+            histories[0].add(one)
+        if is_heard:
+            for one in part:
+                histories[1].add(one)
+        elif part:
+            histories[1].add_untold([untold(one) for one in part])
+        if ends:
+            for history in histories:
+                history.close_aggregate()
+    heard, quiet = histories
+    assert quiet.aggregates == heard.aggregates
+    assert (quiet.last_price, quiet.last_lots, quiet.last_time) == (
+        heard.last_price,
+        heard.last_lots,
+        heard.last_time,
+    )
+    for interval in ("1s", "1m"):
+        told = [each.bars(interval, start=0, end=at, limit=99, newest=True) for each in histories]
+        assert told[0] == told[1]
 
 
 def trade(trade_id: int, price: int, lots: int, at: int, *, taker: int = 1) -> Traded:

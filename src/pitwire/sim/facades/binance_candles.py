@@ -145,13 +145,34 @@ class Aggregate(msgspec.Struct, gc=False):
     taker_side: Side
     taker_order: int
 
-    def takes(self, trade: Match) -> bool:
-        return (
-            self.taker_order == trade.taker_order
-            and self.price == trade.price
-            and self.at == trade.at
-            and self.last_id + 1 == trade.trade_id
-        )
+    @property
+    def trade_id(self) -> int:
+        """The last fill's."""
+        return self.last_id
+
+
+def _is_more_of(group: Aggregate | PublicTrade, trade: Match) -> bool:
+    """Whether a trade is one more fill of an aggregate, or of what has one fill so far."""
+    return (
+        group.taker_order == trade.taker_order
+        and group.price == trade.price
+        and group.at == trade.at
+        and group.trade_id + 1 == trade.trade_id
+    )
+
+
+def _aggregate_of(number: int, trade: Match) -> Aggregate:
+    """An aggregate with one fill so far."""
+    return Aggregate(
+        number,
+        trade.price,
+        trade.lots,
+        trade.trade_id,
+        trade.trade_id,
+        trade.at,
+        trade.taker_side,
+        trade.taker_order,
+    )
 
 
 class SymbolHistory:
@@ -161,7 +182,9 @@ class SymbolHistory:
         self.last_price = last_price
         self.last_lots = 0
         self.last_time = 0
-        self.aggregates: deque[Aggregate] = deque(maxlen=_AGGREGATES_KEPT)
+        self._closed: deque[Aggregate | PublicTrade] = deque(maxlen=_AGGREGATES_KEPT)
+        """Aggregates that are complete, the newest last; one that nobody was told of and that has a
+        single fill is that fill."""
         self._next_aggregate = 1
         self._open: Aggregate | None = None
         self._bars: dict[tuple[str, int], deque[Bar]] = {}
@@ -174,6 +197,41 @@ class SymbolHistory:
         for interval in INTERVALS:
             self.keep(interval, 0)
 
+    @property
+    def aggregates(self) -> list[Aggregate]:
+        """Those that are complete and remembered, oldest first."""
+        first = self._next_aggregate - len(self._closed) - (self._open is not None)
+        return [
+            _aggregate_of(number, one) if isinstance(one, PublicTrade) else one
+            for number, one in enumerate(self._closed, start=first)
+        ]
+
+    def add_untold(self, trades: list[PublicTrade]) -> None:
+        """Take in trades as `add` does, of whose aggregates nobody hears; at least one."""
+        closed = self._closed
+        group: Aggregate | PublicTrade | None = self._open
+        if group is not None:
+            closed.append(group)
+        for trade in trades:
+            if trade.at < self._ends:
+                self._seconds[-1].add(trade)
+            else:
+                self._begin(trade)
+            if group is None or not _is_more_of(group, trade):
+                closed.append(trade)
+                group = trade
+                self._next_aggregate += 1
+                continue
+            if isinstance(group, PublicTrade):
+                group = closed[-1] = _aggregate_of(self._next_aggregate - 1, group)
+            group.lots += trade.lots
+            group.last_id = trade.trade_id
+        self.last_price, self.last_lots, self.last_time = trade.price, trade.lots, trade.at
+        last = closed.pop()
+        if isinstance(last, PublicTrade):
+            last = _aggregate_of(self._next_aggregate - 1, last)
+        self._open = last
+
     def add(self, trade: Match) -> Aggregate | None:
         """Take in a trade; returns the aggregate that it completed, if any."""
         self.last_price, self.last_lots, self.last_time = trade.price, trade.lots, trade.at
@@ -181,21 +239,12 @@ class SymbolHistory:
             self._seconds[-1].add(trade)
         else:
             self._begin(trade)
-        if self._open is not None and self._open.takes(trade):
+        if self._open is not None and _is_more_of(self._open, trade):
             self._open.lots += trade.lots
             self._open.last_id = trade.trade_id
             return None
         done = self.close_aggregate()
-        self._open = Aggregate(
-            self._next_aggregate,
-            trade.price,
-            trade.lots,
-            trade.trade_id,
-            trade.trade_id,
-            trade.at,
-            trade.taker_side,
-            trade.taker_order,
-        )
+        self._open = _aggregate_of(self._next_aggregate, trade)
         self._next_aggregate += 1
         return done
 
@@ -203,7 +252,7 @@ class SymbolHistory:
         """The aggregate under way is complete: nothing more comes at this instant."""
         done, self._open = self._open, None
         if done is not None:
-            self.aggregates.append(done)
+            self._closed.append(done)
         return done
 
     def keep(self, interval: str, offset: int) -> None:

@@ -163,6 +163,7 @@ class StreamHub:
             return
         touched: dict[str, Board] = {}
         unheard: dict[str, int] = {}
+        untold: dict[str, list[PublicTrade]] = {}
         boards, heard, followed = self._boards, self._heard, self._followed
         for fact in facts:
             if isinstance(fact, LevelChanged):
@@ -170,17 +171,21 @@ class StreamHub:
                     self._level(boards[fact.symbol], fact, now)
                 else:
                     unheard[fact.symbol] = fact.update_id
+            elif isinstance(fact, PublicTrade):  # of a hushed exchange: nobody is connected
+                untold.setdefault(fact.symbol, []).append(fact)
             elif isinstance(fact, Traded) and fact.public:
                 board = touched[fact.symbol] = boards[fact.symbol]
+                if fact.symbol in untold:
+                    board.history.add_untold(untold.pop(fact.symbol))
                 if fact.symbol in followed:
                     self._trade(board, fact, now)
                 else:
                     board.history.add(fact)
-            elif isinstance(fact, PublicTrade):  # of a hushed exchange: nobody is connected
-                board = touched[fact.symbol] = boards[fact.symbol]
-                board.history.add(fact)
             elif isinstance(fact, BlockTraded | Referenced):
                 self._outside(boards[fact.symbol], fact, now)
+        for symbol, trades in untold.items():
+            touched[symbol] = boards[symbol]
+            boards[symbol].history.add_untold(trades)
         for board in touched.values():
             self._aggregate(board, board.history.close_aggregate(), now)
         for symbol, update_id in unheard.items():
