@@ -35,15 +35,14 @@ class BoardSide:
 
     def put(self, price: int, lots: int) -> bool:
         """The absolute size at a price, 0 removes it; whether it is, or was, the best one."""
-        keys = self._sorted()
-        key = self._sign * price
+        keys = self._keys if self._is_sorted else self._sorted()
+        key, held = self._sign * price, self.lots
         moves = not keys or key <= keys[0]
         if lots:
-            if price not in self.lots:
+            if price not in held:
                 insort(keys, key)
-            self.lots[price] = lots
-        elif price in self.lots:
-            del self.lots[price]
+            held[price] = lots
+        elif held.pop(price, 0):
             del keys[bisect_left(keys, key)]
         return moves
 
@@ -106,16 +105,17 @@ class Board:
 
     def change(self, fact: LevelChanged) -> bool:
         """Follow one change; True when the best price or size moved."""
-        before = self.top
+        before = self._top
+        if before is None or self._stands != self.update_id:
+            before = self.top
         is_bid = fact.side is _BUY
         side = self._bids if is_bid else self._asks
-        price = fact.price
         self.update_id = self._stands = fact.update_id
-        if not side.put(price, fact.lots):
+        if not side.put(fact.price, fact.lots):
             return False
         best = side.best()
         self._top = (best, before[1]) if is_bid else (before[0], best)
-        return self._top != before
+        return best != before[not is_bid]
 
     def reach(self, update_id: int) -> None:
         """Be where the book was after this change; levels are looked up when somebody looks."""

@@ -20,7 +20,7 @@ Payload: TypeAlias = dict[str, object]
 
 
 def levels(scale: Scale, side: Iterable[Level]) -> list[tuple[str, str]]:
-    return [(scale.price(price), scale.size(lots)) for price, lots in side]
+    return scale.levels(side)
 
 
 def trade(scale: Scale, fact: Traded, *, now: int, unit: int) -> Payload:

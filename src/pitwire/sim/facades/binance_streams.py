@@ -196,6 +196,13 @@ class StreamHub:
         active = self._active.get(text)
         if active is None:
             return
+        if len(active.subscribers) == 1:  # nearly always
+            (only,) = active.subscribers.values()
+            said = build(only.unit)
+            alone = said if isinstance(said, bytes) else encode_payload(said)
+            framed = b"%b%b}" % (active.prefix, alone) if only.combined else alone
+            self._send(only.link, SendText(framed, text))
+            return
         bodies: dict[int, bytes] = {}
         frames: dict[int, SendText] = {}
         for listener in active.subscribers.values():

@@ -6,6 +6,7 @@ is an `ApiError` with the venue's code and exact words (binance §5.2).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import ROUND_DOWN, Decimal
 
 from pitwire.model.clock import MICROSECOND, MILLISECOND
@@ -75,6 +76,14 @@ class Scale:
     def size(self, lots: int) -> str:
         text = self._sizes.get(lots)
         return text if text is not None else _keep(self._sizes, lots, self._spell_size(lots))
+
+    def levels(self, side: Iterable[tuple[int, int]]) -> list[tuple[str, str]]:
+        """(price, size) as text, of levels in ticks and lots."""
+        known_price, known_size = self._prices.get, self._sizes.get
+        return [
+            (known_price(ticks) or self.price(ticks), known_size(lots) or self.size(lots))
+            for ticks, lots in side
+        ]
 
     def _spell_price(self, ticks: int) -> str:
         units = ticks * self.tick
