@@ -29,7 +29,7 @@ def plain(text: str) -> str:
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
-    names = ("ladder", "packed", "quotes", "reading", "sbe")
+    names = ("ladder", "packed", "quotes", "gate", "reading", "sbe", "writing")
     parts = r"\(" + ", ".join(rf"{name} (plain|compiled)" for name in names) + r"\)"
     said = capsys.readouterr().out
     assert re.fullmatch(rf"pitwire {re.escape(pitwire.__version__)} {parts}\n", said)
