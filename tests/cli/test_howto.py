@@ -260,6 +260,8 @@ async def test_a_switch_brings_listen_keys_back(keeps: bool) -> None:
         ({"venues": [USDM], "tapes": [Path("t")]}, "sim.venue: found 'binance-usdm'"),
         ({"venues": [SPOT, USDM], "tapes": [Path("t")]}, "sim.venue: found 'binance binance-usdm'"),
         ({"venues": [USDM], "symbols": ["A-B", "C-D"]}, "sim.symbols: found 'C-D'"),
+        ({"tapes": [Path("none.jsonl.gz")]}, "none.jsonl.gz: found 'No such file or directory'"),
+        ({"tapes": [Path(__file__)]}, "found 'a capture, and no symbols', expected the symbols"),
         ({"speed": 10.0}, "sim.speed: found 10.0, expected 1, or a tape"),
         ({"venues": [USDM], "howto": "cryptofeed"}, "sim.howto: found 'cryptofeed'"),
         ({"scenario": "none.toml"}, "none.toml: found 'No such file or directory'"),

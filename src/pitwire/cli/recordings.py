@@ -81,7 +81,7 @@ class _Captured:
 
     def __init__(self, path: Path, symbols: Sequence[str]) -> None:
         self.path = path
-        self.listings = [plain_listing(each) for each in symbols or ("",)]
+        self.listings = [plain_listing(each) for each in symbols]
         self.snapshots = self._records = _records(path, self.listings)
         self.flaws: tuple[Flaw, ...] = ()
 
@@ -122,6 +122,12 @@ def _opened(path: Path, symbols: Sequence[str], *, alone: bool) -> _Taped | _Cap
         there = Tape(path).meta.symbols
         return _Taped(path, [each for each in symbols if each in there] or list(symbols[:1]))
     if alone:
+        if path.exists() and not symbols:
+            raise ConfigError(
+                where=str(path),
+                found="a capture, and no symbols",
+                expected="the symbols to serve, since a capture does not say which it holds",
+            )
         return _Captured(path, symbols)
     raise ConfigError(
         where=str(path),
