@@ -79,6 +79,8 @@ class Setting:
             latency=LATENCIES[latency],
         )
         self.clock = self.world.clock
+        self.looked_at = True
+        """Whether somebody looks at the desk that is opened here."""
         self.journal = MemoryJournal()
         self.sent: list[dict[str, Any]] = []
         """Every frame that left, market and orders connections together."""
@@ -101,6 +103,7 @@ class Setting:
             fetch=self.world.fetch,
             clock=self.clock,
             journals=[self.journal],
+            looked_at=self.looked_at,
         )
         state = desk.engine.state
         await until(lambda: state.touch(BTC) and state.book(BTC) and not state.stale)

@@ -189,6 +189,7 @@ async def _live(
         fetch=world.fetch,
         clock=world.clock,
         journals=[told] if onlooker is None else [told, onlooker.journal],
+        looked_at=onlooker is not None,
     )
     if onlooker is not None:
         onlooker.opened(desk)
@@ -204,7 +205,7 @@ async def _live(
             onlooker.look()
     await asyncio.sleep(_TAIL_SECONDS)
     told.look(desk, world.clock.now())
-    told.events = desk.health.snapshot(world.clock.now()).events
+    told.events = desk.events
     told.digest.open = False
     if onlooker is not None:
         onlooker.ended()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pitwire.desk.health import Health, Reaction
 from pitwire.market.book import OrderBook
-from pitwire.model.events import MARKET, BookDelta, BookSnapshot, Event
+from pitwire.model.events import EVENTS, MARKET, BookDelta, BookSnapshot, Event
 from pitwire.store.frames import Frames
 
 
@@ -29,10 +29,41 @@ class Chronicle:
     ) -> None:
         self.health, self._frames, self._books = health, frames, books
         self._moved: dict[str, None] = {}
+        self._unlike: dict[type[Event], Reaction] = {}
         self._reactions = reactions
         health.reaction_to = self._reaction_to
         self.note: Callable[[Sequence[Event]], None] = health.note_all
         """Count a burst, and do with each event what is to be done with it."""
+        self._counted = 0
+
+    def keep_nothing(self, rouse: Callable[[], None]) -> None:
+        """Nobody will look at tables or health: from now on events are counted together, and only
+        what is no market's word is looked at, of which `rouse` is told, too."""
+
+        def roused(react: Reaction | None) -> Reaction:
+            def both(event: Event) -> None:
+                rouse()
+                if react is not None:
+                    react(event)
+
+            return both
+
+        others = (kind for kind in EVENTS if kind not in MARKET)
+        self._unlike = {kind: roused(self._reactions.get(kind)) for kind in others}
+        self.note = self._count
+
+    @property
+    def events(self) -> int:
+        """How many events there were, so far."""
+        return self._counted or self.health.lags()[0]
+
+    def _count(self, events: Sequence[Event]) -> None:
+        self._counted += len(events)
+        unlike = self._unlike
+        for event in events:
+            react = unlike.get(event.__class__)
+            if react is not None:
+                react(event)
 
     def _reaction_to(self, event: Event) -> Reaction | None:
         """Asked once for each kind of event and symbol, so that nothing is looked up again."""

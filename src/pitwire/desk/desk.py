@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -18,6 +17,7 @@ from pitwire.desk.config import DeskConfig, check_arming
 from pitwire.desk.countdown import winder_for
 from pitwire.desk.gateway import Gateway, Outlet
 from pitwire.desk.health import Health, HealthReport, OrdersHealth
+from pitwire.desk.housekeeping import House, idle_until
 from pitwire.desk.interactions import InteractionLog
 from pitwire.desk.leash import Leash
 from pitwire.desk.paper import PaperOutlet
@@ -50,7 +50,6 @@ from pitwire.trading.rules import Rule
 
 ORDERS_LINK = "orders"
 """Links of this name carry commands; the session names them so."""
-_HOUSEKEEPING_SECONDS = 0.05
 _LOOK_WITHIN = SECOND
 """No decision is made when nobody has looked at the halt for so long: the process stood still."""
 _BEHIND_SECONDS = 1.0
@@ -70,9 +69,13 @@ class Desk:
         frames: Frames,
         log: InteractionLog | None = None,
         restarted: Restarted | None = None,
+        house: House | None = None,
     ) -> None:
         self.config, self.engine, self.clock = config, engine, clock
+        self._keeper = house or House()
         self._chronicle = Chronicle(health, frames, engine.state.books, self._table())
+        if self._keeper.sleeps:
+            self._chronicle.keep_nothing(self._keeper.rouse)
         self._observe = self._chronicle.note
         """Counters and tables: nothing that an order would have to wait for."""
         self.timings = Timings()
@@ -90,8 +93,6 @@ class Desk:
         self._house: asyncio.Task[None] | None = None
         self._look_by = 1 << 63
         """When somebody must have looked at the halt; never before housekeeping begins."""
-        self._trouble = ""
-        """What went wrong with housekeeping last; it is told once."""
         self._wake: asyncio.TimerHandle | None = None
         self._wake_at = 0
         self._stopped: asyncio.Task[None] | None = None
@@ -227,7 +228,8 @@ class Desk:
         self.switchboard.arm()
         self._relearner.begin()
         self._look_by = self.clock.now() + _LOOK_WITHIN
-        self._house = asyncio.get_running_loop().create_task(self._keep_house())
+        keeping = self._keeper.keep(self, (self._tidy, self._tend), self._idle_until)
+        self._house = asyncio.get_running_loop().create_task(keeping)
         self._rearm(self.clock.now())
         keep_warm(self.engine, self.session, self.clock)
 
@@ -342,6 +344,11 @@ class Desk:
         """Are we well?"""
         return self._chronicle.health
 
+    @property
+    def events(self) -> int:
+        """How many there were so far."""
+        return self._chronicle.events
+
     def _observe_on_paper(self, events: Sequence[Event]) -> None:
         self._chronicle.note(events)
         assert self._paper is not None, "there is paper, or this is not asked"
@@ -418,25 +425,10 @@ class Desk:
         self._decide(self.clock.now())
         self.settle()
 
-    async def _keep_house(self) -> None:
-        while True:
-            await asyncio.sleep(_HOUSEKEEPING_SECONDS)
-            now = self.clock.now()
-            for chore in (self._tidy, self._tend):
-                try:
-                    chore(now)
-                except Exception as error:  # noqa: BLE001 — the edge of a task: it lives on
-                    self._failed(error, now)
-
-    def _failed(self, error: Exception, now: int) -> None:
-        """A chore that cannot be done is a halt, is told, and keeps nobody from the others."""
-        text = f"housekeeping failed: {type(error).__name__}: {error}"
-        if not self.engine.screen.halted:
-            with suppress(Exception):  # halted it is; what could not leave is tried again
-                self.halt(text, "desk")
-        elif text != self._trouble:
-            self.alert(text, now)
-        self._trouble = text
+    def _idle_until(self, now: int) -> int:
+        kept = (self.restarted, self.tape, self._log, self._paper)
+        is_alone = all(one is None for one in kept) and self.config.mode != "live"
+        return idle_until(self.engine, self.gateway, now) if is_alone else now
 
     def _tend(self, now: int) -> None:
         """Apart from all other chores, so that none of them holds up a halt and its cancels."""

@@ -20,6 +20,7 @@ from pitwire.desk.config import DeskConfig, check_arming, check_live, state_fold
 from pitwire.desk.desk import Desk
 from pitwire.desk.door import connect_to_websocket
 from pitwire.desk.health import Health
+from pitwire.desk.housekeeping import House
 from pitwire.desk.interactions import InteractionLog
 from pitwire.desk.key_lock import key_lock
 from pitwire.desk.leash import charge_of
@@ -135,12 +136,14 @@ async def open_desk(
     ids: OrderIds | None = None,
     hear: Callable[[Rule], Rule] | None = None,
     seen: OnEvents | None = None,
+    looked_at: bool = True,
 ) -> Desk:
     """Open a desk by a configuration, plus rules written in Python.
 
     `state` is the account's folder, in place of the configuration's; `ids` are the order ids of a
     desk that keeps nothing, for one that goes through another's day again, and
-    `hear` puts something around each of its rules; `seen` is shown all events after the desk.
+    `hear` puts something around each of its rules; `seen` is shown all events after the desk. One
+    that is not to be `looked_at` keeps neither tables nor health, and sleeps where it can.
     Raises `ConfigError` for what
     cannot work, `JournalFailed` when nothing can be written there, `DialFailed` when there is no
     connection, `AuthenticationFailed` and `SubscriptionRejected` when the venue says no. With a
@@ -151,7 +154,7 @@ async def open_desk(
     credentials = credentials or (None if config.mode == "paper" else credentials_of(config))
     seed = system_seed() if config.seed is None else config.seed
     restarted = _restarted(config, state, clock, _key_lock(config, credentials, endpoints))
-    desk = _composed(config, restarted, journals, clock, ids, log)
+    desk = _composed(config, restarted, journals, clock, ids, log, looked_at=looked_at)
     try:
         await desk.switchboard.open()
         bans, addresses = bans_of(desk), addresses_of(config, endpoints)
@@ -214,9 +217,12 @@ def _composed(
     clock: Clock,
     ids: OrderIds | None,
     log: InteractionLog | None,
+    *,
+    looked_at: bool,
 ) -> Desk:
-    frames = Frames(_FRAMES)
-    others = [TablesJournal(frames), *journals, *([log] if log is not None else [])]
+    frames, house = Frames(_FRAMES), House(sleeps=not looked_at)
+    own: Journal = TablesJournal(frames) if looked_at else house
+    others = [own, *journals, *([log] if log is not None else [])]
     engine = _engine(config, restarted, others, clock, ids)
     return Desk(
         config,
@@ -226,6 +232,7 @@ def _composed(
         frames=frames,
         log=log,
         restarted=restarted,
+        house=house,
     )
 
 

@@ -103,6 +103,11 @@ class Stocktaking:
         """Whether everything asked for has been compared, as far as it was answered."""
         return not (self._fills_of or self._check_at)
 
+    @property
+    def next_round(self) -> int:
+        """When everything will be asked for again, ns; 0: not of its own accord."""
+        return self._next
+
     def health(self) -> OrdersHealth:
         """How our orders stand with the venue at this moment."""
         ledger = self._engine.state.ledger

@@ -26,6 +26,11 @@ class Pursuit:
         self._wished: dict[str, int] = {}
         """Order → the login since which its second cancel was asked for; it may be on its way."""
 
+    @property
+    def is_on(self) -> bool:
+        """Whether any cancel may still have to follow."""
+        return bool(self._orders)
+
     def left(self, order: Tracked, command: CancelOrder) -> None:
         """The bytes of this cancel left."""
         if command.venue_id:
