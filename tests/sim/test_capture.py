@@ -15,13 +15,12 @@ from pitwire.model.orders import Side
 from pitwire.sim.capture import (
     CaptureRecord,
     Diff,
-    Envelope,
     Grid,
     Print,
     Reader,
     Snapshot,
     load_capture,
-    open_envelope,
+    open_frame,
     stream_of,
 )
 
@@ -58,7 +57,7 @@ def test_a_line_that_is_no_record_is_named(tmp_path: Path):
     ],
 )
 def test_a_payload_leaves_its_envelope_unchanged(text: str, stream: str, payload: bytes):
-    assert open_envelope(text.encode()) == Envelope(stream, payload)
+    assert open_frame(text.encode()) == (stream, payload)
 
 
 @given(st.integers(0, 10**12), st.sampled_from(["0.01", "0.001", "1", "0.5", "0.00000001"]))

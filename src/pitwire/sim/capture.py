@@ -71,13 +71,6 @@ class Print(msgspec.Struct, frozen=True, gc=False):
     at: int
 
 
-class Envelope(msgspec.Struct, frozen=True):
-    """A payload and the name of its stream, "" when it came bare."""
-
-    stream: str
-    payload: bytes
-
-
 class _Combined(msgspec.Struct):
     stream: str = ""
     data: msgspec.Raw = msgspec.Raw()
@@ -152,14 +145,16 @@ def load_capture(path: Path | str) -> list[CaptureRecord]:
     return records
 
 
-def open_envelope(raw: bytes) -> Envelope:
-    """Take the payload out of a combined frame without touching a byte of it."""
+def open_frame(raw: bytes) -> tuple[str, bytes]:
+    """Stream and payload of a frame, not a byte of it touched; of a bare one by what it says."""
     try:
         combined = _combined.decode(raw)
     except msgspec.DecodeError:
-        return Envelope("", raw)
+        return stream_of(raw), raw
     payload = bytes(combined.data)
-    return Envelope(combined.stream, payload) if combined.stream and payload else Envelope("", raw)
+    if combined.stream and payload:
+        return combined.stream, payload
+    return stream_of(raw), raw
 
 
 def stream_of(payload: bytes) -> str:

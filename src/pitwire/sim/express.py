@@ -7,14 +7,21 @@ deadline of the venue) goes the long way, through stage and façade.
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias
 
-from pitwire.sim.capture import Envelope
+from pitwire.sim.capture import open_frame
 from pitwire.sim.facades.facade import SendText
-from pitwire.sim.history import RecordedMarket
+from pitwire.sim.history import Reading, RecordedMarket
 from pitwire.sim.links import MemoryCarrier, MemoryLink
 from pitwire.sim.loop import Played
 from pitwire.sim.stage import Stage
+
+Hearer: TypeAlias = tuple[MemoryLink, bytes]
+"""A link, and what stands before a stream's payload on it."""
+Route: TypeAlias = tuple[Reading | None, Sequence[Hearer]]
+"""Of whom a stream tells, and who hears it."""
 
 
 class Routes(Protocol):
@@ -35,8 +42,8 @@ class Express:
     ) -> None:
         self._market, self._routes = market, routes
         self._stage, self._carrier = stage, carrier
-        self._known: dict[str, list[tuple[MemoryLink, bytes]]] = {}
-        """Stream → who hears it, as long as nothing has gone the long way."""
+        self._known: dict[str, Route] = {}
+        """Stream → where it goes, as long as nothing has gone the long way."""
 
     def play(self, loop: Played, before: int) -> None:
         """Let everything happen that is due before then, until the client is stirred.
@@ -84,22 +91,70 @@ class Express:
                 if not self._play_attended(loop.reach(due)):
                     return loop.stirred
             else:
-                now = loop.reach(due)
-                passed = market.pass_on(now)
-                if passed is None:
+                self._ride(loop, until)
+        return True
+
+    def _ride(self, loop: Played, until: int) -> None:
+        """Frames of a market that nobody of us attends, until anything else is to be done.
+
+        What the one link hears that hears most waits in a queue of its own, in its order, instead
+        of on the agenda; what is left of it goes there, at the place that it would have had.
+        """
+        market, agenda, promise = self._market, self._carrier.agenda, self._carrier.promise
+        take, note, known, reach = market.take, market.note, self._known, loop.reach
+        ours: MemoryLink | None = None
+        wakes: deque[tuple[int, int]] = deque()
+        try:
+            while not loop.stirred:
+                due = market.due
+                if wakes and wakes[0][0] < due:
+                    at = wakes[0][0]
+                    if at >= until or (agenda and agenda[0][:2] < wakes[0]):
+                        return
+                    assert ours is not None, "somebody waits"
+                    wakes.popleft()
+                    ours.deliver(reach(at))
                     continue
-                hearers = self._hearers(passed.stream)
+                if due >= until or (agenda and agenda[0][0] < due):
+                    return
+                now, raw = reach(due), take()
+                stream, payload = open_frame(raw)
+                route = known.get(stream)
+                if route is None:
+                    route = known[stream] = self._route(stream)
+                reading, hearers = route
+                if reading is None:
+                    continue
+                if reading[1]:
+                    note(reading[0], payload, now)
                 if len(hearers) != 1:
-                    self._send(hearers, passed, now)
+                    self._send(hearers, stream, payload, now)
                     continue
                 [(link, prefix)] = hearers
-                at, frame = link.arrival(now), _framed(prefix, passed.payload)
-                if at < until and at < market.due and link.is_idle and self._is_first(at):
-                    loop.reach(at)  # nothing can come between: it need not wait in any queue
+                if ours is None:
+                    ours = link
+                elif link is not ours:
+                    self._send(hearers, stream, payload, now)
+                    continue
+                at, frame, queue = link.arrival(now), _framed(prefix, payload), link.queue
+                if (
+                    at < market.due
+                    and at < until
+                    and not (agenda and agenda[0][0] <= at)
+                    and link.is_idle
+                ):
+                    reach(at)  # nothing can come between: it need not wait in any queue
                     link.listener.on_frame(frame, True)
                 elif link.alive:
-                    link.put(at, SendText(frame, passed.stream))
-        return True
+                    if queue and at <= queue[-1][0]:
+                        at = queue[-1][0]
+                    else:
+                        wakes.append((at, promise()))
+                    queue.append((at, SendText(frame, stream)))
+        finally:
+            for at, place in wakes:
+                assert ours is not None, "somebody waits"
+                self._carrier.wake_as_promised(at, place, ours)
 
     def _until(self, before: int) -> int:
         """Until when nothing else is due at the venue."""
@@ -119,27 +174,21 @@ class Express:
             self._carrier.run(now)
             return False
         for fact in recorded:
-            self._send(self._hearers(fact.stream), Envelope(fact.stream, fact.payload), now)
+            self._send(self._route(fact.stream)[1], fact.stream, fact.payload, now)
         return True
 
-    def _is_first(self, at: int) -> bool:
-        """Whether nothing on the agenda is due by then."""
-        agenda = self._carrier.agenda
-        return not agenda or at < agenda[0][0]
-
-    def _send(self, hearers: list[tuple[MemoryLink, bytes]], sent: Envelope, now: int) -> None:
+    def _send(self, hearers: Sequence[Hearer], stream: str, payload: bytes, now: int) -> None:
         for link, prefix in hearers:
             if link.alive:
-                frame = _framed(prefix, sent.payload)
-                link.put(link.arrival(now), SendText(frame, sent.stream))
+                link.put(link.arrival(now), SendText(_framed(prefix, payload), stream))
 
-    def _hearers(self, stream: str) -> list[tuple[MemoryLink, bytes]]:
-        hearers = self._known.get(stream)
-        if hearers is None:
-            found, routes = self._carrier.links, self._routes.hearers(stream)
-            hearers = [(found[number], prefix) for number, prefix in routes if number in found]
-            self._known[stream] = hearers
-        return hearers
+    def _route(self, stream: str) -> Route:
+        route = self._known.get(stream)
+        if route is None:
+            found, heard = self._carrier.links, self._routes.hearers(stream)
+            hearers = [(found[number], prefix) for number, prefix in heard if number in found]
+            route = self._known[stream] = self._market.reading_of(stream), hearers
+        return route
 
 
 def _framed(prefix: bytes, payload: bytes) -> bytes:

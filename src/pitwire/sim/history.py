@@ -41,11 +41,7 @@ import msgspec
 from pitwire.model.entropy import Entropy
 from pitwire.sim.capture import (
     CaptureRecord,
-    Changes,
-    Envelope,
-    Print,
-    open_envelope,
-    stream_of,
+    open_frame,
 )
 from pitwire.sim.exchange import Exchange
 from pitwire.sim.facts import (
@@ -69,6 +65,8 @@ from pitwire.sim.recorded_book import RecordedBook
 
 Framed: TypeAlias = tuple[int, bytes]
 """The recorder's stamp of a frame, ns, and the frame."""
+Reading: TypeAlias = tuple[RecordedBook, bool]
+"""Of whom a stream tells, and whether a recorded market is made of what it says."""
 NEVER = 1 << 63
 _NOT_READ = frozenset(("bookTicker", "aggTrade"))
 """Streams that say nothing of what a recorded market is made of."""
@@ -113,10 +111,12 @@ class RecordedMarket:
         self._by_stream = {book.stream: book for book in books}
         self._speed = speed
         self._held, self._begin = held, begin
-        self._frames = iter(frames_of(records) if frames is None else frames)
-        self._next: Framed | None = next(self._frames, None)
-        self._first = 0 if self._next is None else self._next[0]
+        self.frames = iter(frames_of(records) if frames is None else frames)
+        self.upcoming: Framed | None = next(self.frames, None)
+        """The next frame; whoever takes it says so by `take`."""
+        self._first = 0 if self.upcoming is None else self.upcoming[0]
         self._start = -1
+        self._shift = 0
         self.due = NEVER
         """When the next frame is to be played, ns; `NEVER` before the first was, and at the end."""
         self._is_behind = False
@@ -131,7 +131,7 @@ class RecordedMarket:
     @property
     def finished(self) -> bool:
         """Whether the last frame has been played."""
-        return self._next is None
+        return self.upcoming is None
 
     @property
     def gaps(self) -> int:
@@ -141,7 +141,7 @@ class RecordedMarket:
     def next_deadline(self) -> int | None:
         """When `handle_deadline` should next be called; 0 (at once) before the first time."""
         due = self._core.next_deadline()
-        if self._held or self._next is None:
+        if self._held or self.upcoming is None:
             return due
         at = self.due if self._start >= 0 else self._begin
         return at if due is None or at < due else due
@@ -223,15 +223,32 @@ class RecordedMarket:
         """Whether anything of ours is open, so that a frame may fill it."""
         return any(book.is_attended for book in self._books.values())
 
-    def pass_on(self, now: int) -> Envelope | None:
-        """Play the next frame, which is due, while nothing of ours is open; None: not of ours."""
-        book, envelope, said = self._take()
-        if book is None:
-            return None
+    def take(self) -> bytes:
+        """The next frame, which is due; what is said in it is still to be noted."""
+        assert self.upcoming is not None, "it is due"
+        self.last_stamp, raw = self.upcoming
+        self.played += 1
+        self.upcoming = upcoming = next(self.frames, None)
+        if upcoming is None:
+            self.due = NEVER
+        elif self._speed == 1:
+            self.due = self._shift + upcoming[0]
+        else:
+            self._look_ahead()
+        return raw
+
+    def reading_of(self, stream: str) -> Reading | None:
+        """Whose stream this is, and whether anything in it is to be noted; None: not of ours."""
+        name, _, kind = stream.partition("@")
+        book = self._by_stream.get(name)
+        return None if book is None else (book, kind not in _NOT_READ)
+
+    def note(self, book: RecordedBook, payload: bytes, now: int) -> None:
+        """Note what is said while nothing of ours is open."""
+        said = book.reader.skim(payload)
         if said is not None:
             self._is_behind = True
             book.note(said, now)
-        return envelope
 
     def take_recorded(self) -> list[Recorded] | None:
         """What was to be handed on, where nothing else happened; None where anything did."""
@@ -246,42 +263,31 @@ class RecordedMarket:
 
     def _look_ahead(self) -> None:
         """Find out when the next frame is due; never before one that was played already."""
-        if self._next is None:
+        self._shift = self._start - self._first
+        if self.upcoming is None:
             self.due = NEVER
             return
-        after = self._next[0] - self._first
+        after = self.upcoming[0] - self._first
         self.due = self._start + (after if self._speed == 1 else round(after / self._speed))
 
     def _play(self, now: int, attended: bool) -> None:
-        book, envelope, said = self._take()
-        if book is None:
+        """Play the next frame: whose it is, by its stream or by what it says, and what it says."""
+        stream, payload = open_frame(self.take())
+        reading = self.reading_of(stream)
+        if reading is None:
             return
+        book, is_read = reading
         self._core.execution.facts.append(
-            Recorded(at=now, symbol=book.symbol, stream=envelope.stream, payload=envelope.payload)
+            Recorded(at=now, symbol=book.symbol, stream=stream, payload=payload)
         )
-        if said is None:
+        if not is_read:
             return
-        if attended:
+        if not attended:
+            self.note(book, payload, now)
+            return
+        said = book.reader.skim(payload)
+        if said is not None:
             book.follow(said, now)
-        else:
-            self._is_behind = True
-            book.note(said, now)
-
-    def _take(self) -> tuple[RecordedBook | None, Envelope, Changes | Print | None]:
-        """The next frame: whose it is, by its stream or by what it says, and what it says."""
-        assert self._next is not None, "it is due"
-        self.last_stamp, raw = self._next
-        self.played += 1
-        self._next = next(self._frames, None)
-        self._look_ahead()
-        envelope = open_envelope(raw)
-        if not envelope.stream:
-            envelope = Envelope(stream_of(raw), raw)
-        name, _, kind = envelope.stream.partition("@")
-        book = self._by_stream.get(name)
-        if book is None or kind in _NOT_READ:
-            return book, envelope, None
-        return book, envelope, book.reader.skim(envelope.payload)
 
     def _settle(self, now: int) -> None:
         if self._is_behind:

@@ -323,6 +323,15 @@ class MemoryCarrier:
     def wake_for(self, at: int, link: MemoryLink) -> None:
         self._put_down(max(at, self.now()), link.deliver, is_delivery=True)
 
+    def promise(self) -> int:
+        """A place among what is scheduled for the same time; used by `wake_as_promised`."""
+        self._serial += 1
+        return self._serial
+
+    def wake_as_promised(self, at: int, place: int, link: MemoryLink) -> None:
+        """As `wake_for` would have scheduled it when that place was promised."""
+        heappush(self.agenda, (at, place, link.deliver, True))
+
     def take(self) -> None:
         """Strike out what is first on the agenda: whoever asks does it."""
         heappop(self.agenda)
