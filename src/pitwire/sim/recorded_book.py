@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import TypeAlias
 
 from pitwire.model.orders import Side
 from pitwire.sim.capture import Changes, Print, Reader, Snapshot
@@ -17,8 +16,6 @@ from pitwire.sim.facts import Depth, Listing, PublicTrade
 from pitwire.sim.pit import KEPT_TRADES
 from pitwire.sim.queues import Cancels, Queues
 
-_Lots: TypeAlias = int | str
-"""A size in lots, or the text of one that nobody has asked for yet."""
 _MOST_WAITING = 50_000
 """Levels that may wait to be brought into the queues."""
 
@@ -39,11 +36,11 @@ class RecordedBook:
         self._queues = Queues(exchange, listing.symbol, cancels)
         self._pit = exchange.pit(listing.symbol)
         self._levels: dict[Side, dict[int, int]] = {Side.BUY: {}, Side.SELL: {}}
-        """The recorded book, as of when the queues were brought up to date last."""
-        self._waiting: dict[Side, dict[int, _Lots]] = {Side.BUY: {}, Side.SELL: {}}
-        """What was said of levels since, as texts; in lots, what trades have left of them."""
-        self._eaten: dict[Side, dict[int, _Lots]] = {Side.BUY: {}, Side.SELL: {}}
-        """What was said of those last that wait in lots."""
+        """The recorded book, without what is in `_news`."""
+        self._news: dict[Side, dict[int, str]] = {Side.BUY: {}, Side.SELL: {}}
+        """What was said of levels since, as texts that nobody has asked for."""
+        self._waiting: dict[Side, dict[int, int]] = {Side.BUY: {}, Side.SELL: {}}
+        """What the queues do not know yet: lots that were said, less what trades took of them."""
 
     @property
     def is_attended(self) -> bool:
@@ -65,11 +62,11 @@ class RecordedBook:
         if isinstance(said, Print):
             self._note_print(said, now)
         elif self._is_news(said):
-            bids, asks = self._waiting[Side.BUY], self._waiting[Side.SELL]
+            bids, asks = self._news[Side.BUY], self._news[Side.SELL]
             bids.update(said.bids)
             asks.update(said.asks)
             if len(bids) + len(asks) > _MOST_WAITING:
-                self.settle(now)
+                self._tidy(now)
 
     def _note_print(self, said: Print, now: int) -> None:
         price, lots = said.price, said.lots
@@ -77,27 +74,35 @@ class RecordedBook:
         self._pit.last = price
         self._pit.average.add(price, lots, now)
         side = said.side.opposite
-        waiting = self._waiting[side]
-        there = waiting.get(price)
-        if there is None:
-            self._eaten[side][price] = self._levels[side].get(price, 0)
-            there = self._pit.book.ladder(side).lots_at(price)
-        elif isinstance(there, str):
-            self._eaten[side][price] = there
-            there = self.reader.lots(there)
+        waiting, told = self._waiting[side], self._news[side].pop(price, None)
+        if told is not None:
+            there = self._learn(side, price, told)
+        else:
+            known = waiting.get(price)
+            there = self._pit.book.ladder(side).lots_at(price) if known is None else known
         if there:
             waiting[price] = max(there - lots, 0)
 
     def settle(self, now: int) -> None:
         """Bring the queues up to date."""
         for side, waiting in self._waiting.items():
-            if not waiting:
-                continue
             self._bring_up(side)
             for price, lots in waiting.items():
-                self._queues.set_level(side, price, self._counted(lots), now)
+                self._queues.set_level(side, price, lots, now)
             waiting.clear()
-            self._eaten[side].clear()
+
+    def _tidy(self, now: int) -> None:
+        """Forget what came and went unseen: most of what waits."""
+        left = 0
+        for side, waiting in self._waiting.items():
+            self._bring_up(side)
+            queued = self._pit.book.ladder(side).levels
+            for price in [each for each, lots in waiting.items() if not lots]:
+                if price not in queued:
+                    del waiting[price]
+            left += len(waiting)
+        if left > _MOST_WAITING // 2:
+            self.settle(now)
 
     # ── while something is ────────────────────────────────────────────────────────────────────
 
@@ -164,13 +169,16 @@ class RecordedBook:
 
     def _bring_up(self, side: Side) -> None:
         """Make the recorded book what was said of it."""
-        levels, eaten = self._levels[side], self._eaten[side]
-        for price, lots in self._waiting[side].items():
-            said = self._counted(lots if isinstance(lots, str) else eaten[price])
-            if said:
-                levels[price] = said
-            else:
-                levels.pop(price, None)
+        news = self._news[side]
+        for price, said in news.items():
+            self._learn(side, price, said)
+        news.clear()
 
-    def _counted(self, lots: _Lots) -> int:
-        return self.reader.lots(lots) if isinstance(lots, str) else lots
+    def _learn(self, side: Side, price: int, said: str) -> int:
+        """Read what was said of a level: its lots."""
+        lots = self._waiting[side][price] = self.reader.lots(said)
+        if lots:
+            self._levels[side][price] = lots
+        else:
+            self._levels[side].pop(price, None)
+        return lots
