@@ -1,4 +1,4 @@
-"""A day of one symbol on tape: the simulated market, which is the same for a seed, heard by a client.
+"""A day of one symbol on tape: the simulated market, the same for a seed, heard by a client.
 
 Trades, best quotes and book changes every tenth of a second, at the client's latency of none. A
 recording like any that is imported: it holds what came, and no answers to asks.
@@ -21,6 +21,8 @@ STREAMS = ("trade", "bookTicker", "depth@100ms")
 _LINK = "market-1"
 _WARM_SECONDS = 2
 _BATCH = 2000
+_LIFE_SECONDS = 12 * 3600
+"""A venue hangs up after a day."""
 _START = 1_723_161_600 * SECOND
 """Midnight, UTC."""
 
@@ -32,6 +34,7 @@ class _Scribe:
         self._now, self._writer = world.clock.now, writer
         self._batch: list[Entry] = []
         self.frames = 0
+        self.hangs_up = False
 
     def on_frame(self, frame: bytes, drained: bool) -> None:
         self.put((_LINK, Kind.IN, self._now(), drained, frame))
@@ -53,7 +56,8 @@ class _Scribe:
         pass
 
     def on_lost(self, error: ConnectionLost) -> None:
-        raise error
+        if not self.hangs_up:
+            raise error
 
 
 def record(folder: Path, seconds: int = DAY_SECONDS, *, scenario: str | Scenario = "calm") -> Path:
@@ -67,14 +71,18 @@ def record(folder: Path, seconds: int = DAY_SECONDS, *, scenario: str | Scenario
     writer = TapeWriter(folder, meta)
     scribe = _Scribe(world, writer)
     names = "/".join(f"btcusdt@{stream}" for stream in STREAMS)
-    world.open(f"ws://venue.test/stream?streams={names}", scribe)
+    link = world.open(f"ws://venue.test/stream?streams={names}", scribe)
     world.advance(1)
     for path in ("exchangeInfo?symbol=BTCUSDT", "depth?symbol=BTCUSDT&limit=5000"):
         scribe.put(_asked(world, f"/api/v3/{path}"))
-    for _ in range(seconds):
+    for second in range(1, seconds + 1):
         world.advance(1)
-        if world.stage.links() == {}:
-            raise RuntimeError("day: the venue has dropped the link")
+        if second % _LIFE_SECONDS == 0:  # at one moment, so that nothing is missed
+            scribe.hangs_up = True
+            link.abort()
+            link = world.open(link.url, scribe)
+            world.advance(0)
+            scribe.hangs_up = False
     scribe.write()
     writer.close()
     return writer.run

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from decimal import Decimal
+from random import Random
 
 import pytest
 
@@ -13,10 +15,10 @@ from pitwire.model.errors import ConnectionLost
 from pitwire.model.orders import Side
 from pitwire.sim.capture import CaptureRecord
 from pitwire.sim.express import Express
-from pitwire.sim.facts import Kind, Listing, NewOrder, Traded
+from pitwire.sim.facts import Kind, Listing, NewOrder, Refused, Traded
 from pitwire.sim.faults import Drop
 from pitwire.sim.history import RecordedMarket
-from pitwire.sim.latency import LATENCIES
+from pitwire.sim.latency import LATENCIES, Constant, Latency
 from pitwire.sim.links import MemoryLink
 from pitwire.sim.loop import START, Deadlock, PlayedLoop, SimLoop
 from pitwire.sim.world import MARKET_URL, World
@@ -194,6 +196,105 @@ def test_frames_that_do_not_name_their_stream_are_heard_by_those_who_hear_it(
 def plain(what: object) -> object:
     """A frame without the spaces that were between its parts."""
     return json.loads(what) if isinstance(what, bytes) and what[:1] == b"{" else what
+
+
+class Moody(Hears):
+    """Holds its link still, asks, orders and hangs up as it is drawn, in the midst of a burst."""
+
+    link: MemoryLink
+
+    def __init__(
+        self,
+        world: World,
+        said: list[tuple[int, object, bool]],
+        market: RecordedMarket,
+        chance: Random,
+    ) -> None:
+        super().__init__(world, said)
+        self._world, self._market, self._chance = world, market, chance
+
+    def on_frame(self, frame: bytes, drained: bool) -> None:
+        super().on_frame(frame, drained)
+        loop = asyncio.get_running_loop()
+        match self._chance.randrange(60):
+            case 0:
+                self.link.pause_reading()
+                loop.call_later(self._chance.choice([0.0, 0.003, 0.4]), self.link.resume_reading)
+            case 1:
+                self.link.send(b'{"method":"LIST_SUBSCRIPTIONS","id":"1"}')
+            case 2:
+                self.link.ping(b"here")
+            case 3:
+                loop.call_soon(self._trade)
+            case 4:
+                again = {"method": "UNSUBSCRIBE", "params": [f"{STREAMS.split('/')[0]}"], "id": 2}
+                self.link.send(json.dumps(again).encode())
+                again |= {"method": "SUBSCRIBE", "id": 3}
+                self.link.send(json.dumps(again).encode())
+            case 5 if len(self._said) > 300:
+                self.link.close() if self._chance.random() < 0.5 else self.link.abort()
+            case _:
+                pass
+
+    def _trade(self) -> None:
+        now, chance = self._world.clock.now(), self._chance
+        if chance.random() < 0.4:
+            with suppress(Refused):  # nothing is open
+                self._market.cancel_all("main", SYMBOL, now)
+        else:
+            side, price = chance.choice([(Side.BUY, 99), (Side.SELL, 101), (Side.BUY, 101)])
+            order = NewOrder(
+                account="main", symbol=SYMBOL, side=side, kind=Kind.LIMIT, lots=40, price=price
+            )
+            self._market.place(order, now)
+        self._world.act()
+
+
+def moody(seed: int, latency: str | Latency) -> list[tuple[int, object, bool]]:
+    """What is heard by two who are moody, on a market drawn from the seed, and what was traded."""
+    market = RecordedMarket(
+        LISTING, recording(500, seed), Entropy(1), held=True, begin=START + SECOND
+    )
+    world = World(
+        recording=market,
+        latency=LATENCIES[latency] if isinstance(latency, str) else latency,
+        accounts={"main": {"AAA": Decimal(100), "BBB": Decimal(100)}},
+    )
+    said: list[tuple[int, object, bool]] = []
+
+    async def life() -> None:
+        for number in range(1 + seed % 2):
+            chance = Entropy(seed).stream(f"mood {number}")
+            hears = Moody(world, said, market, chance)
+            hears.link = await world.dial(f"{MARKET_URL}/stream?streams={STREAMS}", hears)
+        market.release()
+        world.act()
+        while not market.finished:
+            await asyncio.sleep(0.25)
+        await asyncio.sleep(1)
+
+    world.run(life())
+    trades: list[Traded] = market.trades_of("main", SYMBOL)
+    top: tuple[int, object, bool] = (0, (market.top(SYMBOL), market.book(SYMBOL)), True)
+    fills = [(trade.at, (trade.price, trade.lots), True) for trade in trades]
+    return [*said, *fills, top]
+
+
+EVEN = Latency(
+    entry=Constant(milliseconds=3), answer=Constant(milliseconds=3), market=Constant(milliseconds=3)
+)
+"""As far as two frames are apart, so that much of it comes at the very same moment."""
+
+
+@pytest.mark.parametrize("latency", ["none", "colocated", "overseas", EVEN], ids=str)
+@pytest.mark.parametrize("seed", range(8))
+def test_who_does_anything_in_between_hears_the_same(
+    latency: str | Latency, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = moody(seed, latency)
+    monkeypatch.setattr(World, "_express", lambda _: None)
+    assert short == moody(seed, latency)
+    assert len(short) > 40
 
 
 def test_a_fault_goes_the_long_way(monkeypatch: pytest.MonkeyPatch) -> None:
