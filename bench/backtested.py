@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -28,10 +29,11 @@ from pitwire.model.clock import SECOND
 from pitwire.tape.reader import Tape
 from pitwire.trading.rules import Watch
 from pitwire.trading.state import State
-from pitwire.trading.wishes import Wish, buy, cancel
+from pitwire.trading.wishes import Wish, buy, cancel, sell
 
 TURNS = 3
 LATENCY = "same-city"
+_SIZE = Decimal("0.001")
 _EVERY, _FOR = 6 * SECOND, 2 * SECOND
 _EVERY_MINUTE = 60 * SECOND
 DAY_SCENARIO = "quiet"
@@ -41,7 +43,8 @@ Row = tuple[str, float, str]
 
 
 class Rests:
-    """Buys at the best bid every so often, waits for so long, takes back what is left."""
+    """Buys at the best bid every so often, or sells at the best ask what it has; waits for so long,
+    takes back what is left."""
 
     name = "rests"
 
@@ -57,7 +60,10 @@ class Rests:
         touch = state.touch(self._symbol)
         if touch is not None and now >= self._next:
             self._next, self._until = now + self._every, now + _FOR
-            yield buy(self._symbol, size=0.001, price=touch[0])
+            if state.portfolio.position(self._symbol) >= _SIZE:
+                yield sell(self._symbol, size=float(_SIZE), price=touch[1])
+            else:
+                yield buy(self._symbol, size=float(_SIZE), price=touch[0])
 
 
 def measured(run: Path) -> dict[str, float]:
