@@ -159,7 +159,7 @@ def backtest(
         orders=told.orders,
         stake=stake,
         equity=tuple(told.points),
-        held=tuple(told.held) if len(symbols) > 1 else (),
+        held=tuple(told.held),
         trades=tuple(told.trades),
         halted=desk.engine.screen.halted,
         flaws=tuple(chain.from_iterable(one.flaws for one in market.recordings)),
@@ -274,7 +274,8 @@ class _Told:
             held.append(Held(position, (bid + ask) / 2))
         equity = self._owned + state.portfolio.result(self._quote, day_marks(state))
         self.points.append(Point(now, equity, *held[0]))
-        self.held.append(tuple(held))
+        if len(self._symbols) > 1:  # of one, its point says all
+            self.held.append(tuple(held))
 
     def _filled(self, fill: Fill) -> None:
         decided = self._decided.get(fill.order_id)

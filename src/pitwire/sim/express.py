@@ -127,22 +127,14 @@ class Express:
                     continue
                 if reading[1]:
                     note(reading[0], payload, now)
-                if len(hearers) != 1:
+                if len(hearers) != 1 or ours not in (None, hearers[0][0]):
                     self._send(hearers, stream, payload, now)
                     continue
                 [(link, prefix)] = hearers
-                if ours is None:
-                    ours = link
-                elif link is not ours:
-                    self._send(hearers, stream, payload, now)
-                    continue
+                ours = link
                 at, frame, queue = link.arrival(now), _framed(prefix, payload), link.queue
-                if (
-                    at < market.due
-                    and at < until
-                    and not (agenda and agenda[0][0] <= at)
-                    and link.is_idle
-                ):
+                alone = at < market.due and at < until and not (agenda and agenda[0][0] <= at)
+                if alone and link.is_idle:
                     reach(at)  # nothing can come between: it need not wait in any queue
                     link.listener.on_frame(frame, True)
                 elif link.alive:
