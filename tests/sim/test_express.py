@@ -251,7 +251,8 @@ class Moody(Hears):
 
 
 def moody(seed: int, latency: str | Latency) -> list[tuple[int, object, bool]]:
-    """What is heard by two who are moody, on a market drawn from the seed, and what was traded."""
+    """What is heard by one or two who are moody, on a market drawn from the seed, and what was
+    traded. Two may hear the same, or each a part of it."""
     market = RecordedMarket(
         LISTING, recording(500, seed), Entropy(1), held=True, begin=START + SECOND
     )
@@ -263,10 +264,12 @@ def moody(seed: int, latency: str | Latency) -> list[tuple[int, object, bool]]:
     said: list[tuple[int, object, bool]] = []
 
     async def life() -> None:
-        for number in range(1 + seed % 2):
-            chance = Entropy(seed).stream(f"mood {number}")
+        quotes = STREAMS.split("/")[-1]
+        parts = [STREAMS.removesuffix(f"/{quotes}"), quotes]
+        for streams in ([STREAMS], [STREAMS, STREAMS], parts)[seed % 3]:
+            chance = Entropy(seed).stream(f"mood {len(said)} {streams}")
             hears = Moody(world, said, market, chance)
-            hears.link = await world.dial(f"{MARKET_URL}/stream?streams={STREAMS}", hears)
+            hears.link = await world.dial(f"{MARKET_URL}/stream?streams={streams}", hears)
         market.release()
         world.act()
         while not market.finished:
@@ -287,14 +290,14 @@ EVEN = Latency(
 
 
 @pytest.mark.parametrize("latency", ["none", "colocated", "overseas", EVEN], ids=str)
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(12))
 def test_who_does_anything_in_between_hears_the_same(
     latency: str | Latency, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = moody(seed, latency)
     monkeypatch.setattr(World, "_express", lambda _: None)
     assert short == moody(seed, latency)
-    assert len(short) > 40
+    assert len(short) > 20  # the venue drops whoever asks too often
 
 
 def test_a_fault_goes_the_long_way(monkeypatch: pytest.MonkeyPatch) -> None:
