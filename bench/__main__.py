@@ -205,6 +205,7 @@ def _specs() -> list[Spec]:
     specs += [Spec("desk", loop, "hmac") for loop in ("uvloop", "polling")]
     if native.folder() is not None:
         specs += [Spec("ours", loop, "hmac", "compiled") for loop in ("asyncio", "polling")]
+        specs.append(Spec("ours", "polling", "logon", "compiled"))
         specs.append(Spec("desk", "polling", "hmac", "compiled"))
     return specs
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from decimal import Decimal
 
 import pytest
 
@@ -11,10 +12,12 @@ from pitwire.desk.desk import Desk
 from pitwire.desk.rehearsal import Rehearsal, keep_warm
 from pitwire.model.clock import SECOND, ManualClock
 from pitwire.model.orders import Order
+from pitwire.trading.limits import Limits
+from pitwire.trading.risk import Screen
 from pitwire.trading.rules import FunctionRule, rule, trades
 from pitwire.trading.snapshot import encode, take
 from pitwire.trading.state import State
-from pitwire.trading.wishes import Wish, buy, cancel, sell
+from pitwire.trading.wishes import Draft, Wish, buy, cancel, sell
 from pitwire.wire.polling import PollingLoop
 from tests.desk.setting import BTC, PLAIN, Setting
 from tests.trading.making import T0, quote
@@ -133,6 +136,38 @@ def test_a_thousand_rehearsals_are_as_free_as_the_first() -> None:
     _, rehearsal = ready(stage)
     assert sum(rehearsal.walk() for _ in range(1_000)) == 500
     assert len({order.id for order in stage.rehearsed}) == 500
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_the_desks_own_gate_is_asked_where_the_desk_has_ordered(
+    monkeypatch: pytest.MonkeyPatch, compiled: bool
+) -> None:
+    pure, rehearsal = ready(Stage())
+    if not compiled:
+        pure.screen.compiled = None
+    asked = list[tuple[str, bool]]()
+    told = Screen.would_admit
+
+    def would_admit(screen: Screen, draft: Draft, state: State, now: int) -> bool:
+        assert (screen, state) == (pure.screen, pure.state)
+        asked.append((draft.symbol, told(screen, draft, state, now)))
+        return asked[-1][1]
+
+    monkeypatch.setattr(Screen, "would_admit", would_admit)
+    for _ in range(4):
+        rehearsal.walk()
+    assert asked == [], "it has ordered nowhere yet"
+    [order] = pure.screen.admit([buy(BTC, 0.1, price=100.0)], pure.state, T0)
+    before = (pure.journal.lines(), pure.screen.ids.made, list(pure.state.ledger.open))
+    for _ in range(4):
+        rehearsal.walk()
+    assert asked == [(BTC, True)] * 2, "of two symbols one has a quote"
+    assert (pure.journal.lines(), pure.screen.ids.made, list(pure.state.ledger.open)) == before
+    pure.screen.limits = Limits(max_order_size=Decimal(0))
+    for _ in range(4):
+        rehearsal.walk()
+    assert asked[2:] == [(BTC, False)] * 2
+    assert order.symbol == BTC
 
 
 def test_a_loop_that_polls_rehearses_and_no_other_does() -> None:

@@ -34,6 +34,28 @@ def wrapped(stream: str, data: bytes) -> bytes:
     return b'{"stream":"%s","data":%s}' % (stream.encode(), data)
 
 
+def test_what_is_recited_is_read_as_a_trade_and_leaves_no_trace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reader, read = codec(), list[Event]()
+    decode = BinanceCodec.decode
+
+    def noted(self: BinanceCodec, frame: bytes, now: int) -> object:
+        events = decode(self, frame, now)
+        read.extend(one for one in events if isinstance(one, Event))
+        return events
+
+    monkeypatch.setattr(BinanceCodec, "decode", noted)
+    reader.recite(NOW)
+    assert read == [], "no symbol is known yet"
+    reader.decode(wrapped("bnbbtc@trade", TRADE), NOW)
+    known = dict(reader._symbols)
+    reader.recite(NOW)
+    assert [type(one) for one in read] == [Trade, Trade]
+    assert read[1].symbol == read[0].symbol == "BNB-BTC"
+    assert dict(reader._symbols) == known
+
+
 BROKEN = {
     "nothing": (b"", ""),
     "html": (b"<html><body>502 Bad Gateway</body></html>", ""),
