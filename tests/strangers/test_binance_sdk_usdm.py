@@ -95,8 +95,9 @@ async def test_a_position_over_rest(meet: Meet, kind: str) -> None:
         placed = await ask(rest.new_order, **limit, quantity=0.01, price=59_000.0)
         assert (placed.status, placed.orig_qty) == ("NEW", "0.010")
         which = {"symbol": "BTCUSDT", "order_id": placed.order_id}
-        changed = await ask(rest.modify_order, **which, side="BUY", quantity=0.01, price=60_000.0)
-        assert (changed.price, changed.modify_id) == ("60000.00", 1)
+        change = {"side": "BUY", "quantity": 0.01, "price": 60_000.0, "modify_id": 7}
+        changed = await ask(rest.modify_order, **which, **change)
+        assert (changed.price, changed.modify_id) == ("60000.00", 7)
         place.rival(Side.SELL, lots=4, price=600_000, tif=Tif.IOC)
         gone = await ask(rest.cancel_order, **which)
         assert (gone.status, gone.executed_qty) == ("CANCELED", "0.004")
@@ -129,7 +130,7 @@ async def test_an_order_over_the_websocket_api_is_told_on_the_user_stream(meet: 
         place.rival(Side.SELL, lots=10, price=600_000)
         order = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "time_in_force": "GTC"}
         placed = (await api.new_order(**order, quantity=0.01, price=60_000.0)).data().result
-        assert placed.status == "FILLED"
+        assert placed.status == "NEW"  # of what was filled at once the user stream tells
         events = await until(
             told.get, lambda event: getattr(event, "o", None) and event.o.X == "FILLED"
         )
@@ -199,3 +200,71 @@ async def test_it_comes_back_when_the_venue_goes_down(meet: Meet) -> None:
         await streams.close_connection()
         await streams.create_connection()
         await until(hear(await streams.mark_price_stream(symbol="btcusdt")).get, lambda _: True)
+
+
+async def test_two_positions_of_one_symbol(meet: Meet) -> None:
+    """Hedge mode: filled in part, cancelled, refused, closed, and told after a reconnect too."""
+    async with futures(None) as place, meet(place) as client, asyncio.timeout(2 * SECONDS):
+        rest, streams = client.rest_api, client.websocket_streams
+        assert (await ask(rest.change_position_mode, dual_side_position="true")).code == 200
+        assert (await ask(rest.get_current_position_mode)).dual_side_position is True
+        key = (await ask(rest.start_user_data_stream)).listen_key
+        await streams.create_connection()
+        told = hear(await streams.user_data(key))
+
+        limit = {"symbol": "BTCUSDT", "type": "LIMIT", "time_in_force": "GTC"}
+        long = {"position_side": "LONG"}
+        with pytest.raises(Exception, match="-4061"):
+            await ask(rest.new_order, **limit, side="BUY", quantity=0.01, price=60_000.0)
+        placed = await ask(
+            rest.new_order, **limit, side="BUY", quantity=0.01, price=60_000.0, **long
+        )
+        assert (placed.status, placed.position_side) == ("NEW", "LONG")
+        place.rival(Side.SELL, lots=4, price=600_000, tif=Tif.IOC)
+        gone = await ask(rest.cancel_order, symbol="BTCUSDT", order_id=placed.order_id)
+        assert (gone.status, gone.executed_qty) == ("CANCELED", "0.004")
+        events = await until(
+            told.get, lambda event: getattr(event, "o", None) and event.o.X == "CANCELED"
+        )
+        orders = [event.o for event in events if type(event).__name__ == "OrderTradeUpdate"]
+        assert [(each.x, each.X, each.ps) for each in orders] == [
+            ("NEW", "NEW", "LONG"),
+            ("TRADE", "PARTIALLY_FILLED", "LONG"),
+            ("CANCELED", "CANCELED", "LONG"),
+        ]
+        (account,) = (event for event in events if type(event).__name__ == "AccountUpdate")
+        assert [(each.ps, each.pa) for each in account.a.P] == [("LONG", "0.004")]
+
+        api = client.websocket_api
+        await api.create_connection()
+        place.rival(Side.BUY, lots=3, price=600_000)
+        market = {"symbol": "BTCUSDT", "type": "MARKET", "new_order_resp_type": "RESULT"}
+        sold = await api.new_order(**market, side="SELL", quantity=0.003, position_side="SHORT")
+        assert sold.data().result.status == "FILLED"
+        rows = (await api.position_information_v2()).data().result
+        assert [(row.position_side, row.position_amt) for row in rows] == [
+            ("LONG", "0.004"),
+            ("SHORT", "-0.003"),
+        ]
+        with pytest.raises(Exception, match="-2022"):
+            await ask(rest.new_order, **limit, side="SELL", quantity=0.005, price=61_000.0, **long)
+        with pytest.raises(Exception, match="-1106"):
+            await ask(
+                rest.new_order, **limit, side="SELL", quantity=0.004, price=61_000.0,
+                reduce_only="true", **long,
+            )  # fmt: skip
+
+        # The venue hangs up; a new connection listens under the same key.
+        place.hang_up("market")
+        await streams.close_connection()
+        await streams.create_connection()
+        again = hear(await streams.user_data(key))
+        place.rival(Side.BUY, lots=4, price=599_000)
+        await ask(rest.new_order, symbol="BTCUSDT", side="SELL", type="MARKET", quantity=0.004,
+                  **long)  # fmt: skip
+        events = await until(
+            again.get, lambda event: getattr(event, "o", None) and event.o.X == "FILLED"
+        )
+        assert (events[-1].o.ps, events[-1].o.rp) == ("LONG", "-0.40000000")
+        with pytest.raises(Exception, match="-4068"):
+            await ask(rest.change_position_mode, dual_side_position="false")

@@ -184,3 +184,66 @@ async def test_it_watches_again_after_a_close(lively: Place, meet: Meet) -> None
         with pytest.raises(ccxt.NetworkError):
             await until(lambda: exchange.watch_trades(SYMBOL), lambda _: False)
         assert await exchange.watch_trades(SYMBOL)
+
+
+async def test_two_positions_of_one_symbol(empty: Place, meet: Meet) -> None:
+    """Hedge mode: filled in part, cancelled, refused, closed, and watched after a close too."""
+    async with meet(empty) as exchange, asyncio.timeout(2 * SECONDS):
+        await exchange.load_markets()
+        await exchange.set_position_mode(True)
+        assert (await exchange.fetch_position_mode())["hedged"] is True
+        told: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+        async def watch() -> None:
+            while True:
+                try:
+                    for order in await exchange.watch_orders(SYMBOL):
+                        told.put_nowait(deepcopy(order))
+                except ccxt.NetworkError:
+                    await asyncio.sleep(0.01)
+
+        async def listening(links: int = 1) -> None:
+            while sum("market" in each for each in empty.world.stage.links().values()) < links:
+                await asyncio.sleep(0.02)
+
+        hedged = {"hedged": True}
+        task = asyncio.create_task(watch())
+        try:
+            await listening()
+            with pytest.raises(ccxt.ExchangeError, match="-4061"):
+                await exchange.create_order(SYMBOL, "limit", "buy", 0.005, 60_000)
+            placed = await exchange.create_order(
+                SYMBOL, "limit", "buy", 0.005, 60_000, params=hedged
+            )
+            assert placed["info"]["positionSide"] == "LONG"
+            empty.rival(Side.SELL, lots=2, price=600_000, tif=Tif.IOC)
+            await until(told.get, lambda order: order["filled"] == 0.002)
+            await exchange.cancel_order(placed["id"], SYMBOL)
+            seen = await until(told.get, lambda order: order["status"] == "canceled")
+            assert (seen[-1]["filled"], seen[-1]["info"]["ps"]) == (0.002, "LONG")
+
+            empty.rival(Side.BUY, lots=3, price=600_000)
+            sold = await exchange.create_order(SYMBOL, "market", "sell", 0.003, params=hedged)
+            assert (sold["status"], sold["info"]["positionSide"]) == ("closed", "SHORT")
+            found = await exchange.fetch_positions([SYMBOL])
+            assert [(each["side"], each["contracts"], each["hedged"]) for each in found] == [
+                ("long", 0.002, True),
+                ("short", 0.003, True),
+            ]
+            closing = {"hedged": True, "reduceOnly": True}
+            with pytest.raises(ccxt.ExchangeError, match="-2022"):
+                await exchange.create_order(SYMBOL, "limit", "sell", 0.003, 61_000, params=closing)
+
+            empty.hang_up("market")
+            await listening()
+            empty.rival(Side.BUY, lots=2, price=599_000)
+            await exchange.create_order(SYMBOL, "market", "sell", 0.002, params=closing)
+            seen = await until(told.get, lambda order: order["status"] == "closed"
+                               and order["info"]["ps"] == "LONG")  # fmt: skip
+            assert seen[-1]["side"] == "sell"
+            (left,) = await exchange.fetch_positions([SYMBOL])
+            assert (left["side"], left["contracts"]) == ("short", 0.003)
+            with pytest.raises(ccxt.ExchangeError, match="-4068"):
+                await exchange.set_position_mode(False)
+        finally:
+            task.cancel()

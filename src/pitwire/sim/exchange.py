@@ -59,7 +59,7 @@ class Exchange:
         """What holds for all symbols together."""
         self.listings: dict[str, Listing] = {}
         self.accounts = accounts or Accounts()
-        self.execution = Execution(self.accounts)
+        self.execution = self._make_execution()
         self._pits: dict[str, Pit] = {}
         self._chance = entropy.stream("client ids")
         self._scheduled: list[tuple[int, str, str]] = []
@@ -329,6 +329,9 @@ class Exchange:
         return facts
 
     # ── within ────────────────────────────────────────────────────────────────────────────────
+
+    def _make_execution(self) -> Execution:
+        return Execution(self.accounts)
 
     def _pay(self, pit: Pit, account: Account, order: SimOrder) -> None:
         if order.kind is Kind.MARKET and order.side is Side.BUY:

@@ -94,6 +94,8 @@ class Refusal(StrEnum):
     LEVERAGE = "leverage not permitted"
     MODIFY_LIMIT = "modified too often"
     NOT_REDUCE_ONLY = "the order is not reduce-only"
+    ISOLATED = "not while a symbol is isolated"
+    JOINT = "not in multi-assets mode"
 
 
 FUTURES_ONLY = frozenset(
@@ -107,6 +109,8 @@ FUTURES_ONLY = frozenset(
         Refusal.LEVERAGE,
         Refusal.MODIFY_LIMIT,
         Refusal.NOT_REDUCE_ONLY,
+        Refusal.ISOLATED,
+        Refusal.JOINT,
     )
 )
 """What a spot exchange never says."""

@@ -31,6 +31,7 @@ from pitwire.sim.facts import (
     Tif,
     Traded,
 )
+from pitwire.sim.futures_execution import FuturesExecution
 from pitwire.sim.futures_facts import ConfigChanged, Liquidated, Modified, PositionState, Reason
 from pitwire.sim.margin import INSURANCE, MarginAccount, MarginAccounts
 from pitwire.sim.pit import Pit
@@ -44,6 +45,8 @@ class FuturesExchange(Exchange):
 
     Raises `ValueError` for a listing that is no contract.
     """
+
+    execution: FuturesExecution
 
     def __init__(self, listings: Sequence[Listing], *, entropy: Entropy) -> None:
         self.margins = MarginAccounts()
@@ -61,9 +64,19 @@ class FuturesExchange(Exchange):
         for listing in listings:
             self.pit(listing.symbol).mark = listing.start_price
         self.conditionals = Conditionals(self)
+        self.mode_waits_for_conditionals = True
+        """Whether a conditional order that waits counts as an open order where those keep an
+        account's position mode, or a symbol's margin type, as it is."""
+        self.forced: set[tuple[str, int]] = set()
+        """(symbol, order id) of the orders that closed a position by force."""
         self._names = entropy.stream("liquidations")
 
     # ── commands ──────────────────────────────────────────────────────────────────────────────
+
+    def check(self, request: NewOrder, now: int) -> None:
+        """The position side and the filters; nothing is placed."""
+        self._demand_side(request)
+        super().check(request, now)
 
     def place(self, request: NewOrder, now: int) -> SimOrder:
         """Take an order; one that may only reduce is cut to what there is to reduce."""
@@ -86,10 +99,12 @@ class FuturesExchange(Exchange):
         price: int,
         lots: int,
         now: int,
+        modify_id: int | None = None,
     ) -> SimOrder:
         """Give an open limit order another price or size, and the end of the queue.
 
-        It is cancelled when its fills are enough already, or when it may not take and would.
+        It is cancelled when its fills are enough already, or when it may not take and would. What
+        may only reduce is cut as in `place`. `modify_id` is told back.
         """
         pit = self.pit(symbol)
         order = pit.find(account, order_id, client_id)
@@ -111,6 +126,9 @@ class FuturesExchange(Exchange):
         )  # fmt: skip
         pit.rules.check(request, pit.reference(now))
         left = lots - order.filled_lots - order.prevented_lots
+        if order.reduce_only:
+            left = self._cut(request, left, besides=order)
+            lots = left + order.filled_lots + order.prevented_lots
         self.accounts.unlock(owner, pit.terms, order, order.left)
         try:
             self.margins.demand(owner, pit.terms, order, price * left)
@@ -129,6 +147,7 @@ class FuturesExchange(Exchange):
                 order=copy(order),
                 lots_before=before[1],
                 price_before=before[0],
+                modify_id=modify_id,
             )
         )
         self.execution.work(pit, order, now)
@@ -152,13 +171,33 @@ class FuturesExchange(Exchange):
             ConfigChanged(at=now, symbol=symbol, account=account, leverage=leverage)
         )
 
-    def set_isolated(self, account: str, symbol: str, isolated: bool) -> None:
+    def set_isolated(self, account: str, symbol: str, isolated: bool, now: int) -> None:
         """Another margin type; refused while an order or a position is open."""
-        setting = self.margins.owner(account).setting(symbol)
+        owner = self.margins.owner(account)
+        setting = owner.setting(symbol)
         if setting.isolated is isolated:
             raise Refused(Refusal.NO_CHANGE)
+        if isolated and owner.joint:
+            raise Refused(Refusal.JOINT)
         self._demand_idle(account, symbol)
         setting.isolated = isolated
+        asset = self.pit(symbol).terms.quote
+        for side in owner.sides:
+            self.margins.touch(owner, symbol, side, asset)
+        changes = self.margins.take_changes(symbol, now, Reason.MARGIN_TYPE_CHANGE)
+        self.execution.facts += changes
+
+    def set_joint(self, account: str, joint: bool, now: int) -> None:
+        """Multi-assets mode or not (binance §11.7, `ai`); refused while a symbol is isolated."""
+        owner = self.margins.owner(account)
+        if owner.joint is joint:
+            raise Refused(Refusal.NO_CHANGE)
+        if joint and any(setting.isolated for setting in owner.settings.values()):
+            raise Refused(Refusal.ISOLATED)
+        if self.open_orders(account):
+            raise Refused(Refusal.OPEN_ORDERS)
+        owner.joint = joint
+        self.execution.facts.append(ConfigChanged(at=now, symbol="", account=account, joint=joint))
 
     def set_hedged(self, account: str, hedged: bool) -> None:
         """Two positions a symbol or one; refused while an order or a position is open."""
@@ -210,6 +249,7 @@ class FuturesExchange(Exchange):
             reduce_only=True,
             position_side=side,
         )
+        self.forced.add((symbol, order.order_id))
         self.execution.accept(pit, order, now)
         self.execution.settle(pit, now)
         self.execution.facts.append(Liquidated(at=now, symbol=symbol, order=copy(order)))
@@ -228,7 +268,7 @@ class FuturesExchange(Exchange):
     def positions(self, account: str, symbol: str = "") -> list[PositionState]:
         """All sides of the symbols asked for, open or not, as the account's mode has them."""
         owner = self.margins.owner(account)
-        sides = (PositionSide.LONG, PositionSide.SHORT) if owner.hedged else (PositionSide.BOTH,)
+        sides = owner.sides
         symbols = [symbol] if symbol else list(self.listings)
         return [self.margins.state_of(owner, name, side) for name in symbols for side in sides]
 
@@ -269,6 +309,9 @@ class FuturesExchange(Exchange):
 
     # ── within ────────────────────────────────────────────────────────────────────────────────
 
+    def _make_execution(self) -> FuturesExecution:
+        return FuturesExecution(self.margins)
+
     def _rename(self, pit: Pit, order: SimOrder, client_id: str) -> None:
         """Here an order keeps its name (binance §11.5)."""
 
@@ -286,21 +329,23 @@ class FuturesExchange(Exchange):
 
     def _within(self, request: NewOrder) -> NewOrder:
         """An order that closes, cut to the position less what closes it already."""
-        owner = self.margins.owner(request.account)
-        position = owner.position(request.symbol, request.position_side)
+        lots = self._cut(request, request.lots or 0)
+        return msgspec.structs.replace(request, lots=lots, reduce_only=True)
+
+    def _cut(self, request: NewOrder, lots: int, besides: SimOrder | None = None) -> int:
+        """As many of the lots as there are to close; in hedge mode all of them or none."""
+        which = request.side, request.position_side
+        room = self.execution.reducible(request.account, request.symbol, *which)
         closes_side = _closes_side(request)
-        closes = position.lots < 0 if request.side is Side.BUY else position.lots > 0
-        room = abs(position.lots) if closes else 0
         if closes_side:  # binance: what is set aside to close cannot be closed twice
             room -= sum(
                 order.left
                 for order in self.pit(request.symbol).open_of(request.account).values()
-                if (order.side, order.position_side) == (request.side, request.position_side)
+                if (order.side, order.position_side) == which and order is not besides
             )
-        if room <= 0 or (closes_side and (request.lots or 0) > room):
+        if room <= 0 or (closes_side and lots > room):
             raise Refused(Refusal.REDUCE_ONLY)
-        lots = min(request.lots or 0, room)
-        return msgspec.structs.replace(request, lots=lots, reduce_only=True)
+        return min(lots, room)
 
     def _trim(self, now: int) -> None:
         """Expire what has nothing left to reduce, the newest first."""
@@ -327,7 +372,8 @@ class FuturesExchange(Exchange):
         self.execution.settle(pit, now)
 
     def _demand_idle(self, account: str, symbol: str) -> None:
-        if self.pit(symbol).open_of(account):
+        waiting = self.mode_waits_for_conditionals and self.conditionals.open_of(account, symbol)
+        if waiting or self.pit(symbol).open_of(account):
             raise Refused(Refusal.OPEN_ORDERS)
         if any(position.lots for position in self.margins.owner(account).of(symbol)):
             raise Refused(Refusal.OPEN_POSITION)

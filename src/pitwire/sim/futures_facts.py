@@ -49,7 +49,7 @@ class PositionState(msgspec.Struct, frozen=True, kw_only=True):
     initial: Decimal
     maintenance: Decimal
     order_margin: Decimal
-    """What the symbol's open orders may need beyond; told with one of its sides alone."""
+    """What the open orders that may make it larger need beyond."""
     bids: Decimal
     asks: Decimal
     """Value of the open orders that may make it larger."""
@@ -99,10 +99,12 @@ class MarkChanged(Fact, frozen=True, kw_only=True):
 
 
 class ConfigChanged(Fact, frozen=True, kw_only=True):
-    """An account chose another leverage for a symbol."""
+    """An account chose another leverage for a symbol, or another mode of margin."""
 
     account: str
-    leverage: int
+    leverage: int = 0
+    joint: bool | None = None
+    """Whether several assets back everything from now on; None where the leverage was chosen."""
 
 
 class MarginCalled(Fact, frozen=True, kw_only=True):
@@ -126,6 +128,8 @@ class Modified(Fact, frozen=True, kw_only=True):
     order: SimOrder
     lots_before: int
     price_before: int
+    modify_id: int | None = None
+    """What the request called itself."""
 
 
 class AlgoStatus(StrEnum):

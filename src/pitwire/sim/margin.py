@@ -22,6 +22,7 @@ FUNDING = "funding"
 """The other side of everybody's funding: the crowd, which is only counted."""
 LEVERAGE = 20
 """Where an account has not chosen."""
+_ONE_WAY, _HEDGED = (PositionSide.BOTH,), (PositionSide.LONG, PositionSide.SHORT)
 _STEP = Decimal("1e-8")
 _CUT = Context(prec=60, rounding=ROUND_DOWN)
 _NEAR = Context(prec=60, rounding=ROUND_HALF_EVEN)
@@ -91,14 +92,21 @@ class Setting:
 class MarginAccount(Account):
     """An owner with positions; `free` holds the wallet, and nothing is locked."""
 
-    __slots__ = ("called", "hedged", "positions", "settings")
+    __slots__ = ("called", "hedged", "joint", "positions", "settings")
 
     def __init__(self, name: str, balances: Mapping[str, Decimal], *, unlimited: bool) -> None:
         super().__init__(name, balances, unlimited=unlimited)
         self.positions: dict[tuple[str, PositionSide], Position] = {}
         self.settings: dict[str, Setting] = {}
         self.hedged = False
+        self.joint = False
+        """Multi-assets mode, which changes nothing where one asset is all there is."""
         self.called = False
+
+    @property
+    def sides(self) -> tuple[PositionSide, ...]:
+        """The positions that a symbol has: two in hedge mode."""
+        return _HEDGED if self.hedged else _ONE_WAY
 
     def position(self, symbol: str, side: PositionSide) -> Position:
         key = (symbol, side)
@@ -201,8 +209,7 @@ class MarginAccounts(Accounts):
             account = self.owner(name)
             moved = self._told.pop(name, {})
             for key in moved:
-                position = account.positions[key]
-                position.updated = now
+                account.position(*key).updated = now
             told.append(
                 MarginChanged(
                     at=now,
@@ -210,7 +217,7 @@ class MarginAccounts(Accounts):
                     account=name,
                     reason=reason,
                     asset=asset,
-                    wallet=account.free[asset],
+                    wallet=account.free.get(asset, ZERO),
                     cross=self.cross(account, asset),
                     change=change,
                     positions=tuple(self.state_of(account, *key) for key in moved),
@@ -236,14 +243,15 @@ class MarginAccounts(Accounts):
     def order_margin(self, account: MarginAccount, symbol: str) -> Decimal:
         """What the open orders of a symbol may need beyond what its positions do."""
         terms, leverage = self._terms[symbol], account.setting(symbol).leverage
-        exposure, held = ZERO, ZERO
-        for position in account.of(symbol):
-            value = self.value(terms, position)
-            bids = EXACT.multiply(position.bids, terms.unit)
-            asks = EXACT.multiply(position.asks, terms.unit)
-            exposure += max(abs(value + bids), abs(value - asks))
-            held += abs(value)
-        return _CUT.divide(exposure - held, leverage)
+        beyond = sum((self._beyond(terms, each) for each in account.of(symbol)), ZERO)
+        return _CUT.divide(beyond, leverage)
+
+    def _beyond(self, terms: Terms, position: Position) -> Decimal:
+        """How much larger a position could become in value."""
+        value = self.value(terms, position)
+        bids = EXACT.multiply(position.bids, terms.unit)
+        asks = EXACT.multiply(position.asks, terms.unit)
+        return max(abs(value + bids), abs(value - asks)) - abs(value)
 
     def position_margin(self, account: MarginAccount, symbol: str) -> Decimal:
         """What the positions in a symbol need at the mark price."""
@@ -336,7 +344,7 @@ class MarginAccounts(Accounts):
             leverage=setting.leverage,
             initial=_CUT.divide(abs(value), setting.leverage),
             maintenance=EXACT.multiply(abs(value), rate),
-            order_margin=self.order_margin(account, symbol),
+            order_margin=_CUT.divide(self._beyond(terms, position), setting.leverage),
             bids=EXACT.multiply(position.bids, terms.unit),
             asks=EXACT.multiply(position.asks, terms.unit),
             liquidation=self._liquidation(account, terms, position),
@@ -391,16 +399,21 @@ class MarginAccounts(Accounts):
         if not position.lots:
             return ZERO
         rate = self.contracts[terms.symbol].maintenance_rate
-        backing = position.wallet
+        backing, together = position.wallet, [position]
         if not account.setting(terms.symbol).isolated:
-            backing = self.cross(account, terms.quote)
+            backing, together = self.cross(account, terms.quote), account.of(terms.symbol)
             for (symbol, _), other in account.positions.items():
-                if other is not position and not account.setting(symbol).isolated:
+                if symbol != terms.symbol and not account.setting(symbol).isolated:
                     held = self._terms[symbol]
                     kept = abs(self.value(held, other)) * self.contracts[symbol].maintenance_rate
                     backing += self.unrealised(held, other) - kept
-        size = EXACT.multiply(position.lots, terms.lot)
-        price = _NEAR.divide(position.cost - backing, size - abs(size) * rate)
+        # Long and short of one symbol have one mark price, and so one such price if they share.
+        cost = sum((each.cost for each in together), ZERO)
+        lots, all_lots = sum(each.lots for each in together), sum(abs(e.lots) for e in together)
+        worth = EXACT.multiply(lots - all_lots * rate, terms.lot)
+        if not worth:
+            return ZERO
+        price = _NEAR.divide(cost - backing, worth)
         return max(ZERO, price.quantize(_STEP, context=_NEAR))
 
 

@@ -148,6 +148,11 @@ class OrderLimits:
         for window in self.windows:
             window.add(amount, now)
 
+    def add_each(self, amounts: tuple[int, ...], now: int) -> None:
+        """As many of each window, shortest first."""
+        for window, amount in zip(self.windows, amounts, strict=True):
+            window.add(amount, now)
+
     def states(self, now: int) -> list[dict[str, object]]:
         return [window.state(now) for window in self.windows]
 

@@ -15,6 +15,7 @@ from pitwire.sim.facades.binance import BinanceFacade, Connection
 from pitwire.sim.facades.binance_call import Method
 from pitwire.sim.facades.binance_control import Control
 from pitwire.sim.facades.binance_names import StreamName
+from pitwire.sim.facades.binance_params import Args
 from pitwire.sim.facades.binance_rest import Rest
 from pitwire.sim.facades.binance_ws_api import WsApi
 from pitwire.sim.facades.facade import Action, Judge, no_fault
@@ -24,6 +25,7 @@ from pitwire.sim.facades.usdm_office import FuturesOffice
 from pitwire.sim.facades.usdm_options import UsdmOptions
 from pitwire.sim.facades.usdm_payloads import wide
 from pitwire.sim.facades.usdm_streams import FuturesListener
+from pitwire.sim.facades.usdm_typed import TypedArgs
 from pitwire.sim.futures import FuturesExchange
 
 WS_API = "/ws-fapi/v1"
@@ -70,7 +72,14 @@ class UsdmFacade(BinanceFacade):
             return None if hidden else name
 
         self._control = self._sbe_control = Control(self.office.hub, chosen, judge, parse)
-        self._ws_api = WsApi(self.office, listen_keys=True, judge=judge, find=method, kinds=KINDS)
+        self._ws_api = WsApi(
+            self.office,
+            listen_keys=True,
+            judge=judge,
+            find=method,
+            kinds=KINDS,
+            read=TypedArgs if chosen.typed_params == "demand" else Args,
+        )
         self._rest = FuturesRest(self.office, listen_keys=True, judge=judge)
         self._begin()
 

@@ -56,12 +56,14 @@ class WsApi:
         judge: Judge,
         find: Callable[..., Method[Any] | None] = method,
         kinds: Mapping[str, str] = KINDS,
+        read: type[Args] = Args,
     ) -> None:
         self._office = office
         self._judge = judge
         self._listen_keys = listen_keys
         self._find = find
         self._kinds = kinds
+        self._args = read
 
     def answer(self, session: Session, text: bytes, *, address: str, now: int) -> Answer:
         """Do what a frame asks for."""
@@ -99,7 +101,7 @@ class WsApi:
         return msgspec.structs.replace(answer, verdict=verdict)
 
     def _perform(self, request: Request, row: Method[Any], call: Call, session: Session) -> Answer:
-        args = Args(request.params, now=call.now)
+        args = self._args(request.params, now=call.now)
         wanted, outcome, fatal = session.rate_limits, None, False
         try:
             wanted = args.flag("returnRateLimits", absent=wanted)

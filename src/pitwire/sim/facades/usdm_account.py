@@ -55,7 +55,7 @@ def _account(call: Call, *, old: bool) -> Report:
             "canDeposit": True,
             "canWithdraw": True,
             "updateTime": 0,
-            "multiAssetsMargin": False,
+            "multiAssetsMargin": _is_joint(call),
             "tradeGroupId": -1,
         }
     return {
@@ -159,8 +159,10 @@ def set_margin_type(call: Call, ask: tuple[str, MarginType]) -> object:
         Refusal.OPEN_POSITION: (-4048, "Margin type cannot be changed if there exists position."),
     }
     try:
-        office.exchange.set_isolated(call.account, name, kind is MarginType.ISOLATED)
+        office.exchange.set_isolated(call.account, name, kind is MarginType.ISOLATED, call.now)
     except Refused as error:
+        if error.refusal not in texts:
+            raise refused(error) from error
         raise ApiError(*texts[error.refusal]) from error
     return _DONE
 
@@ -182,9 +184,38 @@ def dual(call: Call, _ask: None) -> object:
     return {"dualSidePosition": office_of(call).exchange.is_hedged(call.account)}
 
 
-def multi_assets(_call: Call, _ask: None) -> object:
-    """Only one asset backs everything here."""
-    return {"multiAssetsMargin": False}
+def read_joint(args: Args) -> bool:
+    args.need("multiAssetsMargin")
+    return args.flag("multiAssetsMargin")
+
+
+def set_joint(call: Call, joint: bool) -> object:
+    """multiAssetsMargin: told as it is, though one asset alone backs everything here."""
+    texts = {
+        Refusal.OPEN_ORDERS: (
+            -4170,
+            "Unable to adjust Multi-Assets Mode with open orders in USDⓈ-M Futures.",
+        ),
+        Refusal.NO_CHANGE: (
+            -4171,
+            "Adjusted asset mode is currently set and does not need to be adjusted repeatedly.",
+        ),
+    }
+    try:
+        office_of(call).exchange.set_joint(call.account, joint, call.now)
+    except Refused as error:
+        if error.refusal not in texts:
+            raise refused(error) from error
+        raise ApiError(*texts[error.refusal]) from error
+    return _DONE
+
+
+def multi_assets(call: Call, _ask: None) -> object:
+    return {"multiAssetsMargin": _is_joint(call)}
+
+
+def _is_joint(call: Call) -> bool:
+    return office_of(call).exchange.margins.owner(call.account).joint
 
 
 def commission(call: Call, symbol: str) -> object:
@@ -241,7 +272,7 @@ def account_config(call: Call, _ask: None) -> object:
         "canWithdraw": True,
         "dualSidePosition": office_of(call).exchange.is_hedged(call.account),
         "updateTime": 0,
-        "multiAssetsMargin": False,
+        "multiAssetsMargin": _is_joint(call),
         "tradeGroupId": -1,
     }
 

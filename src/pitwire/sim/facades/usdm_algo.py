@@ -16,11 +16,13 @@ from pitwire.sim.facades.usdm_office import FuturesOffice, office_of
 from pitwire.sim.facades.usdm_orders import (
     ALGO_TYPES,
     CLIENT_ID,
+    at_the_engine,
+    demand_reducible,
     read_position_side,
     read_stp,
     side_of,
 )
-from pitwire.sim.facades.usdm_text import FuturesScale, refused
+from pitwire.sim.facades.usdm_text import TOO_SMALL, FuturesScale, refused
 from pitwire.sim.facts import PositionSide, Refused, Stp, Tif
 from pitwire.sim.futures_facts import Conditional, NewConditional
 
@@ -40,7 +42,7 @@ class AlgoAsk(msgspec.Struct, frozen=True, kw_only=True):
     callback: Decimal | None
     by_mark: bool
     close_position: bool
-    reduce_only: bool
+    reduce_only: bool | None
     position_side: PositionSide
     tif: str
     client_id: str
@@ -68,7 +70,7 @@ def read_algo(args: Args) -> AlgoAsk:
         callback=args.decimal("callbackRate"),
         by_mark=args.word("workingType", ("MARK_PRICE", "CONTRACT_PRICE")) == "MARK_PRICE",
         close_position=args.flag("closePosition"),
-        reduce_only=args.flag("reduceOnly"),
+        reduce_only=args.flag("reduceOnly") if "reduceOnly" in args else None,
         position_side=read_position_side(args),
         tif=args.word("timeInForce", ("GTC", "IOC", "FOK", "GTX", "GTD")),
         client_id=args.text("clientAlgoId", CLIENT_ID),
@@ -104,9 +106,12 @@ def _check_callback(office: FuturesOffice, ask: AlgoAsk) -> None:
 
 def place(call: Call, ask: AlgoAsk) -> object:
     """algoOrder.place."""
+    if exceeded := call.orders.exceeded(call.now):
+        raise exceeded
     office = office_of(call)
     scale = office.contract(ask.symbol)
     _check_callback(office, ask)
+    demand_reducible(call, office, ask.reduce_only)
     trigger = ask.activate if ask.kind == "TRAILING_STOP_MARKET" else ask.trigger
     request = NewConditional(
         account=call.account,
@@ -119,7 +124,7 @@ def place(call: Call, ask: AlgoAsk) -> object:
         callback_bips=0 if ask.callback is None else int(ask.callback * _BIPS),
         by_mark=ask.by_mark,
         close_position=ask.close_position,
-        reduce_only=ask.reduce_only,
+        reduce_only=bool(ask.reduce_only),
         position_side=ask.position_side,
         tif=Tif(ask.tif) if ask.tif in ("IOC", "FOK") else Tif.GTC,
         post_only=ask.tif == "GTX",
@@ -128,9 +133,13 @@ def place(call: Call, ask: AlgoAsk) -> object:
         good_till=ask.good_till,
         price_protect=ask.price_protect,
     )
+    call.orders.add(1, call.now)
+    at_the_engine(call)
     try:
         made = office.exchange.conditionals.place(request, call.now)
     except Refused as error:
+        if error.detail == "LOT_SIZE" and request.lots < scale.listing.min_lots:
+            raise ApiError(*TOO_SMALL) from error
         raise refused(error) from error
     return algo_reports.algo_row(scale, made)
 

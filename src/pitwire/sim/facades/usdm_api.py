@@ -10,9 +10,11 @@ from typing import Any
 
 from pitwire.sim.facades import usdm_account as account
 from pitwire.sim.facades import usdm_algo as algo
+from pitwire.sim.facades import usdm_batches as batches
 from pitwire.sim.facades import usdm_data as data
 from pitwire.sim.facades import usdm_info as info
 from pitwire.sim.facades import usdm_orders as orders
+from pitwire.sim.facades import usdm_queries as queries
 from pitwire.sim.facades.binance_call import Method, Table, nothing
 from pitwire.sim.facades.binance_data import (
     ping,
@@ -61,28 +63,28 @@ METHODS: Table = {
         read=orders.read_modify, run=orders.modify, weight=0, auth="trade", orders=True
     ),
     "order.cancel": Method(read=orders.read_which, run=orders.cancel, weight=1, auth="trade"),
-    "order.status": Method(read=orders.read_which, run=orders.query, weight=1, auth="user"),
-    "openOrder": Method(read=orders.read_which, run=orders.query_open, weight=1, auth="user"),
+    "order.status": Method(read=orders.read_which, run=queries.query, weight=1, auth="user"),
+    "openOrder": Method(read=orders.read_which, run=queries.query_open, weight=1, auth="user"),
     "openOrders": Method(
         read=data.read_one_or_all,
-        run=orders.open_orders,
+        run=queries.open_orders,
         weight=40,
-        weigh=orders.weigh_open,
+        weigh=queries.weigh_open,
         auth="user",
     ),
     "allOpenOrders.cancel": Method(
         read=orders.read_symbol, run=orders.cancel_all, weight=1, auth="trade"
     ),
-    "allOrders": Method(read=orders.read_history, run=orders.all_orders, weight=5, auth="user"),
-    "userTrades": Method(read=orders.read_history, run=orders.own_trades, weight=5, auth="user"),
+    "allOrders": Method(read=queries.read_history, run=queries.all_orders, weight=5, auth="user"),
+    "userTrades": Method(read=queries.read_history, run=queries.own_trades, weight=5, auth="user"),
     "batchOrders.place": Method(
-        read=orders.read_batch, run=orders.place_batch, weight=5, auth="trade", orders=True
+        read=batches.read_batch, run=batches.place_batch, weight=5, auth="trade", orders=True
     ),
     "batchOrders.modify": Method(
-        read=orders.read_batch, run=orders.modify_batch, weight=5, auth="trade", orders=True
+        read=batches.read_batch, run=batches.modify_batch, weight=5, auth="trade", orders=True
     ),
     "batchOrders.cancel": Method(
-        read=orders.read_cancel_batch, run=orders.cancel_batch, weight=1, auth="trade"
+        read=batches.read_cancel_batch, run=batches.cancel_batch, weight=1, auth="trade"
     ),
     "countdownCancelAll": Method(
         read=orders.read_switch, run=orders.set_switch, weight=10, auth="trade"
@@ -113,6 +115,9 @@ METHODS: Table = {
         read=account.read_dual, run=account.set_dual, weight=1, auth="trade"
     ),
     "positionSide": Method(read=nothing, run=account.dual, weight=30, auth="user"),
+    "multiAssetsMargin.set": Method(
+        read=account.read_joint, run=account.set_joint, weight=1, auth="trade"
+    ),
     "multiAssetsMargin": Method(read=nothing, run=account.multi_assets, weight=30, auth="user"),
     "commissionRate": Method(
         read=orders.read_symbol, run=account.commission, weight=20, auth="user"
@@ -195,6 +200,7 @@ ROUTES: dict[tuple[str, str], str] = {
     ("POST", "/v1/marginType"): "marginType",
     ("POST", "/v1/positionSide/dual"): "positionSide.set",
     ("GET", "/v1/positionSide/dual"): "positionSide",
+    ("POST", "/v1/multiAssetsMargin"): "multiAssetsMargin.set",
     ("GET", "/v1/multiAssetsMargin"): "multiAssetsMargin",
     ("GET", "/v1/commissionRate"): "commissionRate",
     ("GET", "/v1/leverageBracket"): "leverageBracket",

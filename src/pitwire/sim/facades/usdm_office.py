@@ -45,6 +45,7 @@ class FuturesOffice(Office):
         self.futures_options = options
         super().__init__(exchange, entropy=entropy, options=options, send=send)
         exchange.conditionals.when_protected = _WHEN_PROTECTED[options.when_protected]
+        exchange.mode_waits_for_conditionals = options.mode_waits_for_conditionals
         self.switches: dict[tuple[str, str], int] = {}
         """(account, symbol) → when all its orders are to be cancelled."""
         self._dated: dict[tuple[str, int], SimOrder] = {}
@@ -64,7 +65,7 @@ class FuturesOffice(Office):
     def _users(self, send: Callable[[int, Action], None]) -> UserStreams:
         users = FuturesUsers(self.scales, self.options, send)
         assert isinstance(self.hub, FuturesHub)
-        users.exchange, users.hub = self.exchange, self.hub
+        users.exchange, users.hub, users.options = self.exchange, self.hub, self.futures_options
         return users
 
     def contract(self, symbol: str) -> FuturesScale:
@@ -101,7 +102,7 @@ class FuturesOffice(Office):
         return False
 
     def placed(self, order: SimOrder) -> None:
-        super().placed(order)
+        """Its place in the windows is not given back with a fill: §11.2 knows of no such thing."""
         if order.good_till and order.status not in OVER:
             self._dated[order.symbol, order.order_id] = order
 

@@ -35,6 +35,11 @@ class UsdmOptions(BinanceOptions, frozen=True, kw_only=True):
     """Whether `@trade`, which is undocumented, is served."""
 
     # §11.5
+    batch_orders: int = 5
+    """Most orders of a batch that places or modifies (unconfirmed)."""
+    mode_waits_for_conditionals: bool = True
+    """Whether a conditional order that waits is an open order to -4067 and -4047: the sheet says
+    "open orders" alone."""
     unfillable_fok: Literal["refuse", "expire"] = "refuse"
     """-5021, or an order that expires."""
     countdown_cancels_conditionals: bool = False
@@ -47,6 +52,18 @@ class UsdmOptions(BinanceOptions, frozen=True, kw_only=True):
     mark price are further apart than `triggerProtect`."""
     auto_cancel_seconds: float = 0.01
     """How often the dead man's switch is looked at."""
+    typed_params: Literal["any", "demand"] = "any"
+    """Whether the WS-API refuses (-1102) an integer that is no JSON integer and a decimal that is
+    no string. The documents demand them; what becomes of others is not said (§11.2)."""
+
+    # §11.7
+    no_commission: Literal["zero", "omit"] = "zero"
+    """`n` and `N` where there was no commission: as recorded in 2024, or left out as documented."""
+    forced_fills: Literal["CALCULATED", "TRADE"] = "CALCULATED"
+    """`x` of the fills of a forced close."""
+    account_update_s: str = ""
+    """What `a.S` of an ACCOUNT_UPDATE holds, which is there since 2026-08 and of which we know no
+    more; "" leaves it out."""
 
     def order_windows(self) -> tuple[tuple[str, int, int], ...]:
         return (("SECOND", 10, self.orders_per_10_seconds), ("MINUTE", 1, self.orders_per_minute))

@@ -6,7 +6,7 @@ refused before anything else is looked at.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from copy import copy
 from decimal import Decimal
 from enum import StrEnum
 
@@ -17,17 +17,28 @@ from pitwire.model.orders import Side
 from pitwire.sim.facades import usdm_reports as reports
 from pitwire.sim.facades.binance_call import Call
 from pitwire.sim.facades.binance_orders import VenueSide, read_side
-from pitwire.sim.facades.binance_params import Args, decode_json, missing, neither, superfluous
+from pitwire.sim.facades.binance_params import Args, missing, neither, superfluous
 from pitwire.sim.facades.binance_text import ApiError
 from pitwire.sim.facades.usdm_office import FuturesOffice, office_of
 from pitwire.sim.facades.usdm_text import (
     FOK_REFUSED,
+    TOO_LATE,
     WRONG_TYPE,
     FuturesScale,
     order_refused,
     refused,
 )
-from pitwire.sim.facts import Kind, NewOrder, PositionSide, Refusal, Refused, SimOrder, Stp, Tif
+from pitwire.sim.facts import (
+    Kind,
+    NewOrder,
+    PositionSide,
+    Refusal,
+    Refused,
+    SimOrder,
+    Status,
+    Stp,
+    Tif,
+)
 
 CLIENT_ID = r"^[.A-Z:/a-z0-9_-]{1,36}$"
 ALGO_TYPES = ("STOP", "TAKE_PROFIT", "STOP_MARKET", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET")
@@ -35,8 +46,6 @@ _TIFS = ("GTC", "IOC", "FOK", "GTX", "GTD", "RPI")
 _MATCHES = ("OPPONENT", "OPPONENT_5", "OPPONENT_10", "OPPONENT_20", "QUEUE", "QUEUE_5", "QUEUE_10",
             "QUEUE_20", "NONE")  # fmt: skip
 _SOONEST = 600 * SECOND
-_BATCH = 5
-_BATCH_CANCEL = 10
 
 
 class FuturesStp(StrEnum):
@@ -57,7 +66,8 @@ class OrderAsk(msgspec.Struct, frozen=True, kw_only=True):
     price: Decimal | None
     client_id: str
     position_side: PositionSide
-    reduce_only: bool
+    reduce_only: bool | None
+    """None where it was not sent, as it must not be in hedge mode."""
     response: str
     stp: Stp | None
     price_match: str
@@ -90,6 +100,7 @@ def read_order(args: Args) -> OrderAsk:
     if tif == "GTD" and till is None:
         raise missing("goodTillDate")
     args.flag("closePosition")
+    reduces = args.flag("reduceOnly") if "reduceOnly" in args else None
     return OrderAsk(
         symbol=symbol,
         side=side,
@@ -99,7 +110,7 @@ def read_order(args: Args) -> OrderAsk:
         price=price,
         client_id=args.text("newClientOrderId", CLIENT_ID),
         position_side=read_position_side(args),
-        reduce_only=args.flag("reduceOnly"),
+        reduce_only=reduces,
         response=args.word("newOrderRespType", ("ACK", "RESULT")),
         stp=read_stp(args),
         price_match=match,
@@ -120,17 +131,33 @@ def side_of(side: VenueSide) -> Side:
     return Side.BUY if side is VenueSide.BUY else Side.SELL
 
 
-def place(call: Call, ask: OrderAsk) -> object:
-    """order.place."""
-    if exceeded := call.orders.exceeded(call.now):
+def place(call: Call, ask: OrderAsk, *, counted: bool = False) -> object:
+    """order.place; `counted` where a batch has counted it already."""
+    if not counted and (exceeded := call.orders.exceeded(call.now)):
         raise exceeded
     office = office_of(call)
     scale = office.contract(ask.symbol)
     request = _request(call, office, scale, ask)
-    call.orders.add(1, call.now)
-    call.check_age()
-    order = _submit(call, office, scale, request)
-    return reports.order_answer(scale, order)
+    if not counted:
+        call.orders.add(1, call.now)
+    at_the_engine(call)
+    try:
+        order = _submit(call, office, request)
+    except Refused as error:
+        if not counted and not office.options.rejected_orders_count:
+            call.orders.add(-1, call.now)
+        raise order_refused(error, request, scale, _mark(office, request)) from error
+    # "RESULT" waits for the end of what has its end at once; all else is told as it came to be.
+    at_once = order.kind is Kind.MARKET or order.tif is not Tif.GTC
+    told = order if ask.response == "RESULT" and at_once else as_accepted(order)
+    return reports.order_answer(scale, told)
+
+
+def as_accepted(order: SimOrder) -> SimOrder:
+    """An order as the engine took it, whatever became of it since."""
+    told = copy(order)
+    told.status, told.filled_lots, told.updated = Status.NEW, 0, order.created
+    return told
 
 
 def test(call: Call, ask: OrderAsk) -> object:
@@ -148,8 +175,7 @@ def test(call: Call, ask: OrderAsk) -> object:
 def _request(call: Call, office: FuturesOffice, scale: FuturesScale, ask: OrderAsk) -> NewOrder:
     if ask.tif == "GTD" and ask.good_till <= call.now + _SOONEST:
         raise ApiError(-4199, "goodTillDate is not valid.")
-    if ask.reduce_only and office.exchange.is_hedged(call.account):
-        raise ApiError(-1106, "Parameter 'reduceonly' sent when not required.")
+    demand_reducible(call, office, ask.reduce_only)
     kind = Kind(ask.kind)
     if ask.tif in ("GTX", "RPI"):
         kind = Kind.LIMIT_MAKER
@@ -168,11 +194,25 @@ def _request(call: Call, office: FuturesOffice, scale: FuturesScale, ask: OrderA
         price=price,
         client_id=ask.client_id,
         stp=ask.stp,
-        reduce_only=ask.reduce_only,
+        reduce_only=bool(ask.reduce_only),
         position_side=ask.position_side,
         good_till=ask.good_till if ask.tif == "GTD" else 0,
         price_match=ask.price_match,
     )
+
+
+def demand_reducible(call: Call, office: FuturesOffice, sent: bool | None) -> None:
+    """binance §11.5: `reduceOnly`, whatever its value, is not for hedge mode."""
+    if sent is not None and office.exchange.is_hedged(call.account):
+        raise ApiError(-1106, "Parameter 'reduceonly' sent when not required.")
+
+
+def at_the_engine(call: Call) -> None:
+    """The second and third look at the timestamp, which has a code of its own here."""
+    try:
+        call.check_age()
+    except ApiError as error:
+        raise ApiError(*TOO_LATE) from error
 
 
 def _matched(office: FuturesOffice, scale: FuturesScale, ask: OrderAsk) -> int:
@@ -193,21 +233,16 @@ def _mark(office: FuturesOffice, request: NewOrder) -> int:
     return pit.mark or pit.last
 
 
-def _submit(call: Call, office: FuturesOffice, scale: FuturesScale, request: NewOrder) -> SimOrder:
-    """Hand an order, already counted, to the engine."""
+def _submit(call: Call, office: FuturesOffice, request: NewOrder) -> SimOrder:
+    """Hand an order to the engine."""
     office.take(call.now)
-    try:
-        if (
-            request.tif is Tif.FOK
-            and office.futures_options.unfillable_fok == "refuse"
-            and not office.exchange.fills_whole(request)
-        ):
-            raise ApiError(*FOK_REFUSED)
-        order = office.exchange.place(request, call.now)
-    except Refused as error:
-        if not office.options.rejected_orders_count:
-            call.orders.add(-1, call.now)
-        raise order_refused(error, request, scale, _mark(office, request)) from error
+    if (
+        request.tif is Tif.FOK
+        and office.futures_options.unfillable_fok == "refuse"
+        and not office.exchange.fills_whole(request)
+    ):
+        raise ApiError(*FOK_REFUSED)
+    order = office.exchange.place(request, call.now)
     office.placed(order)
     office.take(call.now)
     return order
@@ -237,6 +272,7 @@ def read_which(args: Args) -> Which:
 def cancel(call: Call, ask: Which) -> object:
     office = office_of(call)
     scale = office.contract(ask.symbol)
+    at_the_engine(call)
     try:
         order = office.exchange.cancel(
             call.account,
@@ -250,20 +286,7 @@ def cancel(call: Call, ask: Which) -> object:
     return reports.order_answer(scale, order)
 
 
-def query(call: Call, ask: Which) -> object:
-    scale, order = _found(call, ask)
-    return reports.order_queried(scale, order)
-
-
-def query_open(call: Call, ask: Which) -> object:
-    """openOrder: only one that is open still."""
-    scale, order = _found(call, ask)
-    if not order.on_book:
-        raise ApiError(-2013, "Order does not exist.")
-    return reports.order_queried(scale, order)
-
-
-def _found(call: Call, ask: Which) -> tuple[FuturesScale, SimOrder]:
+def found_order(call: Call, ask: Which) -> tuple[FuturesScale, SimOrder]:
     office = office_of(call)
     scale = office.contract(ask.symbol)
     try:
@@ -281,31 +304,35 @@ class ModifyAsk(msgspec.Struct, frozen=True, kw_only=True):
     quantity: Decimal
     price: Decimal
     reduce_only: bool
+    modify_id: int | None
 
 
 def read_modify(args: Args) -> ModifyAsk:
     quantity, price = args.decimal("quantity"), args.decimal("price")
     if quantity is None or price is None:
         raise missing("price" if quantity is not None else "quantity")
-    args.number("modifyId")
     return ModifyAsk(
         which=read_which(args),
         side=read_side(args),
         quantity=quantity,
         price=price,
         reduce_only=args.flag("reduceOnly"),
+        modify_id=args.number("modifyId"),
     )
 
 
-def modify(call: Call, ask: ModifyAsk) -> object:
-    """order.modify."""
-    if exceeded := call.orders.exceeded(call.now):
+def modify(call: Call, ask: ModifyAsk, *, counted: bool = False) -> object:
+    """order.modify; `counted` where a batch has counted it already."""
+    if not counted and (exceeded := call.orders.exceeded(call.now)):
         raise exceeded
-    call.orders.add(1, call.now)
+    if not counted:
+        call.orders.add(1, call.now)
     office = office_of(call)
-    scale, before = _found(call, ask.which)
+    scale, before = found_order(call, ask.which)
+    at_the_engine(call)
     if ask.reduce_only and not before.reduce_only:
         raise refused(Refused(Refusal.NOT_REDUCE_ONLY))
+    price, lots = scale.to_ticks(ask.price), scale.to_lots(ask.quantity)
     try:
         order = office.exchange.modify(
             call.account,
@@ -313,14 +340,21 @@ def modify(call: Call, ask: ModifyAsk) -> object:
             order_id=ask.which.order_id,
             client_id=ask.which.client_id,
             side=side_of(ask.side),
-            price=scale.to_ticks(ask.price),
-            lots=scale.to_lots(ask.quantity),
+            price=price,
+            lots=lots,
             now=call.now,
+            modify_id=ask.modify_id,
         )
     except Refused as error:
-        code = -2013 if error.refusal is Refusal.UNKNOWN_ORDER else -2011
-        raise refused(error, code=code) from error
-    return reports.order_answer(scale, order) | {"modifyId": order.amends}
+        if error.refusal is Refusal.UNKNOWN_ORDER:
+            raise refused(error, code=-2013) from error
+        wanted = NewOrder(
+            account=call.account, symbol=before.symbol, side=before.side, kind=before.kind,
+            lots=lots, price=price,
+        )  # fmt: skip
+        raise order_refused(error, wanted, scale, _mark(office, wanted)) from error
+    told = reports.order_answer(scale, order)
+    return told if ask.modify_id is None else told | {"modifyId": ask.modify_id}
 
 
 # ── several ───────────────────────────────────────────────────────────────────────────────────
@@ -336,141 +370,6 @@ def cancel_all(call: Call, symbol: str) -> object:
     if office.exchange.open_orders(call.account, name):
         office.exchange.cancel_all(call.account, name, call.now)
     return {"code": 200, "msg": "The operation of cancel all open order is done."}
-
-
-def open_orders(call: Call, symbol: str) -> object:
-    office = office_of(call)
-    name = office.contract(symbol).listing.symbol if symbol else ""
-    return [
-        reports.order_queried(_scale(office, order), order)
-        for order in office.exchange.open_orders(call.account, name)
-    ]
-
-
-def weigh_open(symbol: str) -> int:
-    return 1 if symbol else 40
-
-
-class HistoryAsk(msgspec.Struct, frozen=True, kw_only=True):
-    symbol: str
-    limit: int
-    order_id: int | None
-    from_id: int | None
-    start: int
-    end: int
-
-
-def read_history(args: Args) -> HistoryAsk:
-    """allOrders and userTrades."""
-    limit = args.number("limit")
-    return HistoryAsk(
-        symbol=args.need("symbol"),
-        limit=min(500 if limit is None else max(1, limit), 1000),
-        order_id=args.number("orderId"),
-        from_id=args.number("fromId"),
-        start=(args.number("startTime") or 0) * MILLISECOND,
-        end=(args.number("endTime") or 2**42) * MILLISECOND,
-    )
-
-
-def all_orders(call: Call, ask: HistoryAsk) -> object:
-    office = office_of(call)
-    scale = office.contract(ask.symbol)
-    found = [
-        order
-        for order in office.exchange.all_orders(call.account, scale.listing.symbol)
-        if order.order_id >= (ask.order_id or 0) and ask.start <= order.created <= ask.end
-    ]
-    kept = found[: ask.limit] if ask.order_id is not None else found[-ask.limit :]
-    return [reports.order_queried(scale, order) for order in kept]
-
-
-def own_trades(call: Call, ask: HistoryAsk) -> object:
-    office = office_of(call)
-    scale = office.contract(ask.symbol)
-    found = [
-        fact
-        for fact in office.exchange.trades_of(call.account, scale.listing.symbol)
-        if fact.trade_id >= (ask.from_id or 0)
-        and ask.start <= fact.at <= ask.end
-        and ask.order_id in (None, fact.taker.order_id, fact.maker.order_id)
-    ]
-    kept = found[: ask.limit] if ask.from_id is not None else found[-ask.limit :]
-    return [reports.own_trade(scale, fact, call.account) for fact in kept]
-
-
-def _scale(office: FuturesOffice, order: SimOrder) -> FuturesScale:
-    scale = office.scales[order.symbol]
-    assert isinstance(scale, FuturesScale)
-    return scale
-
-
-# ── batches ───────────────────────────────────────────────────────────────────────────────────
-
-
-def _list_of(args: Args, name: str, most: int) -> list[object]:
-    try:
-        found = decode_json(args.need(name).encode())
-    except msgspec.DecodeError:
-        found = None
-    if not isinstance(found, list) or not 0 < len(found) <= most:
-        raise ApiError(-1130, f"Data sent for parameter '{name}' is not valid.")
-    return found
-
-
-def read_batch(args: Args) -> list[object]:
-    return _list_of(args, "batchOrders", _BATCH)
-
-
-def _each(rows: list[object], do: Callable[[Args], object]) -> list[object]:
-    """One answer a row, an error among them."""
-    answers: list[object] = []
-    for row in rows:
-        try:
-            if not isinstance(row, dict):
-                raise ApiError(-1130, "Data sent for parameter 'batchOrders' is not valid.")
-            args = Args(row)
-            answers.append(do(args))
-        except ApiError as error:
-            answers.append(error.body())
-    return answers
-
-
-def place_batch(call: Call, rows: list[object]) -> object:
-    return _each(rows, lambda args: place(call, read_order(args)))
-
-
-def modify_batch(call: Call, rows: list[object]) -> object:
-    return _each(rows, lambda args: modify(call, read_modify(args)))
-
-
-class CancelBatch(msgspec.Struct, frozen=True):
-    symbol: str
-    orders: list[Which]
-
-
-def read_cancel_batch(args: Args) -> CancelBatch:
-    symbol = args.need("symbol")
-    found: list[Which] = []
-    if "orderIdList" in args:
-        for each in _list_of(args, "orderIdList", _BATCH_CANCEL):
-            found.append(Which(symbol, each if isinstance(each, int) else -1, ""))
-    elif "origClientOrderIdList" in args:
-        for each in _list_of(args, "origClientOrderIdList", _BATCH_CANCEL):
-            found.append(Which(symbol, None, str(each)))
-    else:
-        raise neither("orderIdList", "origClientOrderIdList")
-    return CancelBatch(symbol, found)
-
-
-def cancel_batch(call: Call, ask: CancelBatch) -> object:
-    answers: list[object] = []
-    for which in ask.orders:
-        try:
-            answers.append(cancel(call, which))
-        except ApiError as error:
-            answers.append(error.body())
-    return answers
 
 
 # ── the dead man's switch ─────────────────────────────────────────────────────────────────────
@@ -490,5 +389,8 @@ def set_switch(call: Call, ask: tuple[str, int]) -> object:
     key = (call.account, office.contract(symbol).listing.symbol)
     office.switches.pop(key, None)
     if milliseconds:
-        office.switches[key] = call.now + milliseconds * MILLISECOND
+        # Looked at every so often, so that it may be thrown a little late, and never early.
+        every = max(1, int(office.futures_options.auto_cancel_seconds * SECOND))
+        due = call.now + milliseconds * MILLISECOND
+        office.switches[key] = -(-due // every) * every
     return {"symbol": symbol, "countdownTime": str(milliseconds)}

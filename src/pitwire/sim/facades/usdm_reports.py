@@ -293,9 +293,13 @@ def order_update(
     open_value: tuple[Decimal, Decimal] = (ZERO, ZERO),
     fill: Traded | None = None,
     maker: bool = False,
-    modify_id: int = 0,
+    modify_id: int | None = None,
+    tells_no_fee: bool = True,
 ) -> Report:
-    """ORDER_TRADE_UPDATE; `open_value` of the account's bids and asks in the symbol."""
+    """ORDER_TRADE_UPDATE; `open_value` of the account's bids and asks in the symbol.
+
+    `tells_no_fee`: whether `n` and `N` are there where there was no commission.
+    """
     mean = mean_price(scale, order)
     fee = ZERO if fill is None else fill.maker_fee if maker else fill.taker_fee
     result = ZERO if fill is None else fill.maker_result if maker else fill.taker_result
@@ -316,12 +320,15 @@ def order_update(
             "x": kind,
             "X": _status_then(order, kind),
             "i": order.order_id,
-            **({"M": str(modify_id)} if kind == "AMENDMENT" else {}),
+            **({} if modify_id is None else {"M": str(modify_id)}),
             "l": "0" if fill is None else scale.size(fill.lots),
             "z": none_or(order.filled_lots, scale.size(order.filled_lots)),
             "L": "0" if fill is None else scale.price(fill.price),
-            "n": none_or(fee, eight(fee)),
-            "N": scale.listing.quote,
+            **(
+                {"n": none_or(fee, eight(fee)), "N": scale.listing.quote}
+                if fee or tells_no_fee
+                else {}
+            ),
             "T": at // MILLISECOND,
             "t": 0 if fill is None else fill.trade_id,
             "b": short(open_value[0]),
@@ -349,8 +356,10 @@ def _status_then(order: SimOrder, kind: str) -> str:
     return Status.NEW.value if kind == "NEW" else order.status.value
 
 
-def account_update(scales: dict[str, FuturesScale], fact: MarginChanged, now: int) -> Report:
-    """ACCOUNT_UPDATE: only what changed."""
+def account_update(
+    scales: dict[str, FuturesScale], fact: MarginChanged, now: int, *, extra: str = ""
+) -> Report:
+    """ACCOUNT_UPDATE: only what changed; `extra` is `S`, of whose meaning we know nothing."""
     rows = []
     for at in fact.positions:
         own = scales[at.symbol]
@@ -370,21 +379,25 @@ def account_update(scales: dict[str, FuturesScale], fact: MarginChanged, now: in
         )
     if fact.reason is Reason.FUNDING_FEE:
         rows = [row for row in rows if row["mt"] == "isolated"]
+    balances = []
+    if fact.reason is not Reason.MARGIN_TYPE_CHANGE:  # which moves no money
+        balances.append(
+            {
+                "a": fact.asset,
+                "wb": eight(fact.wallet),
+                "cw": eight(fact.cross),
+                "bc": short(fact.change),
+            }
+        )
     return {
         "e": "ACCOUNT_UPDATE",
         "T": fact.at // MILLISECOND,
         "E": now // MILLISECOND,
         "a": {
-            "B": [
-                {
-                    "a": fact.asset,
-                    "wb": eight(fact.wallet),
-                    "cw": eight(fact.cross),
-                    "bc": short(fact.change),
-                }
-            ],
+            "B": balances,
             "P": rows,
             "m": fact.reason.value,
+            **({"S": extra} if extra else {}),
         },
     }
 

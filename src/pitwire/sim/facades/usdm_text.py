@@ -112,6 +112,15 @@ _TEXTS = {
     Refusal.AMEND_NO_CHANGE: (-5027, "No need to modify the order."),
     Refusal.MODIFY_LIMIT: (-5026, "Exceed maximum modify order limit."),
     Refusal.NOT_REDUCE_ONLY: (-5047, "The original order is not a reduce-only order"),
+    Refusal.ISOLATED: (
+        -4167,
+        "Unable to adjust to Multi-Assets mode with symbols of USDⓈ-M Futures under "
+        "isolated-margin mode.",
+    ),
+    Refusal.JOINT: (
+        -4168,
+        "Unable to adjust to isolated-margin mode under the Multi-Assets mode.",
+    ),
     Refusal.ACCOUNT_DISABLED: (-2015, "Invalid API-key, IP, or permissions for action."),
 }
 _FILTERS = {
@@ -128,6 +137,8 @@ WRONG_TYPE = (
     -4120,
     "Order type not supported for this endpoint. Please use the Algo Order API endpoints instead.",
 )
+TOO_SMALL = (-4004, "Quantity less than min quantity.")
+TOO_LATE = (-5028, "Timestamp for this request is outside of the ME recvWindow.")
 FOK_REFUSED = (
     -5021,
     "Due to the order could not be filled immediately, the FOK order has been rejected. "
@@ -156,7 +167,7 @@ def order_refused(error: Refused, request: NewOrder, scale: FuturesScale, mark: 
         code, text = _FILTERS["NOTIONAL"]
         return ApiError(code, text.format(short(listing.min_notional)))
     if error.detail == "LOT_SIZE" and (request.lots or 0) < listing.min_lots:
-        return ApiError(-4004, "Quantity less than min quantity.")
+        return ApiError(*TOO_SMALL)
     if error.detail == "PRICE_FILTER" and (request.price or 0) < listing.min_price:
         return ApiError(-4013, "Price less than min price.")
     if error.detail == "LOT_SIZE" and (request.lots or 0) % listing.lot_step:

@@ -16,6 +16,7 @@ from pitwire.model.orders import Side
 from pitwire.sim.facades import usdm_algo_reports as algo_reports
 from pitwire.sim.facades import usdm_reports as reports
 from pitwire.sim.facades.binance_users import UserStreams
+from pitwire.sim.facades.usdm_options import UsdmOptions
 from pitwire.sim.facades.usdm_reports import Report
 from pitwire.sim.facades.usdm_text import FuturesScale
 from pitwire.sim.facts import Accepted, Ended, Fact, Prevented, Status, Traded
@@ -37,6 +38,7 @@ class FuturesUsers(UserStreams):
 
     exchange: FuturesExchange
     hub: FuturesHub
+    options: UsdmOptions
 
     def note(self, facts: Iterable[Fact], now: int) -> None:
         if not self.listen_keys:
@@ -79,27 +81,40 @@ class FuturesUsers(UserStreams):
             case Prevented() if fact.order.status is Status.EXPIRED_IN_MATCH:
                 self._order(fact, "EXPIRED", now)
             case Modified():
-                self._order(fact, "AMENDMENT", now)
+                self._order(fact, "AMENDMENT", now, modify_id=fact.modify_id)
             case MarginChanged():
-                self._say(fact.account, reports.account_update(self._own(), fact, now))
+                extra = self.options.account_update_s
+                update = reports.account_update(self._own(), fact, now, extra=extra)
+                self._say(fact.account, update)
             case MarginCalled():
                 self._say(fact.account, reports.margin_call(self._own(), fact, now))
             case ConfigChanged():
-                event: Report = {
-                    "e": "ACCOUNT_CONFIG_UPDATE",
-                    "E": now // MILLISECOND,
-                    "T": fact.at // MILLISECOND,
-                    "ac": {"s": self._scale(fact.symbol).symbol, "l": fact.leverage},
-                }
-                self._say(fact.account, event)
+                self._say(fact.account, self._config(fact, now))
             case ConditionalChanged():
                 scale = self._scale(fact.symbol)
-                update = algo_reports.algo_update(scale, fact.conditional, fact.at, now)
-                self._say(fact.account, update)
+                told = algo_reports.algo_update(scale, fact.conditional, fact.at, now)
+                self._say(fact.account, told)
             case _:
                 pass
 
-    def _order(self, fact: Accepted | Ended | Prevented | Modified, kind: str, now: int) -> None:
+    def _config(self, fact: ConfigChanged, now: int) -> Report:
+        head: Report = {
+            "e": "ACCOUNT_CONFIG_UPDATE",
+            "E": now // MILLISECOND,
+            "T": fact.at // MILLISECOND,
+        }
+        if fact.joint is not None:
+            return head | {"ai": {"j": fact.joint}}
+        return head | {"ac": {"s": self._scale(fact.symbol).symbol, "l": fact.leverage}}
+
+    def _order(
+        self,
+        fact: Accepted | Ended | Prevented | Modified,
+        kind: str,
+        now: int,
+        *,
+        modify_id: int | None = None,
+    ) -> None:
         order = fact.order
         if order.account not in self._watched:
             return
@@ -117,7 +132,8 @@ class FuturesUsers(UserStreams):
             at=fact.at,
             now=now,
             open_value=(bids, asks),
-            modify_id=order.amends,
+            modify_id=modify_id,
+            tells_no_fee=self.options.no_commission == "zero",
         )
         self._say(order.account, event)
 
@@ -126,15 +142,17 @@ class FuturesUsers(UserStreams):
             order = fact.maker if maker else fact.taker
             if order.account not in self._watched:
                 continue
+            forced = (fact.symbol, order.order_id) in self.exchange.forced
             event = reports.order_update(
                 self._scale(fact.symbol),
                 order,
-                "TRADE",
+                self.options.forced_fills if forced else "TRADE",
                 at=fact.at,
                 now=now,
                 open_value=self._open_value(order.account, fact.symbol),
                 fill=fact,
                 maker=maker,
+                tells_no_fee=self.options.no_commission == "zero",
             )
             self._say(order.account, event)
 
