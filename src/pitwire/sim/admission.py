@@ -73,6 +73,7 @@ def draft(pit: Pit, request: NewOrder, now: int) -> SimOrder:
         position_side=request.position_side,
         good_till=request.good_till,
         price_match=request.price_match,
+        retail=request.retail,
         origin=request.origin,
     )
 

@@ -223,6 +223,8 @@ class NewOrder(msgspec.Struct, frozen=True, kw_only=True):
     """When a future's order is to expire; 0 for never."""
     price_match: str = "NONE"
     """How the price of a future's order was taken from the book; told back, nothing more."""
+    retail: bool = False
+    """Whether a future's order improves retail prices; told back, nothing more."""
     origin: str = ""
     """The type of the conditional order that it came of."""
 
@@ -274,6 +276,7 @@ class SimOrder(msgspec.Struct, kw_only=True, gc=False):
     position_side: PositionSide = PositionSide.BOTH
     good_till: int = 0
     price_match: str = "NONE"
+    retail: bool = False
     origin: str = ""
 
     @property

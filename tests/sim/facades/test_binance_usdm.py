@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -609,6 +610,35 @@ def test_orders_go_over_the_socket(world: World) -> None:
     assert api.send("exchangeInfo", {})["status"] == 400  # not over this door
 
 
+@pytest.mark.parametrize("where", ["inside", "beside"])
+def test_a_book_stands_in_its_result_or_beside_it(where: Any) -> None:
+    world = futures_world(options=UsdmOptions(depth_answer=where))
+    FuturesClient(world).limit("BUY", "59000.00", "0.010")
+    answer = FuturesApi(world).send("depth", {"symbol": "BTCUSDT"})
+    holder = answer["result"] if where == "inside" else answer
+    assert (holder["bids"], holder["asks"]) == ([["59000.00", "0.010"]], [])
+    assert ("bids" in answer["result"]) is (where == "inside")
+    assert list(answer["result"])[:3] == ["lastUpdateId", "E", "T"]
+
+
+def test_a_refusal_can_be_worded_otherwise() -> None:
+    words = {-2019: "Not enough.", -1102: "Where is it?"}
+    world = futures_world(options=UsdmOptions(wording=words))
+    main, api = FuturesClient(world), FuturesApi(world)
+    asked = order("BUY", "60000.00", "900")
+    assert main.refused("POST", "/v1/order", **asked) == (-2019, "Not enough.")
+    refused = {"code": -2019, "msg": "Not enough."}
+    assert api.ask("order.place", **asked)["error"] == refused
+    rows = json.dumps([asked, {"symbol": "BTCUSDT"}])
+    assert main.done("POST", "/v1/batchOrders", batchOrders=rows) == [
+        refused,
+        {"code": -1102, "msg": "Where is it?"},
+    ]
+    assert main.refused("GET", "/v1/order", symbol="BTCUSDT", orderId=9)[1] == (
+        "Order does not exist."
+    )
+
+
 def test_a_session_logs_on_and_listen_keys_are_had(world: World) -> None:
     api = FuturesApi(world, kind="ed25519")
     assert api.done("session.logon")["apiKey"] == api.key
@@ -708,5 +738,9 @@ def test_funding_is_told_when_it_was_paid(main: FuturesClient, other: FuturesCli
     assert told["a"]["B"][0]["bc"] == "-0.6"
     (row,) = main.get("/v1/fundingRate", symbol="BTCUSDT")
     assert row["fundingTime"] == premium["nextFundingTime"]
+    at, ask = row["fundingTime"], {"symbol": "BTCUSDT"}
+    assert main.get("/v1/fundingRate", **ask, startTime=at, endTime=at) == [row]
+    assert main.get("/v1/fundingRate", **ask, startTime=at + 1) == []
+    assert main.get("/v1/fundingRate", **ask, endTime=at - 1) == []
     (paid,) = main.done("GET", "/v1/income", incomeType="FUNDING_FEE")
     assert paid["income"] == "-0.60000000"

@@ -109,6 +109,15 @@ def test_a_fill_gives_no_place_back_in_the_windows(
     assert headers["x-mbx-order-count-10s"] == headers["x-mbx-order-count-1m"] == "2"
 
 
+@pytest.mark.parametrize("tif", ["GTC", "GTX", "RPI"])
+def test_a_time_in_force_is_told_back_as_it_was_sent(main: FuturesClient, tif: str) -> None:
+    ear = main.listen()
+    placed = main.limit("BUY", "59000.00", "0.010", timeInForce=tif)
+    assert placed["timeInForce"] == tif
+    assert main.done("GET", "/v1/order", **WHICH)["timeInForce"] == tif
+    assert ear.take()[0]["o"]["f"] == tif
+
+
 # ── modification ──────────────────────────────────────────────────────────────────────────────
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from pitwire.conformance.shapes import differences, shape_of
+from pitwire.sim.facades.usdm_options import UsdmOptions
 from pitwire.sim.world import USDM, World
 from tests.sim.futures_client import FuturesClient, StreamClient, futures_world
 
@@ -263,3 +264,47 @@ def test_events_have_the_digits_of_live_ones(captures: Path) -> None:
         for at, digits in decimals(wanted).items():
             if not shortest.search(at):
                 assert decimals(found)[at] == digits, (wanted["e"], at)
+
+
+def test_a_contract_s_status_is_told() -> None:
+    world = World(seed=3, venue=USDM, scenario=None)
+    ear = StreamClient(world, "/market/ws/!contractInfo")
+    world.exchange.set_status("BTC-USDT", "HALT", world.clock.now())
+    (told,) = ear.after(1)
+    assert (told["e"], told["s"], told["ct"], told["cs"], told["st"]) == (
+        "contractInfo",
+        "BTCUSDT",
+        "PERPETUAL",
+        "HALT",
+        1,
+    )
+    info = FuturesClient(world).get("/v1/exchangeInfo")["symbols"][0]
+    assert (told["dt"], told["ot"]) == (info["deliveryDate"], info["onboardDate"])
+
+
+@pytest.mark.parametrize(
+    ("stream", "speaks"),
+    [
+        ("btcusdt_perpetual@continuousKline_1m", True),
+        ("btcusdt_current_quarter@continuousKline_1m", False),
+        ("btcusdt_next_quarter@continuousKline_1m", False),
+    ],
+)
+def test_continuous_bars_are_of_perpetuals_alone(stream: str, speaks: bool) -> None:
+    ear = StreamClient(World(seed=3, venue=USDM), "/market/ws")
+    assert ear.ask("SUBSCRIBE", stream) == {"result": None, "id": 1}
+    told = ear.after(2)
+    assert bool(told) is speaks
+    assert all(each["e"] == "continuous_kline" and "s" not in each["k"] for each in told)
+
+
+def test_bars_of_a_second_are_a_switch() -> None:
+    ear = StreamClient(World(seed=3, venue=USDM), "/market/ws")
+    assert ear.ask("SUBSCRIBE", "btcusdt@kline_1s")["error"]["code"] == 2
+    options = UsdmOptions(second_klines=True)
+    ear = StreamClient(World(seed=3, venue=USDM, options=options), "/market/ws/btcusdt@kline_1s")
+    bars = [each["k"] for each in ear.after(3)]
+    closed = [bar["t"] for bar in bars if bar["x"]]
+    assert {bar["i"] for bar in bars} == {"1s"}
+    assert [later - earlier for earlier, later in pairwise(closed)] == ([1000] * (len(closed) - 1))
+    assert len(closed) >= 2

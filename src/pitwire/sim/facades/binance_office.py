@@ -106,6 +106,10 @@ class Office:
     def board(self, symbol: str) -> Board:
         return self.boards[self.scale(symbol).listing.symbol]
 
+    def reword(self, error: ApiError) -> ApiError:
+        """A refusal in the words that it is to leave in."""
+        return error
+
     def new_id(self, length: int = 22) -> str:
         """An id as the venue makes them up: alphanumerics."""
         return "".join(self._ids.choices(_ALPHABET, k=length))

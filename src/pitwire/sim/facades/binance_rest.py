@@ -132,7 +132,7 @@ class Rest:
     def _refuse(self, error: ApiError, call: Call) -> HttpReply:
         call.placed = False
         headers = self._headers(call)
-        body = error.body()
+        body = self._office.reword(error).body()
         if error.status in (418, 429) and isinstance(error.data, dict):
             until = error.data.get("retryAfter")
             if isinstance(until, int):

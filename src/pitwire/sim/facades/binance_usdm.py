@@ -46,6 +46,20 @@ class FuturesRest(Rest):
         return METHODS[name]
 
 
+class FuturesWsApi(WsApi):
+    """All of /ws-fapi."""
+
+    depth_beside = False
+    """Whether a book's two sides stand beside `result`."""
+
+    def _whole(self, method: str, outcome: object) -> dict[str, object]:
+        if not self.depth_beside or method != "depth" or not isinstance(outcome, dict):
+            return super()._whole(method, outcome)
+        sides = {name: outcome[name] for name in ("bids", "asks")}
+        inside = {name: value for name, value in outcome.items() if name not in sides}
+        return {"result": inside} | sides
+
+
 class UsdmFacade(BinanceFacade):
     """Streams, WS-API and REST over one futures exchange."""
 
@@ -67,12 +81,12 @@ class UsdmFacade(BinanceFacade):
         self.office = self._futures
 
         def parse(text: str) -> StreamName | None:
-            name = parse_stream(text)
+            name = parse_stream(text, seconds=chosen.second_klines)
             hidden = name is not None and name.kind == "trade" and not chosen.trades_streamed
             return None if hidden else name
 
         self._control = self._sbe_control = Control(self.office.hub, chosen, judge, parse)
-        self._ws_api = WsApi(
+        self._ws_api = door = FuturesWsApi(
             self.office,
             listen_keys=True,
             judge=judge,
@@ -80,6 +94,7 @@ class UsdmFacade(BinanceFacade):
             kinds=KINDS,
             read=TypedArgs if chosen.typed_params == "demand" else Args,
         )
+        door.depth_beside = chosen.depth_answer == "beside"
         self._rest = FuturesRest(self.office, listen_keys=True, judge=judge)
         self._begin()
 

@@ -107,9 +107,9 @@ class WsApi:
             wanted = args.flag("returnRateLimits", absent=wanted)
             door = _Door(session, request.params)
             outcome = perform(row, args, call, door.claim)
-            envelope = {"id": request.id, "status": 200, "result": outcome}
+            envelope = {"id": request.id, "status": 200} | self._whole(request.method, outcome)
         except ApiError as error:
-            envelope = _envelope(request.id, error)
+            envelope = _envelope(request.id, self._office.reword(error))
             fatal = error.status == 418
         if wanted:
             envelope["rateLimits"] = self._limits(call)
@@ -135,6 +135,10 @@ class WsApi:
             body,
             deprecated=session.sbe < sbe.VERSION,
         )
+
+    def _whole(self, method: str, outcome: object) -> Envelope:
+        """What an answer says beside its id, its status and the limits."""
+        return {"result": outcome}
 
     def _limits(self, call: Call) -> list[dict[str, object]]:
         weight = self._office.limits.address(call.address).weight.state(call.now)

@@ -10,14 +10,13 @@ from enum import StrEnum
 
 import msgspec
 
-from pitwire.model.clock import MILLISECOND
 from pitwire.sim.facades import usdm_reports as reports
 from pitwire.sim.facades.binance_call import Call
 from pitwire.sim.facades.binance_params import Args, missing
 from pitwire.sim.facades.binance_text import ApiError
 from pitwire.sim.facades.usdm_office import FuturesOffice, office_of
 from pitwire.sim.facades.usdm_reports import Report
-from pitwire.sim.facades.usdm_text import FuturesScale, eight, refused
+from pitwire.sim.facades.usdm_text import FuturesScale, refused
 from pitwire.sim.facades.usdm_users import FuturesUsers
 from pitwire.sim.facts import Refusal, Refused
 from pitwire.sim.futures_facts import MarginState, PositionState
@@ -279,41 +278,6 @@ def account_config(call: Call, _ask: None) -> object:
 
 def order_limits(call: Call, _ask: None) -> object:
     return [window.rule() for window in call.orders.windows]
-
-
-def read_income(args: Args) -> tuple[str, int]:
-    limit = args.number("limit")
-    for name in ("startTime", "endTime", "page"):
-        args.number(name)
-    args.text("symbol")
-    return args.text("incomeType"), min(100 if limit is None else max(1, limit), 1000)
-
-
-def income(call: Call, ask: tuple[str, int]) -> object:
-    """income: of funding and transfers alone; results and commissions stand in userTrades."""
-    office = office_of(call)
-    kind, limit = ask
-    names = {"DEPOSIT": "TRANSFER", "WITHDRAW": "TRANSFER", "FUNDING_FEE": "FUNDING_FEE",
-             "INSURANCE_CLEAR": "INSURANCE_CLEAR"}  # fmt: skip
-    rows = []
-    for number, fact in enumerate(office.incomes.get(call.account, ()), 1):
-        name = names.get(fact.reason.value)
-        if name is None or kind not in ("", name):
-            continue
-        scale = office.scales.get(fact.symbol)
-        rows.append(
-            {
-                "symbol": scale.symbol if scale else "",
-                "incomeType": name,
-                "income": eight(fact.change),
-                "asset": fact.asset,
-                "info": name,
-                "time": fact.at // MILLISECOND,
-                "tranId": number,
-                "tradeId": "",
-            }
-        )
-    return rows[-limit:]
 
 
 # ── listen keys ───────────────────────────────────────────────────────────────────────────────

@@ -180,30 +180,58 @@ def query(call: Call, ask: WhichAlgo) -> object:
     return algo_reports.algo_row(_scale(office, found), found, queried=True, whole=True)
 
 
-def read_open(args: Args) -> str:
+class OpenAsk(msgspec.Struct, frozen=True):
+    symbol: str
+    algo_id: int | None
+
+
+def read_open(args: Args) -> OpenAsk:
     args.word("algoType", ("CONDITIONAL",))
-    args.number("algoId")
-    return args.text("symbol")
+    return OpenAsk(args.text("symbol"), args.number("algoId"))
 
 
-def open_algos(call: Call, symbol: str) -> object:
+def open_algos(call: Call, ask: OpenAsk) -> object:
     office = office_of(call)
-    name = office.contract(symbol).listing.symbol if symbol else ""
-    found = office.exchange.conditionals.open_of(call.account, name)
-    return [algo_reports.algo_row(_scale(office, each), each, queried=True) for each in found]
+    name = office.contract(ask.symbol).listing.symbol if ask.symbol else ""
+    return [
+        algo_reports.algo_row(_scale(office, each), each, queried=True)
+        for each in office.exchange.conditionals.open_of(call.account, name)
+        if ask.algo_id in (None, each.algo_id)
+    ]
 
 
-def read_all(args: Args) -> str:
-    for name in ("algoId", "startTime", "endTime", "page", "limit"):
-        args.number(name)
-    return args.need("symbol")
+class AllAsk(msgspec.Struct, frozen=True, kw_only=True):
+    symbol: str
+    algo_id: int
+    start: int
+    end: int
+    page: int
+    limit: int
 
 
-def all_algos(call: Call, symbol: str) -> object:
+def read_all(args: Args) -> AllAsk:
+    limit, page = args.number("limit"), args.number("page")
+    return AllAsk(
+        symbol=args.need("symbol"),
+        algo_id=args.number("algoId") or 0,
+        start=(args.number("startTime") or 0) * MILLISECOND,
+        end=(args.number("endTime") or 2**42) * MILLISECOND,
+        page=max(1, page or 1),
+        limit=min(500 if limit is None else max(1, limit), 1000),
+    )
+
+
+def all_algos(call: Call, ask: AllAsk) -> object:
+    """Waiting and over, oldest first, from `algoId` on."""
     office = office_of(call)
-    scale = office.contract(symbol)
-    found = office.exchange.conditionals.all_of(call.account, scale.listing.symbol)
-    return [algo_reports.algo_row(scale, each, queried=True) for each in found]
+    scale = office.contract(ask.symbol)
+    found = [
+        each
+        for each in office.exchange.conditionals.all_of(call.account, scale.listing.symbol)
+        if each.algo_id >= ask.algo_id and ask.start <= each.created <= ask.end
+    ]
+    kept = found[(ask.page - 1) * ask.limit : ask.page * ask.limit]
+    return [algo_reports.algo_row(scale, each, queried=True) for each in kept]
 
 
 def cancel_all(call: Call, symbol: str) -> object:

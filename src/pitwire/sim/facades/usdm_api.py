@@ -12,6 +12,7 @@ from pitwire.sim.facades import usdm_account as account
 from pitwire.sim.facades import usdm_algo as algo
 from pitwire.sim.facades import usdm_batches as batches
 from pitwire.sim.facades import usdm_data as data
+from pitwire.sim.facades import usdm_income as earned
 from pitwire.sim.facades import usdm_info as info
 from pitwire.sim.facades import usdm_orders as orders
 from pitwire.sim.facades import usdm_queries as queries
@@ -130,7 +131,7 @@ METHODS: Table = {
     ),
     "accountConfig": Method(read=nothing, run=account.account_config, weight=5, auth="user"),
     "rateLimit.order": Method(read=nothing, run=account.order_limits, weight=1, auth="user"),
-    "income": Method(read=account.read_income, run=account.income, weight=30, auth="user"),
+    "income": Method(read=earned.read_income, run=earned.income, weight=30, auth="user"),
     "userDataStream.start": Method(read=nothing, run=account.open_key, weight=1, auth="key"),
     "userDataStream.ping": Method(
         read=account.read_key, run=account.keep_key, weight=1, auth="key"

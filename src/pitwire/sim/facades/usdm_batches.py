@@ -50,7 +50,7 @@ def _each(call: Call, rows: list[object], do: Callable[[Args], object]) -> list[
             args = Args(row, now=call.now)
             answers.append(do(args))
         except ApiError as error:
-            answers.append(error.body())
+            answers.append(call.office.reword(error).body())
     return answers
 
 
@@ -89,5 +89,5 @@ def cancel_batch(call: Call, ask: CancelBatch) -> object:
         try:
             answers.append(orders.cancel(call, which))
         except ApiError as error:
-            answers.append(error.body())
+            answers.append(call.office.reword(error).body())
     return answers

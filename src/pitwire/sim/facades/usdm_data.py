@@ -260,17 +260,22 @@ def weigh_premium(symbol: str) -> int:
     return 1 if symbol else 10
 
 
-def read_funding(args: Args) -> tuple[str, int]:
-    args.number("startTime")
-    args.number("endTime")
-    return args.text("symbol"), read_limit(args, 100)
+class FundingAsk(msgspec.Struct, frozen=True, kw_only=True):
+    symbol: str
+    limit: int
+    start: int | None
+    end: int | None
 
 
-def funding(call: Call, ask: tuple[str, int]) -> object:
-    """fundingRate: what was paid."""
+def read_funding(args: Args) -> FundingAsk:
+    start, end = read_times(args)
+    return FundingAsk(symbol=args.text("symbol"), limit=read_limit(args, 100), start=start, end=end)
+
+
+def funding(call: Call, ask: FundingAsk) -> object:
+    """fundingRate: what was paid, oldest first; the newest where no beginning is named."""
     office = office_of(call)
-    symbol, limit = ask
-    chosen = [office.contract(symbol)] if symbol else office.contracts()
+    chosen = [office.contract(ask.symbol)] if ask.symbol else office.contracts()
     rows = [
         {
             "symbol": scale.symbol,
@@ -280,8 +285,10 @@ def funding(call: Call, ask: tuple[str, int]) -> object:
         }
         for scale in chosen
         for at, rate in office.paid[scale.listing.symbol]
+        if (ask.start or 0) <= at and (ask.end is None or at <= ask.end)
     ]
-    return sorted(rows, key=lambda row: int(str(row["fundingTime"])))[-limit:]
+    rows.sort(key=lambda row: int(str(row["fundingTime"])))
+    return rows[-ask.limit :] if ask.start is None else rows[: ask.limit]
 
 
 def open_interest(call: Call, symbol: str) -> object:

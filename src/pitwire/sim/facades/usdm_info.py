@@ -12,10 +12,8 @@ from pitwire.model.clock import MILLISECOND
 from pitwire.sim.facades.binance_call import Call
 from pitwire.sim.facades.binance_info import status_of
 from pitwire.sim.facades.usdm_office import office_of
-from pitwire.sim.facades.usdm_text import FuturesScale, short
+from pitwire.sim.facades.usdm_text import FOREVER_MS, ONBOARD_MS, FuturesScale, short
 
-_FOREVER_MS = 4_133_404_800_000
-_ONBOARD_MS = 1_569_398_400_000
 _TYPES = ("LIMIT", "MARKET", "STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET",
           "TRAILING_STOP_MARKET")  # fmt: skip
 
@@ -49,8 +47,8 @@ def _symbol(call: Call, scale: FuturesScale) -> dict[str, object]:
         "symbol": scale.symbol,
         "pair": scale.symbol,
         "contractType": "PERPETUAL",
-        "deliveryDate": _FOREVER_MS,
-        "onboardDate": _ONBOARD_MS,
+        "deliveryDate": FOREVER_MS,
+        "onboardDate": ONBOARD_MS,
         "status": status_of(call, scale),
         "maintMarginPercent": "2.5000",
         "requiredMarginPercent": "5.0000",

@@ -15,7 +15,10 @@ _SPEEDS = {"": 250, "@0ms": 0, "@100ms": 100, "@250ms": 250, "@500ms": 500}
 _DEPTH = re.compile(r"depth(5|10|20)?(@0ms|@100ms|@250ms|@500ms)?\Z")
 _FRAMES = "|".join(name for name in INTERVALS if name != "1s")
 _KLINE = re.compile(rf"kline_({_FRAMES})\Z")
-_CONTINUOUS = re.compile(rf"(\w+)_(perpetual)@continuousKline_({_FRAMES})\Z")
+_KLINE_1S = re.compile(r"\w+@kline_1s\Z")
+_CONTINUOUS = re.compile(
+    rf"(\w+?)_(perpetual|current_quarter|next_quarter)@continuousKline_({_FRAMES})\Z"
+)
 _EVERY = {
     "aggTrade": 100 * MILLISECOND,
     "miniTicker": 2 * SECOND,
@@ -44,14 +47,19 @@ def category_of(name: StreamName) -> str:
     return PUBLIC if name.kind in _ON_PUBLIC else MARKET
 
 
-def parse_stream(text: str) -> StreamName | None:
-    """The meaning of a name, None when it is malformed."""
+def parse_stream(text: str, *, seconds: bool = False) -> StreamName | None:
+    """The meaning of a name, None when it is malformed; `seconds`: bars of one second are known."""
+    if seconds and _KLINE_1S.match(text):
+        symbol = text.partition("@")[0]
+        return StreamName(text, symbol, "kline", 250 * MILLISECOND, interval="1s")
     if text in _ARRAYS:
         kind = text.removesuffix("@1s")
         return StreamName(text, "", kind, _ARRAYS[text])
     if found := _CONTINUOUS.match(text):
         every = 250 * MILLISECOND
-        return StreamName(text, found.group(1), "continuous", every, interval=found.group(3))
+        # Quarterly contracts are named alike, and there are none: acknowledged, and silent.
+        pair = found.group(1) if found.group(2) == "perpetual" else ""
+        return StreamName(text, pair, "continuous", every, interval=found.group(3))
     symbol, at, what = text.partition("@")
     if not at:
         return StreamName(text, "", "user") if _LISTEN_KEY.match(text) else None

@@ -14,7 +14,7 @@ from pitwire.sim.execution import OVER
 from pitwire.sim.facades.binance_call import Call
 from pitwire.sim.facades.binance_office import Office
 from pitwire.sim.facades.binance_streams import StreamHub
-from pitwire.sim.facades.binance_text import Scale
+from pitwire.sim.facades.binance_text import ApiError, Scale
 from pitwire.sim.facades.binance_users import UserStreams
 from pitwire.sim.facades.facade import Action
 from pitwire.sim.facades.usdm_options import UsdmOptions
@@ -60,6 +60,7 @@ class FuturesOffice(Office):
     def _hub(self, send: Callable[[int, Action], None]) -> StreamHub:
         hub = FuturesHub(self.market, self.boards, send)
         hub.unrouted = self.futures_options.unrouted
+        hub.both_universes = self.futures_options.both_universes
         return hub
 
     def _users(self, send: Callable[[int, Action], None]) -> UserStreams:
@@ -67,6 +68,12 @@ class FuturesOffice(Office):
         assert isinstance(self.hub, FuturesHub)
         users.exchange, users.hub, users.options = self.exchange, self.hub, self.futures_options
         return users
+
+    def reword(self, error: ApiError) -> ApiError:
+        text = self.futures_options.wording.get(error.code)
+        if text is None:
+            return error
+        return ApiError(error.code, text, status=error.status, data=error.data)
 
     def contract(self, symbol: str) -> FuturesScale:
         """The symbol in the venue's spelling; raises -1121."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Literal
 
+import msgspec
+
 from pitwire.sim.facades.binance_options import BinanceOptions
 
 
@@ -33,6 +35,11 @@ class UsdmOptions(BinanceOptions, frozen=True, kw_only=True):
     # §11.3
     trades_streamed: bool = True
     """Whether `@trade`, which is undocumented, is served."""
+    second_klines: bool = False
+    """Whether `@kline_1s` is served; otherwise it is a malformed name (unconfirmed)."""
+    both_universes: bool = True
+    """Whether streams of all symbols carry COIN-M contracts too (`st` 2, since 2026-06-30). Here
+    those are ours in another dress: there is no such market to trade in."""
 
     # §11.5
     batch_orders: int = 5
@@ -56,11 +63,17 @@ class UsdmOptions(BinanceOptions, frozen=True, kw_only=True):
     """Whether the WS-API refuses (-1102) an integer that is no JSON integer and a decimal that is
     no string. The documents demand them; what becomes of others is not said (§11.2)."""
 
+    depth_answer: Literal["inside", "beside"] = "inside"
+    """Whether the WS-API's `depth` has bids and asks in its `result`, or beside it as the SDK's
+    model has them (unconfirmed, §12.1)."""
+
     # §11.7
     no_commission: Literal["zero", "omit"] = "zero"
     """`n` and `N` where there was no commission: as recorded in 2024, or left out as documented."""
     forced_fills: Literal["CALCULATED", "TRADE"] = "CALCULATED"
     """`x` of the fills of a forced close."""
+    wording: dict[int, str] = msgspec.field(default_factory=dict)
+    """Code → text, where another wording than ours is to be tried (§11.8: unconfirmed of many)."""
     account_update_s: str = ""
     """What `a.S` of an ACCOUNT_UPDATE holds, which is there since 2026-08 and of which we know no
     more; "" leaves it out."""

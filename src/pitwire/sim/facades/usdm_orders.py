@@ -198,6 +198,7 @@ def _request(call: Call, office: FuturesOffice, scale: FuturesScale, ask: OrderA
         position_side=ask.position_side,
         good_till=ask.good_till if ask.tif == "GTD" else 0,
         price_match=ask.price_match,
+        retail=ask.tif == "RPI",
     )
 
 

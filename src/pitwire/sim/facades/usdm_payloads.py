@@ -15,7 +15,14 @@ from pitwire.sim.facades.binance_candles import DAY, Aggregate, Bar
 from pitwire.sim.facades.binance_payloads import Payload, levels, percent
 from pitwire.sim.facades.binance_payloads import kline as spot_kline
 from pitwire.sim.facades.facade import Level
-from pitwire.sim.facades.usdm_text import USDM, FuturesScale, eight, order_type
+from pitwire.sim.facades.usdm_text import (
+    FOREVER_MS,
+    ONBOARD_MS,
+    USDM,
+    FuturesScale,
+    eight,
+    order_type,
+)
 from pitwire.sim.facts import SimOrder, Traded
 from pitwire.sim.futures_facts import MarkChanged
 
@@ -157,6 +164,20 @@ def ticker(scale: FuturesScale, day: Bar, last_lots: int, now: int) -> Payload:
         "L": day.last_id,
         "n": day.trades,
         "ps": scale.symbol,
+        "st": USDM,
+    }
+
+
+def contract_info(scale: FuturesScale, status: str, now: int) -> Payload:
+    """A contract's status has changed; fields as the SDK's model has them (§11.3)."""
+    return {
+        "e": "contractInfo",
+        "E": now // MILLISECOND,
+        "s": scale.symbol,
+        "ct": "PERPETUAL",
+        "dt": FOREVER_MS,
+        "ot": ONBOARD_MS,
+        "cs": status,
         "st": USDM,
     }
 

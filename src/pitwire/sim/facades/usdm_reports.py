@@ -25,7 +25,9 @@ ZERO = Decimal(0)
 
 
 def time_in_force(order: SimOrder) -> str:
-    """GTX is a post-only order, GTD one that has a date."""
+    """GTX is a post-only order, RPI one too, GTD one that has a date."""
+    if order.retail:
+        return "RPI"
     if order.kind is Kind.LIMIT_MAKER:
         return "GTX"
     return "GTD" if order.good_till else order.tif.value

@@ -6,7 +6,7 @@ accepted and stays silent, as on the venue.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from pitwire.model.clock import SECOND
 from pitwire.model.orders import Side
@@ -18,9 +18,10 @@ from pitwire.sim.facades.binance_names import StreamName
 from pitwire.sim.facades.binance_payloads import Payload
 from pitwire.sim.facades.binance_streams import Active, StreamHub, Subscriber, encode_payload
 from pitwire.sim.facades.facade import SendText
+from pitwire.sim.facades.usdm_coinm import NO_SIZES, as_coinm
 from pitwire.sim.facades.usdm_names import PUBLIC, category_of
 from pitwire.sim.facades.usdm_text import FuturesScale
-from pitwire.sim.facts import Fact, LevelChanged, SimOrder, Traded
+from pitwire.sim.facts import Fact, LevelChanged, SimOrder, StatusChanged, Traded
 from pitwire.sim.futures_facts import Liquidated, MarkChanged
 
 _SHOWN_AT_ONCE = ("partial", "kline", "continuous", "miniTicker", "ticker")
@@ -57,6 +58,8 @@ class FuturesHub(StreamHub):
 
     unrouted = PUBLIC
     """What flows where no path is named: `public`, or `all`."""
+    both_universes = True
+    """Whether streams of all symbols carry COIN-M contracts too."""
 
     def subscribe(self, listener: Subscriber, name: StreamName, now: int) -> None:
         category = listener.category if isinstance(listener, FuturesListener) else ""
@@ -75,9 +78,13 @@ class FuturesHub(StreamHub):
         marks: list[Payload] = []
         for fact in facts:
             if isinstance(fact, MarkChanged):
-                marks.append(self._mark_price(fact, now))
+                made = self._mark_price(fact, now)
+                marks += self._both(self._boards[fact.symbol], made)
             elif isinstance(fact, Liquidated):
                 self._forced(fact, now)
+            elif isinstance(fact, StatusChanged):
+                scale = _scale(self._boards[fact.symbol])
+                self._emit_now("!contractInfo", payloads.contract_info(scale, fact.status, now))
         if marks:
             self._emit_now("!markPrice@arr@1s", marks)
             if now // SECOND % 3 == 0:
@@ -201,7 +208,8 @@ class FuturesHub(StreamHub):
             for board in boards.values():
                 scale = _scale(board)
                 made = payloads.book_ticker(scale, board.update_id, board.top, active.at, at)
-                self._emit_now(text, made)
+                for row in self._both(board, made, contracts={"B": "b", "A": "a"}):
+                    self._emit_now(text, row)
         else:
             super()._send_paced(active, at)
 
@@ -242,15 +250,30 @@ class FuturesHub(StreamHub):
 
     def _send_array(self, active: Active, at: int) -> None:
         boards, active.changed = list(active.changed.values()), {}
-        rows = []
+        rows: list[Payload] = []
         for board in boards:
             day = board.history.window(at - DAY)
             if active.name.kind == "!ticker@arr":
-                rows.append(payloads.ticker(_scale(board), day, board.history.last_lots, at))
+                made = payloads.ticker(_scale(board), day, board.history.last_lots, at)
+                rows += self._both(board, made, contracts={"Q": "c", "v": "w"}, coins="q")
             else:
-                rows.append(payloads.mini_ticker(_scale(board), day, at))
+                made = payloads.mini_ticker(_scale(board), day, at)
+                rows += self._both(board, made, contracts={"v": "c"}, coins="q")
         if rows:
             self._emit_now(active.name.text, rows)
+
+    def _both(
+        self,
+        board: Board,
+        row: Payload,
+        *,
+        contracts: Mapping[str, str] = NO_SIZES,
+        coins: str = "",
+    ) -> list[Payload]:
+        """A row of a stream of all symbols, and the same asset's in the other universe."""
+        if not self.both_universes:
+            return [row]
+        return [row, as_coinm(_scale(board), row, contracts=contracts, coins=coins)]
 
     def _close_kline(self, active: Active, at: int) -> None:
         name, board = active.name, self._by_stream[active.name.symbol]

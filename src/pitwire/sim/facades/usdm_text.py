@@ -13,6 +13,8 @@ from pitwire.sim.facades.binance_text import ApiError, Scale
 from pitwire.sim.facts import Kind, Listing, NewOrder, Refusal, Refused
 
 _STEP = Decimal("0.00000001")
+FOREVER_MS, ONBOARD_MS = 4_133_404_800_000, 1_569_398_400_000
+"""When a perpetual contract is delivered, and when ours were listed."""
 USDM = 1
 """`st`: which of the two universes a symbol belongs to (binance §11.2)."""
 
