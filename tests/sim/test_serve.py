@@ -10,7 +10,7 @@ import ssl
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import pytest
@@ -25,9 +25,12 @@ from pitwire.model.clock import SystemClock
 from pitwire.model.errors import ConfigError
 from pitwire.sim import serve as module
 from pitwire.sim.facades.binance_options import BinanceOptions
-from pitwire.sim.facades.facade import SendText
+from pitwire.sim.facades.facade import Close, SendPing, SendPong, SendText
 from pitwire.sim.faults import Cut, LateSnapshot, LoseAck, RefuseDial
-from pitwire.sim.serve import Venue, serve
+from pitwire.sim.frames import PING, PONG, TEXT
+from pitwire.sim.serve import Outlet, Venue, serve
+from pitwire.sim.sockets import ServedSocket
+from pitwire.sim.stage import Cut as LinkCut
 from pitwire.sim.world import World
 from tests.sim.binance_client import sign
 
@@ -265,3 +268,113 @@ async def test_tls(tmp_path: Path) -> None:
         assert venue.http_url.startswith("https://localhost:")
         async with reading(f"{venue.market_url}/ws/btcusdt@trade", ssl=trusting) as stream:
             assert json.loads(await stream.recv())["e"] == "trade"
+
+
+class Door:
+    """A socket that can be full; what it was given, in order."""
+
+    def __init__(self) -> None:
+        self.given: list[object] = []
+        self._room = asyncio.Event()
+        self._room.set()
+
+    @property
+    def is_paused(self) -> bool:
+        return not self._room.is_set()
+
+    def pause(self) -> None:
+        self._room.clear()
+
+    async def resume(self) -> None:
+        self._room.set()
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    async def drain(self) -> None:
+        await self._room.wait()
+
+    def send(self, opcode: int, payload: bytes) -> None:
+        self.given.append((opcode, payload))
+        if payload == b"to the brim":
+            self.pause()
+
+    def close(self, code: int, reason: str) -> None:
+        self.given.append((code, reason))
+
+    def abort(self) -> None:
+        self.given.append("aborted")
+
+
+@pytest.fixture
+async def door_and_outlet() -> AsyncIterator[tuple[Door, Outlet]]:
+    door = Door()
+    outlet = Outlet(cast(ServedSocket, door))
+    writer = asyncio.create_task(outlet.write())
+    await asyncio.sleep(0)
+    yield door, outlet
+    assert not writer.done()
+    writer.cancel()
+
+
+def text(word: bytes) -> SendText:
+    return SendText(word, "x")
+
+
+async def test_what_a_free_socket_takes_is_sent_at_once(
+    door_and_outlet: tuple[Door, Outlet],
+) -> None:
+    door, outlet = door_and_outlet
+    for action in (text(b"a"), SendPing(b"b"), SendPong(b"c"), Close(1001, "bye")):
+        outlet.put(action)
+    assert door.given == [(TEXT, b"a"), (PING, b"b"), (PONG, b"c"), (1001, "bye")]
+
+
+async def test_nothing_overtakes_what_a_full_socket_left_waiting(
+    door_and_outlet: tuple[Door, Outlet],
+) -> None:
+    door, outlet = door_and_outlet
+    outlet.put(text(b"to the brim"))
+    for action in (text(b"a"), SendPong(b"b"), text(b"to the brim"), Close(1000, "")):
+        outlet.put(action)
+    await asyncio.sleep(0)
+    assert door.given == [(TEXT, b"to the brim")]
+    resumed = asyncio.create_task(door.resume())
+    await asyncio.sleep(0)  # there is room, and whoever writes has not heard of it yet
+    assert not door.is_paused
+    outlet.put(text(b"c"))
+    await resumed
+    queued: list[object] = [(TEXT, b"a"), (PONG, b"b"), (TEXT, b"to the brim")]
+    assert door.given[1:] == queued  # full again, and the goodbye waits as well
+    await door.resume()
+    assert door.given[4:] == [(1000, ""), (TEXT, b"c")]  # which is the socket's to refuse
+    outlet.put(text(b"d"))
+    assert door.given[6:] == [(TEXT, b"d")]
+
+
+async def test_a_cut_does_not_wait_for_a_full_socket(door_and_outlet: tuple[Door, Outlet]) -> None:
+    door, outlet = door_and_outlet
+    door.pause()
+    outlet.put(text(b"a"))
+    await asyncio.sleep(0)
+    outlet.put(LinkCut())
+    await door.resume()
+    assert door.given == ["aborted"]
+
+
+async def test_only_what_waits_counts_against_a_slow_client(
+    door_and_outlet: tuple[Door, Outlet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BUFFERED_BYTES", 10)
+    door, outlet = door_and_outlet
+    for _ in range(3):
+        outlet.put(text(b"at once"))
+        door.pause()
+        outlet.put(text(b"waits"))
+        outlet.put(text(b"also"))
+        await door.resume()
+    assert door.given == [(TEXT, b"at once"), (TEXT, b"waits"), (TEXT, b"also")] * 3
+    door.pause()
+    outlet.put(text(b"waits"))
+    outlet.put(text(b"too much"))
+    await door.resume()
+    assert door.given[9:] == ["aborted"]

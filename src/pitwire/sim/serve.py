@@ -39,19 +39,22 @@ class Outlet:
 
     def __init__(self, socket: ServedSocket) -> None:
         self._socket = socket
-        self._queue: deque[Action | Cut] = deque()
+        self._queue: deque[Action] = deque()
+        """What the socket did not take at once; nothing overtakes it."""
         self._bytes = 0
         self._ready = asyncio.Event()
 
     def put(self, action: Action | Cut) -> None:
-        """Queue something; a client that is too far behind is cut off."""
-        if isinstance(action, SendText):
-            self._bytes += len(action.frame)
-        if isinstance(action, Cut) or self._bytes > BUFFERED_BYTES:
+        """Send something, or queue it; a client that is too far behind is cut off."""
+        size = len(action.frame) if isinstance(action, SendText) else 0
+        if isinstance(action, Cut) or self._bytes + size > BUFFERED_BYTES:
             self.abort()
-            return
-        self._queue.append(action)
-        self._ready.set()
+        elif self._queue or self._socket.is_paused:
+            self._bytes += size
+            self._queue.append(action)
+            self._ready.set()
+        else:
+            self._send(action)
 
     def abort(self) -> None:
         """Break the connection off as a network does."""
@@ -59,22 +62,22 @@ class Outlet:
         self._socket.abort()
 
     async def write(self) -> None:
-        """Send what is queued until the connection ends."""
+        """Send what was queued as the socket takes it, until the connection ends."""
         while True:
+            await self._ready.wait()
+            self._ready.clear()
             while self._queue:
-                action = self._queue.popleft()
-                if isinstance(action, SendText):
-                    self._bytes -= len(action.frame)
                 try:
-                    await self._send(action)
+                    await self._socket.drain()
                 except ConnectionError:
                     return
-                if isinstance(action, Close):
-                    return
-            self._ready.clear()
-            await self._ready.wait()
+                if self._queue:  # still: it may have been broken off meanwhile
+                    action = self._queue.popleft()
+                    if isinstance(action, SendText):
+                        self._bytes -= len(action.frame)
+                    self._send(action)
 
-    async def _send(self, action: Action | Cut) -> None:
+    def _send(self, action: Action) -> None:
         match action:
             case SendText(frame=frame, binary=binary):
                 self._socket.send(BINARY if binary else TEXT, frame)
@@ -84,9 +87,6 @@ class Outlet:
                 self._socket.send(PONG, payload)
             case Close(code=code, reason=reason):
                 self._socket.close(code, reason)
-            case Cut():
-                self.abort()
-        await self._socket.drain()
 
 
 class Venue:
@@ -257,6 +257,7 @@ class Venue:
             self._stage.receive_ping(link, message.payload, now)
         else:
             self._stage.receive_pong(link, message.payload, now)
+        self._hand_out(now)  # an answer does not wait for what else is due
         self._pump()
 
     def _pump(self) -> None:
@@ -265,6 +266,11 @@ class Venue:
             return
         now = self._now()
         self._stage.advance(now)
+        self._hand_out(now)
+        self._set_alarm()
+
+    def _hand_out(self, now: int) -> None:
+        """Send what is to leave by now, and keep what is to leave later."""
         for sending in self._stage.take_sendings():
             if sending.at > now:
                 self._serial += 1
@@ -273,7 +279,6 @@ class Venue:
                 self._put(sending)
         while self._waiting and self._waiting[0][0] <= now:
             self._put(heappop(self._waiting)[2])
-        self._set_alarm()
 
     def _set_alarm(self) -> None:
         due = self._stage.next_deadline()

@@ -71,6 +71,11 @@ class ServedSocket:
         if not self._parting:
             self._write(server_frame(opcode, payload))
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether the socket's buffer is full: what is sent all the same makes it longer."""
+        return self._request.protocol.writing_paused
+
     async def drain(self) -> None:
         """Wait until the socket takes more; raises `ConnectionError` when it is gone."""
         await self._writer.drain()
