@@ -5,17 +5,29 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pitwire.market.book import OrderBook
+from pitwire.market.sync import BookSync
 from pitwire.model.clock import MILLISECOND, SECOND
 from pitwire.model.entropy import Entropy
-from pitwire.model.events import BookAudited, BookDelta, BookSnapshot, BookStale, Event, Level
+from pitwire.model.events import (
+    BookAudited,
+    BookDelta,
+    BookSnapshot,
+    BookStale,
+    Event,
+    Level,
+    Quote,
+)
 from pitwire.session.audit import EVERY_SECONDS, Audit
 from pitwire.session.books import AT_ONCE, WITHIN_SECONDS, Books
+from pitwire.session.copies import Copy
 from pitwire.session.origins import DOUBT_SECONDS
 from pitwire.session.pacing import Pacing
+from pitwire.session.wants import Wants
 from pitwire.venues.venue import CodecOptions, HttpRequest, Limit, Role
 from tests.session.toy import TOY, ToyCodec
 
@@ -28,12 +40,18 @@ DOUBT = round(DOUBT_SECONDS * SECOND)
 class Market:
     """One symbol at the venue: its truth at every id, and our books of it."""
 
-    def __init__(self, symbol: str = "A", *, limit: int = 6000) -> None:
+    def __init__(
+        self, symbol: str = "A", *, limit: int = 6000, shallow: int = 0, numbered: bool = False
+    ) -> None:
+        channels = dict(TOY.channels)
+        channels["ticker"] = msgspec.structs.replace(channels["ticker"], numbers_book=numbered)
+        venue = msgspec.structs.replace(TOY, shallow_depth=shallow, channels=channels)
         pacing = Pacing([Limit("weight", limit, 60.0)])
         codec = ToyCodec(CodecOptions(Role.MARKET))
         self.symbol, self.pacing = symbol, pacing
         self.books = Books(TOY, codec, pacing, Entropy(1).stream("books"))
-        self.audit = Audit(TOY, codec, self.books, pacing=pacing)
+        self.copy = Copy("x", Wants(), {})
+        self.audit = Audit(venue, codec, self.books, pacing=pacing, copies=[self.copy])
         self.audit.book_of = lambda symbol: self.ours
         self.truth = {1.0: 5.0, 2.0: 5.0, 3.0: 5.0}
         self.id = 10
@@ -187,6 +205,101 @@ def test_a_venue_that_counts_on_and_sends_nothing_as_nothing_changed_is_no_loss(
     assert not market.ours.ready, "its number tells, if something is missing after all"
 
 
+def test_a_lost_delta_of_a_deep_level_is_found_though_the_best_ones_are_as_they_were() -> None:
+    market = Market(shallow=2)
+    market.change((1.0, 0.0))  # and nobody hears of it
+    market.audit.doubt("A", NOW)
+    now = NOW + DOUBT
+    request = market.begin(now)
+    assert market.fetched(request, market.snapshot(depth=2), now) == []
+    assert market.audit.overdue(now + WITHIN) == []
+    deeper = market.begin(now + WITHIN)
+    told = market.fetched(deeper, market.snapshot(depth=10), now + WITHIN)
+    wrong = "audited the venue is at 11, deltas end at 10"
+    assert told == [wrong, "BookStale", "BookSnapshot"], "and nothing is waited for again"
+    assert market.is_right
+
+
+def test_a_shallow_book_that_is_whole_is_not_asked_for_deeper() -> None:
+    market = Market(shallow=5)
+    market.change((3.0, 5.0), ids=2)  # as it was
+    market.audit.doubt("A", NOW)
+    request = market.begin(NOW + DOUBT)
+    assert market.fetched(request, market.snapshot(depth=5), NOW + DOUBT) == []
+    assert names(market.audit.overdue(NOW + DOUBT + WITHIN)) == ["audited"]
+
+
+def test_a_quote_that_is_no_news_makes_no_book_be_audited_again_and_again() -> None:
+    market = Market(numbered=True)
+    market.change((3.0, 5.0), ids=2)  # as it was
+    quotes: dict[str, object] = {"A": Quote("toy", "A", 0, NOW, 1.0, 1.0, 2.0, 1.0, 12)}
+    market.copy.stands, market.copy.quotes = True, quotes
+    market.audit.due(NOW)
+    asked: list[int] = []
+    for step in range(1, 1500):
+        now = NOW + step * SECOND // 10
+        if step == 900:
+            quotes["A"] = Quote("toy", "A", 0, NOW, 1.0, 1.0, 2.0, 1.0, 14)
+            market.change((3.0, 5.0), ids=2)
+        for request in market.audit.due(now):
+            asked.append(round((now - NOW) / SECOND))
+            market.fetched(request, market.snapshot(), now)
+        market.audit.overdue(now)
+    assert asked == [3, 63, 93], "once each, and once as every book is now and then"
+
+
+def test_a_sleep_of_ours_makes_no_book_stale() -> None:
+    market = Market()
+    request = market.begin()
+    delta = market.change((2.5, 1.0))
+    now = NOW + EVERY
+    assert market.audit.overdue(now) == []
+    assert market.fetched(request, market.snapshot(), now) == []
+    assert market.audit.overdue(now + 60 * SECOND) == [], "the delta lies unread"
+    market.hear(delta)
+    assert names(market.audit.overdue(now + 60 * SECOND)) == ["audited"]
+
+
+def test_a_sleep_of_ours_breaks_no_book_that_is_fetched_anew() -> None:
+    market = Market()
+    now = NOW + SECOND
+    market.audit.overdue(now)
+    market.books.refresh("A", now)
+    [request] = market.books.due(now)
+    delta = market.change((2.5, 1.0))
+    assert market.books.fetched(request, market.snapshot(), now) == ()
+    assert market.audit.overdue(now + 60 * SECOND) == []
+    market.tell(market.books.accept(delta, now + 60 * SECOND))
+    assert market.is_right
+
+
+def test_five_hundred_doubts_are_gone_through_now_and_then_only() -> None:
+    market = Market()
+    for number in range(500):
+        market.books.begin(f"S{number}", NOW)
+        snapshot = BookSnapshot("toy", f"S{number}", 0, NOW, 10, (), ())
+        market.books.syncs[f"S{number}"].accept_snapshot(snapshot, NOW)
+    syncs = market.books.syncs = Counted(market.books.syncs)
+    market.audit.doubt("", NOW)
+    assert len(market.audit.due(NOW + DOUBT)) == AT_ONCE
+    syncs.asked = 0
+    for _ in range(100):  # whatever comes meanwhile
+        assert market.audit.due(NOW + DOUBT) == []
+        market.audit.next_deadline(NOW + DOUBT)
+    assert syncs.asked == 0
+    for later in range(1, 101):
+        market.audit.due(NOW + DOUBT + later * MILLISECOND)
+    assert syncs.asked < 50
+
+
+class Counted(dict[str, BookSync]):
+    asked = 0
+
+    def get(self, *at: Any) -> Any:
+        self.asked += 1
+        return super().get(*at)
+
+
 def test_a_delta_that_follows_tells_that_none_was_lost() -> None:
     market = Market()
     market.audit.doubt("A", NOW)
@@ -210,6 +323,7 @@ def test_a_doubt_outlives_a_snapshot_that_may_be_older() -> None:
     assert deadline is not None
     assert deadline > NOW + DOUBT, "nothing can be done before it is there"
     market.tell(market.books.fetched(request, older, NOW + DOUBT))
+    assert market.audit.fetched(request, older, NOW + DOUBT) == [], "as a feed tells both"
     again = market.begin(NOW + DOUBT)
     assert market.fetched(again, market.snapshot(), NOW + DOUBT) == []
     market.tell(market.audit.overdue(NOW + DOUBT + WITHIN))

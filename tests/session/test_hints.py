@@ -27,13 +27,13 @@ class Rig:
         self.quotes: dict[str, object] = {}
         self.copy = Copy("x", Wants(), {})
         self.copy.stands, self.copy.quotes = True, self.quotes
-        self.doubted: list[tuple[str, int]] = []
+        self.doubted: list[tuple[str, int, int]] = []
         self.sync = BookSync("toy", "A", ByRange())
         self.sync.accept_snapshot(BookSnapshot("toy", "A", 0, NOW, 10, (), ()), NOW)
         self.hints = Hints(
             msgspec.structs.replace(TOY, channels=channels),
             [self.copy],
-            lambda symbol, now: self.doubted.append((symbol, now)),
+            lambda symbol, number, now: self.doubted.append((symbol, number, now)),
         )
 
     def quote(self, update_id: int) -> None:
@@ -55,7 +55,7 @@ def test_a_book_that_stays_behind_its_quotes_is_doubted() -> None:
     assert rig.doubted == []
     rig.quote(15)
     rig.look(NOW + AHEAD)
-    assert rig.doubted == [("A", NOW + AHEAD)]
+    assert rig.doubted == [("A", 15, NOW + AHEAD)]
     rig.look(NOW + AHEAD + 1)
     assert len(rig.doubted) == 1, "somebody is finding out"
 

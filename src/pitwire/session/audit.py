@@ -9,7 +9,7 @@ again with the snapshot.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -47,6 +47,8 @@ EDGE_PERCENT = 20
 """That is: to this part of the depth they are fetched with; a shallow one is not."""
 
 _NOWHERE = -1
+_LATE = 2 * SECOND
+"""Twice as long as there ever is between two looks."""
 
 BookOf: TypeAlias = Callable[[str], OrderBook | None]
 """The live book of a symbol, wherever it is kept."""
@@ -61,6 +63,14 @@ class _Run:
         self.sync, self.request, self.until = sync, request, until
         self.snapshot: BookSnapshot | None = None
 
+    @property
+    def cuts(self) -> bool:
+        """Whether a deeper snapshot would tell more."""
+        found, depth = self.snapshot, self.sync.depth
+        if found is None or not found.depth or (depth and found.depth >= depth):
+            return False
+        return max(len(found.bids), len(found.asks)) >= found.depth
+
 
 class _Doubt(msgspec.Struct):
     """A book of which deltas may be lost; the next one would show it."""
@@ -70,6 +80,8 @@ class _Doubt(msgspec.Struct):
     stood: int
     """The id at which it stood then; `_NOWHERE` where it was not live and its snapshot on the way,
     which may be older than the loss."""
+    deep: bool = False
+    """Whether the best levels were looked at, and say nothing."""
 
 
 class Audit:
@@ -94,7 +106,13 @@ class Audit:
         self._edge_from = 0
         self._runs: list[_Run] = []
         self._doubted: dict[str, _Doubt] = {}
-        self._hints = Hints(venue, copies, self.doubt)
+        self._vain: dict[str, tuple[int, int]] = {}
+        """Symbol → the id at which its book stands, and one of the venue up to which no delta came
+        while deltas were waited for."""
+        self._doubts_at = 0
+        """No doubted book can be asked about sooner; with many of them it is dear to find out."""
+        self._looked_at = 0
+        self._hints = Hints(venue, copies, self._hinted)
 
     def doubt(self, symbol: str, now: int) -> None:
         """Deltas of this symbol, or of all (""), may be lost on a connection that stands. Where no
@@ -105,6 +123,16 @@ class Audit:
             if sync is not None and (sync.live or self._books.is_fetching(one)):
                 doubt = self._doubted.setdefault(one, _Doubt(at, _NOWHERE))
                 doubt.stood = sync.last_id if sync.live else _NOWHERE
+                self._doubts_at = min(self._doubts_at, doubt.at)
+
+    def _hinted(self, symbol: str, number: int, now: int) -> None:
+        """A quote is ahead of a book; once it is known that nothing changed up to there, no more
+        is to be found out."""
+        sync = self._books.syncs.get(symbol)
+        if sync is None or number <= self._in_vain(sync):
+            return
+        if all(run.sync is not sync for run in self._runs):  # else somebody is finding out
+            self.doubt(symbol, now)
 
     # ── asking ──
 
@@ -116,7 +144,7 @@ class Audit:
             self._edge_at = now + round(EDGE_SECONDS * SECOND)
             self._deepen(self.book_of, now)
             self._hints.look(self._books.syncs, now)
-        if self._doubted:
+        if self._doubted and now >= self._doubts_at:
             requests = self._due_doubted(now)
             if requests:
                 return requests
@@ -145,14 +173,15 @@ class Audit:
         for run in self._runs:
             soon = now + round(LOOK_SECONDS * SECOND)
             times.append(run.until if run.snapshot is None else soon)
-        if self._doubted:
-            times += self._doubts_at(now)
+        if self._doubted and len(self._runs) < AT_ONCE:
+            times.append(max(now, self._doubts_at))
         return min(times)
 
     # ── answers ──
 
     def fetched(self, request: HttpRequest, snapshot: BookSnapshot, now: int) -> list[Event]:
-        """A snapshot came, perhaps one that was asked for here."""
+        """A snapshot came, perhaps one that was asked for here; else its book may be live now."""
+        self._doubts_at = 0
         for run in self._runs:
             if run.request is request:
                 run.snapshot = snapshot
@@ -168,6 +197,7 @@ class Audit:
 
     def overdue(self, now: int) -> list[Event]:
         """Look whether books have reached their snapshots, and at what took too long."""
+        self._forgive_sleep(now)
         told = self._books.overdue(now)
         for run in tuple(self._runs):
             if run.snapshot is not None:
@@ -177,6 +207,19 @@ class Audit:
         return told
 
     # ── within ──
+
+    def _forgive_sleep(self, now: int) -> None:
+        """What waited for us while we did not look has not taken too long."""
+        slept, self._looked_at = now - self._looked_at, now
+        if slept > _LATE and slept < now:
+            self._books.be_patient(slept)
+            for run in self._runs:
+                run.until += slept
+
+    def _in_vain(self, sync: BookSync) -> int:
+        """The id of the venue's up to which no delta is to be waited for any more."""
+        stood, at = self._vain.get(sync.symbol, (_NOWHERE, _NOWHERE))
+        return at if stood == sync.last_id else _NOWHERE
 
     def _oldest(self) -> BookSync | None:
         live = [sync for sync in self._books.syncs.values() if sync.live and not sync.holding]
@@ -189,28 +232,29 @@ class Audit:
     def _due_doubted(self, now: int) -> list[HttpRequest]:
         """The requests about books that stand still since something may have been lost."""
         requests: list[HttpRequest] = []
+        times: list[int] = []
+        soon = now + round(LOOK_SECONDS * SECOND)
         for symbol, doubt in list(self._doubted.items()):
             sync = self._books.syncs.get(symbol)
+            if len(self._runs) >= AT_ONCE:
+                times.append(soon)
+                break
             if sync is None or self._is_settled(sync, doubt):
                 del self._doubted[symbol]
-            elif doubt.at <= now and self._may_begin(sync):
-                request = self._ask_shallow(sync)
-                if self._ready_at(request, now) > now:
+            elif doubt.at > now:
+                times.append(doubt.at)
+            elif not self._may_begin(sync):
+                times.append(soon)
+            else:
+                request = self._ask_about(sync, deep=doubt.deep)
+                ready = self._ready_at(request, now)
+                if ready > now:
+                    times.append(ready)
                     break
                 del self._doubted[symbol]
                 requests.append(self._begin(sync, request, now))
+        self._doubts_at = min(times, default=0)
         return requests
-
-    def _doubts_at(self, now: int) -> Iterator[int]:
-        """When the next of them may leave, if one may."""
-        due = [
-            (doubt.at, sync)
-            for symbol, doubt in self._doubted.items()
-            if (sync := self._books.syncs.get(symbol)) is not None and self._may_begin(sync)
-        ]
-        if due:
-            at, sync = min(due, key=lambda one: one[0])
-            yield max(at, self._ready_at(self._ask_shallow(sync), now))
 
     @staticmethod
     def _is_settled(sync: BookSync, doubt: _Doubt) -> bool:
@@ -220,13 +264,13 @@ class Audit:
         return not sync.live or sync.last_id != doubt.stood
 
     def _may_begin(self, sync: BookSync) -> bool:
-        if not sync.live or sync.holding or len(self._runs) >= AT_ONCE:
+        if not sync.live or sync.holding:
             return False
         return all(run.sync is not sync for run in self._runs)
 
-    def _ask_shallow(self, sync: BookSync) -> HttpRequest:
+    def _ask_about(self, sync: BookSync, *, deep: bool) -> HttpRequest:
         """The id is what it is about, and the best levels; they cost the least."""
-        shallow = self._venue.shallow_depth
+        shallow = 0 if deep else self._venue.shallow_depth
         depth = min(sync.depth, shallow) if sync.depth and shallow else shallow or sync.depth
         return self._codec.ask_snapshot(sync.symbol, depth)
 
@@ -261,7 +305,7 @@ class Audit:
             return []
         story, at = found
         if at > sync.last_id:
-            if now < run.until:
+            if now < run.until and at > self._in_vain(sync):
                 return []
             return self._lags(run, story, at, now)
         return self._compare(run, story, now)
@@ -272,6 +316,13 @@ class Audit:
         ours = self.book_of(sync.symbol) if self.book_of is not None else None
         if ours is not None and ours.ready and not difference(ours, book_of(story)):
             self._end(run)
+            kept = self._books.syncs
+            self._vain = {one: ids for one, ids in self._vain.items() if one in kept}
+            self._vain[sync.symbol] = sync.last_id, at
+            if run.cuts:  # what changed may lie deeper
+                self._doubted[sync.symbol] = _Doubt(now, sync.last_id, deep=True)
+                self._doubts_at = 0
+                return []
             return [self._audited(sync, sync.last_id, "", now)]
         if self._books.on_break is not None:
             self._books.on_break(sync.symbol, now)
@@ -293,7 +344,7 @@ class Audit:
     def _differs(self, run: _Run, wrong: str, now: int) -> list[Event]:
         sync, snapshot = run.sync, run.snapshot
         assert snapshot is not None
-        self._runs.remove(run)
+        self._leave(run)
         book_id = sync.last_id
         sync.refresh()
         story = replaced(sync, snapshot, now)
@@ -304,8 +355,12 @@ class Audit:
         return BookAudited(self._venue.name, sync.symbol, 0, now, book_id, wrong)
 
     def _end(self, run: _Run) -> None:
-        self._runs.remove(run)
+        self._leave(run)
         run.sync.release()
+
+    def _leave(self, run: _Run) -> None:
+        self._runs.remove(run)
+        self._doubts_at = 0
 
     def _deepen(self, book_of: BookOf, now: int) -> None:
         """Fetch books anew that the market is about to walk out of."""

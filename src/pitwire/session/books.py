@@ -131,6 +131,11 @@ class Books:
                 told += sync.lost(now)
         return told
 
+    def be_patient(self, longer: int) -> None:
+        """For so long it was we who did not listen."""
+        for symbol, (snapshot, until) in self._ahead.items():
+            self._ahead[symbol] = snapshot, until + longer
+
     def overdue(self, now: int) -> list[Event]:
         """Books that are behind their own snapshot for too long: deltas were lost, begin again."""
         told: list[Event] = []

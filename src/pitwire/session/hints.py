@@ -24,8 +24,9 @@ class Hints:
     """Looks at the newest quote of each symbol beside its book."""
 
     def __init__(
-        self, venue: Venue, copies: Sequence[Copy], doubt: Callable[[str, int], None]
+        self, venue: Venue, copies: Sequence[Copy], doubt: Callable[[str, int, int], None]
     ) -> None:
+        """`doubt` is told of a symbol, the id of its quote, and when."""
         ticker = venue.channels.get("ticker")
         self._numbered = ticker is not None and ticker.numbers_book
         self._copies, self._doubt = copies, doubt
@@ -49,6 +50,6 @@ class Hints:
                 if stands is None or stands[0] != stood:
                     stands = stood, now
                 if now - stands[1] >= _AHEAD:
-                    self._doubt(symbol, now)
+                    self._doubt(symbol, quote.update_id, now)
                 else:
                     self._stands[symbol] = stands
