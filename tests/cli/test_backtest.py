@@ -22,9 +22,10 @@ from pitwire.model import events as ev
 from pitwire.model.clock import SECOND
 from pitwire.model.credentials import Credentials
 from pitwire.model.errors import ConfigError
+from pitwire.session.vigil import Vigil
 from pitwire.sim.capture import CaptureRecord
 from pitwire.sim.latency import LATENCIES
-from pitwire.sim.world import BTC_USDT, ETH_USDT, World
+from pitwire.sim.world import BTC_USDT, ETH_USDT, World, WorldClock
 from pitwire.tape.reader import Tape
 from pitwire.tape.writer import TapeWriter
 from pitwire.trading.rules import Watch
@@ -90,6 +91,26 @@ def test_every_run_is_the_same(market: Path) -> None:
     assert len({rule.rule for rule in first.trades}) == 2
     assert msgspec.json.encode(lived(market)) == msgspec.json.encode(first)
     assert lived(market, latency="overseas").journal != first.journal
+
+
+@pytest.mark.parametrize("latency", ["none", "overseas"])
+def test_looks_at_the_clock_that_are_left_out_change_nothing(
+    market: Path, latency: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    look = Vigil.look
+
+    def counted(vigil: Vigil, heard: int, now: int) -> list[ev.Event]:
+        looks.append(now)
+        return look(vigil, heard, now)
+
+    monkeypatch.setattr(Vigil, "look", counted)
+    first = lived(market, latency=latency)
+    fewer = len(looks)
+    looks.clear()
+    monkeypatch.setattr(WorldClock, "is_sleepless", False)
+    assert msgspec.json.encode(lived(market, latency=latency)) == msgspec.json.encode(first)
+    assert len(looks) > fewer
 
 
 def test_the_market_speaks_at_the_time_of_its_stamps(market: Path) -> None:

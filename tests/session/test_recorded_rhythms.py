@@ -138,7 +138,7 @@ class Watched:
             self.lags.append(now - event.venue_time + self.skew.offset)
 
     def _pass_to(self, now: int) -> None:
-        while (due := self.vigil.next_deadline(self.heard)) <= now:
+        while (due := self.vigil.next_deadline(self.heard, now)) <= now:
             self.told += self.vigil.look(self.heard, due)
             if self.outbox.take_ping():
                 self.heard = due

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -83,7 +84,7 @@ class Rig:
             self.now += STEP
             if speak is not None:
                 speak(self.now)
-            if self.vigil.next_deadline(self.heard) <= self.now:
+            if self.vigil.next_deadline(self.heard, self.now) <= self.now:
                 self.tell(self.vigil.look(self.heard, self.now))
             if self.outbox.take_ping():
                 self.pings.append(self.now)
@@ -290,7 +291,9 @@ def test_one_odd_stamp_teaches_nothing() -> None:
     for stamp in (-10 * SECOND, 10 * SECOND, 3_000 * SECOND):
         rig.now += STEP
         rig.hear("A", rig.now + stamp)
-        rig.tell(rig.vigil.look(rig.heard, max(rig.now, rig.vigil.next_deadline(rig.heard))))
+        rig.tell(
+            rig.vigil.look(rig.heard, max(rig.now, rig.vigil.next_deadline(rig.heard, rig.now)))
+        )
         rig.run(5, rig.all_speak)
     assert rig.told == []
     assert abs(rig.skew.offset) < 5 * MILLISECOND
@@ -333,7 +336,7 @@ def test_after_a_long_sleep_nothing_is_believed_until_all_that_waited_is_read() 
     for second in range(50):
         rig.hear("A", slept_at + second * SECOND)
     rig.now += STEP
-    rig.tell(rig.vigil.look(rig.heard, rig.vigil.next_deadline(rig.heard)))
+    rig.tell(rig.vigil.look(rig.heard, rig.vigil.next_deadline(rig.heard, rig.now)))
     assert not rig.of(FeedFresh)
     rig.vigil.answered(rig.now)
     rig.run(1, rig.all_speak)
@@ -361,7 +364,7 @@ def test_what_had_not_spoken_before_a_long_sleep_is_believed_no_sooner_than_the_
     assert rig.why() == {"paused": 6}, "two spoke, four were awaited"
     rig.hear("A", rig.now - 11 * SECOND)  # what lay unread
     rig.now += STEP
-    rig.tell(rig.vigil.look(rig.heard, rig.vigil.next_deadline(rig.heard)))
+    rig.tell(rig.vigil.look(rig.heard, rig.vigil.next_deadline(rig.heard, rig.now)))
     trade = rig.vigil.freshness.spoken[Trade]
     assert (len(rig.of(FeedFresh)), trade) == (first, set())
     rig.now += 12 * SECOND
@@ -395,3 +398,50 @@ def test_a_short_sleep_is_nobodys_silence() -> None:
     assert rig.told == []
     assert rig.pings == []
     assert rig.faults == []
+
+
+def counted(vigil: Vigil) -> list[int]:
+    """When it is called upon to look, since the start."""
+    seen: list[int] = []
+    look = vigil.look
+
+    def looked(heard: int, now: int) -> list[Event]:
+        seen.append(now - START)
+        return look(heard, now)
+
+    vigil.look = looked  # type: ignore[method-assign]
+    return seen
+
+
+def test_where_nobody_can_sleep_looks_that_can_find_nothing_are_left_out() -> None:
+    def only(rig: Rig, symbol: str, _: int) -> None:
+        rig.hear(symbol)
+
+    looks: dict[bool, list[int]] = {}
+    told = {}
+    for sleepless in (False, True):
+        rig = Rig()
+        rig.vigil.sleepless = sleepless
+        rig.vigil.opened(rig.now)
+        seen = looks[sleepless] = counted(rig.vigil)
+        rig.run(7.3)
+        assert len(seen) == (1 if sleepless else 7), "a ping is due in any case"
+        rig.symbols = ("A", "B")
+        for symbol in rig.symbols:
+            for channel, kind in ASKS.items():
+                rig.vigil.freshness.confirmed(Ask(channel, symbol), kind, rig.now, busy=True)
+        rig.run(60, rig.all_speak)
+        rig.run(60, partial(only, rig, "A"))
+        told[sleepless] = rig.told, rig.pings, rig.faults
+    assert told[True] == told[False]
+    assert any(isinstance(one, FeedStale) for _, one in told[True][0])
+    since = [at for at in looks[False] if at > 7.3 * SECOND]
+    assert [at for at in looks[True] if at > 7.3 * SECOND] == since, "at the same times as ever"
+
+
+def test_who_cannot_sleep_over_a_look_is_never_late() -> None:
+    rig = Rig()
+    assert rig.vigil.late_at < rig.now + 10 * SECOND
+    rig.vigil.sleepless = True
+    rig.vigil.opened(rig.now)
+    assert rig.vigil.late_at > rig.now + 10**9 * SECOND

@@ -45,6 +45,16 @@ class SteppedClock(Protocol):
     def jump(self) -> int: ...
 
 
+@runtime_checkable
+class PlayedClock(Protocol):
+    """A clock of which it is known whether its time can pass while nobody looks."""
+
+    @property
+    def is_sleepless(self) -> bool:
+        """Whether it cannot: every timer comes at its time."""
+        ...
+
+
 class SystemClock:
     """Wall time anchored to the monotonic clock at start; steps of the wall clock are ignored."""
 

@@ -70,6 +70,7 @@ class Backfill:
         aggregates = channel("aggregate_trades")
         self.aggregates = TradeChain(aggregates, on_gap=on_gap, venue=venue.name)
         self._chains = {"trades": self.trades, "aggregate_trades": self.aggregates}
+        self._held = (*self.trades.held, *self.aggregates.held)
         kinds = (ev.Trade, self.trades), (ev.AggregateTrade, self.aggregates)
         self.chains: dict[type[Event], TradeChain] = {
             kind: chain for kind, chain in kinds if chain.judges
@@ -157,6 +158,8 @@ class Backfill:
 
     def due(self, now: int) -> list[HttpRequest]:
         """The requests that may leave now."""
+        if self._is_idle:
+            return []
         requests: list[HttpRequest] = []
         for page in [page for page in self._wanting if page.at <= now]:
             if not self._is_missing(page):
@@ -171,6 +174,8 @@ class Backfill:
 
     def next_deadline(self, now: int) -> int | None:
         """When `due` or `overdue` will next have something to say."""
+        if self._is_idle:
+            return None
         times = [chain.next_deadline() for chain in self._chains.values()]
         waiting = [page for page in self._wanting if not self._is_on_its_way(page)]
         if waiting and not self._is_full():
@@ -185,6 +190,8 @@ class Backfill:
 
     def overdue(self, now: int) -> list[Event]:
         """Gaps that were waited for long enough, or that cannot be filled in time."""
+        if self._is_idle:
+            return []
         told = [event for chain in self._chains.values() for event in chain.overdue(now)]
         for page in list(self._wanting):
             is_late = max(page.at, self._ready_at(page, now)) > page.gap.until
@@ -246,6 +253,11 @@ class Backfill:
                 self._wanting.append(page)
 
     # ── within ──
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether nothing waits: no trade, and nothing that is to be asked for."""
+        return not (any(self._held) or self._wanting or self._quiet or self._origins.waits)
 
     def _is_full(self) -> bool:
         return len(self._fetching) + len(self._origins) >= AT_ONCE

@@ -47,7 +47,8 @@ class Beginnings:
         self._since: dict[str, int] = {}
         """Symbol → when its trades were confirmed, by our clock."""
         self._doubted: dict[str, None] = {}
-        self._waiting: dict[str, _Waiting] = {}
+        self.held: dict[str, _Waiting] = {}
+        """Symbol → what waits, and until when."""
 
     def confirmed(self, symbol: str, now: int) -> None:
         """Trades of this symbol come from now on, and none has come yet."""
@@ -66,7 +67,7 @@ class Beginnings:
 
     def sure(self, symbol: str) -> None:
         """Nothing has traded since it was confirmed."""
-        if symbol not in self._waiting:
+        if symbol not in self.held:
             self._doubted.pop(symbol, None)
 
     def since(self, symbol: str) -> int | None:
@@ -75,17 +76,17 @@ class Beginnings:
 
     def is_waiting(self, symbol: str) -> bool:
         """Whether a trade of this symbol waits."""
-        return symbol in self._waiting
+        return symbol in self.held
 
     def holds(self, trade: AnyTrade, number: int) -> bool:
         """Whether this trade, before which none is known, waits. One that does not begins."""
         symbol = trade.symbol
-        waiting = self._waiting.get(symbol)
+        waiting = self.held.get(symbol)
         if waiting is None:
             if symbol not in self._doubted or self.on_wait is None:
                 return False
             until = trade.received + PATIENCE
-            waiting = self._waiting[symbol] = _Waiting(until)
+            waiting = self.held[symbol] = _Waiting(until)
             self.on_wait(self.channel, symbol, trade.received)
         waiting.trades.setdefault(number, trade)
         if len(waiting.trades) > MOST_HELD:
@@ -94,37 +95,37 @@ class Beginnings:
 
     def first(self, symbol: str) -> AnyTrade | None:
         """The first of those that wait."""
-        waiting = self._waiting.get(symbol)
+        waiting = self.held.get(symbol)
         return None if waiting is None else waiting.trades[min(waiting.trades)]
 
     def release(self, symbol: str) -> list[AnyTrade]:
         """What waited, in the order of its ids; it does so no more."""
-        waiting = self._waiting.pop(symbol, None)
+        waiting = self.held.pop(symbol, None)
         return [] if waiting is None else [waiting.trades[one] for one in sorted(waiting.trades)]
 
     def forget(self, symbol: str) -> None:
         """Nobody wants this symbol's trades any more; what is not sent is not missing."""
         self.spoke(symbol)
-        if symbol in self._waiting:
-            self._waiting[symbol].until = 0
+        if symbol in self.held:
+            self.held[symbol].until = 0
 
     def overdue(self, now: int) -> list[str]:
         """Symbols whose trades have waited for long enough."""
-        return [symbol for symbol, waiting in self._waiting.items() if waiting.until <= now]
+        return [symbol for symbol, waiting in self.held.items() if waiting.until <= now]
 
     def waiting(self) -> list[str]:
         """All symbols of which a trade waits."""
-        return list(self._waiting)
+        return list(self.held)
 
     def is_forgotten(self, symbol: str) -> bool:
         """Whether what waits was wanted once, and is no beginning."""
-        return symbol in self._waiting and not self._waiting[symbol].until
+        return symbol in self.held and not self.held[symbol].until
 
     def next_deadline(self) -> int | None:
         """When `overdue` will next have something to say."""
-        if not self._waiting:
+        if not self.held:
             return None
-        return min((waiting.until for waiting in self._waiting.values()), default=None)
+        return min((waiting.until for waiting in self.held.values()), default=None)
 
     def gap(self, symbol: str, now: int, first: AnyTrade | None = None) -> list[Event]:
         """The gap up to the first trade, or to now, where what was said before may be lost.

@@ -9,7 +9,7 @@ here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from typing import TypeAlias
 
 import msgspec
@@ -81,6 +81,8 @@ class TradeChain:
         self._rooms: dict[str, _Room] = {}
         self.beginnings = Beginnings(venue, self._channel)
         """The symbols of which no trade has come."""
+        self.held: tuple[Sized, ...] = (self._rooms, self.beginnings.held)
+        """Where trades wait; all of it empty while none does."""
         self.on_loss: Callable[[str, int], None] | None = None
         """Told of each symbol that skips an id on a connection that stands, and when."""
         self.dropped = 0

@@ -369,14 +369,14 @@ class Conversation:
         if not self._open:
             return None
         times = [
-            self.vigil.next_deadline(self._heard),
+            self.vigil.next_deadline(self._heard, now),
             self._pending.next_deadline(),
             self._errands.next_deadline(now),
             self._feed.next_request(now),
             self.commands.next_deadline(now),
             self._feed.next_deadline(),
         ]
-        return min(time for time in times if time is not None)
+        return min([time for time in times if time is not None])
 
     def handle_deadline(self, now: int) -> Sequence[Event]:
         """Time has passed: what became due is done, what became overdue is told."""

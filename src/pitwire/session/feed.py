@@ -456,11 +456,12 @@ class Feed:
 
     def next_deadline(self) -> int | None:
         """When `overdue` must be called next."""
-        times = [early.patience.until for early in self._early.values()]
+        if not (self._early or self._held):
+            return self._alone_at
+        times = [] if self._alone_at is None else [self._alone_at]
+        times += [early.patience.until for early in self._early.values()]
         times += [lane.patience.until for lane in self._held.values() if lane.patience]
-        if self._alone_at is not None:
-            times.append(self._alone_at)
-        return min(times) if times else None
+        return min(times, default=None)
 
     def overdue(self, now: int) -> list[Event]:
         """What was held for too long; those who are behind bring it no more."""

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from pitwire.model import errors
-from pitwire.model.clock import SECOND, Clock, SteppedClock
+from pitwire.model.clock import SECOND, Clock, PlayedClock, SteppedClock
 from pitwire.model.events import Event
 from pitwire.model.recovery import Halt, Ignore, Reconnect, Recovery, Resync, Wait
 from pitwire.session.backoff import Backoff
@@ -22,7 +22,7 @@ from pitwire.session.conversation import Conversation
 from pitwire.session.copies import LineHealth
 from pitwire.session.ear import Ear, Tap, Witness
 from pitwire.session.obedience import hush
-from pitwire.session.outbox import Settled
+from pitwire.session.outbox import Outbox, Settled
 from pitwire.session.pacing import Pacing
 from pitwire.session.scout import Scouts
 from pitwire.venues.venue import HttpRequest
@@ -94,6 +94,8 @@ class Line:
         self._owner, self._route, self._clock = owner, route, route.clock
         self._jump = self._clock.jump if isinstance(self._clock, SteppedClock) else None
         self._outbox = conversation.outbox
+        if isinstance(self._clock, PlayedClock):
+            conversation.vigil.sleepless = self._clock.is_sleepless
         self._link: Link | None = None
         self._ear: Ear | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -223,6 +225,11 @@ class Line:
         """Send, carry, settle, tell and time whatever the conversation has ready."""
         outbox = self._outbox
         outbox.stirred = False
+        if not outbox.is_empty:
+            self._hand_out(outbox, now)
+        self._arm(self.conversation.next_deadline(now), now)
+
+    def _hand_out(self, outbox: Outbox, now: int) -> None:
         self.send()
         if outbox.take_ping() and self._link is not None:
             self._link.ping()
@@ -240,7 +247,6 @@ class Line:
         fault = outbox.take_fault()
         if fault is not None:
             self._fail(fault)
-        self._arm(self.conversation.next_deadline(now), now)
 
     def send(self) -> None:
         """Write what is to be written, in this turn of the loop."""
@@ -464,7 +470,8 @@ class Line:
             self.conversation.note_pause(now)
             self._arm(now + _PAUSED, now)
             return
-        if now > self.conversation.vigil.late_at:
+        vigil = self.conversation.vigil
+        if now > vigil.late_at:
             self.woke(now)
         self._look_at_wall(now)
         if now - self._timer_at > _LATE and not self._grace_until:
@@ -474,8 +481,10 @@ class Line:
             self._arm(self._grace_until, now)
             return
         self._grace_until = 0
-        deadline = self.conversation.next_deadline(now)
-        if deadline is not None and deadline <= now:
+        # Mostly it is time for a look, and need not be asked of everybody else.
+        is_due = now >= vigil.look_at
+        deadline = None if is_due else self.conversation.next_deadline(now)
+        if is_due or (deadline is not None and deadline <= now):
             self.deliver(self.conversation.handle_deadline(now), now)
             self.flush(now)
         else:

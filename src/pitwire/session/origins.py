@@ -85,6 +85,11 @@ class Origins:
         """Whether the venue can tell at all."""
         return self._codec is not None
 
+    @property
+    def waits(self) -> bool:
+        """Whether anything waits to be asked for."""
+        return bool(self._looks)
+
     def ask(self, channel: str, symbol: str, now: int) -> None:
         """Something of this symbol may be lost: unless a trade comes soon, ask."""
         at = now + round(DOUBT_SECONDS * SECOND)

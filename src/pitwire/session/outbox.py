@@ -78,6 +78,20 @@ class Outbox:
     # ── out ──
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to take."""
+        return not (
+            self._frames
+            or self._requests
+            or self._settled
+            or self._told
+            or self._ping
+            or self._announced
+            or self._key
+            or self._fault is not None
+        )
+
+    @property
     def has_told(self) -> bool:
         """Whether `take_told` has any."""
         return bool(self._told)

@@ -130,6 +130,9 @@ class Pending:
 
     def expire(self, now: int) -> list[Request]:
         """The requests that have become overdue, oldest first."""
+        soonest = self.next_deadline()
+        if soonest is None or now < soonest:
+            return []
         due = [
             request_id
             for request_id, request in self._waiting.items()

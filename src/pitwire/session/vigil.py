@@ -74,7 +74,10 @@ class Vigil:
         self._lag = Lag(venue.name, link, self.freshness, skew)
         self._rhythm = Rhythm(_MUTE)
         self._share = 0.0
-        self._due = 0
+        self.look_at = 0
+        """When everything is judged next."""
+        self.sleepless = False
+        """Whether nobody can come late: time passes only from one timer to the next."""
         self.late_at = _NEVER
         """Whoever does anything later than this has slept over a look."""
         self._opened = self._newest = self._since = 0
@@ -111,14 +114,20 @@ class Vigil:
 
     # ── time ──
 
-    def next_deadline(self, heard: int) -> int:
-        """When to look next."""
-        return min(self._due, self._pulse.next_deadline(heard))
+    def next_deadline(self, heard: int, now: int) -> int:
+        """When to look next. Where nothing can be slept over, looks that could find nothing are
+        left out; those that follow come when they would have."""
+        if self.sleepless:
+            if now > self.look_at:
+                self.look_at += -(-(now - self.look_at) // _IDLE) * _IDLE
+            if self._finds_nothing:
+                return self._pulse.next_deadline(heard)
+        return min(self.look_at, self._pulse.next_deadline(heard))
 
     def look(self, heard: int, now: int) -> list[Event]:
         """Judge everything; a ping, or the reason to drop the connection, goes to the outbox."""
         told: list[Event] = []
-        if now >= self._due:
+        if now >= self.look_at:
             told = self._unless_elsewhere(self._sweep(heard, now))
             self._look_again(now)
         match self._pulse.judge(heard, now):
@@ -137,7 +146,7 @@ class Vigil:
 
     def woke(self, now: int) -> list[Event]:
         """We come late: what lies unread may be old, and nobody was silent but we."""
-        slept = now - self._due
+        slept = now - self.look_at
         self.note_pause(now)
         self._pulse.ping(now)
         self._outbox.ping()
@@ -158,8 +167,15 @@ class Vigil:
         ]
 
     def _look_again(self, now: int) -> None:
-        self._due = now + (_IDLE if self.freshness.is_empty else _SWEEP)
-        self.late_at = self._due + _LATE
+        self.look_at = now + (_IDLE if self.freshness.is_empty else _SWEEP)
+        self.late_at = _NEVER if self.sleepless else self.look_at + _LATE
+
+    @property
+    def _finds_nothing(self) -> bool:
+        """Whether a look, whenever it came, would find nothing and teach nothing."""
+        fresh = self.freshness
+        quiet = fresh.is_empty and not (fresh.moved or fresh.fewer)
+        return quiet and not (self._fence or self._share or self._rhythm.wait)
 
     def _sweep(self, heard: int, now: int) -> list[Event]:
         told = self.freshness.sweep(now)

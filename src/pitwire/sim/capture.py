@@ -268,7 +268,7 @@ class Reader:
         if wire.e == "trade":
             # m: the buyer was the maker, so the taker sold (binance §3).
             side = Side.SELL if wire.m else Side.BUY
-            price, lots = self._prices.count(wire.p), self._sizes.floor(wire.q)
+            price, lots = self._ticks[wire.p], self._sizes.floor(wire.q)
             return Print(wire.t, price, lots, side, wire.T * MILLISECOND)
         return None
 

@@ -44,6 +44,7 @@ class Express:
         self._stage, self._carrier = stage, carrier
         self._known: dict[str, Route] = {}
         """Stream → where it goes, as long as nothing has gone the long way."""
+        self._known_at = carrier.changes
 
     def play(self, loop: Played, before: int) -> None:
         """Let everything happen that is due before then, until the client is stirred.
@@ -51,7 +52,9 @@ class Express:
         What is due at the same moment as that, without a latency its requests too, happens before.
         """
         carrier = self._carrier
-        self._known.clear()  # since then the client may have gone the long way
+        if carrier.changes != self._known_at:
+            self._known.clear()  # since then the client has gone the long way
+            self._known_at = carrier.changes
         with carrier.running():
             while not loop.stirred and self._go_on(loop, before):
                 pass

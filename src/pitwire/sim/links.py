@@ -210,6 +210,8 @@ class MemoryCarrier:
         handing over what has arrived at a client."""
         self._serial = 0
         self._paths = 0
+        self.changes = 0
+        """How often anything has happened by which other links may hear other things."""
         self._runs = 0
         """How often `run` is under way; it sets the alarm when it is through."""
 
@@ -277,6 +279,7 @@ class MemoryCarrier:
         `pass_time` is told when it is whenever that changes, for whoever moves the clock by hand.
         """
         stage, agenda = self._stage, self.agenda
+        self.changes += 1
         self._runs += 1
         try:
             self._send()
@@ -358,6 +361,7 @@ class MemoryCarrier:
         return Path(model, entropy=self._entropy, name=f"{way} {self._paths}")
 
     def forget(self, link: MemoryLink) -> None:
+        self.changes += 1
         self.links.pop(link.number, None)
 
     # -- inside
@@ -372,6 +376,7 @@ class MemoryCarrier:
         if isinstance(opened, Refusal):
             return opened
         link.number = opened
+        self.changes += 1
         self.links[opened] = link
         return None
 

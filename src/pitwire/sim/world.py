@@ -119,6 +119,11 @@ class WorldClock:
         """ns since the epoch."""
         return self._now if self.loop is None else self.loop.now()
 
+    @property
+    def is_sleepless(self) -> bool:
+        """Whether every timer comes at its time: no script that stands still is played."""
+        return isinstance(self.loop, PlayedLoop)
+
     def reach(self, now: int) -> None:
         """Move by hand, unless it is later already."""
         self._now = max(self._now, now)
