@@ -309,6 +309,49 @@ def test_a_fault_goes_the_long_way(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(faulty) == len(heard("none", 1)) - 5
 
 
+class Fickle(Hears):
+    """Four times it leaves a stream, or comes back to it, and stirs its loop."""
+
+    link: MemoryLink
+    asked = 0
+
+    def on_frame(self, frame: bytes, drained: bool) -> None:
+        super().on_frame(frame, drained)
+        if len(self._said) % 60 == 0 and self.asked < 4:  # the venue drops whoever asks too often
+            self.asked += 1
+            method = "UNSUBSCRIBE" if self.asked % 2 else "SUBSCRIBE"
+            asks = {"method": method, "params": [STREAMS.split("/")[1]], "id": self.asked}
+            self.link.send(json.dumps(asks).encode())
+            asyncio.get_running_loop().call_soon(lambda: None)
+
+
+def fickle(latency: str) -> list[tuple[int, object, bool]]:
+    market = RecordedMarket(LISTING, recording(500, 4), Entropy(1), held=True, begin=START + SECOND)
+    world = World(recording=market, latency=LATENCIES[latency])
+    said: list[tuple[int, object, bool]] = []
+
+    async def life() -> None:
+        hears = Fickle(world, said)
+        hears.link = await world.dial(f"{MARKET_URL}/stream?streams={STREAMS}", hears)
+        market.release()
+        world.act()
+        while not market.finished:
+            await asyncio.sleep(0.25)
+
+    world.run(life())
+    return said
+
+
+@pytest.mark.parametrize("latency", ["none", "colocated"])
+def test_who_leaves_a_stream_hears_it_no_more_from_that_very_moment(
+    latency: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = fickle(latency)
+    monkeypatch.setattr(World, "_express", lambda _: None)
+    assert len(short) > 250
+    assert short == fickle(latency)
+
+
 class Ticks:
     """A source that is due every ten seconds."""
 
