@@ -24,6 +24,7 @@ from pitwire.cli.main import main
 from pitwire.desk.config import DeskConfig, parse_config
 from pitwire.desk.desk import Desk
 from pitwire.desk.opening import open_desk
+from pitwire.desk.restart import restart
 from pitwire.model.clock import SystemClock
 from pitwire.model.credentials import Credentials, Secret
 from pitwire.model.entropy import Entropy
@@ -35,6 +36,7 @@ from pitwire.store.history import History, segment_path
 from pitwire.store.safely import sealed
 from pitwire.store.segment import MAGIC
 from pitwire.store.segment import VERSION as FORMAT
+from pitwire.torture.lives import live
 from pitwire.trading.journal import Alerted
 from pitwire.venues.binance.rights import ACCOUNT
 from pitwire.venues.registry import find_venue
@@ -77,13 +79,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def newer_identity(folder: Path) -> None:
-    (folder / "state").mkdir()
+    (folder / "state").mkdir(exist_ok=True)
     newer = Identity(version=VERSION + 1, installation="abcdef", account="main", epoch=1)
     (folder / "state" / "identity").write_bytes(sealed(msgspec.json.encode(newer)))
 
 
 def newer_journal(folder: Path) -> None:
-    (folder / "state").mkdir()
+    (folder / "state").mkdir(exist_ok=True)
     data = MAGIC + (FORMAT + 1).to_bytes(4, "little")
     text = data + crc32(data).to_bytes(4, "little") + b"what nobody knows"
     segment_path(folder / "state", 1).write_bytes(text)
@@ -292,6 +294,46 @@ async def test_a_key_that_the_venue_does_not_know_is_refused_as_such(folder: Pat
                 endpoints=endpoints,
                 credentials=Credentials("k" * 64, Secret("s" * 64), kind="hmac"),
             )
+
+
+def known(folder: Path) -> None:
+    restart(folder / "state", "main", now=1, entropy=Entropy(1)).close()
+
+
+@pytest.mark.parametrize("newer", [newer_identity, newer_journal])
+def test_where_no_desk_can_start_the_status_says_why_in_one_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], newer: Callable[[Path], None]
+) -> None:
+    """It said that a desk may trade there, and the start was refused."""
+    known(folder)
+    assert main(["status", "state"]) == 0
+    assert "a desk that starts here may trade" in capsys.readouterr().out
+    newer(folder)
+    told = []
+    for said in (["status", "state"], ["desk", "desk.toml", "--seconds", "2"]):
+        assert main(said) == 2
+        out, err = capsys.readouterr()
+        told += [line for line in err.splitlines() if line.startswith("pitwire: ")]
+        assert "may trade" not in out
+    assert len(told) == 2
+    assert told[0] == told[1]
+
+
+def test_where_a_desk_would_halt_the_status_says_so(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    live(folder / "state", 5, seconds=1.2)
+    path = segment_path(folder / "state", 1)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    assert main(["status", "state"]) == 0
+    told = capsys.readouterr().out
+    assert "no halt is on the disk, but a desk that starts here will halt: the journal: " in told
+    started = restart(folder / "state", "main", now=1, entropy=Entropy(1))
+    started.close()
+    assert started.halted
+    assert f"will halt: {started.halted}\n" in told
 
 
 COMMANDS = (

@@ -126,6 +126,21 @@ def test_a_damaged_gzip_file_is_one_clear_line(tmp_path: Path) -> None:
         import_tape(path, tmp_path / "tapes", VENUE, source="vhs")
 
 
+def test_a_recording_that_nobody_can_read_names_no_venue(tmp_path: Path) -> None:
+    """It was said to be of the venue whose decoder knew nothing of it."""
+    path = tmp_path / "stranger.jsonl"
+    frame = json.dumps({"channel": "ticker", "product": "XBT", "price": "1"})
+    line = {"t": "recv", "conn": "c", "ts_ns": AT, "data": frame}
+    path.write_text(json.dumps(line) + "\n")
+    done = import_tape(path, tmp_path / "tapes", VENUE)
+    tape = Tape(done.run)
+    assert (done.venue, done.frames, done.symbols) == ("unknown", 1, ())
+    assert (tape.meta.venue, tape.meta.symbols) == ("unknown", ())
+    assert [one.payload for one in tape.records(only=Kind.IN)] == [frame.encode()]
+    with pytest.raises(ConfigError, match="venue: found 'unknown', expected one of "):
+        play(tape)
+
+
 def test_what_a_venue_says_at_two_addresses_is_heard_as_one(tmp_path: Path) -> None:
     """Futures' books and trades are asked for at different ones; a recording has no such thing."""
     path = tmp_path / "recording"

@@ -36,6 +36,7 @@ def run(path: Path, folder: Path, *, source: str, venue: str, instruments: Path 
         )
     lines = {
         "tape": done.run,
+        "venue": done.venue,
         "frames": done.frames,
         "symbols": " ".join(done.symbols) or "none that this venue's decoder knows",
         "channels": " ".join(done.channels) or "none",

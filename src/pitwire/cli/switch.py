@@ -101,7 +101,7 @@ def stands(found: Standing) -> list[str]:
         who = f"process {found.holder} holds it and does not answer" if found.holder else "no desk"
         lines = [f"account {found.account}: {who}"]
         if thrown is None:
-            lines.append("no halt is on the disk: a desk that starts here may trade")
+            lines.append(f"no halt is on the disk{_starts(found)}")
         else:
             at = datetime.fromtimestamp(thrown.at // SECOND, UTC)
             lines.append(f"halted since {at:%Y-%m-%d %H:%M:%S} UTC by {thrown.by}: {thrown.reason}")
@@ -118,6 +118,15 @@ def stands(found: Standing) -> list[str]:
     lines += [f"watchdog: {told.watchdog}"] if told.watchdog else []
     lines += [f"unwell: {told.unwell}"] if told.unwell else []
     return lines
+
+
+def _starts(found: Standing) -> str:
+    """What a desk would do that is started now."""
+    if found.holder:
+        return ""
+    if found.halts:
+        return f", but a desk that starts here will halt: {found.halts}"
+    return ": a desk that starts here may trade"
 
 
 def _confirmed(given: str | None, name: str) -> str:

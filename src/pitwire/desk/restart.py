@@ -7,6 +7,7 @@ told, and halts trading unless every crash may leave it so.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from pitwire.model.entropy import Entropy
 from pitwire.model.errors import ConfigError, JournalFailed
 from pitwire.model.proof import NO_PROOF, DeathProof
 from pitwire.store.checkpoint import newest_good, write_checkpoint
-from pitwire.store.folder import AccountFolder
+from pitwire.store.folder import AccountFolder, readable_identity
 from pitwire.store.history import START, History, segment_numbers, segment_path
 from pitwire.store.journal_file import JournalFile
 from pitwire.store.latch import HaltLatch, Thrown
@@ -201,7 +202,7 @@ def _restart(
 ) -> Restarted:
     identity = folder.next_epoch(now)
     replay, history, wrong = recall(folder.path, expected=folder.identity.segment)
-    _demand_readable(folder, history)
+    _demand_readable(folder.path, history)
     header = Header(
         installation=identity.installation,
         account=identity.account,
@@ -230,9 +231,7 @@ def _restart(
         file.write(record)
     file.settle()
     latch.keep()
-    halted = next((one.reason for one in switched if isinstance(one, Halted)), "")
-    if replay.halted and not switched:
-        halted = replay.halted
+    halted = _reason(switched, replay)
     resumed = any(isinstance(one, Resumed) for one in switched)
     replay.state.event = None
     return Restarted(
@@ -251,10 +250,30 @@ def _restart(
     )
 
 
-def _demand_readable(folder: AccountFolder, history: History) -> None:
+def halted_by(path: Path) -> str:
+    """Why a desk that starts on this folder will be halted; "" when it will not.
+
+    Nothing is written. Raises `ConfigError` where it would not start, since a newer version wrote
+    this.
+    """
+    identity = readable_identity(path)
+    replay, history, _ = recall(path, expected=identity.segment)
+    _demand_readable(path, history)
+    switched = _switch(HaltLatch(path), replay, history, 0)
+    return _reason(switched, replay)
+
+
+def _reason(switched: Iterable[Record], replay: Replay) -> str:
+    """Why trading is halted, once the start has switched this; "" when it is not."""
+    for one in switched:
+        return one.reason if isinstance(one, Halted) else ""
+    return replay.halted
+
+
+def _demand_readable(path: Path, history: History) -> None:
     if history.worst is not None and history.worst.ill is Ill.NEWER:
         expected = "a journal of this version or older"
-        where, found = str(folder.path), str(history.worst)
+        where, found = str(path), str(history.worst)
         raise ConfigError(where=where, found=found, expected=expected)
 
 

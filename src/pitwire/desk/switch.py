@@ -19,7 +19,7 @@ from pitwire.desk.control import NO_REASON, Ask, Told, ask_desk
 from pitwire.desk.flattening import Closing
 from pitwire.desk.leash import charge_of
 from pitwire.desk.opening import credentials_of
-from pitwire.desk.restart import recall
+from pitwire.desk.restart import halted_by, recall
 from pitwire.desk.vigil import Outcome
 from pitwire.desk.watchdog import Report, Watchdog
 from pitwire.model.clock import Clock, SystemClock
@@ -80,6 +80,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """The halt on the disk."""
     holder: str = ""
     """The process that holds the account; "" when none does."""
+    halts: str = ""
+    """Where no process holds it: why a desk that starts will be halted; "" when it may trade."""
 
 
 async def kill(
@@ -151,15 +153,21 @@ async def resume(
 
 
 async def status(where: str | Path | None = None) -> Standing:
-    """How an account stands, by its running desk and by what is on the disk."""
+    """How an account stands, by its running desk and by what is on the disk.
+
+    Raises `ConfigError` where no desk could start, since a newer version wrote the journal.
+    """
     account = find_account(where)
-    ask = Ask(do="status", by=_user())
+    ask, name = Ask(do="status", by=_user()), identity_of(account.folder).account
+    told = await ask_desk(account.folder, ask, within_seconds=ANSWER_SECONDS)
+    holder = holder_of(account.folder)
     return Standing(
         folder=str(account.folder),
-        account=identity_of(account.folder).account,
-        told=await ask_desk(account.folder, ask, within_seconds=ANSWER_SECONDS),
+        account=name,
+        told=told,
         thrown=HaltLatch(account.folder).read(),
-        holder=holder_of(account.folder),
+        holder=holder,
+        halts="" if told or holder else halted_by(account.folder),
     )
 
 

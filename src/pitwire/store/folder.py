@@ -160,6 +160,15 @@ def identity_of(path: Path) -> Identity:
     return found
 
 
+def readable_identity(path: Path) -> Identity:
+    """Whose folder it is; raises `ConfigError` also where its journal is of a newer version, so
+    that no start here takes it over."""
+    found = identity_of(path)
+    read_identity(path / "identity")
+    _headers(path, segment_numbers(path))
+    return found
+
+
 def holder_of(path: Path) -> str:
     """The number of the process that holds this folder; "" when none does."""
     try:

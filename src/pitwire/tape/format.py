@@ -115,6 +115,7 @@ class Meta(msgspec.Struct, frozen=True, kw_only=True):
 
     program: str
     venue: str
+    """Its name; `unknown` for an import of which the venue's decoder knows nothing."""
     started: int
     """Our clock when the run began, ns."""
     file: int = 1

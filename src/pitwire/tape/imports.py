@@ -28,6 +28,7 @@ from pitwire.venues.venue import CodecOptions, Role, Venue
 LEAD = 2 * SECOND
 """A tape begins so long before its first frame, so that a session can ask for what it wants."""
 _BATCH = 2000
+_UNKNOWN = "unknown"
 _FORMATS = ("capture", "cryptofeed", "hftbacktest")
 
 
@@ -47,6 +48,8 @@ class Imported(msgspec.Struct, frozen=True):
     """What came of an import."""
 
     run: Path
+    venue: str
+    """`unknown` when nothing that came is known to the venue's decoder."""
     frames: int
     symbols: tuple[str, ...]
     channels: tuple[str, ...]
@@ -109,7 +112,7 @@ def import_tape(
         natives.add(_native(venue, symbol))
     meta = Meta(
         program="import",
-        venue=venue.name,
+        venue=venue.name if symbols else _UNKNOWN,
         started=first - LEAD,
         origin=_kind_of(read),
         symbols=tuple(symbols),
@@ -130,7 +133,7 @@ def import_tape(
         writer.discard()
         raise
     damage = f"{cut[0]}" if cut else ""
-    return Imported(writer.run, frames, meta.symbols, meta.channels, left_out, damage)
+    return Imported(writer.run, meta.venue, frames, meta.symbols, meta.channels, left_out, damage)
 
 
 class _Cut(ConfigError):
