@@ -15,6 +15,7 @@ import pytest
 from pitwire.sim.kit import kit
 from pitwire.store.history import History
 from pitwire.torture import kills as crashing
+from pitwire.torture.struck import Ready, strike
 from pitwire.trading.journal import Decided
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no fork and no signal 9 there")
@@ -65,52 +66,59 @@ def test_a_thousand_kills(repository: Path, tmp_path: Path, mode: str) -> None:
         check(found, 20)
 
 
+traced = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 SYSCALLS = ("write", "fdatasync", "fsync", "rename")
 
 
-@pytest.mark.soak
-@pytest.mark.parametrize("durable", [True, False])
-@pytest.mark.parametrize("syscall", SYSCALLS)
-def test_kill_9_at_every_system_call(
-    repository: Path, tmp_path: Path, syscall: str, durable: bool
-) -> None:
-    """O2: a scripted session, killed at its first write, its second, … until it ends by itself.
+def swept(folder: Path, syscall: str, *, durable: bool, beside: bool, most: int = 400) -> int:
+    """A scripted session killed at its first such call, its second, … until it ends by itself.
 
-    What it sends is a write, too: where it is not durable, its intent is on the slate by then.
+    Each is judged with the life after it; returns how many were killed.
     """
-    strace = shutil.which("strace")
-    if strace is None:
-        pytest.skip("strace is not installed")
-    program = (
-        "import sys; from pathlib import Path; from pitwire.torture.kills import trade;"
-        f"trade(Path(sys.argv[1]), 1, durable={durable}, steps=6)"
-    )
-    for number in range(1, 400):
-        folder = tmp_path / f"{syscall}-{number}"
-        done = subprocess.run(
-            [
-                strace, "-f", "-qq", "-o", os.devnull, "-e", f"trace={syscall}",
-                "-e", f"inject={syscall}:signal=KILL:when={number}",
-                sys.executable, "-c", program, str(folder),
-            ],
-            env=environment(repository),
-            cwd=repository,
-            capture_output=True,
-            text=True,
-            check=False,
-        )  # fmt: skip
-        if done.returncode == 0:
-            assert number > 1, "it was never killed, so nothing was tried"
-            return
-        if "Operation not permitted" in done.stderr:
-            pytest.skip(f"strace may not trace here: {done.stderr.splitlines()[0]}")
-        heard = [line for line in done.stdout.split("\n") if line]
-        if folder.is_dir():
-            again = crashing.kill_once(folder, 5, durable=False)
-            found = crashing.judge(folder, heard + again)
+    for number in range(1, most):
+        place, heard = folder / f"{syscall}-{number}", folder / f"{syscall}-{number}.heard"
+
+        def run(ready: Ready, place: Path = place, heard: Path = heard) -> None:
+            with heard.open("wb") as told:
+                crashing.trade(place, told.fileno(), durable=durable, steps=6, ready=ready)
+
+        try:
+            killed = strike(run, syscall, number, beside=beside)
+        except PermissionError as error:
+            pytest.skip(f"strace may not trace here: {error.strerror}")
+        if not killed:
+            return number - 1
+        if place.is_dir():
+            again = crashing.kill_once(place, 5, durable=False)
+            before = heard.read_text().split("\n")[:-1] if heard.exists() else []
+            found = crashing.judge(place, before + again)
             assert found["epochs"] in (1, 2), "the first may have died before it had one"
             check({**found, "sent": 1, "epochs": 2}, 2)
     raise AssertionError("it never ended by itself")
+
+
+@traced
+@pytest.mark.soak
+@pytest.mark.parametrize("durable", [True, False])
+@pytest.mark.parametrize("syscall", SYSCALLS)
+def test_kill_9_at_every_system_call(tmp_path: Path, syscall: str, durable: bool) -> None:
+    """O2. What it sends is a write, too: not durable, its intent is on the slate by then."""
+    assert swept(tmp_path, syscall, durable=durable, beside=False) > 0, "nothing was tried"
+
+
+@traced
+@pytest.mark.soak
+@pytest.mark.parametrize("durable", [True, False])
+def test_kill_9_at_every_sync_beside(tmp_path: Path, durable: bool) -> None:
+    """The journal is synced by a thread of its own, which counts its calls by itself."""
+    assert swept(tmp_path, "fdatasync", durable=durable, beside=True) > 0, "nothing was tried"
+
+
+@traced
+@pytest.mark.timeout(300)
+def test_kill_9_at_every_rename(tmp_path: Path) -> None:
+    """The shortest of the sweeps, in every run."""
+    assert swept(tmp_path, "rename", durable=True, beside=False) > 0, "nothing was tried"
 
 
 @pytest.mark.timeout(900)

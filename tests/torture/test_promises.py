@@ -7,6 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pitwire.cli.main import main
@@ -192,6 +193,15 @@ def test_a_promise_that_nobody_made(capsys: Capture) -> None:
     assert capsys.readouterr().err == expected
 
 
+def test_desks_that_never_started_were_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine they were killed before they had an epoch, and the bar was kept."""
+    word = Judgement(kills=20, starts=8, asked=9, unjournalled=0, twice=0, unsent=0, ghosts=0,
+                     lost=0, misfilled=0, left_open=0, harm=0, contradictions=0)  # fmt: skip
+    monkeypatch.setattr(promises, "program", lambda *_: msgspec.json.encode(word))
+    told = ("starts: found 16, expected half of the kills at least",)
+    assert attempt("B9", Size(kills=20)).complaints == told
+
+
 def test_a_trial_that_does_not_end_well_is_no_kept_promise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PROMISES, "B16", ("x", lambda *_: promises.program("nowhere")))  # type: ignore[arg-type,return-value]
     [told] = attempt("B16", Size()).complaints
@@ -224,15 +234,44 @@ def test_a_hundred_cuts() -> None:
     assert kept.complaints == ()
 
 
+def swept(folder: Path, syscall: str, *, durable: bool, beside: bool) -> None:
+    try:
+        found = sweep(folder, syscall, most=900, durable=durable, beside=beside)
+    except PermissionError as error:
+        pytest.skip(f"strace may not trace here: {error.strerror}")
+    if syscall == "sendmsg" and not found.kills:
+        pytest.skip("this Python sends by sendto alone")
+    assert found.kills, "nothing was tried"
+    assert found.faults == 0, found
+
+
+traced = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+both_modes = pytest.mark.parametrize("durable", [True, False])
+
+
+@traced
+@pytest.mark.timeout(240)
+def test_killed_at_every_rename_while_the_venue_listens(tmp_path: Path) -> None:
+    """The shortest of the sweeps below, in every run."""
+    swept(tmp_path / "main", "rename", durable=True, beside=False)
+
+
+@traced
 @pytest.mark.soak
 @pytest.mark.timeout(7_200)
+@both_modes
 @pytest.mark.parametrize("syscall", ["write", "sendto", "sendmsg", "fdatasync", "fsync", "rename"])
-def test_killed_at_every_call_while_the_venue_listens(syscall: str, tmp_path: Path) -> None:
+def test_killed_at_every_call_while_the_venue_listens(
+    syscall: str, durable: bool, tmp_path: Path
+) -> None:
     """O2."""
-    if shutil.which("strace") is None:
-        pytest.skip("strace is not installed")
-    try:
-        found = sweep(tmp_path / "main", syscall, most=600)
-    except PermissionError as error:
-        pytest.skip(f"strace may not trace here: {error}")
-    assert found.faults == 0, found
+    swept(tmp_path / "main", syscall, durable=durable, beside=False)
+
+
+@traced
+@pytest.mark.soak
+@pytest.mark.timeout(7_200)
+@both_modes
+def test_killed_at_every_sync_beside_while_the_venue_listens(durable: bool, tmp_path: Path) -> None:
+    """The journal is synced by a thread of its own, which counts its calls by itself."""
+    swept(tmp_path / "main", "fdatasync", durable=durable, beside=True)

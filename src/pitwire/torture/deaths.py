@@ -9,11 +9,9 @@ the listener: whatever was asked of it must stand in the journal, once. MODE is 
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import select
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -23,7 +21,6 @@ from decimal import Decimal
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import NoReturn
 
 import msgspec
 
@@ -37,8 +34,9 @@ from pitwire.sim.facades.binance_options import BinanceOptions
 from pitwire.sim.serve import serve
 from pitwire.sim.world import BTC_USDT, World
 from pitwire.store.folder import AccountFolder
-from pitwire.store.history import History
+from pitwire.store.history import History, segment_numbers
 from pitwire.torture.lives import CONFIG, SYMBOL, Busy
+from pitwire.torture.struck import Ready, fork, nothing, strike
 from pitwire.trading.journal import Decided, placed
 from pitwire.trading.receipts import Receipt, receipts
 from pitwire.trading.replay import Replay
@@ -47,6 +45,8 @@ from pitwire.venues.venue import Endpoints
 _PATIENCE_SECONDS = 6.0
 """A desk that waits for the proof of an order's death is killed while it waits."""
 _LAST_SECONDS = 60.0
+_SCRIPT_SECONDS = 0.5
+_LOOK_SECONDS = 0.01
 _QUIET_LOOKS = 20
 _MOST = 10**9
 _PLENTY = BinanceOptions(
@@ -112,25 +112,6 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 # ── the venue ─────────────────────────────────────────────────────────────────────────────────
-
-
-def fork(run: Callable[[], None]) -> int:
-    """Another process that does this and ends; its number."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    child = os.fork()
-    if not child:
-        _live_and_die(run)
-    return child
-
-
-def _live_and_die(run: Callable[[], None]) -> NoReturn:
-    code = 1
-    try:
-        run()
-        code = 0
-    finally:
-        os._exit(code)
 
 
 def serve_venue(pipe: Connection, other_end: Connection, seed: int) -> None:
@@ -199,12 +180,12 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
     """It trades nothing, and ends when nothing is in doubt."""
 
 
-def trade(folder: Path, place: Place, tell: int, life: Life) -> None:
+def trade(folder: Path, place: Place, tell: int, life: Life, ready: Ready = nothing) -> None:
     """One life; says `t` when it trades."""
-    asyncio.run(_trading(folder, place, tell, life))
+    asyncio.run(_trading(folder, place, tell, life, ready))
 
 
-async def _trading(folder: Path, place: Place, tell: int, life: Life) -> None:
+async def _trading(folder: Path, place: Place, tell: int, life: Life, ready: Ready) -> None:
     more = f"[desk]\ndurable = {'true' if life.durable else 'false'}\n"
     desk = await open_desk(
         parse_config(CONFIG + more),
@@ -214,6 +195,7 @@ async def _trading(folder: Path, place: Place, tell: int, life: Life) -> None:
         state=folder,
     )
     os.write(tell, b"t")
+    ready()
     running = asyncio.ensure_future(desk.run())
     if life.settles:
         await _until_settled(desk)
@@ -243,10 +225,12 @@ def forgive(folder: Path) -> None:
 def kill_once(folder: Path, place: Place, chance: Callable[[], float], life: Life) -> None:
     """One life and its end: while it starts, or while it trades."""
     ours, theirs = os.pipe()
+    before = _starts(folder)
     child = fork(lambda: trade(folder, place, theirs, life))
     os.close(theirs)
     try:
         if chance() < 0.75:
+            _await_start(folder, before)
             select.select([ours], [], [], _PATIENCE_SECONDS)
         time.sleep(0.6 * chance())
     finally:
@@ -254,6 +238,18 @@ def kill_once(folder: Path, place: Place, chance: Callable[[], float], life: Lif
         os.waitpid(child, 0)
         os.close(ours)
     forgive(folder)
+
+
+def _starts(folder: Path) -> int:
+    return len(segment_numbers(folder)) if folder.is_dir() else 0
+
+
+def _await_start(folder: Path, before: int) -> None:
+    """Until a start has begun its segment, however busy the machine is; or a minute is over."""
+    for _ in range(round(_LAST_SECONDS / _LOOK_SECONDS)):
+        if _starts(folder) > before:
+            return
+        time.sleep(_LOOK_SECONDS)
 
 
 @contextmanager
@@ -294,28 +290,30 @@ def main(folder: Path, kills: int, seed: int, mode: str) -> Judgement:
         return judge(folder, word(), kills)
 
 
-def sweep(folder: Path, syscall: str, *, most: int, seed: int = 1) -> Judgement:
+def sweep(
+    folder: Path,
+    syscall: str,
+    *,
+    most: int,
+    durable: bool = True,
+    beside: bool = False,
+    seed: int = 1,
+) -> Judgement:
     """A scripted life, killed at its first such call, its second, … until it ends by itself.
 
-    By strace; raises `OSError` where it may not trace.
+    The calls are those of the desk's own thread, with `beside` those of the threads beside it from
+    when it trades. By strace; raises `PermissionError` where it may not trace.
     """
-    program = (
-        "import sys, msgspec; from pathlib import Path; from pitwire.torture.deaths import *;"
-        "trade(Path(sys.argv[1]), msgspec.json.decode(sys.argv[2], type=Place), 1,"
-        " Life(durable=True, seconds=0.5))"
-    )
-    with listener(seed) as (place, word):
+    with listener(seed) as (place, word), Path(os.devnull).open("wb") as tell:
+        life = Life(durable=durable, seconds=_SCRIPT_SECONDS)
+
+        def run(ready: Ready) -> None:
+            trade(folder, place, tell.fileno(), life, ready)
+
         for number in range(1, most + 1):
-            command = [
-                "strace", "-f", "-qq", "-o", os.devnull, "-e", f"trace={syscall}",
-                "-e", f"inject={syscall}:signal=KILL:when={number}",
-                sys.executable, "-c", program, str(folder), msgspec.json.encode(place).decode(),
-            ]  # fmt: skip
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if "Operation not permitted" in done.stderr:
-                raise PermissionError(errno.EPERM, done.stderr.splitlines()[0])
+            killed = strike(run, syscall, number, beside=beside)
             forgive(folder)
-            if done.returncode == 0:
+            if not killed:
                 settle_all(folder, place)
                 return judge(folder, word(), number - 1)
     raise RuntimeError(f"{syscall}: it was killed {most} times and never ended by itself")

@@ -30,9 +30,10 @@ from pitwire.desk.switch import kill
 from pitwire.model.credentials import Credentials
 from pitwire.model.orders import OrderState
 from pitwire.sim.kit import Script
-from pitwire.torture.deaths import Place, Word, fork, listener
+from pitwire.torture.deaths import Place, Word, listener
 from pitwire.torture.lives import SYMBOL
 from pitwire.torture.outcome import Outcome
+from pitwire.torture.struck import fork
 from pitwire.trading.ids import is_protective
 from pitwire.trading.wishes import Draft, buy
 

@@ -38,6 +38,7 @@ from pitwire.model.orders import (
 from pitwire.sim.kit import Script
 from pitwire.store.history import History
 from pitwire.torture.outcome import Outcome
+from pitwire.torture.struck import Ready, nothing
 from pitwire.trading.engine import Engine
 from pitwire.trading.journal import Decided
 from pitwire.trading.limits import Limits
@@ -102,7 +103,14 @@ class Wire:
     def ask_account(self, now: int) -> None: ...
 
 
-def trade(folder: Path, handle: int, *, durable: bool, steps: int = sys.maxsize) -> None:
+def trade(
+    folder: Path,
+    handle: int,
+    *,
+    durable: bool,
+    steps: int = sys.maxsize,
+    ready: Ready = nothing,
+) -> None:
     """Start as a desk does, then place, hear and cancel without end."""
     clock = SystemClock()
     now = clock.now()
@@ -118,6 +126,7 @@ def trade(folder: Path, handle: int, *, durable: bool, steps: int = sys.maxsize)
         at = clock.now()
         engine.apply(Update("test", SYMBOL, at, at, order_id, f"v{order_id}", kind))
 
+    ready()
     for order_id in started.waiting:
         hear(order_id, UpdateKind.CANCELED)
     for step in range(steps):

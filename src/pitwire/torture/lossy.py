@@ -27,7 +27,7 @@ from typing import Any
 from pitwire.model.entropy import Entropy, system_seed
 
 SWITCH = "cut-the-power"
-_WITHIN_SECONDS = 20.0
+_WITHIN_SECONDS = 60.0
 _LOOK_SECONDS = 0.02
 _NAMES_SURVIVE = 0.5
 """How often a change of names that was not synced survives all the same."""

@@ -26,8 +26,8 @@ from pitwire.model.orders import Order, Side, UpdateKind
 from pitwire.sim.world import BTC_USDT
 from pitwire.store.history import History
 from pitwire.torture import kills
-from pitwire.torture.deaths import fork
 from pitwire.torture.lossy import powered
+from pitwire.torture.struck import fork
 from pitwire.trading.engine import Engine
 from pitwire.trading.journal import Decided
 from pitwire.trading.limits import Limits

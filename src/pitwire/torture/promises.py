@@ -106,6 +106,9 @@ def kills(folder: Path, size: Size) -> Kept:
     complaints = _nothing_but(found, zeros)
     if not found["asked"]:
         complaints = (*complaints, "asked: found 0, expected orders, or nothing was tried")
+    if 2 * found["starts"] < found["kills"]:
+        few = f"starts: found {found['starts']:g}, expected half of the kills at least"
+        complaints = (*complaints, few)
     return Kept(promise="B9", title="", figures=found, complaints=complaints)
 
 

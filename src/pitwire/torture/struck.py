@@ -1,0 +1,144 @@
+"""A process is killed as it enters its first, its second, … system call of a kind, by strace.
+
+Each thread counts its calls by itself, and whoever comes first to the wanted number ends them all:
+were all of a process struck at once, a thread that calls seldom would never live to its later
+calls. So it is either the process's first thread or those beside it. It is forked and attached to,
+which costs less than half of a start under strace, most of which would be imports.
+
+House rules: it raises where strace may not trace; a process that ends by itself says so by its
+status; every wait ends.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn, TypeAlias
+
+from pitwire.model.clock import SECOND, SystemClock
+
+Ready: TypeAlias = Callable[[], None]
+"""Called by what is to be struck once it has all of its threads; returns when it may go on."""
+_CLOCK = SystemClock()
+_LET_ANYBODY_TRACE = 0x59616D61
+_WITHIN_SECONDS = 60.0
+_LOOK_SECONDS = 0.002
+
+
+def nothing() -> None:
+    """`Ready` where nobody waits for it."""
+
+
+def fork(run: Callable[[], None]) -> int:
+    """Another process that does this and ends; its number."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if not child:
+        _live_and_die(run)
+    return child
+
+
+def _live_and_die(run: Callable[[], None]) -> NoReturn:
+    code = 1
+    try:
+        run()
+        code = 0
+    finally:
+        if code:
+            traceback.print_exc()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def strike(
+    run: Callable[[Ready], None],
+    syscall: str,
+    number: int,
+    *,
+    beside: bool = False,
+) -> bool:
+    """Whether it was killed; False when it came to its end before that call.
+
+    With `beside` the calls of the threads beside the first are counted, from `Ready` on; without,
+    those of the first, from the beginning. Raises `PermissionError` where strace may not trace, and
+    `RuntimeError` when what runs ends otherwise.
+    """
+    told, tell = os.pipe()
+    gate, opened = os.pipe()
+
+    def wait() -> None:
+        os.write(tell, b"r")
+        os.read(gate, 1)
+
+    def begin() -> None:
+        os.close(told)
+        os.close(opened)
+        ctypes.CDLL(None).prctl(_LET_ANYBODY_TRACE, ctypes.c_ulong(-1), 0, 0, 0)
+        if not beside:
+            wait()
+        run(wait if beside else nothing)
+
+    child = fork(begin)
+    os.close(tell)
+    os.close(gate)
+    strace = None
+    try:
+        if select.select([told], [], [], _WITHIN_SECONDS)[0] and os.read(told, 1):
+            strace = _attached(child, syscall, number, beside=beside)
+            os.write(opened, b"g")
+        else:
+            os.kill(child, signal.SIGKILL)
+            raise RuntimeError(f"{syscall} {number}: it never came to where it is to be struck")
+    except BaseException:
+        os.kill(child, signal.SIGKILL)
+        raise
+    finally:
+        _, status = os.waitpid(child, 0)
+        os.close(told)
+        os.close(opened)
+        if strace is not None:
+            strace.communicate()
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+        return True
+    if status:
+        raise RuntimeError(f"{syscall} {number}: it ended with status {status}, expected 0")
+    return False
+
+
+def _attached(child: int, syscall: str, number: int, *, beside: bool) -> subprocess.Popen[bytes]:
+    """strace, once it holds every thread that it is to strike."""
+    threads = [int(each.name) for each in Path(f"/proc/{child}/task").iterdir()]
+    struck = [one for one in threads if (one != child) == beside]
+    if not struck:
+        raise RuntimeError(f"process {child} has no thread beside its first")
+    command = [
+        "strace", "-qq", "-o", os.devnull, "-e", f"trace={syscall}", "-e", "signal=none",
+        "-e", f"inject={syscall}:signal=KILL:when={number}",
+    ]  # fmt: skip
+    for one in struck:
+        command += ["-p", str(one)]
+    strace = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    until = _CLOCK.now() + round(_WITHIN_SECONDS * SECOND)
+    while not all(_is_traced(child, one) for one in struck):
+        if strace.poll() is not None or _CLOCK.now() > until:
+            strace.kill()
+            said = strace.communicate()[1].decode("utf-8", "replace").strip() or "no word"
+            raise PermissionError(errno.EPERM, said.splitlines()[0])
+        time.sleep(_LOOK_SECONDS)
+    return strace
+
+
+def _is_traced(process: int, thread: int) -> bool:
+    status = Path(f"/proc/{process}/task/{thread}/status").read_text()
+    return re.search(r"^TracerPid:\t[1-9]", status, re.MULTILINE) is not None
