@@ -9,11 +9,13 @@ from collections import Counter
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import native
+from pitwire.model import events as ev
 from pitwire.model.orders import Order, Side, UpdateKind
 from pitwire.trading.clearance import Clearance, Gate, known_by
 from pitwire.trading.limits import Limits
@@ -338,6 +340,61 @@ def test_what_was_found_in_a_slot_is_looked_up_anew_when_its_type_has_changed(
     assert not gate.would(desk.screen, wish, desk.state, at(0))
     desk.screen._clearances[BTC] = own
     assert gate.would(desk.screen, wish, desk.state, at(0))
+
+
+def test_a_class_that_says_itself_what_an_attribute_is_is_asked(gate: Gate) -> None:
+    class Strict(Clearance):
+        def __getattribute__(self, name: str) -> Any:
+            return Decimal("0.5") if name == "_max_size" else super().__getattribute__(name)
+
+    desk, wish = _ready(gate), buy(BTC, 1, price=99)
+    own, strict = desk.screen._clearances[BTC], object.__new__(Strict)
+    for name in Clearance.__slots__:
+        setattr(strict, name, getattr(own, name))
+    desk.screen._clearances[BTC] = strict
+    for _ in range(3):
+        assert not gate.would(desk.screen, wish, desk.state, at(0))
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_record_has_the_very_numbers_of_the_quote(gate: Gate, compiled: bool) -> None:
+    desk = _ready(gate)
+    desk.screen.compiled = gate if compiled else None
+    desk.engine.apply(snapshot([(98.5, 1.0)], [(101.5, 1.0)]))
+    desk.engine.apply(quote(99, 101, 0.5))
+    (made,) = desk.screen.admit([buy(BTC, 1, price=100)], desk.state, at(1))
+    assert isinstance(made, Order)
+    assert b'"bid":99,"ask":101}' in desk.journal.lines()
+
+
+@pytest.mark.parametrize("now", [at(0), 2**62 - 1, 2**62, 2**63 - 1])
+@pytest.mark.parametrize("heard", [-(2**63), -(2**62), 0, 2**63 - 1])
+def test_times_that_no_clock_shows_are_left_to_the_plain_gate(
+    gate: Gate, heard: int, now: int
+) -> None:
+    """Their differences fit in no machine's word: seen by the undefined-behaviour sanitizer."""
+    desk, wish = _ready(gate), buy(BTC, 1, price=99)
+    desk.screen.conduct._begin_day(now)
+    old = desk.state.quotes[BTC]
+    desk.state.quotes[BTC] = msgspec.structs.replace(old, received=heard)
+    assert gate.quick(desk.screen, wish, desk.state, now) is None
+    desk.state.quotes[BTC] = old
+    desk.state.offset = ev.ClockOffset("test", "", 0, heard, 5, 0)
+    assert gate.quick(desk.screen, wish, desk.state, at(0)) is None
+
+
+def test_who_only_asks_begins_no_day(gate: Gate) -> None:
+    desk, wish = _ready(gate, max_day_orders=5), buy(BTC, 1, price=99)
+    desk.screen.conduct.day_orders = 3
+    tomorrow = desk.screen.conduct._tomorrow
+    desk.state.quotes[BTC] = quote(99, 100, (tomorrow - at(0)) / SECOND)
+    for compiled in (gate, None):
+        desk.screen.compiled = compiled
+        assert not desk.screen.would_admit(wish, desk.state, tomorrow)
+    # A clock that is set back over midnight finds the day that it left.
+    assert desk.screen.conduct.day_orders == 3
+    assert len(desk.screen.admit([wish], desk.state, tomorrow)) == 1
+    assert desk.screen.conduct.day_orders == 1
 
 
 def test_nothing_is_held_that_is_not_needed(gate: Gate) -> None:

@@ -24,6 +24,8 @@ from pitwire.model.errors import ConfigError
 from pitwire.venues.venue import Endpoints
 
 BEAT_SECONDS = 0.25
+LOGIN_SECONDS = 10.0
+"""A desk starts only if its watchdog has logged in within this long."""
 DEATHS, WITHIN_SECONDS = 5, 60.0
 GONE = "gone"
 """The state of a watchdog that is not started again."""
@@ -105,8 +107,9 @@ class Leash:
         self._loop.add_reader(ours.fileno(), self._on_readable)
         self._beat()
 
-    async def ready(self, within_seconds: float = 10.0) -> None:
+    async def ready(self) -> None:
         """Wait until it has logged in; raises `ConfigError` when it cannot."""
+        within_seconds = LOGIN_SECONDS
         try:
             async with asyncio.timeout(within_seconds):
                 while self.state not in ("ready", GONE):

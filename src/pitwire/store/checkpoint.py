@@ -16,7 +16,8 @@ from pitwire.store.history import Position
 from pitwire.store.safely import remove_safely, sealed, unsealed, write_safely
 from pitwire.trading.snapshot import Snapshot, encode
 
-VERSION = 1
+VERSION = 2
+"""2: an order says which cancel of it may have to follow it (`Tracked.pursued`)."""
 KEPT = 2
 _NAME = re.compile(r"(\d{8})-(\d{10})\.checkpoint\Z")
 _HALF = "*.checkpoint.new"
@@ -62,7 +63,7 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Raises `Unsound` when it is not what was written, or of a newer version."""
+    """Raises `Unsound` when it is not what was written, or of another version."""
     text = unsealed(path.read_bytes(), path)
     try:
         version = msgspec.json.decode(text, type=_Raw).version

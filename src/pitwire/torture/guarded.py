@@ -23,6 +23,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from pitwire.desk import leash as leashes
 from pitwire.desk.config import parse_config
 from pitwire.desk.desk import Desk
 from pitwire.desk.opening import open_desk
@@ -42,6 +43,8 @@ WAYS: tuple[Way, ...] = ("killed", "killed as an order leaves", "frozen", "unwat
 WITHIN_SECONDS = 5.0
 """From the death, or from when a person kills the account, until what must go is gone."""
 _PATIENCE_SECONDS = 40.0
+_START_SECONDS = 60.0
+"""So long a desk may take until its orders rest and its watchdog has logged in."""
 _LOOK_SECONDS = 0.02
 _QUIET_SECONDS = 2.0
 """So long nothing may come back once it is gone."""
@@ -85,6 +88,8 @@ class Death(msgspec.Struct, frozen=True, kw_only=True):
 async def _live(folder: Path, place: Place, tell: int, way: Way) -> None:
     """Two orders and a protective one rest; then it waits for its death, or dies as it sends."""
     config = (folder.parent / f"{folder.name}.toml").read_text()
+    # In this process alone: what is judged is its death, not how soon a busy machine lets it start.
+    leashes.LOGIN_SECONDS = _START_SECONDS
     desk = await open_desk(parse_config(config), credentials=_keys(place))
     running = asyncio.ensure_future(desk.run())
     while (touch := desk.engine.state.touch(SYMBOL)) is None:
@@ -127,10 +132,10 @@ def die(
     child = fork(lambda: asyncio.run(_live(folder, place, theirs, way)))
     os.close(theirs)
     try:
-        ready, _, _ = select.select([ours], [], [], _PATIENCE_SECONDS)
+        ready, _, _ = select.select([ours], [], [], _START_SECONDS)
         said = os.read(ours, 32) if ready else b""
         if not said:
-            raise RuntimeError(f"{way}: the desk was not ready within {_PATIENCE_SECONDS:g} s")
+            raise RuntimeError(f"{way}: the desk was not ready within {_START_SECONDS:g} s")
         watchdogs += [pid for pid in [int(said)] if pid]
         return _judge(file, place, word, way, before, child)
     finally:

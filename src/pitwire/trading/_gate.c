@@ -44,6 +44,8 @@ static const char *const SPELT[COUNT] = {NAMES(AS_TEXT)};
 
 /* An integer beyond this is no number of ns that a float holds, and left to Python. */
 static const long long EXACT = 1LL << 53;
+/* And one beyond this is none that a difference may be taken of: two of them would not fit. */
+static const long long LARGEST = 1LL << 62;
 enum { HELD = 256 };
 
 /* Where an attribute was found last: at this place of objects of that type, as the type was. */
@@ -95,7 +97,8 @@ static void
 spot(Spot *spot, PyTypeObject *type, PyObject *name)
 {
     PyObject *found = _PyType_Lookup(type, name); /* borrowed */
-    if (found == NULL || !Py_IS_TYPE(found, &PyMemberDescr_Type) || !type->tp_version_tag) {
+    if (found == NULL || !Py_IS_TYPE(found, &PyMemberDescr_Type) || !type->tp_version_tag ||
+        type->tp_getattro != PyObject_GenericGetAttr) {
         return;
     }
     const PyMemberDef *member = ((PyMemberDescrObject *)found)->d_member;
@@ -201,8 +204,8 @@ whole(Walk *walk, PyObject *value)
     }
     demand(walk, PyLong_Check(value));
     long long number = walk->course == GOES ? PyLong_AsLongLongAndOverflow(value, &over) : 0;
-    demand(walk, !over);
-    return number;
+    demand(walk, !over && number < LARGEST && number > -LARGEST);
+    return walk->course == GOES ? number : 0;
 }
 
 static long long
@@ -354,24 +357,25 @@ touch_of(Walk *walk, PyObject *state, PyObject *symbol)
     if (book == NULL || get(walk, book, N_ready) != Py_True) {
         return call(walk, state, N_touch, symbol, NULL, NULL);
     }
-    double bid = get_real(walk, get(walk, get(walk, book, N_bids), N__ladder), N_top);
-    double ask = -get_real(walk, get(walk, get(walk, book, N_asks), N__ladder), N_top);
+    PyObject *bid = get(walk, get(walk, get(walk, book, N_bids), N__ladder), N_top);
+    PyObject *ask = get(walk, get(walk, get(walk, book, N_asks), N__ladder), N_top);
+    ask = walk->course == GOES ? hold(walk, PyNumber_Negative(ask)) : NULL;
     PyObject *heard = get(walk, book, N_received);
-    int is_whole = bid > -Py_HUGE_VAL && ask < Py_HUGE_VAL;
+    int is_whole = real(walk, bid) > -Py_HUGE_VAL && real(walk, ask) < Py_HUGE_VAL;
     if (quote != NULL) {
         PyObject *quoted = get(walk, quote, N_received);
         long long when = whole(walk, quoted), then = whole(walk, heard);
         long long id = get_whole(walk, quote, N_update_id);
         int newer = id ? get_whole(walk, book, N_last_id) > id : then > when;
         heard = when >= then ? quoted : heard;
-        if (!(newer && is_whole)) {
-            bid = get_real(walk, quote, N_bid);
-            ask = get_real(walk, quote, N_ask);
+        if (!(newer && is_whole)) { /* its very numbers: a record writes 99 and 99.0 apart */
+            bid = get(walk, quote, N_bid);
+            ask = get(walk, quote, N_ask);
             is_whole = get_real(walk, quote, N_bid_size) > 0 && get_real(walk, quote, N_ask_size) > 0;
         }
     }
     demand(walk, is_whole);
-    return walk->course == GOES ? hold(walk, Py_BuildValue("ddO", bid, ask, heard)) : NULL;
+    return walk->course == GOES ? hold(walk, PyTuple_Pack(3, bid, ask, heard)) : NULL;
 }
 
 /* ── `Clearance.passes` ────────────────────────────────────────────────────────────────────── */
@@ -391,6 +395,9 @@ ask_market(Walk *walk, PyObject *clearance, PyObject *state, PyObject *symbol, l
     long long passed = now - get_whole(walk, clock, N_received);
     long long error = get_whole(walk, clock, N_error);
     demand(walk, passed >= 0 && passed < 1000000000000000LL && error < EXACT && error > -EXACT);
+    if (walk->course != GOES) { /* what is that long ago times the drift would not fit */
+        return;
+    }
     double may = get_real(walk, clearance, N__clock);
     demand(walk, (double)(error + passed * walk->known->drift_ppm / 1000000) <= may);
 }
@@ -883,7 +890,7 @@ static PyMethodDef methods[] = {
      "quick(screen, draft, state, now): the order that is admitted, or None."},
     {"would", (PyCFunction)(void (*)(void))would, METH_FASTCALL,
      "would(screen, draft, state, now): whether `quick` would give one; nothing is changed."},
-    {"know", know, METH_VARARGS, "know(Draft, Order, MARKET, BUY, ZERO, margin, drift in ppm)"},
+    {"know", know, METH_VARARGS, "know(what orders are made of, as `clearance.known_by` says it)."},
     {NULL, NULL, 0, NULL},
 };
 

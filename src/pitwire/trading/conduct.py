@@ -113,6 +113,11 @@ class Conduct:
             return Breach("max_day_orders", self.day_orders + 1, limits.max_day_orders)
         return None
 
+    def may_bar(self, rule: str, state: State, now: int) -> bool:
+        """Whether there may be a breach, for who only asks: a day is begun by an order alone."""
+        has_begun = self._today <= now < self._tomorrow
+        return not has_begun or self.breach(rule, state, now) is not None
+
     def _rates(self, rule: str, now: int) -> Breach | None:
         per_rule, ratio = (
             self._limits.max_rule_orders_per_ten_seconds,

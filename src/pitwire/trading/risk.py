@@ -131,7 +131,7 @@ class Screen:
         if self.compiled is not None and self.compiled.would(self, draft, state, now):
             return True
         instrument = state.instruments.get(draft.symbol)
-        if instrument is None or self._switches() or self.conduct.breach(draft.rule, state, now):
+        if instrument is None or self._switches() or self.conduct.may_bar(draft.rule, state, now):
             return False
         clearance, touch = self._clearance(instrument), state.touch(draft.symbol)
         try:
