@@ -432,6 +432,17 @@ def test_the_collector_may_take_them_and_nothing_stays_behind(twin: MakeQuotes) 
     assert held() - before < 200
 
 
+def test_a_set_of_quotes_leaves_no_word_in_a_cache_of_the_interpreter(twin: MakeQuotes) -> None:
+    def live(sets: int) -> int:
+        for _ in range(sets):
+            Stall(twin, Side.BUY).quotes.fill(MIDDLE, 6, 30, 20.0, 100.0, PER_LOT, 1)
+        gc.collect()
+        return sys.getallocatedblocks()
+
+    before = live(10)
+    assert live(40) - before < 20
+
+
 def test_a_size_is_drawn_as_the_library_would() -> None:
     ours, theirs = Random(3), Random(3)
     for _ in range(200):

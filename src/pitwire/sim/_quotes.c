@@ -143,6 +143,20 @@ attribute(PyObject *of, const char *name)
     return found;
 }
 
+/* A method, by its name that is interned too; what it returns. */
+#define CALL(of, name, ...)                                                                        \
+    call((name), (PyObject *[]){(of), __VA_ARGS__},                                                \
+         sizeof((PyObject *[]){(of), __VA_ARGS__}) / sizeof(PyObject *))
+
+static PyObject *
+call(const char *name, PyObject *const *words, size_t count)
+{
+    PyObject *word = PyUnicode_InternFromString(name);
+    PyObject *done = word == NULL ? NULL : PyObject_VectorcallMethod(word, words, count, NULL);
+    Py_XDECREF(word);
+    return done;
+}
+
 static Py_ssize_t
 place_of(PyObject *type, const char *name)
 {
@@ -255,7 +269,7 @@ remember(Quotes *self, PyObject *number, PyObject *now, int is_bid, PyObject *pr
     }
     PyObject *bid = is_bid ? Py_True : Py_False;
     PyObject *done =
-        PyObject_CallMethod(self->past, "add", "OOOOO", number, now, bid, price, before);
+        CALL(self->past, "add", number, now, bid, price, before);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
 }
@@ -490,7 +504,7 @@ quote(Quotes *self, PyObject *price, PyObject *lots, PyObject *now)
     if (in_full <= 0) {
         return in_full < 0 ? NULL : rest(self, price, lots, now);
     }
-    order = PyObject_CallMethod(self->hand, "quote", "OOO", price, lots, now);
+    order = CALL(self->hand, "quote", price, lots, now);
     PyObject *seen = order == NULL ? NULL : attribute(self->hand, "_seen");
     if (seen == NULL) {
         Py_CLEAR(order);
@@ -633,7 +647,7 @@ makes_of(Quotes *self, PyObject *maker)
     if (account != NULL && shows_less >= 0 && (fitted || (list != NULL && !PyErr_Occurred()))) {
         makes = Py_XNewRef(PyDict_GetItemWithError(self->known, account));
         if (makes == NULL && !PyErr_Occurred()) {
-            makes = PyObject_CallMethod(self->hand, "_learn", "O", account);
+            makes = CALL(self->hand, "_learn", account);
         }
     }
     Py_XDECREF(iceberg);
@@ -657,7 +671,7 @@ fill_whole(Quotes *self, PyObject *maker, PyObject *orders, PyObject *mine)
     int failed = number == NULL || entered == NULL || PyDict_DelItem(orders, number) < 0;
     int was_entered = failed ? -1 : PySequence_Contains(entered, number);
     if (was_entered > 0) {
-        PyObject *done = PyObject_CallMethod(self->hand, "_leave", "OO", maker, mine);
+        PyObject *done = CALL(self->hand, "_leave", maker, mine);
         Py_XDECREF(done);
         failed = done == NULL;
     }
@@ -749,7 +763,7 @@ count_met(Quotes *self, PyObject *level, PyObject *price, PyObject *met, PyObjec
           Taken *taken)
 {
     PyObject *before = GET(Level, level, shown), *shown = NULL, *worth = times(met, price);
-    PyObject *net = PyObject_CallMethod(self->owner, "net_of", "O", self->symbol), *done = NULL;
+    PyObject *net = CALL(self->owner, "net_of", self->symbol), *done = NULL;
     int failed = before == NULL || worth == NULL || net == NULL;
     if (!failed) {
         shown = minus(before, met);
@@ -759,7 +773,7 @@ count_met(Quotes *self, PyObject *level, PyObject *price, PyObject *met, PyObjec
         PUT(Level, level, shown, shown);
     }
     if (!failed && PyDict_GET_SIZE(self->waiting)) { /* stops see each price */
-        done = PyObject_CallMethod(self->execution, "touch", "OOOO", self->pit, price, met, now);
+        done = CALL(self->execution, "touch", self->pit, price, met, now);
         failed = done == NULL;
     }
     else if (!failed) {
@@ -798,7 +812,7 @@ meet(Quotes *self, PyObject *order, PyObject *level, PyObject *price, PyObject *
         Py_INCREF(maker);
         makes = is_order(self, maker) ? makes_of(self, maker) : NULL;
         if (makes == Py_None) {
-            lots = PyObject_CallMethod(self->execution, "meet", "OOOOO", self->pit, order, maker,
+            lots = CALL(self->execution, "meet", self->pit, order, maker,
                                        level, now);
             failed = lots == NULL;
         }
@@ -920,7 +934,7 @@ settle(Quotes *self, PyObject *now, Taken *taken)
 {
     PyObject *done = NULL, *changed, *touched, *stirred;
     if (taken->lots != NULL) {
-        done = PyObject_CallMethod(self->average, "count", "OOO", taken->units, taken->lots, now);
+        done = CALL(self->average, "count", taken->units, taken->lots, now);
         if (done == NULL) {
             return -1;
         }
@@ -933,7 +947,7 @@ settle(Quotes *self, PyObject *now, Taken *taken)
     so = so ? so : PyObject_IsTrue(touched);
     so = so ? so : PyObject_IsTrue(stirred);
     if (so > 0) {
-        done = PyObject_CallMethod(self->execution, "settle", "OO", self->pit, now);
+        done = CALL(self->execution, "settle", self->pit, now);
         so = done == NULL ? -1 : 0;
     }
     Py_XDECREF(changed);
