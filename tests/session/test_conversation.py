@@ -22,7 +22,7 @@ from pitwire.session.pending import What
 from pitwire.session.skew import Skew
 from pitwire.venues.binance import BINANCE
 from pitwire.venues.venue import Ask, HttpRequest, Role, Venue
-from tests.session.toy import LIMITS, TOY, order
+from tests.session.toy import LIMITS, TOY, ToyCodec, order
 
 START = 1_700_000_000 * SECOND
 NO_ANSWER = errors.DialFailed(address="toy://http/depth", cause="refused")
@@ -106,6 +106,58 @@ def test_a_subscription_that_is_not_answered_condemns_the_connection() -> None:
     fault = ours.outbox.take_fault()
     assert isinstance(fault, errors.Stalled)
     assert fault.what == "answer to subscribe"
+
+
+class Telling(ToyCodec):
+    """Says of an event which ask it answers, as the venues' codecs do."""
+
+    def ask_of(self, event: events.Event) -> Ask | None:
+        return Ask("book" if isinstance(event, events.BookDelta) else "trades", event.symbol)
+
+
+TELLING = msgspec.structs.replace(TOY, codec=Telling)
+
+
+def test_first_data_confirm_a_subscription_whose_acknowledgement_is_lost_or_late() -> None:
+    for late in (False, True):
+        ours = conversation(venue=TELLING)
+        ours.opened(START)
+        ours.want([Ask("book", "BTC-USDT"), Ask("trades", "A"), Ask("trades", "B")], START)
+        [request] = said(ours)
+        told = ours.receive_data(frame(e="delta", s="BTC-USDT", U=11, u=11, b=[], a=[]), START + 1)
+        assert [type(one) for one in told] == [events.Subscribed, events.FeedFresh]
+        [snapshot] = ours.outbox.take_requests()
+        story = ours.receive_response(snapshot, 200, {}, SNAPSHOT, START + 2)
+        assert [type(one) for one in story] == [events.BookSnapshot, events.BookDelta], "was held"
+        told = ours.receive_data(frame(e="trade", s="A", p=1.0, t=7), START + 3)
+        assert [type(one) for one in told] == [events.Subscribed, events.FeedFresh, events.Trade]
+        assert not ours.is_confirmed(Ask("trades", "B")), "it has not spoken"
+        if late:
+            told = answer(ours, request, START + 4)
+            assert [one.symbol for one in told if isinstance(one, events.Subscribed)] == ["B"]
+            assert ours.outbox.take_requests() == []
+            continue
+        ours.receive_data(frame(e="trade", s="A", p=1.0, t=8), START + 4 * SECOND)
+        ours.handle_deadline(START + 5 * SECOND)
+        [again] = said(ours)
+        assert "B" in str(again)
+        assert "BTC" not in str(again)
+
+
+def test_late_data_of_an_earlier_want_confirm_nothing() -> None:
+    ours = conversation(venue=TELLING)
+    ours.opened(START)
+    ours.want([Ask("trades", "A")], START)
+    answer(ours, said(ours)[0], START)
+    ours.receive_data(frame(e="trade", s="A", p=1.0, t=7), START)
+    ours.unwant([Ask("trades", "A")], START)
+    ours.want([Ask("trades", "A")], START)
+    requests = said(ours)
+    ours.receive_data(frame(e="trade", s="A", p=1.0, t=8), START)
+    assert not ours.is_confirmed(Ask("trades", "A"))
+    for request in requests:
+        answer(ours, request, START)
+    assert ours.is_confirmed(Ask("trades", "A"))
 
 
 def test_a_venue_that_has_no_time_is_asked_again_later() -> None:
@@ -218,7 +270,7 @@ def test_trades_that_nobody_wanted_are_not_missing_later() -> None:
     ask = Ask("trades", "BTC-USDT")
     ours.opened(START)
     ours.want([ask], START)
-    assert trade(1) == ["Trade"]
+    assert trade(1) == ["Subscribed", "FeedFresh", "Trade"], "no acknowledgement is needed"
     ours.unwant([ask], START)
     assert trade(2) == ["Trade"], "on its way already"
     ours.want([ask], START)

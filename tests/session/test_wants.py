@@ -84,6 +84,13 @@ class Life(RuleBasedStateMachine):
             self.wants.confirm(pack)
         self.in_flight.clear()
 
+    @rule(name=st.sampled_from(NAMES))
+    def speak(self, name: str) -> None:
+        if ask(name) in self.flowing:
+            proven = self.wants.prove(ask(name))
+            assert proven in ([], [ask(name)])
+            assert self.wants.prove(ask(name)) == [], "once"
+
     @rule()
     def lose(self) -> None:
         self.wants.begin_again()
@@ -93,6 +100,10 @@ class Life(RuleBasedStateMachine):
     @invariant()
     def only_what_flows_is_confirmed(self) -> None:
         assert set(self.wants) == self.wanted
+        asked = self.flowing & self.wanted
+        if not self.wants.has_asks:
+            confirmed = {a for a in asked if self.wants.is_confirmed(a)}
+            assert self.wants.is_waiting == (confirmed != self.wanted)
         assert {a for a in self.wants if self.wants.is_confirmed(a)} <= self.flowing
 
 

@@ -437,7 +437,7 @@ class Conversation:
             if isinstance(item, Reply):
                 events += self._answered(item, now)
             elif isinstance(item, FED):
-                events += self._freshness.first(item, now)
+                events += (*self._errands.proven(item, now), *self._freshness.first(item, now))
                 events += self._feed.accept(item, self._copy, now)
             elif self.echoes is None or self.echoes.admit(item, self._options.link):
                 events.append(self._notice(item, now))

@@ -276,6 +276,13 @@ class Errands:
                 ]
         return told
 
+    def proven(self, event: Event, now: int) -> list[Event]:
+        """Data came of a stream whose acknowledgement is late or lost: they say more than it."""
+        if not self.wants.is_waiting:
+            return []
+        ask = self._codec.ask_of(event)
+        return [] if ask is None else [self._confirmed(one, now) for one in self.wants.prove(ask)]
+
     def unanswered(self, request: Request, now: int) -> None:
         """A connection that does not answer is worth as much as a dead one."""
         if request.what is What.TIME:

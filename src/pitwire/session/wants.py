@@ -31,6 +31,10 @@ class Wants:
         self._todo: dict[Ask, None] = {}
         self._drops: dict[Ask, None] = {}
         self._halves: deque[tuple[Ask, ...]] = deque()
+        self._open: set[Ask] = set()
+        """Asked for, and not confirmed yet."""
+        self._ended: set[Ask] = set()
+        """Ended on this connection since they were confirmed last: data may be late ones."""
 
     def __len__(self) -> int:
         return len(self._stages)
@@ -66,8 +70,10 @@ class Wants:
         gone = [ask for ask in dict.fromkeys(asks) if ask in self._stages]
         for ask in gone:
             self._todo.pop(ask, None)
+            self._open.discard(ask)
             if self._stages.pop(ask) is not Stage.WANTED:
                 self._drops[ask] = None
+                self._ended.add(ask)
         return gone
 
     def begin_again(self) -> None:
@@ -76,6 +82,7 @@ class Wants:
             self._put_back(ask)
         self._drops.clear()
         self._halves.clear()
+        self._ended.clear()
 
     def next_drops(self) -> tuple[Ask, ...]:
         """The next request's worth of streams to end."""
@@ -99,6 +106,7 @@ class Wants:
         for ask in pack:
             del self._todo[ask]
             self._stages[ask] = Stage.ASKED
+        self._open.update(pack)
         return pack
 
     def confirm(self, asks: Iterable[Ask]) -> list[Ask]:
@@ -106,7 +114,18 @@ class Wants:
         agreed = [ask for ask in asks if self._stages.get(ask) is Stage.ASKED]
         for ask in agreed:
             self._stages[ask] = Stage.CONFIRMED
+        self._open.difference_update(agreed)
+        self._ended.difference_update(agreed)
         return agreed
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether anything that was asked for is not confirmed yet."""
+        return bool(self._open)
+
+    def prove(self, ask: Ask) -> list[Ask]:
+        """Its data came: as good as a yes, unless they may be those of an earlier ask."""
+        return self.confirm((ask,)) if ask not in self._ended else []
 
     def unconfirmed(self, asks: Iterable[Ask]) -> list[Ask]:
         """Those that were asked for and have no answer yet."""
@@ -122,6 +141,7 @@ class Wants:
         if len(asks) == 1:
             for ask in blamed:
                 del self._stages[ask]
+                self._open.discard(ask)
             return blamed
         self.postpone(blamed)
         middle = (len(blamed) + 1) // 2
@@ -137,3 +157,4 @@ class Wants:
     def _put_back(self, ask: Ask) -> None:
         self._stages[ask] = Stage.WANTED
         self._todo[ask] = None
+        self._open.discard(ask)
