@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pitwire.market.book import OrderBook
 from pitwire.model import events as ev
 from pitwire.model.clock import MILLISECOND, SECOND
@@ -175,6 +177,56 @@ def test_back_is_when_everything_wanted_has_come_again_after_the_last_trouble() 
     witness.take([covered], 0, True)
     assert witness.back_since(begun) is not None
     assert witness.first_notice(world.clock.now()) is not None
+
+
+@pytest.mark.parametrize(("silent", "stood"), [(True, True), (False, False)])
+def test_a_market_that_was_silent_is_nobodys_delay(silent: bool, stood: bool) -> None:
+    world, truth = lived()
+    witness = Witness(truth, (("trades", SYMBOL),), now=world.clock.now)
+    witness.take([ev.Lost("binance", "", 0, 0, "market-1", "cut", 0.0)], 0, True)
+    over = world.clock.now()
+    world.advance(1)
+    confirmed = world.clock.now()
+    witness.take([ev.Subscribed("binance", SYMBOL, 0, 0, "market-1", "trades")], 0, True)
+    world.advance(6)
+    traded, now = newest(truth), world.clock.now()
+    before = {} if silent else {traded.trade_id - 1: confirmed + SECOND}
+    truth.times[SYMBOL] = {**before, traded.trade_id: now - SECOND // 2}
+    witness.take([as_told(world, traded)], 0, True)
+    assert witness.back_since(over) == (confirmed if stood else now)
+
+
+@pytest.mark.parametrize("channel", ["ticker", "book"])
+@pytest.mark.parametrize("crowd", [True, False])
+def test_a_book_that_stood_still_is_nobodys_delay(channel: str, crowd: bool) -> None:
+    world, truth = lived()
+    witness = Witness(truth, ((channel, SYMBOL),), now=world.clock.now)
+    witness.take([ev.Lost("binance", "", 0, 0, "market-1", "cut", 0.0)], 0, True)
+    over = world.clock.now()
+    world.advance(1)
+    confirmed = world.clock.now()
+    witness.take([ev.Subscribed("binance", SYMBOL, 0, 0, "market-1", channel)], 0, True)
+    update_id = world.truth_book(SYMBOL)[0]
+    book = OrderBook("binance", SYMBOL)
+    snapshot = ev.BookSnapshot("binance", SYMBOL, 0, 0, update_id, (), ())
+    book.apply_snapshot(snapshot)
+    witness.book = lambda _: book
+    world.advance(1)
+    fetched = world.clock.now()
+    witness.take([snapshot], 0, True)
+    witness.wrong.clear()  # its levels are not what is asked here
+    world.advance(6)
+    now = world.clock.now()
+    if not crowd:  # nothing moved but a moment ago
+        truth.books[SYMBOL].moved_from = lambda _: now - SECOND // 2  # type: ignore[method-assign]
+    spoke = (
+        ev.Quote("binance", SYMBOL, 0, 0, 1.0, 1.0, 2.0, 1.0)
+        if channel == "ticker"
+        else ev.BookDelta("binance", SYMBOL, 0, 0, update_id + 1, update_id + 1, (), ())
+    )
+    witness.take([spoke], 0, True)
+    stood = fetched if channel == "book" else confirmed
+    assert witness.back_since(over) == (now if crowd else stood)
 
 
 def test_what_comes_in_the_moment_of_a_trouble_is_not_after_it() -> None:

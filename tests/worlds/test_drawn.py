@@ -102,6 +102,12 @@ def test_a_venue_that_let_the_last_dial_hang_is_met_within_the_same_time() -> No
     assert outcome.happened
 
 
+def test_a_market_that_was_silent_when_the_venue_was_met_again_is_nobodys_delay() -> None:
+    outcome = run(6991)
+    assert outcome.complaints == ()
+    assert outcome.happened
+
+
 @pytest.mark.parametrize(
     "seed",
     [

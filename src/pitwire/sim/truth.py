@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from operator import itemgetter
 
 from pitwire.model.clock import SECOND
 from pitwire.model.orders import Side
@@ -89,6 +90,11 @@ class BookTruth:
         """When the book came to this id, ns; None where it never did while it was watched."""
         index = self._index(spelt)
         return self._changes[index - 1][0] if index else None
+
+    def moved_from(self, since: int) -> int | None:
+        """When the book first moved from then on, ns; None while it has not."""
+        index = bisect_left(self._changes, since, key=itemgetter(0))
+        return None if index == len(self._changes) else self._changes[index][0]
 
     def _index(self, spelt: int) -> int | None:
         index = bisect_left(self._spelt, spelt)

@@ -77,6 +77,8 @@ class Witness:
         self._last: dict[str, int] = {}
         self._asked: dict[Wanted, int] = {}
         """When each was confirmed last."""
+        self._fetched: dict[str, int] = {}
+        """Symbol → when a snapshot of its book came last."""
         self._stamps: dict[str, int] = {}
         """Symbol → when we received its newest event, as that says itself."""
         self._rests = False
@@ -101,6 +103,8 @@ class Witness:
                     self._trade(event, now)
                 case ev.TradeGap():
                     self._gap(event)
+                case ev.BookSnapshot():
+                    self._fetched[event.symbol] = now
                 case ev.Subscribed(channel=channel):
                     self._asked[channel, event.symbol] = now
                     if channel == "trades":
@@ -168,7 +172,8 @@ class Witness:
     def back_since(self, over: int) -> int | None:
         """When everything wanted has flowed again after the fault and the last trouble.
 
-        What a fault held up comes when it is over, and proves no more than that.
+        What a fault held up comes when it is over, and proves no more than that. A market's own
+        silence is nobody's delay: who says the first thing that happened, and soon, stood before.
         """
         troubles = [at for at, _ in self.troubles]
         after, new = max([over, *troubles[-1:]]), over - round(GRACE_SECONDS * SECOND)
@@ -180,7 +185,7 @@ class Witness:
                 continue  # the venue had nothing to say
             if first is None or (channel == "book" and not self._is_ready(symbol)):
                 return None
-            found.append(first)
+            found.append(self._stood(channel, symbol, after, first))
         return max(found, default=after)
 
     def lost(self, until: int) -> dict[str, list[int]]:
@@ -226,6 +231,23 @@ class Witness:
         assert self.book is not None, "it is ready"
         since = self._truth.books[symbol].outdated_since(self.book(symbol).last_id)
         return since is None or self._now() - since < round(GRACE_SECONDS * SECOND)
+
+    def _stood(self, channel: str, symbol: str, after: int, first: int) -> int:
+        """From when on a stream stood that spoke first then: from its confirmation, if the venue
+        had nothing to say until shortly before; a book not before its snapshot had come."""
+        stood = self._asked.get((channel, symbol), -1)
+        if channel == "book" and stood > after:
+            fetched = self._fetched.get(symbol, -1)
+            stood = -1 if fetched <= after else max(stood, fetched)
+        if not after < stood <= first:
+            return first
+        if channel == "trades":
+            times = self._truth.times[symbol].values()
+            said = min((at for at in times if at >= stood), default=None)
+        else:
+            said = self._truth.books[symbol].moved_from(stood)
+        is_prompt = said is not None and first - said < round(GRACE_SECONDS * SECOND)
+        return stood if is_prompt else first
 
     def _has_traded(self, symbol: str, since: int) -> bool:
         """Whether anything traded at the venue from then on that must have come by now."""
