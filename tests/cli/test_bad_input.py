@@ -25,6 +25,7 @@ from pitwire.model import events as ev
 from pitwire.model.errors import MalformedFrame
 from pitwire.model.events import Event
 from pitwire.sim.faults import ClockSkew, HttpError, Malformed
+from pitwire.trading.engine import Engine
 from pitwire.trading.journal import Refusal
 from pitwire.trading.rules import Watch
 from pitwire.trading.wishes import buy
@@ -325,7 +326,7 @@ SPOILT: list[tuple[str, Callable[[list[ev.Malformed]], bool]]] = [
 
 @pytest.mark.parametrize(("how", "test"), SPOILT)
 def test_a_spoilt_frame_is_told_and_nothing_else_is_lost(
-    how: str, test: Callable[[list[ev.Malformed]], bool]
+    how: str, test: Callable[[list[ev.Malformed]], bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Every kind of stream has one frame spoilt; each is told; the book is taken up again.
     faults = [
@@ -335,8 +336,13 @@ def test_a_spoilt_frame_is_told_and_nothing_else_is_lost(
     seen: list[Event] = []
 
     async def story(setting: Setting, desk: Desk) -> None:
-        apply = desk.engine.apply
-        desk.engine.apply = lambda event: seen.append(event) or apply(event)  # type: ignore[method-assign,func-returns-value]
+        apply = Engine.apply
+
+        def listened(engine: Engine, event: Event) -> None:
+            seen.append(event)
+            apply(engine, event)
+
+        monkeypatch.setattr(Engine, "apply", listened)
         await asyncio.sleep(12)
         book = desk.engine.state.books[BTC]
         assert book.ready
