@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
+import signal
 import subprocess
 from typing import Any
 
+import msgspec
 import pytest
 
 from pitwire.desk import leash as leash_module
 from pitwire.desk.leash import DEATHS, Leash
 from pitwire.desk.watchdog import Charge, Report
+from pitwire.venues.venue import Endpoints
 
 CHARGE = Charge(venue="binance", prefix="pwtest", key="k", secret="s", kind="hmac")
 CLOSES_AND_STAYS = "import os, sys, time; os.close(int(sys.argv[1])); time.sleep(600)"
 ENDS = "import sys; sys.exit(7)"
+SAYS_NOTHING = "import time; time.sleep(600)"
+NOWHERE = Endpoints("ws://127.0.0.1:9", "ws://127.0.0.1:9", "http://127.0.0.1:9")
 
 
 async def held(reports: list[Report], *, until: int) -> float:
@@ -98,3 +104,42 @@ async def test_when_no_other_can_be_started_that_is_told(monkeypatch: pytest.Mon
     await held(reports, until=2)
     assert [one.state for one in reports] == ["trouble", "gone"]
     assert "no watchdog can be started: Resource temporarily" in reports[1].text
+
+
+async def test_one_that_never_says_a_word_is_killed_and_another_is_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(leash_module, "_PROGRAM", SAYS_NOTHING)
+    monkeypatch.setattr(leash_module, "LOGIN_SECONDS", 0.5)
+    reports: list[Report] = []
+    await held(reports, until=DEATHS)
+    assert [one.state for one in reports] == ["trouble"] * (DEATHS - 1) + ["gone"]
+    assert {one.text for one in reports} == {"the watchdog has answered nothing for 0.5 s"}
+
+
+async def test_one_that_freezes_is_noticed_though_its_line_stands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(leash_module, "ANSWER_SECONDS", 3.0)
+    monkeypatch.setattr(leash_module, "LOGIN_SECONDS", 60.0)
+    charge = msgspec.structs.replace(CHARGE, endpoints=NOWHERE)
+    reports: list[Report] = []
+    leash = Leash(charge, reports.append)
+    leash.start()
+    try:
+        async with asyncio.timeout(60):
+            while not reports:  # it has no venue to log in to, and lives
+                await asyncio.sleep(0.01)
+            first = leash.pid
+            await asyncio.sleep(6)
+            assert (leash.pid, [one.state for one in reports]) == (first, ["trouble"])
+            os.kill(first, signal.SIGSTOP)
+            while leash.pid == first or len(reports) < 2:
+                await asyncio.sleep(0.01)
+    finally:
+        leash.leave()
+        last = leash._process
+        assert last is not None
+        last.kill()
+        last.wait()
+    assert reports[1].text == "the watchdog has answered nothing for 3 s"

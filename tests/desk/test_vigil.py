@@ -7,7 +7,15 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pitwire.desk.vigil import CANCEL_AGAIN, CLEAR_LISTS, LIST_EVERY, Outcome, Sweep, Vigil
+from pitwire.desk.vigil import (
+    AWAKE_AGAIN,
+    CANCEL_AGAIN,
+    CLEAR_LISTS,
+    LIST_EVERY,
+    Outcome,
+    Sweep,
+    Vigil,
+)
 from pitwire.model.clock import SECOND
 from pitwire.model.events import Event, OpenOrders, Update
 from pitwire.model.orders import UpdateKind
@@ -158,3 +166,22 @@ def test_whatever_the_lists_say_no_other_order_is_touched_and_left_is_what_is_li
         if not was_clear and one.is_clear:
             assert "ours" not in listed
         now += SECOND
+
+
+def test_what_the_watchdog_slept_through_is_no_silence_of_the_desk_but_only_once() -> None:
+    vigil = Vigil(3 * SECOND, T)
+    awake = T + 60 * SECOND
+    vigil.excuse(awake)
+    assert vigil.alarm(awake) == ""
+    assert vigil.next_deadline() == awake + AWAKE_AGAIN
+    vigil.excuse(awake + AWAKE_AGAIN)  # and still not a word: it is frozen, or the machine crawls
+    assert vigil.alarm(awake + AWAKE_AGAIN)
+    vigil.hear(awake + 2 * SECOND)
+    vigil.excuse(awake + 9 * SECOND)
+    assert vigil.alarm(awake + 9 * SECOND) == ""
+
+
+def test_to_sleep_never_makes_the_watchdog_wait_for_less() -> None:
+    vigil = Vigil(3 * SECOND, T)
+    vigil.excuse(T + SECOND)
+    assert vigil.next_deadline() == T + 3 * SECOND

@@ -10,11 +10,12 @@ import pytest
 from pitwire.desk.desk import Desk
 from pitwire.desk.vigil import Outcome
 from pitwire.desk.watchdog import Beat, Charge, Goodbye, Report, Watchdog, describe
-from pitwire.model.clock import SECOND
+from pitwire.model.clock import SECOND, Clock
 from pitwire.model.proof import NO_PROOF
 from pitwire.sim.faults import Cut, RefuseDial
 from pitwire.trading.ids import OrderIds
 from pitwire.trading.wishes import buy
+from pitwire.wire.link import Link, Receiver
 from tests.desk.setting import BTC, ENDPOINTS, Setting, command, is_open, until
 
 Tale = Callable[["Kennel", Desk], Awaitable[None]]
@@ -255,6 +256,43 @@ def test_a_desk_that_wakes_up_is_watched_again() -> None:
         kennel.freeze()
         await until(lambda: later.id not in open_ids(kennel.setting))
         kennel.beat()
+
+    live(tale)
+
+
+def test_a_watchdog_that_stood_still_itself_hears_the_desk_before_it_acts() -> None:
+    class Sleeper:
+        """Their clock, for one who sleeps while it goes on."""
+
+        def __init__(self, clock: Clock) -> None:
+            self._clock, self.ahead = clock, 0
+
+        def now(self) -> int:
+            return self._clock.now() + self.ahead
+
+    async def tale(kennel: Kennel, desk: Desk) -> None:
+        await kennel.ready()
+        ids = set(two_orders(desk))
+        clock = kennel.dog._clock = Sleeper(kennel.setting.clock)
+        for _ in range(3):
+            clock.ahead += 60 * SECOND
+            await asyncio.sleep(10)
+        assert kennel.states == ["ready"]
+        assert open_ids(kennel.setting) == ids
+
+    live(tale)
+
+
+def test_a_dial_that_fails_as_nobody_foresaw_is_told_and_tried_again() -> None:
+    async def tale(kennel: Kennel, desk: Desk) -> None:
+        async def broken(url: str, receiver: Receiver) -> Link:
+            kennel.dog._dial = kennel.setting.world.dial
+            raise RuntimeError("this should not be")
+
+        kennel.dog._dial = broken  # nobody has dialled yet
+        await kennel.ready()
+        assert kennel.states == ["trouble", "ready"]
+        assert kennel.reports[0].text == "RuntimeError: this should not be"
 
     live(tale)
 

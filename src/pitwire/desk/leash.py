@@ -1,8 +1,8 @@
 """The desk's end of the line to its watchdog: start it, beat, hear its reports.
 
 House rules: the beat comes from the loop itself, so that a blocked loop is a silent one, and
-nothing here blocks it; a watchdog that dies is started again, and five deaths in a minute are told
-and left.
+nothing here blocks it; a watchdog that answers no beats hangs, and is killed; one that dies is
+started again, and five deaths in a minute are told and left.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import msgspec
 
 from pitwire.desk.config import DeskConfig
 from pitwire.desk.inheritance import bequest
-from pitwire.desk.watchdog import Beat, Charge, Goodbye, Report
+from pitwire.desk.watchdog import BEAT, Beat, Charge, Goodbye, Report
 from pitwire.model.credentials import Credentials
 from pitwire.model.errors import ConfigError
 from pitwire.venues.venue import Endpoints
@@ -29,12 +29,14 @@ LOGIN_SECONDS = 10.0
 DEATHS, WITHIN_SECONDS = 5, 60.0
 GONE = "gone"
 """The state of a watchdog that is not started again."""
+ANSWER_SECONDS = 10.0
+"""A watchdog that has answered no beat for so long hangs; for its first word it has
+`LOGIN_SECONDS`."""
 END_SECONDS = 2.0
 """A process that has closed its end of the line and still runs is killed after this long."""
 _LOOK_SECONDS = 0.02
 
 _PROGRAM = "from pitwire.desk.watchdog import main; main()"
-_BEAT = msgspec.json.encode(Beat()) + b"\n"
 _GOODBYE = msgspec.json.encode(Goodbye()) + b"\n"
 
 
@@ -76,6 +78,10 @@ class Leash:
         self._left = False
         """Whether the desk wants no watchdog any more."""
         self._heard = b""
+        self._unanswered = 0
+        """Beats since it said anything: a count, so that it does not matter how long we slept."""
+        self._spoke = False
+        self._hung = ""
         self._news = asyncio.Event()
         self.state = ""
         """`ready`, `trouble`, `acting`, `clear`, as it said last; `gone` when it died for good."""
@@ -103,6 +109,7 @@ class Leash:
             ours.close()
             raise
         self._line, self._heard = ours, b""  # the one before may have died in mid-word
+        self._unanswered, self._spoke, self._hung = 0, False, ""
         self._send(msgspec.json.encode(self._charge) + b"\n")
         self._loop.add_reader(ours.fileno(), self._on_readable)
         self._beat()
@@ -146,7 +153,12 @@ class Leash:
             line.close()
 
     def _beat(self) -> None:
-        self._send(_BEAT)
+        allowed = ANSWER_SECONDS if self._spoke else LOGIN_SECONDS
+        self._unanswered += 1
+        if self._unanswered > allowed / BEAT_SECONDS and self._process is not None:
+            self._hung = f"the watchdog has answered nothing for {allowed:g} s"
+            self._process.kill()  # its end of the line closes, and another is started
+        self._send(BEAT)
         self._timer = self._loop.call_later(BEAT_SECONDS, self._beat)
 
     def _send(self, message: bytes) -> None:
@@ -170,9 +182,12 @@ class Leash:
         if not data:
             self._on_death()
             return
+        self._unanswered, self._spoke = 0, True
         *lines, self._heard = (self._heard + data).split(b"\n")
         for line in lines:
-            self._tell(msgspec.json.decode(line, type=Report))
+            message = msgspec.json.decode(line, type=Beat | Report)
+            if isinstance(message, Report):
+                self._tell(message)
 
     def _tell(self, report: Report) -> None:
         self.state, self.text = report.state, report.text
@@ -191,7 +206,7 @@ class Leash:
         now = self._loop.time()
         self._deaths.append(now)
         often = len(self._deaths) == DEATHS and now - self._deaths[0] < WITHIN_SECONDS
-        text = f"the watchdog ended by itself (exit code {code})"
+        text = self._hung or f"the watchdog ended by itself (exit code {code})"
         self._tell(Report(state=GONE if often else "trouble", text=text))
         if not often:
             try:

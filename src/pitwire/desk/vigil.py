@@ -1,9 +1,9 @@
 """Is the desk alive, and what of its orders must go: the watchdog's judgement.
 
-House rules: pure. Silence is the desk's own whatever its cause; an order is cancelled only when its
-id says that it is ours, and an account is clear only when the venue has said so twice, each time
-asked when no order that had left could be accepted any more: as late as proves one dead
-(`docs/orders.md`, proof of death).
+House rules: pure. Silence is the desk's own whatever its cause, but for what we have slept through
+ourselves; an order is cancelled only when its id says that it is ours, and an account is clear only
+when the venue has said so twice, each time asked when no order that had left could be accepted any
+more: as late as proves one dead (`docs/orders.md`, proof of death).
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ CLEAR_LISTS = 2
 """So many lists in a row without an order of ours: one list may lack what is open."""
 CANCEL_AGAIN = 2 * SECOND
 """A cancel that the next lists do not confirm is sent again after this long."""
+AWAKE_AGAIN = SECOND
+"""So long a desk has to be heard after we stood still ourselves: some of its beats."""
 
 
 class Vigil:
@@ -33,10 +35,21 @@ class Vigil:
         """How long it may be quiet, in ns."""
         self._heard = now
         self._gone = ""
+        self._excused = False
 
     def hear(self, now: int) -> None:
         """A beat came."""
-        self._heard = now
+        self._heard, self._excused = now, False
+
+    def excuse(self, now: int) -> None:
+        """We stood still ourselves: what was said meanwhile is not read yet, or all stood still.
+
+        A beat is waited for once, and not again until one came.
+        """
+        if not self._excused:
+            self._excused = True
+            grace = min(AWAKE_AGAIN, self.silence)
+            self._heard = max(self._heard, now - self.silence + grace)
 
     def lose(self, reason: str) -> None:
         """The desk's end of the line is closed without a goodbye."""

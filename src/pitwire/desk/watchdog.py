@@ -62,11 +62,14 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Beat(msgspec.Struct, frozen=True, tag="beat"):
-    """The desk lives."""
+    """The desk lives; and the watchdog, which answers each one with another."""
 
 
 class Goodbye(msgspec.Struct, frozen=True, tag="goodbye"):
     """The desk has ended in good order and left nothing open."""
+
+
+BEAT = msgspec.json.encode(Beat()) + b"\n"
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, tag="report"):
@@ -122,8 +125,12 @@ class Watchdog:
         dialling = asyncio.get_running_loop().create_task(self._stay_ready())
         try:
             while not self._dismissed:
+                before = self._clock.now()
                 await asyncio.sleep(LOOK_SECONDS)
-                reason = self.vigil.alarm(self._clock.now())
+                now = self._clock.now()
+                if now - before >= self.vigil.silence // 2:
+                    self.vigil.excuse(now)
+                reason = self.vigil.alarm(now)
                 if reason and not self._dismissed:
                     outcome = await self._clear_away(reason)
                     if self.vigil.is_over:
@@ -148,6 +155,8 @@ class Watchdog:
                     self._say(Report(state="trouble", text=closed.reason))
             except PitwireError as error:
                 self._say(Report(state="trouble", text=str(error)))
+            except Exception as error:  # noqa: BLE001 - the edge of a task: without it nobody acts
+                self._say(Report(state="trouble", text=f"{type(error).__name__}: {error}"))
             finally:
                 self._session = None
             await asyncio.sleep(pause)
@@ -268,7 +277,7 @@ async def _serve(line: socket.socket) -> None:
             writer.write(msgspec.json.encode(report) + b"\n")
 
     dog = Watchdog(charge, clock=SystemClock(), tell=tell)
-    hearing = asyncio.get_running_loop().create_task(_hear(reader, dog))
+    hearing = asyncio.get_running_loop().create_task(_hear(reader, writer, dog))
     try:
         await dog.run()
     finally:
@@ -276,11 +285,13 @@ async def _serve(line: socket.socket) -> None:
         writer.close()
 
 
-async def _hear(reader: asyncio.StreamReader, dog: Watchdog) -> None:
+async def _hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, dog: Watchdog) -> None:
     decode = msgspec.json.Decoder(Beat | Goodbye).decode
     try:
         while line := await reader.readline():
-            dog.hear(decode(line))
+            dog.hear(message := decode(line))
+            if isinstance(message, Beat) and not writer.is_closing():
+                writer.write(BEAT)
     except OSError:
         pass  # a desk that is killed may leave a reset behind: the same as the end
     dog.vigil.lose("the desk is gone")
