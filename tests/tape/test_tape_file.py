@@ -200,6 +200,119 @@ def test_a_damaged_file_does_not_hide_the_others(tmp_path: Path) -> None:
     assert "something else than a tape" in str(tape.flaws[0])
 
 
+def run_of_files(folder: Path, count: int) -> Path:
+    """A run of so many files with a frame each, its number in it."""
+    writer = TapeWriter(folder, META, max_bytes=300)  # a file's first block and one more
+    for number in range(count):
+        writer.put([entries(count)[number]])
+    writer.close()
+    assert [numbers(Tape(path)) for path in Tape(writer.run).files] == [[n] for n in range(count)]
+    return writer.run
+
+
+def told(tape: Tape) -> list[tuple[str, bool]]:
+    return [(f"{flaw.path.name}: {flaw.what}", flaw.torn) for flaw in tape.flaws]
+
+
+def test_a_file_of_a_run_that_is_not_there_is_told(tmp_path: Path) -> None:
+    run = run_of_files(tmp_path, 6)
+    for gone in (1, 3, 4):
+        file_path(run, gone).unlink()
+    tape = Tape(run)
+    assert numbers(tape) == [1, 4, 5]
+    assert told(tape) == [
+        ("000001.tape: not there", False),
+        ("000003.tape: not there, nor the 1 after it", False),
+    ]
+    assert Tape(file_path(run, 5)).flaws == (), "who asks for one file has it"
+
+
+def test_a_file_that_ends_early_before_a_later_one_is_told(tmp_path: Path) -> None:
+    run = run_of_files(tmp_path, 3)
+    for number in (2, 3):  # cut before a block, which nothing else would show
+        file = TapeFile(file_path(run, number))
+        begins = [offset for offset, _ in file._heads()]
+        file.close()
+        file.path.write_bytes(file.path.read_bytes()[: begins[1]])
+    tape = Tape(run)
+    assert numbers(tape) == [0]
+    [(what, torn)] = told(tape)
+    assert what.startswith("000002.tape: it was not closed, though a later file")
+    assert not torn, "of the last one that is how a crash leaves it"
+
+
+@pytest.mark.parametrize("left", [0, 5, PREAMBLE.size])
+def test_a_crash_as_a_file_began_hides_nothing_before_it(tmp_path: Path, left: int) -> None:
+    run = run_of_files(tmp_path, 3)
+    span = Tape(run).span()
+    last = file_path(run, 4)
+    last.write_bytes(file_path(run, 3).read_bytes()[:left])
+    tape = Tape(run)
+    assert numbers(tape) == [0, 1, 2]
+    assert tape.span() == span
+    assert all(flaw.torn for flaw in tape.flaws)
+    assert Tape(run).meta == META
+
+
+def test_the_first_file_may_be_spoilt_and_the_others_are_read(tmp_path: Path) -> None:
+    run = run_of_files(tmp_path, 3)
+    file_path(run, 1).write_bytes(b"")
+    tape = Tape(run)
+    assert numbers(tape) == [1, 2]
+    assert (tape.meta.venue, tape.meta.started) == (META.venue, START)
+    assert told(tape) == [("000001.tape: an empty file", False)], "no crash leaves this"
+
+
+def test_a_spoilt_first_block_costs_no_more_than_another(tmp_path: Path) -> None:
+    written = entries(400, size=KEY_BYTES // 150)
+    path = write_tape(tmp_path, [written[at : at + 10] for at in range(0, 400, 10)])
+    data = bytearray(path.read_bytes())
+    data[PREAMBLE.size + 60] ^= 4
+    path.with_name("000002.tape").write_bytes(data)
+    tape = Tape(path.parent)
+    found = numbers(tape)
+    assert found[:400] == list(range(400))
+    assert found[400:] == list(range(found[400], 400)), "the second key block on"
+    assert 0 < found[400] < 200
+    [flaw] = tape.flaws
+    assert (flaw.path.name, flaw.offset) == ("000002.tape", PREAMBLE.size)
+    with pytest.raises(ConfigError, match="its first block whole"):
+        Tape(path.with_name("000002.tape"))
+
+
+def test_an_index_with_a_flipped_bit_is_not_gone_by(tmp_path: Path) -> None:
+    size = KEY_BYTES // 100
+    written = entries(450, size=size)
+    path = write_tape(tmp_path, [written[at : at + 7] for at in range(0, 450, 7)])
+    whole = path.read_bytes()
+    file = TapeFile(path)
+    assert file.index is not None
+    keys = file.index.keys
+    begins = whole.rindex(b'{"first"')
+    file.close()
+    assert len(keys) > 3
+    for place in range(begins, len(whole)):
+        data = bytearray(whole)
+        data[place] ^= 1
+        path.write_bytes(data)
+        tape = Tape(path)
+        assert tape.span() == (START, written[-1][2]), place
+        if place % 9 == 0:
+            assert numbers(tape, written[333][2]) == list(range(333, 450)), place
+
+
+def test_a_flaw_that_is_met_twice_is_told_once(tmp_path: Path) -> None:
+    path = write_tape(tmp_path, [entries(3), entries(6)[3:]])
+    path.write_bytes(path.read_bytes()[:-90])
+    tape = Tape(path)
+    slow = tape.blocks()
+    next(slow)
+    assert list(tape.records(only=Kind.HTTP)) == []
+    for _ in slow:
+        pass
+    assert len(tape.flaws) == 1
+
+
 @pytest.mark.parametrize(
     ("data", "told"),
     [

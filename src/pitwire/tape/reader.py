@@ -7,10 +7,12 @@ what stands before and behind it is read.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import chain, takewhile
 from pathlib import Path
 from typing import BinaryIO
+from zlib import crc32
 
 import msgspec
 
@@ -32,11 +34,14 @@ from pitwire.tape.format import (
     read_head,
     read_trailer,
 )
+from pitwire.tape.writer import file_path
 
 _named: Callable[[Parts], Record] = partial(tuple.__new__, Record)
 """`Record(*parts)`, in a fraction of the time."""
 _WINDOW = 1 << 16
 _WANTED = "a tape of this program"
+_ENDLESS = "it was not closed, though a later file of the run is there; its end may be missing"
+_NOBODYS = Meta(program="", venue="", started=0)
 
 
 class Flaw(msgspec.Struct, frozen=True):
@@ -60,9 +65,13 @@ class Flaw(msgspec.Struct, frozen=True):
 
 
 class TapeFile:
-    """One file of a tape. Raises `ConfigError` when it is none that this program reads."""
+    """One file of a tape. Raises `ConfigError` when it is none that this program reads.
 
-    def __init__(self, path: Path) -> None:
+    `meta` says whose tape it is; only where that is known from elsewhere, `demand_meta=False` reads
+    a file whose first block is damaged, too.
+    """
+
+    def __init__(self, path: Path, *, demand_meta: bool = True) -> None:
         self.path = path
         self.flaws: list[Flaw] = []
         """What was found on the way, by the last reading."""
@@ -74,7 +83,7 @@ class TapeFile:
                 raise ConfigError(where=f"{path} at byte 0", found=trouble, expected=_WANTED)
             self.index = self._read_index()
             """None: the file was not closed."""
-            self.meta = self._read_meta()
+            self.meta = self._read_meta() if demand_meta else _NOBODYS
         except BaseException:
             self._file.close()
             raise
@@ -178,8 +187,8 @@ class TapeFile:
         if offset is None:
             return None
         head, payload = self._read_block(offset)
-        if head is None or not head.flags & Flag.INDEX:
-            return None
+        if head is None or not head.flags & Flag.INDEX or crc32(payload) != head.check:
+            return None  # it is read as one that was not closed: nothing of it is lost
         try:
             return msgspec.json.decode(payload, type=Index)
         except msgspec.MsgspecError:
@@ -198,7 +207,10 @@ class TapeFile:
             found = "no word on what this is a tape of"
         except (ValueError, msgspec.MsgspecError) as error:
             found = f"a damaged first block ({error})"
-        raise ConfigError(where=where, found=found, expected=_WANTED)
+        expected = (
+            "its first block whole, which says whose tape it is; restore the file from a copy"
+        )
+        raise ConfigError(where=where, found=found, expected=expected)
 
     def _key_before(self, since: int) -> int:
         keys = self.index.keys if self.index is not None else None
@@ -220,15 +232,17 @@ class TapeFile:
 
 
 class Tape:
-    """A run: all its files, or a single one. Raises `ConfigError` for what is no tape."""
+    """A run: all its files, or a single one. Raises `ConfigError` for what is no tape.
+
+    Whose it is, the first file says that can be read; what is wrong with the others is a flaw.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._paths = _files_of(path)
+        self._missing = [] if path.is_file() else _missing(self._paths)
         self._flaws: list[Flaw] = []
-        first = TapeFile(self._paths[0])
-        first.close()
-        self.meta = first.meta
+        self.meta = _meta_of(self._paths)
 
     @property
     def flaws(self) -> tuple[Flaw, ...]:
@@ -248,41 +262,81 @@ class Tape:
         self, since: int = 0, until: int | None = None, only: Kind | None = None
     ) -> Iterator[list[Parts]]:
         """The same, block by block."""
-        self._flaws = []
+        self._flaws = list(self._missing)
         for path in self._paths:
             try:
-                file = TapeFile(path)
+                file = TapeFile(path, demand_meta=False)
             except ConfigError as error:
-                size = path.stat().st_size if path.exists() else 0
-                self._flaws.append(Flaw(path, 0, size, f"{error.found}"))
+                self._note([_unreadable(path, f"{error.found}", is_last=path == self._paths[-1])])
                 continue
             try:
                 if file.index is not None and file.index.last < since:
                     continue
                 if until is None:
                     yield from file.blocks(since, only)
-                    continue
-                for block in file.blocks(since, only):
-                    early = list(takewhile(lambda record: record[0] < until, block))
-                    yield early
-                    if len(early) < len(block):
-                        return
+                else:
+                    for block in file.blocks(since, only):
+                        early = list(takewhile(lambda record: record[0] < until, block))
+                        yield early
+                        if len(early) < len(block):
+                            return
+                if not (file.is_closed or file.flaws or path == self._paths[-1]):
+                    file.flaws.append(Flaw(path, file.size, 0, _ENDLESS))
             finally:
-                self._flaws += file.flaws
+                self._note(file.flaws)
                 file.close()
 
+    def _note(self, flaws: list[Flaw]) -> None:
+        """Once each, though a tape may be read again before it was read to its end."""
+        self._flaws += [flaw for flaw in flaws if flaw not in self._flaws]
+
     def span(self) -> tuple[int, int]:
-        """The stamps of the first and the last record, ns."""
-        last = TapeFile(self._paths[-1])
-        try:
-            return self.meta.started, last.last_stamp()
-        finally:
-            last.close()
+        """The stamps of the first and the last record, ns; of the files that can be read."""
+        started = last = self.meta.started
+        for path in reversed(self._paths):
+            with suppress(ConfigError):
+                file = TapeFile(path, demand_meta=False)
+                last = max(last, file.last_stamp())
+                file.close()
+            if last > started:
+                break
+        return started, last
 
     @property
     def files(self) -> tuple[Path, ...]:
         """Its files, in order."""
         return tuple(self._paths)
+
+
+def _meta_of(paths: list[Path]) -> Meta:
+    refused: list[ConfigError] = []
+    for path in paths:
+        try:
+            file = TapeFile(path)
+        except ConfigError as error:
+            refused.append(error)
+        else:
+            file.close()
+            return file.meta
+    raise refused[0]
+
+
+def _missing(paths: list[Path]) -> list[Flaw]:
+    """What is not there of a run, whose files are numbered from one on."""
+    flaws, before = [], 0
+    for number, path in ((int(path.stem), path) for path in paths if path.stem.isdecimal()):
+        gone = number - before - 1
+        if gone > 0:
+            what = "not there" if gone == 1 else f"not there, nor the {gone - 1} after it"
+            flaws.append(Flaw(file_path(path.parent, before + 1), 0, 0, what))
+        before = number
+    return flaws
+
+
+def _unreadable(path: Path, what: str, *, is_last: bool) -> Flaw:
+    """A file that cannot be opened. A crash may leave one that is empty, or hardly begun."""
+    size = path.stat().st_size if path.exists() else 0
+    return Flaw(path, 0, size, what, torn=is_last and size < PREAMBLE.size)
 
 
 def runs_in(folder: Path) -> list[Path]:
