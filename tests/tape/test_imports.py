@@ -12,9 +12,10 @@ from pitwire.desk.playing import play
 from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConfigError
 from pitwire.model.events import AggregateTrade, BookDelta, BookSnapshot, BookStale, Event
+from pitwire.tape import imports as module
 from pitwire.tape.format import Kind
 from pitwire.tape.imports import import_tape
-from pitwire.tape.reader import Tape
+from pitwire.tape.reader import Tape, TapeFile
 from pitwire.tape.writer import TapeWriter
 from pitwire.venues.registry import find_venue
 
@@ -104,6 +105,11 @@ def test_a_recording_is_played_like_a_tape_of_our_own(
         ("configuration: x\nnonsense\n", "line 2: found 'nonsense'"),
         (hftbacktest() + "soon {}\n", "line 10: found 'soon {}'"),
         ('{"t":"header","data":"{}"}\n', "no line with a time"),
+        ('{"t":"recv","ts_ns":-5}\n', 'line 1: found \'{"t"'),
+        (f'{{"t":"recv","ts_ns":{1 << 63}}}\n', "a time between 1970 and 2262"),
+        (f"{10**25} {{}}\n", "line 1: found '1000"),
+        ("9" * 5000 + " {}\n", "a time between 1970 and 2262"),
+        ("99999999999: {}\n", "a time between 1970 and 2262"),
     ],
 )
 def test_what_is_wrong_is_named_by_its_line(tmp_path: Path, text: str, told: str) -> None:
@@ -113,6 +119,73 @@ def test_what_is_wrong_is_named_by_its_line(tmp_path: Path, text: str, told: str
         import_tape(path, tmp_path / "tapes", VENUE)
     assert told in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def futures(symbol: str, extra: dict[str, str], at: int = AT) -> str:
+    """Three frames as the futures send them, in lines of a capture."""
+    frames: list[dict[str, object]] = [
+        {"e": "bookTicker", "u": 7, "s": symbol, "b": "1", "B": "2", "a": "3", "A": "4"},
+        {"e": "trade", "E": 1, "T": 1, "s": symbol, "t": 5, "p": "1", "q": "1", "X": "MARKET",
+         "m": False},
+        {"e": "depthUpdate", "E": 1, "T": 1, "s": symbol, "U": 1, "u": 2, "pu": 0, "b": [],
+         "a": []},
+    ]  # fmt: skip
+    stamps = {"bookTicker": {"T": 1, "E": 1}}
+    lines = [frame | extra | stamps.get(str(frame["e"]), {}) for frame in frames]
+    told = [{"t": "recv", "conn": "c", "ts_ns": at, "data": json.dumps(line)} for line in lines]
+    return "".join(json.dumps(line) + "\n" for line in told)
+
+
+@pytest.mark.parametrize(
+    ("text", "venue", "symbol"),
+    [
+        (capture(), "binance", "BTC-USDT"),
+        (futures("ETHUSDT", {}), "binance-usdm", "ETH-USDT"),
+        (futures("ETHUSD_PERP", {"ps": "ETHUSD"}), "binance-coinm", "ETH-USD"),
+    ],
+)
+def test_whose_market_it_is_shows_by_what_is_in_it(
+    tmp_path: Path, text: str, venue: str, symbol: str
+) -> None:
+    """Spot's decoder knows half of what futures say, and made half a tape of it in silence."""
+    path = tmp_path / "recording"
+    path.write_text(text)
+    done = import_tape(path, tmp_path / "tapes")
+    assert (done.venue, done.symbols, done.unread) == (venue, (symbol,), 0)
+    assert Tape(done.run).meta.venue == venue
+
+
+def test_what_a_named_venue_does_not_know_is_counted(tmp_path: Path) -> None:
+    path = tmp_path / "recording"
+    path.write_text(futures("ETHUSDT", {}))
+    done = import_tape(path, tmp_path / "tapes", VENUE)
+    assert (done.venue, done.frames, done.unread) == ("binance", 3, 1)
+    path.write_text(futures("ETHUSD_PERP", {}, AT + SECOND))
+    with pytest.raises(
+        ConfigError, match=r"found 'symbol ETHUSD_PERP', .*another --venue"
+    ) as caught:
+        import_tape(path, tmp_path / "tapes", VENUE)
+    assert str(path) in str(caught.value)
+
+
+def test_many_long_frames_are_no_block_that_nobody_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A block of two thousand of them was longer than a reader takes, and so all were lost."""
+    path = tmp_path / "recording"
+    long = json.dumps({"e": "long", "pad": "x" * 50_000})
+    count = module._BATCH_BYTES // 50_000 * 3
+    line = {"t": "recv", "conn": "c", "ts_ns": AT, "data": long}
+    path.write_text((json.dumps(line) + "\n") * count)
+    done = import_tape(path, tmp_path / "tapes")
+    tape = Tape(done.run)
+    file = TapeFile(tape.files[0])
+    assert max(head.raw for _, head in file._heads()) < module._BATCH_BYTES + 60_000
+    file.close()
+    assert sum(1 for _ in tape.records(only=Kind.IN)) == count
+    monkeypatch.setattr(module, "_LONGEST_FRAME", 50_000)
+    with pytest.raises(ConfigError, match=r"a frame of 50,\d+ bytes', expected up to 50,000"):
+        import_tape(path, tmp_path / "others")
 
 
 def test_a_damaged_gzip_file_is_one_clear_line(tmp_path: Path) -> None:

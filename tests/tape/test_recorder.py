@@ -15,7 +15,8 @@ from random import Random
 
 import pytest
 
-from pitwire.model.clock import SECOND
+from pitwire.desk.masking import Masker
+from pitwire.model.clock import SECOND, ManualClock
 from pitwire.model.errors import ConfigError, ConnectionLost, DialFailed
 from pitwire.tape import recorder as module
 from pitwire.tape.format import Kind, decode_exchange
@@ -258,6 +259,21 @@ def test_an_unfinished_tape_is_announced(tmp_path: Path, caplog: pytest.LogCaptu
     newest = module._newest(tmp_path)
     assert newest is not None
     assert module._unclosed(newest) == "", "the newest run is closed"
+
+
+def test_a_tape_that_another_recorder_writes_is_not_called_unfinished(tmp_path: Path) -> None:
+    def one(number: int) -> Recorder:
+        meta = module.Meta(program="test", venue="binance", started=START + number * SECOND)
+        return Recorder(tmp_path, meta, mask=Masker(), clock=ManualClock(START))
+
+    first, second = one(1), one(2)
+    assert second.found == "", "its writer lives"
+    second._over.set()
+    second._writer.abandon()  # and this is how it would be left by one that died
+    third = one(3)
+    assert f"{second.path} was not closed" in third.found
+    for each in (first, third):
+        each.close()
 
 
 def test_nobody_waits_for_a_look_at_the_tape_before(

@@ -12,6 +12,7 @@ import pytest
 from pitwire.model.clock import SECOND
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import ConfigError
+from pitwire.tape import format as tape_format
 from pitwire.tape.format import (
     KEY_BYTES,
     PREAMBLE,
@@ -340,6 +341,16 @@ def test_a_newer_format_is_refused_by_its_number(tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(ConfigError, match=rf"format {VERSION + 1}, which is newer"):
         Tape(path)
+
+
+def test_a_block_that_no_reader_would_take_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tape_format, "LONGEST", 1000)
+    writer = TapeWriter(tmp_path, META)
+    with pytest.raises(ValueError, match=r"a block of 1,\d+ bytes, expected up to 1,000"):
+        writer.put(entries(1, size=1100))
+    writer.abandon()
 
 
 def test_a_folder_of_several_runs_wants_one_named(tmp_path: Path) -> None:

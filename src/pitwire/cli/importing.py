@@ -29,7 +29,7 @@ def run(path: Path, folder: Path, *, source: str, venue: str, instruments: Path 
         done = import_tape(
             path,
             folder,
-            find_venue(venue),
+            None if venue == "auto" else find_venue(venue),
             source=source,
             listing=listing,
             progress=lambda read: bar.update(task, completed=read),
@@ -42,6 +42,8 @@ def run(path: Path, folder: Path, *, source: str, venue: str, instruments: Path 
         "channels": " ".join(done.channels) or "none",
         "left out": f"{done.left_out} lines",
     }
+    if done.unread:
+        lines["unread"] = f"{done.unread} frames that {done.venue}'s decoder does not know"
     for name, value in lines.items():
         sys.stdout.write(f"{name} {value}\n")
     if done.damage:

@@ -353,7 +353,7 @@ def import_(
     source: Annotated[
         str, typer.Option("--format", help="auto, capture, cryptofeed or hftbacktest.")
     ] = "auto",
-    venue: Annotated[str, typer.Option(help="Whose market it is.")] = "binance",
+    venue: Annotated[str, typer.Option(help="Whose market it is; auto finds out.")] = "auto",
     instruments: Annotated[
         Path | None, typer.Option(help="The venue's listing (exchangeInfo), where it is missing.")
     ] = None,

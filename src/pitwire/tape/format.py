@@ -295,7 +295,7 @@ class Packer:
     def pack(self, raw: bytes, count: int, first: int, last: int) -> bytes:
         """One block of so many records, of which the first and the last have these stamps.
 
-        A block holds at most `LONGEST` bytes of records.
+        A block holds at most `LONGEST` bytes of records; raises `ValueError` for more.
         """
         flags = 0
         if self._room <= 0:  # a key block stands alone, so it says the links' names again
@@ -309,6 +309,8 @@ class Packer:
         self.raw += len(raw)
         self._room -= len(raw)
         payload = self._packer.compress(raw, zstd.ZstdCompressor.FLUSH_BLOCK)
+        if max(len(raw), len(payload)) > LONGEST:  # no reader would take it for a block
+            raise ValueError(f"a block of {len(raw):,} bytes, expected up to {LONGEST:,}")
         block = _block(flags, payload, len(raw), count, first, last)
         self.offset += len(block)
         self._first = self._first or first

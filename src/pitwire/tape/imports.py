@@ -12,6 +12,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlencode
@@ -20,14 +21,20 @@ import msgspec
 
 from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConfigError
-from pitwire.model.events import Event
-from pitwire.tape.format import Entry, Exchange, Kind, Meta, encode_exchange
+from pitwire.model.events import Event, Malformed, Unhandled
+from pitwire.tape.format import LONGEST, Entry, Exchange, Kind, Meta, encode_exchange
 from pitwire.tape.writer import TapeWriter, run_name
+from pitwire.venues.registry import BUILT_IN, find_venue
 from pitwire.venues.venue import CodecOptions, Role, Venue
 
 LEAD = 2 * SECOND
 """A tape begins so long before its first frame, so that a session can ask for what it wants."""
-_BATCH = 2000
+_BATCH, _BATCH_BYTES = 2000, 1 << 20
+_LOOKED_AT = 2000
+"""Frames by which a recording shows whose market it is of."""
+_LONGEST_FRAME = LONGEST // 2
+_LATEST, _DIGITS = (1 << 63) - 1, 30
+"""ns that a record can say, and more digits than these have."""
 _UNKNOWN = "unknown"
 _FORMATS = ("capture", "cryptofeed", "hftbacktest")
 
@@ -55,6 +62,8 @@ class Imported(msgspec.Struct, frozen=True):
     channels: tuple[str, ...]
     left_out: int
     """Lines that hold nothing for a tape."""
+    unread: int = 0
+    """Frames on the tape that the venue's decoder does not know, of one that knows others."""
     damage: str = ""
     """Where the recording ends before its end; what stands before is on the tape."""
 
@@ -74,7 +83,7 @@ _capture_line = msgspec.json.Decoder(_CaptureLine).decode
 def import_tape(
     path: Path,
     folder: Path,
-    venue: Venue,
+    venue: Venue | None = None,
     *,
     source: str = "auto",
     listing: bytes = b"",
@@ -85,38 +94,23 @@ def import_tape(
     Of a recording that is cut, what stands before the cut becomes a tape, and `damage` says where
     that is. What does not come to its end, for want of room or by Ctrl-C, leaves no tape.
 
-    `source` is the kind of recording; `auto` finds out. `listing` is the body of the venue's answer
+    `source` is the kind of recording; `auto` finds out, as it does whose market it is without
+    `venue`. `listing` is the body of the venue's answer
     about its instruments, for recordings that lack it. `progress` is told how many bytes of the
     file have been read, of twice its size: it is read once to see what is in it.
     """
     read = _reader(path, source)
-    codec = venue.codec(CodecOptions(Role.MARKET))
-    names = {row.event: name for name, row in reversed(list(venue.channels.items()))}
-    first, symbols, channels, natives = 0, dict[str, None](), dict[str, None](), set[str]()
+    venue = venue or _whose(path, read)
     cut: list[_Cut] = []
-    for taken in _whole(read(path, progress), cut):
-        first = first or taken.at
-        if taken.kind != "recv":
-            continue
-        for event in codec.decode(taken.payload, taken.at):
-            if isinstance(event, Event) and type(event).__name__ in names:
-                symbols[event.symbol] = None
-                channels[_channel(names, event)] = None
-    if not first and cut:
-        raise cut[0]
-    if not first:
-        raise ConfigError(
-            where=str(path), found="no line with a time", expected="a recording of a session"
-        )
-    for symbol in symbols:
-        natives.add(_native(venue, symbol))
+    first, unread, symbols, channels = _survey(path, _whole(read(path, progress), cut), venue, cut)
+    natives = {_native_here(path, venue, symbol) for symbol in symbols}
     meta = Meta(
         program="import",
         venue=venue.name if symbols else _UNKNOWN,
         started=first - LEAD,
         origin=_kind_of(read),
-        symbols=tuple(symbols),
-        channels=tuple(channels),
+        symbols=symbols,
+        channels=channels,
         note=path.name,
     )
     size = path.stat().st_size
@@ -127,13 +121,57 @@ def import_tape(
     try:
         writer.put(_listed(listing, first))
         lines = _whole(read(path, lambda done: progress(size + done)), cut)
-        frames, left_out = _copy(lines, writer, first, natives)
+        frames, left_out = _copy(path, lines, writer, first, natives)
         writer.close()
     except BaseException:
         writer.discard()
         raise
     damage = f"{cut[0]}" if cut else ""
-    return Imported(writer.run, meta.venue, frames, meta.symbols, meta.channels, left_out, damage)
+    return Imported(
+        run=writer.run,
+        venue=meta.venue,
+        frames=frames,
+        symbols=meta.symbols,
+        channels=meta.channels,
+        left_out=left_out,
+        unread=unread if symbols else 0,
+        damage=damage,
+    )
+
+
+class _Survey(NamedTuple):
+    """What is in a recording."""
+
+    first: int
+    """The first time that it says, ns."""
+    unread: int
+    symbols: tuple[str, ...]
+    channels: tuple[str, ...]
+
+
+def _survey(path: Path, lines: Iterator[Taken], venue: Venue, cut: list[_Cut]) -> _Survey:
+    """Look at all of it; raises `ConfigError` where there is nothing to begin a tape with."""
+    codec = venue.codec(CodecOptions(Role.MARKET))
+    names = {row.event: name for name, row in reversed(list(venue.channels.items()))}
+    first = unread = 0
+    symbols, channels = dict[str, None](), dict[str, None]()
+    for taken in lines:
+        first = first or taken.at
+        if taken.kind != "recv":
+            continue
+        events = codec.decode(taken.payload, taken.at)
+        unread += any(isinstance(event, Unhandled | Malformed) for event in events)
+        for event in events:
+            if isinstance(event, Event) and type(event).__name__ in names:
+                symbols[event.symbol] = None
+                channels[_channel(names, event)] = None
+    if not first and cut:
+        raise cut[0]
+    if not first:
+        raise ConfigError(
+            where=str(path), found="no line with a time", expected="a recording of a session"
+        )
+    return _Survey(first, unread, tuple(symbols), tuple(channels))
 
 
 class _Cut(ConfigError):
@@ -149,13 +187,16 @@ def _whole(taken: Iterator[Taken], cut: list[_Cut]) -> Iterator[Taken]:
 
 
 def _copy(
-    lines: Iterator[Taken], writer: TapeWriter, first: int, natives: set[str]
+    path: Path, lines: Iterator[Taken], writer: TapeWriter, first: int, natives: set[str]
 ) -> tuple[int, int]:
     links: dict[str, str] = {}
     batch: list[Entry] = []
-    frames = left_out = 0
+    frames = left_out = size = 0
     last = first
     for taken in lines:
+        if len(taken.payload) > _LONGEST_FRAME:
+            found = f"a frame of {len(taken.payload):,} bytes"
+            raise ConfigError(where=str(path), found=found, expected=f"up to {_LONGEST_FRAME:,}")
         last = max(last, taken.at)  # a stamp may be missing or run backwards; order is truth
         link = links.setdefault(taken.link, f"market-{len(links) + 1}")
         match taken.kind:
@@ -171,9 +212,10 @@ def _copy(
                 batch.append(("", Kind.HTTP, last, True, encode_exchange(exchange)))
             case _:
                 left_out += 1
-        if len(batch) >= _BATCH:
+        size += len(taken.payload)
+        if len(batch) >= _BATCH or size >= _BATCH_BYTES:
             writer.put(batch)
-            batch = []
+            batch, size = [], 0
     writer.put(batch)
     return frames, left_out
 
@@ -200,10 +242,65 @@ def _channel(names: dict[str, str], event: Event) -> str:
     return f"{name}@{interval}" if interval else name
 
 
+def _native_here(path: Path, venue: Venue, symbol: str) -> str:
+    try:
+        return _native(venue, symbol)
+    except ConfigError:
+        expected = f"symbols of {venue.name}; another --venue may know it, or auto"
+        raise ConfigError(where=str(path), found=f"symbol {symbol}", expected=expected) from None
+
+
 def _native(venue: Venue, symbol: str) -> str:
     request = venue.codec(CodecOptions(Role.MARKET)).ask_snapshot(symbol, 100)
     found = re.search(r"symbol=([^&]+)", request.query)
     return found[1] if found else symbol
+
+
+# ── whose it is ───────────────────────────────────────────────────────────────────────────────
+
+
+def _whose(path: Path, read: _Read) -> Venue:
+    """The venue that knows most of the first frames, by the names that stand in them.
+
+    Futures look much like spot, and are not: a stranger's decoder knows half of them, or names
+    their symbols otherwise. Of equals it is the first that is built in, also where none knows any.
+    """
+    known = [_Reading(find_venue(name)) for name in BUILT_IN]
+    frames = (taken for taken in _whole(read(path, lambda _: None), []) if taken.kind == "recv")
+    for taken in islice(frames, _LOOKED_AT):
+        for reading in known if len(taken.payload) < _BATCH_BYTES else ():
+            reading.look(taken)
+    return max(known, key=lambda reading: reading.knows).venue
+
+
+class _Reading:
+    """A recording as one venue reads it."""
+
+    def __init__(self, venue: Venue) -> None:
+        self.venue, self.knows = venue, 0
+        self._decode = venue.codec(CodecOptions(Role.MARKET)).decode
+        self._names = {row.event for row in venue.channels.values()}
+        self._spelt: dict[str, bytes] = {}
+
+    def look(self, taken: Taken) -> None:
+        """Count a frame of which everything is known."""
+        told = self._decode(taken.payload, taken.at)
+        self.knows += bool(told) and all(
+            isinstance(event, Event)
+            and type(event).__name__ in self._names
+            and self._named(event.symbol) in taken.payload.replace(b'": "', b'":"')
+            for event in told
+        )
+
+    def _named(self, symbol: str) -> bytes:
+        """How a frame of this symbol names it."""
+        named = self._spelt.get(symbol)
+        if named is None:
+            named = b"none of its symbols"
+            with suppress(ConfigError):
+                named = f'"s":"{_native(self.venue, symbol)}"'.encode()
+            self._spelt[symbol] = named
+        return named
 
 
 # ── the formats ───────────────────────────────────────────────────────────────────────────────
@@ -218,8 +315,8 @@ def read_capture(path: Path, progress: Callable[[int], None]) -> Iterator[Taken]
             found = _capture_line(line)
         except msgspec.MsgspecError as error:
             raise _bad(path, number, line, f"a capture record ({error})") from None
-        url = found.url or found.addr
-        yield Taken(found.t, found.ts_ns or 0, found.conn, found.data.encode(), url)
+        url, at = found.url or found.addr, _known(path, number, line, found.ts_ns or 0)
+        yield Taken(found.t, at, found.conn, found.data.encode(), url)
 
 
 _ARROW = re.compile(
@@ -236,6 +333,7 @@ def read_cryptofeed(path: Path, progress: Callable[[int], None]) -> Iterator[Tak
         found = _ARROW.match(line)
         if found is not None:
             at, text = _nanoseconds(found["at"]), found["text"] or b""
+            at = _known(path, number, line, at)
             url = found["url"].decode("utf-8", "replace")
             yield Taken(_KINDS[found["arrow"]], at, path.name, text, url)
             continue
@@ -243,7 +341,7 @@ def read_cryptofeed(path: Path, progress: Callable[[int], None]) -> Iterator[Tak
         at = _nanoseconds(stamp) if colon else 0
         if not at:
             raise _bad(path, number, line, "a time in seconds, a colon and a frame")
-        yield Taken("recv", at, path.name, text)
+        yield Taken("recv", _known(path, number, line, at), path.name, text)
 
 
 def read_hftbacktest(path: Path, progress: Callable[[int], None]) -> Iterator[Taken]:
@@ -253,7 +351,8 @@ def read_hftbacktest(path: Path, progress: Callable[[int], None]) -> Iterator[Ta
         if not (space and stamp.isdigit()):
             raise _bad(path, number, line, "a time in nanoseconds, a space and a frame")
         is_book = text.startswith((b'{"lastUpdateId"', b'{"symbol"')) and b'"bids"' in text
-        yield Taken("http" if is_book else "recv", int(stamp), path.name, text, "depth")
+        at = _known(path, number, line, int(stamp) if len(stamp) < _DIGITS else _LATEST + 1)
+        yield Taken("http" if is_book else "recv", at, path.name, text, "depth")
 
 
 _READERS: dict[str, _Read] = {
@@ -318,6 +417,13 @@ def _nanoseconds(text: bytes) -> int:
     with suppress(ValueError):
         return int(whole) * SECOND + (int(part.ljust(9, b"0")[:9]) if part else 0)
     return 0
+
+
+def _known(path: Path, number: int, line: bytes, at: int) -> int:
+    """A time that a tape can say."""
+    if not 0 <= at <= _LATEST:
+        raise _bad(path, number, line, "a time between 1970 and 2262")
+    return at
 
 
 def _bad(path: Path, number: int, line: bytes, expected: str) -> ConfigError:

@@ -33,6 +33,7 @@ from pitwire.tape.format import (
     stamp_of,
     with_payload,
 )
+from pitwire.tape.held import is_held
 from pitwire.tape.reader import TapeFile, runs_in
 from pitwire.tape.writer import HOUR, MAX_BYTES, Sync, TapeWriter, Write, fdatasync, write_all
 from pitwire.wire.link import Buffer, Fetch, HttpAnswer
@@ -263,7 +264,8 @@ class Recorder:
 
     def _look_at(self, before: Path | None) -> None:
         try:
-            self._found = "" if before is None else _unclosed(before)
+            if before is not None and not is_held(before):  # else another recorder is at it
+                self._found = _unclosed(before)
         except OSError as error:
             self._found = f"{before} cannot be looked at: {error.strerror or error}"
         if self._found:

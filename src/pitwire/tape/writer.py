@@ -16,6 +16,7 @@ import msgspec
 from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConfigError
 from pitwire.tape.format import Entry, Kind, Meta, Packer, Spelling, preamble
+from pitwire.tape.held import hold
 
 Write = Callable[[int, bytes], None]
 Sync = Callable[[int], None]
@@ -125,6 +126,7 @@ class TapeWriter:
         self.meta = msgspec.structs.replace(self.meta, file=self.meta.file + 1)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
         self.handle = os.open(self.path, flags, _OWNER_ONLY)
+        hold(self.handle)
         self._packer = Packer(self.spelling)
         meta = self.spelling.spell(("", Kind.META, at, False, msgspec.json.encode(self.meta)))
         self._append(preamble() + self._packer.pack(meta, 1, at, at))
