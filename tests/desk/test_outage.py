@@ -7,16 +7,19 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from pitwire.desk.desk import Desk
 from pitwire.model.clock import SECOND
+from pitwire.model.credentials import Credentials
+from pitwire.model.events import Rejected
 from pitwire.model.orders import OrderState, Side
 from pitwire.sim.facts import Kind, NewOrder
 from pitwire.sim.faults import Cut, DelayAck, Fault, LoseAck, RefuseDial
-from pitwire.sim.world import BTC_USDT, START
+from pitwire.sim.world import BTC_USDT, START, World
 from pitwire.trading.journal import Alerted, Refusal
 from pitwire.trading.wishes import order
-from tests.desk.setting import BTC, Setting, command, until
+from tests.desk.setting import BTC, PLAIN, Setting, command, until
 from tests.desk.test_restart import kept
 
 
@@ -113,3 +116,32 @@ def test_a_start_knows_what_traded_before_an_order_leaves(
     assert bool(left[-1][0]) == lost, "what nobody ever tells is not known, and nothing leaves"
     told = [one.text for one in setting.records(Alerted) if "not settled" in one.text]
     assert told == ["not settled after 30 s, asked on: BTC-USDT"] * lost
+
+
+def test_a_line_that_flaps_asks_about_many_symbols_no_more_than_the_venue_allows() -> None:
+    """Eighty symbols cost 1,700 of 6,000 a minute each time; beyond that the address is banned."""
+    names = [BTC, *(f"C{number}-USDT" for number in range(79))]
+    setting = Setting()
+    listings = [
+        replace(BTC_USDT, symbol=name, base=name.removesuffix("-USDT"), start_price=60_00)
+        for name in names
+    ]
+    setting.world = World(seed=3, listings=listings, scenario="quiet")
+    setting.clock = setting.world.clock
+    setting.credentials = Credentials(*setting.world.keys["ed25519"])
+    lost = 5
+
+    async def story(setting: Setting, desk: Desk) -> None:
+        await until(lambda: desk.gateway.may_trade)
+        for _ in range(lost):
+            setting.cut("orders*")
+            await until(lambda: not desk.gateway.may_trade)
+            await until(lambda: desk.gateway.may_trade)
+            await asyncio.sleep(0.5)  # what it asks for leaves
+        await until(lambda: not desk.engine.state.missed, within_seconds=150)
+
+    listed = ", ".join(f'"{name}"' for name in names)
+    setting.run(story, config=PLAIN.replace('symbols = ["BTC-USDT"]', f"symbols = [{listed}]"))
+    assert len(setting.methods("myTrades")) >= len(names)
+    assert len(setting.methods("openOrders")) == 1 + lost
+    assert setting.records(Rejected) == []

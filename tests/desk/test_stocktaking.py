@@ -24,6 +24,13 @@ class Outlet:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, ...]] = []
+        self.room = 1_000_000
+
+    def has_room(self, weight: int, now: int) -> bool:
+        if weight > self.room:
+            return False
+        self.room -= weight
+        return True
 
     def ask_fills_since(self, symbol: str, trade_id: str, since: int, now: int) -> None:
         self.asked.append(("fills", symbol, trade_id))
@@ -118,6 +125,24 @@ def test_the_next_round_begins_where_the_last_one_was_told_everything() -> None:
     office.stock.take(at(10))
     office.run(10, 11)
     assert ("fills", BTC, "50") in office.outlet.take()
+
+
+def test_fills_are_asked_for_as_the_venue_has_room_first_where_something_is_at_stake() -> None:
+    office = Office()
+    office.hear(balance("BTC", 10), fill("web", 1, trade_id="41", venue_id="7", symbol=ETH))
+    office.outlet.room = 39
+    office.stock.take(at(1))
+    office.run(1, 5)
+    assert office.outlet.take()[2:] == [("fills", ETH, "")], (
+        "there is room for one, and of this one we hold some"
+    )
+    assert office.stock.is_held
+    assert office.stock.owes(BTC)
+    office.outlet.room = 20
+    office.run(5, 6)
+    assert office.outlet.take() == [("fills", BTC, "")]
+    assert not office.stock.is_held
+    assert not office.stock.owes(BTC)
 
 
 @pytest.mark.parametrize("what", ["open_orders", "account", "fills"])

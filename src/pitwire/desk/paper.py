@@ -30,6 +30,10 @@ class PaperOutlet:
         self._told: deque[Event] = deque()
         self.encoded_at = 0
 
+    def has_room(self, weight: int, now: int) -> bool:
+        """Paper has no limit."""
+        return True
+
     def place(self, order: Order, now: int) -> int:
         """Put an order on paper; returns when."""
         self._take(order, now)

@@ -39,7 +39,7 @@ async def settle(desk: Desk, outlet: Outlet, *, within_seconds: float = PATIENCE
         or ledger.next_question() is not None
     ):
         now = clock.now()
-        if now > asked + round(_AGAIN_SECONDS * SECOND):
+        if now > asked + round(_AGAIN_SECONDS * SECOND) and not gateway.stock.is_held:
             gateway.reconcile(now)
             asked = now
         if now > began + round(within_seconds * SECOND):

@@ -39,6 +39,8 @@ class Desk(Protocol):
     @property
     def asks_fills(self) -> bool: ...
 
+    def has_room(self, weight: int, now: int) -> bool: ...
+
     def ask_fills_since(self, symbol: str, trade_id: str, since: int, now: int) -> None: ...
 
     def ask_open_orders(self, symbol: str, now: int) -> None: ...
@@ -64,6 +66,8 @@ class Stocktaking:
         self._asked_up_to: dict[str, str] = {}
         self._untold = False
         """Whether the venue has not told what traded when it was asked last."""
+        self.is_held = False
+        """Whether the rest of a round waits until the venue's limit has room for it."""
         self._seen: dict[Name, Pair] = {}
         self.named: dict[Name, Pair] = {}
         """What differs, as it was named."""
@@ -160,13 +164,23 @@ class Stocktaking:
 
     def _ask_fills(self, now: int) -> None:
         ledger, since = self._engine.state.ledger, self._engine.state.portfolio.counted_from
-        for symbol in [one for one in self._fills_of if not ledger.is_waiting(one)]:
+        waiting = [one for one in self._fills_of if not ledger.is_waiting(one)]
+        self.is_held = False
+        for symbol in sorted(waiting, key=self._is_idle):
+            if not self._outlet.has_room(self._weights.fills, now):
+                self.is_held = True
+                return
             del self._fills_of[symbol]
             # The last one comes again: a trade with ourselves has one id and two sides.
             self._outlet.ask_fills_since(symbol, self._from.get(symbol, ""), since, now)
             if symbol in ledger.last_trades:
                 self._asked_up_to[symbol] = str(ledger.last_trades[symbol])
             self._check_at = max(self._check_at, now + _ANSWERED)
+
+    def _is_idle(self, symbol: str) -> bool:
+        """Whether we have nothing at stake here, so that others are asked about first."""
+        state = self._engine.state
+        return not (state.ledger.open_by_symbol.get(symbol) or state.portfolio.position(symbol))
 
     def _is_quiet(self) -> bool:
         """Whether nothing that we know of is on its way."""

@@ -28,6 +28,7 @@ from pitwire.model.orders import (
     UpdateKind,
 )
 from pitwire.session.books import weight_limit
+from pitwire.session.budget import Budget
 from pitwire.session.outbox import Outbox
 from pitwire.session.pacing import Pacing
 from pitwire.session.pending import Pending, Probe, Request, What
@@ -91,6 +92,7 @@ class Commands:
         self._pacing, self._pending = pacing, pending
         self._outbox, self._skew = outbox, skew
         self._reserve = weight_limit(venue) * CANCEL_PERCENT // 100
+        self.budget = Budget(venue, pacing)
         self.deadline = round(ORDER_DEADLINE_SECONDS * SECOND)
         """How long after its decision an order may leave, in ns."""
         self.admitted = False
@@ -276,6 +278,7 @@ class Commands:
                     self._outbox.ask(frame)
                 else:
                     self._outbox.send(frame)
+                    self.budget.spent(request, now)
                 self._pending.add(request_id, _sent_at(request, now))
 
     def _expire(self, now: int) -> None:
@@ -397,7 +400,7 @@ class Commands:
         if request.what is What.TEST:
             self._outbox.settle(Probe(request.order_id), nothing)
             return []
-        return self._disproved(_never_sent(request), nothing, now, known=[])
+        return self._disproved(_sent_at(request, 0), nothing, now, known=[])
 
     def _update(
         self,
@@ -468,10 +471,6 @@ def _brings(request: Request) -> str:
             return request.new_id
         case _:
             return ""
-
-
-def _never_sent(request: Request) -> Request:
-    return _sent_at(request, 0)
 
 
 def _sent_at(request: Request, now: int) -> Request:

@@ -271,6 +271,12 @@ class Session:
         line = self._lines.orders
         return line is None or line.conversation.commands.asks(What.FILLS)
 
+    def has_room(self, weight: int, now: int) -> bool:
+        """Whether the venue's limit leaves enough for orders and cancels behind a question that
+        costs so much and can wait."""
+        line = self._lines.orders
+        return line is not None and line.conversation.commands.budget.has_room(weight, now)
+
     def place(self, order: Order, now: int) -> int:
         """Send an order; returns when it was written, 0 without a `lap` clock or when it waits."""
         line = self._lines.orders or self._trading("place")

@@ -74,6 +74,9 @@ class Wire:
     def __init__(self, handle: int) -> None:
         self._handle = handle
 
+    def has_room(self, weight: int, now: int) -> bool:
+        return True
+
     def place(self, one: Order, now: int) -> int:
         os.write(self._handle, f"+{one.id}\n".encode())
         return now
