@@ -137,11 +137,17 @@ def test_from_and_until_are_times_the_tape_holds(taped: Path, capsys: Capture) -
     assert 0 < int(said(capsys.readouterr().out)["frames"]) < whole
     for option, text, told in (
         ("--from", "99", "which the tape holds"),
+        ("--from", "1e30", "which the tape holds"),
+        ("--until", "-1e15", "found '-1e15', expected 20"),
+        ("--until", "inf", "seconds from the start"),
         ("--until", "yesterday", "seconds from the start"),
         ("--speed", "fast", "max, or a number"),
     ):
         assert main(["replay", tape, option, text]) == 2
         assert told in capsys.readouterr().err
+    assert main(["replay", tape, "--from", "1", "--until", "0.5"]) == 2
+    assert "--until: found '20" in (err := capsys.readouterr().err)
+    assert "a time after --from, which is 20" in err
 
 
 @pytest.mark.parametrize(

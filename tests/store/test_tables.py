@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -322,6 +323,35 @@ def _counted(first: int, count: int, *, every: int = 10) -> list[Event]:
         ev.BookDelta(*HEAD, 0, START + every * n, n, n, ((1.0 - n / 1000, float(n)),), ())
         for n in range(first, first + count)
     ]
+
+
+def test_a_time_may_be_a_moment_with_its_zone(tmp_path: Path) -> None:
+    """Those in an answer's `time` are asked with; they ended in the database's words."""
+    at = START + 1_001
+    head = ("binance", BTC, 0)
+    writer = TableWriter(tmp_path, "run")
+    writer.write([ev.BookSnapshot(*head, at, 7, ((1.0, 2.0),), ((3.0, 4.0),))])
+    writer.write([ev.Trade(*head, at, 1.0, 1.0, Side.BUY, 1)])
+    writer.close()
+    with open_store(tmp_path) as store:
+        [time] = store.trades().to_pandas()["time"]
+        assert (time.value, time.nanosecond) == (at, at % 1000)
+        before = time.to_pydatetime(warn=False)  # to the microsecond
+        book = store.book_at(time, BTC)
+        assert book is not None
+        assert book.last_id == 7
+        assert store.book_at(before, BTC) is None
+        assert [len(store.trades(since=since)) for since in (before, time, at + 1)] == [1, 1, 0]
+        assert len(store.trades(until=time)) == 0
+        there = time.tz_convert("Asia/Kolkata")
+        assert len(store.trades(since=there, until=there + timedelta(microseconds=1))) == 1
+        for bad, told in (
+            (datetime(2026, 1, 1), "of no zone', expected one with its zone"),
+            ("2026-01-01", "expected ns since 1970 as a whole number"),
+            (1.5, "expected ns since 1970"),
+        ):
+            with pytest.raises(ConfigError, match=told):
+                store.book_at(bad, BTC)  # type: ignore[arg-type]
 
 
 def test_two_runs_that_record_the_same_book_do_not_spoil_it(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -162,6 +163,42 @@ def test_tables_go_out_as_others_read_them(tmp_path: Path) -> None:
     assert [path.name for path in found] == ["trades.parquet", "quotes.parquet"]
     columns = ["timestamp", "price", "quantity", "buyer_maker", "trade_id"]
     assert pq.read_table(found[0]).column_names == columns
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_half_an_export_is_none_and_leaves_the_one_before(
+    tmp_path: Path, error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in (("trades", TRADES), ("quotes", QUOTES)):
+        writer = TableWriter(tmp_path / "tables", name)
+        writer.write(events(tmp_path, f"{name}.csv", text))
+        writer.close()
+    folder = tmp_path / "out"
+    folder.mkdir()
+    before = {folder / "btc.npz": b"of before", folder / "trades.parquet": b"this as well"}
+    for path, content in before.items():
+        path.write_bytes(content)
+
+    def half(file: Any, **_: object) -> None:
+        file.write(b"half")
+        raise error
+
+    whole = pq.write_table
+
+    def second(table: Any, path: Path, **options: Any) -> None:
+        if "quotes" in path.name:
+            path.write_bytes(b"half")
+            raise error
+        whole(table, path, **options)
+
+    monkeypatch.setattr(exports.np, "savez_compressed", half)
+    monkeypatch.setattr(exports.pq, "write_table", second)
+    with open_store(tmp_path / "tables") as store:
+        with pytest.raises(error):
+            export_hftbacktest(store, "BTC-USDT", folder / "btc.npz")
+        with pytest.raises(error):
+            export_nautilus(store, "BTC-USDT", folder)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_trades_that_the_venue_merged_go_out_where_there_are_no_others(tmp_path: Path) -> None:

@@ -105,6 +105,9 @@ def _play(
     first, last = tape.span()
     since = _moment("--from", wanted.since, first, last)
     until = _moment("--until", wanted.until, first, last)
+    if since and until and until <= since:
+        expected = f"a time after --from, which is {timestamp(since)}"
+        raise ConfigError(where="--until", found=timestamp(until), expected=expected)
     said: list[Record] = []
 
     def keep(record: Record, line: bytes) -> None:
@@ -240,10 +243,10 @@ def _moment(where: str, text: str, first: int, last: int) -> int:
     if not text:
         return 0
     at = None
-    with suppress(ValueError):
+    with suppress(ValueError, OverflowError):
         at = first + round(float(text.removeprefix("+")) * SECOND)
     if at is None:
-        with suppress(ValueError):
+        with suppress(ValueError, OverflowError):
             moment = datetime.fromisoformat(text)
             moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
             at = round(moment.timestamp() * 1_000_000) * 1000
@@ -252,7 +255,8 @@ def _moment(where: str, text: str, first: int, last: int) -> int:
         raise ConfigError(where=where, found=text, expected=expected)
     if not first <= at <= max(last, first):
         expected = f"{timestamp(first)} to {timestamp(last)}, which the tape holds"
-        raise ConfigError(where=where, found=timestamp(at), expected=expected)
+        found = timestamp(at) if 0 <= at < 1 << 63 else text
+        raise ConfigError(where=where, found=found, expected=expected)
     return at
 
 

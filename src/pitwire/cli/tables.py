@@ -21,7 +21,7 @@ from pitwire.model.events import Event
 from pitwire.store.exports import export_hftbacktest, export_nautilus
 from pitwire.store.parquet import TableWriter, partitions
 from pitwire.store.parquet import compact as make_fewer
-from pitwire.store.query import Store, open_store
+from pitwire.store.query import open_store
 from pitwire.store.tardis import read_tardis
 from pitwire.tape.format import Record as Taped
 from pitwire.tape.reader import Tape
@@ -143,22 +143,15 @@ def export(folder: Path, symbol: str, *, form: str, out: Path) -> int:
     """Write what another program reads."""
     with open_store(folder) as store, naming(out):
         if form == "hftbacktest":
-            count = _whole(store, symbol, out)
+            if out.suffix != ".npz":  # it is read by that name alone
+                out = out.with_name(f"{out.name}.npz")
+            count = export_hftbacktest(store, symbol, out)
             sys.stdout.write(f"{out}: {count} events\n")
         elif form == "nautilus":
             _tell(export_nautilus(store, symbol, out))
         else:
             raise ConfigError(where="--to", found=form, expected="hftbacktest or nautilus")
     return 0
-
-
-def _whole(store: Store, symbol: str, out: Path) -> int:
-    """A file that was not written to its end is none."""
-    try:
-        return export_hftbacktest(store, symbol, out)
-    except OSError:
-        out.unlink(missing_ok=True)
-        raise
 
 
 def _tell(paths: Iterable[Path]) -> None:

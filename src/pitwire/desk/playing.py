@@ -157,13 +157,15 @@ def play(
 
     Times are ns. Before `since` everything is played, so that books are what they were, but no
     rule is asked and nothing is journalled. `speed` 0 does not wait at all. `paper` answers orders
-    on paper; None does so unless the tape holds answers and the configuration is the recorded one.
+    on paper; None does so unless the tape holds answers, the configuration is the recorded one, and
+    it is asked from the start.
     `events` is shown every event. A tape without a desk's configuration is played through a session
     alone when none is given; then there is nothing for an `onlooker`.
     """
     recorded = recorded_config(tape)
     rules = tuple(rules)
-    answered = config is None and recorded is not None and recorded.mode != "paper"
+    # From a later moment on, the tape's answers are to orders that nobody here has decided.
+    answered = not since and config is None and recorded is not None and recorded.mode != "paper"
     on_paper = not answered if paper is None else paper
     found = config or recorded
     venue = find_venue(tape.meta.venue)

@@ -6,6 +6,9 @@ trades and quotes (a `timestamp`, and columns of these names).
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +32,8 @@ EVENT = np.dtype(
 
 def export_hftbacktest(store: Store, symbol: str, path: Path) -> int:
     """Trades and book of a symbol as `data` of an npz file; how many events. Times are ns.
+
+    The file has its name when it is whole; what had that name before is there until then.
 
     Both stamps are kept; where the venue wrote none, ours stands for it. Events are in the order of
     their coming, so a reader that demands order by the venue's time as well must correct it.
@@ -68,20 +73,20 @@ def export_hftbacktest(store: Store, symbol: str, path: Path) -> int:
     names = ("ev", "exch_ts", "local_ts", "px", "qty")
     for name, column in zip(names, zip(*rows, strict=True), strict=True):
         data[name] = column
-    np.savez_compressed(path, data=data)
+    with _aside(path) as (beside,), beside.open("wb") as file:
+        np.savez_compressed(file, data=data)
     return len(rows)
 
 
 def export_nautilus(store: Store, symbol: str, folder: Path) -> list[Path]:
     """`trades.parquet` and `quotes.parquet` of a symbol; the files that there was something for."""
-    folder.mkdir(parents=True, exist_ok=True)
     stamp = pa.timestamp("ns", tz="UTC")
-    written = []
+    tables: dict[Path, pa.Table] = {}
     kind, name = _trades_of(store, symbol)
     question = f'SELECT *, {name} AS id FROM "{kind}" WHERE symbol = ? ORDER BY received, seq'
     trades = store.sql(question, [symbol]).to_arrow()
     if len(trades):
-        table = pa.table(
+        tables[folder / "trades.parquet"] = pa.table(
             {
                 "timestamp": trades["received"].cast(stamp),
                 "price": trades["price"],
@@ -90,7 +95,6 @@ def export_nautilus(store: Store, symbol: str, folder: Path) -> list[Path]:
                 "trade_id": trades["id"].cast(pa.string()),
             }
         )
-        written.append(_write(table, folder / "trades.parquet"))
     quotes = store.quotes(symbol).to_arrow()
     if len(quotes):
         columns = {
@@ -99,12 +103,16 @@ def export_nautilus(store: Store, symbol: str, folder: Path) -> list[Path]:
             "bid_size": quotes["bid_size"],
             "ask_size": quotes["ask_size"],
         }
-        table = pa.table({"timestamp": quotes["received"].cast(stamp)} | columns)
-        written.append(_write(table, folder / "quotes.parquet"))
-    if not written:
+        whens = {"timestamp": quotes["received"].cast(stamp)}
+        tables[folder / "quotes.parquet"] = pa.table(whens | columns)
+    if not tables:
         expected = "a symbol with trades or quotes in these tables"
         raise ConfigError(where="symbol", found=symbol, expected=expected)
-    return written
+    folder.mkdir(parents=True, exist_ok=True)
+    with _aside(*tables) as besides:
+        for table, beside in zip(tables.values(), besides, strict=True):
+            pq.write_table(table, beside, compression="zstd")
+    return list(tables)
 
 
 def _trades_of(store: Store, symbol: str) -> tuple[str, str]:
@@ -114,6 +122,14 @@ def _trades_of(store: Store, symbol: str) -> tuple[str, str]:
     return ("Trade", "trade_id") if len(found) else ("AggregateTrade", "aggregate_id")
 
 
-def _write(table: pa.Table, path: Path) -> Path:
-    pq.write_table(table, path, compression="zstd")
-    return path
+@contextmanager
+def _aside(*paths: Path) -> Iterator[list[Path]]:
+    """Where these files are written, until all of them are whole and get their names."""
+    besides = [path.with_name(f".{path.name}.{os.getpid()}") for path in paths]
+    try:
+        yield besides
+        for beside, path in zip(besides, paths, strict=True):
+            os.replace(beside, path)
+    finally:
+        for beside in besides:
+            beside.unlink(missing_ok=True)

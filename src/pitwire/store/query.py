@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from operator import index
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import duckdb
 import pyarrow as pa
@@ -34,6 +36,7 @@ _NS = {
 }
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ONCE = {
     "Fill": "QUALIFY row_number() OVER "
     "(PARTITION BY venue, symbol, order_id, trade_id ORDER BY received, seq) = 1"
@@ -41,6 +44,10 @@ _ONCE = {
 """Kinds that a venue tells again (in its answer, on its stream, when asked): the first counts."""
 _BEHIND = 2 * _NS["s"]
 """So much one run may be behind another that records the same book."""
+
+
+When: TypeAlias = int | datetime
+"""A time: ns since 1970 UTC, or a `datetime` with its zone, of pandas or not."""
 
 
 class Rows:
@@ -105,7 +112,8 @@ class Store:
     """Tables of a folder, as they were when it was opened; `refresh` looks again.
 
     `sql` takes any question; views are named like the events (`Trade`, `Quote`, `BookDelta`, …),
-    with their columns of docs/tables.md and `time`, the moment of `received`.
+    with their columns of docs/tables.md and `time`, the moment of `received`. A time may be given
+    as ns, or as a `datetime` with its zone, such as those in `time`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -151,15 +159,15 @@ class Store:
         """Any question; `?` stands for a parameter."""
         return _answered(self._connection.sql(question, params=parameters))
 
-    def trades(self, symbol: str = "", *, since: int = 0, until: int = 2**62) -> Rows:
-        """Trades in their order; times are ns, `until` is left out."""
+    def trades(self, symbol: str = "", *, since: When = 0, until: When = 2**62) -> Rows:
+        """Trades in their order, of `since` ≤ `received` < `until`."""
         return self._of("Trade", symbol, since, until)
 
-    def quotes(self, symbol: str = "", *, since: int = 0, until: int = 2**62) -> Rows:
+    def quotes(self, symbol: str = "", *, since: When = 0, until: When = 2**62) -> Rows:
         """Best bids and asks in their order."""
         return self._of("Quote", symbol, since, until)
 
-    def fills(self, symbol: str = "", *, since: int = 0, until: int = 2**62) -> Rows:
+    def fills(self, symbol: str = "", *, since: When = 0, until: When = 2**62) -> Rows:
         """What of our orders traded."""
         return self._of("Fill", symbol, since, until)
 
@@ -221,8 +229,9 @@ class Store:
             [symbol, symbol],
         )
 
-    def book_at(self, at: int, symbol: str, *, venue: str = "") -> OrderBook | None:
-        """The book as it was at a time in ns: exact, or None when it was not known then."""
+    def book_at(self, at: When, symbol: str, *, venue: str = "") -> OrderBook | None:
+        """The book as it was at a time: exact, or None when it was not known then."""
+        at = _ns(at)
         start = self._start_of(at, symbol, venue)
         if start is None:
             return None
@@ -297,11 +306,11 @@ class Store:
         ).fetchall()[0]
         return start - _BEHIND if broken is None else int(broken)
 
-    def _of(self, kind: str, symbol: str, since: int, until: int) -> Rows:
+    def _of(self, kind: str, symbol: str, since: When, until: When) -> Rows:
         return self.sql(
             f"SELECT * FROM \"{kind}\" WHERE (? = '' OR symbol = ?) "
             "AND received >= ? AND received < ? ORDER BY received, seq",
-            [symbol, symbol, since, until],
+            [symbol, symbol, _ns(since), _ns(until)],
         )
 
 
@@ -323,6 +332,21 @@ def _answered(relation: duckdb.DuckDBPyRelation | None) -> Rows:
     if relation is None:
         raise ConfigError(where="sql", found="no question", expected="one that has rows to answer")
     return Rows(relation)
+
+
+def _ns(at: When) -> int:
+    """A time as ns; raises `ConfigError` for what is none."""
+    if isinstance(at, datetime):
+        if at.tzinfo is None:
+            found, expected = f"{at}, of no zone", "one with its zone, as tzinfo=UTC"
+            raise ConfigError(where="time", found=found, expected=expected)
+        nanoseconds = getattr(at, "nanosecond", 0)  # pandas' own go that far
+        return (at - _EPOCH) // timedelta(microseconds=1) * 1000 + nanoseconds
+    try:
+        return index(at)
+    except TypeError:
+        expected = "ns since 1970 as a whole number, or a datetime with its zone"
+        raise ConfigError(where="time", found=repr(at), expected=expected) from None
 
 
 def _pairs(levels: list[dict[str, float]]) -> tuple[tuple[float, float], ...]:
