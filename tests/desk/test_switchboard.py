@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+from bisect import bisect_left
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -22,13 +23,13 @@ from pitwire.model.errors import StateError
 from pitwire.model.events import Quote
 from pitwire.model.orders import OrderState, Side
 from pitwire.sim.facts import Kind, NewOrder
-from pitwire.sim.faults import BlackHole, Cut, RefuseDial, RevokeKeys
+from pitwire.sim.faults import BlackHole, Cut, Misreport, RefuseDial, RevokeKeys
 from pitwire.sim.world import BTC_USDT
 from pitwire.store.latch import HaltLatch
 from pitwire.trading.journal import Alerted, Asked, Halted, Refusal
 from pitwire.trading.rules import Watch
 from pitwire.trading.stance import Stance
-from pitwire.trading.wishes import HaltTrading
+from pitwire.trading.wishes import HaltTrading, buy
 from tests.desk.setting import BTC, PLAIN, Says, Setting, command, until
 from tests.desk.test_restart import die, found, kept, open_at_venue, resting
 
@@ -592,3 +593,38 @@ def test_one_order_is_cancelled_and_the_other_stays(tmp_path: Path) -> None:
 
     setting = Setting()
     setting.world.run(lives(setting))
+
+
+def test_a_venue_too_busy_to_cancel_is_told_again_as_far_as_its_limit_allows() -> None:
+    """A hundred cancels a second are 6,000 a minute, and a ban that keeps back every one."""
+    busy = Misreport(
+        at_seconds=20,
+        kind="cancel",
+        code=-1008,
+        text="overloaded",
+        status=503,
+        done=False,
+        count=9000,
+    )
+    limits = "collar_percent = 90\nmax_open_orders_per_symbol = 100\nmax_orders_per_second = 100"
+    setting = Setting(faults=(busy,))
+
+    async def story(setting: Setting, desk: Desk) -> None:
+        for ten in range(10):
+            prices = range(50_000 - 100 * ten, 49_990 - 100 * ten, -1)
+            assert len(command(desk, *(buy(BTC, 0.001, price=each) for each in prices))) == 10
+            await asyncio.sleep(2.1)
+        desk.halt("enough", "Ada")
+        await until(lambda: not desk.gateway.has_room(100, desk.clock.now()))
+        late = setting.place_as_stranger("40000", name=f"{desk.order_prefix}-1-1")
+        before = len(setting.methods("order.cancel"))
+        await until(lambda: late in {one.id for one in desk.engine.state.ledger.open_of(BTC)})
+        await asyncio.sleep(1.5)
+        assert len(setting.methods("order.cancel")) > before, "what turns up is told to go at once"
+        await asyncio.sleep(120)
+        told = [frame["params"] for frame in setting.sent if frame["method"] == "order.cancel"]
+        times = sorted(each["timestamp"] for each in told)
+        most = max(bisect_left(times, at + 60_000) - nth for nth, at in enumerate(times))
+        assert 1_000 < most < 6_000 * 0.8
+
+    setting.run(story, config=f"{PLAIN}[risk]\n{limits}\n")

@@ -185,3 +185,18 @@ def test_to_sleep_never_makes_the_watchdog_wait_for_less() -> None:
     vigil = Vigil(3 * SECOND, T)
     vigil.excuse(T + SECOND)
     assert vigil.next_deadline() == T + 3 * SECOND
+
+
+def test_a_venue_that_does_not_follow_is_asked_and_told_ever_more_seldom() -> None:
+    """A hundred orders that no cancel reaches, for ten minutes: no 6,000 of weight in a minute."""
+    ours = [IDS.next() for _ in range(100)]
+    one, spent = sweep(), list[tuple[int, int]]()
+    for tick in range(12_000):
+        now = T + tick * SECOND // 20
+        if one.wants_list(now):
+            cancels = one.take(listing(*ours, asked=now), now)
+            spent.append((now, 80 + len(cancels)))
+    minutes = [sum(cost for at, cost in spent if 0 <= at - T - start < 60 * SECOND)
+               for start in range(0, 540 * SECOND, SECOND)]  # fmt: skip
+    assert max(minutes) < 3_000
+    assert len([at for at, cost in spent if cost > 80]) > 20, "it does not give up"

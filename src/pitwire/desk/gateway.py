@@ -104,6 +104,10 @@ class Gateway:
         """Whether a command could leave now."""
         return not self.barred and self._outlet.may_trade
 
+    def has_room(self, weight: int, now: int) -> bool:
+        """Whether what costs so much and can wait may leave."""
+        return self._outlet.has_room(weight, now)
+
     def send(self, command: Command, now: int) -> None:
         """Hand a command to the outlet once its intent stands in the journal.
 

@@ -47,6 +47,8 @@ class Switchboard:
         self._control: Control | None = None
         self._flattener = Flattener(desk)
         self._cancel_again = 0
+        self._told_to_go: set[str] = set()
+        """Orders of ours of which a cancel was said here."""
         self._at_halt: tuple[str, ...] = ()
         """Orders of ours that were open when the desk was halted."""
         self._halted_at = 0
@@ -171,6 +173,7 @@ class Switchboard:
             raise StateError(verb="resume", state=state, expected=expected)
         desk.engine.screen.resume(by, desk.clock.now())
         self._at_halt, self._halted_at, self._told = (), 0, False
+        self._told_to_go.clear()
         self.bar("")
         desk.settle()
 
@@ -302,14 +305,23 @@ class Switchboard:
             )
 
     def cancel_ours(self, *, at_once: bool = False) -> None:
-        """Cancels of what is ours and open, once a second; not while none can leave."""
+        """Cancels of what is ours and open, once a second; not while none can leave.
+
+        What was told to go before is told again only while the venue's limit has room for that: a
+        ban for it would keep back every cancel.
+        """
         desk = self._desk
         now, way_out = desk.clock.now(), desk.way_out
         early = now < self._cancel_again and not at_once
         if early or way_out is None or not way_out.may_trade:
             return
         self._cancel_again = now + SECOND
-        for command in desk.engine.screen.admit((Cancel(rule="desk"),), desk.engine.state, now):
+        ours = self.ours()
+        if not way_out.has_room(len(ours), now):
+            ours = [one for one in ours if one not in self._told_to_go]
+        self._told_to_go.update(ours)
+        wishes = [Cancel(order_id=one, rule="desk") for one in ours]
+        for command in desk.engine.screen.admit(wishes, desk.engine.state, now):
             way_out.send(command, now)
         desk.settle()
 

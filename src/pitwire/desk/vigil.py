@@ -19,10 +19,16 @@ from pitwire.trading.ids import is_protective
 
 LIST_EVERY = SECOND
 """How often the venue is asked what is open, while there is something to clear away."""
+QUICK_LISTS = 20
+"""So many times; from then on every `LIST_SELDOM`. A list of everything costs 80 of 6,000 a minute
+at Binance, and a ban would keep back every cancel."""
+LIST_SELDOM = 5 * SECOND
 CLEAR_LISTS = 2
 """So many lists in a row without an order of ours: one list may lack what is open."""
 CANCEL_AGAIN = 2 * SECOND
-"""A cancel that the next lists do not confirm is sent again after this long."""
+"""A cancel that the next lists do not confirm is sent again after this long, then after twice as
+long each time, up to the cap."""
+CANCEL_CAP = 30 * SECOND
 AWAKE_AGAIN = SECOND
 """So long a desk has to be heard after we stood still ourselves: some of its beats."""
 
@@ -103,8 +109,9 @@ class Sweep:
     ) -> None:
         self._is_ours, self._keep = is_ours, keep_protective
         self._list_at = begun
-        self._told: dict[str, int] = {}
-        """Orders that were told to go → when."""
+        self._told: dict[str, tuple[int, int]] = {}
+        """Orders that were told to go → when they may be told again, how long after the last."""
+        self._asked = 0
         self._spared: dict[str, None] = {}
         self._listed: tuple[str, ...] | None = None
         self._foreign = 0
@@ -129,7 +136,8 @@ class Sweep:
         """Whether the venue is to be asked now what is open; it counts as asked then."""
         if self.is_clear or now < self._list_at:
             return False
-        self._list_at = now + LIST_EVERY
+        self._asked += 1
+        self._list_at = now + (LIST_EVERY if self._asked <= QUICK_LISTS else LIST_SELDOM)
         return True
 
     def next_deadline(self) -> int:
@@ -176,10 +184,11 @@ class Sweep:
         if not self._must_go(order.order_id):
             self._spared[order.order_id] = None
             return []
-        told = self._told.get(order.order_id)
-        if told is not None and now < told + CANCEL_AGAIN:
+        again, pause = self._told.get(order.order_id, (now, CANCEL_AGAIN // 2))
+        if now < again:
             return []
-        self._told[order.order_id] = now
+        pause = min(2 * pause, CANCEL_CAP)
+        self._told[order.order_id] = now + pause, pause
         return [
             CancelOrder(
                 order_id=order.order_id,

@@ -12,8 +12,8 @@ from pitwire.session.pending import Request, What
 from pitwire.venues.venue import Venue
 
 STOCK_PERCENT = 25
-"""What must be left of the weight for a question of a stocktaking: orders, cancels and questions
-about single orders go before it."""
+"""What must be left of the weight for a question of a stocktaking, and for cancels that were said
+before: orders, first cancels and questions about single orders go before them."""
 
 
 class Budget:
@@ -29,14 +29,15 @@ class Budget:
         }
 
     def has_room(self, cost: int, now: int) -> bool:
-        """Whether a question of a stocktaking may be asked that costs so much."""
+        """Whether what costs so much and can wait may leave: a stocktaking, a cancel once more."""
         if self._pacing.blocked_until("weight") > now:
             return False
         return self._pacing.leaves("weight", self._spare + cost, now)
 
     def spent(self, request: Request, now: int) -> None:
         """This request left over a socket, which says nothing of what it costs."""
-        cost = self._costs.get(request.what, 0)
-        of_one = request.order_id or (request.symbol and request.what is What.OPEN_ORDERS)
-        if cost and not of_one and not request.apart:  # what is listed apart is in the cost of all
+        cost = self._costs.get(request.what, 1)
+        if request.order_id or (request.symbol and request.what is What.OPEN_ORDERS):
+            cost = 1  # of one order, or one symbol: a little more, which the answer says
+        if not request.apart:  # what is listed apart is in the cost of all
             self._pacing.spend("weight", now, cost=cost)
