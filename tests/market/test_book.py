@@ -131,6 +131,20 @@ def test_a_cleared_book_stays_empty_until_a_snapshot() -> None:
     assert book.depth(9) == (BIDS, ASKS)
 
 
+def test_a_book_that_is_marked_is_kept_and_not_ready() -> None:
+    book = OrderBook("binance", "BTC-USDT")
+    book.mark("mute")
+    assert (book.whole, book.ready, book.stale) == (False, False, "mute")
+    book.apply_snapshot(BookSnapshot("binance", "BTC-USDT", 0, 0, 5, ((1.0, 1.0),), ((3.0, 1.0),)))
+    assert (book.whole, book.ready) == (True, False)
+    book.apply(BookDelta("binance", "BTC-USDT", 0, 0, 6, 6, ((2.0, 1.0),), ()))
+    assert (book.best_bid, book.last_id) == ((2.0, 1.0), 6)
+    book.mark("")
+    assert book.ready
+    book.clear()
+    assert (book.whole, book.ready) == (False, False)
+
+
 def test_crossed_and_locked() -> None:
     book = ready()
     book.apply(delta(bids=((101.0, 1.0),)))

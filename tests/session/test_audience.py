@@ -8,7 +8,17 @@ import pytest
 
 from pitwire.market.checksum import TopLevelsCrc
 from pitwire.model.errors import StateError
-from pitwire.model.events import BookDelta, BookSnapshot, BookStale, Event, Quote, Trade
+from pitwire.model.events import (
+    BookDelta,
+    BookSnapshot,
+    BookStale,
+    Event,
+    FeedFresh,
+    FeedStale,
+    Quote,
+    Subscribed,
+    Trade,
+)
 from pitwire.session.audience import Audience
 from pitwire.session.stream import StreamOptions
 
@@ -49,6 +59,27 @@ def test_a_book_that_turns_out_wrong_is_not_to_be_read_and_is_told() -> None:
     ours.deliver([BookSnapshot("toy", "C", 0, 0, 1, ((3.0, 1.0),), ((2.0, 1.0),))], 0, True)
     assert said == ["A crossed", "B checksum", "C crossed"]
     assert not ours.book("C").ready
+
+
+def test_a_book_whose_feed_is_stale_says_so_until_the_feed_is_fresh() -> None:
+    ours, _ = audience()
+    ours.deliver(STORY, 0, True)
+    book = ours.book("A")
+    ours.deliver([FeedStale("toy", "A", 0, 0, "trades", 3.0, "mute")], 0, True)
+    assert (book.ready, book.stale) == (True, ""), "its trades are another matter"
+    ours.deliver([FeedStale("toy", "A", 0, 0, "book", 3.0, "mute")], 0, True)
+    assert (book.ready, book.stale, book.best_bid) == (False, "mute", (1.5, 3.0))
+    ours.deliver([BookStale("toy", "A", 0, 0, "asked for"), *STORY], 0, True)
+    assert (book.ready, book.stale) == (False, "mute"), "nobody tells what has changed since"
+    ours.deliver([BookDelta("toy", "A", 0, 0, 12, 12, ((1.6, 1.0),), ())], 0, True)
+    ours.deliver([FeedFresh("toy", "A", 0, 0, "book")], 0, True)
+    assert (book.ready, book.stale, book.best_bid) == (True, "", (1.6, 1.0))
+    ours.deliver([FeedStale("toy", "A", 0, 0, "book", 3.0, "mute")], 0, True)
+    ours.deliver([BookStale("toy", "A", 0, 0, "lost")], 0, True)
+    ours.deliver([Subscribed("toy", "A", 0, 0, "market-1", "book")], 0, True)
+    assert (book.ready, book.stale) == (False, ""), "it waits for its snapshot"
+    ours.deliver(STORY, 0, True)
+    assert book.ready
 
 
 def test_a_listener_finds_the_book_as_the_event_left_it() -> None:

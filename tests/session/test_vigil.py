@@ -157,6 +157,52 @@ def test_a_fresh_connection_that_falls_silent_is_found_sooner_the_more_it_has_sa
     assert rig.faults, "and dialled again"
 
 
+@pytest.mark.parametrize("symbols", ["A", "ABCDEFGH"])
+@pytest.mark.parametrize("every", [1, 5, 10])
+@pytest.mark.parametrize("lived", [2, 4, 7, 30])
+def test_a_young_connection_on_which_nobody_answers_is_mute_within_three_seconds(
+    symbols: str, every: int, lived: int
+) -> None:
+    rig = Rig(*symbols)
+    rig.answers = False
+    rig.run(lived + 0.1, lambda now: rig.all_speak(now) if now // STEP % every == 0 else None)
+    fell, rig.told = rig.heard, []
+    assert not rig.pings, "while it speaks nobody asks"
+    rig.run(9)
+    assert rig.pings[0] - fell <= 2 * SECOND
+    assert rig.why()["mute"] == 2 * len(symbols)
+    assert rig.of(FeedStale)[0][0] - fell <= 3 * SECOND
+    fault_at, fault = rig.faults[0]
+    assert fault_at - fell <= 5 * SECOND, "and dialled again"
+    assert isinstance(fault, errors.Stalled)
+
+
+def test_a_line_that_has_become_quiet_is_not_asked_all_the_time() -> None:
+    rig = Rig("A")
+    rig.run(4, rig.all_speak)
+    rig.run(600)
+    hasty = sum(later - sooner < 4 * SECOND for sooner, later in pairwise(rig.pings))
+    assert hasty <= 4, "its silence soon says as much as what it said before"
+    quiet, rig = warm("A", seconds=6), Rig("A")
+    rig.run(
+        1800, lambda now: rig.hear("A") if now // SECOND % 7 == 0 and not now % SECOND else None
+    )
+    assert len(rig.pings) <= 1800 / 7 + 3, "as often as its silence of five seconds calls for it"
+    assert (quiet.faults, rig.faults, rig.why()) == ([], [], {})
+
+
+def test_an_answer_is_waited_for_and_no_limit_broken_by_asking() -> None:
+    rig, room = warm("A", "B"), False
+    look = rig.vigil.look
+    rig.vigil.look = lambda heard, now: look(heard, now, lambda _: room)  # type: ignore[method-assign]
+    rig.run(1.9)
+    assert rig.pings == []
+    rig.answers, room = False, True
+    rig.run(2.5)
+    assert len(rig.pings) == 1, "and not again before it is overdue"
+    assert not rig.faults
+
+
 def test_the_redial_that_does_not_help_is_not_repeated_soon() -> None:
     rig = warm()
     fell = rig.now

@@ -174,14 +174,15 @@ def _copied_side(sign: float, levels: Levels, edge: float) -> BookSide:
 
 
 class OrderBook:
-    """The book of one symbol at one venue. `ready` is False until a snapshot and after `clear`.
+    """The book of one symbol at one venue. `whole` is False until a snapshot and after `clear`.
 
-    A book that is not ready is empty, and deltas leave it so. `received` and `venue_time` are the
-    stamps of what was applied last. With a `checksum`, a delta that carries one is held against it.
+    A book that is not whole is empty, and deltas leave it so; one that is whole is `ready` unless
+    it is marked `stale`. `received` and `venue_time` are the stamps of what was applied last. With
+    a `checksum`, a delta that carries one is held against it.
     """
 
     __slots__ = ("_checksum", "_cut", "_depth", "asks", "bids", "last_id", "ready", "received",
-                 "symbol", "venue", "venue_time")  # fmt: skip
+                 "stale", "symbol", "venue", "venue_time", "whole")  # fmt: skip
 
     def __init__(
         self,
@@ -194,6 +195,8 @@ class OrderBook:
         self.venue = venue
         self.symbol = symbol
         self._checksum = checksum
+        self.stale = ""
+        """Why it may be behind the venue though nothing in it is wrong; "" where it is not."""
         self.bids = BookSide(1.0, ladder)
         self.asks = BookSide(-1.0, ladder)
         self.clear()
@@ -202,12 +205,17 @@ class OrderBook:
         """Forget everything, until the next snapshot."""
         self.bids.replace((), 0)
         self.asks.replace((), 0)
-        self.ready = False
+        self.whole = self.ready = False
         self.last_id = 0
         self.venue_time = 0
         self.received = 0
         self._cut = False
         self._depth = 0
+
+    def mark(self, why: str) -> None:
+        """Not to be used for this reason, whatever is told of it, or again to be used ("")."""
+        self.stale = why
+        self.ready = self.whole and not why
 
     def apply_snapshot(self, snapshot: BookSnapshot | PartialBook) -> str:
         """Replace the whole book; nothing of the one before survives. Returns what is wrong in it.
@@ -219,7 +227,7 @@ class OrderBook:
         self.asks.replace(snapshot.asks, snapshot.depth)
         self._cut = self.bids.edge > NOTHING or self.asks.edge > NOTHING
         self._depth = snapshot.depth
-        self.ready = True
+        self.whole, self.ready = True, not self.stale
         self.last_id = snapshot.last_id
         self.venue_time = snapshot.venue_time
         self.received = snapshot.received
@@ -230,7 +238,7 @@ class OrderBook:
 
         Returns what is wrong in the book then, as `apply_snapshot` does.
         """
-        if not self.ready:
+        if not self.whole:
             return ""
         if delta.bids:
             self.bids.change(delta.bids)

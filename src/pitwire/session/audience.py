@@ -10,7 +10,17 @@ from weakref import ref
 from pitwire.market.book import OrderBook
 from pitwire.market.checksum import Checksum
 from pitwire.model.errors import StateError
-from pitwire.model.events import BookDelta, BookSnapshot, BookStale, Event, SpillFailed
+from pitwire.model.events import (
+    BookDelta,
+    BookSnapshot,
+    BookStale,
+    Event,
+    FeedFresh,
+    FeedStale,
+    SpillFailed,
+    Subscribed,
+    Unsubscribed,
+)
 from pitwire.session.stream import EventStream, StreamCounts, StreamOptions
 
 logger = logging.getLogger("pitwire.session")
@@ -20,8 +30,9 @@ OnEvents: TypeAlias = Callable[[Sequence[Event], int, bool], None]
 """(events, now, drained): a burst ends where `drained` is true; the events may be none."""
 
 
-_OF_BOOKS: frozenset[type] = frozenset((BookDelta, BookSnapshot, BookStale))
-"""What changes a book."""
+_OF_FEEDS = FeedStale, FeedFresh, Subscribed, Unsubscribed
+_OF_BOOKS: frozenset[type] = frozenset((BookDelta, BookSnapshot, BookStale, *_OF_FEEDS))
+"""What changes a book, or says whether it may be used."""
 
 
 class Audience:
@@ -68,7 +79,7 @@ class Audience:
             self._on_events(events, now, drained)
 
     def book(self, symbol: str) -> OrderBook:
-        """The book of a symbol; empty and not `ready` while it is not known to be right."""
+        """The book of a symbol; not `ready` while it is not known to be right."""
         if not self._keep_books:
             raise StateError(verb="book", state="keeping no books", expected="keep_books=True")
         if symbol not in self._books:
@@ -127,6 +138,9 @@ class Audience:
                 self._distrust(event.symbol, flaw)
         elif kind is BookStale:
             self.book(event.symbol).clear()
+        elif isinstance(event, _OF_FEEDS) and event.channel == "book":
+            # One that begins again, or ends, is no longer what it was marked for.
+            self.book(event.symbol).mark(event.why if isinstance(event, FeedStale) else "")
 
     def _distrust(self, symbol: str, flaw: str) -> None:
         # At once: nobody is to read it until the session has said that it is stale.

@@ -314,7 +314,7 @@ class Audit:
         """No delta reached the snapshot in time. What changed nothing may not have been sent."""
         sync = run.sync
         ours = self.book_of(sync.symbol) if self.book_of is not None else None
-        if ours is not None and ours.ready and not difference(ours, book_of(story)):
+        if ours is not None and ours.whole and not difference(ours, book_of(story)):
             self._end(run)
             kept = self._books.syncs
             self._vain = {one: ids for one, ids in self._vain.items() if one in kept}
@@ -332,7 +332,7 @@ class Audit:
         sync = run.sync
         assert self.book_of is not None
         ours = self.book_of(sync.symbol)
-        if ours is None or not ours.ready or ours.last_id != sync.last_id:
+        if ours is None or not ours.whole or ours.last_id != sync.last_id:
             self._end(run)  # whoever keeps it does not stand where we do
             return []
         wrong = difference(ours, book_of(story))
@@ -369,7 +369,7 @@ class Audit:
         self._edge_from = first + EDGE_BOOKS
         for symbol in (symbols + symbols)[first : first + min(EDGE_BOOKS, len(symbols))]:
             sync, book = self._books.syncs[symbol], book_of(symbol)
-            if book is None or not (sync.live and book.ready) or sync.holding:
+            if book is None or not (sync.live and book.whole) or sync.holding:
                 continue
             levels = sync.depth * EDGE_PERCENT // 100
             if levels and not book.knows(levels):

@@ -11,10 +11,6 @@ from enum import Enum
 from pitwire.model.clock import SECOND
 from pitwire.venues.venue import Heartbeat
 
-HASTE_SECONDS = 1.5
-"""A connection that is never silent for so long is pinged at once when it is."""
-_HASTE = round(HASTE_SECONDS * SECOND)
-
 
 class Sign(Enum):
     """What silence calls for."""
@@ -31,14 +27,12 @@ class Pulse:
         self._every = round(heartbeat.ping_every_seconds * SECOND)
         self._answer = round(heartbeat.answer_within_seconds * SECOND)
         self._pinged = 0
-        self.hasty = False
-        """Whether silence is unusual here; then the first ping does not wait for its turn."""
 
     def next_deadline(self, heard: int) -> int:
         """When silence since `heard` calls for something."""
         if self._pinged > heard:
             return self._pinged + self._answer
-        return heard + (min(_HASTE, self._every) if self.hasty else self._every)
+        return heard + self._every
 
     def unanswered(self, heard: int, now: int) -> int:
         """For how long a ping has been out without a sign of life."""
@@ -59,4 +53,4 @@ class Pulse:
 
     def reset(self) -> None:
         """A new connection has not been pinged."""
-        self._pinged, self.hasty = 0, False
+        self._pinged = 0

@@ -426,7 +426,7 @@ class Conversation:
 
     def _overdue(self, now: int) -> list[Event]:
         """What was waited for in vain: data, a sign of life, what a copy skipped."""
-        told = [*self._feed.overdue(now), *self.vigil.look(self._heard, now)]
+        told = [*self._feed.overdue(now), *self.vigil.look(self._heard, now, self._errands.may_ask)]
         if self.vigil.doubts_clock():
             self._errands.measure_soon(now)
         return told

@@ -153,6 +153,10 @@ class Errands:
         """We sent something that no errand was: a ping, an answer to one."""
         self._messages.spend("messages", now)
 
+    def may_ask(self, now: int) -> bool:
+        """Whether one message more is within the venue's limits."""
+        return self._messages.allows("messages", now)
+
     def measure_soon(self, now: int) -> None:
         """The venue says that our clock is wrong: look again."""
         self._time_due = min(self._time_due, now)

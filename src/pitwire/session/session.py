@@ -210,7 +210,8 @@ class Session:
         return self._lines.pacing.left(scope, now)
 
     def book(self, symbol: str) -> OrderBook:
-        """The order book of a symbol: `ready` only while it is known to be right, else empty."""
+        """The order book of a symbol: `ready` only while it is known to be right. Else it is empty,
+        or keeps its levels and names in `stale` why they may be old, as `FeedStale` does."""
         return self._lines.audience.book(symbol)
 
     def resync_book(self, symbol: str, reason: str = "asked for") -> None:

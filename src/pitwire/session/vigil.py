@@ -28,6 +28,10 @@ CAUGHT_UP_SECONDS = 10.0
 """By then everything that waited is read, though the venue may not answer pings."""
 MUTE_SECONDS = 2.5
 """No connection is called mute sooner; with a sweep on top it is found within three seconds."""
+SUSPECT_SECONDS = 1.5
+"""One that speaks in every second, however young, is asked for a sign of life after so long."""
+SURE_SECONDS = 3.5
+"""As it spoke before its silence, so it counts until then; its silence itself counts after that."""
 REDIAL_SECONDS = 2.0
 """How long a mute connection may mend itself before it is dialled again."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 30.0, 3600.0
@@ -37,12 +41,14 @@ _IDLE = SECOND
 _LATE, _PAUSED = round(LATE_SECONDS * SECOND), round(PAUSED_SECONDS * SECOND)
 _CAUGHT_UP = round(CAUGHT_UP_SECONDS * SECOND)
 _MUTE, _REDIAL = round(MUTE_SECONDS * SECOND), round(REDIAL_SECONDS * SECOND)
+_SUSPECT, _SURE = round(SUSPECT_SECONDS * SECOND), round(SURE_SECONDS * SECOND)
 _FIRST_PAUSE = round(FIRST_PAUSE_SECONDS * SECOND)
 _LONGEST_PAUSE = round(LONGEST_PAUSE_SECONDS * SECOND)
 _PING_LATE = SECOND
 _OFTEN = 0.39
 """Share of sweeps that find data, from which on a connection speaks once a second or more."""
 _SHARE_STEPS = 40
+"""Sweeps that the share is of; of fewer, while there have been no more."""
 _NEVER = 1 << 63
 
 
@@ -52,6 +58,14 @@ Elsewhere: TypeAlias = Callable[[str, str], bool]
 
 def _nowhere(_kind: str, _symbol: str) -> bool:
     return False
+
+
+MayAsk: TypeAlias = Callable[[int], bool]
+"""Whether the venue's limits leave room for one message more now."""
+
+
+def _always(_now: int) -> bool:
+    return True
 
 
 class Vigil:
@@ -73,7 +87,9 @@ class Vigil:
         self._pulse = Pulse(venue.heartbeat)
         self._lag = Lag(venue.name, link, self.freshness, skew)
         self._rhythm = Rhythm(_MUTE)
-        self._share = 0.0
+        self._share, self._sweeps = 0.0, 0
+        self._often = False
+        """Whether it spoke once a second or more, before it fell silent."""
         self.look_at = 0
         """When everything is judged next."""
         self.sleepless = False
@@ -124,11 +140,14 @@ class Vigil:
                 return self._pulse.next_deadline(heard)
         return min(self.look_at, self._pulse.next_deadline(heard))
 
-    def look(self, heard: int, now: int) -> list[Event]:
+    def look(self, heard: int, now: int, may_ask: MayAsk = _always) -> list[Event]:
         """Judge everything; a ping, or the reason to drop the connection, goes to the outbox."""
         told: list[Event] = []
         if now >= self.look_at:
             told = self._unless_elsewhere(self._sweep(heard, now))
+            if self._is_suspect(heard, now) and may_ask(now):
+                self._pulse.ping(now)
+                self._outbox.ping()
             self._look_again(now)
         match self._pulse.judge(heard, now):
             case Sign.PING:
@@ -192,7 +211,7 @@ class Vigil:
         """Something is not listened to any more: what is left has a rhythm of its own, or none."""
         self.freshness.fewer = False
         self._rhythm = Rhythm(_MUTE)
-        self._share, self._since = 0.0, now
+        self._share, self._sweeps, self._often, self._since = 0.0, 0, False, now
 
     def _hear(self, now: int) -> list[Event]:
         """Data came since the last look."""
@@ -201,8 +220,9 @@ class Vigil:
             # Many who speak at once and none of whom does for a while: that is no chance.
             self._rhythm.learn(newest - before, len(self.freshness.moved))
         self._newest = newest
-        self._share += (1 - self._share) / _SHARE_STEPS
-        self._pulse.hasty = self._share >= _OFTEN and bool(self._rhythm.wait)
+        self._sweeps = min(self._sweeps + 1, _SHARE_STEPS)
+        self._share += (1 - self._share) / self._sweeps
+        self._often = self._share >= _OFTEN
         if now - self._opened > self._pause:
             self._pause = _FIRST_PAUSE  # the redial has helped
         if not self._mute_wait:
@@ -215,16 +235,17 @@ class Vigil:
         """No data came since the last look."""
         if not (self._share or self._rhythm.wait):
             return []
-        self._share -= self._share / _SHARE_STEPS
+        self._sweeps = min(self._sweeps + 1, _SHARE_STEPS)
+        self._share -= self._share / self._sweeps
         silent = now - max(self._newest, self._since)
+        if silent > _SURE and not self._mute_wait:
+            self._often = self._share >= _OFTEN
         wait = self._wait(heard, now)
         if not wait or silent < wait:
             return []
         told: list[Event] = []
         if not self._mute_wait:
             self._mute_wait = wait
-            # One ping, at once, has told a dead connection from a mute one; no need for more.
-            self._pulse.hasty = False
             fresh = self.freshness
             told = [
                 fresh.call_stale(one, now, MUTE, silent) for one in fresh.voices if not one.stale
@@ -234,8 +255,13 @@ class Vigil:
             self._outbox.fail(errors.Stalled(silent_seconds=silent / SECOND, what="data"))
         return told
 
+    def _is_suspect(self, heard: int, now: int) -> bool:
+        """Whether to ask at once if it lives; not again before that is answered, nor once a ping
+        has told a dead connection from a mute one."""
+        is_asked = self._pulse.unanswered(heard, now) > 0 or self._mute_wait
+        return self._often and now - heard >= _SUSPECT and not is_asked
+
     def _wait(self, heard: int, now: int) -> int:
-        often = self._share >= _OFTEN
-        if often and self._pulse.unanswered(heard, now) >= _PING_LATE:
+        if self._often and self._pulse.unanswered(heard, now) >= _PING_LATE:
             return _MUTE  # silence and no answer: two witnesses
         return self._rhythm.wait
