@@ -494,6 +494,20 @@ def test_a_stranger_that_uses_a_client_id_again_has_another_order() -> None:
     assert not ledger.open
 
 
+def test_a_stranger_who_calls_his_order_as_the_venue_calls_ours_does_not_touch_ours() -> None:
+    ledger = OrderLedger()
+    ours = ledger.sent(order("a"), at(0))
+    ledger.apply(update("a", K.ACCEPTED, venue_id="7", size=2), at(1))
+    ledger.apply(update("7", K.ACCEPTED, venue_id="8", size=1), at(2))
+    ledger.apply(fill("7", 1, venue_id="8"), at(3))
+    ledger.apply(update("7", K.CANCELED, venue_id="8", size=1), at(4))
+    assert ours is not None
+    assert (ours.state, ours.filled, ours.size) == (S.OPEN, 0, 2)
+    foreign = ledger.find("7", "8", BTC)
+    assert foreign is not None
+    assert foreign.origin is Origin.FOREIGN
+
+
 def test_strangers_orders_of_one_name_in_two_symbols_are_two() -> None:
     ledger = OrderLedger()
     for symbol in (BTC, ETH):

@@ -40,9 +40,10 @@ class Shelf:
     def find(self, order_id: str, venue_id: str, symbol: str) -> Tracked | None:
         """The order by client id, or by the venue's id (which may stand in either place)."""
         order = self.orders.get(order_id)
-        if order is None and venue_id:
-            order = self._by_venue_id.get((symbol, venue_id))
-        return self._by_venue_id.get((symbol, order_id)) if order is None else order
+        if order is not None:
+            return order
+        # Where both are said, the first is a name that somebody gave, and may look like any number.
+        return self._by_venue_id.get((symbol, venue_id or order_id))
 
     def named(self, order_id: str, venue_id: str, symbol: str) -> Tracked | None:
         """The order that a message of the venue is about.
