@@ -18,6 +18,10 @@ PROTECTIVE = "ours-p"
 class Timer:
     def __init__(self) -> None:
         self.wound: list[tuple[str, float]] = []
+        self.room = 1_000_000
+
+    def has_room(self, weight: int, now: int) -> bool:
+        return weight <= self.room
 
     def arm_countdown(self, symbol: str, seconds: float, now: int) -> None:
         self.wound.append((symbol, seconds))
@@ -41,8 +45,58 @@ def test_it_is_wound_while_an_order_is_open_and_again_in_time(
     assert timer.wound == [(BTC, 120)] * 4  # at 1, 31, 61 and 91
     ledger.apply(update("ours", UpdateKind.CANCELED), at(92))
     winder.tend(at(92))
-    winder.tend(at(93))
+    assert timer.wound[4:] == [], "it can cancel nothing, and may be wanted again"
+    winder.tend(at(121))
+    winder.tend(at(122))
     assert timer.wound[4:] == [(BTC, 0)]
+
+
+def test_orders_that_come_and_go_wind_it_no_more_often_than_one_that_rests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Wound and stopped with each quote, two symbols were a minute's weight at Binance."""
+    winder, timer, ledger = office(monkeypatch)
+    for second in range(61):
+        ledger.made(order(f"ours{second}"), at(second))
+        winder.tend(at(second))
+        ledger.apply(update(f"ours{second}", UpdateKind.CANCELED), at(second + 0.5))
+        winder.tend(at(second + 0.5))
+    assert timer.wound == [(BTC, 120)] * 3  # at 0, 30 and 60
+    ledger.apply(update("stranger", UpdateKind.ACCEPTED, venue_id="9"), at(61))
+    winder.tend(at(61))
+    assert timer.wound[3:] == [(BTC, 0)], "it would cancel what is not ours"
+
+
+def test_it_is_wound_in_no_more_symbols_than_half_the_weight_suffices_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pitwire.desk.countdown.is_protective", lambda one: one == PROTECTIVE)
+    ledger, timer = OrderLedger(is_ours=lambda one: one.startswith("ours")), Timer()
+    row = Countdown(seconds=120, renew_every_seconds=30, weight=10)
+    winder = Winder(timer, row, ledger, keep_protective=True, limit_a_minute=40)
+    for name in (BTC, ETH):
+        ledger.made(order(f"ours in {name}", symbol=name), at(1))
+    told = [winder.tend(at(second)) for second in range(1, 100)]
+    assert timer.wound == [(BTC, 120)] * 4
+    assert f"not wound in {ETH}" in told[0]
+    assert not any(told[1:])
+    ledger.apply(update(f"ours in {BTC}", UpdateKind.CANCELED), at(100))
+    for second in range(100, 150):
+        winder.tend(at(second))
+    assert timer.wound[4:6] == [(BTC, 0), (ETH, 120)]
+
+
+def test_those_of_a_run_before_are_stopped_as_the_venue_has_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, timer, ledger = office(monkeypatch)
+    winder = Winder(timer, ROW, ledger, keep_protective=True, symbols=(BTC, ETH))
+    timer.room = 0
+    winder.tend(at(1))
+    assert timer.wound == []
+    timer.room = 1
+    winder.tend(at(2))
+    assert timer.wound == [(BTC, 0), (ETH, 0)]
 
 
 @pytest.mark.parametrize("other", ["a stranger's", PROTECTIVE])
@@ -72,7 +126,7 @@ def test_a_stop_that_may_be_lost_is_said_until_it_must_be_over(
     ledger.apply(update("ours", UpdateKind.CANCELED), at(5))
     for second in range(5, 300):
         winder.tend(at(second))
-    assert timer.wound == [(BTC, 120), *[(BTC, 0)] * 4]  # at 5, 35, 65 and 95: it ends at 121
+    assert timer.wound == [(BTC, 120), *[(BTC, 0)] * 3]  # at 31, 61 and 91: it ends at 121
 
 
 def test_one_of_a_run_before_is_stopped_where_it_is_not_wanted_now(

@@ -2,14 +2,16 @@
 
 House rules: it cancels whatever is open in a symbol, so it is wound only where all of that may be
 cancelled when we are gone: no foreign order, none that is to be left open. One that may still run,
-also one of a run before, is stopped until it must be over: a stop may be lost on its way. It needs
-no process of ours, so it is what remains when the whole machine is lost.
+also one of a run before, is stopped until it must be over: a stop may be lost on its way. Where
+nothing is open it runs on for a while, since orders come and go faster than it may be wound; all of
+them together cost at most half of the venue's weight. It needs no process of ours, so it is what
+remains when the whole machine is lost.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pitwire.desk.config import DeskConfig
 from pitwire.model.clock import SECOND
@@ -17,11 +19,17 @@ from pitwire.trading.ids import is_protective
 from pitwire.trading.ledger import OrderLedger
 from pitwire.venues.venue import Countdown
 
+_SHARE = 0.5
+"""Of the venue's weight, at most."""
 
+
+@runtime_checkable
 class Timer(Protocol):
     """Who winds it."""
 
     def arm_countdown(self, symbol: str, seconds: float, now: int) -> None: ...
+
+    def has_room(self, weight: int, now: int) -> bool: ...
 
 
 class Winder:
@@ -35,36 +43,56 @@ class Winder:
         *,
         keep_protective: bool,
         symbols: Iterable[str] = (),
+        limit_a_minute: int = 0,
     ) -> None:
-        """`symbols` are those in which a run before us may have wound it."""
+        """`symbols` are those in which a run before us may have wound it; `limit_a_minute` is the
+        venue's limit of weight, 0 where there is none."""
         self._timer, self._ledger, self._keep = timer, ledger, keep_protective
         self._seconds, self._every = row.seconds, round(row.renew_every_seconds * SECOND)
-        self._length = round(row.seconds * SECOND)
+        self._length, self._weight = round(row.seconds * SECOND), row.weight
+        each = row.weight * 60 / row.renew_every_seconds
+        self._most = int(limit_a_minute * _SHARE / each) if limit_a_minute else 1 << 30
+        """In so many symbols at once it may be wound."""
         self.wound: dict[str, int] = {}
         """Symbol → when its timer was wound last."""
         self._ending: dict[str, tuple[int, int]] = {}
         """Symbols whose timer is not wanted → when it was stopped last, when it must be over."""
         self._before = tuple(symbols)
         self._refused: set[str] = set()
+        self._is_told = False
 
-    def tend(self, now: int) -> None:
-        """Wind what is due, stop what is left over."""
-        wanted, over = self._wanted(), now + self._length
+    def tend(self, now: int) -> str:
+        """Wind what is due, stop what is left over; what to tell, mostly ""."""
+        wanted, over, told = self._wanted(), now + self._length, ""
         self._ending.update(dict.fromkeys(self._before, (0, over)))
         self._before = ()
         for symbol in wanted:
+            if symbol not in self.wound and len(self.wound) >= self._most:
+                told = self._beyond(symbol) or told
+                continue
             self._ending.pop(symbol, None)
             if now >= self.wound.get(symbol, 0) + self._every:
                 self._timer.arm_countdown(symbol, self._seconds, now)
                 self.wound[symbol] = now
         for symbol in [one for one in self.wound if one not in wanted]:
-            self._ending[symbol] = 0, self.wound.pop(symbol) + self._length
+            if self._ledger.open_by_symbol.get(symbol) or now >= self.wound[symbol] + self._every:
+                self._ending[symbol] = 0, self.wound.pop(symbol) + self._length
+        self._stop_leftovers(now)
+        return told
+
+    def _stop_leftovers(self, now: int) -> None:
         for symbol, (stopped, over) in list(self._ending.items()):
             if now >= over:
                 del self._ending[symbol]
-            elif now >= stopped + self._every:
+            elif now >= stopped + self._every and self._timer.has_room(self._weight, now):
                 self._timer.arm_countdown(symbol, 0.0, now)
                 self._ending[symbol] = now, over
+
+    def _beyond(self, symbol: str) -> str:
+        """What to tell of a symbol for which the venue's weight does not suffice; once."""
+        told, self._is_told = self._is_told, True
+        why = f"the venue's weight suffices for its timer in {self._most} symbols at once"
+        return "" if told else f"{why}: not wound in {symbol}, nor in others beyond that"
 
     def stop(self, now: int) -> None:
         """The desk ends in good order: what it leaves open is left open on purpose."""
@@ -78,9 +106,9 @@ class Winder:
         self._refused.add(symbol)
         return news
 
-    def _wanted(self) -> set[str]:
+    def _wanted(self) -> dict[str, None]:
         return {
-            symbol
+            symbol: None
             for symbol, orders in self._ledger.open_by_symbol.items()
             if orders and all(self._may_go(order.id, order.is_ours) for order in orders.values())
         }
@@ -90,13 +118,25 @@ class Winder:
 
 
 def winder_for(
-    config: DeskConfig, timer: object, row: Countdown | None, ledger: OrderLedger
+    config: DeskConfig,
+    timer: object,
+    row: Countdown | None,
+    ledger: OrderLedger,
+    *,
+    limit_a_minute: int = 0,
 ) -> Winder | None:
     """None where the venue has no such timer, where it is not wanted, and on paper."""
-    if row is None or not wants_countdown(config) or not hasattr(timer, "arm_countdown"):
+    if row is None or not wants_countdown(config) or not isinstance(timer, Timer):
         return None
     symbols, keep = config.venue.symbols, config.watchdog.keep_protective
-    return Winder(timer, row, ledger, keep_protective=keep, symbols=symbols)
+    return Winder(
+        timer,
+        row,
+        ledger,
+        keep_protective=keep,
+        symbols=symbols,
+        limit_a_minute=limit_a_minute,
+    )
 
 
 def wants_countdown(config: DeskConfig) -> bool:

@@ -24,7 +24,7 @@ from pitwire.desk.paper import PaperOutlet
 from pitwire.desk.rehearsal import keep_warm
 from pitwire.desk.relearning import Relearner
 from pitwire.desk.restart import Restarted
-from pitwire.desk.stocktaking import stock_at
+from pitwire.desk.stocktaking import stock_at, weight_a_minute
 from pitwire.desk.switchboard import Switchboard
 from pitwire.desk.timings import Timings
 from pitwire.desk.watchdog import Charge
@@ -212,7 +212,13 @@ class Desk:
             file=self._file,
             stock=stock,
             deadline_seconds=self.config.desk.order_deadline_seconds,
-            winder=winder_for(self.config, outlet, self.session.venue.countdown, state.ledger),
+            winder=winder_for(
+                self.config,
+                outlet,
+                self.session.venue.countdown,
+                state.ledger,
+                limit_a_minute=weight_a_minute(self.session.venue),
+            ),
         )
 
     @property

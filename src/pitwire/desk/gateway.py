@@ -24,7 +24,7 @@ from pitwire.model.orders import (
 )
 from pitwire.session.commands import ORDER_DEADLINE_SECONDS
 from pitwire.trading.engine import Engine
-from pitwire.trading.journal import DurableJournal, Volatile, placed
+from pitwire.trading.journal import Alerted, DurableJournal, Volatile, placed
 
 QUESTIONS_A_SECOND = 10
 """At most; on Binance that is two fifths of the weight there is (binance §5.7, §8)."""
@@ -164,7 +164,7 @@ class Gateway:
             return
         self.stock.tend(now)
         if self.winder is not None:
-            self.winder.tend(now)
+            self._tell(self.winder.tend(now), now)
         if self._engine.state.ledger.next_question() is None:
             return
         for question in self._engine.questions(now, self._allowed(now)):
@@ -177,6 +177,11 @@ class Gateway:
                 by_ours = question.is_ours and question.type not in CONDITIONAL
                 venue_id = "" if by_ours else question.venue_id
                 self._outlet.ask_status(symbol, order_id, now, venue_id, question.type)
+
+    def _tell(self, text: str, now: int) -> None:
+        if text:
+            alert = Alerted(at=now, text=text, level="warning", rule="desk")
+            self._engine.journal.write(alert)
 
     def rest(self, now: int) -> bool:
         """The desk ends with nothing open: the venue's timer is stopped; whether one ran."""

@@ -436,6 +436,8 @@ class Countdown(msgspec.Struct, frozen=True):
 
     seconds: float
     renew_every_seconds: float
+    weight: int = 1
+    """What it costs of the limit `weight` to wind or stop it once."""
 
 
 class Venue(msgspec.Struct, frozen=True):

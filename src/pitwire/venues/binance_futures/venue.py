@@ -156,7 +156,7 @@ BINANCE_USDM = Venue(
     # §11.6: a key lives for an hour and is asked for again every half.
     private=PrivateStream(private_path, renew_every_seconds=1800),
     # §11.5: the venue's own example.
-    countdown=Countdown(seconds=120, renew_every_seconds=30),
+    countdown=Countdown(seconds=120, renew_every_seconds=30, weight=10),
     mode=MODE,
     symbol_of=guess,
     acknowledge=acknowledge,
