@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -118,3 +120,30 @@ def test_what_is_left_is_what_could_be_spent() -> None:
             assert pacing.leaves("weight", cost, now) is pacing.allows("weight", now, cost=cost)
         pacing.spend("weight", now, cost=step % 9)
     assert pacing.leaves("nothing", 1000, 0)
+
+
+def test_an_order_is_let_through_as_three_questions_would() -> None:
+    draws, let, held = random.Random(5), 0, 0
+    for _ in range(40):
+        limits = [Limit("weight", draws.randrange(1, 30), 10), Limit("orders", 4, 1)]
+        limits += [Limit("orders", draws.randrange(5, 12), 10)] * draws.randrange(2)
+        one, three = (Pacing(limits) for _ in range(2))
+        now = START
+        for _ in range(60):
+            now += draws.randrange(SECOND)
+            reserve, cost = draws.randrange(8), draws.randrange(4)
+            if draws.random() < 0.05:
+                scope, until = draws.choice(("weight", "orders")), now + draws.randrange(3 * SECOND)
+                one.block(scope, until)
+                three.block(scope, until)
+            one.spend("weight", now, cost=cost)
+            three.spend("weight", now, cost=cost)
+            expected = (
+                three.leaves("weight", reserve, now)
+                and three.blocked_until("weight") <= now
+                and three.try_spend("orders", now)
+            )
+            assert one.try_order(now, reserve) is expected
+            assert one.left("orders", now) == three.left("orders", now)
+            let, held = let + expected, held + (not expected)
+    assert min(let, held) > 100, "both answers were met"

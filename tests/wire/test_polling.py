@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import selectors
 import socket
 from collections.abc import Mapping
@@ -133,6 +134,91 @@ def test_a_loop_does_something_else_while_it_polls() -> None:
     # It never falls asleep, however slow the machine is.
     with asyncio.Runner(loop_factory=lambda: PollingLoop(quiet_ns=3_600 * SECOND)) as runner:
         assert runner.run(wait_for(3)) >= 3
+
+
+def test_it_says_what_an_ordinary_selector_says() -> None:
+    pairs = [socket.socketpair() for _ in range(6)]
+    polling, ordinary = PollingSelector(), selectors.DefaultSelector()
+    both = selectors.EVENT_READ | selectors.EVENT_WRITE
+    wanted = (selectors.EVENT_READ, selectors.EVENT_READ, selectors.EVENT_WRITE, both, both, both)
+
+    def said() -> list[dict[int, tuple[int, str]]]:
+        found = [selector.select(0) for selector in (polling, ordinary)]
+        return [{key.fd: (mask, key.data) for key, mask in one} for one in found]
+
+    for selector in (polling, ordinary):
+        for (mine, _), events in zip(pairs, wanted, strict=True):
+            selector.register(mine, events, "first")
+    pairs[1][1].send(b"x")
+    pairs[4][1].send(b"x")
+    pairs[5][1].close()
+    first, expected = said()
+    assert first == expected
+    assert len(expected) == 5, "all but the one that waits for something to read"
+    for selector in (polling, ordinary):
+        selector.modify(pairs[4][0], selectors.EVENT_READ, "second")
+        selector.unregister(pairs[1][0])
+    changed, expected = said()
+    assert changed == expected
+    assert expected[pairs[4][0].fileno()] == (selectors.EVENT_READ, "second")
+    assert pairs[1][0].fileno() not in changed
+    polling.close()
+    ordinary.close()
+    for end in (end for pair in pairs for end in pair):
+        end.close()
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="no list of open descriptors here")
+def test_it_leaves_no_descriptor_behind() -> None:
+    held = len(os.listdir("/proc/self/fd"))
+    PollingSelector().close()
+    assert len(os.listdir("/proc/self/fd")) == held
+
+
+def test_who_was_taken_off_the_loop_by_another_reader_is_not_called() -> None:
+    async def told() -> list[str]:
+        loop, heard = asyncio.get_running_loop(), list[str]()
+        pairs = {name: socket.socketpair() for name in "ab"}
+        loop.set_exception_handler(lambda _, context: heard.append(str(context)))
+
+        def read(name: str) -> None:
+            heard.append(name)
+            for mine, _ in pairs.values():
+                loop.remove_reader(mine)
+
+        for name, (mine, other) in pairs.items():
+            loop.add_reader(mine, read, name)
+            other.send(b"x")
+        await asyncio.sleep(0.01)
+        for pair in pairs.values():
+            for end in pair:
+                end.close()
+        return heard
+
+    with asyncio.Runner(loop_factory=polling_loop) as runner:
+        assert len(runner.run(told())) == 1
+
+
+def test_a_reader_is_called_before_what_was_queued_after_it_was_ready() -> None:
+    async def told() -> list[str]:
+        loop, heard = asyncio.get_running_loop(), list[str]()
+        mine, other = socket.socketpair()
+
+        def read() -> None:
+            mine.recv(1)
+            heard.append("read")
+
+        loop.add_reader(mine, read)
+        other.send(b"x")
+        loop.call_soon(heard.append, "queued")
+        await asyncio.sleep(0)
+        loop.remove_reader(mine)
+        mine.close()
+        other.close()
+        return heard
+
+    with asyncio.Runner(loop_factory=polling_loop) as runner:
+        assert runner.run(told()) == ["read", "queued"]
 
 
 def test_an_ordinary_loop_runs_on_it() -> None:

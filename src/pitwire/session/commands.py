@@ -116,9 +116,7 @@ class Commands:
         if not self.admitted:
             self._demand_login("place")
         # The path from tick to wire: no closure and no queue, unless a limit says so.
-        pacing = self._pacing
-        may = not self._ordinary and pacing.leaves("weight", self._reserve, now)
-        if not may or self._held(now) or not pacing.try_spend("orders", now):
+        if self._ordinary or not self._pacing.try_order(now, self._reserve):
             request = Request(What.PLACE, now, order.id, symbol=order.symbol)
             encode = self._codec.place
             self._ordinary.append((request, lambda at, rid: encode(order, at, rid)))

@@ -68,6 +68,26 @@ class Pacing:
             window.add(cost, now)
         return True
 
+    def try_order(self, now: int, reserve: int) -> bool:
+        """Spend one order, if it may be spent and `reserve` of the weight would be left.
+
+        What `leaves`, `blocked_until` and `try_spend` say, in one call: on the way of an order each
+        call is code that has been met last when the last order left.
+        """
+        blocked, windows = self._blocked, self._windows
+        if blocked and (blocked.get("weight", 0) > now or blocked.get("orders", 0) > now):
+            return False
+        for window in windows.get("weight", ()):
+            if window.count - window.sum < reserve and window.ready_at(reserve, now) > now:
+                return False
+        orders = windows.get("orders", ())
+        for window in orders:
+            if window.sum >= window.count and window.ready_at(1, now) > now:
+                return False
+        for window in orders:
+            window.add(1, now)
+        return True
+
     def report(self, scope: str, used: int, now: int) -> None:
         """Take over the venue's own count where it is higher than ours."""
         for window in self._windows.get(scope, ()):

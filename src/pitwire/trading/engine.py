@@ -122,17 +122,28 @@ class Engine:
             if change is None and isinstance(event, ev.Fill | ev.Update):
                 return None  # a copy, or about nobody: a rule that hedges must not hedge twice
         seats = row.by_symbol.get(event.symbol, row.anyone)
-        if seats:
-            if row.marked and event.backfilled:  # type: ignore[attr-defined]
-                seats = tuple((seat, watch) for seat, watch in seats if watch.history)
-            self._show(event, seats)
+        if not seats:
+            return change
+        history = row.marked and event.backfilled  # type: ignore[attr-defined]
+        for seat, watch in seats:
+            if history and not watch.history:
+                continue
+            if watch.option and getattr(event, "interval", "") != watch.option:
+                continue
+            if watch.each:
+                self._hear(seat, event, event.received)
+            else:
+                self._due[seat] = event
         return change
 
     def decide(self, now: int) -> list[Command]:
         """Ask the rules that look at the state alone, then let risk choose."""
-        if not (self._wishes or self._due or self._wakes) and now < self._tomorrow:
-            return []  # nearly every burst
-        wishes = self._collect(now)
+        if now < self._tomorrow and not (self._due or self._wakes):
+            if not self._wishes:
+                return []  # nearly every burst
+            wishes, self._wishes = self._wishes, []  # as `_collect` would, with nobody to ask
+        else:
+            wishes = self._collect(now)
         return self.screen.admit(wishes, self.state, now) if wishes else []
 
     def next_wake(self) -> int | None:
@@ -201,15 +212,6 @@ class Engine:
 
     # ── hearing rules ─────────────────────────────────────────────────────────────────────────
 
-    def _show(self, event: Event, seats: tuple[tuple[_Seat, Watch], ...]) -> None:
-        for seat, watch in seats:
-            if watch.option and getattr(event, "interval", "") != watch.option:
-                continue
-            if watch.each:
-                self._hear(seat, event, event.received)
-            else:
-                self._due[seat] = event
-
     def _collect(self, now: int) -> list[Wish]:
         """Everything wished since the last burst."""
         day = now // _DAY
@@ -242,8 +244,9 @@ class Engine:
         finally:
             self.hearing = None
         if wishes:
-            cause = cause_of(event, now)
-            self._wishes += [_signed(wish, seat.rule.name, cause) for wish in wishes]
+            cause, name = cause_of(event, now), seat.rule.name
+            for wish in wishes:
+                self._wishes.append(_signed(wish, name, cause))
 
     def _bench(self, seat: _Seat, error: Exception, event: Event | None, now: int) -> None:
         seat.benched = True
@@ -329,15 +332,16 @@ def cause_of(event: Event | None, now: int) -> Cause:
     """What made a rule act, in the words of a record."""
     if event is None:
         return Cause(event="Timer", symbol="", venue_time=0, received=now)
-    return Cause(  # by position: by name it takes twice as long
-        event.__class__.__name__, event.symbol, event.venue_time, event.received, _detail(event)
-    )
+    if isinstance(event, ev.Trade):  # what most rules fire at: without a call
+        told = f"price {event.price!r} size {event.size!r} id {event.trade_id}"
+    else:
+        told = _detail(event)
+    # By position: by name it takes twice as long.
+    return Cause(event.__class__.__name__, event.symbol, event.venue_time, event.received, told)
 
 
 def _detail(event: Event) -> str:
     match event:
-        case ev.Trade():
-            return f"price {event.price!r} size {event.size!r} id {event.trade_id}"
         case ev.AggregateTrade():
             return f"price {event.price!r} size {event.size!r} id {event.aggregate_id}"
         case ev.Quote():

@@ -105,10 +105,8 @@ class AnswerDecoder:
     def __init__(self, symbols: Symbols, requests: Requests) -> None:
         self._symbols, self._session = symbols, requests
         self._requests = Notes(("", "", ""))
-
-    def note(self, request_id: int, request: tuple[str, str, str]) -> None:
-        """Keep the fields of a `Request`."""
-        self._requests.keep(request_id, request)
+        self.note = self._requests.keep
+        """Keep the fields of a `Request`, under its id."""
 
     # ── user data ──
 

@@ -77,14 +77,15 @@ class MarketDecoder:
     def __init__(self, symbols: Symbols, partial: Partial, compiled: Read | None = None) -> None:
         self._symbols = symbols
         self._partial = partial
-        self._compiled = compiled
+        self.compiled = compiled
+        """The compiled reader, which is handed the symbols, too; None where there is none."""
         self.fastest = self.decode if compiled is None else self.decode_compiled
         """`decode`, by the compiled reader where there is one."""
 
     def decode_compiled(self, frame: bytes, now: int) -> Sequence[Event]:
         """The same as `decode`, most of it by the compiled reader."""
-        assert self._compiled is not None, "this is asked of who has one"
-        return self._compiled(frame, now, self._symbols) or self.decode(frame, now)
+        assert self.compiled is not None, "this is asked of who has one"
+        return self.compiled(frame, now, self._symbols) or self.decode(frame, now)
 
     def decode(self, frame: bytes, now: int) -> Sequence[Event]:
         """The events of one frame; raises one of `UNREADABLE` when the fast reading fails.

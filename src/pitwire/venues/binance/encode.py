@@ -111,11 +111,22 @@ class Encoder:
         extra: Params | None = None,
     ) -> bytes:
         """A new order; `extra` are the fixed parameters of a replacement (§5.11)."""
-        in_session = self.requests.in_session
-        signer = None if in_session else self.requests.signer(method)
-        shape = self._shape(order, method, extra or {}, signed=not in_session)
+        requests = self.requests
+        signed = not (requests.logged_on and requests.can_log_on)  # as `in_session` has it
+        key = (
+            method, signed, order.symbol, order.side, order.type, order.time_in_force,
+            order.size is None, order.quote_size is None, order.price is None,
+            order.stop_price is None, order.trailing_bips is None,
+        )  # fmt: skip
+        shape = None if extra else self._shapes.get(key)
+        if shape is None:
+            shape = self._new_shape(order, method, extra or {}, signed=signed)
+            if not extra:
+                self._shapes[key] = shape
+        # A form knows its signer: who logs in anew begins without forms.
         if shape.fill is not None and (frame := shape.fill(order, json_id, now)) is not None:
             return frame
+        signer = requests.signer(method) if signed else None
         values = _values(order, now)
         body = shape.head % (json_id, *values)
         if signer is None:
@@ -123,20 +134,8 @@ class Encoder:
         signature = signer.sign((shape.payload % values).encode())
         return f'{body},"signature":"{signature}"{shape.tail}'.encode()
 
-    def _shape(self, order: Order, method: str, extra: Params, *, signed: bool) -> _Shape:
-        key = (
-            method, signed, order.symbol, order.side, order.type, order.time_in_force,
-            order.size is None, order.quote_size is None, order.price is None,
-            order.stop_price is None, order.trailing_bips is None,
-        )  # fmt: skip
-        if extra:
-            return self._new_shape(order, method, extra, signed=signed)
-        shape = self._shapes.get(key)
-        if shape is None:
-            shape = self._shapes[key] = self._new_shape(order, method, extra, signed=signed)
-        return shape
-
     def _new_shape(self, order: Order, method: str, extra: Params, *, signed: bool) -> _Shape:
+        signer = self.requests.signer(method) if signed else None
         refuse_impossible(order)
         params: dict[str, Value] = {
             **extra,
@@ -162,7 +161,6 @@ class Encoder:
             params["apiKey"] = self.requests.key
         params = dict(sorted(params.items()))
         shape = _shape_of(method, params)
-        signer = self.requests.signer(method) if signed else None
         if self._compiled is None or extra or "%%" in shape.head:
             return shape
         if signer is not None and not isinstance(signer, HmacSigner):
