@@ -269,12 +269,14 @@ async def _examine_rights(patient: Patient, fetch: Fetch) -> list[Finding]:
     if config.mode != "live" or keys is None:
         return []
     try:
-        await check_rights(config, keys, patient.endpoints, fetch, patient.clock)
+        was_asked = await check_rights(config, keys, patient.endpoints, fetch, patient.clock)
     except PitwireError as error:
         return [bad("rights", error)]
+    if was_asked:
+        return [Finding("ok", "rights", "the key may trade and may not withdraw")]
     waived = config.live is not None and config.live.may_withdraw == config.account.name
-    text = "may withdraw, as the file allows" if waived else "may trade and may not withdraw"
-    return [Finding("note" if waived else "ok", "rights", f"the key {text}")]
+    why = "may withdraw, as the file allows" if waived else "was not asked about: nobody here says"
+    return [Finding("note", "rights", f"the key {why}")]
 
 
 async def _examine_mode(patient: Patient, fetch: Fetch) -> list[Finding]:
@@ -385,8 +387,12 @@ def would_send(patient: Patient) -> Iterator[str]:
     if patient.credentials is None or not patient.venue.can.orders:
         return
     if patient.config.mode == "live" and patient.venue.rights is not None:
-        request = patient.venue.rights.ask(patient.credentials, now)
-        yield f"ask   {patient.endpoints.http}{request.path}"
+        request, root = (
+            patient.venue.rights.ask(patient.credentials, now),
+            patient.venue.rights.root,
+        )
+        if not root or patient.endpoints == patient.venue.endpoints:
+            yield f"ask   {root or patient.endpoints.http}{request.path}"
     if patient.config.mode == "live" and patient.venue.account is not None:
         request = patient.venue.account.ask(patient.credentials, now)
         yield f"ask   {patient.endpoints.http}{request.path}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from urllib.parse import urlsplit
 
 from pitwire.desk.config import DeskConfig
 from pitwire.desk.desk import Desk
@@ -20,6 +21,7 @@ from pitwire.venues.registry import find_venue
 from pitwire.venues.venue import CodecOptions, Endpoints, HttpRequest, Reply, Role, Venue
 from pitwire.wire.http import HttpClient
 from pitwire.wire.link import Fetch, HttpAnswer
+from pitwire.wire.names import is_on_this_machine
 
 
 def addresses_of(config: DeskConfig, endpoints: Endpoints | None) -> Endpoints:
@@ -78,19 +80,23 @@ async def check_rights(
     endpoints: Endpoints | None,
     fetch: Fetch | None,
     clock: Clock,
-) -> None:
+) -> bool:
     """Raise `ConfigError` when mode is `live` and the key may withdraw, or may not trade.
 
-    A testnet is not asked: it keeps no money, and does not say. Raises what the venue says when it
-    refuses to answer, and `DialFailed` when it does not.
+    Says whether anybody was asked: not a testnet, which keeps no money and does not say. Raises
+    what the venue says when it refuses to answer, and `DialFailed` when it does not.
     """
     venue, live = find_venue(config.venue.name), config.live
     if config.mode != "live" or live is None or credentials is None or config.venue.testnet:
-        return
+        return False
     if venue.rights is None or live.may_withdraw == config.account.name:
-        return
-    root = addresses_of(config, endpoints).http
-    body = await _answered(venue, partial(venue.rights.ask, credentials), root, fetch, clock)
+        return False
+    addresses = addresses_of(config, endpoints)
+    if venue.rights.root and addresses != venue.endpoints:
+        _demand_waiver(config, addresses)
+        return False
+    ask = partial(venue.rights.ask, credentials)
+    body = await _answered(venue, ask, addresses.http, fetch, clock, at=venue.rights.root)
     rights = venue.rights.read(body)
     if rights.may_withdraw:
         expected = f"one that may not, or [live] may_withdraw = {config.account.name!r}"
@@ -99,6 +105,18 @@ async def check_rights(
         raise ConfigError(
             where="account.key", found="a key that may not trade", expected="one that may"
         )
+    return True
+
+
+def _demand_waiver(config: DeskConfig, addresses: Endpoints) -> None:
+    """Raise `ConfigError` where nobody can say whether the key may withdraw: no answer is no
+    permission. A venue on this machine keeps no money."""
+    host = urlsplit(addresses.http).hostname or ""
+    if is_on_this_machine(host):
+        return
+    expected = f"the venue's own addresses, or [live] may_withdraw = {config.account.name!r}"
+    found = f"a key of which nobody at {host} says whether it may withdraw"
+    raise ConfigError(where="account.key", found=found, expected=expected)
 
 
 async def check_mode(
@@ -126,9 +144,18 @@ async def check_mode(
 
 
 async def _answered(
-    venue: Venue, ask: Callable[[int], HttpRequest], root: str, fetch: Fetch | None, clock: Clock
+    venue: Venue,
+    ask: Callable[[int], HttpRequest],
+    root: str,
+    fetch: Fetch | None,
+    clock: Clock,
+    *,
+    at: str = "",
 ) -> bytes:
-    """The body of the answer to a signed question; raises what the venue says when it has none."""
+    """The body of the answer to a signed question; raises what the venue says when it has none.
+
+    `at` is where it is asked, if that is not `root`, where the time is.
+    """
     codec = venue.codec(CodecOptions(Role.MARKET))
     sent = clock.now()
     status, headers, body = await _fetched(asked := codec.ask_time(), root, fetch)
@@ -138,7 +165,7 @@ async def _answered(
         raise _error(told, venue)
     # A clock that is wrong by a known amount is good enough: what is signed has the venue's time.
     request = ask(clock.now() + told.server_time - middle)
-    status, headers, body = await _fetched(request, root, fetch)
+    status, headers, body = await _fetched(request, at or root, fetch)
     if status != 200:
         answer = codec.decode_response(request, status, headers, body, clock.now())
         raise _error(answer[-1], venue)

@@ -399,6 +399,9 @@ class AskRights(msgspec.Struct, frozen=True):
     """(credentials, now in ns) → the request."""
     read: Callable[[bytes], KeyRights]
     """The body of a good answer → rights; raises `MalformedFrame`."""
+    root: str = ""
+    """The address that is asked instead of the venue's own for REST, by whoever goes to the venue's
+    own addresses."""
 
 
 class AskAccount(msgspec.Struct, frozen=True):

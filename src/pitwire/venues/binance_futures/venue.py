@@ -15,6 +15,7 @@ from pitwire.venues.binance_futures.codec import FuturesCodec
 from pitwire.venues.binance_futures.encode import WINDOW_SECONDS
 from pitwire.venues.binance_futures.house import COINM, USDM
 from pitwire.venues.binance_futures.mode import MODE
+from pitwire.venues.binance_futures.rights import RIGHTS
 from pitwire.venues.binance_futures.streams import CHANNELS, MARKET, UNSPLIT
 from pitwire.venues.binance_futures.symbols import guess
 from pitwire.venues.mbx.requests import acknowledge
@@ -166,6 +167,7 @@ BINANCE_USDM = Venue(
     # §11.5; open orders are two lists, of 40 each.
     weights=Weights(open_orders=80, account=5, fills=5),
     proof=PROOF,
+    rights=RIGHTS,
     sign=sign,
 )
 
