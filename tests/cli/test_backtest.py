@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import json
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -100,9 +102,9 @@ def test_looks_at_the_clock_that_are_left_out_change_nothing(
     looks: list[int] = []
     look = Vigil.look
 
-    def counted(vigil: Vigil, heard: int, now: int) -> list[ev.Event]:
+    def counted(vigil: Vigil, heard: int, now: int, *asked: Any) -> list[ev.Event]:
         looks.append(now)
-        return look(vigil, heard, now)
+        return look(vigil, heard, now, *asked)
 
     monkeypatch.setattr(Vigil, "look", counted)
     first = lived(market, latency=latency)
@@ -230,6 +232,49 @@ def test_as_it_is_typed(market: Path, tmp_path: Path, capsys: Capture) -> None:
     assert row["rule"] == "buy"
     assert main(arguments) == 0
     assert capsys.readouterr().out == out
+
+
+def test_looks_may_be_further_apart_than_the_market_is_long(market: Path, capsys: Capture) -> None:
+    """The desk lived on for as long as the next look was away, and ran out of its time."""
+    typed = ["backtest", str(market / "tape"), "--config", str(market / "desk.toml")]
+    assert main([*typed, "--every", "1e9"]) == 0
+    assert "\norders 1\n" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+def test_a_curve_that_finds_no_room_is_named(market: Path, capsys: Capture) -> None:
+    typed = ["backtest", str(market / "tape"), "--config", str(market / "desk.toml")]
+    assert main([*typed, "--equity", "/dev/full"]) == 1
+    out, err = capsys.readouterr()
+    assert "\njournal " in out
+    assert err.startswith("pitwire: /dev/full: ")
+
+
+@pytest.mark.parametrize("venue", ["binance-usdm", "binance-sbe"])
+def test_another_venues_recording_is_no_market_of_spot(
+    market: Path, tmp_path: Path, capsys: Capture, venue: str
+) -> None:
+    """It was lived through as one, with books full of gaps and without its quotes."""
+    tape = Tape(market / "tape")
+    writer = TapeWriter(tmp_path, msgspec.structs.replace(tape.meta, venue=venue))
+    writer.close()
+    told = f"{writer.run}: found 'a recording of {venue}', expected one of binance: "
+    for typed in (
+        ["backtest", str(writer.run), "--config", str(market / "desk.toml")],
+        ["sim", "--tape", str(writer.run), "--seconds", "0.1"],
+    ):
+        assert main(typed) == 2
+        assert told in capsys.readouterr().err
+
+
+def test_another_venues_capture_is_no_market_of_spot(
+    market: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    path = tmp_path / "capture.jsonl"
+    frame = '{"e":"bookTicker","u":7,"s":"BTCUSDT","b":"1","B":"2","a":"3","A":"4","T":1,"E":1}'
+    path.write_text(json.dumps({"t": "recv", "conn": "c", "ts_ns": 5, "data": frame}) + "\n")
+    assert main(["backtest", str(path), "--config", str(market / "desk.toml")]) == 2
+    assert "found 'a recording of binance-usdm'" in capsys.readouterr().err
 
 
 def test_damage_of_a_tape_is_told(market: Path, tmp_path: Path, capsys: Capture) -> None:

@@ -34,6 +34,7 @@ NO_DIAL = errors.DialFailed(address="wss://h", cause="refused")
         (asyncio.CancelledError(), 143, "told to end"),
         (OSError(errno.EADDRINUSE, "address in use"), 2, "address in use"),
         (PermissionError(errno.EACCES, "Permission denied", "x.jsonl"), 2, "x.jsonl: Permission"),
+        (TimeoutError(), 1, "TimeoutError"),
         (ValueError("odd\nthing"), 1, "unforeseen ValueError: odd thing (--debug shows where)"),
         (BaseExceptionGroup("two", [ValueError("a"), NO_DIAL]), 4, "dial failed"),
         (

@@ -24,7 +24,7 @@ from rich.progress import Progress
 
 from pitwire.cli.backtest_report import Held, Point, Report, Trade, curve_of, lines_of
 from pitwire.cli.bars import bars
-from pitwire.cli.blame import blaming
+from pitwire.cli.blame import blaming, naming
 from pitwire.cli.play import playback, tell_damage
 from pitwire.cli.recordings import (
     Recording,
@@ -195,8 +195,9 @@ async def _live(
         onlooker.opened(desk)
     recording.release()
     world.act()
+    every = min(wanted.every_seconds, shown.seconds)
     while not recording.finished:
-        await asyncio.sleep(wanted.every_seconds)
+        await asyncio.sleep(every)
         if failed:
             raise failed[0]
         told.look(desk, world.clock.now())
@@ -229,6 +230,8 @@ class _Shown:
 
     def __init__(self, bar: Progress | None, market: _Market) -> None:
         self._bar, self._first = bar, market.first
+        self.seconds = max(1.0, (market.last - market.first) / SECOND)
+        """How long the market is; who looks at it seldomer looks at its end."""
         if bar is not None:
             self._task = bar.add_task("backtest", total=market.last - market.first)
 
@@ -378,7 +381,7 @@ def _known(where: str, name: str, names: Sequence[str]) -> str:
 
 
 def _write(path: Path, columns: Sequence[str], rows: Iterable[Any]) -> None:
-    with path.open("w", newline="") as file:
+    with naming(path), path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
         writer.writerows(rows)

@@ -72,7 +72,7 @@ def line_for(error: BaseException) -> str:
             line = str(error)
         case OSError():
             where = f"{error.filename}: " if error.filename else ""
-            line = f"{where}{error.strerror or error}"
+            line = f"{where}{error.strerror or str(error) or type(error).__name__}"
         case BaseExceptionGroup():
             worst = max(_leaves(error), key=lambda each: _GRAVITY.index(code_for(each)))
             line = line_for(worst)

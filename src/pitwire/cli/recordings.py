@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from heapq import merge
 from itertools import islice
 from pathlib import Path
@@ -21,11 +22,14 @@ from pitwire.sim.capture import CaptureRecord, load_capture
 from pitwire.sim.facts import Listing
 from pitwire.sim.history import Framed, frames_of
 from pitwire.sim.scenario_files import plain_listing
+from pitwire.tape.imports import whose_capture
 from pitwire.tape.reader import Flaw, Tape
 from pitwire.venues.registry import find_venue
 from pitwire.venues.venue import CodecOptions, Role
 
 Made = TypeVar("Made")
+_SERVED = "binance"
+"""Whose recordings can be a market: the simulated side of no other plays one."""
 _LOOKED_AT = 5000
 """Frames that tell how far the recorder's clock was off."""
 
@@ -62,6 +66,7 @@ class _Taped:
         self.path, self._tape = path, Tape(path)
         names = [symbol_of(self._tape, each) for each in symbols]
         names = names or list(self._tape.meta.symbols) or [symbol_of(self._tape)]
+        _demand_spot(path, self._tape.meta.venue)
         self.listings = [listing_on(self._tape, each) or plain_listing(each) for each in names]
         self.snapshots = snapshots_on(self._tape, [f"{x.base}{x.quote}" for x in self.listings])
 
@@ -81,6 +86,7 @@ class _Captured:
 
     def __init__(self, path: Path, symbols: Sequence[str]) -> None:
         self.path = path
+        _demand_spot(path, _venue_of(path))
         self.listings = [plain_listing(each) for each in symbols]
         self.snapshots = self._records = _records(path, self.listings)
         self.flaws: tuple[Flaw, ...] = ()
@@ -134,6 +140,21 @@ def _opened(path: Path, symbols: Sequence[str], *, alone: bool) -> _Taped | _Cap
         found="a capture beside other recordings",
         expected="tapes, which say what they hold; `pitwire import` makes one of it",
     )
+
+
+def _venue_of(capture: Path) -> str:
+    with suppress(ConfigError):  # what is none is told by whoever reads all of it
+        return whose_capture(capture).name
+    return _SERVED
+
+
+def _demand_spot(path: Path, venue: str) -> None:
+    """Others' frames look alike, and would be played as spot's with half of them not understood."""
+    if venue != _SERVED:
+        expected = (
+            f"one of {_SERVED}: other venues' cannot be served or lived through, but replayed"
+        )
+        raise ConfigError(where=str(path), found=f"a recording of {venue}", expected=expected)
 
 
 def fitting(where: Path, work: Callable[[], Made]) -> Made:

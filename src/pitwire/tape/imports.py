@@ -259,6 +259,14 @@ def _native(venue: Venue, symbol: str) -> str:
 # ── whose it is ───────────────────────────────────────────────────────────────────────────────
 
 
+def whose_capture(path: Path) -> Venue:
+    """The venue that a capture is of; where nobody knows, the first that is built in.
+
+    Raises `ConfigError` for what is no capture.
+    """
+    return _whose(path, read_capture)
+
+
 def _whose(path: Path, read: _Read) -> Venue:
     """The venue that knows most of the first frames, by the names that stand in them.
 
