@@ -17,6 +17,7 @@ from pitwire.cli.taped import frames_on, is_tape, listing_on, snapshots_on, symb
 from pitwire.model.errors import ConfigError
 from pitwire.model.events import BookDelta, BookSnapshot, Event, Trade
 from pitwire.session.connect import connect_to_websocket
+from pitwire.store.parquet import TableWriter
 from pitwire.tape.format import Kind
 from pitwire.tape.reader import Tape
 from tests.store.test_tardis import TRADES
@@ -101,7 +102,7 @@ def test_a_recorded_tape_is_enough_for_a_desk(taped: Path, tmp_path: Path, capsy
         file = ""
         [[rule]]
         name = "buy"
-        when = { price = "BTC-USDT", above = 1 }
+        when = { price = "BTC-USDT", above = 1, of = "ask" }
         do = { market = "buy", size = 0.01 }
         once = true
         """
@@ -214,6 +215,32 @@ def test_sim_ends_with_its_tape(tmp_path: Path, capsys: Capture) -> None:
     assert main(["sim", "BTC-USDT", "--tape", str(path), "--seconds", "0.3"]) == 0
     assert "which begins when a client connects" in capsys.readouterr().out
     assert main(["sim", "--tape", str(tmp_path / "nothing")]) == 2
+
+
+def test_a_csv_file_that_is_cut_or_spoilt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """What stands before a cut is in the tables; of a spoilt one, which will be mended, nothing."""
+    monkeypatch.setattr("pitwire.cli.tables._DRAW_EVERY", 1)
+    monkeypatch.setitem(TableWriter.__init__.__kwdefaults__, "rows", 1)  # type: ignore[arg-type]
+    head = "exchange,symbol,timestamp,local_timestamp,id,side,price,amount\n"
+    row = "binance,BTCUSDT,1585699200245000,1585699200250636,3,buy,6423.5,0.002\n"
+    path, out = tmp_path / "trades.csv", tmp_path / "tables"
+    typed = ["tables", str(path), "--out", str(out)]
+    path.write_text(head + row + row + row.replace("buy", "bought") + row)
+    assert main(typed) == 2
+    assert f"{path} line 4: found" in capsys.readouterr().err
+    with pitwire.open_store(out) as store:
+        assert len(store.trades()) == 0
+    path.write_text(head + row + row + row + row)
+    assert main(typed) == 0
+    path.write_text(head + row + row + row[:40])
+    assert main(typed) == 5
+    assert f"{path} line 4: found 'a row that is cut'" in (err := capsys.readouterr().err)
+    assert "what stands before is in the tables" in err
+    with pitwire.open_store(out) as store:
+        assert len(store.trades()) == 6
+    assert main(["tables", "--out", str(out), "--compact"]) == 0, "nothing is left unfinished"
 
 
 def test_a_full_disk_is_named_by_an_export(

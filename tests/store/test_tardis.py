@@ -17,7 +17,7 @@ from pitwire.store import exports
 from pitwire.store.exports import export_hftbacktest, export_nautilus
 from pitwire.store.parquet import TableWriter
 from pitwire.store.query import open_store
-from pitwire.store.tardis import read_tardis
+from pitwire.store.tardis import Cut, read_tardis
 
 TRADES = """exchange,symbol,timestamp,local_timestamp,id,side,price,amount
 binance,BTCUSDT,1585699200245000,1585699200250636,3,buy,6423.5,0.002
@@ -82,6 +82,16 @@ def test_rows_that_came_together_are_one_event(tmp_path: Path) -> None:
         ("trades.csv", TRADES + "binance,BTCUSDT,15\n", "line 4"),
         ("book.csv", BOOK.replace("1585699201100000", "later"), "line 6: .*later"),
         ("what.csv", "", "line 1"),
+        ("trades.csv", TRADES.replace("6423.0", "nan"), "line 3: found 'nan as a number'"),
+        ("trades.csv", TRADES.replace("0.002", "-1"), "line 2: found '-1 as an amount'"),
+        ("trades.csv", TRADES.replace("sell", "sold"), "line 3: .*sold"),
+        ("trades.csv", TRADES.replace("1585699200310000", str(1 << 62)), "line 3: .* as times"),
+        ("trades.csv", TRADES.replace("1585699200310000", "-5"), "line 3: .* as times"),
+        ("trades.csv", TRADES.replace("0,4,", "0,4," + "9" * 200_000), "line 3: .*limit"),
+        ("trades.csv", "x" * 200_000, "line 1: .*limit"),
+        ("trades.csv", TRADES.replace("binance", "../../binance", 1), "line 2: .*exchange ../../"),
+        ("trades.csv", TRADES.replace("binance", "..", 1), "line 2: .*exchange .."),
+        ("book.csv", BOOK.replace("bid,6422", "bed,6422"), "line 5: .*bed"),
     ],
 )
 def test_what_is_wrong_is_named_by_its_line(
@@ -90,6 +100,37 @@ def test_what_is_wrong_is_named_by_its_line(
     with pytest.raises(ConfigError, match=told) as caught:
         events(tmp_path, name, text)
     assert str(tmp_path / name) in str(caught.value)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_of_a_file_that_is_cut_all_before_is_read(tmp_path: Path, packed: bool) -> None:
+    head, row = TRADES.splitlines(keepends=True)[:2]
+    text = (head + "".join(row.replace(",3,", f",{n},") for n in range(400))).encode()
+    path = tmp_path / "trades.csv"
+    path.write_bytes(gzip.compress(text)[:-30] if packed else text[:-22])
+    found: list[int] = []
+    with pytest.raises(Cut) as caught:
+        found.extend(getattr(event, "trade_id", -1) for event in read_tardis(path, ours))
+    assert found == list(range(len(found)))
+    assert len(found) == 399 if not packed else 200 < len(found) < 400
+    told = "a damaged one" if packed else "trades.csv line 401: found 'a row that is cut'"
+    assert told in str(caught.value)
+
+
+def test_a_byte_that_is_no_text_is_named_by_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "trades.csv"
+    path.write_bytes(TRADES.encode().replace(b"sell", b"s\xe5ll"))
+    with pytest.raises(ConfigError, match=r"line 3: .*can't decode"):
+        list(read_tardis(path, ours))
+
+
+def test_what_others_write_before_and_after_a_table_does_not_matter(tmp_path: Path) -> None:
+    """A mark of the order of bytes, no end of the last line, ids that are no numbers of ours."""
+    text = TRADES.replace(",3,buy", f",{10**22},buy").replace(",4,sell", ",x-4,unknown")
+    first, second = events(tmp_path, "trades.csv", f"\ufeff{text.rstrip()}")
+    assert isinstance(first, ev.Trade)
+    assert isinstance(second, ev.Trade)
+    assert (first.trade_id, second.trade_id, second.side) == (0, 0, Side.BUY)
 
 
 def test_the_books_of_two_files_do_not_mix(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from pitwire.store.exports import export_hftbacktest, export_nautilus
 from pitwire.store.parquet import TableWriter, partitions
 from pitwire.store.parquet import compact as make_fewer
 from pitwire.store.query import open_store
-from pitwire.store.tardis import read_tardis
+from pitwire.store.tardis import Cut, read_tardis
 from pitwire.tape.format import Record as Taped
 from pitwire.tape.reader import Tape
 from pitwire.trading.journal import Decided, Record
@@ -42,6 +42,7 @@ class Writer(Protocol):
     def write(self, events: Iterable[Event]) -> None: ...
     def decided(self, record: Decided, venue: str) -> None: ...
     def close(self) -> None: ...
+    def abandon(self) -> None: ...
 
 
 def run(
@@ -74,15 +75,23 @@ def _write(source: Path, out: Path, to: str | None, venue: str) -> Code:
     tape = Tape(source) if is_tape(source) else None
     name = tape.files[0].parent.name if tape is not None else _named(source)
     writer: Writer = TableWriter(out, name) if to is None else _server(to, name)
-    with bars() as bar:
-        if tape is not None:
-            _play(tape, writer, bar)
-        else:
-            _read(source, writer, bar, venue)
+    cut = None
+    try:
+        with bars() as bar:
+            if tape is not None:
+                _play(tape, writer, bar)
+            else:
+                cut = _read(source, writer, bar, venue)
+    except ConfigError:  # once that is mended, it is another file
+        writer.abandon()
+        raise
     writer.close()
     over = writer.passed_over
     told = f", {over} events of kinds without a table" if over else ""
     sys.stdout.write(f"{source}: {writer.written} rows{told}\n")
+    if cut is not None:
+        sys.stderr.write(f"pitwire: {cut}; what stands before is in the tables\n")
+        return Code.JOURNAL
     return Code.DONE if tape is None else tell_damage(tape.flaws)
 
 
@@ -124,19 +133,25 @@ def _play(tape: Tape, writer: Writer, bar: Progress) -> None:
     play(tape, events=take, journal=decided, watch=look)
 
 
-def _read(source: Path, writer: Writer, bar: Progress, venue: str) -> None:
+def _read(source: Path, writer: Writer, bar: Progress, venue: str) -> Cut | None:
+    """Write what a file holds; why it ends too early, if it does."""
     if ".csv" not in source.suffixes:
         expected = "a tape, or a CSV file in tardis.dev's columns"
         raise ConfigError(where=str(source), found="something else", expected=expected)
     task = bar.add_task("tables", total=None)
     batch: list[Event] = []
-    for event in read_tardis(source, find_venue(venue).symbol_of):
-        batch.append(event)
-        if len(batch) >= _DRAW_EVERY:
-            writer.write(batch)
-            bar.advance(task, len(batch))
-            batch.clear()
+    cut = None
+    try:
+        for event in read_tardis(source, find_venue(venue).symbol_of):
+            batch.append(event)
+            if len(batch) >= _DRAW_EVERY:
+                writer.write(batch)
+                bar.advance(task, len(batch))
+                batch.clear()
+    except Cut as error:
+        cut = error
     writer.write(batch)
+    return cut
 
 
 def export(folder: Path, symbol: str, *, form: str, out: Path) -> int:

@@ -70,6 +70,12 @@ class RunNotes:
         self._note(_DONE)
         self._let_go()
 
+    def abandon(self) -> None:
+        """Nothing of it is to stay: what was written is taken out, and it may be written again."""
+        with numbers_held(self._folder):
+            self._take_out()
+        self._let_go()
+
     def _note(self, line: str) -> None:
         note, before = f"{line}\n".encode(), self._file.seek(0, os.SEEK_END)
         if self._file.write(note) != len(note):  # nor may it come later: the claim is not made
@@ -83,12 +89,17 @@ class RunNotes:
         except OSError:
             found, expected = f"run {run}, which another process writes", "one writer for each run"
             raise ConfigError(where=str(self._folder), found=found, expected=expected) from None
-        self._file.seek(0)
-        names = _noted(self._file)
-        if names[-1:] == [_DONE]:
+        if self._names()[-1:] == [_DONE]:
             expected = "one that is not in these tables yet"
             raise ConfigError(where=str(self._folder), found=f"run {run}", expected=expected)
-        for name in names:
+        self._take_out()
+
+    def _names(self) -> list[str]:
+        self._file.seek(0)
+        return _noted(self._file)
+
+    def _take_out(self) -> None:
+        for name in self._names():
             path = self._folder / name
             path.unlink(missing_ok=True)
             aside_of(path).unlink(missing_ok=True)

@@ -121,6 +121,11 @@ class TableWriter:
         self.flush()
         self._notes.done()
 
+    def abandon(self) -> None:
+        """Leave nothing of this run, where it was not closed."""
+        self._waiting.clear()
+        self._notes.abandon()
+
     # ── within ──
 
     def _add(self, name: str, event: Event) -> None:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
+import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, cast
 
 from pitwire.model.errors import ConfigError
 from pitwire.model.events import BookDelta, BookSnapshot, Event, Quote, Trade
@@ -28,23 +29,39 @@ _COLUMNS = {
     "quotes": (*_COMMON, "ask_amount", "ask_price", "bid_price", "bid_amount"),
     "incremental_book_L2": (*_COMMON, "is_snapshot", "side", "price", "amount"),
 }
+_EXCHANGE = re.compile(r"\w[\w.-]*", re.ASCII)
+_DIGITS = 18
+"""Of a number that fits a column."""
+_SIDES = {"buy": Side.BUY, "sell": Side.SELL, "unknown": Side.BUY}
+"""`unknown` is a side of theirs; nothing better can be said of it in a `Trade` of ours."""
+_BIDS = {"bid": True, "ask": False}
+_NO_ROW = (ValueError, TypeError, KeyError, AttributeError)
+"""What comes of a row that is none: a field that is no number, or is not there."""
 Row = dict[str, str]
 Name = Callable[[str], str]
 
 
+class Cut(ConfigError):
+    """A file that ends in the midst of something; what stands before was read."""
+
+
 def read_tardis(path: Path, name: Name = str) -> Iterator[Event]:
-    """The events of a file; `name` turns a venue's spelling of a symbol into ours."""
+    """The events of a file; `name` turns a venue's spelling of a symbol into ours.
+
+    Raises `ConfigError` naming the line of what is wrong, and `Cut` where the file ends too early.
+    """
     with _open(path) as text:
-        rows = csv.DictReader(text)
-        kind = _kind(path, tuple(rows.fieldnames or ()))
-        numbered = ((rows.line_num, row) for row in rows)
+        lines = _Lines(path, text)
+        rows = csv.DictReader(lines)
+        kind = _kind(path, tuple(_headed(path, rows)))
+        numbered = _numbered(lines, rows)
         match kind:
             case "trades":
-                yield from _each(path, numbered, name, _trade)
+                yield from _each(numbered, name, _trade)
             case "quotes":
-                yield from _each(path, numbered, name, _quote)
+                yield from _each(numbered, name, _quote)
             case _:
-                yield from _book(path, numbered, name)
+                yield from _book(numbered, name)
 
 
 def _kind(path: Path, columns: tuple[str, ...]) -> str:
@@ -61,44 +78,87 @@ def _kind(path: Path, columns: tuple[str, ...]) -> str:
     )
 
 
+class _Lines:
+    """A file's lines as text."""
+
+    def __init__(self, path: Path, raw: BinaryIO) -> None:
+        self.path, self._raw = path, raw
+        self.number = 0
+        self.is_half = False
+        """Whether the last one has no end."""
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._raw:
+            self.number += 1
+            self.is_half = not line.endswith(b"\n")
+            try:
+                text = line.decode()
+            except UnicodeDecodeError as error:
+                raise self.bad(error) from None
+            yield text.removeprefix("\ufeff") if self.number == 1 else text
+
+    def bad(self, error: Exception) -> ConfigError:
+        """What to say of the last line."""
+        where, expected = f"{self.path} line {self.number}", "a row of numbers"
+        if self.is_half:
+            return Cut(where=where, found="a row that is cut", expected=expected)
+        found = str(error) or type(error).__name__
+        return ConfigError(where=where, found=found, expected=expected)
+
+
+def _headed(path: Path, rows: csv.DictReader[str]) -> Sequence[str]:
+    try:
+        return rows.fieldnames or ()
+    except csv.Error as error:
+        expected = "the names of the columns"
+        raise ConfigError(where=f"{path} line 1", found=str(error), expected=expected) from None
+
+
+def _numbered(lines: _Lines, rows: csv.DictReader[str]) -> Iterator[tuple[_Lines, Row]]:
+    try:
+        for row in rows:
+            yield lines, row
+    except csv.Error as error:
+        raise lines.bad(error) from None
+
+
 def _each(
-    path: Path,
-    rows: Iterator[tuple[int, Row]],
+    rows: Iterator[tuple[_Lines, Row]],
     name: Name,
     make: Callable[[Row, str, str, int, int], Event],
 ) -> Iterator[Event]:
-    for number, row in rows:
+    for lines, row in rows:
         try:
-            venue, symbol, venue_time, received = _head(row, name)
-            yield make(row, venue, symbol, venue_time, received)
-        except (ValueError, TypeError, KeyError) as error:
-            raise _bad(path, number, error) from None
+            event = make(row, *_head(row, name))
+        except _NO_ROW as error:
+            raise lines.bad(error) from None
+        yield event
 
 
 def _trade(row: Row, venue: str, symbol: str, venue_time: int, received: int) -> Trade:
-    # `unknown` is a side of theirs; nothing better than "buy" can be said of it in a Trade of ours.
-    side = Side.SELL if row["side"] == "sell" else Side.BUY
-    trade_id = int(row["id"]) if row["id"].isdigit() else 0
-    price, size = float(row["price"]), float(row["amount"])
+    side = _SIDES[row["side"]]
+    # Names of other kinds are no ids of ours.
+    trade_id = int(row["id"]) if row["id"].isdecimal() and len(row["id"]) <= _DIGITS else 0
+    price, size = _number(row["price"]), _amount(row["amount"])
     return Trade(venue, symbol, venue_time, received, price, size, side, trade_id)
 
 
 def _quote(row: Row, venue: str, symbol: str, venue_time: int, received: int) -> Quote:
-    bid, bid_size = _number(row["bid_price"]), _number(row["bid_amount"])
-    ask, ask_size = _number(row["ask_price"]), _number(row["ask_amount"])
+    bid, ask = _number(row["bid_price"] or "0"), _number(row["ask_price"] or "0")  # may be empty
+    bid_size, ask_size = _amount(row["bid_amount"] or "0"), _amount(row["ask_amount"] or "0")
     return Quote(venue, symbol, venue_time, received, bid, bid_size, ask, ask_size)
 
 
-def _book(path: Path, rows: Iterator[tuple[int, Row]], name: Name) -> Iterator[Event]:
+def _book(rows: Iterator[tuple[_Lines, Row]], name: Name) -> Iterator[Event]:
     message = _Message()
-    for number, row in rows:
+    for lines, row in rows:
         try:
             venue, symbol, venue_time, received = _head(row, name)
             key = (venue, symbol, venue_time, received, row["is_snapshot"] == "true")
-            level = (float(row["price"]), float(row["amount"]))
-            is_bid = row["side"] == "bid"
-        except (ValueError, TypeError, KeyError) as error:
-            raise _bad(path, number, error) from None
+            level = (_number(row["price"]), _amount(row["amount"]))
+            is_bid = _BIDS[row["side"]]
+        except _NO_ROW as error:
+            raise lines.bad(error) from None
         if key != message.key:
             yield from message.take()
             message.key = key
@@ -130,31 +190,38 @@ class _Message:
 
 
 def _head(row: Row, name: Name) -> tuple[str, str, int, int]:
-    venue_time = int(row["timestamp"]) * _MICROSECOND
-    received = int(row["local_timestamp"]) * _MICROSECOND
+    venue_time, received = (
+        int(row[name]) * _MICROSECOND for name in ("timestamp", "local_timestamp")
+    )
+    if not (0 <= venue_time < 1 << 63 and 0 <= received < 1 << 63):
+        raise ValueError(f"{row['timestamp']} and {row['local_timestamp']} as times")
+    if not _EXCHANGE.fullmatch(row["exchange"]):  # a folder will have this name
+        raise ValueError(f"exchange {row['exchange']}")
     return row["exchange"], name(row["symbol"]), venue_time, received
 
 
 def _number(text: str) -> float:
-    return float(text) if text else 0.0  # an empty side
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(f"{text} as a number")
+    return number
+
+
+def _amount(text: str) -> float:
+    if (number := _number(text)) < 0:
+        raise ValueError(f"{text} as an amount")
+    return number
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[TextIO]:
+def _open(path: Path) -> Iterator[BinaryIO]:
     try:
         with path.open("rb") as raw:
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
-            whole = gzip.GzipFile(fileobj=raw) if packed else raw
-            yield io.TextIOWrapper(whole, "utf-8", newline="")
+            yield cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if packed else raw
     except (EOFError, zlib.error, gzip.BadGzipFile):
-        expected = "a whole gzip file; unpack it by hand to save what is there"
-        raise ConfigError(where=str(path), found="a damaged one", expected=expected) from None
+        raise Cut(where=str(path), found="a damaged one", expected="a whole gzip file") from None
     except OSError as error:
         found = error.strerror or type(error).__name__
         raise ConfigError(where=str(path), found=found, expected="a CSV file to read") from None
-
-
-def _bad(path: Path, number: int, error: Exception) -> ConfigError:
-    found = str(error) or type(error).__name__
-    return ConfigError(where=f"{path} line {number}", found=found, expected="a row of numbers")
