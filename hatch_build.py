@@ -29,6 +29,7 @@ SOURCES = tuple(
         "market/_ladder.c",
         "model/_packed.c",
         "sim/_quotes.c",
+        "store/_slate.c",
         "trading/_gate.c",
         "venues/binance/_reading.c",
         "venues/binance/_sbe.c",

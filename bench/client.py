@@ -206,12 +206,12 @@ def seated(seat: Seat) -> Iterator[None]:
     if not hasattr(os, "sched_getaffinity"):
         yield
         return
-    mine, policy = os.sched_getaffinity(0), os.sched_getscheduler(0)
+    mine, policy, rank = os.sched_getaffinity(0), os.sched_getscheduler(0), os.sched_getparam(0)
     priority = os.getpriority(os.PRIO_PROCESS, 0)
     take(seat)
     try:
         yield
     finally:
         os.sched_setaffinity(0, mine)
-        os.sched_setscheduler(0, policy, os.sched_param(0))
+        os.sched_setscheduler(0, policy, rank)
         os.setpriority(os.PRIO_PROCESS, 0, priority)

@@ -20,11 +20,12 @@ from typing import Any
 LADDER, PACKED = "pitwire.market._ladder", "pitwire.model._packed"
 READING, SBE = "pitwire.venues.binance._reading", "pitwire.venues.binance._sbe"
 QUOTES, WRITING = "pitwire.sim._quotes", "pitwire.venues.binance._writing"
-GATE = "pitwire.trading._gate"
-PARTS = (LADDER, PACKED, READING, SBE, QUOTES, WRITING, GATE)
+GATE, SLATE = "pitwire.trading._gate", "pitwire.store._slate"
+PARTS = (LADDER, PACKED, READING, SBE, QUOTES, WRITING, GATE, SLATE)
 USERS = (
     "pitwire.market.ladder", "pitwire.venues.binance.decode", "pitwire.venues.binance.sbe",
     "pitwire.sim.quotes", "pitwire.venues.binance.encode", "pitwire.trading.clearance",
+    "pitwire.store.slate",
 )  # fmt: skip
 PLAIN, COMPILED = "plain", "compiled"
 VARIABLE = "PITWIRE_BENCH_PARTS"

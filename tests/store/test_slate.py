@@ -1,19 +1,31 @@
 from __future__ import annotations
 
+import gc
+import mmap
 import os
+import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from bench import native
+from pitwire.model.orders import CancelOrder, Cause, Order, OrderType, Side, TimeInForce
 from pitwire.store.segment import Ill
 from pitwire.store.slate import (
     ON_SLATE,
     SIZE,
     Entry,
+    Note,
     Slate,
     can_be_mapped,
     entries_of,
+    known_by,
     left_over,
     read_slate,
     slate_path,
@@ -25,9 +37,23 @@ PLACE, CHAIN = (3, 7), bytes(range(16))
 ONE, TWO = (Decided(at=at, command=order(name)) for at, name in ((1, "a"), (2, "b")))
 
 
+@pytest.fixture(scope="module")
+def compiled() -> Note:
+    found = native.twin(native.SLATE)
+    if found is None:
+        pytest.skip("no C compiler that can build it")
+    return known_by(found)
+
+
+@pytest.fixture(params=["plain", "compiled"])
+def note(request: pytest.FixtureRequest) -> Note | None:
+    """Who puts down what nearly every order is."""
+    return request.getfixturevalue("compiled") if request.param == "compiled" else None
+
+
 @pytest.fixture
-def slate(tmp_path: Path) -> Iterator[Slate]:
-    made = Slate(tmp_path, PLACE, CHAIN)
+def slate(tmp_path: Path, note: Note | None) -> Iterator[Slate]:
+    made = Slate(tmp_path, PLACE, CHAIN, note)
     yield made
     made.close()
 
@@ -176,3 +202,193 @@ def test_where_nobody_says_what_file_system_it_is(tmp_path: Path) -> None:
     mounts.write_text("nonsense\n")
     assert not can_be_mapped(tmp_path, mounts)
     assert not can_be_mapped(tmp_path / "nowhere")
+
+
+# ── either part ───────────────────────────────────────────────────────────────────────────────
+
+texts = st.one_of(
+    st.text("abcXYZ019_-. ", max_size=40),
+    st.sampled_from(
+        ["", 'a"b', "a\\b", "a\nb", "\x7f", "é", "\ud800", "\x00", "/<>&'", "x" * 3_000]
+    ),
+)
+whole = st.one_of(
+    st.integers(0, 2**63 - 1), st.sampled_from([0, 9, 10, -1, 2**63, 2**64, 10**30, True, 1.5])
+)
+amounts = st.one_of(
+    st.none(),
+    st.decimals(min_value="1e-12", max_value="1e9", places=8, allow_nan=False),
+    st.sampled_from(["0", "-1", "1E+3", "1E-9", "0.00", "NaN", "Infinity", "12.50"]).map(Decimal),
+)
+reals = st.one_of(
+    st.floats(),
+    st.tuples(st.integers(0, 10**16), st.integers(0, 22)).map(lambda it: it[0] / 10 ** it[1]),
+    st.sampled_from(
+        [0.0, -0.0, 1e-5, 9.999e-6, 1e15, 999999999999999.0, 1e16, 0.1 + 0.2, 99, 2**70]
+    ),
+)
+causes = st.builds(Cause, texts, texts, whole, whole, texts)
+placed = st.builds(
+    Order,
+    id=texts,
+    symbol=texts,
+    side=st.sampled_from([*Side, "buy"]),
+    type=st.sampled_from([*OrderType, "limit"]),
+    size=amounts,
+    quote_size=st.one_of(st.none(), amounts),
+    price=amounts,
+    stop_price=st.one_of(st.none(), amounts),
+    trailing_bips=st.sampled_from([None, None, None, 100]),
+    time_in_force=st.sampled_from([*TimeInForce, "gtc"]),
+    reduce_only=st.sampled_from([False, True, 1]),
+    tag=texts,
+    rule=texts,
+    cause=st.one_of(st.none(), causes),
+    decided=whole,
+)
+records = st.builds(Decided, at=whole, command=placed, bid=reals, ask=reals)
+_GOOD = Order(
+    "a-1-1", "BTC-USDT", Side.BUY, OrderType.LIMIT, Decimal("0.010"), None, Decimal("97.5"),
+    tag="t", rule="r", cause=Cause("Trade", "BTC-USDT", 1, 2, "97.5"), decided=3,
+)  # fmt: skip
+_USUAL = Decided(4, _GOOD, 97.25, 97.5)
+
+
+def _put(record: Any, compiled: Note | None) -> bytes | str:
+    """What stands on a slate of that part, or why nothing does."""
+    slate = Slate(None, PLACE, CHAIN, compiled)
+    try:
+        if not slate.note(record):
+            return "no room"
+        return slate._map[:]
+    except (UnicodeEncodeError, OverflowError) as error:
+        assert not any(slate._map[16:])
+        return type(error).__name__
+    finally:
+        slate.close()
+
+
+@given(records)
+@settings(max_examples=400, deadline=None)
+def test_the_same_is_put_down_by_either(compiled: Note, record: Decided) -> None:
+    assert _put(record, compiled) == _put(record, None)
+
+
+@given(st.data())
+@settings(max_examples=400, deadline=None)
+def test_one_strange_part_of_a_usual_order_changes_nothing(compiled: Note, data: Any) -> None:
+    """A draw of everything at once is hardly ever one that the twin writes."""
+    replace = msgspec.structs.replace
+    drawn = data.draw(records)
+    name = data.draw(st.sampled_from([*Order.__struct_fields__, "at", "bid", "ask"]))
+    if name in Order.__struct_fields__:
+        command = replace(_GOOD, **{name: getattr(drawn.command, name)})
+        record = replace(_USUAL, command=command)
+    else:
+        record = replace(_USUAL, **{name: getattr(drawn, name)})
+    assert _put(record, compiled) == _put(record, None)
+
+
+@given(st.integers(1, 10**16), st.integers(0, 10))
+@settings(max_examples=2_000, deadline=None)
+def test_prices_are_written_with_the_same_digits(compiled: Note, digits: int, places: int) -> None:
+    record = Decided(4, _GOOD, digits / 10**places, digits / 10**places * 1.0001)
+    assert _put(record, compiled) == _put(record, None)
+
+
+def test_what_nearly_every_order_is_goes_by_the_compiled_part(compiled: Note) -> None:
+    slate = Slate(None, PLACE, CHAIN, None)
+    for price in (0.00001234, 0.5, 97.25, 65_432.1, 120_000.0, 123_456_789.12345):
+        for kind in OrderType:
+            command = msgspec.structs.replace(_GOOD, type=kind, reduce_only=True)
+            for one in (command, msgspec.structs.replace(command, cause=None)):
+                found = compiled(Decided(4, one, price, price), slate._map, 16, bytes(16))
+                assert found == 16 + 24 + len(payload(Decided(4, one, price, price)))
+    slate.close()
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        ONE.command,
+        Decided(1, CancelOrder(order_id="a", symbol="b")),
+        msgspec.structs.replace(_USUAL, bid=97),
+        msgspec.structs.replace(_USUAL, ask=0.1 + 0.2),
+        msgspec.structs.replace(_USUAL, at=-1),
+        None,
+    ],
+)
+def test_of_everything_else_it_says_none_and_has_done_nothing(compiled: Note, record: Any) -> None:
+    slate = Slate(None, PLACE, CHAIN, None)
+    assert compiled(record, slate._map, 16, bytes(16)) is None
+    assert not any(slate._map[16:])
+    slate.close()
+
+
+def test_it_writes_nowhere_but_where_there_is_room(compiled: Note) -> None:
+    size = 24 + len(payload(_USUAL))
+    for room in (mmap.mmap(-1, SIZE), bytearray(SIZE)):
+        last = SIZE - 24 - size  # behind it there is room for one more head
+        for place in (last + 1, SIZE - 1, SIZE, SIZE + 1, -1, -2, 2**62, -(2**62)):
+            assert compiled(_USUAL, room, place, bytes(16)) is None  # type: ignore[arg-type]
+            assert not any(room[:])
+        assert compiled(_USUAL, room, last, bytes(16)) == SIZE - 24  # type: ignore[arg-type]
+        assert room[last + 24 : last + size] == payload(_USUAL)
+    for bad in (b"read-only" * 100, 7, None):
+        with pytest.raises((TypeError, BufferError)):
+            compiled(_USUAL, bad, 16, bytes(16))  # type: ignore[arg-type]
+    for arguments in ((_USUAL, bytearray(9)), (_USUAL, bytearray(9), 0, bytes(15)),
+                      (_USUAL, bytearray(9), "0", bytes(16)), ()):  # fmt: skip
+        with pytest.raises(TypeError):
+            compiled(*arguments)  # type: ignore[call-arg, arg-type]
+    with pytest.raises(OverflowError):
+        compiled(_USUAL, bytearray(9), 2**70, bytes(16))  # type: ignore[arg-type]
+
+
+def test_a_slate_that_is_closed_takes_nothing(compiled: Note) -> None:
+    slate = Slate(None, PLACE, CHAIN, compiled)
+    slate.close()
+    with pytest.raises(ValueError, match="closed"):
+        slate.note(_USUAL)
+
+
+def test_types_that_it_was_not_written_for_are_refused() -> None:
+    found = native.twin(native.SLATE)
+    if found is None:
+        pytest.skip("no C compiler that can build it")
+
+    class Order15(msgspec.Struct):
+        id: str
+
+    class Loose:
+        __struct_fields__ = Cause.__struct_fields__
+
+    words = (Side, OrderType, TimeInForce, Decimal)
+    with pytest.raises(TypeError, match="after `know`"):
+        found.note(_USUAL, bytearray(SIZE), 16, bytes(16))
+    for told in (
+        (Decided, Order15, Cause, *words), (Decided, Order, Loose, *words),
+        (Decided, Order, Cause, int, OrderType, TimeInForce, Decimal), (Decided, Order), (1, 2, 3),
+    ):  # fmt: skip
+        with pytest.raises((TypeError, AttributeError)):
+            found.know(*told)
+    with pytest.raises(TypeError, match="after `know`"):
+        found.note(_USUAL, bytearray(SIZE), 16, bytes(16))
+
+
+def test_it_holds_on_to_nothing(compiled: Note) -> None:
+    room = bytearray(SIZE)
+    strange = msgspec.structs.replace(_USUAL, command=msgspec.structs.replace(_GOOD, tag="é"))
+    held = (_GOOD.price, _GOOD.id, _GOOD.cause, _USUAL, room, Side.BUY)
+
+    def counted() -> list[int]:
+        gc.collect()
+        return [sys.getrefcount(one) for one in held]
+
+    before = counted()
+    for _ in range(1_000):
+        assert compiled(_USUAL, room, 16, bytes(16))  # type: ignore[arg-type]
+        assert compiled(strange, room, 16, bytes(16)) is None  # type: ignore[arg-type]
+        assert compiled(_USUAL, room, SIZE, bytes(16)) is None  # type: ignore[arg-type]
+    assert counted() == before
+    room.extend(b"and no view of it is left")

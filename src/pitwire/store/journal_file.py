@@ -55,6 +55,14 @@ class JournalFile:
     `write`, `sync` and `reserve` are the system's; tests hand in worse ones.
     """
 
+    __slots__ = (
+        "_asleep", "_bell", "_chain", "_clock", "_disk", "_durable", "_folder", "_frame",
+        "_handle", "_header", "_intent", "_noted", "_others", "_over", "_pending", "_records",
+        "_reserve", "_reserved", "_segment_bytes", "_size", "_slate", "_sync", "_synced",
+        "_syncer", "_unsynced_since", "_write", "cause", "count", "failed", "lost", "syncs",
+        "written",
+    )  # fmt: skip
+
     def __init__(
         self,
         folder: Path,

@@ -19,15 +19,18 @@ from __future__ import annotations
 import errno
 import mmap
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from struct import Struct
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 from zlib import adler32
 
+from pitwire.model.orders import Cause, Order, OrderType, Side, TimeInForce
+from pitwire.model.twins import twin
 from pitwire.store.safely import sync_folder, write_all
 from pitwire.store.segment import Flaw, Ill
-from pitwire.trading.journal import Record, payload_into
+from pitwire.trading.journal import Decided, Record, payload_into
 
 SIZE = 1 << 16
 """Room for a hundred orders; a burst with more of them is written at once."""
@@ -46,6 +49,23 @@ ON_SLATE = "on the slate"
 _MOUNTS = Path("/proc/self/mountinfo")
 _IN_PLACE = frozenset(("ext2", "ext3", "ext4", "tmpfs"))
 """File systems that write over what is there, where it is; xfs does so unless a copy shares it."""
+
+Note: TypeAlias = Callable[[Record, mmap.mmap, int, bytes], int | None]
+
+
+def known_by(compiled: Any) -> Note:
+    """The compiled twin of `Slate.note`, which knows what an order's record is made of from now on.
+
+    Takes (record, map, end, rest of a head); gives the new end, or None where it did nothing.
+    """
+    compiled.know(Decided, Order, Cause, Side, OrderType, TimeInForce, Decimal)
+    note: Note = compiled.note
+    return note
+
+
+_twin = twin("pitwire.store._slate")
+COMPILED = None if _twin is None else known_by(_twin)
+"""It, where it was built."""
 
 
 def slate_path(folder: Path) -> Path:
@@ -78,9 +98,12 @@ class Slate:
     Without a folder it is this process's memory and outlives nothing.
     """
 
-    __slots__ = ("_end", "_file", "_map", "_stands", "_text")
+    __slots__ = ("_compiled", "_file", "_map", "_stands", "_text", "end")
 
-    def __init__(self, folder: Path | None, place: Place, chain: bytes) -> None:
+    def __init__(
+        self, folder: Path | None, place: Place, chain: bytes, compiled: Note | None = COMPILED
+    ) -> None:
+        self._compiled = compiled
         self._file: os.stat_result | None = None
         """Of the file that is mapped."""
         if folder is None:
@@ -88,18 +111,19 @@ class Slate:
         else:
             self._map, self._file = _mapped(slate_path(folder))
         self._map[:] = _START + bytes(SIZE - _FIRST)  # all of its pages are there from here on
-        self._end = _FIRST
+        self.end = _FIRST
+        """Behind the last entry, in bytes."""
         self._stands = _PLACE.pack(*place, chain)
         self._text = bytearray()
 
-    @property
-    def end(self) -> int:
-        """Behind the last entry, in bytes."""
-        return self._end
-
     def note(self, record: Record) -> bool:
         """Put down one more intent; False when there is no room."""
-        begin, payload = self._end, self._text
+        if self._compiled is not None:
+            found = self._compiled(record, self._map, self.end, self._stands)
+            if found is not None:
+                self.end = found
+                return True
+        begin, payload = self.end, self._text
         payload_into(record, payload)
         size = len(payload)
         text = begin + _HEAD_SIZE
@@ -109,7 +133,7 @@ class Slate:
         self._map[text:end] = payload
         # Last, so that whoever dies before has put nothing down.
         _head_into(self._map, begin, adler32(payload), size, self._stands)
-        self._end = end
+        self.end = end
         return True
 
     def demand_place(self, folder: Path) -> None:
@@ -121,14 +145,14 @@ class Slate:
 
     def cut(self, end: int) -> None:
         """Take off what was put down behind this place."""
-        self._map[end : self._end] = bytes(self._end - end)
-        self._end = end
+        self._map[end : self.end] = bytes(self.end - end)
+        self.end = end
 
     def payloads(self) -> list[bytes]:
         """All that is on it."""
-        if self._end == _FIRST:
+        if self.end == _FIRST:
             return []
-        return [entry.payload for entry in entries_of(self._map[: self._end])]
+        return [entry.payload for entry in entries_of(self._map[: self.end])]
 
     def wipe(self, place: Place, chain: bytes) -> None:
         """All that is on it stands in a segment now, which ends here; the next follows that."""

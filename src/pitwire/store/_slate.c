@@ -1,0 +1,521 @@
+/* The compiled twin of `Slate.note`: an order that was decided, put on the slate in one call.
+ *
+ * It writes the record as msgspec would, with its check and its place, to where slate.py says. Of
+ * every other record, and of an order with anything in it that is not written as nearly all are (a
+ * letter that JSON escapes or that is not ASCII, a float of more than fifteen digits, a number below
+ * zero, a whole number for a price), and where there is no room, it says None and has done nothing:
+ * slate.py decides.
+ */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <float.h>
+#include <math.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <structmember.h>
+
+#if FLT_EVAL_METHOD != 0
+#error "a double must be computed as one, or its digits are others than msgspec's"
+#endif
+
+#ifndef PITWIRE_SOURCE
+#define PITWIRE_SOURCE "" /* built by hand: nobody can tell from what */
+#endif
+
+enum { ROOM = 2048, HEAD = 24, STANDS = 16 };
+/* `ROOM`: bytes of a payload; a longer one is written by slate.py. */
+
+#define DECIDED(X) X(at) X(command) X(bid) X(ask)
+#define ORDER(X)                                                                                  \
+    X(id) X(symbol) X(side) X(type) X(size) X(quote_size) X(price) X(stop_price) X(trailing_bips) \
+    X(time_in_force) X(reduce_only) X(tag) X(rule) X(cause) X(decided)
+#define CAUSE(X) X(event) X(symbol) X(venue_time) X(received) X(detail)
+#define AS_TEXT(name) #name,
+#define AS_PLACE(name) D_##name,
+enum { DECIDED(AS_PLACE) DECIDED_FIELDS };
+#undef AS_PLACE
+#define AS_PLACE(name) O_##name,
+enum { ORDER(AS_PLACE) ORDER_FIELDS };
+#undef AS_PLACE
+#define AS_PLACE(name) C_##name,
+enum { CAUSE(AS_PLACE) CAUSE_FIELDS };
+static const char *const IN_DECIDED[] = {DECIDED(AS_TEXT)};
+static const char *const IN_ORDER[] = {ORDER(AS_TEXT)};
+static const char *const IN_CAUSE[] = {CAUSE(AS_TEXT)};
+
+/* A struct's type, and where its objects have each field. */
+typedef struct {
+    PyTypeObject *type;
+    Py_ssize_t place[ORDER_FIELDS];
+} Shape;
+
+typedef struct {
+    Shape decided, order, cause;
+    PyTypeObject *side, *kind, *time_in_force, *decimal;
+} Known;
+
+/* What is being written. `fits` is 0 once slate.py is to decide, or an error is set. */
+typedef struct {
+    int fits;
+    Py_ssize_t size;
+    char text[ROOM];
+} Page;
+
+/* ── parts of a text ───────────────────────────────────────────────────────────────────────── */
+
+static char *
+room_for(Page *page, Py_ssize_t size)
+{
+    if (!page->fits || size > ROOM - page->size) {
+        page->fits = 0;
+        return NULL;
+    }
+    char *at = page->text + page->size;
+    page->size += size;
+    return at;
+}
+
+static void
+put(Page *page, const char *text, Py_ssize_t size)
+{
+    char *at = room_for(page, size);
+    if (at != NULL) {
+        memcpy(at, text, (size_t)size);
+    }
+}
+
+#define PUT(page, literal) put(page, literal, (Py_ssize_t)sizeof(literal) - 1)
+
+/* Letters that stand for themselves, within quotation marks. */
+static void
+put_letters(Page *page, const char *text, Py_ssize_t size)
+{
+    char *at = size > ROOM ? (page->fits = 0, NULL) : room_for(page, size + 2);
+    if (at == NULL) {
+        return;
+    }
+    int stands = 1;
+    *at++ = '"';
+    for (Py_ssize_t number = 0; number < size; number++) {
+        char one = text[number];
+        stands &= one >= ' ' && one != '"' && one != '\\';
+        *at++ = one;
+    }
+    *at = '"';
+    page->fits = stands;
+}
+
+static void
+put_text(Page *page, PyObject *value)
+{
+    if (value == NULL || !PyUnicode_CheckExact(value) || !PyUnicode_IS_COMPACT_ASCII(value)) {
+        page->fits = 0;
+        return;
+    }
+    put_letters(page, (const char *)PyUnicode_1BYTE_DATA(value), PyUnicode_GET_LENGTH(value));
+}
+
+/* A word of this enumeration, which is the text that it means. */
+static void
+put_word(Page *page, PyObject *value, PyTypeObject *type)
+{
+    Py_ssize_t size;
+    if (value == NULL || !Py_IS_TYPE(value, type) || !page->fits) {
+        page->fits = 0;
+        return;
+    }
+    const char *text = PyUnicode_AsUTF8AndSize(value, &size);
+    if (text == NULL) {
+        page->fits = 0;
+        return;
+    }
+    put_letters(page, text, size);
+}
+
+static void
+put_digits(Page *page, uint64_t number, int least)
+{
+    char digits[20];
+    int count = 0;
+    do {
+        digits[count++] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number || count < least);
+    char *at = room_for(page, count);
+    while (at != NULL && count) {
+        *at++ = digits[--count];
+    }
+}
+
+static void
+put_whole(Page *page, PyObject *value)
+{
+    int over = 0;
+    if (value == NULL || !PyLong_CheckExact(value)) {
+        page->fits = 0;
+        return;
+    }
+    long long number = PyLong_AsLongLongAndOverflow(value, &over);
+    if (over || number < 0) {
+        page->fits = 0;
+        return;
+    }
+    put_digits(page, (uint64_t)number, 1);
+}
+
+/* A decimal, or nothing. */
+static void
+put_decimal(Page *page, PyObject *value, PyTypeObject *decimal)
+{
+    if (value == Py_None) {
+        PUT(page, "null");
+        return;
+    }
+    if (value == NULL || !Py_IS_TYPE(value, decimal) || !page->fits) {
+        page->fits = 0;
+        return;
+    }
+    PyObject *text = PyObject_Str(value);
+    put_text(page, text);
+    Py_XDECREF(text);
+}
+
+/* The shortest digits that mean this float, where fifteen are enough: then no two of as many mean
+ * the same one, so the first that do are the shortest. All that is computed is rounded once. */
+static void
+put_real(Page *page, PyObject *value)
+{
+    static const uint64_t TENS[] = {1ULL,
+                                    10ULL,
+                                    100ULL,
+                                    1000ULL,
+                                    10000ULL,
+                                    100000ULL,
+                                    1000000ULL,
+                                    10000000ULL,
+                                    100000000ULL,
+                                    1000000000ULL,
+                                    10000000000ULL,
+                                    100000000000ULL,
+                                    1000000000000ULL,
+                                    10000000000000ULL,
+                                    100000000000000ULL,
+                                    1000000000000000ULL};
+    double real = value != NULL && PyFloat_CheckExact(value) ? PyFloat_AS_DOUBLE(value) : -1.0;
+    int is_usual = (real >= 1e-5 && real < 1e15) || (real == 0.0 && !signbit(real));
+    for (int digits = 0; is_usual && digits < 16; digits++) {
+        double scaled = real * (double)TENS[digits];
+        if (scaled >= 1e15) {
+            break;
+        }
+        uint64_t found = (uint64_t)(scaled + 0.5);
+        if ((double)found / (double)TENS[digits] == real) {
+            put_digits(page, found / TENS[digits], 1);
+            PUT(page, ".");
+            put_digits(page, found % TENS[digits], digits ? digits : 1);
+            return;
+        }
+    }
+    page->fits = 0;
+}
+
+/* ── the record ────────────────────────────────────────────────────────────────────────────── */
+
+/* What a struct has in this field, borrowed: it is frozen, and held by who calls. */
+static PyObject *
+field(const Shape *shape, PyObject *from, int number)
+{
+    return *(PyObject **)((char *)from + shape->place[number]);
+}
+
+static void
+put_cause(Page *page, const Known *known, PyObject *cause)
+{
+    const Shape *shape = &known->cause;
+    if (cause == Py_None) {
+        PUT(page, "null");
+        return;
+    }
+    if (cause == NULL || !Py_IS_TYPE(cause, shape->type)) {
+        page->fits = 0;
+        return;
+    }
+    PUT(page, "{\"event\":");
+    put_text(page, field(shape, cause, C_event));
+    PUT(page, ",\"symbol\":");
+    put_text(page, field(shape, cause, C_symbol));
+    PUT(page, ",\"venue_time\":");
+    put_whole(page, field(shape, cause, C_venue_time));
+    PUT(page, ",\"received\":");
+    put_whole(page, field(shape, cause, C_received));
+    PUT(page, ",\"detail\":");
+    put_text(page, field(shape, cause, C_detail));
+    PUT(page, "}");
+}
+
+static void
+put_order(Page *page, const Known *known, PyObject *order)
+{
+    const Shape *shape = &known->order;
+    PyObject *reduces = field(shape, order, O_reduce_only);
+    page->fits = page->fits && (reduces == Py_True || reduces == Py_False) &&
+                 field(shape, order, O_trailing_bips) == Py_None;
+    PUT(page, "{\"kind\":\"Order\",\"id\":");
+    put_text(page, field(shape, order, O_id));
+    PUT(page, ",\"symbol\":");
+    put_text(page, field(shape, order, O_symbol));
+    PUT(page, ",\"side\":");
+    put_word(page, field(shape, order, O_side), known->side);
+    PUT(page, ",\"type\":");
+    put_word(page, field(shape, order, O_type), known->kind);
+    PUT(page, ",\"size\":");
+    put_decimal(page, field(shape, order, O_size), known->decimal);
+    PUT(page, ",\"quote_size\":");
+    put_decimal(page, field(shape, order, O_quote_size), known->decimal);
+    PUT(page, ",\"price\":");
+    put_decimal(page, field(shape, order, O_price), known->decimal);
+    PUT(page, ",\"stop_price\":");
+    put_decimal(page, field(shape, order, O_stop_price), known->decimal);
+    PUT(page, ",\"trailing_bips\":null,\"time_in_force\":");
+    put_word(page, field(shape, order, O_time_in_force), known->time_in_force);
+    PUT(page, ",\"reduce_only\":");
+    put(page, reduces == Py_True ? "true" : "false", reduces == Py_True ? 4 : 5);
+    PUT(page, ",\"tag\":");
+    put_text(page, field(shape, order, O_tag));
+    PUT(page, ",\"rule\":");
+    put_text(page, field(shape, order, O_rule));
+    PUT(page, ",\"cause\":");
+    put_cause(page, known, field(shape, order, O_cause));
+    PUT(page, ",\"decided\":");
+    put_whole(page, field(shape, order, O_decided));
+    PUT(page, "}");
+}
+
+static void
+put_record(Page *page, const Known *known, PyObject *record)
+{
+    const Shape *shape = &known->decided;
+    PyObject *command = Py_IS_TYPE(record, shape->type) ? field(shape, record, D_command) : NULL;
+    if (command == NULL || !Py_IS_TYPE(command, known->order.type)) {
+        page->fits = 0;
+        return;
+    }
+    PUT(page, "{\"record\":\"Decided\",\"at\":");
+    put_whole(page, field(shape, record, D_at));
+    PUT(page, ",\"command\":");
+    put_order(page, known, command);
+    PUT(page, ",\"bid\":");
+    put_real(page, field(shape, record, D_bid));
+    PUT(page, ",\"ask\":");
+    put_real(page, field(shape, record, D_ask));
+    PUT(page, "}");
+}
+
+/* ── the slate ─────────────────────────────────────────────────────────────────────────────── */
+
+/* Adler-32 (RFC 1950), of a payload that is short enough for one division at its end. */
+static uint32_t
+check_of(const char *text, Py_ssize_t size)
+{
+    uint32_t sum = 1, sums = 0;
+    for (Py_ssize_t at = 0; at < size; at++) {
+        sum += (unsigned char)text[at];
+        sums += sum;
+    }
+    return (sums % 65521) << 16 | sum % 65521;
+}
+
+static void
+put_little(char *at, uint32_t number)
+{
+    for (int byte = 0; byte < 4; byte++) {
+        at[byte] = (char)(number >> (8 * byte));
+    }
+}
+
+/* Where the entry ends that now begins there; -1 where there is no room. */
+static Py_ssize_t
+put_down(const Page *page, const Py_buffer *slate, Py_ssize_t begin, const char *stands)
+{
+    char head[HEAD], *at = (char *)slate->buf;
+    if (begin < 0 || begin > slate->len || page->size + 2 * HEAD > slate->len - begin) {
+        return -1;
+    }
+    put_little(head, check_of(page->text, page->size));
+    put_little(head + 4, (uint32_t)page->size);
+    memcpy(head + 8, stands, STANDS);
+    memcpy(at + begin + HEAD, page->text, (size_t)page->size);
+    /* The head last, so that whoever dies before has put nothing down. */
+    atomic_signal_fence(memory_order_seq_cst);
+    memcpy(at + begin, head, HEAD);
+    return begin + HEAD + page->size;
+}
+
+static PyObject *
+note(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
+{
+    const Known *known = PyModule_GetState(module);
+    Py_buffer slate;
+    Page page;
+    if (count != 4 || !PyBytes_Check(arguments[3]) || PyBytes_GET_SIZE(arguments[3]) != STANDS ||
+        known->order.type == NULL) {
+        PyErr_SetString(PyExc_TypeError,
+                        "note: expected a record, a slate, a place and a head's end, after `know`");
+        return NULL;
+    }
+    Py_ssize_t begin = PyLong_AsSsize_t(arguments[2]);
+    if (begin == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    page.fits = 1;
+    page.size = 0;
+    put_record(&page, known, arguments[0]);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    if (!page.fits) {
+        Py_RETURN_NONE;
+    }
+    if (PyObject_GetBuffer(arguments[1], &slate, PyBUF_WRITABLE) < 0) {
+        return NULL;
+    }
+    Py_ssize_t end = put_down(&page, &slate, begin, PyBytes_AS_STRING(arguments[3]));
+    PyBuffer_Release(&slate);
+    if (end < 0) {
+        Py_RETURN_NONE;
+    }
+    return PyLong_FromSsize_t(end);
+}
+
+/* ── the module ────────────────────────────────────────────────────────────────────────────── */
+
+/* Learn where objects of a type have these fields, which must be all that it has, in this order. */
+static int
+learn(Shape *shape, PyObject *type, const char *const *names, Py_ssize_t count)
+{
+    PyObject *fields = PyObject_GetAttrString(type, "__struct_fields__");
+    int is_it = fields != NULL && PyTuple_Check(fields) && PyTuple_GET_SIZE(fields) == count;
+    for (Py_ssize_t number = 0; is_it && number < count; number++) {
+        PyObject *name = PyTuple_GET_ITEM(fields, number);
+        is_it = PyUnicode_Check(name) && !PyUnicode_CompareWithASCIIString(name, names[number]);
+        PyObject *found = is_it ? PyObject_GetAttr(type, name) : NULL;
+        is_it = found != NULL && Py_IS_TYPE(found, &PyMemberDescr_Type) &&
+                ((PyMemberDescrObject *)found)->d_member->type == T_OBJECT_EX &&
+                PyType_IsSubtype((PyTypeObject *)type, PyDescr_TYPE(found));
+        if (is_it) {
+            shape->place[number] = ((PyMemberDescrObject *)found)->d_member->offset;
+        }
+        Py_XDECREF(found);
+    }
+    Py_XDECREF(fields);
+    if (!is_it) {
+        PyErr_Format(PyExc_TypeError, "know: found other fields in %R than are written here", type);
+        return 0;
+    }
+    Py_XSETREF(shape->type, (PyTypeObject *)Py_NewRef(type));
+    return 1;
+}
+
+static PyObject *
+know(PyObject *module, PyObject *arguments)
+{
+    Known *known = PyModule_GetState(module);
+    PyObject *decided, *order, *cause, *word[4];
+    if (!PyArg_ParseTuple(arguments, "O!O!O!O!O!O!O!:know", &PyType_Type, &decided, &PyType_Type,
+                          &order, &PyType_Type, &cause, &PyType_Type, &word[0], &PyType_Type,
+                          &word[1], &PyType_Type, &word[2], &PyType_Type, &word[3])) {
+        return NULL;
+    }
+    for (int number = 0; number < 3; number++) {
+        if (!PyType_IsSubtype((PyTypeObject *)word[number], &PyUnicode_Type)) {
+            PyErr_SetString(PyExc_TypeError, "know: expected words that are texts");
+            return NULL;
+        }
+    }
+    if (!learn(&known->decided, decided, IN_DECIDED, DECIDED_FIELDS) ||
+        !learn(&known->cause, cause, IN_CAUSE, CAUSE_FIELDS)) {
+        return NULL;
+    }
+    PyTypeObject **place[] = {&known->side, &known->kind, &known->time_in_force, &known->decimal};
+    for (int number = 0; number < 4; number++) {
+        Py_XSETREF(*place[number], (PyTypeObject *)Py_NewRef(word[number]));
+    }
+    if (!learn(&known->order, order, IN_ORDER, ORDER_FIELDS)) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static int
+set_up(PyObject *module)
+{
+    return PyModule_AddStringConstant(module, "source", PITWIRE_SOURCE);
+}
+
+enum { TYPES = 7 };
+#define TYPES_OF(known)                                                                           \
+    &(known)->decided.type, &(known)->order.type, &(known)->cause.type, &(known)->side,           \
+        &(known)->kind, &(known)->time_in_force, &(known)->decimal
+
+static int
+traverse(PyObject *module, visitproc visit, void *arg)
+{
+    Known *known = PyModule_GetState(module);
+    if (known != NULL) {
+        PyTypeObject **place[TYPES] = {TYPES_OF(known)};
+        for (int number = 0; number < TYPES; number++) {
+            Py_VISIT(*place[number]);
+        }
+    }
+    return 0;
+}
+
+static int
+clear(PyObject *module)
+{
+    Known *known = PyModule_GetState(module);
+    if (known != NULL) {
+        PyTypeObject **place[TYPES] = {TYPES_OF(known)};
+        for (int number = 0; number < TYPES; number++) {
+            Py_CLEAR(*place[number]);
+        }
+    }
+    return 0;
+}
+
+static void
+release(void *module)
+{
+    clear(module);
+}
+
+static PyMethodDef methods[] = {
+    {"note", (PyCFunction)(void (*)(void))note, METH_FASTCALL,
+     "note(record, slate, begin, stands): where the entry ends that is put down, or None."},
+    {"know", know, METH_VARARGS, "know(what an order's record is made of, as slate.py says it)."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, set_up},
+    {0, NULL},
+};
+
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "_slate",
+    .m_doc = "The compiled twin of what is put on the slate.",
+    .m_size = sizeof(Known),
+    .m_methods = methods,
+    .m_slots = module_slots,
+    .m_traverse = traverse,
+    .m_clear = clear,
+    .m_free = release,
+};
+
+PyMODINIT_FUNC
+PyInit__slate(void)
+{
+    return PyModuleDef_Init(&module);
+}
