@@ -6,15 +6,17 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from pitwire.cli.main import main
 from pitwire.model.credentials import Credentials
+from pitwire.model.errors import DialFailed
 from pitwire.sim.kit import kit
 from pitwire.store.history import segment_path
-from pitwire.torture import canary, lossy, promises
+from pitwire.torture import canary, deaths, lossy, promises
 from pitwire.torture.canary import SCENES, Canaries, hunt
 from pitwire.torture.deaths import Judgement, Word, judge, sweep
 from pitwire.torture.lives import SYMBOL, live
@@ -22,6 +24,7 @@ from pitwire.torture.outcome import Outcome
 from pitwire.torture.promises import PROMISES, Size, attempt
 from pitwire.torture.report import figures, table
 from pitwire.torture.runner import run_processes
+from pitwire.torture.struck import BrokeOff
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no fork and no signal 9 there")
 Capture = pytest.CaptureFixture[str]
@@ -247,6 +250,55 @@ def swept(folder: Path, syscall: str, *, durable: bool, beside: bool) -> None:
 
 traced = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 both_modes = pytest.mark.parametrize("durable", [True, False])
+
+
+def breaking_off(lives: Path, times: int) -> Any:
+    """Lives of which so many reach no venue; the others end at once. Each process lives one."""
+
+    async def trading(*_: object) -> None:
+        number = len(list(lives.iterdir()))
+        (lives / str(number)).touch()
+        if number < times:
+            raise DialFailed(address="ws://venue", cause="no answer came")
+
+    return trading
+
+
+@traced
+def test_a_life_that_did_not_reach_the_venue_is_lived_again_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    """A starved machine lets a dial time out; that is neither a death nor a life that was held."""
+    for times in (0, 2, 3):
+        lives = tmp_path / f"lives{times}"
+        lives.mkdir()
+        monkeypatch.setattr(deaths, "_trading", breaking_off(lives, times))
+        capfd.readouterr()
+        try:
+            if times == 3:
+                with pytest.raises(BrokeOff, match="rename 1: something outside has ended it"):
+                    sweep(tmp_path / str(times), "rename", most=5)
+            else:
+                found = sweep(tmp_path / str(times), "rename", most=5)
+                assert (found.kills, found.broke_off) == (0, times)
+        except PermissionError as error:
+            pytest.skip(f"strace may not trace here: {error.strerror}")
+        said = capfd.readouterr().err
+        assert said.count("rename 1: something outside has ended it; it is lived again") == min(
+            times, 2
+        )
+
+
+def test_a_life_that_broke_off_before_its_kill_is_no_kill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lives = tmp_path / "lives"
+    lives.mkdir()
+    monkeypatch.setattr(deaths, "_trading", breaking_off(lives, 1))
+    monkeypatch.setattr(deaths, "_LAST_SECONDS", 0.1)  # none of them begins a segment
+    monkeypatch.setattr(deaths, "_PATIENCE_SECONDS", 60.0)
+    found = deaths.main(tmp_path / "main", 1, 2, "default")
+    assert (found.kills, found.broke_off) == (1, 1)
 
 
 @traced

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from decimal import Decimal
+from functools import partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -30,13 +31,23 @@ from pitwire.desk.opening import open_desk
 from pitwire.model.clock import SystemClock
 from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy
+from pitwire.model.errors import DialFailed
 from pitwire.sim.facades.binance_options import BinanceOptions
 from pitwire.sim.serve import serve
 from pitwire.sim.world import BTC_USDT, World
 from pitwire.store.folder import AccountFolder
 from pitwire.store.history import History, segment_numbers
 from pitwire.torture.lives import CONFIG, SYMBOL, Busy
-from pitwire.torture.struck import Ready, fork, nothing, strike
+from pitwire.torture.struck import (
+    BrokeOff,
+    Ready,
+    demand_life,
+    demand_whole,
+    fork,
+    lived,
+    nothing,
+    strike,
+)
 from pitwire.trading.journal import Decided, placed
 from pitwire.trading.receipts import Receipt, receipts
 from pitwire.trading.replay import Replay
@@ -101,6 +112,8 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     harm: int
     """Flaws of the journal that a crash does not leave behind."""
     contradictions: int
+    broke_off: int = 0
+    """Lives that reached no venue, on a machine too busy to let them: they were lived again."""
 
     @property
     def faults(self) -> int:
@@ -181,8 +194,11 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def trade(folder: Path, place: Place, tell: int, life: Life, ready: Ready = nothing) -> None:
-    """One life; says `t` when it trades."""
-    asyncio.run(_trading(folder, place, tell, life, ready))
+    """One life; says `t` when it trades. Raises `BrokeOff` when it did not reach the venue."""
+    try:
+        asyncio.run(_trading(folder, place, tell, life, ready))
+    except DialFailed as error:
+        raise BrokeOff(str(error)) from error
 
 
 async def _trading(folder: Path, place: Place, tell: int, life: Life, ready: Ready) -> None:
@@ -223,7 +239,7 @@ def forgive(folder: Path) -> None:
 
 
 def kill_once(folder: Path, place: Place, chance: Callable[[], float], life: Life) -> None:
-    """One life and its end: while it starts, or while it trades."""
+    """One life and its end: while it starts, or while it trades. Raises `BrokeOff`."""
     ours, theirs = os.pipe()
     before = _starts(folder)
     child = fork(lambda: trade(folder, place, theirs, life))
@@ -235,9 +251,10 @@ def kill_once(folder: Path, place: Place, chance: Callable[[], float], life: Lif
         time.sleep(0.6 * chance())
     finally:
         os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        _, status = os.waitpid(child, 0)
         os.close(ours)
     forgive(folder)
+    demand_whole(status, "a life that was to be killed")
 
 
 def _starts(folder: Path) -> int:
@@ -271,23 +288,27 @@ def listener(seed: int) -> Iterator[tuple[Place, Callable[[], Word]]]:
         ours.close()
 
 
-def settle_all(folder: Path, place: Place) -> None:
-    """The last life: it leaves nothing in doubt and nothing open."""
-    with Path(os.devnull).open("wb") as tell:
-        last = fork(lambda: trade(folder, place, tell.fileno(), Life(settles=True)))
-        _, status = os.waitpid(last, 0)
-    if status:
-        raise RuntimeError(f"the last life ended with {status}, expected 0")
+def settle_all(folder: Path, place: Place, told: list[str]) -> None:
+    """The last life: it leaves nothing in doubt and nothing open. What broke off is `told`."""
+
+    def settle() -> None:
+        with Path(os.devnull).open("wb") as tell:
+            last = fork(lambda: trade(folder, place, tell.fileno(), Life(settles=True)))
+            _, status = os.waitpid(last, 0)
+        demand_life(status, "the last life")
+
+    lived(settle, told)
 
 
 def main(folder: Path, kills: int, seed: int, mode: str) -> Judgement:
     """So many deaths, one life that ends well, and the judgement."""
-    chance = Entropy(seed).stream("kills").random
+    chance, told = Entropy(seed).stream("kills").random, list[str]()
     with listener(seed) as (place, word):
+        life = Life(durable=mode == "durable")
         for _ in range(kills):
-            kill_once(folder, place, chance, Life(durable=mode == "durable"))
-        settle_all(folder, place)
-        return judge(folder, word(), kills)
+            lived(partial(kill_once, folder, place, chance, life), told)
+        settle_all(folder, place, told)
+        return judge(folder, word(), kills, len(told))
 
 
 def sweep(
@@ -305,21 +326,25 @@ def sweep(
     when it trades. By strace; raises `PermissionError` where it may not trace.
     """
     with listener(seed) as (place, word), Path(os.devnull).open("wb") as tell:
-        life = Life(durable=durable, seconds=_SCRIPT_SECONDS)
+        life, told = Life(durable=durable, seconds=_SCRIPT_SECONDS), list[str]()
 
         def run(ready: Ready) -> None:
             trade(folder, place, tell.fileno(), life, ready)
 
+        def struck(number: int) -> bool:
+            try:
+                return strike(run, syscall, number, beside=beside)
+            finally:
+                forgive(folder)
+
         for number in range(1, most + 1):
-            killed = strike(run, syscall, number, beside=beside)
-            forgive(folder)
-            if not killed:
-                settle_all(folder, place)
-                return judge(folder, word(), number - 1)
+            if not lived(partial(struck, number), told):
+                settle_all(folder, place, told)
+                return judge(folder, word(), number - 1, len(told))
     raise RuntimeError(f"{syscall}: it was killed {most} times and never ended by itself")
 
 
-def judge(folder: Path, word: Word, kills: int) -> Judgement:
+def judge(folder: Path, word: Word, kills: int, broke_off: int = 0) -> Judgement:
     """Every order that was asked for exists once in both; none exists that nobody wished for."""
     history, replay = History(folder), Replay()
     records, decided = [], Counter[str]()
@@ -344,6 +369,7 @@ def judge(folder: Path, word: Word, kills: int) -> Judgement:
         left_open=len(word.open),
         harm=sum(not flaw.is_harmless for flaw in history.flaws),
         contradictions=replay.contradicted,
+        broke_off=broke_off,
     )
 
 

@@ -6,7 +6,8 @@ calls. So it is either the process's first thread or those beside it. It is fork
 which costs less than half of a start under strace, most of which would be imports.
 
 House rules: it raises where strace may not trace; a process that ends by itself says so by its
-status; every wait ends.
+status; a life that something outside it has ended is lived again, told of, and counts for nothing;
+every wait ends.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn, TypeAlias
+from typing import NoReturn, TypeAlias, TypeVar
 
 from pitwire.model.clock import SECOND, SystemClock
 
@@ -33,6 +34,15 @@ _CLOCK = SystemClock()
 _LET_ANYBODY_TRACE = 0x59616D61
 _WITHIN_SECONDS = 60.0
 _LOOK_SECONDS = 0.002
+_BROKE_OFF = 75
+"""The status of a process whose life broke off; what sysexits.h has for "try again"."""
+_AGAIN = 2
+"""So often a life that broke off is lived again."""
+T = TypeVar("T")
+
+
+class BrokeOff(Exception):
+    """Something outside a life has ended it, so it says nothing of what it was lived for."""
 
 
 def nothing() -> None:
@@ -54,11 +64,38 @@ def _live_and_die(run: Callable[[], None]) -> NoReturn:
     try:
         run()
         code = 0
+    except BrokeOff:
+        code = _BROKE_OFF
     finally:
         if code:
             traceback.print_exc()
             sys.stderr.flush()
         os._exit(code)
+
+
+def demand_whole(status: int, what: str) -> None:
+    """Raises `BrokeOff` for a process that ended by this."""
+    if os.WIFEXITED(status) and os.WEXITSTATUS(status) == _BROKE_OFF:
+        raise BrokeOff(f"{what}: something outside has ended it")
+
+
+def demand_life(status: int, what: str) -> None:
+    """Raises `BrokeOff` or `RuntimeError` for a process that has not come to its own good end."""
+    demand_whole(status, what)
+    if status:
+        raise RuntimeError(f"{what}: it ended with status {status}, expected 0")
+
+
+def lived(life: Callable[[], T], told: list[str]) -> T:
+    """What comes of a life. One that broke off is told of, and lived again, twice at most; then it
+    raises `BrokeOff`."""
+    for _ in range(_AGAIN):
+        try:
+            return life()
+        except BrokeOff as error:
+            told.append(str(error))
+            print(f"{error}; it is lived again", file=sys.stderr, flush=True)
+    return life()
 
 
 def strike(
@@ -71,8 +108,8 @@ def strike(
     """Whether it was killed; False when it came to its end before that call.
 
     With `beside` the calls of the threads beside the first are counted, from `Ready` on; without,
-    those of the first, from the beginning. Raises `PermissionError` where strace may not trace, and
-    `RuntimeError` when what runs ends otherwise.
+    those of the first, from the beginning. Raises `PermissionError` where strace may not trace,
+    `BrokeOff` when what runs does, and `RuntimeError` when it ends otherwise.
     """
     told, tell = os.pipe()
     gate, opened = os.pipe()
@@ -92,14 +129,14 @@ def strike(
     child = fork(begin)
     os.close(tell)
     os.close(gate)
-    strace = None
+    strace, came = None, False
     try:
-        if select.select([told], [], [], _WITHIN_SECONDS)[0] and os.read(told, 1):
+        came = bool(select.select([told], [], [], _WITHIN_SECONDS)[0] and os.read(told, 1))
+        if came:
             strace = _attached(child, syscall, number, beside=beside)
             os.write(opened, b"g")
         else:
             os.kill(child, signal.SIGKILL)
-            raise RuntimeError(f"{syscall} {number}: it never came to where it is to be struck")
     except BaseException:
         os.kill(child, signal.SIGKILL)
         raise
@@ -109,10 +146,13 @@ def strike(
         os.close(opened)
         if strace is not None:
             strace.communicate()
+    what = f"{syscall} {number}"
+    demand_whole(status, what)
+    if not came:
+        raise RuntimeError(f"{what}: it never came to where it is to be struck")
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
         return True
-    if status:
-        raise RuntimeError(f"{syscall} {number}: it ended with status {status}, expected 0")
+    demand_life(status, what)
     return False
 
 
