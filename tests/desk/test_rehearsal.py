@@ -8,10 +8,13 @@ from decimal import Decimal
 
 import pytest
 
+from pitwire.desk import desk as opening
 from pitwire.desk.desk import Desk
-from pitwire.desk.rehearsal import Rehearsal, keep_warm
-from pitwire.model.clock import SECOND, ManualClock
+from pitwire.desk.rehearsal import Rehearsal, keep_warm, rehearse_forms
+from pitwire.model.clock import SECOND, Clock, ManualClock
 from pitwire.model.orders import Order
+from pitwire.session.session import Session
+from pitwire.trading.engine import Engine
 from pitwire.trading.limits import Limits
 from pitwire.trading.risk import Screen
 from pitwire.trading.rules import FunctionRule, rule, trades
@@ -36,6 +39,9 @@ class Stage:
         self.rehearsed.append(order)
         if self.broken is not None:
             raise self.broken
+
+    def recite(self, now: int) -> None:
+        """A session reads a frame here."""
 
 
 def trader() -> FunctionRule:
@@ -81,6 +87,43 @@ def test_a_life_with_rehearsals_is_the_same_to_the_byte(seed: int) -> None:
     assert walks == 80
     assert plain[0].count(b'"Left"') > 20
     assert rehearsed == plain
+
+
+def test_a_life_that_begins_with_every_form_is_the_same_to_the_byte(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counted: list[int] = []
+    told = opening.rehearse_forms
+
+    def forms(engine: Engine, stage: Session, clock: Clock) -> int:
+        counted.append(told(engine, stage, clock))
+        return counted[-1]
+
+    monkeypatch.setattr(opening, "rehearse_forms", forms)
+    with_forms = lived(5, rehearses=False)
+    monkeypatch.setattr(opening, "rehearse_forms", lambda *_: 0)
+    assert lived(5, rehearses=False) == with_forms
+    assert with_forms[0].count(b'"Left"') > 20
+    assert counted == [8], "in its one symbol"
+
+
+def test_every_form_goes_the_way_though_no_market_is_known_yet() -> None:
+    stage, pure = Stage(), Pure()
+    said = list(pure.journal.records)
+    assert rehearse_forms(pure.engine, stage, ManualClock(T0)) == 16
+    of_btc = [one for one in stage.rehearsed if one.symbol == BTC]
+    assert len({(one.side, one.type, one.time_in_force) for one in of_btc}) == 8
+    assert len(of_btc) == len(stage.rehearsed) // 2
+    assert (pure.screen.ids.made, list(pure.journal.records)) == (0, said)
+    assert not pure.state.quotes
+    assert not pure.state.ledger.open
+
+
+def test_where_no_order_may_leave_no_form_is_rehearsed() -> None:
+    stage, pure = Stage(), Pure()
+    stage.may_trade = False
+    assert rehearse_forms(pure.engine, stage, ManualClock(T0)) == 0
+    assert stage.rehearsed == []
 
 
 def ready(stage: Stage) -> tuple[Pure, Rehearsal]:

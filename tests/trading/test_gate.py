@@ -201,7 +201,7 @@ def _ready(gate: Gate, **limits: Any) -> Desk:
     desk = Desk(limits=Limits(duplicate_seconds=0.0, **limits))
     desk.screen.compiled = gate
     desk.engine.apply(quote(99, 100))
-    clearance = desk.screen._clearance(desk.state.instruments[BTC])
+    clearance = desk.screen.clearance(desk.state.instruments[BTC])
     for number in (1, 99, 100):
         clearance.price(number)
         clearance.size(number)

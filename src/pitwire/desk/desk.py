@@ -21,7 +21,7 @@ from pitwire.desk.housekeeping import House, idle_until
 from pitwire.desk.interactions import InteractionLog
 from pitwire.desk.leash import Leash
 from pitwire.desk.paper import PaperOutlet
-from pitwire.desk.rehearsal import keep_warm
+from pitwire.desk.rehearsal import keep_warm, rehearse_forms
 from pitwire.desk.relearning import Relearner
 from pitwire.desk.restart import Restarted
 from pitwire.desk.stocktaking import stock_at, weight_a_minute
@@ -237,6 +237,7 @@ class Desk:
         keeping = self._keeper.keep(self, (self._tidy, self._tend), self._idle_until)
         self._house = asyncio.get_running_loop().create_task(keeping)
         self._rearm(self.clock.now())
+        rehearse_forms(self.engine, self.session, self.clock)
         keep_warm(self.engine, self.session, self.clock)
 
     async def run(self) -> Closed:

@@ -16,7 +16,8 @@ it only reads.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Protocol, cast
 
 import msgspec
@@ -24,7 +25,8 @@ import msgspec
 from pitwire.desk.gateway import Gateway, Outlet
 from pitwire.desk.timings import Timings
 from pitwire.model.clock import MILLISECOND, SECOND, Clock
-from pitwire.model.events import Trade, Update
+from pitwire.model.events import Quote, Trade, Update
+from pitwire.model.instruments import Instrument
 from pitwire.model.orders import Order, Side, UpdateKind
 from pitwire.store.slate import Slate
 from pitwire.trading.engine import Engine
@@ -33,17 +35,22 @@ from pitwire.trading.journal import Record, Volatile
 from pitwire.trading.ledger import OrderLedger
 from pitwire.trading.limits import Limits
 from pitwire.trading.risk import Screen
-from pitwire.trading.rules import rule, trades
+from pitwire.trading.rules import FunctionRule, Rule, trades
 from pitwire.trading.state import State
-from pitwire.trading.wishes import Draft, Wish, buy
+from pitwire.trading.wishes import Draft, Wish, buy, sell
 from pitwire.wire.polling import PollingLoop
 
-EVERY_NS = 2 * MILLISECOND
-"""Oftener makes no order quicker (measured), and a frame that comes meanwhile has to wait."""
+EVERY_NS = MILLISECOND
+"""Half a rehearsal each: a frame that comes meanwhile has to wait for its end. Oftener makes no
+order quicker (measured)."""
 _AMPLE = 1.5
 """So many times the least that the venue takes."""
 _AT_ONCE = 2
 """In so many symbols the desk's own gate is asked each time."""
+_OPENING = 16
+"""In so many symbols every form of an order is rehearsed at the start."""
+_MADE_UP_TICKS = 10_000
+"""A price of so many ticks, where there is none yet."""
 _LASTS = 60 * SECOND
 """What it is asked is asked for so long: each new number is remembered there."""
 
@@ -56,15 +63,22 @@ class Stage(Protocol):
 
     def rehearse(self, order: Order, now: int) -> None: ...
 
+    def recite(self, now: int) -> None: ...
+
 
 class Rehearsal:
-    """The way of an order for show. `engine` is whose screen and state it is modelled on."""
+    """The way of an order for show. `engine` is whose screen and state it is modelled on; what it
+    sees is the desk's market, or one that is `made_up`."""
 
-    def __init__(self, engine: Engine, stage: Stage, clock: Clock) -> None:
+    def __init__(
+        self, engine: Engine, stage: Stage, clock: Clock, *, made_up: bool = False
+    ) -> None:
         self._screen, self._state = engine.screen, engine.state
         self._stage, self._clock = stage, clock
         self._scratch = _Scratch()
-        self._engine = _modelled_on(engine, self._scratch)
+        self._wished: Draft | None = None
+        firing = FunctionRule(self._stand_in, trades(), name="rehearsal")
+        self._engine = _modelled_on(engine, self._scratch, firing, made_up=made_up)
         outlet = _Curtain(stage)
         self._gateway = Gateway(
             cast(Outlet, outlet), self._engine, clock=clock, timings=Timings(1), file=self._scratch
@@ -72,37 +86,80 @@ class Rehearsal:
         self._asked: dict[str, Draft] = {}
         """Symbol → what the desk's own gate is asked about it."""
         self._asked_until = 0
+        self._open: list[Order] = []
         self._turn = self._asking = 0
         self._failed = False
 
     def walk(self) -> bool:
-        """Go the way once; whether an order came to its end.
+        """Go the way once; whether an order came to its end."""
+        return self._tried(lambda now: self._act(now) and self._clear(now))
 
-        What raises is over: it raises once, and never again.
-        """
+    def step(self) -> bool:
+        """Half of it, by turns: order and journal, or the frame before them and the end of it."""
+        return self._tried(self._clear if self._open else self._act)
+
+    def forms(self) -> int:
+        """Every form of an order in a few symbols, in a market made up for it; how many went."""
+        listed, walked = self._state.instruments.values(), 0
+        for one in [one for one in listed if not one.viewable_only][:_OPENING]:
+            self._screen.clearance(one)  # reckoned once, and that is now
+            touch = self._state.touch(one.symbol)
+            price = touch[0] if touch else float(one.tick) * _MADE_UP_TICKS
+            for draft in _forms(one.symbol, price, _size(one, price)):
+                walked += self._tried(partial(self._show, one, draft, price))
+        return walked
+
+    def _show(self, one: Instrument, draft: Draft, price: float, now: int) -> bool:
+        bid_and_ask = price, 1.0, price + float(one.tick), 1.0
+        self._engine.apply(Quote(one.venue, one.symbol, 0, now, *bid_and_ask))
+        self._wished = draft
+        walked = self._play(Trade(one.venue, one.symbol, 0, now, price, 1.0, Side.BUY, 1), now)
+        self._end(now)
+        return walked
+
+    def _tried(self, act: Callable[[int], bool]) -> bool:
+        """What raises is over: it raises once, and never again."""
         screen = self._screen
         if self._failed or screen.halted or not (screen.armed and self._stage.may_trade):
             return False
         self._failed = True
-        walked = self._walk(self._clock.now())
+        walked = act(self._clock.now())
         self._failed = False
         return walked
 
-    def _walk(self, now: int) -> bool:
+    def _act(self, now: int) -> bool:
+        """A trade comes, a rule fires, and the order goes as far as it may."""
         cue = self._cue(now)
-        if cue is None:
-            return False
-        self._ask_gate(now)
-        engine, walked = self._engine, False
+        return cue is not None and self._play(cue, now)
+
+    def _play(self, cue: Trade, now: int) -> bool:
+        engine = self._engine
         engine.state.offset = self._state.offset
         engine.apply(cue)
         for command in engine.decide(now):
             self._gateway.send(command, now)
             if isinstance(command, Order):
-                engine.apply(_over(command, now))
-                walked = True
+                self._open.append(command)
+        return bool(self._open)
+
+    def _clear(self, now: int) -> bool:
+        """The order is over and forgotten; a frame is read, and the desk's own gate asked."""
+        self._end(now)
+        self._stage.recite(now)
+        self._ask_gate(now)
+        return True
+
+    def _end(self, now: int) -> None:
+        for order in self._open:
+            self._engine.apply(_over(order, now))
+        self._open.clear()
         self._scratch.settle()
-        return walked
+
+    def _stand_in(self, state: State, _now: int) -> Iterator[Wish]:
+        """What a rule does that fires: it buys what has just traded, at that price."""
+        cue = state.event
+        if isinstance(cue, Trade):
+            yield self._wished or buy(cue.symbol, cue.size, price=cue.price)
 
     def _ask_gate(self, now: int) -> None:
         """Whether an order would pass in the next symbols in which the desk has ordered."""
@@ -131,16 +188,8 @@ class Rehearsal:
         one, touch = self._state.instruments.get(symbol), self._state.touch(symbol)
         if one is None or touch is None:
             return None
-        least = max(float(one.min_size), float(one.lot), float(one.min_notional) / touch[0])
-        return Trade(one.venue, symbol, 0, now, touch[0], _AMPLE * least, Side.BUY, 1)
-
-
-@rule(trades(), name="rehearsal")
-def stand_in(state: State, _now: int) -> Iterator[Wish]:
-    """What a rule does that fires: it buys what has just traded, at that price."""
-    cue = state.event
-    if isinstance(cue, Trade):
-        yield buy(cue.symbol, cue.size, price=cue.price)
+        size = _size(one, touch[0])
+        return Trade(one.venue, symbol, 0, now, touch[0], size, Side.BUY, 1)
 
 
 class _Curtain:
@@ -177,15 +226,32 @@ class _Scratch(Volatile):
         self._slate.wipe((0, 0), bytes(8))
 
 
-def _modelled_on(engine: Engine, scratch: _Scratch) -> Engine:
-    """An engine of its own that looks at the same market."""
+def _size(one: Instrument, price: float) -> float:
+    """A little more than the least that the venue takes."""
+    return _AMPLE * max(float(one.min_size), float(one.lot), float(one.min_notional) / price)
+
+
+def _forms(symbol: str, price: float, size: float) -> Iterator[Draft]:
+    """What rules mostly wish."""
+    for order in (buy, sell):
+        yield order(symbol, size)
+        yield order(symbol, size, price=price)
+        yield order(symbol, size, price=price, time_in_force="ioc")
+        yield order(symbol, size, price=price, post_only=True)
+
+
+def _modelled_on(engine: Engine, scratch: _Scratch, firing: Rule, *, made_up: bool) -> Engine:
+    """An engine of its own that looks at the same market, or at none yet."""
     screen, real = engine.screen, engine.state
     ids = OrderIds(screen.prefix, screen.epoch)
     state = State(ledger=OrderLedger(is_ours=ids.is_ours, keep_finished=1, keep_trades=1))
-    state.instruments, state.books, state.quotes = real.instruments, real.books, real.quotes
-    state.partials, state.stale, state.statuses = real.partials, real.stale, real.statuses
-    acting = Screen(_unpaced(screen.limits), ids, scratch, armed=True)
-    return Engine([stand_in], acting, state, scratch)
+    state.instruments, limits = real.instruments, _unpaced(screen.limits)
+    if made_up:
+        limits = msgspec.structs.replace(limits, allow_short=True, check_funds=False)
+    else:
+        state.books, state.quotes, state.partials = real.books, real.quotes, real.partials
+        state.stale, state.statuses = real.stale, real.statuses
+    return Engine([firing], Screen(limits, ids, scratch, armed=True), state, scratch)
 
 
 def _unpaced(limits: Limits) -> Limits:
@@ -206,11 +272,17 @@ def _over(order: Order, now: int) -> Update:
     return Update("", order.symbol, 0, now, order.id, "", UpdateKind.EXPIRED)
 
 
+def rehearse_forms(engine: Engine, stage: Stage, clock: Clock) -> int:
+    """Go the way of every form of an order once, on any loop, so that no firing is the first of
+    its kind: that takes several times as long. How many went; none where nothing may leave yet."""
+    return Rehearsal(engine, stage, clock, made_up=True).forms()
+
+
 def keep_warm(engine: Engine, stage: Stage, clock: Clock) -> Rehearsal | None:
     """Rehearse whenever the running loop, one that polls, has nothing to do; None on any other."""
     loop = asyncio.get_running_loop()
     if not isinstance(loop, PollingLoop):
         return None
     rehearsal = Rehearsal(engine, stage, clock)
-    loop.when_idle(rehearsal.walk, EVERY_NS)
+    loop.when_idle(rehearsal.step, EVERY_NS)
     return rehearsal

@@ -131,9 +131,7 @@ class Commands:
         write it without remembering; nothing is sent, spent or awaited."""
         if not self.admitted or self._rehearse is None:
             return
-        pacing = self._pacing
-        may = not self._ordinary and pacing.leaves("weight", self._reserve, now)
-        if may and not self._held(now) and pacing.allows("orders", now):
+        if not self._ordinary and self._pacing.try_order(now, self._reserve, spends=False):
             self._rehearse(order, now + self._skew.offset)
 
     def cancel(self, command: CancelOrder, now: int) -> None:

@@ -68,8 +68,9 @@ class Pacing:
             window.add(cost, now)
         return True
 
-    def try_order(self, now: int, reserve: int) -> bool:
-        """Spend one order, if it may be spent and `reserve` of the weight would be left.
+    def try_order(self, now: int, reserve: int, *, spends: bool = True) -> bool:
+        """Spend one order, if it may be spent and `reserve` of the weight would be left; without
+        `spends`, only say so.
 
         What `leaves`, `blocked_until` and `try_spend` say, in one call: on the way of an order each
         call is code that has been met last when the last order left.
@@ -84,7 +85,7 @@ class Pacing:
         for window in orders:
             if window.sum >= window.count and window.ready_at(1, now) > now:
                 return False
-        for window in orders:
+        for window in orders if spends else ():
             window.add(1, now)
         return True
 

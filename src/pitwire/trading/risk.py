@@ -133,7 +133,7 @@ class Screen:
         instrument = state.instruments.get(draft.symbol)
         if instrument is None or self._switches() or self.conduct.may_bar(draft.rule, state, now):
             return False
-        clearance, touch = self._clearance(instrument), state.touch(draft.symbol)
+        clearance, touch = self.clearance(instrument), state.touch(draft.symbol)
         try:
             place = draft.place(clearance)
         except OffGrid:
@@ -243,7 +243,7 @@ class Screen:
         breach = breach or self.conduct.breach(wish.rule, state, now, closes=self._closes)
         if breach is not None:
             return breach
-        clearance = self._clearance(instrument)
+        clearance = self.clearance(instrument)
         drafted = isinstance(wanted, Draft)
         try:
             place = wanted.place(clearance) if isinstance(wanted, Draft) else wanted
@@ -462,7 +462,7 @@ class Screen:
             return Decided(now, command)
         return Decided(now, command, touch[0], touch[1])
 
-    def _clearance(self, instrument: Instrument) -> Clearance:
+    def clearance(self, instrument: Instrument) -> Clearance:
         """What holds until the instrument or the limits change."""
         known, limits = self._clearances.get(instrument.symbol), self.limits
         if known is None or known.instrument is not instrument or known.limits is not limits:
