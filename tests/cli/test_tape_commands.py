@@ -14,12 +14,15 @@ import pitwire
 from pitwire.cli.main import main
 from pitwire.cli.simulated import recorded_venue
 from pitwire.cli.taped import frames_on, is_tape, listing_on, snapshots_on, symbol_of
+from pitwire.desk.masking import Masker
+from pitwire.model.clock import ManualClock
 from pitwire.model.errors import ConfigError
 from pitwire.model.events import BookDelta, BookSnapshot, Event, Trade
 from pitwire.session.connect import connect_to_websocket
 from pitwire.store.parquet import TableWriter
-from pitwire.tape.format import Kind
+from pitwire.tape.format import Kind, Meta
 from pitwire.tape.reader import Tape
+from pitwire.tape.recorder import Recorder
 from tests.store.test_tardis import TRADES
 from tests.tape.test_imports import capture, depth
 
@@ -215,6 +218,17 @@ def test_sim_ends_with_its_tape(tmp_path: Path, capsys: Capture) -> None:
     assert main(["sim", "BTC-USDT", "--tape", str(path), "--seconds", "0.3"]) == 0
     assert "which begins when a client connects" in capsys.readouterr().out
     assert main(["sim", "--tape", str(tmp_path / "nothing")]) == 2
+
+
+def test_a_tape_that_is_being_recorded_is_no_table_yet(tmp_path: Path, capsys: Capture) -> None:
+    """What it held by then was taken for all, and the rest was refused as there already."""
+    meta = Meta(program="test", venue="binance", started=10**18)
+    recorder = Recorder(tmp_path / "tapes", meta, mask=Masker(), clock=ManualClock(10**18))
+    typed = ["tables", str(tmp_path / "tapes"), "--out", str(tmp_path / "tables")]
+    assert main(typed) == 2
+    assert "found 'a tape that is being recorded', expected one" in capsys.readouterr().err
+    recorder.close()
+    assert main(typed) == 0
 
 
 def test_a_csv_file_that_is_cut_or_spoilt(

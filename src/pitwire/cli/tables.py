@@ -73,6 +73,13 @@ def _made_fewer(out: Path) -> int:
 
 def _write(source: Path, out: Path, to: str | None, venue: str) -> Code:
     tape = Tape(source) if is_tape(source) else None
+    if tape is not None and tape.is_being_written:
+        expected = (
+            "one that has come to its end: a run is taken once, and the rest would be left out"
+        )
+        raise ConfigError(
+            where=str(source), found="a tape that is being recorded", expected=expected
+        )
     name = tape.files[0].parent.name if tape is not None else _named(source)
     writer: Writer = TableWriter(out, name) if to is None else _server(to, name)
     cut = None

@@ -34,6 +34,7 @@ from pitwire.tape.format import (
     read_head,
     read_trailer,
 )
+from pitwire.tape.held import is_held
 from pitwire.tape.writer import file_path
 
 _named: Callable[[Parts], Record] = partial(tuple.__new__, Record)
@@ -301,6 +302,11 @@ class Tape:
             if last > started:
                 break
         return started, last
+
+    @property
+    def is_being_written(self) -> bool:
+        """Whether a recorder is at it just now, as far as the system can say."""
+        return is_held(self._paths[-1])
 
     @property
     def files(self) -> tuple[Path, ...]:
