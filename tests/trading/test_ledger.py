@@ -278,6 +278,50 @@ def test_a_missing_order_that_was_acknowledged_is_never_dead() -> None:
     assert [question.order_id for question in ledger.due_questions(at(99))] == ["a"]
 
 
+def of_the_futures(**facts: Any) -> OrderLedger:
+    """An order that is open, at a venue that forgets what ended after three days, or ninety."""
+    day = 86_400.0
+    proof = replace(PROOF, forgets_after_seconds=3 * day, forgets_all_after_seconds=90 * day)
+    ledger = OrderLedger(proof=proof)
+    ledger.sent(order("a"), at(0))
+    ledger.apply(update("a", K.ACCEPTED, venue_id="7", **facts), at(1))
+    return ledger
+
+
+@pytest.mark.parametrize(
+    ("days", "facts", "after"),
+    [
+        (2.9, {}, S.OPEN),
+        (3.1, {}, S.CANCELED),
+        (3.1, {"filled": 1}, S.PARTLY_FILLED),
+        (89.0, {}, S.CANCELED),
+        (91.0, {}, S.OPEN),
+    ],
+)
+def test_an_order_that_the_venue_has_forgotten_is_over_only_if_it_forgets_no_other(
+    days: float, facts: dict[str, Any], after: OrderState
+) -> None:
+    ledger, then = of_the_futures(**facts), 86_400 * days
+    change = ledger.apply(update("a", K.MISSING, then, answers="status", asked=at(then)), at(then))
+    assert the(ledger).state is after
+    told = [told.what for told in ledger.take_disagreements()]
+    assert told == ([] if after is S.CANCELED else ["existence"])
+    if after is S.CANCELED:
+        assert change is not None
+        assert change.proof is not None
+        assert (change.proof.said, change.proof.asked) == (K.MISSING, at(then))
+        ledger.apply(update("a", K.STATUS_OPEN, then + 1), at(then + 1))
+        assert the(ledger).state is S.OPEN
+        assert [told.what for told in ledger.take_disagreements()] == ["alive after death"]
+
+
+def test_what_waits_for_its_price_is_never_called_forgotten() -> None:
+    ledger, then = of_the_futures(), 86_400 * 4
+    the(ledger).type = OrderType.STOP
+    ledger.apply(update("a", K.MISSING, then, asked=at(then)), at(then))
+    assert the(ledger).state is S.OPEN
+
+
 @pytest.mark.parametrize("message", [update("a", K.ACCEPTED, 30), fill("a", 1, seconds=30)])
 def test_an_order_alive_after_it_was_declared_dead_is_open_again(message: Any) -> None:
     ledger = ledger_with(S.UNKNOWN)

@@ -1,7 +1,8 @@
-"""What it takes for a venue's "no such order" to mean that an order was never accepted.
+"""What it takes for a venue's "no such order" to mean that an order was never accepted, or is over.
 
 A copy of the order may still be on its way when the venue is asked. It is dead only from the moment
-at which the venue would have to refuse such a copy.
+at which the venue would have to refuse such a copy. One that it had is over when it has forgotten
+it, which it does only with those that ended, and not before their time.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ class DeathProof(msgspec.Struct, frozen=True, kw_only=True):
     answers: int = 1
     apart_seconds: float = 0.0
     """The questions behind these answers were asked at least so far apart."""
+    forgets_after_seconds: float | msgspec.UnsetType = msgspec.UNSET
+    """How long after its end the venue still knows an order that never traded; unset: for ever."""
+    forgets_all_after_seconds: float | msgspec.UnsetType = msgspec.UNSET
+    """The same of one that did."""
 
     @property
     def after_seconds(self) -> float:

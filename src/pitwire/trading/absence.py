@@ -1,12 +1,16 @@
 """When "no such order" proves that an order was never accepted (reliability: proof of death).
 
 House rules: only an answer to a question asked late enough counts, however late the answer comes;
-an order that ever showed a sign of life is never declared dead.
+an order that ever showed a sign of life is never declared dead. It is over, though, where the venue
+forgets what has ended and says so long after we heard of it last.
 """
 
 from __future__ import annotations
 
+import msgspec
+
 from pitwire.model.clock import SECOND
+from pitwire.model.orders import CONDITIONAL
 from pitwire.model.proof import DeathProof
 from pitwire.trading.tracked import Tracked
 
@@ -34,3 +38,14 @@ class Absence:
             return False
         order.absences, order.absent_at = order.absences + 1, asked
         return order.absences >= proof.answers
+
+    def forgotten(self, order: Tracked, asked: int) -> bool:
+        """Whether the answer "no such order" to a question asked then proves that it ended without
+        a trade: the venue had it, and has forgotten no other since we heard of it."""
+        after, of_all = self.proof.forgets_after_seconds, self.proof.forgets_all_after_seconds
+        if isinstance(after, msgspec.UnsetType) or order.type in CONDITIONAL:
+            return False
+        if order.filled or order.reported:
+            return False
+        quiet = (asked - order.changed_at) / SECOND
+        return after <= quiet and (isinstance(of_all, msgspec.UnsetType) or quiet < of_all)

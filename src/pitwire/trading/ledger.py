@@ -341,14 +341,14 @@ class OrderLedger:
         if order.state in FINAL:
             return order.state
         if order.acknowledged or order.filled or order.reported:
-            # It existed, so its absence proves nothing about how it ended.
-            self._doubts.disagree(order, "existence", order.state, _K_MISSING, now)
-            self._doubts.doubt(order, "the venue knows no such order, and it had one", now)
-            return order.state
-        if order.state is not _S_UNKNOWN or not self._absence.proves(order, asked):
+            if not self._absence.forgotten(order, asked):  # its absence proves nothing
+                self._doubts.disagree(order, "existence", order.state, _K_MISSING, now)
+                self._doubts.doubt(order, "the venue knows no such order, and it had one", now)
+                return order.state
+        elif order.state is not _S_UNKNOWN or not self._absence.proves(order, asked):
             return order.state
         order.declared_dead = True
-        return TRANSITIONS[_S_UNKNOWN, _K_MISSING]
+        return _S_CANCELED if order.acknowledged else _S_REJECTED
 
     def _after_end(self, order: Tracked, kind: UpdateKind, now: int) -> OrderState:
         """A message about a finished order: normal when late, grave when it contradicts."""

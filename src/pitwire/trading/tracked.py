@@ -84,7 +84,8 @@ class Tracked(msgspec.Struct, eq=False, gc=False):
     working: bool = False
     acknowledged: bool = False
     declared_dead: bool = False
-    """REJECTED because the venue knew no such order, not because it refused it."""
+    """Over because the venue knew no such order, not because it said so: REJECTED where the venue
+    never had it, CANCELED where it had and has forgotten it."""
     sequence: int = 0
     cancel_sent: int = 0
     """When a cancel left; 0 when none is pending."""

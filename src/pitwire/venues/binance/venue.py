@@ -102,13 +102,15 @@ def _unit(time_unit: str) -> str:
 
 # §5.5: a request is refused when it is older than its window, or stamped a second ahead. Since
 # August 2025 (§0.2) the window is looked at again at the matching engine's door. A request that was
-# let in is over within ten seconds (§5.1). The two seconds more are ours.
+# let in is over within ten seconds (§5.1). The two seconds more are ours. §5.13: after
+# ninety days an order that ended without a trade is archived; the hour more is ours.
 PROOF = DeathProof(
     automatic=True,
     window_seconds=WINDOW_SECONDS,
     clock_seconds=1.0,
     processing_seconds=10.0,
     margin_seconds=2.0,
+    forgets_after_seconds=90 * 86_400.0 + 3_600.0,
 )
 
 BINANCE = Venue(

@@ -132,12 +132,16 @@ def _milliseconds(time_unit: str) -> None:
 
 
 # §5.5 holds here too; §11.8: -5028 is the window looked at again at the matching engine's door.
+# §11.5: an order that ended without a trade vanishes after three days, any other after ninety; the
+# hours are ours.
 PROOF = DeathProof(
     automatic=True,
     window_seconds=WINDOW_SECONDS,
     clock_seconds=1.0,
     processing_seconds=10.0,
     margin_seconds=2.0,
+    forgets_after_seconds=3 * 86_400.0 + 3_600.0,
+    forgets_all_after_seconds=90 * 86_400.0 - 3_600.0,
 )
 
 BINANCE_USDM = Venue(
