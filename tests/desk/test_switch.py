@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pitwire.cli.switch import stands
 from pitwire.desk import switch as switch_module
 from pitwire.desk.control import Ask, Control, Told
 from pitwire.desk.restart import recall, restart
@@ -23,7 +24,7 @@ from pitwire.store.checkpoint import checkpoints
 from pitwire.store.folder import AccountFolder
 from pitwire.store.history import segment_path
 from pitwire.store.latch import HaltLatch
-from pitwire.trading.journal import Alerted
+from pitwire.trading.journal import Alerted, Halted, Restricted
 from pitwire.trading.wishes import buy
 from tests.desk.setting import BTC, Setting, command, until
 from tests.desk.test_restart import die, kept, open_at_venue, resting
@@ -125,7 +126,7 @@ def test_what_was_on_its_way_when_the_desk_died_is_waited_for(
 
     async def lives() -> None:
         desk = await setting.open(config=kept(tmp_path / "a"))
-        await asyncio.sleep(12)
+        await asyncio.sleep(11)  # nothing comes any more, and nobody has noticed
         [placed] = command(desk, resting())
         folder = await die(desk, tmp_path / "a")
         assert open_at_venue(setting) == []
@@ -181,6 +182,34 @@ async def test_without_a_desk_a_person_lifts_the_latch(tmp_path: Path) -> None:
     assert await resume(tmp_path, confirm="main") is None, "twice is no error"
     found = await status(tmp_path)
     assert (found.account, found.told, found.thrown, found.holder) == ("main", None, None, "")
+
+
+@pytest.mark.parametrize(
+    ("record", "stance"),
+    [
+        (Restricted(at=4 * 10**18, reason="max_drawdown: 60", by="risk"), "reduce-only"),
+        (Halted(at=4 * 10**18, reason="max_drawdown: 60", by="risk"), "halt"),  # on no latch
+    ],
+)
+async def test_what_the_journal_alone_knows_is_not_called_resumed(
+    tmp_path: Path, record: Restricted | Halted, stance: str
+) -> None:
+    made(tmp_path)
+    await resume(tmp_path, confirm="main", by="Eve")
+    died = restart(tmp_path, "main", now=4, entropy=Entropy(1))
+    died.file.write(record)
+    died.file.settle()
+    died.close()
+    found = await status(tmp_path)
+    assert (found.told, found.thrown) == (None, None)
+    assert (found.reduces or found.halts) == "max_drawdown: 60"
+    assert (
+        f"{'only reduces positions' if found.reduces else 'will halt'}: max_dr" in stands(found)[1]
+    )
+    for _ in range(2):
+        told = f"in {stance} by its journal: max_drawdown: 60, expected a desk that runs"
+        with pytest.raises(StateError, match=told):
+            await resume(tmp_path, confirm="main", by="Eve")
 
 
 async def test_a_journal_that_is_not_as_written_keeps_the_latch(tmp_path: Path) -> None:

@@ -126,6 +126,8 @@ def _starts(found: Standing) -> str:
         return ""
     if found.halts:
         return f", but a desk that starts here will halt: {found.halts}"
+    if found.reduces:
+        return f", but a desk that starts here only reduces positions: {found.reduces}"
     return ": a desk that starts here may trade"
 
 

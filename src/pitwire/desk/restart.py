@@ -29,6 +29,7 @@ from pitwire.trading.ids import OrderIds, account_prefix
 from pitwire.trading.journal import Alerted, Halted, Record, Resumed, Started
 from pitwire.trading.replay import Replay
 from pitwire.trading.snapshot import take
+from pitwire.trading.stance import Switches
 from pitwire.trading.state import State
 
 _WENT_DOWN = (
@@ -232,7 +233,6 @@ def _restart(
     file.settle()
     latch.keep()
     halted = _reason(switched, replay)
-    resumed = any(isinstance(one, Resumed) for one in switched)
     replay.state.event = None
     return Restarted(
         folder=folder,
@@ -246,12 +246,12 @@ def _restart(
         waiting=tuple(order.id for order in replay.state.ledger.open_of("") if order.is_ours),
         asked=replay.asked,
         keeper=Keeper(folder.path),
-        reducing="" if resumed else replay.switches.reducing,
+        reducing=_reduces(switched, replay),
     )
 
 
-def halted_by(path: Path) -> str:
-    """Why a desk that starts on this folder will be halted; "" when it will not.
+def standing(path: Path) -> Switches:
+    """How a desk that starts on this folder will stand, once it may trade.
 
     Nothing is written. Raises `ConfigError` where it would not start, since a newer version wrote
     this.
@@ -260,7 +260,13 @@ def halted_by(path: Path) -> str:
     replay, history, _ = recall(path, expected=identity.segment)
     _demand_readable(path, history)
     switched = _switch(HaltLatch(path), replay, history, 0)
-    return _reason(switched, replay)
+    return Switches(_reason(switched, replay), _reduces(switched, replay), armed=True)
+
+
+def _reduces(switched: Iterable[Record], replay: Replay) -> str:
+    """Why only orders that reduce may leave, once the start has switched this; "" when all may."""
+    resumed = any(isinstance(one, Resumed) for one in switched)
+    return "" if resumed else replay.switches.reducing
 
 
 def _reason(switched: Iterable[Record], replay: Replay) -> str:

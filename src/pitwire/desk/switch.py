@@ -19,7 +19,7 @@ from pitwire.desk.control import NO_REASON, Ask, Told, ask_desk
 from pitwire.desk.flattening import Closing
 from pitwire.desk.leash import charge_of
 from pitwire.desk.opening import credentials_of
-from pitwire.desk.restart import halted_by, recall
+from pitwire.desk.restart import recall, standing
 from pitwire.desk.vigil import Outcome
 from pitwire.desk.watchdog import Report, Watchdog
 from pitwire.model.clock import Clock, SystemClock
@@ -31,6 +31,7 @@ from pitwire.store.folder import AccountFolder, holder_of, identity_of
 from pitwire.store.latch import HaltLatch, Thrown
 from pitwire.trading.ids import account_prefix
 from pitwire.trading.journal import sayable_text
+from pitwire.trading.stance import Switches
 from pitwire.wire.link import Dial, Fetch
 
 ANSWER_SECONDS = 2.0
@@ -81,7 +82,9 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     holder: str = ""
     """The process that holds the account; "" when none does."""
     halts: str = ""
-    """Where no process holds it: why a desk that starts will be halted; "" when it may trade."""
+    """Where no process holds it: why a desk that starts will be halted; "" when it will not."""
+    reduces: str = ""
+    """Where no process holds it: why a desk that starts may only reduce; "" when it may trade."""
 
 
 async def kill(
@@ -161,13 +164,15 @@ async def status(where: str | Path | None = None) -> Standing:
     ask, name = Ask(do="status", by=_user()), identity_of(account.folder).account
     told = await ask_desk(account.folder, ask, within_seconds=ANSWER_SECONDS)
     holder = holder_of(account.folder)
+    then = Switches() if told or holder else standing(account.folder)
     return Standing(
         folder=str(account.folder),
         account=name,
         told=told,
         thrown=HaltLatch(account.folder).read(),
         holder=holder,
-        halts="" if told or holder else halted_by(account.folder),
+        halts=then.halted,
+        reduces=then.reducing,
     )
 
 
@@ -373,8 +378,20 @@ def _lift(folder: Path, account: str, latch: HaltLatch, known: Thrown | None, by
         if (anew := latch.read()) is not None:
             state = f"halted anew by {anew.by}: {anew.reason}"
             raise StateError(verb="resume", state=state, expected="a look at that first")
+        _demand_free(folder)
     finally:
         held.close()
+
+
+def _demand_free(folder: Path) -> None:
+    """Raises `StateError` for what the journal alone knows, and only a desk that runs can end."""
+    then = standing(folder)
+    if then.halted or then.reducing:
+        stance, why = then.stance, then.halted or then.reducing
+        expected = "a desk that runs, and this said again"
+        raise StateError(
+            verb="resume", state=f"in {stance} by its journal: {why}", expected=expected
+        )
 
 
 def _user() -> str:
