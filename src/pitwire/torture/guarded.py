@@ -1,8 +1,9 @@
-"""A desk dies with orders at the venue, in four ways; the venue says when they are gone.
+"""A desk dies with orders at the venue, in five ways; the venue says when they are gone.
 
 `python -m pitwire.torture.guarded FOLDER SEED` serves a simulated venue in one process and lets
 desks in others die: killed while orders rest, killed as one leaves, stopped as a frozen desk is,
-and killed with no watchdog to see it, whereupon a person kills the account. Prints JSON. House
+held up by code of its own that never ends, and killed with no watchdog to see it, whereupon a
+person kills the account. Prints JSON. House
 rules: loopback only; every wait ends; the venue's list of open orders is the judge.
 """
 
@@ -38,8 +39,10 @@ from pitwire.torture.struck import fork
 from pitwire.trading.ids import is_protective
 from pitwire.trading.wishes import Draft, buy
 
-Way: TypeAlias = Literal["killed", "killed as an order leaves", "frozen", "unwatched"]
-WAYS: tuple[Way, ...] = ("killed", "killed as an order leaves", "frozen", "unwatched")
+Way: TypeAlias = Literal["killed", "killed as an order leaves", "frozen", "blocked", "unwatched"]
+WAYS: tuple[Way, ...] = ("killed", "killed as an order leaves", "frozen", "blocked", "unwatched")
+_BLOWS = {"frozen": signal.SIGSTOP, "blocked": signal.SIGUSR1}
+"""What is sent to it; any other is killed."""
 WITHIN_SECONDS = 5.0
 """From the death, or from when a person kills the account, until what must go is gone."""
 _PATIENCE_SECONDS = 40.0
@@ -92,6 +95,8 @@ async def _live(folder: Path, place: Place, tell: int, way: Way) -> None:
     leashes.LOGIN_SECONDS = _START_SECONDS
     desk = await open_desk(parse_config(config), credentials=_keys(place))
     running = asyncio.ensure_future(desk.run())
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(_BLOWS["blocked"], time.sleep, 2 * _PATIENCE_SECONDS)
     while (touch := desk.engine.state.touch(SYMBOL)) is None:
         await asyncio.sleep(_LOOK_SECONDS)
     low = round(touch[0] * 0.8)
@@ -149,7 +154,7 @@ def _judge(
 ) -> Death:
     began, told = time.perf_counter(), tuple[str, ...]()
     if way != "killed as an order leaves":
-        os.kill(child, signal.SIGSTOP if way == "frozen" else signal.SIGKILL)
+        os.kill(child, _BLOWS.get(way, signal.SIGKILL))
     if way == "unwatched":
         time.sleep(1.0)  # nobody does anything about it
         rested = len(word().open)
