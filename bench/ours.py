@@ -184,7 +184,7 @@ class Ours:
         self._engine.state.instruments.update(await self._session.load_instruments())
         await self._session.authenticate_websocket()
         await subscribe(self._session, self._engine.state)
-        keep_warm(self._engine, self._session, self._setup.clock)
+        self._rehearsal = keep_warm(self._engine, self._session, self._setup.clock)
 
     def _on_events(self, events: Sequence[Event], now: int, drained: bool) -> None:
         apply = self._engine.apply
@@ -212,6 +212,8 @@ class Ours:
 
     async def stop(self) -> None:
         """Hang up."""
+        if self._rehearsal is not None:
+            self._rehearsal.close()
         await self._session.close()
 
 

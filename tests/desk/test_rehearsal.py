@@ -222,6 +222,7 @@ def test_a_loop_that_polls_rehearses_and_no_other_does() -> None:
         rehearsal = keep_warm(pure.engine, stage, ManualClock(T0))
         if rehearsal is not None:
             await walked.wait()
+            rehearsal.close()
         return rehearsal is not None
 
     # It never falls asleep, however slow the machine is.

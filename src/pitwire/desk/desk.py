@@ -21,7 +21,7 @@ from pitwire.desk.housekeeping import House, idle_until
 from pitwire.desk.interactions import InteractionLog
 from pitwire.desk.leash import Leash
 from pitwire.desk.paper import PaperOutlet
-from pitwire.desk.rehearsal import keep_warm, rehearse_forms
+from pitwire.desk.rehearsal import Rehearsal, keep_warm, rehearse_forms
 from pitwire.desk.relearning import Relearner
 from pitwire.desk.restart import Restarted
 from pitwire.desk.stocktaking import stock_at, weight_a_minute
@@ -103,6 +103,7 @@ class Desk:
         self.counted_at = 0
         """When the venue last told what we own; 0 while it has not."""
         self._leash: Leash | None = None
+        self._rehearsal: Rehearsal | None = None
         self.switchboard = Switchboard(self)
         self._relearner = Relearner(self)
         self.left_open: tuple[str, ...] = ()
@@ -238,7 +239,7 @@ class Desk:
         self._house = asyncio.get_running_loop().create_task(keeping)
         self._rearm(self.clock.now())
         rehearse_forms(self.engine, self.session, self.clock)
-        keep_warm(self.engine, self.session, self.clock)
+        self._rehearsal = keep_warm(self.engine, self.session, self.clock)
 
     async def run(self) -> Closed:
         """Until the session is over for good; then, or when cancelled, `stop`."""
@@ -304,6 +305,8 @@ class Desk:
         if self.has_begun and self._gateway is not None:
             self.left_open = await self.switchboard.withdraw(within_seconds, self._is_hurried)
         self._relearner.stop()
+        if self._rehearsal is not None:
+            self._rehearsal.close()
         for waiting in (self._house, self._wake):
             if waiting is not None:
                 waiting.cancel()

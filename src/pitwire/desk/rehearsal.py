@@ -22,6 +22,7 @@ from typing import Protocol, cast
 
 import msgspec
 
+from pitwire.desk.backstage import Backstage
 from pitwire.desk.gateway import Gateway, Outlet
 from pitwire.desk.timings import Timings
 from pitwire.model.clock import MILLISECOND, SECOND, Clock
@@ -79,7 +80,7 @@ class Rehearsal:
         self._wished: Draft | None = None
         firing = FunctionRule(self._stand_in, trades(), name="rehearsal")
         self._engine = _modelled_on(engine, self._scratch, firing, made_up=made_up)
-        outlet = _Curtain(stage)
+        outlet = self._curtain = _Curtain(stage)
         self._gateway = Gateway(
             cast(Outlet, outlet), self._engine, clock=clock, timings=Timings(1), file=self._scratch
         )
@@ -89,6 +90,8 @@ class Rehearsal:
         self._open: list[Order] = []
         self._turn = self._asking = 0
         self._failed = False
+        self._backstage: Backstage | None = None
+        self._opening: asyncio.Task[None] | None = None
 
     def walk(self) -> bool:
         """Go the way once; whether an order came to its end."""
@@ -145,9 +148,28 @@ class Rehearsal:
     def _clear(self, now: int) -> bool:
         """The order is over and forgotten; a frame is read, and the desk's own gate asked."""
         self._end(now)
-        self._stage.recite(now)
+        if self._backstage is not None and self._backstage.stands:
+            self._backstage.speak()
+        else:
+            self._recite()
         self._ask_gate(now)
         return True
+
+    def _recite(self) -> None:
+        self._stage.recite(self._clock.now())
+
+    def go_backstage(self, loop: PollingLoop) -> None:
+        """Hear and say it all over a socket from now on, as soon as there is one."""
+        self._backstage = self._curtain.backstage = Backstage(loop, self._recite)
+        self._opening = loop.create_task(self._backstage.open())
+
+    def close(self) -> None:
+        """It is over; the socket is closed."""
+        self._failed = True
+        if self._opening is not None:
+            self._opening.cancel()
+        if self._backstage is not None:
+            self._backstage.close()
 
     def _end(self, now: int) -> None:
         for order in self._open:
@@ -199,9 +221,12 @@ class _Curtain:
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
+        self.backstage: Backstage | None = None
 
     def place(self, order: Order, now: int) -> int:
         self._stage.rehearse(order, now)
+        if self.backstage is not None:
+            self.backstage.answer()
         return now
 
 
@@ -279,10 +304,12 @@ def rehearse_forms(engine: Engine, stage: Stage, clock: Clock) -> int:
 
 
 def keep_warm(engine: Engine, stage: Stage, clock: Clock) -> Rehearsal | None:
-    """Rehearse whenever the running loop, one that polls, has nothing to do; None on any other."""
+    """Rehearse whenever the running loop, one that polls, has nothing to do, until it is closed;
+    None on any other."""
     loop = asyncio.get_running_loop()
     if not isinstance(loop, PollingLoop):
         return None
     rehearsal = Rehearsal(engine, stage, clock)
+    rehearsal.go_backstage(loop)
     loop.when_idle(rehearsal.step, EVERY_NS)
     return rehearsal

@@ -92,6 +92,10 @@ class PollingSelector(selectors.BaseSelector):
                 ready.append((key, (read | write) & key.events))
         return ready
 
+    def key_at(self, fd: int) -> selectors.SelectorKey | None:
+        """What is registered for this descriptor."""
+        return self._keys.get(fd)
+
     def register(
         self, fileobj: FileDescriptorLike, events: int, data: Any = None
     ) -> selectors.SelectorKey:
@@ -147,6 +151,13 @@ class PollingLoop(asyncio.SelectorEventLoop):
         for reader in readers:
             if not reader.cancelled():  # by one before it
                 reader._run()  # as the loop does with what is queued
+
+    def read(self, fd: int) -> None:
+        """Call who reads this socket now, as if it had been found ready."""
+        key = self._polling.key_at(fd)
+        reader = None if key is None else key.data[0]
+        if reader is not None and not reader.cancelled():
+            reader._run()
 
     def when_idle(self, call: Callable[[], object], every_ns: int) -> None:
         """Call this while it polls and nothing happens, at most once in `every_ns`; the latest

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from typing import Any, NoReturn
 
 import picows
@@ -114,6 +115,12 @@ class WebSocketLink(picows.WSListener):
         code = shaken.recv.code
         if code is WSCloseCode.NO_INFO or _may_be_sent(code):
             self._answer_close(self._transport, code)
+
+    @property
+    def socket(self) -> socket.socket:
+        """What carries it, while it stands."""
+        found: socket.socket = self._transport.underlying_transport.get_extra_info("socket")
+        return found
 
     # ── Link ──
 
