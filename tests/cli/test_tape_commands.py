@@ -231,6 +231,29 @@ def test_a_tape_that_is_being_recorded_is_no_table_yet(tmp_path: Path, capsys: C
     assert main(typed) == 0
 
 
+def test_tables_are_verified_as_it_is_typed(taped: Path, tmp_path: Path, capsys: Capture) -> None:
+    folder = tmp_path / "tables"
+    typed = ["tables", "--out", str(folder)]
+    for bad, told in (
+        (typed, "sources: found 'none', expected a tape"),
+        ([*typed, "--verify"], f"{folder}: found 'nothing'"),
+        ([*typed, "--compact"], f"{folder}: found 'nothing'"),
+        ([*typed, "--verify", "--to", "postgresql://x"], "--verify: found 'with --to'"),
+    ):
+        assert main(bad) == 2
+        assert told in capsys.readouterr().err
+    assert main(["tables", str(taped), "--out", str(folder), "--verify"]) == 0
+    assert f"{folder}: 0 files are not what was written" in capsys.readouterr().out
+    path = next(folder.glob("venue=*/kind=Trade/day=*/*.parquet"))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 4] ^= 1
+    path.write_bytes(data)
+    assert main([*typed, "--verify"]) == 5
+    out, err = capsys.readouterr()
+    assert f"{folder}: 1 files are not" in out
+    assert f"pitwire: {path}: found" in err
+
+
 def test_a_csv_file_that_is_cut_or_spoilt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:

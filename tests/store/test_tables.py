@@ -241,6 +241,57 @@ def test_a_newer_schema_and_a_damaged_file_are_one_clear_line(tmp_path: Path) ->
         open_store(tmp_path / "nowhere")
 
 
+def test_a_bit_that_flipped_in_a_table_is_found(tmp_path: Path) -> None:
+    """Most of them are read as other numbers by whoever asks; pages have a checksum."""
+    for run in ("one", "two"):
+        writer = TableWriter(tmp_path, run)
+        trades = [ev.Trade(*HEAD, 0, START + n, n / 7, 1.0, Side.BUY, n) for n in range(3000)]
+        writer.write(trades)
+        writer.close()
+    assert list(module.verify(tmp_path)) == []
+    [(_, partition)] = partitions(tmp_path)
+    sound, path = files_of(partition)
+    whole = path.read_bytes()
+    chance = Entropy(1).stream("places")
+    looked: list[Path] = []
+    rows = pq.read_table(path, partitioning=None)
+    found = 0
+    for _ in range(40):
+        data = bytearray(whole)
+        data[chance.randrange(4, len(whole) // 2)] ^= 1 << chance.randrange(8)
+        path.write_bytes(data)
+        errors = list(module.verify(tmp_path, looked.append))
+        found += len(errors)
+        assert [error.where for error in errors] in ([], [str(path)])
+        if not errors:  # in what a page says of itself, which nobody needs
+            assert pq.read_table(path, partitioning=None).equals(rows)
+    assert found > 30
+    assert looked == [partition] * 40
+    data = bytearray(whole)
+    data[len(whole) // 4] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ConfigError, match="move it away to read the others"):
+        compact(tmp_path)
+    assert files_of(partition) == [sound, path], "what is wrong does not become one with the rest"
+    path.write_bytes(whole)
+    assert compact(tmp_path) == 1
+    with open_store(tmp_path) as store:
+        assert len(store.trades()) == 6000
+
+
+def test_a_folder_of_other_things_is_no_empty_store(tmp_path: Path) -> None:
+    """Asked of a folder of tapes, every question had the answer that nothing was there."""
+    (tmp_path / "tapes").mkdir()
+    with pytest.raises(ConfigError, match="found 'other things', expected a folder of tables"):
+        open_store(tmp_path)
+    (file := tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="found 'a file'"):
+        open_store(file)
+    TableWriter(tmp_path, "run").close()
+    with open_store(tmp_path) as store:
+        assert len(store.trades()) == 0
+
+
 def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="a folder that tables can be written to"):

@@ -373,6 +373,9 @@ def tables(
     compact: Annotated[
         bool, typer.Option("--compact", help="Make one file of the many of each day.")
     ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read all that is there; name what is damaged.")
+    ] = False,
     venue: Annotated[str, typer.Option(help="Whose spelling a CSV file has.")] = "binance",
     to: Annotated[
         str | None, typer.Option(help="postgresql://… : into that server instead of a folder.")
@@ -381,7 +384,7 @@ def tables(
     """Turn tapes into Parquet tables, which `pitwire.open_store` answers questions from."""
     from pitwire.cli.tables import run
 
-    raise typer.Exit(run(sources or (), out, compact=compact, venue=venue, to=to))
+    raise typer.Exit(run(sources or (), out, compact=compact, venue=venue, to=to, verify=verify))
 
 
 @app.command()

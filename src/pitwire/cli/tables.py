@@ -21,6 +21,7 @@ from pitwire.model.events import Event
 from pitwire.store.exports import export_hftbacktest, export_nautilus
 from pitwire.store.parquet import TableWriter, partitions
 from pitwire.store.parquet import compact as make_fewer
+from pitwire.store.parquet import verify as all_of
 from pitwire.store.query import open_store
 from pitwire.store.tardis import Cut, read_tardis
 from pitwire.tape.format import Record as Taped
@@ -46,22 +47,48 @@ class Writer(Protocol):
 
 
 def run(
-    sources: Sequence[Path], out: Path, *, compact: bool, venue: str, to: str | None = None
+    sources: Sequence[Path],
+    out: Path,
+    *,
+    compact: bool,
+    venue: str,
+    to: str | None = None,
+    verify: bool = False,
 ) -> int:
-    """Write each source into the tables of a folder, then make few files of many if asked to.
+    """Write each source into the tables of a folder, then make few files of many if asked to, and
+    read all that is there.
 
     With `to`, a server's address, they go there instead.
     """
     if to is not None and not to.startswith(("postgresql://", "postgres://")):
         found = to.partition(":")[0][:20]
         raise ConfigError(where="--to", found=found, expected="postgresql://USER@HOST/DATABASE")
-    if to is not None and compact:
-        raise ConfigError(where="--compact", found="with --to", expected="a folder of tables")
+    if to is not None and (compact or verify):
+        where = "--compact" if compact else "--verify"
+        raise ConfigError(where=where, found="with --to", expected="a folder of tables")
+    if not (sources or compact or verify):
+        expected = "a tape, or a CSV file; or --compact, or --verify"
+        raise ConfigError(where="sources", found="none", expected=expected)
+    if not sources and not out.is_dir():
+        raise ConfigError(where=str(out), found="nothing", expected="a folder of tables")
     with naming(out):
         code = gravest([Code.DONE, *(_write(source, out, to, venue) for source in sources)])
         if compact:
             sys.stdout.write(f"{out}: {_made_fewer(out)} files fewer\n")
+        if verify:
+            code = gravest([code, _verified(out)])
     return code
+
+
+def _verified(out: Path) -> Code:
+    total = sum(1 for _ in partitions(out))
+    with bars() as bar:
+        task = bar.add_task("verify", total=total)
+        found = list(all_of(out, lambda _: bar.advance(task)))
+    for error in found:
+        sys.stderr.write(f"pitwire: {error}\n")
+    sys.stdout.write(f"{out}: {len(found)} files are not what was written\n")
+    return Code.JOURNAL if found else Code.DONE
 
 
 def _made_fewer(out: Path) -> int:

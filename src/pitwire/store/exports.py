@@ -130,6 +130,10 @@ def _aside(*paths: Path) -> Iterator[list[Path]]:
         yield besides
         for beside, path in zip(besides, paths, strict=True):
             os.replace(beside, path)
+    except OSError as error:
+        if error.filename in map(str, besides):  # nobody asked for that one
+            error.filename = str(paths[0])
+        raise
     finally:
         for beside in besides:
             beside.unlink(missing_ok=True)

@@ -118,7 +118,15 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
-            raise ConfigError(where=str(folder), found="nothing", expected="a folder of tables")
+            found = "a file" if folder.exists() else "nothing"
+            raise ConfigError(where=str(folder), found=found, expected="a folder of tables")
+        if (
+            not (folder / ".runs").is_dir()
+            and not any(partitions(folder))
+            and any(folder.iterdir())
+        ):
+            expected = "a folder of tables, which `pitwire tables` makes of tapes"
+            raise ConfigError(where=str(folder), found="other things", expected=expected)
         self.folder = folder
         self._connection = duckdb.connect()
         self._connection.execute("SET TimeZone = 'UTC'")
