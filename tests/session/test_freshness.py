@@ -81,6 +81,27 @@ def test_a_busy_subscription_that_never_speaks_is_stale_once() -> None:
     assert len(freshness.first(quote(), NOW + 2 * LATE)) == 1, "it speaks after all"
 
 
+def test_what_came_before_the_first_look_is_no_silence() -> None:
+    for late in (1, SWEEP):  # an idle connection is looked at once a second
+        freshness = Freshness("toy")
+        freshness.confirmed(TICKER, "Quote", NOW, busy=True)
+        for at in range(NOW, NOW + SECOND - late, SECOND // 10):
+            hear(freshness, quote("A", at))
+        freshness.sweep(NOW + SECOND - late)
+        now = busy(freshness, "A", seconds=5, now=NOW + SECOND)
+        assert now > NOW + 5 * SECOND
+        [voice] = freshness.voices
+        assert voice.rhythm.widest <= SWEEP + SECOND // 10
+    freshness = Freshness("toy")
+    freshness.confirmed(TICKER, "Quote", NOW, busy=True)
+    hear(freshness, quote("A", NOW))
+    freshness.sweep(NOW + SWEEP)
+    hear(freshness, quote("A", NOW + 3 * SECOND))
+    freshness.sweep(NOW + 3 * SECOND)
+    [voice] = freshness.voices
+    assert (voice.rhythm.widest, voice.rhythm.gaps) == (3 * SECOND, 1), "but this one was"
+
+
 def test_the_first_data_speaks_for_every_variant_of_a_channel() -> None:
     freshness = Freshness("toy")
     variants = [Ask("ticker", "A", option) for option in ("5", "10", "20")]

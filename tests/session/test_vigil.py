@@ -139,11 +139,17 @@ def test_a_mute_connection_is_found_within_three_seconds_and_dialled_again_once(
 
 
 @pytest.mark.parametrize(
-    ("symbols", "lived", "within"),
-    [("A", 2, 16), ("A", 5, 10.5), ("A", 12, 4.5), ("ABCDEFGH", 2, 4.5), ("ABCDEFGH", 4, 3)],
+    ("symbols", "lived", "within", "why"),
+    [
+        ("A", 2, 16, "mute"),
+        ("A", 5, 10.5, "silent"),  # what it says has no other word than its connection
+        ("A", 12, 4.5, "mute"),
+        ("ABCDEFGH", 2, 4.5, "mute"),
+        ("ABCDEFGH", 4, 3, "mute"),
+    ],
 )
 def test_a_fresh_connection_that_falls_silent_is_found_sooner_the_more_it_has_said(
-    symbols: str, lived: float, within: float
+    symbols: str, lived: float, within: float, why: str
 ) -> None:
     rig = Rig(*symbols)
     rig.run(lived, rig.all_speak)
@@ -152,7 +158,7 @@ def test_a_fresh_connection_that_falls_silent_is_found_sooner_the_more_it_has_sa
     rig.run(20)
     at, stale = rig.of(FeedStale)[0]
     assert isinstance(stale, FeedStale)
-    assert stale.why == "mute"
+    assert stale.why == why
     assert at - fell <= within * SECOND
     assert rig.faults, "and dialled again"
 

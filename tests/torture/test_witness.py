@@ -146,6 +146,38 @@ def test_a_book_that_changes_while_nobody_tells_is_looked_at_now_and_then_and_at
     assert witness.wrong[-1].endswith("which never was")
 
 
+def test_a_book_that_is_long_behind_is_excused_by_nothing_but_what_is_told_of_it() -> None:
+    def seen(*told: ev.Event, is_known: bool = True) -> list[str]:
+        world, truth = lived()
+        update_id, bids, asks = world.truth_book(SYMBOL)
+        sides = [[(float(price), float(size)) for price, size in side] for side in (bids, asks)]
+        book = OrderBook("binance", SYMBOL)
+        snapshot = ev.BookSnapshot("binance", SYMBOL, 0, 0, update_id, *map(tuple, sides))
+        book.apply_snapshot(snapshot)
+        witness = Witness(
+            truth, (("book", SYMBOL), ("book", "ETH-USDT")), now=world.clock.now, untold_seconds=6.0
+        )
+        witness.book = lambda symbol: book if symbol == SYMBOL else OrderBook("binance", symbol)
+        truth.books["ETH-USDT"] = truth.books[SYMBOL]
+        witness._silences.knows = lambda _: is_known  # type: ignore[method-assign]
+        witness.take([snapshot], 0, True)
+        world.advance(3)
+        witness.take(told, 0, True)
+        for _ in range(60):
+            world.advance(0.1)
+            witness.look(world.clock.now())
+        return [text.partition(": ")[2] for text in witness.untold]
+
+    behind = [f"{SYMBOL} is long behind, and called good"]
+    stale = ev.FeedStale("binance", "ETH-USDT", 0, 0, "book", 5.0, "silent")
+    assert seen() == behind
+    assert seen(is_known=False) == [], "the look that is due within the minute tells"
+    assert seen(stale, ev.BookStale("binance", "ETH-USDT", 0, 0, "gap")) == behind
+    assert seen(ev.FeedStale("binance", SYMBOL, 0, 0, "trades", 5.0, "silent")) == behind
+    assert seen(ev.FeedStale("binance", SYMBOL, 0, 0, "book", 5.0, "silent")) == []
+    assert seen(ev.Lost("binance", "", 0, 0, "market-1", "cut", 0.0)) == []
+
+
 def test_levels_beyond_what_a_snapshot_told_are_unknown_not_wrong() -> None:
     book = OrderBook("binance", SYMBOL)
     book.apply_snapshot(

@@ -51,7 +51,7 @@ Heard: TypeAlias = Event | tuple[int, int]
 class Voice:
     """One subscription that has spoken on the present connection."""
 
-    __slots__ = ("alone", "ask", "busy", "hot", "newest", "rhythm", "stale", "taken")
+    __slots__ = ("alone", "ask", "busy", "hot", "newest", "rhythm", "stale", "swept", "taken")
 
     def __init__(
         self, ask: Ask, hot: dict[str, Heard], rhythm: Rhythm, newest: Event, *, busy: bool
@@ -62,6 +62,8 @@ class Voice:
         self.newest = newest
         self.taken = newest.received
         """`received` of the newest event that a sweep has seen."""
+        self.swept = False
+        """Whether one has: what had come until the first says nothing of how long it was silent."""
         self.stale = ""
         """Why it was told stale; "" while it is not."""
 
@@ -270,12 +272,13 @@ class Freshness:
                     begun = voice.taken if voice.taken > since else since
                     voice.taken = heard
                     moved.append(voice)
-                    if heard > begun:
+                    if heard > begun and voice.swept:
                         rhythm.learn(heard - begun)
                 elif not voice.stale and (rhythm.wait or voice.busy):
                     silent = now - (heard if heard > since else since)
                     if silent >= (rhythm.wait or self._peers_wait(voice, silent)):
                         told.append(self.call_stale(voice, now, SILENT, silent))
+                voice.swept = True
         self.moved = moved
         if moved:
             self.newest = max(voice.taken for voice in moved)

@@ -68,6 +68,7 @@ async def attempt(script: Script, stand: Stand, *, seed: int) -> Outcome:
         wanted,
         now=stand.now,
         untold_seconds=beat.ping_every_seconds + beat.answer_within_seconds + LATE_SECONDS,
+        copies=script.trial.redundancy,
     )
     connecting = connect_to_websocket(
         stand.venue,

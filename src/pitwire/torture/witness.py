@@ -15,6 +15,7 @@ from pitwire.market.book import NOTHING, BookSide, OrderBook
 from pitwire.model import events as ev
 from pitwire.model.clock import MILLISECOND, SECOND
 from pitwire.sim.truth import Sizes, Truth
+from pitwire.torture.silences import Silences
 
 FLOWS: dict[str, type[ev.Event]] = {"ticker": ev.Quote, "trades": ev.Trade, "book": ev.BookDelta}
 """Channel → what keeps coming on it."""
@@ -32,6 +33,10 @@ GRACE_SECONDS = 3.0
 """What happened so shortly ago may still be on its way."""
 MOST_TOLD = 5
 _LOOKS = 3
+AUDITED_SECONDS = 75.0
+"""By then each live book has been held against a fresh snapshot, and what is behind is told."""
+_AUDITED = round(AUDITED_SECONDS * SECOND)
+_CHANNELS = {kind: channel for channel, kind in FLOWS.items()}
 AGAIN_SECONDS = 1.0
 """A book whose id stands still is compared again this often: nothing may change it meanwhile."""
 Wanted = tuple[str, str]
@@ -48,6 +53,7 @@ class Witness:
         *,
         now: Callable[[], int],
         untold_seconds: float = 60.0,
+        copies: int = 1,
     ) -> None:
         self._truth, self._wanted, self._now = truth, tuple(wanted), now
         self._kinds = {FLOWS[channel] for channel, _ in wanted}
@@ -58,6 +64,8 @@ class Witness:
         self.notices: list[tuple[int, str]] = []
         """(when, what) for everything that says that something is wrong."""
         self.troubles: list[tuple[int, str]] = []
+        self._own_troubles: dict[str, int] = {}
+        """Symbol → when something was last told that says so of its book."""
         self.flows: dict[tuple[type, str], list[tuple[int, int]]] = {}
         """(kind, symbol) → when it came, and when the venue did what it tells of."""
         self.delivered: dict[str, set[int]] = {}
@@ -83,6 +91,14 @@ class Witness:
         """Symbol → when we received its newest event, as that says itself."""
         self._rests = False
         self._ready: set[str] = set()
+        self._tops: dict[str, list[tuple[int, tuple[int, int, int, int]]]] = {}
+        """Symbol → when the best of its book was seen to be another, and what it was."""
+        self._silences = Silences(
+            self._wanted,
+            said_since=self._said_since,
+            complain=lambda at, text: self._complain(self.untold, at, text),
+            copies=copies,
+        )
 
     def take(self, events: Sequence[ev.Event], _now: int, _drained: bool) -> None:
         """A frame's events."""
@@ -98,6 +114,8 @@ class Witness:
             if kind in self._kinds:
                 flow = self.flows.setdefault((kind, event.symbol), [])
                 flow.append((now, self._happened(event, now)))
+                if not getattr(event, "backfilled", False):  # fetched: its stream said nothing
+                    self._silences.hear((_CHANNELS[kind], event.symbol), now)
             match event:
                 case ev.Trade():
                     self._trade(event, now)
@@ -107,8 +125,10 @@ class Witness:
                     self._fetched[event.symbol] = now
                 case ev.Subscribed(channel=channel):
                     self._asked[channel, event.symbol] = now
+                    self._silences.confirmed((channel, event.symbol), now)
                     if channel == "trades":
                         self.confirmed.setdefault(event.symbol, now)
+            self._silences.tell(event, now)
             if not isinstance(event, _QUIET):
                 self._notice(event, now)
         for symbol in {one.symbol for one in events if isinstance(one, _BOOKS)}:
@@ -148,6 +168,8 @@ class Witness:
                     self._complain(self.untold, now, f"{symbol} is long behind, and called good")
             else:
                 self.behind.pop(symbol, None)
+        self._note_tops(now)
+        self._silences.look(now)
 
     def _is_due(self, symbol: str, now: int) -> bool:
         """Whether a book has moved since it was compared, or stood for a while."""
@@ -159,9 +181,12 @@ class Witness:
         if not self._is_ready(symbol) or self.book is None:
             return False
         since = self._truth.books[symbol].outdated_since(self.book(symbol).last_id)
-        if since is None or now - since < self._patience:
+        # Of one that has hardly spoken the look at a fresh snapshot tells, once a minute.
+        is_known = self._silences.knows(("book", symbol))
+        patience = self._patience if is_known else max(self._patience, _AUDITED)
+        if since is None or now - since < patience:
             return False
-        return not any(at >= since for at, _ in self.troubles)
+        return self._own_troubles.get(symbol, -1) < since
 
     # ── questions ─────────────────────────────────────────────────────────────────────────────
 
@@ -266,6 +291,39 @@ class Witness:
         if isinstance(event, _TROUBLE) and not covered:
             detail = getattr(event, "reason", "") or getattr(event, "channel", "")
             self.troubles.append((now, f"{what} {event.symbol} {detail}".replace("  ", " ")))
+            self._own_trouble(event, now)
+
+    def _own_trouble(self, event: ev.Event, now: int) -> None:
+        """A book is excused by what is told of it, and by no other symbol's trouble."""
+        if isinstance(event, ev.Lost):
+            self._own_troubles.update((symbol, now) for _, symbol in self._wanted)
+        elif isinstance(event, ev.BookStale) or getattr(event, "channel", "") == "book":
+            self._own_troubles[event.symbol] = now
+
+    def _note_tops(self, now: int) -> None:
+        exchange = self._truth.world.exchange
+        for channel, symbol in self._wanted:
+            if channel == "ticker":
+                tops, top = self._tops.setdefault(symbol, []), exchange.top(symbol)
+                if not tops or tops[-1][1] != top:
+                    tops.append((now, top))
+
+    def _said_since(self, wanted: Wanted, since: int) -> int | None:
+        """When the venue first said something of this after `since` that did not come."""
+        channel, symbol = wanted
+        if channel == "trades":
+            known = self.delivered.get(symbol, set()) | self.named.get(symbol, set())
+            found = None
+            for trade_id, at in reversed(self._truth.times[symbol].items()):
+                if at <= since:
+                    break
+                found = found if trade_id in known else at
+            return found
+        if channel == "ticker":
+            return next((at for at, _ in self._tops.get(symbol, [])[1:] if at > since), None)
+        if not self._is_ready(symbol) or self.book is None:
+            return None  # it says so
+        return self._truth.books[symbol].outdated_since(self.book(symbol).last_id)
 
     def _trade(self, trade: ev.Trade, now: int) -> None:
         symbol, found = trade.symbol, trade.trade_id
