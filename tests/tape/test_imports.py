@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from pitwire.model.events import AggregateTrade, BookDelta, BookSnapshot, BookSt
 from pitwire.tape import imports as module
 from pitwire.tape.format import Kind
 from pitwire.tape.imports import import_tape
-from pitwire.tape.reader import Tape, TapeFile
+from pitwire.tape.reader import Tape, TapeFile, runs_in
 from pitwire.tape.writer import TapeWriter
 from pitwire.venues.registry import find_venue
 
@@ -260,6 +261,37 @@ def test_of_a_recording_that_is_cut_all_before_is_on_the_tape(tmp_path: Path) ->
     done = import_tape(path, tmp_path / "plain", VENUE)
     assert done.frames == 15
     assert f"{path} line 22: found" in done.damage
+
+
+def test_an_import_that_was_killed_is_no_tape_and_is_begun_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it had written by then looked like a short recording, and kept the whole one out."""
+    path, folder = tmp_path / "recording", tmp_path / "tapes"
+    path.write_text(capture())
+    copy = module._copy
+    seen: list[object] = []
+
+    def copied(*given: Any) -> Any:
+        done = copy(*given)
+        seen.append(runs_in(folder))
+        with pytest.raises(ConfigError, match="another process that imports it"):
+            import_tape(path, folder, VENUE)
+        if len(seen) == 1:  # as a kill would leave it: nothing is tidied up
+            given[2].abandon()
+            monkeypatch.setattr(TapeWriter, "discard", lambda _: None)
+            raise KeyboardInterrupt
+        return done
+
+    monkeypatch.setattr(module, "_copy", copied)
+    with pytest.raises(KeyboardInterrupt):
+        import_tape(path, folder, VENUE)
+    assert len(list(folder.rglob("*.tape"))) == 1
+    done = import_tape(path, folder, VENUE)
+    assert seen == [[], []]
+    assert runs_in(folder) == [done.run]
+    assert list(folder.iterdir()) == [done.run]
+    assert sum(record.kind is Kind.IN for record in Tape(done.run).records()) == 8
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])

@@ -11,7 +11,7 @@ import gzip
 import re
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +23,7 @@ from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConfigError
 from pitwire.model.events import Event, Malformed, Unhandled
 from pitwire.tape.format import LONGEST, Entry, Exchange, Kind, Meta, encode_exchange
+from pitwire.tape.held import is_held
 from pitwire.tape.writer import TapeWriter, run_name
 from pitwire.venues.registry import BUILT_IN, find_venue
 from pitwire.venues.venue import CodecOptions, Role, Venue
@@ -33,8 +34,8 @@ _BATCH, _BATCH_BYTES = 2000, 1 << 20
 _LOOKED_AT = 2000
 """Frames by which a recording shows whose market it is of."""
 _LONGEST_FRAME = LONGEST // 2
-_LATEST, _DIGITS = (1 << 63) - 1, 30
-"""ns that a record can say, and more digits than these have."""
+_LATEST, _DIGITS = (1 << 63) - 86_400 * SECOND, 30
+"""ns that a record can say, and a day after it; and more digits than these have."""
 _UNKNOWN = "unknown"
 _FORMATS = ("capture", "cryptofeed", "hftbacktest")
 
@@ -92,7 +93,7 @@ def import_tape(
     """Make a tape of a recording. Raises `ConfigError` naming file and line of what is wrong.
 
     Of a recording that is cut, what stands before the cut becomes a tape, and `damage` says where
-    that is. What does not come to its end, for want of room or by Ctrl-C, leaves no tape.
+    that is. What does not come to its end, for want of room, by Ctrl-C or a kill, leaves no tape.
 
     `source` is the kind of recording; `auto` finds out, as it does whose market it is without
     `venue`. `listing` is the body of the venue's answer
@@ -117,18 +118,13 @@ def import_tape(
     if (run := folder / run_name(meta.started)).exists():
         expected = "another folder (--out), or that tape out of the way"
         raise ConfigError(where=str(run), found="a tape of that moment", expected=expected)
-    writer = TapeWriter(folder, meta)
-    try:
+    with _aside(folder, meta) as writer:
         writer.put(_listed(listing, first))
         lines = _whole(read(path, lambda done: progress(size + done)), cut)
         frames, left_out = _copy(path, lines, writer, first, natives)
-        writer.close()
-    except BaseException:
-        writer.discard()
-        raise
     damage = f"{cut[0]}" if cut else ""
     return Imported(
-        run=writer.run,
+        run=run,
         venue=meta.venue,
         frames=frames,
         symbols=meta.symbols,
@@ -137,6 +133,38 @@ def import_tape(
         unread=unread if symbols else 0,
         damage=damage,
     )
+
+
+@contextmanager
+def _aside(folder: Path, meta: Meta) -> Iterator[TapeWriter]:
+    """A tape that stands among the others when it is whole."""
+    name = run_name(meta.started)
+    staging = folder / f".{name}"
+    try:
+        _take_away(staging / name)
+        writer = TapeWriter(staging, meta)
+        try:
+            yield writer
+            writer.close()
+            writer.run.rename(folder / name)
+        except BaseException:
+            writer.discard()
+            raise
+    finally:
+        with suppress(OSError):
+            staging.rmdir()
+
+
+def _take_away(run: Path) -> None:
+    """What an import left that was killed."""
+    files = sorted(run.glob("*.tape"))
+    if files and is_held(files[-1]):
+        found, expected = "another process that imports it", "one at a time"
+        raise ConfigError(where=str(run), found=found, expected=expected)
+    for file in files:
+        file.unlink()
+    with suppress(FileNotFoundError):
+        run.rmdir()
 
 
 class _Survey(NamedTuple):
