@@ -86,6 +86,11 @@ def ratio(rival: Sequence[float], ours: Sequence[float], bar: float) -> Verdict:
     )
 
 
+def middle_ratio(rival: Sequence[float], ours: Sequence[float]) -> float:
+    """Median of the ratios within one round: a round in which the machine stood still is one."""
+    return statistics.median(theirs / mine for theirs, mine in zip(rival, ours, strict=True))
+
+
 def chunk_figures(chunks: Sequence[Sequence[int]], share: float) -> list[float]:
     """One percentile a chunk, in µs."""
     return [percentile(sorted(t / 1e3 for t in chunk if t >= 0), share) for chunk in chunks]

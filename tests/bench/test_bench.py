@@ -126,6 +126,23 @@ def test_ratios_are_put_beside_the_bars() -> None:
     assert (order.ratio, order.bar, order.met) == (3.0, 4.0, False)
 
 
+def test_p99_is_judged_over_all_trials_and_shown_a_round_beside_it() -> None:
+    mine = Spec("ours", "polling", "hmac")
+
+    def found(trials: int) -> report.Verdicts:
+        calm, worse = [10_000] * (trials - 5), [10_000] * (trials - 20)
+        rounds = [calm + [100_000] * 5, calm + [100_000] * 5, worse + [4_000_000] * 20]
+        plain = [calm + [300_000] * 5 for _ in rounds]
+        return report.verdicts(races.Results(trials={(mine, 0.0): rounds, (PLAIN, 0.0): plain}))
+
+    verdicts = found(250)
+    assert verdicts[mine, "p99, 0/s"].ratio == pytest.approx(300 / 4_000)
+    beside = verdicts[mine, f"{report.BESIDE}, 0/s"]
+    assert (beside.ratio, beside.low, beside.high) == (3.0, pytest.approx(300 / 4_000), 3.0)
+    assert beside.bar == verdicts[mine, "p99, 0/s"].bar
+    assert (mine, f"{report.BESIDE}, 0/s") not in found(249), "too few for a p99 of a round"
+
+
 def test_the_meter_reads_the_clock_at_the_first_and_the_last() -> None:
     meter, told = client.Meter(), []
     meter.arm(3, told.append)
