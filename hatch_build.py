@@ -28,6 +28,7 @@ SOURCES = tuple(
     for part in (
         "market/_ladder.c",
         "model/_packed.c",
+        "session/_hearing.c",
         "sim/_quotes.c",
         "store/_slate.c",
         "trading/_gate.c",

@@ -82,9 +82,9 @@ def test_compiled_parts_are_in_a_wheel_that_is_asked_for_them(
     with zipfile.ZipFile(path) as opened:
         names = opened.namelist()
         opened.extractall(tmp_path / "installed")
-    for part in ("market/_ladder.", "model/_packed.", "sim/_quotes.", "store/_slate.",
-                 "trading/_gate.", "venues/binance/_reading.", "venues/binance/_sbe.",
-                 "venues/binance/_writing."):  # fmt: skip
+    for part in ("market/_ladder.", "model/_packed.", "session/_hearing.", "sim/_quotes.",
+                 "store/_slate.", "trading/_gate.", "venues/binance/_reading.",
+                 "venues/binance/_sbe.", "venues/binance/_writing."):  # fmt: skip
         built = [
             name for name in names if name.startswith(f"pitwire/{part}") and not name.endswith(".c")
         ]

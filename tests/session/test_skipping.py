@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench import native
 from pitwire.market.sync import HOLD
 from pitwire.model import events as ev
 from pitwire.model.clock import MILLISECOND, SECOND
@@ -20,6 +21,7 @@ from pitwire.model.events import Event
 from pitwire.session import told
 from pitwire.session.conversation import Conversation, ConversationOptions
 from pitwire.session.copies import CUTS
+from pitwire.session.hearing import fastest, known_by
 from pitwire.session.pacing import Pacing
 from pitwire.session.skew import Skew
 from pitwire.venues.binance import BINANCE
@@ -32,10 +34,24 @@ CUT = ConnectionLost(code=1006, reason="cut")
 LONG = ",".join(f'["{100 + step}.00","1.0"]' for step in range(40))
 
 
+@pytest.fixture(scope="module")
+def twin() -> Any:
+    """The compiled hearing, built anew from its source."""
+    found = native.twin(native.HEARING)
+    if found is None:
+        pytest.skip("no C compiler that can build it")
+    return known_by(found)
+
+
+@pytest.fixture(scope="module", params=["plain", "compiled"])
+def kind(request: pytest.FixtureRequest) -> Any:
+    return None if request.param == "plain" else request.getfixturevalue("twin")
+
+
 class Pair:
     """Two connections of one feed, each with a book that is right."""
 
-    def __init__(self, *, skips: bool = True) -> None:
+    def __init__(self, kind: Any = None, *, skips: bool = True) -> None:
         pacing, skew = Pacing(BINANCE.limits), Skew()
         skew.take(sent=NOW, received=NOW, server_time=NOW)
         self.lines: list[Conversation] = []
@@ -46,8 +62,9 @@ class Pair:
             made = Conversation(
                 BINANCE, options, pacing=pacing, skew=skew, chance=chance, feed=feed
             )
+            made.receive_data = fastest(made.hearing, kind)
             if not skips:
-                made._skips = lambda frame, now: False  # type: ignore[method-assign]
+                made.hearing.skips = lambda frame, now: False
             self.lines.append(made)
         self.told: list[Event] = []
         for one in self.lines:
@@ -157,24 +174,24 @@ steps = st.lists(
     broken=st.sampled_from([(), (0,), (1,), (0, 1)]),
 )
 def test_all_that_is_told_is_as_if_everything_had_been_read(
-    steps: list[tuple[str, int, str, int]], breaks: int, broken: tuple[int, ...]
+    kind: Any, steps: list[tuple[str, int, str, int]], breaks: int, broken: tuple[int, ...]
 ) -> None:
-    pairs = Pair(), Pair(skips=False)
-    at = {(kind, line): 1 for kind in MAKERS for line in (0, 1)}
+    pairs = Pair(kind), Pair(skips=False)
+    at = {(name, line): 1 for name in MAKERS for line in (0, 1)}
     now = NOW
-    for count, (kind, line, how, wait) in enumerate(steps):
+    for count, (name, line, how, wait) in enumerate(steps):
         now += wait * 90 * MILLISECOND
         if count == breaks:
             for pair in pairs:
                 pair.cut(broken, now)
         if how == "skip":
-            at[kind, line] += 1
-        number = at[kind, line] - (how == "again")
-        more = ("7.0",) if how == "other" and kind != "diff" else ()
-        frame = MAKERS[kind](number, *more)
+            at[name, line] += 1
+        number = at[name, line] - (how == "again")
+        more = ("7.0",) if how == "other" and name != "diff" else ()
+        frame = MAKERS[name](number, *more)
         found = [_gist(pair.hear(line, frame, now)) for pair in pairs]
         assert found[0] == found[1]
-        at[kind, line] += how != "again"
+        at[name, line] += how != "again"
         for pair in pairs:
             pair.look(now)
         assert pairs[0].state() == pairs[1].state()
@@ -184,20 +201,20 @@ def test_all_that_is_told_is_as_if_everything_had_been_read(
 def _decoded(one: Conversation) -> list[int]:
     """How many events the frames that are read from now on have; one entry a frame."""
     counts: list[int] = []
-    decode = one._decode
+    decode = one.hearing.decode
 
     def counted(frame: Any, now: int) -> Any:
         found = decode(frame, now)
         counts.append(len(found))
         return found
 
-    one._decode = counted
+    one.hearing.decode = counted
     return counts
 
 
 @pytest.mark.parametrize("levels", [LONG, '["100.00","1.0"]'], ids=["long", "short"])
-def test_the_second_copy_is_not_read(levels: str) -> None:
-    pair = Pair()
+def test_the_second_copy_is_not_read(kind: Any, levels: str) -> None:
+    pair = Pair(kind)
     makers = trade, quote, lambda number: diff(number, levels)
     for make in makers:  # the first of each connection is read by any means
         for line in (0, 1):
@@ -210,8 +227,8 @@ def test_the_second_copy_is_not_read(levels: str) -> None:
     assert read == []
 
 
-def test_every_sixteenth_diff_is_compared_to_the_letter() -> None:
-    pair = Pair()
+def test_every_sixteenth_diff_is_compared_to_the_letter(kind: Any) -> None:
+    pair = Pair(kind)
     for number in range(1, 17):
         pair.hear(0, diff(number), NOW)
     pair.hear(1, diff(1), NOW)
@@ -225,8 +242,8 @@ def test_every_sixteenth_diff_is_compared_to_the_letter() -> None:
     assert read == [1]
 
 
-def test_of_a_copy_that_cuts_its_diffs_elsewhere_the_heads_are_read() -> None:
-    pair = Pair()
+def test_of_a_copy_that_cuts_its_diffs_elsewhere_the_heads_are_read(kind: Any) -> None:
+    pair = Pair(kind)
     for line in (0, 1):
         pair.hear(line, diff(1), NOW)
     for number in range(2, 200):
@@ -239,8 +256,8 @@ def test_of_a_copy_that_cuts_its_diffs_elsewhere_the_heads_are_read() -> None:
     assert len(read) == len(numbers) // (CUTS + 1) == 2, "one in so many tells that it still does"
 
 
-def test_a_copy_that_differs_is_read_and_named() -> None:
-    pair = Pair()
+def test_a_copy_that_differs_is_read_and_named(kind: Any) -> None:
+    pair = Pair(kind)
     for line in (0, 1):
         pair.hear(line, trade(1), NOW)
     pair.hear(0, trade(2), NOW)
@@ -248,8 +265,8 @@ def test_a_copy_that_differs_is_read_and_named() -> None:
     assert isinstance(named, ev.CopyConflict)
 
 
-def test_too_many_old_diffs_are_no_coincidence_though_they_are_not_read() -> None:
-    pair = Pair()
+def test_too_many_old_diffs_are_no_coincidence_though_they_are_not_read(kind: Any) -> None:
+    pair = Pair(kind)
     for line in (0, 1):
         pair.hear(line, diff(1), NOW)
     for number in range(2, 9):
@@ -258,8 +275,8 @@ def test_too_many_old_diffs_are_no_coincidence_though_they_are_not_read() -> Non
     assert [type(one) for one in found] == [ev.BookStale]
 
 
-def test_only_the_newest_frames_are_remembered() -> None:
-    pair = Pair()
+def test_only_the_newest_frames_are_remembered(kind: Any) -> None:
+    pair = Pair(kind)
     for line in (0, 1):
         pair.hear(line, trade(1), NOW)
     count = told.MOST + 10

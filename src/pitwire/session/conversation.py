@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import msgspec
 
@@ -18,23 +17,22 @@ from pitwire.model import errors
 from pitwire.model import events as ev
 from pitwire.model.clock import SECOND
 from pitwire.model.credentials import Credentials
-from pitwire.model.events import AggregateTrade, BookDelta, Event, Trade
+from pitwire.model.events import Event
 from pitwire.session.backoff import Chance
 from pitwire.session.commands import ORDER_DEADLINE_SECONDS, Commands
 from pitwire.session.copies import FED, Copy
 from pitwire.session.echoes import Echoes
 from pitwire.session.errands import Errands
 from pitwire.session.feed import Feed
+from pitwire.session.hearing import Hearing, fastest
 from pitwire.session.obedience import KEY, blames_clock, key_refused, obey, refuses_key
 from pitwire.session.outbox import Outbox
 from pitwire.session.pacing import Pacing
 from pitwire.session.pending import Pending
 from pitwire.session.skew import Skew
-from pitwire.session.unread import Unread
 from pitwire.session.vigil import Vigil
 from pitwire.venues.venue import (
     Ask,
-    Buffer,
     Codec,
     CodecOptions,
     Decoded,
@@ -78,11 +76,10 @@ class Conversation:
         chance: Chance,
         feed: Feed | None = None,
     ) -> None:
-        self._venue, self._options = venue, options
+        self._venue, self._options, self._pacing, self._skew = venue, options, pacing, skew
         self.codec: Codec = venue.codec(
             CodecOptions(options.role, options.time_unit, options.book_option)
         )
-        self._decode, self._pacing, self._skew = self.codec.decode, pacing, skew
         self.patience = round(options.patience_seconds * SECOND)
         """How long an answer may take, in ns."""
         self._pending = Pending(self.patience)
@@ -96,9 +93,6 @@ class Conversation:
         self._feed = feed or Feed(
             venue, self.codec, pacing=pacing, chance=chance, backfill=options.backfill
         )
-        self._books, backfill = self._feed.books, self._feed.backfill
-        self._trades, self._aggregates = backfill.trades, backfill.aggregates
-        self._heard_of, self._syncs = self._freshness.heard, self._books.syncs
         self.errands = self._errands = Errands(
             venue,
             self.codec,
@@ -114,25 +108,30 @@ class Conversation:
         )
         """What is asked of the venue in the connection's own right."""
         self._copy = self._errands.copy
-        self._skips = Unread(self.codec, self._feed, self._copy, self._heard_of).skips
+        heard = self._freshness.heard
+        self.hearing = Hearing(
+            self.codec, self._feed, self._copy, heard, rest=self._receive, pump=self._pump
+        )
+        """The way of each frame."""
+        self.receive_data = fastest(self.hearing)
+        """(frame, now): a frame came."""
         self.vigil.elsewhere = partial(self._feed.flows_on_others, self._copy)
         self.commands = Commands(
             venue, self.codec, pacing=pacing, pending=self._pending, outbox=self.outbox, skew=skew
         )
         """Orders, cancels and questions; all that needs a login."""
         self.commands.deadline = round(options.order_deadline_seconds * SECOND)
-        self.spare = False
-        """Whether another connection does all that this one does, so that its loss is none."""
+        self._open = self.spare = False
+        """`spare`: whether another connection does all that this one does: its loss is none."""
         self.echoes: Echoes | None = None
         """Set while another connection brings the same private events."""
-        self._open, self._heard, self._steady = False, 0, self._trades.steady
         self._malformed: deque[int] = deque(maxlen=MALFORMED_RUN)
 
     # ── the connection ──
 
     def opened(self, now: int, *, attempt: int = 1) -> Sequence[Event]:
         """A connection stands: everything wanted is asked for, login first."""
-        self._open, self._heard = True, now
+        self._open, self.hearing.at = True, now
         self.vigil.opened(now)
         self._errands.begin_again(now)
         self._feed.stood(self._copy)
@@ -141,55 +140,14 @@ class Conversation:
         opened = ev.Opened(self._venue.name, "", 0, now, self._options.link, attempt)
         return (opened, *self._errands.opened(now))
 
-    def receive_data(self, frame: Buffer, now: int) -> Sequence[Event]:
-        """A frame came."""
-        self._heard = now
-        shared = self._copy.shared
-        data = b"" if not shared else frame if frame.__class__ is bytes else bytes(frame)
-        if shared and self._skips(data, now):
-            return self._waits(now) if self._feed.stirred else ()
-        decoded = self._decode(frame, now)
-        # The steady state of a market stream: one event, of a symbol that has spoken before.
-        if len(decoded) == 1:
-            event: Any = decoded[0]
-            kind = event.__class__
-            heard = self._heard_of.get(kind)  # of a reply: None
-            if heard is not None and (symbol := event.symbol) in heard:
-                # Of a delta its times alone: forty levels that are kept for later are dear.
-                heard[symbol] = (event.venue_time, now) if kind is BookDelta else event
-                if shared:
-                    feed = self._feed
-                    events = feed.merge(event, self._copy, data)
-                    if feed.stirred:
-                        self._waits(now)
-                    return events
-                if kind is Trade:
-                    number = event.trade_id
-                    if self._steady.get(symbol) == number:  # as `TradeChain.accept` has it
-                        self._steady[symbol] = number + 1
-                        return decoded  # type: ignore[return-value]
-                    return self._trades.accept(event, number) or self._waits(now)
-                if kind is not BookDelta:
-                    if kind is not AggregateTrade:
-                        return decoded  # type: ignore[return-value]
-                    return self._aggregates.accept(event, event.aggregate_id) or self._waits(now)
-                sync = self._syncs.get(symbol)
-                if sync is not None:
-                    events = sync.accept(event)
-                    if not sync.live and events:  # broken just now; what is held stirs nothing
-                        self._books.broken(symbol, now)
-                        self._pump(now)
-                    return events
-        return self._receive(decoded, now)
-
     def receive_pong(self, now: int) -> None:
         """A sign of life that is no data."""
-        self._heard = now
+        self.hearing.at = now
         self.vigil.answered(now)
 
     def receive_ping(self, now: int) -> None:
         """The venue pinged and was answered; the answer counts as a message of ours."""
-        self._heard = now
+        self.hearing.at = now
         self._errands.count_message(now)
 
     def receive_response(
@@ -338,7 +296,7 @@ class Conversation:
         kept = self._feed.symbols_of("book")
         for ask in asks:
             if ask.channel == "book" and ask.symbol not in kept:
-                self.outbox.tell(*self._books.end(ask.symbol, now))
+                self.outbox.tell(*self._feed.books.end(ask.symbol, now))
         self._pump(now)
 
     def authenticate(self, credentials: Credentials, now: int) -> None:
@@ -358,7 +316,7 @@ class Conversation:
 
     def resync(self, symbol: str, reason: str, now: int) -> Sequence[Event]:
         """Fetch this one book again."""
-        events = self._books.resync(symbol, reason, now)
+        events = self._feed.books.resync(symbol, reason, now)
         self._pump(now)
         return events
 
@@ -369,7 +327,7 @@ class Conversation:
         if not self._open:
             return None
         times = [
-            self.vigil.next_deadline(self._heard, now),
+            self.vigil.next_deadline(self.hearing.at, now),
             self._pending.next_deadline(),
             self._errands.next_deadline(now),
             self._feed.next_request(now),
@@ -393,7 +351,7 @@ class Conversation:
 
     def note_pause(self, now: int) -> None:
         """We stopped reading ourselves; silence since then is ours, not the venue's."""
-        self._heard = now
+        self.hearing.at = now
         self._pending.be_patient(now)
         self.vigil.note_pause(now)
 
@@ -402,7 +360,7 @@ class Conversation:
         unread may be taken for new."""
         told = self.vigil.woke(now)
         self.note_pause(now)
-        self._heard = now - 1  # before the ping that asks whether the venue is still there
+        self.hearing.at = now - 1  # before the ping that asks whether the venue is still there
         self._errands.measure_soon(now)
         self._pump(now)
         return told
@@ -417,16 +375,10 @@ class Conversation:
 
     # ── within ──
 
-    def _waits(self, now: int) -> Sequence[Event]:
-        """A trade came and is not told, or not yet: what is missing before it is asked for."""
-        if self._feed.stirred:
-            self._feed.stirred = False
-            self._pump(now)
-        return ()
-
     def _overdue(self, now: int) -> list[Event]:
         """What was waited for in vain: data, a sign of life, what a copy skipped."""
-        told = [*self._feed.overdue(now), *self.vigil.look(self._heard, now, self._errands.may_ask)]
+        heard, may_ask = self.hearing.at, self._errands.may_ask
+        told = [*self._feed.overdue(now), *self.vigil.look(heard, now, may_ask)]
         if self.vigil.doubts_clock():
             self._errands.measure_soon(now)
         return told

@@ -69,9 +69,9 @@ class Feed:
         )
         self._chains, self._trades = self.backfill.chains, self.backfill.trades
         self._steady = self._trades.steady
-        self._conflicts = Conflicts()
-        self._told_trades, self._told_quotes = self._conflicts.trades, self._conflicts.quotes
-        self._told_deltas = self._conflicts.deltas
+        self.conflicts = Conflicts()
+        self._told_trades, self._told_quotes = self.conflicts.trades, self.conflicts.quotes
+        self._told_deltas = self.conflicts.deltas
         self.told: Told = {}
         """What was told of late, frame by frame."""
         self.copies: list[Copy] = []
@@ -84,10 +84,10 @@ class Feed:
         self._hold = round(hold_seconds * SECOND)
         self._ranks = 0
         self._alone_at: int | None = None
-        self._early: dict[tuple[type[Event], str], Early] = {}
+        self.early: dict[tuple[type[Event], str], Early] = {}
         self._lanes: dict[tuple[type[Event], str, str | int], Lane] = {}
-        self._quotes: dict[str, Lane] = {}
-        self._held: dict[tuple[type[Event], str, str | int], Lane] = {}
+        self.quotes: dict[str, Lane] = {}
+        self.held: dict[tuple[type[Event], str, str | int], Lane] = {}
 
     # ── who carries it ──
 
@@ -148,7 +148,7 @@ class Feed:
     def may_succeed(self, new: Copy, old: Copy) -> bool:
         """Whether nothing is lost when the old copy falls: the new one brings all that it does, and
         the old one has come so far that the new one goes on from there."""
-        return not (self._early or self._held) and new.brings_all_of(old)
+        return not (self.early or self.held) and new.brings_all_of(old)
 
     # ── in ──
 
@@ -163,13 +163,13 @@ class Feed:
     def skips(self, event: Trade | Quote, copy: Copy, now: int) -> bool:
         """Whether a frame that was told as this event need not be read; it is counted then."""
         if isinstance(event, Trade):
-            if self._early or not self._trades.skips(event.symbol, event.trade_id):
+            if self.early or not self._trades.skips(event.symbol, event.trade_id):
                 return False
             if not event.trade_id & SAMPLED:
                 copy.measure(event.venue_time, now)
             return True
-        lane = self._quotes.get(event.symbol)
-        return lane is not None and not self._held and lane.skips(event.update_id, copy)
+        lane = self.quotes.get(event.symbol)
+        return lane is not None and not self.held and lane.skips(event.update_id, copy)
 
     def skips_delta(self, glimpse: Glimpse, copy: Copy, now: int, same: bool) -> bool:
         """The same of a delta of which only the head was seen, if it is not the `same` whole. Those
@@ -188,16 +188,16 @@ class Feed:
         if kind is Trade:
             number: int = event.trade_id
             due = self._steady.get(event.symbol)
-            if due is not None and number <= due and not self._early:
+            if due is not None and number <= due and not self.early:
                 if not number & SAMPLED:  # the same ones of every copy
                     copy.measure(event.venue_time, event.received)
-                ring = self._told_trades.get(event.symbol) or self._conflicts.ring(event)
+                ring = self._told_trades.get(event.symbol) or self.conflicts.ring(event)
                 if number < due:
                     self._trades.dropped += 1
                     had: Any = ring[number & MASK]
                     if had is None or (had.price == event.price and had.size == event.size):
                         return ()
-                    return self._conflicts.late_trade(had, event, copy.name)
+                    return self.conflicts.late_trade(had, event, copy.name)
                 self._steady[event.symbol] = number + 1
                 copy.wins += 1
                 ring[number & MASK] = event
@@ -207,14 +207,14 @@ class Feed:
         elif kind is BookDelta:
             told = self._merge_delta(event, copy, frame)
         elif kind is Quote:
-            lane = self._quotes.get(event.symbol)
+            lane = self.quotes.get(event.symbol)
             number = event.update_id
-            if lane is not None and number and not self._held:
+            if lane is not None and number and not self.held:
                 verdict = lane.goes_on(number, copy)
                 if verdict is not None:
-                    ring = self._told_quotes.get(event.symbol) or self._conflicts.ring(event)
+                    ring = self._told_quotes.get(event.symbol) or self.conflicts.ring(event)
                     if not verdict:
-                        return self._conflicts.late_quote(ring[number & MASK], event, copy.name)
+                        return self.conflicts.late_quote(ring[number & MASK], event, copy.name)
                     copy.wins += 1
                     ring[number & MASK] = event
                     remember(self.told, frame, event)
@@ -239,7 +239,7 @@ class Feed:
         if delta.last_id & SAMPLED:
             copy.cuts = CUTS
             return ()
-        found = self._conflicts.late_delta(self._told_deltas.get(delta.symbol), delta, copy.name)
+        found = self.conflicts.late_delta(self._told_deltas.get(delta.symbol), delta, copy.name)
         if found:
             self.stirred = True
             found += tuple(self.books.resync(delta.symbol, "copies differ", delta.received))
@@ -255,7 +255,7 @@ class Feed:
         if ahead > 0 or (chain.begins(trade.symbol) and not self._leads(trade, copy)):
             return self._too_early(trade, number, copy)
         told = chain.accept(trade, number)
-        return self._followed(told, trade) if self._early else told
+        return self._followed(told, trade) if self.early else told
 
     def _merge_delta(self, delta: BookDelta, copy: Copy, frame: bytes) -> Sequence[Event]:
         sync = self.books.syncs.get(delta.symbol)
@@ -263,7 +263,7 @@ class Feed:
         if sync is None:
             return ()
         if sync.live:
-            if delta.first_id == sync.next_id <= delta.last_id and not self._early:
+            if delta.first_id == sync.next_id <= delta.last_id and not self.early:
                 if not delta.last_id & SAMPLED:
                     self._told_deltas[delta.symbol] = delta
                 if frame:
@@ -274,7 +274,7 @@ class Feed:
             if not sync.follows(delta) and sync.verdict(delta) is Verdict.GAP:
                 return self._too_early(delta, delta.last_id, copy)
         told = self._accept_delta(delta)
-        return self._followed(told, delta) if self._early else told
+        return self._followed(told, delta) if self.early else told
 
     def _merge_other(self, event: Event, copy: Copy) -> Sequence[Event]:
         number = number_of(event)
@@ -286,11 +286,11 @@ class Feed:
         if lane is None:
             lane = self._lanes[key] = Lane(unique=kind in UNIQUE)
             if kind is Quote:
-                self._quotes[symbol] = lane
+                self.quotes[symbol] = lane
         if not lane.has_joined(copy) and not self._may_join(lane, event, number, copy):
             return self._wait(key, lane, event, number, copy)
         news = lane.admit(event, number, copy)
-        if not self._held or key not in self._held:
+        if not self.held or key not in self.held:
             return (event,) if news else ()
         return self._caught_up(key, lane, event, news=news)
 
@@ -340,14 +340,14 @@ class Feed:
 
     def _too_early(self, event: Event, number: int, copy: Copy) -> Sequence[Event]:
         key = (event.__class__, event.symbol)
-        early = self._early.get(key)
+        early = self.early.get(key)
         able = [one for one in self._bearers(*key) if one is not copy]
         if early is None:
             if not able:
                 return self._pass_on(event)
             chain = self._chains.get(key[0])
             begins = chain is not None and chain.begins(key[1])
-            early = self._early[key] = Early(self._patience(event, copy, begins=begins))
+            early = self.early[key] = Early(self._patience(event, copy, begins=begins))
             self.stirred = True
         early.add(number, event, copy)
         if len(early) > HELD or all(early.is_past(one) for one in able):
@@ -357,7 +357,7 @@ class Feed:
     def _followed(self, told: Sequence[Event], event: Event) -> Sequence[Event]:
         """Something was accepted; what was early and follows it goes along."""
         key = (event.__class__, event.symbol)
-        early = self._early.get(key)
+        early = self.early.get(key)
         if early is None or not told:
             return told
         early.patience.renew(event.received, self._hold)
@@ -365,7 +365,7 @@ class Feed:
         while len(early) and self._follows(early.first):
             whole += all_stamped(self._pass_on(early.take()), event.received)
         if not len(early):
-            del self._early[key]
+            del self.early[key]
         return whole
 
     def _follows(self, event: Event) -> bool:
@@ -396,7 +396,7 @@ class Feed:
 
     def _release(self, key: tuple[type[Event], str], now: int) -> list[Event]:
         """Nobody brings what is missing: on with what there is, the gap is told."""
-        early = self._early.pop(key)
+        early = self.early.pop(key)
         told: list[Event] = []
         while len(early):
             told += all_stamped(self._pass_on(early.take()), now)
@@ -424,11 +424,11 @@ class Feed:
     ) -> Sequence[Event]:
         lane.wait(event, number, copy)
         if lane.is_full():
-            self._held.pop(key, None)
+            self.held.pop(key, None)
             return all_stamped(lane.give_in(), event.received)
         if lane.patience is None:
             lane.patience = self._patience(event, copy)
-            self._held[key] = lane
+            self.held[key] = lane
             self.stirred = True
         return ()
 
@@ -438,7 +438,7 @@ class Feed:
         told = [event] if news else []
         told += all_stamped(lane.caught_up(), event.received)
         if lane.patience is None:
-            del self._held[key]
+            del self.held[key]
         elif news:
             lane.patience.renew(event.received, self._hold)
         return told
@@ -456,11 +456,11 @@ class Feed:
 
     def next_deadline(self) -> int | None:
         """When `overdue` must be called next."""
-        if not (self._early or self._held):
+        if not (self.early or self.held):
             return self._alone_at
         times = [] if self._alone_at is None else [self._alone_at]
-        times += [early.patience.until for early in self._early.values()]
-        times += [lane.patience.until for lane in self._held.values() if lane.patience]
+        times += [early.patience.until for early in self.early.values()]
+        times += [lane.patience.until for lane in self.held.values() if lane.patience]
         return min(times, default=None)
 
     def overdue(self, now: int) -> list[Event]:
@@ -475,19 +475,19 @@ class Feed:
     def _give_in(self, now: int) -> list[Event]:
         """End what was waited for too long, or for nobody."""
         told: list[Event] = []
-        for key, early in list(self._early.items()):
+        for key, early in list(self.early.items()):
             if now >= early.patience.until or all(map(early.is_past, self._bearers(*key))):
                 told += self._release(key, now)
-        for (kind, symbol, variant), lane in list(self._held.items()):
+        for (kind, symbol, variant), lane in list(self.held.items()):
             due = lane.patience is None or now >= lane.patience.until
             if due or all(map(lane.is_waiting, self._bearers(kind, symbol))):
-                del self._held[kind, symbol, variant]
+                del self.held[kind, symbol, variant]
                 told += all_stamped(lane.give_in(), now)
         return told
 
     def _forget_lanes(self) -> None:
         self._lanes.clear()
-        self._quotes.clear()
+        self.quotes.clear()
 
     def _bearers(self, kind: type[Event], symbol: str) -> Collection[Copy]:
         """The copies on which such events come."""

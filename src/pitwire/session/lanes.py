@@ -80,7 +80,7 @@ class Early:
         return any(held[0] == number for held in self._held)
 
 
-class _Reader:
+class Reader:
     """How far one copy is in a lane."""
 
     __slots__ = ("at", "epoch", "same")
@@ -103,7 +103,7 @@ class Lane:
 
     def __init__(self, *, unique: bool) -> None:
         self._unique = unique
-        self._readers: dict[Copy, _Reader] = {}
+        self._readers: dict[Copy, Reader] = {}
         self._newest = -1
         self._epoch = 0
         self._told: Counter[tuple[object, ...]] = Counter()
@@ -158,7 +158,7 @@ class Lane:
 
     def join(self, copy: Copy) -> None:
         """What this copy brings from now on skips nothing."""
-        self._readers.setdefault(copy, _Reader(self._epoch))
+        self._readers.setdefault(copy, Reader(self._epoch))
 
     def reaches(self, value: int) -> bool:
         """Whether what has been told reaches this far."""
@@ -206,7 +206,7 @@ class Lane:
         if not self._waiting:
             self.patience = None
 
-    def _is_another(self, event: Event, reader: _Reader) -> bool:
+    def _is_another(self, event: Event, reader: Reader) -> bool:
         """Among equal numbers: whether this copy has brought this one more often than was told."""
         fact = content(event)
         reader.same[fact] += 1

@@ -51,5 +51,10 @@ def remember_delta(told: Told, head: Head | None, frame: bytes, delta: BookDelta
 def _keep(told: Told, key: bytes, what: Trade | Quote | Brief) -> None:
     told[key] = what
     if len(told) > MOST:
-        for old in tuple(islice(told, len(told) - KEPT)):
-            del told[old]
+        forget(told)
+
+
+def forget(told: Told) -> None:
+    """Keep the newest few."""
+    for old in tuple(islice(told, len(told) - KEPT)):
+        del told[old]
