@@ -283,6 +283,25 @@ def test_a_watchdog_that_stood_still_itself_hears_the_desk_before_it_acts() -> N
     live(tale)
 
 
+def test_a_login_that_was_lost_and_does_not_come_back_is_told() -> None:
+    async def tale(kennel: Kennel, desk: Desk) -> None:
+        await kennel.ready()
+        await asyncio.sleep(60)
+        assert kennel.states == ["ready", "trouble", "ready"]
+        assert kennel.reports[1].text == "its login was lost, and is not back after 10 s"
+
+    live(tale, faults=(Cut(at_seconds=5), RefuseDial(at_seconds=4.9, count=0, for_seconds=30)))
+
+
+def test_a_line_that_is_back_at_once_is_no_news() -> None:
+    async def tale(kennel: Kennel, desk: Desk) -> None:
+        await kennel.ready()
+        await asyncio.sleep(30)
+        assert kennel.states == ["ready"]
+
+    live(tale, faults=(Cut(at_seconds=5),))
+
+
 def test_a_dial_that_fails_as_nobody_foresaw_is_told_and_tried_again() -> None:
     async def tale(kennel: Kennel, desk: Desk) -> None:
         async def broken(url: str, receiver: Receiver) -> Link:

@@ -34,6 +34,8 @@ LOOK_SECONDS = 0.05
 """How often it looks at the clock and at the venue's answers."""
 AGAIN_SECONDS, AGAIN_CAP_SECONDS = 1.0, 30.0
 """How long to wait before another try to log in; doubled each time, up to the cap."""
+DOWN_SECONDS = 10.0
+"""A login that was lost and is not back after this long is told: until then nobody could act."""
 GIVE_UP_SECONDS = 600.0
 """How long a dead desk's orders are tried for when the venue cannot be reached."""
 
@@ -110,6 +112,8 @@ class Watchdog:
         self._dismissed = False
         self._sweep: Sweep | None = None
         self._said = ""
+        self._down_since = 0
+        """Since when the session that we hold could not act, ns; 0 while it can."""
 
     def hear(self, message: Beat | Goodbye) -> None:
         """Something came from the desk."""
@@ -130,6 +134,7 @@ class Watchdog:
                 now = self._clock.now()
                 if now - before >= self.vigil.silence // 2:
                     self.vigil.excuse(now)
+                self._look_at_line(now)
                 reason = self.vigil.alarm(now)
                 if reason and not self._dismissed:
                     outcome = await self._clear_away(reason)
@@ -161,6 +166,18 @@ class Watchdog:
                 self._session = None
             await asyncio.sleep(pause)
             pause = min(2 * pause, AGAIN_CAP_SECONDS)
+
+    def _look_at_line(self, now: int) -> None:
+        """A session dials again by itself; while it has no login, we are not ready."""
+        if self._session is None or self._session.may_trade:
+            if self._down_since and self._session is not None:
+                self._say(Report(state="ready"))
+            self._down_since = 0
+            return
+        self._down_since = self._down_since or now
+        if now - self._down_since >= DOWN_SECONDS * SECOND:
+            text = f"its login was lost, and is not back after {DOWN_SECONDS:g} s"
+            self._say(Report(state="trouble", text=text))
 
     def _connect(self) -> Connecting:
         charge = self._charge
