@@ -3,6 +3,8 @@
 One engine a way of journalling, the same trades for all, by turns in one run: a trade comes, a rule
 wishes, risk passes it, the intent is written, and the outlet is handed the order. Timed is from the
 trade to the outlet. Risk is asked by itself, with few and with many orders open and on their way.
+Between two orders a desk sleeps, or polls and rehearses one (desk/rehearsal.py), or does nothing
+but read the market.
 House rules: µs; a figure of the path is the smallest of the rounds' medians, since other work can
 only make a round longer; cost and ratio are of the same two figures, and risk is told in units of
 the calibration loop, too, timed just before it.
@@ -16,7 +18,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from decimal import Decimal
+from enum import Enum
+from itertools import chain
 from pathlib import Path
+from select import select
 
 import msgspec
 
@@ -27,6 +32,7 @@ from bench.client import Seat, seated
 from bench.stages import decoded, instruments, ready
 from pitwire.desk.gateway import Gateway
 from pitwire.desk.opening import Journals
+from pitwire.desk.rehearsal import EVERY_NS, Rehearsal
 from pitwire.desk.restart import LatchJournal
 from pitwire.desk.timings import Timings
 from pitwire.model.clock import SECOND, ManualClock
@@ -60,6 +66,14 @@ HEADER = Header(
 )
 
 
+class Between(Enum):
+    """What a desk does before the next trade, and how that is told of a row."""
+
+    SLEEPS = ""
+    POLLS = ", polling"
+    READS = ", back to back"
+
+
 class Mark:
     """An outlet that notes when it is handed an order."""
 
@@ -70,6 +84,9 @@ class Mark:
     def place(self, one: Order, now: int) -> int:
         self.at = time.perf_counter_ns()
         return now
+
+    def rehearse(self, one: Order, now: int) -> None:
+        """What a session does here costs the same with a journal or without."""
 
     def __getattr__(self, name: str) -> object:
         raise Failed(f"journal: {name} was called, expected orders alone")
@@ -86,12 +103,13 @@ class Way:
         self.gateway = Gateway(
             self.mark, self.engine, clock=self.clock, timings=Timings(), file=file
         )  # type: ignore[arg-type]
+        self.rehearsal = Rehearsal(self.engine, self.mark, self.clock)
 
-    def orders(self, count: int, *, rested: bool) -> list[int]:
-        """ns from a trade to the outlet, for so many orders; `rested`: each waits for the disk."""
-        return [self._one(rested) for _ in range(count)]
+    def orders(self, count: int, between: Between) -> list[int]:
+        """ns from a trade to the outlet, for so many orders."""
+        return [self._one(between) for _ in range(count)]
 
-    def _one(self, rested: bool) -> int:
+    def _one(self, between: Between) -> int:
         self.number += 1
         now, engine = self.number * PACE_NS, self.engine
         self.clock.advance(PACE_NS / SECOND)
@@ -108,11 +126,27 @@ class Way:
         self.file.settle()
         for event in _MARKET:  # what a desk does between two orders, whoever keeps a journal
             engine.apply(event)
-        if rested:
+        if between is Between.SLEEPS:
             time.sleep(0.002)  # all ways alike, since whoever has slept finds its caches cold
             while self.file.behind_seconds:  # the disk has all of it, as between two bursts
                 time.sleep(0.0005)
+        elif between is Between.POLLS:
+            self._poll()
         return taken
+
+    def _poll(self) -> None:
+        """The disk has its turn; an order is rehearsed when it is due; a trade comes halfway."""
+        time.sleep(0.0005)
+        _poll_for(EVERY_NS)
+        if not self.rehearsal.walk():
+            raise Failed("journal: found no rehearsal, expected one")
+        _poll_for(EVERY_NS // 2)
+
+
+def _poll_for(ns: int) -> None:
+    until = time.perf_counter_ns() + ns
+    while time.perf_counter_ns() < until:
+        select((), (), (), 0)
 
 
 _MARKET = [item for item in decoded(instruments()) if isinstance(item, Trade | BookDelta)][:60]
@@ -122,33 +156,31 @@ _FIRING = Trade("binance", traffic.TRIGGER_OURS, 1, 2, traffic.TRIGGER_PRICE, 1.
 def rows(seat: Seat) -> list[Row]:
     """What journalling costs, and the risk gate's percentiles."""
     with seated(seat), tempfile.TemporaryDirectory() as name, _ways(Path(name)) as ways:
-        single, burst = (_taken(ways, rested) for rested in (True, False))
-        return [
-            *_cost_rows(single, "", "; bar: 5 µs"),
-            *_cost_rows(burst, f" of {ORDERS} back to back", ""),
-            *_risk_rows(),
-        ]
+        found = [(between, _taken(ways, between)) for between in Between]
+        costs = (_cost_rows(taken, between.value) for between, taken in found)
+        return [*chain.from_iterable(costs), *_risk_rows()]
 
 
-def _taken(ways: dict[str, Way], rested: bool) -> dict[str, list[float]]:
+def _taken(ways: dict[str, Way], between: Between) -> dict[str, list[float]]:
     """Medians of each round, µs, by way."""
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(1 + ROUNDS):
         for name, way in ways.items():
-            found = way.orders(ORDERS, rested=rested)
+            found = way.orders(ORDERS, between)
             if number:  # the first is for warming up
                 taken[name].append(statistics.median(found) / 1e3)
     return taken
 
 
-def _cost_rows(taken: dict[str, list[float]], burst: str, bar: str) -> Iterator[Row]:
+def _cost_rows(taken: dict[str, list[float]], between: str) -> Iterator[Row]:
     without = min(taken["without"])
-    yield f"without{burst}", without, "trade to outlet, no journal on disk"
+    yield f"without{between}", without, "trade to outlet, no journal on disk"
     for name, told in _WAYS.items():
         best, middle = min(taken[name]), statistics.median(taken[name])
-        yield f"{name}{burst}", best, f"{told}; median of the rounds {middle:.1f}"
+        yield f"{name}{between}", best, f"{told}; median of the rounds {middle:.1f}"
         told = f"{best / without:.2f} of the same without"
-        yield f"{name}{burst}, cost", best - without, told + bar * (name == "default")
+        bar = "; bar: 5 µs" if name == "default" else ""
+        yield f"{name}{between}, cost", best - without, told + bar
 
 
 @contextmanager

@@ -20,7 +20,9 @@ def test_every_way_hands_on_the_same_orders(monkeypatch: pytest.MonkeyPatch) -> 
     for crowd in ("0 open", "15 open", "200 open", "1000 open", "200 open, 5 on their way"):
         assert rows[f"risk, {crowd}, p99"] >= rows[f"risk, {crowd}, p50"] > 0
     assert rows["a plain loop, p99"] >= rows["a plain loop, p50"] > 0
-    assert rows["default, cost"] == pytest.approx(rows["default"] - rows["without"])
+    for between in ("", ", polling", ", back to back"):
+        cost = rows[f"default{between}"] - rows[f"without{between}"]
+        assert rows[f"default{between}, cost"] == pytest.approx(cost)
 
 
 def test_a_start_over_a_journal_that_is_sound(

@@ -316,6 +316,29 @@ def test_what_nearly_every_order_is_goes_by_the_compiled_part(compiled: Note) ->
         msgspec.structs.replace(_USUAL, ask=0.1 + 0.2),
         msgspec.structs.replace(_USUAL, at=-1),
         None,
+        *(
+            msgspec.structs.replace(_USUAL, bid=bid)
+            for bid in (-0.0, -97.5, 9.99e-6, 1e15, float("inf"), float("nan"))
+        ),
+        *(
+            msgspec.structs.replace(_USUAL, command=msgspec.structs.replace(_GOOD, **part))
+            for part in (
+                {"trailing_bips": 100},
+                {"reduce_only": 1},
+                {"side": "buy"},
+                {"type": "limit"},
+                {"time_in_force": "gtc"},
+                {"price": 97.5},
+                {"size": 1},
+                {"cause": "Trade"},
+                {"id": 'a"'},
+                {"id": "a\\"},
+                {"tag": "\x1f"},
+                {"rule": "é"},
+                {"decided": 2**64},
+                {"tag": "x" * 2_048},
+            )
+        ),
     ],
 )
 def test_of_everything_else_it_says_none_and_has_done_nothing(compiled: Note, record: Any) -> None:
@@ -385,10 +408,11 @@ def test_it_holds_on_to_nothing(compiled: Note) -> None:
         gc.collect()
         return [sys.getrefcount(one) for one in held]
 
-    before = counted()
+    before, blocks = counted(), sys.getallocatedblocks()
     for _ in range(1_000):
         assert compiled(_USUAL, room, 16, bytes(16))  # type: ignore[arg-type]
         assert compiled(strange, room, 16, bytes(16)) is None  # type: ignore[arg-type]
         assert compiled(_USUAL, room, SIZE, bytes(16)) is None  # type: ignore[arg-type]
+    assert sys.getallocatedblocks() - blocks < 500
     assert counted() == before
     room.extend(b"and no view of it is left")
