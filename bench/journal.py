@@ -88,6 +88,9 @@ class Mark:
     def rehearse(self, one: Order, now: int) -> None:
         """What a session does here costs the same with a journal or without."""
 
+    def recite(self, now: int) -> None:
+        """So does this."""
+
     def __getattr__(self, name: str) -> object:
         raise Failed(f"journal: {name} was called, expected orders alone")
 
@@ -135,11 +138,12 @@ class Way:
         return taken
 
     def _poll(self) -> None:
-        """The disk has its turn; an order is rehearsed when it is due; a trade comes halfway."""
+        """The disk has its turn; then both halves of a rehearsal; a trade comes before the next."""
         time.sleep(0.0005)
-        _poll_for(EVERY_NS)
-        if not self.rehearsal.walk():
-            raise Failed("journal: found no rehearsal, expected one")
+        for _ in range(2):
+            _poll_for(EVERY_NS)
+            if not self.rehearsal.step():
+                raise Failed("journal: found no rehearsal, expected one")
         _poll_for(EVERY_NS // 2)
 
 
