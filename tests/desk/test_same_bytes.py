@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -41,6 +42,7 @@ def lived(python: str, repository: Path, folder: Path, hash_seed: int, seconds: 
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    sys.stderr.write(done.stderr)  # whether one was lived again
     return done.stdout
 
 

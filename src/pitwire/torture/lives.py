@@ -1,13 +1,18 @@
 """A desk's life for trials of its journal: in virtual time, the same for the same seed.
 
 `python -m pitwire.torture.lives FOLDER SEED SECONDS` lives one and prints what it has left.
+
+House rules: a disk keeps no virtual time, and one that is waited for is told of in the journal. A
+process that stood still for a second has lived another life, so it lives again, and says so.
 """
 
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 from collections.abc import Iterable, Iterator
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 
@@ -20,7 +25,8 @@ from pitwire.sim.faults import Cut, DelayAck, FillBeforeAck, LoseAck
 from pitwire.sim.world import BTC_USDT, HTTP_URL, MARKET_URL, ORDERS_URL, World
 from pitwire.store.folder import AccountFolder
 from pitwire.store.history import History, segment_numbers, segment_path
-from pitwire.trading.journal import Started
+from pitwire.torture.struck import BrokeOff, lived
+from pitwire.trading.journal import Alerted, Started
 from pitwire.trading.replay import Replay
 from pitwire.trading.rules import Watch
 from pitwire.trading.state import State
@@ -51,6 +57,10 @@ FAULTS = (
     Cut(at_seconds=20, link="orders*"),
     LoseAck(at_seconds=26, kind="cancel"),
 )
+
+
+_WAITED = "the journal has waited"
+"""How a desk begins to tell of a slow disk."""
 
 
 class Busy:
@@ -129,9 +139,18 @@ def digest(folder: Path) -> str:
     return whole.hexdigest()
 
 
+def live_undisturbed(folder: Path, seed: int, seconds: float) -> None:
+    """One life. Raises `BrokeOff`, and leaves nothing, where it tells of a disk it waited for."""
+    live(folder, seed, seconds=seconds)
+    for record, _ in History(folder).records():
+        if isinstance(record, Alerted) and record.text.startswith(_WAITED):
+            shutil.rmtree(folder)
+            raise BrokeOff(f"{folder.name}: {record.text}")
+
+
 def main(folder: Path, seed: int, seconds: float) -> str:
     """One life, and its replay: what was written, what it makes, and how often they disagree."""
-    live(folder, seed, seconds=seconds)
+    lived(partial(live_undisturbed, folder, seed, seconds), [])
     history, replay = History(folder), Replay()
     starts = 0
     for record, text in history.records():
