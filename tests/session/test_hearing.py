@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import native
+from pitwire.market.sequence import ByPrevious
 from pitwire.model import events as ev
 from pitwire.model.clock import MILLISECOND
 from pitwire.model.errors import ConnectionLost
@@ -251,6 +252,32 @@ def test_what_it_does_not_know_is_left_to_plain_python(twin: Any) -> None:
                             said.append(type(error))
                 ends.append((said, whole(life.pair)))
             assert ends[0] == ends[1], number
+
+
+@pytest.mark.parametrize("dense", [True, False])
+@pytest.mark.parametrize("spliced", [True, False])
+def test_what_comes_once_more_or_goes_back_is_judged_alike(
+    twin: Any, dense: bool, spliced: bool
+) -> None:
+    """A quote of a venue that counts anew; a delta where the last id alone says nothing."""
+    ends = []
+    for kind in (None, twin):
+        pair = Pair(kind)
+        for number in range(1, 6):
+            for make in MAKERS.values():
+                for line in (0, 1):
+                    pair.hear(line, make(number), NOW)
+        sync = pair.lines[0].feed.books.syncs[S]
+        if not dense:
+            sync._continuity, sync._dense, sync.next_id = ByPrevious(), False, -1
+        sync._spliced = spliced
+        said = []
+        for number in (5, 3, 4, 6):
+            for make in MAKERS.values():
+                for line in (1, 0):
+                    said.append(_gist(pair.hear(line, make(number), NOW)))
+        ends.append((said, whole(pair)))
+    assert ends[0] == ends[1]
 
 
 def test_it_is_made_of_what_it_knows_and_asked_as_it_should_be(twin: Any) -> None:
