@@ -30,6 +30,7 @@ SOURCES = tuple(
         "model/_packed.c",
         "session/_hearing.c",
         "sim/_quotes.c",
+        "sim/_recorded.c",
         "store/_slate.c",
         "trading/_gate.c",
         "venues/binance/_reading.c",

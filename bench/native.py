@@ -21,12 +21,12 @@ LADDER, PACKED = "pitwire.market._ladder", "pitwire.model._packed"
 READING, SBE = "pitwire.venues.binance._reading", "pitwire.venues.binance._sbe"
 QUOTES, WRITING = "pitwire.sim._quotes", "pitwire.venues.binance._writing"
 GATE, SLATE = "pitwire.trading._gate", "pitwire.store._slate"
-HEARING = "pitwire.session._hearing"
-PARTS = (LADDER, PACKED, READING, SBE, QUOTES, WRITING, GATE, SLATE, HEARING)
+HEARING, RECORDED = "pitwire.session._hearing", "pitwire.sim._recorded"
+PARTS = (LADDER, PACKED, READING, SBE, QUOTES, WRITING, GATE, SLATE, HEARING, RECORDED)
 USERS = (
     "pitwire.market.ladder", "pitwire.venues.binance.decode", "pitwire.venues.binance.sbe",
     "pitwire.sim.quotes", "pitwire.venues.binance.encode", "pitwire.trading.clearance",
-    "pitwire.store.slate", "pitwire.session.hearing",
+    "pitwire.store.slate", "pitwire.session.hearing", "pitwire.sim.capture",
 )  # fmt: skip
 PLAIN, COMPILED = "plain", "compiled"
 VARIABLE = "PITWIRE_BENCH_PARTS"

@@ -6,14 +6,17 @@ import asyncio
 import json
 from contextlib import suppress
 from decimal import Decimal
+from functools import partial
 from random import Random
 
 import pytest
 
+from bench import native
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import ConnectionLost
 from pitwire.model.orders import Side
-from pitwire.sim.capture import CaptureRecord
+from pitwire.sim import express, recorded_book
+from pitwire.sim.capture import CaptureRecord, Reader, open_frame
 from pitwire.sim.express import Express
 from pitwire.sim.facts import Kind, Listing, NewOrder, Refused, Traded
 from pitwire.sim.faults import Drop
@@ -31,10 +34,13 @@ LISTING = Listing(
 STREAMS = "/".join(f"aaabbb@{kind}" for kind in ("depth@100ms", "trade", "bookTicker"))
 
 
-def recording(count: int, seed: int, *, bare: bool = False) -> list[CaptureRecord]:
+def recording(
+    count: int, seed: int, *, bare: bool = False, known: bool = False
+) -> list[CaptureRecord]:
     """A book, and frames a few milliseconds apart, some of them of one moment.
 
-    With `bare` they do not say of which stream they are.
+    With `bare` they do not say of which stream they are; `known` ones are spelt as the venue
+    spells them, so that a compiled part would read them.
     """
     chance = Entropy(seed).stream("frames")
     book = {"lastUpdateId": 10, "bids": [["0.99", "0.100"]], "asks": [["1.01", "0.100"]]}
@@ -55,9 +61,25 @@ def recording(count: int, seed: int, *, bare: bool = False) -> list[CaptureRecor
             data = {"e": "depthUpdate", "s": "AAABBB", "U": last + 1, "u": last + 2,
                     side[0]: [[price, size]], side[1]: []}  # fmt: skip
             last += 2
-        text = json.dumps(data if bare else {"stream": f"aaabbb@{kind}", "data": data})
+        if known and kind in ("trade", "depth@100ms"):
+            data = as_the_venue_spells(data)
+        text = json.dumps(data if bare else {"stream": f"aaabbb@{kind}", "data": data},
+                          separators=(",", ":") if known else None)  # fmt: skip
         records.append(CaptureRecord("recv", "c", at, text, "", ""))
     return records
+
+
+def as_the_venue_spells(data: dict[str, object]) -> dict[str, object]:
+    """The same trade or diff with all its fields, in their order, and eight decimal places."""
+    if data["e"] == "trade":
+        sized = {name: f"{float(str(data[name])):.8f}" for name in "pq"}
+        return {"e": "trade", "E": 1, **{name: data[name] for name in "st"}, **sized,
+                "T": 1, "m": data["m"], "M": True}  # fmt: skip
+    sides: dict[str, list[list[str]]] = {
+        name: [[f"{float(text):.8f}" for text in level] for level in data[name]]  # type: ignore[attr-defined]
+        for name in "ba"
+    }
+    return {"e": "depthUpdate", "E": 1, **{name: data[name] for name in "sUu"}, **sides}
 
 
 class Hears:
@@ -80,10 +102,15 @@ class Hears:
 
 
 def heard(
-    latency: str, connections: int, *, bare: bool = False, **options: object
+    latency: str,
+    connections: int,
+    *,
+    bare: bool = False,
+    known: bool = False,
+    **options: object,
 ) -> list[tuple[int, object, bool]]:
     """What so many connections hear, and how our orders fare meanwhile."""
-    records = recording(400, 3, bare=bare)
+    records = recording(400, 3, bare=bare, known=known)
     market = RecordedMarket(LISTING, records, Entropy(1), held=True, begin=START + SECOND)
     world = World(
         recording=market,
@@ -133,6 +160,30 @@ def test_the_short_way_is_no_other_than_the_long_one(
     assert len(short) > 300
     assert any(isinstance(what, tuple) for _, what, _ in short), "orders were filled"
     assert short == long
+
+
+@pytest.fixture(scope="module")
+def part() -> object:
+    """What reads the commonest frames, built anew from its source."""
+    found = native.twin(native.RECORDED)
+    if found is None:
+        pytest.skip("no C compiler that can build it")
+    return found
+
+
+@pytest.mark.parametrize("latency", ["none", "same-city"])
+def test_a_compiled_part_reads_nothing_else_of_a_recording(
+    latency: str, part: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = []
+    for used in (None, part):
+        monkeypatch.setattr(recorded_book, "Reader", partial(Reader, part=used))
+        monkeypatch.setattr(express, "open_frame", partial(open_frame, part=used))
+        told.append(heard(latency, 1, known=True))
+    assert any(isinstance(what, tuple) for _, what, _ in told[0]), "orders were filled"
+    assert told[0] == told[1]
+    monkeypatch.setattr(World, "_express", lambda _: None)
+    assert told[0] == heard(latency, 1, known=True)
 
 
 class Asks(Hears):
@@ -298,6 +349,127 @@ def test_who_does_anything_in_between_hears_the_same(
     monkeypatch.setattr(World, "_express", lambda _: None)
     assert short == moody(seed, latency)
     assert len(short) > 20  # the venue drops whoever asks too often
+
+
+class Punctual(Hears):
+    """Does something by the clock, over and over, with two timers, which may meet where they are
+    `even`."""
+
+    link: MemoryLink
+    even = False
+
+    def __init__(
+        self,
+        world: World,
+        said: list[tuple[int, object, bool]],
+        market: RecordedMarket,
+        chance: Random,
+    ) -> None:
+        super().__init__(world, said)
+        self._world, self._market, self._chance = world, market, chance
+
+    def ring(self, name: str) -> None:
+        loop, chance, now = asyncio.get_running_loop(), self._chance, self._clock.now()
+        self._said.append((now, name, False))
+        delay = chance.choice([0.0, 0.003, 0.01, 0.05])
+        loop.call_later(delay if self.even else delay + chance.random() / 100, self.ring, name)
+        match chance.randrange(12):
+            case 0:
+                loop.call_soon(self._said.append, (now, f"{name} soon", False))
+            case 1:
+                self.link.ping(name.encode())
+            case 2 if chance.random() < 0.2:
+                self.link.send(b'{"method":"LIST_SUBSCRIPTIONS","id":"1"}')
+            case 3:
+                loop.call_later(0.02, lambda: None).cancel()
+            case 4 if len(self._said) > 200:
+                self.order(now)
+            case 5:
+                raise ValueError(name)
+            case _:
+                pass
+
+    def order(self, now: int) -> None:
+        """Rest, or take it back; now and then nobody acts upon it before the venue looks itself."""
+        with suppress(Refused):  # nothing is open
+            self._market.cancel_all("main", SYMBOL, now)
+        if self._chance.random() < 0.5:
+            order = NewOrder(
+                account="main", symbol=SYMBOL, side=Side.BUY, kind=Kind.LIMIT, lots=40, price=98
+            )
+            self._market.place(order, now)
+        self._world.act()
+
+
+def punctual(
+    seed: int, latency: str | Latency, *, even: bool = False
+) -> list[tuple[int, object, bool]]:
+    """What is heard by somebody with timers, when these ring, and what is told of their errors."""
+    market = RecordedMarket(
+        LISTING, recording(600, seed), Entropy(1), held=True, begin=START + SECOND
+    )
+    world = World(
+        recording=market,
+        latency=LATENCIES[latency] if isinstance(latency, str) else latency,
+        accounts={"main": {"AAA": Decimal(100), "BBB": Decimal(100)}},
+    )
+    said: list[tuple[int, object, bool]] = []
+
+    async def life() -> None:
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: said.append((0, str(context["exception"]), False))
+        )
+        hears = Punctual(world, said, market, Entropy(seed).stream("timers"))
+        hears.even = even
+        hears.link = await world.dial(f"{MARKET_URL}/stream?streams={STREAMS}", hears)
+        for name in ("one", "other"):
+            asyncio.get_running_loop().call_soon(hears.ring, name)
+        market.release()
+        world.act()
+        while not market.finished:
+            await asyncio.sleep(0.25)
+        await asyncio.sleep(0.5)
+
+    world.run(life())
+    trades = [(one.at, (one.price, one.lots), True) for one in market.trades_of("main", SYMBOL)]
+    return [*said, *trades, (0, market.book(SYMBOL), True)]
+
+
+@pytest.mark.parametrize("latency", ["none", "colocated", "overseas", EVEN], ids=str)
+@pytest.mark.parametrize("seed", range(6))
+def test_timers_ring_when_they_would_have(
+    latency: str | Latency, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rung: list[bool] = []
+    plain = PlayedLoop.ring
+
+    def counted(loop: PlayedLoop) -> bool:
+        rung.append(plain(loop))
+        return rung[-1]
+
+    monkeypatch.setattr(PlayedLoop, "ring", counted)
+    short = punctual(seed, latency)
+    assert sum(rung) > 50, "most of them without the loop"
+    monkeypatch.setattr(World, "_express", lambda _: None)
+    assert short == punctual(seed, latency)
+
+
+def leave_to_the_loop(loop: PlayedLoop) -> bool:
+    loop.reach(loop.before)
+    loop.stirred = True
+    return False
+
+
+@pytest.mark.parametrize("latency", ["none", EVEN], ids=str)
+@pytest.mark.parametrize("seed", range(6))
+def test_timers_that_meet_ring_in_the_order_of_the_loop(
+    latency: str | Latency, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where two are due at one moment, the loop's heap of timers decides which is first, and the
+    long way has timers of its own in it."""
+    short = punctual(seed, latency, even=True)
+    monkeypatch.setattr(PlayedLoop, "ring", leave_to_the_loop)
+    assert short == punctual(seed, latency, even=True)
 
 
 def test_a_fault_goes_the_long_way(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,25 @@ class Kept:
         return pit.book.bids.depth(), pit.book.asks.depth()
 
 
-sizes = st.sampled_from(["0.000", "0.001", "0.004", "0.0105", "1"])
+def spelt(said: Changes | Print) -> bytes:
+    """The payload that says so, as the venue spells it."""
+    if isinstance(said, Print):
+        return (
+            f'{{"e":"trade","E":1,"s":"AAABBB","t":{said.trade_id},"p":"{said.price / 100:.8f}",'
+            f'"q":"{said.lots / 1000:.8f}","T":{said.at // 10**6},'
+            f'"m":{str(said.side is Side.SELL).lower()},"M":true}}'
+        ).encode()
+    sides = [
+        ",".join(f'["{price / 100:.8f}","{size}"]' for price, size in side)
+        for side in (said.bids, said.asks)
+    ]
+    return (
+        f'{{"e":"depthUpdate","E":1,"s":"AAABBB","U":{said.first},"u":{said.last},'
+        f'"b":[{sides[0]}],"a":[{sides[1]}]}}'
+    ).encode()
+
+
+sizes = st.sampled_from(["0.00000000", "0.00100000", "0.004", "0.01050000", "1.00000000"])
 bids = st.lists(st.tuples(st.integers(90, 99), sizes), max_size=4, unique_by=lambda one: one[0])
 asks = st.lists(st.tuples(st.integers(101, 110), sizes), max_size=4, unique_by=lambda one: one[0])
 changes = st.builds(lambda b, a: Changes(0, 0, b, a), bids, asks)
@@ -58,8 +76,8 @@ def test_late_and_at_once_come_to_the_same(story: list[Changes | Print], asked: 
         if isinstance(said, Changes):
             said = Changes(last + 1, last + 2, said.bids, said.asks)
             last += 2
-        late.book.note(said, now)
-        at_once.book.follow(said, now)
+        late.book.note(spelt(said), now)
+        at_once.book.follow(spelt(said), now)
         assert late.book.depth() == at_once.book.depth(), "asking does not wait for the queues"
         if now in asked:
             late.book.settle(now)
@@ -91,7 +109,7 @@ def test_more_levels_than_may_wait_are_brought_up_by_themselves(
 ) -> None:
     monkeypatch.setattr("pitwire.sim.recorded_book._MOST_WAITING", 10)
     kept = Kept()
-    kept.book.note(Changes(11, 12, [(price, "0.002") for price in range(80, 90)], []), 1)
+    kept.book.note(spelt(Changes(11, 12, [(price, "0.002") for price in range(80, 90)], [])), 1)
     assert len(kept.queues()[0]) == 3
-    kept.book.note(Changes(13, 14, [(79, "0.002")], []), 2)
+    kept.book.note(spelt(Changes(13, 14, [(79, "0.002")], [])), 2)
     assert len(kept.queues()[0]) == 14

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from decimal import Decimal
 from functools import partial
@@ -195,15 +195,17 @@ async def _live(
         onlooker.opened(desk)
     recording.release()
     world.act()
-    every = min(wanted.every_seconds, shown.seconds)
-    while not recording.finished:
-        await asyncio.sleep(every)
+
+    def look() -> bool:
         if failed:
             raise failed[0]
         told.look(desk, world.clock.now())
         shown.show(recording.last_stamp)
         if onlooker is not None:
             onlooker.look()
+        return not recording.finished
+
+    await _Looks(look, min(wanted.every_seconds, shown.seconds)).through()
     await asyncio.sleep(_TAIL_SECONDS)
     told.look(desk, world.clock.now())
     told.events = desk.events
@@ -223,6 +225,34 @@ def _note_failure(
         loop.default_exception_handler(context)
     else:
         failed.append(error)
+
+
+class _Looks:
+    """Looks every so often while there is more to be seen, by a timer and no task of its own: the
+    loop need not have a turn for it."""
+
+    def __init__(self, look: Callable[[], bool], every: float) -> None:
+        self._look, self._every = look, every
+        self._loop = asyncio.get_running_loop()
+        self._over: asyncio.Future[None] = self._loop.create_future()
+
+    async def through(self) -> None:
+        """Until the end; raises what a look raises."""
+        self._loop.call_later(self._every, self._on_timer)
+        await self._over
+
+    def _on_timer(self) -> None:
+        if self._over.done():
+            return
+        try:
+            goes_on = self._look()
+        except Exception as error:  # noqa: BLE001 - whoever waits is told
+            self._over.set_exception(error)
+            return
+        if goes_on:
+            self._loop.call_later(self._every, self._on_timer)
+        else:
+            self._over.set_result(None)
 
 
 class _Shown:

@@ -142,7 +142,8 @@ def examine_parts(kinds: Mapping[str, Kind] = KINDS) -> Finding:
 
 def load_parts() -> None:
     """Load whatever may be compiled, so that it is known what is used of it."""
-    for user in ("market.ladder", "venues.binance.decode", "venues.binance.sbe", "sim.quotes"):
+    for user in ("market.ladder", "venues.binance.decode", "venues.binance.sbe", "sim.quotes",
+                 "sim.capture"):  # fmt: skip
         import_module(f"pitwire.{user}")
 
 

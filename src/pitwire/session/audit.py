@@ -168,6 +168,8 @@ class Audit:
         if self.book_of is None or not self._books.syncs:
             return None
         times = [self._edge_at]
+        if not (self._runs or self._doubted):
+            return min(self._edge_at, max(now, self._next_at))
         if not self._runs:
             times.append(max(now, self._next_at))
         for run in self._runs:
@@ -199,7 +201,7 @@ class Audit:
         """Look whether books have reached their snapshots, and at what took too long."""
         self._forgive_sleep(now)
         told = self._books.overdue(now)
-        for run in tuple(self._runs):
+        for run in tuple(self._runs) if self._runs else ():
             if run.snapshot is not None:
                 told += self._judge(run, now)
             elif now >= run.until:

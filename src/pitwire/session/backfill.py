@@ -257,7 +257,12 @@ class Backfill:
     @property
     def _is_idle(self) -> bool:
         """Whether nothing waits: no trade, and nothing that is to be asked for."""
-        return not (any(self._held) or self._wanting or self._quiet or self._origins.waits)
+        if self._wanting or self._quiet or self._origins.waits:
+            return False
+        for held in self._held:  # noqa: SIM110 - asked at every look
+            if held:
+                return False
+        return True
 
     def _is_full(self) -> bool:
         return len(self._fetching) + len(self._origins) >= AT_ONCE

@@ -139,6 +139,8 @@ class Books:
     def overdue(self, now: int) -> list[Event]:
         """Books that are behind their own snapshot for too long: deltas were lost, begin again."""
         told: list[Event] = []
+        if not self._ahead:
+            return told
         for symbol, (snapshot, until) in list(self._ahead.items()):
             if now >= until:
                 told += self.resync(symbol, behind(self.syncs[symbol], snapshot.last_id), now)
@@ -182,6 +184,8 @@ class Books:
 
     def next_deadline(self, now: int) -> int | None:
         """When `due` will next have something to say."""
+        if not (self._ahead or self._wanting):
+            return None
         times = [until for _, until in self._ahead.values()] if self._ahead else []
         if self._wanting and len(self._fetching) < AT_ONCE:
             times.append(max(now, self._idle_until or min(self._wanting.values())))

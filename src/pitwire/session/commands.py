@@ -259,6 +259,8 @@ class Commands:
     def release(self, now: int) -> None:
         """Send what may leave now, cancels and questions first; tell what is too late for it."""
         self._outbox.stirred = True
+        if not (self._urgent or self._ordinary):
+            return
         self._expire(now)
         for queue in (self._urgent, self._ordinary):
             while queue and self._may_leave(queue[0][0].what, now):
@@ -303,6 +305,8 @@ class Commands:
 
     def next_deadline(self, now: int) -> int | None:
         """When `release` will next have something to send, or to give up."""
+        if not (self._urgent or self._ordinary):
+            return None
         times = []
         if self._urgent:
             times.append(self._held_until())
@@ -310,7 +314,7 @@ class Commands:
             room = self._pacing.ready_at("weight", now, cost=self._reserve)
             turn = max(self._held_until(), room, self._pacing.ready_at("orders", now))
             times.append(min(turn, self._ordinary[0][0].sent + self.deadline))
-        return max(now, min(times)) if times else None
+        return max(now, min(times))
 
     # ── in ──
 

@@ -180,21 +180,22 @@ class Errands:
 
     def next_deadline(self, now: int) -> int | None:
         """When `frames` will next have something to say of its own accord."""
-        times = [self._time_due] if self._asks_time else []
         renew_at = self._renew_at if self.logged_in else None
         login_waits = self._credentials is not None and not self._login_sent
         speaks = login_waits or self.wants.has_asks or self.wants.has_drops
-        if renew_at is not None or speaks or self._watch_waits:
-            # Never sooner than `pump` would send: a deadline that is over and done nothing about
-            # comes again at once, and for ever.
-            ready = self._messages.ready_at("messages", max(now, self._not_before))
-            if renew_at is not None:
-                times.append(max(renew_at, ready, self._weight_at))
-            if self._watch_waits:
-                times.append(max(ready, self._weight_at))
-            if speaks:
-                times.append(ready)
-        return min(times) if times else None
+        if not (speaks or renew_at is not None or self._watch_waits):
+            return self._time_due if self._asks_time else None
+        times = [self._time_due] if self._asks_time else []
+        # Never sooner than `pump` would send: a deadline that is over and done nothing about
+        # comes again at once, and for ever.
+        ready = self._messages.ready_at("messages", max(now, self._not_before))
+        if renew_at is not None:
+            times.append(max(renew_at, ready, self._weight_at))
+        if self._watch_waits:
+            times.append(max(ready, self._weight_at))
+        if speaks:
+            times.append(ready)
+        return min(times)
 
     @property
     def _key(self) -> str:

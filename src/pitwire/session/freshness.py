@@ -259,13 +259,13 @@ class Freshness:
 
     def sweep(self, now: int) -> list[Event]:
         """Learn from what came since the last time; tell who never spoke and who fell silent."""
-        told = self._unproven(now)
+        told = self._unproven(now) if self._due else []
         since, moved = self._since, []
         self._usual.clear()
         for voices in self._voices.values():
             for voice in voices:
                 newest = voice.hot.get(voice.ask.symbol) if voice.alone else None
-                if newest is not None:
+                if newest is not None and newest is not voice.newest:
                     voice.newest = self._event(newest, voice)
                 heard, rhythm = voice.newest.received, voice.rhythm
                 if heard != voice.taken:

@@ -24,6 +24,7 @@ _FOREIGN = 3600 * SECOND
 """Stamps further than this from a measured clock are of another day: a recording is played."""
 _DOUBT_AGAIN = 10 * SECOND
 _REMEMBERED = 5
+_NEVER = 1 << 63
 _FEW = 3
 
 
@@ -72,14 +73,16 @@ class Lag:
 
     def sweep(self, now: int) -> list[Event]:
         """Look at what the last sweep of freshness has found."""
-        raw = [
-            (voice, voice.newest.received - voice.newest.venue_time)
-            for voice in self._freshness.moved
-            if voice.newest.venue_time
-        ]
+        raw, least = [], _NEVER
+        for voice in self._freshness.moved:
+            newest = voice.newest
+            if newest.venue_time:
+                late = newest.received - newest.venue_time
+                raw.append((voice, late))
+                if late < least:
+                    least = late
         if not raw:
             return []
-        least = min(late for _, late in raw)
         if self._skew.contradicts(least, now) and not self._foreign:
             self._doubt(now)
         told = self._learn(least, now)
@@ -88,7 +91,10 @@ class Lag:
         offset = self._skew.offset
         told += self._judge_line(least + offset, now)
         for voice, late in raw:
-            told += self._judge(voice, late + offset, now)
+            behind = late + offset
+            # Nearly always: it is as it should be, and was.
+            if behind > _LAG or voice.stale == BEHIND or id(voice) in self._late:
+                told += self._judge(voice, behind, now)
         return told
 
     def _learn(self, least: int, now: int) -> list[Event]:

@@ -437,10 +437,8 @@ class Line:
         if error is not None and not self._closed:
             self._owner.halted(f"unforeseen {type(error).__name__}: {error}", error)
 
-    def _look_at_wall(self, now: int) -> None:
-        if self._jump is None:
-            return
-        told = self.conversation.note_wall(self._jump(), now)
+    def _look_at_wall(self, jump: int, now: int) -> None:
+        told = self.conversation.note_wall(jump, now)
         if told:
             self.deliver(told, now)
             self.flush(now)
@@ -473,7 +471,8 @@ class Line:
         vigil = self.conversation.vigil
         if now > vigil.late_at:
             self.woke(now)
-        self._look_at_wall(now)
+        if self._jump is not None:
+            self._look_at_wall(self._jump(), now)
         if now - self._timer_at > _LATE and not self._grace_until:
             # Somebody held the loop up: what came meanwhile is read before silence is judged.
             self._grace_until = now + _GRACE

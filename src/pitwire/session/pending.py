@@ -124,13 +124,15 @@ class Pending:
 
     def next_deadline(self) -> int | None:
         """When the oldest request becomes overdue."""
+        if not self._waiting:
+            return None
         for request in self._waiting.values():
             return max(request.sent, self._since) + self._patience
         return None
 
     def expire(self, now: int) -> list[Request]:
         """The requests that have become overdue, oldest first."""
-        soonest = self.next_deadline()
+        soonest = self.next_deadline() if self._waiting else None
         if soonest is None or now < soonest:
             return []
         due = [

@@ -138,30 +138,35 @@ class Vigil:
                 self.look_at += -(-(now - self.look_at) // _IDLE) * _IDLE
             if self._finds_nothing:
                 return self._pulse.next_deadline(heard)
-        return min(self.look_at, self._pulse.next_deadline(heard))
+        due = self._pulse.next_deadline(heard)
+        return due if due < self.look_at else self.look_at
 
     def look(self, heard: int, now: int, may_ask: MayAsk = _always) -> list[Event]:
         """Judge everything; a ping, or the reason to drop the connection, goes to the outbox."""
         told: list[Event] = []
         if now >= self.look_at:
-            told = self._unless_elsewhere(self._sweep(heard, now))
+            told = self._sweep(heard, now)
+            if told:
+                told = self._unless_elsewhere(told)
             if self._is_suspect(heard, now) and may_ask(now):
                 self._pulse.ping(now)
                 self._outbox.ping()
             self._look_again(now)
         match self._pulse.judge(heard, now):
+            case Sign.NOTHING:
+                pass
             case Sign.PING:
                 self._outbox.ping()
             case Sign.DEAD:
                 self._outbox.fail(errors.Stalled(silent_seconds=(now - heard) / SECOND))
-            case Sign.NOTHING:
-                pass
         return told
 
     def doubts_clock(self) -> bool:
         """Whether what came speaks against what is known of the venue's clock; told once."""
-        doubts, self._lag.doubts_clock = self._lag.doubts_clock, False
-        return doubts
+        if not self._lag.doubts_clock:
+            return False
+        self._lag.doubts_clock = False
+        return True
 
     def woke(self, now: int) -> list[Event]:
         """We come late: what lies unread may be old, and nobody was silent but we."""

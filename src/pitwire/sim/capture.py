@@ -2,7 +2,8 @@
 
 House rules: a record's text is never re-spelt, only sliced; a price becomes a whole count of ticks
 or is an error that names it; texts this module does not know are passed over, not guessed at
-(binance §3, §5.8).
+(binance §3, §5.8). `_recorded.c` beside it is the compiled twin of what is read of each frame, used
+where it has been built (ADR 23, ADR 44), held against the plain reading by the same tests.
 """
 
 from __future__ import annotations
@@ -10,16 +11,21 @@ from __future__ import annotations
 import gzip
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
 from pitwire.model.clock import MILLISECOND
 from pitwire.model.errors import ConfigError
 from pitwire.model.orders import Side
+from pitwire.model.twins import twin
 
 Levels: TypeAlias = tuple[tuple[int, int], ...]
 """(price in ticks, size in lots)."""
+News: TypeAlias = dict[int, int | str]
+"""Price in ticks → what was said of it last: lots, or the text of a size that nobody has read."""
+Span: TypeAlias = tuple[int, int]
+"""The first and the last id of a diff."""
 
 
 class CaptureRecord(msgspec.Struct, frozen=True, gc=False):
@@ -145,8 +151,14 @@ def load_capture(path: Path | str) -> list[CaptureRecord]:
     return records
 
 
-def open_frame(raw: bytes) -> tuple[str, bytes]:
+COMPILED: Any = twin("pitwire.sim._recorded")
+"""What reads the commonest frames, or None."""
+
+
+def open_frame(raw: bytes, part: Any = COMPILED) -> tuple[str, bytes]:
     """Stream and payload of a frame, not a byte of it touched; of a bare one by what it says."""
+    if part is not None and (found := part.open_frame(raw)) is not None:
+        return found  # type: ignore[no-any-return]
     try:
         combined = _combined.decode(raw)
     except msgspec.DecodeError:
@@ -185,7 +197,8 @@ class Grid:
         self._step = step
         scaled = step.scaleb(8)
         # Spot pads every decimal to eight places, so most texts are one integer and a division.
-        self._units = int(scaled) if scaled == int(scaled) else 0
+        self.units = int(scaled) if scaled == int(scaled) else 0
+        """The step, where it is so many times the eighth decimal place."""
         self._known: dict[str, tuple[int, bool]] = {}
 
     def count(self, text: str) -> int:
@@ -212,8 +225,8 @@ class Grid:
 
     def _divide(self, text: str) -> tuple[int, bool]:
         try:
-            if self._units and text[-9:-8] == ".":
-                whole, rest = divmod(int(text[:-9] + text[-8:]), self._units)
+            if self.units and text[-9:-8] == ".":
+                whole, rest = divmod(int(text[:-9] + text[-8:]), self.units)
                 return whole, rest != 0
             count, part = divmod(Decimal(text), self._step)
         except (InvalidOperation, ValueError):
@@ -238,9 +251,10 @@ class _Ticks(dict[str, int]):
 class Reader:
     """Reads one symbol's books and trades out of captured payloads."""
 
-    def __init__(self, *, tick: Decimal, lot: Decimal, name: str) -> None:
-        self._name = name
+    def __init__(self, *, tick: Decimal, lot: Decimal, name: str, part: Any = COMPILED) -> None:
+        self._name, self._spelt = name, name.encode()
         """The symbol as the payloads spell it."""
+        self._part = None if part is None else part.take_in
         self._prices = Grid("price", tick)
         self._ticks = _Ticks(self._prices)
         self._sizes = Grid("size", lot)
@@ -271,6 +285,26 @@ class Reader:
             price, lots = self._ticks[wire.p], self._sizes.floor(wire.q)
             return Print(wire.t, price, lots, side, wire.T * MILLISECOND)
         return None
+
+    def take_in(self, payload: bytes, after: int, bids: News, asks: News) -> Span | Print | None:
+        """The same of a payload whose levels are put down in these where its diff goes beyond the
+        id `after`."""
+        if self._part is not None:
+            units = self._prices.units, self._sizes.units
+            found = self._part(payload, self._spelt, *units, after, bids, asks)
+            if found is not None:
+                if len(found) == 2:
+                    return found  # type: ignore[no-any-return]
+                trade_id, price, lots, at, sells = found
+                side = Side.SELL if sells else Side.BUY
+                return Print(trade_id, price, lots, side, at * MILLISECOND)
+        said = self.skim(payload)
+        if not isinstance(said, Changes):
+            return said
+        if said.last > after:
+            bids.update(said.bids)
+            asks.update(said.asks)
+        return said.first, said.last
 
     def read_snapshot(self, record: CaptureRecord) -> Snapshot | None:
         """The book in an HTTP record, when it is one and of this symbol."""

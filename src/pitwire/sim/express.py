@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 
 from pitwire.sim.capture import open_frame
 from pitwire.sim.facades.facade import SendText
-from pitwire.sim.history import Reading, RecordedMarket
+from pitwire.sim.history import NEVER, Reading, RecordedMarket
 from pitwire.sim.links import MemoryCarrier, MemoryLink
 from pitwire.sim.loop import Played
 from pitwire.sim.stage import Stage
@@ -45,6 +45,10 @@ class Express:
         self._known: dict[str, Route] = {}
         """Stream → where it goes, as long as nothing has gone the long way."""
         self._known_at = carrier.changes
+        self._deadline = routes.next_deadline()
+        """The façade's, for as long."""
+        self._is_through = False
+        """Whether the loop's own turn comes before whatever is due by now."""
 
     def play(self, loop: Played, before: int) -> None:
         """Let everything happen that is due before then, until the client is stirred.
@@ -52,41 +56,50 @@ class Express:
         What is due at the same moment as that, without a latency its requests too, happens before.
         """
         carrier = self._carrier
-        if carrier.changes != self._known_at:
-            self._known.clear()  # since then the client has gone the long way
-            self._known_at = carrier.changes
-        with carrier.running():
-            while not loop.stirred and self._go_on(loop, before):
+        self._is_through = False
+        carrier.hold()
+        try:
+            while not loop.stirred and self._go_on(loop):
                 pass
             now = loop.reach(0)
-            if carrier.agenda and carrier.agenda[0][0] <= now:
+            if not self._is_through and carrier.agenda and carrier.agenda[0][0] <= now:
                 carrier.run(now)
+        finally:
+            carrier.go_on()
 
-    def _go_on(self, loop: Played, before: int) -> bool:
+    def _go_on(self, loop: Played) -> bool:
         """Frames, and what else is due next; False when nothing is or somebody is stirred."""
-        if self._pass(loop, before):
+        carrier, market = self._carrier, self._market
+        if carrier.changes != self._known_at:  # something has gone the long way
+            self._known.clear()
+            self._deadline = self._routes.next_deadline()
+            self._known_at = carrier.changes
+        if self._pass(loop):
             return False
-        due = self._carrier.next_deadline()
+        before, agenda = loop.before, carrier.agenda
+        soonest = agenda[0][0] if agenda else NEVER
+        if self._until(before) == before <= min(market.due, soonest) and market.due < NEVER:
+            return False  # frames, façade, market, agenda: there is nothing else
+        due = carrier.next_deadline()
         if due is None or due >= before:
             return False
-        self._known.clear()
-        self._carrier.run(loop.reach(due))
+        carrier.run(loop.reach(due))
         return True
 
-    def _pass(self, loop: Played, before: int) -> bool:
+    def _pass(self, loop: Played) -> bool:
         """Frames from the recording to their links, and from these to who hears, while that is
         all that happens; True when it has stirred somebody."""
         if self._stage.plan.faults:
             return False
-        market, agenda, take = self._market, self._carrier.agenda, self._carrier.take
-        attended, until = market.is_attended, self._until(before)
+        market, agenda, carrier = self._market, self._carrier.agenda, self._carrier
+        attended = market.is_attended
         while not loop.stirred:
-            due = market.due
+            due, until = market.due, self._until(loop.before)
             if agenda and agenda[0][0] < due:
                 at, _, deed, is_delivery = agenda[0]
                 if at >= until or not is_delivery:
                     return False
-                take()
+                carrier.take()
                 deed(loop.reach(at))
             elif due >= until:
                 return False
@@ -95,7 +108,21 @@ class Express:
                     return loop.stirred
             else:
                 self._ride(loop, until)
+                if carrier.changes != self._known_at:
+                    return loop.stirred
         return True
+
+    def _let_ring(self, loop: Played, until: int) -> int:
+        """Let a timer have its turn where it is what comes first: until when frames may go on then;
+        0 where they may not."""
+        carrier = self._carrier
+        agenda = carrier.agenda
+        if until < loop.before or (agenda and agenda[0][0] < until):
+            return 0
+        if not loop.ring():
+            self._is_through = True
+            return 0
+        return self._until(loop.before) if carrier.changes == self._known_at else 0
 
     def _ride(self, loop: Played, until: int) -> None:
         """Frames of a market that nobody of us attends, until anything else is to be done.
@@ -113,13 +140,17 @@ class Express:
                 if wakes and wakes[0][0] < due:
                     at = wakes[0][0]
                     if at >= until or (agenda and agenda[0][:2] < wakes[0]):
-                        return
+                        if not (until := self._let_ring(loop, until)):
+                            return
+                        continue
                     assert ours is not None, "somebody waits"
                     wakes.popleft()
                     ours.deliver(reach(at))
                     continue
                 if due >= until or (agenda and agenda[0][0] < due):
-                    return
+                    if not (until := self._let_ring(loop, until)):
+                        return
+                    continue
                 now, raw = reach(due), take()
                 stream, payload = open_frame(raw)
                 route = known.get(stream)
@@ -133,14 +164,13 @@ class Express:
                 if len(hearers) != 1 or ours not in (None, hearers[0][0]):
                     self._send(hearers, stream, payload, now)
                     continue
-                [(link, prefix)] = hearers
-                ours = link
-                at, frame, queue = link.arrival(now), _framed(prefix, payload), link.queue
+                [(ours, prefix)] = hearers
+                at, frame, queue = ours.arrival(now), _framed(prefix, payload), ours.queue
                 alone = at < market.due and at < until and not (agenda and agenda[0][0] <= at)
-                if alone and link.is_idle:
+                if alone and ours.is_idle:
                     reach(at)  # nothing can come between: it need not wait in any queue
-                    link.listener.on_frame(frame, True)
-                elif link.alive:
+                    ours.listener.on_frame(frame, True)
+                elif ours.alive:
                     if queue and at <= queue[-1][0]:
                         at = queue[-1][0]
                     else:
@@ -154,22 +184,24 @@ class Express:
     def _until(self, before: int) -> int:
         """Until when nothing else is due at the venue."""
         until = before
-        for due in (self._routes.next_deadline(), self._market.next_schedule()):
+        for due in (self._deadline, self._market.next_schedule()):
             if due is not None and due < until:
                 until = due
         return until
 
     def _play_attended(self, now: int) -> bool:
         """Play what is due while something of ours is open; False when it was more than frames."""
-        self._market.handle_deadline(now)
-        recorded = self._market.take_recorded()
-        if recorded is None:
-            self._known.clear()
+        market = self._market
+        market.settle(now)
+        stream, payload = open_frame(market.take())
+        reading, hearers = self._route(stream)
+        if reading is None:
+            return True
+        if reading[1] and not market.follow(reading[0], stream, payload, now):
             self._stage.act(now)
             self._carrier.run(now)
             return False
-        for fact in recorded:
-            self._send(self._route(fact.stream)[1], fact.stream, fact.payload, now)
+        self._send(hearers, stream, payload, now)
         return True
 
     def _send(self, hearers: Sequence[Hearer], stream: str, payload: bytes, now: int) -> None:

@@ -221,7 +221,10 @@ class RecordedMarket:
     @property
     def is_attended(self) -> bool:
         """Whether anything of ours is open, so that a frame may fill it."""
-        return any(book.is_attended for book in self._books.values())
+        for book in self._books.values():  # noqa: SIM110 - asked at each turn of a loop
+            if book.is_attended:
+                return True
+        return False
 
     def take(self) -> bytes:
         """The next frame, which is due; what is said in it is still to be noted."""
@@ -245,19 +248,23 @@ class RecordedMarket:
 
     def note(self, book: RecordedBook, payload: bytes, now: int) -> None:
         """Note what is said while nothing of ours is open."""
-        said = book.reader.skim(payload)
-        if said is not None:
+        if book.note(payload, now):
             self._is_behind = True
-            book.note(said, now)
 
-    def take_recorded(self) -> list[Recorded] | None:
-        """What was to be handed on, where nothing else happened; None where anything did."""
+    def follow(self, book: RecordedBook, stream: str, payload: bytes, now: int) -> bool:
+        """Let what is said do to our orders what it does; whether it has come and no more."""
         facts = self._core.execution.facts
-        recorded = [fact for fact in facts if isinstance(fact, Recorded)]
-        if len(recorded) < len(facts):
-            return None
-        facts.clear()
-        return recorded
+        before = len(facts)
+        book.follow(payload, now)
+        if not facts:
+            return True
+        come = Recorded(at=now, symbol=book.symbol, stream=stream, payload=payload)
+        facts.insert(before, come)
+        return False
+
+    def settle(self, now: int) -> None:
+        """Bring the queues up to date."""
+        self._settle(now)
 
     # ── playing ───────────────────────────────────────────────────────────────────────────────
 
@@ -285,9 +292,7 @@ class RecordedMarket:
         if not attended:
             self.note(book, payload, now)
             return
-        said = book.reader.skim(payload)
-        if said is not None:
-            book.follow(said, now)
+        book.follow(payload, now)
 
     def _settle(self, now: int) -> None:
         if self._is_behind:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from heapq import heappop, heappush
 from types import MappingProxyType
 from typing import Any, Protocol, TypeAlias, TypeVar
@@ -339,14 +338,13 @@ class MemoryCarrier:
         """Strike out what is first on the agenda: whoever asks does it."""
         heappop(self.agenda)
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """While somebody else does what is due, and sets no alarm for it."""
+    def hold(self) -> None:
+        """Until `go_on` somebody else does what is due, and sets no alarm for it."""
         self._runs += 1
-        try:
-            yield
-        finally:
-            self._runs -= 1
+
+    def go_on(self) -> None:
+        """Whoever did what was due is through."""
+        self._runs -= 1
 
     def _put_down(self, at: int, deed: Callable[[int], None], *, is_delivery: bool) -> None:
         self._serial += 1

@@ -11,6 +11,7 @@ import math
 import selectors
 from collections.abc import Callable, Mapping
 from contextvars import Context
+from heapq import heappop
 from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVarTuple
 
 from pitwire.model.clock import SECOND
@@ -25,6 +26,8 @@ START = 1_700_000_000 * SECOND
 
 
 _RESOLUTION = 1e-9
+_DAY = 86400.0
+"""No loop waits for longer at once."""
 
 
 class Deadlock(RuntimeError):
@@ -65,6 +68,14 @@ class Played(Protocol):
 
     stirred: bool
     """Whether a call was scheduled: it comes first, at the time that it is now."""
+    before: int
+    """When the next timer is due, ns: what happens at that very time happens after it."""
+
+    def ring(self) -> bool:
+        """Reach the next timer, and do what it does where that is all that is due, so that
+        `before` is that of the one after it; False where the loop itself comes next, with what is
+        due by now."""
+        ...
 
     def reach(self, at: int) -> int:
         """It is this time now, ns, or later already; returns which."""
@@ -126,9 +137,12 @@ class SimLoop(asyncio.SelectorEventLoop):
             raise Deadlock("SimLoop: nothing is ready and no timer is set")
         if timeout > 0:
             # at least 1 ns, or a rounded-down wait would be asked for again and again
-            self._elapsed += max(1, round(timeout * SECOND))
-            # far from zero a float cannot tell a timer's time from the nanosecond after it
-            self._clock_resolution = max(_RESOLUTION, 2 * math.ulp(self.time()))
+            self._move_to(self._elapsed + max(1, round(timeout * SECOND)))
+
+    def _move_to(self, elapsed: int) -> None:
+        self._elapsed = elapsed
+        # far from zero a float cannot tell a timer's time from the nanosecond after it
+        self._clock_resolution = max(_RESOLUTION, 2 * math.ulp(elapsed / SECOND))
 
 
 class PlayedLoop(SimLoop):
@@ -140,6 +154,7 @@ class PlayedLoop(SimLoop):
     def __init__(self, start: int, source: Source) -> None:
         self._source = source
         self.stirred = False
+        self.before = _NEVER
         super().__init__(start)
 
     def reach(self, at: int) -> int:
@@ -172,12 +187,39 @@ class PlayedLoop(SimLoop):
     def _jump(self, timeout: float | None) -> None:
         if timeout is not None and timeout <= 0:
             return
-        before = _NEVER if timeout is None else self.now() + max(1, round(timeout * SECOND))
+        self._look_ahead(timeout)
         self.stirred = False
         try:
-            self._source.play(self, before)
+            self._source.play(self, self.before)
         except Exception as error:  # noqa: BLE001 - a receiver that raises does not stop the world
             self.call_exception_handler({"message": "a receiver raised", "exception": error})
             return
-        if not self.stirred:
-            super()._jump(None if timeout is None else (before - self.now()) / SECOND)
+        if self.stirred:
+            return
+        if timeout is None:
+            super()._jump(None)
+        self._move_to(self.before - self._start)
+
+    def ring(self) -> bool:
+        """Reach the next timer, and do what it does as the loop would, where it is one alone."""
+        self._move_to(self.before - self._start)
+        timers, end = self._scheduled, self.time() + self._clock_resolution  # type: ignore[attr-defined]
+        self.stirred = True
+        if not timers or timers[0].cancelled() or timers[0].when() >= end:
+            return False
+        if any(other.when() < end for other in timers[1:3]):  # one of which is the next in the heap
+            return False
+        timer = heappop(timers)
+        timer._scheduled = False  # as the loop notes of one that is taken from its timers
+        timer._run()
+        if self._ready or self._stopping or not timers or timers[0].cancelled():  # type: ignore[attr-defined]
+            return False
+        timeout = timers[0].when() - self.time()
+        if not 0 < timeout < _DAY:
+            return False
+        self._look_ahead(timeout)
+        self.stirred = False
+        return True
+
+    def _look_ahead(self, timeout: float | None) -> None:
+        self.before = _NEVER if timeout is None else self.now() + max(1, round(timeout * SECOND))

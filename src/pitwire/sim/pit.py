@@ -184,7 +184,10 @@ class Pit:
 
     def is_open_to_others(self, account: str) -> bool:
         """Whether anybody but this account has an open order."""
-        return any(orders and name != account for name, orders in self._open.items())
+        for name, orders in self._open.items():  # noqa: SIM110 - asked at each turn of a loop
+            if orders and name != account:
+                return True
+        return False
 
     def all_of(self, account: str) -> list[SimOrder]:
         """Every order that is remembered, by id."""

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from pitwire.model.orders import Side
-from pitwire.sim.capture import Changes, Print, Reader, Snapshot
+from pitwire.sim.capture import News, Print, Reader, Snapshot, Span
 from pitwire.sim.exchange import Exchange
 from pitwire.sim.facts import Depth, Listing, PublicTrade
 from pitwire.sim.pit import KEPT_TRADES
@@ -37,8 +37,9 @@ class RecordedBook:
         self._pit = exchange.pit(listing.symbol)
         self._levels: dict[Side, dict[int, int]] = {Side.BUY: {}, Side.SELL: {}}
         """The recorded book, without what is in `_news`."""
-        self._news: dict[Side, dict[int, str]] = {Side.BUY: {}, Side.SELL: {}}
-        """What was said of levels since, as texts that nobody has asked for."""
+        self._news: dict[Side, News] = {Side.BUY: {}, Side.SELL: {}}
+        """What was said of levels since, and nobody has asked for."""
+        self._told = self._news[Side.BUY], self._news[Side.SELL]
         self._waiting: dict[Side, dict[int, int]] = {Side.BUY: {}, Side.SELL: {}}
         """What the queues do not know yet: lots that were said, less what trades took of them."""
 
@@ -57,16 +58,17 @@ class RecordedBook:
 
     # ── while nothing of ours is open ─────────────────────────────────────────────────────────
 
-    def note(self, said: Changes | Print, now: int) -> None:
-        """Remember what a frame says."""
+    def note(self, payload: bytes, now: int) -> bool:
+        """Remember what a frame says; whether it says anything of this symbol."""
+        bids, asks = self._told
+        said = self.reader.take_in(payload, self.last_id, bids, asks)
+        if said is None:
+            return False
         if isinstance(said, Print):
             self._note_print(said, now)
-        elif self._is_news(said):
-            bids, asks = self._news[Side.BUY], self._news[Side.SELL]
-            bids.update(said.bids)
-            asks.update(said.asks)
-            if len(bids) + len(asks) > _MOST_WAITING:
-                self._tidy(now)
+        elif self._is_news(said) and len(bids) + len(asks) > _MOST_WAITING:
+            self._tidy(now)
+        return True
 
     def _note_print(self, said: Print, now: int) -> None:
         price, lots = said.price, said.lots
@@ -106,22 +108,32 @@ class RecordedBook:
 
     # ── while something is ────────────────────────────────────────────────────────────────────
 
-    def follow(self, said: Changes | Print, now: int) -> None:
+    def follow(self, payload: bytes, now: int) -> None:
         """Let a frame do to our orders what it does; the queues are up to date."""
+        bids: News = {}
+        asks: News = {}
+        said = self.reader.take_in(payload, self.last_id, bids, asks)
         if isinstance(said, Print):
             self._remember(said)
             self._queues.trade(said.side, said.price, said.lots, now)
-        elif self._is_news(said):
-            self._follow_changes(said, now)
+        elif said is not None and self._is_news(said):
+            self._follow_changes(bids, asks, now)
 
-    def _follow_changes(self, said: Changes, now: int) -> None:
-        count = self.reader.lots
-        changes = [(Side.BUY, price, count(size)) for price, size in said.bids]
-        changes += [(Side.SELL, price, count(size)) for price, size in said.asks]
+    def _follow_changes(self, bids: News, asks: News, now: int) -> None:
         # What went away goes first, or a quote that moved would for a moment cross itself.
-        levels = self._levels
-        changes.sort(key=lambda change: change[2] > levels[change[0]].get(change[1], 0))
-        for side, price, lots in changes:
+        grown: list[tuple[Side, int, int]] = []
+        for side, told in ((Side.BUY, bids), (Side.SELL, asks)):
+            levels = self._levels[side]
+            gone = []
+            for price, size in told.items():
+                lots = self.reader.lots(size) if isinstance(size, str) else size
+                if lots > levels.get(price, 0):
+                    grown.append((side, price, lots))
+                else:
+                    gone.append((price, lots))
+            for price, lots in gone:
+                self._set_level(side, price, lots, now)
+        for side, price, lots in grown:
             self._set_level(side, price, lots, now)
         self._queues.uncross(now)
 
@@ -153,13 +165,14 @@ class RecordedBook:
 
     # ── within ────────────────────────────────────────────────────────────────────────────────
 
-    def _is_news(self, said: Changes) -> bool:
+    def _is_news(self, ids: Span) -> bool:
         """binance §4.1: what the book already counts is passed over."""
-        if said.last <= self.last_id:
+        first, last = ids
+        if last <= self.last_id:
             return False
-        if self.last_id and said.first > self.last_id + 1:
+        if self.last_id and first > self.last_id + 1:
             self.gaps += 1
-        self.last_id = said.last
+        self.last_id = last
         return True
 
     def _remember(self, said: Print) -> None:
@@ -174,9 +187,10 @@ class RecordedBook:
             self._learn(side, price, said)
         news.clear()
 
-    def _learn(self, side: Side, price: int, said: str) -> int:
+    def _learn(self, side: Side, price: int, said: int | str) -> int:
         """Read what was said of a level: its lots."""
-        lots = self._waiting[side][price] = self.reader.lots(said)
+        lots = self.reader.lots(said) if isinstance(said, str) else said
+        self._waiting[side][price] = lots
         if lots:
             self._levels[side][price] = lots
         else:
