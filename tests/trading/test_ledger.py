@@ -315,6 +315,34 @@ def test_an_order_that_the_venue_has_forgotten_is_over_only_if_it_forgets_no_oth
         assert [told.what for told in ledger.take_disagreements()] == ["alive after death"]
 
 
+def test_what_says_nothing_of_an_order_does_not_count_as_having_heard_of_it() -> None:
+    """Asked and told to go at each start meanwhile, it was heard of "just now" for ever."""
+    ledger, day = of_the_futures(), 86_400
+    for then in (day, 2 * day, 3 * day - 60):
+        ledger.apply(update("a", K.MISSING, then, answers="status", asked=at(then)), at(then))
+        refused = update("a", K.CANCEL_REJECTED, then + 1, reason=RejectReason.UNKNOWN_ORDER)
+        ledger.apply(refused, at(then + 1))
+    ledger.apply(update("a", K.MISSING, 3 * day + 5, asked=at(3 * day + 5)), at(3 * day + 5))
+    assert the(ledger).state is S.CANCELED
+
+
+@pytest.mark.parametrize("kind", [K.STATUS_OPEN, K.AMENDED])
+def test_a_sign_of_life_does(kind: UpdateKind) -> None:
+    ledger, day = of_the_futures(), 86_400
+    ledger.apply(update("a", kind, day, size=2), at(day))
+    ledger.apply(update("a", K.MISSING, 3 * day + 5, asked=at(3 * day + 5)), at(3 * day + 5))
+    assert the(ledger).state is S.OPEN
+
+
+def test_one_that_was_forgotten_and_trades_after_all_is_open_again() -> None:
+    ledger, then = of_the_futures(), 86_400 * 4
+    ledger.apply(update("a", K.MISSING, then, asked=at(then)), at(then))
+    assert the(ledger).state is S.CANCELED
+    ledger.apply(fill("a", 1, seconds=then + 1), at(then + 1))
+    assert the(ledger).state is S.PARTLY_FILLED
+    assert [told.what for told in ledger.take_disagreements()] == ["alive after death"]
+
+
 def test_what_waits_for_its_price_is_never_called_forgotten() -> None:
     ledger, then = of_the_futures(), 86_400 * 4
     the(ledger).type = OrderType.STOP

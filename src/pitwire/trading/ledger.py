@@ -255,11 +255,10 @@ class OrderLedger:
     # ── updates ───────────────────────────────────────────────────────────────────────────────
 
     def _update(self, update: Update, now: int) -> Change | None:
-        order = self._shelf.named(update.order_id, update.venue_id, update.symbol)
+        named = self._shelf.named(update.order_id, update.venue_id, update.symbol)
+        order = named or self._adoption.by_update(update, now)
         if order is None:
-            order = self._adoption.by_update(update, now)
-            if order is None:
-                return None
+            return None
         kind, before = update.update, order.state
         if before is _S_NEW:
             self._doubts.disagree(order, "answer before sending", before, kind, now)
@@ -389,15 +388,15 @@ class OrderLedger:
     def _fill(self, fill: Fill, now: int) -> Change | None:
         if self._is_known_trade(fill, now):
             return None
-        order = self._shelf.named(fill.order_id, fill.venue_id, fill.symbol)
-        if order is None:
-            order = self._adoption.by_fill(fill, now)
+        named = self._shelf.named(fill.order_id, fill.venue_id, fill.symbol)
+        order = named or self._adoption.by_fill(fill, now)
         before = order.state
         if before is _S_NEW:
             self._doubts.disagree(order, "fill before sending", before, "fill", now)
-        if before is _S_NEW or (before is _S_REJECTED and fill.size):
+        was_dead = before is _S_REJECTED or order.declared_dead
+        if before is _S_NEW or (was_dead and fill.size):
             order.state = _S_SENT
-        if before is _S_REJECTED:
+        if was_dead:
             self._doubts.disagree(order, "alive after death", before, "fill", now)
             order.declared_dead = False
         self._adoption.link(order, fill.venue_id, now)
@@ -477,7 +476,8 @@ class OrderLedger:
         came: str,
         event: Update | Fill | None = None,
     ) -> Change:
-        if order.state is not before or before is not _S_UNKNOWN:  # what proves nothing ages it not
+        says_nothing = before is _S_UNKNOWN or came is _K_MISSING or came is _K_CANCEL_REJECTED
+        if order.state is not before or not says_nothing:  # what proves nothing ages it not
             order.changed_at = now
         if order.state is _S_UNKNOWN:
             self._doubts.ask(order, now)

@@ -75,6 +75,7 @@ class Tracked(msgspec.Struct, eq=False, gc=False):
     """Whether every fill of it belongs to our count: it was ours, or untouched when first seen."""
     made_at: int = 0
     changed_at: int = 0
+    """When its state changed or we heard of it last, but for answers that say nothing of it."""
     venue_id: str = ""
     filled: Decimal = ZERO
     """Sum of the fills that came."""
