@@ -67,6 +67,65 @@ def test_orders_that_come_and_go_wind_it_no_more_often_than_one_that_rests(
     assert timer.wound[3:] == [(BTC, 0)], "it would cancel what is not ours"
 
 
+def test_what_is_to_stay_is_kept_from_the_timer_though_the_venue_is_busy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Stopped only when there was room, it ran out and cancelled a protective order."""
+    winder, timer, ledger = office(monkeypatch)
+    ledger.made(order("ours"), at(1))
+    winder.tend(at(1))
+    timer.room = 0
+    ledger.made(order(PROTECTIVE), at(2))
+    winder.tend(at(2))
+    assert timer.wound == [(BTC, 120), (BTC, 0)]
+
+
+def test_one_that_is_stopped_as_there_is_room_is_stopped_by_then_or_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    winder, timer, ledger = office(monkeypatch)
+    for name in (BTC, ETH):
+        ledger.made(order(f"ours in {name}", symbol=name), at(1))
+    winder.tend(at(1))
+    timer.room = 0
+    for name in (BTC, ETH):
+        ledger.apply(update(f"ours in {name}", UpdateKind.CANCELED), at(2))
+    winder.tend(at(40))
+    assert timer.wound[2:] == []
+    ledger.made(order(PROTECTIVE), at(41))  # it would cancel this one
+    winder.tend(at(41))
+    assert timer.wound[2:] == [(BTC, 0)]
+    winder.stop(at(42))
+    assert timer.wound[3:] == [(ETH, 0)]
+
+
+def test_what_runs_out_while_there_is_no_room_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    winder, timer, ledger = office(monkeypatch)
+    ledger.made(order("ours"), at(1))
+    winder.tend(at(1))
+    timer.room = 0
+    ledger.apply(update("ours", UpdateKind.CANCELED), at(2))
+    winder.tend(at(121))
+    assert (winder.wound, timer.wound) == ({}, [(BTC, 120)])
+
+
+def test_what_may_not_go_and_comes_and_goes_winds_it_no_more_often_than_there_is_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    winder, timer, ledger = office(monkeypatch)
+    ledger.made(order("ours"), at(0))
+    timer.room = 0
+    for second in range(61):
+        ledger.apply(update(f"s{second}", UpdateKind.ACCEPTED, venue_id=f"{second}"), at(second))
+        winder.tend(at(second))
+        ledger.apply(update(f"s{second}", UpdateKind.CANCELED), at(second + 0.5))
+        winder.tend(at(second + 0.5))
+    assert timer.wound == [(BTC, 120), (BTC, 0), (BTC, 120), (BTC, 0)]  # at 0.5, 1, 31 and 32
+    timer.room = 10
+    winder.tend(at(61))
+    assert timer.wound[4:] == [(BTC, 120)]
+
+
 def test_it_is_wound_in_no_more_symbols_than_half_the_weight_suffices_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -70,18 +70,37 @@ class Winder:
             if symbol not in self.wound and len(self.wound) >= self._most:
                 told = self._beyond(symbol) or told
                 continue
-            self._ending.pop(symbol, None)
-            if now >= self.wound.get(symbol, 0) + self._every:
+            if now >= self.wound.get(symbol, 0) + self._every and self._may_wind(symbol, now):
+                self._ending.pop(symbol, None)
                 self._timer.arm_countdown(symbol, self._seconds, now)
                 self.wound[symbol] = now
         for symbol in [one for one in self.wound if one not in wanted]:
-            if self._ledger.open_by_symbol.get(symbol) or now >= self.wound[symbol] + self._every:
-                self._ending[symbol] = 0, self.wound.pop(symbol) + self._length
+            self._leave(symbol, now)
         self._stop_leftovers(now)
         return told
 
+    def _may_wind(self, symbol: str, now: int) -> bool:
+        """One that was stopped just before, for what came and went there, waits for room."""
+        stopped, _ = self._ending.get(symbol, (0, 0))
+        return now >= stopped + self._every or self._timer.has_room(self._weight, now)
+
+    def _leave(self, symbol: str, now: int) -> None:
+        """Stop what is not wanted: at once where it would cancel what is to stay, else in a while,
+        as the venue's weight allows."""
+        since, is_at_stake = self.wound[symbol], self._ledger.open_by_symbol.get(symbol)
+        over = since + self._length
+        if now < over and not is_at_stake:
+            if now < since + self._every or not self._timer.has_room(self._weight, now):
+                return
+        del self.wound[symbol]
+        if now < over:
+            self._timer.arm_countdown(symbol, 0.0, now)
+            self._ending[symbol] = now, over
+
     def _stop_leftovers(self, now: int) -> None:
-        for symbol, (stopped, over) in list(self._ending.items()):
+        at_stake = self._ledger.open_by_symbol
+        for symbol in sorted(self._ending, key=lambda one: not at_stake.get(one)):
+            stopped, over = self._ending[symbol]
             if now >= over:
                 del self._ending[symbol]
             elif now >= stopped + self._every and self._timer.has_room(self._weight, now):
