@@ -628,3 +628,33 @@ def test_a_venue_too_busy_to_cancel_is_told_again_as_far_as_its_limit_allows() -
         assert 1_000 < most < 6_000 * 0.8
 
     setting.run(story, config=f"{PLAIN}[risk]\n{limits}\n")
+
+
+def test_a_cancel_that_came_to_nothing_is_said_again_though_others_use_up_the_limit() -> None:
+    """Whoever else spends the weight of this address does so for ever; a halt is not over then."""
+    refused = Misreport(
+        at_seconds=1, kind="cancel", code=-1008, text="overloaded", status=503, done=False, count=48
+    )
+    setting = Setting(faults=(refused,))
+
+    async def story(setting: Setting, desk: Desk) -> None:
+        for lot in range(3):
+            prices = range(50_000 - 100 * lot, 49_992 - 100 * lot, -1)
+            assert len(command(desk, *(buy(BTC, 0.001, price=each) for each in prices))) == 8
+            await asyncio.sleep(2.1)
+        desk.gateway.has_room = lambda weight, now: False  # type: ignore[method-assign]
+        desk.halt("enough", "Ada")
+        await asyncio.sleep(25)
+        assert len(open_at_venue(setting)) == 24
+        assert len(setting.methods("order.cancel")) == 48, (
+            "by the halt, and once more by its tending"
+        )
+        await asyncio.sleep(9)
+        assert open_at_venue(setting) == []
+        told = [frame["params"] for frame in setting.sent if frame["method"] == "order.cancel"]
+        again = sorted(each["timestamp"] for each in told)[48:]
+        assert len(again) == 24
+        assert again[9] < again[0] + 100 < again[10], "no more than ten a second"
+
+    limits = "collar_percent = 90\nmax_open_orders_per_symbol = 100\nmax_orders_per_second = 100"
+    setting.run(story, config=f"{PLAIN}[risk]\n{limits}\n")

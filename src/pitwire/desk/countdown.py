@@ -87,11 +87,11 @@ class Winder:
     def _leave(self, symbol: str, now: int) -> None:
         """Stop what is not wanted: at once where it would cancel what is to stay, else in a while,
         as the venue's weight allows."""
-        since, is_at_stake = self.wound[symbol], self._ledger.open_by_symbol.get(symbol)
+        since, at_stake = self.wound[symbol], bool(self._ledger.open_by_symbol.get(symbol))
         over = since + self._length
-        if now < over and not is_at_stake:
-            if now < since + self._every or not self._timer.has_room(self._weight, now):
-                return
+        is_due = now >= since + self._every and self._timer.has_room(self._weight, now)
+        if now < over and not (at_stake or is_due):
+            return
         del self.wound[symbol]
         if now < over:
             self._timer.arm_countdown(symbol, 0.0, now)

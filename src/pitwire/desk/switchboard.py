@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 from pitwire.desk.control import Ask, Control, Told
 from pitwire.desk.flattening import Closing, Flattener
 from pitwire.desk.leash import GONE
+from pitwire.desk.vigil import CANCEL_CAP
 from pitwire.desk.watchdog import Report, describe
 from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConfigError, StateError
 from pitwire.model.events import Rejected
-from pitwire.model.orders import Cancel
+from pitwire.model.orders import Cancel, CancelOrder
 from pitwire.session.obedience import ACCOUNT, KEY
 from pitwire.session.pending import What
 from pitwire.store.folder import CRASHES, CRASHES_WITHIN
@@ -36,6 +37,9 @@ PRIVATE_STREAM = What.WATCH
 """What a refusal of the private stream is told under."""
 TELL_AFTER = 2 * SECOND
 """So long a halt may take until nothing of ours is open, before a person is told."""
+AGAIN_A_SECOND = 10
+"""So many cancels that were said before may be said again without room, a quarter of the weight of
+the venue that allows least; each after `CANCEL_CAP`."""
 
 
 class Switchboard:
@@ -47,8 +51,8 @@ class Switchboard:
         self._control: Control | None = None
         self._flattener = Flattener(desk)
         self._cancel_again = 0
-        self._told_to_go: set[str] = set()
-        """Orders of ours of which a cancel was said here."""
+        self._told_to_go: dict[str, int] = {}
+        """Orders of ours → when a cancel of it was said here last, ns."""
         self._at_halt: tuple[str, ...] = ()
         """Orders of ours that were open when the desk was halted."""
         self._halted_at = 0
@@ -307,8 +311,8 @@ class Switchboard:
     def cancel_ours(self, *, at_once: bool = False) -> None:
         """Cancels of what is ours and open, once a second; not while none can leave.
 
-        What was told to go before is told again only while the venue's limit has room for that: a
-        ban for it would keep back every cancel.
+        What was told to go before is told again as the venue's limit has room for that, since a ban
+        for it would keep back every cancel; without room it is a few of those told longest ago.
         """
         desk = self._desk
         now, way_out = desk.clock.now(), desk.way_out
@@ -318,11 +322,15 @@ class Switchboard:
         self._cancel_again = now + SECOND
         ours = self.ours()
         if not way_out.has_room(len(ours), now):
-            ours = [one for one in ours if one not in self._told_to_go]
-        self._told_to_go.update(ours)
+            told = self._told_to_go
+            untold = [one for one in ours if one not in told]
+            due = [one for one in ours if now >= told.get(one, now) + CANCEL_CAP]
+            ours = untold + sorted(due, key=lambda one: told[one])[:AGAIN_A_SECOND]
         wishes = [Cancel(order_id=one, rule="desk") for one in ours]
         for command in desk.engine.screen.admit(wishes, desk.engine.state, now):
             way_out.send(command, now)
+            if isinstance(command, CancelOrder):
+                self._told_to_go[command.order_id] = now
         desk.settle()
 
     def ours(self) -> list[str]:
