@@ -87,6 +87,33 @@ def test_all_together_are_due_within_three_seconds_and_a_look() -> None:
     assert len(rig.wrong) == 2
 
 
+def test_what_was_told_old_is_told_until_it_is_fresh_whatever_comes_meanwhile() -> None:
+    for why, complaints in (("behind", 0), ("paused", 0), ("silent", 1)):
+        rig = Rig()
+        rig.run(60, A, B)
+        rig.tell(ev.FeedStale("toy", "A", 0, 0, "trades", 5.0, why))
+        rig.run(10, A, B)
+        rig.run(20, B)
+        assert len(rig.wrong) == complaints, why
+
+
+@pytest.mark.parametrize("end", ["fresh", "confirmed", "lost"])
+def test_what_was_told_old_is_held_to_its_deadline_when_that_is_over(end: str) -> None:
+    rig = Rig()
+    rig.run(60, A, B)
+    rig.tell(ev.FeedStale("toy", "A", 0, 0, "trades", 5.0, "behind"))
+    rig.run(2, A, B)
+    if end == "fresh":
+        rig.tell(ev.FeedFresh("toy", "A", 0, 0, "trades"))
+    elif end == "confirmed":
+        rig.silences.confirmed(A, rig.now)
+    else:
+        rig.tell(ev.Lost("toy", "", 0, 0, "market-1", "cut", 0.0))
+    rig.run(1, A, B)
+    rig.run(6, B)
+    assert [text[:8] for text in rig.wrong] == ["A trades"]
+
+
 def test_a_loss_is_told_of_all_and_one_that_is_covered_of_none() -> None:
     for covered in (False, True):
         rig = Rig()

@@ -26,9 +26,12 @@ WAY_SECONDS = 3.0
 LATER_SECONDS = 0.7
 """What the client's looks and ours, half a second and a tenth apart, come to."""
 SPREAD_SECONDS = 1.0
-"""Of two connections each may have gaps so much wider than what the first of both brings."""
+"""Of two connections each may have gaps so much wider than what the first of both brings. Each is
+judged by its own, and it is told when the later of them is out of its rhythm."""
 ASLEEP_SECONDS = 1.0
 """Who does not look for so long was not awake; the client, in the same loop, was not either."""
+_HOLDING = "behind", "paused"
+"""Whys of `FeedStale` that last until `FeedFresh`, whatever comes meanwhile."""
 _FEW, _ENOUGH, _FACTOR, _DOUBT = 3, 20, 4, 80
 _LOOK, _PHASES = SECOND // 2, 5
 _LATER, _WAY = round(LATER_SECONDS * SECOND), round(WAY_SECONDS * SECOND)
@@ -135,6 +138,7 @@ class Silences:
     def confirmed(self, stream: Stream, now: int) -> None:
         """The venue acknowledged: a first word is due."""
         self._asked[stream] = now
+        self._held.discard(stream)  # it begins again: what it was marked for is over
         self._spoken.discard(stream)
         if self._copies == 1 and stream in self._paces:
             self._paces[stream].begin_again()
@@ -144,15 +148,19 @@ class Silences:
         """The client says that something is wrong, and with what; or that it is well again."""
         match event:
             case ev.FeedFresh(symbol=symbol, channel=channel):
+                self._held.discard((channel, symbol))
                 if (channel, symbol) not in self._spoken:
                     # A first word, though a delta that is ahead of its snapshot is not delivered.
                     self.hear((channel, symbol), now)
-            case ev.FeedStale(symbol=symbol, channel=channel):
+            case ev.FeedStale(symbol=symbol, channel=channel, why=why):
                 self._told[channel, symbol] = now
+                if why in _HOLDING:
+                    self._held.add((channel, symbol))
             case ev.BookStale(symbol=symbol):
                 self._told["book", symbol] = now
             case ev.Lost(covered=False):
                 self._told.update(dict.fromkeys(self._paces, now))
+                self._held.clear()
             case ev.Rolled():  # on the next connection nothing is known of any rhythm
                 self._forget()
 
@@ -162,6 +170,8 @@ class Silences:
             self._awake = now
         self._looked = now
         for stream in self._paces:
+            if stream in self._held:
+                continue
             since, due = self._silence(stream)
             if due is None or now < due + _LATER or self._told.get(stream, -1) >= since:
                 continue
@@ -179,6 +189,8 @@ class Silences:
     def _forget(self) -> None:
         self._paces = {stream: Pace(FLOOR_SECONDS, self._copies) for stream in self._wanted}
         self._all = Pace(MUTE_FLOOR_SECONDS, self._copies)
+        self._held: set[Stream] = set()
+        """Told stale in a way that no word ends, which may be as old: only `FeedFresh` does."""
 
     def _silence(self, stream: Stream) -> tuple[int, int | None]:
         """Since when it is silent, and when it should be told; sleep is nobody's silence."""
