@@ -30,13 +30,17 @@ SNAPSHOT = json.dumps({"e": "snapshot", "s": "BTC-USDT", "id_": 10, "b": [], "a"
 
 
 def conversation(
-    role: Role = Role.MARKET, *, asks_time: bool = False, venue: Venue = TOY
+    role: Role = Role.MARKET,
+    *,
+    asks_time: bool = False,
+    venue: Venue = TOY,
+    skew: Skew | None = None,
 ) -> Conversation:
     return Conversation(
         venue,
         ConversationOptions(link="x", role=role, asks_time=asks_time),
         pacing=Pacing([limit for limit in LIMITS if limit.scope in ("weight", "orders")]),
-        skew=Skew(),
+        skew=skew or Skew(),
         chance=Entropy(1).stream("x"),
     )
 
@@ -357,6 +361,30 @@ def test_a_market_connection_asks_the_time_over_http() -> None:
     assert isinstance(alarm, events.ClockAlarm)
     assert (alarm.what, alarm.seconds) == ("venue", offset.offset / SECOND)
     assert abs(offset.offset - (2 * SECOND - SECOND // 10)) <= offset.error
+
+
+def test_a_connection_that_does_not_ask_has_the_time_asked_by_the_one_that_does() -> None:
+    skew, now = Skew(), START
+    asks, other = conversation(asks_time=True, skew=skew), conversation(skew=skew)
+    for ours in (asks, other):
+        ours.opened(now)
+    [request] = asks.outbox.take_requests()
+    asks.receive_response(request, 200, {}, frame(time=now), now)
+    assert skew.measured
+    other.want([Ask("trades", "A")], now)
+    answer(other, *said(other), now)
+    put_back = now + 3 * SECOND
+    told = None
+    while told is None and now < START + 8 * SECOND:
+        now += SECOND // 4
+        for ours in (asks, other):
+            ours.handle_deadline(now)
+        stamp = now - (6 * SECOND if now >= put_back else 0)
+        other.receive_data(frame(e="trade", s="A", p=1.0, T=stamp), now)
+        told = next(iter(asks.outbox.take_requests()), None)
+    assert told is not None
+    assert told.purpose == "time"
+    assert now - put_back <= 2 * SECOND
 
 
 # --- books

@@ -351,6 +351,20 @@ def test_one_odd_stamp_teaches_nothing() -> None:
     assert abs(rig.skew.offset) < 5 * MILLISECOND
 
 
+@pytest.mark.parametrize("moved", [-6 * SECOND, 6 * SECOND])
+def test_what_came_before_the_venue_was_asked_says_nothing_against_its_answer(moved: int) -> None:
+    rig = warm()
+    rig.run(2, rig.all_speak)
+    rig.delay -= moved  # its clock was set, and another connection has asked it at once
+    way = MILLISECOND
+    rig.skew.take(sent=rig.now - way, received=rig.now + way, server_time=rig.now + moved)
+    rig.run(6, rig.all_speak)
+    assert abs(rig.skew.offset - moved) <= 2 * MILLISECOND
+    assert rig.skew.measured
+    assert not rig.of(FeedStale)
+    assert not rig.of(Behind)
+
+
 def test_a_venue_whose_clock_is_ahead_is_an_offset_and_no_negative_age() -> None:
     rig = warm(skew=Skew())
     assert rig.skew.offset == -rig.delay

@@ -200,7 +200,8 @@ def _event(said: dict[str, Any], now: int) -> Event:
         case "quote":
             return Quote("toy", symbol, 0, now, said["bid"], 1.0, said["bid"] + 1, 1.0)
         case "trade":
-            return Trade("toy", symbol, 0, now, said["p"], 1.0, Side.BUY, said.get("t", 0))
+            at = said.get("T", 0)
+            return Trade("toy", symbol, at, now, said["p"], 1.0, Side.BUY, said.get("t", 0))
         case "delta":
             bids, asks = _levels(said["b"]), _levels(said["a"])
             return BookDelta("toy", symbol, 0, now, said["U"], said["u"], bids, asks)

@@ -379,8 +379,7 @@ class Conversation:
         """What was waited for in vain: data, a sign of life, what a copy skipped."""
         heard, may_ask = self.hearing.at, self._errands.may_ask
         told = [*self._feed.overdue(now), *self.vigil.look(heard, now, may_ask)]
-        if self.vigil.doubts_clock():
-            self._errands.measure_soon(now)
+        self._errands.measure_if_doubted(now)
         return told
 
     def _receive(self, decoded: Sequence[Decoded], now: int) -> Sequence[Event]:

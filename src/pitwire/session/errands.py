@@ -161,6 +161,12 @@ class Errands:
         """The venue says that our clock is wrong: look again."""
         self._time_due = min(self._time_due, now)
 
+    def measure_if_doubted(self, now: int) -> None:
+        """Look again where any connection doubts what is known of the venue's clock."""
+        if self._asks_time and self._skew.doubted:
+            self._skew.doubted = False
+            self.measure_soon(now)
+
     def pump(self, now: int) -> None:
         """Send what may leave now, in the order it must."""
         if self._asks_time and now >= self._time_due:

@@ -22,10 +22,15 @@ _LAG, _OLD = round(LAG_SECONDS * SECOND), round(OLD_SECONDS * SECOND)
 _SWEEPS = 2
 _FOREIGN = 3600 * SECOND
 """Stamps further than this from a measured clock are of another day: a recording is played."""
-_DOUBT_AGAIN = 10 * SECOND
 _REMEMBERED = 5
 _NEVER = 1 << 63
 _FEW = 3
+
+
+def _middle(numbers: Iterable[int]) -> int:
+    """The middle of several, so that one stamp out of the future teaches nothing."""
+    found = sorted(numbers)
+    return found[len(found) // 2]
 
 
 class _Late:
@@ -56,13 +61,11 @@ class Lag:
     def __init__(self, venue: str, link: str, freshness: Freshness, skew: Skew) -> None:
         self._venue, self._link = venue, link
         self._freshness, self._skew = freshness, skew
-        self._leasts: deque[int] = deque(maxlen=_REMEMBERED)
+        self._leasts: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
+        """How late the least late of a sweep was, and when that sweep was."""
         self._line = _Late()
         self._late: dict[int, _Late] = {}
         self._old = self._foreign = False
-        self.doubts_clock = False
-        """Whether what came may say something of the venue's clock; whoever asks it clears this."""
-        self._doubted = 0
 
     def begin_again(self) -> None:
         """A new connection has no past."""
@@ -84,7 +87,7 @@ class Lag:
         if not raw:
             return []
         if self._skew.contradicts(least, now) and not self._foreign:
-            self._doubt(now)
+            self._skew.doubt(now)
         told = self._learn(least, now)
         if len(self._leasts) < _FEW or self._foreign or not self._skew.known:
             return told
@@ -98,14 +101,15 @@ class Lag:
         return told
 
     def _learn(self, least: int, now: int) -> list[Event]:
-        self._leasts.append(least)
+        self._leasts.append((least, now))
         if len(self._leasts) < _FEW:
             return []
-        # The middle of several, so that one stamp out of the future teaches nothing.
-        middle = sorted(self._leasts)[len(self._leasts) // 2]
         if len(self._leasts) == _FEW and not self._foreign:
+            middle = _middle(late for late, _ in self._leasts)
             self._foreign = self._skew.measured and abs(middle + self._skew.offset) > _FOREIGN
-        if self._foreign or not self._skew.observe(middle, now):
+        # What came before the venue was asked says nothing against its answer.
+        lates = [late for late, at in self._leasts if not self._skew.is_older(at)]
+        if self._foreign or len(lates) < _FEW or not self._skew.observe(_middle(lates), now):
             return []
         return self._skew.told(self._venue, 0, now)
 
@@ -115,7 +119,7 @@ class Lag:
         news = self._line.news(behind)
         if news is not None:
             told.append(Behind(self._venue, "", 0, now, self._link, "", news / SECOND))
-            self._doubt(now)  # a lag, or a clock that was put back: only the venue can tell
+            self._skew.doubt(now)  # a lag, or a clock that was put back: only the venue can tell
         if self._line.row >= _SWEEPS and self._is_old(behind, now):
             self._old = True
             told += [self._stale(voice, behind, now) for voice in self._trusted()]
@@ -146,10 +150,6 @@ class Lag:
     def _is_old(self, behind: int, now: int) -> bool:
         """Whether it is old even if the venue's clock is as far off as it may be."""
         return behind > _OLD + self._skew.bound(now)
-
-    def _doubt(self, now: int) -> None:
-        if now - self._doubted >= _DOUBT_AGAIN:
-            self.doubts_clock, self._doubted = True, now
 
     def _trusted(self) -> list[Voice]:
         return [voice for voice in self._freshness.voices if not voice.stale]

@@ -31,6 +31,7 @@ _UNKNOWN = 60 * SECOND
 _LASTS = 600 * SECOND
 """A measurement older than this gives way to what the events say."""
 _WORTH_TELLING = 5 * MILLISECOND
+_DOUBT_AGAIN = 10 * SECOND
 _STEP = 100 * MILLISECOND
 """The wall clock was stepped when it has moved by more than this between two looks; what moves it
 less is somebody keeping it right."""
@@ -49,6 +50,9 @@ class Skew:
         """Its bound at the time of the measurement; `bound` says what has become of it."""
         self.known = self.measured = False
         """Whether anything is known of it, and whether by a question that was answered."""
+        self.doubted = False
+        """Whether what came speaks against what is known; whoever asks the venue clears this."""
+        self._doubted_at = 0
         self._at = 0
         self._alarmed = False
         self._jump = 0
@@ -106,9 +110,20 @@ class Skew:
         self._set(floor, TRANSIT, now, measured=False)
         return True
 
+    def is_older(self, at: int) -> bool:
+        """Whether what was seen at this time says nothing against the clock as it was measured
+        since."""
+        return self.measured and at <= self._at
+
     def contradicts(self, least: int, now: int) -> bool:
         """Whether an event so late seems to come from the future of a measured clock."""
         return self.measured and -least > self.offset + self.bound(now) + _STEP
+
+    def doubt(self, now: int) -> None:
+        """Any connection may find that the venue should be asked, whichever asks; not all the
+        time."""
+        if now - self._doubted_at >= _DOUBT_AGAIN:
+            self.doubted, self._doubted_at = True, now
 
     def told(self, venue: str, at: int, now: int) -> list[Event]:
         """What is to be told when it has changed."""

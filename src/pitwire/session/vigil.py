@@ -161,13 +161,6 @@ class Vigil:
                 self._outbox.fail(errors.Stalled(silent_seconds=(now - heard) / SECOND))
         return told
 
-    def doubts_clock(self) -> bool:
-        """Whether what came speaks against what is known of the venue's clock; told once."""
-        if not self._lag.doubts_clock:
-            return False
-        self._lag.doubts_clock = False
-        return True
-
     def woke(self, now: int) -> list[Event]:
         """We come late: what lies unread may be old, and nobody was silent but we."""
         slept = now - self.look_at
