@@ -14,7 +14,7 @@ from pitwire.conformance.courses import BACK_SECONDS, Meeting, channels_of
 from pitwire.conformance.overhearing import PRIVATE, Heard, Said
 from pitwire.model.clock import SECOND
 from pitwire.model.errors import PitwireError, StateError
-from pitwire.model.events import Authenticated, Balance, Lost, Rejected
+from pitwire.model.events import Authenticated, Balance, Lost, Rejected, Subscribed
 from pitwire.session.session import Session
 from pitwire.sim.faults import BlackHole, CloseWith
 from pitwire.torture.witness import FLOWS, GRACE_SECONDS
@@ -24,7 +24,7 @@ NOTICED_SECONDS = 10.0
 _CALM_SECONDS = 70.0
 """So long after a close the next comes: what was learned of the last one is forgotten."""
 _DEAD_AT = 2.0
-"""Before it is known how often data come: heartbeats alone can tell then."""
+"""Where no market is and no word has come: heartbeats alone can tell."""
 
 
 # ── C1 to C4: a session that loses everything once ────────────────────────────────────────────
@@ -173,25 +173,25 @@ def _before_login(meeting: Meeting) -> int | str:
 def stall_noticed(exam: Exam) -> Found:
     """A connection on which nothing comes any more is given up in time."""
     hole = BlackHole(link="market*", at_seconds=_DEAD_AT)
-    meeting = Meeting(exam, exam.world(faults=(hole,)), channels_of(exam, "ticker"))
+    world = exam.world(faults=(hole,), scenario=None)
+    meeting = Meeting(exam, world, channels_of(exam, "ticker"))
     begun = meeting.now
     dead = begun + round(_DEAD_AT * SECOND)
 
-    async def story(meeting: Meeting, session: Session) -> bool:
-        await meeting.subscribe(session)
-        await meeting.until(lambda: meeting.now > dead, within_seconds=60)
-        return await meeting.flows(dead + SECOND, within_seconds=120)
+    def told(kind: type[Lost | Subscribed]) -> list[int]:
+        heard = [one for one in meeting.overheard.log if isinstance(one, Heard) and one.at >= dead]
+        return [one.at for one in heard if isinstance(one.event, kind)]
 
-    back = meeting.run(story)
-    lost = [
-        one.at
-        for one in meeting.overheard.log
-        if isinstance(one, Heard) and isinstance(one.event, Lost) and one.at >= dead
-    ]
-    after = (lost[0] - dead) / SECOND if lost else None
+    async def story(meeting: Meeting, session: Session) -> tuple[float | None, bool]:
+        await meeting.subscribe(session)
+        lost = await meeting.until(lambda: told(Lost), within_seconds=120)
+        back = await meeting.until(lambda: told(Subscribed), within_seconds=BACK_SECONDS)
+        return (told(Lost)[0] - dead) / SECOND if lost else None, back
+
+    after, back = meeting.run(story)
     if after is None or after > NOTICED_SECONDS:
-        told = "never" if after is None else f"after {after:.1f} s"
-        return wrong(0, "stalls", f"given up {told}, expected within {NOTICED_SECONDS:g} s")
+        when = "never" if after is None else f"after {after:.1f} s"
+        return wrong(0, "stalls", f"given up {when}, expected within {NOTICED_SECONDS:g} s")
     return Found(1, f"stall, given up after {after:.1f} s") if back else wrong(1, "", "not back")
 
 
