@@ -27,6 +27,14 @@ def plain(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
+def test_the_package_is_the_command_too() -> None:
+    for arguments, code in (["--version"], 0), (["nothing-of-this-name"], 2):
+        here = [sys.executable, "-m", "pitwire", *arguments]
+        done = subprocess.run(here, capture_output=True, text=True, check=False)
+        assert done.returncode == code
+        assert (done.stdout.split()[:1] == ["pitwire"]) == (code == 0)
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     names = ("ladder", "packed", "quotes", "gate", "reading", "sbe", "writing")
