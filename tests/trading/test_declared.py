@@ -33,6 +33,7 @@ from pitwire.trading.declared import (
     build_rules,
 )
 from pitwire.trading.journal import Alerted, Halted
+from pitwire.trading.limits import Limits
 from pitwire.trading.ready import TrailingStop
 from pitwire.trading.wishes import buy, sell
 from tests.trading.making import (
@@ -308,6 +309,20 @@ def test_once_and_cooldown() -> None:
     assert alerts("", CROSS, *wave) == [0, 1, 0, 1, 0, 1]
     assert alerts("once = true", CROSS, *wave) == [0, 1, 0, 0, 0, 0]
     assert alerts("cooldown_seconds = 3", CROSS, *wave) == [0, 1, 0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("more", ["once = true", "cooldown_seconds = 9"])
+def test_what_fired_has_fired_though_its_order_is_refused(more: str) -> None:
+    """Nobody wants an order tried again at whatever the price is by then."""
+    buys = '{ market = "buy", size = 1 }'
+    made = Desk(
+        *build_rules(toml(rule(CROSS, buys, more)), LISTED),
+        limits=Limits(max_order_size=D("0.5")),
+    )
+    wave = [trade(price, second) for second, price in enumerate((101, 99, 101, 99))]
+    made.burst(quote(99, 100))
+    assert made.each(*wave) == []
+    assert made.refusals == ["max_order_size"]
 
 
 def test_what_holds_fires_when_it_begins_and_waits_out_a_cooldown() -> None:
