@@ -167,6 +167,14 @@ def test_a_hundred_replays_are_one(tmp_path: Path, repository: Path) -> None:
     assert len(set(found)) == 1
 
 
+def test_a_replay_from_the_very_start_is_one_of_all(tmp_path: Path) -> None:
+    recorded(tmp_path, seconds=4)
+    whole, lines = played(tmp_path)
+    result, again = played(tmp_path, since=Tape(tmp_path).meta.started)
+    assert (result.paper, whole.paper) == (False, False)
+    assert again == lines
+
+
 def test_decisions_begin_and_end_where_they_are_told_to(tmp_path: Path) -> None:
     recorded(tmp_path, seconds=8)
     start = Tape(tmp_path).meta.started

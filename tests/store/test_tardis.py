@@ -92,6 +92,9 @@ def test_rows_that_came_together_are_one_event(tmp_path: Path) -> None:
         ("trades.csv", TRADES.replace("binance", "../../binance", 1), "line 2: .*exchange ../../"),
         ("trades.csv", TRADES.replace("binance", "..", 1), "line 2: .*exchange .."),
         ("book.csv", BOOK.replace("bid,6422", "bed,6422"), "line 5: .*bed"),
+        ("quotes.csv", QUOTES.replace(",6423,2", ",6423"), "line 2: "),
+        ("quotes.csv", QUOTES.replace(",6423,2", ",6423,"), "line 2: "),
+        ("quotes.csv", QUOTES.replace("5,6424,6423,2", "5,6424"), "line 2: "),
     ],
 )
 def test_what_is_wrong_is_named_by_its_line(

@@ -165,7 +165,8 @@ def play(
     recorded = recorded_config(tape)
     rules = tuple(rules)
     # From a later moment on, the tape's answers are to orders that nobody here has decided.
-    answered = not since and config is None and recorded is not None and recorded.mode != "paper"
+    begins = since <= tape.meta.started
+    answered = begins and config is None and recorded is not None and recorded.mode != "paper"
     on_paper = not answered if paper is None else paper
     found = config or recorded
     venue = find_venue(tape.meta.venue)

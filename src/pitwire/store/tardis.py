@@ -144,8 +144,8 @@ def _trade(row: Row, venue: str, symbol: str, venue_time: int, received: int) ->
 
 
 def _quote(row: Row, venue: str, symbol: str, venue_time: int, received: int) -> Quote:
-    bid, ask = _number(row["bid_price"] or "0"), _number(row["ask_price"] or "0")  # may be empty
-    bid_size, ask_size = _amount(row["bid_amount"] or "0"), _amount(row["ask_amount"] or "0")
+    bid, bid_size = _side(row["bid_price"], row["bid_amount"])
+    ask, ask_size = _side(row["ask_price"], row["ask_amount"])
     return Quote(venue, symbol, venue_time, received, bid, bid_size, ask, ask_size)
 
 
@@ -198,6 +198,11 @@ def _head(row: Row, name: Name) -> tuple[str, str, int, int]:
     if not _EXCHANGE.fullmatch(row["exchange"]):  # a folder will have this name
         raise ValueError(f"exchange {row['exchange']}")
     return row["exchange"], name(row["symbol"]), venue_time, received
+
+
+def _side(price: str, amount: str) -> tuple[float, float]:
+    """A side may be empty, but then all of it is; a field that is not there at all is no text."""
+    return (0.0, 0.0) if price == amount == "" else (_number(price), _amount(amount))
 
 
 def _number(text: str) -> float:

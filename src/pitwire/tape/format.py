@@ -208,7 +208,8 @@ def preamble_trouble(data: bytes) -> str:
     if crc32(data[:12]) != check:
         return "a damaged preamble"
     if version > VERSION:
-        return f"format {version}, which is newer: this program reads up to {VERSION}"
+        newer = f"format {version} of a newer version (this one reads up to {VERSION})"
+        return f"{newer}: upgrade pitwire to read it"
     return ""
 
 
