@@ -37,7 +37,10 @@ def test_the_package_is_the_command_too() -> None:
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
-    names = ("ladder", "packed", "quotes", "gate", "reading", "sbe", "writing")
+    names = (
+        "ladder", "packed", "hearing", "quotes", "recorded", "slate", "gate", "reading", "sbe",
+        "writing",
+    )  # fmt: skip
     parts = r"\(" + ", ".join(rf"{name} (plain|compiled)" for name in names) + r"\)"
     said = capsys.readouterr().out
     assert re.fullmatch(rf"pitwire {re.escape(pitwire.__version__)} {parts}\n", said)
