@@ -136,6 +136,45 @@ def test_a_silent_feed_is_stale_until_it_speaks() -> None:
     assert made.stale == {}
 
 
+def test_a_book_of_a_stale_feed_is_not_ready_for_rules_whatever_snapshot_comes() -> None:
+    made = state(snapshot([(99, 1)], [(101, 1)]), ev.FeedStale("test", BTC, 0, at(1), "book", 4.2))
+    assert (made.book(BTC), made.touch(BTC)) == (None, None)
+    book = made.books[BTC]
+    assert (book.ready, book.stale, book.best_bid) == (False, "silent", (99, 1))
+    made.apply(snapshot([(98, 1)], [(101, 1)], 2))
+    assert not book.ready
+    assert made.stale_reason(BTC) == "book: silent for 4.2 s"
+    made.apply(ev.BookStale("test", BTC, 0, at(3), "gap"))
+    assert made.stale_reason(BTC) == "book: gap"
+    made.apply(snapshot([(98, 1)], [(101, 1)], 4))
+    assert made.stale_reason(BTC) == "book: silent for 4.2 s"
+    made.apply(ev.FeedFresh("test", BTC, 0, at(5), "book"))
+    assert made.book(BTC) is book
+    assert made.touch(BTC) == (98, 101, at(4))
+    assert made.stale == {}
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        ev.FeedFresh("test", BTC, 0, at(3), "book"),
+        ev.Subscribed("test", BTC, 0, at(3), "link", "book"),
+        ev.Unsubscribed("test", BTC, 0, at(3), "link", "book"),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_a_book_that_is_first_heard_of_on_a_stale_feed_is_not_ready(over: ev.Event) -> None:
+    made = state(
+        ev.FeedStale("test", BTC, 0, at(1), "book", 10, "unproven"),
+        snapshot([(99, 1)], [(101, 1)], 2),
+    )
+    assert made.book(BTC) is None
+    assert made.stale_reason(BTC) == "book: no data for 10 s since it was acknowledged"
+    made.apply(over)
+    assert made.book(BTC) is made.books[BTC]
+    assert made.stale == {}
+
+
 def test_a_lost_connection_makes_what_it_carried_stale() -> None:
     made = state(
         ev.Subscribed("test", BTC, 0, at(0), "one", "trades"),
@@ -236,3 +275,8 @@ def test_top_levels_are_not_read_while_they_are_stale_or_crossed() -> None:
     made.apply(tops(100.0, 5))
     assert made.book(BTC) is not None
     assert made.stale_reason(BTC) == ""
+    made.apply(ev.FeedStale("test", BTC, 0, at(6), "partial_book", 3.0, "behind"))
+    made.apply(tops(100.0, 7))
+    assert made.book(BTC) is None, "what comes may be as old"
+    made.apply(ev.FeedFresh("test", BTC, 0, at(8), "partial_book"))
+    assert made.book(BTC) is not None

@@ -42,7 +42,7 @@ class State:
     """Everything a rule may look at. Numbers of the market are floats, of the account Decimals."""
 
     __slots__ = (
-        "_channels", "averages", "bars", "blind", "books", "checksum", "event", "flaws",
+        "_channels", "_feeds", "averages", "bars", "blind", "books", "checksum", "event", "flaws",
         "fundings", "instruments", "ledger", "marks", "missed", "missed_at", "now", "offset",
         "partials", "portfolio", "quotes", "reached_at", "stale", "statuses", "takers",
         "tickers", "trades",
@@ -94,6 +94,8 @@ class State:
         self.missed_at = 0
         """When that was, ns."""
         self._channels: dict[str, dict[tuple[str, str], None]] = {}
+        self._feeds: dict[tuple[str, str], tuple[str, str]] = {}
+        """(symbol, channel) of each stale feed → why: what a book is marked with, and in words."""
         self.takers: dict[type[Event], Callable[[Any], Change | None]] = self._table()
         """What `apply` does with each kind of event, for who looks it up once for all."""
 
@@ -227,11 +229,12 @@ class State:
         if book is None:
             rule = self._checksum_of(event.symbol)
             book = self.books[event.symbol] = OrderBook(event.venue, event.symbol, rule)
+            book.mark(self._feeds.get((event.symbol, BOOK), ("", ""))[0])
         flaw = book.apply_snapshot(event)
         if flaw:
             self._distrust(book, flaw)
         else:
-            self._unmark(event.symbol, BOOK)
+            self._heal(event.symbol, BOOK)
 
     def _delta(self, event: ev.BookDelta) -> None:
         book = self.books.get(event.symbol)
@@ -248,7 +251,7 @@ class State:
         if flaw:
             self._mark(event.symbol, TOPS, flaw)
         elif self.stale and TOPS in self.stale.get(event.symbol, ()):
-            self._unmark(event.symbol, TOPS)
+            self._heal(event.symbol, TOPS)
 
     def _book_stale(self, event: ev.BookStale) -> None:
         book = self.books.get(event.symbol)
@@ -274,10 +277,15 @@ class State:
         self.statuses[event.symbol] = event.status
 
     def _feed_stale(self, event: ev.FeedStale) -> None:
-        why = _STALE.get(event.why, event.why).format(event.silent_seconds)
-        self._mark(event.symbol, event.channel, why)
+        text = _STALE.get(event.why, event.why).format(event.silent_seconds)
+        self._feeds[event.symbol, event.channel] = event.why, text
+        if event.channel == BOOK and event.symbol in self.books:
+            self.books[event.symbol].mark(event.why)
+        self._mark(event.symbol, event.channel, text)
 
     def _feed_fresh(self, event: ev.FeedFresh) -> None:
+        self._trust(event.symbol, event.channel)
+        # A book is good again by its snapshot, not by deltas or a promise of them.
         if event.channel != BOOK or self._book_is_right(event.symbol):
             self._unmark(event.symbol, event.channel)
 
@@ -307,12 +315,13 @@ class State:
         if event.channel == ORDERS:
             self.blind = ""
         self._channels.setdefault(event.link, {})[event.symbol, event.channel] = None
-        # A book is good again by its snapshot, not by a promise of deltas.
+        self._trust(event.symbol, event.channel)
         if event.channel != BOOK or self._book_is_right(event.symbol):
             self._unmark(event.symbol, event.channel)
 
     def _unsubscribed(self, event: ev.Unsubscribed) -> None:
         self._channels.get(event.link, {}).pop((event.symbol, event.channel), None)
+        self._trust(event.symbol, event.channel)
         self._unmark(event.symbol, event.channel)
 
     def _authenticated(self, event: ev.Authenticated) -> None:
@@ -349,6 +358,19 @@ class State:
     def _book_is_right(self, symbol: str) -> bool:
         book = self.books.get(symbol)
         return book is None or book.ready
+
+    def _trust(self, symbol: str, channel: str) -> None:
+        """A feed speaks, begins again or ends: it is no longer what it was called stale for."""
+        if self._feeds.pop((symbol, channel), None) and channel == BOOK and symbol in self.books:
+            self.books[symbol].mark("")
+
+    def _heal(self, symbol: str, channel: str) -> None:
+        """What it shows is right; it is as stale as the feed that shall keep it so."""
+        feed = self._feeds.get((symbol, channel))
+        if feed is None:
+            self._unmark(symbol, channel)
+        else:
+            self._mark(symbol, channel, feed[1])
 
     def _mark(self, symbol: str, channel: str, why: str) -> None:
         self.stale.setdefault(symbol, {})[channel] = why
