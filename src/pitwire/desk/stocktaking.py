@@ -166,7 +166,7 @@ class Stocktaking:
         ledger, since = self._engine.state.ledger, self._engine.state.portfolio.counted_from
         waiting = [one for one in self._fills_of if not ledger.is_waiting(one)]
         self.is_held = False
-        for symbol in sorted(waiting, key=self._is_idle):
+        for symbol in sorted(waiting, key=self._turn):
             if not self._outlet.has_room(self._weights.fills, now):
                 self.is_held = True
                 return
@@ -177,10 +177,15 @@ class Stocktaking:
                 self._asked_up_to[symbol] = str(ledger.last_trades[symbol])
             self._check_at = max(self._check_at, now + _ANSWERED)
 
-    def _is_idle(self, symbol: str) -> bool:
-        """Whether we have nothing at stake here, so that others are asked about first."""
+    def _turn(self, symbol: str) -> tuple[bool, bool]:
+        """First where no order may leave until it is told, then where we have something at stake.
+
+        A question that fails begins another round: those that are still closed come before those
+        that it has told, however often that happens.
+        """
         state = self._engine.state
-        return not (state.ledger.open_by_symbol.get(symbol) or state.portfolio.position(symbol))
+        has = state.ledger.open_by_symbol.get(symbol) or state.portfolio.position(symbol)
+        return symbol not in state.missed, not has
 
     def _is_quiet(self) -> bool:
         """Whether nothing that we know of is on its way."""
