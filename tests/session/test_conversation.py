@@ -390,6 +390,14 @@ def test_a_connection_that_does_not_ask_has_the_time_asked_by_the_one_that_does(
 # --- books
 
 
+def test_the_answer_to_a_subscription_says_how_long_the_line_is() -> None:
+    ours = conversation()
+    ours.opened(START)
+    ours.want([Ask("trades", "A")], START)
+    answer(ours, *said(ours), START + 2 * SECOND)
+    assert ours.vigil._pulse.quickest == 2 * SECOND
+
+
 def test_the_steady_state_passes_the_same_delta_on() -> None:
     ours = conversation()
     live_book(ours)

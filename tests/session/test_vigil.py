@@ -209,6 +209,54 @@ def test_an_answer_is_waited_for_and_no_limit_broken_by_asking() -> None:
     assert not rig.faults
 
 
+class FarRig(Rig):
+    """Its pongs come so many seconds after the pings, and its data at random."""
+
+    def live(self, way: float, rate: float, seconds: float) -> None:
+        chance, answers, next_at = Entropy(3).stream("far"), list[int](), self.now
+        self.answers, asked = False, 0
+
+        def speak(now: int) -> None:
+            nonlocal asked, next_at
+            answers.extend(at + round(way * SECOND) for at in self.pings[asked:])
+            asked = len(self.pings)
+            while answers and answers[0] <= now:
+                self.heard = answers.pop(0)
+                self.vigil.answered(self.heard)
+            if now >= next_at:
+                self.hear("A")
+                next_at = now + round(chance.expovariate(rate) * SECOND)
+
+        self.run(seconds, speak)
+
+
+@pytest.mark.parametrize("way", [0.6, 1.2, 2.0])
+@pytest.mark.parametrize("rate", [1.0, 1.5])
+def test_a_line_whose_answers_are_long_on_their_way_is_not_mute(way: float, rate: float) -> None:
+    rig = FarRig("A")
+    rig.vigil.took(round(way * SECOND))  # the answer to a subscription
+    rig.live(way, rate, 600)
+    assert len(rig.pings) > 20, "it is asked now and then"
+    assert (rig.why()["mute"], rig.faults) == (0, [])
+    rig.run(30, rig.all_speak)
+    fell, rig.told = rig.now, []
+    rig.run(12)
+    assert rig.why()["mute"] == 2
+    assert rig.of(FeedStale)[0][0] - fell <= (2.0 + 1.5 * max(way, 1) + 0.5) * SECOND
+
+
+def test_one_late_answer_makes_no_line_slow() -> None:
+    rig = Rig("A")
+    rig.vigil.took(4 * SECOND)
+    rig.run(5, rig.all_speak)
+    rig.run(2)
+    assert len(rig.pings) == 1, "and answered at once"
+    rig.run(5, rig.all_speak)
+    fell, rig.told, rig.answers = rig.heard, [], False
+    rig.run(4)
+    assert rig.of(FeedStale)[0][0] - fell <= 3 * SECOND
+
+
 def test_the_redial_that_does_not_help_is_not_repeated_soon() -> None:
     rig = warm()
     fell = rig.now

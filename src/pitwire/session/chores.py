@@ -26,7 +26,11 @@ class Pulse:
     def __init__(self, heartbeat: Heartbeat) -> None:
         self._every = round(heartbeat.ping_every_seconds * SECOND)
         self._answer = round(heartbeat.answer_within_seconds * SECOND)
-        self._pinged = 0
+        self._pinged = self._out = 0
+        self._is_sole = False
+        """Whether no other ping was out when the last one went."""
+        self.quickest = 0
+        """The shortest time in which this connection brought an answer, in ns; 0: none came."""
 
     def next_deadline(self, heard: int) -> int:
         """When silence since `heard` calls for something."""
@@ -44,13 +48,25 @@ class Pulse:
             return Sign.NOTHING
         if self._pinged > heard:
             return Sign.DEAD
-        self._pinged = now
+        self.ping(now)
         return Sign.PING
 
     def ping(self, now: int) -> None:
-        """A ping goes out of turn."""
-        self._pinged = now
+        """A ping goes out, in its turn or not."""
+        self._pinged, self._is_sole = now, not self._out
+        self._out += 1
+
+    def answered(self, now: int) -> None:
+        """A pong came. Only of a ping that is out alone is it plain that this answers it."""
+        if self._is_sole and self._out:
+            self.took(now - self._pinged)
+        self._is_sole, self._out = False, max(0, self._out - 1)
+
+    def took(self, spell: int) -> None:
+        """So long, in ns, this connection took to bring an answer."""
+        self.quickest = min(self.quickest or spell, spell)
 
     def reset(self) -> None:
-        """A new connection has not been pinged."""
-        self._pinged = 0
+        """A new connection has not been pinged, and how quick it is nobody knows."""
+        self._pinged = self._out = 0
+        self._is_sole, self.quickest = False, 0

@@ -421,6 +421,7 @@ class Conversation:
                 self._errands.measure_soon(now)
             told = self.commands.answered(request, reply, now)
             return told + key_refused(reply, self._options.link, now)
+        self.vigil.took(now - request.sent)
         return self._errands.answered(request, reply, now)
 
     def _failed(

@@ -44,7 +44,8 @@ _MUTE, _REDIAL = round(MUTE_SECONDS * SECOND), round(REDIAL_SECONDS * SECOND)
 _SUSPECT, _SURE = round(SUSPECT_SECONDS * SECOND), round(SURE_SECONDS * SECOND)
 _FIRST_PAUSE = round(FIRST_PAUSE_SECONDS * SECOND)
 _LONGEST_PAUSE = round(LONGEST_PAUSE_SECONDS * SECOND)
-_PING_LATE = SECOND
+_PING_LATE, _LATER = SECOND, 3
+"""An answer is late after a second, on a slow line after half as long again as the quickest."""
 _OFTEN = 0.39
 """Share of sweeps that find data, from which on a connection speaks once a second or more."""
 _SHARE_STEPS = 40
@@ -119,8 +120,13 @@ class Vigil:
 
     def answered(self, now: int) -> None:
         """A pong: all that was sent before the venue answered our ping has been read."""
+        self._pulse.answered(now)
         if self._fence and now >= self._fence:
             self._fence = -1  # the next look tells it
+
+    def took(self, spell: int) -> None:
+        """The venue's answer to something that we asked here was so long on its way, in ns."""
+        self._pulse.took(spell)
 
     def note_pause(self, now: int) -> None:
         """We stopped reading ourselves; silence since then is ours, not the venue's."""
@@ -260,6 +266,7 @@ class Vigil:
         return self._often and now - heard >= _SUSPECT and not is_asked
 
     def _wait(self, heard: int, now: int) -> int:
-        if self._often and self._pulse.unanswered(heard, now) >= _PING_LATE:
+        late = max(_PING_LATE, self._pulse.quickest * _LATER // 2)
+        if self._often and self._pulse.unanswered(heard, now) >= late:
             return _MUTE  # silence and no answer: two witnesses
         return self._rhythm.wait
