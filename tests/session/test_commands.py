@@ -74,6 +74,26 @@ def update(order_id: str, kind: UpdateKind) -> Update:
     return Update("toy", "BTC-USDT", 0, NOW, order_id, "v", kind)
 
 
+def test_what_waits_for_a_silence_to_end_is_said_once() -> None:
+    """A list each second of a ban is another ban when it ends, and no cancel gets through."""
+    bench = Bench(Limit("weight", 1000, 60))
+    commands, other = bench.commands, replace(CANCEL, order_id="b")
+    bench.pacing.block("weight", NOW + 60 * SECOND)
+    for second in range(60):
+        now = NOW + second * SECOND
+        commands.ask_open_orders("", now)
+        commands.ask_open_orders("BTC-USDT", now)
+        commands.ask_account(now)
+        commands.ask_status("BTC-USDT", "a", now)
+        commands.cancel(CANCEL, now)
+        commands.cancel(other, now)
+    assert bench.said() == []
+    commands.release(NOW + 60 * SECOND)
+    assert len(bench.said()) == 6
+    commands.cancel(CANCEL, NOW + 61 * SECOND)
+    assert len(bench.said()) == 1, "nothing waits any more"
+
+
 def test_every_verb_needs_a_login() -> None:
     bench = Bench()
     commands = bench.commands

@@ -67,6 +67,8 @@ _REFUSED_AS = {
 }
 _REASONS = {reason.value: reason for reason in RejectReason}
 _NEW = frozenset((What.PLACE, What.REPLACE, What.AMEND))
+_ONCE = frozenset((What.CANCEL, What.STATUS, What.FILLS, What.OPEN_ORDERS, What.ACCOUNT))
+"""What is not said twice when a silence of the venue ends, however often it was said meanwhile."""
 CANCEL_PERCENT = 5
 """Of the venue's request weight: what is left of it is for cancels, and for asking about orders."""
 _ORDER_COUNT = {What.PLACE: 1, What.REPLACE: 1}
@@ -289,7 +291,11 @@ class Commands:
             self._outbox.tell(*self._refused(request, text, now))
 
     def _urge(self, request: Request, encode: Encode) -> None:
-        self._urgent.append((request, encode))
+        waits = request.what in _ONCE and any(
+            _sent_at(one, request.sent) == request for one, _ in self._urgent
+        )
+        if not waits:
+            self._urgent.append((request, encode))
         self.release(request.sent)
 
     def _drop(self, waiting: tuple[Request, Encode], now: int) -> None:
@@ -432,15 +438,9 @@ class Commands:
     def _held_until(self) -> int:
         return self._pacing.blocked_until("weight")
 
-    def _held(self, now: int) -> bool:
-        return self._pacing.blocked_until("weight") > now
-
-    def _has_room(self, now: int) -> bool:
-        """Whether enough of the venue's budget is left for cancels and questions about orders."""
-        return self._pacing.leaves("weight", self._reserve, now)
-
     def _may_leave(self, what: What, now: int) -> bool:
-        if self._held(now) or (what in _NEW and not self._has_room(now)):
+        has_room = what not in _NEW or self._pacing.leaves("weight", self._reserve, now)
+        if self._held_until() > now or not has_room:  # what is left is for cancels and questions
             return False
         count = _ORDER_COUNT.get(what, 0)
         return not count or self._pacing.try_spend("orders", now, cost=count)
