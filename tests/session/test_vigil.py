@@ -337,6 +337,50 @@ def test_one_symbol_of_many_falls_silent_and_no_other_is_blamed() -> None:
     assert not rig.faults
 
 
+# ── of several connections, what another brings is not stale ──
+
+
+def hushed() -> Rig:
+    """A connection on which a symbol has fallen silent that another brings."""
+    rig = warm("A", "B")
+    rig.vigil.elsewhere = lambda _kind, symbol: symbol == "A"
+    rig.run(15, lambda _: rig.hear("B"))
+    assert rig.told == []
+    return rig
+
+
+def test_what_another_connection_brings_is_told_as_silent_when_that_one_is_gone() -> None:
+    rig = hushed()
+    rig.vigil.elsewhere = lambda _kind, _symbol: False
+    told = rig.vigil.bereft(rig.now)
+    assert {(one.symbol, one.channel, one.why) for one in told if isinstance(one, FeedStale)} == {
+        ("A", "trades", "silent"), ("A", "ticker", "silent"),
+    }  # fmt: skip
+    assert all(abs(one.silent_seconds - 15) < 0.2 for one in told if isinstance(one, FeedStale))
+    assert rig.vigil.bereft(rig.now) == [], "once"
+
+
+def test_what_a_third_connection_brings_is_told_when_that_is_gone_too() -> None:
+    rig = hushed()
+    assert rig.vigil.bereft(rig.now) == []
+    rig.vigil.elsewhere = lambda _kind, _symbol: False
+    assert len(rig.vigil.bereft(rig.now)) == 2
+
+
+@pytest.mark.parametrize("meanwhile", ["speaks", "ends", "opens"])
+def test_what_is_not_silent_here_any_more_is_not_told_then(meanwhile: str) -> None:
+    rig = hushed()
+    if meanwhile == "speaks":
+        rig.hear("A")
+    elif meanwhile == "opens":
+        rig.open()
+    else:
+        for channel, kind in ASKS.items():
+            rig.vigil.freshness.ended(Ask(channel, "A"), kind)
+    rig.vigil.elsewhere = lambda _kind, _symbol: False
+    assert rig.vigil.bereft(rig.now) == []
+
+
 # ── what comes is old ──
 
 

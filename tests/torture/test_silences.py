@@ -11,7 +11,7 @@ from pitwire.model import events as ev
 from pitwire.model.clock import SECOND
 from pitwire.session.freshness import Freshness
 from pitwire.session.vigil import Vigil
-from pitwire.sim.faults import Fault, Stall
+from pitwire.sim.faults import Cut, Drop, Fault, RefuseDial, Stall
 from pitwire.sim.kit import Demand, Script, Trial
 from pitwire.torture.outcome import Outcome
 from pitwire.torture.silences import Pace, Silences
@@ -112,6 +112,27 @@ def test_what_was_told_old_is_held_to_its_deadline_when_that_is_over(end: str) -
     rig.run(1, A, B)
     rig.run(6, B)
     assert [text[:8] for text in rig.wrong] == ["A trades"]
+
+
+@pytest.mark.parametrize(("dead", "cut"), [("market-1", "market-2"), ("market-2", "market-1")])
+def test_what_has_died_on_one_copy_is_told_when_the_other_is_gone(dead: str, cut: str) -> None:
+    outcome = try_virtually(
+        Script(
+            id="X1",
+            title="a stream that only one copy brings",
+            does="x",
+            expected="x",
+            sim=(
+                Drop(at_seconds=20, link=dead, stream="btcusdt@*", count=0, for_seconds=35),
+                Cut(at_seconds=35, link=cut),
+                RefuseDial(at_seconds=35, count=0, for_seconds=15),
+            ),
+            trial=Trial(seconds=2, redundancy=2, bustle=0.5),
+            demand=Demand(back_within_seconds=40, certain=False),
+        ),
+        3,
+    )
+    assert outcome.complaints == ()
 
 
 def test_a_loss_is_told_of_all_and_one_that_is_covered_of_none() -> None:

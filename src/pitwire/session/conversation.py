@@ -379,6 +379,9 @@ class Conversation:
         """What was waited for in vain: data, a sign of life, what a copy skipped."""
         heard, may_ask = self.hearing.at, self._errands.may_ask
         told = [*self._feed.overdue(now), *self.vigil.look(heard, now, may_ask)]
+        if self._copy.bereft:
+            self._copy.bereft = False
+            told += self.vigil.bereft(now)
         self._errands.measure_if_doubted(now)
         return told
 

@@ -52,6 +52,7 @@ class Copy:
         "_delay",
         "_spoken",
         "_wants",
+        "bereft",
         "confirmed",
         "cuts",
         "name",
@@ -69,6 +70,8 @@ class Copy:
         """Whether its connection is open."""
         self.shared = False
         """Whether another copy carries the same asks, so that everything comes twice."""
+        self.bereft = False
+        """Whether another has been lost, and this one has not yet told what it does not bring."""
         self.rank = 0
         """Counts up with every opening in the feed: who stands longer has the lower one."""
         self.wins = 0

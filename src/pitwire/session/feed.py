@@ -77,8 +77,8 @@ class Feed:
         self.copies: list[Copy] = []
         self.audit = Audit(venue, codec, self.books, pacing=pacing, copies=self.copies)
         self.doubts = Doubts(self.backfill.doubt, self.audit.doubt)
-        self.books.on_break = self._trades.on_loss = self.doubts.lost
-        self.backfill.aggregates.on_loss = self.doubts.lost
+        self._trades.on_loss = self.backfill.aggregates.on_loss = self.doubts.lost
+        self.books.on_break = self.doubts.lost
         self.stirred = False
         """Whether an event has made something due for whoever carries the feed."""
         self._hold = round(hold_seconds * SECOND)
@@ -93,8 +93,7 @@ class Feed:
 
     def join(self, name: str, wants: Wants, spoken: Mapping[type, Collection[str]]) -> Copy:
         """Another connection is going to carry the feed; it says what has spoken on it."""
-        copy = Copy(name, wants, spoken)
-        self.copies.append(copy)
+        self.copies.append(copy := Copy(name, wants, spoken))
         self._alone_at = None
         for one in self.copies:
             one.shared = len(self.copies) > 1
@@ -120,6 +119,8 @@ class Feed:
     def lost(self, copy: Copy, now: int) -> list[Event]:
         """The connection of this copy is gone; what nobody else carries is stale."""
         copy.stands = False
+        for other in self._others(copy):
+            other.bereft = True
         for lane in self._lanes.values():
             lane.leave(copy)
         kept = {symbol for symbol in self.books.syncs if self._is_kept("BookDelta", symbol)}
@@ -137,8 +138,7 @@ class Feed:
 
     def carried_by_others(self, copy: Copy, asks: Iterable[Ask]) -> bool:
         """Whether every one of these, and there are some, is confirmed on another connection."""
-        others = self._others(copy)
-        asks = list(asks)
+        others, asks = self._others(copy), list(asks)
         return bool(asks) and all(any(one.carries(ask) for one in others) for ask in asks)
 
     def flows_on_others(self, copy: Copy, kind: str, symbol: str) -> bool:

@@ -223,6 +223,13 @@ class Freshness:
         """Whether nothing is awaited and nothing has spoken."""
         return not (self._due or self._voices)
 
+    def is_silent(self, kind_name: str, symbol: str) -> bool:
+        """Whether something is expected of which nothing comes that may be trusted."""
+        kind = KINDS[kind_name]
+        key = kind, symbol
+        is_wanted = self._awaited.get(key) or self._voices.get(key)
+        return bool(is_wanted) and symbol not in self.spoken[kind]
+
     def be_patient(self, now: int) -> None:
         """Begin to wait anew: up to now it was we who did not listen."""
         self._since = now

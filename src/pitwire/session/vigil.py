@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+from msgspec.structs import replace
+
 from pitwire.model import errors
 from pitwire.model.clock import SECOND
 from pitwire.model.events import Event, FeedStale
@@ -85,6 +87,8 @@ class Vigil:
         self.freshness = Freshness(venue.name, ask_of)
         self.elsewhere: Elsewhere = _nowhere
         """Whether another connection brings events of this class and symbol; then none is stale."""
+        self._hushed: dict[tuple[str, str], FeedStale] = {}
+        """(channel, symbol) → what was not told, as another connection brought it."""
         self._pulse = Pulse(venue.heartbeat)
         self._lag = Lag(venue.name, link, self.freshness, skew)
         self._rhythm = Rhythm(_MUTE)
@@ -106,6 +110,7 @@ class Vigil:
     def opened(self, now: int) -> None:
         """A connection stands: nothing has spoken on it."""
         self._pulse.reset()
+        self._hushed.clear()
         self.freshness.begin_again()
         self._lag.begin_again()
         self._opened = self._since = now
@@ -179,15 +184,32 @@ class Vigil:
         self._fence = now
         return self._unless_elsewhere(self.freshness.doubt(now, slept))
 
+    def bereft(self, now: int) -> list[Event]:
+        """Another connection is gone: what is silent here is told, though it was not as long as
+        that one brought it."""
+        told: list[Event] = []
+        for key, stale in tuple(self._hushed.items()):
+            kind = self._rows[stale.channel].event
+            if not self.freshness.is_silent(kind, stale.symbol):
+                del self._hushed[key]
+            elif not self.elsewhere(kind, stale.symbol):
+                silent = stale.silent_seconds + (now - stale.received) / SECOND
+                told.append(replace(stale, received=now, silent_seconds=silent))
+                del self._hushed[key]
+        return told
+
     # ── within ──
 
     def _unless_elsewhere(self, told: list[Event]) -> list[Event]:
-        return [
-            one
-            for one in told
-            if not isinstance(one, FeedStale)
-            or not self.elsewhere(self._rows[one.channel].event, one.symbol)
-        ]
+        said: list[Event] = []
+        for one in told:
+            if isinstance(one, FeedStale):
+                if self.elsewhere(self._rows[one.channel].event, one.symbol):
+                    self._hushed[one.channel, one.symbol] = one
+                    continue
+                self._hushed.pop((one.channel, one.symbol), None)
+            said.append(one)
+        return said
 
     def _look_again(self, now: int) -> None:
         self.look_at = now + (_IDLE if self.freshness.is_empty else _SWEEP)
