@@ -116,8 +116,22 @@ def test_of_a_file_that_is_cut_all_before_is_read(tmp_path: Path, packed: bool) 
         found.extend(getattr(event, "trade_id", -1) for event in read_tardis(path, ours))
     assert found == list(range(len(found)))
     assert len(found) == 399 if not packed else 200 < len(found) < 400
-    told = "a damaged one" if packed else "trades.csv line 401: found 'a row that is cut'"
+    told = "one that is cut" if packed else "trades.csv line 401: found 'a row that is cut'"
     assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("at", [-8, -1, 200, 300])
+def test_a_packed_file_that_is_spoilt_is_not_called_cut(tmp_path: Path, at: int) -> None:
+    """Its sum comes last, and says that some of what was read before is wrong."""
+    head, row = TRADES.splitlines(keepends=True)[:2]
+    text = head + "".join(row.replace("0.002", f"0.{n * 7919}") for n in range(400))
+    packed = bytearray(gzip.compress(text.encode()))
+    packed[at] ^= 1
+    path = tmp_path / "trades.csv.gz"
+    path.write_bytes(packed)
+    with pytest.raises(ConfigError) as caught:
+        list(read_tardis(path, ours))
+    assert not isinstance(caught.value, Cut)
 
 
 def test_a_byte_that_is_no_text_is_named_by_its_line(tmp_path: Path) -> None:

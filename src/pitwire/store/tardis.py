@@ -225,8 +225,11 @@ def _open(path: Path) -> Iterator[BinaryIO]:
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
             yield cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if packed else raw
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise Cut(where=str(path), found="a damaged one", expected="a whole gzip file") from None
+    except EOFError:
+        raise Cut(where=str(path), found="one that is cut", expected="a whole gzip file") from None
+    except (zlib.error, gzip.BadGzipFile) as error:  # then what was read before may be wrong, too
+        found, expected = f"a damaged one ({error})", "a whole gzip file"
+        raise ConfigError(where=str(path), found=found, expected=expected) from None
     except OSError as error:
         found = error.strerror or type(error).__name__
         raise ConfigError(where=str(path), found=found, expected="a CSV file to read") from None
