@@ -250,12 +250,24 @@ def test_a_book_is_known_up_to_the_last_record_and_not_a_moment_longer(tmp_path:
     assert (last.last_id, stale.received) == (8, last.received + 1)
 
 
+@pytest.mark.parametrize("at", [-8, 500])
+def test_a_packed_recording_that_is_spoilt_becomes_no_tape(tmp_path: Path, at: int) -> None:
+    """Its sum comes last, and says that some frame is not what came."""
+    path, text = tmp_path / "recording", "".join(f"{AT + n} {depth(n)}\n" for n in range(1, 400))
+    packed = bytearray(gzip.compress(text.encode()))
+    packed[at] ^= 1
+    path.write_bytes(packed)
+    with pytest.raises(ConfigError):
+        import_tape(path, tmp_path / "tapes", VENUE)
+    assert list(tmp_path.glob("tapes/*")) == []
+
+
 def test_of_a_recording_that_is_cut_all_before_is_on_the_tape(tmp_path: Path) -> None:
     path, text = tmp_path / "recording", "".join(f"{AT + n} {depth(n)}\n" for n in range(1, 400))
     path.write_bytes(gzip.compress(text.encode())[:-60])
     done = import_tape(path, tmp_path / "packed", VENUE)
     assert 100 < done.frames < 399
-    assert f"{path} behind line {done.frames}: found 'a damaged one'" in done.damage
+    assert f"{path} behind line {done.frames}: found 'one that is cut'" in done.damage
     assert sum(record.kind is Kind.IN for record in Tape(done.run).records()) == done.frames
     path.write_text((capture() + capture())[:-30])
     done = import_tape(path, tmp_path / "plain", VENUE)

@@ -438,10 +438,13 @@ def _lines(path: Path, progress: Callable[[int], None]) -> Iterator[tuple[int, b
                     progress(raw.tell())
                 bare = line.rstrip(b"\r\n")
                 yield number, bare if line.endswith(b"\n") else _Half(bare)
-    except (EOFError, zlib.error, gzip.BadGzipFile):
+    except EOFError:
         where = f"{path} behind line {number}"
         expected = "a whole gzip file; what stands before that line's end is read"
-        raise _Cut(where=where, found="a damaged one", expected=expected) from None
+        raise _Cut(where=where, found="one that is cut", expected=expected) from None
+    except (zlib.error, gzip.BadGzipFile) as error:  # then what was read before may be wrong, too
+        where, found = f"{path} by line {number}", f"a damaged one ({error})"
+        raise ConfigError(where=where, found=found, expected="a whole gzip file") from None
     except OSError as error:
         found = error.strerror or type(error).__name__
         raise ConfigError(where=str(path), found=found, expected="a recording to read") from None
