@@ -80,6 +80,11 @@ def test_a_book_whose_feed_is_stale_says_so_until_the_feed_is_fresh() -> None:
     assert (book.ready, book.stale) == (False, ""), "it waits for its snapshot"
     ours.deliver(STORY, 0, True)
     assert book.ready
+    ours.deliver([FeedStale("toy", "A", 0, 0, "book", 3.0, "silent")], 0, True)
+    ours.deliver([Subscribed("toy", "A", 0, 0, "market-1b", "book")], 0, True)
+    assert (book.ready, book.stale) == (False, "silent"), "another copy promises, and says nothing"
+    ours.deliver([FeedFresh("toy", "A", 0, 0, "book")], 0, True)
+    assert book.ready
 
 
 def test_a_listener_finds_the_book_as_the_event_left_it() -> None:

@@ -175,6 +175,21 @@ def test_a_book_that_is_first_heard_of_on_a_stale_feed_is_not_ready(over: ev.Eve
     assert made.stale == {}
 
 
+@pytest.mark.parametrize("channel", ["book", "trades"])
+def test_a_stale_feed_is_not_mended_by_the_promise_of_another_connection(channel: str) -> None:
+    def promise(link: str) -> ev.Event:
+        return ev.Subscribed("test", BTC, 0, at(0), link, channel)
+
+    made = state(promise("one"), promise("two"), snapshot([(99, 1)], [(101, 1)]))
+    made.apply(ev.Lost("test", "", 0, at(2), "two", "cut", 0.2, covered=True))
+    made.apply(ev.FeedStale("test", BTC, 0, at(2), channel, 15.0))
+    made.apply(promise("two"))
+    assert made.stale_reason(BTC) == f"{channel}: silent for 15 s"
+    assert (made.book(BTC) is None) == (channel == "book")
+    made.apply(ev.FeedFresh("test", BTC, 0, at(3), channel))
+    assert (made.stale, made.book(BTC)) == ({}, made.books[BTC])
+
+
 def test_a_lost_connection_makes_what_it_carried_stale() -> None:
     made = state(
         ev.Subscribed("test", BTC, 0, at(0), "one", "trades"),

@@ -139,8 +139,11 @@ class Audience:
         elif kind is BookStale:
             self.book(event.symbol).clear()
         elif isinstance(event, _OF_FEEDS) and event.channel == "book":
-            # One that begins again, or ends, is no longer what it was marked for.
-            self.book(event.symbol).mark(event.why if isinstance(event, FeedStale) else "")
+            book = self.book(event.symbol)
+            # One that begins again, or ends, is no longer what it was marked for. Where the book is
+            # whole it does not begin again: another copy has subscribed, and has yet to speak.
+            if not (kind is Subscribed and book.whole):
+                book.mark(event.why if isinstance(event, FeedStale) else "")
 
     def _distrust(self, symbol: str, flaw: str) -> None:
         # At once: nobody is to read it until the session has said that it is stale.

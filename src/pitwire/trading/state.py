@@ -314,7 +314,11 @@ class State:
     def _subscribed(self, event: ev.Subscribed) -> None:
         if event.channel == ORDERS:
             self.blind = ""
-        self._channels.setdefault(event.link, {})[event.symbol, event.channel] = None
+        key = event.symbol, event.channel
+        is_another = any(key in held for link, held in self._channels.items() if link != event.link)
+        self._channels.setdefault(event.link, {})[key] = None
+        if is_another:
+            return  # another connection carries the same: a promise of it mends nothing
         self._trust(event.symbol, event.channel)
         if event.channel != BOOK or self._book_is_right(event.symbol):
             self._unmark(event.symbol, event.channel)
