@@ -607,6 +607,15 @@ def listing(*ids: str, seconds: float = 5, venue_time: int = 0) -> ev.OpenOrders
     return ev.OpenOrders("test", BTC, venue_time, at(seconds), ids)
 
 
+def test_a_stranger_of_the_name_that_is_our_number_does_not_stand_in_for_ours() -> None:
+    ledger = OrderLedger()
+    ledger.sent(order("a"), at(0))
+    ledger.apply(update("a", K.ACCEPTED, venue_id="7"), at(1))
+    ledger.apply(update("7", K.STATUS_OPEN, venue_id="8"), at(5))
+    ledger.compare(listing("7"), at(5))
+    assert [one.order_id for one in ledger.due_questions(at(9))] == ["a"]
+
+
 def test_an_open_order_that_the_list_lacks_is_asked_about() -> None:
     ledger = ledger_with(S.OPEN)
     ledger.sent(order("b"), at(0))

@@ -79,8 +79,9 @@ class Adoption:
         here = self._shelf.open_by_symbol.get(listed.symbol, {}) if listed.symbol else (
             self._shelf.open
         )  # fmt: skip
+        numbers = theirs - self._shelf.orders.keys()  # a stranger's name may look like a number
         for order in tuple(here.values()):
-            known = order.id in theirs or order.venue_id in theirs
+            known = order.id in theirs or order.venue_id in numbers
             if not known and order.state in (_S.OPEN, _S.PARTLY_FILLED) and _is_old(order, listed):
                 # It may be over, and the word of it on its way to us.
                 self._doubts.doubt(order, NOT_LISTED, now, now + grace)
