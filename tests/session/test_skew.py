@@ -160,3 +160,14 @@ def test_a_past_time_of_ours_is_a_span_of_the_venues() -> None:
     first, last = skew.span(START - DAY * SECOND, START)
     assert first <= START - DAY * SECOND + 3 * SECOND <= last
     assert last - first == 2 * skew.bound(START)
+
+
+def test_a_doubt_that_comes_soon_after_another_is_not_lost() -> None:
+    skew = Skew()
+    assert not skew.settles(START)
+    skew.doubt()
+    assert [skew.settles(START + at * SECOND) for at in (1, 2)] == [True, False]
+    skew.doubt()
+    assert [skew.settles(START + at * SECOND) for at in (3, 10, 11, 30)] == [
+        False, False, True, False,
+    ]  # fmt: skip

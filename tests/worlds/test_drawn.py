@@ -119,3 +119,16 @@ def test_what_comes_late_is_no_proof_of_life(seed: int) -> None:
     outcome = run(seed)
     assert outcome.complaints == ()
     assert outcome.happened
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [
+        pytest.param(20133, id="stamps of before it was asked spoke against its answer"),
+        pytest.param(31817, id="it had been asked eight seconds before"),
+    ],
+)
+def test_a_venue_whose_clock_is_set_is_asked_and_believed(seed: int) -> None:
+    outcome = run(seed)
+    assert outcome.complaints == ()
+    assert outcome.happened

@@ -163,8 +163,7 @@ class Errands:
 
     def measure_if_doubted(self, now: int) -> None:
         """Look again where any connection doubts what is known of the venue's clock."""
-        if self._asks_time and self._skew.doubted:
-            self._skew.doubted = False
+        if self._asks_time and self._skew.settles(now):
             self.measure_soon(now)
 
     def pump(self, now: int) -> None:

@@ -87,7 +87,7 @@ class Lag:
         if not raw:
             return []
         if self._skew.contradicts(least, now) and not self._foreign:
-            self._skew.doubt(now)
+            self._skew.doubt()
         told = self._learn(least, now)
         if len(self._leasts) < _FEW or self._foreign or not self._skew.known:
             return told
@@ -119,7 +119,7 @@ class Lag:
         news = self._line.news(behind)
         if news is not None:
             told.append(Behind(self._venue, "", 0, now, self._link, "", news / SECOND))
-            self._skew.doubt(now)  # a lag, or a clock that was put back: only the venue can tell
+            self._skew.doubt()  # a lag, or a clock that was put back: only the venue can tell
         if self._line.row >= _SWEEPS and self._is_old(behind, now):
             self._old = True
             told += [self._stale(voice, behind, now) for voice in self._trusted()]

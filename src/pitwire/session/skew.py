@@ -50,9 +50,9 @@ class Skew:
         """Its bound at the time of the measurement; `bound` says what has become of it."""
         self.known = self.measured = False
         """Whether anything is known of it, and whether by a question that was answered."""
-        self.doubted = False
-        """Whether what came speaks against what is known; whoever asks the venue clears this."""
-        self._doubted_at = 0
+        self._doubted = False
+        """Whether what came speaks against what is known, and nobody has asked since."""
+        self._asked_at = 0
         self._at = 0
         self._alarmed = False
         self._jump = 0
@@ -119,11 +119,16 @@ class Skew:
         """Whether an event so late seems to come from the future of a measured clock."""
         return self.measured and -least > self.offset + self.bound(now) + _STEP
 
-    def doubt(self, now: int) -> None:
-        """Any connection may find that the venue should be asked, whichever asks; not all the
-        time."""
-        if now - self._doubted_at >= _DOUBT_AGAIN:
-            self.doubted, self._doubted_at = True, now
+    def doubt(self) -> None:
+        """Any connection may find that the venue should be asked, whichever asks."""
+        self._doubted = True
+
+    def settles(self, now: int) -> bool:
+        """Whether to ask now, as there is a doubt; one that comes soon after another waits."""
+        if not self._doubted or now - self._asked_at < _DOUBT_AGAIN:
+            return False
+        self._doubted, self._asked_at = False, now
+        return True
 
     def told(self, venue: str, at: int, now: int) -> list[Event]:
         """What is to be told when it has changed."""
