@@ -33,6 +33,7 @@ class Stage:
     def __init__(self) -> None:
         self.may_trade = True
         self.rehearsed: list[Order] = []
+        self.recited = 0
         self.broken: Exception | None = None
 
     def rehearse(self, order: Order, now: int) -> None:
@@ -42,6 +43,7 @@ class Stage:
 
     def recite(self, now: int) -> None:
         """A session reads a frame here."""
+        self.recited += 1
 
 
 def trader() -> FunctionRule:
@@ -179,6 +181,20 @@ def test_a_thousand_rehearsals_are_as_free_as_the_first() -> None:
     _, rehearsal = ready(stage)
     assert sum(rehearsal.walk() for _ in range(1_000)) == 500
     assert len({order.id for order in stage.rehearsed}) == 500
+
+
+def test_one_that_is_refused_is_cleared_away_like_any_other() -> None:
+    stage = Stage()
+    pure = Pure()
+    pure.screen.limits = Limits(max_order_size=Decimal(0))
+    pure.burst(quote(100.0, 100.1))
+    rehearsal = Rehearsal(pure.engine, stage, ManualClock(T0))
+    steps = [rehearsal.step() for _ in range(300)]
+    assert (stage.rehearsed, stage.recited) == ([], 100)
+    assert steps.count(True) == 100, "refusals; of two symbols one has a quote"
+    assert len(rehearsal._scratch._pending) <= 2, "what a refusal leaves is not kept"
+    assert not any(rehearsal.walk() for _ in range(20))
+    assert rehearsal._scratch._pending == []
 
 
 @pytest.mark.parametrize("compiled", [False, True])

@@ -88,6 +88,8 @@ class Rehearsal:
         """Symbol → what the desk's own gate is asked about it."""
         self._asked_until = 0
         self._open: list[Order] = []
+        self._under_way = False
+        """Whether there is something to clear away: an order, or the record of a refusal."""
         self._turn = self._asking = 0
         self._failed = False
         self._backstage: Backstage | None = None
@@ -99,7 +101,7 @@ class Rehearsal:
 
     def step(self) -> bool:
         """Half of it, by turns: order and journal, or the frame before them and the end of it."""
-        return self._tried(self._clear if self._open else self._act)
+        return self._tried(self._clear if self._under_way else self._act)
 
     def forms(self) -> int:
         """Every form of an order in a few symbols, in a market made up for it; how many went."""
@@ -116,9 +118,8 @@ class Rehearsal:
         bid_and_ask = price, 1.0, price + float(one.tick), 1.0
         self._engine.apply(Quote(one.venue, one.symbol, 0, now, *bid_and_ask))
         self._wished = draft
-        walked = self._play(Trade(one.venue, one.symbol, 0, now, price, 1.0, Side.BUY, 1), now)
-        self._end(now)
-        return walked
+        self._play(Trade(one.venue, one.symbol, 0, now, price, 1.0, Side.BUY, 1), now)
+        return self._end(now)
 
     def _tried(self, act: Callable[[int], bool]) -> bool:
         """What raises is over: it raises once, and never again."""
@@ -133,27 +134,28 @@ class Rehearsal:
     def _act(self, now: int) -> bool:
         """A trade comes, a rule fires, and the order goes as far as it may."""
         cue = self._cue(now)
-        return cue is not None and self._play(cue, now)
+        if cue is not None:
+            self._play(cue, now)
+        return self._under_way
 
-    def _play(self, cue: Trade, now: int) -> bool:
-        engine = self._engine
+    def _play(self, cue: Trade, now: int) -> None:
+        self._under_way, engine = True, self._engine
         engine.state.offset = self._state.offset
         engine.apply(cue)
         for command in engine.decide(now):
             self._gateway.send(command, now)
             if isinstance(command, Order):
                 self._open.append(command)
-        return bool(self._open)
 
     def _clear(self, now: int) -> bool:
         """The order is over and forgotten; a frame is read, and the desk's own gate asked."""
-        self._end(now)
+        walked = self._end(now)
         if self._backstage is not None and self._backstage.stands:
             self._backstage.speak()
         else:
             self._recite()
         self._ask_gate(now)
-        return True
+        return walked
 
     def _recite(self) -> None:
         self._stage.recite(self._clock.now())
@@ -171,11 +173,13 @@ class Rehearsal:
         if self._backstage is not None:
             self._backstage.close()
 
-    def _end(self, now: int) -> None:
-        for order in self._open:
+    def _end(self, now: int) -> bool:
+        """Forget all of it, a refusal, too; whether there was an order."""
+        orders, self._open, self._under_way = self._open, [], False
+        for order in orders:
             self._engine.apply(_over(order, now))
-        self._open.clear()
         self._scratch.settle()
+        return bool(orders)
 
     def _stand_in(self, state: State, _now: int) -> Iterator[Wish]:
         """What a rule does that fires: it buys what has just traded, at that price."""
