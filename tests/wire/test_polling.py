@@ -199,7 +199,8 @@ def test_who_was_taken_off_the_loop_by_another_reader_is_not_called() -> None:
         assert len(runner.run(told())) == 1
 
 
-def test_a_reader_is_called_before_what_was_queued_after_it_was_ready() -> None:
+@pytest.mark.parametrize("queues", [False, True])
+def test_a_reader_is_called_at_once_unless_something_is_queued_before_it(queues: bool) -> None:
     async def told() -> list[str]:
         loop, heard = asyncio.get_running_loop(), list[str]()
         mine, other = socket.socketpair()
@@ -207,18 +208,64 @@ def test_a_reader_is_called_before_what_was_queued_after_it_was_ready() -> None:
         def read() -> None:
             mine.recv(1)
             heard.append("read")
+            loop.call_soon(heard.append, "said by the reader")
 
-        loop.add_reader(mine, read)
-        other.send(b"x")
-        loop.call_soon(heard.append, "queued")
-        await asyncio.sleep(0)
+        def begin() -> None:
+            loop.add_reader(mine, read)
+            loop.call_at(0, heard.append, "timer")
+            other.send(b"x")
+            if queues:
+                loop.call_soon(heard.append, "queued")
+
+        loop.call_soon(begin)
+        for _ in range(100):
+            await asyncio.sleep(0.001)
+            if len(heard) == 3 + queues:
+                break
         loop.remove_reader(mine)
         mine.close()
         other.close()
         return heard
 
     with asyncio.Runner(loop_factory=polling_loop) as runner:
-        assert runner.run(told()) == ["read", "queued"]
+        heard = runner.run(told())
+    if queues:
+        assert heard == ["queued", "read", "timer", "said by the reader"], "as asyncio has it"
+    else:
+        assert heard == ["read", "said by the reader", "timer"]
+
+
+def test_who_dials_as_nobody_waits_any_more_is_let_in_by_the_next() -> None:
+    async def told() -> bool:
+        loop, failed = asyncio.get_running_loop(), list[object]()
+        loop.set_exception_handler(lambda _, context: failed.append(context["exception"]))
+        with socket.create_server(("127.0.0.1", 0)) as door:
+            door.setblocking(False)
+            waits = loop.create_task(loop.sock_accept(door))
+            await asyncio.sleep(0.01)
+            with socket.create_connection(door.getsockname()) as dialled:
+                waits.cancel()
+                await asyncio.sleep(0)
+                assert failed == []
+                taken, who = await asyncio.wait_for(loop.sock_accept(door), 60)
+                taken.close()
+                return bool(who == dialled.getsockname())
+
+    with asyncio.Runner(loop_factory=polling_loop) as runner:
+        assert runner.run(told())
+
+
+def test_a_socket_that_was_closed_under_it_is_forgotten_like_by_the_inner_one() -> None:
+    polling = PollingSelector()
+    mine, other = socket.socketpair()
+    fd = mine.fileno()
+    polling.register(fd, selectors.EVENT_READ, "old")
+    mine.close()
+    with pytest.raises(OSError, match=r"."):
+        polling.modify(fd, selectors.EVENT_READ | selectors.EVENT_WRITE, "new")
+    assert (polling.key_at(fd), dict(polling.get_map())) == (None, {})
+    polling.close()
+    other.close()
 
 
 def test_an_ordinary_loop_runs_on_it() -> None:

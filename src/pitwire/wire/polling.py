@@ -109,7 +109,12 @@ class PollingSelector(selectors.BaseSelector):
     def modify(
         self, fileobj: FileDescriptorLike, events: int, data: Any = None
     ) -> selectors.SelectorKey:
-        return self._kept(self._inner.modify(fileobj, events, data))
+        try:
+            return self._kept(self._inner.modify(fileobj, events, data))
+        except Exception:
+            # The inner one may have forgotten it, as one does whose socket was closed.
+            self._keys = {key.fd: key for key in self._inner.get_map().values()}
+            raise
 
     def _kept(self, key: selectors.SelectorKey) -> selectors.SelectorKey:
         self._keys[key.fd] = key
@@ -140,7 +145,14 @@ class PollingLoop(asyncio.SelectorEventLoop):
         super().__init__(self._polling)
 
     def _process_events(self, event_list: list[tuple[selectors.SelectorKey, int]]) -> None:
-        """As asyncio has it, but that readers are called here instead of being queued first."""
+        """As asyncio has it, but that readers are called here instead of being queued first.
+
+        Not where something is queued: that may be what takes a reader off, as when nobody waits any
+        more for who dials (`sock_accept`), and then a reader that is called finds nobody to tell.
+        """
+        if self._ready:  # type: ignore[attr-defined]
+            super()._process_events(event_list)  # type: ignore[misc]
+            return
         readers: list[asyncio.Handle] = []
         for key, mask in event_list:
             reader = key.data[0]
