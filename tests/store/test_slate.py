@@ -399,6 +399,25 @@ def test_types_that_it_was_not_written_for_are_refused() -> None:
         found.note(_USUAL, bytearray(SIZE), 16, bytes(16))
 
 
+def test_what_it_could_not_learn_changes_nothing_of_what_it_knows() -> None:
+    found = native.twin(native.SLATE)
+    if found is None:
+        pytest.skip("no C compiler that can build it")
+
+    class Misplaced:
+        """Has what is asked for, but for the last, and each in another place."""
+
+        __struct_fields__ = Cause.__struct_fields__
+        __slots__ = ("a", "b", "c", *Cause.__struct_fields__[:-1])
+
+    note, slate = known_by(found), Slate(None, PLACE, CHAIN, None)
+    with pytest.raises(TypeError, match="other fields"):
+        found.know(Decided, Order, Misplaced, Side, OrderType, TimeInForce, Decimal)
+    assert note(_USUAL, slate._map, 16, bytes(16)) == 16 + 24 + len(payload(_USUAL))
+    assert slate._map[40 : 40 + len(payload(_USUAL))] == payload(_USUAL)
+    slate.close()
+
+
 def test_it_holds_on_to_nothing(compiled: Note) -> None:
     room = bytearray(SIZE)
     strange = msgspec.structs.replace(_USUAL, command=msgspec.structs.replace(_GOOD, tag="é"))

@@ -55,6 +55,11 @@ typedef struct {
     PyTypeObject *side, *kind, *time_in_force, *decimal;
 } Known;
 
+enum { TYPES = 7 };
+#define TYPES_OF(known)                                                                           \
+    &(known)->decided.type, &(known)->order.type, &(known)->cause.type, &(known)->side,           \
+        &(known)->kind, &(known)->time_in_force, &(known)->decimal
+
 /* What is being written. `fits` is 0 once slate.py is to decide, or an error is set. */
 typedef struct {
     int fits;
@@ -390,7 +395,8 @@ note(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
 
 /* ── the module ────────────────────────────────────────────────────────────────────────────── */
 
-/* Learn where objects of a type have these fields, which must be all that it has, in this order. */
+/* Learn where objects of a type have these fields, which must be all that it has, in this order.
+ * The type is borrowed. */
 static int
 learn(Shape *shape, PyObject *type, const char *const *names, Py_ssize_t count)
 {
@@ -413,7 +419,7 @@ learn(Shape *shape, PyObject *type, const char *const *names, Py_ssize_t count)
         PyErr_Format(PyExc_TypeError, "know: found other fields in %R than are written here", type);
         return 0;
     }
-    Py_XSETREF(shape->type, (PyTypeObject *)Py_NewRef(type));
+    shape->type = (PyTypeObject *)type;
     return 1;
 }
 
@@ -433,16 +439,22 @@ know(PyObject *module, PyObject *arguments)
             return NULL;
         }
     }
-    if (!learn(&known->decided, decided, IN_DECIDED, DECIDED_FIELDS) ||
-        !learn(&known->cause, cause, IN_CAUSE, CAUSE_FIELDS)) {
+    /* All of it or nothing: a place of one type in objects of another would be anywhere. */
+    Known told = {.side = (PyTypeObject *)word[0],
+                  .kind = (PyTypeObject *)word[1],
+                  .time_in_force = (PyTypeObject *)word[2],
+                  .decimal = (PyTypeObject *)word[3]};
+    if (!learn(&told.decided, decided, IN_DECIDED, DECIDED_FIELDS) ||
+        !learn(&told.order, order, IN_ORDER, ORDER_FIELDS) ||
+        !learn(&told.cause, cause, IN_CAUSE, CAUSE_FIELDS)) {
         return NULL;
     }
-    PyTypeObject **place[] = {&known->side, &known->kind, &known->time_in_force, &known->decimal};
-    for (int number = 0; number < 4; number++) {
-        Py_XSETREF(*place[number], (PyTypeObject *)Py_NewRef(word[number]));
-    }
-    if (!learn(&known->order, order, IN_ORDER, ORDER_FIELDS)) {
-        return NULL;
+    Known before = *known;
+    *known = told;
+    PyTypeObject **now[TYPES] = {TYPES_OF(known)}, **old[TYPES] = {TYPES_OF(&before)};
+    for (int number = 0; number < TYPES; number++) {
+        Py_INCREF(*now[number]);
+        Py_XDECREF(*old[number]);
     }
     Py_RETURN_NONE;
 }
@@ -452,11 +464,6 @@ set_up(PyObject *module)
 {
     return PyModule_AddStringConstant(module, "source", PITWIRE_SOURCE);
 }
-
-enum { TYPES = 7 };
-#define TYPES_OF(known)                                                                           \
-    &(known)->decided.type, &(known)->order.type, &(known)->cause.type, &(known)->side,           \
-        &(known)->kind, &(known)->time_in_force, &(known)->decimal
 
 static int
 traverse(PyObject *module, visitproc visit, void *arg)
