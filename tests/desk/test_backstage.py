@@ -11,6 +11,8 @@ import pytest
 from pitwire.desk import backstage as module
 from pitwire.desk.backstage import Backstage
 from pitwire.model.clock import SECOND
+from pitwire.model.errors import ConnectionLost
+from pitwire.wire.link import Link
 from pitwire.wire.polling import PollingLoop
 
 
@@ -81,6 +83,25 @@ def test_what_comes_late_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
         assert not stage.stands
         assert heard == []
 
+    on_a_loop(story)
+
+
+def test_one_that_is_lost_as_soon_as_it_stands_does_not_stand(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dial = module._dial
+
+    async def lost(url: str, receiver: Backstage) -> Link:
+        link = await dial(url, receiver)
+        receiver.on_lost(ConnectionLost(code=1006, reason="gone"))
+        return link
+
+    async def story(loop: PollingLoop) -> None:
+        stage = Backstage(loop, lambda: None)
+        await stage.open()
+        assert not stage.stands
+
+    monkeypatch.setattr(module, "_dial", lost)
     on_a_loop(story)
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from pitwire.desk import desk as opening
@@ -119,6 +120,22 @@ def test_every_form_goes_the_way_though_no_market_is_known_yet() -> None:
     assert (pure.screen.ids.made, list(pure.journal.records)) == (0, said)
     assert not pure.state.quotes
     assert not pure.state.ledger.open
+
+
+@pytest.mark.parametrize("where", ["the encoder", "an instrument"])
+def test_a_form_that_cannot_be_rehearsed_keeps_no_desk_from_beginning(
+    caplog: pytest.LogCaptureFixture, where: str
+) -> None:
+    stage, pure = Stage(), Pure()
+    if where == "the encoder":
+        stage.broken = RuntimeError("no bytes")
+    else:
+        for symbol, one in pure.state.instruments.items():
+            pure.state.instruments[symbol] = msgspec.structs.replace(one, tick=Decimal(0))
+    assert rehearse_forms(pure.engine, stage, ManualClock(T0)) == 0
+    [told] = caplog.records
+    assert (told.name, told.levelname) == ("pitwire.desk", "ERROR")
+    assert len(stage.rehearsed) == (where == "the encoder")
 
 
 def test_where_no_order_may_leave_no_form_is_rehearsed() -> None:

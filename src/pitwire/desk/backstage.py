@@ -92,6 +92,8 @@ class Backstage:
                 self._far, _ = await self._loop.sock_accept(door)
                 await self._let_in(self._far)
                 link = await dial
+                if self._far is None:
+                    raise ConnectionResetError  # it was lost as soon as it stood
             except BaseException:
                 dial.cancel()
                 self.close()
