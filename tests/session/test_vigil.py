@@ -138,6 +138,28 @@ def test_a_mute_connection_is_found_within_three_seconds_and_dialled_again_once(
     assert at - fell <= 6 * SECOND
 
 
+@pytest.mark.parametrize("answers", [True, False])
+@pytest.mark.parametrize("tenths", range(5))
+def test_silence_is_told_when_it_is_due_wherever_in_the_half_second_it_began(
+    tenths: int, answers: bool
+) -> None:
+    rig = warm(seconds=60 + tenths / 10)
+    rig.answers, fell = answers, rig.now
+    rig.run(3)
+    assert {at - fell for at, _ in rig.of(FeedStale)} == {2.5 * SECOND}
+    assert [at - fell for at in rig.pings] == [1.5 * SECOND]
+
+
+@pytest.mark.parametrize("tenths", range(5))
+def test_what_came_just_before_the_silence_was_due_is_seen_first(tenths: int) -> None:
+    rig = warm(seconds=60 + tenths / 10)
+    rig.run(2.3)
+    rig.run(0.1, rig.all_speak)
+    rig.run(2.4)
+    assert rig.why() == {}
+    assert len(rig.pings) == 2, "each silence of a second and a half is asked about"
+
+
 @pytest.mark.parametrize(
     ("symbols", "lived", "within", "why"),
     [
@@ -175,9 +197,9 @@ def test_a_young_connection_on_which_nobody_answers_is_mute_within_three_seconds
     fell, rig.told = rig.heard, []
     assert not rig.pings, "while it speaks nobody asks"
     rig.run(9)
-    assert rig.pings[0] - fell <= 2 * SECOND
+    assert rig.pings[0] - fell == 1.5 * SECOND
     assert rig.why()["mute"] == 2 * len(symbols)
-    assert rig.of(FeedStale)[0][0] - fell <= 3 * SECOND
+    assert rig.of(FeedStale)[0][0] - fell == 2.5 * SECOND, "at once, and not at the look after"
     fault_at, fault = rig.faults[0]
     assert fault_at - fell <= 5 * SECOND, "and dialled again"
     assert isinstance(fault, errors.Stalled)

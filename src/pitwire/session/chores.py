@@ -38,6 +38,11 @@ class Pulse:
             return self._pinged + self._answer
         return heard + self._every
 
+    def answer_due(self, heard: int, within: int) -> int | None:
+        """When the ping that is out will have been so long without a sign of life; None while none
+        is out."""
+        return self._pinged + within if self._pinged > heard else None
+
     def unanswered(self, heard: int, now: int) -> int:
         """For how long a ping has been out without a sign of life."""
         return now - self._pinged if self._pinged > heard else 0

@@ -97,6 +97,10 @@ class Vigil:
         """Whether it spoke once a second or more, before it fell silent."""
         self.look_at = 0
         """When everything is judged next."""
+        self._soonest = 0
+        """The same, or the very moment before it at which silence comes to mean something."""
+        self._heard = 0
+        """When anything was heard last, as known at the last look."""
         self.sleepless = False
         """Whether nobody can come late: time passes only from one timer to the next."""
         self.late_at = _NEVER
@@ -147,10 +151,11 @@ class Vigil:
         if self.sleepless:
             if now > self.look_at:
                 self.look_at += -(-(now - self.look_at) // _IDLE) * _IDLE
+                self._soonest = self.look_at
             if self._finds_nothing:
                 return self._pulse.next_deadline(heard)
         due = self._pulse.next_deadline(heard)
-        return due if due < self.look_at else self.look_at
+        return due if due < self._soonest else self._soonest
 
     def look(self, heard: int, now: int, may_ask: MayAsk = _always) -> list[Event]:
         """Judge everything; a ping, or the reason to drop the connection, goes to the outbox."""
@@ -159,10 +164,14 @@ class Vigil:
             told = self._sweep(heard, now)
             if told:
                 told = self._unless_elsewhere(told)
-            if self._is_suspect(heard, now) and may_ask(now):
-                self._pulse.ping(now)
-                self._outbox.ping()
+            self._suspect(heard, now, may_ask)
             self._look_again(now)
+            self._aim(heard, now)
+        elif now >= self._soonest:
+            if heard == self._heard:  # else a look must see first what came
+                told = self._unless_elsewhere(self._judge_silence(heard, now))
+            self._suspect(heard, now, may_ask)
+            self._aim(heard, now)
         match self._pulse.judge(heard, now):
             case Sign.NOTHING:
                 pass
@@ -212,7 +221,7 @@ class Vigil:
         return said
 
     def _look_again(self, now: int) -> None:
-        self.look_at = now + (_IDLE if self.freshness.is_empty else _SWEEP)
+        self.look_at = self._soonest = now + (_IDLE if self.freshness.is_empty else _SWEEP)
         self.late_at = _NEVER if self.sleepless else self.look_at + _LATE
 
     @property
@@ -263,9 +272,13 @@ class Vigil:
             return []
         self._sweeps = min(self._sweeps + 1, _SHARE_STEPS)
         self._share -= self._share / self._sweeps
-        silent = now - max(self._newest, self._since)
-        if silent > _SURE and not self._mute_wait:
+        if now - max(self._newest, self._since) > _SURE and not self._mute_wait:
             self._often = self._share >= _OFTEN
+        return self._judge_silence(heard, now)
+
+    def _judge_silence(self, heard: int, now: int) -> list[Event]:
+        """Call the connection mute when its silence has lasted too long, and drop it later."""
+        silent = now - max(self._newest, self._since)
         wait = self._wait(heard, now)
         if not wait or silent < wait:
             return []
@@ -281,14 +294,33 @@ class Vigil:
             self._outbox.fail(errors.Stalled(silent_seconds=silent / SECOND, what="data"))
         return told
 
-    def _is_suspect(self, heard: int, now: int) -> bool:
-        """Whether to ask at once if it lives; not again before that is answered, nor once a ping
-        has told a dead connection from a mute one."""
+    def _suspect(self, heard: int, now: int, may_ask: MayAsk) -> None:
+        """Ask at once if it lives; not again before that is answered, nor once a ping has told a
+        dead connection from a mute one."""
         is_asked = self._pulse.unanswered(heard, now) > 0 or self._mute_wait
-        return self._often and now - heard >= _SUSPECT and not is_asked
+        if self._often and now - heard >= _SUSPECT and not is_asked and may_ask(now):
+            self._pulse.ping(now)
+            self._outbox.ping()
+
+    def _aim(self, heard: int, now: int) -> None:
+        """Look when it is to be asked, or to be called mute, and not half a second later."""
+        self._heard = heard
+        if self._mute_wait:
+            return
+        since = max(self._newest, self._since)
+        times = [since + self._rhythm.wait] if self._rhythm.wait else []
+        if self._often:
+            late = self._pulse.answer_due(heard, self._late)
+            times.append(heard + _SUSPECT if late is None else max(since + _MUTE, late))
+        # What is over has been judged in this look.
+        self._soonest = min([self.look_at, *(at for at in times if at > now)])
+
+    @property
+    def _late(self) -> int:
+        """How long an answer is waited for before its absence says something, in ns."""
+        return max(_PING_LATE, self._pulse.quickest * _LATER // 2)
 
     def _wait(self, heard: int, now: int) -> int:
-        late = max(_PING_LATE, self._pulse.quickest * _LATER // 2)
-        if self._often and self._pulse.unanswered(heard, now) >= late:
+        if self._often and self._pulse.unanswered(heard, now) >= self._late:
             return _MUTE  # silence and no answer: two witnesses
         return self._rhythm.wait
