@@ -59,7 +59,10 @@ def _readers(read: Read) -> list[Callable[[bytes, int], Sequence[object]]]:
     def reader(compiled: Read | None) -> Callable[[bytes, int], Sequence[object]]:
         symbols = Symbols()
         symbols.native("BTC-USDT")
-        return MarketDecoder(symbols, lambda _: ("A-B", 5), compiled).fastest
+        typed = MarketDecoder(symbols, lambda _: ("A-B", 5)).decode
+        if compiled is None:
+            return typed
+        return lambda frame, now: compiled(frame, now, symbols) or typed(frame, now)
 
     return [reader(None), reader(read)]
 

@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 
 from bench import native
 from fuzz.mutations import golden_frames, mutate
-from pitwire.model.events import BookDelta, Event, Quote, Trade
+from pitwire.model.events import BookDelta, Event, Malformed, Quote, Trade
+from pitwire.venues.binance import codec as codec_module
 from pitwire.venues.binance.decode import MarketDecoder, Read, known_by
 from pitwire.venues.binance.symbols import Symbols
 from pitwire.venues.mbx.reading import UNREADABLE
+from pitwire.venues.venue import CodecOptions, Role
 
 NOW = 1_700_000_000_000_000_000
 KINDS = (Trade, Quote, BookDelta)
@@ -191,12 +193,21 @@ def test_it_asks_for_what_it_needs(read: Read) -> None:
         fresh.read(b"{}", NOW, _symbols())
 
 
-def test_the_decoder_falls_back_to_the_typed_reading(read: Read) -> None:
-    symbols = _symbols()
-    decoder = MarketDecoder(symbols, lambda stream: ("A-B", 5), read)
+def test_the_codec_falls_back_to_the_typed_reading(
+    read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bytes] = []
+
+    def noted(frame: bytes, now: int, symbols: Symbols) -> tuple[Event, ...] | None:
+        asked.append(frame)
+        return read(frame, now, symbols)
+
+    monkeypatch.setattr(codec_module, "COMPILED", noted)
+    codec = codec_module.BinanceCodec(CodecOptions(role=Role.MARKET))
     quote = b'{"u":1,"s":"NEWUSDT","b":"1.0","B":"2.0","a":"3.0","A":"4.0"}'
-    [event] = decoder.fastest(quote, NOW)
+    [event] = codec.decode(quote, NOW)
     assert event == Quote("binance", "NEW-USDT", 0, NOW, 1.0, 2.0, 3.0, 4.0, 1)
-    assert read(quote, NOW, symbols) == (event,), "known by now"
-    with pytest.raises(UNREADABLE):
-        decoder.fastest(quote.replace(b"1.0", b"nan"), NOW)
+    assert read(quote, NOW, codec._symbols) == (event,), "known by now"
+    [event] = codec.decode(quote.replace(b"1.0", b"nan"), NOW)
+    assert isinstance(event, Malformed)
+    assert len(asked) == 2

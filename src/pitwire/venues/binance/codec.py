@@ -51,14 +51,14 @@ class BinanceCodec:
         self.options = options
         self._symbols = Symbols()
         self._streams = Streams(self._symbols, channels)
-        self._market = MarketDecoder(self._symbols, self._streams.partial, COMPILED)
+        self._market = MarketDecoder(self._symbols, self._streams.partial)
         self._encoder = Encoder(self._symbols, WRITING)
         self._answers = AnswerDecoder(self._symbols, self._encoder.requests)
         self.glance, self.head, self.head_bytes = Glance(self._symbols).at, head_of, HEAD_BYTES
         """What the head of a depth diff says, without its levels; None of other frames."""
         private = options.role is Role.ORDERS
         self._read = self._decode_other if private else self._market.decode
-        self._quick = None if private else self._market.compiled
+        self._quick = None if private else COMPILED
 
     # ── in ──
 
@@ -66,8 +66,7 @@ class BinanceCodec:
         """A frame → events and replies, in order. Never raises."""
         data = frame if frame.__class__ is bytes else bytes(frame)
         try:
-            # `MarketDecoder.fastest`, in one call where there is a compiled reader.
-            if self._quick is not None:
+            if self._quick is not None:  # says nothing of what it does not know
                 return self._quick(data, now, self._symbols) or self._read(data, now)
             return self._read(data, now)
         except UNREADABLE:

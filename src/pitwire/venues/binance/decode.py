@@ -74,18 +74,9 @@ COMPILED = None if _compiled is None else known_by(_compiled)
 class MarketDecoder:
     """Decodes the frames of a market connection, wrapped (`/stream`) or bare (`/ws`)."""
 
-    def __init__(self, symbols: Symbols, partial: Partial, compiled: Read | None = None) -> None:
+    def __init__(self, symbols: Symbols, partial: Partial) -> None:
         self._symbols = symbols
         self._partial = partial
-        self.compiled = compiled
-        """The compiled reader, which is handed the symbols, too; None where there is none."""
-        self.fastest = self.decode if compiled is None else self.decode_compiled
-        """`decode`, by the compiled reader where there is one."""
-
-    def decode_compiled(self, frame: bytes, now: int) -> Sequence[Event]:
-        """The same as `decode`, most of it by the compiled reader."""
-        assert self.compiled is not None, "this is asked of who has one"
-        return self.compiled(frame, now, self._symbols) or self.decode(frame, now)
 
     def decode(self, frame: bytes, now: int) -> Sequence[Event]:
         """The events of one frame; raises one of `UNREADABLE` when the fast reading fails.
