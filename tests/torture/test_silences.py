@@ -268,7 +268,7 @@ def test_a_session_that_tells_no_mute_connection_is_found_out(
 ) -> None:
     fault = Stall(at_seconds=40, for_seconds=4.2)
     assert untold(tried(fault)) == set()
-    monkeypatch.setattr(Vigil, "_miss", never)
+    monkeypatch.setattr(Vigil, "_judge_silence", never)
     found = untold(tried(fault))
     assert len(found) == MOST_TOLD
     assert {symbol for symbol, _ in found} == {"BTC-USDT", "ETH-USDT"}

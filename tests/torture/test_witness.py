@@ -147,7 +147,7 @@ def test_a_book_that_changes_while_nobody_tells_is_looked_at_now_and_then_and_at
 
 
 def test_a_book_that_is_long_behind_is_excused_by_nothing_but_what_is_told_of_it() -> None:
-    def seen(*told: ev.Event, is_known: bool = True) -> list[str]:
+    def seen(*told: ev.Event, wait: int | None = 5 * SECOND) -> list[str]:
         world, truth = lived()
         update_id, bids, asks = world.truth_book(SYMBOL)
         sides = [[(float(price), float(size)) for price, size in side] for side in (bids, asks)]
@@ -159,7 +159,7 @@ def test_a_book_that_is_long_behind_is_excused_by_nothing_but_what_is_told_of_it
         )
         witness.book = lambda symbol: book if symbol == SYMBOL else OrderBook("binance", symbol)
         truth.books["ETH-USDT"] = truth.books[SYMBOL]
-        witness._silences.knows = lambda _: is_known  # type: ignore[method-assign]
+        witness._silences.wait = lambda _: wait  # type: ignore[method-assign]
         witness.take([snapshot], 0, True)
         world.advance(3)
         witness.take(told, 0, True)
@@ -171,7 +171,8 @@ def test_a_book_that_is_long_behind_is_excused_by_nothing_but_what_is_told_of_it
     behind = [f"{SYMBOL} is long behind, and called good"]
     stale = ev.FeedStale("binance", "ETH-USDT", 0, 0, "book", 5.0, "silent")
     assert seen() == behind
-    assert seen(is_known=False) == [], "the look that is due within the minute tells"
+    assert seen(wait=None) == [], "the look that is due within the minute tells"
+    assert seen(wait=30 * SECOND) == [], "out of its rhythm it is not yet"
     assert seen(stale, ev.BookStale("binance", "ETH-USDT", 0, 0, "gap")) == behind
     assert seen(ev.FeedStale("binance", SYMBOL, 0, 0, "trades", 5.0, "silent")) == behind
     assert seen(ev.FeedStale("binance", SYMBOL, 0, 0, "book", 5.0, "silent")) == []

@@ -182,9 +182,9 @@ class Silences:
                 text = f"{stream[1]} {stream[0]} silent for {silent:.1f} s and nobody said so"
                 self._complain(now, f"{text}, expected within {allowed:.1f} s")
 
-    def knows(self, stream: Stream) -> bool:
-        """Whether its rhythm is known, so that its silence is told."""
-        return self._paces[stream].wait() is not None
+    def wait(self, stream: Stream) -> int | None:
+        """How long its silence may last before it is told, in ns; None while no rhythm is known."""
+        return self._paces[stream].wait()
 
     def _forget(self) -> None:
         self._paces = {stream: Pace(FLOOR_SECONDS, self._copies) for stream in self._wanted}

@@ -181,10 +181,12 @@ class Witness:
         if not self._is_ready(symbol) or self.book is None:
             return False
         since = self._truth.books[symbol].outdated_since(self.book(symbol).last_id)
-        # Of one that has hardly spoken the look at a fresh snapshot tells, once a minute.
-        is_known = self._silences.knows(("book", symbol))
-        patience = self._patience if is_known else max(self._patience, _AUDITED)
-        if since is None or now - since < patience:
+        if since is None or now - since < self._patience:
+            return False
+        # It is told by its own rhythm, and where that is slow or not known by the look at a fresh
+        # snapshot, once a minute.
+        wait = self._silences.wait(("book", symbol))
+        if now - since < (_AUDITED if wait is None else min(wait, _AUDITED)):
             return False
         return self._own_troubles.get(symbol, -1) < since
 
