@@ -32,6 +32,7 @@ SOURCES = tuple(
         "sim/_quotes.c",
         "sim/_recorded.c",
         "store/_slate.c",
+        "tape/_waiting.c",
         "trading/_gate.c",
         "venues/binance/_reading.c",
         "venues/binance/_sbe.c",

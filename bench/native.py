@@ -22,11 +22,12 @@ READING, SBE = "pitwire.venues.binance._reading", "pitwire.venues.binance._sbe"
 QUOTES, WRITING = "pitwire.sim._quotes", "pitwire.venues.binance._writing"
 GATE, SLATE = "pitwire.trading._gate", "pitwire.store._slate"
 HEARING, RECORDED = "pitwire.session._hearing", "pitwire.sim._recorded"
-PARTS = (LADDER, PACKED, READING, SBE, QUOTES, WRITING, GATE, SLATE, HEARING, RECORDED)
+WAITING = "pitwire.tape._waiting"
+PARTS = (LADDER, PACKED, READING, SBE, QUOTES, WRITING, GATE, SLATE, HEARING, RECORDED, WAITING)
 USERS = (
     "pitwire.market.ladder", "pitwire.venues.binance.decode", "pitwire.venues.binance.sbe",
     "pitwire.sim.quotes", "pitwire.venues.binance.encode", "pitwire.trading.clearance",
-    "pitwire.store.slate", "pitwire.session.hearing", "pitwire.sim.capture",
+    "pitwire.store.slate", "pitwire.session.hearing", "pitwire.sim.capture", "pitwire.tape.waiting",
 )  # fmt: skip
 PLAIN, COMPILED = "plain", "compiled"
 VARIABLE = "PITWIRE_BENCH_PARTS"

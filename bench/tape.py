@@ -302,13 +302,16 @@ class _Turns:
             if frames:
                 self.tell()
             sys.stdin.readline()
-            self._due, self._played, self._cpu = frames + TURN, frames, time.process_time()
+            if not frames:
+                self._cpu = time.process_time()
+            self._due = frames + TURN
         self._player.play(stage, before)
 
     def tell(self) -> None:
-        """What this turn took."""
-        used = time.process_time() - self._cpu
-        print(used / (self._player.frames - self._played) * 1e6, flush=True)
+        """What this turn took, with what threads did since the one before it had been told."""
+        used, frames = time.process_time() - self._cpu, self._player.frames
+        print(used / (frames - self._played) * 1e6, flush=True)
+        self._cpu, self._played = self._cpu + used, frames
 
 
 def through(run: Path, folder: Path | None, *, turns: bool = False) -> float:

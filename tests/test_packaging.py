@@ -83,8 +83,9 @@ def test_compiled_parts_are_in_a_wheel_that_is_asked_for_them(
         names = opened.namelist()
         opened.extractall(tmp_path / "installed")
     for part in ("market/_ladder.", "model/_packed.", "session/_hearing.", "sim/_quotes.",
-                 "sim/_recorded.", "store/_slate.", "trading/_gate.", "venues/binance/_reading.",
-                 "venues/binance/_sbe.", "venues/binance/_writing."):  # fmt: skip
+                 "sim/_recorded.", "store/_slate.", "tape/_waiting.", "trading/_gate.",
+                 "venues/binance/_reading.", "venues/binance/_sbe.",
+                 "venues/binance/_writing."):  # fmt: skip
         built = [
             name for name in names if name.startswith(f"pitwire/{part}") and not name.endswith(".c")
         ]

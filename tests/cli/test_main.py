@@ -38,8 +38,8 @@ def test_the_package_is_the_command_too() -> None:
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     names = (
-        "ladder", "packed", "hearing", "quotes", "recorded", "slate", "gate", "reading", "sbe",
-        "writing",
+        "ladder", "packed", "hearing", "quotes", "recorded", "slate", "waiting", "gate", "reading",
+        "sbe", "writing",
     )  # fmt: skip
     parts = r"\(" + ", ".join(rf"{name} (plain|compiled)" for name in names) + r"\)"
     said = capsys.readouterr().out

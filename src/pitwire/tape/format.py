@@ -17,6 +17,7 @@ from __future__ import annotations
 import itertools
 import struct
 import sys
+from collections.abc import Iterator
 from enum import IntEnum, IntFlag
 from typing import NamedTuple, TypeAlias
 from zlib import crc32
@@ -265,6 +266,15 @@ class Spelling:
 def stamp_of(record: bytes) -> int:
     """The stamp of a record, ns."""
     return int(RECORD.unpack_from(record)[0])
+
+
+def records_in(raw: bytes) -> Iterator[bytes]:
+    """One after the other."""
+    offset = 0
+    while offset < len(raw):
+        end = offset + RECORD.size + RECORD.unpack_from(raw, offset)[1]
+        yield raw[offset:end]
+        offset = end
 
 
 def payload_of(record: bytes) -> bytes:

@@ -1,6 +1,6 @@
 """The recorder: what a session hears and says goes to a tape, written by threads of its own.
 
-The hot path spells one record and appends it to a list. One thread takes what is there every few
+The hot path puts one record down (`tape/waiting.py`). One thread takes what is there every few
 milliseconds, masks, packs and writes it; another syncs what was written, so that a slow disk never
 delays the first. House rules: nothing here raises into the session; what fails stops the tape, is
 said once, and stops nothing else; what was not kept is counted and stands on the tape as a hole.
@@ -12,16 +12,14 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol, TypeAlias, TypeGuard, cast
 
 import msgspec
 
 from pitwire.model.clock import Clock
 from pitwire.model.errors import ConfigError, ConnectionLost, DialFailed, PitwireError
 from pitwire.tape.format import (
-    DRAINED_BIT,
     MOST_LINKS,
-    RECORD,
     Ended,
     Entry,
     Exchange,
@@ -30,11 +28,12 @@ from pitwire.tape.format import (
     Refused,
     encode_exchange,
     payload_of,
-    stamp_of,
+    records_in,
     with_payload,
 )
 from pitwire.tape.held import is_held
 from pitwire.tape.reader import TapeFile, runs_in
+from pitwire.tape.waiting import IN_USE, LOT_BYTES, Lot, Waiting
 from pitwire.tape.writer import HOUR, MAX_BYTES, Sync, TapeWriter, Write, fdatasync, write_all
 from pitwire.wire.link import Buffer, Fetch, HttpAnswer
 
@@ -50,9 +49,6 @@ CLOSE_SECONDS = 5.0
 """How long the end of a tape waits for a disk that takes nothing."""
 WAITING = 1 << 17
 """Entries that may wait for a disk that stands still; what comes then is not kept."""
-_head = RECORD.pack
-_BLOCK = 8 << 20
-"""Bytes of one block of records."""
 
 
 class Mask(Protocol):
@@ -74,6 +70,10 @@ class _Exchanged(NamedTuple):
     at: int
     exchange: Exchange
     secret: bool
+
+
+_Rarer: TypeAlias = Entry | _Exchanged
+Tap: TypeAlias = Callable[[str, str, Buffer, int, bool], None]
 
 
 class Recorder:
@@ -108,17 +108,16 @@ class Recorder:
         )
         self._mask, self._private, self._clock = mask, private, clock
         self._flush_seconds, self._sync_seconds = flush_seconds, sync_seconds
-        self._waiting_most = waiting
         self._sync = sync
         self.failed = ""
         """Why the tape stopped; "" while it goes on."""
         self.kept = self.dropped = 0
         """Entries written; entries that found no room or no tape."""
-        self._waiting: list[bytes | Entry | _Exchanged] = []
-        self._append = self._waiting.append
         self._numbers: dict[str, int] = {}
         """Of the lines whose frames need no mask but by value."""
-        self._hole = 0
+        self._waiting: Waiting[_Rarer] = IN_USE(self._numbers, self._rare_frame, waiting)
+        self.frame: Tap = self._waiting.frame
+        """The tap, which is the hot path: a frame came or went; its bytes are copied."""
         self._synced = 0
         self._over, self._urged = threading.Event(), threading.Event()
         self._writer = TapeWriter(
@@ -154,23 +153,12 @@ class Recorder:
 
     # ── the hot path ──────────────────────────────────────────────────────────────────────────
 
-    def frame(self, link: str, direction: str, frame: Buffer, now: int, drained: bool) -> None:
-        """A frame came or went; its bytes are copied."""
-        number = self._numbers.get(link)
-        if number is None or direction != "in":
-            self._rare_frame(link, direction, frame, now, drained)
-        elif len(self._waiting) < self._waiting_most:
-            flags = DRAINED_BIT if drained else 0  # of `Kind.IN`, which is 0
-            self._append(_head(now, len(frame), flags, number) + frame)
-        else:
-            self._hole += 1
-
     def _rare_frame(
         self, link: str, direction: str, frame: Buffer, now: int, drained: bool
     ) -> None:
         """One that is masked by field, or the first of its line."""
         kind = Kind.IN if direction == "in" else Kind.OUT
-        self._wait((link, kind, now, drained, bytes(frame)))
+        self._waiting.add((link, kind, now, drained, bytes(frame)))
         if link not in self._numbers and not self._private(link):
             number = self._writer.spelling.number_of(link)
             if number <= MOST_LINKS:
@@ -225,16 +213,10 @@ class Recorder:
 
     def _exchanged(self, asked: Exchange, secret: bool, **facts: object) -> None:
         exchange = msgspec.structs.replace(asked, **facts)
-        self._wait(_Exchanged(self._clock.now(), exchange, secret))
+        self._waiting.add(_Exchanged(self._clock.now(), exchange, secret))
 
     def _note(self, link: str, kind: Kind, now: int, payload: bytes) -> None:
-        self._wait((link, kind, now, True, payload))
-
-    def _wait(self, entry: Entry | _Exchanged) -> None:
-        if len(self._waiting) < self._waiting_most:
-            self._append(entry)
-        else:
-            self._hole += 1
+        self._waiting.add((link, kind, now, True, payload))
 
     # ── the end ───────────────────────────────────────────────────────────────────────────────
 
@@ -276,11 +258,7 @@ class Recorder:
             self._write_waiting()
 
     def _write_waiting(self) -> None:
-        waiting, hole = self._waiting, self._hole
-        count = len(waiting)
-        taken = waiting[:count]
-        del waiting[:count]  # what was appended since stays
-        self._hole -= hole
+        taken, count, hole = self._waiting.take()
         if self.failed:
             self.dropped += count + hole
             return
@@ -299,21 +277,18 @@ class Recorder:
             self._fail(OSError(f"{type(error).__name__}: {error}"))
         self.dropped += max(0, before + count - self.kept)
 
-    def _spelt(self, taken: list[bytes | Entry | _Exchanged]) -> list[bytes]:
+    def _spelt(self, taken: list[Lot | _Rarer]) -> list[Lot]:
         """All of it as records; what is no plain frame of a market line is masked on the way."""
-        if set(map(type, taken)) == {bytes}:
-            return cast(list[bytes], taken)
-        return [one if isinstance(one, bytes) else self._spell(one) for one in taken]
+        return [one if _is_lot(one) else self._spell(cast(_Rarer, one)) for one in taken]
 
-    def _put(self, records: list[bytes]) -> None:
-        raw = b"".join(records)
+    def _put(self, lots: list[Lot]) -> None:
+        raw = b"".join([lot[0] for lot in lots])
+        count = sum(lot[1] for lot in lots)
         leaked = [needle for needle in self._mask.needles if needle in raw]
         if leaked:
-            records = [self._without(record, leaked) for record in records]
-            raw = b"".join(records)
-        first, last = stamp_of(records[0]), stamp_of(records[-1])
-        self._writer.put_spelt(raw, len(records), first, last)
-        self.kept += len(records)
+            raw = b"".join([self._without(record, leaked) for record in records_in(raw)])
+        self._writer.put_spelt(raw, count, lots[0][2], lots[-1][3])
+        self.kept += count
         if self._writer.written - self._synced >= SYNC_BYTES:
             self._urged.set()
 
@@ -323,12 +298,12 @@ class Recorder:
             return record
         return with_payload(record, self._mask.mask_bytes(payload_of(record)))
 
-    def _spell(self, one: Entry | _Exchanged) -> bytes:
+    def _spell(self, one: _Rarer) -> Lot:
         entry = self._told(one) if isinstance(one, _Exchanged) else one
         link, kind, at, drained, payload = entry
         if kind in _SAID or (link and self._private(link)):
             entry = link, kind, at, drained, self._mask.mask_bytes(payload)
-        return self._writer.spelling.spell(entry)
+        return self._writer.spelling.spell(entry), 1, at, at
 
     def _told(self, exchanged: _Exchanged) -> Entry:
         """A REST exchange as it goes on the tape; an answer may be megabytes long."""
@@ -380,25 +355,27 @@ _SAID = frozenset((Kind.OUT, Kind.OPENED))
 _TOLD = frozenset(("content-type", "date", "retry-after", "server"))
 
 
-def _at(one: bytes | Entry | _Exchanged) -> int:
-    """When it was, ns."""
-    if isinstance(one, bytes):
-        return stamp_of(one)
-    return one.at if isinstance(one, _Exchanged) else one[2]
+def _is_lot(one: Lot | _Rarer) -> TypeGuard[Lot]:
+    return isinstance(one[0], bytes)  # where others have a line's name, or a stamp
 
 
-def _parts(records: list[bytes]) -> list[list[bytes]]:
-    """Records in lots that fit a block each."""
-    if sum(map(len, records)) <= _BLOCK:
-        return [records] if records else []
-    parts: list[list[bytes]] = [[]]
-    size = 0
-    for record in records:
-        if size and size + len(record) > _BLOCK:
+def _at(one: Lot | _Rarer) -> int:
+    """When it was, or the last of it, ns."""
+    if _is_lot(one):
+        return one[3]
+    return one.at if isinstance(one, _Exchanged) else cast(Entry, one)[2]
+
+
+def _parts(lots: list[Lot]) -> list[list[Lot]]:
+    """Lots in parts that fit a block each."""
+    parts: list[list[Lot]] = []
+    size = LOT_BYTES
+    for lot in lots:
+        if size + len(lot[0]) > LOT_BYTES:
             parts.append([])
             size = 0
-        parts[-1].append(record)
-        size += len(record)
+        parts[-1].append(lot)
+        size += len(lot[0])
     return parts
 
 

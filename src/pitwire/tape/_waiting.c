@@ -1,0 +1,325 @@
+/* The compiled twin of `Waiting`: what waits for the thread that writes a tape.
+ *
+ * Plain frames of a market line go, as the records that they are on the tape, one behind the other
+ * into one buffer; all else stays the object that it was, between two lots of such records. What
+ * is rare (a line without a number, a frame that we sent) is handed to who knows it.
+ *
+ * Nothing here lets go of the interpreter while anything is half done: the objects that may wake
+ * its collector are made before anything changes.
+ */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifndef PITWIRE_SOURCE
+#define PITWIRE_SOURCE "" /* built by hand: nobody can tell from what */
+#endif
+
+enum { HEAD = 15, DRAINED = 0x80, MOST_LINKS = 0xFFFF, SMALL = 1 << 16 };
+/* `HEAD`: bytes of a record before its payload, `format.RECORD`. */
+static const Py_ssize_t LOT = 8 << 20;   /* bytes of a lot, but for a record that is longer */
+static const Py_ssize_t LARGE = 1 << 20; /* a buffer that grew beyond is not kept */
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *numbers, *rare, *taken;
+    char *buffer;
+    Py_ssize_t room, size, count; /* of the lot that is being filled */
+    int64_t first, last;
+    Py_ssize_t most, waiting, hole;
+} Waiting;
+
+/* ── the lot ───────────────────────────────────────────────────────────────────────────────── */
+
+static int
+make_room(Waiting *self, Py_ssize_t more)
+{
+    if (more <= self->room - self->size) {
+        return 1;
+    }
+    Py_ssize_t wanted = self->room ? self->room : SMALL;
+    while (wanted - self->size < more) {
+        if (wanted > PY_SSIZE_T_MAX / 2) {
+            PyErr_NoMemory();
+            return 0;
+        }
+        wanted *= 2;
+    }
+    char *found = PyMem_Realloc(self->buffer, (size_t)wanted);
+    if (found == NULL) {
+        PyErr_NoMemory();
+        return 0;
+    }
+    self->buffer = found;
+    self->room = wanted;
+    return 1;
+}
+
+/* The lot is an object of its own from here on; an empty one is none. */
+static int
+seal(Waiting *self)
+{
+    if (!self->size) {
+        return 1;
+    }
+    PyObject *lot = PyTuple_New(4); /* may collect; nothing from here on does */
+    if (lot == NULL || !self->size) { /* whoever was collected may have taken it */
+        Py_XDECREF(lot);
+        return lot != NULL;
+    }
+    PyTuple_SET_ITEM(lot, 0, PyBytes_FromStringAndSize(self->buffer, self->size));
+    PyTuple_SET_ITEM(lot, 1, PyLong_FromSsize_t(self->count));
+    PyTuple_SET_ITEM(lot, 2, PyLong_FromLongLong(self->first));
+    PyTuple_SET_ITEM(lot, 3, PyLong_FromLongLong(self->last));
+    int failed = 0;
+    for (int part = 0; part < 4; part++) {
+        failed |= PyTuple_GET_ITEM(lot, part) == NULL;
+    }
+    failed = failed || PyList_Append(self->taken, lot) < 0;
+    Py_DECREF(lot);
+    if (!failed) {
+        self->size = self->count = 0;
+    }
+    return !failed;
+}
+
+static void
+put_little(unsigned char *at, uint64_t number, int bytes)
+{
+    for (int byte = 0; byte < bytes; byte++) {
+        at[byte] = (unsigned char)(number >> (8 * byte));
+    }
+}
+
+static int
+put(Waiting *self, const Py_buffer *frame, int64_t now, int drained, long number)
+{
+    if (frame->len > (Py_ssize_t)UINT32_MAX || frame->len > PY_SSIZE_T_MAX / 4) {
+        PyErr_SetString(PyExc_OverflowError, "frame: found one that is longer than a record");
+        return 0;
+    }
+    Py_ssize_t more = HEAD + frame->len;
+    if ((self->size + more > LOT && !seal(self)) || !make_room(self, more)) {
+        return 0;
+    }
+    unsigned char *at = (unsigned char *)self->buffer + self->size;
+    put_little(at, (uint64_t)now, 8);
+    put_little(at + 8, (uint64_t)frame->len, 4);
+    at[12] = drained ? DRAINED : 0; /* of `Kind.IN`, which is 0 */
+    put_little(at + 13, (uint64_t)number, 2);
+    if (frame->len) {
+        memcpy(at + HEAD, frame->buf, (size_t)frame->len);
+    }
+    self->first = self->count ? self->first : now;
+    self->last = now;
+    self->size += more;
+    self->count++;
+    self->waiting++;
+    return 1;
+}
+
+/* ── what others call ──────────────────────────────────────────────────────────────────────── */
+
+static PyObject *
+frame(Waiting *self, PyObject *const *arguments, Py_ssize_t count)
+{
+    if (count != 5 || !PyUnicode_Check(arguments[0]) || !PyUnicode_Check(arguments[1])) {
+        PyErr_SetString(PyExc_TypeError, "frame: expected link, direction, frame, now, drained");
+        return NULL;
+    }
+    PyObject *known = PyDict_GetItemWithError(self->numbers, arguments[0]);
+    if (known == NULL && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (known == NULL || PyUnicode_CompareWithASCIIString(arguments[1], "in")) {
+        return PyObject_Vectorcall(self->rare, arguments, (size_t)count, NULL);
+    }
+    if (self->waiting >= self->most) {
+        self->hole++;
+        Py_RETURN_NONE;
+    }
+    long number = PyLong_AsLong(known);
+    long long now = PyLong_AsLongLong(arguments[3]);
+    int drained = PyObject_IsTrue(arguments[4]);
+    if (drained < 0 || ((number == -1 || now == -1) && PyErr_Occurred())) {
+        return NULL;
+    }
+    if (number < 0 || number > MOST_LINKS) {
+        PyErr_Format(PyExc_OverflowError, "frame: found %ld as a line's number", number);
+        return NULL;
+    }
+    Py_buffer view;
+    if (PyObject_GetBuffer(arguments[2], &view, PyBUF_SIMPLE) < 0) {
+        return NULL;
+    }
+    int is_put = put(self, &view, now, drained, number);
+    PyBuffer_Release(&view);
+    if (!is_put) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+add(Waiting *self, PyObject *entry)
+{
+    if (self->waiting >= self->most) {
+        self->hole++;
+    } else if (!seal(self) || PyList_Append(self->taken, entry) < 0) {
+        return NULL;
+    } else {
+        self->waiting++;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+take(Waiting *self, PyObject *nothing)
+{
+    (void)nothing;
+    PyObject *fresh = PyList_New(0), *told = PyTuple_New(3);
+    if (fresh == NULL || told == NULL || !seal(self)) {
+        Py_XDECREF(fresh);
+        Py_XDECREF(told);
+        return NULL;
+    }
+    PyObject *waiting = PyLong_FromSsize_t(self->waiting), *hole = PyLong_FromSsize_t(self->hole);
+    if (waiting == NULL || hole == NULL) {
+        Py_XDECREF(waiting);
+        Py_XDECREF(hole);
+        Py_DECREF(fresh);
+        Py_DECREF(told);
+        return NULL;
+    }
+    PyTuple_SET_ITEM(told, 0, self->taken);
+    PyTuple_SET_ITEM(told, 1, waiting);
+    PyTuple_SET_ITEM(told, 2, hole);
+    self->taken = fresh;
+    self->waiting = self->hole = 0;
+    if (self->room > LARGE) {
+        PyMem_Free(self->buffer);
+        self->buffer = NULL;
+        self->room = 0;
+    }
+    return told;
+}
+
+/* ── the type and the module ───────────────────────────────────────────────────────────────── */
+
+static PyObject *
+make(PyTypeObject *type, PyObject *arguments, PyObject *named)
+{
+    PyObject *numbers, *rare;
+    Py_ssize_t most;
+    if (named != NULL && PyDict_GET_SIZE(named)) {
+        PyErr_SetString(PyExc_TypeError, "Waiting: expected numbers, rare, most, without names");
+        return NULL;
+    }
+    if (!PyArg_ParseTuple(arguments, "O!On:Waiting", &PyDict_Type, &numbers, &rare, &most)) {
+        return NULL;
+    }
+    PyObject *taken = PyList_New(0);
+    Waiting *self = taken == NULL ? NULL : (Waiting *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        Py_XDECREF(taken);
+        return NULL;
+    }
+    self->numbers = Py_NewRef(numbers);
+    self->rare = Py_NewRef(rare);
+    self->taken = taken;
+    self->most = most;
+    return (PyObject *)self;
+}
+
+static int
+traverse(Waiting *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->numbers);
+    Py_VISIT(self->rare);
+    Py_VISIT(self->taken);
+    return 0;
+}
+
+/* `numbers` and `taken` cannot be without each other's `rare`, so a cycle ends there alone. */
+static int
+clear(Waiting *self)
+{
+    PyObject *rare = self->rare;
+    self->rare = Py_NewRef(Py_None);
+    Py_XDECREF(rare);
+    return 0;
+}
+
+static void
+release(Waiting *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    Py_XDECREF(self->numbers);
+    Py_XDECREF(self->rare);
+    Py_XDECREF(self->taken);
+    PyMem_Free(self->buffer);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef methods[] = {
+    {"frame", (PyCFunction)(void (*)(void))frame, METH_FASTCALL,
+     "frame(link, direction, frame, now, drained): a frame came or went; its bytes are copied."},
+    {"add", (PyCFunction)(void (*)(void))add, METH_O, "add(entry): something else waits."},
+    {"take", (PyCFunction)(void (*)(void))take, METH_NOARGS,
+     "take(): all that waits, how many, and how many found no room."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_doc, "The compiled twin of `pitwire.tape.waiting.Waiting`."},
+    {Py_tp_new, make},
+    {Py_tp_traverse, traverse},
+    {Py_tp_clear, clear},
+    {Py_tp_dealloc, release},
+    {Py_tp_methods, methods},
+    {0, NULL},
+};
+
+static PyType_Spec spec = {
+    .name = "pitwire.tape._waiting.Waiting",
+    .basicsize = sizeof(Waiting),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = slots,
+};
+
+static int
+set_up(PyObject *module)
+{
+    PyObject *type = PyType_FromModuleAndSpec(module, &spec, NULL);
+    if (type == NULL) {
+        return -1;
+    }
+    int failed = PyModule_AddType(module, (PyTypeObject *)type) < 0 ||
+                 PyModule_AddStringConstant(module, "source", PITWIRE_SOURCE) < 0;
+    Py_DECREF(type);
+    return failed ? -1 : 0;
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, set_up},
+    {0, NULL},
+};
+
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "_waiting",
+    .m_doc = "The compiled twin of what waits for a tape.",
+    .m_size = 0,
+    .m_slots = module_slots,
+};
+
+PyMODINIT_FUNC
+PyInit__waiting(void)
+{
+    return PyModuleDef_Init(&module);
+}
