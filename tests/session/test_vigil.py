@@ -267,6 +267,21 @@ def test_a_line_whose_answers_are_long_on_their_way_is_not_mute(way: float, rate
     assert rig.of(FeedStale)[0][0] - fell <= (2.0 + 1.5 * max(way, 1) + 0.5) * SECOND
 
 
+def test_no_moment_that_is_over_is_aimed_at_again() -> None:
+    rig = Rig("A")
+    rig.answers = False
+    rig.run(5.2, rig.all_speak)
+    heard, now = rig.heard, rig.now
+    for _ in range(200):
+        due = rig.vigil.next_deadline(heard, now)
+        assert due > now, "else it comes again at once, and for ever"
+        now = due
+        rig.tell(rig.vigil.look(heard, now))
+        if rig.outbox.take_fault() is not None:
+            break
+    assert rig.why()["mute"] == 2
+
+
 def test_one_late_answer_makes_no_line_slow() -> None:
     rig = Rig("A")
     rig.vigil.took(4 * SECOND)

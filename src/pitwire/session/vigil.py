@@ -304,7 +304,7 @@ class Vigil:
 
     def _aim(self, heard: int, now: int) -> None:
         """Look when it is to be asked, or to be called mute, and not half a second later."""
-        self._heard = heard
+        self._heard, self._soonest = heard, self.look_at
         if self._mute_wait:
             return
         since = max(self._newest, self._since)
