@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pitwire.model.events import Fill, Position
+from pitwire.model.clock import SECOND
+from pitwire.model.events import Balance, ClockOffset, Fill, Position
 from pitwire.model.orders import Side
-from pitwire.trading.portfolio import Portfolio
+from pitwire.trading.portfolio import Contents, Portfolio
 from tests.trading.making import BTC, ETH, at, balance, fill, instrument
 
 D = Decimal
@@ -116,6 +117,49 @@ def test_a_balance_first_heard_after_some_fills_starts_the_count_there() -> None
     portfolio = booked(buy(2, 100))
     portfolio.take_balance(balance("USDT", 800))
     assert portfolio.differences() == []
+
+
+def clock(offset: float, seconds: float, error: float = 0.01) -> ClockOffset:
+    return ClockOffset("test", "", 0, at(seconds), round(offset * SECOND), round(error * SECOND))
+
+
+def stamped(free: int, stamp: float, seconds: float) -> Balance:
+    return msgspec.structs.replace(balance("USDT", free, 0, seconds), venue_time=at(stamp))
+
+
+def test_an_answer_that_took_its_time_says_nothing_against_what_came_since() -> None:
+    portfolio = Portfolio()
+    portfolio.take_offset(clock(0, 0))
+    portfolio.take_balance(stamped(1000, 5, 5))
+    portfolio.take_offset(clock(-0.5, 6))
+    portfolio.take_balance(stamped(900, 4, 8))
+    assert portfolio.free("USDT") == 1000
+
+
+def test_balances_are_believed_again_when_the_venues_clock_was_set_back() -> None:
+    portfolio = Portfolio()
+    portfolio.take_offset(clock(0, 0))
+    portfolio.take_balance(stamped(1000, 8, 8))
+    portfolio.take_balance(stamped(900, 3, 9))
+    assert portfolio.free("USDT") == 1000  # an old answer, for all that is known
+    portfolio.take_offset(clock(-6, 10))
+    kept = Portfolio()
+    kept.restore(msgspec.json.decode(msgspec.json.encode(portfolio.contents()), type=Contents))
+    for one in (portfolio, kept):
+        one.take_balance(stamped(800, 5, 11))
+        assert one.free("USDT") == 800
+        one.take_balance(stamped(900, 4, 12))
+        assert one.free("USDT") == 800
+
+
+def test_a_clock_that_was_set_back_after_a_checkpoint_is_seen_by_what_was_kept() -> None:
+    portfolio, kept = Portfolio(), Portfolio()
+    portfolio.take_offset(clock(0, 0))
+    portfolio.take_balance(stamped(1000, 8, 8))
+    kept.restore(portfolio.contents())
+    kept.take_offset(clock(-6, 10))
+    kept.take_balance(stamped(800, 5, 11))
+    assert kept.free("USDT") == 800
 
 
 def test_what_somebody_else_did_is_named_and_accepted_on_request() -> None:

@@ -14,7 +14,8 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 import msgspec
 
-from pitwire.model.events import Balance, Fill, Position
+from pitwire.model.clock import SECOND
+from pitwire.model.events import Balance, ClockOffset, Fill, Position
 from pitwire.model.instruments import Instrument
 from pitwire.model.orders import Side
 from pitwire.model.symbols import Symbol
@@ -24,6 +25,8 @@ _EXACT = Context(prec=60)
 """Digits enough that no sum of venue amounts (20 before and 16 after the point) is rounded."""
 _CENT = Decimal("1e-18")
 """The share of cost of a partial close is kept to this many quote units."""
+_SET_BACK = SECOND
+"""A clock that seems to go back by less, beyond both errors, may only have drifted."""
 
 
 class Holding(msgspec.Struct, kw_only=True, eq=False):
@@ -80,6 +83,9 @@ class Contents(msgspec.Struct, kw_only=True):
     counted_from: int = 0
     day: int = -1
     day_start: dict[str, Decimal] = {}
+    offset: int | None = None
+    offset_error: int = 0
+    stamps_from: int = 0
 
 
 class Stake:
@@ -102,8 +108,8 @@ class Portfolio:
     """Everything owned on one account."""
 
     __slots__ = (
-        "_day", "_day_start", "_instruments", "_opening", "balances", "counted_from", "fees",
-        "flows", "holdings", "stakes", "venue_positions",
+        "_day", "_day_start", "_instruments", "_offset", "_opening", "_stamps_from", "balances",
+        "counted_from", "fees", "flows", "holdings", "stakes", "venue_positions",
     )  # fmt: skip
 
     def __init__(self, instruments: Mapping[str, Instrument] | None = None) -> None:
@@ -119,6 +125,10 @@ class Portfolio:
         self._opening: dict[str, Decimal] = {}
         self._day = -1
         self._day_start: dict[str, Decimal] = {}
+        self._offset: tuple[int, int] | None = None
+        """Of the venue's clock as it was told last, and its error, ns."""
+        self._stamps_from = 0
+        """When the venue's clock was found set back; stamps of before it say nothing since. ns"""
         self.stakes: dict[str, Stake] = {}
         """By quote asset; `stake` makes those that nobody has asked for yet."""
 
@@ -149,13 +159,26 @@ class Portfolio:
         An answer that took its time says what was, and not what is.
         """
         known = self.balances.get(balance.asset)
-        if known is not None and 0 < balance.venue_time < known.venue_time <= balance.received:
+        if (
+            known is not None
+            and known.received >= self._stamps_from
+            and 0 < balance.venue_time < known.venue_time <= balance.received
+        ):
             return
         self.balances[balance.asset] = balance
         self.counted_from = self.counted_from or balance.venue_time
         if balance.asset not in self._opening:
             total = _EXACT.add(balance.free, balance.locked)
             self._opening[balance.asset] = _EXACT.subtract(total, self.flow(balance.asset))
+
+    def take_offset(self, told: ClockOffset) -> None:
+        """Where the venue's clock was set back, what it stamped before is no later than what
+        comes."""
+        if self._offset is not None:
+            offset, error = self._offset
+            if told.offset + told.error + _SET_BACK < offset - error:
+                self._stamps_from = told.received
+        self._offset = told.offset, told.error
 
     def take_position(self, position: Position) -> None:
         self.venue_positions[position.symbol] = position
@@ -222,13 +245,17 @@ class Portfolio:
             counted_from=self.counted_from,
             day=self._day,
             day_start=self._day_start,
+            offset=None if self._offset is None else self._offset[0],
+            offset_error=0 if self._offset is None else self._offset[1],
+            stamps_from=self._stamps_from,
         )
 
     def restore(self, kept: Contents) -> None:
         """Go on from what was kept."""
         self.holdings = {holding.symbol: holding for holding in kept.holdings}
         self.flows, self.fees, self._opening = kept.flows, kept.fees, kept.opening
-        self.counted_from = kept.counted_from
+        self.counted_from, self._stamps_from = kept.counted_from, kept.stamps_from
+        self._offset = None if kept.offset is None else (kept.offset, kept.offset_error)
         self.balances = {balance.asset: balance for balance in kept.balances}
         self.venue_positions = {position.symbol: position for position in kept.positions}
         self.stakes.clear()

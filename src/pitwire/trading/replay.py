@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from pitwire.model.events import ACCOUNT
+from pitwire.model.events import ACCOUNT, ClockOffset
 from pitwire.model.orders import CancelOrder, Command, Order, ReplaceOrder, Side
 from pitwire.trading import journal as records
 from pitwire.trading.asked import AskedKeys
@@ -31,7 +31,8 @@ from pitwire.trading.stance import SWITCHING, Switches
 from pitwire.trading.state import State
 from pitwire.trading.tracked import Change, Disagreement
 
-_ACCOUNT = frozenset(ACCOUNT)
+_HEARD = frozenset((*ACCOUNT, ClockOffset))
+"""What the account's state follows from: its own events, and how its stamps are to be read."""
 _REPORTED = 100
 """Contradictions that are kept word by word; all are counted."""
 
@@ -117,7 +118,7 @@ class Replay:
     # ── inputs ────────────────────────────────────────────────────────────────────────────────
 
     def _came(self, record: records.Came) -> None:
-        if type(record.event) not in _ACCOUNT:
+        if type(record.event) not in _HEARD:
             return  # of the market, or said again for orders by `OrdersLost`
         change = self.state.apply(record.event)
         if change is not None:

@@ -102,14 +102,24 @@ def restore(snapshot: Snapshot, state: State) -> None:
 
 
 def same_state(kept: Snapshot, made: Snapshot) -> bool:
-    """Whether both are one state; one kept before proofs were is judged by what it says."""
+    """Whether both are one state; one kept before proofs or the venue's clock were is judged by
+    what it says."""
     if state_hash(kept) == state_hash(made):
         return True
-    without = _without_proofs(kept)
-    return state_hash(without) == state_hash(kept) == state_hash(_without_proofs(made))
+    return any(
+        state_hash(older(kept)) == state_hash(kept) == state_hash(older(made))
+        for older in (_without_clock, _without_proofs)
+    )
+
+
+def _without_clock(snapshot: Snapshot) -> Snapshot:
+    change = msgspec.structs.replace
+    portfolio = change(snapshot.portfolio, offset=None, offset_error=0, stamps_from=0)
+    return change(snapshot, portfolio=portfolio)
 
 
 def _without_proofs(snapshot: Snapshot) -> Snapshot:
+    snapshot = _without_clock(snapshot)
     change, shelf = msgspec.structs.replace, snapshot.shelf
     orders = [
         change(one, doubted_at=0, dead_from=0, absences=0, absent_at=0, counted=False, proof=None)

@@ -358,6 +358,7 @@ class State:
 
     def _clock_offset(self, event: ev.ClockOffset) -> None:
         self.offset = event
+        self.portfolio.take_offset(event)
 
     def _book_is_right(self, symbol: str) -> bool:
         book = self.books.get(symbol)
