@@ -56,11 +56,18 @@ class StagedFeed(Feed):
     """A feed whose clocks and rows a test can hold."""
 
     holding = False
+    looking = False
+    """Whether a look has begun and is not over."""
     frozen_head: dict[str, Any] | None = None
 
     def steps(self, now: int) -> Iterator[None]:
-        if not self.holding:
+        if self.holding:
+            return
+        self.looking = True
+        try:
             yield from super().steps(now)
+        finally:
+            self.looking = False
 
     def head(self, now: int) -> dict[str, Any]:
         head = super().head(now)
@@ -121,6 +128,8 @@ class Stage:
             case "truth":
                 pass
             case "hold":
+                while self.feed.looking:  # else its rest would tell of a later moment
+                    await asyncio.sleep(0)
                 now = self.desk.clock.now()
                 for _ in self.feed.steps(now):
                     pass
