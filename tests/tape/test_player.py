@@ -57,6 +57,9 @@ def tape_of(folder: Path, *entries: tuple[float, str, Kind, bytes], meta: Meta =
     return Tape(folder)
 
 
+OPEN = Path("/proc/self/fd")
+
+
 def live(tape: Tape, story: Any, **options: Any) -> Any:
     loop = TapeLoop(START)
 
@@ -224,6 +227,8 @@ def test_whoever_ends_the_tape_in_the_midst_of_a_frame_hears_no_other(tmp_path: 
 
     frames, hears = live(tape, story)
     assert (frames, [what for _, what in hears.told]) == (2, [(b"0", True), (b"1", True)])
+    held = OPEN.iterdir() if OPEN.is_dir() else ()
+    assert not [fd for fd in held if fd.exists() and tmp_path in fd.resolve().parents]
 
 
 def test_waiting_for_what_never_comes_is_an_error(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from urllib.parse import parse_qsl, urlsplit
 
@@ -84,7 +84,7 @@ class Player:
         listing: str = "",
     ) -> None:
         self._tape, self._listing = tape, listing
-        self._records = chain.from_iterable(tape.blocks(until=until))
+        self._records: Iterator[Parts] = chain.from_iterable(tape.blocks(until=until))
         self._next: Parts | None = next(self._records, None)
         self._imported = tape.meta.origin != "session"
         self._acknowledge = acknowledge
@@ -141,8 +141,9 @@ class Player:
                 self.over.set()
 
     def finish(self) -> None:
-        """Play nothing more."""
+        """Play nothing more; the tape's file is let go of."""
         self._next, self.told_to_end = None, True
+        self._records = iter(())
         self.over.set()
 
     def awaited(self) -> list[str]:
