@@ -29,7 +29,7 @@ PAUSED_SECONDS = 5.0
 CAUGHT_UP_SECONDS = 10.0
 """By then everything that waited is read, though the venue may not answer pings."""
 MUTE_SECONDS = 2.5
-"""No connection is called mute sooner; with a sweep on top it is found within three seconds."""
+"""No connection is called mute sooner."""
 SUSPECT_SECONDS = 1.5
 """One that speaks in every second, however young, is asked for a sign of life after so long."""
 SURE_SECONDS = 3.5
