@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import random
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -15,10 +16,13 @@ import pytest
 from hypothesis import settings
 
 from bench import native
+from pitwire.model import entropy
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 WORLD = "world"
 """The name under which a test notes the counts of a simulated world it has run."""
+SALT = "PITWIRE_TEST_SALT"
+"""The variable that gives every test another luck."""
 
 
 # How long an example takes says how busy the machine is, and nothing about what is tried.
@@ -60,6 +64,18 @@ def state_home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     home = next(homes)
     monkeypatch.setenv("XDG_STATE_HOME", str(home))
     return home
+
+
+@pytest.fixture(autouse=True)
+def system_luck(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> random.Random:
+    """What draws for those who name no seed: in a test the same luck each time; here the real one.
+
+    Another luck is had by setting `PITWIRE_TEST_SALT` to anything.
+    """
+    drawn = f"{os.environ.get(SALT, '')} {request.node.nodeid}"
+    real = entropy.SYSTEM
+    monkeypatch.setattr(entropy, "SYSTEM", random.Random(drawn))
+    return real
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,13 @@
+import os
+import random
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pitwire.model.entropy import Entropy, system_seed
+from pitwire.model import entropy
+from pitwire.model.entropy import Chance, Entropy, system_seed
+from tests.conftest import SALT
 
 
 @given(st.integers(0, 2**63), st.text(max_size=20))
@@ -31,5 +37,12 @@ def test_known_draw_so_that_old_seeds_stay_good() -> None:
     assert Entropy(1).stream("a").getrandbits(32) == 2_008_694_585
 
 
-def test_system_seeds_differ() -> None:
+def test_system_seeds_differ(system_luck: Chance, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert type(system_luck) is random.SystemRandom
+    monkeypatch.setattr(entropy, "SYSTEM", system_luck)
     assert len({system_seed() for _ in range(8)}) == 8
+
+
+def test_in_a_test_they_are_the_same_each_time(request: pytest.FixtureRequest) -> None:
+    luck = random.Random(f"{os.environ.get(SALT, '')} {request.node.nodeid}")
+    assert system_seed() == luck.getrandbits(63)

@@ -9,6 +9,9 @@ from typing import TypeAlias
 Chance: TypeAlias = random.Random
 """A stream."""
 
+SYSTEM: Chance = random.SystemRandom()
+"""Where luck comes from that nobody has given a seed for: the operating system."""
+
 
 class Entropy:
     """A tree of random generators: same seed and same name, same draws."""
@@ -31,7 +34,7 @@ class Entropy:
 
 def system_seed() -> int:
     """A fresh seed from the operating system; whoever draws one writes it down."""
-    return random.SystemRandom().getrandbits(63)
+    return SYSTEM.getrandbits(63)
 
 
 def secret_token() -> str:
