@@ -13,8 +13,10 @@ import pytest
 
 from pitwire.board.gate import PROTOCOL, TOKEN_HEADER
 from pitwire.board.opening import Board
-from pitwire.board.playback import Baton, Playback
+from pitwire.board.playback import Baton, Playback, PlayedFeed
+from pitwire.board.tail import Tail
 from pitwire.cli.main import main
+from pitwire.desk.desk import Desk
 from pitwire.desk.playing import play
 from pitwire.model.errors import ConfigError
 from pitwire.tape.reader import Tape
@@ -103,6 +105,51 @@ def test_a_board_on_a_replay_is_marked_and_changes_nothing(tmp_path: Path) -> No
     assert 0 < desk["replay"] - Tape(tmp_path).meta.started / 1e6 < 60_000
     assert found["views"][VIEW]["tables"]["book"]["bids"]
     assert set(found["tables"]["orders"]) >= set(result.desk.timings.orders)
+
+
+class Looking:
+    """Looks after every record, and twice when all is over: then the recording's time stands."""
+
+    feed: PlayedFeed | None = None
+
+    def __init__(self) -> None:
+        self.journal = Tail()
+        self.during: list[str] = []
+
+    def opened(self, desk: Desk) -> None:
+        self.feed = PlayedFeed(desk, self.journal, Baton(), mask=str)
+
+    def look(self) -> None:
+        if self.feed is not None and not self.feed.is_over:
+            self.during.append(self.played())
+
+    def played(self) -> str:
+        assert self.feed is not None
+        for _ in self.feed.steps(1):
+            pass
+        return str(self.feed.common.tables["desk"]["played"])
+
+    def rest(self, seconds: float) -> None:
+        raise AssertionError("it is played without a pause")
+
+    def ended(self) -> None:
+        assert self.feed is not None
+        self.feed.is_over = True
+        self.played()
+        self.after = self.played()
+
+
+def test_the_end_is_told_although_the_time_of_the_recording_goes_no_further(
+    tmp_path: Path,
+) -> None:
+    recorded(tmp_path, seconds=2)
+    looking = Looking()
+    result, _ = played(tmp_path, onlooker=looking)
+    assert set(looking.during) == {"playing"}
+    assert looking.after == "over"
+    assert looking.feed is not None
+    assert result.desk is not None
+    assert set(looking.feed.common.tables["orders"]) >= set(result.desk.timings.orders)
 
 
 def test_a_port_that_is_taken_ends_it_with_one_clear_word(tmp_path: Path) -> None:

@@ -185,6 +185,11 @@ class Feed:
             self._full_at = now + _FULL_LOOK
             yield from self._look_at_all(now)
 
+    def look_at_everything(self) -> None:
+        """What has not moved is looked at by the next look too, however soon that comes."""
+        self._full_at = 0
+        self._turns.clear()
+
     def _is_due(self, symbol: str, share: float, now: int) -> bool:
         """Whether its turn to be looked at wholly has come: each has its own part of a second."""
         turn = (now - round(share * _FULL_LOOK)) // _FULL_LOOK

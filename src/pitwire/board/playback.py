@@ -115,6 +115,8 @@ class PlayedFeed(Feed):
         self._baton = baton
         self.is_over = False
         self._newest = self._seen_at = self._read_at = 0
+        self._moment: object = None
+        self._seen_whole = False
         with baton.look():
             super().__init__(desk, tail, mask=mask)
 
@@ -122,11 +124,21 @@ class PlayedFeed(Feed):
         """One look, all at once: the desk stands still meanwhile."""
         with self._baton.look():
             self._read_at = now
+            self._see_whole_what_stands_still()
             for _ in super().steps(self._desk.clock.now()):
                 pass
         if self.newest > self._newest:
             self._newest, self._seen_at = self.newest, now
         yield
+
+    def _see_whole_what_stands_still(self) -> None:
+        """Where the recording's time stops, the turn of the rest would never come."""
+        moment = self._desk.clock.now(), self.is_over
+        if moment != self._moment:
+            self._moment, self._seen_whole = moment, False
+        elif not self._seen_whole:
+            self._seen_whole = True
+            self.look_at_everything()
 
     def head(self, now: int) -> dict[str, Any]:
         """The clocks of this moment; what is played counts as heard when it was first seen."""
