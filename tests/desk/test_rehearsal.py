@@ -209,9 +209,9 @@ def test_one_that_is_refused_is_cleared_away_like_any_other() -> None:
     steps = [rehearsal.step() for _ in range(300)]
     assert (stage.rehearsed, stage.recited) == ([], 100)
     assert steps.count(True) == 100, "refusals; of two symbols one has a quote"
-    assert len(rehearsal._scratch._pending) <= 2, "what a refusal leaves is not kept"
+    assert rehearsal._scratch._slate.payloads() == [], "what a refusal leaves is not kept"
     assert not any(rehearsal.walk() for _ in range(20))
-    assert rehearsal._scratch._pending == []
+    assert rehearsal._scratch._slate.payloads() == []
 
 
 @pytest.mark.parametrize("compiled", [False, True])

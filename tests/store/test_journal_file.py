@@ -390,6 +390,20 @@ def test_what_came_before_an_intent_is_never_behind_it(make: Make, tmp_path: Pat
     assert read_slate(tmp_path) == []
 
 
+def test_what_comes_after_an_intent_costs_it_no_write(
+    make: Make, disk: Disk, tmp_path: Path
+) -> None:
+    file = make(mapped=True)
+    file.write(INTENT)
+    file.write(say(2))
+    assert file.commit() == ""
+    assert disk.calls == []
+    assert len(read_slate(tmp_path)) == 1
+    file.settle()
+    assert stored(tmp_path) == [INTENT, say(2)]
+    assert read_slate(tmp_path) == []
+
+
 def test_more_intents_than_the_slate_has_room_for(make: Make, tmp_path: Path) -> None:
     file = make(mapped=True)
     file.write(INTENT)

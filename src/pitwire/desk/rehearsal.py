@@ -33,7 +33,7 @@ from pitwire.model.orders import Order, Side, UpdateKind
 from pitwire.store.slate import Slate
 from pitwire.trading.engine import Engine
 from pitwire.trading.ids import OrderIds
-from pitwire.trading.journal import Record, Volatile
+from pitwire.trading.journal import Decided, Record, Volatile
 from pitwire.trading.ledger import OrderLedger
 from pitwire.trading.limits import Limits
 from pitwire.trading.risk import Screen
@@ -242,19 +242,12 @@ class _Scratch(Volatile):
 
     def __init__(self) -> None:
         self._slate = Slate(None, (0, 0), bytes(8))
-        self._pending: list[Record] = []
 
     def write(self, record: Record) -> None:
-        self._pending.append(record)
-
-    def commit(self) -> str:
-        for record in self._pending:
+        if type(record) is Decided:
             self._slate.note(record)
-        self._pending.clear()
-        return ""
 
     def settle(self) -> None:
-        self._pending.clear()
         self._slate.wipe((0, 0), bytes(8))
 
 

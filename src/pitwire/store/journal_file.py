@@ -1,10 +1,10 @@
 """A journal on disk: records into segments, out of the process before they have consequences.
 
-`write` only keeps a record; `commit` hands everything kept to the kernel if an intent is among it,
-and `settle`, at the end of a burst, whatever is left. An intent that nothing else came with, which
-is nearly every one, `commit` puts on the slate (store/slate.py), and `settle` into the segment: so
-no order waits for the chain and for write(2). A thread syncs behind; with `durable` the intent is
-in the segment and on the disk before `commit` returns.
+An intent that nothing waits before, which is nearly every one, `write` puts on the slate
+(store/slate.py), and `settle`, at the end of the burst, into the segment: so no order waits for the
+chain and for write(2). Every other record `write` only keeps; `commit` hands all that is kept to
+the kernel if an intent is among it, and `settle` whatever is left. A thread syncs behind; with
+`durable` the intent is in the segment and on the disk before `commit` returns.
 
 House rules: a file that failed once is never written again; who writes is one thread, who syncs is
 another, and they share two counters and a bell.
@@ -57,7 +57,7 @@ class JournalFile:
 
     __slots__ = (
         "_asleep", "_bell", "_chain", "_clock", "_disk", "_durable", "_folder", "_frame",
-        "_handle", "_header", "_intent", "_noted", "_others", "_over", "_pending", "_records",
+        "_handle", "_header", "_intent", "_noted", "_over", "_pending", "_records",
         "_reserve", "_reserved", "_segment_bytes", "_size", "_slate", "_sync", "_synced",
         "_syncer", "_unsynced_since", "_write", "cause", "count", "failed", "lost", "syncs",
         "written",
@@ -92,8 +92,7 @@ class JournalFile:
         self._clock = SystemClock()  # a disk keeps no virtual time
         self._pending: list[Record] = []
         self._intent = False
-        self._others = False
-        """Whether something waits that is no command."""
+        """Whether something waits that must not wait for the end of its burst."""
         self._noted = False
         """Whether something is on the slate; it stands before all that waits."""
         self._records = 0
@@ -139,19 +138,19 @@ class JournalFile:
     # ── the order path ────────────────────────────────────────────────────────────────────────
 
     def write(self, record: Record) -> None:
-        """Keep a record for the next `commit` or `settle`."""
-        self._pending.append(record)
+        """Take a record: on the slate, or kept for the next `commit` or `settle`."""
         kind = type(record)
         if kind is Decided:
+            if not self._pending and self._note(record):
+                return
             self._intent = True
-        else:
-            self._others = True
-            if kind is Halted:
-                self._intent = True
+        elif kind is Halted:
+            self._intent = True
+        self._pending.append(record)
 
     def commit(self) -> str:
         """Make every intent outlive this process (`durable`: the machine); why not, or ""."""
-        if self._intent and (self._others or not self._note()):
+        if self._intent:
             self._flush()
             if self._durable and not self.failed:
                 self.sync()
@@ -167,26 +166,21 @@ class JournalFile:
             self._asleep = False
             self._bell.put(None)
 
-    def _note(self) -> bool:
-        """Put the intents that wait on the slate; False when they must be written now."""
+    def _note(self, record: Record) -> bool:
+        """Put an intent on the slate; False when it must be written."""
         slate = self._slate
         if slate is None or self.failed or self._reserved - self._size < _ROOM_NEEDED:
             return False
-        end = slate.end
         try:
-            for record in self._pending:
-                if not slate.note(record):
-                    slate.cut(end)
-                    return False
+            noted = slate.note(record)
         except UnicodeEncodeError:
-            slate.cut(end)
             return False
-        self._pending.clear()
-        self._intent, self._noted = False, True
-        return True
+        if noted:
+            self._noted = True
+        return noted
 
     def _flush(self) -> None:
-        pending, self._pending, self._intent, self._others = self._pending, [], False, False
+        pending, self._pending, self._intent = self._pending, [], False
         if self.failed:
             self.lost += len(pending)
             return
