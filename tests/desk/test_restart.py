@@ -73,6 +73,11 @@ async def die(desk: Desk, path: Path) -> Path:
     return copy
 
 
+def lift_offline(path: Path, by: str, at: int) -> None:
+    """As `pitwire resume` does where no desk runs: it has read the journal to its end."""
+    HaltLatch(path).lift(by, at, to=recall(path)[1].end)
+
+
 def open_at_venue(setting: Setting) -> list[str]:
     return [name for name, one in setting.orders().items() if is_open(one)]
 
@@ -311,7 +316,7 @@ def test_a_halt_lifted_or_thrown_while_no_desk_ran(tmp_path: Path) -> None:
         desk = await setting.open(config=kept(path))
         desk.halt("enough", "Ada")
         await desk.stop()
-        HaltLatch(path).lift("Grace", setting.clock.now())
+        lift_offline(path, "Grace", setting.clock.now())
         desk = await setting.open(config=kept(path))
         assert desk.engine.screen.halted == ""
         await desk.stop()
@@ -377,7 +382,7 @@ def test_a_kill_while_a_desk_starts_is_not_lifted_by_what_was_lifted_before(
         desk = await setting.open(config=kept(path))
         desk.halt("enough", "Ada")
         await desk.stop()
-        HaltLatch(path).lift("Grace", setting.clock.now())
+        lift_offline(path, "Grace", setting.clock.now())
 
         def and_then_a_kill(*known: Any) -> list[Record]:
             found = switch(*known)
@@ -491,7 +496,7 @@ def test_damage_halts_until_a_person_has_looked(tmp_path: Path) -> None:
     assert "damaged" in told[0]
     again, _ = take_over(path)
     assert again == halted, "starting again does not make it good"
-    HaltLatch(path).lift("Ada", 1)
+    lift_offline(path, "Ada", 1)
     assert take_over(path) == ("", [])
 
 

@@ -66,6 +66,17 @@ def test_a_tail_is_read_from_where_the_checkpoint_stands(tmp_path: Path) -> None
     assert history.flaws == []
 
 
+def test_a_place_is_counted_from_where_the_checkpoint_stands(tmp_path: Path) -> None:
+    first, *_ = fill(tmp_path, 3, 2, 1)
+    places = [(0, 0), (1, 2), (1, 3), (2, 0), (2, 1), (2, 2), (3, 0), (3, 1), (4, 0)]
+    for _ in range(2):
+        history = History(tmp_path, Position(1, 3), chain=first)
+        told(history)
+        numbers = [history.number_of(Position(*one)) for one in places]
+        assert numbers == [-1, -1, 0, 0, 1, 2, 2, 3, 3]
+        segment_path(tmp_path, 1).unlink(missing_ok=True)  # nobody needs it
+
+
 def test_a_journal_that_a_checkpoint_was_not_made_of_is_damaged(tmp_path: Path) -> None:
     fill(tmp_path, 3)
     for since, chain in ((Position(1, 3), bytes(16)), (Position(1, 9), bytes(16))):

@@ -7,7 +7,7 @@ told, and halts trading unless every crash may leave it so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from pitwire.model.errors import ConfigError, JournalFailed
 from pitwire.model.proof import NO_PROOF, DeathProof
 from pitwire.store.checkpoint import newest_good, write_checkpoint
 from pitwire.store.folder import AccountFolder, readable_identity
-from pitwire.store.history import START, History, segment_numbers, segment_path
+from pitwire.store.history import START, History, Position, segment_numbers, segment_path
 from pitwire.store.journal_file import JournalFile
 from pitwire.store.latch import HaltLatch, Thrown
 from pitwire.store.room import trim
@@ -43,11 +43,11 @@ class LatchJournal:
 
     A throw waits for `keep`, so that no cancel has to wait for the disk; until then the journal
     alone has the halt, and that is enough. A lift lifts what was known here, and nothing that
-    somebody has thrown since.
+    somebody has thrown since. `reached` is how far the journal has come.
     """
 
-    def __init__(self, latch: HaltLatch) -> None:
-        self._latch = latch
+    def __init__(self, latch: HaltLatch, reached: Callable[[], Position] = lambda: START) -> None:
+        self._latch, self._reached = latch, reached
         self.concerned = frozenset((Halted, Resumed))
         """Records that are its business."""
         self.due: Halted | None = None
@@ -94,7 +94,7 @@ class LatchJournal:
         if known is None:
             return
         try:
-            self._latch.lift(record.by, record.at, mark=known)
+            self._latch.lift(record.by, record.at, mark=known, to=self._reached())
         except OSError as error:
             self.failed = f"{self._latch.path}: {error.strerror or error}"
 
@@ -224,7 +224,7 @@ def _restart(
     )
     read = replay.taken
     replay.take(started)
-    latch = LatchJournal(folder.latch)
+    latch = LatchJournal(folder.latch, lambda: file.position)
     switched = _switch(folder.latch, replay, history, now)
     told = (started, *replay.derived(), *switched, *_told(history, replay, wrong, now))
     for record in told:
@@ -335,16 +335,19 @@ def _switch(latch: HaltLatch, replay: Replay, history: History, now: int) -> lis
     """What changes about the halt at this start. The latch knows; without one the journal does.
 
     A latch that was lifted before the journal's halt says nothing of it: the run died, or its disk
-    refused, before that halt was on the latch.
+    refused, before that halt was on the latch. What was before is told by the places in the
+    journal, for a clock that was set between the two would tell it wrong.
     """
     thrown, last = latch.read(), latch.last()
     if history.worst is not None:
         return [Halted(at=now, reason=f"the journal: {history.worst}", by="desk")]
     if thrown is not None:
         return [] if replay.halted else [Halted(at=now, reason=thrown.reason, by=thrown.by)]
-    if replay.halted and last is not None and last.lifted_at >= replay.halted_at:
+    if not replay.halted:
+        return []
+    if last is not None and history.number_of(last.lifted_to) >= replay.halted_by:
         return [Resumed(at=now, by=last.lifted_by)]
-    return [Halted(at=now, reason=replay.halted, by="journal")] if replay.halted else []
+    return [Halted(at=now, reason=replay.halted, by="journal")]
 
 
 def _told(history: History, replay: Replay, wrong: list[str], now: int) -> list[Record]:

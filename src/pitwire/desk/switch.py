@@ -374,7 +374,7 @@ def _lift(folder: Path, account: str, latch: HaltLatch, known: Thrown | None, by
             state, expected = f"halted, and the journal: {history.worst}", "a journal that is sound"
             raise StateError(verb="resume", state=state, expected=expected)
         if known is not None:
-            latch.lift(by, SystemClock().now(), mark=known.mark)
+            latch.lift(by, SystemClock().now(), mark=known.mark, to=history.end)
         if (anew := latch.read()) is not None:
             state = f"halted anew by {anew.by}: {anew.reason}"
             raise StateError(verb="resume", state=state, expected="a look at that first")

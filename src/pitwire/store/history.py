@@ -76,6 +76,8 @@ class History:
         """The chain at the place that the slate is of."""
         self._behind: list[bytes] = []
         """The first of the records behind that place."""
+        self._read: list[tuple[Position, int]] = []
+        """Of each segment: from where on it was read, and how many records."""
 
     @property
     def worst(self) -> Flaw | None:
@@ -86,6 +88,19 @@ class History:
     def end(self) -> Position:
         """Behind the last record that was read."""
         return Position(self._number, self._count)
+
+    def number_of(self, place: Position) -> int:
+        """How many of the records that were read lie before this place; -1 for one before `since`,
+        of which nobody knows that here."""
+        if place < self._since:
+            return -1
+        found = 0
+        for begin, count in self._read:
+            if begin.segment == place.segment:
+                found += min(place.records - begin.records, count)
+            elif begin.segment < place.segment:
+                found += count
+        return found
 
     def payloads(self) -> Iterator[bytes]:
         """Every record as it stands in its segment, and then the intents that are in none."""
@@ -122,7 +137,9 @@ class History:
                 last = min(last, self._until.records)
             if self._entries:
                 self._look_behind(segment, number, self._entries[0].place)
-            yield segment.payloads[skip or 0 : last]
+            wanted = segment.payloads[skip or 0 : last]
+            self._read.append((Position(number, skip or 0), len(wanted)))
+            yield wanted
             if segment.chains:
                 self.chain = segment.chains[last]
             if self.worst is not None and not self._reads_on:

@@ -3,6 +3,7 @@
 House rules: thrown means synced; a file that cannot be understood is a halt; a person lifts it, and
 lifts only what they knew of: each throw is another one, and a lift names the one that it is about.
 So any number of processes may throw and lift at the same time without a lock, and no halt is lost.
+Of a halt that only the journal has, the lift's place in it decides, for a clock may have been set.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import msgspec
 
 from pitwire.model.entropy import system_seed
 from pitwire.model.errors import Unsound
+from pitwire.store.history import START, Position
 from pitwire.store.safely import sealed, unsealed, write_safely
 from pitwire.trading.journal import UNSAID
 
@@ -34,6 +36,8 @@ class Thrown(msgspec.Struct, frozen=True, kw_only=True):
     lifted_by: str = ""
     """Who lifted it; "" while it holds."""
     lifted_at: int = 0
+    lifted_to: Position = START
+    """Up to where who lifted it had read the journal: no halt behind that is lifted."""
     nonce: str = ""
     """Drawn for each throw, so that no two are the same."""
     mark: str = ""
@@ -44,6 +48,7 @@ class _Lifted(msgspec.Struct, frozen=True, kw_only=True):
     mark: str
     by: str
     at: int
+    to: Position = START
 
 
 class HaltLatch:
@@ -81,7 +86,8 @@ class HaltLatch:
         lifted = self._last_lift()
         if lifted is None or lifted.mark != found.mark:
             return found
-        return msgspec.structs.replace(found, lifted_by=lifted.by, lifted_at=lifted.at)
+        how = {"lifted_by": lifted.by, "lifted_at": lifted.at, "lifted_to": lifted.to}
+        return msgspec.structs.replace(found, **how)
 
     def throw(self, reason: str, by: str, at: int) -> Thrown:
         """Halt; returns when a power cut could not undo it. The first reason stays.
@@ -111,11 +117,14 @@ class HaltLatch:
             with suppress(OSError):
                 write_safely(self._room, bytes(_ROOM_BYTES))
 
-    def lift(self, by: str, at: int, *, mark: str | None = None) -> Thrown | None:
+    def lift(
+        self, by: str, at: int, *, mark: str | None = None, to: Position = START
+    ) -> Thrown | None:
         """A person lifts it; what it was thrown for, None when it was not.
 
-        With `mark` only the throw of that mark: one that came since holds. Raises `OSError` when
-        the disk refuses, or when the file cannot be read at all.
+        With `mark` only the throw of that mark: one that came since holds. `to` is up to where the
+        journal is known here. Raises `OSError` when the disk refuses, or when the file cannot be
+        read at all.
         """
         was = self.read()
         if was is None:
@@ -123,7 +132,7 @@ class HaltLatch:
         if not was.mark:
             self.path.read_bytes()  # raises what keeps it from being read
         if mark is None or mark == was.mark:
-            lifted = sealed(msgspec.json.encode(_Lifted(mark=was.mark, by=by, at=at)))
+            lifted = sealed(msgspec.json.encode(_Lifted(mark=was.mark, by=by, at=at, to=to)))
             write_safely(self._lifted, lifted, aside=f".{os.getpid()}.new")
             self.keep_room()  # the halt that was lifted may have used it
         return was

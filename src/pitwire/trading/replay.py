@@ -55,8 +55,8 @@ class Replay:
     def __init__(self, start: Snapshot | None = None) -> None:
         self.ids: OrderIds | None = None
         self.switches = Switches()
-        self.halted_at = 0
-        """When the newest halt among the records was written; 0 while there was none."""
+        self.halted_by = 0
+        """Number of the newest record that halts, from the first that was taken; 0 without one."""
         self.asked = AskedKeys()
         self.taken = 0
         self.contradicted = 0
@@ -162,7 +162,7 @@ class Replay:
     def _switched(self, record: Record) -> None:
         self.switches = self.switches.after(record)
         if isinstance(record, records.Halted):
-            self.halted_at = record.at
+            self.halted_by = self.taken
 
     def _asked(self, record: records.Asked) -> None:
         self.asked.add(record.key)
