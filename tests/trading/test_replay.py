@@ -165,6 +165,30 @@ def test_checkpoint_and_tail_are_the_full_replay_for_every_prefix(
         assert rest.hash() == whole, size
 
 
+@settings(max_examples=100, deadline=None)
+@given(stories, st.integers(0, 10_000), st.booleans())
+def test_a_change_that_is_due_is_taken_by_its_bytes_alone(
+    story: list[tuple[str, int]], where: int, leave_out: bool
+) -> None:
+    """With a record that is left out, or there twice, the same is found and told."""
+    records = list(lived(story).journal.records)
+    where %= len(records)
+    harmed = [*records[:where], *records[where + 1 :]] if leave_out else records[:where]
+    harmed += [] if leave_out else [records[max(0, where - 1)], *records[where:]]
+    for told in (records, harmed):
+        replay, known = Replay(), 0
+        for record in told:
+            if replay.expects(payload(record)):
+                known += 1
+            else:
+                replay.take(record, payload(record))
+        whole = replayed(told)
+        assert (replay.hash(), replay.taken) == (whole.hash(), whole.taken)
+        assert replay.contradictions == whole.contradictions
+        if told is records:
+            assert known == sum(type(one) is Change for one in told)
+
+
 # ── what contradicts ──────────────────────────────────────────────────────────────────────────
 
 

@@ -138,7 +138,7 @@ def keep(folder: Path, until: Position, desk: int = 0) -> str:
         else History(folder, newest.position, chain=bytes.fromhex(newest.chain), until=until)
     )
     replay = Replay(None if newest is None else newest.snapshot)
-    for record, text in history.records():
+    for record, text in history.records(replay.expects):
         replay.take(record, text)
     if history.worst is not None:
         return str(history.worst)

@@ -293,7 +293,7 @@ def recall(path: Path, *, expected: int = 0) -> tuple[Replay, History, list[str]
     )
     history = History(path, since, chain=chain, expected=expected)
     replay = Replay(None if checkpoint is None else checkpoint.snapshot)
-    for record, text in history.records():
+    for record, text in history.records(replay.expects):
         replay.take(record, text)
     replay.state.missed.clear()  # a start asks for everything before a rule is heard
     return replay, history, [f"checkpoint passed over: {one}" for one in wrong]

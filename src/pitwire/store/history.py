@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 
@@ -29,6 +30,7 @@ class Position(msgspec.Struct, frozen=True, order=True):
 
 
 START = Position()
+Known: TypeAlias = Callable[[bytes], bool]
 
 
 def segment_path(folder: Path, number: int) -> Path:
@@ -40,6 +42,10 @@ def segment_numbers(folder: Path) -> list[int]:
     """The segments that are there, in order."""
     names = map(_NAME.match, os.listdir(folder))
     return sorted(int(name.group(1)) for name in names if name)
+
+
+def _unknown(_payload: bytes) -> bool:
+    return False
 
 
 class History:
@@ -160,9 +166,12 @@ class History:
             behind = segment.payloads[before if number == at else 0 :]
             self._behind += behind[: len(self._entries)]
 
-    def records(self) -> Iterator[tuple[Record, bytes]]:
-        """Every record, and as it stands in its segment."""
+    def records(self, known: Known = _unknown) -> Iterator[tuple[Record, bytes]]:
+        """Every record, and as it stands in its segment. One that is `known` by that is left out,
+        and not even decoded."""
         for payload in self.payloads():
+            if known(payload):
+                continue
             try:
                 yield decode(payload), payload
             except msgspec.MsgspecError as error:

@@ -160,10 +160,11 @@ def _sound(data: bytes) -> tuple[list[bytes], list[bytes], int]:
     payloads: list[bytes] = []
     chains: list[bytes] = []
     last, offset, size = NOTHING, _PREAMBLE.size, len(data)
-    while (start := offset + _HEAD.size) <= size:
-        length, turned, chain = _HEAD.unpack_from(data, offset)
+    unpack, head, turn, longest = _HEAD.unpack_from, _HEAD.size, _TURNED, LONGEST
+    while (start := offset + head) <= size:
+        length, turned, chain = unpack(data, offset)
         end = start + length
-        if turned != length ^ _TURNED or length > LONGEST or end > size:
+        if turned != length ^ turn or length > longest or end > size:
             break
         payload = data[start:end]
         if blake2b(last + payload, digest_size=16).digest() != chain:

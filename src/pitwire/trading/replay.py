@@ -93,6 +93,16 @@ class Replay:
         elif isinstance(record, Change | Disagreement):
             self._compare(record, text)
 
+    def expects(self, text: bytes) -> bool:
+        """Take the next record by its payload alone, if it is the change that is due next, byte for
+        byte, as nearly every change is; False where it has to be decoded and taken."""
+        due = self._due
+        if not due or type(due[0]) is not Change or payload(due[0]) != text:
+            return False
+        due.popleft()
+        self.taken += 1
+        return True
+
     def derived(self) -> list[Record]:
         """What follows from the records taken and has not been seen; none of it is due any more."""
         due, self._due = list(self._due), deque()
