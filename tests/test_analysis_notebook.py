@@ -17,7 +17,7 @@ def test_the_notebook_of_an_analysis(tmp_path: Path, repository: Path) -> None:
     notebook = nbformat.read(repository / "examples" / "analysis.ipynb", as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells), "committed without outputs"
     client = NotebookClient(
-        notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
+        notebook, timeout=180, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
     )
     client.execute()
     shown: dict[str, Any] = {}

@@ -56,7 +56,7 @@ def test_a_notebook_connects_iterates_and_shows_a_table(tmp_path: Path) -> None:
     cells = [nbformat.v4.new_code_cell(code) for code in (CONNECT, ITERATE, SHOW, BOOK, CLOSE)]
     notebook = nbformat.v4.new_notebook(cells=cells)
     client = NotebookClient(
-        notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
+        notebook, timeout=180, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
     )
     client.execute()
     results = [cell.outputs[-1]["data"] for cell in notebook.cells]
@@ -99,7 +99,7 @@ def test_a_plain_script_runs_them_with_asyncio(tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert (done.stdout, done.stderr, done.returncode) == ("True\n", "", 0)

@@ -37,7 +37,7 @@ def live(tale: Callable[[Watching, list[Ask]], Awaitable[None]], told: Told | No
     async def life() -> None:
         async with (
             watching(prepare=lambda server: serve_commands(server, {"": obey})) as place,
-            asyncio.timeout(20),
+            asyncio.timeout(120),
         ):
             await tale(place, asked)
 

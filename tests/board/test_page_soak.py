@@ -29,7 +29,7 @@ def test_nothing_grows(browser: Any) -> None:
     try:
         page = browser.new_page(viewport={"width": 1600, "height": 900})
         page.goto(stage.control)
-        page.wait_for_selector("body[data-state=live]", timeout=30_000)
+        page.wait_for_selector("body[data-state=live]", timeout=60_000)
         tools = page.context.new_cdp_session(page)
         tools.send("Performance.enable")
 

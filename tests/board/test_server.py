@@ -159,7 +159,7 @@ def test_many_mistakes_or_a_large_message_end_the_connection_alone() -> None:
                 await bad.send_str("?")
             await large.send_str("x" * (LARGEST + 1))
             for socket in (bad, large):
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(60):
                     while not (await socket.receive()).type.name.startswith("CLOS"):
                         pass
             await good.send_json({"do": "all"})
@@ -201,14 +201,13 @@ def test_a_flood_of_connections_is_dropped_and_the_rest_goes_on() -> None:
             await place.look(socket, "A-B@1s")
             flood = [await asyncio.open_connection(host, port) for _ in range(200)]
             # What came too late hears the end at once; what was let in hears nothing.
-            ended = 0
-            for reader, _ in flood:
-                try:
-                    async with asyncio.timeout(0.02):
-                        ended += not await reader.read(1)
-                except TimeoutError:
-                    pass
-            assert ended >= 200 - CONNECTIONS
+            hearing = [asyncio.ensure_future(reader.read(1)) for reader, _ in flood]
+            async with asyncio.timeout(60):
+                while sum(one.done() for one in hearing) < 200 - CONNECTIONS:
+                    await asyncio.sleep(0.01)
+            assert not any(one.result() for one in hearing if one.done())
+            for one in hearing:
+                one.cancel()
             await socket.send_json({"do": "all"})
             assert await place.frame(socket, "snapshot")
             for _, writer in flood:
@@ -295,7 +294,7 @@ def test_a_board_that_closes_leaves_the_token_of_another(tmp_path: Path) -> None
 
 def test_each_desk_of_a_board_has_a_picture_of_its_own() -> None:
     async def life() -> None:
-        async with watching(more=("far",)) as place, asyncio.timeout(20):
+        async with watching(more=("far",)) as place, asyncio.timeout(120):
             far = place.server.hubs["far"]
             async with place.socket() as socket, place.socket(query="?desk=far") as other:
                 assert (await place.frame(socket, "hello"))["desk"] == ""

@@ -57,13 +57,13 @@ async def remote_of(folder: Path) -> AsyncIterator[Remote]:
 
 
 async def until(holds: Callable[[], Any]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not holds():
             await asyncio.sleep(0.01)
 
 
 def live(tale: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(tale(), 40))
+    asyncio.run(asyncio.wait_for(tale(), 120))
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_a_visitor_that_talks_nonsense_is_shown_out(tmp_path: Path, source: Fake
             for line in (b"hello\n", b"\xff\n", b"x" * 10_000 + b"\n", b'{"do":"halt"}\n'):
                 reader, writer = await asyncio.open_unix_connection(str(tmp_path / "board.sock"))
                 writer.write(line)
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(60):
                     while await reader.read(4096):
                         pass
                 writer.close()

@@ -75,7 +75,7 @@ class Watching:
 
     async def frame(self, socket: aiohttp.ClientWebSocketResponse, kind: str = "frame") -> Any:
         """The next message of this kind; others are passed over."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 message = json.loads(await socket.receive_str())
                 if message["kind"] == kind:
@@ -115,7 +115,7 @@ def live(tale: Callable[[Watching], Awaitable[None]]) -> None:
     """Open a board, live the tale, close it."""
 
     async def life() -> None:
-        async with watching() as place, asyncio.timeout(30):
+        async with watching() as place, asyncio.timeout(120):
             await tale(place)
 
     asyncio.run(life())

@@ -448,7 +448,7 @@ async def test_html_instead_of_a_snapshot_is_asked_for_again() -> None:
         desk = await open_desk(
             parse_config(PLAIN), endpoints=venue.endpoints, credentials=venue.credentials
         )
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not ((book := desk.engine.state.book(BTC)) and book.ready):
                 await asyncio.sleep(0.02)
         await desk.stop()

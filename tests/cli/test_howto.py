@@ -192,7 +192,7 @@ async def test_what_it_prints_is_all_that_a_session_needs(
             await session.authenticate_websocket()
             await session.subscribe_to_ticker("BTC-USDT")
             await session.subscribe_to_order_updates()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await quoted.wait()
 
 
@@ -218,7 +218,7 @@ def test_the_command_serves_with_tls_a_file_and_a_door(tmp_path: Path) -> None:
         token, url = door[2].removeprefix("Authorization: "), door[3].strip()
         ask = urllib.request.Request(url.replace("symbols", "balances/bot"))
         ask.add_header("Authorization", token)
-        with urllib.request.urlopen(ask, timeout=10) as answer:
+        with urllib.request.urlopen(ask, timeout=60) as answer:
             assert json.load(answer) == {"BBB": {"free": "7", "locked": "0"}}
         assert trusted.read_text().startswith("-----BEGIN CERTIFICATE-----")
         assert "wss://127.0.0.1:" in command.text

@@ -137,6 +137,6 @@ def test_a_signal_ends_it_cleanly(
     while "Ctrl-C" not in (line := serving.stdout.readline()):
         assert line, "it ended before it served"
     serving.send_signal(number)
-    _, said = serving.communicate(timeout=20)
+    _, said = serving.communicate(timeout=120)
     assert serving.returncode == code
     assert said == f"pitwire: {word}\n"

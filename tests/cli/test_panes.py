@@ -65,7 +65,7 @@ def live(folder: Path, tale: Callable[[FakeSource, Remote, Panes], Awaitable[Non
             await until(lambda: (remote.picture(VIEW) or FakeSource().common).tables.get("book"))
             await tale(source, remote, panes)
 
-    asyncio.run(asyncio.wait_for(life(), 40))
+    asyncio.run(asyncio.wait_for(life(), 120))
 
 
 def test_every_pane_shows_what_the_desk_says(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_silence_and_an_end_are_told(tmp_path: Path) -> None:
                 await until(lambda: "live" in drawn(panes, 200))
             await until(lambda: "STALE: no desk answers" in drawn(panes, 200))
 
-    asyncio.run(asyncio.wait_for(life(), 40))
+    asyncio.run(asyncio.wait_for(life(), 120))
 
 
 def test_an_unknown_symbol_is_told_with_those_that_are_known(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_several_desks_stand_together_and_one_alone_by_a_key(tmp_path: Path) -> 
                 panes.press("1")
             await until(lambda: "STALE: no desk answers" in drawn(panes, 200))
 
-    asyncio.run(asyncio.wait_for(life(), 40))
+    asyncio.run(asyncio.wait_for(life(), 120))
 
 
 def test_columns_stand_still_when_numbers_become_shorter(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_keys_are_heard_and_the_terminal_is_left_as_it_was(monkeypatch: pytest.M
     with os.fdopen(theirs, "r") as keyboard:
         monkeypatch.setattr("sys.stdin", keyboard)
         before = termios.tcgetattr(theirs)
-        asyncio.run(asyncio.wait_for(life(), 40))
+        asyncio.run(asyncio.wait_for(life(), 120))
         assert heard == ["2"]
         assert termios.tcgetattr(theirs) == before
     os.close(ours)

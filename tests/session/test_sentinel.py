@@ -214,7 +214,7 @@ def test_a_loop_that_waits_for_work_is_held_by_nobody() -> None:
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:
-        for _ in range(200):
+        for _ in range(6000):
             frame = sys._current_frames()[thread.ident or 0]
             if frame.f_code.co_name == "select":
                 break
@@ -238,8 +238,8 @@ def test_whoever_started_the_loop_is_not_blamed_for_what_runs_in_it() -> None:
     thread = threading.Thread(target=caller)
     thread.start()
     try:
-        assert held.wait(10)
-        for _ in range(200):
+        assert held.wait(PATIENCE)
+        for _ in range(6000):
             place = _place(sys._current_frames()[thread.ident or 0])
             if place.endswith("wait"):
                 break

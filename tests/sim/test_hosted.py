@@ -56,7 +56,7 @@ def venue() -> Iterator[HostedVenue]:
 
 
 def get(venue: HostedVenue, path: str, **more: Any) -> Any:
-    with urllib.request.urlopen(f"{venue.http_url}/api/v3{path}", timeout=10, **more) as answer:
+    with urllib.request.urlopen(f"{venue.http_url}/api/v3{path}", timeout=60, **more) as answer:
         return json.load(answer)
 
 

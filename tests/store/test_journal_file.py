@@ -89,7 +89,7 @@ def stored(folder: Path) -> list[Record]:
 
 def until(test: Callable[[], bool]) -> None:
     """Another thread has its own pace; give it a generous while."""
-    for _ in range(5_000):
+    for _ in range(60_000):
         if test():
             return
         time.sleep(0.001)

@@ -134,7 +134,7 @@ async def main() -> None:
             break
         getattr(puppet, verb)(**told)
     await node.stop_async()
-    await asyncio.wait([running], timeout=10)
+    await asyncio.wait([running], timeout=60)
     tell("stopped")
     os._exit(0)  # a node's own end stops the loop under whoever runs it
 

@@ -20,7 +20,7 @@ SYMBOL = "BTC-USDT"
 MONEY = {"BTC": Decimal(10), "ETH": Decimal(100), "USDT": Decimal(1_000_000)}
 ACCOUNTS = {"stranger": MONEY, "rival": MONEY}
 MISSING = "the extra `strangers` is not installed: pip install pitwire[strangers]"
-SECONDS = 15.0
+SECONDS = 45.0
 """The most that any one wait for a stranger may take."""
 PATIENCE = 4 * SECONDS
 """The most that all waits may take together of what a stranger does in one go."""

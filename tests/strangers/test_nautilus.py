@@ -25,7 +25,7 @@ from tests.strangers.place import ACCOUNTS, MONEY, Place
 
 SPOT = ("nautilus_config", "BTCUSDT.BINANCE")
 FUTURES = ("nautilus_usdm_config", "BTCUSDT-PERP.BINANCE")
-SECONDS = 40.0
+SECONDS = 90.0
 """A node takes its time to start."""
 Said = dict[str, Any]
 

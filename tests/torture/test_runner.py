@@ -20,7 +20,7 @@ _TRACES = "PITWIRE_TEST_TRACES"
 def _trace(script: Script, seed: int) -> Outcome:
     """A trial that leaves a trace, takes a moment, and is where somebody presses Ctrl-C."""
     (Path(os.environ[_TRACES]) / f"{script.id}-{seed}").touch()
-    time.sleep(0.1)
+    time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGINT)
     return Outcome(fault=script.id, title=script.title, way="virtual")
 

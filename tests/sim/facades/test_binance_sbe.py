@@ -204,7 +204,7 @@ async def test_frames_are_binary_on_a_socket(schema: Schema) -> None:
             await socket.send_str('{"method":"LIST_SUBSCRIPTIONS","id":7}')
             kinds = {}
             while len(kinds) < 2:
-                message = await socket.receive(timeout=10)
+                message = await socket.receive(timeout=60)
                 kinds[message.type] = message.data
     assert json.loads(kinds[aiohttp.WSMsgType.TEXT])["result"] == ["btcusdt@depth"]
     assert schema.read(kinds[aiohttp.WSMsgType.BINARY])["symbol"] == "BTCUSDT"
