@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import suppress
+from contextvars import ContextVar, copy_context
 from decimal import Decimal
 from functools import partial
 from random import Random
@@ -557,6 +558,43 @@ def test_a_source_is_played_between_timers_and_its_errors_are_told() -> None:
         assert runner.run(main()) == [2, 5, 65 * SECOND]
     assert source.seen == [START + n * 10 * SECOND for n in range(1, 6)]
     assert told == ["a receiver"]
+
+
+def called_by(loop: SimLoop) -> list[tuple[str, int, bool]]:
+    """What timers of all kinds do on this loop: which, when, and whether in its own context."""
+    said: list[tuple[str, int, bool]] = []
+    whose: ContextVar[str] = ContextVar("whose", default="")
+
+    def say(name: str) -> None:
+        said.append((name, loop.now() - START, whose.get() == name))
+
+    async def main() -> None:
+        for name, delay in (("late", 2.0), ("soon", 0.5), ("never", 1.0), ("-", 0)):
+            whose.set(name)
+            timer = asyncio.get_running_loop().call_later(delay, say, name)
+            if name == "never":
+                timer.cancel()
+        own = copy_context()
+        own.run(whose.set, "own")
+        asyncio.get_running_loop().call_later(0.75, say, "own", context=own)
+        await asyncio.sleep(3)
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(main())
+    with pytest.raises(RuntimeError, match="closed"):
+        loop.call_later(1, say, "closed")
+    return said
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_played_loop_calls_later_what_any_other_would(debug: bool) -> None:
+    loops = SimLoop(START), PlayedLoop(START, Ticks(START))
+    for loop in loops:
+        loop.set_debug(debug)
+    plain, played = map(called_by, loops)
+    assert [name for name, _, _ in played] == ["-", "soon", "own", "late"]
+    assert all(own for _, _, own in played)
+    assert played == plain
 
 
 def test_with_nothing_left_to_play_a_loop_is_dead() -> None:

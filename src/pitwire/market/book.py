@@ -131,8 +131,8 @@ class BookSide:
         """Whether the best `levels` levels, or all there are, have no unknown one among them."""
         if self.edge == NOTHING or not levels:
             return True
-        held = self._ladder.levels(0, levels)
-        return len(held) == levels and self._sign * held[-1][0] >= self.edge
+        held = self._ladder.levels(levels - 1, 1)  # the last of them
+        return bool(held) and self._sign * held[0][0] >= self.edge
 
     def _known(self) -> Iterator[Level]:
         for level in self:

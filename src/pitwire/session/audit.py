@@ -46,6 +46,7 @@ EDGE_BOOKS = 50
 EDGE_PERCENT = 20
 """That is: to this part of the depth they are fetched with; a shallow one is not."""
 
+_EDGE = round(EDGE_SECONDS * SECOND)
 _NOWHERE = -1
 _LATE = 2 * SECOND
 """Twice as long as there ever is between two looks."""
@@ -141,7 +142,7 @@ class Audit:
         if self.book_of is None or not self._books.syncs:
             return []
         if now >= self._edge_at:
-            self._edge_at = now + round(EDGE_SECONDS * SECOND)
+            self._edge_at = now + _EDGE
             self._deepen(self.book_of, now)
             self._hints.look(self._books.syncs, now)
         if self._doubted and now >= self._doubts_at:
@@ -167,9 +168,10 @@ class Audit:
         """When `due` or `overdue` will next have something to say."""
         if self.book_of is None or not self._books.syncs:
             return None
+        if not (self._runs or self._doubted):  # nearly always
+            soon = self._next_at if self._next_at > now else now
+            return soon if soon < self._edge_at else self._edge_at
         times = [self._edge_at]
-        if not (self._runs or self._doubted):
-            return min(self._edge_at, max(now, self._next_at))
         if not self._runs:
             times.append(max(now, self._next_at))
         for run in self._runs:

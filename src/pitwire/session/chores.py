@@ -49,10 +49,10 @@ class Pulse:
 
     def judge(self, heard: int, now: int) -> Sign:
         """What to do now about silence since `heard`."""
-        if now < self.next_deadline(heard):
-            return Sign.NOTHING
         if self._pinged > heard:
-            return Sign.DEAD
+            return Sign.DEAD if now >= self._pinged + self._answer else Sign.NOTHING
+        if now < heard + self._every:
+            return Sign.NOTHING
         self.ping(now)
         return Sign.PING
 

@@ -326,15 +326,17 @@ class Conversation:
         """When `handle_deadline` must be called next."""
         if not self._open:
             return None
-        times = [
-            self.vigil.next_deadline(self.hearing.at, now),
+        soonest = self.vigil.next_deadline(self.hearing.at, now)
+        for at in (
             self._pending.next_deadline(),
             self._errands.next_deadline(now),
             self._feed.next_request(now),
             self.commands.next_deadline(now),
             self._feed.next_deadline(),
-        ]
-        return min([time for time in times if time is not None])
+        ):
+            if at is not None and at < soonest:
+                soonest = at
+        return soonest
 
     def handle_deadline(self, now: int) -> Sequence[Event]:
         """Time has passed: what became due is done, what became overdue is told."""

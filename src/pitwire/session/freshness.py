@@ -288,7 +288,7 @@ class Freshness:
                 voice.swept = True
         self.moved = moved
         if moved:
-            self.newest = max(voice.taken for voice in moved)
+            self.newest = max([voice.taken for voice in moved])
         return told
 
     def call_stale(self, voice: Voice, now: int, why: str, silent: int) -> FeedStale:

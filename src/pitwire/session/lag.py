@@ -108,7 +108,8 @@ class Lag:
             middle = _middle(late for late, _ in self._leasts)
             self._foreign = self._skew.measured and abs(middle + self._skew.offset) > _FOREIGN
         # What came before the venue was asked says nothing against its answer.
-        lates = [late for late, at in self._leasts if not self._skew.is_older(at)]
+        is_older = self._skew.is_older
+        lates = [late for late, at in self._leasts if not is_older(at)]
         if self._foreign or len(lates) < _FEW or not self._skew.observe(_middle(lates), now):
             return []
         return self._skew.told(self._venue, 0, now)

@@ -172,13 +172,11 @@ class Vigil:
                 told = self._unless_elsewhere(self._judge_silence(heard, now))
             self._suspect(heard, now, may_ask)
             self._aim(heard, now)
-        match self._pulse.judge(heard, now):
-            case Sign.NOTHING:
-                pass
-            case Sign.PING:
-                self._outbox.ping()
-            case Sign.DEAD:
-                self._outbox.fail(errors.Stalled(silent_seconds=(now - heard) / SECOND))
+        sign = self._pulse.judge(heard, now)
+        if sign is Sign.PING:
+            self._outbox.ping()
+        elif sign is Sign.DEAD:
+            self._outbox.fail(errors.Stalled(silent_seconds=(now - heard) / SECOND))
         return told
 
     def woke(self, now: int) -> list[Event]:
@@ -297,8 +295,10 @@ class Vigil:
     def _suspect(self, heard: int, now: int, may_ask: MayAsk) -> None:
         """Ask at once if it lives; not again before that is answered, nor once a ping has told a
         dead connection from a mute one."""
+        if now - heard < _SUSPECT or not self._often:
+            return
         is_asked = self._pulse.unanswered(heard, now) > 0 or self._mute_wait
-        if self._often and now - heard >= _SUSPECT and not is_asked and may_ask(now):
+        if not is_asked and may_ask(now):
             self._pulse.ping(now)
             self._outbox.ping()
 
@@ -307,13 +307,16 @@ class Vigil:
         self._heard, self._soonest = heard, self.look_at
         if self._mute_wait:
             return
-        since = max(self._newest, self._since)
-        times = [since + self._rhythm.wait] if self._rhythm.wait else []
+        since = self._newest if self._newest > self._since else self._since
+        at = since + self._rhythm.wait
+        # What is over has been judged in this look.
+        if self._rhythm.wait and now < at < self._soonest:
+            self._soonest = at
         if self._often:
             late = self._pulse.answer_due(heard, self._late)
-            times.append(heard + _SUSPECT if late is None else max(since + _MUTE, late))
-        # What is over has been judged in this look.
-        self._soonest = min([self.look_at, *(at for at in times if at > now)])
+            at = heard + _SUSPECT if late is None else max(since + _MUTE, late)
+            if now < at < self._soonest:
+                self._soonest = at
 
     @property
     def _late(self) -> int:
