@@ -60,3 +60,19 @@ def test_it_says_whether_a_kind_of_request_waits() -> None:
     assert not pending.has(What.STATUS)
     pending.pop(1)
     assert not pending.has(What.FILLS)
+
+
+def test_what_was_answered_is_remembered_for_a_while() -> None:
+    pending = Pending(patience_ns=10)
+    order, login = Request(What.PLACE, 1, "a"), Request(What.LOGIN, 1)
+    pending.add(1, order)
+    pending.add(2, login)
+    assert pending.answered(1) is None
+    assert (pending.pop(1), pending.pop(2)) == (order, login)
+    assert (pending.answered(1), pending.answered(2)) == (order, None)
+    for number in range(3, 1003):
+        pending.add(number, order)
+        pending.pop(number)
+    assert (pending.answered(1), pending.answered(3)) == (None, order)
+    pending.drain()
+    assert pending.answered(3) is None

@@ -64,6 +64,8 @@ def the(ledger: OrderLedger, order_id: str = "a") -> Any:
 # ── the whole table ───────────────────────────────────────────────────────────────────────────
 
 STATES = [state for state in S if state is not S.NEW]
+REFUTING = (K.ACCEPTED, K.TRIGGERED, K.FILLED, K.AMENDED, K.STATUS_OPEN)
+"""What shows that an order lives that was said to be refused."""
 
 
 @pytest.mark.parametrize(("state", "kind"), list(itertools.product(STATES, [*K, UNANSWERED])))
@@ -76,16 +78,32 @@ def test_every_cell_of_the_table(state: OrderState, kind: UpdateKind | str) -> N
         else update("a", UpdateKind(kind), 20, filled=1 if kind == K.FILLED else None)
     )
     ledger.apply(message, at(20))
-    expected = TRANSITIONS.get((state, kind), state)
+    refuted = state is S.REJECTED and kind in REFUTING
+    expected = TRANSITIONS.get((S.UNKNOWN if refuted else state, kind), state)
     assert the(ledger).state is expected
     silent_about_missing = kind == K.MISSING and state is S.SENT
     in_table = (state, kind) in TRANSITIONS or silent_about_missing or kind == UNANSWERED
     told = [d.what for d in ledger.take_disagreements()]
-    if state not in FINAL:
+    if refuted:
+        assert told == ["alive after death"]
+        assert bool(the(ledger).doubt) is (kind != K.STATUS_OPEN), "that is asked for"
+    elif state not in FINAL:
         assert bool(told) is not in_table
     contradicts = {K.CANCELED, K.EXPIRED, K.REJECTED} - {K(state.value)} if state in FINAL else ()
     if state in FINAL:
         assert ("end" in told) is (kind in contradicts)
+
+
+def test_one_that_was_acknowledged_and_refused_is_not_brought_back_by_a_late_answer() -> None:
+    """V12: the venue takes it, changes its mind on its stream, and the first answer comes last."""
+    ledger = ledger_with(S.SENT)
+    ledger.apply(update("a", K.ACCEPTED, 1, sequence=1), at(1))
+    ledger.apply(update("a", K.REJECTED, 2, sequence=2), at(2))
+    assert the(ledger).state is S.OPEN, "refused while open: that is asked about"
+    ledger.apply(update("a", K.EXPIRED, 3, sequence=3), at(3))
+    ledger.take_disagreements()
+    ledger.apply(update("a", K.ACCEPTED, 30), at(30))
+    assert (the(ledger).state, ledger.take_disagreements()) == (S.EXPIRED, [])
 
 
 # ── one life ──────────────────────────────────────────────────────────────────────────────────

@@ -340,6 +340,12 @@ class Commands:
             return told + self.unanswered(request, now, known=told)
         return told + self._disproved(request, error, now, known=told)
 
+    def answered_again(self, request: Request, reply: Reply, now: int) -> list[Event]:
+        """What a second answer to it says: the ledger has to know where they are not alike."""
+        if request.what is What.TEST or request.apart or reply.error is None:
+            return [_stamped(event, request) for event in reply.events]
+        return self.answered(request, reply, now)
+
     def unanswered(self, request: Request, now: int, *, known: Iterable[Event] = ()) -> list[Event]:
         """No answer, or one that proves nothing."""
         waited = (now - request.sent) / SECOND
@@ -419,19 +425,10 @@ class Commands:
         text: str,
     ) -> Update:
         return Update(
-            self._venue,
-            request.symbol,
-            0,
-            now,
-            order_id,
-            "",
-            kind,
-            reason=reason,
-            code=code,
-            text=text,
-            answers=request.what.value if request.sent else NEVER_SENT,
+            self._venue, request.symbol, 0, now, order_id, "", kind, reason=reason, code=code,
+            text=text, answers=request.what.value if request.sent else NEVER_SENT,
             asked=request.sent,
-        )
+        )  # fmt: skip
 
     # ── limits ──
 

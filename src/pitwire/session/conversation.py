@@ -420,6 +420,9 @@ class Conversation:
         obey(reply, self._pacing, now)
         request = self._pending.pop(reply.request_id)
         if request is None:
+            again = self._pending.answered(reply.request_id)
+            if again is not None:
+                return self.commands.answered_again(again, reply, now)
             return [*reply.events, *self._stray(reply, now)]
         if request.what.is_command:
             if blames_clock(reply):

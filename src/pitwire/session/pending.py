@@ -96,6 +96,8 @@ class Pending:
         self._last_id = 0
         self._waiting: dict[int, Request] = {}
         self._overdue: dict[int, Request] = {}
+        self._answered: dict[int, Request] = {}
+        """The last of them: a venue may answer twice, and not alike."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -120,7 +122,17 @@ class Pending:
 
     def pop(self, request_id: int) -> Request | None:
         """The request that this answer closes, overdue or not."""
-        return self._waiting.pop(request_id, None) or self._overdue.pop(request_id, None)
+        request = self._waiting.pop(request_id, None) or self._overdue.pop(request_id, None)
+        if request is not None and request.what.is_command:
+            answered = self._answered
+            answered[request_id] = request
+            if len(answered) > _REMEMBERED:
+                del answered[next(iter(answered))]
+        return request
+
+    def answered(self, request_id: int) -> Request | None:
+        """The command or question that this has answered before, if it was of late."""
+        return self._answered.get(request_id)
 
     def next_deadline(self) -> int | None:
         """When the oldest request becomes overdue."""
@@ -155,4 +167,5 @@ class Pending:
         left = list(self._waiting.values())
         self._waiting.clear()
         self._overdue.clear()
+        self._answered.clear()
         return left

@@ -40,6 +40,7 @@ from pitwire.trading.tracked import (
     Question,
     Tracked,
     change_of,
+    take_size,
 )
 
 # To ask an enumeration for a member costs several times what a name does; a message asks for ten.
@@ -288,15 +289,15 @@ class OrderLedger:
     def _absorb(self, order: Tracked, update: Update, now: int) -> None:
         """Take over the facts that only grow or only shrink."""
         self._adoption.link(order, update.venue_id, now)
-        if update.update in PROVES_LIFE and not order.acknowledged:
-            order.acknowledged = True
-            order.acknowledged_at = update.venue_time or now
+        is_news = not order.acknowledged and order.state is not _S_REJECTED
+        if is_news and update.update in PROVES_LIFE:
+            self._acknowledged(order, update, now)
         newer = update.sequence >= order.sequence
         order.sequence = max(order.sequence, update.sequence)
         if update.filled is not None:
             order.reported = max(order.reported, update.filled)
-        if update.size:
-            self._absorb_size(order, update, now)
+        if (size := take_size(order, update)) is not None:
+            self._doubts.disagree(order, "size", size, update.size, now)
         order.side = order.side or update.side
         order.type = order.type or update.type
         if order.price is None and update.price:
@@ -305,18 +306,6 @@ class OrderLedger:
             order.working = update.working
         if order.missing:
             self._doubts.ask(order, now + self._grace)
-
-    def _absorb_size(self, order: Tracked, update: Update, now: int) -> None:
-        assert update.size is not None
-        if order.size is None:
-            # A market order in quote units learns its size when it is complete.
-            if order.quote_size is None or update.filled == update.size:
-                order.size = update.size
-        elif update.size < order.size:
-            # An amendment only makes smaller (binance §5.10), so the smallest is the newest.
-            if order.amend_to is None and order.is_ours:
-                self._doubts.disagree(order, "size", order.size, update.size, now)
-            order.size = update.size
 
     def _next(self, order: Tracked, update: Update, now: int) -> OrderState:
         """The state after this kind of update, by the table and the exceptions to it."""
@@ -331,7 +320,7 @@ class OrderLedger:
         if after is not None:
             return after
         if state in FINAL:
-            return self._after_end(order, kind, now)
+            return self._after_end(order, update, now)
         self._doubts.disagree(order, "transition", state, kind, now)
         self._doubts.doubt(order, f"{kind} while {state}", now)
         return state
@@ -349,10 +338,18 @@ class OrderLedger:
         order.declared_dead = True
         return _S_CANCELED if order.acknowledged else _S_REJECTED
 
-    def _after_end(self, order: Tracked, kind: UpdateKind, now: int) -> OrderState:
+    @staticmethod
+    def _acknowledged(order: Tracked, update: Update, now: int) -> None:
+        order.acknowledged, order.acknowledged_at = True, update.venue_time or now
+
+    def _after_end(self, order: Tracked, update: Update, now: int) -> OrderState:
         """A message about a finished order: normal when late, grave when it contradicts."""
-        if order.declared_dead and kind in PROVES_LIFE:
+        kind, refused = update.update, order.state is _S_REJECTED and not order.acknowledged
+        if kind in PROVES_LIFE and (order.declared_dead or (refused and kind not in _ENDS)):
             self._doubts.disagree(order, "alive after death", order.state, kind, now)
+            if not order.declared_dead:  # of the two things that were said only one is true
+                self._doubts.doubt(order, "it was refused, and then it was alive", now)
+            self._acknowledged(order, update, now)
             order.declared_dead = False
             return TRANSITIONS[_S_UNKNOWN, kind]
         other_end = _ENDS.get(kind, order.state) is not order.state

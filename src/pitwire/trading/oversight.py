@@ -1,4 +1,5 @@
-"""What time alone brings about: drawdown, orders unknown for too long, orders that nobody answers.
+"""What time alone brings about: drawdown, orders unknown or in doubt for too long, orders that
+nobody answers.
 
 House rules: pure; called a few times a second, whether or not anything came. It restricts, halts
 and tells; it never sends an order.
@@ -30,11 +31,14 @@ class Oversight:
         self._day = -1
         self._told = ""
         """The unknown order that a person was told of."""
+        self._doubted: set[str] = set()
+        """Orders in doubt, likewise."""
 
     def tend(self, now: int) -> list[Command]:
         """Look at what has become of everything; the cancels of a halt, if there is one."""
         self._watch_drawdown(now)
         self._watch_unknown(now)
+        self._watch_doubts(now)
         return self._watch_unanswered(now)
 
     def _watch_drawdown(self, now: int) -> None:
@@ -64,6 +68,25 @@ class Oversight:
             self._alert(
                 f"order {order.id} in {order.symbol} is unknown for more than {allowed:g} s: "
                 "no new orders until the venue has said what became of it",
+                now,
+            )
+
+    def _watch_doubts(self, now: int) -> None:
+        """An order of which the venue says one thing and another: asking alone may never end it."""
+        allowed, ledger = self._screen.limits.max_unknown_seconds, self._state.ledger
+        reached = self._state.reached_at
+        if ledger.next_question() is None or reached is None:
+            self._doubted.clear()
+            return
+        doubted = {one.id: one for one in ledger.in_doubt if one.doubt}
+        self._doubted &= doubted.keys()
+        for name, order in doubted.items():
+            if name in self._doubted or now - max(order.doubted_at, reached) <= allowed * SECOND:
+                continue
+            self._doubted.add(name)
+            self._alert(
+                f"order {name} in {order.symbol} is in doubt for more than {allowed:g} s, and "
+                f"counted in full: {order.doubt}",
                 now,
             )
 

@@ -160,6 +160,23 @@ class Tracked(msgspec.Struct, eq=False, gc=False):
         return self.filled_quote / self.filled if self.filled else None
 
 
+def take_size(order: Tracked, update: Update) -> Decimal | None:
+    """Take over the size that the venue says; what it was where that shrank and nobody of us has
+    asked for it, else None."""
+    size, before = update.size, order.size
+    if not size:
+        return None
+    if before is None:
+        # A market order in quote units learns its size when it is complete.
+        if order.quote_size is None or update.filled == size:
+            order.size = size
+        return None
+    if size >= before:
+        return None
+    order.size = size  # an amendment only makes smaller (binance §5.10), so it is the newest
+    return before if order.amend_to is None and order.is_ours else None
+
+
 class Change(msgspec.Struct, frozen=True, gc=False, tag=True, tag_field="record"):
     """What one message did to one order."""
 
