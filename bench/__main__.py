@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import importlib.util
 import sys
@@ -19,6 +20,7 @@ from bench import (
     backtested,
     board,
     figures,
+    floor,
     journal,
     kill,
     limit,
@@ -152,8 +154,11 @@ def _journal(run: Run) -> None:
 
 
 def _races(run: Run) -> None:
-    with arena.arena(_specs(), realtime=run.realtime) as opened:
-        run.results = races.run(opened, run.plan, run.tell)
+    with contextlib.ExitStack() as stack:
+        kinds = stack.enter_context(limit.built()) if limit.compiler() else {}
+        opened = stack.enter_context(arena.arena(_specs(), realtime=run.realtime))
+        look = stack.enter_context(floor.watching(opened.seat))
+        run.results = races.run(opened, run.plan, run.tell, limits=kinds, look=look)
     run.verdicts = report.verdicts(run.results)
     report.show(run.console, run.results, run.verdicts)
 
@@ -162,8 +167,11 @@ def _limit(run: Run) -> None:
     if limit.compiler() is None:
         run.tell("limit: no C compiler on this machine, so the limit is not measured")
         return
-    with arena.arena([], realtime=run.realtime) as opened:
-        found = limit.measure(opened, run.plan)
+    if run.results.limits:  # raced already
+        found = {key: figures.figure(chunks) for key, chunks in run.results.limits.items()}
+    else:
+        with arena.arena([], realtime=run.realtime) as opened:
+            found = limit.measure(opened, run.plan)
     run.sections["limit"] = {
         f"{kind} at {load:.0f}": asdict(f) for (kind, load), f in found.items()
     }

@@ -9,11 +9,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from bench import client, figures, traffic
 from bench.arena import Arena, Failed
-from bench.races import LOADS, Plan
+from bench.races import LOADS, Chunk, Plan
 
 SOURCE = Path(__file__).with_name("limit.c")
 KINDS = ("poll", "epoll")
@@ -29,10 +30,22 @@ def compiler() -> str | None:
 
 def measure(arena: Arena, plan: Plan) -> Limits:
     """Tick to order of the C program, polling and sleeping, at both loads; Linux only."""
+    with built() as kinds:
+        return {
+            (kind, load): figures.figure(
+                [chunk(arena, plan, load, turn) for turn in range(plan.rounds)]
+            )
+            for kind, chunk in kinds.items()
+            for load in LOADS
+        }
+
+
+@contextmanager
+def built() -> Iterator[dict[str, Chunk]]:
+    """How one round of the C program is measured, by its kind."""
     found = compiler()
     if found is None:
         raise Failed("limit: found no C compiler, so the limit is not measured")
-    limits: Limits = {}
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "limit"
         built = subprocess.run(
@@ -40,18 +53,15 @@ def measure(arena: Arena, plan: Plan) -> Limits:
         )
         if built.returncode:
             raise Failed(f"limit: {found} refused {SOURCE.name}: {built.stderr.strip()[:200]}")
-        for kind in KINDS:
-            with _running(arena, program, kind) as port:
-                for load in LOADS:
-                    chunks = [_chunk(arena, port, plan, load, turn) for turn in range(plan.rounds)]
-                    limits[kind, load] = figures.figure(chunks)
-    return limits
+        yield {kind: partial(_chunk, program, kind) for kind in KINDS}
 
 
-def _chunk(arena: Arena, port: int, plan: Plan, load: float, turn: int) -> list[int]:
-    taken: list[int] = arena.ask(
-        "trials", port, plan.trials, 2_000_000, load, turn, plan.deadline_ns
-    )
+def _chunk(program: Path, kind: str, arena: Arena, plan: Plan, load: float, turn: int) -> list[int]:
+    """It runs for this round alone: while it polls, nobody else has the core."""
+    with _running(arena, program, kind) as port:
+        taken: list[int] = arena.ask(
+            "trials", port, plan.trials, 2_000_000, load, turn, plan.deadline_ns
+        )
     return taken
 
 

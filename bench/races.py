@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from bench import client, traffic
 from bench.arena import DEADLINE_NS, Arena, Failed
 from bench.client import Spec
+from bench.floor import Watch
 
 LOADS = (0.0, 5_000.0)
 
@@ -48,11 +49,29 @@ class Results:
     """CPU µs a message at 5,000 messages a second, wake-ups included."""
     trials: dict[tuple[Spec, float], list[list[int]]] = field(default_factory=dict)
     """ns from tick to order, one list a round."""
+    limits: dict[tuple[str, float], list[list[int]]] = field(default_factory=dict)
+    """The same of programs that are no client of the bench, by name."""
+    watched: list[Watch] = field(default_factory=list)
+    """What a reader of the clock met on the clients' core, in every round."""
     notes: dict[str, Any] = field(default_factory=dict)
 
 
-def run(arena: Arena, plan: Plan, tell: Callable[[str], None]) -> Results:
-    """All rounds; raises `Failed` when a client does not do the job it is measured at."""
+Chunk = Callable[[Arena, Plan, float, int], list[int]]
+"""(arena, plan, load, turn) → ns from tick to order of one round."""
+
+
+def run(
+    arena: Arena,
+    plan: Plan,
+    tell: Callable[[str], None],
+    *,
+    limits: Mapping[str, Chunk] | None = None,
+    look: Callable[[], Watch] | None = None,
+) -> Results:
+    """All rounds; raises `Failed` when a client does not do the job it is measured at.
+
+    In each, `limits` are measured as the clients are, and `look` looks at the machine itself.
+    """
     results = Results()
     specs = list(arena.clients)
     _warm_up(arena, specs, plan)
@@ -68,6 +87,11 @@ def run(arena: Arena, plan: Plan, tell: Callable[[str], None]) -> Results:
                     spec, count=plan.trials, rate=load, seed=turn, deadline_ns=plan.deadline_ns
                 )
                 results.trials.setdefault((spec, load), []).append(taken)
+            for name, chunk in (limits or {}).items():
+                taken = chunk(arena, plan, load, turn)
+                results.limits.setdefault((name, load), []).append(taken)
+            if look is not None:
+                results.watched.append(look())
     for spec in specs:
         results.notes[str(spec)] = _examine(arena, spec)
     return results

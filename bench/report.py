@@ -17,7 +17,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import figures, native
+from bench import figures, floor, native
 from bench.client import Spec
 from bench.races import LOADS, Results
 
@@ -96,19 +96,35 @@ def _feed_table(results: Results) -> Table:
 
 
 def _order_table(results: Results) -> Table:
-    table = Table(title="Tick to order, µs: write of the trade → read of the order (information)")
+    table = Table(
+        title="Tick to order, µs: write of the trade → read of the order (information)",
+        caption="floor: the p99 of who always takes this p50, on the same core, for whatever the "
+        "machine itself holds him up",
+    )
     table.add_column("client")
     for load in LOADS:
-        for name in (f"p50 at {load:,.0f}/s", "p99", "missed"):
+        for name in (f"p50 at {load:,.0f}/s", "p99", "floor", "missed"):
             table.add_column(name, justify="right")
-    for spec in dict.fromkeys(spec for spec, _ in results.trials):
-        row = []
-        for load in LOADS:
-            taken = figures.figure(results.trials[spec, load])
-            row += [f"{taken.p50:.0f} ({taken.low:.0f}–{taken.high:.0f})", f"{taken.p99:.0f}"]
-            row.append(str(taken.missed))
-        table.add_row(str(spec), *row)
+    for name, load in dict.fromkeys((str(spec), load) for spec, load in results.trials):
+        if load == LOADS[0]:
+            table.add_row(name, *_order_row(results, name))
+    for name in dict.fromkeys(name for name, _ in results.limits):
+        table.add_row(f"C program, {name}", *_order_row(results, name))
     return table
+
+
+def _order_row(results: Results, name: str) -> list[str]:
+    taken = {(str(spec), load): chunks for (spec, load), chunks in results.trials.items()}
+    row = []
+    for load in LOADS:
+        found = figures.figure((taken | results.limits)[name, load])
+        row += [f"{found.p50:.0f} ({found.low:.0f}–{found.high:.0f})", f"{found.p99:.0f}"]
+        row += [_floor(results, found.p50), str(found.missed)]
+    return row
+
+
+def _floor(results: Results, p50: float) -> str:
+    return f"{floor.delayed(results.watched, round(p50 * 1e3)):.0f}" if results.watched else ""
 
 
 def _ratio_table(found: Verdicts) -> Table:
@@ -141,12 +157,22 @@ def _cell(verdict: figures.Verdict | None) -> str:
 def limit_table(limits: Mapping[tuple[str, float], figures.Figure], results: Results) -> Table:
     """The C program's figures, and how many times longer ours took."""
     table = Table(title="Distance from the limit: a C program that does the least (p50, µs)")
-    for name in ("the C program", "msg/s", "p50", "p99", "ours ÷ the C program"):
+    best = "plain script ÷ it: p50, p99"
+    for name in ("the C program", "msg/s", "p50", "p99", best, "ours ÷ the C program"):
         table.add_column(name, justify="left" if name == "the C program" else "right")
     for (kind, load), taken in limits.items():
-        row = [f"{taken.p50:.0f}", f"{taken.p99:.0f}", _distances(kind, load, taken, results)]
-        table.add_row(kind, f"{load:,.0f}", *row)
+        row = [f"{taken.p50:.0f}", f"{taken.p99:.0f}", _within_reach(load, taken, results)]
+        table.add_row(kind, f"{load:,.0f}", *row, _distances(kind, load, taken, results))
     return table
+
+
+def _within_reach(load: float, limit: figures.Figure, results: Results) -> str:
+    """What any program could reach of the bars at most."""
+    plain = results.trials.get((Spec(PLAIN, "asyncio", "hmac"), load))
+    if plain is None:
+        return ""
+    rival = figures.figure(plain)
+    return f"{rival.p50 / limit.p50:.1f}×, {rival.p99 / limit.p99:.1f}×"
 
 
 def _distances(kind: str, load: float, limit: figures.Figure, results: Results) -> str:
@@ -182,6 +208,11 @@ def save(
             f"{spec} at {load:.0f}": asdict(figures.figure(chunks))
             for (spec, load), chunks in results.trials.items()
         },
+        "limits": {
+            f"{name} at {load:.0f}": asdict(figures.figure(chunks))
+            for (name, load), chunks in results.limits.items()
+        },
+        "hold_ups": [asdict(watch) for watch in results.watched],
         "ratios": {
             f"{spec}: {name}": asdict(verdict) | {"met": verdict.met}
             for (spec, name), verdict in found.items()

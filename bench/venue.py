@@ -20,8 +20,10 @@ from typing import Any
 from bench import answers, client, handshake, traffic
 
 CHUNK = 1 << 18
-STIRRED, STIRRED_NS = 400, 100_000_000
-"""Messages before the trials of a client, and how long after them the trials begin."""
+STIRRED, REST_NS = 400, 200_000_000
+"""Messages before the trials of a client, and how long after them the trials begin. In the meantime
+both cores are left to others: a kernel keeps a share of each for ordinary work and takes it, as
+much as 50 ms at once, in the midst of whoever has let nobody run for most of a second."""
 
 
 class Peer:
@@ -165,9 +167,13 @@ class LoadServer:
     def _trials(
         self, port: int, count: int, gap_ns: int, rate: float, seed: int, deadline_ns: int
     ) -> list[int]:
-        """Trigger `count` orders and time each in ns; -1 where none came by the deadline."""
+        """Trigger `count` orders and time each in ns; -1 where none came by the deadline.
+
+        One before them is not timed: it wakes whoever has slept since all was silent.
+        """
         lane, _, _ = self._open(port)
         self._stir(lane)
+        self._trial(lane, None, deadline_ns)
         chance = random.Random(seed)
         schedule = _Schedule(rate, time.monotonic_ns(), seed) if rate else None
         taken = []
@@ -182,7 +188,7 @@ class LoadServer:
         was silent for so long is stale, into which it sends no order."""
         for _ in range(STIRRED):
             self._send_next(lane)
-        self._wait(lane, time.monotonic_ns() + STIRRED_NS, None)
+        self._rest(time.monotonic_ns() + REST_NS)
 
     def _trial(self, lane: Lane, schedule: _Schedule | None, deadline_ns: int) -> int:
         trigger = self._triggers[lane.combined, lane.micro]
@@ -200,6 +206,11 @@ class LoadServer:
                 self._send_next(lane)
             self._turn()
         return lane.order_arrived - started
+
+    def _rest(self, until: int) -> None:
+        """Asleep, but for what comes."""
+        while (left := until - time.monotonic_ns()) > 0:
+            self._turn(left / 1e9)
 
     def _wait(self, lane: Lane, until: int, schedule: _Schedule | None) -> None:
         while (now := time.monotonic_ns()) < until:
@@ -243,8 +254,8 @@ class LoadServer:
 
     # ── receiving ──
 
-    def _turn(self) -> None:
-        for fd, _ in self._epoll.poll(0):
+    def _turn(self, within_seconds: float = 0.0) -> None:
+        for fd, _ in self._epoll.poll(within_seconds):
             if fd != self._control.fileno():
                 self._serve(fd)
 

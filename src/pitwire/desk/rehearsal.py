@@ -29,7 +29,7 @@ from pitwire.desk.timings import Timings
 from pitwire.model.clock import MILLISECOND, SECOND, Clock
 from pitwire.model.events import Quote, Trade, Update
 from pitwire.model.instruments import Instrument
-from pitwire.model.orders import Order, Side, UpdateKind
+from pitwire.model.orders import Command, Order, Side, UpdateKind
 from pitwire.store.slate import Slate
 from pitwire.trading.engine import Engine
 from pitwire.trading.ids import OrderIds
@@ -44,9 +44,11 @@ from pitwire.wire.polling import PollingLoop
 
 logger = logging.getLogger("pitwire.desk")
 
-EVERY_NS = MILLISECOND
-"""Half a rehearsal each: a frame that comes meanwhile has to wait for its end. Oftener makes no
-order quicker (measured)."""
+EVERY_NS = MILLISECOND // 10
+"""A piece of a rehearsal each, seven of which are a whole one: a frame that comes meanwhile has to
+wait for the end of that piece. Oftener makes no order quicker (measured)."""
+_END = 4
+"""Which piece is the end of an order."""
 _AMPLE = 1.5
 """So many times the least that the venue takes."""
 _AT_ONCE = 2
@@ -83,28 +85,42 @@ class Rehearsal:
         self._wished: Draft | None = None
         firing = FunctionRule(self._stand_in, trades(), name="rehearsal")
         self._engine = _modelled_on(engine, self._scratch, firing, made_up=made_up)
-        outlet = self._curtain = _Curtain(stage)
         self._gateway = Gateway(
-            cast(Outlet, outlet), self._engine, clock=clock, timings=Timings(1), file=self._scratch
+            cast(Outlet, _Curtain(stage)),
+            self._engine,
+            clock=clock,
+            timings=Timings(1),
+            file=self._scratch,
         )
         self._asked: dict[str, Draft] = {}
         """Symbol → what the desk's own gate is asked about it."""
         self._asked_until = 0
+        self._commands: list[Command] = []
         self._open: list[Order] = []
-        self._under_way = False
-        """Whether there is something to clear away: an order, or the record of a refusal."""
-        self._turn = self._asking = 0
+        self._pieces: tuple[Callable[[int], bool], ...] = (
+            self._hear, self._decide, self._send, self._write, self._end, self._ask_gate,
+            self._speak,
+        )  # fmt: skip
+        """What a whole rehearsal consists of, in the order in which an order goes; before the first
+        of the next one a frame is read."""
+        self._next = self._turn = self._asking = 0
         self._failed = False
         self._backstage: Backstage | None = None
         self._opening: asyncio.Task[None] | None = None
 
     def walk(self) -> bool:
         """Go the way once; whether an order came to its end."""
-        return self._tried(lambda now: self._act(now) and self._clear(now))
+        first, *others = self._pieces
+        walked = self._tried(first) and [self._tried(piece) for piece in others]
+        return bool(walked and walked[_END - 1])
 
     def step(self) -> bool:
-        """Half of it, by turns: order and journal, or the frame before them and the end of it."""
-        return self._tried(self._clear if self._under_way else self._act)
+        """One piece of it, by turns; whether it was the end of an order."""
+        at = self._next
+        went = self._tried(self._pieces[at])
+        if at or went:  # where there is nothing to hear, nothing comes of it
+            self._next = (at + 1) % len(self._pieces)
+        return went and at == _END
 
     def forms(self) -> int:
         """Every form of an order in a few symbols, in a market made up for it; how many went."""
@@ -121,7 +137,10 @@ class Rehearsal:
         bid_and_ask = price, 1.0, price + float(one.tick), 1.0
         self._engine.apply(Quote(one.venue, one.symbol, 0, now, *bid_and_ask))
         self._wished = draft
-        self._play(Trade(one.venue, one.symbol, 0, now, price, 1.0, Side.BUY, 1), now)
+        self._engine.state.offset = self._state.offset
+        self._engine.apply(Trade(one.venue, one.symbol, 0, now, price, 1.0, Side.BUY, 1))
+        self._decide(now)
+        self._send(now)
         return self._end(now)
 
     def _tried(self, act: Callable[[int], bool]) -> bool:
@@ -134,38 +153,48 @@ class Rehearsal:
         self._failed = False
         return walked
 
-    def _act(self, now: int) -> bool:
-        """A trade comes, a rule fires, and the order goes as far as it may."""
-        cue = self._cue(now)
-        if cue is not None:
-            self._play(cue, now)
-        return self._under_way
-
-    def _play(self, cue: Trade, now: int) -> None:
-        self._under_way, engine = True, self._engine
-        engine.state.offset = self._state.offset
-        engine.apply(cue)
-        for command in engine.decide(now):
-            self._gateway.send(command, now)
-            if isinstance(command, Order):
-                self._open.append(command)
-
-    def _clear(self, now: int) -> bool:
-        """The order is over and forgotten; a frame is read, and the desk's own gate asked."""
-        walked = self._end(now)
+    def _speak(self, now: int) -> bool:
+        """A frame is read that is nobody's."""
         if self._backstage is not None and self._backstage.stands:
             self._backstage.speak()
         else:
             self._recite()
-        self._ask_gate(now)
-        return walked
+        return True
+
+    def _hear(self, now: int) -> bool:
+        """A trade comes, and a rule fires."""
+        cue = self._cue(now)
+        if cue is not None:
+            self._engine.state.offset = self._state.offset
+            self._engine.apply(cue)
+        return cue is not None
+
+    def _decide(self, now: int) -> bool:
+        """The wish is judged and written down."""
+        self._commands = self._engine.decide(now)
+        return bool(self._commands)
+
+    def _send(self, now: int) -> bool:
+        """The order goes as far as it may."""
+        commands, self._commands = self._commands, []
+        for command in commands:
+            self._gateway.send(command, now)
+            if isinstance(command, Order):
+                self._open.append(command)
+        return bool(commands)
+
+    def _write(self, now: int) -> bool:
+        """As many bytes leave as an order has."""
+        if self._backstage is not None and self._open:
+            self._backstage.answer()
+        return bool(self._open)
 
     def _recite(self) -> None:
         self._stage.recite(self._clock.now())
 
     def go_backstage(self, loop: PollingLoop) -> None:
         """Hear and say it all over a socket from now on, as soon as there is one."""
-        self._backstage = self._curtain.backstage = Backstage(loop, self._recite)
+        self._backstage = Backstage(loop, self._recite)
         self._opening = loop.create_task(self._backstage.open())
 
     def close(self) -> None:
@@ -178,7 +207,7 @@ class Rehearsal:
 
     def _end(self, now: int) -> bool:
         """Forget all of it, a refusal, too; whether there was an order."""
-        orders, self._open, self._under_way = self._open, [], False
+        orders, self._open = self._open, []
         for order in orders:
             self._engine.apply(_over(order, now))
         self._scratch.settle()
@@ -190,7 +219,7 @@ class Rehearsal:
         if isinstance(cue, Trade):
             yield self._wished or buy(cue.symbol, cue.size, price=cue.price)
 
-    def _ask_gate(self, now: int) -> None:
+    def _ask_gate(self, now: int) -> bool:
         """Whether an order would pass in the next symbols in which the desk has ordered."""
         screen, asked = self._screen, self._asked
         if now >= self._asked_until:
@@ -204,6 +233,7 @@ class Rehearsal:
                 asked[symbol] = buy(symbol, cue.size, price=cue.price)
             if symbol in asked:
                 screen.would_admit(asked[symbol], self._state, now)
+        return bool(symbols)
 
     def _cue(self, now: int) -> Trade | None:
         """A trade at the best bid of the next symbol: what the stand-in buys for."""
@@ -228,12 +258,9 @@ class _Curtain:
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self.backstage: Backstage | None = None
 
     def place(self, order: Order, now: int) -> int:
         self._stage.rehearse(order, now)
-        if self.backstage is not None:
-            self.backstage.answer()
         return now
 
 
