@@ -26,10 +26,10 @@ from pitwire.sim.facts import Kind, NewOrder
 from pitwire.sim.faults import BlackHole, Cut, Misreport, RefuseDial, RevokeKeys
 from pitwire.sim.world import BTC_USDT
 from pitwire.store.latch import HaltLatch
-from pitwire.trading.journal import Alerted, Asked, Halted, Refusal
+from pitwire.trading.journal import Alerted, Asked, Dropped, Halted, Refusal
 from pitwire.trading.rules import Watch
 from pitwire.trading.stance import Stance
-from pitwire.trading.wishes import HaltTrading, buy
+from pitwire.trading.wishes import HaltTrading, buy, cancel, order
 from tests.desk.setting import BTC, PLAIN, Says, Setting, command, until
 from tests.desk.test_restart import die, found, kept, open_at_venue, resting
 
@@ -365,6 +365,53 @@ def test_reduce_only_is_kept_over_deaths_until_a_person_resumes(tmp_path: Path) 
         await desk.stop()
         desk = await setting.open(config=kept(copy))
         assert desk.switchboard.told().stance is Stance.TRADE
+        await desk.stop()
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+
+
+def test_while_the_watchdog_cannot_act_nothing_grows(tmp_path: Path) -> None:
+    """Two layers are gone where a machine is lost: a desk that dies leaves what it has open."""
+    trouble, ready = Report(state="trouble", text="its login was lost"), Report(state="ready")
+
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(tmp_path / "a"))
+        hear = desk.switchboard.hear_watchdog
+        (bought,) = command(desk, order(BTC, Side.BUY, size=0.05))
+        await until(lambda: bought.state is OrderState.FILLED)
+        (open_now,) = command(desk, resting(49_000))
+        hear(trouble)
+        await asyncio.sleep(20)
+        hear(Report(state="trouble", text="its login was lost, and more"))
+        (passed,) = command(desk, resting(49_100))
+        assert passed.state is not OrderState.REJECTED, "it may be back in a moment"
+        await asyncio.sleep(11)
+        (grows,) = command(desk, resting(49_200))
+        assert grows.state is OrderState.REJECTED
+        [dropped] = setting.records(Dropped)
+        assert dropped.why == "the watchdog could not act for 30 s: its login was lost, and more"
+        sent = len(setting.methods("order.place"))
+        (too_much,) = command(desk, order(BTC, Side.SELL, size=0.06, price=70_000))
+        assert too_much.state is OrderState.REJECTED
+        assert len(setting.methods("order.place")) == sent
+        (reduces,) = command(desk, order(BTC, Side.SELL, size=0.03, price=70_000))
+        (beyond,) = command(desk, order(BTC, Side.SELL, size=0.03, price=70_001))
+        assert beyond.state is OrderState.REJECTED, "both together would sell more than is held"
+        command(desk, cancel(order_id=open_now.id))
+        await until(lambda: reduces.state is OrderState.OPEN)
+        await until(lambda: open_now.state is OrderState.CANCELED)
+        assert desk.report().stance is Stance.TRADE, "and no person is needed"
+        hear(ready)
+        await asyncio.sleep(1)
+        (again,) = command(desk, resting(49_300))
+        await until(lambda: again.state is OrderState.OPEN)
+        told = [one.text for one in setting.records(Alerted)]
+        assert told[-2:] == [
+            "the watchdog could not act for 30 s: until it can, only orders that reduce a position "
+            "leave",
+            "the watchdog can act again: orders may leave",
+        ]
         await desk.stop()
 
     setting = Setting()

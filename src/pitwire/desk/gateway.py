@@ -21,6 +21,7 @@ from pitwire.model.orders import (
     Order,
     OrderType,
     ReplaceOrder,
+    Side,
 )
 from pitwire.session.commands import ORDER_DEADLINE_SECONDS
 from pitwire.trading.engine import Engine
@@ -96,6 +97,8 @@ class Gateway:
         """Why nothing may leave at all, a cancel or a question neither; "" when it may."""
         self.held: dict[str, str] = {}
         """Symbols to which no order may leave → why."""
+        self.unguarded = ""
+        """Why no order that makes a position greater may leave for now; "" when it may."""
         self._may_ask = float(_AT_ONCE)
         self._asked_at = 0
 
@@ -122,6 +125,9 @@ class Gateway:
             return
         if self.held and (order := placed(command)) is not None and order.symbol in self.held:
             self._engine.dropped(command, self.held[order.symbol], now)
+            return
+        if self.unguarded and self._grows(command):
+            self._engine.dropped(command, self.unguarded, now)
             return
         if not self._engine.may_leave(command, now):
             return
@@ -151,6 +157,21 @@ class Gateway:
             self._engine.dropped(command, str(error), now)
         else:
             self._engine.sent(command, now, sent)
+
+    def _grows(self, command: Command) -> bool:
+        """Whether it places an order that, with all that is open on its side, does more than make
+        a position smaller."""
+        order = placed(command)
+        if order is None or order.reduce_only:
+            return False
+        if order.size is None:
+            return True
+        state = self._engine.state
+        held = state.portfolio.position(order.symbol)
+        open_here = state.ledger.exposure(order.symbol, order.price)  # and this is among it
+        if order.side is Side.SELL:
+            return open_here.sells > held
+        return open_here.buys > -held
 
     def reconcile(self, now: int) -> None:
         """Ask the venue for everything it knows of us: after a login, and after any loss."""

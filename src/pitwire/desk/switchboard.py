@@ -42,6 +42,10 @@ AGAIN_A_SECOND = 10
 the venue that allows least; each after `CANCEL_CAP`."""
 
 
+UNGUARDED_SECONDS = 30
+"""A watchdog in trouble for so long could not clear up after us: nothing grows until it can."""
+
+
 class Switchboard:
     """The switches of one desk, and its door."""
 
@@ -59,6 +63,9 @@ class Switchboard:
         """When it was first seen that the desk is halted; 0 while it is not."""
         self._told = False
         """Whether a person was told that cancels do not get through."""
+        self._troubled: Report | None = None
+        """The trouble that the watchdog is in, as it told it last."""
+        self._troubled_at = 0
 
     # ── the door ──────────────────────────────────────────────────────────────────────────────
 
@@ -213,6 +220,7 @@ class Switchboard:
         """Look at the latch, which somebody may have thrown alone, and go on cancelling."""
         desk = self._desk
         self._look_at_latch()
+        self._look_at_watchdog(desk.clock.now())
         if desk.engine.screen.halted:
             # A cancel may have been lost with its connection, or refused.
             self.cancel_ours()
@@ -279,9 +287,13 @@ class Switchboard:
     def hear_watchdog(self, report: Report) -> None:
         """It tells of trouble, or of what it did while we were silent; that is a halt.
 
-        Without one that is wanted nobody would clear up after us, so nothing may grow any more.
+        Without one that is wanted nobody would clear up after us, so nothing may grow any more; nor
+        while one is in trouble for long.
         """
         desk, now = self._desk, self._desk.clock.now()
+        if self._troubled is None:
+            self._troubled_at = now
+        self._troubled = report if report.state in ("trouble", GONE) else None
         if report.state in ("trouble", GONE) and report.outcome is None:
             desk.alert(f"watchdog: {describe(report)}", now)
             if report.state == GONE and desk.has_begun:
@@ -289,6 +301,20 @@ class Switchboard:
                 desk.settle()
         elif report.state == "acting" or report.outcome is not None:
             desk.halt(f"the watchdog acted: {describe(report)}", "watchdog")
+
+    def _look_at_watchdog(self, now: int) -> None:
+        """Orders that grow a position wait for a watchdog that can act, and for no person."""
+        way_out, trouble = self._desk.way_out, self._troubled
+        long = trouble is not None and now - self._troubled_at >= UNGUARDED_SECONDS * SECOND
+        if way_out is None or long is bool(way_out.unguarded):
+            return
+        if trouble is None or not long:
+            way_out.unguarded = ""
+            self._desk.alert("the watchdog can act again: orders may leave", now)
+            return
+        why = f"the watchdog could not act for {UNGUARDED_SECONDS} s"
+        way_out.unguarded = f"{why}: {trouble.text}"
+        self._desk.alert(f"{why}: until it can, only orders that reduce a position leave", now)
 
     def bar(self, why: str) -> None:
         """Let nothing leave any more; "" lets it leave again."""
