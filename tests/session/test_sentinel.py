@@ -256,7 +256,7 @@ def test_whoever_started_the_loop_is_not_blamed_for_what_runs_in_it() -> None:
 
 def hold(world: World, seconds: float) -> None:
     """Hold the loop up: time passes and nobody gets a turn."""
-    world.loop._elapsed += round(seconds * SECOND)
+    world.loop.elapsed += round(seconds * SECOND)
 
 
 def test_a_function_that_blocks_for_eight_seconds_costs_no_connection() -> None:

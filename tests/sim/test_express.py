@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from contextvars import ContextVar, copy_context
 from decimal import Decimal
 from functools import partial
+from itertools import islice
 from random import Random
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -21,7 +24,7 @@ from pitwire.sim.capture import CaptureRecord, Reader, open_frame
 from pitwire.sim.express import Express
 from pitwire.sim.facts import Kind, Listing, NewOrder, Refused, Traded
 from pitwire.sim.faults import Drop
-from pitwire.sim.history import RecordedMarket
+from pitwire.sim.history import Framed, RecordedMarket
 from pitwire.sim.latency import LATENCIES, Constant, Latency
 from pitwire.sim.links import MemoryLink
 from pitwire.sim.loop import START, Deadlock, PlayedLoop, SimLoop
@@ -108,6 +111,7 @@ def heard(
     *,
     bare: bool = False,
     known: bool = False,
+    first: str = "/stream?streams=",
     **options: object,
 ) -> list[tuple[int, object, bool]]:
     """What so many connections hear, and how our orders fare meanwhile."""
@@ -131,7 +135,7 @@ def heard(
         world.act()
 
     async def life() -> None:
-        ways = ("/stream?streams=", "/ws/", "/stream?streams=")
+        ways = (first, "/ws/", "/stream?streams=")
         for way in ways[:connections]:
             await world.dial(f"{MARKET_URL}{way}{STREAMS}", Hears(world, said))
         market.release()
@@ -254,6 +258,8 @@ class Moody(Hears):
     """Holds its link still, asks, orders and hangs up as it is drawn, in the midst of a burst."""
 
     link: MemoryLink
+    calm = 60
+    """Six of so many frames move it to something."""
 
     def __init__(
         self,
@@ -268,7 +274,7 @@ class Moody(Hears):
     def on_frame(self, frame: bytes, drained: bool) -> None:
         super().on_frame(frame, drained)
         loop = asyncio.get_running_loop()
-        match self._chance.randrange(60):
+        match self._chance.randrange(self.calm):
             case 0:
                 self.link.pause_reading()
                 loop.call_later(self._chance.choice([0.0, 0.003, 0.4]), self.link.resume_reading)
@@ -302,12 +308,13 @@ class Moody(Hears):
         self._world.act()
 
 
-def moody(seed: int, latency: str | Latency) -> list[tuple[int, object, bool]]:
+def moody(
+    seed: int, latency: str | Latency, *, known: bool = False, calm: int = 60
+) -> list[tuple[int, object, bool]]:
     """What is heard by one or two who are moody, on a market drawn from the seed, and what was
     traded. Two may hear the same, or each a part of it."""
-    market = RecordedMarket(
-        LISTING, recording(500, seed), Entropy(1), held=True, begin=START + SECOND
-    )
+    records = recording(500, seed, known=known)
+    market = RecordedMarket(LISTING, records, Entropy(1), held=True, begin=START + SECOND)
     world = World(
         recording=market,
         latency=LATENCIES[latency] if isinstance(latency, str) else latency,
@@ -321,6 +328,7 @@ def moody(seed: int, latency: str | Latency) -> list[tuple[int, object, bool]]:
         for streams in ([STREAMS], [STREAMS, STREAMS], parts)[seed % 3]:
             chance = Entropy(seed).stream(f"mood {len(said)} {streams}")
             hears = Moody(world, said, market, chance)
+            hears.calm = calm
             hears.link = await world.dial(f"{MARKET_URL}/stream?streams={streams}", hears)
         market.release()
         world.act()
@@ -358,6 +366,8 @@ class Punctual(Hears):
 
     link: MemoryLink
     even = False
+    calm = 12
+    """Six of so many times it does more than to come again."""
 
     def __init__(
         self,
@@ -374,7 +384,7 @@ class Punctual(Hears):
         self._said.append((now, name, False))
         delay = chance.choice([0.0, 0.003, 0.01, 0.05])
         loop.call_later(delay if self.even else delay + chance.random() / 100, self.ring, name)
-        match chance.randrange(12):
+        match chance.randrange(self.calm):
             case 0:
                 loop.call_soon(self._said.append, (now, f"{name} soon", False))
             case 1:
@@ -403,12 +413,11 @@ class Punctual(Hears):
 
 
 def punctual(
-    seed: int, latency: str | Latency, *, even: bool = False
+    seed: int, latency: str | Latency, *, even: bool = False, known: bool = False, calm: int = 12
 ) -> list[tuple[int, object, bool]]:
     """What is heard by somebody with timers, when these ring, and what is told of their errors."""
-    market = RecordedMarket(
-        LISTING, recording(600, seed), Entropy(1), held=True, begin=START + SECOND
-    )
+    records = recording(600, seed, known=known)
+    market = RecordedMarket(LISTING, records, Entropy(1), held=True, begin=START + SECOND)
     world = World(
         recording=market,
         latency=LATENCIES[latency] if isinstance(latency, str) else latency,
@@ -421,7 +430,7 @@ def punctual(
             lambda _, context: said.append((0, str(context["exception"]), False))
         )
         hears = Punctual(world, said, market, Entropy(seed).stream("timers"))
-        hears.even = even
+        hears.even, hears.calm = even, calm
         hears.link = await world.dial(f"{MARKET_URL}/stream?streams={STREAMS}", hears)
         for name in ("one", "other"):
             asyncio.get_running_loop().call_soon(hears.ring, name)
@@ -471,6 +480,129 @@ def test_timers_that_meet_ring_in_the_order_of_the_loop(
     short = punctual(seed, latency, even=True)
     monkeypatch.setattr(PlayedLoop, "ring", leave_to_the_loop)
     assert short == punctual(seed, latency, even=True)
+
+
+class Rider:
+    """The compiled twin of the plainest of the short way, and how many frames it played."""
+
+    def __init__(self, part: Any) -> None:
+        self._ride, self.frames = part.ride, 0
+
+    def __call__(self, loop: PlayedLoop, market: RecordedMarket, *others: object) -> bool:
+        before = market.played
+        try:
+            return bool(self._ride(loop, market, *others))
+        finally:
+            self.frames += market.played - before
+
+
+Lived: TypeAlias = Callable[[], list[tuple[int, object, bool]]]
+
+
+def by_each(monkeypatch: pytest.MonkeyPatch, part: Any, lived: Lived) -> tuple[list[object], int]:
+    """The same life by the plain short way, by its twin and by the long way, and how many frames
+    the twin played."""
+    rider = Rider(part)
+    told: list[object] = []
+    for ride in (None, rider):
+        monkeypatch.setattr(express, "RIDE", ride)
+        told.append(lived())
+    with monkeypatch.context() as long:
+        long.setattr(World, "_express", lambda _: None)
+        told.append(lived())
+    return told, rider.frames
+
+
+@pytest.mark.parametrize("latency", ["none", "colocated", "same-city", "overseas", EVEN], ids=str)
+@pytest.mark.parametrize("seed", range(9))
+def test_the_twin_rides_as_the_plain_way_does(
+    latency: str | Latency, seed: int, part: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ridden = 0
+    for lived, calm in ((moody, 60), (moody, 600), (punctual, 12), (punctual, 120)):
+        life = partial(lived, seed, latency, known=True, calm=calm)
+        told, frames = by_each(monkeypatch, part, life)
+        assert told[0] == told[1] == told[2]
+        ridden += frames
+    assert ridden > 200, "alone and in bursts"
+
+
+@pytest.mark.parametrize("latency", ["none", "same-city"])
+def test_the_twin_rides_alone_in_bursts_and_by_bare_streams(
+    latency: str, part: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorded_book, "_MOST_WAITING", 3)
+    told, ridden = by_each(monkeypatch, part, partial(heard, latency, 1, known=True))
+    assert told[0] == told[1] == told[2]
+    assert ridden > 100
+    told, ridden = by_each(monkeypatch, part, partial(heard, latency, 1, known=True, first="/ws/"))
+    assert told[0] == told[1] == told[2]
+    assert ridden > 100
+    told, ridden = by_each(monkeypatch, part, partial(heard, latency, 1))
+    assert told[0] == told[1] == told[2]
+    assert not ridden, "with blanks between its parts a frame is the plain way's"
+
+
+class Fails(Hears):
+    """Cannot bear every fortieth frame."""
+
+    def on_frame(self, frame: bytes, drained: bool) -> None:
+        super().on_frame(frame, drained)
+        if len(self._said) % 40 == 0:
+            raise ValueError(f"frame {len(self._said)}")
+
+
+def failing(latency: str, last: int) -> list[tuple[int, object, bool]]:
+    """What is heard and told where receivers fail, and the recording after so many frames."""
+    records = recording(400, 5, known=True)
+    market = RecordedMarket(LISTING, records, Entropy(1), held=True, begin=START + SECOND)
+    market.frames = cut(market.frames, last)
+    world = World(recording=market, latency=LATENCIES[latency])
+    said: list[tuple[int, object, bool]] = []
+
+    async def life() -> None:
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: said.append((0, str(context["exception"]), False))
+        )
+        await world.dial(f"{MARKET_URL}/stream?streams={STREAMS}", Fails(world, said))
+        market.release()
+        world.act()
+        await asyncio.sleep(4)
+
+    world.run(life())
+    return [
+        *said,
+        (market.last_stamp, market.played, market.finished),
+        (0, market.book(SYMBOL), True),
+    ]
+
+
+def cut(frames: Iterable[Framed], last: int) -> Iterator[Framed]:
+    yield from islice(frames, last)
+    raise ValueError("the rest cannot be read")
+
+
+@pytest.mark.parametrize("latency", ["none", "colocated", "overseas"])
+def test_what_fails_on_a_ride_is_told_as_on_the_plain_way(
+    latency: str, part: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rider, told = Rider(part), []
+    for ride in (None, rider):
+        monkeypatch.setattr(express, "RIDE", ride)
+        told.append(failing(latency, 300))
+    assert told[0] == told[1]
+    assert rider.frames > 100
+    failures = [what for at, what, _ in told[1] if not at and isinstance(what, str)]
+    assert "the rest cannot be read" in failures
+    assert len(failures) > 5
+
+
+def test_a_ride_demands_what_it_is_of(part: Any) -> None:
+    with pytest.raises(TypeError, match="expected loop, market"):
+        part.ride(1, 2, 3)
+    nothing = object()
+    with pytest.raises(AttributeError, match="start"):
+        part.ride(nothing, nothing, nothing, {}, [], 1, nothing, nothing, nothing)
 
 
 def test_a_fault_goes_the_long_way(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -260,6 +260,9 @@ class Reader:
         self._sizes = Grid("size", lot)
         self.lots = self._sizes.floor
         """How many lots the text of a size is."""
+        self.spelling = self._spelt, self._prices.units, self._sizes.units
+        """The symbol as the payloads spell it, and the two steps in the eighth decimal place, 0
+        where they are no whole number of it."""
 
     def read(self, payload: bytes) -> Diff | Print | None:
         """What a stream payload says about this symbol's market; None for anything else."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
-from pitwire.sim.capture import open_frame
+from pitwire.sim.capture import COMPILED, open_frame
 from pitwire.sim.facades.facade import SendText
 from pitwire.sim.history import NEVER, Reading, RecordedMarket
 from pitwire.sim.links import MemoryCarrier, MemoryLink
@@ -22,6 +22,10 @@ Hearer: TypeAlias = tuple[MemoryLink, bytes]
 """A link, and what stands before a stream's payload on it."""
 Route: TypeAlias = tuple[Reading | None, Sequence[Hearer]]
 """Of whom a stream tells, and who hears it."""
+
+
+RIDE: Any = None if COMPILED is None else COMPILED.ride
+"""What plays frames that come alone, or None: the compiled twin of the plainest of `_ride`."""
 
 
 class Routes(Protocol):
@@ -47,6 +51,7 @@ class Express:
         self._known_at = carrier.changes
         self._deadline = routes.next_deadline()
         """The façade's, for as long."""
+        self._twin = RIDE if market.keeps_pace else None
         self._is_through = False
         """Whether the loop's own turn comes before whatever is due by now."""
 
@@ -131,11 +136,15 @@ class Express:
         of on the agenda; what is left of it goes there, at the place that it would have had.
         """
         market, agenda, promise = self._market, self._carrier.agenda, self._carrier.promise
-        take, note, known, reach = market.take, market.note, self._known, loop.reach
+        twin, take, known, reach = self._twin, market.take, self._known, loop.reach
         ours: MemoryLink | None = None
         wakes: deque[tuple[int, int]] = deque()
         try:
             while not loop.stirred:
+                if twin is not None and ours is not None:
+                    shown = loop, market, ours, known, agenda, until, wakes, promise, SendText
+                    if not twin(*shown):
+                        return
                 due = market.due
                 if wakes and wakes[0][0] < due:
                     at = wakes[0][0]
@@ -160,26 +169,33 @@ class Express:
                 if reading is None:
                     continue
                 if reading[1]:
-                    note(reading[0], payload, now)
+                    market.note(reading[0], payload, now)
                 if len(hearers) != 1 or ours not in (None, hearers[0][0]):
                     self._send(hearers, stream, payload, now)
                     continue
                 [(ours, prefix)] = hearers
-                at, frame, queue = ours.arrival(now), _framed(prefix, payload), ours.queue
+                at, frame = ours.arrival(now), _framed(prefix, payload)
                 alone = at < market.due and at < until and not (agenda and agenda[0][0] <= at)
                 if alone and ours.is_idle:
                     reach(at)  # nothing can come between: it need not wait in any queue
                     ours.listener.on_frame(frame, True)
                 elif ours.alive:
-                    if queue and at <= queue[-1][0]:
-                        at = queue[-1][0]
-                    else:
-                        wakes.append((at, promise()))
-                    queue.append((at, SendText(frame, stream)))
+                    self._await(ours, at, frame, stream, wakes)
         finally:
             for at, place in wakes:
                 assert ours is not None, "somebody waits"
                 self._carrier.wake_as_promised(at, place, ours)
+
+    def _await(
+        self, link: MemoryLink, at: int, frame: bytes, stream: str, wakes: deque[tuple[int, int]]
+    ) -> None:
+        """A frame is on its way to the link that hears most, and others may come before it."""
+        queue = link.queue
+        if queue and at <= queue[-1][0]:
+            at = queue[-1][0]
+        else:
+            wakes.append((at, self._carrier.promise()))
+        queue.append((at, SendText(frame, stream)))
 
     def _until(self, before: int) -> int:
         """Until when nothing else is due at the venue."""

@@ -116,10 +116,11 @@ class RecordedMarket:
         """The next frame; whoever takes it says so by `take`."""
         self._first = 0 if self.upcoming is None else self.upcoming[0]
         self._start = -1
-        self._shift = 0
+        self.shift = 0
+        """How much later than it was recorded a frame is played, ns, at its own pace."""
         self.due = NEVER
         """When the next frame is to be played, ns; `NEVER` before the first was, and at the end."""
-        self._is_behind = False
+        self.is_behind = False
         """Whether a frame was noted that the queues do not know of."""
         self.played = 0
         """How many frames have been played."""
@@ -127,6 +128,11 @@ class RecordedMarket:
         """The recorder's stamp of the last one, ns."""
         for book in books:
             self._open_book(book, records)
+
+    @property
+    def keeps_pace(self) -> bool:
+        """Whether it is played at its own pace."""
+        return self._speed == 1
 
     @property
     def finished(self) -> bool:
@@ -235,7 +241,7 @@ class RecordedMarket:
         if upcoming is None:
             self.due = NEVER
         elif self._speed == 1:
-            self.due = self._shift + upcoming[0]
+            self.due = self.shift + upcoming[0]
         else:
             self._look_ahead()
         return raw
@@ -249,7 +255,7 @@ class RecordedMarket:
     def note(self, book: RecordedBook, payload: bytes, now: int) -> None:
         """Note what is said while nothing of ours is open."""
         if book.note(payload, now):
-            self._is_behind = True
+            self.is_behind = True
 
     def follow(self, book: RecordedBook, stream: str, payload: bytes, now: int) -> bool:
         """Let what is said do to our orders what it does; whether it has come and no more."""
@@ -270,7 +276,7 @@ class RecordedMarket:
 
     def _look_ahead(self) -> None:
         """Find out when the next frame is due; never before one that was played already."""
-        self._shift = self._start - self._first
+        self.shift = self._start - self._first
         if self.upcoming is None:
             self.due = NEVER
             return
@@ -295,8 +301,8 @@ class RecordedMarket:
         book.follow(payload, now)
 
     def _settle(self, now: int) -> None:
-        if self._is_behind:
-            self._is_behind = False
+        if self.is_behind:
+            self.is_behind = False
             for book in self._books.values():
                 book.settle(now)
 

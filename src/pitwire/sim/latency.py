@@ -82,6 +82,10 @@ LATENCIES: dict[str, Latency] = {
 """Latencies by name."""
 
 
+_AHEAD = 256
+"""How many draws a path makes at once in the end."""
+
+
 class Path:
     """One way of one connection: hands out arrival times that never run backwards."""
 
@@ -89,14 +93,26 @@ class Path:
         _demand_sense(model)
         self._draw = _drawing(model, entropy.stream(f"latency {name}"))
         self._last = 0
+        self._drawn: list[int] = []
+        """What was drawn and not used yet, in ns, the next one last."""
+        self._ahead = 1
 
     def arrival(self, now: int) -> int:
         """When what leaves now gets there, in ns since the epoch."""
-        at = now + round(self._draw() * MILLISECOND)
+        at = now + (self._drawn.pop() if self._drawn else self._draw_more())
         if at < self._last:
             return self._last
         self._last = at
         return at
+
+    def _draw_more(self) -> int:
+        """The next draw; several are made at once where there were many."""
+        draw = self._draw
+        drawn = [round(draw() * MILLISECOND) for _ in range(self._ahead)]
+        drawn.reverse()
+        self._ahead = min(2 * self._ahead, _AHEAD)
+        self._drawn = drawn
+        return drawn.pop()
 
 
 def _drawing(model: Model, chance: Random) -> Callable[[], float]:

@@ -63,7 +63,7 @@ class MemoryLink:
         self.up = carrier.path("entry")
         self.down = carrier.path("market")
         self.queue: deque[tuple[int, Any]] = deque()
-        self._paused = self._closing = False
+        self.paused = self._closing = False
         self._left = -1
         self._arrives = 0
 
@@ -100,15 +100,15 @@ class MemoryLink:
     @property
     def is_idle(self) -> bool:
         """Whether what arrives is handed over at once: nothing waits here and nothing hinders."""
-        return self.alive and self.ready and not (self._paused or self.queue)
+        return self.alive and self.ready and not (self.paused or self.queue)
 
     def pause_reading(self) -> None:
         """Take in no more, pings neither, until `resume_reading`."""
-        self._paused = True
+        self.paused = True
 
     def resume_reading(self) -> None:
         """Take in what has come meanwhile."""
-        self._paused = False
+        self.paused = False
         if self.queue:
             self._carrier.wake_for(self.queue[0][0], self)
 
@@ -130,7 +130,7 @@ class MemoryLink:
 
     def deliver(self, now: int) -> None:
         """Hand over everything that has arrived; the last frame of it ends the burst."""
-        if not (self.alive and self.ready) or self._paused:
+        if not (self.alive and self.ready) or self.paused:
             return
         queue = self.queue
         if len(queue) == 1 and queue[0][0] <= now and isinstance(queue[0][1], SendText):

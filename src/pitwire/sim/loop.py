@@ -94,31 +94,33 @@ class SimLoop(asyncio.SelectorEventLoop):
     """An event loop in virtual time; `clock` reads the same time in ns since the epoch."""
 
     def __init__(self, start: int = START) -> None:
-        self._start = start
-        self._elapsed = 0
+        self.start = start
+        """When it was made, in ns since the epoch."""
+        self.elapsed = 0
+        """How long ago that is, in ns."""
         super().__init__(_Jumper(self._jump))
 
     def time(self) -> float:
         """Virtual seconds since the loop was made."""
-        return self._elapsed / SECOND
+        return self.elapsed / SECOND
 
     def now(self) -> int:
         """Virtual time in ns since the epoch; makes the loop a `Clock`."""
-        return self._start + self._elapsed
+        return self.start + self.elapsed
 
     def call_at_ns(self, at: int, callback: Callable[[], object]) -> asyncio.TimerHandle:
         """Call back at a time in ns since the epoch."""
 
         def ring() -> None:
             # seconds as a float may round a late time down by a few ns
-            self._elapsed = max(self._elapsed, at - self._start)
+            self.elapsed = max(self.elapsed, at - self.start)
             callback()
 
-        return self.call_at((at - self._start) / SECOND, ring)
+        return self.call_at((at - self.start) / SECOND, ring)
 
     def skip(self, duration: int) -> None:
         """Let so much time (ns) pass at once, as for a machine that stood still meanwhile."""
-        self._elapsed += duration
+        self.elapsed += duration
 
     def run_in_executor(self, *args: object, **kwargs: object) -> NoReturn:
         """There are no threads in virtual time."""
@@ -137,10 +139,10 @@ class SimLoop(asyncio.SelectorEventLoop):
             raise Deadlock("SimLoop: nothing is ready and no timer is set")
         if timeout > 0:
             # at least 1 ns, or a rounded-down wait would be asked for again and again
-            self._move_to(self._elapsed + max(1, round(timeout * SECOND)))
+            self._move_to(self.elapsed + max(1, round(timeout * SECOND)))
 
     def _move_to(self, elapsed: int) -> None:
-        self._elapsed = elapsed
+        self.elapsed = elapsed
         # far from zero a float cannot tell a timer's time from the nanosecond after it
         self._clock_resolution = max(_RESOLUTION, 2 * math.ulp(elapsed / SECOND))
 
@@ -159,11 +161,11 @@ class PlayedLoop(SimLoop):
 
     def reach(self, at: int) -> int:
         """It is this time now, ns, or later already; returns which."""
-        elapsed = at - self._start
-        if elapsed > self._elapsed:
-            self._elapsed = elapsed
+        elapsed = at - self.start
+        if elapsed > self.elapsed:
+            self.elapsed = elapsed
             return at
-        return self._start + self._elapsed
+        return self.start + self.elapsed
 
     def call_soon(
         self,
@@ -214,12 +216,12 @@ class PlayedLoop(SimLoop):
             return
         if timeout is None:
             super()._jump(None)
-        self._move_to(self.before - self._start)
+        self._move_to(self.before - self.start)
 
     def ring(self) -> bool:
         """Reach the next timer, and do what it does as the loop would, where it is one alone."""
-        self._move_to(self.before - self._start)
-        timers, end = self._scheduled, self._elapsed / SECOND + self._clock_resolution  # type: ignore[attr-defined]
+        self._move_to(self.before - self.start)
+        timers, end = self._scheduled, self.elapsed / SECOND + self._clock_resolution  # type: ignore[attr-defined]
         self.stirred = True
         if not timers or timers[0]._cancelled or timers[0]._when >= end:
             return False
@@ -231,10 +233,10 @@ class PlayedLoop(SimLoop):
         timer._run()
         if self._ready or self._stopping or not timers or timers[0]._cancelled:  # type: ignore[attr-defined]
             return False
-        timeout = timers[0]._when - self._elapsed / SECOND
+        timeout = timers[0]._when - self.elapsed / SECOND
         if not 0 < timeout < _DAY:
             return False
-        self.before = self._start + self._elapsed + max(1, round(timeout * SECOND))
+        self.before = self.start + self.elapsed + max(1, round(timeout * SECOND))
         self.stirred = False
         return True
 

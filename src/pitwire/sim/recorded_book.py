@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
+from pitwire.model.clock import MILLISECOND
 from pitwire.model.orders import Side
 from pitwire.sim.capture import News, Print, Reader, Snapshot, Span
 from pitwire.sim.exchange import Exchange
@@ -42,6 +43,9 @@ class RecordedBook:
         self._told = self._news[Side.BUY], self._news[Side.SELL]
         self._waiting: dict[Side, dict[int, int]] = {Side.BUY: {}, Side.SELL: {}}
         """What the queues do not know yet: lots that were said, less what trades took of them."""
+        self.spelling = (*self.reader.spelling, *self._told, _MOST_WAITING)
+        """What the compiled twin knows of it (`express.RIDE`): how its frames are spelt, where it
+        puts down what they say, and how much may wait there until it calls `tidy`."""
 
     @property
     def is_attended(self) -> bool:
@@ -67,21 +71,33 @@ class RecordedBook:
         if isinstance(said, Print):
             self._note_print(said, now)
         elif self._is_news(said) and len(bids) + len(asks) > _MOST_WAITING:
-            self._tidy(now)
+            self.tidy(now)
         return True
 
     def _note_print(self, said: Print, now: int) -> None:
-        price, lots = said.price, said.lots
         self._remember(said)
-        self._pit.last = price
-        self._pit.average.add(price, lots, now)
-        side = said.side.opposite
+        self._trade(said.side is Side.SELL, said.price, said.lots, now)
+
+    def hear_trade(
+        self, trade_id: int, price: int, lots: int, sells: bool, at: int, now: int
+    ) -> None:
+        """Remember a trade, of the venue's time `at` in ms, that the compiled twin has read."""
+        side = Side.SELL if sells else Side.BUY
+        self.prints.append(PublicTrade(at * MILLISECOND, self.symbol, trade_id, price, lots, side))
+        self._trade(sells, price, lots, now)
+
+    def _trade(self, sells: bool, price: int, lots: int, now: int) -> None:
+        """The taker sold, or bought, while nobody of us was there."""
+        pit = self._pit
+        pit.last = price
+        pit.average.count(price * lots, lots, now)
+        side = Side.BUY if sells else Side.SELL
         waiting, told = self._waiting[side], self._news[side].pop(price, None)
         if told is not None:
             there = self._learn(side, price, told)
         else:
             known = waiting.get(price)
-            there = self._pit.book.ladder(side).lots_at(price) if known is None else known
+            there = pit.book.ladder(side).lots_at(price) if known is None else known
         if there:
             waiting[price] = max(there - lots, 0)
 
@@ -93,7 +109,7 @@ class RecordedBook:
                 self._queues.set_level(side, price, lots, now)
             waiting.clear()
 
-    def _tidy(self, now: int) -> None:
+    def tidy(self, now: int) -> None:
         """Forget what came and went unseen: most of what waits."""
         left = 0
         for side, waiting in self._waiting.items():
