@@ -1,7 +1,9 @@
-"""A wall clock that somebody sets between two runs: what held before holds."""
+"""A wall clock that somebody sets between two runs, and midnight: what held before holds, and what
+is of a day is counted in it."""
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,12 @@ from pitwire.desk.switch import resume
 from pitwire.model.clock import SECOND
 from pitwire.model.entropy import Entropy
 from pitwire.store.latch import HaltLatch
-from pitwire.trading.journal import Halted, Resumed
+from pitwire.trading.engine import Engine
+from pitwire.trading.journal import DayStarted, Halted, Resumed
+from pitwire.trading.limits import Limits
+from pitwire.trading.replay import Replay
+from pitwire.trading.wishes import Draft, buy
+from tests.trading.making import BTC, Desk, at, fill, order, quote
 
 T0 = 1_800_000_000 * SECOND
 DAY = 86_400 * SECOND
@@ -111,3 +118,126 @@ def test_a_lift_that_does_not_say_what_it_knew_of_lifts_no_halt_of_a_journal(
     run.close()
     HaltLatch(tmp_path).lift("Grace", T0 + 2)
     assert halts_after(tmp_path, checkpointed=False) == "enough"
+
+
+# ── midnight ──────────────────────────────────────────────────────────────────────────────────
+
+TODAY = at(0) // DAY * DAY
+TOMORROW = TODAY + DAY
+
+
+def holding(size: int = 1) -> Desk:
+    """A desk that has bought at 100, and lets a day lose 30."""
+    desk = Desk(limits=Limits(max_daily_loss=Decimal(30), collar_percent=None))
+    desk.engine.decide(TODAY + 1)
+    one = order(desk.ids.next(), size)
+    desk.state.ledger.made(one, TODAY + 1)
+    desk.engine.sent(one, TODAY + 1)
+    desk.engine.apply(fill(one.id, size, 100))
+    return desk
+
+
+def begun_again(desk: Desk, *, knows_prices: bool = False) -> None:
+    """The engine of the next run: mostly it begins before it knows any price."""
+    if not knows_prices:
+        desk.state.quotes.clear()
+    desk.engine = Engine((), desk.screen, desk.state, desk.journal)
+
+
+def see(desk: Desk, bid: int, now: int) -> None:
+    desk.engine.apply(quote(bid, bid + 2, (now - at(0)) / SECOND))
+
+
+def passes(desk: Desk, now: int, price: int) -> bool:
+    wish: Draft = buy(BTC, 1, price=price, tag=str(now))
+    desk.engine._wishes.append(wish)
+    return bool(desk.engine.decide(now))
+
+
+def results(desk: Desk) -> list[tuple[int, float]]:
+    """By day, from that of the first on, with how much it began."""
+    begun = [(one.day - TODAY // DAY, one.results) for one in desk.of(DayStarted)]
+    return [(day, float(found.get("USDT", 0))) for day, found in begun]
+
+
+@pytest.mark.parametrize("starts_anew", [True, False])
+def test_what_a_position_had_lost_before_midnight_is_none_of_the_days_loss(
+    starts_anew: bool,
+) -> None:
+    desk = holding()
+    see(desk, 59, TOMORROW + 1)
+    if starts_anew:
+        begun_again(desk)
+    desk.engine.decide(TOMORROW + 1)
+    see(desk, 59, TOMORROW + 2)
+    assert passes(desk, TOMORROW + 2, 60)
+    see(desk, 31, TOMORROW + 3)
+    assert passes(desk, TOMORROW + 3, 32), "28 lost today"
+    see(desk, 29, TOMORROW + 4)
+    assert not passes(desk, TOMORROW + 4, 30)
+    assert desk.refusals == ["max_daily_loss"]
+    assert results(desk)[-1] == (1, -40)
+
+
+@pytest.mark.parametrize("starts_anew", [True, False])
+def test_what_it_had_won_hides_no_loss_of_the_day(starts_anew: bool) -> None:
+    desk = holding()
+    see(desk, 159, TOMORROW + 1)
+    if starts_anew:
+        begun_again(desk)
+    desk.engine.decide(TOMORROW + 1)
+    see(desk, 159, TOMORROW + 2)
+    assert passes(desk, TOMORROW + 2, 160)
+    see(desk, 129, TOMORROW + 3)
+    assert not passes(desk, TOMORROW + 3, 130), "30 lost, and it is 30 above its cost"
+
+
+def test_a_price_that_comes_is_taken_without_a_wish() -> None:
+    desk = holding()
+    begun_again(desk)
+    desk.engine.decide(TOMORROW + 1)
+    assert results(desk)[-1] == (1, 0)
+    see(desk, 59, TOMORROW + 2)
+    desk.engine.tend(TOMORROW + 2)
+    desk.engine.tend(TOMORROW + 3)
+    assert results(desk)[-1] == (1, -40)
+    assert len(results(desk)) == 3
+
+
+@pytest.mark.parametrize("knows_prices", [True, False])
+def test_a_clock_that_is_set_back_over_midnight_forgives_no_loss(knows_prices: bool) -> None:
+    desk = holding()
+    see(desk, 99, TOMORROW + 1)
+    desk.engine.decide(TOMORROW + 1)
+    see(desk, 69, TOMORROW + 2)
+    assert not passes(desk, TOMORROW + 2, 70)
+    begun_again(desk, knows_prices=knows_prices)
+    desk.engine.decide(TOMORROW - 5)
+    see(desk, 69, TOMORROW - 4)
+    assert not passes(desk, TOMORROW - 4, 70), "30 are lost, by whatever clock"
+    assert passes(desk, TOMORROW + 5, 70), "a day that begins anew begins at zero"
+    assert results(desk)[1:] == [(1, 0), (0, 0), (1, -30)]
+
+
+def test_a_clock_that_is_set_back_gives_no_orders_back() -> None:
+    desk = Desk(limits=Limits(max_day_orders=2, max_day_notional=Decimal(1_000)))
+    see(desk, 99, TOMORROW + 1)
+    assert passes(desk, TOMORROW + 1, 100)
+    assert passes(desk, TOMORROW + 2, 100)
+    assert not passes(desk, TOMORROW - 5, 100)
+    assert not passes(desk, TOMORROW - 4, 100)
+    assert passes(desk, TOMORROW + 3, 100)
+
+
+def test_a_day_that_is_priced_late_is_read_back_as_it_was_counted() -> None:
+    desk = holding()
+    begun_again(desk)
+    desk.engine.decide(TOMORROW + 1)
+    see(desk, 59, TOMORROW + 2)
+    desk.engine.tend(TOMORROW + 2)
+    replay = Replay()
+    for record in desk.journal.records:
+        replay.take(record)
+    there, here = replay.state.portfolio, desk.state.portfolio
+    assert (there.day, there.day_starts()) == (here.day, here.day_starts())
+    assert there.day_result("USDT", {BTC: Decimal(50)}) == -10

@@ -89,6 +89,37 @@ def test_results_add_up_by_quote_asset() -> None:
     assert portfolio.result("USDT", {}) == 0
 
 
+def test_a_position_without_a_mark_counts_from_its_first_one_of_the_day_on() -> None:
+    portfolio = booked(buy(1, 100), fill("b", 2, 10, symbol=ETH))
+    assert portfolio.start_day(2, {ETH: D(10)})
+    assert portfolio.unpriced == {BTC}
+    assert not portfolio.price_day({ETH: D(9)})
+    assert portfolio.day_result("USDT", {ETH: D(9)}) == -2
+    assert portfolio.price_day({BTC: D(40), ETH: D(9)})
+    assert portfolio.day_result("USDT", {BTC: D(40), ETH: D(9)}) == -2, "those 60 are of before"
+    assert portfolio.day_result("USDT", {BTC: D(30), ETH: D(9)}) == -12
+    assert not portfolio.price_day({BTC: D(30), ETH: D(9)})
+
+
+def test_one_that_was_closed_before_it_had_a_mark_is_the_days() -> None:
+    portfolio = booked(buy(1, 100))
+    assert portfolio.start_day(2, {})
+    portfolio.apply(sell(1, 70))
+    assert not portfolio.price_day({BTC: D(70)})
+    assert portfolio.unpriced == set()
+    assert portfolio.day_result("USDT", {}) == -30
+
+
+def test_a_day_that_is_set_back_goes_on_with_what_was_counted() -> None:
+    portfolio = booked(buy(1, 100))
+    assert portfolio.start_day(7, {BTC: D(100)})
+    assert portfolio.start_day(6, {BTC: D(60)}), "it has another name"
+    assert (portfolio.day, portfolio.day_result("USDT", {BTC: D(60)})) == (6, -40)
+    assert not portfolio.start_day(6, {BTC: D(60)})
+    assert portfolio.start_day(7, {BTC: D(60)})
+    assert portfolio.day_result("USDT", {BTC: D(60)}) == 0
+
+
 def test_the_day_counts_from_its_own_start() -> None:
     portfolio = booked(buy(1, 100))
     assert portfolio.start_day(1, {BTC: D(100)})

@@ -136,8 +136,10 @@ class Conduct:
         return None
 
     def _begin_day(self, now: int) -> None:
-        self._today = now // _DAY * _DAY
+        was_set_back, self._today = now < self._today, now // _DAY * _DAY
         self._tomorrow = self._today + _DAY
+        if was_set_back:
+            return
         self.day_orders = 0
         self.day_notional.clear()
 

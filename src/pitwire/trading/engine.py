@@ -144,6 +144,8 @@ class Engine:
             wishes, self._wishes = self._wishes, []  # as `_collect` would, with nobody to ask
         else:
             wishes = self._collect(now)
+        if self.state.portfolio.unpriced:
+            self._price_day(now)
         return self.screen.admit(wishes, self.state, now) if wishes else []
 
     def next_wake(self) -> int | None:
@@ -194,6 +196,8 @@ class Engine:
 
     def tend(self, now: int) -> list[Command]:
         """Time has passed: what that alone brings about; the cancels to send."""
+        if self.state.portfolio.unpriced:
+            self._price_day(now)
         commands = self._oversight.tend(now)
         for command in commands:
             self.journal.write(records.Decided(at=now, command=command))
@@ -294,10 +298,18 @@ class Engine:
 
     def _start_day(self, day: int, now: int) -> None:
         self._day, self._tomorrow = day, (day + 1) * _DAY
-        marks = day_marks(self.state)
-        if self.state.portfolio.start_day(day, marks):
-            results = self.state.portfolio.day_starts()
-            self.journal.write(records.DayStarted(at=now, day=day, results=results))
+        if self.state.portfolio.start_day(day, day_marks(self.state)):
+            self._write_day(now)
+
+    def _price_day(self, now: int) -> None:
+        """Some positions had no price when the day began, as where a desk starts with them."""
+        if self.state.portfolio.price_day(day_marks(self.state)):
+            self._write_day(now)
+
+    def _write_day(self, now: int) -> None:
+        portfolio = self.state.portfolio
+        results = portfolio.day_starts()
+        self.journal.write(records.DayStarted(at=now, day=portfolio.day, results=results))
 
     # ── writing ───────────────────────────────────────────────────────────────────────────────
 

@@ -192,7 +192,10 @@ class Asked(_Record, frozen=True, gc=False, kw_only=True):
 
 
 class DayStarted(_Record, frozen=True, gc=False, kw_only=True):
-    """A UTC day began; daily results count from here."""
+    """A UTC day began; daily results count from here.
+
+    Said again of the same day where a position had no price when it began.
+    """
 
     day: int
     results: dict[str, Decimal] = {}

@@ -53,10 +53,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_daily_loss: Decimal | None = None
     """Quote units lost since midnight UTC, open result included; then only reducing orders pass.
 
-    Counted by this run: a desk that was started again begins at zero."""
+    Counted on by a desk that is started again, where it keeps a journal. A position that had no
+    price at midnight counts from its first one on."""
     max_drawdown: Decimal | None = None
     """Quote units below the day's best result, open result included; then the desk only reduces
-    until a person resumes."""
+    until a person resumes. The best is this run's."""
     max_exposure: Decimal | None = None
     """Quote units in all symbols priced in the same asset, every open order at its worst."""
     max_day_notional: Decimal | None = None

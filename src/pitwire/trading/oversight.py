@@ -46,9 +46,9 @@ class Oversight:
         if allowed is None:
             return
         portfolio = self._state.portfolio
-        if portfolio.day != self._day:
-            self._day = portfolio.day
+        if portfolio.day > self._day:  # before it, the clock was set back: the day goes on
             self._best.clear()
+        self._day = portfolio.day
         marks = day_marks(self._state)
         for quote in {holding.quote: None for holding in portfolio.holdings.values()}:
             result = portfolio.day_result(quote, marks)

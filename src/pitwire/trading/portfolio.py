@@ -109,7 +109,7 @@ class Portfolio:
 
     __slots__ = (
         "_day", "_day_start", "_instruments", "_offset", "_opening", "_stamps_from", "balances",
-        "counted_from", "fees", "flows", "holdings", "stakes", "venue_positions",
+        "counted_from", "fees", "flows", "holdings", "stakes", "unpriced", "venue_positions",
     )  # fmt: skip
 
     def __init__(self, instruments: Mapping[str, Instrument] | None = None) -> None:
@@ -125,6 +125,8 @@ class Portfolio:
         self._opening: dict[str, Decimal] = {}
         self._day = -1
         self._day_start: dict[str, Decimal] = {}
+        self.unpriced: set[str] = set()
+        """Symbols that were held when the day began and have had no mark since."""
         self._offset: tuple[int, int] | None = None
         """Of the venue's clock as it was told last, and its error, ns."""
         self._stamps_from = 0
@@ -283,15 +285,40 @@ class Portfolio:
     # ── the day ───────────────────────────────────────────────────────────────────────────────
 
     def start_day(self, day: int, marks: Mapping[str, Decimal]) -> bool:
-        """Begin the UTC day `day` (days since 1970) unless it has begun; says whether it did."""
+        """Begin the UTC day `day` (days since 1970) unless it has begun; says whether it did.
+
+        A day before the one that has begun is of a clock that was set back: what was counted goes
+        on under its name. A position without a mark counts from its first one on (`price_day`).
+        """
         if day == self._day:
             return False
-        self._day = day
+        was_set_back, self._day = day < self._day, day
+        if was_set_back:
+            return True
+        self.unpriced = {
+            name for name, one in self.holdings.items() if one.size and name not in marks
+        }
         quotes = {holding.quote: None for holding in self.holdings.values()}
         self._day_start = {quote: self.result(quote, marks) for quote in quotes}
         for quote, stake in self.stakes.items():
             self._settle(quote, stake)
         return True
+
+    def price_day(self, marks: Mapping[str, Decimal]) -> bool:
+        """What a position was worth that had no mark when the day began: what it is worth by its
+        first. Says whether that changed how the day began."""
+        changed = False
+        for name in tuple(self.unpriced):
+            holding, mark = self.holdings[name], marks.get(name)
+            if holding.size and mark is None:
+                continue
+            self.unpriced.remove(name)
+            if holding.size and mark is not None:
+                changed, quote = True, holding.quote
+                worth = _EXACT.add(self.day_start(quote), holding.open_result(mark))
+                self._day_start[quote] = worth
+                self._settle(quote, self.stake(quote))
+        return changed
 
     def day_starts(self) -> dict[str, Decimal]:
         """The result by quote asset when the day began."""
