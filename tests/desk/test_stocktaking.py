@@ -110,6 +110,28 @@ def test_fills_are_not_asked_for_while_an_order_of_ours_has_no_name_at_the_venue
     assert ("fills", BTC, "") in office.outlet.take()
 
 
+def test_it_says_when_its_turn_comes_if_nothing_else_does() -> None:
+    office = Office()
+    assert office.stock.next_turn(at(1)) is None
+    office = Office(every=60.0)
+    office.hear(balance("BTC", 10))
+    office.desk.state.ledger.sent(order("a"), T0)
+    office.stock.take(at(1))
+    assert office.stock.next_turn(at(1)) == at(1), "fills wait for the order's name"
+    office.hear(fill("a", 1, seconds=3, trade_id="5", venue_id="9"))
+    office.stock.tend(at(3))
+    assert office.stock.next_turn(at(3)) == at(4), "what was asked for is compared"
+    office.run(4, 5)
+    assert office.stock.next_turn(at(5)) == at(6), "what differs is looked at again"
+    office.run(6, 20)
+    assert office.stock.next_turn(at(20)) == at(61), "the next round"
+    office.outlet.take()
+    office.run(20, 61)
+    assert not office.outlet.take()
+    office.stock.tend(at(61))
+    assert ("account",) in office.outlet.take()
+
+
 def test_the_next_round_begins_where_the_last_one_was_told_everything() -> None:
     office = Office()
     office.hear(balance("BTC", 10), fill("web", 1, trade_id="41", venue_id="7"))

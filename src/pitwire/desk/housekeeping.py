@@ -110,12 +110,11 @@ def idle_until(engine: Engine, gateway: Gateway, now: int) -> int:
         screen.halted
         or tally.unanswered
         or tally.oldest_unknown() is not None
-        or ledger.next_question() is not None
         or engine.state.missed
         or ledger.pursuit.is_on
         or gateway.winder is not None
-        or not stock.is_done
         or (watched and any(one.size for one in engine.state.portfolio.holdings.values()))
     ):
         return now
-    return stock.next_round or NEVER
+    times = ledger.next_question(), stock.next_turn(now)  # what comes meanwhile rouses the house
+    return min([at for at in times if at is not None], default=NEVER)

@@ -107,10 +107,12 @@ class Stocktaking:
         """Whether everything asked for has been compared, as far as it was answered."""
         return not (self._fills_of or self._check_at)
 
-    @property
-    def next_round(self) -> int:
-        """When everything will be asked for again, ns; 0: not of its own accord."""
-        return self._next
+    def next_turn(self, now: int) -> int | None:
+        """When `tend` may have something to do, ns, if nothing comes; None: not of its own
+        accord."""
+        if self._fills_of:
+            return now
+        return min([at for at in (self._next, self._check_at) if at], default=None)
 
     def health(self) -> OrdersHealth:
         """How our orders stand with the venue at this moment."""

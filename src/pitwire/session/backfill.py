@@ -158,7 +158,7 @@ class Backfill:
 
     def due(self, now: int) -> list[HttpRequest]:
         """The requests that may leave now."""
-        if self._is_idle:
+        if self.is_idle:
             return []
         requests: list[HttpRequest] = []
         for page in [page for page in self._wanting if page.at <= now]:
@@ -174,8 +174,6 @@ class Backfill:
 
     def next_deadline(self, now: int) -> int | None:
         """When `due` or `overdue` will next have something to say."""
-        if self._is_idle:
-            return None
         times = [chain.next_deadline() for chain in self._chains.values()]
         waiting = [page for page in self._wanting if not self._is_on_its_way(page)]
         if waiting and not self._is_full():
@@ -190,7 +188,7 @@ class Backfill:
 
     def overdue(self, now: int) -> list[Event]:
         """Gaps that were waited for long enough, or that cannot be filled in time."""
-        if self._is_idle:
+        if self.is_idle:
             return []
         told = [event for chain in self._chains.values() for event in chain.overdue(now)]
         for page in list(self._wanting):
@@ -255,7 +253,7 @@ class Backfill:
     # ── within ──
 
     @property
-    def _is_idle(self) -> bool:
+    def is_idle(self) -> bool:
         """Whether nothing waits: no trade, and nothing that is to be asked for."""
         if self._wanting or self._quiet or self._origins.waits:
             return False

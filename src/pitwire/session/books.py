@@ -160,6 +160,11 @@ class Books:
 
     # ── fetching ──
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is to be asked for, and no snapshot waits for its deltas."""
+        return not (self._ahead or self._wanting)
+
     def due(self, now: int) -> list[HttpRequest]:
         """The snapshot requests that may leave now."""
         if not self._wanting or len(self._fetching) >= AT_ONCE or now < self._idle_until:
@@ -184,8 +189,6 @@ class Books:
 
     def next_deadline(self, now: int) -> int | None:
         """When `due` will next have something to say."""
-        if not (self._ahead or self._wanting):
-            return None
         times = [until for _, until in self._ahead.values()] if self._ahead else []
         if self._wanting and len(self._fetching) < AT_ONCE:
             times.append(max(now, self._idle_until or min(self._wanting.values())))

@@ -187,8 +187,8 @@ class Errands:
         """When `frames` will next have something to say of its own accord."""
         renew_at = self._renew_at if self.logged_in else None
         login_waits = self._credentials is not None and not self._login_sent
-        speaks = login_waits or self.wants.has_asks or self.wants.has_drops
-        if not (speaks or renew_at is not None or self._watch_waits):
+        speaks = login_waits or self.wants.speaks
+        if not (speaks or renew_at is not None or self._watch_waits):  # nearly always
             return self._time_due if self._asks_time else None
         times = [self._time_due] if self._asks_time else []
         # Never sooner than `pump` would send: a deadline that is over and done nothing about

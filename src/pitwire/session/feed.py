@@ -113,8 +113,7 @@ class Feed:
             self._forget_lanes()
         copy.stands = True
         copy.confirmed.clear()
-        self._ranks += 1
-        copy.rank = self._ranks
+        copy.rank = self._ranks = self._ranks + 1
 
     def lost(self, copy: Copy, now: int) -> list[Event]:
         """The connection of this copy is gone; what nobody else carries is stale."""
@@ -302,6 +301,8 @@ class Feed:
 
     def next_request(self, now: int) -> int | None:
         """When `due` or `overdue` will next have something to say about them."""
+        if self.backfill.is_idle and self.books.is_idle:  # nearly always
+            return self.audit.next_deadline(now)
         parts = (self.backfill, self.books, self.audit)
         times = [at for part in parts if (at := part.next_deadline(now)) is not None]
         return min(times, default=None)
@@ -466,8 +467,7 @@ class Feed:
     def overdue(self, now: int) -> list[Event]:
         """What was held for too long; those who are behind bring it no more."""
         if self._alone_at is not None and now >= self._alone_at:
-            self._alone_at = None
-            self.copies[0].shared = False
+            self._alone_at, self.copies[0].shared = None, False
             self._forget_lanes()
         self.doubts.overdue(now)
         return self._give_in(now) + self.backfill.overdue(now) + self.audit.overdue(now)

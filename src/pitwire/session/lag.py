@@ -76,26 +76,27 @@ class Lag:
 
     def sweep(self, now: int) -> list[Event]:
         """Look at what the last sweep of freshness has found."""
-        raw, least = [], _NEVER
-        for voice in self._freshness.moved:
+        least, moved = _NEVER, self._freshness.moved
+        for voice in moved:
             newest = voice.newest
-            if newest.venue_time:
-                late = newest.received - newest.venue_time
-                raw.append((voice, late))
-                if late < least:
-                    least = late
-        if not raw:
+            if newest.venue_time and newest.received - newest.venue_time < least:
+                least = newest.received - newest.venue_time
+        if least == _NEVER:
             return []
         if self._skew.contradicts(least, now) and not self._foreign:
             self._skew.doubt()
         told = self._learn(least, now)
         if len(self._leasts) < _FEW or self._foreign or not self._skew.known:
             return told
-        offset = self._skew.offset
-        told += self._judge_line(least + offset, now)
-        for voice, late in raw:
-            behind = late + offset
-            # Nearly always: it is as it should be, and was.
+        offset, line = self._skew.offset, self._line
+        # Nearly always all is as it should be, and was.
+        if least + offset > _LAG or line.row or line.told or self._old:
+            told += self._judge_line(least + offset, now)
+        for voice in moved:
+            newest = voice.newest
+            behind = newest.received - newest.venue_time + offset
+            if not newest.venue_time:
+                continue
             if behind > _LAG or voice.stale == BEHIND or id(voice) in self._late:
                 told += self._judge(voice, behind, now)
         return told
@@ -108,8 +109,8 @@ class Lag:
             middle = _middle(late for late, _ in self._leasts)
             self._foreign = self._skew.measured and abs(middle + self._skew.offset) > _FOREIGN
         # What came before the venue was asked says nothing against its answer.
-        is_older = self._skew.is_older
-        lates = [late for late, at in self._leasts if not is_older(at)]
+        since = self._skew.measured_at
+        lates = [late for late, at in self._leasts if at > since]
         if self._foreign or len(lates) < _FEW or not self._skew.observe(_middle(lates), now):
             return []
         return self._skew.told(self._venue, 0, now)

@@ -110,10 +110,10 @@ class Skew:
         self._set(floor, TRANSIT, now, measured=False)
         return True
 
-    def is_older(self, at: int) -> bool:
-        """Whether what was seen at this time says nothing against the clock as it was measured
-        since."""
-        return self.measured and at <= self._at
+    @property
+    def measured_at(self) -> int:
+        """When it was measured, ns; what was seen by then says nothing against it. -1: never."""
+        return self._at if self.measured else -1
 
     def contradicts(self, least: int, now: int) -> bool:
         """Whether an event so late seems to come from the future of a measured clock."""

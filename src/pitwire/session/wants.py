@@ -59,6 +59,11 @@ class Wants:
         """Whether a stream is to be ended."""
         return bool(self._drops)
 
+    @property
+    def speaks(self) -> bool:
+        """Either of the two."""
+        return bool(self._todo or self._drops)
+
     def add(self, asks: Iterable[Ask]) -> None:
         """Want these; what is wanted already stays as it is."""
         for ask in asks:

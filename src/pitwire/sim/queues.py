@@ -45,23 +45,25 @@ class Queues:
 
     def set_level(self, side: Side, price: int, lots: int, now: int) -> None:
         """The recorded size at a price is now this."""
-        ladder = self._pit.book.ladder(side)
+        book = self._pit.book
+        ladder = book.bids if side is Side.BUY else book.asks
         level = ladder.levels.get(price)
         if level is None:
             if lots:
                 self._join(ladder.level(price), side, lots, now)
             return
-        if len(level.orders) == 1:  # nearly always: what is recorded, and nobody of us
-            (only,) = level.orders.values()
+        orders = level.orders
+        if len(orders) == 1:  # nearly always: what is recorded, and nobody of us
+            (only,) = orders.values()
             if only.account == RECORDED:
-                change = lots - only.left
-                if change > 0:
-                    only.lots += change
-                    level.shown += change
-                elif change:
-                    self._reduce(level, only, -change)
-                    if not level.orders:
-                        ladder.drop(price)
+                change = lots - (only.lots - only.filled_lots - only.prevented_lots)
+                only.lots += change
+                level.shown += change
+                if change and not lots and only.on_book:
+                    only.on_book = False
+                    del orders[only.order_id]
+                    self._pit.leave(only, forget=True)
+                    ladder.drop(price)
                 return
         recorded = self._recorded_at(level)
         change = lots - sum(order.left for order in recorded)

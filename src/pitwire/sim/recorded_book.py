@@ -17,6 +17,7 @@ from pitwire.sim.facts import Depth, Listing, PublicTrade
 from pitwire.sim.pit import KEPT_TRADES
 from pitwire.sim.queues import Cancels, Queues
 
+_BUY, _SELL = Side.BUY, Side.SELL
 _MOST_WAITING = 50_000
 """Levels that may wait to be brought into the queues."""
 
@@ -76,30 +77,31 @@ class RecordedBook:
 
     def _note_print(self, said: Print, now: int) -> None:
         self._remember(said)
-        self._trade(said.side is Side.SELL, said.price, said.lots, now)
+        self._trade(said.side, said.price, said.lots, now)
 
     def hear_trade(
         self, trade_id: int, price: int, lots: int, sells: bool, at: int, now: int
     ) -> None:
         """Remember a trade, of the venue's time `at` in ms, that the compiled twin has read."""
-        side = Side.SELL if sells else Side.BUY
+        side = _SELL if sells else _BUY
         self.prints.append(PublicTrade(at * MILLISECOND, self.symbol, trade_id, price, lots, side))
-        self._trade(sells, price, lots, now)
+        self._trade(side, price, lots, now)
 
-    def _trade(self, sells: bool, price: int, lots: int, now: int) -> None:
-        """The taker sold, or bought, while nobody of us was there."""
+    def _trade(self, taker: Side, price: int, lots: int, now: int) -> None:
+        """Somebody traded while nobody of us was there."""
         pit = self._pit
         pit.last = price
         pit.average.count(price * lots, lots, now)
-        side = Side.BUY if sells else Side.SELL
+        side = _BUY if taker is _SELL else _SELL
         waiting, told = self._waiting[side], self._news[side].pop(price, None)
         if told is not None:
             there = self._learn(side, price, told)
+        elif (known := waiting.get(price)) is not None:
+            there = known
         else:
-            known = waiting.get(price)
-            there = pit.book.ladder(side).lots_at(price) if known is None else known
+            there = pit.book.ladder(side).lots_at(price)
         if there:
-            waiting[price] = max(there - lots, 0)
+            waiting[price] = there - lots if there > lots else 0
 
     def settle(self, now: int) -> None:
         """Bring the queues up to date."""
@@ -139,16 +141,13 @@ class RecordedBook:
         # What went away goes first, or a quote that moved would for a moment cross itself.
         grown: list[tuple[Side, int, int]] = []
         for side, told in ((Side.BUY, bids), (Side.SELL, asks)):
-            levels = self._levels[side]
-            gone = []
+            known = self._levels[side].get
             for price, size in told.items():
                 lots = self.reader.lots(size) if isinstance(size, str) else size
-                if lots > levels.get(price, 0):
+                if lots > known(price, 0):
                     grown.append((side, price, lots))
                 else:
-                    gone.append((price, lots))
-            for price, lots in gone:
-                self._set_level(side, price, lots, now)
+                    self._set_level(side, price, lots, now)
         for side, price, lots in grown:
             self._set_level(side, price, lots, now)
         self._queues.uncross(now)
