@@ -9,7 +9,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SEEDS ?= 200
 WORLDS ?= 10000
-WORKERS ?= 2
+# One more than there are processors: a third of the tests wait for sockets and processes.
+WORKERS ?= $(shell $(BIN)/python -c 'import os; print(1 + (os.cpu_count() or 1))')
 UV ?= uv
 
 # The newest interpreter that really starts (a shim may exist and still refuse) and is new enough.
@@ -48,7 +49,7 @@ board: $(VENV)/.board $(PARTS) ## the demonstration with its live page, until Ct
 # Compiled once, and not again by each process that a test starts.
 test: $(VENV)/.dev $(OTHER)/.run $(NAUTILUS)/.run ## every test but the long ones
 	$(BIN)/python -m compileall -q src
-	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(VENV)/.dev ## lint, format, types, import contracts, house rules
 	$(BIN)/ruff check .

@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 PLOT = "application/vnd.plotly.v1+json"
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_the_notebook_of_an_analysis(tmp_path: Path, repository: Path) -> None:
     notebook = nbformat.read(repository / "examples" / "analysis.ipynb", as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells), "committed without outputs"

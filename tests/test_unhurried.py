@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from tests.unhurried import UnhurriedLoop, run
+from tests.unhurried import UnhurriedLoop, calm, run
 
 TAKEN = 0.3
 MEANT = 0.05
@@ -37,3 +37,8 @@ def test_its_clock_is_its_time() -> None:
         assert 0 < (second[0] - first[0]) / 1e9 <= second[1] - first[1] + 0.001
     finally:
         loop.close()
+
+
+def test_what_a_program_says_for_being_held_up_is_left_out() -> None:
+    late = "codecs:1 in decode holds everything up, for 1.5 s now\n"
+    assert calm(f"a\n{late}b\n{late}") == "a\nb\n"

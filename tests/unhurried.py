@@ -66,6 +66,12 @@ class UnhurriedClock(SystemClock):
         return self._loop.now()
 
 
+def calm(said: str) -> str:
+    """What a program said, but for that it was held up: a busy machine does that to it."""
+    lines = said.splitlines(keepends=True)
+    return "".join(line for line in lines if "holds everything up, for" not in line)
+
+
 def run(what: Coroutine[Any, Any, Answer]) -> Answer:
     """Run this in a loop of its own."""
     with asyncio.Runner(loop_factory=UnhurriedLoop) as runner:

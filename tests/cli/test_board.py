@@ -46,7 +46,7 @@ def ask(url: str, token: str = "", body: dict[str, str] | None = None) -> tuple[
             return refused.code, refused.read().decode()
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_a_board_beside_a_desk_and_one_of_another_process(tmp_path: Path) -> None:
     (tmp_path / "desk.toml").write_text(CONFIG)
     with pitwire("desk", "desk.toml", "--board", folder=tmp_path) as desk:
@@ -75,7 +75,7 @@ def test_a_board_beside_a_desk_and_one_of_another_process(tmp_path: Path) -> Non
     assert "halted" in (tmp_path / "out.html").read_text()
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_a_port_that_is_taken_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "desk.toml").write_text(CONFIG)
     with socket.socket() as taken:

@@ -26,7 +26,7 @@ from pitwire.store.postgres import PostgresWriter
 from pitwire.store.schema import KINDS, VERSION, Checkpoint, schema_of
 from tests.store.test_tables import BTC, HEAD, SAMPLES, START, trade
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin")
 
 

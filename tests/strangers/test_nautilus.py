@@ -140,7 +140,7 @@ def meet(python: Path, repository: Path) -> Meet:
     return connect
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 async def test_streams_and_the_book_of_a_lively_market(meet: Meet) -> None:
     """Every kind it subscribes to, all levels of the book, and again after a close."""
     # It does not check that its first deltas meet its snapshot: it subscribes while nothing moves.
@@ -168,7 +168,7 @@ async def keep_bidding(place: Place) -> None:
         await asyncio.sleep(0.5)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 async def test_orders_fills_and_refusals(meet: Meet) -> None:
     async with meet(None) as (place, node):
         node.tell("place", side="SELL", size="0.005", price="60000")
@@ -199,7 +199,7 @@ async def test_orders_fills_and_refusals(meet: Meet) -> None:
         assert "-2010" in refused["reason"] or "immediately match" in refused["reason"]
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 async def test_the_user_stream_comes_back_after_a_close(meet: Meet) -> None:
     async with meet(None) as (place, node):
         node.tell("place", side="SELL", size="0.005", price="60000")
@@ -214,7 +214,7 @@ async def test_the_user_stream_comes_back_after_a_close(meet: Meet) -> None:
         assert (await node.order("OrderFilled"))["status"] == "FILLED"
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 async def test_the_futures_of_a_stranger_who_knows_the_old_paths(meet: Meet) -> None:
     """Its book, an order in parts, a cancel, a refusal, and all again after a close."""
     async with meet(None, futures=True) as (place, node):

@@ -198,7 +198,7 @@ def test_a_disk_that_cannot_sync_stops_the_tape(tmp_path: Path) -> None:
     assert "Input/output error" in told.failed
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(240)
 def test_a_disk_that_stands_still_holds_nobodys_end_up(tmp_path: Path) -> None:
     syncing, goes_on = threading.Event(), threading.Event()
 

@@ -14,7 +14,7 @@ from pitwire.torture.guarded import Death, Way, complaints_of, die, stop_all, tr
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no fork and no signal 9 there")
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("way", ["killed as an order leaves", "blocked", "unwatched"])
 def test_a_desk_dies_and_its_orders_go(tmp_path: Path, way: Way) -> None:
     watchdogs: list[int] = []
