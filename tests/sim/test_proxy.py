@@ -233,13 +233,12 @@ def test_a_script_keeps_its_times_and_may_begin_anew() -> None:
 
 
 async def test_a_server_that_is_not_there_ends_the_dial() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    async with Proxy("127.0.0.1", port) as proxy:
-        with pytest.raises((InvalidMessage, OSError, EOFError)):
-            await joined(proxy)
-        assert proxy.dials == 1
+    with socket.socket() as held:  # bound, and not listening
+        held.bind(("127.0.0.1", 0))
+        async with Proxy("127.0.0.1", held.getsockname()[1]) as proxy:
+            with pytest.raises((InvalidMessage, OSError, EOFError)):
+                await joined(proxy)
+            assert proxy.dials == 1
 
 
 def test_an_address_is_a_host_and_a_port() -> None:

@@ -32,6 +32,7 @@ from pitwire.sim.serve import Outlet, Venue, serve
 from pitwire.sim.sockets import ServedSocket
 from pitwire.sim.stage import Cut as LinkCut
 from pitwire.sim.world import World
+from tests import unhurried
 from tests.sim.binance_client import sign
 
 reading = partial(connect, max_queue=None)
@@ -100,9 +101,12 @@ async def test_an_order_and_its_events(venue: Venue) -> None:
     assert [frame["event"].get("X") for frame in frames[2:]] == ["NEW", "FILLED", None]
 
 
-async def test_the_facade_sees_pings_and_pongs(http: aiohttp.ClientSession) -> None:
+async def _meeting_pings() -> None:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, unhurried.UnhurriedLoop)
     options = BinanceOptions(ping_every_seconds=0.05, pong_within_seconds=0.3)
-    async with serve(world(options=options, scenario=None)) as venue:
+    served = world(options=options, scenario=None, clock=unhurried.UnhurriedClock(loop))
+    async with serve(served) as venue, aiohttp.ClientSession() as http:
         url = f"{venue.market_url}/ws"
         async with http.ws_connect(url, autoping=False) as deaf:
             seen = []
@@ -118,6 +122,10 @@ async def test_the_facade_sees_pings_and_pongs(http: aiohttp.ClientSession) -> N
         async with reading(url) as good:  # this library answers by itself
             pong = await good.ping(b"hello")
             await pong
+
+
+def test_the_facade_sees_pings_and_pongs() -> None:
+    unhurried.run(_meeting_pings())
 
 
 async def test_the_message_limit_ends_in_a_close_frame(venue: Venue) -> None:

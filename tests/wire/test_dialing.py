@@ -14,6 +14,7 @@ from pitwire.model.errors import DialFailed
 from pitwire.wire.http import HttpClient
 from pitwire.wire.names import Address, Names
 from pitwire.wire.websocket import WebSocketDialer
+from tests import unhurried
 from tests.wire.recorder import Recorder
 from tests.wire.test_websocket import frame, http, raw_server, talking, upgrade
 
@@ -86,24 +87,27 @@ async def test_a_name_whose_lookup_hangs_leaves_the_loop_alone() -> None:
     assert "no answer about the name venue.test" in error.cause
 
 
-async def test_the_last_good_address_is_dialled_while_the_names_hang() -> None:
-    answers = [[(int(socket.AF_INET), "127.0.0.1")]]
+def test_the_last_good_address_is_dialled_while_the_names_hang() -> None:
+    async def tale() -> None:
+        answers = [[(int(socket.AF_INET), "127.0.0.1")]]
 
-    async def once(name: str) -> list[Address]:
-        if answers:
-            return answers.pop()
-        await asyncio.Event().wait()
-        return []
+        async def once(name: str) -> list[Address]:
+            if answers:
+                return answers.pop()
+            await asyncio.Event().wait()
+            return []
 
-    dialer = WebSocketDialer(names=Names(lookup=once, within_seconds=0.5), plain_text=True)
-    async with talking(frame(1, b"hello")) as url:
-        for _ in range(2):
-            told = Recorder()
-            link = await dialer(url.replace("127.0.0.1", "venue.test"), told)
-            await told.until(lambda told=told: bool(told.frames))
-            link.abort()
-            await told.until(lambda told=told: bool(told.losses))
-    assert answers == []
+        dialer = WebSocketDialer(names=Names(lookup=once, within_seconds=0.5), plain_text=True)
+        async with talking(frame(1, b"hello")) as url:
+            for _ in range(2):
+                told = Recorder()
+                link = await dialer(url.replace("127.0.0.1", "venue.test"), told)
+                await told.until(lambda told=told: bool(told.frames))
+                link.abort()
+                await told.until(lambda told=told: bool(told.losses))
+        assert answers == []
+
+    unhurried.run(tale())
 
 
 async def test_a_second_address_is_tried_when_the_first_refuses() -> None:

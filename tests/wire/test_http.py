@@ -15,7 +15,7 @@ from pitwire.wire.http import HttpClient
 
 @pytest.fixture
 async def client() -> AsyncIterator[HttpClient]:
-    client = HttpClient(within_seconds=2.0, max_body=1000)
+    client = HttpClient(within_seconds=60.0, max_body=1000)
     yield client
     await client.close()
 
