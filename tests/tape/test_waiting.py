@@ -16,7 +16,7 @@ from bench import native
 from pitwire.tape import recorder as module
 from pitwire.tape.format import RECORD, Kind, records_in
 from pitwire.tape.reader import Tape
-from pitwire.tape.waiting import LOT_BYTES, Waiting
+from pitwire.tape.waiting import LOT_BYTES, Waiting, needles_in
 from tests.tape.tapes import START, recorder
 
 NUMBERS = {"market-1": 1, "market-2": 0xFFFF}
@@ -154,3 +154,54 @@ def test_a_tape_by_either_part_is_the_same(
             expected.append((link, Kind.DRAINED, number))
     assert found == expected
     assert told.kept == len(expected)
+
+
+# ── what is sought in a lot ───────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def search() -> Any:
+    found = native.twin(native.WAITING)
+    if found is None:
+        pytest.skip("no C compiler")
+    return found.needles_in
+
+
+few = st.text("ab", max_size=12).map(str.encode)
+
+
+@given(st.lists(few, max_size=4), st.lists(few, max_size=12))
+def test_the_same_needles_are_found(search: Any, needles: list[bytes], parts: list[bytes]) -> None:
+    raw = b"".join([*parts, *needles[:1], b"b"])
+    assert search(raw, tuple(needles)) == needles_in(raw, tuple(needles))
+
+
+def test_a_needle_is_found_wherever_it_begins(search: Any) -> None:
+    needle, other = bytes(range(40, 104)), b"another that is not there"
+    for size in (64, 65, 200):
+        for begin in range(size - 63):
+            raw = b"." * begin + needle + b"." * (size - 64 - begin)
+            assert search(raw, (other, needle)) == {needle}
+            assert search(raw[:-1] if begin + 64 == size else raw[1:], ()) == set()
+    assert search(needle[:-1], (needle,)) == search(b"." + needle[1:], (needle,)) == set()
+
+
+@pytest.mark.parametrize("told", [("raw", (b"needle",)), (b"raw", ("needle",)), (b"raw", 1)])
+def test_what_is_no_bytes_is_not_searched(search: Any, told: tuple[Any, Any]) -> None:
+    for way in (search, needles_in):
+        with pytest.raises(TypeError):
+            way(*told)
+
+
+def test_a_lot_is_as_long_as_what_it_holds(part: Any) -> None:
+    """Its room is that of the one before, of which only a part is used."""
+    waiting = part(NUMBERS, None, 1 << 17)
+    for count in (3000, 5, 900, 0, 3000):
+        for number in range(count):
+            waiting.frame("market-1", "in", b"%0100d" % number, START + number, True)
+        taken, found, _ = waiting.take()
+        records = [record for lot in taken for record in records_in(lot[0])]
+        assert found == len(records) == count
+        assert [record[RECORD.size :] for record in records] == [
+            b"%0100d" % n for n in range(count)
+        ]

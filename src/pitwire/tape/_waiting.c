@@ -19,20 +19,22 @@
 
 enum { HEAD = 15, DRAINED = 0x80, MOST_LINKS = 0xFFFF, SMALL = 1 << 16 };
 /* `HEAD`: bytes of a record before its payload, `format.RECORD`. */
-static const Py_ssize_t LOT = 8 << 20;   /* bytes of a lot, but for a record that is longer */
-static const Py_ssize_t LARGE = 1 << 20; /* a buffer that grew beyond is not kept */
+static const Py_ssize_t LOT = 8 << 20; /* bytes of a lot, but for a record that is longer */
 
 typedef struct {
     PyObject_HEAD
     PyObject *numbers, *rare, *taken;
-    char *buffer;
+    PyObject *filled;             /* bytes that nobody else has seen: the lot, or NULL */
     Py_ssize_t room, size, count; /* of the lot that is being filled */
+    Py_ssize_t before;            /* bytes of the lot before */
     int64_t first, last;
     Py_ssize_t most, waiting, hole;
 } Waiting;
 
 /* ── the lot ───────────────────────────────────────────────────────────────────────────────── */
 
+/* A lot grows in the very bytes that are handed out. The next one is given room for as much as the
+ * one before had, so that few are moved: what is not used of that is never touched. */
 static int
 make_room(Waiting *self, Py_ssize_t more)
 {
@@ -40,20 +42,36 @@ make_room(Waiting *self, Py_ssize_t more)
         return 1;
     }
     Py_ssize_t wanted = self->room ? self->room : SMALL;
-    while (wanted - self->size < more) {
+    while (wanted - self->size < more || (!self->room && wanted < self->before)) {
         if (wanted > PY_SSIZE_T_MAX / 2) {
             PyErr_NoMemory();
             return 0;
         }
         wanted *= 2;
     }
-    char *found = PyMem_Realloc(self->buffer, (size_t)wanted);
+    PyObject *found = PyBytes_FromStringAndSize(NULL, wanted);
     if (found == NULL) {
-        PyErr_NoMemory();
         return 0;
     }
-    self->buffer = found;
+    if (self->size) {
+        memcpy(PyBytes_AS_STRING(found), PyBytes_AS_STRING(self->filled), (size_t)self->size);
+    }
+    Py_XSETREF(self->filled, found);
     self->room = wanted;
+    return 1;
+}
+
+/* No byte more than is used; what does not even find room for that is counted as lost. */
+static int
+trim(Waiting *self)
+{
+    if (self->size < self->room && _PyBytes_Resize(&self->filled, self->size) < 0) {
+        self->hole += self->count;
+        self->waiting -= self->count;
+        self->room = self->size = self->count = 0;
+        return 0;
+    }
+    self->room = self->size;
     return 1;
 }
 
@@ -69,18 +87,24 @@ seal(Waiting *self)
         Py_XDECREF(lot);
         return lot != NULL;
     }
-    PyTuple_SET_ITEM(lot, 0, PyBytes_FromStringAndSize(self->buffer, self->size));
     PyTuple_SET_ITEM(lot, 1, PyLong_FromSsize_t(self->count));
     PyTuple_SET_ITEM(lot, 2, PyLong_FromLongLong(self->first));
     PyTuple_SET_ITEM(lot, 3, PyLong_FromLongLong(self->last));
     int failed = 0;
-    for (int part = 0; part < 4; part++) {
+    for (int part = 1; part < 4; part++) {
         failed |= PyTuple_GET_ITEM(lot, part) == NULL;
     }
-    failed = failed || PyList_Append(self->taken, lot) < 0;
+    if (!failed && trim(self)) {
+        PyTuple_SET_ITEM(lot, 0, Py_NewRef(self->filled));
+        failed = PyList_Append(self->taken, lot) < 0;
+    } else {
+        failed = 1;
+    }
     Py_DECREF(lot);
     if (!failed) {
-        self->size = self->count = 0;
+        self->before = self->size;
+        Py_CLEAR(self->filled);
+        self->room = self->size = self->count = 0;
     }
     return !failed;
 }
@@ -104,7 +128,7 @@ put(Waiting *self, const Py_buffer *frame, int64_t now, int drained, long number
     if ((self->size + more > LOT && !seal(self)) || !make_room(self, more)) {
         return 0;
     }
-    unsigned char *at = (unsigned char *)self->buffer + self->size;
+    unsigned char *at = (unsigned char *)PyBytes_AS_STRING(self->filled) + self->size;
     put_little(at, (uint64_t)now, 8);
     put_little(at + 8, (uint64_t)frame->len, 4);
     at[12] = drained ? DRAINED : 0; /* of `Kind.IN`, which is 0 */
@@ -198,12 +222,125 @@ take(Waiting *self, PyObject *nothing)
     PyTuple_SET_ITEM(told, 2, hole);
     self->taken = fresh;
     self->waiting = self->hole = 0;
-    if (self->room > LARGE) {
-        PyMem_Free(self->buffer);
-        self->buffer = NULL;
-        self->room = 0;
-    }
     return told;
+}
+
+/* ── what is sought ────────────────────────────────────────────────────────────────────────── */
+
+/* Four bytes in a row are the least that tells needles from the rest. Whoever looks at every
+ * `stride`-th place sees such four of each needle that is there, wherever that begins. */
+enum { GRAM = 4, SLOTS = 1 << 16 };
+
+typedef struct {
+    const char *raw;
+    Py_ssize_t size;
+    PyObject *needles, *found; /* a tuple of bytes, and a set of those that were met */
+    uint8_t known[SLOTS / 8];
+} Search;
+
+static unsigned
+slot_of(const char *at)
+{
+    uint32_t gram;
+    memcpy(&gram, at, GRAM);
+    return (gram * 2654435761u) >> 16; /* Knuth's multiplier: the upper half is mixed best */
+}
+
+static int
+is_around(const Search *search, Py_ssize_t at, PyObject *needle)
+{
+    const char *text = PyBytes_AS_STRING(needle);
+    Py_ssize_t size = PyBytes_GET_SIZE(needle);
+    for (Py_ssize_t offset = 0; offset <= size - GRAM && offset <= at; offset++) {
+        const char *begin = search->raw + at - offset;
+        if (size <= search->size - (at - offset) && !memcmp(begin, text, (size_t)size)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Note which of the needles lie over this place. */
+static int
+note(Search *search, Py_ssize_t at)
+{
+    for (Py_ssize_t number = 0; number < PyTuple_GET_SIZE(search->needles); number++) {
+        PyObject *needle = PyTuple_GET_ITEM(search->needles, number);
+        if (is_around(search, at, needle) && PySet_Add(search->found, needle) < 0) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static int
+go_through(Search *search, Py_ssize_t stride)
+{
+    for (Py_ssize_t at = stride - 1; at <= search->size - GRAM; at += stride) {
+        unsigned slot = slot_of(search->raw + at);
+        if ((search->known[slot / 8] >> (slot % 8) & 1) && !note(search, at)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* Each by itself: needles that are too short for the other way. */
+static int
+look_for_each(Search *search, PyObject *raw)
+{
+    for (Py_ssize_t number = 0; number < PyTuple_GET_SIZE(search->needles); number++) {
+        PyObject *needle = PyTuple_GET_ITEM(search->needles, number);
+        int is_there = PySequence_Contains(raw, needle);
+        if (is_there < 0 || (is_there && PySet_Add(search->found, needle) < 0)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* The length of the shortest needle; -1 with an error where one is no bytes. */
+static Py_ssize_t
+learn(Search *search)
+{
+    Py_ssize_t least = PY_SSIZE_T_MAX;
+    for (Py_ssize_t number = 0; number < PyTuple_GET_SIZE(search->needles); number++) {
+        PyObject *needle = PyTuple_GET_ITEM(search->needles, number);
+        if (!PyBytes_CheckExact(needle)) {
+            PyErr_SetString(PyExc_TypeError, "needles_in: expected needles that are bytes");
+            return -1;
+        }
+        Py_ssize_t size = PyBytes_GET_SIZE(needle);
+        least = size < least ? size : least;
+        for (Py_ssize_t at = 0; at <= size - GRAM; at++) {
+            unsigned slot = slot_of(PyBytes_AS_STRING(needle) + at);
+            search->known[slot / 8] |= (uint8_t)(1 << (slot % 8));
+        }
+    }
+    return least;
+}
+
+static PyObject *
+needles_in(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
+{
+    (void)module;
+    if (count != 2 || !PyBytes_CheckExact(arguments[0]) || !PyTuple_CheckExact(arguments[1])) {
+        PyErr_SetString(PyExc_TypeError, "needles_in: expected bytes and a tuple of bytes");
+        return NULL;
+    }
+    PyObject *raw = arguments[0];
+    Search search = {.raw = PyBytes_AS_STRING(raw), .size = PyBytes_GET_SIZE(raw),
+                     .needles = arguments[1]};
+    Py_ssize_t least = learn(&search);
+    search.found = least < 0 ? NULL : PySet_New(NULL);
+    if (search.found == NULL) {
+        return NULL;
+    }
+    int done = least < GRAM ? look_for_each(&search, raw) : go_through(&search, least - GRAM + 1);
+    if (!done) {
+        Py_CLEAR(search.found);
+    }
+    return search.found;
 }
 
 /* ── the type and the module ───────────────────────────────────────────────────────────────── */
@@ -261,7 +398,7 @@ release(Waiting *self)
     Py_XDECREF(self->numbers);
     Py_XDECREF(self->rare);
     Py_XDECREF(self->taken);
-    PyMem_Free(self->buffer);
+    Py_XDECREF(self->filled);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -305,6 +442,12 @@ set_up(PyObject *module)
     return failed ? -1 : 0;
 }
 
+static PyMethodDef functions[] = {
+    {"needles_in", (PyCFunction)(void (*)(void))needles_in, METH_FASTCALL,
+     "needles_in(raw, needles): those of them that are somewhere in it."},
+    {NULL, NULL, 0, NULL},
+};
+
 static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, set_up},
     {0, NULL},
@@ -315,6 +458,7 @@ static struct PyModuleDef module = {
     .m_name = "_waiting",
     .m_doc = "The compiled twin of what waits for a tape.",
     .m_size = 0,
+    .m_methods = functions,
     .m_slots = module_slots,
 };
 

@@ -33,7 +33,7 @@ from pitwire.tape.format import (
 )
 from pitwire.tape.held import is_held
 from pitwire.tape.reader import TapeFile, runs_in
-from pitwire.tape.waiting import IN_USE, LOT_BYTES, Lot, Waiting
+from pitwire.tape.waiting import IN_USE, LOT_BYTES, NEEDLES_IN, Lot, Waiting
 from pitwire.tape.writer import HOUR, MAX_BYTES, Sync, TapeWriter, Write, fdatasync, write_all
 from pitwire.wire.link import Buffer, Fetch, HttpAnswer
 
@@ -284,7 +284,7 @@ class Recorder:
     def _put(self, lots: list[Lot]) -> None:
         raw = b"".join([lot[0] for lot in lots])
         count = sum(lot[1] for lot in lots)
-        leaked = [needle for needle in self._mask.needles if needle in raw]
+        leaked = NEEDLES_IN(raw, self._mask.needles)
         if leaked:
             raw = b"".join([self._without(record, leaked) for record in records_in(raw)])
         self._writer.put_spelt(raw, count, lots[0][2], lots[-1][3])
@@ -292,7 +292,7 @@ class Recorder:
         if self._writer.written - self._synced >= SYNC_BYTES:
             self._urged.set()
 
-    def _without(self, record: bytes, leaked: list[bytes]) -> bytes:
+    def _without(self, record: bytes, leaked: set[bytes]) -> bytes:
         """The record without the secrets that are known."""
         if not any(needle in record for needle in leaked):
             return record

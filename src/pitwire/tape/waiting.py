@@ -83,6 +83,15 @@ def _lot(records: list[bytes]) -> Lot:
     return b"".join(records), len(records), stamp_of(records[0]), stamp_of(records[-1])
 
 
+def needles_in(raw: bytes, needles: tuple[bytes, ...]) -> set[bytes]:
+    """Those of them that are somewhere in it."""
+    return {needle for needle in needles if needle in raw}
+
+
 _twin = twin("pitwire.tape._waiting")
 IN_USE: Any = Waiting if _twin is None else _twin.Waiting
 """The one to use: the compiled twin where it was built."""
+NEEDLES_IN: Callable[[bytes, tuple[bytes, ...]], set[bytes]] = (
+    needles_in if _twin is None else _twin.needles_in
+)
+"""The same of what is sought."""
