@@ -120,6 +120,23 @@ def test_of_a_file_that_is_cut_all_before_is_read(tmp_path: Path, packed: bool) 
     assert told in str(caught.value)
 
 
+def test_a_last_row_without_an_end_is_not_believed(tmp_path: Path) -> None:
+    """0.002 may have been 0.00275: that it reads as a number says nothing."""
+    for lines in (TRADES.splitlines(keepends=True), QUOTES.splitlines(keepends=True)):
+        path = tmp_path / "rows.csv"
+        path.write_text("".join(lines).rstrip("\n"))
+        found = []
+        with pytest.raises(Cut, match=f"line {len(lines)}: .*line break at its end"):
+            found.extend(read_tardis(path, ours))
+        assert len(found) == len(lines) - 2
+
+
+def test_of_a_packed_file_the_sum_says_that_its_last_row_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "trades.csv.gz"
+    path.write_bytes(gzip.compress(TRADES.rstrip("\n").encode()))
+    assert len(list(read_tardis(path, ours))) == len(TRADES.splitlines()) - 1
+
+
 @pytest.mark.parametrize("at", [-8, -1, 200, 300])
 def test_a_packed_file_that_is_spoilt_is_not_called_cut(tmp_path: Path, at: int) -> None:
     """Its sum comes last, and says that some of what was read before is wrong."""
@@ -142,9 +159,9 @@ def test_a_byte_that_is_no_text_is_named_by_its_line(tmp_path: Path) -> None:
 
 
 def test_what_others_write_before_and_after_a_table_does_not_matter(tmp_path: Path) -> None:
-    """A mark of the order of bytes, no end of the last line, ids that are no numbers of ours."""
+    """A mark of the order of bytes, empty lines, ids that are no numbers of ours."""
     text = TRADES.replace(",3,buy", f",{10**22},buy").replace(",4,sell", ",x-4,unknown")
-    first, second = events(tmp_path, "trades.csv", f"\ufeff{text.rstrip()}")
+    first, second = events(tmp_path, "trades.csv", f"\ufeff{text}\r\n\n")
     assert isinstance(first, ev.Trade)
     assert isinstance(second, ev.Trade)
     assert (first.trade_id, second.trade_id, second.side) == (0, 0, Side.BUY)

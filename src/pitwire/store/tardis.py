@@ -91,6 +91,10 @@ class _Lines:
         for line in self._raw:
             self.number += 1
             self.is_half = not line.endswith(b"\n")
+            if self.is_half and self.number > 1 and not isinstance(self._raw, gzip.GzipFile):
+                # Its last number may have had more digits; of a packed file the sum says that it
+                # is whole.
+                raise self.bad(ValueError())
             try:
                 text = line.decode()
             except UnicodeDecodeError as error:
@@ -101,6 +105,7 @@ class _Lines:
         """What to say of the last line."""
         where, expected = f"{self.path} line {self.number}", "a row of numbers"
         if self.is_half:
+            expected += " with a line break at its end"
             return Cut(where=where, found="a row that is cut", expected=expected)
         found = str(error) or type(error).__name__
         return ConfigError(where=where, found=found, expected=expected)
