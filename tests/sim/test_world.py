@@ -142,3 +142,5 @@ def test_a_recorded_market_is_served_byte_for_byte(captures: Path) -> None:
     assert events == ["executionReport", "executionReport", "outboundAccountPosition"]
     touch = client.send("ticker.book", {"symbol": "BTCUSDT"})["result"]
     assert touch["bidPrice"] < touch["askPrice"]
+    day = client.send("ticker.24hr", {"symbol": "BTCUSDT"})["result"]
+    assert {name: day[name] for name in touch} == touch  # as it is now, not as it began
