@@ -12,11 +12,10 @@ import csv
 import gzip
 import re
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from math import isfinite
 from pathlib import Path
-from typing import BinaryIO, cast
 
 from pitwire.model.errors import ConfigError
 from pitwire.model.events import BookDelta, BookSnapshot, Event, Quote, Trade
@@ -81,7 +80,7 @@ def _kind(path: Path, columns: tuple[str, ...]) -> str:
 class _Lines:
     """A file's lines as text."""
 
-    def __init__(self, path: Path, raw: BinaryIO) -> None:
+    def __init__(self, path: Path, raw: Iterable[bytes]) -> None:
         self.path, self._raw = path, raw
         self.number = 0
         self.is_half = False
@@ -224,12 +223,12 @@ def _amount(text: str) -> float:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[BinaryIO]:
+def _open(path: Path) -> Iterator[Iterable[bytes]]:
     try:
         with path.open("rb") as raw:
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
-            yield cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if packed else raw
+            yield gzip.GzipFile(fileobj=raw) if packed else raw
     except EOFError:
         raise Cut(where=str(path), found="one that is cut", expected="a whole gzip file") from None
     except (zlib.error, gzip.BadGzipFile) as error:  # then what was read before may be wrong, too
