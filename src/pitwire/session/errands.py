@@ -178,6 +178,8 @@ class Errands:
         watch = self._watch_waits or (due and self.logged_in)
         if watch and now >= self._weight_at and self._send(What.WATCH, now):
             self._watch_key, self._renew_at = self._key, None
+        if not self.wants.speaks:  # nearly always
+            return
         while self.wants.has_drops and self._messages.allows("messages", now):
             self._send(What.UNSUBSCRIBE, now, asks=self.wants.next_drops())
         while self.wants.has_asks and self._messages.allows("messages", now):

@@ -39,6 +39,8 @@ class Queues:
             exchange.open_account(RECORDED, {}, unlimited=True)
         self._execution = exchange.execution
         self._pit = exchange.pit(symbol)
+        self._open = self._pit.open_for(RECORDED)
+        """What rests here of the recording: a quiet account's, which nobody asks for by a name."""
         self._cancels = cancels
         self._last_id = 0
         """What is recorded is numbered downwards, so that the numbers of the venue are ours."""
@@ -61,8 +63,7 @@ class Queues:
                 level.shown += change
                 if change and not lots and only.on_book:
                     only.on_book = False
-                    del orders[only.order_id]
-                    self._pit.leave(only, forget=True)
+                    del orders[only.order_id], self._open[only.order_id]
                     ladder.drop(price)
                 return
         recorded = self._recorded_at(level)
@@ -119,12 +120,9 @@ class Queues:
 
     def _join(self, level: Level, side: Side, lots: int, now: int) -> None:
         order = self._anonymous(side, level.price, lots, now)
-        self._last_id -= 1
-        order.order_id = self._last_id
-        order.client_id = f"{RECORDED}-{order.order_id}"
+        self._last_id = order.order_id = number = self._last_id - 1
         order.on_book = True
-        self._pit.enter(order)
-        level.orders[order.order_id] = order
+        self._open[number] = level.orders[number] = order
         level.shown += lots
 
     def _grow(self, level: Level, side: Side, lots: int, now: int) -> None:
@@ -156,8 +154,7 @@ class Queues:
         level.shown -= lots
         if order.left == 0 and order.on_book:
             order.on_book = False
-            del level.orders[order.order_id]
-            self._pit.leave(order, forget=True)
+            del level.orders[order.order_id], self._open[order.order_id]
 
     # ── filling what is ours ──────────────────────────────────────────────────────────────────
 

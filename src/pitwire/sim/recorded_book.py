@@ -105,10 +105,11 @@ class RecordedBook:
 
     def settle(self, now: int) -> None:
         """Bring the queues up to date."""
+        set_level = self._queues.set_level
         for side, waiting in self._waiting.items():
             self._bring_up(side)
             for price, lots in waiting.items():
-                self._queues.set_level(side, price, lots, now)
+                set_level(side, price, lots, now)
             waiting.clear()
 
     def tidy(self, now: int) -> None:
@@ -140,16 +141,22 @@ class RecordedBook:
     def _follow_changes(self, bids: News, asks: News, now: int) -> None:
         # What went away goes first, or a quote that moved would for a moment cross itself.
         grown: list[tuple[Side, int, int]] = []
-        for side, told in ((Side.BUY, bids), (Side.SELL, asks)):
-            known = self._levels[side].get
+        set_level = self._queues.set_level
+        for side, told in ((_BUY, bids), (_SELL, asks)):
+            levels = self._levels[side]
             for price, size in told.items():
                 lots = self.reader.lots(size) if isinstance(size, str) else size
-                if lots > known(price, 0):
+                if lots > levels.get(price, 0):
+                    levels[price] = lots
                     grown.append((side, price, lots))
+                    continue
+                if lots:
+                    levels[price] = lots
                 else:
-                    self._set_level(side, price, lots, now)
+                    levels.pop(price, None)
+                set_level(side, price, lots, now)
         for side, price, lots in grown:
-            self._set_level(side, price, lots, now)
+            set_level(side, price, lots, now)
         self._queues.uncross(now)
 
     def _set_level(self, side: Side, price: int, lots: int, now: int) -> None:
