@@ -23,7 +23,9 @@ from pitwire.store.parquet import TableWriter
 from pitwire.tape.format import Kind, Meta
 from pitwire.tape.reader import Tape
 from pitwire.tape.recorder import Recorder
+from pitwire.tape.writer import TapeWriter
 from tests.store.test_tardis import TRADES
+from tests.tape.tapes import START
 from tests.tape.test_imports import capture, depth
 
 Capture = pytest.CaptureFixture[str]
@@ -92,6 +94,27 @@ def test_tables_and_export(taped: Path, tmp_path: Path, capsys: Capture) -> None
     assert (tmp_path / "out" / "trades.parquet").exists()
     assert main([*arguments, "abacus"]) == 2
     assert main(["tables", str(tmp_path / "x.txt"), "--out", str(folder)]) == 2
+
+
+def test_the_files_of_a_run_one_by_one_are_all_in_the_tables(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    meta = Meta(program="test", venue="binance", started=START)
+    writer = TapeWriter(tmp_path, meta, max_bytes=1)
+    for number in range(1, 4):
+        at = START + number
+        writer.put([("market-1", Kind.IN, at, True, depth(number).encode())])
+    writer.close()
+    files = sorted(map(str, writer.run.glob("*.tape")))
+    assert len(files) >= 3
+    out = ["--out", str(tmp_path / "tables")]
+    assert main(["tables", *files, *out]) == 0
+    told = capsys.readouterr().out
+    assert all(f"{file}: " in told for file in files)
+    assert main(["tables", files[-1], *out]) == 2
+    assert "not in these tables yet" in capsys.readouterr().err
+    assert main(["tables", str(writer.run), *out]) == 2
+    assert "expected a tape as a whole, or its files one by one" in capsys.readouterr().err
 
 
 def test_a_recorded_tape_is_enough_for_a_desk(taped: Path, tmp_path: Path, capsys: Capture) -> None:

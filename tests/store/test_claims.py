@@ -215,6 +215,17 @@ def test_notes_are_held_until_they_are_done(tmp_path: Path) -> None:
         RunNotes(tmp_path, "run")
 
 
+@pytest.mark.parametrize(("first", "second"), [("run", "run.000001"), ("run.000001", "run")])
+def test_a_whole_and_its_parts_are_not_both_there(tmp_path: Path, first: str, second: str) -> None:
+    """Each row of a part would be there twice."""
+    RunNotes(tmp_path, "run.000007").abandon()  # it was begun, and nothing is left of it
+    RunNotes(tmp_path, first).done()
+    with pytest.raises(ConfigError, match=f"run {first}, which holds rows of {second}"):
+        RunNotes(tmp_path, second)
+    for other in ("runs", "other.000001", "other.000002"):
+        RunNotes(tmp_path, other).done()
+
+
 def test_a_note_that_was_cut_names_nothing(tmp_path: Path) -> None:
     cut = TableWriter(tmp_path, "cut")
     cut.write([trade(START, number=1)])

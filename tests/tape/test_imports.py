@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,8 @@ def futures(symbol: str, extra: dict[str, str], at: int = AT) -> str:
         (capture(), "binance", "BTC-USDT"),
         (futures("ETHUSDT", {}), "binance-usdm", "ETH-USDT"),
         (futures("ETHUSD_PERP", {"ps": "ETHUSD"}), "binance-coinm", "ETH-USD"),
+        (futures("ETHUSD_210924", {"ps": "ETHUSD"}), "binance-coinm", "ETHUSD-210924"),
+        (futures("BTCBUSD_210924", {}), "binance-usdm", "BTCBUSD-210924"),
     ],
 )
 def test_whose_market_it_is_shows_by_what_is_in_it(
@@ -167,6 +170,23 @@ def test_what_a_named_venue_does_not_know_is_counted(tmp_path: Path) -> None:
     ) as caught:
         import_tape(path, tmp_path / "tapes", VENUE)
     assert str(path) in str(caught.value)
+
+
+def test_a_long_frame_stands_in_memory_once(tmp_path: Path) -> None:
+    """A book of six megabytes was there four times while somebody looked at it."""
+    path, text = tmp_path / "recording", "x" * (4 << 20)
+    line = json.dumps({"t": "recv", "conn": "c", "ts_ns": AT, "data": text})
+    path.write_text(f"{line}\n" * 2)
+    tracemalloc.start()
+    try:
+        held = []
+        for taken in module.read_capture(path, lambda _: None):
+            assert len(taken.payload) == len(text)
+            held.append(tracemalloc.get_traced_memory()[0] / len(text))
+    finally:
+        tracemalloc.stop()
+    assert len(held) == 2
+    assert max(held) < 2
 
 
 def test_many_long_frames_are_no_block_that_nobody_reads(

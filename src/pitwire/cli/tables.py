@@ -107,7 +107,7 @@ def _write(source: Path, out: Path, to: str | None, venue: str) -> Code:
         raise ConfigError(
             where=str(source), found="a tape that is being recorded", expected=expected
         )
-    name = tape.files[0].parent.name if tape is not None else _named(source)
+    name = _run_of(source, tape) if tape is not None else _named(source)
     writer: Writer = TableWriter(out, name) if to is None else _server(to, name)
     cut = None
     try:
@@ -133,6 +133,13 @@ def _server(to: str, name: str) -> Writer:
     from pitwire.store.postgres import PostgresWriter
 
     return PostgresWriter(to, name)
+
+
+def _run_of(source: Path, tape: Tape) -> str:
+    """The name of a tape's run; of one file of several, that and the file's own."""
+    run = tape.files[0].parent
+    alone = not source.is_file() or len(list(run.glob("*.tape"))) == 1
+    return run.name if alone else f"{run.name}.{source.stem}"
 
 
 def _named(source: Path) -> str:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
@@ -28,6 +28,22 @@ from pitwire.store.locking import is_taken, let_go, take, wait_for
 _DONE = "done"
 _FILE = re.compile(r"(\d{6,})(?:-(\d{6,}))?\.parquet\Z")
 _CLAIM = re.compile(r"\.(\d{6,})\.parquet\.new\Z")
+_PART = re.compile(r"(?P<whole>.+)\.\d{6}\Z")
+"""The run of one file of a tape that has several."""
+APART = "a tape as a whole, or its files one by one"
+"""What is expected where `overlap` finds something."""
+
+
+def overlap(run: str, others: Iterable[str]) -> str:
+    """Which of the others holds rows of this run, too: its whole, or a part of it; "" for none."""
+    part = _PART.match(run)
+    for other in others:
+        part_of_it = _PART.match(other)
+        if part is not None and other == part["whole"]:
+            return other
+        if part_of_it is not None and part_of_it["whole"] == run:
+            return other
+    return ""
 
 
 class RunNotes:
@@ -92,6 +108,10 @@ class RunNotes:
         if self._names()[-1:] == [_DONE]:
             expected = "one that is not in these tables yet"
             raise ConfigError(where=str(self._folder), found=f"run {run}", expected=expected)
+        runs = self._folder / ".runs"
+        if other := overlap(run, (path.stem for path in runs.glob("*.txt") if _is_noted(path))):
+            found = f"run {other}, which holds rows of {run}"
+            raise ConfigError(where=str(self._folder), found=found, expected=APART)
         self._take_out()
 
     def _names(self) -> list[str]:
@@ -148,6 +168,10 @@ def unfinished(folder: Path) -> Iterator[tuple[str, bool, list[str]]]:
             names = _noted(file)
             if names and names[-1] != _DONE:
                 yield notes.stem, is_taken(file), names
+
+
+def _is_noted(path: Path) -> bool:
+    return path.stat().st_size > 0
 
 
 def _noted(file: BinaryIO | FileIO) -> list[str]:

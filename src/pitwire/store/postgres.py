@@ -19,6 +19,7 @@ import pyarrow as pa
 from pitwire.model.errors import ConfigError
 from pitwire.model.events import Event
 from pitwire.model.packed import PackedLevels
+from pitwire.store.claims import APART, overlap
 from pitwire.store.schema import KINDS, VERSION, Checkpoint, decision_of, schema_of
 from pitwire.trading.journal import Decided
 
@@ -140,12 +141,16 @@ class PostgresWriter:
             found = self._connection.execute(
                 "SELECT max(version), bool_or(run = %s) FROM pitwire.runs", (self.run,)
             ).fetchone()
+            runs = [run for (run,) in self._connection.execute("SELECT run FROM pitwire.runs")]
         except self._driver.Error as error:
             raise _refused(error) from None
         version, is_there = found or (None, None)
         if is_there:
             expected = "one that is not in these tables yet"
             raise ConfigError(where="pitwire.runs", found=f"run {self.run}", expected=expected)
+        if other := overlap(self.run, runs):
+            found = f"run {other}, which holds rows of {self.run}"
+            raise ConfigError(where="pitwire.runs", found=found, expected=APART)
         if version is not None and version != VERSION:
             expected = f"schema {VERSION}, or another database"
             raise ConfigError(where="pitwire.runs", found=f"schema {version}", expected=expected)

@@ -352,7 +352,9 @@ def read_capture(path: Path, progress: Callable[[int], None]) -> Iterator[Taken]
         except msgspec.MsgspecError as error:
             raise _bad(path, number, line, f"a capture record ({error})") from None
         url, at = found.url or found.addr, _known(path, number, line, found.ts_ns or 0)
-        yield Taken(found.t, at, found.conn, found.data.encode(), url)
+        taken = Taken(found.t, at, found.conn, found.data.encode(), url)
+        del found, line  # as below
+        yield taken
 
 
 _ARROW = re.compile(
@@ -433,11 +435,13 @@ def _lines(path: Path, progress: Callable[[int], None]) -> Iterator[tuple[int, b
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
             lines = gzip.GzipFile(fileobj=raw) if packed else raw
-            for number, line in enumerate(lines, 1):
+            for line in lines:
+                number += 1
                 if number % _BATCH == 0:
                     progress(raw.tell())
-                bare = line.rstrip(b"\r\n")
-                yield number, bare if line.endswith(b"\n") else _Half(bare)
+                is_whole, bare = line.endswith(b"\n"), [line.rstrip(b"\r\n")]
+                del line  # a frame may be megabytes long: who is handed it has it alone
+                yield number, bare.pop() if is_whole else _Half(bare.pop())
     except EOFError:
         where = f"{path} behind line {number}"
         expected = "a whole gzip file; what stands before that line's end is read"

@@ -61,7 +61,7 @@ class Symbols(dict[str, str]):
         if known is not None:
             return known
         symbol = Symbol.parse(ours)
-        if not symbol.quote and not symbol.expiry:
+        if not (symbol.quote or (symbol.expiry and self._may_trade(symbol.base))):
             raise ConfigError(
                 where="symbol",
                 found=ours,
@@ -72,6 +72,11 @@ class Symbols(dict[str, str]):
         native = f"{symbol.base}{tail}"
         self.learn(ours, native)
         return native
+
+    def _may_trade(self, pair: str) -> bool:
+        """Whether contracts on this pair may be of this house: those in dollars are COIN-M's."""
+        in_dollars = pair.endswith(_COINM_QUOTE) and not pair.endswith(_QUOTES)
+        return self._house is COINM or not in_dollars
 
 
 def guess(native: str) -> str:
