@@ -12,6 +12,7 @@ from pitwire.desk.restart import Restarted, recall, restart
 from pitwire.desk.switch import resume
 from pitwire.model.clock import SECOND
 from pitwire.model.entropy import Entropy
+from pitwire.store.folder import CRASHES
 from pitwire.store.latch import HaltLatch
 from pitwire.trading.engine import Engine
 from pitwire.trading.journal import DayStarted, Halted, Resumed
@@ -118,6 +119,18 @@ def test_a_lift_that_does_not_say_what_it_knew_of_lifts_no_halt_of_a_journal(
     run.close()
     HaltLatch(tmp_path).lift("Grace", T0 + 2)
     assert halts_after(tmp_path, checkpointed=False) == "enough"
+
+
+@pytest.mark.parametrize("apart", [DAY, SECOND])
+def test_deaths_of_long_ago_are_no_crash_loop_where_the_clock_is_set_back(
+    tmp_path: Path, apart: int
+) -> None:
+    for number in range(CRASHES + 1):
+        run = begin(tmp_path, T0 + number * apart)
+        run.file.close()
+        run.folder.close()  # it died: nobody has said that it ended
+    assert run.folder.is_crash_loop(T0 + CRASHES * apart) is (apart == SECOND)
+    assert not run.folder.is_crash_loop(T0 - DAY)
 
 
 # ── midnight ──────────────────────────────────────────────────────────────────────────────────

@@ -117,7 +117,8 @@ class AccountFolder:
     def is_crash_loop(self, now: int) -> bool:
         """Whether so many runs have died of late that another one should not trade."""
         crashes = self.identity.crashes
-        return len(crashes) == CRASHES and now - crashes[0] <= CRASHES_WITHIN
+        times = (*crashes, now)  # in no order, where the clock was set
+        return len(crashes) == CRASHES and max(times) - min(times) <= CRASHES_WITHIN
 
     def close(self) -> None:
         for lock in (*self._others, self._lock):
