@@ -32,7 +32,7 @@ from bench.client import Seat, seated
 from bench.stages import decoded, instruments, ready
 from pitwire.desk.gateway import Gateway
 from pitwire.desk.opening import Journals
-from pitwire.desk.rehearsal import EVERY_NS, Rehearsal
+from pitwire.desk.rehearsal import EVERY_NS, PIECES, Rehearsal
 from pitwire.desk.restart import LatchJournal
 from pitwire.desk.timings import Timings
 from pitwire.model.clock import SECOND, ManualClock
@@ -53,6 +53,8 @@ Row = tuple[str, float, str]
 ROUNDS, ORDERS, KEPT = 12, 40, 1_000
 PACE_NS = 500_000_000
 """Between two orders, by the clock that the engine is shown."""
+REHEARSALS = 3
+"""Between two orders of a desk that polls."""
 DECISIONS, CHUNK = 10_000, 500
 CROWDS = ((0, 0), (15, 0), (200, 0), (1_000, 0), (200, 5))
 """Orders that rest, and orders on their way."""
@@ -138,12 +140,14 @@ class Way:
         return taken
 
     def _poll(self) -> None:
-        """The disk has its turn; then both halves of a rehearsal; a trade comes before the next."""
+        """The disk has its turn; then whole rehearsals; a trade comes before the next piece."""
         time.sleep(0.0005)
-        for _ in range(2):
+        ended = 0
+        for _ in range(REHEARSALS * PIECES):
             _poll_for(EVERY_NS)
-            if not self.rehearsal.step():
-                raise Failed("journal: found no rehearsal, expected one")
+            ended += self.rehearsal.step()
+        if ended != REHEARSALS:
+            raise Failed(f"journal: found {ended} rehearsals, expected {REHEARSALS}")
         _poll_for(EVERY_NS // 2)
 
 

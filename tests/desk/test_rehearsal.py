@@ -12,7 +12,7 @@ import pytest
 
 from pitwire.desk import desk as opening
 from pitwire.desk.desk import Desk
-from pitwire.desk.rehearsal import Rehearsal, keep_warm, rehearse_forms
+from pitwire.desk.rehearsal import PIECES, Rehearsal, keep_warm, rehearse_forms
 from pitwire.model.clock import SECOND, Clock, ManualClock
 from pitwire.model.orders import Order
 from pitwire.session.session import Session
@@ -213,6 +213,13 @@ def test_it_goes_in_pieces_between_which_a_frame_can_be_read() -> None:
         (0, False, 0), (1, False, 0), (1, True, 0), (1, False, 0), (1, False, 1),
         (2, False, 1), (2, True, 1), (2, False, 1), (2, False, 2),
     ]  # fmt: skip
+
+
+def test_so_many_pieces_are_a_whole_one() -> None:
+    stage = Stage()
+    _, rehearsal = ready(stage)
+    assert len(rehearsal._pieces) == PIECES
+    assert [rehearsal.walk() for _ in range(4)].count(True) == 2, "of two symbols one has a quote"
 
 
 def test_one_that_is_refused_is_cleared_away_like_any_other() -> None:

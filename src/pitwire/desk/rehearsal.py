@@ -47,6 +47,7 @@ logger = logging.getLogger("pitwire.desk")
 EVERY_NS = MILLISECOND // 10
 """A piece of a rehearsal each, seven of which are a whole one: a frame that comes meanwhile has to
 wait for the end of that piece. Oftener makes no order quicker (measured)."""
+PIECES = 7
 _END = 4
 """Which piece is the end of an order."""
 _AMPLE = 1.5
