@@ -64,12 +64,16 @@ def test_it_says_whether_a_kind_of_request_waits() -> None:
 
 def test_what_was_answered_is_remembered_for_a_while() -> None:
     pending = Pending(patience_ns=10)
-    order, login = Request(What.PLACE, 1, "a"), Request(What.LOGIN, 1)
+    order = Request(What.PLACE, 1, "a")
+    others = [Request(What.LOGIN, 1), Request(What.OPEN_ORDERS, 1), Request(What.TEST, 1, "a")]
     pending.add(1, order)
-    pending.add(2, login)
     assert pending.answered(1) is None
-    assert (pending.pop(1), pending.pop(2)) == (order, login)
-    assert (pending.answered(1), pending.answered(2)) == (order, None)
+    assert pending.pop(1) == order
+    assert pending.answered(1) == order
+    for number, other in enumerate(others, start=2000):
+        pending.add(number, other)
+        assert pending.pop(number) == other
+        assert pending.answered(number) is None
     for number in range(3, 1003):
         pending.add(number, order)
         pending.pop(number)

@@ -340,12 +340,6 @@ class Commands:
             return told + self.unanswered(request, now, known=told)
         return told + self._disproved(request, error, now, known=told)
 
-    def answered_again(self, request: Request, reply: Reply, now: int) -> list[Event]:
-        """What a second answer to it says: the ledger has to know where they are not alike."""
-        if request.what is What.TEST or request.apart or reply.error is None:
-            return [_stamped(event, request) for event in reply.events]
-        return self.answered(request, reply, now)
-
     def unanswered(self, request: Request, now: int, *, known: Iterable[Event] = ()) -> list[Event]:
         """No answer, or one that proves nothing."""
         waited = (now - request.sent) / SECOND

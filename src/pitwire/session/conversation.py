@@ -421,8 +421,8 @@ class Conversation:
         request = self._pending.pop(reply.request_id)
         if request is None:
             again = self._pending.answered(reply.request_id)
-            if again is not None:
-                return self.commands.answered_again(again, reply, now)
+            if again is not None:  # the ledger has to know where the two are not alike
+                return self.commands.answered(again, reply, now)
             return [*reply.events, *self._stray(reply, now)]
         if request.what.is_command:
             if blames_clock(reply):

@@ -60,6 +60,10 @@ _COMMANDS = frozenset(
 )
 
 
+_OF_ONE_ORDER = frozenset((What.PLACE, What.CANCEL, What.REPLACE, What.AMEND, What.STATUS))
+"""Whose answers are remembered: what lists have said may be long, and contradicts nobody."""
+
+
 class Request(msgspec.Struct, frozen=True, gc=False):
     """One request on the wire. A replacement concerns two orders: `order_id` and `new_id`."""
 
@@ -123,7 +127,7 @@ class Pending:
     def pop(self, request_id: int) -> Request | None:
         """The request that this answer closes, overdue or not."""
         request = self._waiting.pop(request_id, None) or self._overdue.pop(request_id, None)
-        if request is not None and request.what.is_command:
+        if request is not None and request.what in _OF_ONE_ORDER:
             answered = self._answered
             answered[request_id] = request
             if len(answered) > _REMEMBERED:
@@ -131,7 +135,7 @@ class Pending:
         return request
 
     def answered(self, request_id: int) -> Request | None:
-        """The command or question that this has answered before, if it was of late."""
+        """What was said or asked of one order and this has answered before, if it was of late."""
         return self._answered.get(request_id)
 
     def next_deadline(self) -> int | None:
