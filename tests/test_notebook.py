@@ -43,7 +43,10 @@ SHOW = """
 frames.trades("BTC-USDT").to_pandas().tail(3)
 """
 BOOK = """
+import asyncio
 book = session.book("BTC-USDT")
+while not (book.ready and session.may_trade):  # a machine that stood still has lost both
+    await asyncio.sleep(0.01)
 book.ready, book.best_bid[0] < book.best_ask[0], session.may_trade
 """
 CLOSE = """

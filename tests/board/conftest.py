@@ -16,7 +16,7 @@ import pytest
 
 REPOSITORY_START = "from tests.board import stage"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 class RunningStage:
