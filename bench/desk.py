@@ -74,6 +74,7 @@ class WholeDesk:
 
 def serve(control: Connection, spec: client.Spec, port: int, seat: client.Seat) -> None:
     """The client's process."""
+    ours.be_patient()
     client.serve(
         spec, control, seat, lambda meter: WholeDesk(port, spec.auth, meter), collects=True
     )

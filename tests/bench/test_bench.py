@@ -7,9 +7,11 @@ import multiprocessing
 
 import pytest
 
-from bench import client, figures, handshake, races, report, traffic, venue
+from bench import client, figures, handshake, ours, races, report, traffic, venue
 from bench.arena import Failed, arena
 from bench.client import Spec
+from pitwire.session import vigil
+from tests.session.test_vigil import warm
 
 PLAIN = Spec("naive", "asyncio", "hmac")
 LOGGED_ON = Spec("naive", "asyncio", "logon")
@@ -160,3 +162,15 @@ def test_what_is_over_budget_or_has_none_is_named() -> None:
     ]
     assert all(most > 0 for most in figures.budgets().values())
     assert "micro" not in {section for section, _ in figures.bars()}
+
+
+@pytest.mark.parametrize("patient", [False, True])
+def test_who_is_idle_while_others_are_measured_does_not_dial_again(
+    monkeypatch: pytest.MonkeyPatch, patient: bool
+) -> None:
+    monkeypatch.setattr(vigil, "_MUTE", vigil._MUTE)
+    if patient:
+        ours.be_patient()
+    rig = warm()
+    rig.run(60)
+    assert bool(rig.faults) is not patient
