@@ -120,6 +120,9 @@ class Recorder:
         """The tap, which is the hot path: a frame came or went; its bytes are copied."""
         self._synced = 0
         self._over, self._urged = threading.Event(), threading.Event()
+        self._alarm = threading.Lock()
+        """Held until the end. A wait for an event makes a lock, and costs a third more."""
+        self._alarm.acquire()
         self._writer = TapeWriter(
             folder, meta, max_bytes=max_bytes, max_age=max_age, write=write, sync=sync
         )
@@ -228,6 +231,7 @@ class Recorder:
         if self._over.is_set():
             return
         self._over.set()
+        self._alarm.release()
         self._urged.set()
         for thread in self._threads:
             thread.join(within_seconds)
@@ -254,7 +258,7 @@ class Recorder:
             logger.warning("%s", self._found)
 
     def _keep_writing(self) -> None:
-        while not self._over.wait(self._flush_seconds):
+        while not self._alarm.acquire(timeout=self._flush_seconds):
             self._write_waiting()
 
     def _write_waiting(self) -> None:
