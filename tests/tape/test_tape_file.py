@@ -390,3 +390,9 @@ def test_a_link_that_two_threads_meet_at_once_has_one_number() -> None:
     assert [record[RECORD.size :] for record in spelling.names(1, START)] == [
         link.encode() for link in list(spelling.numbers)[1:]
     ]
+
+
+@pytest.mark.parametrize("size", [0, 1, 5119, 5120, 5121, 15_000, 1 << 16, (1 << 16) + 1])
+def test_a_sum_in_pieces_is_the_sum(size: int) -> None:
+    payload = bytes(number * 7 % 251 for number in range(size))
+    assert tape_format._sum_of(payload) == crc32(payload)

@@ -53,6 +53,8 @@ TRAILER = struct.Struct("<8sQI")
 _END = b"PWTEND\r\n"
 RECORD = struct.Struct("<qIBH")
 _FACTS = HEAD.size - 4
+_PIECE, _FEW = 5120, 1 << 16
+"""Bytes of which `crc32` keeps the interpreter, and of what is summed so."""
 
 
 class Kind(IntEnum):
@@ -225,9 +227,21 @@ def read_head(data: bytes) -> Head | None:
 
 
 def _block(flags: int, payload: bytes, raw: int, records: int, first: int, last: int) -> bytes:
-    check = crc32(payload)
+    check = _sum_of(payload)
     head = HEAD.pack(MARKER, flags, len(payload), raw, records, check, first, last, 0)
     return b"".join((head[:_FACTS], crc32(head[:_FACTS]).to_bytes(4, "little"), payload))
+
+
+def _sum_of(payload: bytes) -> int:
+    """CRC-32, a piece at a time where there are few: of a longer one it lets go of the interpreter,
+    and to get that back from a busy session costs more than the sum.
+    """
+    if len(payload) > _FEW:
+        return crc32(payload)
+    check = 0
+    for begin in range(0, len(payload), _PIECE):
+        check = crc32(payload[begin : begin + _PIECE], check)
+    return check
 
 
 class Spelling:
