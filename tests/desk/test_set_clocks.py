@@ -12,12 +12,14 @@ from pitwire.desk.restart import Restarted, recall, restart
 from pitwire.desk.switch import resume
 from pitwire.model.clock import SECOND
 from pitwire.model.entropy import Entropy
+from pitwire.model.orders import Side
 from pitwire.store.folder import CRASHES
 from pitwire.store.latch import HaltLatch
 from pitwire.trading.engine import Engine
 from pitwire.trading.journal import DayStarted, Halted, Resumed
 from pitwire.trading.limits import Limits
 from pitwire.trading.replay import Replay
+from pitwire.trading.snapshot import decode, encode
 from pitwire.trading.wishes import Draft, buy
 from tests.trading.making import BTC, Desk, at, fill, order, quote
 
@@ -254,3 +256,27 @@ def test_a_day_that_is_priced_late_is_read_back_as_it_was_counted() -> None:
     there, here = replay.state.portfolio, desk.state.portfolio
     assert (there.day, there.day_starts()) == (here.day, here.day_starts())
     assert there.day_result("USDT", {BTC: Decimal(50)}) == -10
+
+
+@pytest.mark.parametrize("bought_back", [False, True])
+@pytest.mark.parametrize("kept", ["journal", "checkpoint"])
+def test_what_had_no_price_yet_has_none_after_another_start_of_that_day(
+    kept: str, bought_back: bool
+) -> None:
+    desk = holding()
+    begun_again(desk)
+    desk.engine.decide(TOMORROW + 1)
+    if bought_back:
+        for number, side in enumerate((Side.SELL, Side.BUY)):
+            desk.engine.apply(fill(f"x{number}", 1, 100, side=side, trade_id=f"t{number}"))
+    replay = Replay()
+    for record in desk.journal.records:
+        replay.take(record)
+    portfolio = replay.state.portfolio
+    if kept == "checkpoint":
+        snapshot = decode(encode(replay.snapshot()))
+        portfolio = Replay(snapshot).state.portfolio
+    assert not portfolio.start_day(TOMORROW // DAY, {})
+    changed = portfolio.price_day({BTC: Decimal(160)})
+    assert changed is not bought_back, "one that was bought today is of today"
+    assert portfolio.day_result("USDT", {BTC: Decimal(130)}) == (30 if bought_back else -30)

@@ -303,13 +303,18 @@ class Engine:
 
     def _price_day(self, now: int) -> None:
         """Some positions had no price when the day began, as where a desk starts with them."""
-        if self.state.portfolio.price_day(day_marks(self.state)):
+        mark, marks = self.state.mark, dict[str, Decimal]()
+        for symbol in self.state.portfolio.unpriced:
+            if (found := mark(symbol)) is not None:
+                marks[symbol] = Decimal(repr(found))
+        if self.state.portfolio.price_day(marks):
             self._write_day(now)
 
     def _write_day(self, now: int) -> None:
         portfolio = self.state.portfolio
-        results = portfolio.day_starts()
-        self.journal.write(records.DayStarted(at=now, day=portfolio.day, results=results))
+        day, results, unpriced = portfolio.day, portfolio.day_starts(), sorted(portfolio.unpriced)
+        begun = records.DayStarted(at=now, day=day, results=results, unpriced=tuple(unpriced))
+        self.journal.write(begun)
 
     # ── writing ───────────────────────────────────────────────────────────────────────────────
 

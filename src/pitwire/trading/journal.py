@@ -200,6 +200,8 @@ class DayStarted(_Record, frozen=True, gc=False, kw_only=True):
     day: int
     results: dict[str, Decimal] = {}
     """The result by quote asset at that moment, which depends on prices of the market."""
+    unpriced: tuple[str, ...] = ()
+    """Symbols held then whose price is not known yet; they count from their first one on."""
 
 
 class Started(_Record, frozen=True, gc=False, kw_only=True):

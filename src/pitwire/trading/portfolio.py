@@ -9,7 +9,7 @@ and ours differ by is named, never folded in.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 import msgspec
@@ -83,6 +83,7 @@ class Contents(msgspec.Struct, kw_only=True):
     counted_from: int = 0
     day: int = -1
     day_start: dict[str, Decimal] = {}
+    unpriced: list[str] = []
     offset: int | None = None
     offset_error: int = 0
     stamps_from: int = 0
@@ -146,8 +147,10 @@ class Portfolio:
             holding.sold = _EXACT.add(holding.sold, size)
             size, paid = _EXACT.minus(size), _EXACT.minus(paid)
         holding.fills += 1
-        realised = holding.realised
+        realised, held = holding.realised, holding.size
         self._trade(holding, size, paid)
+        if self.unpriced and (not holding.size or holding.size.is_signed() != held.is_signed()):
+            self.unpriced.discard(holding.symbol)  # what is held from here on began today
         self._flow(holding.base, size)
         self._flow(holding.quote, _EXACT.minus(paid))
         if fill.fee:
@@ -247,6 +250,7 @@ class Portfolio:
             counted_from=self.counted_from,
             day=self._day,
             day_start=self._day_start,
+            unpriced=sorted(self.unpriced),
             offset=None if self._offset is None else self._offset[0],
             offset_error=0 if self._offset is None else self._offset[1],
             stamps_from=self._stamps_from,
@@ -263,7 +267,7 @@ class Portfolio:
         self.stakes.clear()
         for holding in self.holdings.values():
             self._note(holding, holding.realised)
-        self.day_started(kept.day, kept.day_start)
+        self.day_started(kept.day, kept.day_start, kept.unpriced)
 
     def accept(self, difference: Difference) -> None:
         """Count from the venue's balance on; whoever calls this writes the difference down."""
@@ -324,9 +328,12 @@ class Portfolio:
         """The result by quote asset when the day began."""
         return dict(self._day_start)
 
-    def day_started(self, day: int, results: Mapping[str, Decimal]) -> None:
-        """The UTC day `day` began with these results, as a journal tells it."""
-        self._day, self._day_start = day, dict(results)
+    def day_started(
+        self, day: int, results: Mapping[str, Decimal], unpriced: Iterable[str] = ()
+    ) -> None:
+        """The UTC day `day` began with these results and these symbols without a mark, as a journal
+        tells it."""
+        self._day, self._day_start, self.unpriced = day, dict(results), set(unpriced)
         for quote, stake in self.stakes.items():
             self._settle(quote, stake)
 
