@@ -215,6 +215,29 @@ def test_it_goes_in_pieces_between_which_a_frame_can_be_read() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("after", range(1, PIECES + 1))
+def test_one_that_is_interrupted_between_two_pieces_leaves_nothing_behind(after: int) -> None:
+    stage = Stage()
+    pure, rehearsal = ready(stage)
+    ended = 0
+    while not rehearsal._engine.state.ledger.open:
+        rehearsal.step()
+    for _ in range(10):
+        for _ in range(after):
+            rehearsal.step()
+        stage.may_trade = False
+        assert not any(rehearsal.step() for _ in range(2 * PIECES))
+        stage.may_trade = True
+        ended += sum(rehearsal.step() for _ in range(4 * PIECES))
+    assert ended >= 10
+    while rehearsal._next:
+        rehearsal.step()
+    ledger = rehearsal._engine.state.ledger
+    assert (list(ledger.open), ledger.tally.unanswered) == ([], 0)
+    assert rehearsal._scratch._slate.payloads() == []
+    assert pure.screen.ids.made == 0
+
+
 def test_so_many_pieces_are_a_whole_one() -> None:
     stage = Stage()
     _, rehearsal = ready(stage)

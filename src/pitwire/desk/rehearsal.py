@@ -172,7 +172,7 @@ class Rehearsal:
 
     def _decide(self, now: int) -> bool:
         """The wish is judged and written down."""
-        self._commands = self._engine.decide(now)
+        self._commands += self._engine.decide(now)  # one may wait whose turn a halt or a loss took
         return bool(self._commands)
 
     def _send(self, now: int) -> bool:
