@@ -39,6 +39,7 @@ do = {{ post_only = "buy", size = 1e-2, protective = true, price = {{ from = "bi
 once = true
 """
 TRIES = 5
+OPEN = r"order \S+ open"
 
 
 class Venue:
@@ -85,11 +86,12 @@ def venue(tmp_path: Path) -> Iterator[Venue]:
 
 @contextmanager
 def trading(folder: Path) -> Iterator[Command]:
-    """A desk that has its first order open. A starved machine lets its watchdog log in too late."""
+    """A desk with two orders open; a starved machine lets its watchdog log in too late at first."""
     for _ in range(TRIES):
         with pitwire("desk", "desk.toml", folder=folder) as desk:
-            said = desk.until(r"order \S+ open|no login within")
+            said = desk.until(rf"{OPEN}|no login within")
             if "no login within" not in said:
+                desk.until(OPEN)
                 yield desk
                 return
     raise AssertionError(desk.text)
@@ -97,7 +99,8 @@ def trading(folder: Path) -> Iterator[Command]:
 
 def both_open(desk: Command, venue: Venue) -> tuple[str, str]:
     """The ids of the order that may go and of the protective one, once both rest."""
-    desk.until(r"order \S+ open")  # the second
+    while sum(bool(re.search(OPEN, line)) for line in desk.err) < 2:
+        desk.until(OPEN)
     ids = venue.open_orders()
     assert len(ids) == 2
     [kept] = [one for one in ids if one.endswith("P")]
