@@ -13,6 +13,7 @@ from itertools import islice
 from random import Random
 from typing import Any, TypeAlias
 
+import msgspec
 import pytest
 
 from bench import native
@@ -525,6 +526,39 @@ def test_the_twin_rides_as_the_plain_way_does(
         assert told[0] == told[1] == told[2]
         ridden += frames
     assert ridden > 200, "alone and in bursts"
+
+
+def set_back(records: list[CaptureRecord], chance: Random) -> list[CaptureRecord]:
+    """The same by a recorder whose clock is set back now and then."""
+    found, back = [], 0
+    for record in records:
+        if record.ts_ns:
+            back += chance.choice([0] * 12 + [1, 700_000, 30_000_000])
+            record = msgspec.structs.replace(record, ts_ns=record.ts_ns - back)
+        found.append(record)
+    return found
+
+
+@pytest.mark.parametrize("latency", ["none", "colocated", "overseas", EVEN], ids=str)
+@pytest.mark.parametrize("seed", range(4))
+def test_a_clock_that_was_set_back_while_it_recorded_is_none_of_who_hears(
+    latency: str | Latency, seed: int, part: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plainly = recording
+
+    def recorded(count: int, seed: int, *, known: bool) -> list[CaptureRecord]:
+        return set_back(plainly(count, seed, known=known), Entropy(seed).stream("clock"))
+
+    monkeypatch.setattr(f"{__name__}.recording", recorded)
+    ridden = 0
+    for lived in (moody, punctual):
+        life = partial(lived, seed, latency, known=True, calm=200)
+        told, frames = by_each(monkeypatch, part, life)
+        assert told[0] == told[1] == told[2]
+        ridden += frames
+        times = [at for at, what, _ in told[0] if isinstance(what, bytes)]  # type: ignore[attr-defined]
+        assert times == sorted(times)
+    assert ridden > 20
 
 
 @pytest.mark.parametrize("latency", ["none", "same-city"])

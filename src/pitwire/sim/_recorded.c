@@ -569,6 +569,27 @@ is_plain(const Ride *ride, PyObject *upcoming, Frame *frame)
     return PyTuple_GET_ITEM(hearer, 0) == ride->link && PyBytes_CheckExact(frame->prefix);
 }
 
+/* The next frame is due at its time, but not before the one ahead of it. */
+static int
+put_off(Ride *ride, PyObject *next)
+{
+    long long stamp;
+    if (!PyTuple_Check(next) || PyTuple_GET_SIZE(next) < 1) {
+        PyErr_SetString(PyExc_TypeError, "ride: expected frames that are stamp and payload");
+        return -1;
+    }
+    if (number_of(PyTuple_GET_ITEM(next, 0), &stamp) < 0) {
+        return -1;
+    }
+    int is_beyond = ride->shift > 0 && stamp > PY_LLONG_MAX - ride->shift;
+    long long due = is_beyond ? PY_LLONG_MAX : ride->shift + stamp;
+    if (due <= ride->due) {
+        return 0;
+    }
+    ride->due = due;
+    return set_number(ride->market, known_as.due, due);
+}
+
 /* Take the frame from the recording (`RecordedMarket.take`). */
 static int
 take(Ride *ride, const Frame *frame)
@@ -592,10 +613,7 @@ take(Ride *ride, const Frame *frame)
                    ? -1
                    : PyObject_SetAttr(market, known_as.due, known_as.never);
     }
-    long long stamp;
-    int failed = PyObject_SetAttr(market, known_as.upcoming, next) < 0 ||
-                 !PyTuple_Check(next) || number_of(PyTuple_GET_ITEM(next, 0), &stamp) < 0 ||
-                 set_number(market, known_as.due, ride->due = ride->shift + stamp) < 0;
+    int failed = PyObject_SetAttr(market, known_as.upcoming, next) < 0 || put_off(ride, next) < 0;
     Py_DECREF(next);
     return failed ? -1 : 0;
 }

@@ -119,7 +119,8 @@ class RecordedMarket:
         self.shift = 0
         """How much later than it was recorded a frame is played, ns, at its own pace."""
         self.due = NEVER
-        """When the next frame is to be played, ns; `NEVER` before the first was, and at the end."""
+        """When the next frame is to be played, ns, never before the one ahead of it; `NEVER` before
+        the first was, and at the end."""
         self.is_behind = False
         """Whether a frame was noted that the queues do not know of."""
         self.played = 0
@@ -163,7 +164,8 @@ class RecordedMarket:
             return
         if self._start < 0:
             self._start = now
-            self._look_ahead()
+            self.shift = now - self._first
+            self.due = NEVER if self.upcoming is None else now
         attended = self.is_attended
         if attended:
             self._settle(now)
@@ -176,9 +178,11 @@ class RecordedMarket:
         For a machine that cannot keep the pace: the recording falls behind and is played in
         portions, where it would otherwise be caught up with in one rush while nobody is served.
         """
-        if self._start >= 0 and not (self.finished or self._held):
-            self._start += max(0, now - self.due)
-            self._look_ahead()
+        if self._start >= 0 and not (self.finished or self._held) and now > self.due:
+            late = now - self.due
+            self._start += late
+            self.shift += late
+            self.due = now
 
     def release(self) -> None:
         """Let the recording begin."""
@@ -240,10 +244,12 @@ class RecordedMarket:
         self.upcoming = upcoming = next(self.frames, None)
         if upcoming is None:
             self.due = NEVER
-        elif self._speed == 1:
-            self.due = self.shift + upcoming[0]
-        else:
-            self._look_ahead()
+            return raw
+        due = self.shift + upcoming[0]
+        if self._speed != 1:
+            due = self._start + round((upcoming[0] - self._first) / self._speed)
+        if due > self.due:  # else the recorder's clock was set back
+            self.due = due
         return raw
 
     def reading_of(self, stream: str) -> Reading | None:
@@ -273,15 +279,6 @@ class RecordedMarket:
         self._settle(now)
 
     # ── playing ───────────────────────────────────────────────────────────────────────────────
-
-    def _look_ahead(self) -> None:
-        """Find out when the next frame is due; never before one that was played already."""
-        self.shift = self._start - self._first
-        if self.upcoming is None:
-            self.due = NEVER
-            return
-        after = self.upcoming[0] - self._first
-        self.due = self._start + (after if self._speed == 1 else round(after / self._speed))
 
     def _play(self, now: int, attended: bool) -> None:
         """Play the next frame: whose it is, by its stream or by what it says, and what it says."""
