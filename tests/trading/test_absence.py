@@ -103,6 +103,15 @@ def test_where_two_answers_are_wanted_they_must_be_apart() -> None:
     assert the(ledger).state is S.REJECTED
 
 
+def test_one_question_that_is_answered_twice_is_no_second_proof() -> None:
+    ledger = unknown(DeathProof(automatic=True, processing_seconds=10, answers=2))
+    for heard in (10, 11):
+        ledger.apply(absent(10, heard), at(heard))
+        assert the(ledger).state is S.UNKNOWN
+    ledger.apply(absent(10.5, 12), at(12))
+    assert the(ledger).state is S.REJECTED
+
+
 def test_a_venue_of_which_nothing_is_known_never_proves_a_death() -> None:
     ledger = unknown(NO_PROOF)
     for second in range(20, 4000, 100):

@@ -146,6 +146,23 @@ def test_an_order_unknown_for_too_long_pauses_the_account_and_tells_a_person_onc
     assert placed.id in told.text
 
 
+@pytest.mark.parametrize("ended", [False, True])
+def test_one_in_doubt_is_told_as_it_is_counted(ended: bool) -> None:
+    made = desk(max_unknown_seconds=30.0)
+    [placed] = admit(made, buy(BTC, 1, price=90))
+    made.engine.apply(update(placed.id, K.ACCEPTED, 1))
+    if ended:
+        made.engine.apply(update(placed.id, K.CANCELED, 2))
+    names = (placed.id,) if ended else ()
+    made.engine.apply(ev.OpenOrders("test", BTC, 0, at(5), names))
+    for seconds in (34, 36, 40):
+        made.engine.tend(at(seconds))
+    [told] = made.of(Alerted)
+    counts = "taken for canceled" if ended else "counted in full"
+    assert f"is in doubt for more than 30 s, and {counts}: " in told.text
+    assert made.state.ledger.exposure(BTC, None).buys == (0 if ended else 1)
+
+
 def test_an_answer_that_proves_nothing_makes_no_unknown_order_younger() -> None:
     made = desk(max_unknown_seconds=30.0)
     [placed] = admit(made, buy(BTC, 1, price=90))

@@ -84,9 +84,10 @@ class Oversight:
             if name in self._doubted or now - max(order.doubted_at, reached) <= allowed * SECOND:
                 continue
             self._doubted.add(name)
+            counts = "counted in full" if order.is_open else f"taken for {order.state}"
             self._alert(
                 f"order {name} in {order.symbol} is in doubt for more than {allowed:g} s, and "
-                f"counted in full: {order.doubt}",
+                f"{counts}: {order.doubt}",
                 now,
             )
 
