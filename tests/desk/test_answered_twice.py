@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 
 from pitwire.desk.desk import Desk
+from pitwire.model.clock import SECOND
 from pitwire.model.orders import OrderState, Side
 from pitwire.sim.facts import Status
 from pitwire.trading.journal import Alerted
 from pitwire.trading.tracked import Disagreement, Tracked
 from pitwire.trading.wishes import cancel, order
 from pitwire.wire.link import Receiver
-from tests.desk.setting import BTC, Setting, TappedLink, command, is_open, until
+from tests.desk.setting import BTC, PLAIN, Setting, TappedLink, command, is_open, until
 
 Reply = dict[str, Any]
 Answers = Callable[[Reply], Iterable[Reply]]
@@ -168,6 +169,7 @@ def test_a_cancel_ends_what_it_ended_at_the_venue(answers: Answers, mute: bool) 
     Babbling(answers, "order.cancel", mute=mute).run(story)
 
 
+@pytest.mark.parametrize("looked_at", [True, False], ids=["awake", "asleep"])
 @pytest.mark.parametrize(
     ("answers", "doubt"),
     [
@@ -177,13 +179,14 @@ def test_a_cancel_ends_what_it_ended_at_the_venue(answers: Answers, mute: bool) 
     ids=["taken, refused", "refused, taken"],
 )
 def test_one_that_is_nowhere_counts_in_full_and_a_person_is_told(
-    answers: Answers, doubt: str
+    answers: Answers, doubt: str, looked_at: bool
 ) -> None:
     """It may be alive: the venue has said so. Asking does not end it, so somebody has to know."""
     setting = Babbling(answers)
-    setting.pretends = True
+    setting.pretends, setting.looked_at = True, looked_at
 
     async def story(setting: Setting, desk: Desk) -> None:
+        await asyncio.sleep(5)  # what was asked for at the start is compared
         one = buy_one(desk)
         await asyncio.sleep(25)
         assert (one.state, one.doubt) == (OrderState.OPEN, doubt)
@@ -192,8 +195,12 @@ def test_one_that_is_nowhere_counts_in_full_and_a_person_is_told(
         await asyncio.sleep(60)
         assert desk.engine.state.ledger.exposure(BTC, None).buys == one.size
         told = (
-            f"order {one.id} in {BTC} is in doubt for more than 30 s, and counted in full: {doubt}"
+            f"order {one.id} in {BTC} is in doubt for more than 33 s, and counted in full: {doubt}"
         )
-        assert [alert.text for alert in setting.records(Alerted)] == [told], "once"
+        [alert] = setting.records(Alerted)  # once
+        assert alert.text == told
+        late = alert.at - max(one.doubted_at, desk.engine.state.reached_at or 0) - 33 * SECOND
+        assert 0 < late <= SECOND // 20, "at the next beat"
 
-    setting.run(story)
+    # No question falls on that moment.
+    setting.run(story, config=PLAIN + "[risk]\nmax_unknown_seconds = 33\n")

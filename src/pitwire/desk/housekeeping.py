@@ -114,6 +114,7 @@ def idle_until(engine: Engine, gateway: Gateway, now: int) -> int:
         or ledger.pursuit.is_on
         or gateway.winder is not None
         or (watched and any(one.size for one in engine.state.portfolio.holdings.values()))
+        or any(one.doubt for one in ledger.in_doubt)  # a person is told of it in time
     ):
         return now
     times = ledger.next_question(), stock.next_turn(now)  # what comes meanwhile rouses the house
