@@ -226,6 +226,18 @@ def test_a_whole_and_its_parts_are_not_both_there(tmp_path: Path, first: str, se
         RunNotes(tmp_path, other).done()
 
 
+@pytest.mark.parametrize(("first", "second"), [("run", "run.000001"), ("run.000001", "run")])
+def test_one_that_is_begun_counts_before_its_first_file(
+    tmp_path: Path, first: str, second: str
+) -> None:
+    """Two imports at the same time: neither has written a row when the other begins."""
+    begun = RunNotes(tmp_path, first)
+    with pytest.raises(ConfigError, match=f"run {first}, which holds rows of {second}"):
+        RunNotes(tmp_path, second)
+    begun.abandon()
+    RunNotes(tmp_path, second).done()
+
+
 def test_a_note_that_was_cut_names_nothing(tmp_path: Path) -> None:
     cut = TableWriter(tmp_path, "cut")
     cut.write([trade(START, number=1)])

@@ -108,8 +108,10 @@ class RunNotes:
         if self._names()[-1:] == [_DONE]:
             expected = "one that is not in these tables yet"
             raise ConfigError(where=str(self._folder), found=f"run {run}", expected=expected)
-        runs = self._folder / ".runs"
-        if other := overlap(run, (path.stem for path in runs.glob("*.txt") if _is_noted(path))):
+        kin = [
+            path for path in (self._folder / ".runs").glob("*.txt") if overlap(run, (path.stem,))
+        ]
+        if other := next((path.stem for path in kin if _is_begun(path)), ""):
             found = f"run {other}, which holds rows of {run}"
             raise ConfigError(where=str(self._folder), found=found, expected=APART)
         self._take_out()
@@ -170,8 +172,10 @@ def unfinished(folder: Path) -> Iterator[tuple[str, bool, list[str]]]:
                 yield notes.stem, is_taken(file), names
 
 
-def _is_noted(path: Path) -> bool:
-    return path.stat().st_size > 0
+def _is_begun(path: Path) -> bool:
+    """Whether something of this run is written, or will be by who holds its notes."""
+    with path.open("rb") as file:
+        return path.stat().st_size > 0 or is_taken(file)
 
 
 def _noted(file: BinaryIO | FileIO) -> list[str]:
