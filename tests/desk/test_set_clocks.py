@@ -230,8 +230,14 @@ def test_a_clock_that_is_set_back_over_midnight_forgives_no_loss(knows_prices: b
     desk.engine.decide(TOMORROW - 5)
     see(desk, 69, TOMORROW - 4)
     assert not passes(desk, TOMORROW - 4, 70), "30 are lost, by whatever clock"
-    assert passes(desk, TOMORROW + 5, 70), "a day that begins anew begins at zero"
-    assert results(desk)[1:] == [(1, 0), (0, 0), (1, -30)]
+    replay = Replay()
+    for record in desk.journal.records:
+        replay.take(record)
+    assert replay.state.portfolio.left == TOMORROW // DAY, "another start knows it, too"
+    assert not passes(desk, TOMORROW + 5, 70), "it has begun, and begins no second time"
+    see(desk, 69, TOMORROW + DAY + 1)
+    assert passes(desk, TOMORROW + DAY + 1, 70), "the next one begins at zero"
+    assert results(desk)[1:] == [(1, 0), (0, 0), (1, 0), (2, -30)]
 
 
 def test_a_clock_that_is_set_back_gives_no_orders_back() -> None:

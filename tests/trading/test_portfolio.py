@@ -116,8 +116,26 @@ def test_a_day_that_is_set_back_goes_on_with_what_was_counted() -> None:
     assert portfolio.start_day(6, {BTC: D(60)}), "it has another name"
     assert (portfolio.day, portfolio.day_result("USDT", {BTC: D(60)})) == (6, -40)
     assert not portfolio.start_day(6, {BTC: D(60)})
-    assert portfolio.start_day(7, {BTC: D(60)})
+    assert portfolio.start_day(7, {BTC: D(60)}), "it has begun before"
+    assert portfolio.day_result("USDT", {BTC: D(60)}) == -40
+    assert portfolio.start_day(8, {BTC: D(60)})
     assert portfolio.day_result("USDT", {BTC: D(60)}) == 0
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_day_that_comes_again_hides_no_loss_behind_a_gain_of_the_one_before(kept: bool) -> None:
+    portfolio = booked(buy(1, 100))
+    assert portfolio.start_day(7, {BTC: D(100)})
+    assert portfolio.start_day(6, {BTC: D(150)})
+    if kept:
+        contents = portfolio.contents()
+        portfolio = Portfolio()
+        portfolio.restore(contents)
+    assert portfolio.start_day(7, {BTC: D(150)})
+    assert portfolio.day_result("USDT", {BTC: D(130)}) == -20
+    assert portfolio.start_day(6, {})
+    assert portfolio.start_day(7, {})
+    assert portfolio.day_result("USDT", {BTC: D(130)}) == -20, "nobody knew what it was worth"
 
 
 def test_the_day_counts_from_its_own_start() -> None:

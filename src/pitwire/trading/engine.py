@@ -312,8 +312,13 @@ class Engine:
 
     def _write_day(self, now: int) -> None:
         portfolio = self.state.portfolio
-        day, results, unpriced = portfolio.day, portfolio.day_starts(), sorted(portfolio.unpriced)
-        begun = records.DayStarted(at=now, day=day, results=results, unpriced=tuple(unpriced))
+        begun = records.DayStarted(
+            at=now,
+            day=portfolio.day,
+            results=portfolio.day_starts(),
+            unpriced=tuple(sorted(portfolio.unpriced)),
+            left=portfolio.left,
+        )
         self.journal.write(begun)
 
     # ── writing ───────────────────────────────────────────────────────────────────────────────

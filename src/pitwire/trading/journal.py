@@ -202,6 +202,8 @@ class DayStarted(_Record, frozen=True, gc=False, kw_only=True):
     """The result by quote asset at that moment, which depends on prices of the market."""
     unpriced: tuple[str, ...] = ()
     """Symbols held then whose price is not known yet; they count from their first one on."""
+    left: int = -1
+    """The day that a clock set back has left, which begins no second time; -1: none."""
 
 
 class Started(_Record, frozen=True, gc=False, kw_only=True):

@@ -84,6 +84,7 @@ class Contents(msgspec.Struct, kw_only=True):
     day: int = -1
     day_start: dict[str, Decimal] = {}
     unpriced: list[str] = []
+    day_left: int = -1
     offset: int | None = None
     offset_error: int = 0
     stamps_from: int = 0
@@ -109,8 +110,9 @@ class Portfolio:
     """Everything owned on one account."""
 
     __slots__ = (
-        "_day", "_day_start", "_instruments", "_offset", "_opening", "_stamps_from", "balances",
-        "counted_from", "fees", "flows", "holdings", "stakes", "unpriced", "venue_positions",
+        "_day", "_day_start", "_instruments", "_left", "_offset", "_opening", "_stamps_from",
+        "balances", "counted_from", "fees", "flows", "holdings", "stakes", "unpriced",
+        "venue_positions",
     )  # fmt: skip
 
     def __init__(self, instruments: Mapping[str, Instrument] | None = None) -> None:
@@ -126,6 +128,8 @@ class Portfolio:
         self._opening: dict[str, Decimal] = {}
         self._day = -1
         self._day_start: dict[str, Decimal] = {}
+        self._left = -1
+        """The day that a clock set back has left: it has begun, and begins no second time."""
         self.unpriced: set[str] = set()
         """Symbols that were held when the day began and have had no mark since."""
         self._offset: tuple[int, int] | None = None
@@ -251,6 +255,7 @@ class Portfolio:
             day=self._day,
             day_start=self._day_start,
             unpriced=sorted(self.unpriced),
+            day_left=self._left,
             offset=None if self._offset is None else self._offset[0],
             offset_error=0 if self._offset is None else self._offset[1],
             stamps_from=self._stamps_from,
@@ -267,7 +272,7 @@ class Portfolio:
         self.stakes.clear()
         for holding in self.holdings.values():
             self._note(holding, holding.realised)
-        self.day_started(kept.day, kept.day_start, kept.unpriced)
+        self.day_started(kept.day, kept.day_start, kept.unpriced, kept.day_left)
 
     def accept(self, difference: Difference) -> None:
         """Count from the venue's balance on; whoever calls this writes the difference down."""
@@ -292,12 +297,17 @@ class Portfolio:
         """Begin the UTC day `day` (days since 1970) unless it has begun; says whether it did.
 
         A day before the one that has begun is of a clock that was set back: what was counted goes
-        on under its name. A position without a mark counts from its first one on (`price_day`).
+        on under its name; and where the day that it has left comes again, what was lost in it stays
+        lost. A position without a mark counts from its first one on (`price_day`).
         """
         if day == self._day:
             return False
-        was_set_back, self._day = day < self._day, day
-        if was_set_back:
+        before, self._day = self._day, day
+        if day < before:
+            self._left = max(self._left, before)
+        if day == self._left:
+            self._go_on(marks)
+        if day < before or day == self._left:
             return True
         self.unpriced = {
             name for name, one in self.holdings.items() if one.size and name not in marks
@@ -307,6 +317,15 @@ class Portfolio:
         for quote, stake in self.stakes.items():
             self._settle(quote, stake)
         return True
+
+    def _go_on(self, marks: Mapping[str, Decimal]) -> None:
+        """A day comes again. A loss is of it, by whatever clock; a gain may be of the one before,
+        and must hide no loss."""
+        if any(one.size and name not in marks for name, one in self.holdings.items()):
+            return  # what it is worth nobody knows
+        for quote in {holding.quote: None for holding in self.holdings.values()}:
+            self._day_start[quote] = max(self.day_start(quote), self.result(quote, marks))
+            self._settle(quote, self.stake(quote))
 
     def price_day(self, marks: Mapping[str, Decimal]) -> bool:
         """What a position was worth that had no mark when the day began: what it is worth by its
@@ -329,13 +348,23 @@ class Portfolio:
         return dict(self._day_start)
 
     def day_started(
-        self, day: int, results: Mapping[str, Decimal], unpriced: Iterable[str] = ()
+        self,
+        day: int,
+        results: Mapping[str, Decimal],
+        unpriced: Iterable[str] = (),
+        left: int = -1,
     ) -> None:
         """The UTC day `day` began with these results and these symbols without a mark, as a journal
-        tells it."""
-        self._day, self._day_start, self.unpriced = day, dict(results), set(unpriced)
+        tells it; a clock that was set back has `left` a later one (-1: none)."""
+        self._day, self._left = day, left
+        self._day_start, self.unpriced = dict(results), set(unpriced)
         for quote, stake in self.stakes.items():
             self._settle(quote, stake)
+
+    @property
+    def left(self) -> int:
+        """The latest day that a clock set back has left; -1: none."""
+        return self._left
 
     @property
     def day(self) -> int:

@@ -178,7 +178,7 @@ class Replay:
         self.asked.add(record.key)
 
     def _day_started(self, record: records.DayStarted) -> None:
-        self.state.portfolio.day_started(record.day, record.results, record.unpriced)
+        self.state.portfolio.day_started(record.day, record.results, record.unpriced, record.left)
 
     # ── comparing ─────────────────────────────────────────────────────────────────────────────
 
