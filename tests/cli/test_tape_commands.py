@@ -117,6 +117,19 @@ def test_the_files_of_a_run_one_by_one_are_all_in_the_tables(
     assert "expected a tape as a whole, or its files one by one" in capsys.readouterr().err
 
 
+def test_files_of_a_run_may_be_removed_once_they_are_in_the_tables(tmp_path: Path) -> None:
+    meta = Meta(program="test", venue="binance", started=START)
+    writer = TapeWriter(tmp_path, meta, max_bytes=1)
+    for number in range(1, 4):
+        at = START + number
+        writer.put([("market-1", Kind.IN, at, True, depth(number).encode())])
+    writer.close()
+    out = ["--out", str(tmp_path / "tables")]
+    for file in sorted(writer.run.glob("*.tape")):
+        assert main(["tables", str(file), *out]) == 0
+        file.unlink()
+
+
 def test_a_recorded_tape_is_enough_for_a_desk(taped: Path, tmp_path: Path, capsys: Capture) -> None:
     desk = tmp_path / "desk.toml"
     desk.write_text(

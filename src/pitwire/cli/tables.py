@@ -137,9 +137,11 @@ def _server(to: str, name: str) -> Writer:
 
 def _run_of(source: Path, tape: Tape) -> str:
     """The name of a tape's run; of one file of several, that and the file's own."""
-    run = tape.files[0].parent
-    alone = not source.is_file() or len(list(run.glob("*.tape"))) == 1
-    return run.name if alone else f"{run.name}.{source.stem}"
+    run, number = tape.files[0].parent, source.stem
+    is_later = number.isdecimal() and int(number) > 1  # those before it may be gone meanwhile
+    if source.is_file() and (is_later or len(list(run.glob("*.tape"))) > 1):
+        return f"{run.name}.{number}"
+    return run.name
 
 
 def _named(source: Path) -> str:
