@@ -152,6 +152,20 @@ class Looked:
         self.said.append("ended")
 
 
+def test_a_recorder_whose_clock_was_set_back_loses_no_frame(market: Path, tmp_path: Path) -> None:
+    """What it heard since is played at once, and the report does not end before it begins."""
+    tape = Tape(market / "tape")
+    writer = TapeWriter(tmp_path / "tape", tape.meta)
+    for number, record in enumerate(tape.records()):
+        at = record.at - 1_800 * SECOND * (number > 300)
+        writer.put([(record.link, record.kind, at, record.drained, record.payload)])
+    writer.close()
+    (tmp_path / "desk.toml").write_text(DESK)
+    report = lived(tmp_path)
+    assert report.frames == lived(market).frames
+    assert report.end >= report.begin
+
+
 def test_who_looks_on_is_told_and_changes_nothing(market: Path) -> None:
     wanted, config = Wanted(market / "tape"), load_config(market / "desk.toml")
     looked = Looked()

@@ -149,7 +149,7 @@ def backtest(
     return Report(
         symbols=symbols,
         begin=market.first,
-        end=recording.last_stamp,
+        end=max(market.first, recording.last_stamp),
         latency=wanted.latency,
         cancels=wanted.cancels,
         moved=market.moved,
