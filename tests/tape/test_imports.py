@@ -145,6 +145,7 @@ def futures(symbol: str, extra: dict[str, str], at: int = AT) -> str:
         (futures("ETHUSDT", {}), "binance-usdm", "ETH-USDT"),
         (futures("ETHUSD_PERP", {"ps": "ETHUSD"}), "binance-coinm", "ETH-USD"),
         (futures("ETHUSD_210924", {"ps": "ETHUSD"}), "binance-coinm", "ETHUSD-210924"),
+        (futures("BNBUSD_210924", {"ps": "BNBUSD"}), "binance-coinm", "BNBUSD-210924"),
         (futures("BTCBUSD_210924", {}), "binance-usdm", "BTCBUSD-210924"),
     ],
 )

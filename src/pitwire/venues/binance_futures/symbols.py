@@ -22,6 +22,8 @@ from pitwire.venues.mbx.amounts import amount
 _QUOTES = ("USDT", "USDC", "BUSD", "USD1", "BTC", "ETH", "BNB")
 _COINM_QUOTE = "USD"
 """Every contract of COIN-M is in dollars, so that BNBUSD_PERP is not a BN in BUSD."""
+_DATED_IN_BUSD = ("BTCBUSD", "ETHBUSD")
+"""Any other pair of a dated contract that ends so is one of COIN-M, as BNBUSD_210924 was."""
 _GUESSES_KEPT = 10_000
 
 ORDER_TYPES: Mapping[str, OrderType] = {
@@ -75,7 +77,7 @@ class Symbols(dict[str, str]):
 
     def _may_trade(self, pair: str) -> bool:
         """Whether contracts on this pair may be of this house: those in dollars are COIN-M's."""
-        in_dollars = pair.endswith(_COINM_QUOTE) and not pair.endswith(_QUOTES)
+        in_dollars = pair.endswith(_COINM_QUOTE) and pair not in _DATED_IN_BUSD
         return self._house is COINM or not in_dollars
 
 
