@@ -47,32 +47,6 @@ def test_what_is_spoken_is_heard_before_it_returns() -> None:
     on_a_loop(story)
 
 
-@pytest.mark.parametrize("kind", ["asyncio", "uvloop"])
-def test_on_a_loop_that_sleeps_it_is_heard_by_the_loop_itself_and_once(kind: str) -> None:
-    async def story() -> None:
-        heard: asyncio.Queue[int] = asyncio.Queue()
-        stage = Backstage(asyncio.get_running_loop(), lambda: heard.put_nowait(1))
-        await stage.open()
-        assert stage.stands
-        for _ in range(50):
-            stage.speak()
-            stage.speak()  # the one before it has not been heard yet
-            stage.answer()
-            assert heard.empty(), "who speaks is not called back"
-            await heard.get()
-            await asyncio.sleep(0.001)
-            assert heard.empty()
-        assert stage.stands
-        stage.speak()
-        stage.close()
-        await asyncio.sleep(0.01)
-        assert (heard.empty(), stage.stands) == (True, False)
-
-    factory = None if kind == "asyncio" else pytest.importorskip("uvloop").new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(story())
-
-
 def test_it_keeps_no_loop_awake() -> None:
     async def story(loop: PollingLoop) -> None:
         stage, spoken = Backstage(loop, lambda: None), 0

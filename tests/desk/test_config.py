@@ -71,7 +71,6 @@ def test_every_section_is_read() -> None:
         faults = ["cut"]
         [loop]
         kind = "polling"
-        warm_every_ms = 2
         """
     )
     assert (config.mode, config.seed, config.venue.time_unit) == ("paper", 7, "us")
@@ -79,7 +78,6 @@ def test_every_section_is_read() -> None:
     assert config.venue.endpoints.http == "http://h:3"
     assert (config.account.name, config.account.secret) == ("second", "file:key.pem")
     assert (config.log.sample_every, config.sim.port, config.loop.kind) == (10, 9443, "polling")
-    assert (config.loop.warm_every_ms, DeskConfig().loop.warm_every_ms) == (2, 0)
     assert wanted(config) == (Ask("bars", "ETH-USDT", "1m"), Ask("trades", "ETH-USDT", ""))
 
 
@@ -108,9 +106,6 @@ def test_every_section_is_read() -> None:
         ("[venue]\nsymbols = 'BTC-USDT'", "desk.toml: venue.symbols", "'BTC-USDT'", "a list"),
         ("[venue]\nsymbols = [1]", "desk.toml: venue.symbols[0]", "1", "text in quotes"),
         ("[venue]\ntestnet = 1", "desk.toml: venue.testnet", "1", "true or false"),
-        ("[loop]\nwarm_every_ms = -1", "desk.toml: loop.warm_every_ms", "-1", "0"),
-        ("[loop]\nwarm_every_ms = 1001", "desk.toml: loop.warm_every_ms", "1001", "1000"),
-        ("[loop]\nwarm_every_ms = 0.5", "desk.toml: loop.warm_every_ms", "0.5", "a whole number"),
         ("[venue]\nredundancy = 0", "desk.toml: venue.redundancy", "0", "1"),
         ("[venue]\nredundancy = 9", "desk.toml: venue.redundancy", "9", "4"),
         ("[venue]\nredundancy = '2'", "desk.toml: venue.redundancy", "'2'", "a whole number"),

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from itertools import groupby
-from typing import cast
 
 import msgspec
 import pytest
 
 from pitwire.desk import desk as opening
 from pitwire.desk.desk import Desk
-from pitwire.desk.rehearsal import LATE_NS, PIECES, Rehearsal, keep_warm, rehearse_forms
-from pitwire.model.clock import MILLISECOND, SECOND, Clock, ManualClock, SystemClock
+from pitwire.desk.rehearsal import PIECES, Rehearsal, keep_warm, rehearse_forms
+from pitwire.model.clock import SECOND, Clock, ManualClock
 from pitwire.model.orders import Order
 from pitwire.session.session import Session
 from pitwire.trading.engine import Engine
@@ -307,125 +306,3 @@ def test_a_loop_that_polls_rehearses_and_no_other_does() -> None:
     with asyncio.Runner(loop_factory=lambda: PollingLoop(quiet_ns=3_600 * SECOND)) as runner:
         assert runner.run(on_a_loop())
     assert not asyncio.run(on_a_loop())
-
-
-class Later:
-    """Of a loop what a timer needs: what was asked for last, and is called when the test says."""
-
-    def __init__(self) -> None:
-        self.waits: tuple[float, Callable[[], None]] | None = None
-
-    def call_later(self, delay: float, call: Callable[[], None]) -> Later:
-        self.waits = delay, call
-        return self
-
-    def cancel(self) -> None:
-        self.waits = None
-
-    def fire(self) -> None:
-        assert self.waits is not None
-        (_, call), self.waits = self.waits, None
-        call()
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        return cast(asyncio.AbstractEventLoop, self)
-
-
-def woken(stage: Stage, clock: ManualClock) -> tuple[Later, Rehearsal]:
-    """A rehearsal for which a loop that sleeps is woken each 2 ms."""
-    pure, later = Pure(), Later()
-    pure.burst(quote(100.0, 100.1))
-    rehearsal = Rehearsal(pure.engine, stage, clock)
-    rehearsal.wake(later.loop, 2 * MILLISECOND)
-    return later, rehearsal
-
-
-def test_a_loop_that_sleeps_is_woken_for_a_whole_one_at_a_time() -> None:
-    stage, clock = Stage(), ManualClock(T0)
-    later, _ = woken(stage, clock)
-    assert stage.rehearsed == [], "not before its time"
-    for _ in range(6):
-        assert later.waits is not None
-        assert later.waits[0] == 0.002
-        clock.advance(0.002)
-        later.fire()
-    assert (len(stage.rehearsed), stage.recited) == (3, 3), "of two symbols one has a quote"
-
-
-def test_where_the_loop_comes_late_to_it_there_is_none() -> None:
-    stage, clock = Stage(), ManualClock(T0)
-    later, _ = woken(stage, clock)
-    for _ in range(6):
-        clock.advance((2 * MILLISECOND + LATE_NS + 1) / SECOND)  # a burst took so long
-        later.fire()
-    assert (stage.rehearsed, stage.recited) == ([], 0)
-    for _ in range(2):
-        clock.advance((2 * MILLISECOND + LATE_NS) / SECOND)
-        later.fire()
-    assert len(stage.rehearsed) == 1
-
-
-def test_once_it_is_closed_nobody_is_woken() -> None:
-    stage, clock = Stage(), ManualClock(T0)
-    later, rehearsal = woken(stage, clock)
-    assert later.waits is not None
-    _, call = later.waits
-    rehearsal.close()
-    assert later.waits is None
-    call()  # one that the loop had begun to call
-    assert (later.waits, stage.rehearsed) == (None, [])
-
-
-def test_after_one_that_raised_nobody_is_woken() -> None:
-    stage, clock = Stage(), ManualClock(T0)
-    later, _ = woken(stage, clock)
-    stage.broken = RuntimeError("no bytes")
-    with pytest.raises(RuntimeError, match="no bytes"):
-        [later.fire() for _ in range(2)]
-    later.fire()
-    assert later.waits is None
-    assert len(stage.rehearsed) == 1
-
-
-def test_a_loop_that_sleeps_rehearses_over_a_socket_until_it_is_closed() -> None:
-    stage, told = Stage(), asyncio.Queue[int]()
-    pure, _ = ready(stage)
-
-    async def on_a_loop() -> None:
-        rehearsal = keep_warm(pure.engine, stage, SystemClock(), every_ms=1)
-        assert rehearsal is not None
-        assert rehearsal._opening is not None
-        await rehearsal._opening
-        assert rehearsal._backstage is not None
-        assert rehearsal._backstage.stands
-        stage.recite = lambda now: told.put_nowait(now)  # type: ignore[method-assign]
-        for _ in range(3):
-            await told.get()
-        assert rehearsal._backstage.stands
-        rehearsal.close()
-        while not told.empty():
-            told.get_nowait()
-        await asyncio.sleep(0.02)
-        assert told.empty()
-
-    asyncio.run(on_a_loop())
-
-
-def test_a_desk_asks_for_what_its_config_says_and_in_virtual_time_gets_none(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    found: list[tuple[int, Rehearsal | None]] = []
-    told = opening.keep_warm
-
-    def kept(engine: Engine, stage: Session, clock: Clock, *, every_ms: int) -> Rehearsal | None:
-        found.append((every_ms, told(engine, stage, clock, every_ms=every_ms)))
-        return found[-1][1]
-
-    async def story(setting: Setting, desk: Desk) -> None:
-        """Nothing happens."""
-
-    monkeypatch.setattr(opening, "keep_warm", kept)
-    Setting().run(story, config=PLAIN)
-    Setting().run(story, config=f"{PLAIN}\n[loop]\nwarm_every_ms = 3")
-    assert found == [(0, None), (3, None)]

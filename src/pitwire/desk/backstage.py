@@ -4,8 +4,7 @@ So the system's way from one end of a connection to the other, the loop's reader
 frames and the writing of one have been met just before, when a tick comes.
 
 House rules: it never leaves the machine, nobody else can join it, what is said on it is blank, and
-it keeps no loop awake: on one that polls what does not arrive at once ends it, and on one that
-sleeps a frame is spoken only when the one before it has been heard.
+it keeps no loop awake: what does not arrive at once ends it.
 """
 
 from __future__ import annotations
@@ -39,9 +38,8 @@ _BLANK = b" " * 320
 class Backstage:
     """Both ends. `on_frame` is called for what was spoken, from where any frame comes."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, on_frame: Callable[[], None]) -> None:
+    def __init__(self, loop: PollingLoop, on_frame: Callable[[], None]) -> None:
         self._loop, self._heard = loop, on_frame
-        self._polls = loop if isinstance(loop, PollingLoop) else None
         self._far: socket.socket | None = None
         self._near: Link | None = None
         self._fd = -1
@@ -59,18 +57,14 @@ class Backstage:
         return self._near is not None
 
     def speak(self) -> None:
-        """Let a frame come. A loop that polls has read it when this returns; one that sleeps will
-        as soon as it looks at its sockets."""
-        if self._far is None or self._near is None or self._speaking:
-            return
-        try:
-            self._far.send(_FRAME)
-        except OSError:
+        """Let a frame come, which is read before this returns."""
+        if self._far is None or self._near is None:
             return
         self._speaking = True
-        if self._polls is not None:
-            self._polls.read(self._fd)
-            self._speaking = False
+        with suppress(OSError):
+            self._far.send(_FRAME)
+        self._loop.read(self._fd)
+        self._speaking = False
 
     def answer(self) -> None:
         """Write as much as an order is."""
@@ -129,7 +123,6 @@ class Backstage:
 
     def on_frame(self, frame: Buffer, drained: bool) -> None:
         if self._speaking:
-            self._speaking = False
             self._heard()
         else:
             self.close()  # it came late, and would keep the loop awake for ever

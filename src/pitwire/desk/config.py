@@ -112,9 +112,6 @@ class LoopSection(Section, frozen=True):
     """`[loop]`: the event loop. `polling` spends one core to wake up sooner."""
 
     kind: LoopKind = "auto"
-    warm_every_ms: Annotated[int, Meta(ge=0, le=1_000)] = 0
-    """A loop that sleeps is woken so often to rehearse an order, which keeps its way warm; 0: no.
-    Each takes 0.2 to 0.4 ms of a core, in which a frame waits. One that polls does so anyway."""
 
 
 class WatchdogSection(Section, frozen=True):

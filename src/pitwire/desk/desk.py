@@ -239,8 +239,7 @@ class Desk:
         self._house = asyncio.get_running_loop().create_task(keeping)
         self._rearm(self.clock.now())
         rehearse_forms(self.engine, self.session, self.clock)
-        every_ms = self.config.loop.warm_every_ms
-        self._rehearsal = keep_warm(self.engine, self.session, self.clock, every_ms=every_ms)
+        self._rehearsal = keep_warm(self.engine, self.session, self.clock)
 
     async def run(self) -> Closed:
         """Until the session is over for good; then, or when cancelled, `stop`."""

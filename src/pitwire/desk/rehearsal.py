@@ -2,8 +2,7 @@
 
 A firing is rare, and code that has not run for some milliseconds has left the processor's caches:
 it takes twice as long. A loop that polls has a core to burn, so while it has nothing to do, a wish
-of no rule is judged, written down, encoded and signed now and then, and thrown away. A loop that
-sleeps is woken for it where the user wants that, a whole one at a time.
+of no rule is judged, written down, encoded and signed now and then, and thrown away.
 
 Code is half of it: what the desk's own gate looks at (limits, positions, open orders) is met cold,
 too, so that is asked beforehand whether such an order would pass.
@@ -27,7 +26,7 @@ import msgspec
 from pitwire.desk.backstage import Backstage
 from pitwire.desk.gateway import Gateway, Outlet
 from pitwire.desk.timings import Timings
-from pitwire.model.clock import MILLISECOND, SECOND, Clock, SystemClock
+from pitwire.model.clock import MILLISECOND, SECOND, Clock
 from pitwire.model.events import Quote, Trade, Update
 from pitwire.model.instruments import Instrument
 from pitwire.model.orders import Command, Order, Side, UpdateKind
@@ -49,8 +48,6 @@ EVERY_NS = MILLISECOND // 10
 """A piece of a rehearsal each, seven of which are a whole one: a frame that comes meanwhile has to
 wait for the end of that piece. Oftener makes no order quicker (measured)."""
 PIECES = 7
-LATE_NS = 5 * MILLISECOND
-"""A loop that sleeps and comes so much too late has other things to do than to rehearse."""
 _END = 4
 """Which piece is the end of an order."""
 _AMPLE = 1.5
@@ -111,7 +108,6 @@ class Rehearsal:
         self._failed = False
         self._backstage: Backstage | None = None
         self._opening: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
 
     def walk(self) -> bool:
         """Go the way once; whether an order came to its end."""
@@ -197,31 +193,14 @@ class Rehearsal:
     def _recite(self) -> None:
         self._stage.recite(self._clock.now())
 
-    def go_backstage(self, loop: asyncio.AbstractEventLoop) -> None:
+    def go_backstage(self, loop: PollingLoop) -> None:
         """Hear and say it all over a socket from now on, as soon as there is one."""
         self._backstage = Backstage(loop, self._recite)
         self._opening = loop.create_task(self._backstage.open())
 
-    def wake(self, loop: asyncio.AbstractEventLoop, every_ns: int) -> None:
-        """Go the way once in `every_ns` from now on, unless the loop comes too late to it."""
-        self._wake_at(loop, every_ns, self._clock.now() + every_ns)
-
-    def _wake_at(self, loop: asyncio.AbstractEventLoop, every_ns: int, due: int) -> None:
-        def woken() -> None:
-            self._timer, now = None, self._clock.now()
-            if self._failed:
-                return
-            self._wake_at(loop, every_ns, now + every_ns)
-            if now - due <= LATE_NS:
-                self.walk()
-
-        self._timer = loop.call_later(every_ns / SECOND, woken)
-
     def close(self) -> None:
         """It is over; the socket is closed."""
         self._failed = True
-        if self._timer is not None:
-            self._timer.cancel()
         if self._opening is not None:
             self._opening.cancel()
         if self._backstage is not None:
@@ -360,17 +339,13 @@ def rehearse_forms(engine: Engine, stage: Stage, clock: Clock) -> int:
         return 0
 
 
-def keep_warm(engine: Engine, stage: Stage, clock: Clock, *, every_ms: int = 0) -> Rehearsal | None:
-    """Rehearse until it is closed: on a loop that polls whenever it has nothing to do, on any other
-    once in `every_ms`; None where that is 0, or time is not the machine's own."""
+def keep_warm(engine: Engine, stage: Stage, clock: Clock) -> Rehearsal | None:
+    """Rehearse whenever the running loop, one that polls, has nothing to do, until it is closed;
+    None on any other."""
     loop = asyncio.get_running_loop()
-    if isinstance(loop, PollingLoop):
-        rehearsal = Rehearsal(engine, stage, clock)
-        loop.when_idle(rehearsal.step, EVERY_NS)
-    elif every_ms and isinstance(clock, SystemClock):
-        rehearsal = Rehearsal(engine, stage, clock)
-        rehearsal.wake(loop, every_ms * MILLISECOND)
-    else:
+    if not isinstance(loop, PollingLoop):
         return None
+    rehearsal = Rehearsal(engine, stage, clock)
     rehearsal.go_backstage(loop)
+    loop.when_idle(rehearsal.step, EVERY_NS)
     return rehearsal
