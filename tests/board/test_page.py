@@ -401,6 +401,21 @@ def test_one_order_is_cancelled_from_its_row_and_the_venue_dies(
         own.end()
 
 
+def test_a_clock_that_was_slow_to_answer_gives_no_ask_more_time(
+    board: RunningStage, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(board.control)
+    page.until("live")
+    over: float = page.ask("""(() => {
+        const live = pitwire.live, begun = performance.now();
+        live.trips = [];
+        live.booted = null;
+        live.hear({ kind: "clock", at: begun - 600, now: 0, boot: 5000 });
+        return begun + live.booted - 5000;
+    })()""")
+    assert over <= 0, "the desk may have looked at its clock just before the answer came"
+
+
 def test_one_of_two_venues_dies_and_the_other_is_traded_on(open_page: Callable[..., Page]) -> None:
     both = RunningStage(what="two")
     try:

@@ -68,7 +68,8 @@ export class Live {
         break;
       case "clock": {
         const back = performance.now(), trip = back - message.at;
-        const middle = message.at + trip / 2, booted = message.boot - middle;
+        // For what is given up the least that it can be: no ask is done after this page gave it up.
+        const middle = message.at + trip / 2, booted = message.boot - message.at - trip;
         if (Math.abs(booted - this.booted) > 1000) this.trips = []; // one of the two machines has slept
         this.trips.push([trip, message.now - middle, booted]);
         if (this.trips.length > 8) this.trips.shift();
