@@ -53,6 +53,9 @@ Row = tuple[str, float, str]
 ROUNDS, ORDERS, KEPT = 12, 40, 1_000
 PACE_NS = 500_000_000
 """Between two orders, by the clock that the engine is shown."""
+SLEEP = 0.008
+"""s between two orders of a desk that sleeps: longer than a sync behind takes, for none to sleep
+longer than another. With 2 ms, who waited for its disk did, and met its path colder."""
 REHEARSALS = 3
 """Between two orders of a desk that polls."""
 DECISIONS, CHUNK = 10_000, 500
@@ -132,7 +135,7 @@ class Way:
         for event in _MARKET:  # what a desk does between two orders, whoever keeps a journal
             engine.apply(event)
         if between is Between.SLEEPS:
-            time.sleep(0.002)  # all ways alike, since whoever has slept finds its caches cold
+            time.sleep(SLEEP)  # all ways alike, since whoever has slept finds its caches cold
             while self.file.behind_seconds:  # the disk has all of it, as between two bursts
                 time.sleep(0.0005)
         elif between is Between.POLLS:
