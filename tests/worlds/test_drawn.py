@@ -82,6 +82,8 @@ def test_what_a_quiet_symbol_lost_on_a_connection_that_stands(seed: int) -> None
         pytest.param(5541, id="its connection died before it spoke"),
         pytest.param(1106, id="the second of two copies heard it first"),
         pytest.param(7650, id="its trades were confirmed on the second copy first"),
+        pytest.param(40389, id="both copies were mute, and died one after the other"),
+        pytest.param(41878, id="the venue was silent while we slept"),
     ],
 )
 def test_what_a_symbol_lost_before_anything_of_it_was_known(seed: int) -> None:
@@ -126,6 +128,7 @@ def test_what_comes_late_is_no_proof_of_life(seed: int) -> None:
     [
         pytest.param(20133, id="stamps of before it was asked spoke against its answer"),
         pytest.param(31817, id="it had been asked eight seconds before"),
+        pytest.param(40650, id="it was set while its connection was behind already"),
     ],
 )
 def test_a_venue_whose_clock_is_set_is_asked_and_believed(seed: int) -> None:

@@ -214,6 +214,8 @@ class Conversation:
             )
         ]
         events += self._feed.lost(self._copy, now)
+        if isinstance(error, errors.Stalled) and any(one.stands for one in self._feed.copies):
+            self._feed.doubts.of("", now)  # those who stand may have been as silent
         for request in self._pending.drain():
             if request.what.is_command:
                 events += self.commands.unanswered(request, now)

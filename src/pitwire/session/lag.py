@@ -20,6 +20,8 @@ OLD_SECONDS = 2.5
 """Data older than this make their voice stale."""
 _LAG, _OLD = round(LAG_SECONDS * SECOND), round(OLD_SECONDS * SECOND)
 _SWEEPS = 2
+_ASKED_AGAIN = 10 * SECOND
+"""While a connection stays behind, the venue is asked for its clock so often."""
 _FOREIGN = 3600 * SECOND
 """Stamps further than this from a measured clock are of another day: a recording is played."""
 _REMEMBERED = 5
@@ -122,6 +124,8 @@ class Lag:
         if news is not None:
             told.append(Behind(self._venue, "", 0, now, self._link, "", news / SECOND))
             self._skew.doubt()  # a lag, or a clock that was put back: only the venue can tell
+        elif self._line.row and now - self._skew.measured_at >= _ASKED_AGAIN:
+            self._skew.doubt()  # its clock may have been put back since it told
         if self._line.row >= _SWEEPS and self._is_old(behind, now):
             self._old = True
             told += [self._stale(voice, behind, now) for voice in self._trusted()]

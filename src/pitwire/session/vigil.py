@@ -189,6 +189,7 @@ class Vigil:
             return []
         # Data come in order: what is read after the answer was sent after our awakening.
         self._fence = now
+        self.freshness.miss(now)  # the venue may have been silent meanwhile, and lost first words
         return self._unless_elsewhere(self.freshness.doubt(now, slept))
 
     def bereft(self, now: int) -> list[Event]:
