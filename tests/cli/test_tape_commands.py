@@ -96,16 +96,22 @@ def test_tables_and_export(taped: Path, tmp_path: Path, capsys: Capture) -> None
     assert main(["tables", str(tmp_path / "x.txt"), "--out", str(folder)]) == 2
 
 
-def test_the_files_of_a_run_one_by_one_are_all_in_the_tables(
-    tmp_path: Path, capsys: Capture
-) -> None:
+def run_of_files(folder: Path) -> Path:
+    """A run of three files and more; its folder."""
     meta = Meta(program="test", venue="binance", started=START)
-    writer = TapeWriter(tmp_path, meta, max_bytes=1)
+    writer = TapeWriter(folder, meta, max_bytes=1)
     for number in range(1, 4):
         at = START + number
         writer.put([("market-1", Kind.IN, at, True, depth(number).encode())])
     writer.close()
-    files = sorted(map(str, writer.run.glob("*.tape")))
+    return writer.run
+
+
+def test_the_files_of_a_run_one_by_one_are_all_in_the_tables(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    run = run_of_files(tmp_path)
+    files = sorted(map(str, run.glob("*.tape")))
     assert len(files) >= 3
     out = ["--out", str(tmp_path / "tables")]
     assert main(["tables", *files, *out]) == 0
@@ -113,19 +119,14 @@ def test_the_files_of_a_run_one_by_one_are_all_in_the_tables(
     assert all(f"{file}: " in told for file in files)
     assert main(["tables", files[-1], *out]) == 2
     assert "not in these tables yet" in capsys.readouterr().err
-    assert main(["tables", str(writer.run), *out]) == 2
+    assert main(["tables", str(run), *out]) == 2
     assert "expected a tape as a whole, or its files one by one" in capsys.readouterr().err
 
 
 def test_files_of_a_run_may_be_removed_once_they_are_in_the_tables(tmp_path: Path) -> None:
-    meta = Meta(program="test", venue="binance", started=START)
-    writer = TapeWriter(tmp_path, meta, max_bytes=1)
-    for number in range(1, 4):
-        at = START + number
-        writer.put([("market-1", Kind.IN, at, True, depth(number).encode())])
-    writer.close()
+    run = run_of_files(tmp_path)
     out = ["--out", str(tmp_path / "tables")]
-    for file in sorted(writer.run.glob("*.tape")):
+    for file in sorted(run.glob("*.tape")):
         assert main(["tables", str(file), *out]) == 0
         file.unlink()
 

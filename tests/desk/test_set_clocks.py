@@ -175,16 +175,22 @@ def results(desk: Desk) -> list[tuple[int, float]]:
     return [(day, float(found.get("USDT", 0))) for day, found in begun]
 
 
+def holding_at_midnight(price: int, *, starts_anew: bool) -> Desk:
+    """One that holds, whose day begins without a price, and that sees this one then."""
+    desk = holding()
+    see(desk, price, TOMORROW + 1)
+    if starts_anew:
+        begun_again(desk)
+    desk.engine.decide(TOMORROW + 1)
+    see(desk, price, TOMORROW + 2)
+    return desk
+
+
 @pytest.mark.parametrize("starts_anew", [True, False])
 def test_what_a_position_had_lost_before_midnight_is_none_of_the_days_loss(
     starts_anew: bool,
 ) -> None:
-    desk = holding()
-    see(desk, 59, TOMORROW + 1)
-    if starts_anew:
-        begun_again(desk)
-    desk.engine.decide(TOMORROW + 1)
-    see(desk, 59, TOMORROW + 2)
+    desk = holding_at_midnight(59, starts_anew=starts_anew)
     assert passes(desk, TOMORROW + 2, 60)
     see(desk, 31, TOMORROW + 3)
     assert passes(desk, TOMORROW + 3, 32), "28 lost today"
@@ -196,12 +202,7 @@ def test_what_a_position_had_lost_before_midnight_is_none_of_the_days_loss(
 
 @pytest.mark.parametrize("starts_anew", [True, False])
 def test_what_it_had_won_hides_no_loss_of_the_day(starts_anew: bool) -> None:
-    desk = holding()
-    see(desk, 159, TOMORROW + 1)
-    if starts_anew:
-        begun_again(desk)
-    desk.engine.decide(TOMORROW + 1)
-    see(desk, 159, TOMORROW + 2)
+    desk = holding_at_midnight(159, starts_anew=starts_anew)
     assert passes(desk, TOMORROW + 2, 160)
     see(desk, 129, TOMORROW + 3)
     assert not passes(desk, TOMORROW + 3, 130), "30 lost, and it is 30 above its cost"

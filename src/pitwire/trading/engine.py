@@ -303,11 +303,8 @@ class Engine:
 
     def _price_day(self, now: int) -> None:
         """Some positions had no price when the day began, as where a desk starts with them."""
-        mark, marks = self.state.mark, dict[str, Decimal]()
-        for symbol in self.state.portfolio.unpriced:
-            if (found := mark(symbol)) is not None:
-                marks[symbol] = Decimal(repr(found))
-        if self.state.portfolio.price_day(marks):
+        portfolio = self.state.portfolio
+        if portfolio.price_day(day_marks(self.state, portfolio.unpriced)):
             self._write_day(now)
 
     def _write_day(self, now: int) -> None:

@@ -6,7 +6,7 @@ changes nothing and raises nothing. What is unknown counts at its worst.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import NamedTuple, TypeAlias
 
@@ -423,11 +423,11 @@ def short(p: Proposal) -> Breach | None:
     return Breach("allow_short", plain(worst), "0 or more") if worst < 0 else None
 
 
-def day_marks(state: State) -> dict[str, Decimal]:
-    """What each held symbol is worth now, where a price is known."""
-    marks = {}
-    for symbol, holding in state.portfolio.holdings.items():
-        mark = state.mark(symbol) if holding.size else None
+def day_marks(state: State, symbols: Iterable[str] | None = None) -> dict[str, Decimal]:
+    """What each held symbol, or each of these, is worth now, where a price is known."""
+    marks, holdings = {}, state.portfolio.holdings
+    for symbol in holdings if symbols is None else symbols:
+        mark = state.mark(symbol) if holdings[symbol].size else None
         if mark is not None:
             marks[symbol] = Decimal(repr(mark))
     return marks
