@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -14,27 +15,32 @@ from pitwire.session.vigil import Vigil
 from pitwire.sim.faults import Cut, Drop, Fault, RefuseDial, Stall
 from pitwire.sim.kit import Demand, Script, Trial
 from pitwire.torture.outcome import Outcome
-from pitwire.torture.silences import Pace, Silences
+from pitwire.torture.silences import Pace, Silences, Stream
 from pitwire.torture.virtual import try_virtually
 from pitwire.torture.witness import MOST_TOLD
 
 A, B = ("trades", "A"), ("trades", "B")
+BOOK = ("book", "A")
 TENTH = SECOND // 10
 
 
 class Rig:
     """Two streams of a venue that always has something to say, looked at ten times a second."""
 
-    def __init__(self, copies: int = 1) -> None:
+    def __init__(self, copies: int = 1, streams: Sequence[Stream] = (A, B)) -> None:
         self.now, self.said, self.wrong = 1_000 * SECOND, 1_000 * SECOND, list[str]()
         self.says = True
         self.silences = Silences(
-            (A, B),
+            streams,
             said_since=lambda _, since: since + 1 if self.says else None,
             complain=lambda _, text: self.wrong.append(text),
             copies=copies,
         )
-        for stream in (A, B):
+        self.streams = streams
+        self.confirm()
+
+    def confirm(self) -> None:
+        for stream in self.streams:
             self.silences.confirmed(stream, self.now)
 
     def run(self, seconds: float, *speaking: tuple[str, str]) -> None:
@@ -133,6 +139,36 @@ def test_what_has_died_on_one_copy_is_told_when_the_other_is_gone(dead: str, cut
         3,
     )
     assert outcome.complaints == ()
+
+
+def test_what_a_book_that_waited_for_its_snapshot_heard_is_no_silence_of_it() -> None:
+    for told in (False, True):
+        rig = Rig(streams=(A, BOOK))
+        rig.tell(ev.BookSnapshot("toy", "A", 0, 0, 1, (), ()))
+        rig.run(60, A, BOOK)
+        rig.tell(ev.BookStale("toy", "A", 0, 0, "lost"))
+        rig.confirm()
+        rig.run(0.1, A, BOOK)
+        rig.says = False  # of a book that says that it is none
+        rig.run(12, A)
+        rig.says = True
+        if told:
+            rig.tell(stale("A", "book"))
+        rig.tell(ev.BookSnapshot("toy", "A", 0, 0, 9, (), ()))
+        rig.run(5, A)
+        assert rig.wrong == [], "from its snapshot on it may be silent as long as ever"
+        rig.run(2, A)
+        assert len(rig.wrong) == (not told), "and no longer"
+
+
+def test_a_snapshot_over_a_book_that_is_live_is_no_word_of_its_stream() -> None:
+    rig = Rig(streams=(A, BOOK))
+    rig.tell(ev.BookSnapshot("toy", "A", 0, 0, 1, (), ()))
+    rig.run(60, A, BOOK)
+    rig.run(4, A)
+    rig.tell(ev.BookSnapshot("toy", "A", 0, 0, 9, (), ()))
+    rig.run(2, A)
+    assert len(rig.wrong) == 1
 
 
 def test_a_loss_is_told_of_all_and_one_that_is_covered_of_none() -> None:

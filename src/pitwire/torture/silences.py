@@ -125,6 +125,9 @@ class Silences:
         self._told: dict[Stream, int] = {}
         self._spoken: set[Stream] = set()
         """What has spoken since it was confirmed last."""
+        self._whole: dict[Stream, int] = {}
+        """Since when a book is one. Until then it says that it is none, and what came was kept back
+        for its snapshot, heard by the client and not delivered."""
         self._awake = self._looked = 0
 
     def hear(self, stream: Stream, now: int) -> None:
@@ -158,6 +161,9 @@ class Silences:
                     self._held.add((channel, symbol))
             case ev.BookStale(symbol=symbol):
                 self._told["book", symbol] = now
+                self._whole.pop(("book", symbol), None)
+            case ev.BookSnapshot(symbol=symbol):
+                self._whole.setdefault(("book", symbol), now)
             case ev.Lost(covered=False):
                 self._told.update(dict.fromkeys(self._paces, now))
                 self._held.clear()
@@ -199,8 +205,9 @@ class Silences:
         if stream not in self._spoken:
             wait = own if pace.last else _EARLY
             return asked, max(asked, self._awake) + wait if asked and wait is not None else None
-        dues = [] if own is None else [max(pace.last, self._awake) + own]
+        begun = max(self._awake, self._whole.get(stream, 0))
+        dues = [] if own is None else [max(pace.last, begun) + own]
         together = self._all.wait(len(self._spoken))
         if together is not None:
-            dues.append(max(self._all.last, self._awake) + together)
+            dues.append(max(self._all.last, begun) + together)
         return pace.last, min(dues, default=None)
