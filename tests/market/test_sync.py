@@ -7,13 +7,16 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pitwire.market.book import OrderBook
 from pitwire.market.sequence import ByPrevious, ByRange, ByStep, Continuity
-from pitwire.market.sync import BookSync
+from pitwire.market.sync import ANEW_SECONDS, BookSync
+from pitwire.model.clock import SECOND
 from pitwire.model.events import BookDelta, BookSnapshot, BookStale, Event, Level
 
 RANGE = ByRange()
+ANEW = round(ANEW_SECONDS * SECOND)
 
 
 def sync(continuity: Continuity = RANGE, hold: int = 600) -> BookSync:
@@ -201,6 +204,21 @@ def test_ids_that_go_back_for_good_are_not_taken_for_repeats() -> None:
     assert isinstance(stale, BookStale)
     assert (stale.reason, stale.expected, stale.found) == ("ids went back", 1001, 4)
     assert book.wants_snapshot
+
+
+def test_a_quiet_book_whose_ids_went_back_is_found_out_by_the_venues_time() -> None:
+    late = [replace(delta(number, number), venue_time=number * ANEW) for number in range(1, 4)]
+    book = live_at(1000)
+    assert list(book.accept(late[0])) == []
+    assert list(book.accept(late[0])) == [], "the same once more"
+    (stale,) = book.accept(late[1])
+    assert isinstance(stale, BookStale)
+    assert (stale.reason, stale.expected, stale.found) == ("ids went back", 1001, 2)
+    book = live_at(1000)
+    for index, each in enumerate(late):
+        assert list(book.accept(each)) == []
+        assert len(book.accept(delta(1001 + index, 1001 + index))) == 1
+    assert book.live, "what goes on is not counted anew"
 
 
 def test_repeats_spread_over_a_moving_book_never_add_up() -> None:

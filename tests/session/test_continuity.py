@@ -12,11 +12,19 @@ from hypothesis import strategies as st
 from pitwire.model.clock import SECOND
 from pitwire.model.events import AggregateTrade, Event, Trade, TradeGap
 from pitwire.model.orders import Side
-from pitwire.session.continuity import HOLD_SECONDS, HOLD_TRADES, MOST_MISSING, Gap, TradeChain
+from pitwire.session.continuity import (
+    ANEW_SECONDS,
+    HOLD_SECONDS,
+    HOLD_TRADES,
+    MOST_MISSING,
+    Gap,
+    TradeChain,
+)
 from pitwire.venues.binance.venue import BINANCE
 
 TRADES = BINANCE.channels["trades"]
 HOLD = round(HOLD_SECONDS * SECOND)
+ANEW = round(ANEW_SECONDS * SECOND)
 
 
 def trade(trade_id: int, symbol: str = "BTC-USDT", *, at: int = 7) -> Trade:
@@ -101,7 +109,52 @@ def test_a_venue_that_counts_anew_is_followed() -> None:
     chain = TradeChain(TRADES)
     assert told(chain, 1_000_000) == [1_000_000]
     chain.begin_again()
-    assert told(chain, 1, 2, 4) == [1, 2, (3, 3), 4]
+    assert told(chain, 1, 2, 4) == [(0, -1), 1, 2, (3, 3), 4], "nobody knows what came before"
+
+
+def test_what_may_have_traded_before_a_venue_counted_anew_is_named_by_its_time() -> None:
+    for heard in (True, False):
+        chain = TradeChain(TRADES, venue="binance")
+        told(chain, 1_000_000)
+        if heard:
+            chain.ends(trade(1_000_000))
+        assert chain.give_up_all(40) == []
+        chain.begin_again()
+        gap, first = chain.accept(msgspec.structs.replace(trade(3, at=90), venue_time=80), 3)
+        since = 5 if heard else 40  # the last one told, or the loss of the connection
+        assert gap == TradeGap("binance", "BTC-USDT", 80, 90, 0, -1, "trades", since)
+        assert (first.venue_time, told(chain, 4, 3)) == (80, [4])
+
+
+def test_a_connection_that_begins_with_what_was_told_is_behind_and_counts_nothing_anew() -> None:
+    chain = TradeChain(TRADES)
+    told(chain, 7, 8, 9)
+    chain.ends(trade(9))
+    chain.begin_again()
+    assert told(chain, 8, 9, 10) == [10]
+    assert chain.dropped == 2
+
+
+def test_a_venue_that_counts_anew_while_the_connection_stands_is_followed() -> None:
+    chain = TradeChain(TRADES)
+    told(chain, 900, 901)
+    soon, later = (msgspec.structs.replace(trade(1), venue_time=5 + at * ANEW) for at in (1, 2))
+    for before, past in ((trade(901), soon), (soon, later)):
+        chain.hears(past, before)
+        events = chain.accept(past, 1)
+        assert spelled(events) == ([] if past is soon else [(0, -1), 1])
+    assert chain.dropped == 1
+    assert told(chain, 2, 3) == [2, 3]
+
+
+def test_a_late_copy_of_what_was_asked_for_meanwhile_counts_nothing_anew() -> None:
+    chain, _ = waiting()
+    told(chain, 7)
+    chain.doubt("BTC-USDT")
+    assert spelled(chain.go_on(history(8, 9), 8, 50)) == [8, 9]
+    late = msgspec.structs.replace(trade(9), venue_time=5 + 9 * ANEW)
+    chain.hears(late, trade(7))
+    assert list(chain.accept(late, 9)) == [], "its connection told of 7, others of what followed"
 
 
 def test_what_nobody_wants_is_not_missing() -> None:
@@ -199,10 +252,10 @@ def test_the_next_connection_and_what_nobody_wanted_meanwhile() -> None:
     assert told(chain, 7, 9) == [7]
     assert spelled(chain.give_up_all(8)) == [(8, 8), 9]
     chain.begin_again()
-    assert told(chain, 3, 4) == [3, 4], "the venue counts anew"
+    assert told(chain, 3, 4) == [(0, -1), 3, 4], "the venue counts anew"
     assert told(chain, 6) == []
     chain.begin_again()
-    assert told(chain, 1) == [(5, 5), 6, 1], "and once more, while one was missing"
+    assert told(chain, 1) == [(5, 5), 6, (0, -1), 1], "and once more, while one was missing"
     assert told(chain, 3) == []
     chain.forget("BTC-USDT")
     assert told(chain, 90, 91) == [(2, 2), 3, 90, 91]

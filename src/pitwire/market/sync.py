@@ -12,10 +12,15 @@ from collections import deque
 from collections.abc import Sequence
 
 from pitwire.market.sequence import ByRange, Continuity, Verdict
+from pitwire.model.clock import SECOND
 from pitwire.model.events import BookDelta, BookSnapshot, BookStale, Event
 
 HOLD = 600
 """Deltas kept while a snapshot is on its way: a minute of a stream that speaks every 100 ms."""
+ANEW_SECONDS = 10.0
+"""Where nothing has come for so long, by the venue's clock, but what a book already has, the venue
+counts anew."""
+_ANEW = round(ANEW_SECONDS * SECOND)
 
 _NEVER = -1
 
@@ -28,8 +33,8 @@ class BookSync:
     """
 
     __slots__ = (
-        "_continuity", "_dense", "_held", "_hold", "_old", "_old_at", "_refreshing", "_spliced",
-        "depth", "holding", "last_id", "live", "live_since", "next_id", "symbol", "venue",
+        "_continuity", "_dense", "_held", "_hold", "_old", "_old_at", "_past", "_refreshing",
+        "_spliced", "depth", "holding", "last_id", "live", "live_since", "next_id", "symbol", "venue",
     )  # fmt: skip
 
     def __init__(
@@ -58,6 +63,8 @@ class BookSync:
         self._refreshing = False
         self._old = 0
         self._old_at = _NEVER
+        self._past = (_NEVER, 0)
+        """The id at which the book stood when the first delta came that it had, and its time."""
 
     @property
     def wants_snapshot(self) -> bool:
@@ -216,7 +223,9 @@ class BookSync:
         if self._old_at != self.last_id:
             self._old_at, self._old = self.last_id, 0
         self._old += 1
-        if self._old <= self._hold:
+        if self._past[0] != self.last_id:
+            self._past = self.last_id, delta.venue_time
+        if self._old <= self._hold and delta.venue_time - self._past[1] < _ANEW:
             return ()
         return self._stale(
             "ids went back",

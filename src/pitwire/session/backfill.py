@@ -14,11 +14,12 @@ import msgspec
 from pitwire.model import events as ev
 from pitwire.model.clock import SECOND
 from pitwire.model.errors import PitwireError
-from pitwire.model.events import Event
+from pitwire.model.events import AggregateTrade, Event, Trade
 from pitwire.session.backoff import Chance
 from pitwire.session.beginnings import AnyTrade
 from pitwire.session.books import weight_limit
 from pitwire.session.continuity import Gap, TradeChain
+from pitwire.session.freshness import Freshness
 from pitwire.session.origins import (
     DOUBT_SECONDS,
     PAGE,
@@ -121,6 +122,21 @@ class Backfill:
                     self._confirmed.discard((chain.beginnings.channel, symbol))
                     chain.doubt(symbol)
                     chain.beginnings.doubt(symbol)
+
+    def hears(self, event: Event, freshness: Freshness) -> None:
+        """Something has come that this connection is going to note."""
+        chain = self.chains.get(type(event))
+        before = None if chain is None else freshness.newest_of(type(event), event.symbol)
+        if chain is not None and before is not None and isinstance(event, Trade | AggregateTrade):
+            chain.hears(event, before)
+
+    def ends(self, freshness: Freshness) -> None:
+        """A connection is gone; this is what it has noted."""
+        for voice in freshness.voices:
+            kind = type(voice.newest)
+            newest = freshness.newest_of(kind, voice.ask.symbol)
+            if kind in self.chains and newest is not None:
+                self.chains[kind].ends(newest)
 
     def doubt(self, symbol: str, now: int) -> None:
         """Trades of this symbol, or of all (""), may be lost on a connection that stands: a frame

@@ -7,7 +7,8 @@ Told the first time, and again each time it has happened twice as often.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 from pitwire.model.events import BookDelta, CopyConflict, Event, Quote, Trade
 
@@ -17,13 +18,17 @@ MASK = REMEMBERED - 1
 
 Ring = list[Event | None]
 """The place of an event is its number, cut to the size."""
+Past: TypeAlias = Callable[[Trade, Ring], Sequence[Event]]
+"""(past trade, what was told of its symbol of late) → what is to be told."""
 _NOTHING: tuple[Event, ...] = ()
 
 
 class Conflicts:
     """What was told of late, and how often a copy has contradicted it."""
 
-    def __init__(self) -> None:
+    def __init__(self, past: Past) -> None:
+        """`past`: told of each past trade that is none of those remembered."""
+        self._past = past
         self.trades: dict[str, Ring] = {}
         self.quotes: dict[str, Ring] = {}
         self.deltas: dict[str, BookDelta] = {}
@@ -34,13 +39,11 @@ class Conflicts:
         rings = self.trades if isinstance(event, Trade) else self.quotes
         return rings.setdefault(event.symbol, [None] * REMEMBERED)
 
-    def late_trade(self, had: Any, late: Any, link: str) -> tuple[Event, ...]:
+    def late_trade(self, had: Any, late: Any, link: str) -> Sequence[Event]:
         """Hold a late trade against the one that was told, if that is remembered."""
-        if (
-            had is None
-            or had.trade_id != late.trade_id
-            or (had.price == late.price and had.size == late.size)
-        ):
+        if had is None or had.trade_id != late.trade_id:
+            return self._past(late, self.ring(late))
+        if had.price == late.price and had.size == late.size:
             return _NOTHING
         told, found = (f"{one.side} {one.size} at {one.price}" for one in (had, late))
         return self._named(late, "trades", late.trade_id, link, told, found)

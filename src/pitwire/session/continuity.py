@@ -4,7 +4,8 @@ House rules: pure. Where the venue's table says that the ids of a symbol count b
 (`Channel.dense`), trades leave in the order of their ids; elsewhere nothing is judged. A lost
 connection takes trades with it, and the first trade of the next one tells which. What came after
 a gap is held until the gap is filled or given up, so the order holds; who fills it is not known
-here.
+here. A past id is a copy of what was told, unless its trade is later than that: then the venue
+counts anew, and no id can name what was missed meanwhile.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import msgspec
 from pitwire.model.clock import SECOND
 from pitwire.model.events import AggregateTrade, Event, Trade, TradeGap
 from pitwire.session.beginnings import AnyTrade, Beginnings
+from pitwire.session.conflicts import MASK, Ring
 from pitwire.session.spans import Spans
 from pitwire.session.stamps import stamped
 from pitwire.venues.venue import Channel
@@ -27,6 +29,11 @@ HOLD_TRADES = 10_000
 """How many trades of a symbol may wait; beyond it the oldest gap is given up."""
 MOST_MISSING = 20_000
 """A longer gap is named and not filled: twenty requests of a thousand, 500 weight on Binance."""
+ANEW_SECONDS = 1.0
+"""On a connection that stands, a trade with a past id that is so much later than the last one told
+is no copy. (Binance's ids never go back; those of a test network or a simulator that was begun anew
+do, and those of a symbol that is launched again may.)"""
+_ANEW = round(ANEW_SECONDS * SECOND)
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -78,6 +85,11 @@ class TradeChain:
         self._begun: dict[str, None] = {}
         self._doubted: dict[str, int] = {}
         """Symbol → the id that followed when something may have been lost."""
+        self._stood: dict[str, tuple[int, int]] = {}
+        """Symbol → the id that followed when that was asked last, and when the one before it was
+        traded, by the venue's clock."""
+        self._fell = 0
+        """When there was no connection last, by our clock."""
         self._rooms: dict[str, _Room] = {}
         self.beginnings = Beginnings(venue, self._channel)
         """The symbols of which no trade has come."""
@@ -178,6 +190,7 @@ class TradeChain:
         self._unlearn(symbol)
         self._begun.pop(symbol, None)
         self._doubted.pop(symbol, None)
+        self._stood.pop(symbol, None)
         self.beginnings.forget(symbol)
         if symbol in self._rooms:
             self._rooms[symbol].forgotten = True
@@ -206,6 +219,58 @@ class TradeChain:
             told += self.accept(stamped(trade, now), trade_number(trade))
         self.filled += len(found)
         return told
+
+    # ── ids that go back ──
+
+    def hears(self, trade: AnyTrade, before: object) -> None:
+        """A trade has come, and `before` is the newest of its symbol that came before it."""
+        due = self.steady.get(trade.symbol)
+        if due is not None and trade_number(trade) < due:
+            self.ends(before)
+
+    def ends(self, newest: object) -> None:
+        """Nothing of its symbol has come after this one; if it was the last that was told, it says
+        until when all is known."""
+        if not isinstance(newest, Trade | AggregateTrade):
+            return  # of one that was not read there are only times
+        due = self.steady.get(newest.symbol, self._next.get(newest.symbol))
+        if trade_number(newest) + 1 == due:
+            self._stood[newest.symbol] = due, newest.venue_time
+
+    def late(self, trade: Trade, ring: Ring) -> Sequence[Event]:
+        """A past trade of one of several copies, dropped already, and what was told of late;
+        nothing, unless the venue counts anew."""
+        due = self.steady[trade.symbol]
+        told = ring[(due - 1) & MASK]
+        if told is not None:
+            self.ends(told)
+        if not self._counts_anew(trade, due):
+            return ()
+        self.dropped -= 1
+        return self._count_anew(trade, trade.trade_id, due)
+
+    def _counts_anew(self, trade: AnyTrade, due: int) -> bool:
+        """Whether a past id is no copy of a trade that was told."""
+        symbol = trade.symbol
+        stood, at = self._stood.get(symbol, (-1, 0))
+        if symbol in self._begun:
+            return stood == due and trade.venue_time > at + _ANEW
+        # A connection seldom begins with the past: only where it is older than what was told.
+        return stood != due or trade.venue_time > at
+
+    def _count_anew(self, trade: AnyTrade, found: int, due: int) -> Sequence[Event]:
+        """Go on from this id; whatever traded since the last one told, nobody can tell by ids."""
+        symbol, now = trade.symbol, trade.received
+        stood, at = self._stood.pop(symbol, (-1, 0))
+        if stood != due:
+            at, _ = self.beginnings.span(self._fell or now, now)
+        self._unlearn(symbol)
+        self._begun[symbol] = None
+        self._go_on(symbol, found + 1)
+        if self._spans is not None and isinstance(trade, AggregateTrade):
+            self._spans.begin(trade)
+        begin, end = min(at, trade.venue_time), trade.venue_time
+        return TradeGap(trade.venue, symbol, end, now, 0, -1, self._channel, begin), trade
 
     # ── gaps ──
 
@@ -236,8 +301,9 @@ class TradeChain:
         return list(self._spanned(told + self._let_go(symbol, now)))
 
     def give_up_all(self, now: int) -> list[Event]:
-        """Wait no longer for anything."""
+        """Wait no longer for anything: no connection is left."""
         told: list[Event] = []
+        self._fell = now
         for symbol in list(self._rooms):
             while symbol in self._rooms:
                 told += self.give_up(symbol, now)
@@ -278,12 +344,13 @@ class TradeChain:
         due = self.steady.get(symbol, self._next.get(symbol))
         if due is None:
             return self._begin(trade, found)
-        # A connection never begins with the past: where it seems so, the venue counts anew.
-        if found < due and symbol in self._begun:
+        if found < due:
+            if self._counts_anew(trade, due):
+                return self._count_anew(trade, found, due)
             self.dropped += 1
             return ()
         self._begun[symbol] = None
-        if found <= due:
+        if found == due:
             self._go_on(symbol, found + 1)
             return (trade,)
         if symbol in self.steady:
@@ -338,12 +405,16 @@ class TradeChain:
     def _join(self, room: _Room, trade: AnyTrade, found: int) -> Sequence[Event]:
         """Take in a trade while others of its symbol wait."""
         symbol, now = trade.symbol, trade.received
-        anew = found < room.due and symbol not in self._begun
-        self._begun[symbol] = None
+        past = found < room.due
+        anew = past and symbol not in self._begun and self._counts_anew(trade, room.due)
+        if not past:
+            self._begun[symbol] = None
         beyond = found - room.newest - 1
         if anew or (room.forgotten and beyond > 0) or beyond > MOST_MISSING:
             told = self._give_up_symbol(symbol, now)
-            if anew or room.forgotten:
+            if anew and not room.forgotten:
+                return [*told, *self._count_anew(trade, found, room.due)]
+            if room.forgotten:
                 self._unlearn(symbol)
             return [*told, *self._judge(trade, found)]
         if found < room.due or found in room.held:

@@ -214,6 +214,7 @@ class Conversation:
             )
         ]
         events += self._feed.lost(self._copy, now)
+        self._feed.backfill.ends(self._freshness)
         if isinstance(error, errors.Stalled) and any(one.stands for one in self._feed.copies):
             self._feed.doubts.of("", now)  # those who stand may have been as silent
         for request in self._pending.drain():
@@ -395,6 +396,7 @@ class Conversation:
             if isinstance(item, Reply):
                 events += self._answered(item, now)
             elif isinstance(item, FED):
+                self._feed.backfill.hears(item, self._freshness)
                 events += (*self._errands.proven(item, now), *self._freshness.first(item, now))
                 events += self._feed.accept(item, self._copy, now)
             elif self.echoes is None or self.echoes.admit(item, self._options.link):

@@ -69,7 +69,7 @@ class Feed:
         )
         self._chains, self._trades = self.backfill.chains, self.backfill.trades
         self._steady = self._trades.steady
-        self.conflicts = Conflicts()
+        self.conflicts = Conflicts(self._trades.late)
         self._told_trades, self._told_quotes = self.conflicts.trades, self.conflicts.quotes
         self._told_deltas = self.conflicts.deltas
         self.told: Told = {}

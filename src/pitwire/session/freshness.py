@@ -218,6 +218,13 @@ class Freshness:
         for voices in self._voices.values():
             yield from voices
 
+    def newest_of(self, kind: type[Event], symbol: str) -> Event | None:
+        """The newest event of a subscription that has spoken on this connection."""
+        for voice in self._voices.get((kind, symbol), ()):
+            heard = voice.hot.get(symbol) if voice.alone else None
+            return voice.newest if heard is None else self._event(heard, voice)
+        return None
+
     @property
     def is_empty(self) -> bool:
         """Whether nothing is awaited and nothing has spoken."""

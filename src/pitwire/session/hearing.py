@@ -90,17 +90,21 @@ class Hearing:
                     return decoded  # type: ignore[return-value]
             heard = self._heard.get(kind)  # of a reply: None
             if heard is not None and (symbol := event.symbol) in heard:
+                before = heard[symbol]
                 heard[symbol] = (event.venue_time, now) if kind is BookDelta else event
-                return self._judged(decoded, now)
+                return self._judged(decoded, now, before)
         return self._rest(decoded, now)
 
-    def _judged(self, decoded: Sequence[Decoded], now: int) -> Sequence[Event]:
-        """One event of a symbol that has spoken before."""
+    def _judged(self, decoded: Sequence[Decoded], now: int, before: Heard) -> Sequence[Event]:
+        """One event of a symbol that has spoken before, and said this last."""
         event: Any = decoded[0]
         kind = event.__class__
         if kind is Trade:
+            self._trades.hears(event, before)
             return self._trades.accept(event, event.trade_id) or self.waits(now)
         if kind is AggregateTrade:
+            if self._aggregates.steady.get(event.symbol) != event.aggregate_id:
+                self._aggregates.hears(event, before)
             return self._aggregates.accept(event, event.aggregate_id) or self.waits(now)
         if kind is not BookDelta:
             return decoded  # type: ignore[return-value]
