@@ -34,7 +34,8 @@ class BookSync:
 
     __slots__ = (
         "_continuity", "_dense", "_held", "_hold", "_old", "_old_at", "_past", "_refreshing",
-        "_spliced", "depth", "holding", "last_id", "live", "live_since", "next_id", "symbol", "venue",
+        "_spliced", "depth", "holding", "last_id", "live", "live_since", "next_id", "symbol",
+        "venue",
     )  # fmt: skip
 
     def __init__(
