@@ -296,3 +296,28 @@ def test_rows_that_are_kept_for_another_try_are_not_there_yet(
     assert ids(tmp_path) == []
     writer.close()
     assert ids(tmp_path) == [1]
+
+
+def test_a_power_cut_leaves_what_says_whose_rows_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The notes have their name before a file has its own, and lose no line of one that may come
+    back; `torture/tabled.py` cuts the power."""
+    synced: list[tuple[str, list[str], str]] = []
+
+    def sync(folder: Path) -> None:
+        notes = tmp_path / ".runs" / "run.txt"
+        names = sorted(path.name for path in folder.iterdir())
+        synced.append((folder.name, names, notes.read_text() if notes.exists() else ""))
+
+    monkeypatch.setattr(module, "sync_folder", sync)
+    writer = TableWriter(tmp_path, "run")
+    assert [(folder, "run.txt" in names) for folder, names, _ in synced] == [(".runs", True)]
+    writer.write([trade(START, number=1)])
+    writer.flush()
+    synced.clear()
+    writer.abandon()
+    [(folder, names, notes)] = synced
+    assert folder.startswith("day=")
+    assert names == [], "they are gone by then"
+    assert notes.count("\n") == 1, "and still noted"

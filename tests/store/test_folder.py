@@ -11,6 +11,7 @@ import pytest
 
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import ConfigError
+from pitwire.store import folder as module
 from pitwire.store.checkpoint import write_checkpoint
 from pitwire.store.folder import AccountFolder, Identity
 from pitwire.store.history import Position, segment_path
@@ -38,6 +39,20 @@ def start(folder: AccountFolder) -> Identity:
     segment_path(folder.path, identity.segment).write_bytes(begin(header, Chain()))
     folder.take_epoch(identity)
     return identity
+
+
+def test_a_folder_is_made_to_survive_a_power_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[Path, int]] = []
+
+    def make(folder: Path, mode: int) -> None:
+        folder.mkdir()
+        made.append((folder, mode))
+
+    monkeypatch.setattr(module, "make_folder", make)
+    hold(tmp_path / "main").close()
+    assert made == [(tmp_path / "main", 0o700)]
 
 
 def test_every_start_has_an_epoch_and_a_segment_of_its_own(tmp_path: Path) -> None:

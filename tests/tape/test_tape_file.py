@@ -46,6 +46,22 @@ def opened(path: Path) -> tuple[TapeFile | None, str]:
         return None, str(error)
 
 
+def test_a_run_has_its_names_before_anything_is_synced_into_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a power cut takes it whole, whatever of it was synced."""
+    synced: list[tuple[Path, list[str]]] = []
+
+    def sync(folder: Path) -> None:
+        synced.append((folder, sorted(path.name for path in folder.iterdir())))
+
+    monkeypatch.setattr("pitwire.tape.writer.sync_folder", sync)
+    writer = TapeWriter(tmp_path / "new" / "tapes", META, sync=lambda _: None)
+    run = writer.run
+    assert synced == [(run, ["000001.tape"]), (run.parent, [run.name])]
+    writer.close()
+
+
 def test_what_was_written_is_read(tmp_path: Path) -> None:
     written = [
         ("market-1", Kind.OPENED, START, True, b"wss://venue"),

@@ -46,6 +46,8 @@ def test_the_power_is_cut() -> None:
     assert kept.complaints == ()
     assert kept.figures["default sent"] > 0
     assert kept.figures["durable sent"] > 0
+    assert kept.figures["tape given"] > 0
+    assert kept.figures["tables cuts"] == 2
 
 
 @pytest.mark.timeout(240)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import BinaryIO
 from weakref import finalize
 
+from pitwire.model.disk import make_folder, sync_folder
 from pitwire.model.errors import ConfigError
 from pitwire.store.locking import is_taken, let_go, take, wait_for
 
@@ -55,11 +56,12 @@ class RunNotes:
 
     def __init__(self, folder: Path, run: str) -> None:
         self._folder, runs = folder, folder / ".runs"
-        runs.mkdir(parents=True, exist_ok=True)
+        make_folder(runs)
         self._file = (runs / f"{run}.txt").open("a+b", buffering=0)
         # Whoever drops a writer before its end has cut its run, as a death would.
         self._let_go = finalize(self, self._file.close)
         try:
+            sync_folder(runs)  # a power cut that leaves files leaves what says whose they are
             with numbers_held(folder):
                 self._begin(run)
                 self._promised = _promises(folder, f"{run}.txt")
@@ -69,7 +71,7 @@ class RunNotes:
 
     def claim(self, partition: Path) -> Path:
         """The name of a new file; what stands aside for it is there, and empty."""
-        partition.mkdir(parents=True, exist_ok=True)
+        make_folder(partition)
         name = partition.relative_to(self._folder)
         with numbers_held(self._folder):
             # In this order: a file that gets its name meanwhile was a claim, or is there.
@@ -121,10 +123,14 @@ class RunNotes:
         return _noted(self._file)
 
     def _take_out(self) -> None:
-        for name in self._names():
+        names = self._names()
+        for name in names:
             path = self._folder / name
             path.unlink(missing_ok=True)
             aside_of(path).unlink(missing_ok=True)
+        for partition in {(self._folder / name).parent for name in names}:
+            if partition.is_dir():  # or a power cut would bring back what nothing says is ours
+                sync_folder(partition)
         self._file.truncate(0)
         # Before anybody else may have these numbers, or a power cut would make them ours again.
         os.fsync(self._file.fileno())

@@ -26,6 +26,7 @@ from typing import IO, Self
 import msgspec
 
 from pitwire.model.clock import SECOND
+from pitwire.model.disk import make_folder
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import ConfigError, Unsound
 from pitwire.store.checkpoint import checkpoints
@@ -76,7 +77,7 @@ class AccountFolder:
         `entropy` names a new installation; an old one keeps its name.
         """
         try:
-            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(path, 0o700)
             numbers = segment_numbers(path)
             lock = (path / "lock").open("a+b")
         except OSError as error:

@@ -24,10 +24,11 @@ from queue import SimpleQueue
 import msgspec
 
 from pitwire.model.clock import SECOND, SystemClock
+from pitwire.model.disk import sync_folder
 from pitwire.model.errors import JournalFailed
 from pitwire.store.history import Position, segment_path
 from pitwire.store.room import give_back, keep_room
-from pitwire.store.safely import fdatasync, sync_folder, write_all
+from pitwire.store.safely import fdatasync, write_all
 from pitwire.store.segment import LONGEST, Chain, Header, begin
 from pitwire.store.slate import SIZE, Slate, can_be_mapped
 from pitwire.trading.journal import Decided, Halted, Record, payload, sayable

@@ -23,11 +23,11 @@ import pyarrow.parquet as pq
 
 from pitwire.market.book import NOTHING, OrderBook
 from pitwire.model.clock import SECOND
+from pitwire.model.disk import sync_folder
 from pitwire.model.errors import ConfigError
 from pitwire.model.events import BookDelta, BookSnapshot, BookStale, Event
 from pitwire.store.claims import RunNotes, aside_of, claims, numbered, numbers_held, unfinished
 from pitwire.store.locking import take
-from pitwire.store.safely import sync_folder
 from pitwire.store.schema import (
     KIND_KEY,
     KINDS,

@@ -10,22 +10,12 @@ from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
+from pitwire.model.disk import sync_folder
 from pitwire.model.errors import Unsound
 
 _OWNER_ONLY = 0o600
 fdatasync = getattr(os, "fdatasync", os.fsync)
 """The contents and what is needed to find them; all of the file where there is no such call."""
-
-
-def sync_folder(folder: Path) -> None:
-    """Make names in this folder survive a power cut."""
-    if os.name == "nt":  # a folder cannot be opened there, and its names are the journal's own
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def sync_file(path: Path) -> None:

@@ -26,9 +26,10 @@ from struct import Struct
 from typing import Any, NamedTuple, TypeAlias
 from zlib import adler32
 
+from pitwire.model.disk import sync_folder
 from pitwire.model.orders import Cause, Order, OrderType, Side, TimeInForce
 from pitwire.model.twins import twin
-from pitwire.store.safely import sync_folder, write_all
+from pitwire.store.safely import write_all
 from pitwire.store.segment import Flaw, Ill
 from pitwire.trading.journal import Decided, Record, payload_into
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from pitwire.model.clock import SECOND
+from pitwire.model.disk import make_folder, sync_folder
 from pitwire.model.errors import ConfigError
 from pitwire.tape.format import Entry, Kind, Meta, Packer, Spelling, preamble
 from pitwire.tape.held import hold
@@ -72,9 +73,11 @@ class TapeWriter:
         self.written = 0
         """Bytes in all files of this run."""
         try:
-            self.run.mkdir(parents=True)
+            make_folder(folder)
+            self.run.mkdir()
             try:
                 self._begin(meta.started)
+                sync_folder(folder)
             except BaseException:
                 self.discard()
                 raise
@@ -130,7 +133,7 @@ class TapeWriter:
         self._packer = Packer(self.spelling)
         meta = self.spelling.spell(("", Kind.META, at, False, msgspec.json.encode(self.meta)))
         self._append(preamble() + self._packer.pack(meta, 1, at, at))
-        _sync_folder(self.run)
+        sync_folder(self.run)
 
     def _end(self) -> None:
         self._append(self._packer.finish())
@@ -141,13 +144,3 @@ class TapeWriter:
     def _append(self, data: bytes) -> None:
         self._write(self.handle, data)
         self.written += len(data)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # a folder cannot be opened there
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -3,8 +3,8 @@
 Served by FUSE in a process of its own: `python -m pitwire.torture.lossy MOUNT DISK`. What lies in
 DISK is what it begins with. When a file named `cut-the-power` is made in it, it does: what had been
 synced is written to DISK, of what had not a part by chance, and the process ends. House rules: a
-file's bytes are kept by fsync and fdatasync of it, its name by fsync of its folder; what survives
-by chance is a beginning of what was written since.
+file's bytes are kept by fsync and fdatasync of it, a name by fsync of the folder that it is in;
+what survives by chance is a beginning of what was written since, and all names of a folder.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from ctypes.util import find_library
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from pitwire.model.entropy import Entropy, system_seed
+from pitwire.model.entropy import Chance, Entropy, system_seed
 
 SWITCH = "cut-the-power"
 _WITHIN_SECONDS = 60.0
@@ -43,6 +43,8 @@ def why_not() -> str:
         return "libfuse is not installed"
     if not os.access("/dev/fuse", os.W_OK):
         return "/dev/fuse is not ours to open"
+    if os.geteuid() and _unmounter() is None:
+        return "fusermount is not installed"
     return ""
 
 
@@ -56,52 +58,77 @@ class Stored:
         self.kept = bytes(data)
 
 
+class Names:
+    """One folder: what is in it now, and what is by its names on the disk."""
+
+    __slots__ = ("kept", "now")
+
+    def __init__(self, now: Mapping[str, Node] | None = None) -> None:
+        self.now: dict[str, Node] = dict(now or {})
+        self.kept = dict(self.now)
+
+
+Node: TypeAlias = Stored | Names
+
+
 class LossyFolder:
-    """One flat folder, as FUSE's high-level operations see it."""
+    """One folder and what is below, as FUSE's high-level operations see it."""
 
     def __init__(self, disk: Path) -> None:
         self._disk = disk
-        self.files = {path.name: Stored(path.read_bytes()) for path in disk.iterdir()}
-        self.names = dict(self.files)
-        """Name → file, as the folder was last synced."""
+        self.root = _read(disk)
 
     def cut(self) -> None:
         """Leave on the disk what the power cut leaves."""
         chance = Entropy(system_seed()).stream("power")
-        names = self.files if chance.random() < _NAMES_SURVIVE else self.names
         for path in self._disk.iterdir():
-            path.unlink()
-        for name, file in names.items():
-            self._disk.joinpath(name).write_bytes(_remains(file, chance.random()))
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        _leave(self.root, self._disk, chance)
 
     # ── names ─────────────────────────────────────────────────────────────────────────────────
 
     def getattr(self, path: str, fh: int | None = None) -> dict[str, Any]:
         common = {"st_uid": os.getuid(), "st_gid": os.getgid(), "st_nlink": 1}
-        if path == "/":
+        node = self._find(path)
+        if isinstance(node, Names):
             return common | {"st_mode": stat.S_IFDIR | 0o700, "st_size": 0}
-        return common | {"st_mode": stat.S_IFREG | 0o600, "st_size": len(self._file(path).now)}
+        return common | {"st_mode": stat.S_IFREG | 0o600, "st_size": len(node.now)}
 
     def readdir(self, path: str, fh: int) -> Iterator[str]:
-        yield from (".", "..", *self.files)
+        yield from (".", "..", *self._folder(path).now)
+
+    def mkdir(self, path: str, mode: int) -> None:
+        folder, name = self._place(path)
+        folder.now[name] = Names()
+
+    def rmdir(self, path: str) -> None:
+        folder, name = self._place(path)
+        if self._folder(path).now:
+            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), path)
+        del folder.now[name]
 
     def create(self, path: str, mode: int, fi: object = None) -> int:
         if path[1:] == SWITCH:
             self.cut()
             os._exit(0)
-        self.files[path[1:]] = Stored()
+        folder, name = self._place(path)
+        folder.now[name] = Stored()
         return 0
 
     def rename(self, old: str, new: str) -> None:
-        self.files[new[1:]] = self._file(old)
-        del self.files[old[1:]]
+        node = self._find(old)
+        (before, name), (behind, other) = self._place(old), self._place(new)
+        del before.now[name]
+        behind.now[other] = node
 
     def unlink(self, path: str) -> None:
         self._file(path)
-        del self.files[path[1:]]
+        folder, name = self._place(path)
+        del folder.now[name]
 
     def fsyncdir(self, path: str, datasync: int, fh: int) -> None:
-        self.names = dict(self.files)
+        folder = self._folder(path)
+        folder.kept = dict(folder.now)
 
     # ── bytes ─────────────────────────────────────────────────────────────────────────────────
 
@@ -109,21 +136,68 @@ class LossyFolder:
         return bytes(self._file(path).now[offset : offset + size])
 
     def write(self, path: str, data: bytes, offset: int, fh: int) -> int:
-        self._file(path).now[offset : offset + len(data)] = data
+        now = self._file(path).now
+        now.extend(bytes(max(0, offset - len(now))))
+        now[offset : offset + len(data)] = data
         return len(data)
 
     def truncate(self, path: str, length: int, fh: int | None = None) -> None:
-        del self._file(path).now[length:]
+        now = self._file(path).now
+        del now[length:]
+        now.extend(bytes(length - len(now)))
 
     def fsync(self, path: str, datasync: int, fh: int) -> None:
         file = self._file(path)
         file.kept = bytes(file.now)
 
-    def _file(self, path: str) -> Stored:
-        file = self.files.get(path[1:])
-        if file is None:
+    # ── within ────────────────────────────────────────────────────────────────────────────────
+
+    def _find(self, path: str) -> Node:
+        node: Node | None = self.root
+        for name in path.split("/"):
+            if name:
+                node = node.now.get(name) if isinstance(node, Names) else None
+        if node is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-        return file
+        return node
+
+    def _folder(self, path: str) -> Names:
+        node = self._find(path)
+        if isinstance(node, Names):
+            return node
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+
+    def _file(self, path: str) -> Stored:
+        node = self._find(path)
+        if isinstance(node, Stored):
+            return node
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+
+    def _place(self, path: str) -> tuple[Names, str]:
+        """The folder in which this has its name, and the name."""
+        parent, _, name = path.rpartition("/")
+        return self._folder(parent), name
+
+
+def _read(path: Path) -> Names:
+    """A folder as it lies on the disk."""
+    return Names(
+        {
+            one.name: _read(one) if one.is_dir() else Stored(one.read_bytes())
+            for one in path.iterdir()
+        }
+    )
+
+
+def _leave(folder: Names, path: Path, chance: Chance) -> None:
+    """What is left of a folder: its names as they were synced, or as they were, by chance."""
+    names = folder.now if chance.random() < _NAMES_SURVIVE else folder.kept
+    for name, node in names.items():
+        if isinstance(node, Names):
+            (path / name).mkdir()
+            _leave(node, path / name, chance)
+        else:
+            (path / name).write_bytes(_remains(node, chance.random()))
 
 
 def _remains(file: Stored, share: float) -> bytes:
@@ -155,11 +229,11 @@ class Power:
             time.sleep(_LOOK_SECONDS)
 
     def cut(self) -> None:
-        """Now; returns when the disk is as it was left."""
+        """Now; returns when the disk is as it was left. Whoever writes to it fails until the end of
+        `powered`, where the mount goes as well."""
         with suppress(OSError):  # nobody is left to answer
             self.mount.joinpath(SWITCH).touch()
         self._process.communicate(timeout=_WITHIN_SECONDS)
-        unmount(self.mount)
 
 
 @contextmanager
@@ -179,9 +253,14 @@ def powered(mount: Path, disk: Path) -> Iterator[Power]:
 
 def unmount(mount: Path) -> None:
     """Take the mount away, whoever still looks at it."""
-    tool = next((name for name in ("fusermount3", "fusermount") if shutil.which(name)), None)
+    tool = _unmounter()
     command = ["umount", "-l", str(mount)] if tool is None else [tool, "-u", "-z", str(mount)]
     subprocess.run(command, capture_output=True, check=False)
+
+
+def _unmounter() -> str | None:
+    """The tool by which who is not root mounts and unmounts."""
+    return next((name for name in ("fusermount3", "fusermount") if shutil.which(name)), None)
 
 
 def main(mount: str, disk: str) -> None:
@@ -190,12 +269,12 @@ def main(mount: str, disk: str) -> None:
     folder = LossyFolder(Path(disk))
 
     class Operations(fuse.Operations):  # type: ignore[misc]
-        """Hands on what a flat folder has to answer; the rest is the package's own."""
+        """Hands on what such a folder has to answer; the rest is the package's own."""
 
-        use_ns = False
+        use_ns = True
 
-    for name in ("getattr", "readdir", "create", "rename", "unlink", "fsyncdir", "read", "write",
-                 "truncate", "fsync"):  # fmt: skip
+    for name in ("getattr", "readdir", "mkdir", "rmdir", "create", "rename", "unlink", "fsyncdir",
+                 "read", "write", "truncate", "fsync"):  # fmt: skip
         setattr(Operations, name, staticmethod(getattr(folder, name)))
 
     fuse.FUSE(Operations(), mount, foreground=True, nothreads=True, direct_io=True)

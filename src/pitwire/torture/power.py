@@ -8,9 +8,11 @@ on the disk. MODE is `default` or `durable`. Prints one JSON object.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -29,17 +31,22 @@ from pitwire.torture import kills
 from pitwire.torture.lossy import powered
 from pitwire.torture.struck import fork
 from pitwire.trading.engine import Engine
-from pitwire.trading.journal import Decided
+from pitwire.trading.journal import Alerted, Decided
 from pitwire.trading.limits import Limits
 from pitwire.trading.risk import Screen
 from pitwire.trading.wishes import order
 
 SYMBOL = "BTC-USDT"
+FOLDER = "desks/main"
+"""Where the desk keeps its journal; it makes both folders itself."""
 _CLOCK = SystemClock()
 _LIMITS = Limits(max_orders_per_second=10**6, max_orders_per_ten_seconds=10**7)
 _MOST = 120
 """Orders in one life, at most."""
 _PAUSE_SECONDS = 0.001
+_LOOK_SECONDS = 0.02
+_BEGUN = "+begun"
+"""No order has such a name."""
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +65,8 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     harm: int
     """Flaws that a power cut must not leave."""
     epochs_twice: int
+    unannounced: int
+    """Starts after a cut that did not say that the machine went down."""
 
 
 class Wire(kills.Wire):
@@ -71,7 +80,10 @@ class Wire(kills.Wire):
 def trade(folder: Path, handle: int, *, durable: bool) -> None:
     """Take over, and send until the disk is gone."""
     clock = _CLOCK
-    begun = restart(folder, "main", now=clock.now(), entropy=Entropy(1), durable=durable)
+    now = clock.now()  # which is when this machine has started, too
+    begun = restart(folder, "main", now=now, entropy=Entropy(1), durable=durable, booted=now)
+    told = any("went down" in one.text for one in begun.told if isinstance(one, Alerted))
+    os.write(handle, f"{_BEGUN} {told:d}\n".encode())
     begun.checkpoint(begun.halted, begun.reducing)
     state, file = begun.state, begun.file
     state.instruments[SYMBOL] = _instrument()
@@ -102,15 +114,25 @@ def _instrument() -> Instrument:
     )  # fmt: skip
 
 
-def cut_once(root: Path, sends: int, *, durable: bool) -> tuple[list[str], int]:
-    """One life and its sudden end; what was heard, and when the power went."""
+def cut_once(
+    root: Path, run: Callable[[int], None], enough: Callable[[bytes], bool]
+) -> tuple[list[str], int]:
+    """One life and its sudden end; what was heard, and when the power went.
+
+    `run` is lived by another process over `root / "mount"`, with a pipe to say things on; the power
+    goes when there is `enough` in what was heard, or nobody lives to say more.
+    """
     ours, theirs = os.pipe()
     with powered(root / "mount", root / "disk") as power:
-        child = fork(lambda: trade(root / "mount", theirs, durable=durable))
+        child = fork(lambda: run(theirs))
         os.close(theirs)
         heard = b""
-        while heard.count(b"\n") < sends and (data := os.read(ours, 65536)):
-            heard += data
+        while not enough(heard):
+            if select.select([ours], [], [], _LOOK_SECONDS)[0]:
+                data = os.read(ours, 65536)
+                if not data:
+                    break
+                heard += data
         at = _CLOCK.now()
         power.cut()
         os.kill(child, signal.SIGKILL)
@@ -125,18 +147,23 @@ def main(root: Path, cuts: int, seed: int, mode: str) -> Tally:
     """So many cuts, one after another over the same disk."""
     root.mkdir(parents=True, exist_ok=True)
     chance = Entropy(seed).stream("cuts")
-    left: dict[str, int] = {}
-    sent, forgotten, late, idle = 0, 0, 0, 0
-    for _ in range(cuts):
-        lines, at = cut_once(root, chance.randrange(1, _MOST), durable=mode == "durable")
-        now = {name: int(when) for name, when in (line.split() for line in lines)}
-        sent += len(lines)
-        idle += not lines
+    left: dict[str, str] = {}
+    sent, forgotten, late, idle, unannounced = 0, 0, 0, 0, 0
+
+    def run(handle: int) -> None:
+        trade(root / "mount" / FOLDER, handle, durable=mode == "durable")
+
+    for number in range(cuts):
+        lines, at = cut_once(root, run, _so_many(chance.randrange(1, _MOST)))
+        unannounced += number > 0 and f"{_BEGUN} 1" not in lines
+        now = dict(line.split() for line in lines if not line.startswith(_BEGUN))
+        sent += len(now)
+        idle += not now
         left |= now
-        lost = now.keys() - _kept(root / "disk")
+        lost = now.keys() - _kept(root / "disk" / FOLDER)
         forgotten += len(lost)
-        late = max([late, *(at - now[name] for name in lost)])
-    history = History(root / "disk")
+        late = max([late, *(at - int(now[name]) for name in lost)])
+    history = History(root / "disk" / FOLDER)
     for _ in history.records():
         pass
     epochs = [header.epoch for header in history.headers]
@@ -149,7 +176,12 @@ def main(root: Path, cuts: int, seed: int, mode: str) -> Tally:
         late_ms=round(late / 1e6, 3),
         harm=sum(not flaw.is_harmless for flaw in history.flaws),
         epochs_twice=len(epochs) - len(set(epochs)),
+        unannounced=unannounced,
     )
+
+
+def _so_many(sends: int) -> Callable[[bytes], bool]:
+    return lambda heard: heard.count(b"\n") > sends  # the first line is of the start
 
 
 def _kept(disk: Path) -> set[str]:
