@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import shutil
+import stat
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -569,8 +570,12 @@ def test_a_past_that_cannot_be_synced_is_not_gone_by(
 ) -> None:
     path = live_and_die(tmp_path, Setting())
 
-    def fails(_: int) -> None:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    sync = os.fsync
+
+    def fails(handle: int) -> None:
+        if not stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(handle)
 
     monkeypatch.setattr(os, "fsync", fails)
     with pytest.raises(JournalFailed, match=r"00000001\.journal: found Input/output error"):
