@@ -389,6 +389,34 @@ def test_an_old_snapshot_a_failure_and_silence_prove_nothing() -> None:
     assert market.fetched(request, market.snapshot(), NOW + 4 * EVERY) == []
 
 
+def test_a_quiet_book_that_the_venue_counts_anew_is_found_by_a_second_look() -> None:
+    for minutes, ids in ((2, "stood"), (2, "moved"), (2, "was right"), (0.1, "stood")):
+        market = Market()
+        market.id = 5
+        assert market.fetched(market.begin(), market.snapshot(), NOW + EVERY) == []
+        if ids == "was right":
+            market.id = 10
+            request = market.begin(NOW + 2 * EVERY)
+            assert market.fetched(request, market.snapshot(), NOW + 2 * EVERY) == ["audited"]
+            market.id = 5
+        if ids == "moved":
+            market.id = 10
+            market.hear(market.change((9.0, 1.0)))
+            market.id = 6
+        now = NOW + EVERY + round(minutes * EVERY)
+        if minutes < 1:
+            market.audit.doubt("A", now - DOUBT)
+        told = market.fetched(market.begin(now), market.snapshot(), now)
+        if (minutes, ids) != (2, "stood"):
+            assert told == [], "it may have been a cache"
+            continue
+        assert told == ["audited the venue is at 5, deltas went to 10", "BookStale"]
+        [request] = market.books.due(now)
+        market.tell(market.books.fetched(request, market.snapshot(), now))
+        market.hear(market.change((9.0, 1.0)))
+        assert market.is_right
+
+
 def test_nobody_keeps_books_nobody_audits() -> None:
     market = Market()
     market.audit.book_of = None

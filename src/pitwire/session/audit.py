@@ -48,6 +48,8 @@ EDGE_PERCENT = 20
 
 _EDGE = round(EDGE_SECONDS * SECOND)
 _NOWHERE = -1
+_OLDER = 10 * SECOND
+"""No answer is so long on its way through the venue's own caches."""
 _LATE = 2 * SECOND
 """Twice as long as there ever is between two looks."""
 
@@ -110,6 +112,9 @@ class Audit:
         self._vain: dict[str, tuple[int, int]] = {}
         """Symbol → the id at which its book stands, and one of the venue up to which no delta came
         while deltas were waited for."""
+        self._older: dict[str, tuple[int, int]] = {}
+        """Symbol → the id at which its book stood when the venue's was first seen to be older, and
+        when that was."""
         self._doubts_at = 0
         """No doubted book can be asked about sooner; with many of them it is dear to find out."""
         self._looked_at = 0
@@ -304,15 +309,34 @@ class Audit:
             self._end(run)  # it broke meanwhile, and begins anew anyway
             return []
         found = sync.story_of(snapshot)
-        if found is None or found[1] < sync.last_id:
-            self._end(run)  # older than what we were told before we asked
+        if found is None:
+            self._end(run)
             return []
         story, at = found
+        if at < sync.last_id:  # older than what we were told before we asked
+            return self._behind(run, at, now)
+        self._older.pop(sync.symbol, None)
         if at > sync.last_id:
             if now < run.until and at > self._in_vain(sync):
                 return []
             return self._lags(run, story, at, now)
         return self._compare(run, story, now)
+
+    def _behind(self, run: _Run, at: int, now: int) -> list[Event]:
+        """The venue answers with less than it told. That was on its way; or it counts anew, if it
+        says so again much later, and nothing else meanwhile."""
+        sync = run.sync
+        stood, since = self._older.get(sync.symbol, (_NOWHERE, now))
+        if stood != sync.last_id:
+            self._older[sync.symbol] = sync.last_id, now
+        if stood != sync.last_id or now - since < _OLDER:
+            self._end(run)
+            return []
+        del self._older[sync.symbol]
+        self._leave(run)
+        wrong = f"the venue is at {at}, deltas went to {sync.last_id}"
+        told = self._audited(sync, sync.last_id, wrong, now)
+        return [told, *self._books.resync(sync.symbol, f"audit: {wrong}", now)]
 
     def _lags(self, run: _Run, story: list[Event], at: int, now: int) -> list[Event]:
         """No delta reached the snapshot in time. What changed nothing may not have been sent."""
