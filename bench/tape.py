@@ -22,6 +22,7 @@ from tempfile import TemporaryDirectory
 
 from rich.table import Table
 
+from bench import sockets
 from pitwire.desk.config import DeskConfig, parse_config
 from pitwire.desk.masking import Masker
 from pitwire.desk.opening import open_desk
@@ -84,6 +85,8 @@ class Found:
     """Of the same with a tape, over that without; bar 1.10."""
     lost: int
     """Frames that recording at `RATE` did not keep; bar 0."""
+    sockets: sockets.Beside
+    """The same desks over real sockets at `RATE`."""
     read_rate: float
     decode_rate: float
     replay_rate: float
@@ -112,6 +115,7 @@ def measure(capture: Path | None, tell: Tell) -> Found:
         tell("tape: recording")
         hot, cpu, lost = _recorded(frames, folder / "hot")
         bare, taped = _beside(run, folder / "beside", tell)
+        over = sockets.measure(run, folder / "sockets", frames, tell)
         tell("tape: tables")
         ours, theirs, spread = _tables(run, folder / "tables")
         return Found(
@@ -121,6 +125,7 @@ def measure(capture: Path | None, tell: Tell) -> Found:
             desk_cpu_us=bare,
             record_cpu_share=taped / bare,
             lost=lost,
+            sockets=over,
             read_rate=_best(lambda: _read(run), len(frames)),
             decode_rate=_best(lambda: _decode(frames), len(frames)),
             replay_rate=_best(lambda: play(Tape(run)), len(frames)),
@@ -152,6 +157,7 @@ def table(found: Found) -> Table:
         ("hot path, median", f"{found.hot_ns:,.0f} ns", "1,000 ns", found.hot_ns <= 1000),
         ("all of recording, CPU", f"{found.record_cpu_us:.2f} µs a frame", "", None),
         ("lost at 20,000 a second", f"{found.lost}", "0", found.lost == 0),
+        *_over_sockets(found.sockets),
         (
             "CPU beside a desk, sockets apart",
             f"× {found.record_cpu_share:.3f} of {found.desk_cpu_us:.1f} µs a frame",
@@ -179,6 +185,25 @@ def table(found: Found) -> Table:
     for what, measured, bar, met in rows:
         shown.add_row(what, measured, bar, "" if met is None else "met" if met else "missed")
     return shown
+
+
+def _over_sockets(found: sockets.Beside) -> list[tuple[str, str, str, bool | None]]:
+    alone, at_once = sockets.share(found.alone), sockets.share(found.at_once)
+    return [
+        (
+            f"CPU beside a desk, sockets at {found.rate:,.0f} a second",
+            sockets.spread(found.alone),
+            "× 1.10",
+            alone <= 1.10,
+        ),
+        (
+            f"the same, {sockets.BURST} frames at once",
+            sockets.spread(found.at_once),
+            "× 1.10",
+            at_once <= 1.10,
+        ),
+        ("lost there, by the tape", f"{found.lost}", "0", found.lost == 0),
+    ]
 
 
 # ── recording ─────────────────────────────────────────────────────────────────────────────────
