@@ -18,6 +18,7 @@ from pitwire.sim.facts import Kind, NewOrder, SimOrder, Status
 from pitwire.sim.faults import Fault
 from pitwire.sim.latency import LATENCIES
 from pitwire.sim.links import MemoryLink
+from pitwire.sim.loop import START
 from pitwire.sim.world import BTC_USDT, HTTP_URL, MARKET_URL, ORDERS_URL, World
 from pitwire.trading.journal import Came, MemoryJournal
 from pitwire.trading.rules import Rule, Watch
@@ -70,6 +71,7 @@ class Setting:
         faults: str | Sequence[Fault] = (),
         keys: str = "ed25519",
         latency: str = "none",
+        start: int = START,
     ) -> None:
         self.world = World(
             seed=seed,
@@ -77,6 +79,7 @@ class Setting:
             scenario=scenario,
             faults=faults,
             latency=LATENCIES[latency],
+            start=start,
         )
         self.clock = self.world.clock
         self.looked_at = True

@@ -17,6 +17,7 @@ import pitwire
 from pitwire.desk.banned import bans_of, remembered, sit_out
 from pitwire.desk.clocking import know_time
 from pitwire.desk.config import DeskConfig, check_arming, check_live, state_folder, wanted
+from pitwire.desk.day_count import count_the_day_on
 from pitwire.desk.desk import Desk
 from pitwire.desk.door import connect_to_websocket
 from pitwire.desk.health import Health
@@ -311,6 +312,8 @@ async def _begin(
     config = desk.config
     state = desk.engine.state
     state.instruments.update(await _instruments(session, _named(config, rules)))
+    if desk.restarted is not None:
+        count_the_day_on(desk.restarted.folder.path, desk.engine, desk.clock.now())
     hearing: list[Rule] = [*build_rules(config.rule, state.instruments), *rules]
     if hear is not None:
         hearing = [hear(rule) for rule in hearing]

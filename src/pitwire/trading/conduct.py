@@ -8,6 +8,7 @@ the screen throws it.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from pitwire.model.clock import SECOND
@@ -23,6 +24,11 @@ RATIO_ORDERS = 20
 OVERDUE = 5 * SECOND
 """An order that is not answered for so long is not merely on its way."""
 _DAY = 86_400 * SECOND
+
+
+def midnight(now: int) -> int:
+    """When the UTC day of `now` began, ns."""
+    return now // _DAY * _DAY
 
 
 class Conduct:
@@ -47,6 +53,14 @@ class Conduct:
         self.day_orders = 0
         self.day_notional: dict[str, Decimal] = {}
         """Asset → what the orders decided since midnight UTC were worth together."""
+
+    def carry_on(self, orders: int, notional: Mapping[str, Decimal], now: int) -> None:
+        """An earlier run has decided these orders on the UTC day of `now`; asset → their worth."""
+        if not self._today <= now < self._tomorrow:
+            self._begin_day(now)
+        self.day_orders += orders
+        for quote, worth in notional.items():
+            self.day_notional[quote] = self.day_notional.get(quote, ZERO) + worth
 
     # ── what happens ──────────────────────────────────────────────────────────────────────────
 
@@ -136,7 +150,7 @@ class Conduct:
         return None
 
     def _begin_day(self, now: int) -> None:
-        was_set_back, self._today = now < self._today, now // _DAY * _DAY
+        was_set_back, self._today = now < self._today, midnight(now)
         self._tomorrow = self._today + _DAY
         if was_set_back:
             return
@@ -153,11 +167,15 @@ def unknown_for(order: Tracked, state: State, now: int) -> int:
 
 def worth_of(place: Place, state: State) -> Decimal | None:
     """What an order is worth in quote units, by its own price or the best on the other side."""
+    return worth_at(place, state.touch(place.symbol))
+
+
+def worth_at(place: Place | Order, touch: Sequence[float] | None) -> Decimal | None:
+    """The same, where best bid and ask are these; None where it has no price and neither has it."""
     if place.size is None:
         return place.quote_size
     price = place.price or place.stop_price
     if price is None:
-        touch = state.touch(place.symbol)
         if touch is None:
             return None
         price = Decimal(repr(touch[1] if place.side is Side.BUY else touch[0]))

@@ -61,9 +61,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_exposure: Decimal | None = None
     """Quote units in all symbols priced in the same asset, every open order at its worst."""
     max_day_notional: Decimal | None = None
-    """Quote units ordered since midnight UTC, whatever became of it. Counted by this run."""
+    """Quote units ordered since midnight UTC, whatever became of it.
+
+    Counted on by a desk that is started again, where it keeps a journal; so is the next."""
     max_day_orders: int | None = None
-    """Orders since midnight UTC. Counted by this run."""
+    """Orders since midnight UTC."""
     max_rule_orders_per_ten_seconds: int | None = None
     """Of one rule."""
     max_cancel_ratio: Decimal | None = None

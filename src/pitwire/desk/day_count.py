@@ -1,0 +1,43 @@
+"""A desk that is started again counts its orders of the day on: limits by the day hold for all of
+it, whichever run ordered.
+
+House rules: the journal is read for it only where a limit asks; an order of this run counts once.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+from pitwire.model.errors import ConfigError
+from pitwire.model.symbols import Symbol
+from pitwire.store.ordered import ordered_since
+from pitwire.trading.conduct import midnight
+from pitwire.trading.engine import Engine
+from pitwire.trading.tracked import ZERO
+
+
+def count_the_day_on(folder: Path, engine: Engine, now: int) -> None:
+    """Take what runs before this one have ordered since midnight UTC from the journal in `folder`;
+    raises `ConfigError` where that cannot be read."""
+    screen, instruments = engine.screen, engine.state.instruments
+    limits = screen.limits
+    if limits.max_day_orders is None and limits.max_day_notional is None:
+        return
+
+    def is_of_this_run(order_id: str) -> bool:
+        read = screen.ids.read(order_id)
+        return read is not None and read[0] == screen.epoch
+
+    try:
+        ordered = ordered_since(folder, midnight(now), but=is_of_this_run)
+    except OSError as error:
+        found = error.strerror or type(error).__name__
+        expected = "a journal to count the day's orders by"
+        raise ConfigError(where=str(folder), found=found, expected=expected) from None
+    notional: dict[str, Decimal] = {}
+    for symbol, worth in ordered.worth.items():
+        known = instruments.get(symbol)
+        quote = Symbol.parse(symbol).quote if known is None else known.quote
+        notional[quote] = notional.get(quote, ZERO) + worth
+    screen.conduct.carry_on(ordered.orders, notional, now)
