@@ -8,18 +8,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from bench import native
 from pitwire.model.errors import JournalFailed
+from pitwire.store import journal_file
 from pitwire.store.history import History, Position
 from pitwire.store.journal_file import JournalFile
 from pitwire.store.latch import HaltLatch
 from pitwire.store.safely import write_all
 from pitwire.store.segment import NOTHING, Header, Ill, read_segment
-from pitwire.store.slate import read_slate, slate_path
+from pitwire.store.slate import Slate, known_by, read_slate, slate_path
 from pitwire.trading.journal import Alerted, Decided, DurableJournal, Halted, Record
 from tests.trading.making import order
 
@@ -59,6 +62,19 @@ class Disk:
 @pytest.fixture
 def disk() -> Disk:
     return Disk()
+
+
+@pytest.fixture(params=["plain", "compiled"], autouse=True)
+def part(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Who puts intents on the slate."""
+    pens = None
+    if request.param == "compiled":
+        found = native.twin(native.SLATE)
+        if found is None:
+            pytest.skip("no C compiler that can build it")
+        pens = known_by(found)
+    monkeypatch.setattr(journal_file, "Slate", partial(Slate, pens=pens))
+    return str(request.param)
 
 
 Make = Callable[..., JournalFile]
@@ -401,6 +417,39 @@ def test_what_comes_after_an_intent_costs_it_no_write(
     assert len(read_slate(tmp_path)) == 1
     file.settle()
     assert stored(tmp_path) == [INTENT, say(2)]
+    assert read_slate(tmp_path) == []
+
+
+def test_a_pen_is_shut_while_anything_waits_or_has_failed(
+    make: Make, disk: Disk, tmp_path: Path, part: str
+) -> None:
+    file = make(mapped=True)
+    slate = file._slate
+    assert slate is not None
+    if part == "plain":
+        assert slate.pen is None
+        return
+    pen = slate.pen
+    assert pen is not None
+    assert (file.write, file.commit) == (pen.write, pen.commit), "an order waits for nothing else"
+    assert pen.is_open
+    file.write(say(1))
+    assert not pen.is_open, "an intent must not overtake what waits"
+    file.settle()
+    assert pen.is_open
+    file._reserved = 0
+    file.write(say(2))
+    file.settle()
+    assert not pen.is_open, "on a disk without room an intent is written at once"
+    file._take_room()
+    file.write(say(3))
+    file.settle()
+    assert pen.is_open
+    disk.sync_error = errno.EIO
+    file.sync()
+    assert not pen.is_open
+    file.write(INTENT)
+    assert file.commit() == file.failed != ""
     assert read_slate(tmp_path) == []
 
 

@@ -4,6 +4,7 @@ import gc
 import mmap
 import os
 import sys
+import weakref
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -21,7 +22,7 @@ from pitwire.store.slate import (
     ON_SLATE,
     SIZE,
     Entry,
-    Note,
+    Pens,
     Slate,
     can_be_mapped,
     entries_of,
@@ -30,7 +31,7 @@ from pitwire.store.slate import (
     read_slate,
     slate_path,
 )
-from pitwire.trading.journal import Decided, payload
+from pitwire.trading.journal import Alerted, Decided, Record, payload
 from tests.trading.making import order
 
 PLACE, CHAIN = (3, 7), bytes(range(16))
@@ -38,7 +39,7 @@ ONE, TWO = (Decided(at=at, command=order(name)) for at, name in ((1, "a"), (2, "
 
 
 @pytest.fixture(scope="module")
-def compiled() -> Note:
+def compiled() -> Pens:
     found = native.twin(native.SLATE)
     if found is None:
         pytest.skip("no C compiler that can build it")
@@ -46,16 +47,29 @@ def compiled() -> Note:
 
 
 @pytest.fixture(params=["plain", "compiled"])
-def note(request: pytest.FixtureRequest) -> Note | None:
+def note(request: pytest.FixtureRequest) -> Pens | None:
     """Who puts down what nearly every order is."""
     return request.getfixturevalue("compiled") if request.param == "compiled" else None
 
 
 @pytest.fixture
-def slate(tmp_path: Path, note: Note | None) -> Iterator[Slate]:
+def slate(tmp_path: Path, note: Pens | None) -> Iterator[Slate]:
     made = Slate(tmp_path, PLACE, CHAIN, note)
     yield made
     made.close()
+
+
+def put(pens: Pens, record: Any, room: Any, begin: int = 16, rest: bytes = bytes(16)) -> int | None:
+    """Where the entry ends that is put down, or None."""
+    pen = pens(room, begin, rest, _hand_over, str)
+    try:
+        return pen.end if pen.note(record) else None
+    finally:
+        pen.release()
+
+
+def _hand_over(record: Record) -> None:
+    raise AssertionError(f"handed over: {record}")
 
 
 def found(folder: Path, *behind: bytes) -> list[bytes]:
@@ -254,7 +268,7 @@ _GOOD = Order(
 _USUAL = Decided(4, _GOOD, 97.25, 97.5)
 
 
-def _put(record: Any, compiled: Note | None) -> bytes | str:
+def _put(record: Any, compiled: Pens | None) -> bytes | str:
     """What stands on a slate of that part, or why nothing does."""
     slate = Slate(None, PLACE, CHAIN, compiled)
     try:
@@ -270,13 +284,13 @@ def _put(record: Any, compiled: Note | None) -> bytes | str:
 
 @given(records)
 @settings(max_examples=400, deadline=None)
-def test_the_same_is_put_down_by_either(compiled: Note, record: Decided) -> None:
+def test_the_same_is_put_down_by_either(compiled: Pens, record: Decided) -> None:
     assert _put(record, compiled) == _put(record, None)
 
 
 @given(st.data())
 @settings(max_examples=400, deadline=None)
-def test_one_strange_part_of_a_usual_order_changes_nothing(compiled: Note, data: Any) -> None:
+def test_one_strange_part_of_a_usual_order_changes_nothing(compiled: Pens, data: Any) -> None:
     """A draw of everything at once is hardly ever one that the twin writes."""
     replace = msgspec.structs.replace
     drawn = data.draw(records)
@@ -291,18 +305,18 @@ def test_one_strange_part_of_a_usual_order_changes_nothing(compiled: Note, data:
 
 @given(st.integers(1, 10**16), st.integers(0, 10))
 @settings(max_examples=2_000, deadline=None)
-def test_prices_are_written_with_the_same_digits(compiled: Note, digits: int, places: int) -> None:
+def test_prices_are_written_with_the_same_digits(compiled: Pens, digits: int, places: int) -> None:
     record = Decided(4, _GOOD, digits / 10**places, digits / 10**places * 1.0001)
     assert _put(record, compiled) == _put(record, None)
 
 
-def test_what_nearly_every_order_is_goes_by_the_compiled_part(compiled: Note) -> None:
+def test_what_nearly_every_order_is_goes_by_the_compiled_part(compiled: Pens) -> None:
     slate = Slate(None, PLACE, CHAIN, None)
     for price in (0.00001234, 0.5, 97.25, 65_432.1, 120_000.0, 123_456_789.12345):
         for kind in OrderType:
             command = msgspec.structs.replace(_GOOD, type=kind, reduce_only=True)
             for one in (command, msgspec.structs.replace(command, cause=None)):
-                found = compiled(Decided(4, one, price, price), slate._map, 16, bytes(16))
+                found = put(compiled, Decided(4, one, price, price), slate._map)
                 assert found == 16 + 24 + len(payload(Decided(4, one, price, price)))
     slate.close()
 
@@ -341,34 +355,34 @@ def test_what_nearly_every_order_is_goes_by_the_compiled_part(compiled: Note) ->
         ),
     ],
 )
-def test_of_everything_else_it_says_none_and_has_done_nothing(compiled: Note, record: Any) -> None:
+def test_of_everything_else_it_says_none_and_has_done_nothing(compiled: Pens, record: Any) -> None:
     slate = Slate(None, PLACE, CHAIN, None)
-    assert compiled(record, slate._map, 16, bytes(16)) is None
+    assert put(compiled, record, slate._map) is None
     assert not any(slate._map[16:])
     slate.close()
 
 
-def test_it_writes_nowhere_but_where_there_is_room(compiled: Note) -> None:
+def test_it_writes_nowhere_but_where_there_is_room(compiled: Pens) -> None:
     size = 24 + len(payload(_USUAL))
     for room in (mmap.mmap(-1, SIZE), bytearray(SIZE)):
         last = SIZE - 24 - size  # behind it there is room for one more head
         for place in (last + 1, SIZE - 1, SIZE, SIZE + 1, -1, -2, 2**62, -(2**62)):
-            assert compiled(_USUAL, room, place, bytes(16)) is None  # type: ignore[arg-type]
+            assert put(compiled, _USUAL, room, place) is None
             assert not any(room[:])
-        assert compiled(_USUAL, room, last, bytes(16)) == SIZE - 24  # type: ignore[arg-type]
+        assert put(compiled, _USUAL, room, last) == SIZE - 24
         assert room[last + 24 : last + size] == payload(_USUAL)
     for bad in (b"read-only" * 100, 7, None):
         with pytest.raises((TypeError, BufferError)):
-            compiled(_USUAL, bad, 16, bytes(16))  # type: ignore[arg-type]
-    for arguments in ((_USUAL, bytearray(9)), (_USUAL, bytearray(9), 0, bytes(15)),
-                      (_USUAL, bytearray(9), "0", bytes(16)), ()):  # fmt: skip
+            compiled(bad, 16, bytes(16), _hand_over, str)  # type: ignore[arg-type]
+    for arguments in ((bytearray(9),), (bytearray(9), 0, bytes(15), _hand_over, str), (),
+                      (bytearray(9), "0", bytes(16), _hand_over, str)):  # fmt: skip
         with pytest.raises(TypeError):
             compiled(*arguments)  # type: ignore[call-arg, arg-type]
     with pytest.raises(OverflowError):
-        compiled(_USUAL, bytearray(9), 2**70, bytes(16))  # type: ignore[arg-type]
+        compiled(bytearray(9), 2**70, bytes(16), _hand_over, str)  # type: ignore[arg-type]
 
 
-def test_a_slate_that_is_closed_takes_nothing(compiled: Note) -> None:
+def test_a_slate_that_is_closed_takes_nothing(compiled: Pens) -> None:
     slate = Slate(None, PLACE, CHAIN, compiled)
     slate.close()
     with pytest.raises(ValueError, match="closed"):
@@ -388,7 +402,7 @@ def test_types_that_it_was_not_written_for_are_refused() -> None:
 
     words = (Side, OrderType, TimeInForce, Decimal)
     with pytest.raises(TypeError, match="after `know`"):
-        found.note(_USUAL, bytearray(SIZE), 16, bytes(16))
+        found.Pen(bytearray(SIZE), 16, bytes(16), _hand_over, str)
     for told in (
         (Decided, Order15, Cause, *words), (Decided, Order, Loose, *words),
         (Decided, Order, Cause, int, OrderType, TimeInForce, Decimal), (Decided, Order), (1, 2, 3),
@@ -396,7 +410,7 @@ def test_types_that_it_was_not_written_for_are_refused() -> None:
         with pytest.raises((TypeError, AttributeError)):
             found.know(*told)
     with pytest.raises(TypeError, match="after `know`"):
-        found.note(_USUAL, bytearray(SIZE), 16, bytes(16))
+        found.Pen(bytearray(SIZE), 16, bytes(16), _hand_over, str)
 
 
 def test_what_it_could_not_learn_changes_nothing_of_what_it_knows() -> None:
@@ -410,15 +424,15 @@ def test_what_it_could_not_learn_changes_nothing_of_what_it_knows() -> None:
         __struct_fields__ = Cause.__struct_fields__
         __slots__ = ("a", "b", "c", *Cause.__struct_fields__[:-1])
 
-    note, slate = known_by(found), Slate(None, PLACE, CHAIN, None)
+    pens, slate = known_by(found), Slate(None, PLACE, CHAIN, None)
     with pytest.raises(TypeError, match="other fields"):
         found.know(Decided, Order, Misplaced, Side, OrderType, TimeInForce, Decimal)
-    assert note(_USUAL, slate._map, 16, bytes(16)) == 16 + 24 + len(payload(_USUAL))
+    assert put(pens, _USUAL, slate._map) == 16 + 24 + len(payload(_USUAL))
     assert slate._map[40 : 40 + len(payload(_USUAL))] == payload(_USUAL)
     slate.close()
 
 
-def test_it_holds_on_to_nothing(compiled: Note) -> None:
+def test_it_holds_on_to_nothing(compiled: Pens) -> None:
     room = bytearray(SIZE)
     strange = msgspec.structs.replace(_USUAL, command=msgspec.structs.replace(_GOOD, tag="é"))
     held = (_GOOD.price, _GOOD.id, _GOOD.cause, _USUAL, room, Side.BUY)
@@ -429,9 +443,70 @@ def test_it_holds_on_to_nothing(compiled: Note) -> None:
 
     before, blocks = counted(), sys.getallocatedblocks()
     for _ in range(1_000):
-        assert compiled(_USUAL, room, 16, bytes(16))  # type: ignore[arg-type]
-        assert compiled(strange, room, 16, bytes(16)) is None  # type: ignore[arg-type]
-        assert compiled(_USUAL, room, SIZE, bytes(16)) is None  # type: ignore[arg-type]
+        assert put(compiled, _USUAL, room)
+        assert put(compiled, strange, room) is None
+        assert put(compiled, _USUAL, room, SIZE) is None
     assert sys.getallocatedblocks() - blocks < 500
     assert counted() == before
     room.extend(b"and no view of it is left")
+
+
+def test_a_pen_hands_over_what_it_does_not_put_down(compiled: Pens) -> None:
+    """All of it while it is shut, so that nothing overtakes what waits; and then a commit, too."""
+    over: list[Record] = []
+    slate = Slate(None, PLACE, CHAIN, compiled, over.append, lambda: "said to it")
+    pen, said = slate.pen, Alerted(at=1, text="a")
+    assert pen is not None
+    pen.write(ONE)
+    assert (over, slate.is_blank, pen.commit()) == ([ONE], True, "said to it")
+    pen.is_open = True
+    pen.write(TWO)
+    assert (over, slate.payloads(), pen.commit()) == ([ONE], [payload(TWO)], "")
+    pen.write(said)
+    pen.end = SIZE - 30
+    pen.write(TWO)
+    assert over == [ONE, said, TWO]
+    slate.close()
+    pen.write(ONE)
+    assert (over[3:], pen.commit()) == ([ONE], "said to it"), "a slate that is closed takes nothing"
+
+
+def test_a_pen_raises_what_is_raised_by_who_takes_over(compiled: Pens) -> None:
+    def refuse(*_: object) -> str:
+        raise RuntimeError("not now")
+
+    slate = Slate(None, PLACE, CHAIN, compiled, refuse, refuse)  # type: ignore[arg-type]
+    assert slate.pen is not None
+    for call in (lambda: slate.pen.write(ONE), slate.pen.commit):  # type: ignore[union-attr]
+        with pytest.raises(RuntimeError, match="not now"):
+            call()
+    slate.close()
+
+
+def test_what_the_plain_part_puts_down_and_wipes_the_pen_knows_of(compiled: Pens) -> None:
+    slate = Slate(None, PLACE, CHAIN, compiled)
+    odd = msgspec.structs.replace(_USUAL, bid=0.1 + 0.2)
+    assert slate.pen is not None
+    assert [slate.note(one) for one in (_USUAL, odd, ONE)] == [True] * 3
+    assert slate.payloads() == [payload(one) for one in (_USUAL, odd, ONE)]
+    slate.wipe((4, 9), bytes(range(16, 32)))
+    assert slate.pen.note(ONE)
+    (entry,) = entries_of(slate._map[:])
+    assert (entry.place, entry.chain, entry.payload) == ((4, 9), bytes(range(16, 24)), payload(ONE))
+    with pytest.raises(TypeError):
+        slate.pen.move(16, bytes(15))
+    slate.close()
+
+
+def test_a_pen_and_who_takes_over_are_forgotten_together(compiled: Pens) -> None:
+    class Owner:
+        def __init__(self) -> None:
+            self.slate = Slate(None, PLACE, CHAIN, compiled, self.take)
+
+        def take(self, record: Record) -> None: ...
+
+    owner = Owner()
+    gone = weakref.ref(owner)
+    del owner
+    gc.collect()
+    assert gone() is None

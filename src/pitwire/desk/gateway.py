@@ -89,7 +89,7 @@ class Gateway:
         self._outlet, self._engine = outlet, engine
         self._clock, self._timings = clock, timings
         self._deadline = round(deadline_seconds * SECOND)
-        self._file = Volatile() if file is None else file
+        self._commit = (Volatile() if file is None else file).commit
         self.stock = Stocktaking(outlet, engine) if stock is None else stock
         self.winder = winder
         """Of the venue's own dead man's timer, where there is one."""
@@ -116,7 +116,7 @@ class Gateway:
 
         When it cannot leave, the engine is told so. Without a journal only cancels leave.
         """
-        failed = self._file.commit()
+        failed = self._commit()
         if failed and not isinstance(command, CancelOrder):
             self._engine.dropped(command, failed, now)
             return

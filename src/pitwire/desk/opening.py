@@ -75,23 +75,20 @@ class Journals:
     """
 
     def __init__(self, journals: Iterable[Journal]) -> None:
-        every, few = list[Journal](), set[type]()
+        few = set[type]()
         journals = tuple(journals)
         for journal in journals:
-            kinds = getattr(journal, "concerned", None)
-            if kinds is None:
-                every.append(journal)
-            else:
-                few.update(kinds)
-        self._of_most = tuple(every)
+            few.update(getattr(journal, "concerned", ()))
+        # How each writes is looked up here, once: an order waits while that is done.
+        self._of_most = tuple(one.write for one in journals if not hasattr(one, "concerned"))
         self._of = {
-            kind: tuple(one for one in journals if kind in getattr(one, "concerned", (kind,)))
+            kind: tuple(one.write for one in journals if kind in getattr(one, "concerned", (kind,)))
             for kind in few
         }
 
     def write(self, record: Record) -> None:
-        for journal in self._of.get(type(record), self._of_most):
-            journal.write(record)
+        for write in self._of.get(type(record), self._of_most):
+            write(record)
 
 
 class TablesJournal:

@@ -33,7 +33,7 @@ from pitwire.model.orders import Command, Order, Side, UpdateKind
 from pitwire.store.slate import Slate
 from pitwire.trading.engine import Engine
 from pitwire.trading.ids import OrderIds
-from pitwire.trading.journal import Decided, Record, Volatile
+from pitwire.trading.journal import Decided, Record
 from pitwire.trading.ledger import OrderLedger
 from pitwire.trading.limits import Limits
 from pitwire.trading.risk import Screen
@@ -265,18 +265,28 @@ class _Curtain:
         return now
 
 
-class _Scratch(Volatile):
+class _Scratch:
     """A journal with a slate of its own in memory; both are wiped when a rehearsal ends."""
 
     def __init__(self) -> None:
-        self._slate = Slate(None, (0, 0), bytes(8))
+        self._slate = Slate(None, (0, 0), bytes(8), over=self._take)
+        pen = self._slate.pen
+        self.write: Callable[[Record], None] = self._take if pen is None else pen.write
+        self.commit: Callable[[], str] = str if pen is None else pen.commit
+        if pen is not None:
+            pen.is_open = True
 
-    def write(self, record: Record) -> None:
+    def _take(self, record: Record) -> None:
         if type(record) is Decided:
             self._slate.note(record)
 
+    failed = ""
+    behind_seconds = 0.0
+
     def settle(self) -> None:
         self._slate.wipe((0, 0), bytes(8))
+
+    def tend(self, now: int) -> None: ...
 
 
 def _size(one: Instrument, price: float) -> float:

@@ -1,17 +1,23 @@
 /* The compiled twin of `Slate.note`: an order that was decided, put on the slate in one call.
  *
- * It writes the record as msgspec would, with its check and its place, to where slate.py says. Of
+ * A pen writes the record as msgspec would, with its check and its place, to where slate.py says. Of
  * every other record, and of an order with anything in it that is not written as nearly all are (a
  * letter that JSON escapes or that is not ASCII, a float of more than fifteen digits, a number below
- * zero, a whole number for a price), and where there is no room, it says None and has done nothing:
+ * zero, a whole number for a price), and where there is no room, it says no and has done nothing:
  * slate.py decides.
+ *
+ * It is also all that an order waits for: `write` and `commit` of a journal are its own while it is
+ * open, so that nothing of that journal is met cold on the order's way.
  */
 
+#define NDEBUG /* what Python's headers assert would be met cold, too */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <float.h>
+#include <limits.h>
 #include <math.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <structmember.h>
 
@@ -47,7 +53,7 @@ static const char *const IN_CAUSE[] = {CAUSE(AS_TEXT)};
 /* A struct's type, and where its objects have each field. */
 typedef struct {
     PyTypeObject *type;
-    Py_ssize_t place[ORDER_FIELDS];
+    unsigned short place[ORDER_FIELDS];
 } Shape;
 
 typedef struct {
@@ -339,59 +345,216 @@ put_little(char *at, uint32_t number)
     }
 }
 
-/* Where the entry ends that now begins there; -1 where there is no room. */
-static Py_ssize_t
-put_down(const Page *page, const Py_buffer *slate, Py_ssize_t begin, const char *stands)
+/* Where on a slate the next entry goes, and what its head ends with. */
+typedef struct {
+    PyObject_HEAD
+    const Known *known; /* of the module, which the type holds */
+    Py_ssize_t end;
+    char stands[STANDS];
+    char is_open;
+    PyObject *nothing; /* what there is to say of a commit where all is put down */
+    Py_buffer slate;
+    PyObject *over, *commit; /* take what is not put down, and see to it */
+} Pen;
+
+/* Whether the page stands on the slate now; 0 where there is no room. */
+static int
+put_down(Pen *pen, const Page *page)
 {
-    char head[HEAD], *at = (char *)slate->buf;
-    if (begin < 0 || begin > slate->len || page->size + 2 * HEAD > slate->len - begin) {
-        return -1;
+    char head[HEAD], *at = pen->slate.buf;
+    Py_ssize_t begin = pen->end;
+    if (begin < 0 || begin > pen->slate.len || page->size + 2 * HEAD > pen->slate.len - begin) {
+        return 0;
     }
     put_little(head, check_of(page->text, page->size));
     put_little(head + 4, (uint32_t)page->size);
-    memcpy(head + 8, stands, STANDS);
+    memcpy(head + 8, pen->stands, STANDS);
     memcpy(at + begin + HEAD, page->text, (size_t)page->size);
     /* The head last, so that whoever dies before has put nothing down. */
     atomic_signal_fence(memory_order_seq_cst);
     memcpy(at + begin, head, HEAD);
-    return begin + HEAD + page->size;
+    pen->end = begin + HEAD + page->size;
+    return 1;
 }
 
-static PyObject *
-note(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
+/* 1: it is put down; 0: nothing is done; -1: an error is set. */
+static int
+noted(Pen *pen, PyObject *record)
 {
-    const Known *known = PyModule_GetState(module);
-    Py_buffer slate;
     Page page;
-    if (count != 4 || !PyBytes_Check(arguments[3]) || PyBytes_GET_SIZE(arguments[3]) != STANDS ||
-        known->order.type == NULL) {
-        PyErr_SetString(PyExc_TypeError,
-                        "note: expected a record, a slate, a place and a head's end, after `know`");
-        return NULL;
-    }
-    Py_ssize_t begin = PyLong_AsSsize_t(arguments[2]);
-    if (begin == -1 && PyErr_Occurred()) {
-        return NULL;
+    if (pen->slate.buf == NULL) {
+        PyErr_SetString(PyExc_ValueError, "the slate is closed");
+        return -1;
     }
     page.fits = 1;
     page.size = 0;
-    put_record(&page, known, arguments[0]);
+    put_record(&page, pen->known, record);
     if (PyErr_Occurred()) {
-        return NULL;
+        return -1;
     }
-    if (!page.fits) {
-        Py_RETURN_NONE;
-    }
-    if (PyObject_GetBuffer(arguments[1], &slate, PyBUF_WRITABLE) < 0) {
-        return NULL;
-    }
-    Py_ssize_t end = put_down(&page, &slate, begin, PyBytes_AS_STRING(arguments[3]));
-    PyBuffer_Release(&slate);
-    if (end < 0) {
-        Py_RETURN_NONE;
-    }
-    return PyLong_FromSsize_t(end);
+    return page.fits && put_down(pen, &page);
 }
+
+static PyObject *
+pen_note(Pen *pen, PyObject *record)
+{
+    int done = noted(pen, record);
+    return done < 0 ? NULL : PyBool_FromLong(done);
+}
+
+static PyObject *
+pen_write(Pen *pen, PyObject *record)
+{
+    int done = pen->is_open ? noted(pen, record) : 0;
+    if (done < 0) {
+        return NULL;
+    }
+    if (done) {
+        Py_RETURN_NONE;
+    }
+    if (pen->over == NULL) {
+        PyErr_SetString(PyExc_ValueError, "a pen that is no more");
+        return NULL;
+    }
+    return PyObject_CallOneArg(pen->over, record);
+}
+
+/* All that is written and not handed over is on the slate, so nothing is left to do. */
+static PyObject *
+pen_commit(Pen *pen, PyObject *Py_UNUSED(nothing))
+{
+    if (pen->is_open) {
+        Py_INCREF(pen->nothing);
+        return pen->nothing;
+    }
+    if (pen->commit == NULL) {
+        PyErr_SetString(PyExc_ValueError, "a pen that is no more");
+        return NULL;
+    }
+    return PyObject_CallNoArgs(pen->commit);
+}
+
+static PyObject *
+pen_release(Pen *pen, PyObject *Py_UNUSED(nothing))
+{
+    pen->is_open = 0;
+    if (pen->slate.buf != NULL) {
+        PyBuffer_Release(&pen->slate);
+        pen->slate.buf = NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+pen_new(PyTypeObject *type, PyObject *arguments, PyObject *Py_UNUSED(named))
+{
+    PyObject *slate, *over, *commit;
+    const char *stands;
+    Py_ssize_t end, size;
+    if (!PyArg_ParseTuple(arguments, "Ony#OO:Pen", &slate, &end, &stands, &size, &over,
+                          &commit)) {
+        return NULL;
+    }
+    const Known *known = PyType_GetModuleState(type);
+    if (size != STANDS || known == NULL || known->order.type == NULL) {
+        PyErr_SetString(PyExc_TypeError, "Pen: expected all of a head's end, after `know`");
+        return NULL;
+    }
+    Pen *pen = (Pen *)type->tp_alloc(type, 0);
+    if (pen == NULL) {
+        return NULL;
+    }
+    pen->nothing = PyUnicode_FromString("");
+    if (pen->nothing == NULL || PyObject_GetBuffer(slate, &pen->slate, PyBUF_WRITABLE) < 0) {
+        pen->slate.buf = NULL;
+        Py_DECREF(pen);
+        return NULL;
+    }
+    memcpy(pen->stands, stands, STANDS);
+    pen->end = end;
+    pen->known = known;
+    Py_INCREF(over);
+    pen->over = over;
+    Py_INCREF(commit);
+    pen->commit = commit;
+    return (PyObject *)pen;
+}
+
+static PyObject *
+pen_move(Pen *pen, PyObject *arguments)
+{
+    const char *stands;
+    Py_ssize_t end, size;
+    if (!PyArg_ParseTuple(arguments, "ny#:move", &end, &stands, &size)) {
+        return NULL;
+    }
+    if (size != STANDS) {
+        PyErr_SetString(PyExc_TypeError, "move: expected all of a head's end");
+        return NULL;
+    }
+    memcpy(pen->stands, stands, STANDS);
+    pen->end = end;
+    Py_RETURN_NONE;
+}
+
+static int
+pen_traverse(Pen *pen, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(pen));
+    Py_VISIT(pen->over);
+    Py_VISIT(pen->commit);
+    Py_VISIT(pen->slate.obj);
+    return 0;
+}
+
+static int
+pen_clear(Pen *pen)
+{
+    Py_CLEAR(pen->over);
+    Py_CLEAR(pen->commit);
+    return 0;
+}
+
+static void
+pen_end(Pen *pen)
+{
+    PyTypeObject *type = Py_TYPE(pen);
+    PyObject_GC_UnTrack(pen);
+    Py_XDECREF(pen_release(pen, NULL));
+    pen_clear(pen);
+    Py_CLEAR(pen->nothing);
+    type->tp_free((PyObject *)pen);
+    Py_DECREF(type);
+}
+
+static PyMemberDef pen_members[] = {
+    {"end", T_PYSSIZET, offsetof(Pen, end), 0, "Behind the last entry, in bytes."},
+    {"is_open", T_BOOL, offsetof(Pen, is_open), 0, "Whether `write` puts down what it can."},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyMethodDef pen_methods[] = {
+    {"note", (PyCFunction)pen_note, METH_O, "note(record): whether it is put down."},
+    {"write", (PyCFunction)pen_write, METH_O, "write(record): put down, or handed over."},
+    {"commit", (PyCFunction)pen_commit, METH_NOARGS, "commit(): \"\", or what is said to it."},
+    {"move", (PyCFunction)pen_move, METH_VARARGS, "move(end, stands): where the next one goes."},
+    {"release", (PyCFunction)pen_release, METH_NOARGS, "Let go of the slate."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot pen_slots[] = {
+    {Py_tp_new, pen_new},         {Py_tp_dealloc, pen_end},     {Py_tp_traverse, pen_traverse},
+    {Py_tp_clear, pen_clear},     {Py_tp_methods, pen_methods}, {Py_tp_members, pen_members},
+    {Py_tp_doc, "Pen(slate, end, stands, over, commit): puts down records of orders."},
+    {0, NULL},
+};
+
+static PyType_Spec pen_spec = {
+    .name = "pitwire.store._slate.Pen",
+    .basicsize = sizeof(Pen),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = pen_slots,
+};
 
 /* ── the module ────────────────────────────────────────────────────────────────────────────── */
 
@@ -410,7 +573,9 @@ learn(Shape *shape, PyObject *type, const char *const *names, Py_ssize_t count)
                 ((PyMemberDescrObject *)found)->d_member->type == T_OBJECT_EX &&
                 PyType_IsSubtype((PyTypeObject *)type, PyDescr_TYPE(found));
         if (is_it) {
-            shape->place[number] = ((PyMemberDescrObject *)found)->d_member->offset;
+            Py_ssize_t place = ((PyMemberDescrObject *)found)->d_member->offset;
+            is_it = place <= USHRT_MAX;
+            shape->place[number] = (unsigned short)place;
         }
         Py_XDECREF(found);
     }
@@ -462,7 +627,10 @@ know(PyObject *module, PyObject *arguments)
 static int
 set_up(PyObject *module)
 {
-    return PyModule_AddStringConstant(module, "source", PITWIRE_SOURCE);
+    PyObject *pen = PyType_FromModuleAndSpec(module, &pen_spec, NULL);
+    int failed = pen == NULL || PyModule_AddObjectRef(module, "Pen", pen) < 0;
+    Py_XDECREF(pen);
+    return failed ? -1 : PyModule_AddStringConstant(module, "source", PITWIRE_SOURCE);
 }
 
 static int
@@ -498,8 +666,6 @@ release(void *module)
 }
 
 static PyMethodDef methods[] = {
-    {"note", (PyCFunction)(void (*)(void))note, METH_FASTCALL,
-     "note(record, slate, begin, stands): where the entry ends that is put down, or None."},
     {"know", know, METH_VARARGS, "know(what an order's record is made of, as slate.py says it)."},
     {NULL, NULL, 0, NULL},
 };

@@ -58,9 +58,9 @@ class JournalFile:
 
     __slots__ = (
         "_asleep", "_bell", "_chain", "_clock", "_disk", "_durable", "_folder", "_frame",
-        "_handle", "_header", "_intent", "_noted", "_over", "_pending", "_records",
-        "_reserve", "_reserved", "_segment_bytes", "_size", "_slate", "_sync", "_synced",
-        "_syncer", "_unsynced_since", "_write", "cause", "count", "failed", "lost", "syncs",
+        "_handle", "_header", "_intent", "_over", "_pending", "_records", "_reserve",
+        "_reserved", "_segment_bytes", "_size", "_slate", "_sync", "_synced", "_syncer",
+        "_unsynced_since", "_write", "cause", "commit", "count", "failed", "lost", "syncs", "write",
         "written",
     )  # fmt: skip
 
@@ -94,8 +94,6 @@ class JournalFile:
         self._pending: list[Record] = []
         self._intent = False
         """Whether something waits that must not wait for the end of its burst."""
-        self._noted = False
-        """Whether something is on the slate; it stands before all that waits."""
         self._records = 0
         self._synced = 0
         self._unsynced_since = 0
@@ -112,12 +110,17 @@ class JournalFile:
         """Up to where the disk keeps room for it."""
         self._disk = threading.Lock()
         """Held while a handle is synced, so that none is closed under the syncing."""
+        self._slate: Slate | None = None
         self._begin(header, slated)
-        if durable or mapped is False or not (mapped or can_be_mapped(folder)):
-            self._slate = None
-        else:
+        if not durable and mapped is not False and (mapped or can_be_mapped(folder)):
             self._slate = self._have_slate()
             self._take_room()
+        pen = None if self._slate is None else self._slate.pen
+        self.write: Callable[[Record], None] = self._take if pen is None else pen.write
+        """Take a record: on the slate, or kept for the next `commit` or `settle`."""
+        self.commit: Callable[[], str] = self._commit if pen is None else pen.commit
+        """Make every intent outlive this process (`durable`: the machine); why not, or ""."""
+        self._open_pen()
         self._syncer = threading.Thread(target=self._keep_synced, name="journal-sync", daemon=True)
         self._syncer.start()
 
@@ -138,8 +141,8 @@ class JournalFile:
 
     # ── the order path ────────────────────────────────────────────────────────────────────────
 
-    def write(self, record: Record) -> None:
-        """Take a record: on the slate, or kept for the next `commit` or `settle`."""
+    def _take(self, record: Record) -> None:
+        """What `write` does with all but an order's record while nothing waits."""
         kind = type(record)
         if kind is Decided:
             if not self._pending and self._note(record):
@@ -147,10 +150,11 @@ class JournalFile:
             self._intent = True
         elif kind is Halted:
             self._intent = True
+        self._shut_pen()
         self._pending.append(record)
 
-    def commit(self) -> str:
-        """Make every intent outlive this process (`durable`: the machine); why not, or ""."""
+    def _commit(self) -> str:
+        """What `commit` does where the pen is shut, or where there is none."""
         if self._intent:
             self._flush()
             if self._durable and not self.failed:
@@ -159,7 +163,7 @@ class JournalFile:
 
     def settle(self) -> None:
         """Hand on what is left of the burst, and let it be synced."""
-        if self._pending or self._noted:
+        if self._pending or not (self._slate is None or self._slate.is_blank):
             self._flush()
         if not self._unsynced_since and self.written != self._synced:
             self._unsynced_since = self._clock.now()
@@ -173,12 +177,21 @@ class JournalFile:
         if slate is None or self.failed or self._reserved - self._size < _ROOM_NEEDED:
             return False
         try:
-            noted = slate.note(record)
+            return slate.note(record)
         except UnicodeEncodeError:
             return False
-        if noted:
-            self._noted = True
-        return noted
+
+    def _open_pen(self) -> None:
+        """Let `write` put intents on the slate by itself, where nothing stands before them."""
+        if self._slate is not None and self._slate.pen is not None:
+            has_room = self._reserved - self._size >= _ROOM_NEEDED
+            self._slate.pen.is_open = has_room and not self._pending
+            if self.failed:  # asked last: the syncing thread says so first, and then shuts
+                self._slate.pen.is_open = False
+
+    def _shut_pen(self) -> None:
+        if self._slate is not None and self._slate.pen is not None:
+            self._slate.pen.is_open = False
 
     def _flush(self) -> None:
         pending, self._pending, self._intent = self._pending, [], False
@@ -207,7 +220,7 @@ class JournalFile:
         self.written += len(data)
         if slate is not None:
             slate.wipe((self._header.segment, self._records), self._chain.last)
-            self._noted = False
+            self._open_pen()
 
     # ── beside it ─────────────────────────────────────────────────────────────────────────────
 
@@ -220,6 +233,7 @@ class JournalFile:
             cause = f"nothing synced for {_BEHIND_SECONDS} s"
             self.failed = str(JournalFailed(path=str(self.path), cause=cause))
             self.cause = cause
+            self._shut_pen()
         elif self._size >= self._segment_bytes:
             self._next_segment(now)
 
@@ -234,7 +248,7 @@ class JournalFile:
         """Write and sync everything; closing twice is harmless. `failed` says whether it stands."""
         if self._over:
             return
-        if self._pending or self._noted:
+        if self._pending or not (self._slate is None or self._slate.is_blank):
             self._flush()
         self._over = True
         self._bell.put(None)
@@ -274,7 +288,10 @@ class JournalFile:
     def _have_slate(self) -> Slate | None:
         """Without one an intent is in its segment before its bytes leave."""
         try:
-            return Slate(self._folder, (self._header.segment, self._records), self._chain.last)
+            place = self._header.segment, self._records
+            return Slate(
+                self._folder, place, self._chain.last, over=self._take, commit=self._commit
+            )
         except (OSError, ValueError):
             return None
 
@@ -289,6 +306,7 @@ class JournalFile:
             if self._slate is not None:
                 self._slate.wipe((number, 0), self._chain.last)
                 self._take_room()
+                self._open_pen()
 
     def _take_room(self) -> None:
         """Have room kept for what comes; without it intents are written before they leave."""
@@ -342,6 +360,7 @@ class JournalFile:
         failed = JournalFailed(path=str(path or self.path), cause=cause)
         if not self.failed:
             self.failed, self.cause = str(failed), cause
+        self._shut_pen()
         return failed
 
 

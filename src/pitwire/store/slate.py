@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from struct import Struct
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 from zlib import adler32
 
 from pitwire.model.disk import sync_folder
@@ -51,22 +51,53 @@ _MOUNTS = Path("/proc/self/mountinfo")
 _IN_PLACE = frozenset(("ext2", "ext3", "ext4", "tmpfs"))
 """File systems that write over what is there, where it is; xfs does so unless a copy shares it."""
 
-Note: TypeAlias = Callable[[Record, mmap.mmap, int, bytes], int | None]
+
+class Pen(Protocol):
+    """The compiled twin of `Slate.note`, for one slate: what an order waits for, in one call."""
+
+    end: int
+    """Behind the last entry, in bytes."""
+    is_open: bool
+    """Whether `write` puts down what it can; where not, everything is handed over."""
+
+    def note(self, record: Record, /) -> bool:
+        """Put it down; False where that is for the plain part to decide, and nothing is done."""
+
+    def write(self, record: Record, /) -> None:
+        """Put it down, or hand it over."""
+
+    def commit(self) -> str:
+        """What whoever takes the rest says of it; "" while it is open, for then there is none."""
+
+    def move(self, end: int, rest: bytes, /) -> None:
+        """Where the next entry goes, and what its head ends with."""
+
+    def release(self) -> None:
+        """Let go of the slate, so that it may be closed."""
 
 
-def known_by(compiled: Any) -> Note:
-    """The compiled twin of `Slate.note`, which knows what an order's record is made of from now on.
+Over: TypeAlias = Callable[[Record], None]
+"""Takes a record that a pen has not put down."""
+Commit: TypeAlias = Callable[[], str]
+"""Sees to what was handed over; why it could not, or ""."""
+Pens: TypeAlias = Callable[[mmap.mmap, int, bytes, Over, Commit], Pen]
+"""Makes a pen; takes (map, end, rest of a head, over, commit)."""
 
-    Takes (record, map, end, rest of a head); gives the new end, or None where it did nothing.
-    """
+
+def known_by(compiled: Any) -> Pens:
+    """Who makes pens, which know what an order's record is made of from now on."""
     compiled.know(Decided, Order, Cause, Side, OrderType, TimeInForce, Decimal)
-    note: Note = compiled.note
-    return note
+    pens: Pens = compiled.Pen
+    return pens
 
 
 _twin = twin("pitwire.store._slate")
 COMPILED = None if _twin is None else known_by(_twin)
 """It, where it was built."""
+
+
+def _refuse(record: Record) -> None:
+    raise ValueError(f"a slate takes no {type(record).__name__}, or has no room for it")
 
 
 def slate_path(folder: Path) -> Path:
@@ -99,12 +130,17 @@ class Slate:
     Without a folder it is this process's memory and outlives nothing.
     """
 
-    __slots__ = ("_compiled", "_file", "_map", "_stands", "_text", "end")
+    __slots__ = ("_end", "_file", "_map", "_stands", "_text", "pen")
 
     def __init__(
-        self, folder: Path | None, place: Place, chain: bytes, compiled: Note | None = COMPILED
+        self,
+        folder: Path | None,
+        place: Place,
+        chain: bytes,
+        pens: Pens | None = COMPILED,
+        over: Over = _refuse,
+        commit: Commit = str,
     ) -> None:
-        self._compiled = compiled
         self._file: os.stat_result | None = None
         """Of the file that is mapped."""
         if folder is None:
@@ -112,18 +148,25 @@ class Slate:
         else:
             self._map, self._file = _mapped(slate_path(folder))
         self._map[:] = _START + bytes(SIZE - _FIRST)  # all of its pages are there from here on
-        self.end = _FIRST
-        """Behind the last entry, in bytes."""
+        self._end = _FIRST
         self._stands = _PLACE.pack(*place, chain)
         self._text = bytearray()
+        self.pen = None if pens is None else pens(self._map, _FIRST, self._stands, over, commit)
+
+    @property
+    def end(self) -> int:
+        """Behind the last entry, in bytes."""
+        return self._end if self.pen is None else self.pen.end
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing stands on it."""
+        return self.end == _FIRST
 
     def note(self, record: Record) -> bool:
         """Put down one more intent; False when there is no room."""
-        if self._compiled is not None:
-            found = self._compiled(record, self._map, self.end, self._stands)
-            if found is not None:
-                self.end = found
-                return True
+        if self.pen is not None and self.pen.note(record):
+            return True
         begin, payload = self.end, self._text
         payload_into(record, payload)
         size = len(payload)
@@ -134,8 +177,13 @@ class Slate:
         self._map[text:end] = payload
         # Last, so that whoever dies before has put nothing down.
         _head_into(self._map, begin, adler32(payload), size, self._stands)
-        self.end = end
+        self._reach(end)
         return True
+
+    def _reach(self, end: int) -> None:
+        self._end = end
+        if self.pen is not None:
+            self.pen.move(end, self._stands)
 
     def demand_place(self, folder: Path) -> None:
         """Raises `OSError` where another file is at its path: the next start would not find what is
@@ -147,11 +195,11 @@ class Slate:
     def cut(self, end: int) -> None:
         """Take off what was put down behind this place."""
         self._map[end : self.end] = bytes(self.end - end)
-        self.end = end
+        self._reach(end)
 
     def payloads(self) -> list[bytes]:
         """All that is on it."""
-        if self.end == _FIRST:
+        if self.is_blank:
             return []
         return [entry.payload for entry in entries_of(self._map[: self.end])]
 
@@ -161,6 +209,8 @@ class Slate:
         self.cut(_FIRST)
 
     def close(self) -> None:
+        if self.pen is not None:
+            self.pen.release()
         self._map.close()
 
 
