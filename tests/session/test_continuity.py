@@ -27,8 +27,8 @@ HOLD = round(HOLD_SECONDS * SECOND)
 ANEW = round(ANEW_SECONDS * SECOND)
 
 
-def trade(trade_id: int, symbol: str = "BTC-USDT", *, at: int = 7) -> Trade:
-    return Trade("binance", symbol, 5, at, 1.0, 1.0, Side.BUY, trade_id)
+def trade(trade_id: int, symbol: str = "BTC-USDT", *, at: int = 7, venue_time: int = 5) -> Trade:
+    return Trade("binance", symbol, venue_time, at, 1.0, 1.0, Side.BUY, trade_id)
 
 
 def history(*ids: int) -> list[Trade]:
@@ -43,9 +43,10 @@ def spelled(events: Iterable[Event]) -> list[Any]:
     ]
 
 
-def told(chain: TradeChain, *ids: int, symbol: str = "BTC-USDT") -> list[Any]:
+def told(chain: TradeChain, *ids: int, symbol: str = "BTC-USDT", venue_time: int = 5) -> list[Any]:
     """What comes out for these, in the order in which it does."""
-    return spelled(event for each in ids for event in chain.accept(trade(each, symbol), each))
+    trades = [trade(each, symbol, venue_time=venue_time) for each in ids]
+    return spelled(event for one in trades for event in chain.accept(one, one.trade_id))
 
 
 def waiting() -> tuple[TradeChain, list[Gap]]:
@@ -109,18 +110,19 @@ def test_a_venue_that_counts_anew_is_followed() -> None:
     chain = TradeChain(TRADES)
     assert told(chain, 1_000_000) == [1_000_000]
     chain.begin_again()
-    assert told(chain, 1, 2, 4) == [(0, -1), 1, 2, (3, 3), 4], "nobody knows what came before"
+    found = told(chain, 1, 2, 4, venue_time=6)
+    assert found == [(0, -1), 1, 2, (3, 3), 4], "nobody knows what came before"
 
 
 def test_what_may_have_traded_before_a_venue_counted_anew_is_named_by_its_time() -> None:
     for heard in (True, False):
         chain = TradeChain(TRADES, venue="binance")
-        told(chain, 1_000_000)
+        told(chain, 1_000_000, 1_000_001)
         if heard:
-            chain.ends(trade(1_000_000))
+            chain.ends(trade(1_000_001))
         assert chain.give_up_all(40) == []
         chain.begin_again()
-        gap, first = chain.accept(msgspec.structs.replace(trade(3, at=90), venue_time=80), 3)
+        gap, first = chain.accept(trade(3, at=90, venue_time=80), 3)
         since = 5 if heard else 40  # the last one told, or the loss of the connection
         assert gap == TradeGap("binance", "BTC-USDT", 80, 90, 0, -1, "trades", since)
         assert (first.venue_time, told(chain, 4, 3)) == (80, [4])
@@ -135,10 +137,21 @@ def test_a_connection_that_begins_with_what_was_told_is_behind_and_counts_nothin
     assert chain.dropped == 2
 
 
+def test_nor_does_one_that_begins_with_what_was_asked_for_or_waited_for() -> None:
+    chain, _ = waiting()
+    told(chain, 7)
+    chain.begin_again()
+    assert spelled(chain.go_on(history(8, 9), 8, 50)) == [8, 9]
+    chain.begin_again()
+    assert told(chain, 8, 9, 10, 12, 11) == [10, 11, 12]
+    chain.begin_again()
+    assert told(chain, 12, 13) == [13]
+
+
 def test_a_venue_that_counts_anew_while_the_connection_stands_is_followed() -> None:
     chain = TradeChain(TRADES)
     told(chain, 900, 901)
-    soon, later = (msgspec.structs.replace(trade(1), venue_time=5 + at * ANEW) for at in (1, 2))
+    soon, later = (trade(1, venue_time=5 + at * ANEW) for at in (1, 2))
     for before, past in ((trade(901), soon), (soon, later)):
         chain.hears(past, before)
         events = chain.accept(past, 1)
@@ -151,8 +164,8 @@ def test_a_late_copy_of_what_was_asked_for_meanwhile_counts_nothing_anew() -> No
     chain, _ = waiting()
     told(chain, 7)
     chain.doubt("BTC-USDT")
-    assert spelled(chain.go_on(history(8, 9), 8, 50)) == [8, 9]
-    late = msgspec.structs.replace(trade(9), venue_time=5 + 9 * ANEW)
+    late = trade(9, venue_time=5 + 9 * ANEW)
+    assert spelled(chain.go_on([*history(8), late], 8, 50)) == [8, 9]
     chain.hears(late, trade(7))
     assert list(chain.accept(late, 9)) == [], "its connection told of 7, others of what followed"
 
@@ -252,10 +265,11 @@ def test_the_next_connection_and_what_nobody_wanted_meanwhile() -> None:
     assert told(chain, 7, 9) == [7]
     assert spelled(chain.give_up_all(8)) == [(8, 8), 9]
     chain.begin_again()
-    assert told(chain, 3, 4) == [(0, -1), 3, 4], "the venue counts anew"
+    assert told(chain, 3, 4, venue_time=6) == [(0, -1), 3, 4], "the venue counts anew"
     assert told(chain, 6) == []
     chain.begin_again()
-    assert told(chain, 1) == [(5, 5), 6, (0, -1), 1], "and once more, while one was missing"
+    found = told(chain, 1, venue_time=7)
+    assert found == [(5, 5), 6, (0, -1), 1], "and once more, while one was missing"
     assert told(chain, 3) == []
     chain.forget("BTC-USDT")
     assert told(chain, 90, 91) == [(2, 2), 3, 90, 91]

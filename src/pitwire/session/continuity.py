@@ -217,6 +217,7 @@ class TradeChain:
         told: list[Event] = []
         for trade in found:
             told += self.accept(stamped(trade, now), trade_number(trade))
+        self.ends(found[-1])
         self.filled += len(found)
         return told
 
@@ -266,7 +267,7 @@ class TradeChain:
             at, _ = self.beginnings.span(self._fell or now, now)
         self._unlearn(symbol)
         self._begun[symbol] = None
-        self._go_on(symbol, found + 1)
+        self._go_on(trade, found)
         if self._spans is not None and isinstance(trade, AggregateTrade):
             self._spans.begin(trade)
         begin, end = min(at, trade.venue_time), trade.venue_time
@@ -351,7 +352,7 @@ class TradeChain:
             return ()
         self._begun[symbol] = None
         if found == due:
-            self._go_on(symbol, found + 1)
+            self._go_on(trade, found)
             return (trade,)
         if symbol in self.steady:
             self._tell_loss(trade)
@@ -367,7 +368,7 @@ class TradeChain:
         if self._spans is not None and isinstance(trade, AggregateTrade):
             self._spans.begin(trade)
         self._begun[symbol] = None
-        self._go_on(symbol, found + 1)
+        self._go_on(trade, found)
         return [*gap, trade] if gap else (trade,)
 
     def _released(self, symbol: str, now: int) -> list[Event]:
@@ -380,9 +381,11 @@ class TradeChain:
             told += (stamped(one, now) for one in self.accept(trade, trade_number(trade)))
         return told
 
-    def _go_on(self, symbol: str, due: int) -> None:
-        """The id that follows is known, and none before it is missing."""
+    def _go_on(self, trade: AnyTrade, found: int) -> None:
+        """The id that follows this trade's is known, and none before it is missing."""
+        symbol, due = trade.symbol, found + 1
         (self.steady if symbol in self._begun else self._next)[symbol] = due
+        self._stood[symbol] = due, trade.venue_time
 
     def _unlearn(self, symbol: str) -> None:
         self.steady.pop(symbol, None)
@@ -395,7 +398,7 @@ class TradeChain:
     def _miss(self, trade: AnyTrade, due: int, found: int) -> Sequence[Event]:
         symbol = trade.symbol
         if self._on_gap is None or found - due > MOST_MISSING:
-            self._go_on(symbol, found + 1)
+            self._go_on(trade, found)
             return (self._gap(trade, due, found - 1), trade)
         room = self._rooms[symbol] = _Room(due)
         self._unlearn(symbol)
@@ -464,15 +467,17 @@ class TradeChain:
         """Whatever waits for nothing any more."""
         room = self._rooms[symbol]
         told: list[Event] = []
+        last: AnyTrade | None = None
         while room.due in room.held:
-            told.append(stamped(room.held.pop(room.due), now))
+            last = room.held.pop(room.due)
+            told.append(stamped(last, now))
             room.due += 1
         while room.gaps and room.gaps[0].last < room.due:
             del room.gaps[0]
         if not room.gaps:
             del self._rooms[symbol]
-            if not room.forgotten:
-                self._go_on(symbol, room.due)
+            if last is not None and not room.forgotten:
+                self._go_on(last, room.due - 1)
         return told
 
     def _gap(self, after: AnyTrade, first: int, last: int, now: int = 0) -> TradeGap:
