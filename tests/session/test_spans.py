@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pitwire.model.clock import SECOND
@@ -102,11 +103,13 @@ def test_what_nobody_wanted_after_a_gap_is_not_missing_when_it_is_wanted_again(
     assert told(chain, (1001, 5003, 5003)) == [(MERGED, 5002, 5002), 1001]
 
 
-def test_ids_that_begin_anew_and_aggregates_without_any_are_no_gap() -> None:
+def test_ids_that_begin_anew_and_aggregates_without_any_lack_no_trade_between() -> None:
     chain = TradeChain(CHANNEL)
     assert told(chain, (7, 80, 83)) == [7]
     chain.begin_again()
-    assert told(chain, (1, 1, 1), (2, 0, 0), (3, 2, 2)) == [1, 2, 3]
+    first = msgspec.structs.replace(aggregate(1, 1, 1), venue_time=6)
+    assert spelled(chain.accept(first, 1)) == [("aggregate_trades", 0, -1), 1]
+    assert told(chain, (2, 0, 0), (3, 2, 2)) == [2, 3]
 
 
 def test_a_venue_that_leaves_trades_out_of_its_aggregates_is_not_judged() -> None:
