@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import struct
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -23,7 +26,7 @@ from pitwire.model.events import Event
 from pitwire.model.orders import Side
 from pitwire.model.packed import SCALES, PackedLevels
 from pitwire.store.postgres import PostgresWriter
-from pitwire.store.schema import KINDS, VERSION, Checkpoint, schema_of
+from pitwire.store.schema import KINDS, VERSION, schema_of
 from tests.store.test_tables import BTC, HEAD, SAMPLES, START, trade
 
 pytestmark = pytest.mark.timeout(300)
@@ -123,11 +126,7 @@ def test_packed_levels_are_written_as_the_tuple_that_they_equal(server: Server) 
 
 
 def test_every_kind_has_a_table_that_the_server_takes(server: Server) -> None:
-    writer = PostgresWriter(server.url, "tables")
-    for name in KINDS:
-        if KINDS[name] is not Checkpoint:
-            writer._send(name, [])
-    writer.close()
+    PostgresWriter(server.url, "tables").close()
     found = {name for (name,) in rows(
         server, "SELECT table_name FROM information_schema.tables WHERE table_schema = 'pitwire'"
     )}  # fmt: skip
@@ -157,6 +156,75 @@ def test_a_run_is_there_whole_or_not_at_all_and_once(server: Server) -> None:
     ]
     with pytest.raises(ConfigError, match="found 'run cut', expected one that is not in these"):
         PostgresWriter(server.url, "cut")
+
+
+WRITTEN = "found 'run {}, which another process writes, as a whole or by its files'"
+
+
+@pytest.mark.parametrize(("first", "second"), [
+    ("whole", "whole"), ("whole", "whole.000002"), ("whole.000002", "whole"),
+    ("whole.000002", "whole.000002"),
+])  # fmt: skip
+@pytest.mark.parametrize("isolation", ["", "serializable"])
+def test_a_run_and_its_files_are_written_by_one_at_a_time(
+    server: Server, first: str, second: str, isolation: str
+) -> None:
+    """The other is refused while it is written, and after that, too; not where it was abandoned."""
+    url = server.url
+    if isolation:  # as a server may have it for everybody
+        url += f"&options=-c%20default_transaction_isolation%3D{isolation}"
+    name = f"{first}-{second}-{isolation}-".replace(".", "-")
+    first, second = name + first, name + second
+    writer = PostgresWriter(url, first)
+    held = name + "whole" if "whole.0" in first + second and first != second else first
+    with pytest.raises(ConfigError, match=re.escape(WRITTEN.format(held))):
+        PostgresWriter(url, second)
+    writer.write([trade(START)])
+    writer.flush()
+    with pytest.raises(ConfigError, match="another process writes"):
+        PostgresWriter(url, second)
+    writer.abandon()
+    writer = PostgresWriter(url, second)
+    writer.write([trade(START)])
+    writer.close()
+    with pytest.raises(ConfigError, match=r"not in these tables yet|holds rows of"):
+        PostgresWriter(url, first)
+    query = f"SELECT run FROM pitwire.\"Trade\" WHERE run LIKE '{name}%'"
+    assert rows(server, query) == [(second,)]
+
+
+def test_files_of_a_run_and_other_runs_are_written_beside_one_another(server: Server) -> None:
+    names = ["beside.000001", "beside.000002", "other"]
+    writers = [PostgresWriter(server.url, name) for name in names]
+    for writer in writers:
+        writer.write([trade(START)])
+        writer.flush()
+    writers.append(PostgresWriter(server.url, "late"))  # waits for nobody who writes
+    for writer in writers:
+        writer.close()
+    found = rows(server, "SELECT run FROM pitwire.runs")
+    assert {(name,) for name in (*names, "late")} <= set(found)
+
+
+def test_who_begins_in_an_empty_database_is_not_refused_by_another_who_does(
+    server: Server,
+) -> None:
+    import psycopg
+
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE empty")
+    url = server.url.replace("/postgres?", "/empty?")
+    begin = threading.Barrier(6)
+
+    def one(number: int) -> None:
+        begin.wait()
+        with PostgresWriter(url, f"run-{number}") as writer:
+            writer.write([trade(START), ev.BookStale("binance", BTC, 0, START, "a", 3, 5)])
+
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(one, range(6))) == [None] * 6
+    with psycopg.connect(url) as connection:
+        assert connection.execute('SELECT count(*) FROM pitwire."Trade"').fetchone() == (6,)
 
 
 def test_what_has_no_table_is_counted(server: Server) -> None:

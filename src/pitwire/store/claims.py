@@ -35,14 +35,17 @@ APART = "a tape as a whole, or its files one by one"
 """What is expected where `overlap` finds something."""
 
 
+def whole_of(run: str) -> str:
+    """The run that this one is a file of; "" where it is none."""
+    part = _PART.match(run)
+    return "" if part is None else part["whole"]
+
+
 def overlap(run: str, others: Iterable[str]) -> str:
     """Which of the others holds rows of this run, too: its whole, or a part of it; "" for none."""
-    part = _PART.match(run)
+    whole = whole_of(run)
     for other in others:
-        part_of_it = _PART.match(other)
-        if part is not None and other == part["whole"]:
-            return other
-        if part_of_it is not None and part_of_it["whole"] == run:
+        if (whole and other == whole) or whole_of(other) == run:
             return other
     return ""
 

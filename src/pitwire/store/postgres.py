@@ -3,7 +3,8 @@
 Each kind is a table of the schema `pitwire`, named like the event (`pitwire."Trade"`), with its
 columns in their order after `run` and `seq`; levels of books are `double precision[][]`, rows of
 price and size. House rules: a run is one transaction, so that it is there whole or not at all, and
-only once; floats and decimals come back as they were; a password is told to nobody.
+only once, whoever else writes it meanwhile; runs wait for no other run; floats and decimals come
+back as they were; a password is told to nobody.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from decimal import Decimal
+from hashlib import blake2b
 from types import TracebackType
 from typing import Any, LiteralString, Self
 
@@ -19,10 +21,12 @@ import pyarrow as pa
 from pitwire.model.errors import ConfigError
 from pitwire.model.events import Event
 from pitwire.model.packed import PackedLevels
-from pitwire.store.claims import APART, overlap
+from pitwire.store.claims import APART, overlap, whole_of
 from pitwire.store.schema import KINDS, VERSION, Checkpoint, decision_of, schema_of
 from pitwire.trading.journal import Decided
 
+_WRITTEN = {name: kind for name, kind in KINDS.items() if kind is not Checkpoint}
+"""Kinds that are written here."""
 ROWS = 20_000
 """Rows of a kind that wait in memory."""
 LEVELS = 200_000
@@ -33,11 +37,14 @@ _TYPES = {
     pa.string(): "text",
     pa.bool_(): "boolean",
 }
+_MAKING = "pitwire tables"
+"""What is held while tables are made: a server lets one make them, and refuses the other."""
 _TEMPLATES: tuple[LiteralString, ...] = (
     "CREATE SCHEMA IF NOT EXISTS pitwire",
     "CREATE TABLE IF NOT EXISTS pitwire.runs (run text PRIMARY KEY, version integer NOT NULL, "
     "rows bigint NOT NULL, written timestamptz NOT NULL DEFAULT now())",
 )
+_THERE: LiteralString = "SELECT tablename FROM pg_tables WHERE schemaname = 'pitwire'"
 
 
 class PostgresWriter:
@@ -55,7 +62,6 @@ class PostgresWriter:
         self._waiting: dict[str, list[tuple[Any, ...]]] = {}
         self._levels = 0
         self._seq = 0
-        self._made: set[str] = set()
         self.written = 0
         """Rows sent; they are there from `close` on."""
         self.passed_over = 0
@@ -69,7 +75,7 @@ class PostgresWriter:
         """Take these events."""
         for event in events:
             name = type(event).__name__
-            if name not in KINDS or isinstance(event, Checkpoint):
+            if name not in _WRITTEN:
                 self.passed_over += 1
                 continue
             self._seq += 1
@@ -135,9 +141,18 @@ class PostgresWriter:
 
     def _begin(self) -> None:
         try:
+            # Else what was written before we held the locks might not be seen behind them.
+            self._connection.isolation_level = self._driver.IsolationLevel.READ_COMMITTED
+            self._connection.execute("SELECT pg_advisory_xact_lock(%s)", (_key(_MAKING),))
             for template in _TEMPLATES:
                 self._connection.execute(template)
+            # Not even an index that is there is asked for: that waits for whoever writes just then.
+            there = {name for (name,) in self._connection.execute(_THERE)}
+            for name in _WRITTEN:
+                if name not in there:
+                    self._connection.execute(self._table(name))
             self._connection.commit()
+            self._hold()
             found = self._connection.execute(
                 "SELECT max(version), bool_or(run = %s) FROM pitwire.runs", (self.run,)
             ).fetchone()
@@ -155,11 +170,22 @@ class PostgresWriter:
             expected = f"schema {VERSION}, or another database"
             raise ConfigError(where="pitwire.runs", found=f"schema {version}", expected=expected)
 
+    def _hold(self) -> None:
+        """Be the one who writes this run, until the transaction ends: its rows, whether they come
+        by the whole or by its files, are written by nobody else meanwhile."""
+        whole = whole_of(self.run)
+        wanted = [("SELECT pg_try_advisory_xact_lock(%s)", self.run)]
+        if whole:  # other files of it may be written beside this one
+            wanted.append(("SELECT pg_try_advisory_xact_lock_shared(%s)", whole))
+        for query, name in wanted:
+            [is_ours] = self._connection.execute(query, (_key(name),)).fetchone()
+            if not is_ours:
+                found = f"run {name}, which another process writes, as a whole or by its files"
+                expected = "one writer for each run"
+                raise ConfigError(where="pitwire.runs", found=found, expected=expected)
+
     def _send(self, name: str, rows: Sequence[tuple[Any, ...]]) -> None:
         columns = ["run", *(field.name for field in schema_of(KINDS[name]))]
-        if name not in self._made:
-            self._connection.execute(self._table(name))
-            self._made.add(name)
         sql = self._driver.sql
         told = sql.SQL("COPY pitwire.{} ({}) FROM STDIN").format(
             sql.Identifier(name), sql.SQL(", ").join(map(sql.Identifier, columns))
@@ -181,9 +207,9 @@ class PostgresWriter:
         ]
         table = sql.Identifier(name)
         return sql.SQL(
-            "CREATE TABLE IF NOT EXISTS pitwire.{table} (run text NOT NULL, {columns}, "
+            "CREATE TABLE pitwire.{table} (run text NOT NULL, {columns}, "
             "PRIMARY KEY (run, seq)); "
-            "CREATE INDEX IF NOT EXISTS {index} ON pitwire.{table} (symbol, received)"
+            "CREATE INDEX {index} ON pitwire.{table} (symbol, received)"
         ).format(
             table=table,
             columns=sql.SQL(", ").join(columns),
@@ -208,6 +234,11 @@ def column_type(arrow: pa.DataType) -> LiteralString:
         return "numeric(38, 18)"
     found: LiteralString = _TYPES[arrow]
     return found
+
+
+def _key(name: str) -> int:
+    """What a server knows this name by where it keeps locks: a number of 64 bits."""
+    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
 
 
 def _driver() -> Any:
