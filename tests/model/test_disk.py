@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -41,15 +42,34 @@ def test_one_that_is_there_is_synced_too_since_its_maker_may_have_died(
     assert [folder for folder, _ in synced] == [tmp_path.parent]
 
 
-def test_where_the_folder_above_is_not_ours_to_open_it_is_made_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EINVAL, errno.EROFS])
+def test_where_the_folder_above_cannot_be_synced_it_is_made_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
+    """It is not ours to open, or a disk is mounted in an image whose folders know no sync."""
+
     def refuse(folder: Path) -> None:
-        raise PermissionError(13, "no", str(folder))
+        raise OSError(number, os.strerror(number), str(folder))
 
     monkeypatch.setattr(disk, "sync_folder", refuse)
     make_folder(tmp_path / "a")
     assert (tmp_path / "a").is_dir()
+
+
+def test_a_disk_that_fails_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(folder: Path) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(folder))
+
+    monkeypatch.setattr(disk, "sync_folder", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        make_folder(tmp_path / "a")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no /proc there")
+def test_a_folder_above_that_knows_no_sync_is_what_linux_has_of_it() -> None:
+    with pytest.raises(OSError, match="Invalid argument"):
+        disk.sync_folder(Path("/proc"))
+    make_folder(Path("/proc/self"))
 
 
 def test_a_file_in_its_place_is_an_error(tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -81,9 +84,56 @@ def test_what_is_no_file_or_no_folder_is_refused(tmp_path: Path) -> None:
     assert sorted(folder.readdir("/", 0)) == [".", "..", "file"]
 
 
-def test_who_may_not_mount_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+ALL, NONE = f"{1 << 21:016x}", f"{0:016x}"
+
+
+@pytest.mark.parametrize(
+    ("own", "most", "never", "tool", "told"),
+    [
+        (ALL, ALL, 0, "", ""),
+        (NONE, ALL, 0, "/usr/bin/fusermount", ""),
+        (NONE, ALL, 0, "", "fusermount is not installed"),
+        (NONE, NONE, 0, "/usr/bin/fusermount", "nothing may be mounted here"),
+        (NONE, ALL, 1, "/usr/bin/fusermount", "nothing may be mounted here"),
+    ],
+)
+def test_who_may_not_mount_is_told_so(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    own: str,
+    most: str,
+    never: int,
+    tool: str,
+    told: str,
+) -> None:
+    """Root in a box without rights finds /dev/fuse and cannot mount, and a test would fail."""
+    status = tmp_path / "status"
+    status.write_text(f"Name:\tpython\nCapEff:\t{own}\nCapBnd:\t{most}\nNoNewPrivs:\t{never}\n")
+    monkeypatch.setattr("shutil.which", lambda _: tool or None)
+    assert lossy.may_not_mount(status) == told
+
+
+def test_a_mount_goes_with_who_was_killed(tmp_path: Path) -> None:
     if lossy.why_not():
         pytest.skip(lossy.why_not())
-    monkeypatch.setattr(lossy.os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(lossy.shutil, "which", lambda _: None)
-    assert lossy.why_not() == "fusermount is not installed"
+    mount, disk = tmp_path / "mount", tmp_path / "disk"
+    program = (
+        "import sys, time; from pathlib import Path; from pitwire.torture.lossy import powered\n"
+        "with powered(*map(Path, sys.argv[1:])): print(flush=True); time.sleep(600)"
+    )
+    command = [sys.executable, "-c", program, str(mount), str(disk)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == b"\n", "it was mounted"
+        assert is_mounted(mount)
+        owner.kill()
+    for _ in range(3_000):
+        if not is_mounted(mount):
+            return
+        time.sleep(0.02)
+    lossy.unmount(mount)
+    raise AssertionError("it is mounted for good")
+
+
+def is_mounted(place: Path) -> bool:
+    return f" {place} " in Path("/proc/self/mountinfo").read_text("utf-8")

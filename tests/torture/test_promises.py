@@ -47,7 +47,20 @@ def test_the_power_is_cut() -> None:
     assert kept.figures["default sent"] > 0
     assert kept.figures["durable sent"] > 0
     assert kept.figures["tape given"] > 0
-    assert kept.figures["tables cuts"] == 2
+    assert kept.figures["tables runs"] >= 2
+
+
+@pytest.mark.parametrize(("runs", "told"), [(0, 1), (1, 0)])
+def test_tables_into_which_nothing_was_written_prove_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runs: int, told: int
+) -> None:
+    figures = dict.fromkeys({name for names in promises._CUT_ZEROS.values() for name in names}, 0)
+    monkeypatch.setattr(lossy, "why_not", lambda: "")
+    monkeypatch.setattr(
+        promises, "program", lambda *_: json.dumps(figures | {"runs": runs}).encode()
+    )
+    kept = promises.power_cuts(tmp_path, Size())
+    assert [one.startswith("tables runs: found 0") for one in kept.complaints] == [True] * told
 
 
 @pytest.mark.timeout(240)

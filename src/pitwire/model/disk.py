@@ -5,9 +5,12 @@ House rules: nothing here is asked for by who only reads; whoever makes a folder
 
 from __future__ import annotations
 
+import errno
 import os
-from contextlib import suppress
 from pathlib import Path
+
+_KEEPS_NO_NAMES = frozenset((errno.EINVAL, errno.EROFS, errno.ENOTSUP))
+"""What a sync of a folder says on systems of files that cannot sync one, or may not be written."""
 
 
 def sync_folder(folder: Path) -> None:
@@ -35,5 +38,12 @@ def make_folder(folder: Path, mode: int = 0o777) -> None:
 
 
 def _keep(folder: Path) -> None:
-    with suppress(PermissionError):  # not ours to open, though it may be ours to write to
+    try:
         sync_folder(folder.parent)
+    except PermissionError:  # not ours to open, though it may be ours to write to
+        return
+    except OSError as error:
+        # A disk of its own may be mounted there, in the folder of an image that none writes to:
+        # no name to lose. What is kept within is synced by who keeps it, and fails there.
+        if error.errno not in _KEEPS_NO_NAMES:
+            raise

@@ -17,6 +17,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -29,6 +30,7 @@ from pitwire.model.entropy import Chance, Entropy, system_seed
 SWITCH = "cut-the-power"
 _WITHIN_SECONDS = 60.0
 _LOOK_SECONDS = 0.02
+_OWNER_SECONDS = 0.2
 _NAMES_SURVIVE = 0.5
 """How often a change of names that was not synced survives all the same."""
 
@@ -41,11 +43,28 @@ def why_not() -> str:
         return "the package mfusepy is not installed"
     if find_library("fuse3") is None and find_library("fuse") is None:
         return "libfuse is not installed"
-    if not os.access("/dev/fuse", os.W_OK):
+    try:
+        os.close(os.open("/dev/fuse", os.O_RDWR))
+    except OSError:
         return "/dev/fuse is not ours to open"
-    if os.geteuid() and _unmounter() is None:
+    return may_not_mount()
+
+
+def may_not_mount(status: Path = Path("/proc/self/status")) -> str:
+    """Why this process may mount nothing, by what the system says of it; "" when it may."""
+    told = dict(line.split(":", 1) for line in status.read_text("utf-8").splitlines())
+    if _may_mount(told["CapEff"]):
+        return ""
+    if _unmounter() is None:
         return "fusermount is not installed"
-    return ""
+    # It has the right by being root's, which not every process may become, nor has it all that.
+    lends = int(told.get("NoNewPrivs", "0")) == 0 and _may_mount(told["CapBnd"])
+    return "" if lends else "nothing may be mounted here"
+
+
+def _may_mount(rights: str) -> bool:
+    """Whether CAP_SYS_ADMIN is among these, capabilities(7)."""
+    return bool(int(rights, 16) >> 21 & 1)
 
 
 class Stored:
@@ -214,7 +233,8 @@ class Power:
 
     def __init__(self, mount: Path, disk: Path) -> None:
         self.mount, self.disk = mount, disk
-        command = [sys.executable, "-m", "pitwire.torture.lossy", str(mount), str(disk)]
+        own = str(os.getpid())
+        command = [sys.executable, "-m", "pitwire.torture.lossy", str(mount), str(disk), own]
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE)
 
     def wait(self) -> None:
@@ -246,9 +266,12 @@ def powered(mount: Path, disk: Path) -> Iterator[Power]:
         power.wait()
         yield power
     finally:
-        if power._process.poll() is None:
-            power.cut()
-        unmount(mount)
+        try:
+            if power._process.poll() is None:
+                power.cut()
+        finally:
+            power._process.kill()  # where it does not even end
+            unmount(mount)
 
 
 def unmount(mount: Path) -> None:
@@ -263,10 +286,12 @@ def _unmounter() -> str | None:
     return next((name for name in ("fusermount3", "fusermount") if shutil.which(name)), None)
 
 
-def main(mount: str, disk: str) -> None:
-    """Serve until the power is cut."""
+def main(mount: str, disk: str, owner: str = "") -> None:
+    """Serve until the power is cut, or the process `owner` that began this is gone."""
     fuse: Any = importlib.import_module("mfusepy")
     folder = LossyFolder(Path(disk))
+    if owner:
+        threading.Thread(target=_end_with, args=(int(owner), Path(mount)), daemon=True).start()
 
     class Operations(fuse.Operations):  # type: ignore[misc]
         """Hands on what such a folder has to answer; the rest is the package's own."""
@@ -280,5 +305,13 @@ def main(mount: str, disk: str) -> None:
     fuse.FUSE(Operations(), mount, foreground=True, nothreads=True, direct_io=True)
 
 
+def _end_with(owner: int, mount: Path) -> None:
+    """Who was killed cuts no power and unmounts nothing, and a mount would stay for good."""
+    while os.getppid() == owner:
+        time.sleep(_OWNER_SECONDS)
+    unmount(mount)
+    os._exit(1)
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(*sys.argv[1:])

@@ -123,8 +123,13 @@ def cut_once(
     goes when there is `enough` in what was heard, or nobody lives to say more.
     """
     ours, theirs = os.pipe()
+
+    def live() -> None:
+        os.close(ours)  # or who says things would never hear that nobody is left to listen
+        run(theirs)
+
     with powered(root / "mount", root / "disk") as power:
-        child = fork(lambda: run(theirs))
+        child = fork(live)
         os.close(theirs)
         heard = b""
         while not enough(heard):

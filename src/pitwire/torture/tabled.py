@@ -1,8 +1,9 @@
 """The power goes again and again while runs are written into tables; whoever writes begins anew.
 
 `python -m pitwire.torture.tabled FOLDER CUTS SEED` forks a process that writes one run after the
-other over a lossy file system, and cuts the power after a while drawn by chance. The next begins
-with the newest that is said to be there, which must be refused, and goes on with the one after it.
+other over a lossy file system, and cuts the power a while after some of them, drawn by chance. The
+next begins with the newest that is said to be there, which must be refused, and goes on with the
+one after it.
 Prints one JSON object; needs the extra `store`.
 """
 
@@ -33,6 +34,8 @@ _TRADES, _ROWS = 120, 50
 _DAY = 86_400 * SECOND
 _DAYS = 5
 """After so many runs their days come again, with folders that are there."""
+_WHOLE = 3
+"""A life is cut behind so many runs at most; one in so many and one more within its first."""
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,12 +89,13 @@ def main(root: Path, cuts: int, seed: int) -> Tally:
         with suppress(OSError):  # which is the end of the disk
             write(root / "mount" / FOLDER, handle, done)
 
-    for _ in range(cuts):
-        lines, _ = cut_once(root, run, _after(chance.uniform(0.02, 0.6)))
-        said = [(word, int(number)) for word, number in map(str.split, lines)]
+    for number in range(1, cuts + 1):
+        enough = _after(number % (_WHOLE + 1), chance.uniform(0.0, 0.6))
+        lines, _ = cut_once(root, run, enough)
+        said = [(word, int(which)) for word, which in map(str.split, lines)]
         idle += len(said) < 2
         taken_twice += sum(word == "again" for word, _ in said)
-        done = max([done, *(number for word, number in said if word != "again")])
+        done = max([done, *(which for word, which in said if word != "again")])
     marks = _marks(root / "disk" / FOLDER)
     expected = range(_TRADES, (done + 1) * _TRADES)
     return Tally(
@@ -104,13 +108,13 @@ def main(root: Path, cuts: int, seed: int) -> Tally:
     )
 
 
-def _after(seconds: float) -> Callable[[bytes], bool]:
-    """Whether so long has passed since the first word."""
+def _after(runs: int, seconds: float) -> Callable[[bytes], bool]:
+    """Whether so long has passed since so many runs were done; for none, since the first word."""
     until = 0
 
     def enough(heard: bytes) -> bool:
         nonlocal until
-        if heard and not until:
+        if not until and heard and heard.count(b"done") >= runs:
             until = _CLOCK.now() + int(seconds * SECOND)
         return bool(until) and _CLOCK.now() >= until
 
