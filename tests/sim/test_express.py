@@ -9,7 +9,7 @@ from contextlib import suppress
 from contextvars import ContextVar, copy_context
 from decimal import Decimal
 from functools import partial
-from itertools import islice
+from itertools import islice, pairwise
 from random import Random
 from typing import Any, TypeAlias
 
@@ -161,7 +161,7 @@ def test_the_short_way_is_no_other_than_the_long_one(
     latency: str, connections: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = heard(latency, connections)
-    monkeypatch.setattr(World, "_express", lambda _: None)
+    monkeypatch.setattr(World, "_source", lambda _: None)
     long = heard(latency, connections)
     assert len(short) > 300
     assert any(isinstance(what, tuple) for _, what, _ in short), "orders were filled"
@@ -188,7 +188,7 @@ def test_a_compiled_part_reads_nothing_else_of_a_recording(
         told.append(heard(latency, 1, known=True))
     assert any(isinstance(what, tuple) for _, what, _ in told[0]), "orders were filled"
     assert told[0] == told[1]
-    monkeypatch.setattr(World, "_express", lambda _: None)
+    monkeypatch.setattr(World, "_source", lambda _: None)
     assert told[0] == heard(latency, 1, known=True)
 
 
@@ -232,7 +232,7 @@ def test_what_is_due_at_once_comes_before_what_is_done_soon(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     short = asked()
-    monkeypatch.setattr(World, "_express", lambda _: None)
+    monkeypatch.setattr(World, "_source", lambda _: None)
     assert short == asked()
     answers = [what for _, what, _ in short if isinstance(what, bytes) and b'"id"' in what]
     assert {json.loads(answer)["id"] for answer in answers} == {"now", "soon"}
@@ -246,7 +246,7 @@ def test_frames_that_do_not_name_their_stream_are_heard_by_those_who_hear_it(
     for (at, what, drained), (bare_at, bare_what, bare_drained) in zip(named, bare, strict=True):
         assert (at, drained) == (bare_at, bare_drained)
         assert plain(what) == plain(bare_what)
-    monkeypatch.setattr(World, "_express", lambda _: None)
+    monkeypatch.setattr(World, "_source", lambda _: None)
     assert bare == heard("same-city", 3, bare=True)
 
 
@@ -356,7 +356,7 @@ def test_who_does_anything_in_between_hears_the_same(
     latency: str | Latency, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = moody(seed, latency)
-    monkeypatch.setattr(World, "_express", lambda _: None)
+    monkeypatch.setattr(World, "_source", lambda _: None)
     assert short == moody(seed, latency)
     assert len(short) > 20  # the venue drops whoever asks too often
 
@@ -461,7 +461,7 @@ def test_timers_ring_when_they_would_have(
     monkeypatch.setattr(PlayedLoop, "ring", counted)
     short = punctual(seed, latency)
     assert sum(rung) > 50, "most of them without the loop"
-    monkeypatch.setattr(World, "_express", lambda _: None)
+    monkeypatch.setattr(World, "_source", lambda _: None)
     assert short == punctual(seed, latency)
 
 
@@ -481,6 +481,61 @@ def test_timers_that_meet_ring_in_the_order_of_the_loop(
     short = punctual(seed, latency, even=True)
     monkeypatch.setattr(PlayedLoop, "ring", leave_to_the_loop)
     assert short == punctual(seed, latency, even=True)
+
+
+@pytest.mark.parametrize("latency", ["none", "colocated", EVEN], ids=str)
+@pytest.mark.parametrize("seed", range(6))
+def test_what_meets_a_timer_comes_behind_it_by_either_way(
+    latency: str | Latency, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing takes time, a frame and a timer may fall on the very same nanosecond."""
+    short = punctual(seed, latency, even=True)
+    monkeypatch.setattr(World, "_express", lambda _: None)
+    assert short == punctual(seed, latency, even=True)
+    heard = [(at, isinstance(what, bytes)) for at, what, _ in short if at]
+    met = {at for at, is_frame in heard if is_frame} & {
+        at for at, is_frame in heard if not is_frame
+    }
+    assert met or latency != "none"
+
+
+@pytest.mark.parametrize("way", ["short", "long"])
+def test_a_timer_of_the_moment_of_a_frame_rings_before_it(
+    way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if way == "long":
+        monkeypatch.setattr(World, "_express", lambda _: None)
+    records = [one for one in recording(40, 7) if not one.ts_ns or one.ts_ns > START]
+    stamps = sorted({one.ts_ns for one in records if one.ts_ns})
+    # A loop takes timers that are a nanosecond apart for due at once.
+    frames = [at for before, at in pairwise([0, *stamps]) if at - before > 1]
+    market = RecordedMarket(LISTING, records, Entropy(1), held=True, begin=START + SECOND)
+    world = World(recording=market)
+    said: list[tuple[int, object, bool]] = []
+
+    async def life() -> None:
+        loop = asyncio.get_running_loop()
+        await world.dial(f"{MARKET_URL}/stream?streams={STREAMS}", Hears(world, said))
+        market.release()
+        world.act()
+        for at in frames:
+            when = (at - stamps[0] + SECOND) / SECOND
+
+            def ring() -> None:
+                said.append((world.clock.now(), "timer", False))
+                loop.call_soon(lambda: said.append((world.clock.now(), "soon", False)))
+
+            loop.call_at(when, ring)
+        await asyncio.sleep(2)
+
+    world.run(life())
+    by_time: dict[int, list[str]] = {}
+    for at, what, _ in said:
+        by_time.setdefault(at, []).append("frame" if isinstance(what, bytes) else str(what))
+    met = [words for words in by_time.values() if "frame" in words and "timer" in words]
+    assert len(met) > 10
+    assert all(words[:2] == ["timer", "soon"] for words in met)
+    assert all(set(words[2:]) == {"frame"} for words in met)
 
 
 class Rider:
@@ -509,7 +564,7 @@ def by_each(monkeypatch: pytest.MonkeyPatch, part: Any, lived: Lived) -> tuple[l
         monkeypatch.setattr(express, "RIDE", ride)
         told.append(lived())
     with monkeypatch.context() as long:
-        long.setattr(World, "_express", lambda _: None)
+        long.setattr(World, "_source", lambda _: None)
         told.append(lived())
     return told, rider.frames
 
@@ -686,7 +741,7 @@ def test_who_leaves_a_stream_hears_it_no_more_from_that_very_moment(
     latency: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = fickle(latency)
-    monkeypatch.setattr(World, "_express", lambda _: None)
+    monkeypatch.setattr(World, "_source", lambda _: None)
     assert len(short) > 250
     assert short == fickle(latency)
 

@@ -38,6 +38,23 @@ class Routes(Protocol):
         ...
 
 
+class LongWay:
+    """A world with a recorded market and no short way: all of it by stage and façade, and between
+    a client's timers, too, so that what meets one of these comes behind it by either way."""
+
+    def __init__(self, carrier: MemoryCarrier) -> None:
+        self._carrier = carrier
+
+    def play(self, loop: Played, before: int) -> None:
+        """Let everything happen that is due before then, until the client is stirred."""
+        carrier = self._carrier
+        while not loop.stirred:
+            due = carrier.next_deadline()
+            if due is None or due >= before:
+                return
+            carrier.run(loop.reach(due))
+
+
 class Express:
     """What happens in a world with a recorded market and no faults, between a client's timers."""
 

@@ -19,7 +19,7 @@ from pitwire.sim.clocks import FaultyClock
 from pitwire.sim.crowd import Crowd, Crowds
 from pitwire.sim.deeds import Deeds
 from pitwire.sim.exchange import Exchange
-from pitwire.sim.express import Express
+from pitwire.sim.express import Express, LongWay
 from pitwire.sim.facades.binance import BinanceFacade
 from pitwire.sim.facades.binance_auth import ApiKey
 from pitwire.sim.facades.binance_options import BinanceOptions
@@ -35,7 +35,7 @@ from pitwire.sim.history import RecordedMarket
 from pitwire.sim.keys import KeyPair, ed25519_pair, hmac_pair
 from pitwire.sim.latency import INSTANT, Latency
 from pitwire.sim.links import HttpAnswer, Listener, MemoryCarrier, MemoryDialer, MemoryLink
-from pitwire.sim.loop import START, PlayedLoop, SimLoop
+from pitwire.sim.loop import START, PlayedLoop, SimLoop, Source
 from pitwire.sim.marks import Marks
 from pitwire.sim.plan import FaultPlan
 from pitwire.sim.scenarios import Scenario
@@ -257,9 +257,9 @@ class World:
     ) -> Answer:
         """Run a coroutine in virtual time; `TimeoutError` when it takes longer than that."""
         clock = self._demand_virtual("run")
-        express = self._express()
-        loop = SimLoop(clock.now()) if express is None else PlayedLoop(clock.now(), express)
-        self._rings = express is None
+        source = self._source()
+        loop = SimLoop(clock.now()) if source is None else PlayedLoop(clock.now(), source)
+        self._rings = source is None
         clock.loop = loop
         try:
             with asyncio.Runner(loop_factory=lambda: loop) as runner:
@@ -268,6 +268,12 @@ class World:
             self._timer = None
             clock.loop = None
             clock.set(loop.now())
+
+    def _source(self) -> Source | None:
+        """What happens between two timers of a client; None where the venue has its own."""
+        if self.recording is None:
+            return None
+        return self._express() or LongWay(self.carrier)
 
     def _express(self) -> Express | None:
         """The short way, where there is one: a recorded market, our own façade, and no faults."""
