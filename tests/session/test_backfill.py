@@ -16,9 +16,10 @@ from pitwire.model.events import AggregateTrade, Event, Trade, TradeGap
 from pitwire.model.orders import Side
 from pitwire.session.backfill import AT_ONCE, Backfill
 from pitwire.session.continuity import HOLD_SECONDS
+from pitwire.session.freshness import Freshness
 from pitwire.session.origins import DOUBT_SECONDS, PAGE
 from pitwire.session.pacing import Pacing
-from pitwire.venues.venue import Can, CodecOptions, HttpRequest, Limit, Role, Venue
+from pitwire.venues.venue import Ask, Can, CodecOptions, HttpRequest, Limit, Role, Venue
 from tests.session.toy import TOY, ToyCodec
 
 NOW = 1_700_000_000 * SECOND
@@ -325,6 +326,21 @@ def test_a_trade_that_comes_before_the_answer_tells_by_itself() -> None:
     steady.ours.confirmed("trades", "A", NOW)
     assert steady.trade(2) == [2]
     assert steady.ours.due(NOW) == [], "nothing is missing"
+
+
+def test_what_a_connection_noted_before_it_fell_tells_a_late_trade_from_a_new_count() -> None:
+    for time, expected in ((1, []), (2, [(0, -1), 6]), (0, [(0, -1), 6])):  # 0: no time at all
+        setting, heard = Setting(), Freshness("toy")
+        heard.confirmed(Ask("trades", "A"), "Trade", NOW, busy=True)
+        for number in (5, 6, 7):
+            one = msgspec.structs.replace(trade(number), venue_time=1)
+            setting.ours.hears(one, heard)
+            heard.first(one, NOW)
+            assert len(setting.ours.trades.accept(one, number)) == 1
+        setting.ours.ends(heard)
+        setting.ours.begin_again()
+        again = msgspec.structs.replace(trade(6), venue_time=time)
+        assert told(setting.ours.trades.accept(again, 6)) == expected
 
 
 def test_a_symbol_of_which_nothing_is_known_is_not_asked_for() -> None:

@@ -71,6 +71,8 @@ def test_trades_of_a_venue_that_counts_anew_are_told_or_named(copies: int, meanw
         [(since, until)] = {
             (one.since // MILLISECOND, one.venue_time // MILLISECOND) for one in gaps
         }
+        trades = [one for one in told if isinstance(one, ev.Trade | ev.TradeGap)]
+        assert since == trades[trades.index(gaps[0]) - 1].venue_time // MILLISECOND
         untold = {one for one in news - ours.keys() if not since <= one[1] <= until}
         assert len(untold) < 5, "but for those on their way"
         assert all(at >= max(at for _, at in news) - 100 for _, at in untold)

@@ -257,7 +257,7 @@ class TradeChain:
         if symbol in self._begun:
             return stood == due and trade.venue_time > at + _ANEW
         # A connection seldom begins with the past: only where it is older than what was told.
-        return stood != due or trade.venue_time > at
+        return stood != due or trade.venue_time > at or not trade.venue_time
 
     def _count_anew(self, trade: AnyTrade, found: int, due: int) -> Sequence[Event]:
         """Go on from this id; whatever traded since the last one told, nobody can tell by ids."""
