@@ -109,6 +109,30 @@ def test_a_new_day_that_began_meanwhile_begins_at_zero(tmp_path: Path) -> None:
     setting.world.run(lives(setting))
 
 
+def test_a_clock_that_was_set_back_over_midnight_gives_no_orders_back(tmp_path: Path) -> None:
+    """What was ordered on the day that it has left counts, and goes on to count on that day."""
+
+    async def late(setting: Setting) -> None:
+        desk = await setting.open(config=kept(tmp_path / "a", "max_day_orders = 2"))
+        command(desk, resting())
+        await desk.stop()
+
+    async def early(setting: Setting) -> None:
+        desk = await setting.open(config=kept(tmp_path / "a", "max_day_orders = 2"))
+        assert counted(desk)[0] == 1
+        await until(lambda: not desk.engine.state.missed)
+        assert len(command(desk, resting(49_000))) == 1
+        assert command(desk, resting(48_000)) == []
+        await asyncio.sleep((MIDNIGHT - setting.clock.now()) / SECOND + 60)
+        assert command(desk, resting(47_000)) == [], "it has begun, and begins no second time"
+        assert refused(setting) == ["max_day_orders"] * 2
+        await desk.stop()
+
+    for life, start in ((late, MIDNIGHT + 5 * SECOND), (early, MIDNIGHT - 40 * SECOND)):
+        setting = Setting(start=start)
+        setting.world.run(life(setting))
+
+
 def test_without_such_a_limit_no_journal_is_read_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -248,7 +248,9 @@ def test_a_clock_that_is_set_back_gives_no_orders_back() -> None:
     assert passes(desk, TOMORROW + 2, 100)
     assert not passes(desk, TOMORROW - 5, 100)
     assert not passes(desk, TOMORROW - 4, 100)
-    assert passes(desk, TOMORROW + 3, 100)
+    assert not passes(desk, TOMORROW + 3, 100), "it has begun, and begins no second time"
+    see(desk, 99, TOMORROW + DAY + 1)
+    assert passes(desk, TOMORROW + DAY + 3, 100), "the next one begins at zero"
 
 
 def test_a_day_that_is_priced_late_is_read_back_as_it_was_counted() -> None:

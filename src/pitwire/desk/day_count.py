@@ -1,7 +1,8 @@
 """A desk that is started again counts its orders of the day on: limits by the day hold for all of
 it, whichever run ordered.
 
-House rules: the journal is read for it only where a limit asks; an order of this run counts once.
+House rules: the journal is read for it only where a limit asks; an order of this run counts once;
+one of the day ahead counts, too, for a clock that is set back over midnight forgives none.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from pathlib import Path
 from pitwire.model.errors import ConfigError
 from pitwire.model.symbols import Symbol
 from pitwire.store.ordered import ordered_since
-from pitwire.trading.conduct import midnight
+from pitwire.trading.conduct import DAY, midnight
 from pitwire.trading.engine import Engine
 from pitwire.trading.tracked import ZERO
 
 
 def count_the_day_on(folder: Path, engine: Engine, now: int) -> None:
-    """Take what runs before this one have ordered since midnight UTC from the journal in `folder`;
+    """Take what runs before this one have ordered since midnight UTC, by the journal in `folder`;
     raises `ConfigError` where that cannot be read."""
     screen, instruments = engine.screen, engine.state.instruments
     limits = screen.limits
@@ -30,7 +31,8 @@ def count_the_day_on(folder: Path, engine: Engine, now: int) -> None:
         return read is not None and read[0] == screen.epoch
 
     try:
-        ordered = ordered_since(folder, midnight(now), but=is_of_this_run)
+        since = midnight(now)
+        ordered = ordered_since(folder, since, since + 2 * DAY, but=is_of_this_run)
     except OSError as error:
         found = error.strerror or type(error).__name__
         expected = "a journal to count the day's orders by"
@@ -40,4 +42,4 @@ def count_the_day_on(folder: Path, engine: Engine, now: int) -> None:
         known = instruments.get(symbol)
         quote = Symbol.parse(symbol).quote if known is None else known.quote
         notional[quote] = notional.get(quote, ZERO) + worth
-    screen.conduct.carry_on(ordered.orders, notional, now)
+    screen.conduct.carry_on(ordered.orders, notional, now, ordered.newest)

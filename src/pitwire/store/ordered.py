@@ -21,6 +21,8 @@ from pitwire.trading.tracked import ZERO
 
 _DECIDED = b'{"record":"Decided",'
 """How the payload of such a record begins."""
+_HEADER = 4096
+"""Bytes in which the header of a segment lies."""
 
 
 class Ordered(NamedTuple):
@@ -29,37 +31,55 @@ class Ordered(NamedTuple):
     orders: int
     worth: dict[str, Decimal]
     """By symbol, in quote units; an order of which no price was known adds nothing."""
+    newest: int = 0
+    """When the last of them was decided, ns; 0 for none."""
 
 
-def ordered_since(folder: Path, since: int, *, but: Callable[[str], bool]) -> Ordered:
-    """Orders decided from `since` on (ns since 1970 UTC, by our clock), but those of these ids.
+def ordered_since(
+    folder: Path, since: int, until: int, *, but: Callable[[str], bool] = lambda _: False
+) -> Ordered:
+    """Orders decided from `since` on and before `until` (ns since 1970 UTC, by our clock), but
+    those of these ids.
 
     Raises `OSError` where a segment cannot be read.
     """
-    orders, worth = 0, dict[str, Decimal]()
-    for record in _decided(folder, since):
+    orders, worth, newest = 0, dict[str, Decimal](), 0
+    for record in _decided(folder, since, until):
         order = placed(record.command)
         if order is None or but(order.id):
             continue
-        orders += 1
+        orders, newest = orders + 1, max(newest, record.at)
         value = worth_at(order, (record.bid, record.ask) if record.bid or record.ask else None)
         if value is not None:
             worth[order.symbol] = worth.get(order.symbol, ZERO) + value
-    return Ordered(orders, worth)
+    return Ordered(orders, worth, newest)
 
 
-def _decided(folder: Path, since: int) -> Iterator[Decided]:
-    """Decisions since then, the newest segment's first; those that began before the first that is
-    needed are not read."""
-    for number in reversed(segment_numbers(folder)):
-        segment = read_segment(segment_path(folder, number).read_bytes(), number)
-        for payload in segment.payloads:
+def _decided(folder: Path, since: int, until: int) -> Iterator[Decided]:
+    """Decisions of this time, as they stand in the journal."""
+    for number in _needed(folder, since, until):
+        for payload in read_segment(segment_path(folder, number).read_bytes(), number).payloads:
             if payload.startswith(_DECIDED):
                 try:
                     record = decode(payload)
                 except msgspec.MsgspecError:
                     continue
-                if isinstance(record, Decided) and record.at >= since:
+                if isinstance(record, Decided) and since <= record.at < until:
                     yield record
-        if segment.header is not None and segment.header.started < since:
-            return
+
+
+def _needed(folder: Path, since: int, until: int) -> list[int]:
+    """The segments from the one on in which `since` lies: the last that was begun before it and
+    ahead of the first that was begun in this time.
+
+    A clock that was behind may have begun later ones, and one that was ahead any.
+    """
+    first, numbers = 0, segment_numbers(folder)
+    for number in numbers:
+        with segment_path(folder, number).open("rb") as file:
+            header = read_segment(file.read(_HEADER), number).header
+        if header is not None and header.started < since:
+            first = number
+        elif header is not None and header.started < until:
+            break
+    return [number for number in numbers if number >= first]

@@ -23,19 +23,19 @@ RATIO_ORDERS = 20
 """Fewer orders than this in it say nothing."""
 OVERDUE = 5 * SECOND
 """An order that is not answered for so long is not merely on its way."""
-_DAY = 86_400 * SECOND
+DAY = 86_400 * SECOND
 
 
 def midnight(now: int) -> int:
     """When the UTC day of `now` began, ns."""
-    return now // _DAY * _DAY
+    return now // DAY * DAY
 
 
 class Conduct:
     """What one screen remembers of its own decisions."""
 
     __slots__ = (
-        "_by_rule", "_cancels", "_limits", "_orders", "_pending", "_rated", "_today",
+        "_by_rule", "_cancels", "_left", "_limits", "_orders", "_pending", "_rated", "_today",
         "_tomorrow", "day_notional", "day_orders",
     )  # fmt: skip
 
@@ -50,14 +50,22 @@ class Conduct:
             limits.max_rule_orders_per_ten_seconds is None and limits.max_cancel_ratio is None
         )
         self._today = self._tomorrow = 0
+        self._left = -1
+        """When the day began that a clock set back has left: it begins no second time."""
         self.day_orders = 0
         self.day_notional: dict[str, Decimal] = {}
         """Asset → what the orders decided since midnight UTC were worth together."""
 
-    def carry_on(self, orders: int, notional: Mapping[str, Decimal], now: int) -> None:
-        """An earlier run has decided these orders on the UTC day of `now`; asset → their worth."""
+    def carry_on(
+        self, orders: int, notional: Mapping[str, Decimal], now: int, newest: int = 0
+    ) -> None:
+        """An earlier run has decided these orders on the UTC day of `now`; asset → their worth.
+
+        The `newest` may be of a later day, ns: that of a clock that was set back since."""
         if not self._today <= now < self._tomorrow:
             self._begin_day(now)
+        if newest >= self._tomorrow:
+            self._left = max(self._left, midnight(newest))
         self.day_orders += orders
         for quote, worth in notional.items():
             self.day_notional[quote] = self.day_notional.get(quote, ZERO) + worth
@@ -150,9 +158,11 @@ class Conduct:
         return None
 
     def _begin_day(self, now: int) -> None:
-        was_set_back, self._today = now < self._today, midnight(now)
-        self._tomorrow = self._today + _DAY
-        if was_set_back:
+        before, self._today = self._today, midnight(now)
+        self._tomorrow = self._today + DAY
+        if now < before:
+            self._left = max(self._left, before)
+        if now < before or self._today == self._left:
             return
         self.day_orders = 0
         self.day_notional.clear()
