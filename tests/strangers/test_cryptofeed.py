@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import aiohttp
 import pytest
 
+from pitwire.desk.playing import play
+from pitwire.market.book import OrderBook
 from pitwire.model.clock import SystemClock
+from pitwire.model.events import BookDelta, BookSnapshot, Event
 from pitwire.model.orders import Side
 from pitwire.sim.certificates import LocalAuthority, local_authority
 from pitwire.sim.facts import Tif
 from pitwire.sim.serve import serve
 from pitwire.sim.world import World
-from tests.strangers.place import ACCOUNTS, MISSING, SECONDS, Place, aside, until
+from pitwire.tape.format import Kind
+from pitwire.tape.imports import import_tape
+from pitwire.tape.reader import Tape
+from tests.strangers.place import ACCOUNTS, MISSING, SECONDS, Place, as_levels, aside, until
 
 pytest.importorskip("cryptofeed", reason=MISSING)
+from cryptofeed.connection import Connection
 from cryptofeed.defines import (
     BALANCES,
     BUY,
@@ -34,6 +44,7 @@ from cryptofeed.defines import (
     TICKER,
     TRADES,
 )
+from cryptofeed.raw_data_collection import AsyncFileCallback
 
 SYMBOL = "BTC-USDT"
 Meet = Callable[..., AbstractAsyncContextManager[Any]]
@@ -218,3 +229,50 @@ async def test_it_comes_back_after_a_close(lively: Place, meet: Meet) -> None:
             trades.get_nowait()
         (trade,) = await until(trades.get, lambda _: True)
     assert trade.symbol == SYMBOL
+
+
+async def test_its_raw_files_become_a_tape(lively: Place, meet: Meet, tmp_path: Path) -> None:
+    """As its own collector writes them: the listing, the book and its changes in a file each."""
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    files = AsyncFileCallback(str(raw), length=50)
+    Connection.raw_data_callback = files  # as its handler of feeds has it
+    try:
+        async with meet(lively, L2_BOOK, TRADES, TICKER) as feed:
+            files.write_header(feed.feed.id, json.dumps(feed.feed._feed_config))
+            books = feed.heard[L2_BOOK]
+            for _ in range(20):
+                (book,) = await until(books.get, lambda _: True)
+            with lively.halted():
+                truth = lively.book()
+                async with asyncio.timeout(SECONDS):
+                    while book != truth:
+                        book = await books.get()
+            feed.feed.stop()
+    finally:
+        Connection.raw_data_callback = None
+        files.stop()
+    named = sorted(re.sub(r"\d+", "N", path.name) for path in raw.iterdir())
+    assert named == ["BINANCE.N", "BINANCE.http.N.N", "BINANCE.ws.N.N"]
+    done = import_tape(raw, tmp_path / "tapes")
+    assert (done.venue, done.symbols, done.unread) == ("binance", (SYMBOL,), 0)
+    assert set(done.channels) == {"ticker", "aggregate_trades", "book"}
+    [changes] = raw.glob("BINANCE.ws.*")
+    lines = changes.read_bytes().splitlines()
+    heard = [line.partition(b": ")[2] for line in lines if line[:1].isdigit()]
+    tape = Tape(done.run)
+    assert [one.payload for one in tape.records() if one.kind is Kind.IN] == heard
+    seen: list[Event] = []
+    listen = partial(play, tape, events=lambda events, _now, _drained: seen.extend(events))
+    played = await aside(listen)  # a tape has a loop of its own
+    assert played.unheard == 0
+    ours, reached = OrderBook("binance", SYMBOL), False
+    for event in seen:
+        match event:
+            case BookSnapshot():
+                ours.apply_snapshot(event)
+            case BookDelta():
+                ours.apply(event)
+                reached = reached or (as_levels(ours.bids), as_levels(ours.asks)) == truth
+    assert ours.ready
+    assert reached, "its book when the market stood still"

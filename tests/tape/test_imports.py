@@ -15,6 +15,7 @@ from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConfigError
 from pitwire.model.events import AggregateTrade, BookDelta, BookSnapshot, BookStale, Event
 from pitwire.tape import imports as module
+from pitwire.tape import recordings
 from pitwire.tape.format import Kind
 from pitwire.tape.imports import import_tape
 from pitwire.tape.reader import Tape, TapeFile, runs_in
@@ -95,6 +96,64 @@ def test_a_recording_is_played_like_a_tape_of_our_own(
     deltas = [event for event in seen if isinstance(event, BookDelta)]
     assert snapshot.last_id == 3
     assert [delta.last_id for delta in deltas] == [4, 5, 6, 7, 8]
+
+
+def raw_files(folder: Path, *, headers: str = "") -> Path:
+    """One feed as cryptofeed leaves it: a file for each connection, the changes' one begun anew."""
+    folder.mkdir()
+    line = cryptofeed().splitlines()
+    frames = [one for one in line[3:] if one[:1].isdigit()]
+    [book] = [one for one in line if "/depth?" in one]
+    rest = [*line[1:3], *frames[:2]]
+    listing = f"https://venue/api/v3/exchangeInfo -> {AT // SECOND - 1}.25: {{}}"
+    (folder / "BINANCE.0").write_text(f"{listing}\n{line[0]}\n")
+    (folder / "BINANCE.http.0.0").write_text(f"{book}{headers}\n\n\n")
+    (folder / "BINANCE.ws.1.0").write_text("\n".join(rest) + "\n")
+    for number in range(2, len(frames)):
+        (folder / f"BINANCE.ws.1.{number - 1}").write_text(f"{frames[number]}\n")
+    (folder / "notes.txt").write_text("mine")
+    return folder
+
+
+@pytest.mark.parametrize("headers", ["", ' header: {"Content-Type": "application/json"}'])
+def test_a_folder_of_raw_files_is_one_recording_in_the_order_of_its_stamps(
+    tmp_path: Path, headers: str
+) -> None:
+    read: list[int] = []
+    raw = raw_files(tmp_path / "raw", headers=headers)
+    done = import_tape(raw, tmp_path / "tapes", progress=read.append)
+    assert (done.venue, done.frames, done.symbols, done.damage) == ("binance", 8, ("BTC-USDT",), "")
+    tape = Tape(done.run)
+    told = [(record.kind, record.link) for record in tape.records()]
+    assert told.count((Kind.IN, "market-2")) == 8, "a connection has one link, whatever its files"
+    payloads = [record.payload.decode() for record in tape.records() if record.kind is Kind.IN]
+    assert payloads == [depth(n) for n in range(1, 9)]
+    seen: list[Event] = []
+    assert play(tape, events=lambda events, _now, _drained: seen.extend(events)).unheard == 0
+    [snapshot] = [event for event in seen if isinstance(event, BookSnapshot)]
+    assert snapshot.last_id == 3
+    assert [event.last_id for event in seen if isinstance(event, BookDelta)] == [4, 5, 6, 7, 8]
+
+
+def test_a_raw_file_that_is_cut_ends_none_but_itself(tmp_path: Path) -> None:
+    raw = raw_files(tmp_path / "raw")
+    with (raw / "BINANCE.http.0.0").open("a") as file:
+        file.write("https://venue/api/v3/ti")
+    done = import_tape(raw, tmp_path / "tapes")
+    assert done.frames == 8
+    assert "BINANCE.http.0.0 line 4" in done.damage
+
+
+def test_a_folder_of_two_feeds_or_of_none_is_refused(tmp_path: Path) -> None:
+    raw = raw_files(tmp_path / "raw")
+    (raw / "COINBASE.ws.1.0").write_text("1700000000.5: {}\n")
+    with pytest.raises(ConfigError, match="found 'those of BINANCE, COINBASE', expected the raw"):
+        import_tape(raw, tmp_path / "tapes")
+    (tmp_path / "none").mkdir()
+    with pytest.raises(ConfigError, match="no file called FEED"):
+        import_tape(tmp_path / "none", tmp_path / "tapes")
+    with pytest.raises(ConfigError, match="Is a directory"):
+        import_tape(raw, tmp_path / "tapes", source="hftbacktest")
 
 
 @pytest.mark.parametrize(
@@ -181,7 +240,7 @@ def test_a_long_frame_stands_in_memory_once(tmp_path: Path) -> None:
     tracemalloc.start()
     try:
         held = []
-        for taken in module.read_capture(path, lambda _: None):
+        for taken in recordings.read_capture(path, lambda _: None):
             assert len(taken.payload) == len(text)
             held.append(tracemalloc.get_traced_memory()[0] / len(text))
     finally:

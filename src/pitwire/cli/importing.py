@@ -10,11 +10,12 @@ from pitwire.cli.blame import naming
 from pitwire.cli.exits import Code
 from pitwire.model.errors import ConfigError
 from pitwire.tape.imports import import_tape
+from pitwire.tape.recordings import size_of
 from pitwire.venues.registry import find_venue
 
 
 def run(path: Path, folder: Path, *, source: str, venue: str, instruments: Path | None) -> int:
-    """Import one file and say what came of it."""
+    """Import one recording and say what came of it."""
     listing = b""
     if instruments is not None:
         try:
@@ -23,7 +24,7 @@ def run(path: Path, folder: Path, *, source: str, venue: str, instruments: Path 
             found = error.strerror or type(error).__name__
             expected = "the venue's answer about its instruments"
             raise ConfigError(where=str(instruments), found=found, expected=expected) from None
-    size = path.stat().st_size if path.exists() else 0
+    size = size_of(path)
     with bars() as bar, naming(folder):
         task = bar.add_task(f"import {path.name}", total=2 * size)
         done = import_tape(

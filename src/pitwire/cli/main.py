@@ -348,7 +348,12 @@ def record(
 
 @app.command(name="import")
 def import_(
-    path: Annotated[Path, typer.Argument(help="A capture, a cryptofeed or hftbacktest raw file.")],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="A capture, a raw file of hftbacktest, or a folder of cryptofeed's raw files."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="The folder of tapes.")] = Path("tapes"),
     source: Annotated[
         str, typer.Option("--format", help="auto, capture, cryptofeed or hftbacktest.")

@@ -1,4 +1,4 @@
-"""Other people's recordings → tapes: captures, cryptofeed's raw files, hftbacktest's collections.
+"""Other people's recordings (`tape/recordings.py` reads their lines) → tapes.
 
 House rules: a payload is never re-spelt; lines are read one by one, so memory does not grow with a
 file; a line that cannot be read is an error that names file and line. What a recording does not
@@ -7,9 +7,7 @@ hold (answers to asks, the drained bit) is not invented: the player makes up for
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -24,6 +22,7 @@ from pitwire.model.errors import ConfigError
 from pitwire.model.events import Event, Malformed, Unhandled
 from pitwire.tape.format import LONGEST, Entry, Exchange, Kind, Meta, encode_exchange
 from pitwire.tape.held import is_held
+from pitwire.tape.recordings import Cut, Read, Taken, kind_of, read_capture, reader_of, size_of
 from pitwire.tape.writer import TapeWriter, run_name
 from pitwire.venues.registry import BUILT_IN, find_venue
 from pitwire.venues.venue import CodecOptions, Role, Venue
@@ -34,22 +33,7 @@ _BATCH, _BATCH_BYTES = 2000, 1 << 20
 _LOOKED_AT = 2000
 """Frames by which a recording shows whose market it is of."""
 _LONGEST_FRAME = LONGEST // 2
-_LATEST, _DIGITS = (1 << 63) - 86_400 * SECOND, 30
-"""ns that a record can say, and a day after it; and more digits than these have."""
 _UNKNOWN = "unknown"
-_FORMATS = ("capture", "cryptofeed", "hftbacktest")
-
-
-class Taken(NamedTuple):
-    """One thing that a recording holds."""
-
-    kind: str
-    """`recv`, `send`, `connect` or `http`."""
-    at: int
-    """ns; 0 where the recording says nothing."""
-    link: str
-    payload: bytes
-    url: str = ""
 
 
 class Imported(msgspec.Struct, frozen=True):
@@ -67,18 +51,6 @@ class Imported(msgspec.Struct, frozen=True):
     """Frames on the tape that the venue's decoder does not know, of one that knows others."""
     damage: str = ""
     """Where the recording ends before its end; what stands before is on the tape."""
-
-
-class _CaptureLine(msgspec.Struct):
-    t: str = ""
-    conn: str = ""
-    ts_ns: int | None = None
-    data: str = ""
-    addr: str = ""
-    url: str = ""
-
-
-_capture_line = msgspec.json.Decoder(_CaptureLine).decode
 
 
 def import_tape(
@@ -100,21 +72,21 @@ def import_tape(
     about its instruments, for recordings that lack it. `progress` is told how many bytes of the
     file have been read, of twice its size: it is read once to see what is in it.
     """
-    read = _reader(path, source)
+    read = reader_of(path, source)
     venue = venue or _whose(path, read)
-    cut: list[_Cut] = []
+    cut: list[Cut] = []
     first, unread, symbols, channels = _survey(path, _whole(read(path, progress), cut), venue, cut)
     natives = {_native_here(path, venue, symbol) for symbol in symbols}
     meta = Meta(
         program="import",
         venue=venue.name if symbols else _UNKNOWN,
         started=first - LEAD,
-        origin=_kind_of(read),
+        origin=kind_of(read),
         symbols=symbols,
         channels=channels,
         note=path.name,
     )
-    size = path.stat().st_size
+    size = size_of(path)
     if (run := folder / run_name(meta.started)).exists():
         expected = "another folder (--out), or that tape out of the way"
         raise ConfigError(where=str(run), found="a tape of that moment", expected=expected)
@@ -177,7 +149,7 @@ class _Survey(NamedTuple):
     channels: tuple[str, ...]
 
 
-def _survey(path: Path, lines: Iterator[Taken], venue: Venue, cut: list[_Cut]) -> _Survey:
+def _survey(path: Path, lines: Iterator[Taken], venue: Venue, cut: list[Cut]) -> _Survey:
     """Look at all of it; raises `ConfigError` where there is nothing to begin a tape with."""
     codec = venue.codec(CodecOptions(Role.MARKET))
     names = {row.event: name for name, row in reversed(list(venue.channels.items()))}
@@ -202,15 +174,11 @@ def _survey(path: Path, lines: Iterator[Taken], venue: Venue, cut: list[_Cut]) -
     return _Survey(first, unread, tuple(symbols), tuple(channels))
 
 
-class _Cut(ConfigError):
-    """A recording that ends in the midst of something."""
-
-
-def _whole(taken: Iterator[Taken], cut: list[_Cut]) -> Iterator[Taken]:
+def _whole(taken: Iterator[Taken], cut: list[Cut]) -> Iterator[Taken]:
     """What is whole; what is not is kept."""
     try:
         yield from taken
-    except _Cut as error:
+    except Cut as error:
         cut.append(error)
 
 
@@ -295,7 +263,7 @@ def whose_capture(path: Path) -> Venue:
     return _whose(path, read_capture)
 
 
-def _whose(path: Path, read: _Read) -> Venue:
+def _whose(path: Path, read: Read) -> Venue:
     """The venue that knows most of the first frames, by the names that stand in them.
 
     Futures look much like spot, and are not: a stranger's decoder knows half of them, or names
@@ -337,139 +305,3 @@ class _Reading:
                 named = f'"s":"{_native(self.venue, symbol)}"'.encode()
             self._spelt[symbol] = named
         return named
-
-
-# ── the formats ───────────────────────────────────────────────────────────────────────────────
-
-_Read = Callable[[Path, Callable[[int], None]], Iterator[Taken]]
-
-
-def read_capture(path: Path, progress: Callable[[int], None]) -> Iterator[Taken]:
-    """Lines of JSON, `{"t", "conn", "ts_ns", "data", …}`: a text frame each."""
-    for number, line in _lines(path, progress):
-        try:
-            found = _capture_line(line)
-        except msgspec.MsgspecError as error:
-            raise _bad(path, number, line, f"a capture record ({error})") from None
-        url, at = found.url or found.addr, _known(path, number, line, found.ts_ns or 0)
-        taken = Taken(found.t, at, found.conn, found.data.encode(), url)
-        del found, line  # as below
-        yield taken
-
-
-_ARROW = re.compile(
-    rb"(?P<url>\S+) (?P<arrow>->|<-|<->) (?P<at>\d+(?:\.\d+)?)(?:: (?P<text>.*))?\Z"
-)
-_KINDS = {b"->": "http", b"<-": "send", b"<->": "connect"}
-
-
-def read_cryptofeed(path: Path, progress: Callable[[int], None]) -> Iterator[Taken]:
-    """`SECONDS: TEXT` for a frame; `URL -> SECONDS: TEXT`, `URL <- …`, `URL <-> …` for others."""
-    for number, line in _lines(path, progress):
-        if not line or line.startswith(b"configuration: "):
-            continue
-        found = _ARROW.match(line)
-        if found is not None:
-            at, text = _nanoseconds(found["at"]), found["text"] or b""
-            at = _known(path, number, line, at)
-            url = found["url"].decode("utf-8", "replace")
-            yield Taken(_KINDS[found["arrow"]], at, path.name, text, url)
-            continue
-        stamp, colon, text = line.partition(b": ")
-        at = _nanoseconds(stamp) if colon else 0
-        if not at:
-            raise _bad(path, number, line, "a time in seconds, a colon and a frame")
-        yield Taken("recv", _known(path, number, line, at), path.name, text)
-
-
-def read_hftbacktest(path: Path, progress: Callable[[int], None]) -> Iterator[Taken]:
-    """`NANOSECONDS TEXT`: a frame, or the answer about a book."""
-    for number, line in _lines(path, progress):
-        stamp, space, text = line.partition(b" ")
-        if not (space and stamp.isdigit()):
-            raise _bad(path, number, line, "a time in nanoseconds, a space and a frame")
-        is_book = text.startswith((b'{"lastUpdateId"', b'{"symbol"')) and b'"bids"' in text
-        at = _known(path, number, line, int(stamp) if len(stamp) < _DIGITS else _LATEST + 1)
-        yield Taken("http" if is_book else "recv", at, path.name, text, "depth")
-
-
-_READERS: dict[str, _Read] = {
-    "capture": read_capture,
-    "cryptofeed": read_cryptofeed,
-    "hftbacktest": read_hftbacktest,
-}
-
-
-def _kind_of(read: _Read) -> str:
-    return next(name for name, known in _READERS.items() if known is read)
-
-
-def _reader(path: Path, source: str) -> _Read:
-    if source != "auto":
-        if source not in _READERS:
-            expected = f"one of auto, {', '.join(_FORMATS)}"
-            raise ConfigError(where="--format", found=source, expected=expected)
-        return _READERS[source]
-    for _, line in _lines(path, lambda _: None):
-        if line.startswith(b'{"t"'):
-            return read_capture
-        if line.startswith(b"configuration: ") or _ARROW.match(line):
-            return read_cryptofeed
-        stamp = line.split(b" ", 1)[0]
-        if stamp.isdigit() and len(stamp) >= 16:
-            return read_hftbacktest
-        if stamp.endswith(b":") and _nanoseconds(stamp[:-1]):
-            return read_cryptofeed
-        raise _bad(path, 1, line, f"the first line of one of {', '.join(_FORMATS)}; or --format")
-    raise ConfigError(where=str(path), found="an empty file", expected="a recording")
-
-
-class _Half(bytes):
-    """A last line without a line's end."""
-
-
-def _lines(path: Path, progress: Callable[[int], None]) -> Iterator[tuple[int, bytes]]:
-    number = 0
-    try:
-        with path.open("rb") as raw:
-            packed = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            lines = gzip.GzipFile(fileobj=raw) if packed else raw
-            for line in lines:
-                number += 1
-                if number % _BATCH == 0:
-                    progress(raw.tell())
-                is_whole, bare = line.endswith(b"\n"), [line.rstrip(b"\r\n")]
-                del line  # a frame may be megabytes long: who is handed it has it alone
-                yield number, bare.pop() if is_whole else _Half(bare.pop())
-    except EOFError:
-        where = f"{path} behind line {number}"
-        expected = "a whole gzip file; what stands before that line's end is read"
-        raise _Cut(where=where, found="one that is cut", expected=expected) from None
-    except (zlib.error, gzip.BadGzipFile) as error:  # then what was read before may be wrong, too
-        where, found = f"{path} by line {number}", f"a damaged one ({error})"
-        raise ConfigError(where=where, found=found, expected="a whole gzip file") from None
-    except OSError as error:
-        found = error.strerror or type(error).__name__
-        raise ConfigError(where=str(path), found=found, expected="a recording to read") from None
-
-
-def _nanoseconds(text: bytes) -> int:
-    """Seconds as text → ns, without a detour through float; 0 for what is none."""
-    whole, _, part = text.partition(b".")
-    with suppress(ValueError):
-        return int(whole) * SECOND + (int(part.ljust(9, b"0")[:9]) if part else 0)
-    return 0
-
-
-def _known(path: Path, number: int, line: bytes, at: int) -> int:
-    """A time that a tape can say."""
-    if not 0 <= at <= _LATEST:
-        raise _bad(path, number, line, "a time between 1970 and 2262")
-    return at
-
-
-def _bad(path: Path, number: int, line: bytes, expected: str) -> ConfigError:
-    kind = _Cut if isinstance(line, _Half) else ConfigError
-    where, found = f"{path} line {number}", line[:60].decode("utf-8", "replace")
-    return kind(where=where, found=found, expected=expected)
