@@ -389,6 +389,28 @@ def test_a_slate_that_is_closed_takes_nothing(compiled: Pens) -> None:
         slate.note(_USUAL)
 
 
+def test_a_slate_that_is_closed_while_an_entry_is_written_takes_nothing() -> None:
+    """A number's text may be code of others, and the collector may run whatever it finds."""
+    found = native.twin(native.SLATE)
+    if found is None:
+        pytest.skip("no C compiler that can build it")
+    over: list[Record] = []
+
+    class Amount:
+        def __str__(self) -> str:
+            slate.close()
+            return "1"
+
+    found.know(Decided, Order, Cause, Side, OrderType, TimeInForce, Amount)
+    slate = Slate(None, PLACE, CHAIN, found.Pen, over.append)
+    command = msgspec.structs.replace(_GOOD, size=Amount(), price=None, stop_price=None)
+    record = msgspec.structs.replace(_USUAL, command=command)
+    assert slate.pen is not None
+    slate.pen.is_open = True
+    slate.pen.write(record)
+    assert over == [record]
+
+
 def test_types_that_it_was_not_written_for_are_refused() -> None:
     found = native.twin(native.SLATE)
     if found is None:

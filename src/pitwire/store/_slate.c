@@ -357,13 +357,15 @@ typedef struct {
     PyObject *over, *commit; /* take what is not put down, and see to it */
 } Pen;
 
-/* Whether the page stands on the slate now; 0 where there is no room. */
+/* Whether the page stands on the slate now; 0 where there is no room, or no slate any more: writing
+ * the page may run code of others (a number's text, the collector), which may have let go of it. */
 static int
 put_down(Pen *pen, const Page *page)
 {
     char head[HEAD], *at = pen->slate.buf;
     Py_ssize_t begin = pen->end;
-    if (begin < 0 || begin > pen->slate.len || page->size + 2 * HEAD > pen->slate.len - begin) {
+    if (at == NULL || begin < 0 || begin > pen->slate.len ||
+        page->size + 2 * HEAD > pen->slate.len - begin) {
         return 0;
     }
     put_little(head, check_of(page->text, page->size));
