@@ -47,11 +47,21 @@ class Verdict:
     low: float
     high: float
     bar: float
+    stretch: float | None = None
+    """What was wished beyond the bar, where it was wished of this client."""
+    within_reach: float | None = None
+    """The ratio of a C program that does the least, in the same run, where one was measured. It is
+    no bar."""
 
     @property
     def met(self) -> bool:
         """Whether the ratio reaches the bar."""
         return self.ratio >= self.bar
+
+    @property
+    def stretched(self) -> bool | None:
+        """Whether it reaches the wish; None where nothing was wished."""
+        return None if self.stretch is None else self.ratio >= self.stretch
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:

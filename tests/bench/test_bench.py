@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import multiprocessing
 
 import pytest
+from rich.console import Console
 
 from bench import client, figures, handshake, ours, races, report, traffic, venue
 from bench.arena import Failed, arena
@@ -126,7 +128,38 @@ def test_ratios_are_put_beside_the_bars() -> None:
     feed = found[Spec("ours", "uvloop", "hmac"), "CPU, flat out"]
     assert (feed.ratio, feed.low, feed.high, feed.met) == (4.0, 3.0, 5.0, True)
     order = found[Spec("ours", "polling", "hmac"), "p50, 0/s"]
-    assert (order.ratio, order.bar, order.met) == (3.0, 4.0, False)
+    assert (order.ratio, order.bar, order.met) == (3.0, 2.5, True)
+    assert (order.stretch, order.stretched) == (4.0, False)
+    assert order.within_reach is None, "who polls is no rival of a program that sleeps"
+
+
+def test_one_that_sleeps_is_judged_by_the_same_bar_and_shown_what_a_c_program_reaches() -> None:
+    mine = Spec("ours", "asyncio", "hmac")
+
+    def round_of(usual: int, seldom: int) -> list[list[int]]:
+        return [[usual] * 98 + [seldom] * 2]
+
+    taken = {(mine, 0.0): round_of(20_000, 90_000), (PLAIN, 0.0): round_of(30_000, 99_000)}
+    limits = {("epoll", 0.0): round_of(10_000, 60_000), ("poll", 0.0): round_of(1_000, 2_000)}
+    found = report.verdicts(races.Results(trials=taken, limits=limits))
+    middle, worst = found[mine, "p50, 0/s"], found[mine, "p99, 0/s"]
+    assert (middle.ratio, middle.bar, middle.met, middle.within_reach) == (1.5, 2.5, False, 3.0)
+    assert (worst.bar, worst.met, worst.stretched) == (3.0, False, None)
+    assert (worst.ratio, worst.within_reach) == (pytest.approx(1.1), pytest.approx(1.65))
+    alone = report.verdicts(races.Results(trials=taken))
+    assert alone[mine, "p50, 0/s"].within_reach is None
+
+
+def test_the_table_shows_bar_stretch_and_limit() -> None:
+    polling = figures.Verdict(3.0, 2.9, 3.1, bar=2.5, stretch=4.0)
+    sleeping = figures.Verdict(1.5, 1.4, 1.6, bar=2.5, within_reach=1.6)
+    shown = Console(record=True, width=200, file=io.StringIO())
+    one, other = Spec("ours", "polling", "hmac"), Spec("ours", "asyncio", "hmac")
+    results = races.Results()
+    report.show(shown, results, {(one, "p50, 0/s"): polling, (other, "p50, 0/s"): sleeping})
+    text = shown.export_text()
+    for said in ("3.00× met", "4: missed", "1.50× missed", "limit 1.6×"):
+        assert said in text
 
 
 def test_p99_is_judged_over_all_trials_and_shown_a_round_beside_it() -> None:
