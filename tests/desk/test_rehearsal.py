@@ -14,7 +14,7 @@ from pitwire.desk import desk as opening
 from pitwire.desk.desk import Desk
 from pitwire.desk.rehearsal import PIECES, Rehearsal, keep_warm, rehearse_forms
 from pitwire.model.clock import SECOND, Clock, ManualClock
-from pitwire.model.orders import Order
+from pitwire.model.orders import Order, OrderType, Side, TimeInForce
 from pitwire.session.session import Session
 from pitwire.trading.engine import Engine
 from pitwire.trading.limits import Limits
@@ -34,6 +34,7 @@ class Stage:
 
     def __init__(self) -> None:
         self.may_trade = True
+        self.last_placed: Order | None = None
         self.rehearsed: list[Order] = []
         self.recited = 0
         self.broken: Exception | None = None
@@ -166,6 +167,63 @@ def test_it_buys_a_little_more_than_the_least_at_the_best_bid() -> None:
     assert order.size * 100 >= listed.min_notional
     assert pure.screen.ids.made == 0
     assert list(pure.journal.records) == said
+
+
+def placed(order_id: str, **other: object) -> Order:
+    """An order that the desk has placed."""
+    usual = {"side": Side.SELL, "type": OrderType.LIMIT, "time_in_force": TimeInForce.IOC}
+    numbers = {"size": Decimal("0.5"), "price": Decimal(90)}
+    return Order(id=order_id, **({"symbol": BTC} | usual | numbers | other))  # type: ignore[arg-type]
+
+
+def test_what_the_desk_has_placed_of_late_is_what_is_rehearsed() -> None:
+    stage = Stage()
+    pure, rehearsal = ready(stage)
+    stage.last_placed = placed("a")
+    assert rehearsal.walk()
+    stage.last_placed = placed(
+        "b", type=OrderType.MARKET, price=None, time_in_force=TimeInForce.GTC
+    )
+    assert [rehearsal.walk() for _ in range(3)] == [True] * 3
+    kinds = [(one.side, one.type, one.time_in_force, one.size) for one in stage.rehearsed]
+    limit = Side.SELL, OrderType.LIMIT, TimeInForce.IOC, Decimal("0.5")
+    market = Side.SELL, OrderType.MARKET, TimeInForce.GTC, Decimal("0.5")
+    assert kinds == [limit, market, limit, market], "by turns"
+    assert {one.price for one in stage.rehearsed} == {Decimal(100), None}, "at the market of now"
+    assert not {one.id for one in stage.rehearsed} & {"a", "b"}
+    assert (pure.screen.ids.made, list(pure.state.ledger.open)) == (0, [])
+
+
+def test_so_many_kinds_are_kept_and_the_oldest_gives_way() -> None:
+    stage = Stage()
+    _, rehearsal = ready(stage)
+    for number, times in enumerate((TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK)):
+        for side in Side:
+            stage.last_placed = placed(f"o{number}", side=side, time_in_force=times)
+            assert rehearsal.walk()
+    assert len(rehearsal._habits) == 4
+    assert all(times is not TimeInForce.GTC for *_, times in rehearsal._habits)
+
+
+@pytest.mark.parametrize("why", ["refused", "of no size", "unusual", "no market"])
+def test_what_cannot_be_rehearsed_gives_way_to_what_can(why: str) -> None:
+    stage = Stage()
+    _, rehearsal = ready(stage)
+    match why:
+        case "refused":
+            stage.last_placed = placed("a", size=Decimal(1_000_000))
+        case "of no size":
+            stage.last_placed = placed("a", size=None, quote_size=Decimal(50), price=None)
+        case "unusual":
+            stage.last_placed = placed("a", type=OrderType.STOP, stop_price=Decimal(90), price=None)
+        case _:
+            stage.last_placed = placed("a", symbol="ETH-USDT")
+    if why == "refused":
+        rehearsal._engine.screen.limits = Limits(max_order_size=Decimal(1))
+    walked = [rehearsal.walk() for _ in range(8)]
+    assert walked.count(True) >= 3, "of two symbols one has a quote"
+    assert rehearsal._habits == {}
+    assert {(one.side, one.type) for one in stage.rehearsed} == {(Side.BUY, OrderType.LIMIT)}
 
 
 @pytest.mark.parametrize("why", ["halted", "disarmed", "logged out"])

@@ -16,7 +16,6 @@ from pitwire.model.events import Event, OpenOrders, Rejected, Unanswered, Update
 from pitwire.model.orders import (
     AmendOrder,
     CancelOrder,
-    Order,
     OrderType,
     RejectReason,
     ReplaceOrder,
@@ -118,52 +117,36 @@ def test_every_verb_needs_a_login() -> None:
     assert bench.said() == []
 
 
-class Rehearsing(ToyCodec):
-    """A toy that also writes orders that never leave."""
+def test_an_order_is_written_before_anything_is_noted_of_it_and_noted_whatever_the_write_does() -> (
+    None
+):
+    bench, written = Bench(Limit("orders", 3, 10.0)), []
 
-    def __init__(self) -> None:
-        super().__init__(CodecOptions(Role.ORDERS))
-        self.rehearsed: list[tuple[str, int]] = []
+    def write(frame: bytes) -> None:
+        written.append(
+            (json.loads(frame)["do"], len(bench.pending), bench.pacing.left("orders", NOW))
+        )
+        if len(written) == 2:
+            raise OSError("no such wire")
 
-    def rehearse(self, order: Order, now: int) -> bytes:
-        self.rehearsed.append((order.id, now))
-        return b""
-
-
-def test_a_rehearsal_ends_at_the_bytes_and_leaves_nothing_behind() -> None:
-    codec = Rehearsing()
-    bench = Bench(Limit("orders", 1, 10.0), codec=codec)
-    for _ in range(3):
-        bench.commands.rehearse(order("a"), NOW)
-    assert codec.rehearsed == [("a", NOW)] * 3, "none of them used up the only order there may be"
-    assert (len(bench.pending), bench.outbox.stirred, bench.said()) == (0, False, [])
-    bench.commands.place(order("b"), NOW)
-    assert [frame["do"] for frame in bench.said()] == ["place"]
-    assert bench.pending.next_id() == 2
+    bench.commands.place(order("a"), NOW, write)
+    with pytest.raises(OSError, match="no such wire"):
+        bench.commands.place(order("b"), NOW, write)
+    assert written == [("place", 0, (3, 3, 10.0)), ("place", 1, (2, 3, 10.0))]
+    assert (len(bench.pending), bench.pacing.left("orders", NOW)) == (2, (1, 3, 10.0))
+    assert bench.said() == [], "nothing waits to be written once more"
 
 
-@pytest.mark.parametrize("why", ["logged out", "used up", "blocked", "something waits"])
-def test_where_no_order_could_leave_none_is_rehearsed(why: str) -> None:
-    codec = Rehearsing()
-    bench = Bench(Limit("orders", 1, 10.0), codec=codec)
-    match why:
-        case "logged out":
-            bench.commands.admitted = False
-        case "used up":
-            bench.pacing.spend("orders", NOW)
-        case "blocked":
-            bench.pacing.block("weight", NOW + SECOND)
-        case _:
-            bench.pacing.spend("orders", NOW)
-            bench.commands.place(order("b"), NOW)
-    bench.commands.rehearse(order("a"), NOW)
-    assert codec.rehearsed == []
-
-
-def test_a_codec_that_cannot_rehearse_is_not_asked_to() -> None:
-    bench = Bench()
-    bench.commands.rehearse(order("a"), NOW)
-    assert (len(bench.pending), bench.said()) == (0, [])
+def test_an_order_that_must_wait_is_left_to_the_outbox() -> None:
+    written: list[bytes] = []
+    bench = Bench(Limit("orders", 1, 1.0))
+    bench.pacing.spend("orders", NOW)
+    bench.commands.place(order("a"), NOW, written.append)
+    assert bench.said() == []
+    due = bench.commands.next_deadline(NOW)
+    assert due is not None
+    bench.commands.release(due)
+    assert ([frame["do"] for frame in bench.said()], written) == (["place"], [])
 
 
 def test_after_a_throttle_everything_waits_and_cancels_leave_first() -> None:

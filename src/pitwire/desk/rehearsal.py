@@ -5,7 +5,9 @@ it takes twice as long. A loop that polls has a core to burn, so while it has no
 of no rule is judged, written down, encoded and signed now and then, and thrown away.
 
 Code is half of it: what the desk's own gate looks at (limits, positions, open orders) is met cold,
-too, so that is asked beforehand whether such an order would pass.
+too, so that is asked beforehand whether such an order would pass. And what is kept of a symbol and
+of a kind of order is met cold where another was rehearsed: so what is rehearsed is what the desk
+has placed of late.
 
 House rules: nothing that the desk, its session or the venue knows is changed (a life with
 rehearsals is held beside one without, byte for byte). Screen, ledger, journal, slate and order ids
@@ -19,7 +21,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Protocol, cast
+from typing import Protocol, TypeAlias, cast
 
 import msgspec
 
@@ -29,7 +31,7 @@ from pitwire.desk.timings import Timings
 from pitwire.model.clock import MILLISECOND, SECOND, Clock
 from pitwire.model.events import Quote, Trade, Update
 from pitwire.model.instruments import Instrument
-from pitwire.model.orders import Command, Order, Side, UpdateKind
+from pitwire.model.orders import Command, Order, OrderType, Side, TimeInForce, UpdateKind
 from pitwire.store.slate import Slate
 from pitwire.trading.engine import Engine
 from pitwire.trading.ids import OrderIds
@@ -54,6 +56,9 @@ _AMPLE = 1.5
 """So many times the least that the venue takes."""
 _AT_ONCE = 2
 """In so many symbols the desk's own gate is asked each time."""
+_HABITS = 4
+"""So many kinds of orders that were placed of late are rehearsed, by turns."""
+_USUAL = frozenset((OrderType.MARKET, OrderType.LIMIT, OrderType.POST_ONLY))
 _OPENING = 16
 """In so many symbols every form of an order is rehearsed at the start."""
 _MADE_UP_TICKS = 10_000
@@ -62,11 +67,18 @@ _LASTS = 60 * SECOND
 """What it is asked is asked for so long: each new number is remembered there."""
 
 
+_Kind: TypeAlias = tuple[str, Side, OrderType, TimeInForce]
+"""What orders have in common whose text differs by its numbers alone."""
+
+
 class Stage(Protocol):
     """What an order goes through behind the gateway: a session."""
 
     @property
     def may_trade(self) -> bool: ...
+
+    @property
+    def last_placed(self) -> Order | None: ...
 
     def rehearse(self, order: Order, now: int) -> None: ...
 
@@ -105,6 +117,12 @@ class Rehearsal:
         """What a whole rehearsal consists of, in the order in which an order goes; before the first
         of the next one a frame is read."""
         self._next = self._turn = self._asking = 0
+        self._habits: dict[_Kind, Order] = {}
+        """Kind → the last order of that kind, of those placed of late, the latest last."""
+        self._habit: _Kind | None = None
+        """Which of them is being rehearsed."""
+        self._habits_turn = 0
+        self._placed: Order | None = None
         self._failed = False
         self._backstage: Backstage | None = None
         self._opening: asyncio.Task[None] | None = None
@@ -164,7 +182,7 @@ class Rehearsal:
 
     def _hear(self, now: int) -> bool:
         """A trade comes, and a rule fires."""
-        cue = self._cue(now)
+        cue = self._familiar(now) or self._cue(now)
         if cue is not None:
             self._engine.state.offset = self._state.offset
             self._engine.apply(cue)
@@ -173,6 +191,8 @@ class Rehearsal:
     def _decide(self, now: int) -> bool:
         """The wish is judged and written down."""
         self._commands += self._engine.decide(now)  # one may wait whose turn a halt or a loss took
+        if not self._commands and self._habit is not None:
+            self._habits.pop(self._habit, None)  # it would be refused by now: until the next one
         return bool(self._commands)
 
     def _send(self, now: int) -> bool:
@@ -218,7 +238,10 @@ class Rehearsal:
         """What a rule does that fires: it buys what has just traded, at that price."""
         cue = state.event
         if isinstance(cue, Trade):
-            yield self._wished or buy(cue.symbol, cue.size, price=cue.price)
+            if self._habit is not None:
+                yield _alike(self._habits[self._habit], cue.price)
+            else:
+                yield self._wished or buy(cue.symbol, cue.size, price=cue.price)
 
     def _ask_gate(self, now: int) -> bool:
         """Whether an order would pass in the next symbols in which the desk has ordered."""
@@ -235,6 +258,36 @@ class Rehearsal:
             if symbol in asked:
                 screen.would_admit(asked[symbol], self._state, now)
         return bool(symbols)
+
+    def _familiar(self, now: int) -> Trade | None:
+        """A trade where the desk has ordered of late, at which the stand-in wishes for an order of
+        that kind; None where there is no such thing."""
+        self._note_habit()
+        kinds = tuple(self._habits)
+        self._habit = None
+        if not kinds:
+            return None
+        self._habits_turn = (self._habits_turn + 1) % len(kinds)
+        kind = kinds[self._habits_turn]
+        cue = self._in(self._habits[kind].symbol, now)
+        if cue is None:
+            del self._habits[kind]
+        else:
+            self._habit = kind
+        return cue
+
+    def _note_habit(self) -> None:
+        """Remember of what kind the last order was, beside the latest others."""
+        placed, habits = self._stage.last_placed, self._habits
+        if placed is None or placed is self._placed:
+            return
+        self._placed = placed
+        if placed.type in _USUAL and placed.size is not None and not placed.reduce_only:
+            kind = placed.symbol, placed.side, placed.type, placed.time_in_force
+            habits.pop(kind, None)
+            habits[kind] = placed
+            if len(habits) > _HABITS:
+                del habits[next(iter(habits))]
 
     def _cue(self, now: int) -> Trade | None:
         """A trade at the best bid of the next symbol: what the stand-in buys for."""
@@ -289,6 +342,17 @@ class _Scratch:
     def tend(self, now: int) -> None: ...
 
 
+def _alike(order: Order, price: float) -> Draft:
+    """A wish for another order of its kind and size, at this price where it had one."""
+    wish = buy if order.side is Side.BUY else sell
+    size = None if order.size is None else float(order.size)
+    if order.type is OrderType.POST_ONLY:
+        return wish(order.symbol, size, price=price, post_only=True)
+    if order.type is OrderType.MARKET:
+        return wish(order.symbol, size)
+    return wish(order.symbol, size, price=price, time_in_force=order.time_in_force)
+
+
 def _size(one: Instrument, price: float) -> float:
     """A little more than the least that the venue takes."""
     return _AMPLE * max(float(one.min_size), float(one.lot), float(one.min_notional) / price)
@@ -310,7 +374,7 @@ def _modelled_on(engine: Engine, scratch: _Scratch, firing: Rule, *, made_up: bo
     state = State(ledger=OrderLedger(is_ours=ids.is_ours, keep_finished=1, keep_trades=1))
     state.instruments, limits = real.instruments, _unpaced(screen.limits)
     if made_up:
-        limits = msgspec.structs.replace(limits, allow_short=True, check_funds=False)
+        limits = msgspec.structs.replace(limits, check_funds=False)
     else:
         state.books, state.quotes, state.partials = real.books, real.quotes, real.partials
         state.stale, state.statuses = real.stale, real.statuses
@@ -318,9 +382,11 @@ def _modelled_on(engine: Engine, scratch: _Scratch, firing: Rule, *, made_up: bo
 
 
 def _unpaced(limits: Limits) -> Limits:
-    """The same limits, but those on how many orders there were before."""
+    """The same limits, but those on how many orders there were before, and on what is held: here
+    that is nothing."""
     return msgspec.structs.replace(
         limits,
+        allow_short=True,
         max_orders_per_second=1 << 30,
         max_orders_per_ten_seconds=1 << 30,
         max_rule_orders_per_ten_seconds=None,

@@ -39,13 +39,14 @@ from pitwire.venues.venue import (
     HttpRequest,
     MarginCodec,
     Outgoing,
-    RehearsingCodec,
     Reply,
     Venue,
 )
 
 Encode: TypeAlias = Callable[[int, int], Outgoing]
 """(now in the venue's time, request id) → frame or request."""
+Write: TypeAlias = Callable[[bytes], None]
+"""Writes a frame to its connection in the same call."""
 
 ORDER_DEADLINE_SECONDS = 2.0
 """An order that has not left so long after its decision was decided in another market: it never
@@ -89,10 +90,9 @@ class Commands:
         skew: Skew,
     ) -> None:
         self._venue, self._can_test = venue.name, venue.can.order_test
-        self._codec = codec
-        self._rehearse = codec.rehearse if isinstance(codec, RehearsingCodec) else None
-        self._pacing, self._pending = pacing, pending
-        self._outbox, self._skew = outbox, skew
+        self.codec = codec
+        self.pacing, self._pending = pacing, pending
+        self._outbox, self.skew = outbox, skew
         self._reserve = weight_limit(venue) * CANCEL_PERCENT // 100
         self.budget = Budget(venue, pacing)
         self.deadline = round(ORDER_DEADLINE_SECONDS * SECOND)
@@ -113,28 +113,32 @@ class Commands:
 
     # ── out: each leaves in this call, or waits for the venue's limit ──
 
-    def place(self, order: Order, now: int) -> None:
-        """Send an order."""
+    def place(self, order: Order, now: int, write: Write | None = None) -> None:
+        """Send an order, by `write` at once where that is given, before anything is noted of it."""
         if not self.admitted:
             self._demand_login("place")
         # The path from tick to wire: no closure and no queue, unless a limit says so.
-        if self._ordinary or not self._pacing.try_order(now, self._reserve):
+        if self._ordinary or not self.pacing.has_room_for_order(now, self._reserve):
             request = Request(What.PLACE, now, order.id, symbol=order.symbol)
-            encode = self._codec.place
+            encode = self.codec.place
             self._ordinary.append((request, lambda at, rid: encode(order, at, rid)))
             self.release(now)
             return
         request_id = self._pending.next_id()
-        self._outbox.send(self._codec.place(order, now + self._skew.offset, request_id))
-        self._pending.add(request_id, Request(_PLACE, now, order.id, "", order.symbol))
+        frame = self.codec.place(order, now + self.skew.offset, request_id)
+        try:
+            (write or self._outbox.send)(frame)
+        finally:
+            self.pacing.spend("orders", now)
+            self._pending.add(request_id, Request(_PLACE, now, order.id, "", order.symbol))
 
-    def rehearse(self, order: Order, now: int) -> None:
-        """Do what `place` does up to the order's bytes, where it could leave and the codec can
-        write it without remembering; nothing is sent, spent or awaited."""
-        if not self.admitted or self._rehearse is None:
-            return
-        if not self._ordinary and self._pacing.try_order(now, self._reserve, spends=False):
-            self._rehearse(order, now + self._skew.offset)
+    def may_place(self, now: int) -> bool:
+        """Whether an order could leave now."""
+        return (
+            self.admitted
+            and not self._ordinary
+            and self.pacing.has_room_for_order(now, self._reserve)
+        )
 
     def cancel(self, command: CancelOrder, now: int) -> None:
         """Send a cancel; an order that still waits here is dropped instead."""
@@ -144,7 +148,7 @@ class Commands:
                 self._drop(waiting, now)
                 return
         request = Request(What.CANCEL, now, command.order_id, symbol=command.symbol)
-        self._urge(request, lambda at, rid: self._codec.cancel(command, at, rid))
+        self._urge(request, lambda at, rid: self.codec.cancel(command, at, rid))
 
     def cancel_all(self, symbol: str, now: int) -> None:
         """Cancel whatever is open in a symbol; orders that still wait here are dropped."""
@@ -152,7 +156,7 @@ class Commands:
         for waiting in list(self._ordinary):
             if _brings(waiting[0]) and waiting[0].symbol == symbol:
                 self._drop(waiting, now)
-        request, codec = Request(What.CANCEL_ALL, now, symbol=symbol), self._codec
+        request, codec = Request(What.CANCEL_ALL, now, symbol=symbol), self.codec
         if isinstance(codec, ConditionalCodec):
             apart = codec.cancel_all_conditional
             self._urge(request, lambda at, rid: apart(symbol, at, rid))
@@ -163,14 +167,14 @@ class Commands:
         self._demand_login("replace")
         new = command.order
         request = Request(What.REPLACE, now, command.order_id, new.id, new.symbol)
-        self._ordinary.append((request, lambda at, rid: self._codec.replace(command, at, rid)))
+        self._ordinary.append((request, lambda at, rid: self.codec.replace(command, at, rid)))
         self.release(now)
 
     def amend(self, command: AmendOrder, now: int) -> None:
         """Make an order smaller."""
         self._demand_login("amend")
         request = Request(What.AMEND, now, command.order_id, symbol=command.symbol)
-        self._ordinary.append((request, lambda at, rid: self._codec.amend(command, at, rid)))
+        self._ordinary.append((request, lambda at, rid: self.codec.amend(command, at, rid)))
         self.release(now)
 
     def ask_status(
@@ -183,7 +187,7 @@ class Commands:
     ) -> None:
         """Ask what became of an order, by the venue's id where that is given."""
         self._demand_login("ask_status")
-        codec = self._codec
+        codec = self.codec
         request = Request(What.STATUS, now, order_id, symbol=symbol)
         if type in CONDITIONAL and not venue_id and isinstance(codec, ConditionalCodec):
             apart = codec.conditional_status
@@ -195,14 +199,14 @@ class Commands:
     def ask_fills(self, symbol: str, order_id: str, venue_id: str, now: int) -> None:
         """Ask what an order traded, fill by fill."""
         self._demand_login("ask_fills")
-        ask = self._codec.order_fills
+        ask = self.codec.order_fills
         request = Request(What.FILLS, now, order_id, symbol=symbol)
         self._urge(request, lambda at, rid: ask(symbol, order_id, venue_id, at, rid))
 
     def ask_fills_since(self, symbol: str, trade_id: str, since: int, now: int) -> None:
         """Ask what the account traded in a symbol from this trade on, or else after a time."""
         self._demand_login("ask_fills_since")
-        ask = self._codec.fills_since
+        ask = self.codec.fills_since
         request = Request(What.FILLS, now, symbol=symbol)
         self._urge(request, lambda at, rid: ask(symbol, trade_id, since, at, rid))
 
@@ -214,12 +218,12 @@ class Commands:
                 verb="test", state=f"with {self._venue}", expected="a venue that checks orders"
             )
         request = Request(What.TEST, now, order.id, symbol=order.symbol)
-        self._urge(request, lambda at, rid: self._codec.test_place(order, at, rid))
+        self._urge(request, lambda at, rid: self.codec.test_place(order, at, rid))
 
     def ask_open_orders(self, symbol: str, now: int) -> None:
         """Ask which orders are open."""
         self._demand_login("ask_open_orders")
-        codec = self._codec
+        codec = self.codec
         if isinstance(codec, ConditionalCodec):
             # Those apart first: one that triggers meanwhile stands in the second list.
             apart = codec.open_conditional
@@ -229,14 +233,14 @@ class Commands:
         self._list(symbol, now, ())
 
     def _list(self, symbol: str, now: int, listed: tuple[Event, ...]) -> None:
-        ask = self._codec.open_orders
+        ask = self.codec.open_orders
         request = Request(What.OPEN_ORDERS, now, symbol=symbol, listed=listed)
         self._urge(request, lambda at, rid: ask(symbol, at, rid))
 
     def ask_account(self, now: int) -> None:
         """Ask what the account holds."""
         self._demand_login("ask_account")
-        self._urge(Request(What.ACCOUNT, now), self._codec.account)
+        self._urge(Request(What.ACCOUNT, now), self.codec.account)
 
     def set_leverage(self, symbol: str, leverage: int, now: int) -> None:
         """Have positions in a symbol held on this multiple of what they cost."""
@@ -252,11 +256,11 @@ class Commands:
 
     def _margin(self, verb: str) -> MarginCodec:
         self._demand_login(verb)
-        if not isinstance(self._codec, MarginCodec):
+        if not isinstance(self.codec, MarginCodec):
             raise errors.StateError(
                 verb=verb, state=f"with {self._venue}", expected="a venue that offers it"
             )
-        return self._codec
+        return self.codec
 
     def release(self, now: int) -> None:
         """Send what may leave now, cancels and questions first; tell what is too late for it."""
@@ -269,12 +273,12 @@ class Commands:
                 request, encode = queue.popleft()
                 request_id = self._pending.next_id()
                 try:
-                    frame = encode(now + self._skew.offset, request_id)
+                    frame = encode(now + self.skew.offset, request_id)
                 except errors.LocalError as error:
                     self._outbox.tell(*self._refused(request, str(error), now))
                     continue
                 if isinstance(frame, HttpRequest):
-                    self._pacing.spend("weight", now, cost=frame.weight)
+                    self.pacing.spend("weight", now, cost=frame.weight)
                     self._outbox.ask(frame)
                 else:
                     self._outbox.send(frame)
@@ -317,8 +321,8 @@ class Commands:
         if self._urgent:
             times.append(self._held_until())
         if self._ordinary:
-            room = self._pacing.ready_at("weight", now, cost=self._reserve)
-            turn = max(self._held_until(), room, self._pacing.ready_at("orders", now))
+            room = self.pacing.ready_at("weight", now, cost=self._reserve)
+            turn = max(self._held_until(), room, self.pacing.ready_at("orders", now))
             times.append(min(turn, self._ordinary[0][0].sent + self.deadline))
         return max(now, min(times))
 
@@ -427,14 +431,14 @@ class Commands:
     # ── limits ──
 
     def _held_until(self) -> int:
-        return self._pacing.blocked_until("weight")
+        return self.pacing.blocked_until("weight")
 
     def _may_leave(self, what: What, now: int) -> bool:
-        has_room = what not in _NEW or self._pacing.leaves("weight", self._reserve, now)
+        has_room = what not in _NEW or self.pacing.leaves("weight", self._reserve, now)
         if self._held_until() > now or not has_room:  # what is left is for cancels and questions
             return False
         count = _ORDER_COUNT.get(what, 0)
-        return not count or self._pacing.try_spend("orders", now, cost=count)
+        return not count or self.pacing.try_spend("orders", now, cost=count)
 
 
 def _stamped(event: Event, request: Request) -> Event:

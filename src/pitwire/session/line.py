@@ -24,6 +24,7 @@ from pitwire.session.ear import Ear, Tap, Witness
 from pitwire.session.obedience import hush
 from pitwire.session.outbox import Outbox, Settled
 from pitwire.session.pacing import Pacing
+from pitwire.session.pen import Pen
 from pitwire.session.scout import Scouts
 from pitwire.venues.venue import HttpRequest
 from pitwire.wire.link import Dial, Fetch, Link, PausableLink
@@ -96,7 +97,8 @@ class Line:
         self._outbox = conversation.outbox
         if isinstance(self._clock, PlayedClock):
             conversation.vigil.sleepless = self._clock.is_sleepless
-        self._link: Link | None = None
+        self.pen = Pen(self._outbox, None if route.tap is None else self._tap_out)
+        """What writes on its connection."""
         self._ear: Ear | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = self._grace_until = 0
@@ -137,7 +139,7 @@ class Line:
         self._route.scouts.leave(self)
         for task in self._tasks:
             task.cancel()
-        link = self._link
+        link = self.pen.link
         if link is not None:
             link.close()
             try:
@@ -152,7 +154,7 @@ class Line:
 
     def drop(self, error: errors.PitwireError) -> None:
         """Give this connection up, for a reason of our own, and dial again."""
-        link = self._link
+        link = self.pen.link
         if link is not None:
             self.lose(error)
             link.abort()
@@ -161,7 +163,7 @@ class Line:
         """The connection is gone: tell everybody, and dial again unless that is forbidden."""
         if self._ear is not None:
             self._ear.give_up()
-        self._link = self._ear = None
+        self.pen.link = self._ear = None
         self._stop_timer()
         now = self._clock.now()
         if self._route.witness is not None:
@@ -185,7 +187,7 @@ class Line:
     @property
     def stands(self) -> bool:
         """Whether its connection is open."""
-        return self._link is not None
+        return self.pen.link is not None
 
     def health(self) -> LineHealth:
         """How it does."""
@@ -198,21 +200,21 @@ class Line:
     @property
     def can_pause(self) -> bool:
         """Whether reading can be held still."""
-        return self._link is None or isinstance(self._link, PausableLink)
+        return self.pen.link is None or isinstance(self.pen.link, PausableLink)
 
     def pause(self) -> None:
         """Stop reading; the venue's socket fills up."""
         self._paused = True
-        if isinstance(self._link, PausableLink):
-            self._link.pause_reading()
+        if isinstance(self.pen.link, PausableLink):
+            self.pen.link.pause_reading()
         self._arm(self._clock.now() + _PAUSED, self._clock.now())
 
     def resume(self) -> None:
         """Read again."""
         self._paused = False
         self.conversation.note_pause(self._clock.now())
-        if isinstance(self._link, PausableLink):
-            self._link.resume_reading()
+        if isinstance(self.pen.link, PausableLink):
+            self.pen.link.resume_reading()
 
     def take_over(self, now: int) -> None:
         """Another line of the same feed fell: do what it left undone."""
@@ -230,9 +232,9 @@ class Line:
         self._arm(self.conversation.next_deadline(now), now)
 
     def _hand_out(self, outbox: Outbox, now: int) -> None:
-        self.send()
-        if outbox.take_ping() and self._link is not None:
-            self._link.ping()
+        self.pen.flush()
+        if outbox.take_ping() and self.pen.link is not None:
+            self.pen.link.ping()
         if outbox.has_told and not self._telling:
             # Before the requests: a stale book is told before its new snapshot can be there.
             self._telling = True
@@ -248,22 +250,12 @@ class Line:
         if fault is not None:
             self._fail(fault)
 
-    def send(self) -> None:
-        """Write what is to be written, in this turn of the loop."""
-        link, tap = self._link, self._route.tap
-        if link is None:
-            return
-        for frame in self._outbox.take_frames():
-            link.send(frame)
-            if tap is not None:
-                self._tap_out(tap, frame)
-
     def after_command(self, now: int) -> None:
         """Write a command that was just given, and time its answer: the short way of `flush`."""
         if self._outbox.stirred:
             self.flush(now)
             return
-        self.send()
+        self.pen.flush()
         deadline = now + self.conversation.patience
         if self._timer is None or deadline < self._timer_at:
             self._arm(deadline, now)
@@ -344,7 +336,7 @@ class Line:
     def _stand(self, link: Link, ear: Ear, attempt: int) -> None:
         now = self._clock.now()
         self._gone.clear()
-        self._link, self._ear = link, ear
+        self.pen.link, self._ear = link, ear
         self.opened_at = now
         if self._route.witness is not None:
             self._route.witness.opened(self.name, self._route.shown, now)
@@ -394,11 +386,11 @@ class Line:
 
     def _fail(self, error: errors.PitwireError) -> None:
         # Not in the middle of a frame: the listener below may still be in its turn.
-        link = self._link
+        link = self.pen.link
         asyncio.get_running_loop().call_soon(self._drop_if, link, error)
 
     def _drop_if(self, link: Link | None, error: errors.PitwireError) -> None:
-        if link is self._link:
+        if link is self.pen.link:
             self.drop(error)
 
     async def _carry(self, request: HttpRequest) -> None:
@@ -420,9 +412,11 @@ class Line:
         self.deliver(events, now)
         self.flush(now)
 
-    def _tap_out(self, tap: Tap, frame: bytes) -> None:
+    def _tap_out(self, frame: bytes) -> None:
+        tap = self._route.tap
         try:
-            tap(self.name, "out", frame, self._clock.now(), True)
+            if tap is not None:
+                tap(self.name, "out", frame, self._clock.now(), True)
         except Exception as error:  # noqa: BLE001 — the callback edge
             self.caught(error)
 
@@ -446,7 +440,7 @@ class Line:
     # ── the one timer ──
 
     def _arm(self, deadline: int | None, now: int) -> None:
-        if deadline is None or self._link is None:
+        if deadline is None or self.pen.link is None:
             self._stop_timer()
         elif self._timer is None or deadline < self._timer_at:
             # A timer that fires too early only looks again; one is moved when it is too late.

@@ -92,6 +92,11 @@ class Outbox:
         )
 
     @property
+    def has_frames(self) -> bool:
+        """Whether `take_frames` has any."""
+        return bool(self._frames)
+
+    @property
     def has_told(self) -> bool:
         """Whether `take_told` has any."""
         return bool(self._told)

@@ -68,11 +68,10 @@ class Pacing:
             window.add(cost, now)
         return True
 
-    def try_order(self, now: int, reserve: int, *, spends: bool = True) -> bool:
-        """Spend one order, if it may be spent and `reserve` of the weight would be left; without
-        `spends`, only say so.
+    def has_room_for_order(self, now: int, reserve: int) -> bool:
+        """Whether an order may be spent now, and `reserve` of the weight would be left.
 
-        What `leaves`, `blocked_until` and `try_spend` say, in one call: on the way of an order each
+        What `leaves`, `blocked_until` and `allows` say, in one call: on the way of an order each
         call is code that has been met last when the last order left.
         """
         blocked, windows = self._blocked, self._windows
@@ -81,12 +80,9 @@ class Pacing:
         for window in windows.get("weight", ()):
             if window.count - window.sum < reserve and window.ready_at(reserve, now) > now:
                 return False
-        orders = windows.get("orders", ())
-        for window in orders:
+        for window in windows.get("orders", ()):
             if window.sum >= window.count and window.ready_at(1, now) > now:
                 return False
-        for window in orders if spends else ():
-            window.add(1, now)
         return True
 
     def report(self, scope: str, used: int, now: int) -> None:

@@ -26,6 +26,7 @@ from pitwire.session.copies import LineHealth
 from pitwire.session.line import Line
 from pitwire.session.lines import Lines
 from pitwire.session.pending import Probe, What
+from pitwire.session.placing import Placing, Understudy
 from pitwire.session.setup import Closed, Setup
 from pitwire.session.stream import (
     SPILL_LIMIT,
@@ -51,6 +52,11 @@ class Session:
         self._closing: asyncio.Task[None] | None = None
         self.encoded_at = 0
         """With a `lap` clock: when the last order's bytes were ready, before the write."""
+        self.last_placed: Order | None = None
+        """The last order that was given to `place`."""
+        self._places_on: Line | None = None
+        self._placing: Placing | None = None
+        self._understudy: Understudy | None = None
 
     # ── the six verbs, and their siblings ──
 
@@ -280,23 +286,25 @@ class Session:
 
     def place(self, order: Order, now: int) -> int:
         """Send an order; returns when it was written, 0 without a `lap` clock or when it waits."""
-        line = self._lines.orders or self._trading("place")
-        outbox, lap = line.conversation.outbox, self._setup.lap
-        line.conversation.commands.place(order, now)
-        if lap is None:
-            line.after_command(now)
-            return 0
-        self.encoded_at = lap.now()
-        line.send()
-        written = 0 if outbox.stirred else lap.now()
+        line, placing = self._lines.orders or self._trading("place"), self._placing
+        if placing is None or line is not self._places_on:
+            commands, self._places_on = line.conversation.commands, line
+            placing = self._placing = Placing(commands, line.pen, self._setup.lap)
+        written = placing.place(order, now)
+        self.encoded_at, self.last_placed = placing.encoded_at, order
         line.after_command(now)
         return written
 
     def rehearse(self, order: Order, now: int) -> None:
-        """Go the way of `place` up to the bytes with an order that never leaves; nothing is
+        """Go the way of `place` up to the write with an order that never leaves; nothing is
         remembered. Where no order could leave, nothing is done."""
-        if self._lines.orders is not None:
-            self._lines.orders.conversation.commands.rehearse(order, now)
+        line = self._lines.orders
+        if line is not None:
+            commands, understudy = line.conversation.commands, self._understudy
+            if understudy is None or understudy.real is not commands:
+                understudy = Understudy(self.venue, commands, self._setup.lap)
+                self._understudy = understudy
+            understudy.rehearse(order, now)
 
     def recite(self, now: int) -> None:
         """Go the way of a frame with one that never came, and nothing in it; nothing is kept."""

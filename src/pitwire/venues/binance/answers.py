@@ -107,6 +107,13 @@ class AnswerDecoder:
         self._requests = Notes(("", "", ""))
         self.note = self._requests.keep
         """Keep the fields of a `Request`, under its id."""
+        self.forget = self._requests.take
+        """Its answer is not waited for."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another may be kept without that an older one is forgotten."""
+        return self._requests.has_room
 
     # ── user data ──
 

@@ -127,6 +127,11 @@ class Notes(Generic[T]):
     def __len__(self) -> int:
         return len(self._kept)
 
+    @property
+    def has_room(self) -> bool:
+        """Whether nothing is forgotten for the next one."""
+        return len(self._kept) < _KEPT
+
     def keep(self, request_id: int, about: T) -> None:
         """Note what a request is about."""
         if len(self._kept) >= _KEPT:
