@@ -100,11 +100,21 @@ def test_while_nothing_happens_it_has_time_for_something_else_now_and_then() -> 
     selector = PollingSelector(now=inner.now, inner=inner)
     called: list[int] = []
     selector.when_idle(lambda: called.append(inner.time), 5 * MILLISECOND)
-    while not selector.select(None):
-        pass
-    assert len(called) == 3, "each ended one select, so that a loop can do what it was given"
+    assert selector.select(None), "it went on polling"
+    assert len(called) == 3
     assert [later - sooner for sooner, later in pairwise(called)] == [5 * MILLISECOND] * 2
     assert set(inner.asked) == {0}
+
+
+def test_who_has_given_the_loop_something_to_do_ends_the_polling() -> None:
+    inner = Inner(ready_at=16)
+    selector = PollingSelector(now=inner.now, inner=inner)
+    answers = [False, True, False, True]
+    selector.when_idle(lambda: answers.pop(0), 2 * MILLISECOND)
+    assert selector.select(None) == []
+    assert answers == [False, True]
+    assert selector.select(None) == []
+    assert answers == []
 
 
 def test_asleep_it_has_time_for_nothing_else() -> None:
@@ -134,6 +144,50 @@ def test_a_loop_does_something_else_while_it_polls() -> None:
     # It never falls asleep, however slow the machine is.
     with asyncio.Runner(loop_factory=lambda: PollingLoop(quiet_ns=3_600 * SECOND)) as runner:
         assert runner.run(wait_for(3)) >= 3
+
+
+@pytest.mark.parametrize("what", ["a callback", "a timer", "an end", "an error"])
+def test_what_comes_of_something_else_is_done_though_nothing_else_happens(what: str) -> None:
+    told: list[str] = []
+
+    async def story() -> None:
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
+        assert isinstance(loop, PollingLoop)
+        loop.set_exception_handler(lambda _, context: told.append(repr(context["exception"])))
+        calls = 0
+
+        def call() -> None:
+            nonlocal calls
+            calls += 1
+            if calls > 1:
+                if what == "an error" and told:
+                    done.set()
+                return
+            match what:
+                case "a callback":
+                    loop.call_soon(done.set)
+                case "a timer":
+                    loop.call_later(0.001, done.set)
+                case "an end":
+                    loop.stop()
+                case _:
+                    raise ValueError("while idle")
+
+        loop.when_idle(call, 1)
+        await done.wait()
+
+    loop = PollingLoop(quiet_ns=3_600 * SECOND)
+    task = loop.create_task(story())
+    if what == "an end":
+        loop.run_forever()
+        assert not task.done()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            loop.run_until_complete(task)
+    else:
+        loop.run_until_complete(task)
+    loop.close()
+    assert told == (["ValueError('while idle')"] if what == "an error" else [])
 
 
 def test_it_says_what_an_ordinary_selector_says() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 SECOND = 1_000_000_000
@@ -53,6 +54,11 @@ class PlayedClock(Protocol):
     def is_sleepless(self) -> bool:
         """Whether it cannot: every timer comes at its time."""
         ...
+
+
+def ticks() -> Callable[[], int]:
+    """What tells ns since some moment: for who measures how long a thing takes, very often."""
+    return _monotonic
 
 
 class SystemClock:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pitwire.model.clock import MILLISECOND, SECOND, SystemClock
+from pitwire.model.clock import MILLISECOND, SECOND, ticks
 
 if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 QUIET_NS = 20 * MILLISECOND
 _AT_MOST = 64
 """Sockets told of at once; the others are told of next time."""
+_FOREVER = 1 << 63
 
 
 class PollingSelector(selectors.BaseSelector):
@@ -36,10 +37,15 @@ class PollingSelector(selectors.BaseSelector):
         inner: selectors.BaseSelector | None = None,
     ) -> None:
         self._inner = inner or selectors.DefaultSelector()
-        self._now = now or SystemClock().now
+        self._now = now or ticks()
         self._quiet_ns = quiet_ns
         self._stirred = self._now()
         self._epoll = _epoll_of(self._inner)
+        self._ask: Callable[[], list[Any]] = partial(self._inner.select, 0)
+        """What is ready at this moment, in the words of who is asked; nothing is mostly the answer,
+        and epoll itself says it in a quarter of the time."""
+        if self._epoll is not None:
+            self._ask = partial(self._epoll.poll, 0, _AT_MOST)
         self._keys: dict[int, selectors.SelectorKey] = {}
         self._idle: Callable[[], object] | None = None
         self._idle_every = self._idle_at = 0
@@ -47,44 +53,46 @@ class PollingSelector(selectors.BaseSelector):
     def when_idle(self, call: Callable[[], object], every_ns: int) -> None:
         """Call this while nothing happens and it polls, at most once in `every_ns`.
 
-        `select` ends with it, so that a loop can do what it was given.
+        `select` ends when it returns something true, so that a loop can do what it was given.
         """
         self._idle, self._idle_every = call, every_ns
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """What is ready, waiting up to `timeout` seconds (None: until something is)."""
-        poll = self._inner.select if self._epoll is None else self._at_once
-        ready = poll(0)
-        if ready:
-            self._stirred = self._now()
-            return ready
+        ask, clock = self._ask, self._now
+        found = ask()
+        if found:
+            self._stirred = clock()
+            return self._keyed(found)
         if timeout is not None and timeout <= 0:
-            return ready
-        now = self._now()
-        ends = None if timeout is None else now + round(timeout * SECOND)
-        quiet = self._stirred + self._quiet_ns
-        while now < quiet and (ends is None or now < ends):
-            ready = poll(0)
-            now = self._now()
-            if ready:
+            return []
+        now = clock()
+        ends = _FOREVER if timeout is None else now + round(timeout * SECOND)
+        until = min(self._stirred + self._quiet_ns, ends)
+        idle = self._idle
+        while now < until:
+            found = ask()
+            now = clock()
+            if found:
                 self._stirred = now
-                return ready
-            if self._idle is not None and now >= self._idle_at:
+                return self._keyed(found)
+            if idle is not None and now >= self._idle_at:
                 self._idle_at = now + self._idle_every
-                self._idle()
-                return ready
-        if ends is not None and now >= ends:
-            return ready
-        ready = self._inner.select(None if ends is None else (ends - now) / SECOND)
+                if idle():
+                    return []
+        if now >= ends:
+            return []
+        ready = self._inner.select(None if timeout is None else (ends - now) / SECOND)
         if ready:
-            self._stirred = self._now()
+            self._stirred = clock()
         return ready
 
-    def _at_once(self, _timeout: float) -> list[tuple[selectors.SelectorKey, int]]:
-        """What the inner selector's `select(0)` says; nothing is said in a third of its time."""
-        assert self._epoll is not None
+    def _keyed(self, found: list[Any]) -> list[tuple[selectors.SelectorKey, int]]:
+        """What the inner selector's `select(0)` says of what was found."""
+        if self._epoll is None:
+            return found
         ready = []
-        for fd, events in self._epoll.poll(0, _AT_MOST):
+        for fd, events in found:
             key = self._keys.get(fd)
             if key is not None:
                 read = selectors.EVENT_READ if events & ~select.EPOLLOUT else 0
@@ -173,8 +181,22 @@ class PollingLoop(asyncio.SelectorEventLoop):
 
     def when_idle(self, call: Callable[[], object], every_ns: int) -> None:
         """Call this while it polls and nothing happens, at most once in `every_ns`; the latest
-        call given is the one."""
-        self._polling.when_idle(partial(self.call_soon, call), every_ns)
+        call given is the one. What it raises is told as of any other callback."""
+        self._polling.when_idle(partial(self._meanwhile, call), every_ns)
+
+    def _meanwhile(self, call: Callable[[], object]) -> bool:
+        """Call it in the midst of polling; whether the loop has got anything to do by that."""
+        timers = len(self._scheduled)  # type: ignore[attr-defined]
+        try:
+            call()
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 — the callback edge
+            self.call_exception_handler(
+                {"message": f"Exception while idle in {call!r}", "exception": error}
+            )
+        loop: Any = self
+        return bool(loop._ready or loop._stopping or len(loop._scheduled) != timers)
 
 
 def polling_loop() -> asyncio.AbstractEventLoop:

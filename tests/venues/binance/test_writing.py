@@ -119,10 +119,18 @@ def test_every_usual_order_is_written_by_the_twin(
     assert (b"signature" in plain) is not logged_on
 
 
+@pytest.fixture(params=[False, True], ids=["plainly", "by instructions"])
+def way(writing: Any, request: pytest.FixtureRequest) -> Any:
+    """The writer, which sums up in this way meanwhile."""
+    if writing.hash_quickly(request.param) is not request.param:
+        pytest.skip("this machine has no instructions for SHA-256")
+    yield writing
+    writing.hash_quickly(True)
+
+
 @pytest.mark.parametrize("length", range(1, 257))
-def test_a_signature_is_right_wherever_the_text_ends_in_its_block(
-    writing: Any, length: int
-) -> None:
+def test_a_signature_is_right_wherever_the_text_ends_in_its_block(way: Any, length: int) -> None:
+    writing = way
     frame = _said(_encoder(writing, "k" * length, "s" * (length % 130 + 1)), _LIMIT)
     params = json.loads(frame)["params"]
     signature = params.pop("signature")
