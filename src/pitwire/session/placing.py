@@ -2,7 +2,7 @@
 
 House rules: from the order to the write of its bytes nothing is awaited and nothing is noted that
 can be noted after it. A rehearsal goes through this very code: what it does not go through is met
-cold by the next order (ADR 47).
+cold by the next order (ADR 51).
 """
 
 from __future__ import annotations
