@@ -110,6 +110,12 @@ def test_a_market_that_was_silent_when_the_venue_was_met_again_is_nobodys_delay(
     assert outcome.happened
 
 
+def test_an_ask_that_was_answered_late_was_waited_for_by_the_right_clock() -> None:
+    outcome = run(55204)
+    assert outcome.complaints == ()
+    assert outcome.happened
+
+
 def test_a_book_that_waited_for_its_snapshot_was_no_silent_stream() -> None:
     outcome = run(44207)
     assert outcome.complaints == ()

@@ -136,7 +136,7 @@ class Truth:
         """Answers of the venue that say that a limit was broken."""
         self.asked_twice: list[str] = []
         self.dials: list[int] = []
-        """When each connection was let in or refused by the venue itself."""
+        """When each connection was let in or refused by the venue itself, by the right clock."""
         self.refused_dials: list[int] = []
         """When each was refused, or left without an answer, by the script."""
         self._streams: dict[int, dict[str, list[int]]] = {}
@@ -177,8 +177,9 @@ class Truth:
                 self._hear(action)
             return taken
 
+        # What the façade is handed is the venue's clock, which may be wrong.
         def received(link: int, text: bytes, now: int) -> None:
-            self._overhear(link, text, now)
+            self._overhear(link, text, world.clock.now())
             receive(link, text, now)
 
         def asked(method: str, target: str, *, headers: Mapping[str, str], body: bytes, now: int,
@@ -193,7 +194,7 @@ class Truth:
             link: int, target: str, now: int, *, headers: Mapping[str, str] = NO_HEADERS
         ) -> HttpReply | None:
             reply = connect(link, target, now, headers=headers)
-            self.dials.append(now)
+            self.dials.append(world.clock.now())
             self._streams[link] = {}
             self._logins.pop(link, None)
             if reply is not None:
