@@ -113,6 +113,11 @@ def test_who_may_not_mount_is_told_so(
     assert lossy.may_not_mount(status) == told
 
 
+def test_other_systems_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "freebsd14")
+    assert lossy.why_not() == "a system other than Linux"
+
+
 def test_a_mount_goes_with_who_was_killed(tmp_path: Path) -> None:
     if lossy.why_not():
         pytest.skip(lossy.why_not())

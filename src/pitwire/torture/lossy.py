@@ -37,6 +37,8 @@ _NAMES_SURVIVE = 0.5
 
 def why_not() -> str:
     """Why there can be no such file system here; "" when there can."""
+    if sys.platform != "linux":  # others mount, and say who may, in other ways
+        return "a system other than Linux"
     if not Path("/dev/fuse").exists():
         return "no /dev/fuse on this machine"
     if importlib.util.find_spec("mfusepy") is None:
