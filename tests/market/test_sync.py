@@ -207,7 +207,14 @@ def test_ids_that_go_back_for_good_are_not_taken_for_repeats() -> None:
 
 
 def test_a_quiet_book_whose_ids_went_back_is_found_out_by_the_venues_time() -> None:
-    late = [replace(delta(number, number), venue_time=number * ANEW) for number in range(1, 4)]
+    late = [
+        replace(delta(number, number), venue_time=number * ANEW, received=number * ANEW)
+        for number in range(1, 4)
+    ]
+    for times in ({"received": 7}, {"venue_time": 7}):
+        book = live_at(1000)
+        for each in late:
+            assert list(book.accept(replace(each, **times))) == [], "what a copy was behind by"
     book = live_at(1000)
     assert list(book.accept(late[0])) == []
     assert list(book.accept(late[0])) == [], "the same once more"
@@ -219,6 +226,23 @@ def test_a_quiet_book_whose_ids_went_back_is_found_out_by_the_venues_time() -> N
         assert list(book.accept(each)) == []
         assert len(book.accept(delta(1001 + index, 1001 + index))) == 1
     assert book.live, "what goes on is not counted anew"
+
+
+def test_a_book_that_waits_is_not_kept_back_by_deltas_of_a_count_that_is_over() -> None:
+    book = sync()
+    for number in (1000, 1001):
+        book.accept(replace(delta(number, number), venue_time=10))
+    assert list(book.accept_snapshot(snapshot(5), 0)) == [], "which of the two is over?"
+    for number in (6, 7):
+        book.accept(replace(delta(number, number), venue_time=20))
+    told = list(book.accept_snapshot(snapshot(6), 0))
+    assert [type(one) for one in told] == [BookSnapshot, BookDelta]
+    assert (book.live, book.last_id) == (True, 7)
+    book = sync()
+    for number in (7, 9):
+        book.accept(replace(delta(number, number), venue_time=number))
+    assert list(book.accept_snapshot(snapshot(6), 0)) == []
+    assert not book.live, "one is missing"
 
 
 def test_repeats_spread_over_a_moving_book_never_add_up() -> None:

@@ -329,7 +329,11 @@ def test_a_trade_that_comes_before_the_answer_tells_by_itself() -> None:
 
 
 def test_what_a_connection_noted_before_it_fell_tells_a_late_trade_from_a_new_count() -> None:
-    for time, expected in ((1, []), (2, [(0, -1), 6]), (0, [(0, -1), 6])):  # 0: no time at all
+    for time, expected in (
+        (1, []),
+        (2 * SECOND, [(0, -1), 6]),
+        (0, [(0, -1), 6]),
+    ):  # 0: no time at all
         setting, heard = Setting(), Freshness("toy")
         heard.confirmed(Ask("trades", "A"), "Trade", NOW, busy=True)
         for number in (5, 6, 7):

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pitwire.model.clock import SECOND
 from pitwire.model.events import AggregateTrade, Event, Trade, TradeGap
 from pitwire.model.orders import Side
+from pitwire.session.anew import ANEW_SECONDS
 from pitwire.session.continuity import (
-    ANEW_SECONDS,
     HOLD_SECONDS,
     HOLD_TRADES,
     MOST_MISSING,
@@ -25,10 +25,17 @@ from pitwire.venues.binance.venue import BINANCE
 TRADES = BINANCE.channels["trades"]
 HOLD = round(HOLD_SECONDS * SECOND)
 ANEW = round(ANEW_SECONDS * SECOND)
+LATER = 6 + ANEW
 
 
 def trade(trade_id: int, symbol: str = "BTC-USDT", *, at: int = 7, venue_time: int = 5) -> Trade:
     return Trade("binance", symbol, venue_time, at, 1.0, 1.0, Side.BUY, trade_id)
+
+
+def aggregate(number: int) -> AggregateTrade:
+    return AggregateTrade(
+        "binance", "BTC-USDT", 5, 7, 1.0, 1.0, Side.BUY, number, 10 * number, 10 * number + 9
+    )
 
 
 def history(*ids: int) -> list[Trade]:
@@ -110,7 +117,7 @@ def test_a_venue_that_counts_anew_is_followed() -> None:
     chain = TradeChain(TRADES)
     assert told(chain, 1_000_000) == [1_000_000]
     chain.begin_again()
-    found = told(chain, 1, 2, 4, venue_time=6)
+    found = told(chain, 1, 2, 4, venue_time=LATER)
     assert found == [(0, -1), 1, 2, (3, 3), 4], "nobody knows what came before"
 
 
@@ -122,10 +129,10 @@ def test_what_may_have_traded_before_a_venue_counted_anew_is_named_by_its_time()
             chain.ends(trade(1_000_001))
         assert chain.give_up_all(40) == []
         chain.begin_again()
-        gap, first = chain.accept(trade(3, at=90, venue_time=80), 3)
+        gap, first = chain.accept(trade(3, at=90, venue_time=LATER), 3)
         since = 5 if heard else 40  # the last one told, or the loss of the connection
-        assert gap == TradeGap("binance", "BTC-USDT", 80, 90, 0, -1, "trades", since)
-        assert (first.venue_time, told(chain, 4, 3)) == (80, [4])
+        assert gap == TradeGap("binance", "BTC-USDT", LATER, 90, 0, -1, "trades", since)
+        assert (first.venue_time, told(chain, 4, 3, venue_time=LATER)) == (LATER, [4])
 
 
 def test_a_connection_that_begins_with_what_was_told_is_behind_and_counts_nothing_anew() -> None:
@@ -158,6 +165,46 @@ def test_a_venue_that_counts_anew_while_the_connection_stands_is_followed() -> N
         assert spelled(events) == ([] if past is soon else [(0, -1), 1])
     assert chain.dropped == 1
     assert told(chain, 2, 3) == [2, 3]
+
+
+def test_what_comes_late_of_a_count_that_is_over_is_told_no_second_time() -> None:
+    chain, gaps = waiting()
+    assert told(chain, 900, 901) == [900, 901]
+    chain.hears(trade(1, venue_time=LATER), trade(901))
+    assert told(chain, 1, 2, venue_time=LATER) == [(0, -1), 1, 2]
+    for late in (900, 901, 902):
+        assert chain.ahead(trade(late), late) < 0
+    assert told(chain, 900, 901, 902) == []
+    assert told(chain, 3, 5, venue_time=LATER) == [3]
+    assert (told(chain, 901), len(gaps)) == ([], 1), "nor while one is missing"
+    assert told(chain, 4, venue_time=LATER) == [4, 5]
+    chain.forget("BTC-USDT")
+    assert told(chain, 902) == [902], "nothing of it counts any more"
+
+
+def test_aggregates_of_several_copies_are_followed_when_the_venue_counts_anew() -> None:
+    chain = TradeChain(BINANCE.channels["aggregate_trades"])
+    for number in (900, 901, 902):
+        assert len(chain.accept(aggregate(number), number)) == 1
+    for number, late, kinds in ((902, 5, []), (1, LATER - 1, []), (1, LATER, [TradeGap, Any])):
+        past = msgspec.structs.replace(aggregate(number), venue_time=late)
+        assert chain.ahead(past, number) < 0
+        assert len(events := chain.late(past)) == len(kinds)
+    assert isinstance(events[0], TradeGap)
+    assert events[1:] == (past,)
+    assert chain.dropped == 2
+
+
+def test_a_copy_that_is_behind_where_a_symbol_begins_counts_nothing_anew() -> None:
+    chain, _ = waiting()
+    chain.beginnings.on_wait = lambda *_: None
+    chain.confirmed("BTC-USDT", 1)
+    chain.beginnings.doubt()
+    assert told(chain, 7) == []
+    assert spelled(chain.begin("BTC-USDT", 9, 50)) == [7], (
+        "from before the first that was asked for"
+    )
+    assert told(chain, 8, 9) == [8, 9]
 
 
 def test_a_late_copy_of_what_was_asked_for_meanwhile_counts_nothing_anew() -> None:
@@ -265,12 +312,12 @@ def test_the_next_connection_and_what_nobody_wanted_meanwhile() -> None:
     assert told(chain, 7, 9) == [7]
     assert spelled(chain.give_up_all(8)) == [(8, 8), 9]
     chain.begin_again()
-    assert told(chain, 3, 4, venue_time=6) == [(0, -1), 3, 4], "the venue counts anew"
-    assert told(chain, 6) == []
+    assert told(chain, 3, 4, venue_time=LATER) == [(0, -1), 3, 4], "the venue counts anew"
+    assert told(chain, 6, venue_time=LATER) == []
     chain.begin_again()
-    found = told(chain, 1, venue_time=7)
+    found = told(chain, 1, venue_time=LATER + 1 + ANEW)
     assert found == [(5, 5), 6, (0, -1), 1], "and once more, while one was missing"
-    assert told(chain, 3) == []
+    assert told(chain, 3, venue_time=LATER + 1 + ANEW) == []
     chain.forget("BTC-USDT")
     assert told(chain, 90, 91) == [(2, 2), 3, 90, 91]
 

@@ -134,6 +134,20 @@ def test_the_lead_may_change_at_every_event() -> None:
             assert bench.hear(second, make(number)) == ()
 
 
+def test_the_first_trade_of_a_venue_that_counts_anew_is_no_copy_however_alike_it_is() -> None:
+    for first in (1, 4):  # where nothing is remembered, and where 900 is
+        bench = Bench()
+        for number in (900, 901):
+            assert len(bench.hear(0, trade(number))) == 1
+        gap, told = bench.hear(1, trade(first, time=NOW + 2 * SECOND))
+        assert isinstance(gap, ev.TradeGap)
+        assert (gap.since, gap.venue_time, told.venue_time) == (NOW, *[NOW + 2 * SECOND] * 2)
+        assert bench.hear(0, trade(first, time=NOW + 2 * SECOND)) == ()
+        assert bench.hear(0, trade(901)) == bench.hear(1, trade(902)) == (), "late, of before"
+        assert len(bench.hear(0, trade(first + 1, time=NOW + 3 * SECOND))) == 1
+        assert not bench.feed.early
+
+
 def test_copies_that_differ_are_named_and_the_first_stands() -> None:
     bench = Bench()
     for number in range(4):

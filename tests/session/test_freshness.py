@@ -192,6 +192,19 @@ def test_time_in_which_we_did_not_read_is_nobodys_silence() -> None:
     assert len(freshness.sweep(now + 105 * SECOND)) == 1, "from then on it is"
 
 
+def test_what_came_before_a_pause_of_ours_is_the_newest_whether_or_not_a_look_saw_it() -> None:
+    freshness = Freshness("toy")
+    freshness.confirmed(TICKER, "Quote", NOW, busy=True)
+    now = busy(freshness, "A", seconds=60)
+    hear(freshness, last := quote(now=now + 1))
+    assert len(freshness.doubt(now + 90 * SECOND, 90 * SECOND)) == 1
+    assert freshness.newest_of(Quote, "A") is last
+    freshness.believe(now + 91 * SECOND)
+    assert freshness.newest_of(Quote, "A") is last
+    freshness.heard[Quote]["A"] = (7, now + 92 * SECOND)
+    assert freshness.newest_of(Quote, "A") == (7, now + 92 * SECOND), "of one that was not read"
+
+
 def test_a_pause_of_ours_teaches_no_rhythm() -> None:
     freshness = Freshness("toy")
     freshness.confirmed(TICKER, "Quote", NOW, busy=True)

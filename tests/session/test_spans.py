@@ -107,7 +107,7 @@ def test_ids_that_begin_anew_and_aggregates_without_any_lack_no_trade_between() 
     chain = TradeChain(CHANNEL)
     assert told(chain, (7, 80, 83)) == [7]
     chain.begin_again()
-    first = msgspec.structs.replace(aggregate(1, 1, 1), venue_time=6)
+    first = msgspec.structs.replace(aggregate(1, 1, 1), venue_time=2 * SECOND)
     assert spelled(chain.accept(first, 1)) == [("aggregate_trades", 0, -1), 1]
     assert told(chain, (2, 0, 0), (3, 2, 2)) == [2, 3]
 

@@ -15,7 +15,7 @@ from pitwire.model import events as ev
 from pitwire.model.clock import MILLISECOND
 from pitwire.session.connect import connect_to_websocket
 from pitwire.session.session import Session
-from pitwire.sim.faults import Cut, Fault, RefuseDial, Stall
+from pitwire.sim.faults import Cut, Delay, Fault, RefuseDial, Stall
 from pitwire.sim.past import Past
 from pitwire.sim.world import BTC_USDT, HTTP_URL, MARKET_URL, ORDERS_URL, World
 from pitwire.venues.venue import Endpoints
@@ -26,9 +26,13 @@ ANEW_AT = 20.0
 FAULTS: dict[str, tuple[Fault, ...]] = {
     "stands": (),
     "is silent": (Stall(at_seconds=19.0, stream="btcusdt@trade", for_seconds=7.0),),
+    "is behind": (
+        Stall(at_seconds=18.5, stream="btcusdt@trade", for_seconds=1.5),
+        Delay(at_seconds=15.0, seconds=3.0, for_seconds=30.0, link="market-2"),
+    ),
     "falls": (Cut(at_seconds=19.0), RefuseDial(at_seconds=19.0, count=0, for_seconds=4.0)),
 }
-"""What becomes of the connection meanwhile."""
+"""What becomes of the connection meanwhile, or of the second of two."""
 
 
 def count_anew(world: World) -> None:

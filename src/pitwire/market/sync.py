@@ -18,8 +18,8 @@ from pitwire.model.events import BookDelta, BookSnapshot, BookStale, Event
 HOLD = 600
 """Deltas kept while a snapshot is on its way: a minute of a stream that speaks every 100 ms."""
 ANEW_SECONDS = 10.0
-"""Where nothing has come for so long, by the venue's clock, but what a book already has, the venue
-counts anew."""
+"""Where nothing has come for so long but what a book already has, the venue counts anew: by its
+clock, and by ours, as after a pause all that a copy was behind by comes at once."""
 _ANEW = round(ANEW_SECONDS * SECOND)
 
 _NEVER = -1
@@ -64,8 +64,9 @@ class BookSync:
         self._refreshing = False
         self._old = 0
         self._old_at = _NEVER
-        self._past = (_NEVER, 0)
-        """The id at which the book stood when the first delta came that it had, and its time."""
+        self._past = (_NEVER, 0, 0)
+        """The id at which the book stood when the first delta came that it had, and its times, the
+        venue's and ours."""
 
     @property
     def wants_snapshot(self) -> bool:
@@ -160,11 +161,14 @@ class BookSync:
     def _lay(self, snapshot: BookSnapshot) -> tuple[list[Event], int, bool, list[BookDelta] | None]:
         """The held deltas over a snapshot: the story, where it ends, what is left after a gap."""
         story: list[Event] = [snapshot]
-        at, spliced = snapshot.last_id, False
+        at, spliced, newest = snapshot.last_id, False, 0
         # In the order of their ids: deltas that overtook one another are in order again here.
         held = sorted(self._held, key=_last_id)
         for index, delta in enumerate(held):
             verdict = self._verdict(delta, at, spliced)
+            if verdict is Verdict.GAP and delta.venue_time < newest:
+                continue  # a higher id, and older: of a count that is over
+            newest = max(newest, delta.venue_time)
             if verdict is Verdict.GAP:
                 return story, at, spliced, held[index:]
             if verdict is Verdict.APPLY:
@@ -225,8 +229,10 @@ class BookSync:
             self._old_at, self._old = self.last_id, 0
         self._old += 1
         if self._past[0] != self.last_id:
-            self._past = self.last_id, delta.venue_time
-        if self._old <= self._hold and delta.venue_time - self._past[1] < _ANEW:
+            self._past = self.last_id, delta.venue_time, delta.received
+        _, sent, came = self._past
+        passed = min(delta.venue_time - sent, delta.received - came)
+        if self._old <= self._hold and passed < _ANEW:
             return ()
         return self._stale(
             "ids went back",

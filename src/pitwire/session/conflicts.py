@@ -18,18 +18,18 @@ MASK = REMEMBERED - 1
 
 Ring = list[Event | None]
 """The place of an event is its number, cut to the size."""
-Past: TypeAlias = Callable[[Trade, Ring], Sequence[Event]]
-"""(past trade, what was told of its symbol of late) → what is to be told."""
+Past: TypeAlias = Callable[[Trade], Sequence[Event]]
+"""(past trade) → what is to be told."""
 _NOTHING: tuple[Event, ...] = ()
 
 
 class Conflicts:
     """What was told of late, and how often a copy has contradicted it."""
 
-    def __init__(self, past: Past) -> None:
-        """`past`: told of each past trade that is none of those remembered."""
+    def __init__(self, trades: dict[str, Ring], past: Past) -> None:
+        """`past`: told of each past trade that is none of those remembered in `trades`."""
         self._past = past
-        self.trades: dict[str, Ring] = {}
+        self.trades = trades
         self.quotes: dict[str, Ring] = {}
         self.deltas: dict[str, BookDelta] = {}
         self._counts: dict[tuple[str, str], int] = {}
@@ -42,7 +42,7 @@ class Conflicts:
     def late_trade(self, had: Any, late: Any, link: str) -> Sequence[Event]:
         """Hold a late trade against the one that was told, if that is remembered."""
         if had is None or had.trade_id != late.trade_id:
-            return self._past(late, self.ring(late))
+            return self._past(late)
         if had.price == late.price and had.size == late.size:
             return _NOTHING
         told, found = (f"{one.side} {one.size} at {one.price}" for one in (had, late))

@@ -17,8 +17,8 @@ import msgspec
 
 from pitwire.model.clock import SECOND
 from pitwire.model.events import AggregateTrade, Event, Trade, TradeGap
+from pitwire.session.anew import Anew
 from pitwire.session.beginnings import AnyTrade, Beginnings
-from pitwire.session.conflicts import MASK, Ring
 from pitwire.session.spans import Spans
 from pitwire.session.stamps import stamped
 from pitwire.venues.venue import Channel
@@ -29,11 +29,6 @@ HOLD_TRADES = 10_000
 """How many trades of a symbol may wait; beyond it the oldest gap is given up."""
 MOST_MISSING = 20_000
 """A longer gap is named and not filled: twenty requests of a thousand, 500 weight on Binance."""
-ANEW_SECONDS = 1.0
-"""On a connection that stands, a trade with a past id that is so much later than the last one told
-is no copy. (Binance's ids never go back; those of a test network or a simulator that was begun anew
-do, and those of a symbol that is launched again may.)"""
-_ANEW = round(ANEW_SECONDS * SECOND)
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -85,9 +80,9 @@ class TradeChain:
         self._begun: dict[str, None] = {}
         self._doubted: dict[str, int] = {}
         """Symbol → the id that followed when something may have been lost."""
-        self._stood: dict[str, tuple[int, int]] = {}
-        """Symbol → the id that followed when that was asked last, and when the one before it was
-        traded, by the venue's clock."""
+        self.ids = Anew()
+        """Whether they go back."""
+        self._newest = self.ids.newest
         self._fell = 0
         """When there was no connection last, by our clock."""
         self._rooms: dict[str, _Room] = {}
@@ -109,16 +104,17 @@ class TradeChain:
         """
         return self.steady.get(symbol)
 
-    def ahead(self, symbol: str, found: int) -> int:
-        """How far an id is beyond the next, negative for one that is past.
+    def ahead(self, trade: AnyTrade, found: int) -> int:
+        """How far an id is beyond the next, negative for one that is past and dropped.
 
         0 also where every trade is to be handed over: at the beginning, and while one is missing.
         """
-        due = self.steady.get(symbol)
-        if due is None:
+        due = self.steady.get(trade.symbol)
+        if due is None or found == due:
             return 0
-        if found < due:
+        if found < due or self.ids.is_older(trade):
             self.dropped += 1
+            return -1
         return found - due
 
     def begins(self, symbol: str) -> bool:
@@ -146,7 +142,8 @@ class TradeChain:
             self.steady[symbol] = found + 1
             if self._spans is None:
                 return (trade,)
-            return self._spans.follow_one(trade)  # type: ignore[arg-type]  # only aggregates merge
+            self._newest[symbol] = trade  # type: ignore[assignment]  # only aggregates merge
+            return self._spans.follow_one(trade)  # type: ignore[arg-type]
         return self._spanned(self._judge(trade, found)) if self.judges else (trade,)
 
     def begin_again(self) -> None:
@@ -165,8 +162,9 @@ class TradeChain:
 
     def begin(self, symbol: str, first: int, now: int) -> list[Event]:
         """This is the first trade since the symbol was confirmed. What waited for that goes on from
-        there."""
-        self._next[symbol] = first
+        there, or from what waited itself, of a connection that is behind."""
+        held = self.beginnings.first(symbol)
+        self._next[symbol] = first if held is None else min(first, trade_number(held))
         return self._released(symbol, now)
 
     def begin_anew(self, symbol: str, now: int) -> list[Event]:
@@ -190,7 +188,7 @@ class TradeChain:
         self._unlearn(symbol)
         self._begun.pop(symbol, None)
         self._doubted.pop(symbol, None)
-        self._stood.pop(symbol, None)
+        self.ids.forget(symbol)
         self.beginnings.forget(symbol)
         if symbol in self._rooms:
             self._rooms[symbol].forgotten = True
@@ -236,35 +234,28 @@ class TradeChain:
             return  # of one that was not read there are only times
         due = self.steady.get(newest.symbol, self._next.get(newest.symbol))
         if trade_number(newest) + 1 == due:
-            self._stood[newest.symbol] = due, newest.venue_time
+            self.ids.stands(newest, due - 1)
 
-    def late(self, trade: Trade, ring: Ring) -> Sequence[Event]:
-        """A past trade of one of several copies, dropped already, and what was told of late;
-        nothing, unless the venue counts anew."""
-        due = self.steady[trade.symbol]
-        told = ring[(due - 1) & MASK]
-        if told is not None:
-            self.ends(told)
-        if not self._counts_anew(trade, due):
+    def late(self, trade: AnyTrade) -> Sequence[Event]:
+        """A past trade of one of several copies, dropped already: nothing, unless the venue counts
+        anew."""
+        found, due = trade_number(trade), self.steady.get(trade.symbol, 0)
+        if found >= due or not self.ids.counts(trade, due, begun=True):
             return ()
         self.dropped -= 1
-        return self._count_anew(trade, trade.trade_id, due)
+        return self._spanned(self._count_anew(trade, found, due))
 
     def _counts_anew(self, trade: AnyTrade, due: int) -> bool:
         """Whether a past id is no copy of a trade that was told."""
-        symbol = trade.symbol
-        stood, at = self._stood.get(symbol, (-1, 0))
-        if symbol in self._begun:
-            return stood == due and trade.venue_time > at + _ANEW
-        # A connection seldom begins with the past: only where it is older than what was told.
-        return stood != due or trade.venue_time > at or not trade.venue_time
+        return self.ids.counts(trade, due, begun=trade.symbol in self._begun)
 
     def _count_anew(self, trade: AnyTrade, found: int, due: int) -> Sequence[Event]:
         """Go on from this id; whatever traded since the last one told, nobody can tell by ids."""
         symbol, now = trade.symbol, trade.received
-        stood, at = self._stood.pop(symbol, (-1, 0))
-        if stood != due:
+        at = self.ids.told_at(symbol, due)
+        if at is None:
             at, _ = self.beginnings.span(self._fell or now, now)
+        self.ids.begin(trade)
         self._unlearn(symbol)
         self._begun[symbol] = None
         self._go_on(trade, found)
@@ -339,6 +330,9 @@ class TradeChain:
 
     def _judge(self, trade: AnyTrade, found: int) -> Sequence[Event]:
         symbol = trade.symbol
+        if self.ids.is_older(trade):
+            self.dropped += 1
+            return ()
         room = self._rooms.get(symbol)
         if room is not None:
             return self._join(room, trade, found)
@@ -385,7 +379,7 @@ class TradeChain:
         """The id that follows this trade's is known, and none before it is missing."""
         symbol, due = trade.symbol, found + 1
         (self.steady if symbol in self._begun else self._next)[symbol] = due
-        self._stood[symbol] = due, trade.venue_time
+        self.ids.stands(trade, found)
 
     def _unlearn(self, symbol: str) -> None:
         self.steady.pop(symbol, None)

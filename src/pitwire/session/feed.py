@@ -69,7 +69,7 @@ class Feed:
         )
         self._chains, self._trades = self.backfill.chains, self.backfill.trades
         self._steady = self._trades.steady
-        self.conflicts = Conflicts(self._trades.late)
+        self.conflicts = Conflicts(self._trades.ids.rings, self._trades.late)
         self._told_trades, self._told_quotes = self.conflicts.trades, self.conflicts.quotes
         self._told_deltas = self.conflicts.deltas
         self.told: Told = {}
@@ -194,8 +194,6 @@ class Feed:
                 if number < due:
                     self._trades.dropped += 1
                     had: Any = ring[number & MASK]
-                    if had is None or (had.price == event.price and had.size == event.size):
-                        return ()
                     return self.conflicts.late_trade(had, event, copy.name)
                 self._steady[event.symbol] = number + 1
                 copy.wins += 1
@@ -248,9 +246,9 @@ class Feed:
         number = trade.trade_id if trade.__class__ is Trade else trade_number(trade)
         if not number & SAMPLED:  # the same ones of every copy
             copy.measure(trade.venue_time, trade.received)
-        ahead = chain.ahead(trade.symbol, number)
+        ahead = chain.ahead(trade, number)
         if ahead < 0:
-            return ()
+            return chain.late(trade)
         if ahead > 0 or (chain.begins(trade.symbol) and not self._leads(trade, copy)):
             return self._too_early(trade, number, copy)
         told = chain.accept(trade, number)

@@ -218,11 +218,11 @@ class Freshness:
         for voices in self._voices.values():
             yield from voices
 
-    def newest_of(self, kind: type[Event], symbol: str) -> Event | None:
+    def newest_of(self, kind: type[Event], symbol: str) -> Heard | None:
         """The newest event of a subscription that has spoken on this connection."""
         for voice in self._voices.get((kind, symbol), ()):
             heard = voice.hot.get(symbol) if voice.alone else None
-            return voice.newest if heard is None else self._event(heard, voice)
+            return voice.newest if heard is None else heard
         return None
 
     @property
@@ -302,7 +302,9 @@ class Freshness:
         """Mark one voice, so that its next event is told as fresh."""
         voice.stale = why
         ask, kind = voice.ask, type(voice.newest)
-        voice.hot.pop(ask.symbol, None)
+        last = voice.hot.pop(ask.symbol, None)
+        if last is not None:
+            voice.newest = self._event(last, voice)
         if all(one.stale for one in self._voices.get((kind, ask.symbol), ())):
             self.spoken[kind].discard(ask.symbol)
         return FeedStale(self._venue, ask.symbol, 0, now, ask.channel, silent / SECOND, why)

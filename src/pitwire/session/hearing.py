@@ -103,8 +103,6 @@ class Hearing:
             self._trades.hears(event, before)
             return self._trades.accept(event, event.trade_id) or self.waits(now)
         if kind is AggregateTrade:
-            if self._aggregates.steady.get(event.symbol) != event.aggregate_id:
-                self._aggregates.hears(event, before)
             return self._aggregates.accept(event, event.aggregate_id) or self.waits(now)
         if kind is not BookDelta:
             return decoded  # type: ignore[return-value]
