@@ -100,9 +100,32 @@ def test_who_taps_sees_what_was_written_by_either_way() -> None:
     pen = Pen(bench.outbox, lambda frame: seen.append((json.loads(frame)["do"], len(wire.sent))))
     pen.link = wire
     pen.write(b'{"do":"one"}')
+    pen.show()
     bench.outbox.send(b'{"do":"two"}')
     pen.flush()
     assert seen == [("one", 1), ("two", 2)]
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["at once", "behind what waits"])
+def test_who_taps_and_orders_himself_is_held_to_the_limits(waits: bool) -> None:
+    bench, wire, seen = Bench(Limit("orders", 3, 10.0)), Wire(), list[tuple[int, int]]()
+
+    def tapped(frame: bytes) -> None:
+        if json.loads(frame)["do"] == "place":
+            left = bench.pacing.left("orders", NOW)
+            assert left is not None
+            seen.append((len(bench.pending), left[0]))
+            assert len(seen) < 10, "more than there may be"
+            way.place(order(f"n{len(seen)}"), NOW)
+
+    pen = Pen(bench.outbox, tapped)
+    pen.link = wire
+    way = Placing(bench.commands, pen, None)
+    if waits:
+        bench.outbox.send(b'{"do":"first"}')
+    way.place(order("a"), NOW)
+    assert seen == [(1, 2), (2, 1), (3, 0)], "each is noted before it is shown"
+    assert [what for what, _ in wire.sent] == ["first"] * waits + ["place"] * 3
 
 
 def test_a_rehearsal_ends_at_the_write_and_leaves_nothing_behind() -> None:

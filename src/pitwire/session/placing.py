@@ -22,10 +22,11 @@ from pitwire.venues.venue import Codec, Outgoing, RehearsingCodec, Venue
 class Placing:
     """One way out: `commands` makes the bytes, `pen` writes them, `lap` stamps both."""
 
-    __slots__ = ("_commands", "_lap", "_write", "_written", "encoded_at")
+    __slots__ = ("_commands", "_lap", "_show", "_write", "_written", "encoded_at")
 
     def __init__(self, commands: Commands, pen: Pen, lap: Clock | None) -> None:
         self._commands, self._write, self._lap = commands, pen.write, lap
+        self._show = pen.show
         self.encoded_at = self._written = 0
         """With a `lap` clock: when the last order's bytes were ready, before the write."""
 
@@ -34,7 +35,9 @@ class Placing:
         self._written = 0
         write = self._write if self._lap is None else self._stamped
         self._commands.place(order, now, write)
-        return self._written
+        written = self._written
+        self._show()
+        return written
 
     def _stamped(self, frame: bytes) -> None:
         assert self._lap is not None, "without a clock nobody asks for stamps"
