@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
+import msgspec
 import pytest
 
 from pitwire.desk.gateway import Gateway
@@ -19,6 +21,7 @@ from pitwire.model.orders import (
     OrderType,
     ReplaceOrder,
     Side,
+    TimeInForce,
     UpdateKind,
 )
 from pitwire.trading.journal import Dropped, Halted, Left
@@ -298,3 +301,69 @@ def test_back_at_the_venue_everything_in_doubt_is_asked_about_at_once() -> None:
     office.gateway.reconcile(T0 + 100 * SECOND)
     office.gateway.chase(T0 + 100 * SECOND)
     assert office.outlet.names == ["open orders", "account", "status"]
+
+
+class Unguarded(Office):
+    """Nobody would clear up after this desk; it holds two."""
+
+    def __init__(self, held: float = 2) -> None:
+        super().__init__()
+        self.desk.state.ledger.sent(order("held", abs(held), side=_way(held)), T0)
+        self.desk.engine.apply(fill("held", abs(held), side=_way(held)))
+        self.gateway.unguarded = "nobody clears up"
+
+    def may(self, name: str, size: float, *, side: Side = Side.SELL, **more: Any) -> bool:
+        """Whether this order leaves; it rests from then on."""
+        made = msgspec.structs.replace(order(name, size, side=side), **more)
+        self.desk.state.ledger.made(made, T0)
+        self.decide(made)
+        self.gateway.send(made, T0)
+        left = self.outlet.given[-1:] == [("place", made)]
+        if left and made.type is not OrderType.MARKET:
+            self.desk.engine.apply(update(name, UpdateKind.ACCEPTED, size=size))
+        return left
+
+
+def _way(held: float) -> Side:
+    return Side.BUY if held > 0 else Side.SELL
+
+
+STOP = {"type": OrderType.STOP, "stop_price": Decimal(90), "price": None}
+MARKET = {"type": OrderType.MARKET, "price": None}
+
+
+def test_unguarded_a_take_profit_does_not_forbid_the_stop_beside_it() -> None:
+    for first, second in (({}, STOP), (STOP, {})):
+        office = Unguarded()
+        assert office.may("a", 2, **first)
+        assert office.may("b", 2, **second), "whoever dies now leaves a position without it"
+        assert not office.may("c", 0.5, **first), "two that rest may both trade"
+        assert not office.may("d", 0.5, **second)
+        assert [one.why for one in office.desk.of(Dropped)] == ["nobody clears up"] * 2
+
+
+@pytest.mark.parametrize(
+    "way", [MARKET, {"time_in_force": TimeInForce.IOC}, {"time_in_force": TimeInForce.FOK}]
+)
+def test_unguarded_what_rests_does_not_forbid_the_way_out(way: dict[str, Any]) -> None:
+    office = Unguarded()
+    assert office.may("a", 2)
+    assert office.may("b", 2, **STOP)
+    assert not office.may("more", 2.5, **way), "that would be short"
+    assert office.may("out", 2, **way)
+
+
+def test_unguarded_what_is_on_its_way_counts() -> None:
+    office = Unguarded()
+    assert office.may("a", 1.5, **MARKET)
+    assert not office.may("b", 1, **MARKET)
+    assert office.may("c", 0.5, **MARKET)
+
+
+def test_unguarded_nothing_opens_or_turns_a_position() -> None:
+    for held, side in ((2, Side.BUY), (-2, Side.SELL), (0.001, Side.BUY)):
+        office = Unguarded(held)
+        assert not office.may("a", 1, side=side)
+        assert not office.may("b", 3, side=side.opposite)
+    office = Unguarded(-2)
+    assert office.may("a", 2, side=Side.BUY)

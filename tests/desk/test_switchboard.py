@@ -418,6 +418,34 @@ def test_while_the_watchdog_cannot_act_nothing_grows(tmp_path: Path) -> None:
     setting.world.run(lives(setting))
 
 
+def test_a_watchdog_that_flaps_is_not_counted_on(tmp_path: Path) -> None:
+    """It is away for ten seconds, again and again: who dies then leaves what is open."""
+    trouble, ready = Report(state="trouble", text="its login was lost"), Report(state="ready")
+
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(tmp_path / "a"))
+        hear = desk.switchboard.hear_watchdog
+        for _ in range(4):
+            hear(trouble)
+            await asyncio.sleep(10)
+            hear(ready)
+            await asyncio.sleep(10)
+        (grows,) = command(desk, resting(49_000))
+        assert grows.state is OrderState.REJECTED, "it stands again, but for how long?"
+        [dropped] = setting.records(Dropped)
+        why = "the watchdog could not act for 30 s of the last 300"
+        assert dropped.why == f"{why}: its login was lost"
+        told = [one.text for one in setting.records(Alerted)]
+        assert f"{why}: until it can for 60 s, only orders that reduce a position leave" in told
+        await asyncio.sleep(55)
+        (passed,) = command(desk, resting(49_100))
+        await until(lambda: passed.state is OrderState.OPEN)
+        await desk.stop()
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+
+
 def test_without_the_watchdog_that_is_wanted_nothing_grows_any_more(tmp_path: Path) -> None:
     """H6: who dies now leaves orders that nobody clears up after."""
     dead = Report(state=GONE, text="the watchdog ended by itself (exit code 7)")

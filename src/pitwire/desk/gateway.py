@@ -22,14 +22,18 @@ from pitwire.model.orders import (
     OrderType,
     ReplaceOrder,
     Side,
+    TimeInForce,
 )
 from pitwire.session.commands import ORDER_DEADLINE_SECONDS
 from pitwire.trading.engine import Engine
 from pitwire.trading.journal import Alerted, DurableJournal, Volatile, placed
+from pitwire.trading.tracked import ZERO
 
 QUESTIONS_A_SECOND = 10
 """At most; on Binance that is two fifths of the weight there is (binance §5.7, §8)."""
 _AT_ONCE = 2 * QUESTIONS_A_SECOND
+_AT_ONCE_OR_NEVER = (TimeInForce.IOC, TimeInForce.FOK)
+_STOPS = (OrderType.STOP, OrderType.STOP_LIMIT)
 
 
 class Outlet(Protocol):
@@ -159,19 +163,26 @@ class Gateway:
             self._engine.sent(command, now, sent)
 
     def _grows(self, command: Command) -> bool:
-        """Whether it places an order that, with all that is open on its side, does more than make
-        a position smaller."""
+        """Whether it places an order that may do more than make a position smaller.
+
+        Stops are counted by themselves, and so is what takes a profit: neither must forbid the
+        other, nor what rests the order that closes the position at once.
+        """
         order = placed(command)
         if order is None or order.reduce_only:
             return False
         if order.size is None:
             return True
-        state = self._engine.state
+        state, side = self._engine.state, order.side
         held = state.portfolio.position(order.symbol)
-        open_here = state.ledger.exposure(order.symbol, order.price)  # and this is among it
-        if order.side is Side.SELL:
-            return open_here.sells > held
-        return open_here.buys > -held
+        here = state.ledger.tally.by_symbol[order.symbol]  # it is among these itself
+        rests = order.type is not OrderType.MARKET and order.time_in_force not in _AT_ONCE_OR_NEVER
+        stops = order.type in _STOPS
+        coming = sum(one.missing for one in here.untold.values() if one.side is side)
+        for one in state.ledger.open_of(order.symbol):
+            if one.side is side and (one.type in _STOPS) is stops:
+                coming += one.may_trade(order.price) if rests or one.id in here.moving else ZERO
+        return coming > (held if side is Side.SELL else -held)
 
     def reconcile(self, now: int) -> None:
         """Ask the venue for everything it knows of us: after a login, and after any loss."""

@@ -14,6 +14,12 @@ from typing import TYPE_CHECKING
 from pitwire.desk.control import Ask, Control, Told
 from pitwire.desk.flattening import Closing, Flattener
 from pitwire.desk.leash import GONE
+from pitwire.desk.troubles import (
+    LATELY_SECONDS,
+    STEADY_SECONDS,
+    UNGUARDED_SECONDS,
+    Troubles,
+)
 from pitwire.desk.vigil import CANCEL_CAP
 from pitwire.desk.watchdog import Report, describe
 from pitwire.model.clock import SECOND
@@ -42,10 +48,6 @@ AGAIN_A_SECOND = 10
 the venue that allows least; each after `CANCEL_CAP`."""
 
 
-UNGUARDED_SECONDS = 30
-"""A watchdog in trouble for so long could not clear up after us: nothing grows until it can."""
-
-
 class Switchboard:
     """The switches of one desk, and its door."""
 
@@ -63,9 +65,9 @@ class Switchboard:
         """When it was first seen that the desk is halted; 0 while it is not."""
         self._told = False
         """Whether a person was told that cancels do not get through."""
-        self._troubled: Report | None = None
-        """The trouble that the watchdog is in, as it told it last."""
-        self._troubled_at = 0
+        self._troubles = Troubles()
+        self._trouble = ""
+        """What the watchdog said of its last trouble."""
 
     # ── the door ──────────────────────────────────────────────────────────────────────────────
 
@@ -288,12 +290,14 @@ class Switchboard:
         """It tells of trouble, or of what it did while we were silent; that is a halt.
 
         Without one that is wanted nobody would clear up after us, so nothing may grow any more; nor
-        while one is in trouble for long.
+        while one is in trouble for long, or again and again.
         """
         desk, now = self._desk, self._desk.clock.now()
-        if self._troubled is None:
-            self._troubled_at = now
-        self._troubled = report if report.state in ("trouble", GONE) else None
+        if report.state in ("trouble", GONE):
+            self._troubles.begin(now)
+            self._trouble = report.text
+        else:
+            self._troubles.end(now)
         if report.state in ("trouble", GONE) and report.outcome is None:
             desk.alert(f"watchdog: {describe(report)}", now)
             if report.state == GONE and desk.has_begun:
@@ -304,17 +308,19 @@ class Switchboard:
 
     def _look_at_watchdog(self, now: int) -> None:
         """Orders that grow a position wait for a watchdog that can act, and for no person."""
-        way_out, trouble = self._desk.way_out, self._troubled
-        long = trouble is not None and now - self._troubled_at >= UNGUARDED_SECONDS * SECOND
-        if way_out is None or long is bool(way_out.unguarded):
+        way_out, troubles = self._desk.way_out, self._troubles
+        if way_out is None or not troubles.tend(now):
             return
-        if trouble is None or not long:
+        if not troubles.is_unguarded:
             way_out.unguarded = ""
             self._desk.alert("the watchdog can act again: orders may leave", now)
             return
-        why = f"the watchdog could not act for {UNGUARDED_SECONDS} s"
-        way_out.unguarded = f"{why}: {trouble.text}"
-        self._desk.alert(f"{why}: until it can, only orders that reduce a position leave", now)
+        why, until = f"the watchdog could not act for {UNGUARDED_SECONDS} s", "it can"
+        if troubles.is_repeated:
+            why += f" of the last {LATELY_SECONDS}"
+            until += f" for {STEADY_SECONDS} s"
+        way_out.unguarded = f"{why}: {self._trouble}"
+        self._desk.alert(f"{why}: until {until}, only orders that reduce a position leave", now)
 
     def bar(self, why: str) -> None:
         """Let nothing leave any more; "" lets it leave again."""
