@@ -231,11 +231,19 @@ def _order(listed: Sequence[Instrument]) -> Order:
     return command
 
 
-def _encode(credentials: Credentials, listed: Sequence[Instrument], *, logged_on: bool) -> float:
+def orders_codec(
+    credentials: Credentials, listed: Sequence[Instrument], *, logged_on: bool
+) -> Codec:
+    """The codec of a line for orders that has been let in."""
     codec = _codec(Role.ORDERS, listed)
     codec.login(credentials, 1_700_000_000_000_000_000, 1)
     if logged_on:
         codec.decode(b'{"id":"l1","status":200,"result":{"apiKey":"k","authorizedSince":1}}', 1)
+    return codec
+
+
+def _encode(credentials: Credentials, listed: Sequence[Instrument], *, logged_on: bool) -> float:
+    codec = orders_codec(credentials, listed, logged_on=logged_on)
     order = _order(listed)
 
     def place() -> None:
