@@ -83,6 +83,41 @@ def test_a_frame_is_the_record_that_the_tape_holds(part: Any) -> None:
     assert waiting.take() == ([], 0, 0)
 
 
+def test_a_lot_stays_what_it_was_while_it_is_held_and_is_whole_when_its_bytes_served_before(
+    part: Any,
+) -> None:
+    waiting = part(NUMBERS, None, 999)
+    held: list[tuple[bytes, bytes]] = []
+    sizes = (70_000, 3, 200_000, 0, 70_001, 2_000_000, 65_536 - RECORD.size, 1, 300_000, 5)
+    for number in range(60):
+        frame = bytes([number]) * sizes[number % len(sizes)]
+        waiting.frame("market-1", "in", frame, number, False)
+        waiting.frame("market-2", "in", b"end", number, False)
+        [(raw, count, first, last)], _, _ = waiting.take()
+        expected = RECORD.pack(number, len(frame), 0, 1) + frame
+        expected += RECORD.pack(number, 3, 0, 0xFFFF) + b"end"
+        assert (raw, count, first, last) == (expected, 2, number, number)
+        assert hash(raw) == hash(expected), "none is remembered of what was there before"
+        if number % 3 == 0:
+            held.append((raw, expected))
+        assert all(one == other for one, other in held)
+        del raw
+
+
+def test_who_is_asked_for_a_bit_may_hear_another_line(part: Any) -> None:
+    waiting = part(NUMBERS, None, 9)
+
+    class Bit:
+        def __bool__(self) -> bool:
+            waiting.frame("market-2", "in", b"meanwhile", START, False)
+            return True
+
+    waiting.frame("market-1", "in", b"x", START + 1, Bit())
+    [(raw, count, *_)], _, _ = waiting.take()
+    assert count == 2
+    assert [RECORD.unpack_from(record)[3] for record in records_in(raw)] == [0xFFFF, 1]
+
+
 def test_no_lot_is_longer_than_a_block_but_for_a_record_that_is(part: Any) -> None:
     waiting = part(NUMBERS, None, 99)
     third = bytes(LOT_BYTES // 3)

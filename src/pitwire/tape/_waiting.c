@@ -19,26 +19,78 @@
 
 enum { HEAD = 15, DRAINED = 0x80, MOST_LINKS = 0xFFFF, SMALL = 1 << 16 };
 /* `HEAD`: bytes of a record before its payload, `format.RECORD`. */
+enum { SPARES = 2, KEPT = 1 << 20 }; /* lots whose bytes are used again, and how long they may be */
 static const Py_ssize_t LOT = 8 << 20; /* bytes of a lot, but for a record that is longer */
+
+typedef struct {
+    PyObject *lot; /* NULL, or bytes that may still be with whoever took them */
+    Py_ssize_t room;
+} Spare;
 
 typedef struct {
     PyObject_HEAD
     PyObject *numbers, *rare, *taken;
+    PyObject *link, *in;          /* whose frame was the last one, or NULL; and "in" */
+    long number;                  /* of that line: a line keeps its number */
     PyObject *filled;             /* bytes that nobody else has seen: the lot, or NULL */
     Py_ssize_t room, size, count; /* of the lot that is being filled */
     Py_ssize_t before;            /* bytes of the lot before */
     int64_t first, last;
     Py_ssize_t most, waiting, hole;
+    Spare spares[SPARES];
 } Waiting;
 
 /* ── the lot ───────────────────────────────────────────────────────────────────────────────── */
+
+/* A lot that nobody has any more is filled anew: its pages are there already.
+ * It was handed out with the size of what was in it, and has more room than that. */
+static int
+use_again(Waiting *self, Py_ssize_t more)
+{
+    for (Spare *spare = self->spares; spare < self->spares + SPARES; spare++) {
+        if (spare->lot != NULL && spare->room >= more && Py_REFCNT(spare->lot) == 1) {
+            self->filled = spare->lot;
+            self->room = spare->room;
+            spare->lot = NULL;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Where the lot, which is about to be handed out, is kept to be used again; NULL where it is not.
+ * One that is small for what comes now makes way. */
+static Spare *
+place_of(Waiting *self)
+{
+    for (Spare *spare = self->spares; self->room <= KEPT && spare < self->spares + SPARES; spare++) {
+        if (spare->lot == NULL || (spare->room < self->room && Py_REFCNT(spare->lot) == 1)) {
+            return spare;
+        }
+    }
+    return NULL;
+}
+
+/* It says that it is as long as what is in it, and keeps its room. */
+static int
+seem_trimmed(Waiting *self)
+{
+    PyBytesObject *lot = (PyBytesObject *)self->filled;
+    Py_SET_SIZE(lot, self->size);
+    lot->ob_sval[self->size] = 0;
+    _Py_COMP_DIAG_PUSH
+    _Py_COMP_DIAG_IGNORE_DEPR_DECLS
+    lot->ob_shash = -1; /* of what was in it before */
+    _Py_COMP_DIAG_POP
+    return 1;
+}
 
 /* A lot grows in the very bytes that are handed out. The next one is given room for as much as the
  * one before had, so that few are moved: what is not used of that is never touched. */
 static int
 make_room(Waiting *self, Py_ssize_t more)
 {
-    if (more <= self->room - self->size) {
+    if (more <= self->room - self->size || (!self->room && use_again(self, more))) {
         return 1;
     }
     Py_ssize_t wanted = self->room ? self->room : SMALL;
@@ -94,7 +146,8 @@ seal(Waiting *self)
     for (int part = 1; part < 4; part++) {
         failed |= PyTuple_GET_ITEM(lot, part) == NULL;
     }
-    if (!failed && trim(self)) {
+    Spare *place = place_of(self);
+    if (!failed && (place != NULL ? seem_trimmed(self) : trim(self))) {
         PyTuple_SET_ITEM(lot, 0, Py_NewRef(self->filled));
         failed = PyList_Append(self->taken, lot) < 0;
     } else {
@@ -103,6 +156,11 @@ seal(Waiting *self)
     Py_DECREF(lot);
     if (!failed) {
         self->before = self->size;
+        if (place != NULL) {
+            Py_XSETREF(place->lot, self->filled);
+            place->room = self->room;
+            self->filled = NULL;
+        }
         Py_CLEAR(self->filled);
         self->room = self->size = self->count = 0;
     }
@@ -146,6 +204,27 @@ put(Waiting *self, const Py_buffer *frame, int64_t now, int drained, long number
 
 /* ── what others call ──────────────────────────────────────────────────────────────────────── */
 
+/* Its number, which is looked up where another line was heard before; without one it is rare. */
+static int
+learn_line(Waiting *self, PyObject *link)
+{
+    PyObject *known = PyDict_GetItemWithError(self->numbers, link);
+    if (known == NULL) {
+        return 0;
+    }
+    long number = PyLong_AsLong(known);
+    if (number == -1 && PyErr_Occurred()) {
+        return 0;
+    }
+    if (number < 0 || number > MOST_LINKS) {
+        PyErr_Format(PyExc_OverflowError, "frame: found %ld as a line's number", number);
+        return 0;
+    }
+    Py_XSETREF(self->link, Py_NewRef(link));
+    self->number = number;
+    return 1;
+}
+
 static PyObject *
 frame(Waiting *self, PyObject *const *arguments, Py_ssize_t count)
 {
@@ -153,25 +232,21 @@ frame(Waiting *self, PyObject *const *arguments, Py_ssize_t count)
         PyErr_SetString(PyExc_TypeError, "frame: expected link, direction, frame, now, drained");
         return NULL;
     }
-    PyObject *known = PyDict_GetItemWithError(self->numbers, arguments[0]);
-    if (known == NULL && PyErr_Occurred()) {
-        return NULL;
+    if (arguments[0] != self->link && !learn_line(self, arguments[0])) {
+        return PyErr_Occurred() ? NULL
+                                : PyObject_Vectorcall(self->rare, arguments, (size_t)count, NULL);
     }
-    if (known == NULL || PyUnicode_CompareWithASCIIString(arguments[1], "in")) {
+    if (arguments[1] != self->in && PyUnicode_CompareWithASCIIString(arguments[1], "in")) {
         return PyObject_Vectorcall(self->rare, arguments, (size_t)count, NULL);
     }
     if (self->waiting >= self->most) {
         self->hole++;
         Py_RETURN_NONE;
     }
-    long number = PyLong_AsLong(known);
+    long number = self->number; /* what follows may be anybody's code, and hear another line */
     long long now = PyLong_AsLongLong(arguments[3]);
     int drained = PyObject_IsTrue(arguments[4]);
-    if (drained < 0 || ((number == -1 || now == -1) && PyErr_Occurred())) {
-        return NULL;
-    }
-    if (number < 0 || number > MOST_LINKS) {
-        PyErr_Format(PyExc_OverflowError, "frame: found %ld as a line's number", number);
+    if (drained < 0 || (now == -1 && PyErr_Occurred())) {
         return NULL;
     }
     Py_buffer view;
@@ -363,6 +438,10 @@ make(PyTypeObject *type, PyObject *arguments, PyObject *named)
         Py_XDECREF(taken);
         return NULL;
     }
+    self->in = PyUnicode_InternFromString("in"); /* without it each is compared, as others are */
+    if (self->in == NULL) {
+        PyErr_Clear();
+    }
     self->numbers = Py_NewRef(numbers);
     self->rare = Py_NewRef(rare);
     self->taken = taken;
@@ -399,6 +478,11 @@ release(Waiting *self)
     Py_XDECREF(self->rare);
     Py_XDECREF(self->taken);
     Py_XDECREF(self->filled);
+    Py_XDECREF(self->link);
+    Py_XDECREF(self->in);
+    for (int spare = 0; spare < SPARES; spare++) {
+        Py_XDECREF(self->spares[spare].lot);
+    }
     type->tp_free(self);
     Py_DECREF(type);
 }

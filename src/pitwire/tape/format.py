@@ -324,7 +324,7 @@ class Packer:
         """
         flags = 0
         if self._room <= 0:  # a key block stands alone, so it says the links' names again
-            self._packer, self._room = zstd.ZstdCompressor(options=_PACKING), KEY_BYTES
+            self._room = KEY_BYTES
             self._keys.append((self.offset, first))
             flags, self._named = Flag.KEY, 1
         if self._named < len(self._spelling.numbers):
@@ -333,7 +333,11 @@ class Packer:
             raw = b"".join((*names, raw))
         self.raw += len(raw)
         self._room -= len(raw)
-        payload = self._packer.compress(raw, zstd.ZstdCompressor.FLUSH_BLOCK)
+        # What comes before a key block ends its stream, and the same tables serve the next.
+        if self._room <= 0:
+            payload = self._packer.compress(raw, zstd.ZstdCompressor.FLUSH_FRAME)
+        else:
+            payload = self._packer.compress(raw, zstd.ZstdCompressor.FLUSH_BLOCK)
         if max(len(raw), len(payload)) > LONGEST:  # no reader would take it for a block
             raise ValueError(f"a block of {len(raw):,} bytes, expected up to {LONGEST:,}")
         block = _block(flags, payload, len(raw), count, first, last)

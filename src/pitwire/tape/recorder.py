@@ -39,9 +39,9 @@ from pitwire.wire.link import Buffer, Fetch, HttpAnswer
 
 logger = logging.getLogger("pitwire.tape")
 
-FLUSH_SECONDS = 0.02
+FLUSH_SECONDS = 0.03
 """What waits at most in this process, and dies with it."""
-SYNC_SECONDS = 0.5
+SYNC_SECONDS = 0.45
 """What waits at most in the kernel, and dies with the machine."""
 _LEAST_SECONDS = 0.02
 SYNC_BYTES = 4 << 20
@@ -263,6 +263,8 @@ class Recorder:
 
     def _write_waiting(self) -> None:
         taken, count, hole = self._waiting.take()
+        if not (taken or hole):
+            return
         if self.failed:
             self.dropped += count + hole
             return
@@ -273,7 +275,7 @@ class Recorder:
                 at = _at(taken[-1]) if taken else self._clock.now()
                 taken.append(("", Kind.HOLE, at, True, str(hole).encode()))
                 logger.warning("%s: the disk is slow, %d frames were not kept", self.path, hole)
-            for part in _parts(self._spelt(taken)):
+            for part in self._spelt_parts(taken):
                 self._put(part)
         except OSError as error:
             self._fail(error)
@@ -281,17 +283,23 @@ class Recorder:
             self._fail(OSError(f"{type(error).__name__}: {error}"))
         self.dropped += max(0, before + count - self.kept)
 
-    def _spelt(self, taken: list[Lot | _Rarer]) -> list[Lot]:
-        """All of it as records; what is no plain frame of a market line is masked on the way."""
-        return [one if _is_lot(one) else self._spell(cast(_Rarer, one)) for one in taken]
+    def _spelt_parts(self, taken: list[Lot | _Rarer]) -> list[list[Lot]]:
+        """All of it as records, in parts that fit a block each; what is no plain frame of a market
+        line is masked on the way.
+        """
+        if len(taken) == 1 and _is_lot(taken[0]):  # nearly always
+            return [[taken[0]]]
+        return _parts([one if _is_lot(one) else self._spell(cast(_Rarer, one)) for one in taken])
 
     def _put(self, lots: list[Lot]) -> None:
-        raw = b"".join([lot[0] for lot in lots])
-        count = sum(lot[1] for lot in lots)
+        raw, count, first, last = lots[0]
+        if len(lots) > 1:
+            raw = b"".join([lot[0] for lot in lots])
+            count, last = sum(lot[1] for lot in lots), lots[-1][3]
         leaked = NEEDLES_IN(raw, self._mask.needles)
         if leaked:
             raw = b"".join([self._without(record, leaked) for record in records_in(raw)])
-        self._writer.put_spelt(raw, count, lots[0][2], lots[-1][3])
+        self._writer.put_spelt(raw, count, first, last)
         self.kept += count
         if self._writer.written - self._synced >= SYNC_BYTES:
             self._urged.set()
