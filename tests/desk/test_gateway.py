@@ -142,6 +142,40 @@ def test_an_order_leaves_once_and_is_timed() -> None:
     assert found.state is OrderState.SENT
 
 
+def test_an_order_of_which_nobody_knows_whether_it_left_counts_as_sent_and_is_asked_about() -> None:
+    office = Office()
+    placed = office.made()
+    office.outlet.broken = RuntimeError("out of order")
+    with pytest.raises(RuntimeError, match="out of order"):
+        office.gateway.send(placed, T0)
+    found = office.desk.state.ledger.find("a")
+    assert found is not None
+    assert found.state is OrderState.SENT, "it may be there"
+    assert [one.command for one in office.desk.of(Left)] == [placed]
+    office.outlet.broken = None
+    office.desk.state.ledger.lost(T0)
+    office.gateway.chase(T0)
+    assert office.outlet.given == [("status", (BTC, "a"))], "asked about, not sent again"
+
+
+def test_an_error_amid_a_command_keeps_none_of_the_others_back() -> None:
+    office = Office()
+    first, second, third = (office.made(name) for name in "abc")
+    sound = office.outlet.place
+    broken = {"a": RuntimeError("the first"), "b": RuntimeError("the second")}
+
+    def place(one: Order, now: int) -> int:
+        if one.id in broken:
+            raise broken[one.id]
+        return sound(one, now)
+
+    office.outlet.place = place  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError, match="the first"):
+        office.gateway.send_all([first, second, third], T0)
+    assert office.outlet.given == [("place", third)]
+    assert [one.command for one in office.desk.of(Left)] == [first, second, third]
+
+
 def test_after_a_pause_between_decision_and_send_no_order_leaves() -> None:
     office = Office()
     placed = office.made()
@@ -234,6 +268,7 @@ def test_an_error_of_any_other_kind_is_not_taken_for_a_drop() -> None:
     office.outlet.broken = ZeroDivisionError("unforeseen")
     with pytest.raises(ZeroDivisionError):
         office.gateway.send(office.made(), T0)
+    assert office.desk.of(Dropped) == [], "nobody knows"
 
 
 def test_questions_are_asked_when_due_and_only_while_they_can_leave() -> None:

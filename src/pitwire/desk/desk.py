@@ -141,8 +141,8 @@ class Desk:
         if now > self._look_by:  # a person may have halted what did not answer
             self._look_by = now + _LOOK_WITHIN
             self.switchboard.tend()
-        for command in self.engine.decide(now):
-            self.gateway.send(command, now)
+        if commands := self.engine.decide(now):
+            self.gateway.send_all(commands, now)
         self._rearm(now)
 
     def doing(self) -> str:

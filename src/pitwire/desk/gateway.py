@@ -6,6 +6,7 @@ to be dropped, what left and was not answered is asked about, and nothing is eve
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from pitwire.desk.countdown import Winder
@@ -115,10 +116,25 @@ class Gateway:
         """Whether what costs so much and can wait may leave."""
         return self._outlet.has_room(weight, now)
 
+    def send_all(self, commands: Iterable[Command], now: int) -> None:
+        """Send each; an error of our own amid one keeps none of the others back.
+
+        Raises: the first such error, when all have been tried.
+        """
+        first: Exception | None = None
+        for command in commands:
+            try:
+                self.send(command, now)
+            except Exception as error:  # noqa: BLE001 — raised when the others have left
+                first = first or error
+        if first is not None:
+            raise first
+
     def send(self, command: Command, now: int) -> None:
         """Hand a command to the outlet once its intent stands in the journal.
 
-        When it cannot leave, the engine is told so. Without a journal only cancels leave.
+        When it cannot leave, the engine is told so. Without a journal only cancels leave. Where
+        nobody knows whether it left, it counts as sent, and the error is raised.
         """
         failed = self._commit()
         if failed and not isinstance(command, CancelOrder):
@@ -159,6 +175,11 @@ class Gateway:
         except LocalError as error:
             # Not connected, or the venue cannot do it: certain, so the order is over.
             self._engine.dropped(command, str(error), now)
+            return
+        except Exception:
+            # Its bytes may have left all the same: it counts as sent, and the venue is asked.
+            self._engine.sent(command, now, sent)
+            raise
         else:
             self._engine.sent(command, now, sent)
 
