@@ -228,6 +228,18 @@ def test_a_quiet_book_whose_ids_went_back_is_found_out_by_the_venues_time() -> N
     assert book.live, "what goes on is not counted anew"
 
 
+def test_a_connection_that_is_far_behind_its_snapshot_does_not_count_anew() -> None:
+    book, now = sync(), 100 * ANEW
+    book.accept_snapshot(snapshot(1000), now)
+    behind = now - 3 * ANEW // 2
+    for number, later in enumerate((0, ANEW, 3 * ANEW // 2, 5 * ANEW // 2 - 1)):
+        each = replace(delta(number, number), venue_time=behind + later, received=now + later)
+        assert list(book.accept(each)) == []
+    assert book.live
+    (stale,) = book.accept(replace(each, venue_time=now + ANEW, received=now + 5 * ANEW // 2))
+    assert isinstance(stale, BookStale)
+
+
 def test_a_book_that_waits_is_not_kept_back_by_deltas_of_a_count_that_is_over() -> None:
     book = sync()
     for number in (1000, 1001):

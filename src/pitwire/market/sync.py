@@ -66,7 +66,7 @@ class BookSync:
         self._old_at = _NEVER
         self._past = (_NEVER, 0, 0)
         """The id at which the book stood when the first delta came that it had, and its times, the
-        venue's and ours."""
+        venue's, no sooner than the book began, and ours."""
 
     @property
     def wants_snapshot(self) -> bool:
@@ -229,7 +229,8 @@ class BookSync:
             self._old_at, self._old = self.last_id, 0
         self._old += 1
         if self._past[0] != self.last_id:
-            self._past = self.last_id, delta.venue_time, delta.received
+            # What was sent before the book began is in its snapshot, however late it comes.
+            self._past = self.last_id, max(delta.venue_time, self.live_since), delta.received
         _, sent, came = self._past
         passed = min(delta.venue_time - sent, delta.received - came)
         if self._old <= self._hold and passed < _ANEW:
