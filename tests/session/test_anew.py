@@ -25,6 +25,8 @@ def test_when_the_last_one_was_traded_is_known_by_any_who_noted_it() -> None:
     assert ids.told_at("A", 8) is None, "of another number in its place"
     ring[7] = trade(7)
     ids.newest["A"] = AggregateTrade("toy", "A", AT + 1, AT, 1.0, 1.0, Side.BUY, 8, 1, 1)
+    assert ids.told_at("A", 9) == AT + 1
+    ids.newest["A"] = trade(8, AT + 1)
     ids.stands(trade(9, AT + 2), 9)
     assert [ids.told_at("A", due) for due in (8, 9, 10, 11)] == [AT, AT + 1, AT + 2, None]
     ids.forget("A")

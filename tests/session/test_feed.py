@@ -148,6 +148,29 @@ def test_the_first_trade_of_a_venue_that_counts_anew_is_no_copy_however_alike_it
         assert not bench.feed.early
 
 
+def test_a_venue_that_counts_a_few_trades_again_is_followed() -> None:
+    bench = Bench()
+    for number in range(900, 910):
+        bench.hear(0, trade(number))
+    gap, told = bench.hear(0, trade(905, time=NOW + 2 * SECOND))
+    assert isinstance(gap, ev.TradeGap)
+    assert (gap.since, told.venue_time) == (NOW, NOW + 2 * SECOND)
+    assert bench.hear(1, trade(905, time=NOW + 2 * SECOND)) == ()
+    assert bench.hear(1, trade(905)) == bench.hear(1, trade(909)) == (), "late, of before"
+    assert bench.feed.backfill.trades.dropped == 3
+
+
+def test_a_venue_that_counts_anew_after_trades_that_did_not_go_the_short_way_is_followed() -> None:
+    bench = Bench()
+    for number in (900, 901, 903):
+        bench.hear(0, trade(number))
+    assert bench.feed.early
+    assert len(bench.hear(1, trade(902))) == 2
+    gap, told = bench.hear(0, trade(1, time=NOW + 2 * SECOND))
+    assert isinstance(gap, ev.TradeGap)
+    assert (gap.since, told.trade_id) == (NOW, 1)
+
+
 def test_copies_that_differ_are_named_and_the_first_stands() -> None:
     bench = Bench()
     for number in range(4):

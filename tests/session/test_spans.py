@@ -13,7 +13,8 @@ import pytest
 from pitwire.model.clock import SECOND
 from pitwire.model.events import MERGED, AggregateTrade, Event, TradeGap
 from pitwire.model.orders import Side
-from pitwire.session.continuity import HOLD_SECONDS, Gap, TradeChain, trade_number
+from pitwire.session.beginnings import trade_number
+from pitwire.session.continuity import HOLD_SECONDS, Gap, TradeChain
 from pitwire.venues.binance.venue import BINANCE
 from pitwire.venues.binance_futures.venue import BINANCE_USDM
 

@@ -8,8 +8,8 @@ trade that was told. Once the venue counts anew, it is what was counted before t
 from __future__ import annotations
 
 from pitwire.model.clock import MILLISECOND, SECOND
-from pitwire.model.events import AggregateTrade, Trade
-from pitwire.session.beginnings import AnyTrade
+from pitwire.model.events import Trade
+from pitwire.session.beginnings import AnyTrade, trade_number
 from pitwire.session.conflicts import MASK, Ring
 
 ANEW_SECONDS = 1.0
@@ -25,8 +25,8 @@ class Anew:
     def __init__(self) -> None:
         self.rings: dict[str, Ring] = {}
         """Symbol → what was told of late, by its number, where several copies bring it."""
-        self.newest: dict[str, AggregateTrade] = {}
-        """Symbol → the aggregate that was told last. The hot path adds to it."""
+        self.newest: dict[str, AnyTrade] = {}
+        """Symbol → the last one that `TradeChain.accept` told, as the next that followed."""
         self._stood: dict[str, tuple[int, int]] = {}
         """Symbol → the id that followed when that was asked last, and when the one before it was
         traded, by the venue's clock."""
@@ -43,9 +43,9 @@ class Anew:
         stood, at = self._stood.get(symbol, (-1, 0))
         if stood == due:
             return at
-        aggregate, ring = self.newest.get(symbol), self.rings.get(symbol)
-        if aggregate is not None and aggregate.aggregate_id == due - 1:
-            return aggregate.venue_time
+        newest, ring = self.newest.get(symbol), self.rings.get(symbol)
+        if newest is not None and trade_number(newest) == due - 1:
+            return newest.venue_time
         told = None if ring is None else ring[(due - 1) & MASK]
         if isinstance(told, Trade) and told.trade_id == due - 1:
             return told.venue_time

@@ -145,5 +145,10 @@ class Beginnings:
         return [TradeGap(self._venue, symbol, end, now, 0, -1, self.channel, min(begin, end))]
 
 
+def trade_number(trade: AnyTrade) -> int:
+    """The id by which a trade follows the one before it."""
+    return trade.trade_id if isinstance(trade, Trade) else trade.aggregate_id
+
+
 def _same(at: int, _now: int) -> tuple[int, int]:
     return at, at

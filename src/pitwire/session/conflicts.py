@@ -27,7 +27,7 @@ class Conflicts:
     """What was told of late, and how often a copy has contradicted it."""
 
     def __init__(self, trades: dict[str, Ring], past: Past) -> None:
-        """`past`: told of each past trade that is none of those remembered in `trades`."""
+        """`past`: told of each past trade but copies of those remembered in `trades`."""
         self._past = past
         self.trades = trades
         self.quotes: dict[str, Ring] = {}
@@ -43,6 +43,8 @@ class Conflicts:
         """Hold a late trade against the one that was told, if that is remembered."""
         if had is None or had.trade_id != late.trade_id:
             return self._past(late)
+        if had.venue_time != late.venue_time and (anew := self._past(late)):
+            return anew
         if had.price == late.price and had.size == late.size:
             return _NOTHING
         told, found = (f"{one.side} {one.size} at {one.price}" for one in (had, late))

@@ -18,7 +18,7 @@ import msgspec
 from pitwire.model.clock import SECOND
 from pitwire.model.events import AggregateTrade, Event, Trade, TradeGap
 from pitwire.session.anew import Anew
-from pitwire.session.beginnings import AnyTrade, Beginnings
+from pitwire.session.beginnings import AnyTrade, Beginnings, trade_number
 from pitwire.session.spans import Spans
 from pitwire.session.stamps import stamped
 from pitwire.venues.venue import Channel
@@ -140,10 +140,10 @@ class TradeChain:
         # The steady state, and the only line that must be fast.
         if self.steady.get(symbol) == found:
             self.steady[symbol] = found + 1
+            self._newest[symbol] = trade
             if self._spans is None:
                 return (trade,)
-            self._newest[symbol] = trade  # type: ignore[assignment]  # only aggregates merge
-            return self._spans.follow_one(trade)  # type: ignore[arg-type]
+            return self._spans.follow_one(trade)  # type: ignore[arg-type]  # only aggregates merge
         return self._spanned(self._judge(trade, found)) if self.judges else (trade,)
 
     def begin_again(self) -> None:
@@ -215,7 +215,6 @@ class TradeChain:
         told: list[Event] = []
         for trade in found:
             told += self.accept(stamped(trade, now), trade_number(trade))
-        self.ends(found[-1])
         self.filled += len(found)
         return told
 
@@ -477,8 +476,3 @@ class TradeChain:
     def _gap(self, after: AnyTrade, first: int, last: int, now: int = 0) -> TradeGap:
         at, now = after.venue_time, now or after.received
         return TradeGap(after.venue, after.symbol, at, now, first, last, self._channel)
-
-
-def trade_number(trade: AnyTrade) -> int:
-    """The id by which a trade follows the one before it."""
-    return trade.trade_id if isinstance(trade, Trade) else trade.aggregate_id

@@ -19,10 +19,10 @@ from pitwire.model.events import AggregateTrade, BookDelta, BookSnapshot, Event,
 from pitwire.session.audit import Audit
 from pitwire.session.backfill import Backfill
 from pitwire.session.backoff import Chance
-from pitwire.session.beginnings import PATIENCE, AnyTrade
+from pitwire.session.beginnings import PATIENCE, AnyTrade, trade_number
 from pitwire.session.books import Books
 from pitwire.session.conflicts import MASK, Conflicts
-from pitwire.session.continuity import TradeChain, trade_number
+from pitwire.session.continuity import TradeChain
 from pitwire.session.copies import CUTS, Copy
 from pitwire.session.doubts import Doubts
 from pitwire.session.lanes import (
