@@ -29,7 +29,7 @@ def make_folder(folder: Path, mode: int = 0o777) -> None:
 
     It may be there already; `mode` is for the last alone. Raises `OSError`.
     """
-    missing = [one for one in folder.parents if not one.is_dir()]
+    missing = [one for one in folder.parents if not one.exists()]
     for one in reversed(missing):
         one.mkdir(exist_ok=True)
         _keep(one)
