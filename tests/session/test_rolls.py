@@ -215,6 +215,30 @@ def test_an_old_line_that_falls_meanwhile_is_an_ordinary_loss() -> None:
     assert [one.covered for one in world.of(events.Lost) if not one.by_us] == [False]
 
 
+@pytest.mark.parametrize("first", ["old", "new"])
+def test_of_an_old_and_a_new_line_that_fall_together_the_second_is_covered_by_none(
+    first: str,
+) -> None:
+    async def story(world: World) -> None:
+        async with world.connect(venue=DENSE) as session:
+            await begin(world, session)
+            await traded(world, 1, 3)
+            rolling = asyncio.create_task(session.roll())
+            await asyncio.sleep(1)  # both stand, and the new one has not spoken yet
+            old, new = markets(world)
+            world.server.down = True
+            for line in (old, new) if first == "old" else (new, old):
+                line.link.abort()
+            await asyncio.sleep(40)
+            world.server.down = False
+            await asyncio.sleep(40)
+            await rolling
+            assert session.book(BTC).ready
+
+    world = live(story)
+    assert [one.covered for one in world.of(events.Lost) if not one.by_us] == [True, False]
+
+
 def test_lines_roll_before_the_venues_limit_again_and_again() -> None:
     async def story(world: World) -> None:
         async with world.connect(venue=SHORT) as session:

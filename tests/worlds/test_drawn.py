@@ -116,6 +116,12 @@ def test_an_ask_that_was_answered_late_was_waited_for_by_the_right_clock() -> No
     assert outcome.happened
 
 
+def test_an_old_and_a_new_connection_that_fell_at_once_cover_each_other_no_more() -> None:
+    outcome = run(60930)
+    assert outcome.complaints == ()
+    assert outcome.happened
+
+
 def test_a_book_that_waited_for_its_snapshot_was_no_silent_stream() -> None:
     outcome = run(44207)
     assert outcome.complaints == ()

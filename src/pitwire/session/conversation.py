@@ -66,6 +66,10 @@ class ConversationOptions(msgspec.Struct, frozen=True, kw_only=True):
 class Conversation:
     """Wanted, asked, confirmed; books, orders, chores: all that one connection remembers."""
 
+    spare_of: Conversation | None = None
+    """The connection, if any, that does all that this one does: while it stands, the loss of this
+    one is none."""
+
     def __init__(
         self,
         venue: Venue,
@@ -121,8 +125,7 @@ class Conversation:
         )
         """Orders, cancels and questions; all that needs a login."""
         self.commands.deadline = round(options.order_deadline_seconds * SECOND)
-        self._open = self.spare = False
-        """`spare`: whether another connection does all that this one does: its loss is none."""
+        self._open = False
         self.echoes: Echoes | None = None
         """Set while another connection brings the same private events."""
         self._malformed: deque[int] = deque(maxlen=MALFORMED_RUN)
@@ -199,7 +202,7 @@ class Conversation:
     ) -> Sequence[Event]:
         """The connection is gone; what was on its way is unknown, what was queued was not sent."""
         self._open = False
-        covered = self.spare or self._feed.carried_by_others(self._copy, self._errands.wants)
+        covered = self._is_covered()
         events: list[Event] = [
             ev.Lost(
                 self._venue.name,
@@ -228,6 +231,11 @@ class Conversation:
         self.outbox.forget_unsent()
         self.outbox.stirred = True
         return events
+
+    def _is_covered(self) -> bool:
+        if self.spare_of is not None and self.spare_of._open:
+            return True
+        return self._feed.carried_by_others(self._copy, self._errands.wants)
 
     def give_back(self, request: HttpRequest, now: int) -> None:
         """A request out of the outbox will not be carried; another connection may."""

@@ -150,7 +150,7 @@ class Rolls:
         new = self._lines.successor(old)
         echoes = Echoes() if new.conversation.feed is not old.conversation.feed else None
         old.conversation.echoes = new.conversation.echoes = echoes
-        new.conversation.spare = True
+        new.conversation.spare_of = old.conversation
         try:
             done = await self._stand(old, new) and await self._prove(old, new)
         except BaseException:
@@ -160,7 +160,7 @@ class Rolls:
             await self._give_up(old, new)
             self._try_again(old)
             return
-        new.conversation.spare, old.conversation.spare = False, True
+        new.conversation.spare_of, old.conversation.spare_of = None, new.conversation
         self._lines.hand_over(old, new)
         now = self._clock.now()
         self._lines.tell(Rolled(self._venue, "", 0, now, old.name, new.name, reason))
