@@ -175,7 +175,6 @@ class Gateway:
         except LocalError as error:
             # Not connected, or the venue cannot do it: certain, so the order is over.
             self._engine.dropped(command, str(error), now)
-            return
         except Exception:
             # Its bytes may have left all the same: it counts as sent, and the venue is asked.
             self._engine.sent(command, now, sent)
