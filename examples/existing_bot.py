@@ -24,6 +24,11 @@ from pitwire.trading.wishes import order
 from pitwire.wire.http import HttpClient
 
 SYMBOL = "BTC-USDT"
+PAUSE = 0.02
+"""Seconds between two looks."""
+LAPS = 100
+"""How often it looks that many times, at the most, until it has traded: a market may stay on one
+side of its average for a while."""
 
 
 class Exchange(Protocol):
@@ -110,7 +115,7 @@ async def before(venue: SimulatedVenue, steps: int) -> Bot:
     exchange = PollingExchange(venue.endpoints.http)
     bot = Bot(exchange, SYMBOL, 0.01)
     try:
-        await bot.run(steps, 0.02)
+        await bot.run(steps, PAUSE)
     finally:
         await exchange.http.close()
     return bot
@@ -128,8 +133,12 @@ async def after(venue: SimulatedVenue, steps: int) -> tuple[Bot, Desk]:
         while SYMBOL not in desk.engine.state.quotes:
             await asyncio.sleep(0.01)
         bot = Bot(PitwireExchange(desk), SYMBOL, 0.01)
-        await bot.run(steps, 0.02)
-        await asyncio.sleep(0.2)
+        for _ in range(LAPS):
+            await bot.run(steps, PAUSE)
+            if len(desk.frames.fills()):
+                break
+        while desk.engine.state.ledger.open:
+            await asyncio.sleep(0.01)
     finally:
         await desk.stop()
     return bot, desk
@@ -142,7 +151,7 @@ async def main(steps: int = 100) -> tuple[Bot, Bot, Desk]:
     for name, bot in (("before", old), ("after", new)):
         looks = sorted(bot.looked)
         print(f"{name}: a look at the price takes {looks[len(looks) // 2] * 1e6:,.1f} µs")
-    print(f"{len(new.orders)} orders, {len(desk.frames.fills().to_pandas())} fills")
+    print(f"{len(new.orders)} orders, {len(desk.frames.fills())} fills")
     return old, new, desk
 
 
