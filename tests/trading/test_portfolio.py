@@ -155,8 +155,8 @@ def test_the_day_counts_from_its_own_start() -> None:
 def test_balances_that_follow_our_fills_agree() -> None:
     portfolio = Portfolio()
     portfolio.take_balance(balance("USDT", 1000))
-    portfolio.apply(buy(2, 100, fee="0.2"))
-    portfolio.take_balance(balance("USDT", 700, "99.8"))
+    portfolio.apply(buy(2, 100, fee="0.2", seconds=1))
+    portfolio.take_balance(balance("USDT", 700, "99.8", seconds=1))
     assert portfolio.differences() == []
     assert portfolio.free("USDT") == 700
     assert portfolio.free("BTC") is None
@@ -165,6 +165,35 @@ def test_balances_that_follow_our_fills_agree() -> None:
 def test_a_balance_first_heard_after_some_fills_starts_the_count_there() -> None:
     portfolio = booked(buy(2, 100))
     portfolio.take_balance(balance("USDT", 800))
+    assert portfolio.differences() == []
+
+
+def test_a_fill_that_comes_late_is_in_the_balance_that_its_asset_began_with() -> None:
+    """The count began by a balance of the quote alone; what traded was told behind the base's."""
+    portfolio = Portfolio({BTC: instrument(BTC)})
+    portfolio.take_balance(stamped(1000, 3, 3))
+    portfolio.take_balance(balance("BTC", 12, seconds=9))
+    assert portfolio.counted_from == at(3)
+    kept = Portfolio({BTC: instrument(BTC)})
+    kept.restore(msgspec.json.decode(msgspec.json.encode(portfolio.contents()), type=Contents))
+    for one in (portfolio, kept):
+        one.apply(buy(2, 100, seconds=5))
+        one.take_balance(stamped(800, 9, 10))
+        assert one.differences() == []
+        assert (one.flow("BTC"), one.position(BTC)) == (2, 2)
+        one.apply(buy(1, 100, seconds=11))
+        assert [(each.asset, each.amount) for each in one.differences()] == [
+            ("USDT", 100), ("BTC", -1),
+        ]  # fmt: skip
+
+
+def test_where_the_venues_clock_was_set_back_a_fill_is_none_that_a_first_balance_has() -> None:
+    portfolio = Portfolio({BTC: instrument(BTC)})
+    portfolio.take_offset(clock(0, 0))
+    portfolio.take_balance(stamped(1000, 9, 9))
+    portfolio.take_offset(clock(-6, 10))
+    portfolio.apply(buy(2, 100, seconds=5))
+    portfolio.take_balance(stamped(800, 5, 11))
     assert portfolio.differences() == []
 
 
@@ -220,7 +249,7 @@ def test_what_somebody_else_did_is_named_and_accepted_on_request() -> None:
     assert difference.amount == 525
     portfolio.accept(difference)
     assert portfolio.differences() == []
-    portfolio.apply(buy(1, 25))
+    portfolio.apply(buy(1, 25, seconds=1))
     assert [d.amount for d in portfolio.differences()] == [25]
 
 

@@ -44,6 +44,11 @@ def test_three_hundred_worlds(first: int, record_property: Note) -> None:
     examine(range(first, first + A_TEST), record_property)
 
 
+def test_what_was_done_by_hand_before_an_asset_was_first_told_of(record_property: Note) -> None:
+    """A count that begins by a balance of one asset alone, and hears of the other's after fills."""
+    examine([20462], record_property)
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("first", range(WORLDS, WORLDS + MANY, 10 * A_TEST))
 def test_many_worlds(first: int, record_property: Note) -> None:

@@ -80,6 +80,7 @@ class Contents(msgspec.Struct, kw_only=True):
     balances: list[Balance] = []
     positions: list[Position] = []
     opening: dict[str, Decimal] = {}
+    opened_at: dict[str, int] = {}
     counted_from: int = 0
     day: int = -1
     day_start: dict[str, Decimal] = {}
@@ -110,9 +111,9 @@ class Portfolio:
     """Everything owned on one account."""
 
     __slots__ = (
-        "_day", "_day_start", "_instruments", "_left", "_offset", "_opening", "_stamps_from",
-        "balances", "counted_from", "fees", "flows", "holdings", "stakes", "unpriced",
-        "venue_positions",
+        "_day", "_day_start", "_instruments", "_left", "_offset", "_opened_at", "_opening",
+        "_stamps_from", "balances", "counted_from", "fees", "flows", "holdings", "stakes",
+        "unpriced", "venue_positions",
     )  # fmt: skip
 
     def __init__(self, instruments: Mapping[str, Instrument] | None = None) -> None:
@@ -126,6 +127,8 @@ class Portfolio:
         self.counted_from = 0
         """The venue's time of the first balances: what traded later is in our count. 0: none."""
         self._opening: dict[str, Decimal] = {}
+        self._opened_at: dict[str, int] = {}
+        """Asset → the venue's time of its first balance, which may be later; 0: not to be said."""
         self._day = -1
         self._day_start: dict[str, Decimal] = {}
         self._left = -1
@@ -155,8 +158,8 @@ class Portfolio:
         self._trade(holding, size, paid)
         if self.unpriced and (not holding.size or holding.size.is_signed() != held.is_signed()):
             self.unpriced.discard(holding.symbol)  # what is held from here on began today
-        self._flow(holding.base, size)
-        self._flow(holding.quote, _EXACT.minus(paid))
+        self._flow(holding.base, size, fill.venue_time)
+        self._flow(holding.quote, _EXACT.minus(paid), fill.venue_time)
         if fill.fee:
             self._fee(holding, fill)
         self._note(holding, _EXACT.subtract(holding.realised, realised))
@@ -179,6 +182,7 @@ class Portfolio:
         if balance.asset not in self._opening:
             total = _EXACT.add(balance.free, balance.locked)
             self._opening[balance.asset] = _EXACT.subtract(total, self.flow(balance.asset))
+            self._opened_at[balance.asset] = balance.venue_time
 
     def take_offset(self, told: ClockOffset) -> None:
         """Where the venue's clock was set back, what it stamped before is no later than what
@@ -187,6 +191,7 @@ class Portfolio:
             offset, error = self._offset
             if told.offset + told.error + _SET_BACK < offset - error:
                 self._stamps_from = told.received
+                self._opened_at.clear()  # what is stamped earlier may be what comes now
         self._offset = told.offset, told.error
 
     def take_position(self, position: Position) -> None:
@@ -251,6 +256,7 @@ class Portfolio:
             balances=list(self.balances.values()),
             positions=list(self.venue_positions.values()),
             opening=self._opening,
+            opened_at=self._opened_at,
             counted_from=self.counted_from,
             day=self._day,
             day_start=self._day_start,
@@ -266,6 +272,7 @@ class Portfolio:
         self.holdings = {holding.symbol: holding for holding in kept.holdings}
         self.flows, self.fees, self._opening = kept.flows, kept.fees, kept.opening
         self.counted_from, self._stamps_from = kept.counted_from, kept.stamps_from
+        self._opened_at = kept.opened_at
         self._offset = None if kept.offset is None else (kept.offset, kept.offset_error)
         self.balances = {balance.asset: balance for balance in kept.balances}
         self.venue_positions = {position.symbol: position for position in kept.positions}
@@ -412,7 +419,7 @@ class Portfolio:
 
     def _fee(self, holding: Holding, fill: Fill) -> None:
         asset = fill.fee_asset
-        self._flow(asset, _EXACT.minus(fill.fee))
+        self._flow(asset, _EXACT.minus(fill.fee), fill.venue_time)
         self.fees[asset] = _EXACT.add(self.fees.get(asset, ZERO), fill.fee)
         holding.fees[asset] = _EXACT.add(holding.fees.get(asset, ZERO), fill.fee)
         if asset == holding.quote:
@@ -422,8 +429,11 @@ class Portfolio:
             # Base units given away for nothing: their cost is lost.
             self._trade(holding, _EXACT.minus(fill.fee), ZERO)
 
-    def _flow(self, asset: str, amount: Decimal) -> None:
+    def _flow(self, asset: str, amount: Decimal, at: int) -> None:
         self.flows[asset] = _EXACT.add(self.flows.get(asset, ZERO), amount)
+        if 0 < at <= self._opened_at.get(asset, 0):
+            # It came late: the balance with which this asset's count began has it already.
+            self._opening[asset] = _EXACT.subtract(self._opening[asset], amount)
 
     def _assets(self, symbol: str) -> tuple[str, str]:
         instrument = self._instruments.get(symbol)

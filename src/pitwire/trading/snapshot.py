@@ -102,18 +102,23 @@ def restore(snapshot: Snapshot, state: State) -> None:
 
 
 def same_state(kept: Snapshot, made: Snapshot) -> bool:
-    """Whether both are one state; one kept before proofs or the venue's clock were is judged by
-    what it says."""
+    """Whether both are one state; one kept before proofs, the venue's clock or the times of first
+    balances were is judged by what it says."""
     if state_hash(kept) == state_hash(made):
         return True
     return any(
         state_hash(older(kept)) == state_hash(kept) == state_hash(older(made))
-        for older in (_without_clock, _without_proofs)
+        for older in (_without_openings, _without_clock, _without_proofs)
     )
 
 
-def _without_clock(snapshot: Snapshot) -> Snapshot:
+def _without_openings(snapshot: Snapshot) -> Snapshot:
     change = msgspec.structs.replace
+    return change(snapshot, portfolio=change(snapshot.portfolio, opened_at={}))
+
+
+def _without_clock(snapshot: Snapshot) -> Snapshot:
+    snapshot, change = _without_openings(snapshot), msgspec.structs.replace
     portfolio = change(snapshot.portfolio, offset=None, offset_error=0, stamps_from=0)
     return change(snapshot, portfolio=portfolio)
 
