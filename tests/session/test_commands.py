@@ -16,6 +16,7 @@ from pitwire.model.events import Event, OpenOrders, Rejected, Unanswered, Update
 from pitwire.model.orders import (
     AmendOrder,
     CancelOrder,
+    Order,
     OrderType,
     RejectReason,
     ReplaceOrder,
@@ -26,7 +27,15 @@ from pitwire.session.outbox import Outbox
 from pitwire.session.pacing import Pacing
 from pitwire.session.pending import Pending, Probe, Request, What
 from pitwire.session.skew import Skew
-from pitwire.venues.venue import CodecOptions, Limit, Reply, Role, Venue
+from pitwire.venues.venue import (
+    CodecOptions,
+    HttpRequest,
+    Limit,
+    Outgoing,
+    Reply,
+    Role,
+    Venue,
+)
 from tests.session.toy import TOY, ToyCodec, order
 
 NOW = 1_700_000_000 * SECOND
@@ -135,6 +144,49 @@ def test_an_order_is_written_before_anything_is_noted_of_it_and_noted_whatever_t
     assert written == [("place", 0, (3, 3, 10.0)), ("place", 1, (2, 3, 10.0))]
     assert (len(bench.pending), bench.pacing.left("orders", NOW)) == (2, (1, 3, 10.0))
     assert bench.said() == [], "nothing waits to be written once more"
+
+
+class OverHttp(ToyCodec):
+    """A venue that takes orders over REST alone."""
+
+    def place(self, order: Order, now: int, request_id: int) -> Outgoing:
+        return HttpRequest("place", "POST", "/orders", body=order.id.encode(), weight=2,
+                           request_id=request_id)  # fmt: skip
+
+
+def test_an_order_that_goes_over_http_is_left_to_be_carried_and_spends_weight() -> None:
+    weight = Limit("weight", 100, 60.0)
+    venue = msgspec.structs.replace(TOY, limits=(weight,))
+    bench = Bench(
+        Limit("orders", 2, 10.0), weight, venue=venue, codec=OverHttp(CodecOptions(Role.ORDERS))
+    )
+    written: list[bytes] = []
+    bench.outbox.stirred = False
+    bench.commands.place(order("a"), NOW, written.append)
+    bench.commands.place(order("b"), NOW)
+    bench.commands.place(order("c"), NOW)
+    assert bench.outbox.stirred, "or nobody would empty it"
+    requests = bench.outbox.take_requests()
+    assert [(one.body, one.request_id) for one in requests] == [(b"a", 1), (b"b", 2)]
+    assert (written, bench.said()) == ([], [])
+    assert bench.pacing.left("weight", NOW) == (96, 100, 60.0)
+    assert len(bench.pending) == 2
+    bench.commands.release(NOW + SECOND)
+    assert bench.outbox.take_requests() == [], "the third waits for the limit"
+    due = bench.commands.next_deadline(NOW)
+    assert due == NOW + 2 * SECOND, "and is given up rather than late"
+
+
+def test_an_order_that_goes_over_http_may_wait_its_turn() -> None:
+    bench = Bench(Limit("orders", 1, 1.0), codec=OverHttp(CodecOptions(Role.ORDERS)))
+    bench.pacing.spend("orders", NOW)
+    bench.commands.place(order("a"), NOW)
+    due = bench.commands.next_deadline(NOW)
+    assert due is not None
+    bench.commands.release(due)
+    [request] = bench.outbox.take_requests()
+    assert request.body == b"a"
+    assert bench.pending.pop(request.request_id) == Request(What.PLACE, due, "a", symbol="BTC-USDT")
 
 
 def test_an_order_that_must_wait_is_left_to_the_outbox() -> None:

@@ -14,14 +14,16 @@ from hypothesis import strategies as st
 from pitwire.market.book import OrderBook
 from pitwire.model import errors, events
 from pitwire.model.clock import SECOND
-from pitwire.model.credentials import Credentials
+from pitwire.model.credentials import Credentials, Secret
 from pitwire.model.entropy import Entropy
+from pitwire.model.events import Update
+from pitwire.model.orders import Order, UpdateKind
 from pitwire.session.conversation import Conversation, ConversationOptions
 from pitwire.session.pacing import Pacing
 from pitwire.session.pending import What
 from pitwire.session.skew import Skew
 from pitwire.venues.binance import BINANCE
-from pitwire.venues.venue import Ask, HttpRequest, Role, Venue
+from pitwire.venues.venue import Ask, HttpRequest, Outgoing, Role, Venue
 from tests.session.toy import LIMITS, TOY, ToyCodec, order
 
 START = 1_700_000_000 * SECOND
@@ -66,6 +68,44 @@ def live_book(ours: Conversation, now: int = START) -> None:
     [snapshot] = ours.outbox.take_requests()
     ours.receive_response(snapshot, 200, {}, SNAPSHOT, now)
     ours.receive_data(frame(e="delta", s="BTC-USDT", U=11, u=11, b=[], a=[]), now)
+
+
+# --- commands over HTTP
+
+
+def over_http() -> tuple[Conversation, HttpRequest]:
+    """A conversation that has just given an order to be carried."""
+
+    class OverHttp(ToyCodec):
+        def place(self, order: Order, now: int, request_id: int) -> Outgoing:
+            return HttpRequest("place", "POST", "/orders", request_id=request_id)
+
+    ours = conversation(Role.ORDERS, venue=msgspec.structs.replace(TOY, codec=OverHttp))
+    ours.opened(START)
+    ours.authenticate(Credentials("k", Secret("s")), START)
+    for request in said(ours):
+        answer(ours, request, START)
+    ours.commands.place(order("a"), START)
+    [carried] = ours.outbox.take_requests()
+    return ours, carried
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [("", "Unanswered"), ("closed", "Unanswered"), (errors.UNREACHED, "Update")],
+)
+def test_only_a_request_without_a_connection_is_known_not_to_have_left(
+    kind: str, told: str
+) -> None:
+    ours, carried = over_http()
+    failed = errors.DialFailed(address="x", cause="no", kind=kind)
+    [event] = ours.request_failed(carried, failed, START + 1)
+    assert (type(event).__name__, event.order_id) == (told, "a")  # type: ignore[attr-defined]
+    if isinstance(event, Update):
+        assert event.update is UpdateKind.REJECTED
+        assert (event.answers, event.asked) == ("desk", 0), "the venue has not said it"
+        assert event.text.startswith("never sent: dial failed")
+    assert list(ours.request_failed(carried, failed, START + 2)) == [], "it is told once"
 
 
 # --- subscriptions

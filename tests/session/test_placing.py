@@ -10,7 +10,7 @@ from pitwire.model.clock import SECOND, Clock
 from pitwire.model.orders import Order
 from pitwire.session.pen import Pen
 from pitwire.session.placing import Placing, Understudy
-from pitwire.venues.venue import CodecOptions, Limit, Role
+from pitwire.venues.venue import CodecOptions, HttpRequest, Limit, Outgoing, Role
 from pitwire.wire.link import Link
 from tests.session.test_commands import NOW, Bench
 from tests.session.toy import TOY, ToyCodec, order
@@ -23,7 +23,7 @@ class Rehearsing(ToyCodec):
         super().__init__(CodecOptions(Role.ORDERS))
         self.rehearsed: list[tuple[str, int]] = []
 
-    def rehearse(self, order: Order, now: int) -> bytes:
+    def rehearse(self, order: Order, now: int) -> Outgoing:
         self.rehearsed.append((order.id, now))
         return b""
 
@@ -73,6 +73,27 @@ def test_an_order_is_stamped_before_and_after_its_write() -> None:
     assert (way.place(order("a"), NOW), way.encoded_at) == (NOW + 2, NOW + 1)
     assert wire.sent == [("place", NOW + 1)]
     assert (len(bench.pending), bench.outbox.has_frames) == (1, False)
+
+
+def test_an_order_that_goes_over_http_has_no_stamp_and_its_rehearsal_leaves_nothing() -> None:
+    class OverHttp(Rehearsing):
+        def place(self, order: Order, now: int, request_id: int) -> Outgoing:
+            return HttpRequest("place", "POST", "/orders", request_id=request_id)
+
+        def rehearse(self, order: Order, now: int) -> Outgoing:
+            super().rehearse(order, now)
+            return self.place(order, now, 0)
+
+    codec, clock = OverHttp(), Ticking()
+    bench, wire = Bench(codec=codec), Wire(clock)
+    way, _ = placing(bench, wire, clock)
+    assert (way.place(order("a"), NOW), way.encoded_at, wire.sent) == (0, 0, [])
+    assert [one.request_id for one in bench.outbox.take_requests()] == [1]
+    spare = understudy(bench)
+    spare.rehearse(order("x"), NOW)
+    assert codec.rehearsed == [("x", NOW)]
+    assert spare.is_bare
+    assert bench.outbox.take_requests() == []
 
 
 def test_without_a_clock_or_while_it_waits_an_order_has_no_stamp() -> None:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from pitwire.model.errors import DialFailed
+from pitwire.model.errors import UNREACHED, DialFailed
 from pitwire.wire.http import HttpClient
 
 
@@ -66,6 +66,7 @@ async def test_nobody_listens(client: HttpClient) -> None:
         with pytest.raises(DialFailed) as caught:
             await client.fetch("GET", f"http://127.0.0.1:{port}/x?signature=secret", {}, b"")
     assert "refused" in caught.value.cause or "connect call failed" in caught.value.cause
+    assert caught.value.kind == UNREACHED, "nothing of it has left"
     assert "secret" not in str(caught.value)
 
 
@@ -95,6 +96,7 @@ async def test_an_answer_that_is_none(client: HttpClient, said: bytes) -> None:
         with pytest.raises(DialFailed) as caught:
             await client.fetch("GET", f"http://127.0.0.1:{port}/", {}, b"")
     assert caught.value.cause
+    assert caught.value.kind != UNREACHED, "the venue may have read it"
 
 
 async def test_silence(server: str) -> None:

@@ -191,6 +191,10 @@ class WireError(PitwireError):
     """The path between us and the venue broke."""
 
 
+UNREACHED = "unreachable"
+"""The `DialFailed.kind` of a request for which no connection came about: nothing of it has left."""
+
+
 @dataclass(eq=False, kw_only=True)
 class DialFailed(WireError):
     """No connection came about."""

@@ -12,11 +12,9 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
-from msgspec.structs import replace
-
 from pitwire.model import errors
 from pitwire.model.clock import SECOND
-from pitwire.model.events import Event, OpenOrders, Rejected, Unanswered, Update
+from pitwire.model.events import Event, Rejected, Unanswered, Update
 from pitwire.model.orders import (
     CONDITIONAL,
     AmendOrder,
@@ -26,6 +24,14 @@ from pitwire.model.orders import (
     RejectReason,
     ReplaceOrder,
     UpdateKind,
+)
+from pitwire.session.answering import (
+    brings,
+    joined,
+    order_ids,
+    reason_of,
+    sent_at,
+    stamped_by,
 )
 from pitwire.session.books import weight_limit
 from pitwire.session.budget import Budget
@@ -66,7 +72,6 @@ _REFUSED_AS = {
     What.CANCEL: UpdateKind.CANCEL_REJECTED,
     What.AMEND: UpdateKind.CANCEL_REJECTED,
 }
-_REASONS = {reason.value: reason for reason in RejectReason}
 _NEW = frozenset((What.PLACE, What.REPLACE, What.AMEND))
 _ONCE = frozenset((What.CANCEL, What.STATUS, What.FILLS, What.OPEN_ORDERS, What.ACCOUNT))
 """What is not said twice when a silence of the venue ends, however often it was said meanwhile."""
@@ -114,7 +119,10 @@ class Commands:
     # ── out: each leaves in this call, or waits for the venue's limit ──
 
     def place(self, order: Order, now: int, write: Write | None = None) -> None:
-        """Send an order, by `write` at once where that is given, before anything is noted of it."""
+        """Send an order, by `write` at once where that is given, before anything is noted of it.
+
+        One that goes over HTTP is carried by whoever empties the outbox.
+        """
         if not self.admitted:
             self._demand_login("place")
         # The path from tick to wire: no closure and no queue, unless a limit says so.
@@ -125,9 +133,12 @@ class Commands:
             self.release(now)
             return
         request_id = self._pending.next_id()
-        frame = self.codec.place(order, now + self.skew.offset, request_id)
+        made = self.codec.place(order, now + self.skew.offset, request_id)
         try:
-            (write or self._outbox.send)(frame)
+            if isinstance(made, bytes):
+                (write or self._outbox.send)(made)
+            else:
+                self._carry(made, now)
         finally:
             self.pacing.spend("orders", now)
             self._pending.add(request_id, Request(_PLACE, now, order.id, "", order.symbol))
@@ -144,7 +155,7 @@ class Commands:
         """Send a cancel; an order that still waits here is dropped instead."""
         self._demand_login("cancel")
         for waiting in self._ordinary:
-            if _brings(waiting[0]) == command.order_id:
+            if brings(waiting[0]) == command.order_id:
                 self._drop(waiting, now)
                 return
         request = Request(What.CANCEL, now, command.order_id, symbol=command.symbol)
@@ -154,7 +165,7 @@ class Commands:
         """Cancel whatever is open in a symbol; orders that still wait here are dropped."""
         self._demand_login("cancel_all")
         for waiting in list(self._ordinary):
-            if _brings(waiting[0]) and waiting[0].symbol == symbol:
+            if brings(waiting[0]) and waiting[0].symbol == symbol:
                 self._drop(waiting, now)
         request, codec = Request(What.CANCEL_ALL, now, symbol=symbol), self.codec
         if isinstance(codec, ConditionalCodec):
@@ -275,15 +286,19 @@ class Commands:
                 try:
                     frame = encode(now + self.skew.offset, request_id)
                 except errors.LocalError as error:
-                    self._outbox.tell(*self._refused(request, str(error), now))
+                    self._outbox.tell(*self.refused(request, str(error), now))
                     continue
-                if isinstance(frame, HttpRequest):
-                    self.pacing.spend("weight", now, cost=frame.weight)
-                    self._outbox.ask(frame)
-                else:
+                if isinstance(frame, bytes):
                     self._outbox.send(frame)
                     self.budget.spent(request, now)
-                self._pending.add(request_id, _sent_at(request, now))
+                else:
+                    self._carry(frame, now)
+                self._pending.add(request_id, sent_at(request, now))
+
+    def _carry(self, request: HttpRequest, now: int) -> None:
+        self.pacing.spend("weight", now, cost=request.weight)
+        self._outbox.ask(request)
+        self._outbox.stirred = True
 
     def _expire(self, now: int) -> None:
         """What waited for its turn until its deadline, whatever held it back, is told as never
@@ -292,11 +307,11 @@ class Commands:
             request = self._ordinary.popleft()[0]
             waited, allowed = (now - request.sent) / SECOND, self.deadline / SECOND
             text = f"never sent: waited {waited:.1f} s for its turn, {allowed:g} s are allowed"
-            self._outbox.tell(*self._refused(request, text, now))
+            self._outbox.tell(*self.refused(request, text, now))
 
     def _urge(self, request: Request, encode: Encode) -> None:
         waits = request.what in _ONCE and any(
-            _sent_at(one, request.sent) == request for one, _ in self._urgent
+            sent_at(one, request.sent) == request for one, _ in self._urgent
         )
         if not waits:
             self._urgent.append((request, encode))
@@ -305,7 +320,7 @@ class Commands:
     def _drop(self, waiting: tuple[Request, Encode], now: int) -> None:
         self._ordinary.remove(waiting)
         self._outbox.stirred = True
-        self._outbox.tell(*self._refused(waiting[0], "never sent: cancelled in time", now))
+        self._outbox.tell(*self.refused(waiting[0], "never sent: cancelled in time", now))
 
     def _demand_login(self, verb: str) -> None:
         if not self.admitted:
@@ -330,7 +345,7 @@ class Commands:
 
     def answered(self, request: Request, reply: Reply, now: int) -> list[Event]:
         """What the answer to a command or a question says."""
-        told: list[Event] = [_stamped(event, request) for event in reply.events]
+        told: list[Event] = [stamped_by(event, request) for event in reply.events]
         error = reply.error
         if request.what is What.TEST:
             self._outbox.settle(Probe(request.order_id), error)
@@ -351,7 +366,7 @@ class Commands:
             silence = errors.Stalled(silent_seconds=waited, what="answer to test")
             self._outbox.settle(Probe(request.order_id), silence)
             return []
-        settled = _order_ids(known)
+        settled = order_ids(known)
         concerned = [i for i in (request.order_id, request.new_id) if i] or [""]
         return [
             Unanswered(self._venue, request.symbol, 0, now, order_id, request.what, waited)
@@ -366,12 +381,12 @@ class Commands:
         self._urgent.clear()
         self._ordinary.clear()
         reason = "never sent: the connection was lost"
-        return [event for request in queued for event in self._refused(request, reason, now)]
+        return [event for request in queued for event in self.refused(request, reason, now)]
 
     def _disproved(
         self, request: Request, error: errors.RemoteError, now: int, *, known: list[Event]
     ) -> list[Event]:
-        reason = _reason(error)
+        reason = reason_of(error)
         if request.what is What.STATUS:
             if reason is not RejectReason.UNKNOWN_ORDER:
                 return self.unanswered(request, now)
@@ -396,21 +411,22 @@ class Commands:
                     str(error),
                 )
             ]
-        settled = _order_ids(known)
+        settled = order_ids(known)
         return [
             self._update(order_id, kind, request, now, reason, error.code, error.text or str(error))
             for order_id, kind in kinds
             if order_id not in settled
         ]
 
-    def _refused(self, request: Request, text: str, now: int) -> list[Event]:
+    def refused(self, request: Request, text: str, now: int) -> list[Event]:
+        """What is told of a command that never left: it is proven that nothing was done."""
         nothing = errors.RequestRejected(venue=self._venue, text=text, request=request.what)
         if request.what is What.STATUS:
             return self.unanswered(request, now)
         if request.what is What.TEST:
             self._outbox.settle(Probe(request.order_id), nothing)
             return []
-        return self._disproved(_sent_at(request, 0), nothing, now, known=[])
+        return self._disproved(sent_at(request, 0), nothing, now, known=[])
 
     def _update(
         self,
@@ -439,56 +455,3 @@ class Commands:
             return False
         count = _ORDER_COUNT.get(what, 0)
         return not count or self.pacing.try_spend("orders", now, cost=count)
-
-
-def _stamped(event: Event, request: Request) -> Event:
-    """What an answer says of orders, with the question it answers."""
-    if isinstance(event, Update):
-        return replace(event, answers=request.what.value, asked=request.sent)
-    return replace(event, asked=request.sent) if isinstance(event, OpenOrders) else event
-
-
-def joined(told: Iterable[Event]) -> list[Event]:
-    """Lists of open orders that came in parts as one, which was asked for when the first was."""
-    events = list(told)
-    lists = [one for one in events if isinstance(one, OpenOrders)]
-    ids = dict.fromkeys(order_id for one in lists for order_id in one.order_ids)
-    whole = replace(lists[-1], order_ids=tuple(ids), asked=lists[0].asked)
-    return [whole, *(one for one in events if not isinstance(one, OpenOrders))]
-
-
-def _brings(request: Request) -> str:
-    """The id of the order that this request puts on the book, "" when it puts none."""
-    match request.what:
-        case What.PLACE:
-            return request.order_id
-        case What.REPLACE:
-            return request.new_id
-        case _:
-            return ""
-
-
-def _sent_at(request: Request, now: int) -> Request:
-    if request.sent == now:
-        return request
-    return replace(request, sent=now)
-
-
-def _order_ids(events: Iterable[Event]) -> set[str]:
-    return {event.order_id for event in events if isinstance(event, Update)}
-
-
-def _reason(error: errors.RemoteError) -> RejectReason:
-    match error:
-        case errors.OrderRejected(reason=text):
-            return _REASONS.get(text, RejectReason.OTHER)
-        case errors.RateLimited():
-            return RejectReason.RATE_LIMIT
-        case errors.AuthenticationFailed(hint="clock"):
-            return RejectReason.CLOCK
-        case errors.AuthenticationFailed():
-            return RejectReason.NOT_PERMITTED
-        case errors.RequestRejected(code=code):
-            return RejectReason.BAD_PARAMETER if code else RejectReason.OTHER
-        case _:
-            return RejectReason.OTHER

@@ -187,7 +187,11 @@ class Conversation:
         """No answer came to a request out of the outbox."""
         if request.request_id:
             command = self._pending.pop(request.request_id)
-            return self.commands.unanswered(command, now) if command is not None else ()
+            if command is None:
+                return ()
+            if error.kind == errors.UNREACHED:
+                return self.commands.refused(command, f"never sent: {error}", now)
+            return self.commands.unanswered(command, now)
         told = self._feed.answered(request, (), error, now)
         self._pump(now)
         return (self._failed(request, error, error.status, now), *told)

@@ -31,7 +31,8 @@ class Placing:
         """With a `lap` clock: when the last order's bytes were ready, before the write."""
 
     def place(self, order: Order, now: int) -> int:
-        """Send an order; returns when it was written, 0 without a `lap` clock or when it waits."""
+        """Send an order; returns when it was written, 0 without a `lap` clock, or when it waits or
+        goes over HTTP."""
         self._written = 0
         write = self._write if self._lap is None else self._stamped
         self._commands.place(order, now, write)
@@ -52,7 +53,8 @@ class Understudy:
     def __init__(self, venue: Venue, real: Commands, lap: Clock | None) -> None:
         self.real = real
         """Whose way it is."""
-        self._pending, outbox, codec = Pending(0), Outbox(), real.codec
+        self._pending, codec = Pending(0), real.codec
+        self._outbox = outbox = Outbox()
         self._placing: Placing | None = None
         if isinstance(codec, RehearsingCodec):
             commands = Commands(
@@ -68,12 +70,18 @@ class Understudy:
             pen.link = _Nowhere()
             self._placing = Placing(commands, pen, lap)
 
+    @property
+    def is_bare(self) -> bool:
+        """Whether nothing is left of what was rehearsed."""
+        return self._outbox.is_empty and not self._pending
+
     def rehearse(self, order: Order, now: int) -> None:
         """Do all that `Placing.place` does, up to the write; where no order could leave now, or the
         codec cannot write one without remembering it, nothing is done."""
         if self._placing is not None and self.real.may_place(now):
             self._placing.place(order, now)
             self._pending.drain()
+            self._outbox.take_requests()
 
 
 class _Rehearsed:

@@ -11,7 +11,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from pitwire.model.errors import DialFailed
+from pitwire.model.errors import UNREACHED, DialFailed
 from pitwire.wire.link import HttpAnswer
 from pitwire.wire.names import Address, Names
 from pitwire.wire.websocket import demand_secure
@@ -68,6 +68,8 @@ class HttpClient:
             raise DialFailed(address=address, cause=cause) from None
         except aiohttp.InvalidURL:
             raise DialFailed(address=url, cause="not an address") from None
+        except aiohttp.ClientConnectorError as error:
+            raise DialFailed(address=address, cause=_cause(error), kind=UNREACHED) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise DialFailed(address=address, cause=_cause(error)) from None
 
