@@ -230,6 +230,25 @@ def test_orders_of_a_day_are_counted_and_the_next_day_begins_anew() -> None:
     assert len(admit(made, buy(BTC, 1, price=80), seconds=to_midnight)) == 1
 
 
+def test_the_last_order_of_a_day_may_be_a_buy_and_the_way_out_is_free() -> None:
+    made = desk(max_day_orders=1)
+    [placed] = admit(made, buy(BTC, 2, price=100))
+    made.engine.apply(fill(placed.id, 2, 100))
+    made.engine.apply(update(placed.id, K.FILLED, filled=2))
+    assert admit(made, buy(BTC, 1, price=90), seconds=1) == []
+    assert admit(made, sell(BTC, 3), seconds=1) == [], "more than is held is no way out"
+    assert breached(made) == ("max_day_orders", "2", "1")
+    [part] = admit(made, sell(BTC, "0.5"), seconds=1)
+    assert admit(made, sell(BTC, 2), seconds=2) == [], "a part of it is on its way already"
+    assert breached(made) == ("max_day_orders", "3", "1"), "the way out counts"
+    made.engine.apply(fill(part.id, "0.5", 100, side=Side.SELL, trade_id="2"))
+    made.engine.apply(update(part.id, K.FILLED, filled=D("0.5")))
+    [rest] = admit(made, sell(BTC, "1.5", price=101), seconds=3)
+    made.engine.apply(fill(rest.id, "1.5", 101, side=Side.SELL, trade_id="3"))
+    made.engine.apply(update(rest.id, K.FILLED, filled=D("1.5")))
+    assert admit(made, sell(BTC, 1, price=101), seconds=4) == [], "nothing is held any more"
+
+
 def test_turnover_of_a_day_is_bounded_but_the_way_out_is_free() -> None:
     made = desk(max_day_notional=D(250))
     [placed] = admit(made, buy(BTC, 2, price=100))

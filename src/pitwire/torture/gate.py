@@ -208,7 +208,8 @@ class GateTrial:
         assert isinstance(order, Order)
         demand(before in (Stance.TRADE, Stance.REDUCE_ONLY), f"an order in {before}")
         demand(type(self.journal.records[-1]) is Decided, "a decision is on record")
-        if before is Stance.REDUCE_ONLY:
+        most = self.limits.max_day_orders
+        if before is Stance.REDUCE_ONLY or (most is not None and self.count >= most):
             held = self.state.portfolio.position(order.symbol)
             demand(held < 0 if order.side is Side.BUY else held > 0, "it reduces")
             assert order.size is not None
@@ -277,7 +278,6 @@ class GateTrial:
         here = sum(1 for one in truth.open.values() if one.symbol == order.symbol)
         within("max_open_orders_per_symbol", here, limits.max_open_orders_per_symbol)
         within("max_open_orders", len(truth.open), limits.max_open_orders)
-        within("max_day_orders", self.count, limits.max_day_orders)
         while self.admitted and self.admitted[0][0] <= now - 10 * SECOND:
             self.admitted.popleft()
         for at, other in self.admitted:

@@ -131,14 +131,18 @@ class Conduct:
             return breach
         if not self._today <= now < self._tomorrow:
             self._begin_day(now)
-        if limits.max_day_orders is not None and self.day_orders >= limits.max_day_orders:
-            return Breach("max_day_orders", self.day_orders + 1, limits.max_day_orders)
         return None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the day has had all its orders: what makes a position smaller passes still."""
+        most = self._limits.max_day_orders
+        return most is not None and self.day_orders >= most
 
     def may_bar(self, rule: str, state: State, now: int) -> bool:
         """Whether there may be a breach, for who only asks: a day is begun by an order alone."""
         has_begun = self._today <= now < self._tomorrow
-        return not has_begun or self.breach(rule, state, now) is not None
+        return not has_begun or self.is_full or self.breach(rule, state, now) is not None
 
     def _rates(self, rule: str, now: int) -> Breach | None:
         per_rule, ratio = (

@@ -65,7 +65,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     Counted on by a desk that is started again, where it keeps a journal; so is the next."""
     max_day_orders: int | None = None
-    """Orders since midnight UTC."""
+    """Orders since midnight UTC; then only those that reduce a position pass."""
     max_rule_orders_per_ten_seconds: int | None = None
     """Of one rule."""
     max_cancel_ratio: Decimal | None = None
@@ -137,8 +137,9 @@ class Proposal(msgspec.Struct, kw_only=True):
     """What it is worth, in quote units; None where no price is known."""
     reducing: str
     """Why only orders that reduce a position may pass; "" when all may."""
+    day_orders: int
+    """Orders since midnight UTC, this one not included; `day_notional`: in this quote asset."""
     day_notional: Decimal
-    """What was ordered since midnight UTC in this quote asset, this one not included."""
     on_grid: bool
     """Its numbers have just been put on the grid, and need not be held against it again."""
 
@@ -390,6 +391,14 @@ def day_notional(p: Proposal) -> Breach | None:
     return Breach("max_day_notional", plain(total), allowed) if total > allowed else None
 
 
+def day_orders(p: Proposal) -> Breach | None:
+    """Orders of the day; what reduces a position passes, for the same reason."""
+    allowed = p.limits.max_day_orders
+    if allowed is None or p.day_orders < allowed or p.reduces:
+        return None
+    return Breach("max_day_orders", p.day_orders + 1, allowed)
+
+
 def exposure(p: Proposal) -> Breach | None:
     """What is held and may come to be held, in all symbols priced in the same asset."""
     allowed = p.limits.max_exposure
@@ -486,6 +495,6 @@ def duplicate(p: Proposal) -> Breach | None:
 CHECKS: tuple[Check, ...] = (
     stale_input, quote_age, clock_error, market_status, shape, grid, instrument_notional,
     unknown_order, order_size, order_notional, collar, open_orders, order_rate, position, short,
-    exposure, daily_loss, day_notional, reducing_only, funds, reduce_only, duplicate,
+    exposure, daily_loss, day_notional, reducing_only, day_orders, funds, reduce_only, duplicate,
 )  # fmt: skip
 """In the order asked; the first breach is the one named."""

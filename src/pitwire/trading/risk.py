@@ -29,6 +29,7 @@ from pitwire.model.orders import (
     ReplaceOrder,
     Side,
 )
+from pitwire.trading.changing import amend_breach, matches, not_ours
 from pitwire.trading.clearance import COMPILED, Clearance
 from pitwire.trading.conduct import Conduct, worth_of
 from pitwire.trading.ids import OrderIds
@@ -250,7 +251,7 @@ class Screen:
         except OffGrid as off:
             return Breach(f"grid {off.field}", off.value, off.expected)
         self._touches[place.symbol] = touch = state.touch(place.symbol)
-        quick = replacing is None and not self.reducing and not self._closes
+        quick = not (replacing or self.reducing or self._closes or self.conduct.is_full)
         if quick and self._passes(place, clearance, state, now, touch, on_grid=drafted):
             return self._approve(place, instrument, wish.cause, state, now)
         proposal = self._proposal(
@@ -331,6 +332,7 @@ class Screen:
             buys=buys,
             notional=notional,
             reducing=self.flattening if self._closes else self.reducing,
+            day_orders=self.conduct.day_orders,
             day_notional=self.conduct.day_notional.get(clearance.instrument.quote, ZERO),
             on_grid=on_grid,
         )
@@ -370,11 +372,11 @@ class Screen:
         if wish.order_id:
             order = state.ledger.find(wish.order_id, symbol=wish.symbol)
             if order is None or not order.is_ours or not order.is_open:
-                self.refuse(wish, _not_ours(order, wish.order_id), now)
+                self.refuse(wish, not_ours(order, wish.order_id), now)
                 return []
             matching = [order]
         else:
-            matching = [one for one in state.ledger.open_of(wish.symbol) if _matches(one, wish)]
+            matching = [one for one in state.ledger.open_of(wish.symbol) if matches(one, wish)]
         leaving = [one for one in matching if self._may_cancel(one, now)]
         self._leaving.update(one.id for one in leaving)
         for _ in leaving:
@@ -403,7 +405,7 @@ class Screen:
     ) -> list[Command]:
         old = state.ledger.find(wish.order_id)
         if old is None or not old.is_ours or not old.is_open or old.symbol != wanted.symbol:
-            return self._no(wish, _not_ours(old, wish.order_id), wanted, now)
+            return self._no(wish, not_ours(old, wish.order_id), wanted, now)
         if old.cancel_sent or old.id in self._leaving:
             pending = Breach("cancel pending", old.id, "an order that is not being cancelled")
             return self._no(wish, pending, wanted, now)
@@ -424,9 +426,9 @@ class Screen:
     def _amend(self, wish: Amend, state: State, now: int) -> list[Command]:
         order = state.ledger.find(wish.order_id)
         if order is None or not order.is_ours or not order.is_open:
-            self.refuse(wish, _not_ours(order, wish.order_id), now)
+            self.refuse(wish, not_ours(order, wish.order_id), now)
             return []
-        breach = self._switches() or _amend_breach(order, wish.size, state)
+        breach = self._switches() or amend_breach(order, wish.size, state)
         if breach is not None:
             self.refuse(wish, breach, now, order.symbol)
             return []
@@ -470,31 +472,5 @@ class Screen:
         return known
 
 
-def _matches(order: Tracked, wish: Cancel) -> bool:
-    return (
-        order.is_ours
-        and (not wish.tag or order.tag == wish.tag)
-        and (wish.side is None or order.side is wish.side)
-    )
-
-
 def _is_no_halt(wish: Wish) -> bool:
     return not isinstance(wish, HaltTrading)
-
-
-def _not_ours(order: Tracked | None, order_id: str) -> Breach:
-    found = "no such order" if order is None else f"{order.origin}, {order.state}"
-    return Breach("order", f"{order_id}: {found}", "an open order of ours in this symbol")
-
-
-def _amend_breach(order: Tracked, size: Decimal, state: State) -> Breach | None:
-    if order.size is None or not order.done < size < order.size:
-        return Breach("amend", size, f"more than {order.done} and less than {order.size}")
-    instrument = state.instruments.get(order.symbol)
-    if instrument is None:
-        return Breach("instrument", order.symbol, "a symbol whose rules are known")
-    try:
-        instrument.check_size(size)
-    except OffGrid as off:
-        return Breach("grid size", off.value, off.expected)
-    return None
