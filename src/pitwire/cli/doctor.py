@@ -30,6 +30,7 @@ from pitwire.venues.venue import (
     CodecOptions,
     Endpoints,
     HttpRequest,
+    Outgoing,
     Reply,
     Role,
     Venue,
@@ -403,7 +404,14 @@ def would_send(patient: Patient) -> Iterator[str]:
     orders = patient.codec(Role.ORDERS)
     yield f"dial  {local or patient.venue.orders_path(patient.endpoints, unit)}"
     try:
-        yield f"send  {masked(orders.login(patient.credentials, now, 1))}"
-        yield f"send  {masked(orders.watch_orders(now, 2))}"
+        yield _said(patient, masked, orders.login(patient.credentials, now, 1))
+        yield _said(patient, masked, orders.watch_orders(now, 2))
     except PitwireError as error:
         yield f"not sent: {line_for(error)}"
+
+
+def _said(patient: Patient, masked: Masker, outgoing: Outgoing) -> str:
+    """What would leave: a frame over the socket, or a request to the venue's address for REST."""
+    if isinstance(outgoing, HttpRequest):
+        return f"ask   {patient.endpoints.http}{outgoing.path}"
+    return f"send  {masked(outgoing)}"

@@ -20,7 +20,7 @@ from pitwire.model.events import (
     Ticker,
 )
 from pitwire.model.packed import PackedLevels
-from pitwire.venues.venue import Decoded, Reply
+from pitwire.venues.venue import Decoded, Doubted, Ended, Further, Reply
 
 VALUES = (
     b"null", b"true", b"-1", b"0", b"1e400", b"1E-400", b'"NaN"', b'"-Infinity"', b'""', b"[]",
@@ -108,6 +108,8 @@ def check(decoded: Sequence[Decoded], *, margin: bool = False) -> None:
     With `margin` positions are held on it.
     """
     for item in decoded:
+        if isinstance(item, Further | Ended | Doubted):
+            continue  # no fact of a market or an account
         if isinstance(item, Reply):
             _check_reply(item)
         for event in item.events if isinstance(item, Reply) else (item,):

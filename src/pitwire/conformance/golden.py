@@ -26,7 +26,17 @@ from pitwire.model.credentials import Credentials
 from pitwire.model.errors import ConfigError
 from pitwire.model.orders import AmendOrder, CancelOrder, Order, ReplaceOrder
 from pitwire.model.packed import unpacked
-from pitwire.venues.venue import Ask, Codec, Decoded, HttpRequest, Reply, Role
+from pitwire.venues.venue import (
+    Ask,
+    Codec,
+    Decoded,
+    Doubted,
+    Ended,
+    Further,
+    HttpRequest,
+    Reply,
+    Role,
+)
 
 NOW = 1_700_000_000_000_000_000
 """When golden frames are read, ns."""
@@ -238,6 +248,8 @@ _COMMANDS: dict[str, tuple[tuple[str, ...], tuple[type, ...]]] = {
 
 def written(decoded: Decoded, *, excerpts: bool = False) -> dict[str, Any]:
     """An event or a reply as golden files write it: NaN is null, what a reply lacks is left out."""
+    if isinstance(decoded, Further | Ended | Doubted):
+        return _wanted(decoded)
     if not isinstance(decoded, Reply):
         row: dict[str, Any] = json.loads(msgspec.json.encode(decoded, enc_hook=unpacked))
         return row if excerpts else {k: v for k, v in row.items() if k != "excerpt"}
@@ -255,6 +267,21 @@ def written(decoded: Decoded, *, excerpts: bool = False) -> dict[str, Any]:
     if decoded.events:
         row["events"] = [written(event) for event in decoded.events]
     return row
+
+
+def _wanted(item: Further | Ended | Doubted) -> dict[str, Any]:
+    """What the venue wants of the connection."""
+    if isinstance(item, Doubted):
+        return {"kind": "Doubted"}
+    if isinstance(item, Ended):
+        return {"kind": "Ended", "error": str(item.error)}
+    row: dict[str, Any] = {"kind": "Further", "request_id": item.request_id}
+    if isinstance(item.outgoing, bytes):
+        return {**row, "frame": item.outgoing.decode()}
+    asked = item.outgoing
+    facts = {"method": asked.method, "path": asked.path, "query": asked.query}
+    facts["body"] = asked.body.decode()
+    return {**row, **{name: value for name, value in facts.items() if value}}
 
 
 def expected(row: Frame) -> list[dict[str, Any]]:

@@ -415,7 +415,7 @@ class FeedStale(Event, frozen=True, gc=False, tag=True):
     silent_seconds: float
     why: str = "silent"
     """`silent` against its own rhythm, `unproven` since its acknowledgement, `mute` with its whole
-    connection, `behind` by venue time, or `paused`, since it was we who did not read."""
+    connection, `behind` by venue time, `paused` as we did not read, or `told` so by the venue."""
 
 
 class FeedFresh(Event, frozen=True, gc=False, tag=True):

@@ -36,6 +36,9 @@ from pitwire.venues.venue import (
     Codec,
     CodecOptions,
     Decoded,
+    Doubted,
+    Ended,
+    Further,
     HttpRequest,
     Reply,
     Role,
@@ -111,6 +114,7 @@ class Conversation:
             asks_time=options.asks_time,
         )
         """What is asked of the venue in the connection's own right."""
+        self._sequels = self._errands.sequels
         self._copy = self._errands.copy
         heard = self._freshness.heard
         self.hearing = Hearing(
@@ -175,6 +179,8 @@ class Conversation:
                 events += self._errands.responded(request, item, now)
                 if error is not None:
                     events.append(self._failed(request, error, error.code, now))
+            elif isinstance(item, (Further, Ended, Doubted)):
+                events += self._obey(item, now)
             else:
                 found.append(item)
         events += self._feed.answered(request, found, error, now, until=until)
@@ -345,6 +351,7 @@ class Conversation:
         for at in (
             self._pending.next_deadline(),
             self._errands.next_deadline(now),
+            self._sequels.next_deadline(now),
             self._feed.next_request(now),
             self.commands.next_deadline(now),
             self._feed.next_deadline(),
@@ -407,6 +414,8 @@ class Conversation:
         for item in decoded:
             if isinstance(item, Reply):
                 events += self._answered(item, now)
+            elif isinstance(item, (Further, Ended, Doubted)):
+                events += self._obey(item, now)
             elif isinstance(item, FED):
                 self._feed.backfill.hears(item, self._freshness)
                 events += (*self._errands.proven(item, now), *self._freshness.first(item, now))
@@ -416,6 +425,17 @@ class Conversation:
         self._feed.stirred = False
         self._pump(now)
         return events
+
+    def _obey(self, item: Further | Ended | Doubted, now: int) -> list[Event]:
+        """What the venue wants of the connection itself."""
+        match item:
+            case Further():
+                self._sequels.add(item, now)
+            case Ended(error=error):
+                self.outbox.fail(error)
+            case Doubted():
+                return self.vigil.distrust(now)
+        return []
 
     def _notice(self, event: Event, now: int) -> Event:
         if isinstance(event, ev.VenueShutdown):
@@ -471,6 +491,7 @@ class Conversation:
             self._errands.count_message(now)
         self.commands.admitted = self._errands.logged_in
         self.commands.release(now)
+        self._sequels.release(now)
         self._errands.pump(now)
         for request in self._feed.due(now):
             self.outbox.ask(request)

@@ -25,6 +25,7 @@ from pitwire.session.freshness import Freshness
 from pitwire.session.outbox import Outbox
 from pitwire.session.pacing import Pacing
 from pitwire.session.pending import Pending, Request, What
+from pitwire.session.sequels import Sequels
 from pitwire.session.skew import Skew
 from pitwire.session.wants import Wants
 from pitwire.venues.venue import Ask, Codec, HttpRequest, Limit, Outgoing, Reply, Role, Venue
@@ -57,6 +58,16 @@ class Errands:
         feed.backfill.tell_time(skew.span)
         freshness.on_revival = feed.doubts.of  # what it did not say meanwhile may be lost
         self._outbox, self._asks_time = outbox, asks_time or role is Role.ORDERS
+        self.sequels = Sequels(
+            venue,
+            codec,
+            role,
+            pacing=pacing,
+            pending=pending,
+            outbox=outbox,
+            count=self.count_message,
+        )
+        """What answers wait for, and chores."""
         self.wants = Wants()
         self.copy: Copy = feed.join(link, self.wants, freshness.spoken)
         """Our part in the feed."""
@@ -76,6 +87,7 @@ class Errands:
     def begin_again(self, now: int) -> None:
         """A new connection: nothing is asked for, nothing confirmed."""
         self.wants.begin_again()
+        self.sequels.begin_again()
         # Counted by the connection: what was said on the last one is not held against this one.
         self._messages = Pacing(_message_limits(self._venue, self._role))
         self.logged_in = False
@@ -232,9 +244,13 @@ class Errands:
         request_id = self._pending.next_id()
         said = self._encode(what, now + self._skew.offset, request_id, asks)
         if isinstance(said, HttpRequest):
-            if not self._pacing.try_spend("weight", now, cost=said.weight):
-                self._weight_at = self._pacing.ready_at("weight", now, cost=said.weight)
+            ready = self._pacing.ready_for(said, now)
+            if ready > now:
+                if what is What.LOGIN:  # everything else waits for it
+                    self._not_before = max(self._not_before, ready)
+                self._weight_at = ready
                 return False
+            self._pacing.spend_on(said, now)
             self._outbox.ask(said)
         else:
             self._messages.spend("messages", now)
@@ -331,6 +347,7 @@ class Errands:
     def _admitted(self, now: int) -> list[Event]:
         assert self._credentials is not None
         self.logged_in = self._proven = True
+        self.sequels.logged_in(now)
         self._outbox.settle(What.LOGIN)
         return [Authenticated(self._venue.name, "", 0, now, self._link, self._credentials.account)]
 

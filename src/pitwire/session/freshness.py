@@ -35,8 +35,9 @@ _FLOOR = round(FLOOR_SECONDS * SECOND)
 _NEVER = 1 << 63
 
 SILENT, UNPROVEN, MUTE, BEHIND, PAUSED = "silent", "unproven", "mute", "behind", "paused"
+TOLD = "told"
 """Why a voice is stale: out of its own rhythm; never spoke; its whole connection fell silent; its
-data are old by venue time; we did not read."""
+data are old by venue time; we did not read; the venue itself says so."""
 _HELD = (BEHIND, PAUSED)
 """What the next event alone does not heal, since it may be as old."""
 

@@ -41,8 +41,8 @@ from pitwire.session.skew import Skew
 from pitwire.session.waiters import Waiters
 from pitwire.venues.venue import Ask, Role
 
-_SHARED = ("weight", "orders", "dials")
-"""Limits that hold for all connections of a session together."""
+_APART = ("messages", "streams")
+"""Limits that hold for each connection; all others are for those of a session together."""
 ORDERS = "orders"
 """The name of the orders line; a successor has a number after it."""
 _LETTERS = "bcd"
@@ -67,7 +67,7 @@ class Lines:
             if private is None
             else PrivateLine(self._new_private, partial(private.path, setup.endpoints))
         )
-        self.pacing = Pacing([limit for limit in setup.venue.limits if limit.scope in _SHARED])
+        self.pacing = Pacing([one for one in setup.venue.limits if one.scope not in _APART])
         setup.bans.join(self.pacing, setup.endpoints)
         self._scouts = Scouts()
         self._checksums: dict[str, Checksum] = {}

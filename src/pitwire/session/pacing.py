@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from pitwire.model.clock import SECOND
-from pitwire.venues.venue import Limit
+from pitwire.venues.venue import HttpRequest, Limit
 
 _SLOTS = 64
 
@@ -67,6 +67,17 @@ class Pacing:
         for window in windows:
             window.add(cost, now)
         return True
+
+    def ready_for(self, request: HttpRequest, now: int) -> int:
+        """The earliest time from `now` on at which this may be asked, by all that it counts for."""
+        at = self.ready_at("weight", now, cost=request.weight)
+        return max(at, self.ready_at(request.scope, now)) if request.scope else at
+
+    def spend_on(self, request: HttpRequest, now: int) -> None:
+        """Note that this was asked."""
+        self.spend("weight", now, cost=request.weight)
+        if request.scope:
+            self.spend(request.scope, now)
 
     def has_room_for_order(self, now: int, reserve: int) -> bool:
         """Whether an order may be spent now, and `reserve` of the weight would be left.

@@ -115,6 +115,10 @@ class Pending:
         """Whether a request of this kind waits for its answer."""
         return any(request.what is what for request in self._waiting.values())
 
+    def waits_for(self, request_id: int) -> bool:
+        """Whether this request has no answer yet, and is not overdue."""
+        return request_id in self._waiting
+
     def next_id(self) -> int:
         """A request id that this connection has not used."""
         self._last_id += 1

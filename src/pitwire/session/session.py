@@ -36,7 +36,7 @@ from pitwire.session.stream import (
     StreamCounts,
     StreamOptions,
 )
-from pitwire.venues.venue import Ask, Reply
+from pitwire.venues.venue import Ask, Further, HttpRequest, Reply
 
 
 class Session:
@@ -191,17 +191,21 @@ class Session:
         """Ask the venue for the rules of these symbols (none: of all it lists)."""
         self._lines.demand_open("load_instruments")
         codec = (await self._lines.market_line()).conversation.codec
-        request = codec.ask_instruments(tuple(symbols))
-        await self._await_weight(request.weight)
-        url = f"{self._setup.endpoints.http}{request.path}"
-        url += f"?{request.query}" if request.query else ""
-        status, headers, body = await self._setup.fetch(
-            request.method, url, request.headers, request.body
-        )
-        for item in codec.decode_response(request, status, headers, body, self._clock.now()):
-            if isinstance(item, Reply) and item.error is not None:
-                raise item.error
-        learned = codec.decode_instruments(body)
+        waiting, learned = [codec.ask_instruments(tuple(symbols))], list[Instrument]()
+        while waiting:
+            request = waiting.pop(0)
+            await self._await_weight(request.weight)
+            url = f"{self._setup.endpoints.http}{request.path}"
+            url += f"?{request.query}" if request.query else ""
+            status, headers, body = await self._setup.fetch(
+                request.method, url, request.headers, request.body
+            )
+            for item in codec.decode_response(request, status, headers, body, self._clock.now()):
+                if isinstance(item, Reply) and item.error is not None:
+                    raise item.error
+                if isinstance(item, Further) and isinstance(item.outgoing, HttpRequest):
+                    waiting.append(item.outgoing)
+            learned += codec.decode_instruments(body)
         self._instruments.update((found.symbol, found) for found in learned)
         self._lines.learn(learned)
         return self.instruments

@@ -15,7 +15,7 @@ from pitwire.model import errors
 from pitwire.model.clock import SECOND
 from pitwire.model.events import Event, FeedStale
 from pitwire.session.chores import Pulse, Sign
-from pitwire.session.freshness import MUTE, SWEEP_SECONDS, AskOf, Freshness
+from pitwire.session.freshness import MUTE, SWEEP_SECONDS, TOLD, AskOf, Freshness
 from pitwire.session.lag import Lag
 from pitwire.session.outbox import Outbox
 from pitwire.session.rhythm import Rhythm
@@ -191,6 +191,12 @@ class Vigil:
         self._fence = now
         self.freshness.miss(now)  # the venue may have been silent meanwhile, and lost first words
         return self._unless_elsewhere(self.freshness.doubt(now, slept))
+
+    def distrust(self, now: int) -> list[Event]:
+        """The venue says that what it sends here is not live: it is stale until it speaks."""
+        fresh = self.freshness
+        told = [fresh.call_stale(one, now, TOLD, 0) for one in fresh.voices if not one.stale]
+        return self._unless_elsewhere([*told])
 
     def bereft(self, now: int) -> list[Event]:
         """Another connection is gone: what is silent here is told, though it was not as long as

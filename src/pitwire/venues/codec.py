@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 import msgspec
 
 from pitwire.model.credentials import Credentials
-from pitwire.model.errors import RemoteError
+from pitwire.model.errors import RemoteError, WireError
 from pitwire.model.events import Event
 from pitwire.model.instruments import Instrument
 from pitwire.model.orders import AmendOrder, CancelOrder, Order, ReplaceOrder
@@ -46,7 +46,8 @@ class HttpRequest(msgspec.Struct, frozen=True):
 
     `purpose` travels with the request and comes back with its answer; `weight` is what it costs.
     `request_id` is that of a command or question which goes this way instead of over a socket, and
-    the `Reply` carries it; 0 is a request of the session's own.
+    the `Reply` carries it; 0 is a request of the session's own. `scope` is a `Limit` that it counts
+    against beside `weight`, for a venue that limits some requests by themselves.
     """
 
     purpose: str
@@ -58,6 +59,7 @@ class HttpRequest(msgspec.Struct, frozen=True):
     weight: int = 1
     symbol: str = ""
     request_id: int = 0
+    scope: str = ""
 
 
 Outgoing: TypeAlias = bytes | HttpRequest
@@ -82,7 +84,30 @@ class Reply(msgspec.Struct, frozen=True):
     """The key of the private stream, where that has a connection of its own."""
 
 
-Decoded: TypeAlias = Event | Reply
+class Further(msgspec.Struct, frozen=True):
+    """What the venue wants sent before it answers request `request_id`, which goes on waiting.
+
+    For a login in steps, or an order that is answered with a question. It leaves as soon as the
+    venue's limits allow, and not at all once that request has waited too long: whoever is asked so
+    late is not answered. With id 0 nobody waits, and it leaves in any case.
+    """
+
+    request_id: int
+    outgoing: Outgoing
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """The connection stands and is worth nothing any more: it is dropped, and dialled again."""
+
+    error: WireError
+
+
+class Doubted(msgspec.Struct, frozen=True):
+    """The venue says that what it sends on this connection is not live: all of it is stale until
+    it speaks again."""
+
+
+Decoded: TypeAlias = Event | Reply | Further | Ended | Doubted
 Glimpse: TypeAlias = tuple[str, int, int]
 """Of a book delta: our symbol, the venue's time in ns, the last id that it brings."""
 
@@ -115,7 +140,10 @@ class Codec(Protocol):
         ...
 
     def decode_instruments(self, body: bytes) -> Sequence[Instrument]:
-        """The body of the `instruments` request; raises `MalformedFrame` when it is not one."""
+        """The body of the `instruments` request; raises `MalformedFrame` when it is not one.
+
+        Where its answer names `Further` requests, of each of their bodies as well.
+        """
         ...
 
     # ── streams ──
@@ -136,14 +164,14 @@ class Codec(Protocol):
         ...
 
     # ── login and the private stream ──
-    def login(self, credentials: Credentials, now: int, request_id: int) -> bytes:
+    def login(self, credentials: Credentials, now: int, request_id: int) -> Outgoing:
         """The login of this key; for keys the venue cannot log on, a cheap signed question.
 
         After its positive reply the codec signs (or does not need to sign) by these credentials.
         """
         ...
 
-    def watch_orders(self, now: int, request_id: int) -> bytes:
+    def watch_orders(self, now: int, request_id: int) -> Outgoing:
         """Ask for the private stream, or for its key (`Reply.private_key`); again, to keep it."""
         ...
 
@@ -204,6 +232,15 @@ class Codec(Protocol):
         ...
 
     def ask_time(self) -> HttpRequest: ...
+
+
+@runtime_checkable
+class DutifulCodec(Codec, Protocol):
+    """The codec of a venue whose session ends unless something is said now and then."""
+
+    def chore(self, name: str, now: int) -> Sequence[Outgoing]:
+        """What is due now under this name of `Venue.chores`; nobody waits for an answer."""
+        ...
 
 
 @runtime_checkable

@@ -23,6 +23,10 @@ from pitwire.venues.codec import CodecOptions as CodecOptions
 from pitwire.venues.codec import ConditionalCodec as ConditionalCodec
 from pitwire.venues.codec import DatedCodec as DatedCodec
 from pitwire.venues.codec import Decoded as Decoded
+from pitwire.venues.codec import Doubted as Doubted
+from pitwire.venues.codec import DutifulCodec as DutifulCodec
+from pitwire.venues.codec import Ended as Ended
+from pitwire.venues.codec import Further as Further
 from pitwire.venues.codec import GlancingCodec as GlancingCodec
 from pitwire.venues.codec import Glimpse as Glimpse
 from pitwire.venues.codec import HttpRequest as HttpRequest
@@ -82,7 +86,8 @@ class Limit(msgspec.Struct, frozen=True):
 
     Scopes in use: `messages` (frames we send on one connection), `weight` (request weight, REST and
     WS-API together), `orders` (new orders), `dials` (connection attempts), `streams` (subscriptions
-    on one connection; `per_seconds` is 0).
+    on one connection; `per_seconds` is 0). Any other is a codec's own, for requests that the venue
+    counts by themselves (`HttpRequest.scope`).
     """
 
     scope: str
@@ -124,6 +129,15 @@ class Can(msgspec.Struct, frozen=True):
     session_login: bool = True
     orders: bool = True
     """Whether there is an orders connection at all; where not, the venue is only watched."""
+
+
+class Chore(msgspec.Struct, frozen=True):
+    """What a venue's session needs now and then, lest it end; see `DutifulCodec.chore`."""
+
+    name: str
+    every_seconds: float
+    role: Role | None = None
+    """On connections of this role alone; None: on each."""
 
 
 class KeyRights(msgspec.Struct, frozen=True):
@@ -230,6 +244,8 @@ class Venue(msgspec.Struct, frozen=True):
     """What a market connection must say who it is with; None where it is nobody's."""
     countdown: Countdown | None = None
     """The venue's own dead man's timer; None where it has none."""
+    chores: tuple[Chore, ...] = ()
+    """Begun with each login; the codec is a `DutifulCodec` where there are any."""
     sign: Callable[[Credentials, bytes], str] | None = None
     """(credentials, payload) → its signature, to be held against the papers; None: nothing is
     signed, or not like that."""
