@@ -68,6 +68,7 @@ class Errands:
             count=self.count_message,
         )
         """What answers wait for, and chores."""
+        self._logs_in_first = venue.market_login and role is Role.MARKET
         self.wants = Wants()
         self.copy: Copy = feed.join(link, self.wants, freshness.spoken)
         """Our part in the feed."""
@@ -116,6 +117,10 @@ class Errands:
         self._credentials, self._proven = credentials, False
         self.logged_in = self._login_sent = self._clock_forgiven = False
         self.watching = self.watching and self._watch_key == credentials.key
+
+    def adopt(self, credentials: Credentials) -> None:
+        """Log in with these from the next connection on."""
+        self._credentials = credentials
 
     def watch_orders(self) -> None:
         """Want the private stream, now and after every loss."""
@@ -180,7 +185,7 @@ class Errands:
 
     def pump(self, now: int) -> None:
         """Send what may leave now, in the order it must."""
-        if self._asks_time and now >= self._time_due:
+        if self._asks_time and now >= self._time_due and self._may_ask_time:
             self._ask_time(now)
         if now < self._not_before:
             return
@@ -190,7 +195,7 @@ class Errands:
         watch = self._watch_waits or (due and self.logged_in)
         if watch and now >= self._weight_at and self._send(What.WATCH, now):
             self._watch_key, self._renew_at = self._key, None
-        if not self.wants.speaks:  # nearly always
+        if not self.wants.speaks or not self._may_subscribe:  # nearly always
             return
         while self.wants.has_drops and self._messages.allows("messages", now):
             self._send(What.UNSUBSCRIBE, now, asks=self.wants.next_drops())
@@ -201,10 +206,10 @@ class Errands:
         """When `frames` will next have something to say of its own accord."""
         renew_at = self._renew_at if self.logged_in else None
         login_waits = self._credentials is not None and not self._login_sent
-        speaks = login_waits or self.wants.speaks
+        speaks = login_waits or (self.wants.speaks and self._may_subscribe)
         if not (speaks or renew_at is not None or self._watch_waits):  # nearly always
-            return self._time_due if self._asks_time else None
-        times = [self._time_due] if self._asks_time else []
+            return self._time_due if self._asks_time and self._may_ask_time else None
+        times = [self._time_due] if self._asks_time and self._may_ask_time else []
         # Never sooner than `pump` would send: a deadline that is over and done nothing about
         # comes again at once, and for ever.
         ready = self._messages.ready_at("messages", max(now, self._not_before))
@@ -215,6 +220,14 @@ class Errands:
         if speaks:
             times.append(ready)
         return min(times)
+
+    @property
+    def _may_subscribe(self) -> bool:
+        return self.logged_in or not self._logs_in_first
+
+    @property
+    def _may_ask_time(self) -> bool:
+        return self.logged_in or self._venue.can.anonymous_time
 
     @property
     def _key(self) -> str:
@@ -348,6 +361,8 @@ class Errands:
         assert self._credentials is not None
         self.logged_in = self._proven = True
         self.sequels.logged_in(now)
+        if self._logs_in_first:
+            return []  # nobody waits for it but the streams, which speak for themselves
         self._outbox.settle(What.LOGIN)
         return [Authenticated(self._venue.name, "", 0, now, self._link, self._credentials.account)]
 
@@ -368,6 +383,10 @@ class Errands:
         return Subscribed(self._venue.name, ask.symbol, 0, now, self._link, ask.channel)
 
     def _refused(self, request: Request, error: errors.RemoteError, now: int) -> list[Event]:
+        if request.what is What.LOGIN and self._logs_in_first:
+            # Nothing comes over this connection: the session decides whether another is dialled.
+            self._outbox.fail(error)
+            return [self._rejected("", What.LOGIN, error, now)]
         if isinstance(error, errors.RateLimited | errors.VenueUnavailable):
             return self._postponed(request, error, now)
         match request.what:

@@ -9,12 +9,12 @@ from functools import partial
 from pitwire.market.checksum import Checksum
 from pitwire.model import errors
 from pitwire.model.clock import SECOND
+from pitwire.model.credentials import Credentials
 from pitwire.model.events import Event, Lagging
 from pitwire.model.instruments import Instrument
 from pitwire.model.recovery import CLOSES, Halt, Reconnect, Recovery, recovery_for
 from pitwire.session.audience import Audience
 from pitwire.session.backoff import Backoff
-from pitwire.session.conversation import Conversation, ConversationOptions
 from pitwire.session.copies import LineHealth
 from pitwire.session.feed import Feed
 from pitwire.session.holding import Holding
@@ -32,6 +32,8 @@ from pitwire.session.setup import (
     Closed,
     Setup,
     dial_of,
+    market_key,
+    new_conversation,
     new_feed,
     new_sentinel,
     streams_limit,
@@ -93,6 +95,8 @@ class Lines:
         self._feeds: list[Feed] = []
         self._made = 0
         self._learned: list[Instrument] = []
+        self._key: Credentials | None = None
+        """Who market connections log in as, where they do."""
         chance = setup.entropy.stream(f"rolls/{setup.venue.name}")
         life = setup.venue.heartbeat.max_life_seconds
         schedule = Schedule(life_seconds=life, roll_at=setup.roll_at, chance=chance)
@@ -165,6 +169,13 @@ class Lines:
     def is_confirmed(self, ask: Ask) -> bool:
         """Whether the venue has confirmed this ask on a connection that stands."""
         return any(line.conversation.is_confirmed(ask) for line in self.market)
+
+    def adopt(self, credentials: Credentials) -> None:
+        """Market connections that log in do so by this key from their next one on."""
+        if self._setup.venue.market_login:
+            self._key = credentials
+            for line in self.market:
+                line.conversation.errands.adopt(credentials)
 
     def learn(self, instruments: Sequence[Instrument]) -> None:
         """Teach every translator, those of later lines too."""
@@ -239,24 +250,13 @@ class Lines:
 
     def _new_line(self, role: Role, name: str, feed: Feed | None, url: str = "") -> Line:
         setup = self._setup
-        conversation = Conversation(
-            setup.venue,
-            ConversationOptions(
-                link=name,
-                role=role,
-                time_unit=setup.time_unit,
-                book_option=setup.book_option,
-                patience_seconds=setup.patience_seconds,
-                order_deadline_seconds=setup.order_deadline_seconds,
-                asks_time=setup.asks_time and role is Role.MARKET and self._is_first(name),
-                backfill=setup.backfill,
-            ),
-            pacing=self.pacing,
-            skew=self._skew,
-            chance=setup.entropy.stream(f"books/{setup.venue.name}/{name}"),
-            feed=feed,
+        conversation = new_conversation(
+            setup, name, role, feed, pacing=self.pacing, skew=self._skew
         )
         conversation.codec.learn(self._learned)
+        if setup.venue.market_login and role is Role.MARKET:
+            self._key = self._key or market_key(setup)
+            conversation.authenticate(self._key, setup.clock.now())
         route = Route(
             url=url or url_of(setup, role, "" if feed is None else feed.route),
             http_root=setup.endpoints.http,
@@ -356,9 +356,6 @@ class Lines:
             self.deliver((event,), event.received, True)
         except Exception as error:  # noqa: BLE001 — the callback edge: what a listener raises
             self._raised(error)
-
-    def _is_first(self, name: str) -> bool:
-        return name.partition("/")[0] == "market-1"
 
     # ── who waits for what ──
 

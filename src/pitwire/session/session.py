@@ -92,6 +92,7 @@ class Session:
         finally:
             waiter.cancel()
         self._credentials = credentials
+        self._lines.adopt(credentials)
 
     async def subscribe_to_ticker(self, *symbols: str) -> None:
         """Best bid and ask, as `Quote`s."""

@@ -16,17 +16,20 @@ from pitwire.session.audience import OnEvent, OnEvents
 from pitwire.session.audit import BookOf
 from pitwire.session.bans import Bans
 from pitwire.session.commands import ORDER_DEADLINE_SECONDS
-from pitwire.session.conversation import PATIENCE_SECONDS
+from pitwire.session.conversation import PATIENCE_SECONDS, Conversation, ConversationOptions
 from pitwire.session.ear import Tap, Witness
 from pitwire.session.feed import Feed
 from pitwire.session.lanes import HOLD_SECONDS
 from pitwire.session.pacing import Pacing
 from pitwire.session.sentinel import Sentinel
+from pitwire.session.skew import Skew
 from pitwire.venues.venue import CodecOptions, Endpoints, Limit, Role, Venue
 from pitwire.wire.link import Dial, Fetch, HeadedDial
 
 KeyFinder: TypeAlias = Callable[[], Credentials | None]
 """Looks for credentials once they are needed."""
+FIRST = "market-1"
+"""The name of the market line that asks the venue's clock; a successor has a number after it."""
 OnError: TypeAlias = Callable[[BaseException], Recovery | None]
 """Decides what to do about an error; None leaves it to the session."""
 
@@ -142,6 +145,11 @@ def dial_of(setup: Setup, role: Role) -> Dial:
     dialer: object = setup.dial
     if headers_of is None or role is not Role.MARKET or not isinstance(dialer, HeadedDial):
         return setup.dial
+    return dialer.with_headers(headers_of(market_key(setup)))
+
+
+def market_key(setup: Setup) -> Credentials:
+    """Who a market connection says we are; raises `ConfigError` where nobody is known."""
     known = setup.credentials
     credentials = known() if callable(known) else known
     if credentials is None:
@@ -150,4 +158,28 @@ def dial_of(setup: Setup, role: Role) -> Dial:
             found=None,
             expected=f"an API key, without which {setup.venue.name} streams nothing",
         )
-    return dialer.with_headers(headers_of(credentials))
+    return credentials
+
+
+def new_conversation(
+    setup: Setup, name: str, role: Role, feed: Feed | None, *, pacing: Pacing, skew: Skew
+) -> Conversation:
+    """The conversation of the line of this name."""
+    stem = name.partition("/")[0]
+    return Conversation(
+        setup.venue,
+        ConversationOptions(
+            link=name,
+            role=role,
+            time_unit=setup.time_unit,
+            book_option=setup.book_option,
+            patience_seconds=setup.patience_seconds,
+            order_deadline_seconds=setup.order_deadline_seconds,
+            asks_time=setup.asks_time and role is Role.MARKET and stem == FIRST,
+            backfill=setup.backfill,
+        ),
+        pacing=pacing,
+        skew=skew,
+        chance=setup.entropy.stream(f"books/{setup.venue.name}/{name}"),
+        feed=feed,
+    )

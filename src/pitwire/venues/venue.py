@@ -129,6 +129,8 @@ class Can(msgspec.Struct, frozen=True):
     session_login: bool = True
     orders: bool = True
     """Whether there is an orders connection at all; where not, the venue is only watched."""
+    anonymous_time: bool = True
+    """Whether it tells its clock to whoever asks; where not, it is asked once we are logged in."""
 
 
 class Chore(msgspec.Struct, frozen=True):
@@ -242,6 +244,8 @@ class Venue(msgspec.Struct, frozen=True):
     """None where the private stream comes over the orders connection."""
     market_headers: Callable[[Credentials], Mapping[str, str]] | None = None
     """What a market connection must say who it is with; None where it is nobody's."""
+    market_login: bool = False
+    """Whether a market connection logs in, by `Codec.login`, before it may ask for a stream."""
     countdown: Countdown | None = None
     """The venue's own dead man's timer; None where it has none."""
     chores: tuple[Chore, ...] = ()
