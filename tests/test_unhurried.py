@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
-from tests.unhurried import UnhurriedLoop, calm, run
+from pitwire.cli import loops
+from tests.unhurried import UnhurriedLoop, calm, commands, run
 
 TAKEN = 0.3
 MEANT = 0.05
@@ -25,6 +26,15 @@ def test_time_that_the_machine_took_is_none() -> None:
     taken, meant = run(passed())
     assert taken < TAKEN / 2
     assert meant >= MEANT - 0.001
+
+
+def test_a_commands_time_is_such_a_time() -> None:
+    before = loops.loop_factory("auto")
+    with commands():
+        taken, meant = loops.run(passed())
+    assert taken < TAKEN / 2
+    assert meant >= MEANT - 0.001
+    assert loops.loop_factory("auto") is before
 
 
 def test_its_clock_is_its_time() -> None:

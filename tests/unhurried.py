@@ -10,9 +10,13 @@ import asyncio
 import selectors
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import pytest
+
+from pitwire.cli import loops
 from pitwire.model.clock import SECOND, SystemClock
 
 Answer = TypeVar("Answer")
@@ -70,6 +74,15 @@ def calm(said: str) -> str:
     """What a program said, but for that it was held up: a busy machine does that to it."""
     lines = said.splitlines(keepends=True)
     return "".join(line for line in lines if "holds everything up, for" not in line)
+
+
+@contextmanager
+def commands() -> Iterator[None]:
+    """Commands that begin in here live in such a time, unless they name their loop: `--seconds` are
+    those in which they could have done something."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loops, "_uvloop", lambda: UnhurriedLoop)
+        yield
 
 
 def run(what: Coroutine[Any, Any, Answer]) -> Answer:

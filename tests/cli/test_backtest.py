@@ -35,6 +35,7 @@ from pitwire.trading.state import State
 from pitwire.trading.wishes import Wish, buy, sell
 from tests.desk.setting import Setting
 from tests.desk.test_playing import recorded
+from tests.unhurried import commands
 
 Capture = pytest.CaptureFixture[str]
 DESK = """
@@ -57,7 +58,8 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("market")
     channels = ["--channel", "ticker", "--channel", "trades", "--channel", "book"]
     arguments = ["record", "BTC-USDT", *channels, "--out", str(folder / "tape")]
-    assert main([*arguments, "--seconds", "3"]) == 0
+    with commands():
+        assert main([*arguments, "--seconds", "3"]) == 0
     (folder / "desk.toml").write_text(DESK)
     return folder
 

@@ -68,13 +68,22 @@ def settle(folder: Path, served: Served, kind: str = "ed25519", text: str = DESK
     (folder / "desk.toml").write_text(text.format(endpoints=served.endpoints()))
 
 
+def traded(folder: Path) -> Command:
+    """A desk that was told to end once the orders of both rules had come to something."""
+    with pitwire("desk", "desk.toml", folder=folder) as command:
+        for _ in range(2):
+            command.until(r"order \S+-\S+-\S+ (open|filled): ")
+        command.signal(signal.SIGINT)
+        assert command.ended() == 130, command.text
+    return command
+
+
 @pytest.mark.parametrize("kind", ["ed25519", "hmac"])
 def test_a_desk_trades_with_the_keys_the_venue_printed(
     served: Served, kind: str, tmp_path: Path
 ) -> None:
     settle(tmp_path, served, kind)
-    command = finished("desk", "desk.toml", "--seconds", "3", folder=tmp_path)
-    assert command.process.returncode == 0, command.text
+    command = traded(tmp_path)
     text = "".join(command.out)
     assert re.search(r"rest +buy 0.01 BTC-USDT @ \S+ .*canceled", text), text
     assert re.search(r"take +buy 0.02 BTC-USDT .*filled @", text), text
@@ -120,8 +129,7 @@ def test_paper_needs_no_keys_and_fills(served: Served, tmp_path: Path) -> None:
     small = DESK.replace("size = 0.02", "size = 0.0002")
     settle(tmp_path, served, text=small.replace('"sim"', '"paper"'))
     (tmp_path / ".env").unlink()
-    command = finished("desk", "desk.toml", "--seconds", "3", folder=tmp_path)
-    assert command.process.returncode == 0, command.text
+    command = traded(tmp_path)
     took = r"take +buy 0.0002 BTC-USDT .*filled @"
     assert re.search(took, "".join(command.out)), command.text
     assert "logged on" not in command.text
@@ -129,9 +137,17 @@ def test_paper_needs_no_keys_and_fills(served: Served, tmp_path: Path) -> None:
 
 def test_the_simulator_of_the_file_is_served_here(tmp_path: Path) -> None:
     (tmp_path / "desk.toml").write_text(DESK.format(endpoints=""))
-    command = finished("desk", "desk.toml", "--seconds", "2", folder=tmp_path)
-    assert command.process.returncode == 0, command.text
+    command = traded(tmp_path)
     assert re.search(r"take +buy 0.02 BTC-USDT .*filled @", "".join(command.out)), command.text
+
+
+def test_a_desk_ends_by_itself_when_its_time_is_over(tmp_path: Path) -> None:
+    (tmp_path / "desk.toml").write_text(DESK.format(endpoints=""))
+    command = finished("desk", "desk.toml", "--seconds", "1", folder=tmp_path)
+    assert command.process.returncode == 0, command.text
+    assert "; ends after 1 s" in "".join(command.out)
+    assert "positions and result" in command.text
+    assert "still open at the venue" not in command.text
 
 
 # ── recordings ────────────────────────────────────────────────────────────────────────────────
@@ -228,8 +244,7 @@ def test_a_recording_ends_the_desk_when_it_is_over(captures: Path, tmp_path: Pat
 def test_other_venues_are_simulated_too(venue: str, size: str, tmp_path: Path) -> None:
     text = DESK.format(endpoints=f'name = "{venue}"')
     (tmp_path / "desk.toml").write_text(text)
-    command = finished("desk", "desk.toml", "--seconds", "4", folder=tmp_path)
-    assert command.process.returncode == 0, command.text
+    command = traded(tmp_path)
     told = "".join(command.out)
     assert re.search(r"rest +buy 0.01 BTC-USDT @ \S+ .*canceled", told), command.text
     assert re.search(r"take +buy 0.02 BTC-USDT .*filled @", told), command.text

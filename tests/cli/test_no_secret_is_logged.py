@@ -10,6 +10,7 @@ import pytest
 from pitwire.cli.main import main
 from pitwire.sim.scenario_files import plain_listing as listing
 from pitwire.sim.world import World
+from tests.unhurried import commands
 
 DESK = """
 seed = 1
@@ -35,7 +36,8 @@ def test_no_secret_is_logged(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "desk.toml").write_text(DESK)
-    assert main(["--debug", "desk", "desk.toml", "--seconds", "1"]) == 0
+    with commands():
+        assert main(["--debug", "desk", "desk.toml", "--seconds", "1"]) == 0
     said = capsys.readouterr()
     log = (tmp_path / "desk.jsonl").read_text()
     lines = [json.loads(line) for line in log.splitlines()]

@@ -14,9 +14,11 @@ import pytest
 
 from pitwire.cli import play as module
 from pitwire.cli.main import main
+from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConfigError
+from pitwire.tape.format import Kind
 from pitwire.tape.reader import Tape
-from tests.unhurried import calm
+from tests.unhurried import calm, commands
 
 Capture = pytest.CaptureFixture[str]
 
@@ -47,14 +49,16 @@ def taped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("taped")
     for name, size in (("desk", "0.02"), ("other", "0.03")):
         (folder / f"{name}.toml").write_text(DESK.format(folder=folder / "tapes", size=size))
-    assert main(["desk", str(folder / "desk.toml"), "--seconds", "2"]) == 0
+    with commands():
+        assert main(["desk", str(folder / "desk.toml"), "--seconds", "2"]) == 0
     return folder
 
 
 def test_record_and_replay(tmp_path: Path, capsys: Capture) -> None:
     folder = str(tmp_path / "tapes")
     arguments = ["record", "BTC-USDT", "--channel", "trades", "--channel", "book"]
-    assert main([*arguments, "--out", folder, "--seconds", "1.5"]) == 0
+    with commands():
+        assert main([*arguments, "--out", folder, "--seconds", "1.5"]) == 0
     assert folder in capsys.readouterr().out.replace("\n", "")
     meta = Tape(Path(folder)).meta
     assert (meta.symbols, meta.channels) == (("BTC-USDT",), ("trades", "book"))
@@ -134,7 +138,11 @@ def test_from_and_until_are_times_the_tape_holds(taped: Path, capsys: Capture) -
     tape = str(taped / "tapes")
     assert main(["replay", tape]) == 0
     whole = int(said(capsys.readouterr().out)["frames"])
-    assert main(["replay", tape, "--from", "0.5", "--until", "1"]) == 0
+    # Wherever the machine paused: of the frames themselves, the half in the middle.
+    (first, _), records = Tape(taped / "tapes").span(), Tape(taped / "tapes").records()
+    heard = [record.at for record in records if record.kind is Kind.IN]
+    begin, end = ((heard[len(heard) * part // 4] - first) / SECOND for part in (1, 3))
+    assert main(["replay", tape, "--from", f"{begin:f}", "--until", f"{end:f}"]) == 0
     assert 0 < int(said(capsys.readouterr().out)["frames"]) < whole
     for option, text, told in (
         ("--from", "99", "which the tape holds"),

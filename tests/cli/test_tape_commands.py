@@ -27,6 +27,7 @@ from pitwire.tape.writer import TapeWriter
 from tests.store.test_tardis import TRADES
 from tests.tape.tapes import START
 from tests.tape.test_imports import capture, depth
+from tests.unhurried import commands
 
 Capture = pytest.CaptureFixture[str]
 
@@ -37,7 +38,8 @@ def taped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tape")
     channels = ["--channel", "trades", "--channel", "book"]
     arguments = ["record", "BTC-USDT", *channels, "--out", str(folder), "--seconds", "2"]
-    assert main(arguments) == 0
+    with commands():
+        assert main(arguments) == 0
     return folder
 
 
@@ -155,7 +157,8 @@ def test_a_recorded_tape_is_enough_for_a_desk(taped: Path, tmp_path: Path, capsy
     assert "found 'ETH-USDT', expected a symbol that binance lists" in capsys.readouterr().err
     other = tmp_path / "other"
     arguments = ["record", "ETH-USDT", "--channel", "trades", "--channel", "book"]
-    assert main([*arguments, "--out", str(other), "--seconds", "1"]) == 0
+    with commands():
+        assert main([*arguments, "--out", str(other), "--seconds", "1"]) == 0
     capsys.readouterr()
     frames = []
     for tapes in ([taped], [other], [taped, other], [other, taped]):
@@ -220,7 +223,8 @@ def test_a_tape_is_served_as_a_venue(taped: Path) -> None:
 def test_all_symbols_of_a_tape_are_served(tmp_path: Path) -> None:
     symbols = ("BTC-USDT", "ETH-USDT")
     arguments = ["record", *symbols, "--channel", "trades", "--channel", "book"]
-    assert main([*arguments, "--out", str(tmp_path), "--seconds", "2"]) == 0
+    with commands():
+        assert main([*arguments, "--out", str(tmp_path), "--seconds", "2"]) == 0
     seen: list[Event] = []
 
     async def life() -> None:

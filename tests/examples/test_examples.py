@@ -13,6 +13,7 @@ import pytest
 from pitwire.cli.main import main
 from pitwire.desk.config import load_config
 from pitwire.wire.http import HttpAnswer, HttpClient
+from tests.unhurried import run
 
 
 @pytest.fixture
@@ -31,22 +32,22 @@ def load(path: Path) -> types.ModuleType:
     return module
 
 
-async def test_six_verbs(examples: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert await load(examples / "six_verbs.py").main(seconds=0.5) > 0
+def test_six_verbs(examples: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(load(examples / "six_verbs.py").main(seconds=0.5)) > 0
     text = capsys.readouterr().out
     for event in ("Opened", "Authenticated", "Subscribed BTC-USDT"):
         assert event in text
 
 
-async def test_dataframe(examples: Path) -> None:
-    trades = await load(examples / "dataframe.py").main(seconds=1.0)
+def test_dataframe(examples: Path) -> None:
+    trades = run(load(examples / "dataframe.py").main(seconds=1.0))
     assert len(trades) > 0
     assert str(trades.index.tz) == "UTC"
     assert (trades["price"] > 0).all()
 
 
-async def test_a_rule_in_python(examples: Path) -> None:
-    desk = await load(examples / "rule_in_python.py").main(seconds=8.0)
+def test_a_rule_in_python(examples: Path) -> None:
+    desk = run(load(examples / "rule_in_python.py").main(seconds=8.0))
     held = desk.engine.state.portfolio.position("BTC-USDT")
     assert 0 < held <= Decimal("0.02")
     kinds = {str(kind) for kind in desk.frames.orders().to_pandas()["type"]}
@@ -97,8 +98,8 @@ def test_the_desk_file_runs(
     assert "BTC-USDT" in capsys.readouterr().out
 
 
-async def test_a_broken_network(examples: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    seen = await load(examples / "broken_network.py").main(seconds=7.0)
+def test_a_broken_network(examples: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    seen = run(load(examples / "broken_network.py").main(seconds=7.0))
     assert seen["Lost"] >= 2
     assert seen["Opened"] >= 2
     told = capsys.readouterr().out
