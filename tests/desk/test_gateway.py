@@ -150,12 +150,39 @@ def test_an_order_of_which_nobody_knows_whether_it_left_counts_as_sent_and_is_as
         office.gateway.send(placed, T0)
     found = office.desk.state.ledger.find("a")
     assert found is not None
-    assert found.state is OrderState.SENT, "it may be there"
+    assert found.state is OrderState.UNKNOWN, "it may be there"
     assert [one.command for one in office.desk.of(Left)] == [placed]
     office.outlet.broken = None
-    office.desk.state.ledger.lost(T0)
     office.gateway.chase(T0)
     assert office.outlet.given == [("status", (BTC, "a"))], "asked about, not sent again"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        CancelOrder(order_id="a", symbol=BTC),
+        AmendOrder(order_id="a", symbol=BTC, size=Decimal(1)),
+        ReplaceOrder(order_id="a", order=order("b")),
+    ],
+)
+def test_a_change_of_which_nobody_knows_whether_it_left_is_asked_about(changed: Command) -> None:
+    office = Office()
+    office.gateway.send(office.made(), T0)
+    office.desk.engine.apply(update("a", UpdateKind.ACCEPTED))
+    if isinstance(changed, ReplaceOrder):
+        office.desk.state.ledger.made(changed.order, T0)
+        office.decide(changed.order)
+    office.outlet.broken = RuntimeError("out of order")
+    with pytest.raises(RuntimeError, match="out of order"):
+        office.gateway.send(changed, T0)
+    found = office.desk.state.ledger.find("a")
+    assert found is not None
+    assert (found.cancel_sent, found.amend_to) == (0, None), "it may be tried again"
+    office.outlet.broken = None
+    office.gateway.chase(T0)
+    asked = {"a", "b"} if isinstance(changed, ReplaceOrder) else {"a"}
+    given = [one for what, one in office.outlet.given if what == "status"]
+    assert given == [(BTC, one) for one in sorted(asked)]
 
 
 def test_an_error_amid_a_command_keeps_none_of_the_others_back() -> None:

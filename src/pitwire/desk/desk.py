@@ -116,11 +116,13 @@ class Desk:
         apply = self.engine.apply
         for event in events:
             apply(event)
-        if drained and self._stopped is None:
-            self._decide(now)
-        self._observe(events)
-        if drained:
-            self.settle()
+        try:
+            if drained and self._stopped is None:
+                self._decide(now)
+        finally:  # an error amid a command hides nothing of what came
+            self._observe(events)
+            if drained:
+                self.settle()
         if self.engine.state.flaws:
             self._distrust()
 
@@ -141,9 +143,11 @@ class Desk:
         if now > self._look_by:  # a person may have halted what did not answer
             self._look_by = now + _LOOK_WITHIN
             self.switchboard.tend()
-        if commands := self.engine.decide(now):
-            self.gateway.send_all(commands, now)
-        self._rearm(now)
+        try:
+            if commands := self.engine.decide(now):
+                self.gateway.send_all(commands, now)
+        finally:
+            self._rearm(now)
 
     def doing(self) -> str:
         """Whose turn it is at this moment; any thread may ask."""
@@ -447,8 +451,7 @@ class Desk:
 
     def _tidy(self, now: int) -> None:
         self.gateway.chase(now)
-        for command in self.engine.tend(now):
-            self.gateway.send(command, now)
+        self.gateway.send_all(self.engine.tend(now), now)
         self.settle()
         if self._paper is not None:
             self._paper.pass_time(now)

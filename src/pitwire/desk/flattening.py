@@ -116,7 +116,7 @@ class Flattener:
         if not isinstance(found, Order):
             return "waiting", f"refused: {found.limit} is {found.value}, allowed {found.allowed}"
         self._tried[symbol] = held, tries + 1
-        way_out.send(found, now)
+        desk.switchboard.send((found,), now)
         return "closing", ""
 
     def _note(self, symbol: str, closing: Closing, now: int) -> None:

@@ -121,20 +121,24 @@ class Gateway:
 
         Raises: the first such error, when all have been tried.
         """
+        if (first := self.try_all(commands, now)) is not None:
+            raise first
+
+    def try_all(self, commands: Iterable[Command], now: int) -> Exception | None:
+        """The same for who has to go on in any case: the first such error is not raised."""
         first: Exception | None = None
         for command in commands:
             try:
                 self.send(command, now)
-            except Exception as error:  # noqa: BLE001 — raised when the others have left
+            except Exception as error:  # noqa: BLE001 — the caller's, when the others have left
                 first = first or error
-        if first is not None:
-            raise first
+        return first
 
     def send(self, command: Command, now: int) -> None:
         """Hand a command to the outlet once its intent stands in the journal.
 
         When it cannot leave, the engine is told so. Without a journal only cancels leave. Where
-        nobody knows whether it left, it counts as sent, and the error is raised.
+        nobody knows whether it left, it counts as sent and unanswered, and the error is raised.
         """
         failed = self._commit()
         if failed and not isinstance(command, CancelOrder):
@@ -178,6 +182,7 @@ class Gateway:
         except Exception:
             # Its bytes may have left all the same: it counts as sent, and the venue is asked.
             self._engine.sent(command, now, sent)
+            self._engine.unanswered(command, now)
             raise
         else:
             self._engine.sent(command, now, sent)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from pitwire.desk.control import Ask, Control, Told
@@ -25,7 +25,7 @@ from pitwire.desk.watchdog import Report, describe
 from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConfigError, StateError
 from pitwire.model.events import Rejected
-from pitwire.model.orders import Cancel, CancelOrder
+from pitwire.model.orders import Cancel, CancelOrder, Command
 from pitwire.session.obedience import ACCOUNT, KEY
 from pitwire.session.pending import What
 from pitwire.store.folder import CRASHES, CRASHES_WITHIN
@@ -65,6 +65,8 @@ class Switchboard:
         """When it was first seen that the desk is halted; 0 while it is not."""
         self._told = False
         """Whether a person was told that cancels do not get through."""
+        self._failed = ""
+        """The error of our own amid a command that a person was told of last."""
         self._troubles = Troubles()
         self._trouble = ""
         """What the watchdog said of its last trouble."""
@@ -165,9 +167,16 @@ class Switchboard:
         if way_out is None:
             desk.engine.screen.throw(reason, by, now)
         else:
-            for command in desk.engine.halt(reason, by, now):
-                way_out.send(command, now)
+            self.send(desk.engine.halt(reason, by, now), now)
         desk.settle()
+
+    def send(self, commands: Iterable[Command], now: int) -> None:
+        """Send each; an error of our own amid one is told, once, and keeps nothing else back."""
+        error = self._desk.gateway.try_all(commands, now)
+        text = f"a command failed: {type(error).__name__}: {error}"
+        if error is not None and text != self._failed:
+            self._failed = text
+            self._desk.alert(text, now)
 
     def flatten(self, reason: str, by: str) -> None:
         """Halt, and close positions as soon as nothing of ours is open. Twice is no error."""
@@ -205,8 +214,7 @@ class Switchboard:
             expected = "a connection for orders"
             raise StateError(verb="cancel", state="the venue cannot be reached", expected=expected)
         wish = Cancel(order_id=order.id, rule=by)
-        for command in desk.engine.screen.admit((wish,), state, now):
-            way_out.send(command, now)
+        self.send(desk.engine.screen.admit((wish,), state, now), now)
         desk.settle()
 
     def still_stands(self) -> str:
@@ -359,10 +367,9 @@ class Switchboard:
             due = [one for one in ours if now >= told.get(one, now) + CANCEL_CAP]
             ours = untold + sorted(due, key=lambda one: told[one])[:AGAIN_A_SECOND]
         wishes = [Cancel(order_id=one, rule="desk") for one in ours]
-        for command in desk.engine.screen.admit(wishes, desk.engine.state, now):
-            way_out.send(command, now)
-            if isinstance(command, CancelOrder):
-                self._told_to_go[command.order_id] = now
+        commands = desk.engine.screen.admit(wishes, desk.engine.state, now)
+        self._told_to_go |= {one.order_id: now for one in commands if isinstance(one, CancelOrder)}
+        self.send(commands, now)
         desk.settle()
 
     def ours(self) -> list[str]:

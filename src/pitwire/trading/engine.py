@@ -16,7 +16,15 @@ import msgspec
 from pitwire.model import events as ev
 from pitwire.model.errors import ConfigError
 from pitwire.model.events import EVENTS, Event
-from pitwire.model.orders import Cause, Command, Replace
+from pitwire.model.orders import (
+    AmendOrder,
+    CancelOrder,
+    Cause,
+    Command,
+    Order,
+    Replace,
+    ReplaceOrder,
+)
 from pitwire.trading import journal as records
 from pitwire.trading.journal import NOTED, Came, Journal, Noted
 from pitwire.trading.limits import day_marks
@@ -169,6 +177,11 @@ class Engine:
         self.state.ledger.sent(command, now)
         self.journal.write(records.Left(at=now, command=command, sent=sent))
         self._write_disagreements()
+
+    def unanswered(self, command: Command, now: int) -> None:
+        """Nobody waits for an answer to this command, which may have left: the venue is asked."""
+        what, order_id, symbol = _asked(command)
+        self.apply(ev.Unanswered("", symbol, 0, now, order_id, what, 0.0))
 
     def dropped(self, command: Command, why: str, now: int) -> Change | None:
         """This command will never leave."""
@@ -375,6 +388,19 @@ def _detail(event: Event) -> str:
             return f"order {event.order_id} trade {event.trade_id} price {event.price}"
         case _:
             return ""
+
+
+def _asked(command: Command) -> tuple[str, str, str]:
+    """What a command asks for, of which order, in which symbol."""
+    match command:
+        case Order():
+            return "place", command.id, command.symbol
+        case CancelOrder():
+            return "cancel", command.order_id, command.symbol
+        case AmendOrder():
+            return "amend", command.order_id, command.symbol
+        case ReplaceOrder():
+            return "replace", command.order_id, command.order.symbol
 
 
 def _single(watches: Iterable[Watch]) -> list[Watch]:
