@@ -24,7 +24,7 @@ from pitwire.model.events import Quote
 from pitwire.model.orders import Side
 from pitwire.session.connect import connect_to_websocket
 from pitwire.sim.hosted import HostedVenue
-from pitwire.sim.world import SPOT, USDM
+from pitwire.sim.world import ALPACA, SPOT, USDM
 from pitwire.venues.venue import Endpoints
 from tests.cli.command import pitwire
 
@@ -238,6 +238,35 @@ def test_several_venues_are_served_at_once_each_with_its_lines(tmp_path: Path) -
     assert len(set(addresses)) == 2
 
 
+def test_the_other_house_is_served_with_its_own_addresses(tmp_path: Path) -> None:
+    with pitwire("sim", "ETH-USD", "TSLA-USD", "--venue", "alpaca", "--howto", "alpaca-py",
+                 "--seed", "3", folder=tmp_path) as command:  # fmt: skip
+        command.until("Ctrl-C ends it")
+    text = command.text
+    assert "# simulated Alpaca: ETH-USD, TSLA-USD, FAKEPACA-USD; seed 3, scenario calm" in text
+    rest = next(line.split()[-1] for line in text.splitlines() if line.startswith("# rest"))
+    assert f'TradingClient(*keys, url_override="{rest}")' in text
+    assert f'url_override="ws{rest[4:]}/v1beta3/crypto/us")' in text
+    credentials = find_credentials("alpaca", dotenv=_file(tmp_path, text), environ={})
+    assert credentials is not None
+    assert f'keys = ("{credentials.key}", "{credentials.secret.reveal()}")' in text
+
+
+def test_alpaca_s_clients_have_lines() -> None:
+    where = Where("ws://x:1", "ws://x:1/stream", "http://x:1", "KEY", "SECRET", "/ca.pem")
+    for name in HOWTOS_OF[ALPACA]:
+        lines = howto(name, where, ALPACA)
+        assert "ws://x:1/v1beta3/crypto/us" in lines
+        assert "SSL_CERT_FILE=/ca.pem" in lines
+        assert all(word in lines for word in ("KEY", "SECRET"))
+
+
+def _file(folder: Path, text: str) -> Path:
+    found = folder / "printed.env"
+    found.write_text("\n".join(line for line in text.splitlines() if line[:7] == "ALPACA_"))
+    return found
+
+
 @pytest.mark.parametrize("keeps", [True, False])
 async def test_a_switch_brings_listen_keys_back(keeps: bool) -> None:
     async with simulated_venue(["BTC-USDT"], scenario="quiet", listen_keys=keeps) as venue:
@@ -260,6 +289,8 @@ async def test_a_switch_brings_listen_keys_back(keeps: bool) -> None:
         ({"venues": [USDM], "tapes": [Path("t")]}, "sim.venue: found 'binance-usdm'"),
         ({"venues": [SPOT, USDM], "tapes": [Path("t")]}, "sim.venue: found 'binance binance-usdm'"),
         ({"venues": [USDM], "symbols": ["A-B", "C-D"]}, "sim.symbols: found 'C-D'"),
+        ({"venues": [ALPACA], "symbols": ["AAPL-EUR"]}, "symbol: found 'AAPL-EUR'"),
+        ({"venues": [ALPACA], "howto": "ccxt"}, "sim.howto: found 'ccxt', expected one of alpaca"),
         ({"tapes": [Path("none.jsonl.gz")]}, "none.jsonl.gz: found 'No such file or directory'"),
         ({"tapes": [Path(__file__)]}, "found 'a capture, and no symbols', expected the symbols"),
         ({"speed": 10.0}, "sim.speed: found 10.0, expected 1, or a tape"),

@@ -123,6 +123,16 @@ def test_a_market_from_a_file(tmp_path: Path) -> None:
         assert 0 < len(venue.book("ETH-USDT")[0]) < 30
 
 
+def test_it_may_be_alpaca(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('begins_with = "quiet"\n')
+    with HostedVenue(venue="alpaca") as venue, HostedVenue(venue="alpaca", scenario=own) as other:
+        venue.trade(Side.SELL, "175", "3", "AAPL-USD")
+        assert venue.book("AAPL-USD") == ({}, {"175.00": "3"})
+        assert len(other.book("FAKEPACA-USD")[0]) > 10
+        assert venue.orders_url == f"ws{venue.http_url[4:]}/stream"
+
+
 def test_the_plugin_hands_out_venues(pytester: pytest.Pytester) -> None:
     pytester.makeconftest(
         "import builtins\nfrom pitwire.model.orders import Side\n"

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from pitwire.model.errors import ConfigError
-from pitwire.sim.scenario_files import load_market, read_market
+from pitwire.sim.alpaca_listings import ALPACA_LISTINGS
+from pitwire.sim.facts import Kind
+from pitwire.sim.scenario_files import assets_of, load_market, read_market
 from pitwire.sim.world import BTC_USDT, World
 
 WHOLE = """
@@ -213,3 +215,18 @@ def test_nobody_trades_before_the_opening() -> None:
     order = {"side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01"}
     answer = client.ask("order.place", symbol="BTCUSDT", price="60000.00", **order)
     assert answer["error"]["msg"] == "Market is closed."
+
+
+def test_a_file_may_be_a_market_at_alpaca(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('[[symbols]]\nsymbol = "TSLA-USD"\nlot = 1\n[accounts.bot]\nUSD = 5\n')
+    market = assets_of(load_market(own))
+    assert [listing.symbol for listing in market.listings] == ["TSLA-USD", "FAKEPACA-USD"]
+    assert Kind.LIMIT_MAKER not in market.listings[0].kinds
+    assert (market.crowded, market.accounts["bot"]["USD"]) == (["TSLA-USD", "FAKEPACA-USD"], 5)
+    own.write_text('begins_with = "thin"\n')
+    market = assets_of(load_market(own))
+    assert market.listings == list(ALPACA_LISTINGS)
+    assert {name: accounts["USD"] for name, accounts in market.accounts.items()} == {
+        "main": 1_000_000
+    }

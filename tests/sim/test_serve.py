@@ -24,6 +24,7 @@ from websockets.exceptions import ConnectionClosed
 from pitwire.model.clock import SystemClock
 from pitwire.model.errors import ConfigError
 from pitwire.sim import serve as module
+from pitwire.sim.facades.alpaca_options import AlpacaOptions
 from pitwire.sim.facades.binance_options import BinanceOptions
 from pitwire.sim.facades.facade import Close, SendPing, SendPong, SendText
 from pitwire.sim.faults import Cut, LateSnapshot, LoseAck, RefuseDial
@@ -217,6 +218,30 @@ async def test_a_client_that_does_not_read_is_dropped_and_holds_nobody_up(
         deaf.close()
 
 
+async def test_a_venue_that_minds_says_goodbye_to_a_client_that_does_not_read() -> None:
+    """It is asked once, and cut off a moment later: it would not hear the goodbye."""
+    many = World(
+        venue="alpaca", scenario="calm", clock=SystemClock(), options=AlpacaOptions(slow_bytes=1000)
+    )
+    async with serve(many) as venue:
+        deaf = socket.create_connection(("127.0.0.1", venue.port))
+        deaf.sendall(
+            b"GET /v2/test HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+            b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        async with asyncio.timeout(60):
+            while not venue.outlets():
+                await asyncio.sleep(0.01)
+            (outlet,) = venue.outlets().values()
+            while many.facade.links():
+                outlet.put(SendText(b"x" * 100_000, "filler"))
+                await asyncio.sleep(0)
+            while venue.outlets():
+                await asyncio.sleep(0.01)
+        deaf.close()
+
+
 async def test_a_port_in_use_is_one_clear_error(venue: Venue) -> None:
     with pytest.raises(ConfigError) as error:
         await serve(world(scenario=None), port=venue.port).start()
@@ -357,6 +382,19 @@ async def test_nothing_overtakes_what_a_full_socket_left_waiting(
     assert door.given[4:] == [(1000, ""), (TEXT, b"c")]  # which is the socket's to refuse
     outlet.put(text(b"d"))
     assert door.given[6:] == [(TEXT, b"d")]
+
+
+async def test_who_is_too_far_behind_is_told_of_once() -> None:
+    door, told = Door(), []
+    outlet = Outlet(cast(ServedSocket, door), lambda: told.append("slow"), 3)
+    door.pause()
+    for word in (b"abc", b"d", b"e"):
+        assert told == []
+        outlet.put(text(word))
+    for _ in range(3):
+        await asyncio.sleep(0)
+        outlet.put(text(b"f"))
+    assert told == ["slow"]
 
 
 async def test_a_cut_does_not_wait_for_a_full_socket(door_and_outlet: tuple[Door, Outlet]) -> None:

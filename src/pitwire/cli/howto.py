@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from pitwire.model.errors import ConfigError
-from pitwire.sim.world import SPOT, USDM
+from pitwire.sim.world import ALPACA, SPOT, USDM
 
 
 class Where(NamedTuple):
@@ -200,6 +200,28 @@ def _pitwire_futures(at: Where) -> str:
         """
 
 
+def _alpaca_py(at: Where) -> str:
+    return f"""
+        from alpaca.data.live import CryptoDataStream, StockDataStream
+        from alpaca.trading.client import TradingClient
+        from alpaca.trading.stream import TradingStream
+        keys = ("{at.key}", "{at.secret}")
+        crypto = CryptoDataStream(*keys, url_override="{at.streams}/v1beta3/crypto/us")
+        stocks = StockDataStream(*keys, url_override="{at.streams}/v2/iex")
+        updates = TradingStream(*keys, url_override="{at.orders}")
+        client = TradingClient(*keys, url_override="{at.http}")
+        """
+
+
+def _websockets_alpaca(at: Where) -> str:
+    return f"""
+        from websockets.sync.client import connect
+        stream = connect("{at.streams}/v1beta3/crypto/us")
+        stream.send('{{"action":"auth","key":"{at.key}","secret":"{at.secret}"}}')
+        stream.send('{{"action":"subscribe","trades":["BTC/USD"]}}')
+        """
+
+
 HOWTOS_OF: Mapping[str, Mapping[str, Callable[[Where], str]]] = {
     SPOT: HOWTOS,
     USDM: {
@@ -208,6 +230,10 @@ HOWTOS_OF: Mapping[str, Mapping[str, Callable[[Where], str]]] = {
         "nautilus_trader": _nautilus_futures,
         "websockets": _websockets_futures,
         "pitwire": _pitwire_futures,
+    },
+    ALPACA: {
+        "alpaca-py": _alpaca_py,
+        "websockets": _websockets_alpaca,
     },
 }
 """Venue → client library → the lines that point it here."""

@@ -18,7 +18,8 @@ from pitwire.model.entropy import secret_token, system_seed
 from pitwire.model.errors import ConfigError
 from pitwire.sim.admin import Admin
 from pitwire.sim.certificates import LocalAuthority, local_authority
-from pitwire.sim.world import SPOT, USDM, VENUES
+from pitwire.sim.facades.alpaca_options import CRYPTO, IEX, SIP, TEST
+from pitwire.sim.world import ALPACA, SPOT, USDM, VENUES
 
 _LOOK_SECONDS = 0.05
 _SETTLE_SECONDS = 1.0
@@ -130,20 +131,13 @@ def told(
     tls: Path | None = None,
 ) -> str:
     """What a client needs: addresses, and two key pairs as lines for a `.env` file."""
+    if venue.world.venue == ALPACA:
+        return _told_of_alpaca(venue, seed=seed, scenario=scenario, faults=faults, tls=tls)
     listed = ", ".join(venue.world.exchange.listings)
     is_spot = venue.world.venue != USDM
     kind = "spot" if is_spot else "USDⓈ-M futures"
     binary = f"{venue.endpoints.market}{SIDES['binance-sbe'].suffix}"
     broken = f", faults {' '.join(faults)}" if faults else ""
-    streams, orders, http = venue.served.plain_urls
-    secured = (
-        ()
-        if tls is None
-        else (
-            f"# trust {tls.resolve()}, as SSL_CERT_FILE or REQUESTS_CA_BUNDLE; without TLS:",
-            f"# {streams} {orders} {http}",
-        )
-    )
     return "\n".join(
         (
             f"# simulated Binance {kind}: {listed}; seed {seed}, scenario {scenario}{broken}",
@@ -155,7 +149,7 @@ def told(
             ),
             f"# ws-api   {venue.endpoints.orders}",
             f"# rest     {venue.endpoints.http}",
-            *secured,
+            *_secured(venue, tls),
             "# an Ed25519 key, which logs on once:",
             f"BINANCE_API_KEY={venue.credentials.key}",
             f'BINANCE_PRIVATE_KEY="{venue.credentials.secret.reveal().strip()}"',
@@ -166,6 +160,40 @@ def told(
             f'# endpoints = {{ market = "{venue.endpoints.market}", '
             f'orders = "{venue.endpoints.orders}", http = "{venue.endpoints.http}" }}',
         )
+    )
+
+
+def _told_of_alpaca(
+    venue: SimulatedVenue, *, seed: int, scenario: str, faults: Sequence[str], tls: Path | None
+) -> str:
+    listed = ", ".join(venue.world.exchange.listings)
+    broken = f", faults {' '.join(faults)}" if faults else ""
+    streams, endpoints = venue.served.market_url, venue.endpoints
+    return "\n".join(
+        (
+            f"# simulated Alpaca: {listed}; seed {seed}, scenario {scenario}{broken}",
+            f"# crypto   {streams}{CRYPTO}",
+            f"# stocks   {streams}{IEX}  (and {SIP}; FAKEPACA is at {TEST})",
+            f"# trading  {endpoints.orders}",
+            f"# rest     {endpoints.http}",
+            *_secured(venue, tls),
+            "# a key and its secret, as other clients say APCA_API_KEY_ID and APCA_API_SECRET_KEY:",
+            f"ALPACA_API_KEY={venue.hmac.key}",
+            f"ALPACA_API_SECRET={venue.hmac.secret.reveal()}",
+            "# where a desk's file says so, under [venue]:",
+            f'# endpoints = {{ market = "{endpoints.market}", '
+            f'orders = "{endpoints.orders}", http = "{endpoints.http}" }}',
+        )
+    )
+
+
+def _secured(venue: SimulatedVenue, tls: Path | None) -> tuple[str, ...]:
+    """What is to be trusted, and where there is no TLS."""
+    if tls is None:
+        return ()
+    return (
+        f"# trust {tls.resolve()}, as SSL_CERT_FILE or REQUESTS_CA_BUNDLE; without TLS:",
+        f"# {' '.join(venue.served.plain_urls)}",
     )
 
 

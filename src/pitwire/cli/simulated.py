@@ -14,8 +14,10 @@ from pitwire.model.clock import SystemClock
 from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import ConfigError
+from pitwire.sim.alpaca_listings import ALPACA_STAKES, alpaca_listing
 from pitwire.sim.certificates import LocalAuthority
 from pitwire.sim.clocks import SteerableClock
+from pitwire.sim.facades.alpaca_options import CRYPTO, IEX
 from pitwire.sim.facts import Listing
 from pitwire.sim.faults import Fault
 from pitwire.sim.history import RecordedMarket
@@ -25,6 +27,7 @@ from pitwire.sim.proxy_faults import ProxyFault
 from pitwire.sim.scenario_files import (
     STAKE,
     Market,
+    assets_of,
     contracts_of,
     load_market,
     plain_listing,
@@ -32,7 +35,7 @@ from pitwire.sim.scenario_files import (
 from pitwire.sim.scenarios import SCENARIOS
 from pitwire.sim.scripts import SCRIPTS
 from pitwire.sim.serve import Venue, serve
-from pitwire.sim.world import BALANCES, LISTINGS, SPOT, USDM, World
+from pitwire.sim.world import ALPACA, BALANCES, LISTINGS, SPOT, USDM, World
 from pitwire.venues.venue import Endpoints
 
 ACCOUNT = "main"
@@ -72,8 +75,12 @@ SIDES: Mapping[str, SimulatedSide] = {
     "binance": SimulatedSide(SPOT),
     "binance-sbe": SimulatedSide(SPOT, "/sbe"),
     "binance-usdm": SimulatedSide(USDM),
+    "alpaca": SimulatedSide(ALPACA, CRYPTO),
+    "alpaca-stocks": SimulatedSide(ALPACA, IEX),
 }
 """Venue → what is served for it."""
+_FITTED = {USDM: contracts_of, ALPACA: assets_of}
+"""World → what makes a market one of its own."""
 
 
 @asynccontextmanager
@@ -118,9 +125,10 @@ async def simulated_venue(
     of a script, an id of the kit, or the path of a script of one's own; where it has faults for a
     proxy, one stands before the streams.
     """
-    market = _market(scenario, [plain_listing(symbol) for symbol in symbols])
-    if venue == USDM:
-        market = contracts_of(market)
+    rules = alpaca_listing if venue == ALPACA else plain_listing
+    market = _market(scenario, [rules(symbol) for symbol in symbols], venue)
+    if venue in _FITTED:
+        market = _FITTED[venue](market)
     world = World(
         seed=seed,
         venue=venue,
@@ -191,7 +199,7 @@ async def recorded_venue(
         yield _described(world, venue)
 
 
-def _market(scenario: str, chosen: list[Listing]) -> Market:
+def _market(scenario: str, chosen: list[Listing], venue: str) -> Market:
     """What a name or a file says; symbols of the command line go before those of a file."""
     if is_path(scenario) and scenario not in SCENARIOS:
         found = load_market(Path(scenario))
@@ -201,18 +209,20 @@ def _market(scenario: str, chosen: list[Listing]) -> Market:
         return found._replace(listings=listings, crowded=crowded)
     listings = chosen or list(LISTINGS)
     assets = [asset for each in listings for asset in (each.base, each.quote)]
+    balances = ALPACA_STAKES if venue == ALPACA else BALANCES
     return Market(
         SCENARIOS[_known("sim.scenario", scenario, SCENARIOS)],
         listings,
         [each.symbol for each in listings],
-        {ACCOUNT: {asset: BALANCES.get(asset, STAKE) for asset in assets}},
+        {ACCOUNT: {asset: balances.get(asset, STAKE) for asset in assets}},
     )
 
 
 def _described(world: World, venue: Venue) -> SimulatedVenue:
+    first = "hmac" if world.venue == ALPACA else "ed25519"  # whose keys sign nothing
     return SimulatedVenue(
         Endpoints(market=venue.market_url, orders=venue.orders_url, http=venue.http_url),
-        Credentials(*world.keys["ed25519"], account=next(iter(world.pairs))),
+        Credentials(*world.keys[first], account=next(iter(world.pairs))),
         Credentials(*world.keys["hmac"], account=next(iter(world.pairs))),
         world,
         venue,

@@ -18,17 +18,18 @@ from typing import Self, TypeVar
 from pitwire.model.clock import SystemClock
 from pitwire.model.errors import ConfigError, StateError
 from pitwire.model.orders import Side
+from pitwire.sim.alpaca_listings import ALPACA_LISTINGS
 from pitwire.sim.certificates import local_authority
 from pitwire.sim.clocks import SteerableClock
 from pitwire.sim.facts import Kind, Listing, NewOrder, Stp, Tif
 from pitwire.sim.faults import Fault
 from pitwire.sim.futures_listings import FUTURES
-from pitwire.sim.scenario_files import Market, contracts_of, load_market
+from pitwire.sim.scenario_files import Market, assets_of, contracts_of, load_market
 from pitwire.sim.scenarios import Scenario
 from pitwire.sim.scenarios import scenario as scenario_named
 from pitwire.sim.scripts import script
 from pitwire.sim.serve import serve
-from pitwire.sim.world import LISTINGS, SPOT, USDM, World
+from pitwire.sim.world import ALPACA, LISTINGS, SPOT, USDM, World
 
 Answer = TypeVar("Answer")
 Amounts = Mapping[str, Mapping[str, Decimal]]
@@ -36,12 +37,14 @@ PATIENCE = 30.0
 """Seconds that a question may take."""
 COUNTERPARTY = "counterparty"
 """The account behind `HostedVenue.trade`; it owns as much as it takes."""
+_LISTED = {USDM: FUTURES, ALPACA: ALPACA_LISTINGS}
+"""World → what is listed there where nobody says; Binance's spot pairs at any other."""
 
 
 class HostedVenue:
-    """A simulated Binance on local ports, alive between `with` and its end.
+    """A simulated venue on local ports, alive between `with` and its end.
 
-    `venue` is `binance` or `binance-usdm`.
+    `venue` is `binance`, `binance-usdm` or `alpaca`.
 
     `scenario` is a name, a `Scenario`, the path of a TOML file, or None for a market in which
     nobody trades but you. `tls=True` serves `wss://` and `https://`; `authority` is what to trust.
@@ -61,10 +64,12 @@ class HostedVenue:
         tls: bool = False,
     ) -> None:
         clock = SteerableClock(SystemClock())
-        ours = FUTURES if venue == USDM else LISTINGS
+        ours = _LISTED.get(venue, LISTINGS)
         market = _market(scenario, ours if listings is None else listings, accounts)
         if venue == USDM and isinstance(scenario, Path):
             market = contracts_of(market)
+        if venue == ALPACA and isinstance(scenario, Path):
+            market = assets_of(market)
         self.world = World(
             seed=seed,
             venue=venue,

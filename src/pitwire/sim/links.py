@@ -380,15 +380,18 @@ class MemoryCarrier:
 
     def _send(self) -> None:
         links = self.links
-        for sending in self._stage.take_sendings():
-            link = links.get(sending.link)
-            if link is not None and link.alive:
-                self._put(link, sending)
+        while sendings := self._stage.take_sendings():
+            for sending in sendings:
+                link = links.get(sending.link)
+                if link is not None and link.alive:
+                    self._put(link, sending)
 
     def _put(self, link: MemoryLink, sending: Sending) -> None:
         at, action = link.arrival(sending.at), sending.action
         if isinstance(action, SendText):  # nearly always
             link.put(at, action)
+            if link.paused:
+                self._watch(link, sending.at)
         elif isinstance(action, Cut):
             link.put(at, ConnectionLost(code=1006))
         elif isinstance(action, Close):
@@ -398,6 +401,12 @@ class MemoryCarrier:
             link.put(at, action)
         if isinstance(action, Cut | Close):
             self.forget(link)
+
+    def _watch(self, link: MemoryLink, now: int) -> None:
+        """A client takes nothing in: the venue may have had enough of it."""
+        shedding = self._stage.shedding
+        if shedding is not None and now - link.queue[0][0] > shedding.slow_after:
+            self._stage.behind(link.number, now)
 
 
 def target(url: str) -> str:

@@ -161,6 +161,10 @@ class FaultPlan:
         at = self._busy[lane] = max(at, self._busy.get(lane, 0))
         return [(at, frame) for frame in self._release(lane, frames)]
 
+    def backlog(self, link: str, now: int) -> int:
+        """How far behind a link is that is throttled, in ns."""
+        return max(0, self._busy.get((link, ""), 0) - now)
+
     def pong_out(self, link: str, now: int) -> int | None:
         """When to answer a client's ping; None: not at all."""
         for fault, count in self._pongs:

@@ -15,6 +15,7 @@ import msgspec
 from pitwire.model.errors import ConfigError
 from pitwire.model.strict import read_strictly
 from pitwire.model.symbols import Symbol
+from pitwire.sim.alpaca_listings import ALPACA_LISTINGS, ALPACA_STAKES, FAKEPACA, as_asset
 from pitwire.sim.facts import Listing
 from pitwire.sim.filters import NO_CEILINGS, Ceilings
 from pitwire.sim.futures_listings import FUTURES, STAKES, as_contract
@@ -111,6 +112,22 @@ def contracts_of(market: Market) -> Market:
         listings=[as_contract(listing) for listing in listings],
         crowded=[name for name in market.crowded if name in names],
         accounts=accounts,
+    )
+
+
+def assets_of(market: Market) -> Market:
+    """The same market at Alpaca: what it has of its own where nothing was chosen, commissions as
+    they are, and an account in dollars where it has none of its own."""
+    listings = list(market.listings)
+    if listings == list(LISTINGS):
+        listings = list(ALPACA_LISTINGS)
+        names = [listing.symbol for listing in listings]
+        accounts = {name: dict(ALPACA_STAKES) for name in market.accounts}
+        return market._replace(listings=listings, crowded=names, accounts=accounts)
+    more = [] if FAKEPACA in listings else [FAKEPACA]
+    return market._replace(
+        listings=[*(as_asset(listing) for listing in listings), *more],
+        crowded=[*market.crowded, *(listing.symbol for listing in more)],
     )
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import ssl as tls
+import sys
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from heapq import heappop, heappush
 from types import TracebackType
@@ -37,8 +39,15 @@ _LAST_PORT = 65_535
 class Outlet:
     """What is on its way to one client."""
 
-    def __init__(self, socket: ServedSocket) -> None:
+    def __init__(
+        self,
+        socket: ServedSocket,
+        on_slow: Callable[[], None] = lambda: None,
+        slow_bytes: int = sys.maxsize,
+    ) -> None:
+        """`on_slow` is called, once, when more than `slow_bytes` wait."""
         self._socket = socket
+        self._on_slow, self._slow_bytes = on_slow, slow_bytes
         self._queue: deque[Action] = deque()
         """What the socket did not take at once; nothing overtakes it."""
         self._bytes = 0
@@ -53,6 +62,9 @@ class Outlet:
             self._bytes += size
             self._queue.append(action)
             self._ready.set()
+            if self._bytes > self._slow_bytes:
+                self._slow_bytes = sys.maxsize
+                asyncio.get_running_loop().call_soon(self._on_slow)
         else:
             self._send(action)
 
@@ -234,7 +246,9 @@ class Venue:
             return _response(opened.reply)
         heard = partial(self._heard, opened)
         socket = ServedSocket(request, heard=heard, max_message=_LARGEST_FRAME)
-        outlet = Outlet(socket)
+        shedding = self._stage.shedding
+        most = sys.maxsize if shedding is None else shedding.slow_bytes
+        outlet = Outlet(socket, partial(self._behind, opened), most)
         writer = asyncio.create_task(outlet.write())
         try:
             response = await socket.open()
@@ -259,6 +273,15 @@ class Venue:
             self._stage.receive_pong(link, message.payload, now)
         self._hand_out(now)  # an answer does not wait for what else is due
         self._pump()
+
+    def _behind(self, link: int) -> None:
+        """A client reads too slowly: the venue says so, and does not wait long for it to hear."""
+        outlet = self._outlets.get(link)
+        if outlet is not None:
+            now = self._now()
+            self._stage.behind(link, now)
+            self._hand_out(now)
+            asyncio.get_running_loop().call_later(_GOODBYE_SECONDS, outlet.abort)
 
     def _pump(self) -> None:
         """Bring the venue up to now, hand out what is to be sent, and set the next alarm."""

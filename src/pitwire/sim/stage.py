@@ -58,6 +58,32 @@ class OperatedFacade(Facade, Protocol):
 
 
 @runtime_checkable
+class SecretiveFacade(Protocol):
+    """A façade whose keys come with a secret that is told, and signs nothing."""
+
+    def admit(self, key: str, secret: str, account: str) -> None: ...
+
+
+@runtime_checkable
+class SheddingFacade(Protocol):
+    """A façade that parts from a client which reads too slowly."""
+
+    @property
+    def slow_after(self) -> int:
+        """ns that a client may be behind."""
+        ...
+
+    @property
+    def slow_bytes(self) -> int:
+        """How much may wait for it beside what its socket holds."""
+        ...
+
+    def behind(self, link: int, now: int) -> None:
+        """It is further behind than that."""
+        ...
+
+
+@runtime_checkable
 class PatientFacade(Protocol):
     """A façade that can do without a step now and then, as long as nobody is connected."""
 
@@ -93,6 +119,9 @@ class Stage:
     ) -> None:
         self.facade = facade
         self._patient = facade if isinstance(facade, PatientFacade) else None
+        self.shedding = facade if isinstance(facade, SheddingFacade) else None
+        self._slow: list[int] = []
+        """Links that have just been found to be too far behind."""
         self._unheard = 0
         """How many of the façade's steps were left out since its last one."""
         self._idle_until: int | None = None
@@ -152,6 +181,13 @@ class Stage:
 
     def receive_pong(self, link: int, payload: bytes, now: int) -> None:
         self._arrive(link, partial(self.facade.receive_pong, link, payload), now)
+
+    def behind(self, link: int, now: int) -> None:
+        """A client does not read what is sent to it."""
+        if self.shedding is not None:
+            self.advance(now)
+            self.shedding.behind(link, self._venue(now))
+            self._collect(now)
 
     def lost(self, link: int, now: int) -> None:
         """The client has gone."""
@@ -344,12 +380,20 @@ class Stage:
                 self._put(now, link, action, now)
                 if isinstance(action, Close):
                     self._forget(link)
+        if self._slow and self.shedding is not None:
+            slow, self._slow = self._slow, []
+            for link in slow:
+                self.shedding.behind(link, self._venue(now))
+            self._collect(now)
 
     def _pass_on(self, link: int, label: str, action: SendText, now: int) -> None:
         """Send what the plan makes of a frame."""
         stream, binary = action.stream, action.binary
         for at, frame in self.plan.frame_out(label, stream, action.frame, now):
             self._put(at, link, SendText(frame, stream, binary), now)
+        shedding = self.shedding
+        if shedding is not None and self.plan.backlog(label, now) > shedding.slow_after:
+            self._slow.append(link)
 
     def _put(self, at: int, link: int, action: Action | Cut, now: int) -> None:
         hole = self._hole(link, "down", now)

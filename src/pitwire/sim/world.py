@@ -15,11 +15,14 @@ from typing import TypeAlias, TypeVar, cast
 from pitwire.model.clock import SECOND, Clock
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import ConfigError, StateError
+from pitwire.sim.alpaca_listings import ALPACA_LISTINGS, ALPACA_STAKES
 from pitwire.sim.clocks import FaultyClock
 from pitwire.sim.crowd import Crowd, Crowds
 from pitwire.sim.deeds import Deeds
 from pitwire.sim.exchange import Exchange
 from pitwire.sim.express import Express, LongWay
+from pitwire.sim.facades.alpaca import AlpacaFacade
+from pitwire.sim.facades.alpaca_options import AlpacaOptions
 from pitwire.sim.facades.binance import BinanceFacade
 from pitwire.sim.facades.binance_auth import ApiKey
 from pitwire.sim.facades.binance_options import BinanceOptions
@@ -41,7 +44,7 @@ from pitwire.sim.plan import FaultPlan
 from pitwire.sim.scenarios import Scenario
 from pitwire.sim.scenarios import scenario as scenario_named
 from pitwire.sim.scripts import script
-from pitwire.sim.stage import OperatedFacade, Stage
+from pitwire.sim.stage import OperatedFacade, SecretiveFacade, Stage
 
 Answer = TypeVar("Answer")
 
@@ -51,8 +54,8 @@ FUTURES_ORDERS_URL = "ws://venue.test/ws-fapi/v1"
 HTTP_URL = "http://venue.test"
 MakeFacade: TypeAlias = Callable[[Market, Judge], OperatedFacade]
 """(exchange, judge of requests) → a façade of another venue over the same exchange."""
-SPOT, USDM = "binance", "binance-usdm"
-VENUES = (SPOT, USDM)
+SPOT, USDM, ALPACA = "binance", "binance-usdm", "alpaca"
+VENUES = (SPOT, USDM, ALPACA)
 """What a world can be."""
 
 BTC_USDT = Listing(
@@ -106,6 +109,8 @@ BALANCES: Mapping[str, Decimal] = {
     "ETH": Decimal(100),
     "USDT": Decimal(1_000_000),
 }
+_STAKES_OF: Mapping[str, Mapping[str, Decimal]] = {USDM: STAKES, ALPACA: ALPACA_STAKES}
+"""Venue → what an account begins with; `BALANCES` at any other."""
 
 
 class WorldClock:
@@ -136,7 +141,7 @@ class WorldClock:
 
 
 class World:
-    """A simulated Binance, spot or USDⓈ-M futures, with everything around it."""
+    """A simulated venue, Binance's spot or USDⓈ-M futures or Alpaca, with everything around it."""
 
     def __init__(
         self,
@@ -150,7 +155,7 @@ class World:
         latency: Latency = INSTANT,
         start: int = START,
         clock: Clock | None = None,
-        options: BinanceOptions | None = None,
+        options: BinanceOptions | AlpacaOptions | None = None,
         listen_keys: bool = False,
         recording: RecordedMarket | None = None,
         ceilings: Ceilings | None = None,
@@ -175,7 +180,7 @@ class World:
         self.plan = FaultPlan(faults, entropy=self.entropy.child("faults"), start=start)
         for crowd in self.crowds.values():
             crowd.handle_deadline(start)
-        stakes = STAKES if venue == USDM else BALANCES
+        stakes = _STAKES_OF.get(venue, BALANCES)
         balances = {"main": stakes} if accounts is None else accounts
         for name, amounts in balances.items():
             self.exchange.open_account(name, amounts)
@@ -345,11 +350,18 @@ class World:
         entropy = self.entropy.child("exchange")
         if self.venue == USDM:
             return FuturesExchange(FUTURES if listings is None else listings, entropy=entropy)
-        chosen = LISTINGS if listings is None else listings
+        ours = ALPACA_LISTINGS if self.venue == ALPACA else LISTINGS
+        chosen = ours if listings is None else listings
         return Exchange(chosen, entropy=entropy, ceilings=ceilings)
 
-    def _facade(self, options: BinanceOptions | None, listen_keys: bool) -> BinanceFacade:
+    def _facade(
+        self, options: BinanceOptions | AlpacaOptions | None, listen_keys: bool
+    ) -> BinanceFacade:
         entropy = self.entropy.child("facade")
+        if self.venue == ALPACA:
+            return cast(BinanceFacade, self._alpaca(options, entropy))
+        if isinstance(options, AlpacaOptions):
+            raise ConfigError(where="options", found="AlpacaOptions", expected="BinanceOptions")
         if isinstance(self.exchange, FuturesExchange):
             if options is not None and not isinstance(options, UsdmOptions):
                 raise ConfigError(where="options", found="BinanceOptions", expected="UsdmOptions")
@@ -363,6 +375,17 @@ class World:
             listen_keys=listen_keys,
             replaying=self.recording is not None,
             judge=self.plan.request,
+        )
+
+    def _alpaca(
+        self, options: BinanceOptions | AlpacaOptions | None, entropy: Entropy
+    ) -> AlpacaFacade:
+        if isinstance(options, BinanceOptions):
+            raise ConfigError(where="options", found="BinanceOptions", expected="AlpacaOptions")
+        # Where frames are to be broken, each is of one channel and symbol: one can be meant.
+        options = options or AlpacaOptions(mixed_frames=not self.plan.may_touch_frames)
+        return AlpacaFacade(
+            self.exchange, entropy=entropy, options=options, judge=self.plan.request
         )
 
     def _marks(self, start: int) -> list[Marks]:
@@ -392,6 +415,8 @@ class World:
             key = ApiKey(pair.key, account, pair.material, may_withdraw=may_withdraw)
             if isinstance(self.facade, BinanceFacade):
                 self.facade.add_key(key)
+        if isinstance(self.facade, SecretiveFacade):
+            self.facade.admit(pairs["hmac"].key, pairs["hmac"].secret, account)
         return pairs
 
     def _demand_virtual(self, verb: str) -> WorldClock:
@@ -422,6 +447,6 @@ class World:
 def _demand_known(venue: str, recording: RecordedMarket | None) -> str:
     if venue not in VENUES:
         raise ConfigError(where="venue", found=venue, expected=f"one of {', '.join(VENUES)}")
-    if venue == USDM and recording is not None:
+    if venue != SPOT and recording is not None:
         raise ConfigError(where="venue", found=venue, expected=f"{SPOT} for a recorded market")
     return venue
