@@ -59,6 +59,9 @@ class Books:
         """Nothing may leave before this: no weight, or nobody's turn."""
         self.on_break: Callable[[str, int], None] | None = None
         """Told of each live book that breaks: more than its deltas may be lost."""
+        self.anew: Callable[[str, int], bool] | None = None
+        """Subscribes to this book anew, and says whether anybody wants it, where its snapshot comes
+        on the stream (`streamed.py`)."""
         self.urgent: Callable[[], Container[str]] = tuple
         """The symbols that matter most; asked when not all can be fetched at once."""
 
@@ -91,6 +94,13 @@ class Books:
         elif sync.wants_snapshot:
             self._want(delta.symbol, now)
         return events
+
+    def streamed(self, snapshot: BookSnapshot, now: int) -> Sequence[Event]:
+        """A snapshot came on the stream, which is none of ours."""
+        return ()
+
+    def mistrust(self) -> None:
+        """A frame could not be read; the next delta of its book shows that by its ids."""
 
     def _caught_up(self, sync: BookSync, now: int) -> Sequence[Event]:
         """A snapshot that was ahead of the deltas, once they are there."""

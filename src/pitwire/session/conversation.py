@@ -19,13 +19,15 @@ from pitwire.model.clock import SECOND
 from pitwire.model.credentials import Credentials
 from pitwire.model.events import Event
 from pitwire.session.backoff import Chance
-from pitwire.session.commands import ORDER_DEADLINE_SECONDS, Commands
+from pitwire.session.commands import Commands
 from pitwire.session.copies import FED, Copy
 from pitwire.session.echoes import Echoes
 from pitwire.session.errands import Errands
 from pitwire.session.feed import Feed
 from pitwire.session.hearing import Hearing, fastest
 from pitwire.session.obedience import KEY, blames_clock, key_refused, obey, refuses_key
+from pitwire.session.options import PATIENCE_SECONDS as PATIENCE_SECONDS
+from pitwire.session.options import ConversationOptions as ConversationOptions
 from pitwire.session.outbox import Outbox
 from pitwire.session.pacing import Pacing
 from pitwire.session.pending import Pending
@@ -41,29 +43,11 @@ from pitwire.venues.venue import (
     Further,
     HttpRequest,
     Reply,
-    Role,
     Venue,
 )
 
-PATIENCE_SECONDS = 5.0
-"""How long an answer may take before it counts as not coming."""
 MALFORMED_RUN, MALFORMED_SECONDS = 5, 10.0
 """So many malformed frames within so long, and the connection is not worth keeping."""
-
-
-class ConversationOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How one connection of a session is set up. `link` is its name in events."""
-
-    link: str
-    role: Role
-    time_unit: str = "ms"
-    book_option: str = ""
-    patience_seconds: float = PATIENCE_SECONDS
-    asks_time: bool = False
-    """Whether a market connection asks the venue's clock over HTTP."""
-    backfill: bool = True
-    """Whether trades that are missing are asked for over HTTP."""
-    order_deadline_seconds: float = ORDER_DEADLINE_SECONDS
 
 
 class Conversation:
@@ -420,11 +404,21 @@ class Conversation:
                 self._feed.backfill.hears(item, self._freshness)
                 events += (*self._errands.proven(item, now), *self._freshness.first(item, now))
                 events += self._feed.accept(item, self._copy, now)
+            elif isinstance(item, ev.BookSnapshot):
+                events += self._begun(item, now)
             elif self.echoes is None or self.echoes.admit(item, self._options.link):
                 events.append(self._notice(item, now))
         self._feed.stirred = False
         self._pump(now)
         return events
+
+    def _begun(self, snapshot: ev.BookSnapshot, now: int) -> list[Event]:
+        """A book begins on its stream: a word of it as good as any delta."""
+        word = ev.BookDelta(
+            snapshot.venue, snapshot.symbol, snapshot.venue_time, now, 0, snapshot.last_id, (), ()
+        )
+        told = [*self._errands.proven(snapshot, now), *self._freshness.first(word, now)]
+        return [*told, *self._feed.books.streamed(snapshot, now)]
 
     def _obey(self, item: Further | Ended | Doubted, now: int) -> list[Event]:
         """What the venue wants of the connection itself."""
@@ -446,6 +440,7 @@ class Conversation:
         elif isinstance(event, ev.Malformed):
             self._malformed.append(now)
             self._feed.doubts.of("", now)
+            self._feed.books.mistrust()
             run = now - self._malformed[0] if len(self._malformed) == MALFORMED_RUN else now
             if run <= MALFORMED_SECONDS * SECOND:
                 reason = f"{MALFORMED_RUN} malformed frames within {MALFORMED_SECONDS:g} s"

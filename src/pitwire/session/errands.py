@@ -77,6 +77,7 @@ class Errands:
         self.account = ""
         """Whose private stream this connection is, where it is one."""
         self._wants_orders = False
+        feed.books.anew = self.begin_book_anew
         self._proven = False
         """Whether this key was ever accepted: then a refusal is news, not an answer."""
         self.watching = False
@@ -97,6 +98,8 @@ class Errands:
         self._renew_at: int | None = None
         self._not_before = self._weight_at = 0
         self._asked_again: set[Ask] = set()
+        self._anew: set[Ask] = set()
+        """Streams that are ended only to begin again."""
         self._time_due = now
         self._time_asked: tuple[HttpRequest, int] | None = None
 
@@ -163,6 +166,16 @@ class Errands:
                 verb="subscribe", state="unsubscribed meanwhile", expected="no unsubscribe"
             )
             self._outbox.settle(ask, given_up)
+
+    def begin_book_anew(self, symbol: str, now: int) -> bool:
+        """Have the stream of a book end and begin again; whether it is wanted here."""
+        books = [ask for ask in self.wants if ask.channel == "book" and ask.symbol == symbol]
+        for ask in books:
+            if self.wants.again(ask):
+                self._anew.add(ask)
+                self._freshness.ended(ask, self._venue.channels[ask.channel].event)
+        self.pump(now)
+        return bool(books)
 
     # ── out ──
 
@@ -314,6 +327,7 @@ class Errands:
                 told += [
                     Unsubscribed(self._venue.name, ask.symbol, 0, now, self._link, ask.channel)
                     for ask in request.asks
+                    if ask not in self._anew
                 ]
         return told
 
@@ -376,6 +390,7 @@ class Errands:
             every_seconds=channel.promised_seconds(ask.option),
         )
         self.copy.confirm(ask, channel, now)
+        self._anew.discard(ask)
         if ask.channel == "book":
             self._feed.books.begin(ask.symbol, now)
         self._feed.backfill.confirmed(ask.channel, ask.symbol, now)

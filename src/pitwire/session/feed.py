@@ -20,7 +20,6 @@ from pitwire.session.audit import Audit
 from pitwire.session.backfill import Backfill
 from pitwire.session.backoff import Chance
 from pitwire.session.beginnings import PATIENCE, AnyTrade, trade_number
-from pitwire.session.books import Books
 from pitwire.session.conflicts import MASK, Conflicts
 from pitwire.session.continuity import TradeChain
 from pitwire.session.copies import CUTS, Copy
@@ -37,6 +36,7 @@ from pitwire.session.lanes import (
 )  # fmt: skip
 from pitwire.session.pacing import Pacing
 from pitwire.session.stamps import all_stamped
+from pitwire.session.streamed import new_books
 from pitwire.session.told import SAMPLED, Told, remember, remember_delta
 from pitwire.session.wants import Wants
 from pitwire.venues.venue import Ask, Codec, GlancingCodec, Glimpse, HttpRequest, Venue
@@ -63,7 +63,7 @@ class Feed:
         self._head = codec.head if isinstance(codec, GlancingCodec) else None
         self.route = ""
         """Which of the venue's market addresses it comes from."""
-        self.books = Books(venue, codec, pacing, chance)
+        self.books = new_books(venue, codec, pacing, chance)
         self.backfill = Backfill(
             venue, codec, pacing=pacing, chance=chance, stir=self._stir, enabled=backfill
         )

@@ -99,7 +99,7 @@ def new_feed(setup: Setup, name: str, *, pacing: Pacing, kept: BookOf) -> Feed:
         backfill=setup.backfill,
     )
     feed.books.urgent = setup.urgent_books
-    if setup.audit_books:
+    if setup.audit_books and not venue.streamed_books:
         feed.audit.book_of = kept if setup.keep_books else setup.book_of
     return feed
 

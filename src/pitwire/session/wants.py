@@ -81,6 +81,15 @@ class Wants:
                 self._ended.add(ask)
         return gone
 
+    def again(self, ask: Ask) -> bool:
+        """End this and begin it anew, once it is confirmed; whether it is to be."""
+        if self._stages.get(ask) is not Stage.CONFIRMED:
+            return False
+        self._drops[ask] = None
+        self._ended.add(ask)
+        self._put_back(ask)
+        return True
+
     def begin_again(self) -> None:
         """A new connection: nothing is asked for and nothing confirmed."""
         for ask in self._stages:

@@ -244,6 +244,9 @@ class Venue(msgspec.Struct, frozen=True):
     """None where the private stream comes over the orders connection."""
     market_headers: Callable[[Credentials], Mapping[str, str]] | None = None
     """What a market connection must say who it is with; None where it is nobody's."""
+    streamed_books: bool = False
+    """Whether a book begins with a snapshot on its stream and none is to be had over HTTP: one that
+    breaks is subscribed to anew. The ids are then the codec's own count, by one."""
     market_login: bool = False
     """Whether a market connection logs in, by `Codec.login`, before it may ask for a stream."""
     countdown: Countdown | None = None
