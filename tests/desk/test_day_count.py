@@ -80,6 +80,28 @@ def test_orders_and_turnover_of_the_day_go_on_after_another_start(tmp_path: Path
     setting.world.run(lives(setting))
 
 
+def test_the_journal_is_read_before_anything_is_dialled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be long, and a connection that stands has to be heard meanwhile."""
+    dialled: list[int] = []
+    read = module.ordered_since
+
+    async def lives(setting: Setting) -> None:
+        def noted(*given: object, **more: object) -> object:
+            dialled.append(len(setting.world.stage.links()))
+            return read(*given, **more)  # type: ignore[arg-type]
+
+        monkeypatch.setattr("pitwire.desk.day_count.ordered_since", noted)
+        desk = await setting.open(config=kept(tmp_path / "a"))
+        assert len(setting.world.stage.links()) > 0
+        await desk.stop()
+
+    setting = Setting()
+    setting.world.run(lives(setting))
+    assert dialled == [0]
+
+
 def test_a_new_day_that_began_meanwhile_begins_at_zero(tmp_path: Path) -> None:
     async def lives(setting: Setting) -> None:
         desk = await setting.open(config=kept(tmp_path / "a", "max_day_orders = 2"))

@@ -17,7 +17,7 @@ import pitwire
 from pitwire.desk.banned import bans_of, remembered, sit_out
 from pitwire.desk.clocking import know_time
 from pitwire.desk.config import DeskConfig, check_arming, check_live, state_folder, wanted
-from pitwire.desk.day_count import count_the_day_on
+from pitwire.desk.day_count import count_the_day_on, read_the_day
 from pitwire.desk.desk import Desk
 from pitwire.desk.door import connect_to_websocket
 from pitwire.desk.health import Health
@@ -154,6 +154,7 @@ async def open_desk(
     restarted = _restarted(config, state, clock, _key_lock(config, credentials, endpoints))
     desk = _composed(config, restarted, journals, clock, ids, log, looked_at=looked_at)
     try:
+        count_on = _day_before(desk)
         await desk.switchboard.open()
         bans, addresses = bans_of(desk), addresses_of(config, endpoints)
         await sit_out(desk, bans, addresses)
@@ -190,11 +191,18 @@ async def open_desk(
         )
         desk.attach(session, _paper(desk) if config.mode == "paper" else None)
         await _guard(desk, None if dial else credentials, endpoints or config.venue.endpoints)
-        await _begin(desk, session, tuple(rules), hear)
+        await _begin(desk, session, tuple(rules), hear, count_on)
     except BaseException:
         await desk.stop()
         raise
     return desk
+
+
+def _day_before(desk: Desk) -> Callable[[], None]:
+    """What was ordered today before this run; to be counted once the instruments are known."""
+    now, engine, restarted = desk.clock.now(), desk.engine, desk.restarted
+    day = None if restarted is None else read_the_day(restarted.folder.path, engine.screen, now)
+    return lambda: None if day is None else count_the_day_on(day, engine, now)
 
 
 def _enter(desk: Desk, config: DeskConfig, seed: int) -> None:
@@ -305,12 +313,12 @@ async def _begin(
     session: Session,
     rules: tuple[Rule, ...],
     hear: Callable[[Rule], Rule] | None,
+    count_on: Callable[[], None],
 ) -> None:
     config = desk.config
     state = desk.engine.state
     state.instruments.update(await _instruments(session, _named(config, rules)))
-    if desk.restarted is not None:
-        count_the_day_on(desk.restarted.folder.path, desk.engine, desk.clock.now())
+    count_on()
     hearing: list[Rule] = [*build_rules(config.rule, state.instruments), *rules]
     if hear is not None:
         hearing = [hear(rule) for rule in hearing]
