@@ -149,6 +149,35 @@ async def test_a_task_that_blocks_is_named_too_though_we_did_not_call_it(heard: 
     assert late.what.endswith(name)
 
 
+async def test_who_was_at_it_for_a_moment_at_the_end_is_not_the_one_who_is_named() -> None:
+    world, looks = RealWorld(), 0
+
+    def looked() -> str:
+        nonlocal looks
+        looks += 1
+        return ""
+
+    def dawdle() -> None:
+        over = time.monotonic() + PATIENCE
+        while looks < 10 and time.monotonic() < over:
+            time.sleep(0.001)
+
+    def hurry() -> None:
+        over = time.monotonic() + PATIENCE
+        while looks < 12 and time.monotonic() < over:
+            time.sleep(0.001)
+
+    async with world.connect(doing=looked):
+        await asyncio.sleep(0.05)
+        looks = 0
+        dawdle()
+        hurry()
+        await until(lambda: world.of(Lagging))
+    assert looks >= 12
+    assert naming(world, dawdle.__code__.co_qualname)
+    assert naming(world, hurry.__code__.co_qualname) == []
+
+
 def test_a_loop_that_only_waits_is_not_late() -> None:
     async def story() -> list[Lagging]:
         world, loop = RealWorld(), asyncio.get_running_loop()

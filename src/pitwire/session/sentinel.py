@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import sys
 import sysconfig
 import threading
+from collections import Counter
 from collections.abc import Callable
 from types import FrameType
 
@@ -36,6 +38,7 @@ _IDLE = ("asyncio", "selectors", "uvloop", "pitwire.wire.polling")
 """Modules whose loop waits for work in them."""
 _BELOW = frozenset({"asyncio.events", "asyncio.base_events", "asyncio.runners", "runpy"})
 """Modules that run the loop: who stands below them started it and is not who holds it up now."""
+_LINE = re.compile(r":\d+(?= in )")
 
 logger = logging.getLogger("pitwire.session")
 
@@ -62,7 +65,7 @@ class Sentinel:
         self._every = late_after_seconds / _BEATS
         self._looks_on = looks_on
         self._beat_at = 0
-        self._seen = ""
+        self._seen = _Seen()
         self._error: Exception | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._over = threading.Event()
@@ -91,11 +94,11 @@ class Sentinel:
 
     def _beat(self) -> None:
         late = self._held() - self._every
-        seen, self._seen = self._seen, ""
+        seen, self._seen = self._seen, _Seen()
         error, self._error = self._error, None
         self._arm()
         if late > self._allowed:
-            self._told(seen or UNSEEN, late)
+            self._told(seen.most_often(), late)
         if error is not None:
             self._died(error)
 
@@ -112,10 +115,11 @@ class Sentinel:
                 if held < self._allowed:
                     warn_at = self._allowed + self._every
                     continue
-                self._seen = self._name()
-                if held > warn_at and self._seen != NOBODY:
+                name = self._name()
+                self._seen.note(name)
+                if held > warn_at and name != NOBODY:
                     warn_at = 2 * held  # each warning waits twice as long as the one before
-                    logger.warning("%s holds everything up, for %.1f s now", self._seen, held)
+                    logger.warning("%s holds everything up, for %.1f s now", name, held)
         except Exception as error:  # noqa: BLE001 — the edge of a thread: it dies, but not untold
             self._error = error
 
@@ -123,6 +127,27 @@ class Sentinel:
         place = _place(sys._current_frames().get(self._loop_thread))
         doing = self._doing() if self._doing is not None else ""
         return f"{doing} at {place}" if doing and place != NOBODY else doing or place
+
+
+class _Seen:
+    """Whom the thread saw at it since the last beat."""
+
+    def __init__(self) -> None:
+        self._looks = Counter[str]()
+        self._last: dict[str, str] = {}
+
+    def note(self, name: str) -> None:
+        """One more look; a function is one and the same at each of its lines."""
+        function = _LINE.sub("", name)
+        self._last[function] = name
+        self._looks[function] += 1
+
+    def most_often(self) -> str:
+        """Who held the loop up for long, with the last line: others may have been at work for a
+        moment when that was over."""
+        looks = self._looks
+        longest = max(tuple(looks), key=looks.__getitem__, default="")
+        return self._last.get(longest, UNSEEN)
 
 
 def _place(frame: FrameType | None) -> str:
