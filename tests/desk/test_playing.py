@@ -9,7 +9,7 @@ import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -90,6 +90,27 @@ def played(folder: Path, **options: Any) -> tuple[Played, bytes]:
     lines: list[bytes] = []
     result = play(Tape(folder), journal=lambda _, line: lines.append(line), **options)
     return result, b"".join(lines)
+
+
+def test_a_desk_that_cannot_open_lets_go_of_the_tape(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded(tmp_path, seconds=1.0)
+    opened: list[IO[bytes]] = []
+    opens = Path.open
+
+    def noted(path: Path, *how: Any) -> IO[bytes]:
+        opened.append(opens(path, *how))
+        return opened[-1]
+
+    monkeypatch.setattr(Path, "open", noted)
+    another = parse_config(PLAIN.replace("BTC-USDT", "ETH-USDT"))
+    with pytest.raises(ConfigError, match="ETH-USDT") as raised:
+        play(Tape(tmp_path), another)
+    # The error still holds all that was at work when it was raised.
+    assert raised.traceback
+    assert len(opened) > 2
+    assert [file for file in opened if not file.closed] == []
 
 
 def of(kind: type[Any], setting: Setting) -> list[Any]:

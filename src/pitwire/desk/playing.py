@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import blake2b
 from typing import Literal, Protocol
 from urllib.parse import urlsplit
@@ -181,7 +182,11 @@ def play(
     player = Player(
         tape, until=until, acknowledge=venue.acknowledge, watch=watched, listing=listing
     )
-    with lending(venue), asyncio.Runner(loop_factory=lambda: loop) as runner:
+    with (
+        _let_go(player),
+        lending(venue),
+        asyncio.Runner(loop_factory=lambda: loop) as runner,
+    ):
         if found is None:
             if rules:
                 expected = "a configuration, too"
@@ -231,6 +236,15 @@ def _watched(
         return watch is None or watch(taped)
 
     return both
+
+
+@contextmanager
+def _let_go(player: Player) -> Iterator[None]:
+    """However it ends, the tape's file is not left to whoever clears up at some time."""
+    try:
+        yield
+    finally:
+        player.finish()
 
 
 async def _finished(player: Player, playing: Coroutine[None, None, Played]) -> Played:
