@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,9 @@ from pitwire.desk.config import parse_config
 from pitwire.model.errors import ConfigError
 from tests.cli.command import Command, finished, pitwire
 
+LONG = "600"
+"""Seconds that no demonstration lasts which is told to end when it has shown what is looked for."""
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -24,20 +26,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def command(folder: Path) -> Command:
-    """One whole demonstration, to be looked at by several."""
-    return finished("demo", "--seconds", long_enough(folder), folder=folder)
-
-
-def long_enough(folder: Path) -> str:
-    """Seconds for a cut and a return, and a dip and a purchase: more on a machine that is slow."""
-    begun = time.monotonic()
-    finished("--version", folder=folder)
-    return f"{min(60.0, max(8.0, 8 * (time.monotonic() - begun))):.0f}"
+    """One whole demonstration, told to end when it has shown all, to be looked at by several."""
+    with pitwire("demo", "--seconds", LONG, folder=folder) as command:
+        while not (
+            command.said.count("logged on as main (orders)") == 2
+            and re.search(r"fill \S+ buy 0.02 BTC-USDT", command.said)
+            and re.search(r"order \S+-1 (canceled|filled)", command.said)
+        ):
+            command.until("")  # the next line, whatever it is
+        command.signal(signal.SIGINT)
+        command.ended()
+    return command
 
 
 def test_the_demo_tells_all_that_it_did(command: Command) -> None:
     text = "".join(command.out)
-    assert command.process.returncode == 0, command.text
+    assert command.process.returncode == 130, command.text
     # A market on real ports, and the desk's way to it.
     assert re.search(r"a simulated Binance at http://127\.0\.0\.1:\d+: BTC-USDT, ETH-USDT", text)
     assert "logged on as main (orders)" in command.said
@@ -89,10 +93,21 @@ def test_a_written_file_can_be_changed_and_run(tmp_path: Path) -> None:
         .replace("crosses_below = 59_500", "above = 1")
         .replace('name = "buy the dip"', 'name = "at once"')
     )
-    command = finished("demo", "my.toml", "--seconds", "2", folder=tmp_path)
-    assert command.process.returncode == 0, command.text
+    with pitwire("demo", "my.toml", "--seconds", LONG, folder=tmp_path) as command:
+        command.until(r"order \S+ filled")
+        command.signal(signal.SIGINT)
+        assert command.ended() == 130, command.text
     assert re.search(r"at once +buy 0.02 BTC-USDT +Trade .* filled @", "".join(command.out))
     assert "faults none" in "".join(command.out)
+
+
+def test_it_ends_by_itself_when_its_time_is_over(tmp_path: Path) -> None:
+    command = finished("demo", "--seconds", "1", folder=tmp_path)
+    assert command.process.returncode == 0, command.text
+    text = "".join(command.out)
+    assert "ends by itself after 1 s" in text
+    assert "condition: " in text
+    assert "Traceback" not in command.text
 
 
 def test_a_file_that_is_there_is_not_overwritten(
@@ -134,7 +149,7 @@ def test_a_demo_trades_nowhere_else(tmp_path: Path) -> None:
 def test_an_interruption_at_any_moment_ends_cleanly(
     tmp_path: Path, number: signal.Signals, code: int, word: str, moment: str
 ) -> None:
-    with pitwire("demo", "--seconds", "30", folder=tmp_path) as command:
+    with pitwire("demo", "--seconds", LONG, folder=tmp_path) as command:
         command.until(moment)
         command.signal(number)
         assert command.ended() == code, command.text
@@ -147,7 +162,7 @@ def test_an_interruption_at_any_moment_ends_cleanly(
 
 
 def test_two_interruptions_hurry_and_still_end_cleanly(tmp_path: Path) -> None:
-    with pitwire("demo", "--seconds", "30", folder=tmp_path) as command:
+    with pitwire("demo", "--seconds", LONG, folder=tmp_path) as command:
         command.until("order .* open")
         command.signal(signal.SIGINT)
         command.signal(signal.SIGINT)

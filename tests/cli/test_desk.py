@@ -146,7 +146,7 @@ def test_a_desk_ends_by_itself_when_its_time_is_over(tmp_path: Path) -> None:
     command = finished("desk", "desk.toml", "--seconds", "1", folder=tmp_path)
     assert command.process.returncode == 0, command.text
     assert "; ends after 1 s" in "".join(command.out)
-    assert "positions and result" in command.text
+    assert "condition: " in command.text
     assert "still open at the venue" not in command.text
 
 
