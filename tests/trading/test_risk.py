@@ -312,6 +312,28 @@ def test_a_resting_take_profit_does_not_forbid_the_exit_beside_it() -> None:
     assert len(admit(made, sell(BTC, 1, reduce_only=True))) == 1
 
 
+def test_orders_that_rest_do_not_reduce_one_position_twice() -> None:
+    """All of them may trade: three that close a position each would turn it around."""
+    made = desk()
+    made.burst(fill("x", 1))
+    made.screen.restrict("enough", "a person", at(0))
+
+    def rests(wish: Any) -> list[Any]:
+        placed = admit(made, wish)
+        for one in placed:
+            made.burst(update(one.id, K.ACCEPTED, venue_id=f"venue-{one.id}"))
+        return placed
+
+    [profit] = rests(sell(BTC, "0.6", price=104))
+    assert rests(sell(BTC, "0.6", price=103)) == []
+    assert made.refusals == ["reducing"]
+    assert len(rests(sell(BTC, "0.4", price=103))) == 1
+    assert len(rests(sell(BTC, 1, stop_price=98))) == 1, "a stop beside them"
+    assert rests(sell(BTC, "0.1", stop_price=97)) == [], "and one is enough"
+    assert len(admit(made, replace(profit.id, sell(BTC, "0.6", price=102)))) == 1
+    assert len(admit(made, sell(BTC, "0.4"))) == 1, "the way out at once is free of what rests"
+
+
 def test_after_the_days_loss_two_orders_do_not_reduce_one_position_twice() -> None:
     made = desk(Limits(max_daily_loss=D(10)))
     made.burst(fill("x", 1, 120))

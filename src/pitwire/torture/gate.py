@@ -128,6 +128,17 @@ class GateVenue:
                 low -= self.left[order_id]
         return held, low
 
+    def resting(self, order: Order) -> Decimal:
+        """What other limit orders of its side may still trade in its symbol."""
+        return sum(
+            (
+                self.left[order_id]
+                for order_id, one in self.open.items()
+                if (one.symbol, one.side) == (order.symbol, order.side)
+            ),
+            ZERO,
+        )
+
     def arrived(self, step: int) -> list[Event]:
         """What reaches the desk now, in the order of its arrival."""
         here = sorted((one for one in self.flying if one[0] <= step), key=lambda one: one[:2])
@@ -213,7 +224,8 @@ class GateTrial:
             held = self.state.portfolio.position(order.symbol)
             demand(held < 0 if order.side is Side.BUY else held > 0, "it reduces")
             assert order.size is not None
-            within("what is held", order.size, abs(held))
+            coming = ZERO if order.type is OrderType.MARKET else truth.resting(order)
+            within("what is held", order.size + coming, abs(held))
         if chance.random() < 0.3:  # more is heard between the decision and the sending
             for event in truth.arrived(step + 6):
                 self.engine.apply(event)

@@ -17,6 +17,7 @@ from pitwire.model.errors import OffGrid
 from pitwire.model.instruments import Instrument
 from pitwire.model.numbers import plain
 from pitwire.model.orders import CONDITIONAL, OrderType, Place, Side
+from pitwire.trading.reducing import only_reduces
 from pitwire.trading.state import State
 from pitwire.trading.tracked import ZERO, Tracked
 
@@ -145,18 +146,10 @@ class Proposal(msgspec.Struct, kw_only=True):
 
     @property
     def reduces(self) -> bool:
-        """Whether it can only make the position smaller, after what is on its way already.
-
-        What rests at the venue does not count: a take profit must not forbid the stop beside it.
-        What has traded counts until its fill is told, though its order be over.
-        """
-        position = self.state.portfolio.position(self.place.symbol)
-        against = position < 0 if self.buys else position > 0
-        if not against or self.size is None:
+        """Whether it can only make the position smaller."""
+        if self.size is None:
             return False
-        here = self.state.ledger.tally.by_symbol.get(self.place.symbol)
-        coming = ZERO if here is None else here.on_its_way(self.place.side, self.price)
-        return self.size + coming <= abs(position)
+        return only_reduces(self.place, self.size, self.price, self.state, self.replacing)
 
 
 Check: TypeAlias = Callable[[Proposal], Breach | None]
