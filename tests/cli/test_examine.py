@@ -56,7 +56,7 @@ def test_an_empty_folder_is_no_pass(capsys: pytest.CaptureFixture[str], tmp_path
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["nowhere"], "venue: found 'nowhere', expected one of binance"),
+        (["nowhere"], "venue: found 'nowhere', expected one of alpaca, binance"),
         (["binance-coinm", "--only", "0"], "only: found '0', expected a card"),
         (["--only", "Z9"], "only: found 'Z9', expected a card or one of D, E"),
         (["--golden", "nowhere"], "golden: found 'nowhere', expected a folder"),

@@ -87,7 +87,7 @@ class Sent(Call, frozen=True, kw_only=True):
     name: str
     source: str
     bytes: str
-    """The frame; an HTTP request as `GET /path?query`."""
+    """The frame; an HTTP request as `GET /path?query`, with its body behind a space."""
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,7 +135,8 @@ class Papers(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     logins: dict[str, Login] = {}
     refusal: str = ""
-    """An answer to request 2 that refuses an order, with `%STATUS`, `%CODE` and `%TEXT` in it."""
+    """An answer to request 2 that refuses an order, with `%STATUS`, `%CODE` and `%TEXT` in it; its
+    body, where orders go over HTTP."""
     refused: Call | None = None
     """The call that it answers."""
     codes: list[Code] = []
@@ -218,7 +219,17 @@ def _read(where: str, text: str, kind: type[T]) -> T:
 
 
 def make(codec: Codec, call: Call) -> str:
-    """What a codec makes of a call, as text."""
+    """What a codec makes of a call, as text: of a request method, path, query and body."""
+    made = called(codec, call)
+    if isinstance(made, bytes):
+        return made.decode()
+    query = f"?{made.query}" if made.query else ""
+    body = f" {made.body.decode()}" if made.body else ""
+    return f"{made.method} {made.path}{query}{body}"
+
+
+def called(codec: Codec, call: Call) -> bytes | HttpRequest:
+    """What a codec makes of a call."""
     args, now, rid = dict(call.args), call.now, call.request_id
     made: bytes | HttpRequest
     if call.call in ("subscribe", "unsubscribe"):
@@ -233,10 +244,7 @@ def make(codec: Codec, call: Call) -> str:
         if call.call == "login":
             args["credentials"] = Credentials(**args["credentials"])
         made = getattr(codec, call.call)(**args, now=now, request_id=rid)
-    if isinstance(made, HttpRequest):
-        query = f"?{made.query}" if made.query else ""
-        return f"{made.method} {made.path}{query}"
-    return made.decode()
+    return made
 
 
 _COMMANDS: dict[str, tuple[tuple[str, ...], tuple[type, ...]]] = {

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
 from pitwire.conformance.cards import Card, Exam, Found, trades, wrong
-from pitwire.conformance.golden import NOW, Code, Listing
+from pitwire.conformance.golden import NOW, Code, Listing, called
 from pitwire.model import errors
 from pitwire.model.instruments import Instrument
 from pitwire.model.numbers import DIGIT_BUDGET
 from pitwire.model.recovery import Halt, Recovery, recovery_for
 from pitwire.model.symbols import Symbol
-from pitwire.venues.venue import Ask, Codec, Reply, Role
+from pitwire.venues.venue import Ask, Codec, HttpRequest, Reply, Role
 
 
 def round_trip(exam: Exam) -> Found:
@@ -173,14 +173,22 @@ def _said(over: bool, meant: bool) -> str:
 def _refused(exam: Exam, code: Code) -> Reply | None:
     """What a codec reads when an order is refused with this code."""
     papers, codec = exam.golden.papers, exam.codec(Role.ORDERS)
-    if papers.refused is not None:
-        exam.golden.prepare(codec, [papers.refused])
+    request: bytes | HttpRequest = b""
+    if (asked := papers.refused) is not None:
+        if asked.login:
+            exam.golden.log_in(codec, asked.login, asked.now)
+        request = called(codec, asked)
     frame = (
         papers.refusal.replace("%STATUS", str(code.status))
         .replace("%CODE", str(code.code))
         .replace('"%TEXT"', json.dumps(code.text))
     )
-    replies = [one for one in codec.decode(frame.encode(), NOW) if isinstance(one, Reply)]
+    found = (
+        codec.decode(frame.encode(), NOW)
+        if isinstance(request, bytes)
+        else codec.decode_response(request, code.status, {}, frame.encode(), NOW)
+    )
+    replies = [one for one in found if isinstance(one, Reply)]
     return replies[0] if len(replies) == 1 else None
 
 

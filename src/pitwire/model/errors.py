@@ -237,6 +237,13 @@ class Stalled(WireError):
 
 
 @dataclass(eq=False, kw_only=True)
+class SlowReader(WireError):
+    """The venue hangs up because we do not read as fast as it sends."""
+
+    reason: str = ""
+
+
+@dataclass(eq=False, kw_only=True)
 class IntegrityError(PitwireError):
     """Our picture cannot be trusted."""
 

@@ -366,7 +366,7 @@ class Errands:
     def _learn_time(self, sent: int, reply: Reply, now: int) -> list[Event]:
         skew = self._skew
         if not reply.server_time or not skew.take(
-            sent=sent, received=now, server_time=reply.server_time
+            sent=sent, received=now, server_time=reply.server_time, step=reply.server_step
         ):
             return []
         return skew.told(self._venue.name, reply.server_time, now)

@@ -21,7 +21,7 @@ ALARM_SECONDS = 0.25
 TRANSIT = 250 * MILLISECOND
 """What an event is assumed to need at most from the venue to us, where no question was asked."""
 _RESOLUTION = MILLISECOND
-"""Venues state their time in milliseconds, so half a step either way is not known."""
+"""Most venues state their time in milliseconds, so half a step either way is not known."""
 _ALARM = round(ALARM_SECONDS * SECOND)
 _CALM = _ALARM * 4 // 5
 _SURE = 50 * MILLISECOND
@@ -75,10 +75,13 @@ class Skew:
         soon = not self.measured or bound > GOOD_SECONDS * SECOND
         return round(TIME_SOON_SECONDS * SECOND) if soon else usual
 
-    def take(self, *, sent: int, received: int, server_time: int) -> bool:
-        """Consider a measurement; True when it has taught us anything."""
-        error = (received - sent) // 2 + _RESOLUTION // 2
-        middle = server_time + _RESOLUTION // 2 - (sent + received) // 2
+    def take(self, *, sent: int, received: int, server_time: int, step: int = _RESOLUTION) -> bool:
+        """Consider a measurement; True when it has taught us anything.
+
+        `step`: how finely the venue stated its time, ns; what is finer was cut off.
+        """
+        error = (received - sent) // 2 + step // 2
+        middle = server_time + step // 2 - (sent + received) // 2
         low, high = middle - error, middle + error
         if self.measured:
             bound = self.bound(received)

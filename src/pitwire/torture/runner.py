@@ -64,10 +64,8 @@ def program(scripts: Sequence[Script], way: Way) -> Program:
 
 
 def is_virtual(script: Script) -> bool:
-    """Whether a script can be tried in virtual time, at the venue that the trials have."""
+    """Whether a script can be tried in virtual time."""
     trial = script.trial
-    if script.elsewhere:
-        return False
     return bool(script.sim) or trial.lifetime_seconds < 86_400 or trial.worlds > 0
 
 

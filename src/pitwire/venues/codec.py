@@ -82,6 +82,8 @@ class Reply(msgspec.Struct, frozen=True):
     """Venue time in ns where the answer states it, else 0."""
     private_key: str = ""
     """The key of the private stream, where that has a connection of its own."""
+    server_step: int = 1_000_000
+    """How finely `server_time` is stated, ns."""
 
 
 class Further(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ from pitwire.venues.venue import Venue
 
 GROUP = "pitwire.venues"
 BUILT_IN: Mapping[str, tuple[str, str]] = {
+    "alpaca": ("pitwire.venues.alpaca", "ALPACA"),
     "binance": ("pitwire.venues.binance", "BINANCE"),
     "binance-sbe": ("pitwire.venues.binance", "BINANCE_SBE"),
     "binance-usdm": ("pitwire.venues.binance_futures", "BINANCE_USDM"),

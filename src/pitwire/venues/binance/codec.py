@@ -23,7 +23,6 @@ from pitwire.venues.binance.encode import Encoder
 from pitwire.venues.binance.glance import HEAD_BYTES, Glance, head_of
 from pitwire.venues.binance.streams import CHANNELS, Streams
 from pitwire.venues.binance.symbols import Symbols
-from pitwire.venues.mbx.history import MOST_TRADES
 from pitwire.venues.mbx.reading import UNREADABLE
 from pitwire.venues.mbx.requests import client_id, control, decimal, order_reference, plain
 from pitwire.venues.venue import Ask, Buffer, Channel, CodecOptions, Decoded, HttpRequest, Role
@@ -234,7 +233,7 @@ class BinanceCodec:
         """`myTrades` of one order, which the venue finds by its own id alone (§5.7)."""
         params: dict[str, str | int] = {
             **order_reference(order_id, venue_id),
-            "limit": MOST_TRADES,
+            "limit": 1000,
             "symbol": self._symbols.native(symbol),
         }
         frame = self._ask("myTrades", params, f"f{request_id}", now)
@@ -248,7 +247,7 @@ class BinanceCodec:
         begin = {"fromId": int(trade_id)} if trade_id else {"startTime": since // MILLISECOND + 1}
         params: dict[str, str | int] = {
             **begin,
-            "limit": MOST_TRADES,
+            "limit": 1000,
             "symbol": self._symbols.native(symbol),
         }
         frame = self._ask("myTrades", params, f"f{request_id}", now)
