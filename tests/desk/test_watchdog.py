@@ -11,7 +11,9 @@ from pitwire.desk.desk import Desk
 from pitwire.desk.vigil import Outcome
 from pitwire.desk.watchdog import Beat, Charge, Goodbye, Report, Watchdog, describe
 from pitwire.model.clock import SECOND, Clock
+from pitwire.model.orders import CancelOrder
 from pitwire.model.proof import NO_PROOF
+from pitwire.session.session import Session
 from pitwire.sim.faults import Cut, RefuseDial
 from pitwire.trading.ids import OrderIds
 from pitwire.trading.wishes import buy
@@ -239,6 +241,35 @@ def test_at_a_venue_that_promises_nothing_an_account_is_never_called_clear() -> 
         assert (outcome.cancelled, outcome.left) == ((plain,), ())
         assert kennel.states[-1] == "trouble"
         assert any("binance may still accept" in one.text for one in kennel.reports)
+
+    live(tale)
+
+
+def test_a_cancel_that_cannot_be_made_keeps_no_other_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of ours amid one: the others go in the same turn, and it is told."""
+
+    async def tale(kennel: Kennel, desk: Desk) -> None:
+        await kennel.ready()
+        first, *others = (
+            one.id for one in command(desk, *(buy(BTC, 0.01, price=50_000 - n) for n in range(4)))
+        )
+        await until(lambda: open_ids(kennel.setting) == {first, *others})
+        sound: Callable[[Session, CancelOrder, int], None] = Session.cancel
+
+        def broken(session: Session, given: CancelOrder, now: int) -> None:
+            if given.order_id == first:
+                raise ZeroDivisionError("planted")
+            sound(session, given, now)
+
+        monkeypatch.setattr(Session, "cancel", broken)
+        kennel.freeze()
+        await until(lambda: "acting" in kennel.states)
+        await until(lambda: open_ids(kennel.setting) == {first}, within_seconds=1)
+        await until(lambda: "trouble" in kennel.states, within_seconds=5)
+        told = next(one for one in kennel.reports if one.state == "trouble")
+        assert told.text == "a cancel failed: ZeroDivisionError: planted"
+        monkeypatch.undo()
+        await until(lambda: not open_ids(kennel.setting))
 
     live(tale)
 

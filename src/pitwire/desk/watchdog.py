@@ -208,6 +208,9 @@ class Watchdog:
                 self._session.cancel(command, now)
             except StateError:
                 return  # the line is down; the next list says what is left
+            except Exception as error:  # noqa: BLE001 - the last who can cancel: the others must go
+                text = f"a cancel failed: {type(error).__name__}: {error}"
+                self._say(Report(state="trouble", text=text))
 
     # ── clearing away ──
 
