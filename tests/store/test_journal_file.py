@@ -295,6 +295,32 @@ def test_a_full_segment_is_followed_by_the_next(make: Make, tmp_path: Path) -> N
     assert history.chain == file.chain
 
 
+def test_while_the_disk_is_slow_no_segment_is_begun_until_it_must(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S4: to begin one takes three syncs, which the desk waits for."""
+    file = make(segment_bytes=1_000)
+
+    def grow(size: int) -> None:
+        while file._size < size:
+            file.write(say(1))
+            file.settle()
+
+    monkeypatch.setattr("pitwire.store.journal_file._QUICK", -(1 << 62))  # no disk is so quick
+    file.sync()
+    grow(3_900)
+    file.tend(1)
+    assert file.position.segment == 1
+    grow(4_000)
+    file.tend(2)
+    assert file.position.segment == 2, "a segment has an end all the same"
+    grow(1_000)
+    monkeypatch.undo()
+    file.sync()
+    file.tend(3)
+    assert file.position.segment == 3
+
+
 def test_a_next_segment_that_cannot_be_begun_is_a_failure(
     make: Make, disk: Disk, tmp_path: Path
 ) -> None:

@@ -38,6 +38,11 @@ _GROUP_SECONDS = 0.002
 _BEHIND_SECONDS = 10
 """A disk that has not synced for so long counts as failed: what is at stake is bounded."""
 
+_QUICK = SECOND // 10
+"""A next segment, which takes three syncs that the desk waits for, is begun while one takes no
+longer than this; else where the present one is so many times as long as it should be."""
+_STRETCH = 4
+
 _ROOM, _ROOM_LOW = 1 << 20, 1 << 18
 """So much is kept ahead, and more is asked for when so much is left."""
 _ROOM_NEEDED = 2 * SIZE
@@ -60,8 +65,8 @@ class JournalFile:
         "_asleep", "_bell", "_chain", "_clock", "_disk", "_durable", "_folder", "_frame",
         "_handle", "_header", "_intent", "_over", "_pending", "_records", "_reserve",
         "_reserved", "_segment_bytes", "_size", "_slate", "_sync", "_synced", "_syncer",
-        "_unsynced_since", "_write", "cause", "commit", "count", "failed", "lost", "syncs", "write",
-        "written",
+        "_took", "_unsynced_since", "_write", "cause", "commit", "count", "failed", "lost", "syncs",
+        "write", "written",
     )  # fmt: skip
 
     def __init__(
@@ -96,6 +101,8 @@ class JournalFile:
         """Whether something waits that must not wait for the end of its burst."""
         self._records = 0
         self._synced = 0
+        self._took = 0
+        """How long the last sync took, ns."""
         self._unsynced_since = 0
         """When the oldest record that is not synced was written, at most; 0 until `settle`."""
         self._asleep = False
@@ -234,7 +241,7 @@ class JournalFile:
             self.failed = str(JournalFailed(path=str(self.path), cause=cause))
             self.cause = cause
             self._shut_pen()
-        elif self._size >= self._segment_bytes:
+        elif self._size >= self._segment_bytes * (1 if self._took <= _QUICK else _STRETCH):
             self._next_segment(now)
 
     @property
@@ -329,7 +336,7 @@ class JournalFile:
                 self._fail(error)
                 return
             self.syncs += 1
-            self._synced = written
+            self._synced, self._took = written, self._clock.now() - begun
             # What came meanwhile has waited since the sync began, at most.
             self._unsynced_since = begun if self.written != written else 0
 
