@@ -145,3 +145,24 @@ def test_a_line_that_flaps_asks_about_many_symbols_no_more_than_the_venue_allows
     assert len(setting.methods("myTrades")) >= len(names)
     assert len(setting.methods("openOrders")) == 1 + lost
     assert setting.records(Rejected) == []
+
+
+def test_more_is_told_of_an_outage_than_one_answer_holds() -> None:
+    """A venue tells a thousand fills at once; the rest is asked for, however many they are."""
+
+    async def story(setting: Setting, desk: Desk) -> None:
+        portfolio = desk.engine.state.portfolio
+        [bought] = command(desk, order(BTC, Side.BUY, size=0.5))
+        await until(lambda: bought.state is OrderState.FILLED)
+        await until(lambda: not desk.gateway.may_trade)
+        for _ in range(2_100):
+            sell_by_hand(setting, Decimal("0.0001"))
+        await until(lambda: not desk.engine.state.blind)
+        sell_by_hand(setting, Decimal("0.0001"))  # told by the stream ahead of all those
+        await until(lambda: not desk.engine.state.missed)
+        assert portfolio.holding(BTC).sold == Decimal("0.2101")
+        await asyncio.sleep(90)
+        assert desk.report().orders.differences == ()
+
+    outage = (Cut(at_seconds=10, link="*"), RefuseDial(at_seconds=9.9, count=1000, for_seconds=5.0))
+    Setting(faults=outage).run(story)

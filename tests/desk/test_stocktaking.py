@@ -277,6 +277,21 @@ def test_nothing_is_compared_while_an_order_is_on_its_way() -> None:
     assert office.named() == []
 
 
+def test_what_is_still_being_told_is_not_named() -> None:
+    """Fills come by the thousand: until the last of them, nothing there is a difference."""
+    office = Office()
+    office.hear(balance("BTC", 10, seconds=0))
+    office.hear(balance("BTC", 9, seconds=1))
+    office.outlet.asks_fills = True
+    office.stock.take(at(1))
+    office.run(1, 9)
+    assert office.named() == []
+    assert not office.stock.is_done
+    office.outlet.asks_fills = False
+    office.run(9, 12)
+    assert office.named() == [("balance", "BTC", D(10), D(9))]
+
+
 def test_a_position_that_differs_is_named_too() -> None:
     office = Office()
     office.hear(ev.Position("test", BTC, at(1), at(1), D(2), D(100)))

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from pitwire.model import errors
 from pitwire.model.clock import SECOND
-from pitwire.model.events import Event, OpenOrders, Rejected, Unanswered, Update
+from pitwire.model.events import Event, Fill, OpenOrders, Rejected, Unanswered, Update
 from pitwire.model.orders import (
     AmendOrder,
     CancelOrder,
@@ -20,6 +20,7 @@ from pitwire.model.orders import (
     OrderType,
     RejectReason,
     ReplaceOrder,
+    Side,
     UpdateKind,
 )
 from pitwire.session.commands import ORDER_DEADLINE_SECONDS, Commands
@@ -100,6 +101,58 @@ def test_what_waits_for_a_silence_to_end_is_said_once() -> None:
     assert len(bench.said()) == 6
     commands.cancel(CANCEL, NOW + 61 * SECOND)
     assert len(bench.said()) == 1, "nothing waits any more"
+
+
+def traded(*trade_ids: int) -> tuple[Fill, ...]:
+    return tuple(
+        Fill("toy", "BTC-USDT", NOW, NOW, "a", "7", str(one), Side.BUY, Decimal(1), Decimal(1),
+             Decimal(0), "USDT", False)
+        for one in trade_ids
+    )  # fmt: skip
+
+
+def fills(bench: Bench, trade_id: str) -> Request:
+    bench.commands.ask_fills_since("BTC-USDT", trade_id, 0, NOW)
+    bench.said()
+    return Request(What.FILLS, NOW, symbol="BTC-USDT", trade_id=trade_id)
+
+
+def test_behind_a_full_answer_about_fills_the_rest_is_asked_for() -> None:
+    bench = Bench(venue=replace(TOY, fills_page=3))
+    request = fills(bench, "5")
+    assert bench.commands.answered(request, Reply(1, None, traded(5, 6)), NOW) == [*traded(5, 6)]
+    assert bench.said() == [], "that was all"
+    told = bench.commands.answered(request, Reply(1, None, traded(5, 6, 7)), NOW)
+    assert told == [*traded(5, 6, 7)]
+    [on] = bench.said()
+    assert (on["do"], on["symbol"], on["trade_id"]) == ("fills", "BTC-USDT", "7")
+    assert bench.commands.asks(What.FILLS), "who waits for what traded waits on"
+
+
+def test_of_one_order_with_more_fills_than_an_answer_holds_the_rest_is_asked_for() -> None:
+    bench = Bench(venue=replace(TOY, fills_page=3))
+    request = Request(What.FILLS, NOW, "a", symbol="BTC-USDT")
+    bench.commands.answered(request, Reply(1, None, traded(1, 2, 9)), NOW)
+    [on] = bench.said()
+    assert (on["do"], on["trade_id"]) == ("fills", "9")
+
+
+def test_a_venue_that_tells_the_same_fills_again_is_not_asked_for_ever() -> None:
+    bench = Bench(venue=replace(TOY, fills_page=3))
+    request = fills(bench, "7")
+    *told, last = bench.commands.answered(request, Reply(1, None, traded(5, 6, 7)), NOW)
+    assert told == [*traded(5, 6, 7)]
+    assert isinstance(last, Unanswered), "the rest is not told"
+    assert (last.what, last.order_id, last.symbol) == ("fills", "", "BTC-USDT")
+    assert bench.said() == []
+
+
+def test_a_full_answer_that_comes_when_nothing_can_be_asked_is_no_whole_one() -> None:
+    bench = Bench(venue=replace(TOY, fills_page=3))
+    request = fills(bench, "5")
+    bench.commands.lost(NOW)
+    *_, last = bench.commands.answered(request, Reply(1, None, traded(5, 6, 7)), NOW)
+    assert isinstance(last, Unanswered)
 
 
 def test_every_verb_needs_a_login() -> None:

@@ -97,5 +97,69 @@ def place(
     return order
 
 
+class Trader(FeedClient):
+    """A connection to the trading stream; by default logged in and listening."""
+
+    def __init__(
+        self, world: World, headers: dict[str, str] | None = None, *, listens: bool = True
+    ) -> None:
+        super().__init__(world, "/stream", headers)
+        if listens:
+            key, secret = world.keys["hmac"]
+            self.say({"action": "authenticate", "data": {"key_id": key, "secret_key": secret}})
+            self.say({"action": "listen", "data": {"streams": ["trade_updates"]}})
+
+    def take(self) -> list[Any]:
+        """Every message that has come; given out once."""
+        raw, self.raw = self.raw, []
+        decode = msgspec.msgpack.decode if self.packed else json.loads
+        return [decode(frame) for frame in raw]
+
+    def events(self) -> list[tuple[str, str]]:
+        """(event, order's status) of what has come."""
+        data = [message["data"] for message in self.take()]
+        return [(one["event"], one["order"]["status"]) for one in data]
+
+
+class RestClient:
+    """Asks over HTTP; the last answer's headers are kept."""
+
+    def __init__(self, world: World, account: str = "main") -> None:
+        self.world = world
+        key, secret = world.keys_of(account)["hmac"]
+        self.headers = {"apca-api-key-id": key, "apca-api-secret-key": secret}
+        self.told: dict[str, str] = {}
+        self.delay, self.answered = 0, True
+
+    def ask(self, method: str, target: str, body: object = None) -> tuple[int, Any]:
+        reply = self.world.stage.http(
+            method,
+            target,
+            headers=self.headers,
+            body=b"" if body is None else msgspec.json.encode(body),
+            now=self.world.clock.now(),
+        )
+        self.world.advance()
+        self.told, self.delay, self.answered = reply.headers, reply.delay, reply.answers
+        return reply.status, json.loads(reply.body) if reply.body else None
+
+    def get(self, target: str) -> Any:
+        status, body = self.ask("GET", target)
+        assert status == 200, body
+        return body
+
+    def submit(self, **fields: object) -> Any:
+        """An order: a limit order of BTC/USD unless said otherwise."""
+        usual = {"symbol": "BTC/USD", "qty": "0.5", "side": "buy", "type": "limit",
+                 "limit_price": "59000", "time_in_force": "gtc"}  # fmt: skip
+        body = {k: v for k, v in (usual | fields).items() if v is not None}
+        return self.ask("POST", "/v2/orders", body)
+
+    def placed(self, **fields: object) -> Any:
+        status, body = self.submit(**fields)
+        assert status == 200, body
+        return body
+
+
 def error(code: int, text: str) -> list[dict[str, object]]:
     return [{"T": "error", "code": code, "msg": text}]

@@ -85,6 +85,26 @@ class Gateway:
         shown = f"api={self.session}" if cookie is None else cookie
         return Phone(self.world, {"Cookie": shown} if shown else {})
 
+    # -- orders
+
+    def ready(self) -> Gateway:
+        """The accounts and the list of orders were asked for: nothing is left to begin with."""
+        self.get("/iserver/accounts")
+        self.get("/iserver/account/orders")
+        return self
+
+    def submit(self, status: int = 200, **ticket: Any) -> Any:
+        """One ticket: buy a share of AAPL at 189.00 for the day, unless said otherwise."""
+        order = {"conid": AAPL, "orderType": "LMT", "side": "BUY", "price": 189.0, "quantity": 1,
+                 "tif": "DAY"} | ticket  # fmt: skip
+        sent = {name: value for name, value in order.items() if value is not None}
+        return self.post(f"/iserver/account/{ACCOUNT}/orders", {"orders": [sent]}, status)
+
+    def orders(self) -> list[Any]:
+        """The list of orders."""
+        rows: list[Any] = self.get("/iserver/account/orders")["orders"]
+        return rows
+
     # -- others
 
     def rival(self, side: Side, *, lots: int, price: int, symbol: str = "AAPL-USD",

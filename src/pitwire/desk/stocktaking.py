@@ -193,7 +193,8 @@ class Stocktaking:
         """Whether nothing that we know of is on its way."""
         ledger = self._engine.state.ledger
         flying = any(one.state in _ON_THE_WAY for one in ledger.open.values())
-        return not (self._fills_of or flying or ledger.in_doubt)
+        told = not (self._fills_of or self._outlet.asks_fills)
+        return told and not (flying or ledger.in_doubt)
 
     def _check(self, now: int) -> None:
         found = self._differences()

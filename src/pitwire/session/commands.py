@@ -9,12 +9,12 @@ Every command ends in exactly one of: the answer's own facts, a proof that nothi
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 from pitwire.model import errors
 from pitwire.model.clock import SECOND
-from pitwire.model.events import Event, Rejected, Unanswered, Update
+from pitwire.model.events import Event, Fill, Rejected, Unanswered, Update
 from pitwire.model.orders import (
     CONDITIONAL,
     AmendOrder,
@@ -95,6 +95,7 @@ class Commands:
         skew: Skew,
     ) -> None:
         self._venue, self._can_test = venue.name, venue.can.order_test
+        self._fills_page = venue.fills_page
         self.codec = codec
         self.pacing, self._pending = pacing, pending
         self._outbox, self.skew = outbox, skew
@@ -218,7 +219,7 @@ class Commands:
         """Ask what the account traded in a symbol from this trade on, or else after a time."""
         self._demand_login("ask_fills_since")
         ask = self.codec.fills_since
-        request = Request(What.FILLS, now, symbol=symbol)
+        request = Request(What.FILLS, now, symbol=symbol, trade_id=trade_id)
         self._urge(request, lambda at, rid: ask(symbol, trade_id, since, at, rid))
 
     def test(self, order: Order, now: int) -> None:
@@ -353,11 +354,24 @@ class Commands:
         if error is None and request.apart:
             self._list(request.symbol, now, tuple(told))
             return []
+        if error is None and request.what is What.FILLS:
+            return told + self._ask_on(request, told, now)
         if error is None:
             return joined([*request.listed, *told]) if request.listed else told
         if not isinstance(error, _NOT_DONE):
             return told + self.unanswered(request, now, known=told)
         return told + self._disproved(request, error, now, known=told)
+
+    def _ask_on(self, request: Request, told: Sequence[Event], now: int) -> list[Event]:
+        """Behind a full answer about fills those that follow are asked for."""
+        fills = [event for event in told if isinstance(event, Fill)]
+        if not self._fills_page or len(fills) < self._fills_page:
+            return []
+        last = fills[-1].trade_id
+        if not self.admitted or last == request.trade_id:
+            return self.unanswered(request, now)  # the rest is not told, nor can be asked for
+        self.ask_fills_since(request.symbol, last, 0, now)
+        return []
 
     def unanswered(self, request: Request, now: int, *, known: Iterable[Event] = ()) -> list[Event]:
         """No answer, or one that proves nothing."""

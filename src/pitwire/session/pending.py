@@ -72,6 +72,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     order_id: str = ""
     new_id: str = ""
     symbol: str = ""
+    trade_id: str = ""
+    """Of fills: from which trade on, where one was named."""
     asks: tuple[Ask, ...] = ()
     apart: bool = False
     """Of open orders: of those alone that the venue keeps apart; the others are asked for next."""

@@ -280,6 +280,55 @@ class Withhold(_OnRequests, frozen=True, kw_only=True):
     share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
 
 
+class AskBack(_OnRequests, frozen=True, kw_only=True):
+    """A broker asks back before it takes an order, one question after the other.
+
+    Each is the id of one that the venue knows (`o163`), or a text that nobody knows.
+    """
+
+    kind: str = "place"
+    questions: tuple[str, ...] = ("o163",)
+
+
+# ── sessions at a broker ──────────────────────────────────────────────────────────────────────
+
+
+class LoseLine(BaseFault, frozen=True, kw_only=True):
+    """The broker's own line is lost (1100), and comes back with what was subscribed to (1102) or
+    without (1101)."""
+
+    for_seconds: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+    data_kept: bool = False
+
+
+class FarmNotice(BaseFault, frozen=True, kw_only=True):
+    """The broker tells of a data farm by a code, 2103 to 2108; a broken one is well again after
+    `for_seconds` (0: never), with what was subscribed to or without."""
+
+    code: Annotated[int, msgspec.Meta(ge=2103, le=2108)] = 2103
+    farm: str = "usfarm"
+    for_seconds: Seconds = 0.0
+    data_kept: bool = True
+
+
+class LoginElsewhere(BaseFault, frozen=True, kw_only=True):
+    """Another login of the same user takes the session, for so long (0: until it is thrown out)."""
+
+    for_seconds: Seconds = 0.0
+
+
+class DailyReset(BaseFault, frozen=True, kw_only=True):
+    """The broker ends the session, and lets none be opened for a while."""
+
+    for_seconds: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+
+
+class EndLogin(BaseFault, frozen=True, kw_only=True):
+    """The login is over; a person logs in again after `for_seconds` (0: nobody does)."""
+
+    for_seconds: Seconds = 0.0
+
+
 # ── deeds of others ───────────────────────────────────────────────────────────────────────────
 
 
@@ -388,11 +437,13 @@ RequestFault: TypeAlias = (
     | HttpError
     | Misreport
     | Withhold
+    | AskBack
 )
+SessionFault: TypeAlias = LoseLine | FarmNotice | LoginElsewhere | DailyReset | EndLogin
 DeedFault: TypeAlias = ByHand | ExpireOrders | RevokeKeys | HaltMarket | ChangeRules
 DEEDS = (ByHand, ExpireOrders, RevokeKeys, HaltMarket, ChangeRules)
 ClockFault: TypeAlias = ClockSkew | ClockStep | ClockDrift | Pause
-Fault: TypeAlias = FrameFault | LinkFault | RequestFault | DeedFault | ClockFault
+Fault: TypeAlias = FrameFault | LinkFault | RequestFault | SessionFault | DeedFault | ClockFault
 
 
 def matches(pattern: str, label: str) -> bool:

@@ -103,7 +103,8 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""
     """The file it was read from, where it is not of the kit; not written in it."""
     elsewhere: str = ""
-    """Who else proves it, where neither of the three does."""
+    """Who else proves it, where neither of the three does; its faults are then those of a
+    venue at which nothing is tried here."""
     trial: Trial = Trial()
     demand: Demand = Demand()
 

@@ -14,6 +14,7 @@ import msgspec
 from pitwire.model.clock import SECOND
 from pitwire.model.entropy import Entropy
 from pitwire.sim.faults import (
+    AskBack,
     BlackHole,
     ClockSkew,
     CloseWith,
@@ -40,6 +41,7 @@ from pitwire.sim.faults import (
     RequestFault,
     Rewrite,
     ServerShutdown,
+    SessionFault,
     SkipSequence,
     StaleSnapshot,
     Stall,
@@ -55,6 +57,7 @@ from pitwire.sim.verdicts import (
     CutLink,
     DialRefusal,
     LinkAction,
+    Operate,
     SwallowLink,
     Verdict,
 )
@@ -64,7 +67,7 @@ _FRAME_FAULTS = (
 )  # fmt: skip
 _REQUEST_FAULTS = (
     LateSnapshot, StaleSnapshot, LoseAck, DelayAck, PartAck, FillBeforeAck, HttpError, Misreport,
-    Withhold,
+    Withhold, AskBack,
 )  # fmt: skip
 _HELD = b"held"
 """Stands for a frame that waits to be overtaken; told apart by identity."""
@@ -294,6 +297,10 @@ class FaultPlan:
                     yield count.begin, fault, AnnounceShutdown(fault.link, lead)
                 case BlackHole():
                     yield count.begin, fault, SwallowLink(fault.link, fault.way, count.end)
+                case _ if isinstance(fault, SessionFault):
+                    yield count.begin, fault, Operate(fault)
+                    if count.end is not None:
+                        yield count.end, fault, Operate(fault, is_over=True)
                 case _:
                     pass
 
@@ -342,6 +349,8 @@ def _judge(fault: RequestFault, verdict: Verdict) -> Verdict:
                 done=fault.done,
                 retry_after_seconds=fault.retry_after_seconds,
             )
+        case AskBack():
+            return change(verdict, questions=verdict.questions + fault.questions)
         case Withhold():
             return change(verdict, kept=min(verdict.kept, fault.share))
         case HttpError():

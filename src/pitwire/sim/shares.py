@@ -35,6 +35,7 @@ def share(ticker: str, start_price: int, currency: str = "USD") -> Listing:
         maker_fee=_NO_FEE,
         taker_fee=_NO_FEE,
         max_algo_orders=200,
+        max_amends=1_000_000,
         start_price=start_price,
     )
 

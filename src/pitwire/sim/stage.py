@@ -15,9 +15,16 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 import msgspec
 
 from pitwire.sim.facades.facade import Action, Close, Facade, HttpReply, SendPong, SendText
-from pitwire.sim.faults import matches
+from pitwire.sim.faults import SessionFault, matches
 from pitwire.sim.plan import FaultPlan
-from pitwire.sim.verdicts import AnnounceShutdown, CloseLink, CutLink, LinkAction, SwallowLink
+from pitwire.sim.verdicts import (
+    AnnounceShutdown,
+    CloseLink,
+    CutLink,
+    LinkAction,
+    Operate,
+    SwallowLink,
+)
 
 
 class Actor(Protocol):
@@ -80,6 +87,15 @@ class SheddingFacade(Protocol):
 
     def behind(self, link: int, now: int) -> None:
         """It is further behind than that."""
+        ...
+
+
+@runtime_checkable
+class SessionFacade(Protocol):
+    """A façade of a broker, whose session and line may be lost."""
+
+    def operate(self, fault: SessionFault, now: int, *, is_over: bool) -> None:
+        """Carry out what befalls the session, or end it."""
         ...
 
 
@@ -317,6 +333,10 @@ class Stage:
         return True
 
     def _obey(self, action: LinkAction, now: int) -> None:
+        if isinstance(action, Operate):
+            if isinstance(self.facade, SessionFacade):
+                self.facade.operate(action.fault, self._venue(now), is_over=action.is_over)
+            return
         meant = [link for link, label in self._labels.items() if matches(action.link, label)]
         if isinstance(action, AnnounceShutdown):
             self.facade.announce_shutdown(self._venue(now), meant)

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from pitwire.sim.faults import Way
+from pitwire.sim.faults import SessionFault, Way
 
 
 class CutLink(msgspec.Struct, frozen=True):
@@ -43,7 +43,14 @@ class SwallowLink(msgspec.Struct, frozen=True):
     """When it is over; None: never."""
 
 
-LinkAction: TypeAlias = CutLink | CloseLink | AnnounceShutdown | SwallowLink
+class Operate(msgspec.Struct, frozen=True):
+    """Let the façade carry out what befalls a session, or end it."""
+
+    fault: SessionFault
+    is_over: bool = False
+
+
+LinkAction: TypeAlias = CutLink | CloseLink | AnnounceShutdown | SwallowLink | Operate
 
 
 class DialRefusal(msgspec.Struct, frozen=True):
@@ -82,6 +89,8 @@ class Verdict(msgspec.Struct, frozen=True):
     """False: do not do it, and answer with `code`."""
     kept: float = 1.0
     """How much of a list is told."""
+    questions: tuple[str, ...] = ()
+    """What the venue asks back before it does it: ids of its own, or texts that nobody knows."""
 
     def headers(self) -> dict[str, str]:
         """Of the answer that is given instead."""

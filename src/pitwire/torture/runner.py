@@ -64,8 +64,10 @@ def program(scripts: Sequence[Script], way: Way) -> Program:
 
 
 def is_virtual(script: Script) -> bool:
-    """Whether a script can be tried in virtual time."""
+    """Whether a script can be tried in virtual time, at the venue that the trials have."""
     trial = script.trial
+    if script.elsewhere:
+        return False
     return bool(script.sim) or trial.lifetime_seconds < 86_400 or trial.worlds > 0
 
 

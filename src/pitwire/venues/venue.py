@@ -228,6 +228,9 @@ class Venue(msgspec.Struct, frozen=True):
     shallow_depth: int = 0
     """Levels a side that are cheap to ask for when many books are wanted at once; 0: none are."""
     weights: Weights = Weights()
+    fills_page: int = 0
+    """Fills in an answer at most, oldest first: behind a full one those that follow are asked for;
+    0: an answer holds all there are."""
     proof: DeathProof = NO_PROOF
     """What it takes for "no such order" to mean that an order was never accepted."""
     checksum: Callable[[Instrument], Checksum] | None = None

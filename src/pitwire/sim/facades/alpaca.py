@@ -1,4 +1,4 @@
-"""The simulated Alpaca: market-data feeds, and the connections behind them (alpaca §1, §2).
+"""The simulated Alpaca: feeds, trading stream, REST, and the connections behind them (alpaca §1).
 
 House rules: written from the venue's papers alone; bytes and facts in, bytes and commands out;
 time comes in as `now`, chance from named streams.
@@ -20,7 +20,9 @@ from pitwire.sim.facades.alpaca_control import Answer, Control, Denied
 from pitwire.sim.facades.alpaca_feeds import FEEDS, Listener
 from pitwire.sim.facades.alpaca_office import Office, json_reply
 from pitwire.sim.facades.alpaca_options import AlpacaOptions
-from pitwire.sim.facades.alpaca_wire import wire_of
+from pitwire.sim.facades.alpaca_rest import Rest
+from pitwire.sim.facades.alpaca_stream import Trader
+from pitwire.sim.facades.alpaca_wire import JSON, JSON_IN_BINARY, wire_of
 from pitwire.sim.facades.facade import (
     Action,
     Close,
@@ -32,6 +34,7 @@ from pitwire.sim.facades.facade import (
     SendText,
     no_fault,
 )
+from pitwire.sim.verdicts import Verdict
 
 STREAM = "/stream"
 """Where the trading stream is."""
@@ -40,14 +43,14 @@ STREAM = "/stream"
 class Connection:
     """One socket as the venue sees it."""
 
-    def __init__(self, link: int, party: Listener) -> None:
+    def __init__(self, link: int, party: Listener | Trader) -> None:
         self.link, self.party = link, party
         self.pinged = 0
         """When the ping was sent that waits for its pong; 0: none does."""
 
 
 class AlpacaFacade:
-    """Market data over one exchange, in Alpaca's manner."""
+    """Market data and trading over one exchange, in Alpaca's manner."""
 
     ws_api = STREAM
 
@@ -61,11 +64,14 @@ class AlpacaFacade:
     ) -> None:
         self.options = options or AlpacaOptions()
         self._output: list[tuple[int, Action]] = []
-        self.office = Office(market, entropy=entropy, options=self.options, send=self._send)
+        self.office = Office(
+            market, entropy=entropy, options=self.options, judge=judge, send=self._send
+        )
         self._control = Control(
             self.office.hub, self.office.keyring, self.options, judge, self.office.scales
         )
         self._control.others = self._others
+        self._rest = Rest(self.office, judge)
         self._connections: dict[int, Connection] = {}
         self._timers: list[tuple[int, int, str]] = []
         self._late: list[tuple[int, int, SendText]] = []
@@ -78,6 +84,7 @@ class AlpacaFacade:
     def admit(self, key: str, secret: str, account: str) -> None:
         """Give an account a key."""
         self.office.keyring.add(key, secret, account)
+        self.office.desk.holdings.know(account)
 
     def revoke_key(self, key: str) -> None:
         """The key is worthless from now on; who stands on it is cut off (a guess)."""
@@ -120,8 +127,13 @@ class AlpacaFacade:
     def behind(self, link: int, now: int) -> None:
         """A client reads too slowly: 407, and goodbye (§2.4)."""
         connection = self._connections.get(link)
-        if connection is not None:
-            self._say(connection, self._control.deny(connection.party, 407), now)
+        if connection is None:
+            return
+        party = connection.party
+        if isinstance(party, Listener):
+            self._say(link, self._control.deny(party, 407), now)
+        else:
+            self.close(link, self.options.close_code, "")
 
     # -- what clients do
 
@@ -136,29 +148,42 @@ class AlpacaFacade:
         """A client asks to upgrade; None accepts."""
         if now < self._banned_until or self._dials_too_often(now):
             return self.office.too_many(now)
-        feed = FEEDS.get(_path(target))
+        path, content_type = _path(target), headers.get("content-type", "")
+        if path == STREAM:
+            usual = JSON_IN_BINARY if self.options.paper else JSON
+            trader = Trader(link, wire_of(content_type, usual))
+            self._connections[link] = Connection(link, trader)
+            self.office.traders.add(trader)
+            self._start_timers(link, trader, now)
+            return None
+        feed = FEEDS.get(path)
         if feed is None:
             return json_reply(404, {"message": "Not Found"})
-        listener = Listener(link, feed, wire_of(headers.get("content-type", "")))
+        listener = Listener(link, feed, wire_of(content_type))
         said, account = self.office.keyring.of_headers(headers)
         if said and account is None and self.options.bad_header_status:
             return json_reply(self.options.bad_header_status, {"message": "unauthorized"})
-        connection = self._connections[link] = Connection(link, listener)
+        self._connections[link] = Connection(link, listener)
         self.office.publish(now)
         self.office.hub.add(listener)
+        self._greet(listener, account, now, said=said)
+        self._start_timers(link, listener, now)
+        return None
+
+    def _greet(self, listener: Listener, account: str | None, now: int, *, said: bool) -> None:
+        """The first words; where the upgrade said who it is, it is logged in."""
+        link = listener.link
         silent = said and account is not None and not self.options.header_auth_tells
         greeting = self._control.greet(listener)
         if not silent or greeting.code:
-            self._say(connection, greeting, now)
+            self._say(link, greeting, now)
         if said and link in self._connections:
             try:
                 answer = self._control.log_in(listener, account)
                 answer.frames = [] if silent else answer.frames
             except Denied as denied:
                 answer = self._control.deny(listener, denied.code)
-            self._say(connection, answer, now)
-        self._start_timers(link, listener, now)
-        return None
+            self._say(link, answer, now)
 
     def receive(self, link: int, text: bytes, now: int) -> None:
         """A frame from a client, text or binary."""
@@ -166,7 +191,16 @@ class AlpacaFacade:
         if connection is None:
             return
         self.office.publish(now)
-        self._say(connection, self._control.answer(connection.party, text, now), now)
+        party = connection.party
+        if isinstance(party, Listener):
+            answer = self._control.answer(party, text, now)
+            self._say(link, answer, now)
+            if answer.fresh is not None:
+                self.office.hub.changed(party, answer.fresh, now)
+            return
+        word = self.office.traders.answer(party, text, now)
+        if word is not None:
+            self._send_as(link, word.frames, word.verdict, now)
 
     def receive_ping(self, link: int, payload: bytes, now: int) -> None:
         if link in self._connections:
@@ -187,13 +221,17 @@ class AlpacaFacade:
         """A REST request; header names in lower case."""
         if now < self._banned_until:
             return self.office.too_many(now)
-        return json_reply(404, {"message": "Not Found"})
+        self.office.publish(now)
+        reply = self._rest.answer(method, target, headers=headers, body=body, now=now)
+        self.office.publish(now)
+        return reply
 
     # -- time
 
     def step(self, now: int) -> None:
         """Publish what happened, send what is due, keep the connections honest."""
         self.office.publish(now)
+        self.office.desk.step(now)
         self.office.hub.flush(now)
         while self._late and self._late[0][0] <= now:
             _, link, frame = self._late.pop(0)
@@ -213,32 +251,34 @@ class AlpacaFacade:
 
     def next_deadline(self) -> int | None:
         """When `step` has something to do."""
-        heads = [self.office.hub.next_deadline()]
+        heads = [self.office.hub.next_deadline(), self.office.desk.next_deadline()]
         heads += [agenda[0][0] for agenda in (self._timers, self._late) if agenda]
         return min((due for due in heads if due is not None), default=None)
 
     # -- within
 
-    def _say(self, connection: Connection, answer: Answer, now: int) -> None:
-        """Send an answer, at once or late, and what it has as consequences."""
-        verdict, link = answer.verdict, connection.link
-        for frame in answer.frames if verdict.answers else ():
-            if verdict.delay:
-                insort(self._late, (now + verdict.delay, link, frame), key=itemgetter(0))
-            else:
-                self._send(link, frame)
-        if answer.fresh is not None:
-            self.office.hub.changed(connection.party, answer.fresh, now)
+    def _say(self, link: int, answer: Answer, now: int) -> None:
+        """Send an answer, at once or late, and hang up where its code wants it."""
+        self._send_as(link, answer.frames, answer.verdict, now)
         if answer.code in self.options.closing_codes:
             self._send(link, Close(self.options.close_code, ""))
             self._forget(link)
 
+    def _send_as(self, link: int, frames: Sequence[SendText], verdict: Verdict, now: int) -> None:
+        for frame in frames if verdict.answers else ():
+            if verdict.delay:
+                insort(self._late, (now + verdict.delay, link, frame), key=itemgetter(0))
+            else:
+                self._send(link, frame)
+
     def _others(self, listener: Listener, account: str) -> int:
         """How many other connections of an account stand at the same endpoint."""
+        parties = [each.party for each in self._connections.values()]
         return sum(
-            each.party.account == account and each.party.feed is listener.feed
-            for each in self._connections.values()
-            if each.party is not listener
+            isinstance(party, Listener)
+            and party is not listener
+            and (party.account, party.feed) == (account, listener.feed)
+            for party in parties
         )
 
     def _dials_too_often(self, now: int) -> bool:
@@ -248,17 +288,18 @@ class AlpacaFacade:
         dials.append(now)
         return bool(most) and len(dials) > most
 
-    def _start_timers(self, link: int, listener: Listener, now: int) -> None:
-        if not listener.account:
+    def _start_timers(self, link: int, party: Listener | Trader, now: int) -> None:
+        if isinstance(party, Listener) and not party.account:
             self._set_timer(now, self.options.auth_within_seconds, link, "auth")
         if self.options.ping_every_seconds:
             self._set_timer(now, self.options.ping_every_seconds, link, "ping")
 
     def _timer(self, connection: Connection, what: str, now: int) -> None:
         link, options = connection.link, self.options
+        party = connection.party
         if what == "auth":
-            if not connection.party.account:
-                self._say(connection, self._control.deny(connection.party, 404), now)
+            if isinstance(party, Listener) and not party.account:
+                self._say(link, self._control.deny(party, 404), now)
         elif what == "pong":
             waited = now - connection.pinged
             if connection.pinged and waited >= int(options.pong_within_seconds * SECOND):
@@ -275,6 +316,7 @@ class AlpacaFacade:
     def _forget(self, link: int) -> None:
         if self._connections.pop(link, None) is not None:
             self.office.hub.drop(link)
+            self.office.traders.drop(link)
 
     def _send(self, link: int, action: Action) -> None:
         self._output.append((link, action))

@@ -79,5 +79,7 @@ class AlpacaOptions(msgspec.Struct, frozen=True, kw_only=True):
     replace_carries_fills: bool = True
     """Whether a replacement shows the size and the fills of the whole chain, or the rest alone.
     Either way it works for what was asked less what was filled; the papers do not say."""
+    slashless_positions: bool = False
+    """Whether a position in crypto is `BTCUSD` and not `BTC/USD`; either is understood."""
     events_first_seconds: float = 0.05
     """How long an answer waits where a fault wants the account's events before it."""

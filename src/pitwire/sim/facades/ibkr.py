@@ -9,18 +9,32 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
+from pitwire.model.clock import SECOND
 from pitwire.model.entropy import Entropy
 from pitwire.sim.facades.facade import Action, HttpReply, Judge, Market, SendPong, no_fault
+from pitwire.sim.facades.ibkr_blotter import Blotter, Fill, Order
+from pitwire.sim.facades.ibkr_desk import Desk
 from pitwire.sim.facades.ibkr_doors import DataDoor, SessionDoor
-from pitwire.sim.facades.ibkr_line import Line
+from pitwire.sim.facades.ibkr_line import WELL, Line
 from pitwire.sim.facades.ibkr_office import Office
 from pitwire.sim.facades.ibkr_options import IbkrOptions
 from pitwire.sim.facades.ibkr_pacing import Pacing
+from pitwire.sim.facades.ibkr_portfolio import Portfolio
+from pitwire.sim.facades.ibkr_questions import Questions
 from pitwire.sim.facades.ibkr_rest import PREFIX, Rest
 from pitwire.sim.facades.ibkr_session import IbkrSession
 from pitwire.sim.facades.ibkr_socket import Socket, Sockets
 from pitwire.sim.facades.ibkr_subscriptions import MarketData
 from pitwire.sim.facades.ibkr_text import IbkrError, answer
+from pitwire.sim.facades.ibkr_watch import AccountWatch
+from pitwire.sim.faults import (
+    DailyReset,
+    EndLogin,
+    FarmNotice,
+    LoginElsewhere,
+    LoseLine,
+    SessionFault,
+)
 
 SOCKET = f"{PREFIX}/ws"
 
@@ -59,6 +73,25 @@ class IbkrFacade:
         self._rest = Rest(self.office, self.session, self.pacing, judge)
         self._door = SessionDoor(self.office, self.session, self._rest)
         self._contracts = DataDoor(self.office, self._door, self.line, self._rest)
+        self._portfolio = Portfolio(self.office, self._rest)
+        self.blotter = Blotter(
+            self.office, changed=self._told, marked=self._marked, filled=self._filled
+        )
+        self._questions = Questions(
+            options, self.office.quotes, new_id=self.office.new_uuid, hears=self._data.hears
+        )
+        self._desk = Desk(
+            self.office,
+            self._rest,
+            self.blotter,
+            self._questions,
+            door=self._door,
+            data=self._contracts,
+            publish=self._publish,
+        )
+        self._watch = AccountWatch(
+            self.office, self._sockets, self._portfolio, self.blotter, self._desk
+        )
 
     # -- what the operator does
 
@@ -75,6 +108,30 @@ class IbkrFacade:
     def spell_update_id(self, update_id: int) -> int:
         """The exchange's id of a book; this venue tells none."""
         return update_id
+
+    def operate(self, fault: SessionFault, now: int, *, is_over: bool) -> None:
+        """Carry out what a fault script has befall the session, or end it."""
+        self._begin(now)
+        match fault:
+            case LoseLine() if is_over:
+                self.line.restore(now, data_kept=fault.data_kept)
+            case LoseLine():
+                self.line.lose(now)
+            case FarmNotice():
+                code = WELL.get(fault.code, fault.code) if is_over else fault.code
+                self.line.farm(code, fault.farm, now, data_kept=fault.data_kept)
+            case LoginElsewhere() if not is_over:
+                length = round(fault.for_seconds * SECOND)
+                self.session.rival(now, now + length if length else None)
+            case DailyReset() if not is_over:
+                self.session.reset(now, now + round(fault.for_seconds * SECOND))
+            case EndLogin() if is_over:
+                if not self.session.logged_in:
+                    self.session.log_in(now)
+            case EndLogin():
+                self.session.log_out(now)
+            case _:  # what ends by itself
+                pass
 
     # -- what clients do
 
@@ -156,8 +213,20 @@ class IbkrFacade:
     def _publish(self, now: int) -> None:
         """Tell whoever hears what has happened at the exchange."""
         facts = self.office.take()
+        self._portfolio.at(now)
         if facts:
             self._data.stir(self.office.quotes.note(facts), now)
+            self.blotter.note(facts, now)
+
+    def _told(self, order: Order, now: int, whole: bool) -> None:
+        self._watch.changed(order, now, whole)
+
+    def _marked(self, order: Order) -> None:
+        self._watch.marked(order)
+
+    def _filled(self, fill: Fill, now: int) -> None:
+        self._portfolio.filled(fill)
+        self._watch.filled(fill, now)
 
     def _changed(self, news: Mapping[str, object], now: int) -> None:
         """A session's state is another: `sts` says what of it (ibkr §8.3)."""
@@ -169,8 +238,11 @@ class IbkrFacade:
         """A session is over, and with it what was agreed in it."""
         self._door.forget()
         self._contracts.forget()
+        self._desk.forget()
+        self._portfolio.forget()
         if self.options.loss_drops_subscriptions:
             self._data.forget()
+            self._watch.forget()
         if what == "login" and self.options.close_on_logout:
             for socket in self._sockets.all():
                 self.close(socket.link, 1000, "")

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
-
 from pitwire.sim.facades.ibkr_options import NoticeTopic
 
 CODES: dict[int, str] = {
@@ -27,6 +25,8 @@ CODES: dict[int, str] = {
 LOST, BACK_WITHOUT, BACK_WITH = 1100, 1101, 1102
 FARM_BROKEN, FARM_OK = 2103, 2104
 HISTORY_BROKEN, HISTORY_OK = 2105, 2106
+WELL = {FARM_BROKEN: FARM_OK, 2108: FARM_OK, HISTORY_BROKEN: HISTORY_OK, 2107: HISTORY_OK}
+"""What a farm says when it is well again."""
 
 
 class Line:
@@ -103,13 +103,3 @@ class Line:
             self._tell({"topic": "ntf", "args": args})
         elif self._topic == "blt":
             self._tell({"topic": "blt", "args": {"id": str(code), "message": text}})
-
-
-class Notice(msgspec.Struct, frozen=True):
-    """What an operator has the gateway say by itself."""
-
-    topic: str
-    args: dict[str, object]
-
-    def frame(self) -> dict[str, object]:
-        return {"topic": self.topic, "args": self.args}

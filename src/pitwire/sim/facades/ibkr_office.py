@@ -7,6 +7,7 @@ there, in their order.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
 from pitwire.model.clock import SECOND
 from pitwire.model.entropy import Entropy
@@ -18,6 +19,7 @@ from pitwire.sim.facades.ibkr_text import IbkrError, bad_request
 from pitwire.sim.facades.ibkr_timers import Timers
 from pitwire.sim.facts import Fact, Listing
 
+_NONE = Decimal(0)
 _FIRST_ACCOUNT = 1_234_567
 
 
@@ -64,6 +66,20 @@ class Office:
         if name is None:
             raise bad_request(f"accountId is not valid: {shown}")
         return name
+
+    @property
+    def currency(self) -> str:
+        """The one that accounts are kept in."""
+        return next(iter(self.market.listings.values())).quote
+
+    def cash(self, shown: str) -> Decimal:
+        """An account's money, also what is set aside for orders."""
+        return self.owned(shown, self.currency)
+
+    def owned(self, shown: str, asset: str) -> Decimal:
+        """How much of something an account owns."""
+        free, locked = self.market.balances(self.accounts[shown]).get(asset, (_NONE, _NONE))
+        return free + locked
 
     def select(self, shown: str) -> bool:
         """Make it the one that is meant where none is named; False where it was already."""

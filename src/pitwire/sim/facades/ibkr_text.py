@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from pitwire.sim.facades.facade import HttpReply
+from pitwire.sim.verdicts import AS_USUAL, Verdict
 
 JSON = "application/json;charset=utf-8"
 encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -56,7 +57,7 @@ class Ask(msgspec.Struct, frozen=True):
     body: Any
     """What its JSON holds; None where there was none."""
     now: int
-    verdict: Any = None
+    verdict: Verdict = AS_USUAL
 
     def text(self, name: str) -> str:
         """A parameter of the query, or the field of that name; "" where there is none."""

@@ -23,6 +23,7 @@ from pitwire.venues.binance.encode import Encoder
 from pitwire.venues.binance.glance import HEAD_BYTES, Glance, head_of
 from pitwire.venues.binance.streams import CHANNELS, Streams
 from pitwire.venues.binance.symbols import Symbols
+from pitwire.venues.mbx.history import MOST_TRADES
 from pitwire.venues.mbx.reading import UNREADABLE
 from pitwire.venues.mbx.requests import client_id, control, decimal, order_reference, plain
 from pitwire.venues.venue import Ask, Buffer, Channel, CodecOptions, Decoded, HttpRequest, Role
@@ -233,7 +234,7 @@ class BinanceCodec:
         """`myTrades` of one order, which the venue finds by its own id alone (§5.7)."""
         params: dict[str, str | int] = {
             **order_reference(order_id, venue_id),
-            "limit": 1000,
+            "limit": MOST_TRADES,
             "symbol": self._symbols.native(symbol),
         }
         frame = self._ask("myTrades", params, f"f{request_id}", now)
@@ -247,7 +248,7 @@ class BinanceCodec:
         begin = {"fromId": int(trade_id)} if trade_id else {"startTime": since // MILLISECOND + 1}
         params: dict[str, str | int] = {
             **begin,
-            "limit": 1000,
+            "limit": MOST_TRADES,
             "symbol": self._symbols.native(symbol),
         }
         frame = self._ask("myTrades", params, f"f{request_id}", now)

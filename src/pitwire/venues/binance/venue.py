@@ -16,6 +16,7 @@ from pitwire.venues.binance.sbe_codec import CHANNELS as SBE_CHANNELS
 from pitwire.venues.binance.sbe_codec import market_headers, sbe_codec
 from pitwire.venues.binance.streams import CHANNELS
 from pitwire.venues.binance.symbols import VENUE, guess
+from pitwire.venues.mbx.history import MOST_TRADES
 from pitwire.venues.mbx.requests import acknowledge
 from pitwire.venues.mbx.signing import sign
 from pitwire.venues.venue import Can, Endpoints, Heartbeat, Limit, Venue, Weights
@@ -134,6 +135,7 @@ BINANCE = Venue(
     shallow_depth=100,
     # §5.7.
     weights=Weights(open_orders=80, account=20, fills=20),
+    fills_page=MOST_TRADES,
     proof=PROOF,
     rights=RIGHTS,
     account=ACCOUNT,

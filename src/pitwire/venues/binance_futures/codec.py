@@ -24,6 +24,7 @@ from pitwire.venues.binance_futures.decode import MarketDecoder
 from pitwire.venues.binance_futures.house import House
 from pitwire.venues.binance_futures.streams import Streams
 from pitwire.venues.binance_futures.symbols import Symbols, instrument
+from pitwire.venues.mbx.history import MOST_TRADES
 from pitwire.venues.mbx.reading import UNREADABLE, malformed
 from pitwire.venues.mbx.requests import Params, Requests, Value, control, order_reference, plain
 from pitwire.venues.venue import Ask, Buffer, CodecOptions, Decoded, HttpRequest, Outgoing, Role
@@ -233,7 +234,7 @@ class FuturesCodec:
         self, symbol: str, order_id: str, venue_id: str, now: int, request_id: int
     ) -> HttpRequest:
         """`userTrades` of one order, which the venue finds by its own id alone."""
-        params = {"limit": 1000, **order_reference(order_id, venue_id)}
+        params = {"limit": MOST_TRADES, **order_reference(order_id, venue_id)}
         return self._trades(params, symbol, now, request_id, order_id)
 
     def fills_since(
@@ -241,7 +242,7 @@ class FuturesCodec:
     ) -> HttpRequest:
         """`userTrades` from a trade on, which comes again, or after a time."""
         begin = {"fromId": int(trade_id)} if trade_id else {"startTime": since // MILLISECOND + 1}
-        return self._trades({**begin, "limit": 1000}, symbol, now, request_id, "")
+        return self._trades({**begin, "limit": MOST_TRADES}, symbol, now, request_id, "")
 
     def open_orders(self, symbol: str, now: int, request_id: int) -> HttpRequest:
         """`openOrders`; `symbol` "" asks for all symbols, at 40 weight instead of 1."""

@@ -18,6 +18,7 @@ from pitwire.venues.binance_futures.mode import MODE
 from pitwire.venues.binance_futures.rights import RIGHTS
 from pitwire.venues.binance_futures.streams import CHANNELS, MARKET, UNSPLIT
 from pitwire.venues.binance_futures.symbols import guess
+from pitwire.venues.mbx.history import MOST_TRADES
 from pitwire.venues.mbx.requests import acknowledge
 from pitwire.venues.mbx.signing import sign
 from pitwire.venues.venue import (
@@ -170,6 +171,7 @@ BINANCE_USDM = Venue(
     shallow_depth=100,
     # §11.5; open orders are two lists, of 40 each.
     weights=Weights(open_orders=80, account=5, fills=5),
+    fills_page=MOST_TRADES,
     proof=PROOF,
     rights=RIGHTS,
     sign=sign,
