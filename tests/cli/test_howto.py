@@ -24,7 +24,7 @@ from pitwire.model.events import Quote
 from pitwire.model.orders import Side
 from pitwire.session.connect import connect_to_websocket
 from pitwire.sim.hosted import HostedVenue
-from pitwire.sim.world import ALPACA, SPOT, USDM
+from pitwire.sim.world import ALPACA, IBKR, SPOT, USDM
 from pitwire.venues.venue import Endpoints
 from tests.cli.command import pitwire
 
@@ -261,6 +261,25 @@ def test_alpaca_s_clients_have_lines() -> None:
         assert all(word in lines for word in ("KEY", "SECRET"))
 
 
+def test_a_gateway_is_served_with_its_own_address(tmp_path: Path) -> None:
+    with pitwire("sim", "AAPL-USD", "MSFT-USD", "--venue", "ibkr", "--howto", "ibind",
+                 "--seed", "3", "--faults", "V18", folder=tmp_path) as command:  # fmt: skip
+        command.until("Ctrl-C ends it")
+    text = command.text
+    assert "# simulated IBKR gateway: AAPL-USD, MSFT-USD; seed 3, scenario calm" in text
+    assert "# accounts DU1234567; no key is needed" in text
+    rest = next(line.split()[-1] for line in text.splitlines() if line.startswith("# rest"))
+    assert f'IbkrClient(url="{rest}/"' in text
+    assert f'IbkrWsClient(url="ws{rest[4:]}/ws"' in text
+    assert f'http = "{rest.removesuffix("/v1/api")}"' in text
+
+
+def test_the_gateway_s_clients_have_lines() -> None:
+    where = Where("ws://x:1", "ws://x:1/v1/api/ws", "http://x:1", "KEY", "SECRET", "/ca.pem")
+    for name in HOWTOS_OF[IBKR]:
+        assert "http://x:1/v1/api/" in howto(name, where, IBKR)
+
+
 def _file(folder: Path, text: str) -> Path:
     found = folder / "printed.env"
     found.write_text("\n".join(line for line in text.splitlines() if line[:7] == "ALPACA_"))
@@ -290,6 +309,7 @@ async def test_a_switch_brings_listen_keys_back(keeps: bool) -> None:
         ({"venues": [SPOT, USDM], "tapes": [Path("t")]}, "sim.venue: found 'binance binance-usdm'"),
         ({"venues": [USDM], "symbols": ["A-B", "C-D"]}, "sim.symbols: found 'C-D'"),
         ({"venues": [ALPACA], "symbols": ["AAPL-EUR"]}, "symbol: found 'AAPL-EUR'"),
+        ({"venues": [IBKR], "symbols": ["A-B", "C-D"]}, "sim.symbols: found 'C-D'"),
         ({"venues": [ALPACA], "howto": "ccxt"}, "sim.howto: found 'ccxt', expected one of alpaca"),
         ({"tapes": [Path("none.jsonl.gz")]}, "none.jsonl.gz: found 'No such file or directory'"),
         ({"tapes": [Path(__file__)]}, "found 'a capture, and no symbols', expected the symbols"),

@@ -133,6 +133,16 @@ def test_it_may_be_alpaca(tmp_path: Path) -> None:
         assert venue.orders_url == f"ws{venue.http_url[4:]}/stream"
 
 
+def test_it_may_be_a_gateway(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('begins_with = "quiet"\n')
+    with HostedVenue(venue="ibkr") as venue, HostedVenue(venue="ibkr", scenario=own) as other:
+        venue.trade(Side.SELL, "190", "3", "AAPL-USD")
+        assert venue.book("AAPL-USD") == ({}, {"190.00": "3"})
+        assert len(other.book("SPY-USD")[0]) > 10
+        assert venue.orders_url == f"ws{venue.http_url[4:]}/v1/api/ws"
+
+
 def test_the_plugin_hands_out_venues(pytester: pytest.Pytester) -> None:
     pytester.makeconftest(
         "import builtins\nfrom pitwire.model.orders import Side\n"

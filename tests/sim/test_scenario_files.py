@@ -10,7 +10,13 @@ import pytest
 from pitwire.model.errors import ConfigError
 from pitwire.sim.alpaca_listings import ALPACA_LISTINGS
 from pitwire.sim.facts import Kind
-from pitwire.sim.scenario_files import assets_of, load_market, read_market
+from pitwire.sim.scenario_files import (
+    assets_of,
+    load_market,
+    read_market,
+    shares_of,
+)
+from pitwire.sim.shares import SHARE_STAKES, SHARES
 from pitwire.sim.world import BTC_USDT, World
 
 WHOLE = """
@@ -230,3 +236,18 @@ def test_a_file_may_be_a_market_at_alpaca(tmp_path: Path) -> None:
     assert {name: accounts["USD"] for name, accounts in market.accounts.items()} == {
         "main": 1_000_000
     }
+
+
+def test_a_file_may_be_a_market_of_shares(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('[[symbols]]\nsymbol = "TSLA-USD"\n[accounts.bot]\nUSD = 5\n')
+    market = shares_of(load_market(own))
+    (tesla,) = market.listings
+    assert (tesla.lot, tesla.maker_fee, market.accounts["bot"]["USD"]) == (1, 0, 5)
+    own.write_text('begins_with = "thin"\n')
+    market = shares_of(load_market(own))
+    assert market.listings == list(SHARES)
+    assert market.accounts["main"] == SHARE_STAKES
+    own.write_text('[[symbols]]\nsymbol = "A-USD"\n[[symbols]]\nsymbol = "B-EUR"\n')
+    with pytest.raises(ConfigError, match="B-EUR"):
+        shares_of(load_market(own))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from pitwire.model.errors import ConfigError
-from pitwire.sim.world import ALPACA, SPOT, USDM
+from pitwire.sim.world import ALPACA, IBKR, SPOT, USDM
 
 
 class Where(NamedTuple):
@@ -222,6 +222,22 @@ def _websockets_alpaca(at: Where) -> str:
         """
 
 
+def _ibind(at: Where) -> str:
+    return f"""
+        from ibind import IbkrClient, IbkrWsClient
+        client = IbkrClient(url="{at.http}/v1/api/", account_id="DU1234567", cacert=False)
+        socket = IbkrWsClient(url="{at.orders}", ibkr_client=client, account_id="DU1234567")
+        """
+
+
+def _curl_ibkr(at: Where) -> str:
+    return f"""
+        curl -ks -X POST {at.http}/v1/api/tickle
+        curl -ks {at.http}/v1/api/iserver/accounts
+        curl -ks '{at.http}/v1/api/iserver/secdef/search?symbol=AAPL'
+        """
+
+
 HOWTOS_OF: Mapping[str, Mapping[str, Callable[[Where], str]]] = {
     SPOT: HOWTOS,
     USDM: {
@@ -234,6 +250,10 @@ HOWTOS_OF: Mapping[str, Mapping[str, Callable[[Where], str]]] = {
     ALPACA: {
         "alpaca-py": _alpaca_py,
         "websockets": _websockets_alpaca,
+    },
+    IBKR: {
+        "ibind": _ibind,
+        "curl": _curl_ibkr,
     },
 }
 """Venue → client library → the lines that point it here."""

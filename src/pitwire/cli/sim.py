@@ -19,7 +19,9 @@ from pitwire.model.errors import ConfigError
 from pitwire.sim.admin import Admin
 from pitwire.sim.certificates import LocalAuthority, local_authority
 from pitwire.sim.facades.alpaca_options import CRYPTO, IEX, SIP, TEST
-from pitwire.sim.world import ALPACA, SPOT, USDM, VENUES
+from pitwire.sim.facades.ibkr import IbkrFacade
+from pitwire.sim.facades.ibkr_rest import PREFIX
+from pitwire.sim.world import ALPACA, IBKR, SPOT, USDM, VENUES
 
 _LOOK_SECONDS = 0.05
 _SETTLE_SECONDS = 1.0
@@ -133,6 +135,8 @@ def told(
     """What a client needs: addresses, and two key pairs as lines for a `.env` file."""
     if venue.world.venue == ALPACA:
         return _told_of_alpaca(venue, seed=seed, scenario=scenario, faults=faults, tls=tls)
+    if venue.world.venue == IBKR:
+        return _told_of_ibkr(venue, seed=seed, scenario=scenario, faults=faults, tls=tls)
     listed = ", ".join(venue.world.exchange.listings)
     is_spot = venue.world.venue != USDM
     kind = "spot" if is_spot else "USDⓈ-M futures"
@@ -182,6 +186,29 @@ def _told_of_alpaca(
             f"ALPACA_API_SECRET={venue.hmac.secret.reveal()}",
             "# where a desk's file says so, under [venue]:",
             f'# endpoints = {{ market = "{endpoints.market}", '
+            f'orders = "{endpoints.orders}", http = "{endpoints.http}" }}',
+        )
+    )
+
+
+def _told_of_ibkr(
+    venue: SimulatedVenue, *, seed: int, scenario: str, faults: Sequence[str], tls: Path | None
+) -> str:
+    listed = ", ".join(venue.world.exchange.listings)
+    broken = f", faults {' '.join(faults)}" if faults else ""
+    endpoints = venue.endpoints
+    facade: object = venue.world.facade
+    assert isinstance(facade, IbkrFacade), facade
+    return "\n".join(
+        (
+            f"# simulated IBKR gateway: {listed}; seed {seed}, scenario {scenario}{broken}",
+            f"# socket   {endpoints.orders}",
+            f"# rest     {endpoints.http}{PREFIX}",
+            f"# accounts {' '.join(facade.office.accounts)}; no key is needed",
+            f"# logged in; once that is over, {endpoints.http}/ is the page of a human's login",
+            *_secured(venue, tls),
+            "# where a desk's file says so, under [venue]:",
+            f'# endpoints = {{ market = "{endpoints.orders}", '
             f'orders = "{endpoints.orders}", http = "{endpoints.http}" }}',
         )
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from pitwire.sim.alpaca_listings import ALPACA_STAKES, alpaca_listing
 from pitwire.sim.certificates import LocalAuthority
 from pitwire.sim.clocks import SteerableClock
 from pitwire.sim.facades.alpaca_options import CRYPTO, IEX
+from pitwire.sim.facades.ibkr import SOCKET
 from pitwire.sim.facts import Listing
 from pitwire.sim.faults import Fault
 from pitwire.sim.history import RecordedMarket
@@ -31,11 +33,13 @@ from pitwire.sim.scenario_files import (
     contracts_of,
     load_market,
     plain_listing,
+    shares_of,
 )
 from pitwire.sim.scenarios import SCENARIOS
 from pitwire.sim.scripts import SCRIPTS
 from pitwire.sim.serve import Venue, serve
-from pitwire.sim.world import ALPACA, BALANCES, LISTINGS, SPOT, USDM, World
+from pitwire.sim.shares import SHARE_STAKES
+from pitwire.sim.world import ALPACA, BALANCES, IBKR, LISTINGS, SPOT, USDM, World
 from pitwire.venues.venue import Endpoints
 
 ACCOUNT = "main"
@@ -77,10 +81,13 @@ SIDES: Mapping[str, SimulatedSide] = {
     "binance-usdm": SimulatedSide(USDM),
     "alpaca": SimulatedSide(ALPACA, CRYPTO),
     "alpaca-stocks": SimulatedSide(ALPACA, IEX),
+    "ibkr": SimulatedSide(IBKR, SOCKET),
 }
 """Venue → what is served for it."""
-_FITTED = {USDM: contracts_of, ALPACA: assets_of}
+_FITTED = {USDM: contracts_of, ALPACA: assets_of, IBKR: shares_of}
 """World → what makes a market one of its own."""
+_STAKES: Mapping[str, Mapping[str, Decimal]] = {ALPACA: ALPACA_STAKES, IBKR: SHARE_STAKES}
+"""World → what an account owns there of what is known."""
 
 
 @asynccontextmanager
@@ -209,7 +216,7 @@ def _market(scenario: str, chosen: list[Listing], venue: str) -> Market:
         return found._replace(listings=listings, crowded=crowded)
     listings = chosen or list(LISTINGS)
     assets = [asset for each in listings for asset in (each.base, each.quote)]
-    balances = ALPACA_STAKES if venue == ALPACA else BALANCES
+    balances = _STAKES.get(venue, BALANCES)
     return Market(
         SCENARIOS[_known("sim.scenario", scenario, SCENARIOS)],
         listings,
@@ -219,7 +226,7 @@ def _market(scenario: str, chosen: list[Listing], venue: str) -> Market:
 
 
 def _described(world: World, venue: Venue) -> SimulatedVenue:
-    first = "hmac" if world.venue == ALPACA else "ed25519"  # whose keys sign nothing
+    first = "hmac" if world.venue in (ALPACA, IBKR) else "ed25519"  # where keys sign nothing
     return SimulatedVenue(
         Endpoints(market=venue.market_url, orders=venue.orders_url, http=venue.http_url),
         Credentials(*world.keys[first], account=next(iter(world.pairs))),

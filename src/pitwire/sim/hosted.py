@@ -24,12 +24,13 @@ from pitwire.sim.clocks import SteerableClock
 from pitwire.sim.facts import Kind, Listing, NewOrder, Stp, Tif
 from pitwire.sim.faults import Fault
 from pitwire.sim.futures_listings import FUTURES
-from pitwire.sim.scenario_files import Market, assets_of, contracts_of, load_market
+from pitwire.sim.scenario_files import Market, assets_of, contracts_of, load_market, shares_of
 from pitwire.sim.scenarios import Scenario
 from pitwire.sim.scenarios import scenario as scenario_named
 from pitwire.sim.scripts import script
 from pitwire.sim.serve import serve
-from pitwire.sim.world import ALPACA, LISTINGS, SPOT, USDM, World
+from pitwire.sim.shares import SHARES
+from pitwire.sim.world import ALPACA, IBKR, LISTINGS, SPOT, USDM, World
 
 Answer = TypeVar("Answer")
 Amounts = Mapping[str, Mapping[str, Decimal]]
@@ -37,14 +38,14 @@ PATIENCE = 30.0
 """Seconds that a question may take."""
 COUNTERPARTY = "counterparty"
 """The account behind `HostedVenue.trade`; it owns as much as it takes."""
-_LISTED = {USDM: FUTURES, ALPACA: ALPACA_LISTINGS}
+_LISTED = {USDM: FUTURES, ALPACA: ALPACA_LISTINGS, IBKR: SHARES}
 """World → what is listed there where nobody says; Binance's spot pairs at any other."""
 
 
 class HostedVenue:
     """A simulated venue on local ports, alive between `with` and its end.
 
-    `venue` is `binance`, `binance-usdm` or `alpaca`.
+    `venue` is `binance`, `binance-usdm`, `alpaca` or `ibkr`.
 
     `scenario` is a name, a `Scenario`, the path of a TOML file, or None for a market in which
     nobody trades but you. `tls=True` serves `wss://` and `https://`; `authority` is what to trust.
@@ -70,6 +71,8 @@ class HostedVenue:
             market = contracts_of(market)
         if venue == ALPACA and isinstance(scenario, Path):
             market = assets_of(market)
+        if venue == IBKR and isinstance(scenario, Path):
+            market = shares_of(market)
         self.world = World(
             seed=seed,
             venue=venue,

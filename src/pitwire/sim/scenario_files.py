@@ -20,6 +20,7 @@ from pitwire.sim.facts import Listing
 from pitwire.sim.filters import NO_CEILINGS, Ceilings
 from pitwire.sim.futures_listings import FUTURES, STAKES, as_contract
 from pitwire.sim.scenarios import SCENARIOS, Scenario
+from pitwire.sim.shares import SHARE_STAKES, SHARES, as_share
 from pitwire.sim.world import LISTINGS
 
 MOST = 10**15
@@ -129,6 +130,23 @@ def assets_of(market: Market) -> Market:
         listings=[*(as_asset(listing) for listing in listings), *more],
         crowded=[*market.crowded, *(listing.symbol for listing in more)],
     )
+
+
+def shares_of(market: Market) -> Market:
+    """The same market as one of shares: those of the broker where nothing was chosen, and money of
+    each currency for the accounts."""
+    listings = list(market.listings)
+    if listings == list(LISTINGS):
+        names = [listing.symbol for listing in SHARES]
+        accounts = {name: dict(SHARE_STAKES) for name in market.accounts}
+        return market._replace(listings=list(SHARES), crowded=names, accounts=accounts)
+    currency = listings[0].quote
+    for listing in listings:
+        if listing.quote != currency:
+            raise ConfigError(
+                where="sim.symbols", found=listing.symbol, expected=f"symbols in {currency} alone"
+            )
+    return market._replace(listings=[as_share(listing) for listing in listings])
 
 
 def load_market(path: Path) -> Market:

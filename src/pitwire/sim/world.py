@@ -28,6 +28,8 @@ from pitwire.sim.facades.binance_auth import ApiKey
 from pitwire.sim.facades.binance_options import BinanceOptions
 from pitwire.sim.facades.binance_usdm import UsdmFacade
 from pitwire.sim.facades.facade import Judge, Market
+from pitwire.sim.facades.ibkr import IbkrFacade
+from pitwire.sim.facades.ibkr_options import IbkrOptions
 from pitwire.sim.facades.usdm_options import UsdmOptions
 from pitwire.sim.facts import Listing
 from pitwire.sim.faults import Fault, Pause
@@ -44,6 +46,7 @@ from pitwire.sim.plan import FaultPlan
 from pitwire.sim.scenarios import Scenario
 from pitwire.sim.scenarios import scenario as scenario_named
 from pitwire.sim.scripts import script
+from pitwire.sim.shares import SHARE_STAKES, SHARES
 from pitwire.sim.stage import OperatedFacade, SecretiveFacade, Stage
 
 Answer = TypeVar("Answer")
@@ -54,8 +57,8 @@ FUTURES_ORDERS_URL = "ws://venue.test/ws-fapi/v1"
 HTTP_URL = "http://venue.test"
 MakeFacade: TypeAlias = Callable[[Market, Judge], OperatedFacade]
 """(exchange, judge of requests) → a façade of another venue over the same exchange."""
-SPOT, USDM, ALPACA = "binance", "binance-usdm", "alpaca"
-VENUES = (SPOT, USDM, ALPACA)
+SPOT, USDM, ALPACA, IBKR = "binance", "binance-usdm", "alpaca", "ibkr"
+VENUES = (SPOT, USDM, ALPACA, IBKR)
 """What a world can be."""
 
 BTC_USDT = Listing(
@@ -109,8 +112,16 @@ BALANCES: Mapping[str, Decimal] = {
     "ETH": Decimal(100),
     "USDT": Decimal(1_000_000),
 }
-_STAKES_OF: Mapping[str, Mapping[str, Decimal]] = {USDM: STAKES, ALPACA: ALPACA_STAKES}
+_STAKES_OF: Mapping[str, Mapping[str, Decimal]] = {
+    USDM: STAKES, ALPACA: ALPACA_STAKES, IBKR: SHARE_STAKES,
+}  # fmt: skip
 """Venue → what an account begins with; `BALANCES` at any other."""
+
+
+_LISTED: Mapping[str, Sequence[Listing]] = {ALPACA: ALPACA_LISTINGS, IBKR: SHARES}
+"""Venue → what is listed there; `LISTINGS` at any other that is spot."""
+Options: TypeAlias = BinanceOptions | AlpacaOptions | IbkrOptions
+"""Of any venue's façade."""
 
 
 class WorldClock:
@@ -141,7 +152,7 @@ class WorldClock:
 
 
 class World:
-    """A simulated venue, Binance's spot or USDⓈ-M futures or Alpaca, with everything around it."""
+    """A simulated venue with everything around it: one of `VENUES`."""
 
     def __init__(
         self,
@@ -155,7 +166,7 @@ class World:
         latency: Latency = INSTANT,
         start: int = START,
         clock: Clock | None = None,
-        options: BinanceOptions | AlpacaOptions | None = None,
+        options: Options | None = None,
         listen_keys: bool = False,
         recording: RecordedMarket | None = None,
         ceilings: Ceilings | None = None,
@@ -188,7 +199,7 @@ class World:
         self.facade = (
             cast(BinanceFacade, facade(self.exchange, self.plan.request))
             if facade is not None
-            else self._facade(options, listen_keys)
+            else self._facade(options, listen_keys, tuple(balances))
         )
         self.pairs = {name: self._issue(name, may_withdraw) for name in balances}
         self.stage = Stage(
@@ -350,18 +361,21 @@ class World:
         entropy = self.entropy.child("exchange")
         if self.venue == USDM:
             return FuturesExchange(FUTURES if listings is None else listings, entropy=entropy)
-        ours = ALPACA_LISTINGS if self.venue == ALPACA else LISTINGS
+        ours = _LISTED.get(self.venue, LISTINGS)
         chosen = ours if listings is None else listings
         return Exchange(chosen, entropy=entropy, ceilings=ceilings)
 
     def _facade(
-        self, options: BinanceOptions | AlpacaOptions | None, listen_keys: bool
+        self, options: Options | None, listen_keys: bool, accounts: Sequence[str]
     ) -> BinanceFacade:
         entropy = self.entropy.child("facade")
         if self.venue == ALPACA:
             return cast(BinanceFacade, self._alpaca(options, entropy))
-        if isinstance(options, AlpacaOptions):
-            raise ConfigError(where="options", found="AlpacaOptions", expected="BinanceOptions")
+        if self.venue == IBKR:
+            return cast(BinanceFacade, self._ibkr(options, entropy, accounts))
+        if isinstance(options, AlpacaOptions | IbkrOptions):
+            found = type(options).__name__
+            raise ConfigError(where="options", found=found, expected="BinanceOptions")
         if isinstance(self.exchange, FuturesExchange):
             if options is not None and not isinstance(options, UsdmOptions):
                 raise ConfigError(where="options", found="BinanceOptions", expected="UsdmOptions")
@@ -377,11 +391,24 @@ class World:
             judge=self.plan.request,
         )
 
-    def _alpaca(
-        self, options: BinanceOptions | AlpacaOptions | None, entropy: Entropy
-    ) -> AlpacaFacade:
-        if isinstance(options, BinanceOptions):
-            raise ConfigError(where="options", found="BinanceOptions", expected="AlpacaOptions")
+    def _ibkr(
+        self, options: Options | None, entropy: Entropy, accounts: Sequence[str]
+    ) -> IbkrFacade:
+        if options is not None and not isinstance(options, IbkrOptions):
+            found = type(options).__name__
+            raise ConfigError(where="options", found=found, expected="IbkrOptions")
+        return IbkrFacade(
+            self.exchange,
+            entropy=entropy,
+            accounts=accounts[:1],  # one login; the others are other people
+            options=options,
+            judge=self.plan.request,
+        )
+
+    def _alpaca(self, options: Options | None, entropy: Entropy) -> AlpacaFacade:
+        if options is not None and not isinstance(options, AlpacaOptions):
+            found = type(options).__name__
+            raise ConfigError(where="options", found=found, expected="AlpacaOptions")
         # Where frames are to be broken, each is of one channel and symbol: one can be meant.
         options = options or AlpacaOptions(mixed_frames=not self.plan.may_touch_frames)
         return AlpacaFacade(

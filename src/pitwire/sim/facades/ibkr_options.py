@@ -140,6 +140,8 @@ class IbkrOptions(msgspec.Struct, frozen=True, kw_only=True):
     # §9 pacing
     is_paced: bool = True
     requests_per_second: int = 10
+    tickles_per_second: int = 2
+    """1 by the sheet; a client that is known to work asks twice in a moment as it connects."""
     snapshots_per_second: int = 10
     histories_per_second: int = 10
     histories_per_minute: int = 50

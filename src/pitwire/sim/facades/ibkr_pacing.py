@@ -45,7 +45,7 @@ class Pacing:
             Pace(options.histories_per_second, 1),
             Pace(options.histories_per_minute, 60),
         )
-        self._of["/tickle"] = (Pace(1, 1),)
+        self._of["/tickle"] = (Pace(options.tickles_per_second, 1),)
         self._of["/sso/validate"] = (Pace(1, 60),)
         self._of["/iserver/scanner/run"] = (Pace(1, 1),)
         self._of["/iserver/scanner/params"] = (Pace(1, 900),)
