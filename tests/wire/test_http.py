@@ -111,3 +111,28 @@ async def test_silence(server: str) -> None:
         with pytest.raises(DialFailed, match=r"no answer within 0\.05 s"):
             await client.fetch("GET", f"http://127.0.0.1:{port}/", {}, b"")
         await client.close()
+
+
+@pytest.mark.parametrize("method", ["DELETE", "PUT", "POST", "GET"])
+@pytest.mark.parametrize("stays", [True, False])
+async def test_a_request_without_an_answer_is_not_said_again(
+    client: HttpClient, method: str, stays: bool
+) -> None:
+    """The venue may have done it: a second would be refused, or be told as if none had left."""
+    heard = 0
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal heard
+        await reader.readuntil(b"\r\n\r\n")
+        heard += 1
+        if not stays:
+            listener.close()
+        writer.close()
+
+    listener = await asyncio.start_server(talk, "127.0.0.1", 0)
+    async with listener:
+        port = listener.sockets[0].getsockname()[1]
+        with pytest.raises(DialFailed, match="closed the connection without an answer") as caught:
+            await client.fetch(method, f"http://127.0.0.1:{port}/orders/1", {}, b"")
+    assert heard == 1
+    assert caught.value.kind != UNREACHED

@@ -43,12 +43,17 @@ class HttpClient:
     async def fetch(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes
     ) -> HttpAnswer:
-        """Ask, and return status, headers in lower case and the body; no redirect is followed."""
+        """Ask once, and return status, headers in lower case and the body; no redirect is followed.
+
+        Raises `DialFailed`; only where its `kind` is `UNREACHED` nothing of the request has left.
+        """
         demand_secure(url, "http", plain_text=self._plain_text)
         if self._client is None:
             timeout = aiohttp.ClientTimeout(total=self._within_seconds)
             connector = aiohttp.TCPConnector(ssl=self._ssl, resolver=self._resolver)
-            self._client = aiohttp.ClientSession(timeout=timeout, connector=connector)
+            self._client = aiohttp.ClientSession(
+                timeout=timeout, connector=connector, middlewares=(_once,)
+            )
         address = _address(url)
         try:
             async with self._client.request(
@@ -87,6 +92,23 @@ class HttpClient:
                 cause = f"the answer is longer than {self._max_body} bytes"
                 raise DialFailed(address=address, cause=cause)
         return bytes(content)
+
+
+class _NoAnswer(aiohttp.ClientError):
+    """The request has left, or some of it, and the connection broke."""
+
+
+async def _once(
+    request: aiohttp.ClientRequest, ask: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """aiohttp says a GET, PUT or DELETE again when its connection breaks. The venue may have done
+    what it gave no answer to, and what it says of the second would be told as of the first."""
+    try:
+        return await ask(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _NoAnswer(_cause(error)) from error
 
 
 class _Resolver(AbstractResolver):
