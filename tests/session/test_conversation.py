@@ -16,7 +16,7 @@ from pitwire.model import errors, events
 from pitwire.model.clock import SECOND
 from pitwire.model.credentials import Credentials, Secret
 from pitwire.model.entropy import Entropy
-from pitwire.model.events import Update
+from pitwire.model.events import Unanswered, Update
 from pitwire.model.orders import Order, UpdateKind
 from pitwire.session.conversation import Conversation, ConversationOptions
 from pitwire.session.pacing import Pacing
@@ -106,6 +106,19 @@ def test_only_a_request_without_a_connection_is_known_not_to_have_left(
         assert (event.answers, event.asked) == ("desk", 0), "the venue has not said it"
         assert event.text.startswith("never sent: dial failed")
     assert list(ours.request_failed(carried, failed, START + 2)) == [], "it is told once"
+
+
+@pytest.mark.parametrize(("kind", "told"), [("", []), (errors.UNREACHED, [UpdateKind.REJECTED])])
+def test_who_has_been_given_up_is_told_of_again_only_with_proof(
+    kind: str, told: list[UpdateKind]
+) -> None:
+    ours, carried = over_http()
+    given_up = ours.handle_deadline(START + 5 * SECOND)
+    assert [one.order_id for one in given_up if isinstance(one, Unanswered)] == ["a"]
+    failed = errors.DialFailed(address="x", cause="no", kind=kind)
+    late = ours.request_failed(carried, failed, START + 6 * SECOND)
+    assert [one.update for one in late if isinstance(one, Update)] == told
+    assert len(late) == len(told)
 
 
 # --- subscriptions

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from pitwire.model import errors, events
@@ -170,6 +171,33 @@ def test_an_answer_that_waits_for_its_limit_is_dropped_with_its_order() -> None:
     ours.handle_deadline(START + 5 * SECOND)
     ours.handle_deadline(START + 7 * SECOND)
     assert [one for one in ours.outbox.take_requests() if one.purpose == "yes"] == []
+
+
+@pytest.mark.parametrize("kind", ["", errors.UNREACHED])
+def test_an_order_whose_question_could_not_be_answered_may_stand_all_the_same(kind: str) -> None:
+    """That the answer never left says nothing of the order, which has."""
+    ours = conversation()
+    ours.commands.place(order("a"), START)
+    [placed] = [json.loads(one) for one in ours.outbox.take_frames()]
+    ours.receive_data(frame(question=placed["id"]), START)
+    [answer] = ours.outbox.take_requests()
+    failed = errors.DialFailed(address="x", cause="no", kind=kind)
+    [told] = ours.request_failed(answer, failed, START + 1)
+    assert isinstance(told, events.Unanswered)
+    assert told.order_id == "a"
+    assert list(ours.request_failed(answer, failed, START + 2)) == []
+
+
+@pytest.mark.parametrize("role", [Role.ORDERS, Role.MARKET])
+@pytest.mark.parametrize("kind", ["", errors.UNREACHED])
+def test_a_connection_whose_login_got_no_answer_is_dialled_again(role: Role, kind: str) -> None:
+    """Else it would stand for ever, and whoever waits for the login would, too."""
+    ours = conversation(role, logs_in=False)
+    ours.authenticate(KEY, START)
+    [request] = ours.outbox.take_requests()
+    failed = errors.DialFailed(address="x", cause="no", kind=kind)
+    assert list(ours.request_failed(request, failed, START + 1)) == [], "it is no order's"
+    assert ours.outbox.take_fault() is failed
 
 
 def test_chores_begin_with_the_login_and_are_done_in_their_time() -> None:

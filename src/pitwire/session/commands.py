@@ -373,6 +373,14 @@ class Commands:
         self.ask_fills_since(request.symbol, last, 0, now)
         return []
 
+    def failed(
+        self, request: Request, error: errors.DialFailed, now: int, *, told: bool
+    ) -> list[Event]:
+        """A request over HTTP has failed; `told`: that no answer came to it is known already."""
+        if error.kind == errors.UNREACHED and not request.went_on:
+            return self.refused(request, f"never sent: {error}", now)
+        return [] if told else self.unanswered(request, now)
+
     def unanswered(self, request: Request, now: int, *, known: Iterable[Event] = ()) -> list[Event]:
         """No answer, or one that proves nothing."""
         waited = (now - request.sent) / SECOND

@@ -176,12 +176,13 @@ class Conversation:
     ) -> Sequence[Event]:
         """No answer came to a request out of the outbox."""
         if request.request_id:
-            command = self._pending.pop(request.request_id)
-            if command is None:
-                return ()
-            if error.kind == errors.UNREACHED:
-                return self.commands.refused(command, f"never sent: {error}", now)
-            return self.commands.unanswered(command, now)
+            given_up = not self._pending.waits_for(request.request_id)
+            asked = self._pending.pop(request.request_id)
+            if asked is not None and asked.what.is_command:
+                return self.commands.failed(asked, error, now, told=given_up)
+            if asked is not None:
+                self._errands.failed(asked, error)
+            return ()
         told = self._feed.answered(request, (), error, now)
         self._pump(now)
         return (self._failed(request, error, error.status, now), *told)

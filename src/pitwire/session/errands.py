@@ -347,6 +347,11 @@ class Errands:
         silent = (now - request.sent) / SECOND
         self._outbox.fail(errors.Stalled(silent_seconds=silent, what=f"answer to {request.what}"))
 
+    def failed(self, request: Request, error: errors.DialFailed) -> None:
+        """The same of a request over HTTP whose connection broke, or of which none came about."""
+        if request.what is not What.TIME:
+            self._outbox.fail(error)
+
     def _asks_once_more(self, asks: tuple[Ask, ...]) -> bool:
         """An answer may be lost alone: what is still open is asked for again, each ask once."""
         still = self.wants.unconfirmed(asks)

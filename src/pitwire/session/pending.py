@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from pitwire.model.events import Event
 from pitwire.model.words import Word
@@ -79,6 +80,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     """Of open orders: of those alone that the venue keeps apart; the others are asked for next."""
     listed: tuple[Event, ...] = ()
     """What the answer to that has said already."""
+    went_on: bool = False
+    """Whether the venue has answered with what it wants first: so it has read the request."""
 
 
 class Probe(msgspec.Struct, frozen=True):
@@ -120,6 +123,12 @@ class Pending:
     def waits_for(self, request_id: int) -> bool:
         """Whether this request has no answer yet, and is not overdue."""
         return request_id in self._waiting
+
+    def goes_on(self, request_id: int) -> None:
+        """The venue wants something before it answers this."""
+        request = self._waiting.get(request_id)
+        if request is not None:
+            self._waiting[request_id] = replace(request, went_on=True)
 
     def next_id(self) -> int:
         """A request id that this connection has not used."""

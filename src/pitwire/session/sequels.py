@@ -60,6 +60,7 @@ class Sequels:
 
     def add(self, further: Further, now: int) -> None:
         """The venue wants this before it answers."""
+        self._pending.goes_on(further.request_id)
         self._waiting.append(further)
         self.release(now)
 
