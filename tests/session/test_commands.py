@@ -622,3 +622,38 @@ def test_all_are_cancelled_in_both_places() -> None:
     bench = apart()
     bench.commands.cancel_all("BTC-USDT", NOW)
     assert [one["do"] for one in bench.said()] == ["apart cancel_all", "cancel_all"]
+
+
+class ListingCodec(ToyCodec):
+    """Lists go over REST, once in five seconds; everything else over the socket."""
+
+    def open_orders(self, symbol: str, now: int, request_id: int) -> HttpRequest:  # type: ignore[override]
+        return HttpRequest("open", "GET", "/open", request_id=request_id, scope="lists")
+
+
+def test_what_waits_for_a_limit_of_its_own_holds_nothing_else_back() -> None:
+    bench = Bench(Limit("lists", 1, 5.0), codec=ListingCodec(CodecOptions(Role.ORDERS)))
+    bench.commands.ask_open_orders("", NOW)
+    bench.commands.ask_open_orders("A", NOW)
+    bench.commands.ask_open_orders("A", NOW)  # said twice, and asked once
+    bench.commands.ask_open_orders("B", NOW)
+    bench.commands.cancel(CANCEL, NOW)
+    assert len(bench.outbox.take_requests()) == 1
+    assert [one["do"] for one in bench.said()] == ["cancel"]
+    assert bench.commands.asks(What.OPEN_ORDERS)
+    assert not bench.commands.is_idle
+    for _ in range(2):
+        due = bench.commands.next_deadline(NOW)
+        assert due is not None
+        bench.commands.release(due)
+        assert len(bench.outbox.take_requests()) == 1
+    assert bench.commands.next_deadline(NOW) is None
+
+
+def test_what_waits_for_a_limit_of_its_own_is_told_when_the_connection_is_lost() -> None:
+    bench = Bench(Limit("lists", 1, 5.0), codec=ListingCodec(CodecOptions(Role.ORDERS)))
+    bench.commands.ask_open_orders("A", NOW)
+    bench.commands.ask_open_orders("B", NOW)
+    [told] = bench.commands.lost(NOW)
+    assert isinstance(told, Rejected)
+    assert told.symbol == "B"

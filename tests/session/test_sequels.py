@@ -240,3 +240,39 @@ def test_what_the_venue_says_is_not_live_is_stale_until_it_speaks_again() -> Non
     assert isinstance(stale, events.FeedStale)
     assert (stale.symbol, stale.why) == ("A", "told")
     assert "FeedFresh" in kinds(ours.receive_data(frame(**quote), START + 3 * SECOND))
+
+
+class NamingCodec(ToyCodec):
+    """Says which ask an event answers."""
+
+    def ask_of(self, event: Event) -> Ask | None:
+        return Ask("ticker", event.symbol)
+
+
+SILENT = replace(TOY, codec=NamingCodec, acknowledges=False, asks_a_message=1)
+
+
+def test_a_venue_that_acknowledges_nothing_is_asked_twice_and_then_counts_as_refusing() -> None:
+    ours = Conversation(
+        SILENT,
+        ConversationOptions(link="x", role=Role.MARKET),
+        pacing=Pacing(LIMITS),
+        skew=Skew(),
+        chance=Entropy(1).stream("x"),
+    )
+    ours.opened(START)
+    ours.want([Ask("ticker", "A"), Ask("ticker", "B")], START)
+    assert [len(json.loads(one)["asks"]) for one in ours.outbox.take_frames()] == [1, 1]
+    ours.receive_data(frame(e="quote", s="A", bid=1.0, ask=2.0), START)
+    ours.handle_deadline(START + 5 * SECOND)
+    [again] = ours.outbox.take_frames()
+    assert json.loads(again)["asks"] == [["ticker", "B", ""]]
+    ours.receive_pong(START + 10 * SECOND)
+    ours.handle_deadline(START + 10 * SECOND)
+    [(asked, error)] = [one for one in ours.outbox.take_settled() if one[1] is not None]
+    assert asked == Ask("ticker", "B")
+    assert isinstance(error, errors.SubscriptionRejected)
+    assert ours.outbox.take_fault() is None
+    ours.outbox.take_told()
+    ours.unwant([Ask("ticker", "A")], START + 11 * SECOND)
+    assert kinds(ours.outbox.take_told()) == ["Unsubscribed"]

@@ -12,6 +12,7 @@ from pitwire.model.clock import SECOND
 from pitwire.model.events import Event
 from pitwire.model.orders import AmendOrder, CancelOrder, RejectReason, ReplaceOrder, UpdateKind
 from pitwire.model.recovery import Halt, Ignore, Reconnect, Resync, Wait
+from pitwire.session.obedience import ACCOUNT
 from pitwire.session.session import Session
 from tests.session.toy import order
 from tests.session.world import KEY, World, live, settle
@@ -606,7 +607,7 @@ def test_a_key_that_is_refused_after_a_loss_ends_the_accounts_connection_alone(e
             world.server.orders.link.abort()
             await asyncio.sleep(600)
             assert len(world.server.connections) == 3, "one more login, and no more"
-            [over] = [one for one in world.of(events.Rejected) if one.what == "account"]
+            [over] = [one for one in world.of(events.Rejected) if one.what == ACCOUNT]
             assert "revoked" in over.text
             assert [line.name for line in session.lines] == ["market-1"]
             assert not session.may_trade
@@ -660,7 +661,7 @@ def test_a_close_that_forbids_the_account_leaves_the_market() -> None:
             await session.authenticate_websocket()
             world.server.orders.link.close(3003, "go away")
             await asyncio.sleep(600)
-            [over] = [one for one in world.of(events.Rejected) if one.what == "account"]
+            [over] = [one for one in world.of(events.Rejected) if one.what == ACCOUNT]
             assert over.code == 3003
             assert [line.stands for line in session.lines] == [True]
 

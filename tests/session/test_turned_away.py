@@ -11,6 +11,7 @@ from pitwire.model.credentials import Credentials
 from pitwire.model.errors import StateError
 from pitwire.model.events import Event, Quote, Rejected
 from pitwire.session.connect import connect_to_websocket
+from pitwire.session.obedience import ACCOUNT
 from pitwire.sim.hosted import HostedVenue
 from pitwire.venues.venue import Endpoints
 
@@ -27,7 +28,7 @@ async def test_the_market_is_heard_on_when_the_key_is_taken_back() -> None:
     told: list[Event] = []
 
     def is_over() -> bool:
-        return any(isinstance(one, Rejected) and one.what == "account" for one in told)
+        return any(isinstance(one, Rejected) and one.what == ACCOUNT for one in told)
 
     def quotes() -> int:
         return sum(isinstance(one, Quote) for one in told)

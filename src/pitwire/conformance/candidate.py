@@ -64,6 +64,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 BUILT_IN: Mapping[str, tuple[str, str]] = {
     "binance": ("pitwire.conformance.binance", "CANDIDATE"),
     "binance-usdm": ("pitwire.conformance.binance_usdm", "CANDIDATE"),
+    "ibkr": ("pitwire.conformance.ibkr", "CANDIDATE"),
 }
 """Venue → module and attribute."""
 

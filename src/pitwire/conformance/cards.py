@@ -6,6 +6,7 @@ looked at nothing has not passed; it may be skipped only by what the venue's tab
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Hashable
 from functools import cached_property
 from typing import Any, TypeAlias, TypeVar
@@ -72,8 +73,12 @@ class Exam:
         return Entropy(self.seed).stream(f"examination/{name}")
 
     def codec(self, role: Role, *, time_unit: str = "ms") -> Codec:
-        """A fresh codec."""
-        return self.venue.codec(CodecOptions(role=role, time_unit=time_unit))
+        """A fresh codec, which knows the golden listing where symbols have to be listed first."""
+        codec = self.venue.codec(CodecOptions(role=role, time_unit=time_unit))
+        listing = self.golden.listing if self.venue.listed_first else None
+        if listing is not None:
+            codec.learn(codec.decode_instruments(json.dumps(listing.body).encode()))
+        return codec
 
     def world(
         self,

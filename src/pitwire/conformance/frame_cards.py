@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +15,7 @@ from pitwire.conformance.wishes import LIMIT, grid_wishes, screen_for
 from pitwire.model.credentials import Credentials
 from pitwire.model.events import Malformed, Unhandled
 from pitwire.model.orders import Order
-from pitwire.venues.venue import Codec, ConditionalCodec, Role, Venue
+from pitwire.venues.venue import Buffer, Codec, ConditionalCodec, Decoded, Role, Venue
 
 MUTATED = 10_000
 """Spoilt frames that each kind of connection is fed."""
@@ -32,7 +32,7 @@ def golden_frames(exam: Exam) -> Found:
     frames = exam.golden.frames
     for number, row in enumerate(frames):
         for payload in (row.payload, memoryview(bytearray(row.payload))):
-            found = [written(item) for item in _prepared(exam, row).decode(payload, NOW)]
+            found = [written(item) for item in _read(exam, row, payload)]
             if found != expected(row):
                 return wrong(number, "frames", f"{row.name}: {_first(found, expected(row))}")
     return Found(len(frames), "golden frames")
@@ -42,12 +42,12 @@ def unknown_fields(exam: Exam) -> Found:
     """A field that nobody knows, first and last, at every depth."""
     looked = 0
     for row in exam.golden.frames:
-        if row.hex:
+        if row.hex or not row.frame.startswith(("{", "[")):
             continue
         for front in (True, False):
             frame = json.dumps(_extended(json.loads(row.frame), front=front)).encode()
-            wanted = [written(item) for item in _prepared(exam, row).decode(row.payload, NOW)]
-            found = [written(item) for item in _prepared(exam, row).decode(frame, NOW)]
+            wanted = [written(item) for item in _read(exam, row)]
+            found = [written(item) for item in _read(exam, row, frame)]
             if [_bare(one) for one in found] != [_bare(one) for one in wanted]:
                 told = _first(found, wanted)
                 return wrong(looked, "frames", f"{row.name} with a new field: {told}")
@@ -63,7 +63,7 @@ def unknown_channel(exam: Exam) -> Found:
     if not known:
         return wrong(0, "frames", "no golden frame is of an unknown channel: one with `Unhandled`")
     for row in known:
-        found = [written(item) for item in _prepared(exam, row).decode(row.payload, NOW)]
+        found = [written(item) for item in _read(exam, row)]
         if found != expected(row):
             return wrong(0, "frames", f"{row.name}: {_first(found, expected(row))}")
     for role in _roles(exam.venue):
@@ -173,10 +173,8 @@ def _roles(venue: Venue) -> list[Role]:
     return [role for role in Role if meant[role]]
 
 
-def _prepared(exam: Exam, row: Frame) -> Codec:
-    codec = exam.codec(row.role or Role.MARKET)
-    exam.golden.prepare(codec, row.before)
-    return codec
+def _read(exam: Exam, row: Frame, payload: Buffer | None = None) -> Sequence[Decoded]:
+    return exam.golden.read(exam.codec(row.role or Role.MARKET), row, payload)
 
 
 def _extended(value: Any, *, front: bool) -> Any:
@@ -224,6 +222,7 @@ def _golden_bytes(exam: Exam, calls: frozenset[str], what: str, missing: list[st
         codec = exam.codec(Role.MARKET if row.call in _ASKS else Role.ORDERS)
         if row.login:
             exam.golden.log_in(codec, row.login, row.now)
+        exam.golden.prepare(codec, row.before)
         found = make(codec, row)
         if found != row.bytes:
             return wrong(number, what, f"{row.name}: found {found}, expected {row.bytes}")

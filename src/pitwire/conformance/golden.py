@@ -28,6 +28,7 @@ from pitwire.model.orders import AmendOrder, CancelOrder, Order, ReplaceOrder
 from pitwire.model.packed import unpacked
 from pitwire.venues.venue import (
     Ask,
+    Buffer,
     Codec,
     Decoded,
     Doubted,
@@ -72,6 +73,10 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     events: list[dict[str, Any]]
     before: list[Call] = []
     """What was asked for before it came."""
+    asked: Call | None = None
+    """The request that it answers over REST; the frame is the body then."""
+    status: int = 200
+    """HTTP status of such an answer."""
     role: Role | None = None
     """Which connection it comes on; by the file's name where it is left out."""
 
@@ -88,6 +93,8 @@ class Sent(Call, frozen=True, kw_only=True):
     source: str
     bytes: str
     """The frame; an HTTP request as `GET /path?query`, with its body behind a space."""
+    before: list[Call] = []
+    """What was asked for before."""
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,11 +109,15 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Login(msgspec.Struct, frozen=True, kw_only=True):
-    """Published credentials, and the venue's yes to a login with request id 1."""
+    """Published credentials, and the venue's yes to a login with request id 1.
+
+    Where a login goes over REST, `answers` are the bodies, in order, that it gets there first.
+    """
 
     key: str
     secret: str
     answer: str
+    answers: list[Any] = []
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,8 +205,25 @@ class Golden:
         if login is None:
             expected = f"one of {', '.join(self.papers.logins) or 'none'} in papers.json"
             raise ConfigError(where="login", found=name, expected=expected)
-        codec.login(Credentials(login.key, login.secret), now, 1)
+        made: Any = codec.login(Credentials(login.key, login.secret), now, 1)
+        for body in login.answers:
+            told = codec.decode_response(made, 200, {}, json.dumps(body).encode(), now)
+            made = next((one.outgoing for one in told if isinstance(one, Further)), made)
         codec.decode(login.answer.encode(), now)
+
+    def read(self, codec: Codec, row: Frame, payload: Buffer | None = None) -> Sequence[Decoded]:
+        """What a codec makes of a row, from where its calls have left it."""
+        self.prepare(codec, row.before)
+        body = row.payload if payload is None else payload
+        if row.asked is None:
+            return codec.decode(body, NOW)
+        if row.asked.login:
+            self.log_in(codec, row.asked.login, row.asked.now)
+        request = called(codec, row.asked)
+        if not isinstance(request, HttpRequest):
+            where = f"golden frame {row.name}"
+            raise ConfigError(where=where, found="a frame", expected="a request over REST")
+        return codec.decode_response(request, row.status, {}, bytes(body), NOW)
 
     def _lines(self, name: str, kind: type[T]) -> Iterator[T]:
         path = None if self._folder is None else self._folder / name

@@ -7,10 +7,11 @@ folder in which the command runs.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from datetime import datetime, time
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -25,7 +26,7 @@ from pitwire.session.schedule import MOST_COPIES, parse_roll_at
 from pitwire.trading.declared import RuleSpec, build_rules
 from pitwire.trading.limits import Limits, SymbolLimits
 from pitwire.venues.registry import find_venue
-from pitwire.venues.venue import Ask, CodecOptions, Endpoints, Role
+from pitwire.venues.venue import Ask, CodecOptions, Endpoints, Role, Venue
 
 Mode: TypeAlias = Literal["sim", "paper", "live"]
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
@@ -60,6 +61,20 @@ class VenueSection(Section, frozen=True):
     """How many connections carry the same subscriptions; the first to bring an event wins."""
     roll_at: str = ""
     """A time of day in UTC, as 04:30, at which connections are replaced without a break."""
+    options: Mapping[str, Any] = {}
+    """What this venue's dialect alone knows; `docs/venues` says which."""
+
+    @property
+    def table(self) -> Venue:
+        """The venue as it is configured here; raises `ConfigError`."""
+        found = find_venue(self.name)
+        if not self.options:
+            return found
+        if found.configured is None:
+            raise ConfigError(
+                where="venue.options", found=", ".join(self.options), expected="none, at this venue"
+            )
+        return found.configured(self.options)
 
 
 class AccountSection(Section, frozen=True):
@@ -294,8 +309,11 @@ def _check_venue(venue: VenueSection, source: str) -> None:
         where = f"{source}: venue.roll_at"
         raise ConfigError(where=where, found=error.found, expected=error.expected) from None
     try:
-        codec = find_venue(venue.name).codec(CodecOptions(Role.MARKET, venue.time_unit))
+        codec = venue.table.codec(CodecOptions(Role.MARKET, venue.time_unit))
     except ConfigError as error:
+        if error.where.startswith("venue.options"):
+            where = f"{source}: {error.where}"
+            raise ConfigError(where=where, found=error.found, expected=error.expected) from None
         where = f"{source}: venue.name"
         raise ConfigError(where=where, found=venue.name, expected=error.expected) from None
     for index, symbol in enumerate(venue.symbols):

@@ -19,7 +19,7 @@ from pitwire.model.credentials import Credentials
 MASK = "***"
 FIELDS = (
     "apiKey", "signature", "secret", "secretKey", "apiSecret", "listenKey", "listenToken",
-    "X-MBX-APIKEY", "token", "password",
+    "X-MBX-APIKEY", "token", "password", "session",
 )  # fmt: skip
 SHORTEST = 6
 """A known secret shorter than this is not searched for: it would mask half of every text."""

@@ -40,6 +40,7 @@ from pitwire.model.instruments import Instrument
 from pitwire.model.orders import UpdateKind
 from pitwire.session.audience import OnEvents
 from pitwire.session.session import Session
+from pitwire.session.setup import GATEWAY
 from pitwire.store.frames import Frames
 from pitwire.trading.declared import build_rules
 from pitwire.trading.engine import Engine
@@ -165,7 +166,7 @@ async def open_desk(
             config, desk.engine.screen, credentials, seed=seed, clock=clock
         )
         session = await connect_to_websocket(
-            config.venue.name,
+            config.venue.table,
             endpoints=endpoints or config.venue.endpoints,
             testnet=config.venue.testnet,
             credentials=credentials,
@@ -429,6 +430,8 @@ def _pure(config: DeskConfig, ids: OrderIds, state: State, journal: Journal) -> 
 def credentials_of(config: DeskConfig) -> Credentials:
     """Who the configuration says we are; raises `ConfigError` when nothing is to be found."""
     account = config.account
+    if find_venue(config.venue.name).keyless:
+        return Credentials(GATEWAY, "", account=account.name)
     found = find_credentials(
         config.venue.name,
         key_ref=account.key or None,

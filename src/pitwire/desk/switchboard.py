@@ -26,7 +26,7 @@ from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConfigError, StateError
 from pitwire.model.events import Rejected
 from pitwire.model.orders import Cancel, CancelOrder, Command
-from pitwire.session.obedience import ACCOUNT, KEY
+from pitwire.session.obedience import ACCOUNT, KEY, SESSION
 from pitwire.session.pending import What
 from pitwire.store.folder import CRASHES, CRASHES_WITHIN
 from pitwire.store.latch import Thrown
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 
 _LOOK_SECONDS = 0.05
+_AGAIN = 60 * SECOND
 PRIVATE_STREAM = What.WATCH
 """What a refusal of the private stream is told under."""
 TELL_AFTER = 2 * SECOND
@@ -67,6 +68,8 @@ class Switchboard:
         """Whether a person was told that cancels do not get through."""
         self._failed = ""
         """The error of our own amid a command that a person was told of last."""
+        self._session_told = 0
+        """When a person was told last that the session at the venue is not ours."""
         self._troubles = Troubles()
         self._trouble = ""
         """What the watchdog said of its last trouble."""
@@ -287,12 +290,21 @@ class Switchboard:
             if not desk.engine.screen.halted:
                 self.halt(why, "desk")
             self.bar(why)
+        elif event.what == SESSION:
+            self._session_troubled(event)
         elif event.what == PRIVATE_STREAM and not desk.session.hears_orders:
             self.halt(f"the venue refuses our order updates: {event.text} ({event.code})", "desk")
         elif event.what == What.COUNTDOWN and (winder := desk.gateway.winder) is not None:
             text = f"the venue refuses its timer for {event.symbol}: {event.text}"
             if winder.refused(event.symbol):
                 desk.alert(text, event.received)
+
+    def _session_troubled(self, event: Rejected) -> None:
+        """Each connection says it; a person is told once a minute."""
+        now = event.received
+        if now - self._session_told >= _AGAIN:
+            self._session_told = now
+            self._desk.alert(f"no order leaves, and the venue is asked again: {event.text}", now)
 
     def hear_watchdog(self, report: Report) -> None:
         """It tells of trouble, or of what it did while we were silent; that is a halt.

@@ -9,7 +9,7 @@ Every command ends in exactly one of: the answer's own facts, a proof that nothi
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from pitwire.model import errors
@@ -107,15 +107,24 @@ class Commands:
         """Whether the venue has accepted our login on the present connection."""
         self._urgent: deque[tuple[Request, Encode]] = deque()
         self._ordinary: deque[tuple[Request, Encode]] = deque()
+        self._apart: list[tuple[str, tuple[Request, Encode]]] = []
+        """What waits for a limit of its own, which holds nothing else back, by its scope."""
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing waits to be sent or answered."""
-        return not (self._urgent or self._ordinary or self._pending.has_commands)
+        return not (self._urgent or self._ordinary or self._apart or self._pending.has_commands)
 
     def asks(self, what: What) -> bool:
         """Whether a question of this kind waits to be sent or answered."""
-        return self._pending.has(what) or any(one.what is what for one, _ in self._urgent)
+        return self._pending.has(what) or any(one.what is what for one in self._questions())
+
+    def _questions(self) -> Iterator[Request]:
+        """Cancels and questions that wait."""
+        for request, _ in self._urgent:
+            yield request
+        for _, (request, _) in self._apart:
+            yield request
 
     # ── out: each leaves in this call, or waits for the venue's limit ──
 
@@ -277,9 +286,13 @@ class Commands:
     def release(self, now: int) -> None:
         """Send what may leave now, cancels and questions first; tell what is too late for it."""
         self._outbox.stirred = True
-        if not (self._urgent or self._ordinary):
+        if not (self._urgent or self._ordinary or self._apart):
             return
         self._expire(now)
+        for scope, first in reversed([*dict(reversed(self._apart)).items()]):
+            if self.pacing.allows(scope, now):
+                self._apart.remove((scope, first))
+                self._urgent.append(first)
         for queue in (self._urgent, self._ordinary):
             while queue and self._may_leave(queue[0][0].what, now):
                 request, encode = queue.popleft()
@@ -292,12 +305,15 @@ class Commands:
                 if isinstance(frame, bytes):
                     self._outbox.send(frame)
                     self.budget.spent(request, now)
-                else:
+                elif self.pacing.allows(frame.scope, now):
                     self._carry(frame, now)
+                else:
+                    self._apart.append((frame.scope, (request, encode)))
+                    continue
                 self._pending.add(request_id, sent_at(request, now))
 
     def _carry(self, request: HttpRequest, now: int) -> None:
-        self.pacing.spend("weight", now, cost=request.weight)
+        self.pacing.spend_on(request, now)
         self._outbox.ask(request)
         self._outbox.stirred = True
 
@@ -312,7 +328,7 @@ class Commands:
 
     def _urge(self, request: Request, encode: Encode) -> None:
         waits = request.what in _ONCE and any(
-            sent_at(one, request.sent) == request for one, _ in self._urgent
+            sent_at(one, request.sent) == request for one in self._questions()
         )
         if not waits:
             self._urgent.append((request, encode))
@@ -331,14 +347,15 @@ class Commands:
 
     def next_deadline(self, now: int) -> int | None:
         """When `release` will next have something to send, or to give up."""
-        if not (self._urgent or self._ordinary):
+        if not (self._urgent or self._ordinary or self._apart):
             return None
-        times = []
+        held = self._held_until()
+        times = [max(held, self.pacing.ready_at(scope, now)) for scope, _ in self._apart]
         if self._urgent:
-            times.append(self._held_until())
+            times.append(held)
         if self._ordinary:
             room = self.pacing.ready_at("weight", now, cost=self._reserve)
-            turn = max(self._held_until(), room, self.pacing.ready_at("orders", now))
+            turn = max(held, room, self.pacing.ready_at("orders", now))
             times.append(min(turn, self._ordinary[0][0].sent + self.deadline))
         return max(now, min(times))
 
@@ -399,8 +416,9 @@ class Commands:
     def lost(self, now: int) -> list[Event]:
         """The connection is gone: what was queued was never sent, and that is proven."""
         self.admitted = False
-        queued = [request for request, _ in (*self._urgent, *self._ordinary)]
+        queued = [*self._questions(), *(request for request, _ in self._ordinary)]
         self._urgent.clear()
+        self._apart.clear()
         self._ordinary.clear()
         reason = "never sent: the connection was lost"
         return [event for request in queued for event in self.refused(request, reason, now)]

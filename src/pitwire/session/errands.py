@@ -69,7 +69,7 @@ class Errands:
         )
         """What answers wait for, and chores."""
         self._logs_in_first = venue.market_login and role is Role.MARKET
-        self.wants = Wants()
+        self.wants = Wants(venue.asks_a_message)
         self.copy: Copy = feed.join(link, self.wants, freshness.spoken)
         """Our part in the feed."""
         self.copy.quotes = freshness.heard[Quote]
@@ -260,7 +260,8 @@ class Errands:
             self._send(What.TIME, now)
             return
         request = self._codec.ask_time()
-        if self._pacing.try_spend("weight", now, cost=request.weight):
+        if self._pacing.ready_for(request, now) <= now:
+            self._pacing.spend_on(request, now)
             self._time_asked = (request, now)
             self._outbox.ask(request)
 
@@ -268,6 +269,8 @@ class Errands:
         if not self._messages.allows("messages", now):
             return False
         request_id = self._pending.next_id()
+        if what is What.UNSUBSCRIBE and not self._venue.acknowledges:
+            self._outbox.tell(*self._ended(asks, now))
         said = self._encode(what, now + self._skew.offset, request_id, asks)
         if isinstance(said, HttpRequest):
             ready = self._pacing.ready_for(said, now)
@@ -281,8 +284,13 @@ class Errands:
         else:
             self._messages.spend("messages", now)
             self._outbox.send(said)
-        self._pending.add(request_id, Request(what, now, asks=asks))
+        if what is not What.UNSUBSCRIBE or self._venue.acknowledges:
+            self._pending.add(request_id, Request(what, now, asks=asks))
         return True
+
+    def _ended(self, asks: Sequence[Ask], now: int) -> list[Event]:
+        name, link = self._venue.name, self._link
+        return [Unsubscribed(name, ask.symbol, 0, now, link, ask.channel) for ask in asks]
 
     def _encode(
         self, what: What, venue_now: int, request_id: int, asks: tuple[Ask, ...]
@@ -324,11 +332,7 @@ class Errands:
             case What.SUBSCRIBE:
                 told += [self._confirmed(ask, now) for ask in self.wants.confirm(request.asks)]
             case What.UNSUBSCRIBE:
-                told += [
-                    Unsubscribed(self._venue.name, ask.symbol, 0, now, self._link, ask.channel)
-                    for ask in request.asks
-                    if ask not in self._anew
-                ]
+                told += self._ended([one for one in request.asks if one not in self._anew], now)
         return told
 
     def proven(self, event: Event, now: int) -> list[Event]:
@@ -343,6 +347,11 @@ class Errands:
         if request.what is What.TIME:
             return  # it will be asked again, and no order should become unknown for its sake
         if request.what is What.SUBSCRIBE and self._asks_once_more(request.asks):
+            return
+        if request.what is What.SUBSCRIBE and not self._venue.acknowledges:
+            text = "no data came of it, though it was asked for twice"
+            silence = errors.RequestRejected(venue=self._venue.name, text=text, request="subscribe")
+            self._outbox.tell(*self._not_subscribed(request, silence, now))
             return
         silent = (now - request.sent) / SECOND
         self._outbox.fail(errors.Stalled(silent_seconds=silent, what=f"answer to {request.what}"))

@@ -399,6 +399,8 @@ class Lines:
             if (halt := backoff.halt(error, remedy, now)) is not None:
                 return halt
         recovery = recovery_for(error, delay_seconds=_UNNAMED)
+        if isinstance(error, errors.DialFailed) and error.status in self._setup.venue.awaited:
+            recovery = Reconnect(self._setup.venue.awaited[error.status])
         if not isinstance(recovery, Reconnect):
             return recovery
         # A time that the venue names is a least time; our own delay, or a silence, may be longer.

@@ -54,7 +54,10 @@ def blames_clock(reply: Reply) -> bool:
 
 KEY = "key"
 """What a refusal of the key itself is told under."""
-ACCOUNT = "account"
+SESSION = "session"
+"""What is told under this is about a session at the venue that is not ours for now; it comes back
+by itself, and nobody takes it back."""
+ACCOUNT = "account line"
 """What the end of the account's connection is told under: it is not dialled again."""
 
 

@@ -16,7 +16,7 @@ from pitwire.session.outbox import Outbox
 from pitwire.session.pacing import Pacing
 from pitwire.session.pen import Pen
 from pitwire.session.pending import Pending
-from pitwire.venues.venue import Codec, Outgoing, RehearsingCodec, Venue
+from pitwire.venues.venue import Codec, HttpRequest, Outgoing, RehearsingCodec, Venue
 
 
 class Placing:
@@ -101,6 +101,8 @@ class _Unspent:
         self.has_room_for_order = pacing.has_room_for_order
 
     def spend(self, scope: str, now: int, *, cost: int = 1) -> None: ...
+
+    def spend_on(self, request: HttpRequest, now: int) -> None: ...
 
 
 class _Nowhere:

@@ -27,7 +27,7 @@ from pitwire.session.line import Line
 from pitwire.session.lines import Lines
 from pitwire.session.pending import Probe, What
 from pitwire.session.placing import Placing, Understudy
-from pitwire.session.setup import Closed, Setup
+from pitwire.session.setup import Closed, Setup, key_of
 from pitwire.session.stream import (
     SPILL_LIMIT,
     EventStream,
@@ -68,8 +68,7 @@ class Session:
 
     async def authenticate_websocket(self, credentials: Credentials | None = None) -> None:
         """Log in, now and after every loss; raises `AuthenticationFailed`."""
-        known = credentials or self._credentials
-        credentials = known() if callable(known) else known
+        credentials = key_of(self._setup, credentials or self._credentials)
         if credentials is None:
             raise errors.ConfigError(
                 where="credentials", found=None, expected="an API key and its secret"
@@ -124,6 +123,8 @@ class Session:
         Raises `SubscriptionRejected` for the first that the venue refuses; the others stay.
         """
         asks = self._asks(channel, symbols, option)
+        if self.venue.listed_first and (new := set(symbols) - self._instruments.keys()):
+            await self.load_instruments(sorted(new))
         waiters = [self._lines.wait_for(ask) for ask in asks if not self._lines.is_confirmed(ask)]
         try:
             await self._lines.assign(asks)

@@ -28,6 +28,8 @@ from pitwire.wire.link import Dial, Fetch, HeadedDial
 
 KeyFinder: TypeAlias = Callable[[], Credentials | None]
 """Looks for credentials once they are needed."""
+GATEWAY = "gateway"
+"""Who logs in where nobody has a key: whoever runs the gateway has done so there."""
 FIRST = "market-1"
 """The name of the market line that asks the venue's clock; a successor has a number after it."""
 OnError: TypeAlias = Callable[[BaseException], Recovery | None]
@@ -148,10 +150,16 @@ def dial_of(setup: Setup, role: Role) -> Dial:
     return dialer.with_headers(headers_of(market_key(setup)))
 
 
+def key_of(setup: Setup, known: Credentials | KeyFinder | None) -> Credentials | None:
+    """Who we are, as far as that is known; nobody by name, where a venue wants no key."""
+    if setup.venue.keyless:
+        return known if isinstance(known, Credentials) else Credentials(GATEWAY, "")
+    return known() if callable(known) else known
+
+
 def market_key(setup: Setup) -> Credentials:
     """Who a market connection says we are; raises `ConfigError` where nobody is known."""
-    known = setup.credentials
-    credentials = known() if callable(known) else known
+    credentials = key_of(setup, setup.credentials)
     if credentials is None:
         raise ConfigError(
             where="credentials",

@@ -13,9 +13,6 @@ from itertools import islice
 
 from pitwire.venues.venue import Ask
 
-PACK = 200
-"""Asks in one request: a few kilobytes, well within any venue's frame."""
-
 
 class Stage(Enum):
     WANTED = "wanted"
@@ -26,7 +23,9 @@ class Stage(Enum):
 class Wants:
     """The asks of one connection, in the order they were first wanted."""
 
-    def __init__(self) -> None:
+    def __init__(self, pack: int = 200) -> None:
+        self._pack = pack
+        """How many asks share a request."""
         self._stages: dict[Ask, Stage] = {}
         self._todo: dict[Ask, None] = {}
         self._drops: dict[Ask, None] = {}
@@ -100,7 +99,7 @@ class Wants:
 
     def next_drops(self) -> tuple[Ask, ...]:
         """The next request's worth of streams to end."""
-        pack = tuple(islice(self._drops, PACK))
+        pack = tuple(islice(self._drops, self._pack))
         for ask in pack:
             del self._drops[ask]
         return pack
@@ -116,7 +115,7 @@ class Wants:
         pack: tuple[Ask, ...] = ()
         while self._halves and not pack:
             pack = tuple(ask for ask in self._halves.popleft() if ask in self._todo)
-        pack = pack or tuple(islice(self._todo, PACK))
+        pack = pack or tuple(islice(self._todo, self._pack))
         for ask in pack:
             del self._todo[ask]
             self._stages[ask] = Stage.ASKED

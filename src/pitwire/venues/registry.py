@@ -21,6 +21,7 @@ BUILT_IN: Mapping[str, tuple[str, str]] = {
     "binance": ("pitwire.venues.binance", "BINANCE"),
     "binance-sbe": ("pitwire.venues.binance", "BINANCE_SBE"),
     "binance-usdm": ("pitwire.venues.binance_futures", "BINANCE_USDM"),
+    "ibkr": ("pitwire.venues.ibkr", "IBKR"),
     "binance-coinm": ("pitwire.venues.binance_futures", "BINANCE_COINM"),
 }
 """Name → module and attribute."""

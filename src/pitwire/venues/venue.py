@@ -219,6 +219,9 @@ class Venue(msgspec.Struct, frozen=True):
     """(endpoints, time unit) → the URL to dial for a market connection with no stream yet."""
     orders_path: Callable[[Endpoints, str], str]
     """(endpoints, time unit) → the URL to dial for the orders connection."""
+    awaited: Mapping[int, float] = {}
+    """HTTP status of a refused upgrade → seconds until it is tried again, where it passes once
+    somebody else has acted, whatever the table of recoveries says."""
     symbol_of: Callable[[str], str] = str
     """The venue's spelling of a symbol → ours, as well as can be told without its listing."""
     acknowledge: Callable[[bytes], bytes | None] | None = None
@@ -254,6 +257,17 @@ class Venue(msgspec.Struct, frozen=True):
     """Whether a market connection logs in, by `Codec.login`, before it may ask for a stream."""
     countdown: Countdown | None = None
     """The venue's own dead man's timer; None where it has none."""
+    keyless: bool = False
+    """Whether nobody logs in with a key: whoever runs the venue's own gateway has done so there."""
+    listed_first: bool = False
+    """Whether a symbol can be asked for only once its instrument is known, by a number."""
+    asks_a_message: int = 200
+    """How many asks share a message; by default as many as make a few kilobytes."""
+    acknowledges: bool = True
+    """Whether the venue answers an ask. Where not, its first data are its answer; one that stays
+    without is asked once more, and then counts as refused."""
+    configured: Callable[[Mapping[str, object]], Venue] | None = None
+    """The venue by `[venue.options]`; raises `ConfigError`. None: it has no options."""
     chores: tuple[Chore, ...] = ()
     """Begun with each login; the codec is a `DutifulCodec` where there are any."""
     sign: Callable[[Credentials, bytes], str] | None = None
