@@ -139,7 +139,7 @@ def test_every_section_is_read() -> None:
             "a time with its zone",
         ),
         # what no single field can tell
-        ("[venue]\nname = 'binanse'", "desk.toml: venue.name", "'binanse'", "one of binance"),
+        ("[venue]\nname = 'binanse'", "desk.toml: venue.name", "'binanse'", "one of alpaca"),
         ("[venue]\nsymbols = ['AAPL']", "desk.toml: venue.symbols[0]", "'AAPL'", "a pair"),
         ("[venue]\nchannels = ['tikker']", "desk.toml: venue.channels[0]", "'tikker'", "ticker"),
         ("[venue]\nchannels = ['bars@7m']", "desk.toml: venue.channels[0]", "'bars@7m'", "1m"),
