@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from pitwire.sim.facades.ibkr import gateway
 from pitwire.sim.facades.ibkr_options import IbkrOptions
 from pitwire.sim.faults import (
+    ChangeRules,
     DailyReset,
     EndLogin,
     FarmNotice,
@@ -17,6 +19,7 @@ from pitwire.sim.faults import (
     LoginElsewhere,
     LoseAck,
     LoseLine,
+    RevokeKeys,
     ending,
 )
 from pitwire.sim.kit import kit
@@ -89,6 +92,44 @@ def test_the_kit_has_what_a_broker_does(name: str) -> None:
         venue.http("POST", f"/iserver/account/{ACCOUNT}/orders", {"orders": [order]})
     happened = {type(fault) for _, fault in venue.world.plan.happened}
     assert happened >= {type(fault) for fault in faults if not isinstance(fault, LoseAck)}
+
+
+def test_an_operator_tells_everybody_something() -> None:
+    venue = Gateway(quiet_gateway())
+    phone = venue.socket()
+    phone.take()
+    venue.facade.announce("Exchange is closing early.")
+    venue.facade.announce("Your order needs you.", title="Order", topic="ntf")
+    venue.world.act()
+    bulletin, notice = phone.take()
+    assert (bulletin["topic"], bulletin["args"]["message"]) == ("blt", "Exchange is closing early.")
+    assert list(notice["args"]) == ["id", "text", "title", "url"]
+
+
+def test_keys_that_are_revoked_end_the_login() -> None:
+    venue = Gateway(quiet_gateway(faults=(RevokeKeys(at_seconds=5),)))
+    venue.world.advance(5)
+    venue.post("/tickle", status=401)
+
+
+def test_a_reset_may_close_sockets() -> None:
+    options = IbkrOptions(is_paced=False, reset_closes_sockets=True)
+    venue = Gateway(quiet_gateway(options, faults=(DailyReset(at_seconds=5),)))
+    phone = venue.socket()
+    venue.world.advance(4)
+    assert phone.lost is None
+    venue.world.advance(1)
+    assert phone.lost is not None
+
+
+def test_rules_that_change_are_told() -> None:
+    fault = ChangeRules(at_seconds=5, symbol="AAPL-USD", tick=Decimal("0.05"))
+    venue = Gateway(quiet_gateway(faults=(fault,))).ready()
+    venue.world.advance(5)
+    rules = venue.post("/iserver/contract/rules", {"conid": AAPL, "isBuy": True})
+    assert rules["increment"] == 0.05
+    assert "minimum price variation" in venue.submit(price=189.01)["error"]
+    assert "order_id" in venue.submit(price=189.05)[0]
 
 
 def test_faults_are_injected_while_it_runs() -> None:

@@ -50,10 +50,15 @@ def test_a_reply_is_lost() -> None:
 
 def test_a_prompt_is_answered_as_a_notification() -> None:
     venue = meet(AskBack(questions=("p12", "o354")))
+    phone = venue.socket()
+    phone.take()
     (first,) = venue.submit()
     assert first["messageIds"] == ["o354"]
     prompt = venue.post(f"/iserver/reply/{first['id']}", {"confirmed": True})
     assert shape(prompt) == shape(SHEET["prompt"])
+    (told,) = phone.hear(0, "ntf")
+    wanted = ("orderId", "reqId", "text", "options")
+    assert told["args"] == {name: prompt[name] for name in wanted}
     said = {"orderId": prompt["orderId"], "reqId": prompt["reqId"], "text": "Do not use"}
     reply = venue.http("POST", "/iserver/notification", said)
     assert (reply.status, reply.body) == (200, b"Success")

@@ -56,6 +56,7 @@ class IbkrFacade:
     ) -> None:
         self.options = options = options or IbkrOptions()
         self._output: list[tuple[int, Action]] = []
+        self._is_revoked = False
         self.office = Office(market, entropy=entropy, options=options, accounts=accounts)
         self.session = IbkrSession(options, entropy, changed=self._changed, over=self._over)
         self.pacing = Pacing(options)
@@ -78,7 +79,11 @@ class IbkrFacade:
             self.office, changed=self._told, marked=self._marked, filled=self._filled
         )
         self._questions = Questions(
-            options, self.office.quotes, new_id=self.office.new_uuid, hears=self._data.hears
+            options,
+            self.office.quotes,
+            new_id=self.office.new_uuid,
+            hears=self._data.hears,
+            prompted=self._prompted,
         )
         self._desk = Desk(
             self.office,
@@ -97,6 +102,16 @@ class IbkrFacade:
 
     def announce_shutdown(self, now: int, links: Sequence[int] | None = None) -> None:
         """This gateway says nothing of it; it hangs up when it is time."""
+
+    def announce(self, text: str, *, title: str = "", topic: str = "blt") -> None:
+        """Tell everybody something: a bulletin (`blt`), or with a title a notification (`ntf`)."""
+        args = {"id": self.office.new_uuid()}
+        args |= {"message": text} if topic == "blt" else {"text": text, "title": title, "url": ""}
+        self._sockets.tell_all({"topic": topic, "args": args})
+
+    def revoke_key(self, key: str) -> None:
+        """There are no keys: the user may not trade any more, and the login is over."""
+        self._is_revoked = True
 
     def close(self, link: int, code: int, reason: str) -> None:
         """Hang up on a client."""
@@ -191,6 +206,9 @@ class IbkrFacade:
     def step(self, now: int) -> None:
         """Take what happened, and do whatever is due."""
         self.session.step(now)
+        if self._is_revoked:
+            self._is_revoked = False
+            self.session.log_out(now)
         self._publish(now)
         self.office.timers.step(now)
 
@@ -243,9 +261,16 @@ class IbkrFacade:
         if self.options.loss_drops_subscriptions:
             self._data.forget()
             self._watch.forget()
-        if what == "login" and self.options.close_on_logout:
+        options = self.options
+        if (what == "login" and options.close_on_logout) or (
+            what == "reset" and options.reset_closes_sockets
+        ):
             for socket in self._sockets.all():
                 self.close(socket.link, 1000, "")
+
+    def _prompted(self, prompt: Mapping[str, object]) -> None:
+        """Prompts come on the socket, too (ibkr §8.3)."""
+        self._sockets.tell_all({"topic": "ntf", "args": dict(prompt)})
 
     def _forget_data(self, now: int) -> None:
         self._data.forget()

@@ -29,7 +29,7 @@ def span(text: str, name: str) -> int:
     if found is None:
         raise bad_request(f"{name} is not valid: {text}")
     unit = found[2].lower()
-    if unit.startswith("s"):
+    if unit.startswith("s") or not int(found[1]):
         raise bad_request(f"{name} is not valid: {text}")
     if unit.startswith("min"):
         unit = "min"

@@ -15,7 +15,7 @@ import msgspec
 from pitwire.model.clock import SECOND
 from pitwire.model.orders import Side
 from pitwire.sim.exchange import Exchange
-from pitwire.sim.facades.ibkr_contracts import Contract
+from pitwire.sim.facades.ibkr_contracts import Contract, is_number
 from pitwire.sim.facades.ibkr_office import Office
 from pitwire.sim.facades.ibkr_text import IbkrError, said
 from pitwire.sim.facades.ibkr_tickets import Ticket
@@ -170,7 +170,7 @@ class Blotter:
 
     def find(self, order_id: str) -> Order | None:
         """By its number as text."""
-        return self.orders.get(int(order_id)) if order_id.isascii() and order_id.isdigit() else None
+        return self.orders.get(int(order_id)) if is_number(order_id) else None
 
     def working(self, account: str) -> list[Order]:
         """Those of an account that are not over."""

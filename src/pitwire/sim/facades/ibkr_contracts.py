@@ -21,6 +21,7 @@ _KNOWN: Mapping[str, tuple[int, str, str, str, str]] = {
     "QQQ": (320227571, "INVESCO QQQ TRUST SERIES 1", "NASDAQ.NMS", "Funds", "Equity Fund"),
 }
 """Ticker → conid (ibkr §5), name, listing exchange, industry, category; the last two are ours."""
+_DIGITS = 18
 _OTHERS = 600_000_000
 _EXCHANGES = "SMART,AMEX,NYSE,CBOE,ARCA,NASDAQ,IEX,OVERNIGHT"
 _ORDER_TYPES = ["limit", "market", "stop", "stop_limit"]
@@ -69,7 +70,7 @@ class Contracts:
     def find(self, conid: object) -> Contract | None:
         """By its number, which may be text and may name an exchange (`265598@NYSE`)."""
         text = str(conid).partition("@")[0].partition(":")[0]
-        return self._by_conid.get(int(text)) if text.isascii() and text.isdigit() else None
+        return self._by_conid.get(int(text)) if is_number(text) else None
 
     def of(self, symbol: str) -> Contract:
         """By our spelling."""
@@ -99,6 +100,11 @@ def _contract(listing: Listing) -> Contract:
     conid, name, exchange, industry, category = known or other
     return Contract(conid=conid, ticker=ticker, name=name, exchange=exchange, industry=industry,
                     category=category, listing=listing)  # fmt: skip
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a whole number as a path or a query spells one."""
+    return text.isascii() and text.isdigit() and len(text) <= _DIGITS
 
 
 def plain(value: Decimal) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from pitwire.model.clock import SECOND
 from pitwire.sim.facades.facade import HttpReply
 from pitwire.sim.facades.ibkr_blotter import Blotter, Order
+from pitwire.sim.facades.ibkr_contracts import is_number
 from pitwire.sim.facades.ibkr_doors import DataDoor, SessionDoor
 from pitwire.sim.facades.ibkr_office import Office
 from pitwire.sim.facades.ibkr_questions import PROMPT, Questions
@@ -241,7 +242,7 @@ class Desk:
 
     def _trades(self, ask: Ask) -> object:
         text = ask.text("days") or "1"
-        if not text.isdigit() or int(text) > _MOST_DAYS:
+        if not is_number(text) or int(text) > _MOST_DAYS:
             raise bad_request("days is not valid")
         account = ask.text("accountId") or self._office.selected
         self._office.account(account)

@@ -30,6 +30,8 @@ class IbkrOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Time of day of the daily reset, `05:00` in UTC; empty: none but those of a fault script."""
     reset_seconds: float = 30.0
     """How long no brokerage session can be opened at a daily reset (unconfirmed)."""
+    reset_closes_sockets: bool = False
+    """Whether sockets are closed at a daily reset (unconfirmed)."""
     human_seconds: float | None = None
     """So long after a login is over a human logs in again; None: nobody does."""
     init_seconds: float = 0.0

@@ -11,7 +11,7 @@ from decimal import Decimal
 from pitwire.model.clock import MILLISECOND, SECOND
 from pitwire.model.orders import Side
 from pitwire.sim.facades.ibkr_blotter import Fill
-from pitwire.sim.facades.ibkr_contracts import Contract
+from pitwire.sim.facades.ibkr_contracts import Contract, is_number
 from pitwire.sim.facades.ibkr_office import Office
 from pitwire.sim.facades.ibkr_rest import Rest
 from pitwire.sim.facades.ibkr_text import Ask, bad_request
@@ -126,7 +126,7 @@ class Portfolio:
 
     def _page(self, ask: Ask) -> object:
         account, page = ask.path
-        if not page.isdigit():
+        if not is_number(page):
             raise bad_request("pageId is not valid")
         rows = self._positions(account)
         return rows[int(page) * _PAGE : (int(page) + 1) * _PAGE]

@@ -7,7 +7,7 @@ the order comes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -43,6 +43,8 @@ _PROMPT_OPTIONS = ["Use on this order", "Always use", "Do not use"]
 _UNKNOWN = "o99999"
 """The id of a question that is no row of the table."""
 _MOST_SUPPRESSED = 51
+_NOTIFIED = ("orderId", "reqId", "text", "options")
+"""What of a prompt comes on the socket."""
 
 Deed: TypeAlias = Callable[[int], object]
 """What was asked about: done with the time, it answers or raises."""
@@ -70,11 +72,14 @@ class Questions:
         *,
         new_id: Callable[[], str],
         hears: Callable[[Contract, int], bool],
+        prompted: Callable[[Mapping[str, object]], None],
     ) -> None:
         self._options = options
         self._quotes = quotes
         self._new_id = new_id
         self._hears = hears
+        self._prompted = prompted
+        """Told of a prompt that is to come on the socket too."""
         self.suppressed: set[str] = set()
         self._open: dict[str, Flow] = {}
         self._prompts = 22_169
@@ -143,7 +148,7 @@ class Questions:
         self._prompts += 1
         flow.reply_id = str(self._prompts)
         self._open[flow.reply_id] = flow
-        return {
+        prompt = {
             "orderId": 123_456_789,
             "reqId": flow.reply_id,
             "dismissable": [],
@@ -153,6 +158,8 @@ class Questions:
             "messageId": PROMPT,
             "prompt": True,
         }
+        self._prompted({name: prompt[name] for name in _NOTIFIED})
+        return prompt
 
     def _own(self, ticket: Ticket, now: int) -> list[str]:
         options, found = self._options, ticket.contract

@@ -35,7 +35,7 @@ class IbkrSession:
         self._ids = entropy.stream("ibkr/sessions")
         self._changed = changed
         self._over = over
-        """Told `brokerage` or `login` when that is over."""
+        """Told `brokerage` or `login` when that is over, and of a `reset`."""
         self.id = ""
         self.logged_in = False
         self.connected = True
@@ -174,6 +174,7 @@ class IbkrSession:
         self._barred_until = until
         self._end_brokerage(now)
         self.tell(now)
+        self._over("reset", now)
 
     def set_connected(self, is_connected: bool, now: int) -> None:
         """The line to the broker is lost, or back."""

@@ -6,7 +6,7 @@ JSON object a frame; a socket that has not shown a session hears of nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -262,6 +262,7 @@ def own_cookie(session: str) -> str:
     return f"0.{session[:8]}"
 
 
-def texts(values: Iterable[Any]) -> list[str]:
-    """Fields as a client names them, numbers or text."""
-    return [str(value) for value in values]
+def texts(args: Mapping[str, Any], name: str) -> list[str]:
+    """A list of an argument, of numbers or text; none where it is no list."""
+    found = args.get(name)
+    return [str(value) for value in found] if isinstance(found, list) else []

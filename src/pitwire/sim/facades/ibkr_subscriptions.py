@@ -87,7 +87,7 @@ class MarketData:
                 flows=self._flows,
             )
             socket.streams[name] = stream
-        stream.begin(texts(command.args.get("fields", ())), now)
+        stream.begin(texts(command.args, "fields"), now)
 
     def _no_quotes(self, socket: Socket, command: Command, now: int) -> None:
         self._end(socket, f"smd+{command.target}")

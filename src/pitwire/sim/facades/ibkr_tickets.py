@@ -29,6 +29,8 @@ TIFS: Mapping[str, Tif] = {"DAY": Tif.GTC, "GTC": Tif.GTC, "IOC": Tif.IOC}
 """A day has no end here: DAY rests until it is cancelled."""
 _UNSIMULATED = ("MIDPRICE", "TRAIL", "TRAILLMT", "MOC", "LOC", "STP_LIMIT")
 _LONGEST_REF = 64
+_LEAST, _MOST = Decimal("1e-9"), Decimal("1e12")
+"""Of a number other than zero: what is reckoned with it is exact."""
 _TOO_FINE = "The price does not conform to the minimum price variation for this contract."
 REASONS: Mapping[Refusal, str] = {
     Refusal.INSUFFICIENT_BALANCE:
@@ -173,7 +175,10 @@ def _number(given: Mapping[str, Any], name: str) -> Decimal:
         raise bad_request(f"Missing required param: {name}")
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _cast("String" if isinstance(value, str) else "Object")
-    return Decimal(str(value))
+    number = Decimal(str(value))
+    if number and not _LEAST <= abs(number) <= _MOST:
+        raise bad_request(f"{name} is not valid")
+    return number
 
 
 def _text(given: Mapping[str, Any], name: str) -> str:

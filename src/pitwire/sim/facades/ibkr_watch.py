@@ -15,7 +15,7 @@ from pitwire.sim.facades.ibkr_desk import Desk
 from pitwire.sim.facades.ibkr_office import Office
 from pitwire.sim.facades.ibkr_portfolio import Portfolio
 from pitwire.sim.facades.ibkr_shown import executed, listed
-from pitwire.sim.facades.ibkr_socket import Command, CommandError, Socket, Sockets
+from pitwire.sim.facades.ibkr_socket import Command, CommandError, Socket, Sockets, texts
 
 _ORDERS, _FILLS = "sor", "str"
 _ALWAYS = ("acct", "conid", "orderId")
@@ -85,7 +85,7 @@ class AccountWatch:
     # -- commands
 
     def _orders(self, socket: Socket, command: Command, now: int) -> None:
-        statuses = frozenset(str(each) for each in command.args.get("filters", ()))
+        statuses = frozenset(texts(command.args, "filters"))
         watch = socket.streams[_ORDERS] = OrderWatch(statuses)
         if self._office.options.sor_snapshot:
             for order in self._blotter.orders.values():
@@ -116,11 +116,11 @@ class AccountWatch:
         socket.streams.pop("spl", None)
 
     def _summary(self, socket: Socket, command: Command, now: int) -> None:
-        account, keys = self._account(command), command.args.get("keys", ())
+        account, keys = self._account(command), texts(command.args, "keys")
         topic = f"ssd+{account}"
 
         def tell() -> None:
-            rows = self._portfolio.summary_rows(account, [str(key) for key in keys])
+            rows = self._portfolio.summary_rows(account, keys)
             socket.tell({"topic": topic, "result": rows}, topic)
 
         self._repeat(socket, topic, tell, now)
