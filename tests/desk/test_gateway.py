@@ -65,6 +65,8 @@ class Outlet:
     ) -> None:
         self._take("status", (symbol, venue_id or order_id))
 
+    def drop_waiting(self, now: int) -> None: ...
+
     def ask_fills_since(self, symbol: str, trade_id: str, since: int, now: int) -> None:
         self._take("fills since", (symbol, trade_id, since))
 

@@ -147,6 +147,8 @@ class Desk:
             if commands := self.engine.decide(now):
                 self.gateway.send_all(commands, now)
         finally:
+            if self.engine.screen.halted:  # by a rule, too
+                self.switchboard.hold_back(now)
             self._rearm(now)
 
     def doing(self) -> str:

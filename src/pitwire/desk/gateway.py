@@ -54,6 +54,8 @@ class Outlet(Protocol):
 
     def cancel(self, command: CancelOrder, now: int) -> None: ...
 
+    def drop_waiting(self, now: int) -> None: ...
+
     def replace(self, command: ReplaceOrder, now: int) -> None: ...
 
     def amend(self, command: AmendOrder, now: int) -> None: ...
@@ -186,6 +188,11 @@ class Gateway:
             raise
         else:
             self._engine.sent(command, now, sent)
+
+    def drop_waiting(self, now: int) -> None:
+        """No order that waits for its turn leaves, but what closes a position in a halt."""
+        if not self._engine.screen.flattening:
+            self._outlet.drop_waiting(now)
 
     def _grows(self, command: Command) -> bool:
         """Whether it places an order that may do more than make a position smaller.

@@ -43,6 +43,9 @@ class PaperOutlet:
     def cancel(self, command: CancelOrder, now: int) -> None:
         self._take(command, now)
 
+    def drop_waiting(self, now: int) -> None:
+        """On paper nothing waits."""
+
     def replace(self, command: ReplaceOrder, now: int) -> None:
         self._take(command, now)
 

@@ -159,6 +159,7 @@ class Switchboard:
         if screen.armed:
             screen.armed = False
             desk.engine.journal.write(Disarmed(at=desk.clock.now(), reason=reason))
+            self.hold_back(desk.clock.now())
 
     def halt(self, reason: str, by: str) -> None:
         """No more orders, and cancels until nothing of ours is open. Twice is no error."""
@@ -171,7 +172,13 @@ class Switchboard:
             desk.engine.screen.throw(reason, by, now)
         else:
             self.send(desk.engine.halt(reason, by, now), now)
+        self.hold_back(now)
         desk.settle()
+
+    def hold_back(self, now: int) -> None:
+        """What waits for the venue's limit, and no cancel is for, never leaves."""
+        if (way_out := self._desk.way_out) is not None:
+            way_out.drop_waiting(now)
 
     def send(self, commands: Iterable[Command], now: int) -> None:
         """Send each; an error of our own amid one is told, once, and keeps nothing else back."""
@@ -237,6 +244,7 @@ class Switchboard:
         if desk.engine.screen.halted:
             # A cancel may have been lost with its connection, or refused.
             self.cancel_ours()
+            self.hold_back(desk.clock.now())
             self._look_after(desk.clock.now())
             self._flattener.tend(desk.clock.now())
 

@@ -5,15 +5,22 @@ House rules: pure, and nothing here is remembered.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
 from pitwire.model import errors
-from pitwire.model.events import Event, OpenOrders, Update
+from pitwire.model.events import Event, Fill, OpenOrders, Update
 from pitwire.model.orders import RejectReason
 from pitwire.session.pending import Request, What
 
+NOT_DONE = (
+    errors.OrderRejected,
+    errors.RequestRejected,
+    errors.AuthenticationFailed,
+    errors.RateLimited,
+)
+"""Refusals that prove that the venue did nothing. Anything else proves nothing."""
 _REASONS = {reason.value: reason for reason in RejectReason}
 
 
@@ -71,3 +78,9 @@ def reason_of(error: errors.RemoteError) -> RejectReason:
             return RejectReason.BAD_PARAMETER if code else RejectReason.OTHER
         case _:
             return RejectReason.OTHER
+
+
+def last_of_full(told: Sequence[Event], page: int) -> str:
+    """The last trade of an answer about fills that is as full as one may be; "" of any other."""
+    fills = [event for event in told if isinstance(event, Fill)]
+    return fills[-1].trade_id if page and len(fills) >= page else ""

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from pitwire.model import errors
 from pitwire.model.clock import SECOND
-from pitwire.model.events import Event, Fill, Rejected, Unanswered, Update
+from pitwire.model.events import Event, Rejected, Unanswered, Update
 from pitwire.model.orders import (
     CONDITIONAL,
     AmendOrder,
@@ -26,8 +26,10 @@ from pitwire.model.orders import (
     UpdateKind,
 )
 from pitwire.session.answering import (
+    NOT_DONE,
     brings,
     joined,
+    last_of_full,
     order_ids,
     reason_of,
     sent_at,
@@ -60,13 +62,6 @@ leaves."""
 NEVER_SENT = "desk"
 """Who answered, in an update about what never left."""
 _PLACE = What.PLACE
-_NOT_DONE = (
-    errors.OrderRejected,
-    errors.RequestRejected,
-    errors.AuthenticationFailed,
-    errors.RateLimited,
-)
-"""Refusals that prove that the venue did nothing. Anything else proves nothing."""
 _REFUSED_AS = {
     What.PLACE: UpdateKind.REJECTED,
     What.CANCEL: UpdateKind.CANCEL_REJECTED,
@@ -171,12 +166,17 @@ class Commands:
         request = Request(What.CANCEL, now, command.order_id, symbol=command.symbol)
         self._urge(request, lambda at, rid: self.codec.cancel(command, at, rid))
 
+    def drop_waiting(self, now: int, symbol: str = "") -> bool:
+        """No order that waits here, in this symbol or in any, ever leaves; whether one did."""
+        waits = [one for one in self._ordinary if brings(one[0]) and symbol in ("", one[0].symbol)]
+        for one in waits:
+            self._drop(one, now)
+        return bool(waits)
+
     def cancel_all(self, symbol: str, now: int) -> None:
         """Cancel whatever is open in a symbol; orders that still wait here are dropped."""
         self._demand_login("cancel_all")
-        for waiting in list(self._ordinary):
-            if brings(waiting[0]) and waiting[0].symbol == symbol:
-                self._drop(waiting, now)
+        self.drop_waiting(now, symbol)
         request, codec = Request(What.CANCEL_ALL, now, symbol=symbol), self.codec
         if isinstance(codec, ConditionalCodec):
             apart = codec.cancel_all_conditional
@@ -375,19 +375,17 @@ class Commands:
             return told + self._ask_on(request, told, now)
         if error is None:
             return joined([*request.listed, *told]) if request.listed else told
-        if not isinstance(error, _NOT_DONE):
+        if not isinstance(error, NOT_DONE):
             return told + self.unanswered(request, now, known=told)
         return told + self._disproved(request, error, now, known=told)
 
     def _ask_on(self, request: Request, told: Sequence[Event], now: int) -> list[Event]:
         """Behind a full answer about fills those that follow are asked for."""
-        fills = [event for event in told if isinstance(event, Fill)]
-        if not self._fills_page or len(fills) < self._fills_page:
-            return []
-        last = fills[-1].trade_id
-        if not self.admitted or last == request.trade_id:
+        last = last_of_full(told, self._fills_page)
+        if last and (not self.admitted or last == request.trade_id):
             return self.unanswered(request, now)  # the rest is not told, nor can be asked for
-        self.ask_fills_since(request.symbol, last, 0, now)
+        if last:
+            self.ask_fills_since(request.symbol, last, 0, now)
         return []
 
     def failed(

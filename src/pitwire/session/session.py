@@ -328,6 +328,12 @@ class Session:
         line.conversation.commands.cancel(command, now)
         line.flush(now)
 
+    def drop_waiting(self, now: int) -> None:
+        """Orders that wait for the venue's limit never leave; each is told as never sent."""
+        line = self._lines.orders
+        if line is not None and line.conversation.commands.drop_waiting(now):
+            line.flush(now)
+
     def cancel_all(self, symbol: str, now: int) -> None:
         """Cancel whatever is open in a symbol, ours or not."""
         line = self._trading("cancel_all")
