@@ -30,7 +30,8 @@ ASIDE = "aside"
 class Place:
     """A venue on ports, with somebody in it who does what a test says."""
 
-    def __init__(self, world: World, venue: Venue) -> None:
+    def __init__(self, world: World, venue: Venue, symbol: str = SYMBOL) -> None:
+        self.symbol = symbol
         self.world = world
         self.venue = venue
         self.where = (venue.market_url, venue.orders_url, venue.http_url)
@@ -43,7 +44,7 @@ class Place:
         """The other account places an order; `price` in ticks of 0.01, `lots` of 0.00001."""
         request = NewOrder(
             account="rival",
-            symbol=SYMBOL,
+            symbol=self.symbol,
             side=side,
             kind=Kind.LIMIT,
             tif=tif,
@@ -71,7 +72,7 @@ class Place:
 
     def book(self) -> tuple[dict[float, float], dict[float, float]]:
         """Bids and asks as the exchange holds them."""
-        _, bids, asks = self.world.truth_book(SYMBOL)
+        _, bids, asks = self.world.truth_book(self.symbol)
         return as_levels(bids), as_levels(asks)
 
     def hang_up(self, role: str) -> None:
@@ -82,7 +83,7 @@ class Place:
         self.venue.act()
 
     def _set_status(self, status: str) -> None:
-        self.world.exchange.set_status(SYMBOL, status, self.world.clock.now())
+        self.world.exchange.set_status(self.symbol, status, self.world.clock.now())
         self.venue.act()
 
 

@@ -10,6 +10,8 @@ from pitwire.model.errors import ConfigError, DialFailed
 from pitwire.sim.facades.alpaca_options import CRYPTO, IEX, AlpacaOptions
 from pitwire.sim.facades.binance_options import BinanceOptions
 from pitwire.sim.faults import BlackHole, CloseWith, RefuseDial, RevokeKeys, Throttle
+from pitwire.sim.kit import kit
+from pitwire.sim.loop import START
 from pitwire.sim.world import MARKET_URL, World
 from tests.sim.alpaca_client import CONNECTED, RICH, FeedClient, error, member, place, quiet_world
 from tests.sim.binance_client import Ear
@@ -68,6 +70,28 @@ def test_a_line_that_is_too_narrow_makes_a_slow_client() -> None:
     client.after(30)
     assert client.lost is not None
     assert client.lost.code == 1008
+
+
+def test_the_kit_has_both() -> None:
+    """V20: refused while the old connection stands, let in when it is gone, cut when it is slow."""
+    world = World(venue="alpaca", scenario="calm", faults=kit()["V20"].sim)
+    first = member(world)
+    first.ask("subscribe", quotes=["*"])
+    refused = 0
+    world.advance(8)
+    for _ in range(20):
+        client = FeedClient(world)
+        if client.log_in()[-1]["T"] == "success":
+            break
+        refused += 1
+        world.advance(4)
+    assert 5 < refused < 15
+    client.ask("subscribe", quotes=["*"])
+    world.advance(90 - (world.clock.now() - START) / 1e9)
+    assert client.lost is None
+    world.advance(20)
+    assert client.lost is not None
+    assert client.take()[-1:] == SLOW
 
 
 def test_the_venue_refuses_closes_and_bans() -> None:

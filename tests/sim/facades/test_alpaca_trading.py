@@ -89,6 +89,8 @@ def test_cancel_one_and_all(client: RestClient) -> None:
     assert client.ask("DELETE", "/v2/orders") == (207, [{"id": second["id"], "status": 200}])
     assert client.get("/v2/orders") == client.world.exchange.open_orders("main") == []
     assert client.ask("DELETE", "/v2/orders") == (207, [])
+    (kept, _) = client.world.exchange.all_orders("main", "BTC-USD")
+    assert kept.client_id == first["client_order_id"], "an end gives no other name here"
 
 
 def test_a_replacement_is_another_order(client: RestClient) -> None:

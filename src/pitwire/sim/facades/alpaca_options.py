@@ -52,7 +52,7 @@ class AlpacaOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Upgrades beyond that are answered 429; the papers name no number (§2.4)."""
     slow_after_seconds: float = 5.0
     """How far behind a client may be before it is told 407 and closed; a guess."""
-    slow_bytes: int = 256 * 1024
+    slow_bytes: int = 4 * 1024 * 1024
     """How much may wait for one on a real socket, beside what the socket holds; a guess."""
     mixed_frames: bool = True
     """Whether an array carries messages of several kinds and symbols, as the papers say it may.

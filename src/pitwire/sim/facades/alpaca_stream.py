@@ -57,6 +57,10 @@ class Traders:
     def drop(self, link: int) -> None:
         self._traders.pop(link, None)
 
+    def listening(self, account: str) -> int:
+        """How many listen to an account's orders."""
+        return sum(one.listens and one.account == account for one in self._traders.values())
+
     def answer(self, trader: Trader, frame: bytes, now: int) -> Word | None:
         """Do what a frame asks for; what is no request is passed over."""
         try:
