@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 import pytest
@@ -493,6 +493,26 @@ def test_bad_input(market: Path, capsys: Capture, options: list[str], told: str)
     assert told in capsys.readouterr().err
     assert main(["backtest", str(market / "tape")]) == 2
     assert "--config with a desk's file" in capsys.readouterr().err
+
+
+def test_who_cannot_live_through_a_market_lets_go_of_its_file(
+    market: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[IO[bytes]] = []
+    opens = Path.open
+
+    def noted(path: Path, *how: Any) -> IO[bytes]:
+        opened.append(opens(path, *how))
+        return opened[-1]
+
+    config = parse_config(DESK.replace("0.01", "0.0100000001"))
+    monkeypatch.setattr(Path, "open", noted)
+    with pytest.raises(ConfigError, match="size") as raised:
+        backtest(Wanted(market / "tape"), config)
+    # The error still holds all that was at work when it was raised.
+    assert raised.traceback
+    assert len(opened) > 2
+    assert [file for file in opened if not file.closed] == []
 
 
 def test_a_mistake_in_a_rule_names_its_file(market: Path, capsys: Capture) -> None:

@@ -116,6 +116,21 @@ def backtest(
 ) -> Report:
     """Let a desk of this configuration, and rules in Python, live through a recorded market."""
     market = _market_of(wanted, config)
+    try:
+        return _lived(market, wanted, config, tuple(rules), bar, onlooker)
+    finally:
+        for one in market.recordings:
+            one.close()
+
+
+def _lived(
+    market: _Market,
+    wanted: Wanted,
+    config: DeskConfig,
+    rules: tuple[Rule, ...],
+    bar: Progress | None,
+    onlooker: Onlooker | None,
+) -> Report:
     listings = market.listings
     cancels = Cancels(_known("--cancels", wanted.cancels, [each.value for each in Cancels]))
     recording = fitting(
@@ -143,7 +158,7 @@ def backtest(
     told = _Told(symbols, quote, stake)
     plain_config = _plain(config, symbols, wanted.seed)
     shown = _Shown(bar, market)
-    life = _live(world, recording, plain_config, tuple(rules), told, wanted, shown, onlooker)
+    life = _live(world, recording, plain_config, rules, told, wanted, shown, onlooker)
     seconds = (market.last - market.first) / SECOND + 3600
     desk = fitting(wanted.market, lambda: world.run(life, within_seconds=seconds))
     return Report(

@@ -58,6 +58,10 @@ class Recording(Protocol):
         """What the last reading could not use."""
         ...
 
+    def close(self) -> None:
+        """Let go of its files; its frames are not read any further."""
+        ...
+
 
 class _Taped:
     """A tape as a recording."""
@@ -80,6 +84,9 @@ class _Taped:
     def flaws(self) -> tuple[Flaw, ...]:
         return self._tape.flaws
 
+    def close(self) -> None:
+        self._tape.close()
+
 
 class _Captured:
     """A capture as a recording."""
@@ -96,6 +103,9 @@ class _Captured:
 
     def last(self) -> int:
         return max((stamp for stamp, _ in self.frames()), default=0)
+
+    def close(self) -> None:
+        """It has been read as a whole."""
 
 
 def recordings_of(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
@@ -182,28 +182,31 @@ async def recorded_venue(
     """
     paths = [paths] if isinstance(paths, Path) else paths
     rules, recordings = recordings_of(paths, symbols)
-    demand_overlap(recordings)
-    assets = [asset for each in rules for asset in (each.base, each.quote)]
-    recorded = fitting(
-        paths[0],
-        lambda: RecordedMarket(
-            rules,
-            [snapshot for recording in recordings for snapshot in recording.snapshots],
-            Entropy(seed).child("recording"),
-            frames=in_order([recording.frames() for recording in recordings]),
-            speed=speed,
-            held=True,
-        ),
-    )
-    world = World(
-        seed=seed,
-        clock=SystemClock(),
-        recording=recorded,
-        listen_keys=listen_keys,
-        accounts={ACCOUNT: {each: BALANCES.get(each, STAKE) for each in assets}},
-    )
-    async with serve(world, port=port, ssl=tls and tls.server, plain=tls is not None) as venue:
-        yield _described(world, venue)
+    with ExitStack() as kept:
+        for recording in recordings:
+            kept.callback(recording.close)
+        demand_overlap(recordings)
+        assets = [asset for each in rules for asset in (each.base, each.quote)]
+        recorded = fitting(
+            paths[0],
+            lambda: RecordedMarket(
+                rules,
+                [snapshot for recording in recordings for snapshot in recording.snapshots],
+                Entropy(seed).child("recording"),
+                frames=in_order([recording.frames() for recording in recordings]),
+                speed=speed,
+                held=True,
+            ),
+        )
+        world = World(
+            seed=seed,
+            clock=SystemClock(),
+            recording=recorded,
+            listen_keys=listen_keys,
+            accounts={ACCOUNT: {each: BALANCES.get(each, STAKE) for each in assets}},
+        )
+        async with serve(world, port=port, ssl=tls and tls.server, plain=tls is not None) as venue:
+            yield _described(world, venue)
 
 
 def _market(scenario: str, chosen: list[Listing], venue: str) -> Market:

@@ -243,6 +243,7 @@ class Tape:
         self._paths = _files_of(path)
         self._missing = [] if path.is_file() else _missing(self._paths)
         self._flaws: list[Flaw] = []
+        self._open: list[TapeFile] = []
         self.meta = _meta_of(self._paths)
 
     @property
@@ -270,6 +271,7 @@ class Tape:
             except ConfigError as error:
                 self._note([_unreadable(path, f"{error.found}", is_last=path == self._paths[-1])])
                 continue
+            self._open.append(file)
             try:
                 if file.index is not None and file.index.last < since:
                     continue
@@ -285,7 +287,13 @@ class Tape:
                     file.flaws.append(Flaw(path, file.size, 0, _ENDLESS))
             finally:
                 self._note(file.flaws)
+                self._open.remove(file)
                 file.close()
+
+    def close(self) -> None:
+        """Let go of what readings have open that were not read to their end; they are over."""
+        for file in self._open:
+            file.close()
 
     def _note(self, flaws: list[Flaw]) -> None:
         """Once each, though a tape may be read again before it was read to its end."""
