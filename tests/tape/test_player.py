@@ -69,8 +69,11 @@ def live(tape: Tape, story: Any, **options: Any) -> Any:
         return await story(player, loop)
 
     work: Coroutine[Any, Any, Any] = life()
-    with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        return runner.run(work)
+    try:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            return runner.run(work)
+    finally:
+        tape.close()  # a story may end before its tape does
 
 
 def exchange(url: str, body: bytes) -> bytes:
