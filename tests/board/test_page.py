@@ -46,7 +46,8 @@ class Page:
         self.raw.on("pageerror", lambda error: self.errors.append(str(error)))
         self.raw.on("console", self._hear)
         self.raw.on("request", lambda request: self.asked.append(request.url))
-        self.raw.goto(url, timeout=PATIENCE)
+        self.raw.set_default_timeout(PATIENCE)
+        self.raw.goto(url)
 
     def _hear(self, message: Any) -> None:
         if message.type in ("error", "warning"):
