@@ -7,13 +7,18 @@ import re
 import stat
 import threading
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from pitwire.desk.control import LONGEST_LINE, Ask, Control, Told, ask_desk
+from pitwire.desk import control as module
+from pitwire.desk.control import LONGEST_LINE, Ask, Control, Told
 from pitwire.model.errors import ConfigError, StateError
+
+ask_desk = partial(module.ask_desk, within_seconds=60.0)
+"""As patient as a busy machine demands."""
 
 
 class Desk:
