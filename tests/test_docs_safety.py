@@ -11,7 +11,7 @@ import pytest
 from pitwire.cli.main import main
 from pitwire.trading.limits import Limits
 from pitwire.trading.stance import Stance
-from tests.cli.command import pitwire
+from tests.cli.command import patient, pitwire
 
 CONFIG = """mode = "sim"
 [venue]
@@ -77,6 +77,7 @@ def test_the_commands_of_the_page_say_what_it_shows(
     assert [words[0] for words, _ in commands] == ["kill", "status", "resume"]
     (tmp_path / "desk.toml").write_text(CONFIG)
     monkeypatch.chdir(tmp_path)
+    patient(monkeypatch)
     with pitwire("desk", "desk.toml", folder=tmp_path) as desk:
         desk.until(r"order \S+ open")
         desk.until(r"order \S+ open")
@@ -90,6 +91,7 @@ def test_a_flatten_says_what_the_page_shows(
     [(words, answer)] = [one for one in told(page) if FLATTEN in one[0]]
     (tmp_path / "desk.toml").write_text(HELD)
     monkeypatch.chdir(tmp_path)
+    patient(monkeypatch)
     with pitwire("desk", "desk.toml", folder=tmp_path) as desk:
         desk.until(r"order \S+ open: ")
         assert_answered(words, answer, capsys)

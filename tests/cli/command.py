@@ -14,8 +14,18 @@ from pathlib import Path
 from queue import Empty, Queue
 from typing import IO
 
+import pytest
+
+from pitwire.desk import switch
+
 _START = "from pitwire_command import main; raise SystemExit(main())"
 PATIENCE = 120.0
+
+
+def patient(patch: pytest.MonkeyPatch) -> None:
+    """Let who asks a running desk wait for it as long as a busy machine demands."""
+    for name in ("ANSWER_SECONDS", "CLEAR_SECONDS", "FLATTEN_SECONDS"):
+        patch.setattr(switch, name, PATIENCE)
 
 
 class Command:

@@ -12,10 +12,11 @@ import msgspec
 import pytest
 
 from pitwire.cli.main import main
+from pitwire.desk import switch
 from pitwire.desk.switch import Killed, Standing
 from pitwire.store.latch import HaltLatch
 from pitwire.trading.stance import Stance
-from tests.cli.command import pitwire
+from tests.cli.command import patient, pitwire
 from tests.cli.test_watchdog import Venue, both_open
 
 QUIET = '[watchdog]\nenabled = false\n[desk]\nstate = "state"\n[log]\nfile = ""\n'
@@ -64,6 +65,7 @@ def person(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Person:
     monkeypatch.chdir(tmp_path)
+    patient(monkeypatch)
     return Person(capsys)
 
 
@@ -132,11 +134,12 @@ once = true
 
 
 def test_a_desk_that_hangs_or_is_dead_is_halted_on_the_disk_and_cleared_up_after(
-    venue: Venue, tmp_path: Path, person: Person
+    venue: Venue, tmp_path: Path, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pitwire("desk", "desk.toml", folder=tmp_path) as desk:
         ids = set(both_open(desk, venue))
         desk.signal(signal.SIGSTOP)
+        monkeypatch.setattr(switch, "ANSWER_SECONDS", 0.5)  # nobody answers
         assert person.status(code=1).told is None
         done = person.kill("it hangs")
         assert (done.answered, done.latched, done.cleared) == (False, True, True)
