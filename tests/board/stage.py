@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from pitwire.board import hub as hub_module
 from pitwire.board.commands import serve_commands, within
 from pitwire.board.feed import Feed
 from pitwire.board.hub import Hub
@@ -253,6 +254,8 @@ async def play_two(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    # A browser may be given no time for seconds; that its page then begins anew is tried elsewhere.
+    hub_module.BEHIND = 1 << 30
     with TemporaryDirectory(prefix="pitwire-stage-") as name:
         if sys.argv[1] == "two":
             asyncio.run(play_two(Path(name)))
