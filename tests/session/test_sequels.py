@@ -83,11 +83,13 @@ ASKING = replace(
 LIMITS = (Limit("tickle", 1, 1.0), Limit("replies", 1, 2.0), Limit("weight", 600, 60.0))
 
 
-def conversation(role: Role = Role.ORDERS, *, logs_in: bool = True) -> Conversation:
+def conversation(
+    role: Role = Role.ORDERS, *, logs_in: bool = True, pacing: Pacing | None = None
+) -> Conversation:
     ours = Conversation(
         ASKING,
         ConversationOptions(link="x", role=role),
-        pacing=Pacing(LIMITS),
+        pacing=pacing or Pacing(LIMITS),
         skew=Skew(),
         chance=Entropy(1).stream("x"),
     )
@@ -212,6 +214,19 @@ def test_chores_begin_with_the_login_and_are_done_in_their_time() -> None:
     assert [one for one in seen if one[1] == "tic"] == [(n, "tic") for n in (30, 60, 90, 120)]
     assert [one for one in seen if one[1] == "/tic"] == [(n, "/tic") for n in (30, 60, 90, 120)]
     assert not [one for one in seen if "renew" in one[1]]  # a market connection's alone
+
+
+def test_a_chore_that_waits_for_the_venues_limits_is_not_done_twice_when_they_end() -> None:
+    pacing = Pacing(LIMITS)
+    ours = conversation(pacing=pacing)
+    pacing.block("weight", START + 600 * SECOND)
+    for second in range(1, 600):
+        ours.receive_pong(START + second * SECOND)
+        ours.handle_deadline(START + second * SECOND)
+    assert ours.outbox.take_requests() == []
+    ours.receive_pong(START + 601 * SECOND)
+    ours.handle_deadline(START + 601 * SECOND)
+    assert [one.path for one in ours.outbox.take_requests()] == ["/tic"]
 
 
 def test_no_chore_is_done_before_a_login() -> None:

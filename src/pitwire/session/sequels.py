@@ -69,7 +69,8 @@ class Sequels:
         if self._due and self._codec is not None:
             for name in [name for name, at in self._due.items() if at <= now]:
                 self._due[name] = now + self._chores[name]
-                self._waiting += [Further(0, one) for one in self._codec.chore(name, now)]
+                due = [Further(0, one) for one in self._codec.chore(name, now)]
+                self._waiting += [one for one in due if one not in self._waiting]
         if not self._waiting:  # nearly always
             return
         left, self._waiting = self._waiting, []
