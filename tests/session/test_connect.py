@@ -12,6 +12,7 @@ from pitwire.model import errors
 from pitwire.session.connect import _dialer, connect_to_websocket
 from pitwire.venues.registry import find_venue
 from pitwire.venues.venue import Endpoints
+from pitwire.wire.http import HttpClient
 from pitwire.wire.memory import dial_into
 from pitwire.wire.names import Names
 from pitwire.wire.websocket import WebSocketDialer
@@ -66,6 +67,24 @@ async def test_over_sockets_and_http_of_its_own_it_fails_with_a_plain_cause() ->
     with pytest.raises(errors.DialFailed, match="connection refused"):
         async with connect_to_websocket(venue):
             pass
+
+
+async def test_an_order_over_http_has_as_long_to_leave_as_any_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[Any] = []
+
+    def client(**options: Any) -> HttpClient:
+        made.append(options["leaves_within_seconds"])
+        return HttpClient(**options)
+
+    monkeypatch.setattr("pitwire.session.connect.HttpClient", client)
+    endpoints = Endpoints(market="ws://127.0.0.1:1", orders="", http="http://127.0.0.1:1")
+    with pytest.raises(errors.DialFailed):
+        await connect_to_websocket(
+            TOY, endpoints=endpoints, connect_attempts=1, order_deadline_seconds=0.5
+        )
+    assert made == [0.5]
 
 
 def test_an_answer_that_is_no_instrument_list_raises() -> None:

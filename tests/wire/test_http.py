@@ -11,6 +11,7 @@ from aiohttp import web
 
 from pitwire.model.errors import UNREACHED, DialFailed
 from pitwire.wire.http import HttpClient
+from pitwire.wire.names import Address, Names
 
 
 @pytest.fixture
@@ -136,3 +137,41 @@ async def test_a_request_without_an_answer_is_not_said_again(
             await client.fetch(method, f"http://127.0.0.1:{port}/orders/1", {}, b"")
     assert heard == 1
     assert caught.value.kind != UNREACHED
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "GET", "DELETE"])
+async def test_what_asks_for_something_new_does_not_leave_when_its_time_is_over(
+    server: str, method: str
+) -> None:
+    """An order must not come about long after it was decided; a cancel is never too late."""
+    known = asyncio.Event()
+
+    async def lookup(_name: str) -> list[Address]:
+        await known.wait()
+        return [(socket.AF_INET, "127.0.0.1")]
+
+    client = HttpClient(names=Names(lookup=lookup), leaves_within_seconds=0.05)
+    url = f"{server.replace('127.0.0.1', 'localhost')}/orders?signature=secret"
+    asking = asyncio.create_task(client.fetch(method, url, {}, b"x"))
+    if method in ("POST", "PATCH"):
+        with pytest.raises(DialFailed, match="no connection in time") as caught:
+            await asking
+        assert caught.value.kind == UNREACHED
+        assert "secret" not in str(caught.value)
+    else:
+        await asyncio.sleep(0.1)
+        known.set()
+        assert (await asking)[0] == 418
+    await client.close()
+
+
+async def test_a_name_that_nobody_answers_for_is_no_silence_of_the_venue() -> None:
+    async def lookup(_name: str) -> list[Address]:
+        await asyncio.Event().wait()
+        return []
+
+    client = HttpClient(names=Names(lookup=lookup, within_seconds=0.05))
+    with pytest.raises(DialFailed, match=r"no answer about the name .* within 0\.05 s") as caught:
+        await client.fetch("GET", "https://venue.invalid/", {}, b"")
+    assert caught.value.kind == UNREACHED
+    await client.close()

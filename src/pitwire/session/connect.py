@@ -121,7 +121,7 @@ def connect_to_websocket(
         connect_attempts: dials before the first connection counts as failed.
         patience_seconds: how long the venue's answer to a request may take.
         order_deadline_seconds: an order that has not left so long after the `now` it was given
-            with, because of the venue's limit, a ban or a pause, never leaves.
+            with, because of the venue's limit, a ban, a pause or a dial, never leaves.
         asks_time: whether the venue's clock is asked for over HTTP now and then.
         backfill: whether missing trades are asked for over HTTP, by id, and put in their place;
             those after them wait up to two seconds. If not, a gap is named at once.
@@ -155,7 +155,7 @@ def connect_to_websocket(
 
     def build() -> Session:
         names, ours = Names(), dial is None and fetch is None
-        client = HttpClient(names=names, plain_text=plain_text) if ours else None
+        client = _client(names, order_deadline_seconds, plain_text=plain_text) if ours else None
         carried = fetch or (client.fetch if client is not None else _no_fetch)
         return Session(
             Setup(
@@ -208,6 +208,11 @@ def _dialer(dial: Dial | None, venue: Venue, names: Names, plain_text: bool) -> 
     limits = (one for one in venue.limits if one.scope == "messages" and one.per_seconds)
     apart = max((one.count * one.per_seconds for one in limits), default=0.0)
     return dialer.with_pongs_apart(apart)
+
+
+def _client(names: Names, order_deadline_seconds: float, *, plain_text: bool) -> HttpClient:
+    leaves = order_deadline_seconds
+    return HttpClient(names=names, plain_text=plain_text, leaves_within_seconds=leaves)
 
 
 def _check_unit(time_unit: str) -> None:

@@ -17,6 +17,8 @@ from pitwire.wire.names import Address, Names
 from pitwire.wire.websocket import demand_secure
 
 WITHIN_SECONDS = 10.0
+NEW = frozenset(("POST", "PATCH"))
+"""Methods that ask for something new, as an order: `leaves_within_seconds` is about them."""
 MAX_BODY = 64 * 1024 * 1024
 
 
@@ -27,13 +29,19 @@ class HttpClient:
         self,
         *,
         within_seconds: float = WITHIN_SECONDS,
+        leaves_within_seconds: float = WITHIN_SECONDS,
         max_body: int = MAX_BODY,
         ssl_context: ssl.SSLContext | None = None,
         names: Names | None = None,
         plain_text: bool = False,
     ) -> None:
-        """`names` looks names up; `plain_text`: whether `http://` may lead to other machines."""
+        """`names` looks names up; `plain_text`: whether `http://` may lead to other machines.
+
+        What asks for something `NEW` and has no connection `leaves_within_seconds` never leaves.
+        """
         self._within_seconds = within_seconds
+        self._timeout = aiohttp.ClientTimeout(total=within_seconds)
+        self._new = aiohttp.ClientTimeout(total=within_seconds, connect=leaves_within_seconds)
         self._max_body = max_body
         self._ssl = ssl_context if ssl_context is not None else True
         self._resolver = _Resolver(names or Names())
@@ -49,11 +57,8 @@ class HttpClient:
         """
         demand_secure(url, "http", plain_text=self._plain_text)
         if self._client is None:
-            timeout = aiohttp.ClientTimeout(total=self._within_seconds)
             connector = aiohttp.TCPConnector(ssl=self._ssl, resolver=self._resolver)
-            self._client = aiohttp.ClientSession(
-                timeout=timeout, connector=connector, middlewares=(_once,)
-            )
+            self._client = aiohttp.ClientSession(connector=connector, middlewares=(_once,))
         address = _address(url)
         try:
             async with self._client.request(
@@ -63,11 +68,15 @@ class HttpClient:
                 headers=dict(headers),
                 data=body or None,
                 allow_redirects=False,
+                timeout=self._new if method in NEW else self._timeout,
             ) as answer:
                 self._resolver.served(answer.url.host or "")
                 content = await self._read(answer, address)
                 lowered = {name.lower(): value for name, value in answer.headers.items()}
                 return answer.status, lowered, content
+        except aiohttp.ConnectionTimeoutError as error:
+            cause = str(error.__cause__ or "") or "no connection in time"
+            raise DialFailed(address=address, cause=cause, kind=UNREACHED) from None
         except TimeoutError:
             cause = f"no answer within {self._within_seconds:g} s"
             raise DialFailed(address=address, cause=cause) from None
