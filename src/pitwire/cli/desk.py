@@ -79,7 +79,7 @@ async def _run(
         if place.venue is not None:
             what = str(market) if market is not None else f"scenario {config.sim.scenario}"
             console.print(
-                f"[bold]a simulated Binance[/] at {place.venue.endpoints.http}: "
+                f"[bold]{place.venue.what}[/] at {place.venue.endpoints.http}: "
                 f"{', '.join(config.venue.symbols)}, {escape(what)}; "
                 + ("Ctrl-C ends it" if seconds is None else f"ends after {seconds:g} s")
             )

@@ -56,6 +56,11 @@ class SimulatedVenue(NamedTuple):
     world: World
     served: Venue
 
+    @property
+    def what(self) -> str:
+        """What it is, in a reader's words."""
+        return _NAMES[self.world.venue]
+
     def begin(self) -> None:
         """Let a recorded market begin to speak; an invented one has long begun."""
         if self.world.recording is not None:
@@ -84,6 +89,13 @@ SIDES: Mapping[str, SimulatedSide] = {
     "ibkr": SimulatedSide(IBKR, SOCKET),
 }
 """Venue → what is served for it."""
+_NAMES = {
+    SPOT: "a simulated Binance",
+    USDM: "a simulated Binance",
+    ALPACA: "a simulated Alpaca",
+    IBKR: "a simulated gateway of IBKR",
+}
+"""World → what a person calls it."""
 _FITTED = {USDM: contracts_of, ALPACA: assets_of, IBKR: shares_of}
 """World → what makes a market one of its own."""
 _STAKES: Mapping[str, Mapping[str, Decimal]] = {ALPACA: ALPACA_STAKES, IBKR: SHARE_STAKES}

@@ -299,6 +299,8 @@ class LoseLine(BaseFault, frozen=True, kw_only=True):
 
     for_seconds: Annotated[float, msgspec.Meta(gt=0)] = 30.0
     data_kept: bool = False
+    told: Literal["both", "status", "notice"] = "both"
+    """Whether the session's status says so, a notice, or both."""
 
 
 class FarmNotice(BaseFault, frozen=True, kw_only=True):

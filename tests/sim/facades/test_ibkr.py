@@ -49,6 +49,12 @@ def test_a_line_is_lost_and_restored(data_kept: bool) -> None:
     assert (notice["code"], restored["code"]) == (1100, 1102 if data_kept else 1101)
 
 
+@pytest.mark.parametrize(("where", "topic"), [("status", "sts"), ("notice", "error")])
+def test_a_lost_line_may_be_told_in_one_place_alone(where: Any, topic: str) -> None:
+    frames = told(LoseLine(at_seconds=1, for_seconds=5, data_kept=True, told=where), seconds=10)
+    assert [each["topic"] for each in frames] == [topic, topic]
+
+
 @pytest.mark.parametrize(("code", "well"), [(2103, 2104), (2105, 2106), (2107, 2106), (2108, 2104)])
 def test_farms_are_told_of(code: int, well: int) -> None:
     notices = told(FarmNotice(at_seconds=1, code=code, for_seconds=2, farm="f"), seconds=5)

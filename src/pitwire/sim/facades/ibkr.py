@@ -129,9 +129,9 @@ class IbkrFacade:
         self._begin(now)
         match fault:
             case LoseLine() if is_over:
-                self.line.restore(now, data_kept=fault.data_kept)
+                self.line.restore(now, data_kept=fault.data_kept, told=fault.told)
             case LoseLine():
-                self.line.lose(now)
+                self.line.lose(now, fault.told)
             case FarmNotice():
                 code = WELL.get(fault.code, fault.code) if is_over else fault.code
                 self.line.farm(code, fault.farm, now, data_kept=fault.data_kept)

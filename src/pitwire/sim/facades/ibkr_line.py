@@ -7,9 +7,12 @@ they are told on this one, and how, is (unconfirmed) and so adjustable.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 from pitwire.sim.facades.ibkr_options import NoticeTopic
 
+Told = Literal["both", "status", "notice"]
+"""Where it is said that the line is lost, and back."""
 CODES: dict[int, str] = {
     1100: "Connectivity between IBKR and the client has been lost.",
     1101: "Connectivity between IBKR and the client has been restored - data lost.",
@@ -60,21 +63,25 @@ class Line:
         """Whether market data come."""
         return not (self.is_lost or self.broken)
 
-    def lose(self, now: int) -> None:
+    def lose(self, now: int, told: Told = "both") -> None:
         """The line is gone (1100)."""
         self.is_lost = True
-        self._connect(False, now)
-        self.notice(LOST)
+        if told != "notice":
+            self._connect(False, now)
+        if told != "status":
+            self.notice(LOST)
 
-    def restore(self, now: int, *, data_kept: bool) -> None:
+    def restore(self, now: int, *, data_kept: bool, told: Told = "both") -> None:
         """It is back, with what was subscribed to (1102) or without (1101)."""
         if not self.is_lost:
             return
         self.is_lost = False
         if not data_kept:
             self._forget(now)
-        self._connect(True, now)
-        self.notice(BACK_WITH if data_kept else BACK_WITHOUT)
+        if told != "notice":
+            self._connect(True, now)
+        if told != "status":
+            self.notice(BACK_WITH if data_kept else BACK_WITHOUT)
         self._resume(now)
 
     def farm(self, code: int, name: str, now: int, *, data_kept: bool = True) -> None:
