@@ -17,14 +17,14 @@ from pitwire.venues.venue import Venue
 
 GROUP = "pitwire.venues"
 BUILT_IN: Mapping[str, tuple[str, str]] = {
-    "alpaca": ("pitwire.venues.alpaca", "ALPACA"),
     "binance": ("pitwire.venues.binance", "BINANCE"),
     "binance-sbe": ("pitwire.venues.binance", "BINANCE_SBE"),
     "binance-usdm": ("pitwire.venues.binance_futures", "BINANCE_USDM"),
+    "alpaca": ("pitwire.venues.alpaca", "ALPACA"),
     "ibkr": ("pitwire.venues.ibkr", "IBKR"),
     "binance-coinm": ("pitwire.venues.binance_futures", "BINANCE_COINM"),
 }
-"""Name → module and attribute."""
+"""Name → module and attribute; a recording that none of them knows is taken for the first one's."""
 _LENT: ContextVar[Venue | None] = ContextVar("lent", default=None)
 
 
