@@ -213,6 +213,16 @@ def _alpaca_py(at: Where) -> str:
         """
 
 
+def _pitwire_alpaca(at: Where) -> str:
+    market = f"{at.streams}/v1beta3/crypto/us"
+    return f"""
+        # in a desk's file
+        [venue]
+        name = "{ALPACA}"
+        endpoints = {{ market = "{market}", orders = "{at.orders}", http = "{at.http}" }}
+        """
+
+
 def _websockets_alpaca(at: Where) -> str:
     return f"""
         from websockets.sync.client import connect
@@ -250,6 +260,7 @@ HOWTOS_OF: Mapping[str, Mapping[str, Callable[[Where], str]]] = {
     ALPACA: {
         "alpaca-py": _alpaca_py,
         "websockets": _websockets_alpaca,
+        "pitwire": _pitwire_alpaca,
     },
     IBKR: {
         "ibind": _ibind,

@@ -185,7 +185,7 @@ def _told_of_alpaca(
             f"ALPACA_API_KEY={venue.hmac.key}",
             f"ALPACA_API_SECRET={venue.hmac.secret.reveal()}",
             "# where a desk's file says so, under [venue]:",
-            f'# endpoints = {{ market = "{endpoints.market}", '
+            f'# endpoints = {{ market = "{endpoints.market}{CRYPTO}", '
             f'orders = "{endpoints.orders}", http = "{endpoints.http}" }}',
         )
     )

@@ -178,7 +178,8 @@ def test_the_calendar_has_days_of_trading() -> None:
     assert [day["date"][-2:] for day in days] == ["02", "03", "06", "07", "08"]
     assert days[1]["settlement_date"] == "2025-01-06"
     assert client.get("/v2/calendar")[0] == DAY
-    assert client.ask("GET", "/v2/calendar?start=soon")[0] == 422
+    for bad in ("soon", "9999-12-31", "0001-01-01"):
+        assert client.ask("GET", f"/v2/calendar?start={bad}")[0] == 422
 
 
 def test_assets() -> None:

@@ -23,6 +23,7 @@ _OPENS, _CLOSES = 9 * 3600 + 30 * 60, 16 * 3600
 """Seconds after New York's midnight."""
 _DAY = 86_400
 _LONGEST_CALENDAR = 366 * 10
+_FIRST_YEAR, _LAST_YEAR = 1970, 2200
 MOST_ACTIVITIES = 100
 _CREATED = "2019-06-12T22:47:07.99658Z"
 
@@ -215,10 +216,15 @@ def _dated(query: Query, found: list[Activity]) -> list[Activity]:
 
 def _date(query: Query, name: str) -> date | None:
     given = query.text(name)[:10]
+    if not given:
+        return None
     try:
-        return date.fromisoformat(given) if given else None
+        found = date.fromisoformat(given)
     except ValueError:
         raise missing(f"invalid {name}") from None
+    if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+        raise missing(f"invalid {name}")
+    return found
 
 
 def _day(day: date) -> dict[str, object]:

@@ -7,7 +7,6 @@ a client says it is.
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 from collections.abc import Mapping
 
@@ -38,7 +37,9 @@ class Keyring:
         if key in _TOKENS:
             return self._tokens.get(secret)
         known = self._keys.get(key)
-        if known is None or not hmac.compare_digest(known[0].encode(), secret.encode()):
+        if known is None or not hmac.compare_digest(
+            known[0].encode(), secret.encode("utf-8", "replace")
+        ):
             return None
         return known[1]
 
@@ -52,7 +53,7 @@ class Keyring:
         if scheme.lower() == "basic":
             try:
                 key, _, secret = base64.b64decode(text, validate=True).decode().partition(":")
-            except (binascii.Error, UnicodeDecodeError):
+            except ValueError:  # no base64, or no text in it
                 return True, None
             return True, self.account(key, secret)
         return False, None

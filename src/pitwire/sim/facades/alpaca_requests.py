@@ -19,6 +19,8 @@ MISSING = 40_010_001
 """A parameter is missing or invalid (§5.8)."""
 UNPROCESSABLE = 42_210_000
 LONGEST_CLIENT_ID = 128
+_MOST, _LEAST_DIGIT = 10**15, -15
+"""Of any number: what is reckoned of it is still exact."""
 _TYPES = ("market", "limit", "stop", "stop_limit", "trailing_stop")
 _TIFS = ("day", "gtc", "opg", "cls", "ioc", "fok")
 _CRYPTO_TYPES = ("market", "limit", "stop_limit")
@@ -87,7 +89,7 @@ def number(body: Mapping[str, object], name: str) -> Decimal | None:
         if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
             raise InvalidOperation
         found = Decimal(value)
-        if not found.is_finite() or found <= 0:
+        if not found.is_finite() or not 0 < found < _MOST or found.adjusted() < _LEAST_DIGIT:
             raise InvalidOperation
     except InvalidOperation:
         raise missing(f"{name} must be a positive number") from None
