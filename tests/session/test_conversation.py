@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -16,14 +17,14 @@ from pitwire.model import errors, events
 from pitwire.model.clock import SECOND
 from pitwire.model.credentials import Credentials, Secret
 from pitwire.model.entropy import Entropy
-from pitwire.model.events import Unanswered, Update
+from pitwire.model.events import Rejected, Unanswered, Update
 from pitwire.model.orders import Order, UpdateKind
 from pitwire.session.conversation import Conversation, ConversationOptions
 from pitwire.session.pacing import Pacing
 from pitwire.session.pending import What
 from pitwire.session.skew import Skew
 from pitwire.venues.binance import BINANCE
-from pitwire.venues.venue import Ask, HttpRequest, Outgoing, Role, Venue
+from pitwire.venues.venue import Ask, Decoded, HttpRequest, Outgoing, Reply, Role, Venue
 from tests.session.toy import LIMITS, TOY, ToyCodec, order
 
 START = 1_700_000_000 * SECOND
@@ -80,6 +81,10 @@ def over_http() -> tuple[Conversation, HttpRequest]:
         def place(self, order: Order, now: int, request_id: int) -> Outgoing:
             return HttpRequest("place", "POST", "/orders", request_id=request_id)
 
+        def decode_response(self, request: HttpRequest, *_: Any) -> Sequence[Decoded]:
+            no = errors.OrderRejected(venue="toy", code=1, text="no", reason="other")
+            return (Reply(request.request_id, no),)
+
     ours = conversation(Role.ORDERS, venue=msgspec.structs.replace(TOY, codec=OverHttp))
     ours.opened(START)
     ours.authenticate(Credentials("k", Secret("s")), START)
@@ -119,6 +124,32 @@ def test_who_has_been_given_up_is_told_of_again_only_with_proof(
     late = ours.request_failed(carried, failed, START + 6 * SECOND)
     assert [one.update for one in late if isinstance(one, Update)] == told
     assert len(late) == len(told)
+
+
+def test_what_the_venue_says_over_http_counts_though_the_connection_fell_meanwhile() -> None:
+    """Else the order would be unknown until it is asked about, and where that proves nothing, for
+    ever."""
+    ours, carried = over_http()
+    lost = ours.lost(errors.ConnectionLost(code=1006), START + 1)
+    assert [one.order_id for one in lost if isinstance(one, Unanswered)] == ["a"]
+    ours.opened(START + 2)
+    [told] = ours.receive_response(carried, 403, {}, b"", START + 3)
+    assert isinstance(told, Update)
+    assert (told.order_id, told.update, told.answers) == ("a", UpdateKind.REJECTED, "place")
+
+
+def test_what_was_said_on_a_connection_that_fell_is_answered_on_no_other() -> None:
+    ours = conversation(Role.ORDERS)
+    ours.opened(START)
+    ours.authenticate(Credentials("k", Secret("s")), START)
+    for request in said(ours):
+        answer(ours, request, START)
+    ours.commands.place(order("a"), START)
+    [placed] = said(ours)
+    ours.lost(errors.ConnectionLost(code=1006), START + 1)
+    ours.opened(START + 2)
+    [told] = answer(ours, placed, START + 3, error="rejected", text="no")
+    assert isinstance(told, Rejected)
 
 
 # --- subscriptions

@@ -48,6 +48,21 @@ def test_a_loss_drains_what_waits() -> None:
     assert pending.pop(1) is None
 
 
+def test_what_went_over_http_may_be_answered_after_a_loss() -> None:
+    pending = Pending(patience_ns=10)
+    for number in (1, 2, 3):
+        pending.add(number, Request(What.PLACE, 100, str(number)))
+    pending.goes_apart(1), pending.goes_apart(2)
+    assert pending.pop(2) is not None
+    assert [request.order_id for request in pending.drain()] == ["1", "3"]
+    assert not pending.waits_for(1)
+    assert pending.drain() == [], "it is told once"
+    late = pending.pop(1)
+    assert late is not None
+    assert late.order_id == "1"
+    assert pending.pop(1) is pending.pop(2) is pending.pop(3) is None
+
+
 def test_commands_are_told_from_errands() -> None:
     errands = {what for what in What if not what.is_command}
     assert errands == {What.SUBSCRIBE, What.UNSUBSCRIBE, What.LOGIN, What.WATCH, What.TIME}

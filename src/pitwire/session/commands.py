@@ -314,6 +314,7 @@ class Commands:
 
     def _carry(self, request: HttpRequest, now: int) -> None:
         self.pacing.spend_on(request, now)
+        self._pending.goes_apart(request.request_id)
         self._outbox.ask(request)
         self._outbox.stirred = True
 

@@ -107,6 +107,8 @@ class Pending:
         self._overdue: dict[int, Request] = {}
         self._answered: dict[int, Request] = {}
         """The last of them: a venue may answer twice, and not alike."""
+        self._apart: set[int] = set()
+        """Which of them went over HTTP, so that their answers do not end with the connection."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -123,6 +125,10 @@ class Pending:
     def waits_for(self, request_id: int) -> bool:
         """Whether this request has no answer yet, and is not overdue."""
         return request_id in self._waiting
+
+    def goes_apart(self, request_id: int) -> None:
+        """This one is said over HTTP."""
+        self._apart.add(request_id)
 
     def goes_on(self, request_id: int) -> None:
         """The venue wants something before it answers this."""
@@ -142,6 +148,8 @@ class Pending:
     def pop(self, request_id: int) -> Request | None:
         """The request that this answer closes, overdue or not."""
         request = self._waiting.pop(request_id, None) or self._overdue.pop(request_id, None)
+        if self._apart:
+            self._apart.discard(request_id)
         if request is not None and request.what in _OF_ONE_ORDER:
             answered = self._answered
             answered[request_id] = request
@@ -182,9 +190,11 @@ class Pending:
         self._since = now
 
     def drain(self) -> list[Request]:
-        """Everything that will never be answered now that the connection is gone."""
-        left = list(self._waiting.values())
+        """Everything that waits when the connection is gone. What went over HTTP may be answered
+        yet: it is overdue from now on, and all else is forgotten."""
+        left, known = list(self._waiting.values()), {**self._overdue, **self._waiting}
         self._waiting.clear()
-        self._overdue.clear()
+        self._overdue = {one: known[one] for one in known if one in self._apart}
+        self._apart.intersection_update(self._overdue)
         self._answered.clear()
         return left
