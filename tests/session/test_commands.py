@@ -657,3 +657,20 @@ def test_what_waits_for_a_limit_of_its_own_is_told_when_the_connection_is_lost()
     [told] = bench.commands.lost(NOW)
     assert isinstance(told, Rejected)
     assert told.symbol == "B"
+
+
+def test_where_one_too_many_is_a_ban_cancels_wait_for_the_limit_too() -> None:
+    limit = Limit("weight", 2, 1.0, strict=True)
+    venue = msgspec.structs.replace(TOY, limits=(limit,))
+    bench = Bench(limit, codec=ListingCodec(CodecOptions(Role.ORDERS)), venue=venue)
+    for symbol in ("A", "B"):
+        bench.commands.ask_open_orders(symbol, NOW)
+    assert len(bench.outbox.take_requests()) == 2
+    bench.commands.cancel(CANCEL, NOW)
+    bench.commands.place(order("a"), NOW)
+    assert bench.said() == []
+    due = bench.commands.next_deadline(NOW)
+    assert due is not None
+    assert NOW + SECOND <= due <= NOW + 2 * SECOND
+    bench.commands.release(due)
+    assert [one["do"] for one in bench.said()] == ["cancel", "place"]

@@ -94,7 +94,8 @@ class Commands:
         self.codec = codec
         self.pacing, self._pending = pacing, pending
         self._outbox, self.skew = outbox, skew
-        self._reserve = weight_limit(venue) * CANCEL_PERCENT // 100
+        self._strict = any(one.strict for one in venue.limits if one.scope == "weight")
+        self._reserve = max(self._strict, weight_limit(venue) * CANCEL_PERCENT // 100)
         self.budget = Budget(venue, pacing)
         self.deadline = round(ORDER_DEADLINE_SECONDS * SECOND)
         """How long after its decision an order may leave, in ns."""
@@ -351,6 +352,8 @@ class Commands:
         if not (self._urgent or self._ordinary or self._apart):
             return None
         held = self._held_until()
+        if self._strict:
+            held = max(held, self.pacing.ready_at("weight", now))
         times = [max(held, self.pacing.ready_at(scope, now)) for scope, _ in self._apart]
         if self._urgent:
             times.append(held)
@@ -490,6 +493,8 @@ class Commands:
 
     def _may_leave(self, what: What, now: int) -> bool:
         has_room = what not in _NEW or self.pacing.leaves("weight", self._reserve, now)
+        if self._strict and not self.pacing.leaves("weight", 1, now):
+            return False
         if self._held_until() > now or not has_room:  # what is left is for cancels and questions
             return False
         count = _ORDER_COUNT.get(what, 0)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
@@ -30,6 +30,8 @@ _USUAL_SYMBOLS = ("BTC-USDT", "ETH-USDT")
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """How a client is put to the test with this script."""
 
+    venue: Literal["binance", "ibkr"] = "binance"
+    """Which simulated venue it is tried at."""
     symbols: tuple[str, ...] = _USUAL_SYMBOLS
     channels: tuple[str, ...] = ("ticker", "trades", "book")
     more_symbols: Whole = 0

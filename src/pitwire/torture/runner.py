@@ -14,6 +14,7 @@ import msgspec
 
 from pitwire.sim.kit import Script
 from pitwire.torture.drivers import versions
+from pitwire.torture.gateway_trial import GATEWAY, try_gateway
 from pitwire.torture.guarded import try_guarded
 from pitwire.torture.kills import try_kills
 from pitwire.torture.order_trial import try_orders
@@ -109,6 +110,8 @@ def _deaf_children() -> Iterator[None]:
 
 def try_one(script: Script, seed: int) -> Outcome:
     """Try a script in virtual time: on a session, or on a desk that trades."""
+    if script.trial.venue == GATEWAY:
+        return try_gateway(script, seed)
     if script.trial.worlds:
         return try_worlds(script, seed)
     return try_orders(script, seed) if script.trial.orders else try_virtually(script, seed)

@@ -94,6 +94,8 @@ class Limit(msgspec.Struct, frozen=True):
     count: int
     per_seconds: float
     per: str = "connection"
+    strict: bool = False
+    """Of `weight`: whether cancels wait for it, too, since one too many is a ban for everybody."""
 
 
 class Heartbeat(msgspec.Struct, frozen=True):

@@ -30,7 +30,7 @@ LIMITS = (
     # §9: ten a second through the gateway; one is left for whoever else asks. Two requests may come
     # nearer to one another than they left, so each time is longer than the venue's: breaking one
     # is ten minutes in the penalty box.
-    Limit("weight", 9, 1.25, per="session"),
+    Limit("weight", 9, 1.25, per="session", strict=True),
     Limit("tickle", 1, 1.5, per="session"),
     Limit("validate", 1, 61, per="session"),
     Limit(ORDER_LIST, 1, 5.5, per="session"),
