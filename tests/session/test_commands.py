@@ -674,3 +674,16 @@ def test_where_one_too_many_is_a_ban_cancels_wait_for_the_limit_too() -> None:
     assert NOW + SECOND <= due <= NOW + 2 * SECOND
     bench.commands.release(due)
     assert [one["do"] for one in bench.said()] == ["cancel", "place"]
+
+
+def test_where_one_order_spoils_the_questions_about_another_it_waits_for_its_answer() -> None:
+    bench = Bench(venue=msgspec.structs.replace(TOY, one_order_at_a_time=True))
+    for name in ("a", "b", "c"):
+        bench.commands.place(order(name), NOW)
+    bench.commands.cancel(CancelOrder(order_id="x", symbol="A"), NOW)
+    assert [one["do"] for one in bench.said()] == ["place", "cancel"]
+    assert not bench.commands.may_place(NOW)
+    assert bench.commands.next_deadline(NOW) == NOW + bench.commands.deadline
+    bench.pending.pop(1)
+    bench.commands.release(NOW)
+    assert [one["order"] for one in bench.said()] == ["b"]

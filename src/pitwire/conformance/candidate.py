@@ -38,6 +38,10 @@ class Staging(msgspec.Struct, frozen=True, kw_only=True):
 MakeWorld: TypeAlias = Callable[[Staging], World]
 
 
+def _as_it_is(_world: World, _symbol: str, order_id: str) -> str:
+    return order_id
+
+
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A venue as it comes to its examination."""
 
@@ -57,6 +61,9 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """Where the world is, in memory."""
     margin: bool = False
     """Whether positions are held on margin, so that sizes and balances may be below zero."""
+    known_as: Callable[[World, str, str], str] = _as_it_is
+    """(world, symbol, id of ours) → the client id of that order at the exchange, where the façade
+    gives it another."""
     bad_checksum: Fault | None = None
     """What spoils the sum that a book delta carries; for venues that send one."""
 

@@ -231,8 +231,9 @@ class Dealing:
 
     def truth(self, one: Tracked) -> SimOrder | None:
         """The order as the exchange has it."""
+        name = self.exam.candidate.known_as(self.world, one.symbol, one.id)
         for found in self.orders():
-            if one.id in (found.client_id, found.original_client_id):
+            if name in (found.client_id, found.original_client_id):
                 return found
         return None
 

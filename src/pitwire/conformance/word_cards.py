@@ -26,7 +26,8 @@ def round_trip(exam: Exam) -> Found:
     if listed and not frames:
         return wrong(0, "symbols", "no golden market frame is of a symbol of the listing")
     for name, frame, symbol in frames:
-        kinds = codec.decode(frame, NOW)
+        # The first word of a stream may be the answer to its ask as well.
+        kinds = [one for one in codec.decode(frame, NOW) if not isinstance(one, Reply)]
         if [getattr(one, "symbol", "") for one in kinds] != [symbol]:
             return wrong(looked, "symbols", f"{name} of {symbol}: found {list(kinds)}")
         looked += 1

@@ -31,6 +31,7 @@ from pitwire.desk.rights import addresses_of, check_account
 from pitwire.desk.secrets import check_private, find_credentials, prefixes
 from pitwire.desk.settling import end_on_paper, settle
 from pitwire.desk.taping import record_desk, tap_of
+from pitwire.desk.watched import watched
 from pitwire.model.clock import MILLISECOND, Clock, SystemClock, booted_at
 from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy, system_seed
@@ -54,19 +55,12 @@ from pitwire.trading.rules import Rule
 from pitwire.trading.state import State
 from pitwire.trading.tracked import Change
 from pitwire.venues.registry import find_venue
-from pitwire.venues.venue import Ask, Endpoints, Venue
+from pitwire.venues.venue import Ask, Endpoints
 from pitwire.wire.link import Dial, Fetch
 from pitwire.wire.names import is_on_this_machine
 
 _FRAMES = 20_000
 """Rows a desk's tables keep: three megabytes a symbol at most, full in minutes where it is busy."""
-_TRADES = ("Trade", "AggregateTrade")
-_TOUCH = ("Quote", "BookDelta", "PartialBook")
-_FAMILIES = {
-    **dict.fromkeys(_TRADES, _TRADES),
-    **dict.fromkeys((*_TOUCH, "BookSnapshot", "BookStale"), _TOUCH),
-}
-"""Events that tell the same thing; the first is what is asked for when nobody chose."""
 
 
 class Journals:
@@ -327,7 +321,7 @@ async def _begin(
         await session.authenticate_websocket()
         await session.subscribe_to_order_updates()
     asks = wanted(config)
-    asks = (*asks, *_watched(session.venue, asks, hearing))
+    asks = (*asks, *watched(session.venue, asks, hearing))
     # Watching is harmless while the venue is asked; trading waits for its word.
     await _subscribe(session, asks)
     if config.mode == "paper":
@@ -370,30 +364,6 @@ async def _subscribe(session: Session, asks: Iterable[Ask]) -> None:
         groups.setdefault((ask.channel, ask.option), {})[ask.symbol] = None
     for (channel, option), symbols in groups.items():
         await session.subscribe(channel, *symbols, option=option)
-
-
-def _watched(venue: Venue, known: Sequence[Ask], rules: Iterable[Rule]) -> list[Ask]:
-    """What the rules watch and nobody has asked for, in the venue's channels.
-
-    Conditions watch every way to learn a thing (a price comes with trades and with aggregates);
-    one channel of a family is enough, and the configuration chooses which.
-    """
-    channels = {row.event: row.name for row in reversed(list(venue.channels.values()))}
-    asks = list(known)
-    for rule in rules:
-        for watch in rule.watches:
-            family = _FAMILIES.get(watch.event.__name__, (watch.event.__name__,))
-            names = [channels[event] for event in family if event in channels]
-            if not watch.symbol or not names:
-                continue
-            if not any(
-                ask.channel in names
-                and ask.symbol == watch.symbol
-                and watch.option in ("", ask.option)
-                for ask in asks
-            ):
-                asks.append(Ask(names[0], watch.symbol, watch.option))
-    return asks[len(known) :]
 
 
 def _engine(

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from pitwire.model import errors
 from pitwire.model.events import Event, Fill, OpenOrders, Update
-from pitwire.model.orders import RejectReason
+from pitwire.model.orders import RejectReason, UpdateKind
 from pitwire.session.pending import Request, What
 
 NOT_DONE = (
@@ -21,6 +21,8 @@ NOT_DONE = (
     errors.RateLimited,
 )
 """Refusals that prove that the venue did nothing. Anything else proves nothing."""
+NEVER_SENT = "desk"
+"""Who answered, in an update about what never left."""
 _REASONS = {reason.value: reason for reason in RejectReason}
 
 
@@ -84,3 +86,20 @@ def last_of_full(told: Sequence[Event], page: int) -> str:
     """The last trade of an answer about fills that is as full as one may be; "" of any other."""
     fills = [event for event in told if isinstance(event, Fill)]
     return fills[-1].trade_id if page and len(fills) >= page else ""
+
+
+def refusal(
+    venue: str,
+    order_id: str,
+    kind: UpdateKind,
+    request: Request,
+    now: int,
+    reason: RejectReason,
+    error: errors.RemoteError,
+) -> Update:
+    """What is told of an order for which it is proven that nothing was done."""
+    return Update(
+        venue, request.symbol, 0, now, order_id, "", kind, reason=reason, code=error.code,
+        text=error.text or str(error), answers=request.what.value if request.sent else NEVER_SENT,
+        asked=request.sent,
+    )  # fmt: skip

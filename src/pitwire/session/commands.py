@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from pitwire.model import errors
 from pitwire.model.clock import SECOND
-from pitwire.model.events import Event, Rejected, Unanswered, Update
+from pitwire.model.events import Event, Rejected, Unanswered
 from pitwire.model.orders import (
     CONDITIONAL,
     AmendOrder,
@@ -32,6 +32,7 @@ from pitwire.session.answering import (
     last_of_full,
     order_ids,
     reason_of,
+    refusal,
     sent_at,
     stamped_by,
 )
@@ -59,8 +60,6 @@ Write: TypeAlias = Callable[[bytes], None]
 ORDER_DEADLINE_SECONDS = 2.0
 """An order that has not left so long after its decision was decided in another market: it never
 leaves."""
-NEVER_SENT = "desk"
-"""Who answered, in an update about what never left."""
 _PLACE = What.PLACE
 _REFUSED_AS = {
     What.PLACE: UpdateKind.REJECTED,
@@ -94,6 +93,7 @@ class Commands:
         self.codec = codec
         self.pacing, self._pending = pacing, pending
         self._outbox, self.skew = outbox, skew
+        self._serial = venue.one_order_at_a_time
         self._strict = any(one.strict for one in venue.limits if one.scope == "weight")
         self._reserve = max(self._strict, weight_limit(venue) * CANCEL_PERCENT // 100)
         self.budget = Budget(venue, pacing)
@@ -115,6 +115,11 @@ class Commands:
         """Whether a question of this kind waits to be sent or answered."""
         return self._pending.has(what) or any(one.what is what for one in self._questions())
 
+    @property
+    def _is_asked(self) -> bool:
+        """Whether an order has left and has no answer yet."""
+        return any(self._pending.has(what) for what in _NEW)
+
     def _questions(self) -> Iterator[Request]:
         """Cancels and questions that wait."""
         for request, _ in self._urgent:
@@ -132,7 +137,8 @@ class Commands:
         if not self.admitted:
             self._demand_login("place")
         # The path from tick to wire: no closure and no queue, unless a limit says so.
-        if self._ordinary or not self.pacing.has_room_for_order(now, self._reserve):
+        waits = self._ordinary or (self._serial and self._is_asked)
+        if waits or not self.pacing.has_room_for_order(now, self._reserve):
             request = Request(What.PLACE, now, order.id, symbol=order.symbol)
             encode = self.codec.place
             self._ordinary.append((request, lambda at, rid: encode(order, at, rid)))
@@ -153,7 +159,7 @@ class Commands:
         """Whether an order could leave now."""
         return (
             self.admitted
-            and not self._ordinary
+            and not (self._ordinary or (self._serial and self._is_asked))
             and self.pacing.has_room_for_order(now, self._reserve)
         )
 
@@ -359,6 +365,8 @@ class Commands:
             times.append(held)
         if self._ordinary:
             room = self.pacing.ready_at("weight", now, cost=self._reserve)
+            if self._serial and self._is_asked:
+                room = self._ordinary[0][0].sent + self.deadline  # the answer comes of itself
             turn = max(held, room, self.pacing.ready_at("orders", now))
             times.append(min(turn, self._ordinary[0][0].sent + self.deadline))
         return max(now, min(times))
@@ -455,7 +463,7 @@ class Commands:
             ]
         settled = order_ids(known)
         return [
-            self._update(order_id, kind, request, now, reason, error.code, error.text or str(error))
+            refusal(self._venue, order_id, kind, request, now, reason, error)
             for order_id, kind in kinds
             if order_id not in settled
         ]
@@ -470,22 +478,6 @@ class Commands:
             return []
         return self._disproved(sent_at(request, 0), nothing, now, known=[])
 
-    def _update(
-        self,
-        order_id: str,
-        kind: UpdateKind,
-        request: Request,
-        now: int,
-        reason: RejectReason,
-        code: int,
-        text: str,
-    ) -> Update:
-        return Update(
-            self._venue, request.symbol, 0, now, order_id, "", kind, reason=reason, code=code,
-            text=text, answers=request.what.value if request.sent else NEVER_SENT,
-            asked=request.sent,
-        )  # fmt: skip
-
     # ── limits ──
 
     def _held_until(self) -> int:
@@ -493,6 +485,8 @@ class Commands:
 
     def _may_leave(self, what: What, now: int) -> bool:
         has_room = what not in _NEW or self.pacing.leaves("weight", self._reserve, now)
+        if what in _NEW and self._serial and self._is_asked:
+            return False
         if self._strict and not self.pacing.leaves("weight", 1, now):
             return False
         if self._held_until() > now or not has_room:  # what is left is for cancels and questions

@@ -69,7 +69,7 @@ class Errands:
         )
         """What answers wait for, and chores."""
         self._logs_in_first = venue.market_login and role is Role.MARKET
-        self.wants = Wants(venue.asks_a_message)
+        self.wants = Wants(venue.asks_a_message, acknowledged=venue.acknowledges)
         self.copy: Copy = feed.join(link, self.wants, freshness.spoken)
         """Our part in the feed."""
         self.copy.quotes = freshness.heard[Quote]

@@ -23,9 +23,10 @@ class Stage(Enum):
 class Wants:
     """The asks of one connection, in the order they were first wanted."""
 
-    def __init__(self, pack: int = 200) -> None:
-        self._pack = pack
-        """How many asks share a request."""
+    def __init__(self, pack: int = 200, *, acknowledged: bool = True) -> None:
+        self._pack, self._acknowledged = pack, acknowledged
+        """How many asks share a request; whether the venue answers them, so that data that may be
+        late ones need not prove anything."""
         self._stages: dict[Ask, Stage] = {}
         self._todo: dict[Ask, None] = {}
         self._drops: dict[Ask, None] = {}
@@ -77,7 +78,8 @@ class Wants:
             self._open.discard(ask)
             if self._stages.pop(ask) is not Stage.WANTED:
                 self._drops[ask] = None
-                self._ended.add(ask)
+                if self._acknowledged:
+                    self._ended.add(ask)
         return gone
 
     def again(self, ask: Ask) -> bool:

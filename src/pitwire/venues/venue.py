@@ -221,6 +221,8 @@ class Venue(msgspec.Struct, frozen=True):
     """(endpoints, time unit) → the URL to dial for a market connection with no stream yet."""
     orders_path: Callable[[Endpoints, str], str]
     """(endpoints, time unit) → the URL to dial for the orders connection."""
+    one_order_at_a_time: bool = False
+    """Whether a new order spoils the questions about the one before: it waits for its answer."""
     awaited: Mapping[int, float] = {}
     """HTTP status of a refused upgrade → seconds until it is tried again, where it passes once
     somebody else has acted, whatever the table of recoveries says."""

@@ -13,6 +13,7 @@ from pitwire.desk.config import parse_config
 from pitwire.desk.desk import Desk
 from pitwire.desk.opening import open_desk
 from pitwire.model.clock import SECOND
+from pitwire.model.errors import ConfigError
 from pitwire.model.events import Fill, Lost, Update
 from pitwire.model.orders import Cancel, OrderState, OrderType, Place, Side, UpdateKind
 from pitwire.sim.facades.ibkr_options import IbkrOptions
@@ -118,6 +119,12 @@ def test_a_desk_trades_and_counts_as_the_venue_does() -> None:
     assert not desk.gateway.stock.named, desk.gateway.stock.named
     assert not [one for one in desk.engine.state.ledger.open.values() if one.is_ours]
     assert not [text for text in alerts(journal) if "differ" in text]
+
+
+def test_a_rule_that_would_wait_for_ever_is_refused_by_name() -> None:
+    rule = '[[rule]]\nname = "dip"\nwhen = { price = "AAPL-USD", crosses_below = 190 }\n'
+    with pytest.raises(ConfigError, match=r"'dip'.*Trade.*that ibkr tells"):
+        desk_at(gateway(), quietly, f'{CONFIG}{rule}do = {{ market = "buy", size = 1 }}\n')
 
 
 FAULTS: dict[str, Sequence[Fault]] = {

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pitwire.model.clock import MILLISECOND
 from pitwire.model.errors import ConfigError, ConnectionLost, MalformedFrame
 from pitwire.model.events import Malformed, MarketStatus, PartialBook, Quote, Rejected, Ticker
-from pitwire.venues.codec import Ask, Doubted, Ended, Further, HttpRequest, Role
+from pitwire.venues.codec import Ask, Doubted, Ended, Further, HttpRequest, Reply, Role
 from pitwire.venues.ibkr.codec import IbkrCodec
 from pitwire.venues.ibkr.settings import Settings
 from tests.venues.ibkr.talk import NOW, answer, frame, fresh, further, ready, reply
@@ -41,13 +41,26 @@ LADDER = {
 
 def market(*asks: Ask, delayed: bool = False) -> IbkrCodec:
     codec = ready(Role.MARKET, Settings(delayed=delayed))
-    for ask in asks:
-        codec.subscribe([ask], 2)
+    for number, ask in enumerate(asks, 2):
+        codec.subscribe([ask], number)
     return codec
 
 
 def told(codec: IbkrCodec, **fields: Any) -> list[Any]:
-    return list(codec.decode(frame(**fields), NOW))
+    """All but what confirms a subscription."""
+    return [one for one in codec.decode(frame(**fields), NOW) if not is_confirmed(one)]
+
+
+def is_confirmed(one: Any) -> bool:
+    return isinstance(one, Reply) and one.error is None and not one.server_time
+
+
+def test_any_word_of_a_contract_confirms_what_is_asked_of_it_and_once() -> None:
+    codec = market(TICKER, STATS, DEPTH)
+    first = codec.decode(frame(conid=8314, conidEx="8314", topic="smd+8314"), NOW)
+    assert first == [Reply(2), Reply(3)]
+    assert codec.decode(frame(conid=8314, topic="smd+8314"), NOW) == []
+    assert codec.decode(frame(**LADDER), NOW)[0] == Reply(4)
 
 
 def test_a_first_frame_is_full_and_the_next_has_what_changed() -> None:

@@ -73,6 +73,21 @@ def test_streams_outlive_the_quarter_of_an_hour_for_which_they_were_asked() -> N
     assert not seen.of(Lost)
 
 
+def test_what_was_ended_can_be_asked_for_again() -> None:
+    async def main(session: Session, seen: Seen) -> None:
+        for _ in range(3):
+            await watch(session, AAPL)
+            await session.unsubscribe("ticker", AAPL)
+            await session.unsubscribe("stats", AAPL)
+            await session.unsubscribe("partial_book", AAPL)
+        await watch(session, AAPL)
+        before = len(seen.of(Quote))
+        await until(lambda: len(seen.of(Quote)) > before + 2)
+
+    seen = live(gateway(), main)
+    assert not seen.of(Rejected, Lost)
+
+
 def test_what_was_cut_is_asked_for_anew() -> None:
     async def main(session: Session, seen: Seen) -> None:
         await watch(session, AAPL)

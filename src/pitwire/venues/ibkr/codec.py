@@ -179,10 +179,10 @@ class IbkrCodec:
         self._streams.check(ask)
 
     def subscribe(self, asks: Sequence[Ask], request_id: int) -> bytes:
-        """`smd` or `sbd` of one contract; its first data confirm it."""
+        """`smd` or `sbd` of one contract; the first word of it confirms that."""
         frame = self._streams.begin(asks)
         for ask in asks:
-            self._market.forget(self._symbols.conid(ask.symbol), ask.channel)
+            self._market.asked(self._symbols.conid(ask.symbol), ask.channel, request_id)
         return frame
 
     def unsubscribe(self, asks: Sequence[Ask], request_id: int) -> bytes:

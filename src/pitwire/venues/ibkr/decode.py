@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from pitwire.model.events import Event, MarketStatus, PartialBook, Quote, Rejected, Ticker
+from pitwire.venues.codec import Decoded, Reply
 from pitwire.venues.ibkr.reading import (
     NAME,
     NAN,
@@ -45,11 +46,14 @@ class MarketDecoder:
         self._whole: set[str] = set()
         """Contracts of which a full frame came: what it lacked is not there, and not unknown."""
         self._halted: set[str] = set()
+        self._asked: dict[tuple[str, str], int] = {}
+        """(contract, channel) → the request that waits for the first word of it."""
         self._told: dict[str, str] = {}
         """Contract → what was told of data that are not live."""
 
-    def forget(self, conid: str, channel: str) -> None:
-        """It is asked for anew: what comes first is full."""
+    def asked(self, conid: str, channel: str, request_id: int) -> None:
+        """It is asked for anew: what comes first is full, and answers this request."""
+        self._asked[conid, channel] = request_id
         if channel == "partial_book":
             self._ladders.pop(conid, None)
         elif len(self._streams.wanted.get(conid, ())) <= 1 and conid in self._kept:
@@ -59,7 +63,7 @@ class MarketDecoder:
 
     # ── smd ──
 
-    def data(self, frame: Mapping[str, Any], now: int) -> Sequence[Event]:
+    def data(self, frame: Mapping[str, Any], now: int) -> Sequence[Decoded]:
         """A frame of market data; raises one of `UNREADABLE`."""
         conid = whole(frame.get("conid"), "conid")
         wanted, symbol = self._streams.wanted.get(conid), self._symbols.ours(conid)
@@ -74,10 +78,10 @@ class MarketDecoder:
         kept.update(fields)
         if "conidEx" in frame:  # §8.4: in the first frame alone
             self._whole.add(conid)
+        events: list[Decoded] = [*self._answered(conid, "ticker"), *self._answered(conid, "stats")]
         told = self._not_live(conid, symbol, kept, now)
         if told is not None:
-            return told
-        events: list[Event] = []
+            return [*events, *told]
         events += self._halt(conid, symbol, fields, at, now)
         known = kept.keys() if first else fields.keys()
         whole_quote = conid in self._whole or kept.keys() >= {*QUOTE_FIELDS}
@@ -86,6 +90,11 @@ class MarketDecoder:
         if "stats" in wanted and known & {*STATS_FIELDS}:
             events.append(_ticker(kept, symbol, at, now))
         return events
+
+    def _answered(self, conid: str, channel: str) -> Sequence[Decoded]:
+        """Any word of a contract says that it is subscribed to, and none else does (§8.4)."""
+        request_id = self._asked.pop((conid, channel), 0)
+        return (Reply(request_id),) if request_id else ()
 
     def _not_live(
         self, conid: str, symbol: str, kept: Mapping[str, Any], now: int
@@ -116,7 +125,7 @@ class MarketDecoder:
 
     # ── sbd ──
 
-    def depth(self, topic: str, data: bytes, now: int) -> Sequence[Event]:
+    def depth(self, topic: str, data: bytes, now: int) -> Sequence[Decoded]:
         """Rows of a ladder; raises one of `UNREADABLE`. A row replaces the one of its number."""
         conid = self._ladder_of(topic)
         symbol = self._symbols.ours(conid)
@@ -129,12 +138,14 @@ class MarketDecoder:
         if len(ladder) > _ROWS:
             ladder.clear()
             raise Unreadable("row", f"{_ROWS} rows and more")
+        answered = self._answered(conid, "partial_book")
         bids = sorted(((p, b) for p, b, _ in ladder.values() if b and p), reverse=True)
         asks = sorted((p, a) for p, _, a in ladder.values() if a and p)
         if bids and asks and bids[0][0] >= asks[0][0]:
-            return ()  # halfway: the rest of the change comes in the next frame
+            return answered  # halfway: the rest of the change comes in the next frame
         depth = max(len(bids), len(asks))
-        return (PartialBook(NAME, symbol, 0, now, 0, tuple(bids), tuple(asks), depth),)
+        book = PartialBook(NAME, symbol, 0, now, 0, tuple(bids), tuple(asks), depth)
+        return (*answered, book)
 
     def _ladder_of(self, topic: str) -> str:
         parts = topic.split("+")

@@ -31,6 +31,8 @@ LIMITS = (
     # nearer to one another than they left, so each time is longer than the venue's: breaking one
     # is ten minutes in the penalty box.
     Limit("weight", 9, 1.25, per="session", strict=True),
+    # Ours: no more orders wait than can leave, each a request at least.
+    Limit("orders", 8, 1.25, per="session"),
     Limit("tickle", 1, 1.5, per="session"),
     Limit("validate", 1, 61, per="session"),
     Limit(ORDER_LIST, 1, 5.5, per="session"),
@@ -113,6 +115,8 @@ IBKR = Venue(
     can=Can(replace=False, cancel_all=False, trades_by_id=False, anonymous_time=False),
     codec=IbkrCodec,
     close_codes=CLOSE_CODES,
+    # §7.2: a question dies when other orders are placed before it is answered.
+    one_order_at_a_time=True,
     # §1: nobody is logged in at the gateway; a person can at any moment.
     awaited={401: AGAIN_SECONDS},
     stream_path=socket_path,
