@@ -383,7 +383,9 @@ def would_send(patient: Patient) -> Iterator[str]:
         try:
             for ask in asks:
                 market.check(ask)
-            yield f"send  {masked(market.subscribe(asks, 1))}"
+            pack = patient.venue.asks_a_message
+            for first in range(0, len(asks), pack):
+                yield f"send  {masked(market.subscribe(asks[first : first + pack], 1))}"
         except PitwireError as error:
             yield f"not sent: {line_for(error)}"
     if patient.credentials is None or not patient.venue.can.orders:
