@@ -91,7 +91,8 @@ class Overheard:
             method: str, url: str, headers: Mapping[str, str], body: bytes
         ) -> HttpAnswer:
             path = "/" + url.partition("://")[2].partition("/")[2]
-            self.log.append(Said(self._now(), 0, f"{method} {path}"))
+            call, args = self._made.get(_words(method, path, body), (f"{method} {path}", ()))
+            self.log.append(Said(self._now(), 0, call, args))
             return await fetch(method, url, headers, body)
 
         return told
@@ -183,7 +184,15 @@ class _ToldLink:
 
 
 def _key(made: bytes | HttpRequest) -> bytes | None:
+    if isinstance(made, HttpRequest):
+        # One that leaves over HTTP where a venue has no other way; its answers tell who asked.
+        path = f"{made.path}?{made.query}" if made.query else made.path
+        return _words(made.method, path, made.body) if made.request_id else None
     return bytes(made) if isinstance(made, bytes | bytearray) else None
+
+
+def _words(method: str, path: str, body: bytes) -> bytes:
+    return f"{method} {path} ".encode() + body
 
 
 def _nothing() -> None:
