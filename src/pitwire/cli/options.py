@@ -63,8 +63,8 @@ Speed = Annotated[float, typer.Option(min=0.001, help="How many times a tape's p
 Venue = Annotated[
     list[str] | None,
     typer.Option(
-        help="binance (spot; without it) or binance-usdm (USDⓈ-M futures). May be repeated: "
-        "each has a port of its own, one above the other."
+        help="binance (spot; without it), binance-usdm (USDⓈ-M futures), alpaca or ibkr. May be "
+        "repeated: each has a port of its own, one above the other."
     ),
 ]
 ListenKeys = Annotated[
