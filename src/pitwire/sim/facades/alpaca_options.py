@@ -44,10 +44,10 @@ class AlpacaOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How an upgrade with wrong keys in its headers is refused; a guess. 0: let in, then 402."""
     header_auth_tells: bool = True
     """Whether `connected` and `authenticated` are told where the headers have authenticated."""
-    ping_every_seconds: float = 20.0
+    ping_every_seconds: float = 10.0
     """Our guess, so that a client which vanished does not hold its place (406) for ever; 0: the
     venue never pings."""
-    pong_within_seconds: float = 20.0
+    pong_within_seconds: float = 10.0
     dials_per_minute: int = 0
     """Upgrades beyond that are answered 429; the papers name no number (§2.4)."""
     slow_after_seconds: float = 5.0
