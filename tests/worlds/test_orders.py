@@ -44,9 +44,20 @@ def test_three_hundred_worlds(first: int, record_property: Note) -> None:
     examine(range(first, first + A_TEST), record_property)
 
 
-def test_what_was_done_by_hand_before_an_asset_was_first_told_of(record_property: Note) -> None:
-    """A count that begins by a balance of one asset alone, and hears of the other's after fills."""
-    examine([20462], record_property)
+@pytest.mark.parametrize(
+    ("seed", "title"),
+    [
+        # It begins by a balance of one asset alone, and hears of the other's after fills.
+        (20462, "V10 + late-ack + V13"),
+        # It begins at the very instant of a fill that it was told of and counts.
+        (36647, "V12 + V13"),
+    ],
+)
+def test_what_was_done_by_hand_as_the_count_began(
+    seed: int, title: str, record_property: Note
+) -> None:
+    assert drawn_orders(seed).title == title
+    examine([seed], record_property)
 
 
 @pytest.mark.soak

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from itertools import pairwise
 
 import msgspec
 
 from pitwire.model.clock import SECOND
-from pitwire.model.events import Authenticated
-from pitwire.model.orders import OrderState, UpdateKind
+from pitwire.model.events import Authenticated, Fill
+from pitwire.model.orders import OrderState, Side, UpdateKind
 from pitwire.sim.facts import SimOrder, Status
 from pitwire.sim.faults import (
     BaseFault,
@@ -148,7 +149,7 @@ class Judge:
                       for at, fault in happened if isinstance(fault, _DEAFENS)]  # fmt: skip
         self._commands(records)
         self._orders()
-        self._money()
+        self._money(records)
         self._times(records, happened, start)
         self._history.named = sum(isinstance(one, Disagreement) for one in records)
         self._manners(happened)
@@ -253,7 +254,7 @@ class Judge:
             history.missing += 1
             history.note(f"{tracked.id}: {filled} filled at the venue, {tracked.filled} counted")
 
-    def _money(self) -> None:
+    def _money(self, records: Sequence[Record]) -> None:
         """Fills sum to positions: what the venue holds is the opening and our fills."""
         portfolio, truth = self._state.portfolio, self._truth
         for symbol, size in truth.positions().items():
@@ -262,8 +263,10 @@ class Judge:
                 self._history.note(f"{symbol}: {ours} held for us, {size} at the venue")
         named = {one.asset: one.amount for one in portfolio.differences()}
         opening = truth.opening_at(portfolio.counted_from)
+        early = _before(records, portfolio.counted_from)
         for asset, after in truth.balances().items():
-            rest = after - opening.get(asset, ZERO) - portfolio.flow(asset)
+            since = portfolio.flow(asset) - early.get(asset, ZERO)
+            rest = after - opening.get(asset, ZERO) - since
             if rest or named.get(asset, ZERO):
                 told = f"{rest} is in no fill, and named as {named.get(asset, ZERO)}"
                 self._history.note(f"{asset}: {told}")
@@ -302,6 +305,22 @@ class Judge:
             history.note(f"{change.order_id} was declared dead by {proof}")
         else:
             history.buried.append(max(0, change.at - max(begin, proof.counts_from)) / SECOND)
+
+
+def _before(records: Sequence[Record], begin: int) -> dict[str, Decimal]:
+    """Asset → what fills did to it that were counted and are of the count's first instant or before
+    it: the balances with which it begins have them already."""
+    found: dict[str, Decimal] = {}
+    for came, change in pairwise(records):
+        fill = came.event if isinstance(came, Came) else None
+        counted = isinstance(change, Change) and change.came == "fill"
+        if isinstance(fill, Fill) and counted and fill.venue_time <= begin:
+            base, quote = fill.symbol.split("-")[:2]
+            size = fill.size if fill.side is Side.BUY else -fill.size
+            moves = (base, size), (quote, -size * fill.price), (fill.fee_asset, -fill.fee)
+            for asset, amount in moves:
+                found[asset] = found.get(asset, ZERO) + amount
+    return found
 
 
 def _hinders(fault: BaseFault) -> bool:

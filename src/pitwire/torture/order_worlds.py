@@ -40,7 +40,8 @@ def drawn_orders(seed: int) -> Script:
     """The world of this seed."""
     chance = Entropy(seed).stream("drawn orders")
     named = [(name, script.sim) for name, script in kit().items()
-             if script.trial.orders and script.sim and name not in _ALONE]  # fmt: skip
+             if script.trial.orders and script.sim and script.trial.venue == Trial().venue
+             and name not in _ALONE]  # fmt: skip
     named += [(name, SCRIPTS[name]) for name in _NETWORK]
     chosen = [chance.choice(named) for _ in range(chance.choice((1, 1, 2, 3)))]
     faults = [fault for _, script in chosen for fault in _moved(script, chance)]
