@@ -17,6 +17,7 @@ from pitwire.model.events import (
     Event,
     FeedFresh,
     FeedStale,
+    Lagging,
     SpillFailed,
     Subscribed,
     Unsubscribed,
@@ -125,6 +126,14 @@ class Audience:
         self._over = True
         for stream in self._readers():
             stream.end()
+
+    def shed(self, now: int) -> None:
+        """The venue hung up because we did not read: whoever waits for a slow reader does so no
+        more, and of each such stream the oldest events are dropped from now on, and counted."""
+        for stream in self._readers():
+            if stream.name in self._full and stream.shed():
+                what = f"the reader of {stream.name}, whose oldest events are dropped from now on"
+                self._tell_soon(Lagging(self._venue, "", 0, now, what, 0.0))
 
     def _keep(self, event: Event) -> None:
         kind = type(event)

@@ -19,7 +19,7 @@ from pitwire.session.lanes import HOLD_SECONDS
 from pitwire.session.schedule import MOST_COPIES, parse_roll_at
 from pitwire.session.sentinel import LATE_AFTER_SECONDS
 from pitwire.session.session import Session
-from pitwire.session.setup import KeyFinder, OnError, Setup
+from pitwire.session.setup import KeyFinder, OnError, Setup, connections_limit
 from pitwire.venues.registry import find_venue
 from pitwire.venues.venue import Endpoints, Venue
 from pitwire.wire.http import HttpClient
@@ -150,6 +150,7 @@ def connect_to_websocket(
     time = clock or SystemClock()
     late_after_seconds = _late_after(late_after_seconds, time)
     found = find_venue(venue) if isinstance(venue, str) else venue
+    _check_copies(redundancy, found)
     addresses = endpoints or (_testnet(found) if testnet else found.endpoints)
     fetches = dial is None or fetch is not None
 
@@ -229,6 +230,13 @@ def _check_counts(connect_attempts: int, redundancy: int, hold_seconds: float) -
     if not 0 <= hold_seconds <= MOST_HOLD_SECONDS:
         expected = f"0 to {MOST_HOLD_SECONDS:g}"
         raise ConfigError(where="hold_seconds", found=hold_seconds, expected=expected)
+
+
+def _check_copies(redundancy: int, venue: Venue) -> None:
+    most = connections_limit(venue)
+    if most and redundancy > most:
+        expected = f"{most}: {venue.name} lets in no more market connections at once"
+        raise ConfigError(where="redundancy", found=redundancy, expected=expected)
 
 
 def _late_after(seconds: float | None, clock: Clock) -> float | None:

@@ -148,6 +148,17 @@ class Line:
                 link.abort()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    async def hang_up(self, reason: str, *, within_seconds: float = 1.5) -> None:
+        """Say goodbye on this connection and dial again."""
+        link = self.pen.link
+        if link is None:
+            return
+        link.close(1000, reason)
+        try:
+            await asyncio.wait_for(self._gone.wait(), within_seconds)
+        except TimeoutError:
+            self._drop_if(link, errors.ConnectionLost(code=1000, reason=reason))
+
     def move(self, url: str) -> None:
         """Dial another address from now on."""
         self._route = msgspec.structs.replace(self._route, url=url)

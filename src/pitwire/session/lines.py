@@ -31,6 +31,7 @@ from pitwire.session.scout import Scouts
 from pitwire.session.setup import (
     Closed,
     Setup,
+    connections_limit,
     dial_of,
     market_key,
     new_conversation,
@@ -286,6 +287,11 @@ class Lines:
             return self._setup.redundancy
         return _LETTERS.find(stem[-1]) + 1
 
+    def is_sole(self, line: Line) -> bool:
+        """Whether the venue lets in no other connection beside it."""
+        most = connections_limit(self._setup.venue)
+        return line in self.market and 0 < most <= len(self.market)
+
     def successor(self, line: Line) -> Line:
         """A line that will do all that this one does, not dialled yet."""
         stem, _, number = line.name.partition("/")
@@ -384,6 +390,8 @@ class Lines:
 
     def judge(self, error: BaseException, line: Line) -> Recovery:
         """What to do about an error of this line; one that ends the account's leaves the others."""
+        if isinstance(error, errors.SlowReader):
+            self.audience.shed(self._setup.clock.now())
         if (decided := self._decided(error)) is not None:
             return decided
         recovery = self.recovery(error, line.backoff)

@@ -1,7 +1,8 @@
 """A connection gives way to another: the new one stands and proves itself before the old one ends.
 
 Nothing is given up for a roll: while the new connection cannot be made the old one stays and the
-dial is tried again later; if the old one falls meanwhile, that is an ordinary loss.
+dial is tried again later; if the old one falls meanwhile, that is an ordinary loss. Only where the
+venue lets in no second connection the old one is closed first, and told as lost.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ class Lines(Protocol):
     def __iter__(self) -> Iterator[Line]: ...
 
     def place_of(self, line: Line) -> int: ...
+
+    def is_sole(self, line: Line) -> bool: ...
 
     def successor(self, line: Line) -> Line: ...
 
@@ -146,6 +149,9 @@ class Rolls:
 
     async def _roll(self, old: Line, reason: str) -> None:
         if self._over or not old.stands:
+            return
+        if self._lines.is_sole(old):
+            await old.hang_up(reason)
             return
         new = self._lines.successor(old)
         echoes = Echoes() if new.conversation.feed is not old.conversation.feed else None

@@ -127,6 +127,15 @@ def streams_limit(limits: Sequence[Limit]) -> int:
     return min((limit.count for limit in limits if limit.scope == "streams"), default=1024)
 
 
+def connections_limit(venue: Venue) -> int:
+    """How many market connections the venue lets in at once; 0 where it does not limit them.
+
+    Where books are counted by whoever reads them, two connections count apart: one is all.
+    """
+    limits = [limit.count for limit in venue.limits if limit.scope == "connections"]
+    return 1 if venue.streamed_books else min(limits, default=0)
+
+
 def url_of(setup: Setup, role: Role, route: str) -> str:
     """The URL of a market or orders connection; `route` names one of several market addresses."""
     venue, unit = setup.venue, setup.time_unit

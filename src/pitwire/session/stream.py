@@ -3,7 +3,8 @@
 A stream is bounded, and says what happens when its reader is slow. `wait`: the socket is not read
 until there is room, so the venue's own buffer fills up and, if that lasts, the venue hangs up; what
 one read of the socket had already brought is still queued, and so is what comes before an answer
-that somebody waits for. `conflate`: only the newest event of a kind and symbol is kept. `drop`: the
+that somebody waits for. Where a venue says that it hung up for that, the stream is one of `drop`
+from then on. `conflate`: only the newest event of a kind and symbol is kept. `drop`: the
 oldest go, and a `StreamDropped` says how many. `spill`: what finds no room in memory goes to a file
 and is given in order later; if the disk refuses, a `SpillFailed` says so and `spill_or` holds until
 the reader has caught up. `capacity` bounds the three that queue; conflated events are bounded by
@@ -167,6 +168,17 @@ class EventStream:
             self._queue.put(event)
         self._tally.offered += 1
         self._wake()
+
+    def shed(self) -> bool:
+        """Hold nobody up any more: from now on the oldest go where there is no room, and the reader
+        is told how many. Whether this was a stream that did."""
+        waiting = self._queue
+        if not isinstance(waiting, Waiting):
+            return False
+        self.policy, self._queue = "drop", Dropping(self.name, self.capacity, self._tally)
+        while (event := waiting.take()) is not None:
+            self._queue.put(event)
+        return True
 
     def end(self) -> None:
         """Nothing more will come; the reader gets what is left and then the end."""

@@ -86,7 +86,8 @@ class Limit(msgspec.Struct, frozen=True):
 
     Scopes in use: `messages` (frames we send on one connection), `weight` (request weight, REST and
     WS-API together), `orders` (new orders), `dials` (connection attempts), `streams` (subscriptions
-    on one connection; `per_seconds` is 0). Any other is a codec's own, for requests that the venue
+    on one connection; `per_seconds` is 0), `connections` (market connections at once; `per_seconds`
+    is 0). Any other is a codec's own, for requests that the venue
     counts by themselves (`HttpRequest.scope`).
     """
 
