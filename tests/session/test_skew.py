@@ -171,3 +171,16 @@ def test_a_doubt_that_comes_soon_after_another_is_not_lost() -> None:
     assert [skew.settles(START + at * SECOND) for at in (3, 10, 11, 30)] == [
         False, False, True, False,
     ]  # fmt: skip
+
+
+def test_a_clock_that_tells_whole_seconds_leaves_ours_as_it_is_unless_it_cannot_be() -> None:
+    ours, second = Skew(), 1_700_000_000 * SECOND
+    for part in range(10):
+        now = second + part * SECOND // 10
+        ours.take(sent=now, received=now, server_time=second, step=SECOND)
+        assert abs(ours.offset) <= SECOND // 10, part
+        assert ours.told("toy", second, now)[1:] == [], "nobody is alarmed"
+    ahead = Skew()
+    ahead.take(sent=second, received=second, server_time=second + 5 * SECOND, step=SECOND)
+    assert ahead.offset == 5 * SECOND
+    assert len(ahead.told("toy", second, second)) == 2

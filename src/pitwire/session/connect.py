@@ -145,12 +145,11 @@ def connect_to_websocket(
             no say in a `dial` or `fetch` of your own.
     """
     _check_unit(time_unit)
-    _check_counts(connect_attempts, redundancy, hold_seconds)
+    found = find_venue(venue) if isinstance(venue, str) else venue
+    _check_counts(connect_attempts, redundancy, hold_seconds, found)
     minutes = parse_roll_at(roll_at)
     time = clock or SystemClock()
     late_after_seconds = _late_after(late_after_seconds, time)
-    found = find_venue(venue) if isinstance(venue, str) else venue
-    _check_copies(redundancy, found)
     addresses = endpoints or (_testnet(found) if testnet else found.endpoints)
     fetches = dial is None or fetch is not None
 
@@ -221,22 +220,21 @@ def _check_unit(time_unit: str) -> None:
         raise ConfigError(where="time_unit", found=time_unit, expected="ms or us")
 
 
-def _check_counts(connect_attempts: int, redundancy: int, hold_seconds: float) -> None:
+def _check_counts(
+    connect_attempts: int, redundancy: int, hold_seconds: float, venue: Venue
+) -> None:
     if connect_attempts < 1:
         raise ConfigError(where="connect_attempts", found=connect_attempts, expected="1 or more")
     if type(redundancy) is not int or not 1 <= redundancy <= MOST_COPIES:
         expected = f"1 to {MOST_COPIES}"
         raise ConfigError(where="redundancy", found=redundancy, expected=expected)
-    if not 0 <= hold_seconds <= MOST_HOLD_SECONDS:
-        expected = f"0 to {MOST_HOLD_SECONDS:g}"
-        raise ConfigError(where="hold_seconds", found=hold_seconds, expected=expected)
-
-
-def _check_copies(redundancy: int, venue: Venue) -> None:
     most = connections_limit(venue)
     if most and redundancy > most:
         expected = f"{most}: {venue.name} lets in no more market connections at once"
         raise ConfigError(where="redundancy", found=redundancy, expected=expected)
+    if not 0 <= hold_seconds <= MOST_HOLD_SECONDS:
+        expected = f"0 to {MOST_HOLD_SECONDS:g}"
+        raise ConfigError(where="hold_seconds", found=hold_seconds, expected=expected)
 
 
 def _late_after(seconds: float | None, clock: Clock) -> float | None:

@@ -22,6 +22,8 @@ TRANSIT = 250 * MILLISECOND
 """What an event is assumed to need at most from the venue to us, where no question was asked."""
 _RESOLUTION = MILLISECOND
 """Most venues state their time in milliseconds, so half a step either way is not known."""
+_COARSE = 100 * MILLISECOND
+"""A clock that is told less finely than this says whether ours is right, and not by how much not."""
 _ALARM = round(ALARM_SECONDS * SECOND)
 _CALM = _ALARM * 4 // 5
 _SURE = 50 * MILLISECOND
@@ -91,6 +93,11 @@ class Skew:
                 low, high = max(low, known[0]), min(high, known[1])
                 if (low, high) == known:
                     return False
+        if step > _COARSE:
+            # What we believe stands unless it cannot be: the middle would be half a step off.
+            offset = min(max(self.offset, low), high)
+            self._set(offset, max(high - offset, offset - low), received, measured=True)
+            return True
         self._set((low + high) // 2, (high - low + 1) // 2, received, measured=True)
         return True
 
