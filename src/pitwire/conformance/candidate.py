@@ -69,6 +69,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 BUILT_IN: Mapping[str, tuple[str, str]] = {
+    "alpaca": ("pitwire.conformance.alpaca", "CANDIDATE"),
     "binance": ("pitwire.conformance.binance", "CANDIDATE"),
     "binance-usdm": ("pitwire.conformance.binance_usdm", "CANDIDATE"),
     "ibkr": ("pitwire.conformance.ibkr", "CANDIDATE"),

@@ -93,6 +93,7 @@ class Meeting:
             endpoints=exam.candidate.endpoints,
             dial=overheard.dial(world.dial),
             fetch=overheard.fetch(world.fetch),
+            credentials=self.credentials() if exam.venue.market_login else None,
             clock=world.client_clock,
             entropy=Entropy(exam.seed).child("client"),
             on_events=self._take,

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from pitwire.model.clock import SECOND, Clock
+from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import PitwireError
 from pitwire.session.connect import connect_to_websocket
@@ -47,6 +48,8 @@ class Stand(msgspec.Struct, frozen=True, kw_only=True):
     """The right time."""
     dial: Dial | None = None
     fetch: Fetch | None = None
+    credentials: Credentials | None = None
+    """Who looks on, where the venue wants to know."""
     break_it: Callable[[], int]
     """Called when everything flows: lets the script begin where it has not; says when."""
     broke: Callable[[], int | None]
@@ -75,6 +78,7 @@ async def attempt(script: Script, stand: Stand, *, seed: int) -> Outcome:
         endpoints=stand.endpoints,
         dial=stand.dial,
         fetch=stand.fetch,
+        credentials=stand.credentials,
         clock=stand.clock,
         entropy=Entropy(seed).child("client"),
         on_events=witness.take,

@@ -9,7 +9,9 @@ from decimal import Decimal
 import msgspec
 
 from pitwire.model.clock import SECOND
+from pitwire.model.credentials import Credentials
 from pitwire.model.errors import ConfigError
+from pitwire.sim.alpaca_listings import alpaca_listing
 from pitwire.sim.facades.binance_options import BinanceOptions
 from pitwire.sim.facts import Listing
 from pitwire.sim.faults import DelayAck, Fault, HangDial
@@ -19,12 +21,14 @@ from pitwire.sim.loop import START
 from pitwire.sim.scenarios import SCENARIOS, Scenario, scenario
 from pitwire.sim.truth import Truth
 from pitwire.sim.world import (
+    ALPACA,
     BTC_USDT,
     ETH_BTC,
     ETH_USDT,
     HTTP_URL,
     MARKET_URL,
     ORDERS_URL,
+    SPOT,
     World,
 )
 from pitwire.torture.outcome import Outcome
@@ -38,21 +42,25 @@ _KNOWN = {listing.symbol: listing for listing in (BTC_USDT, ETH_USDT, ETH_BTC)}
 def try_virtually(script: Script, seed: int) -> Outcome:
     """Try a script in virtual time."""
     trial = script.trial
+    is_spot = known("trial.venue", trial.venue, (SPOT, ALPACA)) == SPOT
     world = World(
         seed=seed,
+        venue=trial.venue,
         listings=listings(trial),
         crowded=trial.symbols,
         scenario=paced(known("trial.scenario", trial.scenario, SCENARIOS), trial.bustle),
         faults=script.sim,
         latency=LATENCIES[known("trial.latency", trial.latency, LATENCIES)],
         start=_start(script),
-        options=BinanceOptions(lifetime_seconds=trial.lifetime_seconds),
+        options=BinanceOptions(lifetime_seconds=trial.lifetime_seconds) if is_spot else None,
     )
+    venue = find_venue(trial.venue)
+    orders = ORDERS_URL if is_spot else MARKET_URL
     stand = stand_in(
         world,
         script,
-        venue=aged(find_venue("binance"), trial),
-        endpoints=Endpoints(market=MARKET_URL, orders=ORDERS_URL, http=HTTP_URL),
+        venue=aged(venue, trial) if is_spot else venue,
+        endpoints=Endpoints(market=MARKET_URL, orders=orders, http=HTTP_URL),
     )
     return world.run(attempt(script, stand, seed=seed), within_seconds=200_000)
 
@@ -88,6 +96,7 @@ def stand_in(world: World, script: Script, *, venue: Venue, endpoints: Endpoints
         now=world.clock.now,
         dial=world.dial,
         fetch=world.fetch,
+        credentials=Credentials(*world.keys["hmac"]) if venue.market_login else None,
         break_it=world.clock.now,
         broke=broke,
         over=ended,
@@ -97,6 +106,8 @@ def stand_in(world: World, script: Script, *, venue: Venue, endpoints: Endpoints
 
 def listings(trial: Trial) -> list[Listing]:
     """The symbols of a trial; raises `ConfigError` for one that the simulator does not list."""
+    if trial.venue == ALPACA:
+        return [alpaca_listing(symbol) for symbol in trial.symbols]
     found = []
     for symbol in trial.symbols:
         if symbol not in _KNOWN:

@@ -18,6 +18,9 @@ from pitwire.venues.alpaca.reading import VENUE, amount
 
 CRYPTO = "crypto"
 _QUOTES = ("USDT", "USDC", "USD", "BTC", "ETH")
+_DOLLARS = ("USD", "USDT", "USDC")
+_LEAST = Decimal(1)
+"""No listing says what an order must be worth at least (unconfirmed)."""
 _KEPT = 10_000
 _STEP = Decimal("0.000000001")
 """Of sizes and prices where the venue names none: no number of its own has more digits."""
@@ -92,6 +95,7 @@ def instrument(asset: Asset) -> Instrument:
         max_price=_most(tick),
         min_size=amount(asset.min_order_size, "min_order_size") if asset.min_order_size else lot,
         max_size=_most(lot),
+        min_notional=_LEAST if quote in _DOLLARS else Decimal(0),
         base_digits=_DIGITS,
         quote_digits=_DIGITS,
         status="TRADING" if trades else asset.status.upper() or "HALT",

@@ -47,11 +47,13 @@ HEARTBEAT = Heartbeat(
     max_life_seconds=0,  # §2.6: none is named
 )
 
-# §2.4: close codes and their meanings are not published; what is to be known comes as an error.
+# §2.4: close codes and their meanings are not published; what is final is told as an error before
+# the close, so no code by itself halts anything: neither does 1008 after a 406.
 CLOSE_CODES = {
     1000: "reconnect",
     1001: "reconnect",
     1006: "reconnect",
+    1008: "reconnect",
     1011: "reconnect",
     1012: "reconnect",
     1013: "reconnect",
