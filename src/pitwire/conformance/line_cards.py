@@ -16,6 +16,7 @@ from pitwire.model.clock import SECOND
 from pitwire.model.errors import PitwireError, StateError
 from pitwire.model.events import Authenticated, Balance, Lost, Rejected, Subscribed
 from pitwire.session.session import Session
+from pitwire.session.setup import connections_limit
 from pitwire.sim.faults import BlackHole, CloseWith
 from pitwire.torture.witness import FLOWS, GRACE_SECONDS
 
@@ -23,6 +24,7 @@ NOTICED_SECONDS = 10.0
 """By then a connection on which nothing comes any more must be given up."""
 _CALM_SECONDS = 70.0
 """So long after a close the next comes: what was learned of the last one is forgotten."""
+_HELD_SECONDS = 20.0
 _DEAD_AT = 2.0
 """Where no market is and no word has come: heartbeats alone can tell."""
 
@@ -139,13 +141,13 @@ async def _be_refused(meeting: Meeting, session: Session) -> None:
     mine, other = (meeting.world.keys_of(name) for name in ("main", "rival"))
     kind = meeting.exam.candidate.keys
     wrong_ones = type(meeting.credentials())(mine[kind][0], other[kind][1])
-    for verb in (
-        session.authenticate_websocket(wrong_ones),
-        session.subscribe_to_order_updates(),
-    ):
+    with suppress(PitwireError, TimeoutError):
+        async with asyncio.timeout(20):
+            await session.authenticate_websocket(wrong_ones)
+    if not meeting.exam.venue.market_login:  # else it would log in by the right ones
         with suppress(PitwireError, TimeoutError):
             async with asyncio.timeout(20):
-                await verb
+                await session.subscribe_to_order_updates()
     with suppress(StateError):
         session.ask_account(meeting.now)
     await asyncio.sleep(3.0)
@@ -174,7 +176,9 @@ def _before_login(meeting: Meeting) -> int | str:
 
 def stall_noticed(exam: Exam) -> Found:
     """A connection on which nothing comes any more is given up in time."""
-    hole = BlackHole(link="market*", at_seconds=_DEAD_AT)
+    # A venue that lets in one connection holds on to the dead one until it learns of its end.
+    lasts = _HELD_SECONDS if connections_limit(exam.venue) else 0.0
+    hole = BlackHole(link="market*", at_seconds=_DEAD_AT, for_seconds=lasts)
     world = exam.world(faults=(hole,), scenario=None)
     meeting = Meeting(exam, world, channels_of(exam, "ticker"))
     begun = meeting.now

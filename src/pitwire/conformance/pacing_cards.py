@@ -167,12 +167,19 @@ def _tightest(venue: Venue) -> Limit:
 
 def _cards() -> Iterator[Card]:
     yield Card("P1", "limits", "are never exceeded under virtual time", limits_kept)
-    yield Card("P2", "bans", "are respected", ban_respected, _no_book)
-    yield Card("P3", "cancels", "have priority over orders that wait", cancels_first, trades)
+    yield Card("P2", "bans", "are respected", ban_respected, _no_snapshot)
+    yield Card("P3", "cancels", "have priority over orders that wait", cancels_first, _no_queue)
 
 
-def _no_book(venue: Venue) -> str:
-    return "" if "book" in venue.channels else "channels has no book"
+def _no_snapshot(venue: Venue) -> str:
+    if "book" not in venue.channels:
+        return "channels has no book"
+    return "streamed_books: no snapshot is fetched" if venue.streamed_books else ""
+
+
+def _no_queue(venue: Venue) -> str:
+    limited = any(one.scope == "orders" for one in venue.limits)
+    return trades(venue) or ("" if limited else "limits has no orders")
 
 
 CARDS = tuple(_cards())

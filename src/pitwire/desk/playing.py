@@ -216,7 +216,7 @@ def _demand_listing(tape: Tape, path: str) -> None:
     """A desk asks for the rules of its symbols first; better told before than waited for."""
     name = path.rpartition("/")[2]
     for record in tape.records(only=Kind.HTTP):
-        if urlsplit(decode_exchange(record.payload).url).path.endswith(name):
+        if name in urlsplit(decode_exchange(record.payload).url).path.split("/"):
             return
     raise ConfigError(
         where=str(tape.path),

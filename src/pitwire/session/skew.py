@@ -23,7 +23,7 @@ TRANSIT = 250 * MILLISECOND
 _RESOLUTION = MILLISECOND
 """Most venues state their time in milliseconds, so half a step either way is not known."""
 _COARSE = 100 * MILLISECOND
-"""A clock that is told less finely than this says whether ours is right, and not by how much not."""
+"""A clock that is told less finely says whether ours can be right, and not how wrong it is."""
 _ALARM = round(ALARM_SECONDS * SECOND)
 _CALM = _ALARM * 4 // 5
 _SURE = 50 * MILLISECOND
