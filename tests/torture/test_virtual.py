@@ -23,7 +23,10 @@ def script(*faults: object, **demand: object) -> Script:
     )
 
 
-@pytest.mark.parametrize("name", ["N1", "N6", "N7", "N17", "P3", "P9", "P11", "C2", "C5", "V2"])
+KIT = ("N1", "N6", "N7", "N17", "P3", "P9", "P11", "C2", "C5", "V2", "V20")
+
+
+@pytest.mark.parametrize("name", KIT)
 def test_a_fault_of_the_kit_passes(name: str) -> None:
     outcome = try_virtually(kit()[name], seed=2)
     assert outcome.complaints == ()
