@@ -8,18 +8,17 @@ from functools import partial
 
 from pitwire.market.checksum import Checksum
 from pitwire.model import errors
-from pitwire.model.clock import SECOND
 from pitwire.model.credentials import Credentials
 from pitwire.model.events import Event, Lagging
 from pitwire.model.instruments import Instrument
-from pitwire.model.recovery import CLOSES, Halt, Reconnect, Recovery, recovery_for
+from pitwire.model.recovery import Halt, Recovery, recovery_for
 from pitwire.session.audience import Audience
 from pitwire.session.backoff import Backoff
 from pitwire.session.copies import LineHealth
 from pitwire.session.feed import Feed
 from pitwire.session.holding import Holding
 from pitwire.session.line import Line, Route
-from pitwire.session.obedience import account_over
+from pitwire.session.obedience import account_over, recovered
 from pitwire.session.outbox import Settled
 from pitwire.session.pacing import Pacing
 from pitwire.session.pending import Waited, What
@@ -52,7 +51,6 @@ _LETTERS = "bcd"
 """Tell the copies of a feed apart, from the second on."""
 COPY_AFTER_SECONDS = 1.0
 """How long after one copy of a feed the next is dialled, at most."""
-_UNNAMED = -1.0
 
 
 class Lines:
@@ -401,19 +399,8 @@ class Lines:
 
     def recovery(self, error: BaseException, backoff: Backoff) -> Recovery:
         """The session's own answer: the table of recoveries, the venue's close codes, the delay."""
-        now = self._setup.clock.now()
-        if isinstance(error, errors.ConnectionLost):
-            remedy = self._setup.venue.close_codes.get(error.code) or CLOSES.get(error.code)
-            if (halt := backoff.halt(error, remedy, now)) is not None:
-                return halt
-        recovery = recovery_for(error, delay_seconds=_UNNAMED)
-        if isinstance(error, errors.DialFailed) and error.status in self._setup.venue.awaited:
-            recovery = Reconnect(self._setup.venue.awaited[error.status])
-        if not isinstance(recovery, Reconnect):
-            return recovery
-        # A time that the venue names is a least time; our own delay, or a silence, may be longer.
-        silent = (self.pacing.blocked_until("dials") - now) / SECOND
-        return Reconnect(max(recovery.after_seconds, backoff.delay_seconds(now), silent))
+        now, venue = self._setup.clock.now(), self._setup.venue
+        return recovered(error, backoff, now, venue=venue, pacing=self.pacing)
 
     def halted(self, reason: str, error: BaseException) -> None:
         """Stop for good; the orders line stays open for cancels until `close`."""

@@ -9,10 +9,20 @@ from __future__ import annotations
 from pitwire.model import errors
 from pitwire.model.clock import SECOND
 from pitwire.model.events import Event, Rejected
-from pitwire.model.recovery import BANS, silence_seconds
+from pitwire.model.recovery import (
+    BANS,
+    CLOSES,
+    Reconnect,
+    Recovery,
+    recovery_for,
+    silence_seconds,
+)
+from pitwire.session.backoff import Backoff
 from pitwire.session.errands import AGAIN_SECONDS
 from pitwire.session.pacing import Pacing
-from pitwire.venues.venue import Reply
+from pitwire.venues.venue import Reply, Venue
+
+_UNNAMED = -1.0
 
 
 def obey(reply: Reply, pacing: Pacing, now: int) -> int:
@@ -41,6 +51,30 @@ def hush(error: errors.DialFailed, pacing: Pacing, now: int) -> None:
         pacing.block("dials", until)
         if error.status in BANS:
             pacing.block("weight", until)
+
+
+def recovered(
+    error: BaseException,
+    backoff: Backoff,
+    now: int,
+    *,
+    venue: Venue,
+    pacing: Pacing,
+) -> Recovery:
+    """The session's own answer to an error: the table of recoveries, the venue's close codes, the
+    delay."""
+    if isinstance(error, errors.ConnectionLost):
+        remedy = venue.close_codes.get(error.code) or CLOSES.get(error.code)
+        if (halt := backoff.halt(error, remedy, now)) is not None:
+            return halt
+    recovery = recovery_for(error, delay_seconds=_UNNAMED)
+    if isinstance(error, errors.DialFailed) and error.status in venue.awaited:
+        recovery = Reconnect(venue.awaited[error.status])
+    if not isinstance(recovery, Reconnect):
+        return recovery
+    # A time that the venue names is a least time; our own delay, or a silence, may be longer.
+    silent = (pacing.blocked_until("dials") - now) / SECOND
+    return Reconnect(max(recovery.after_seconds, backoff.delay_seconds(now), silent))
 
 
 def blames_clock(reply: Reply) -> bool:
