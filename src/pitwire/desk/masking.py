@@ -19,7 +19,8 @@ from pitwire.model.credentials import Credentials
 MASK = "***"
 FIELDS = (
     "apiKey", "signature", "secret", "secretKey", "apiSecret", "listenKey", "listenToken",
-    "X-MBX-APIKEY", "token", "password", "session",
+    "X-MBX-APIKEY", "token", "password", "session", "key_id", "secret_key", "APCA-API-KEY-ID",
+    "APCA-API-SECRET-KEY",
 )  # fmt: skip
 SHORTEST = 6
 """A known secret shorter than this is not searched for: it would mask half of every text."""
