@@ -297,6 +297,21 @@ async def test_where_the_market_wants_a_key_it_is_shown(key: Credentials | None)
     assert shown == ([] if key is None else [{"X-MBX-APIKEY": key.key}])
 
 
+@pytest.mark.parametrize("key", [None, Credentials("AK0123456789", "s" * 40)])
+def test_a_login_that_comes_before_the_streams_is_shown_and_masked(
+    key: Credentials | None,
+) -> None:
+    config = DeskConfig(mode="paper", venue=VenueSection(name="alpaca", symbols=("BTC-USD",)))
+    one = patient(ManualClock(), key)._replace(venue=find_venue("alpaca"), config=config)
+    lines = list(doctor.would_send(one))
+    if key is None:
+        assert "an API key, without which alpaca streams nothing" in lines[1]
+        return
+    assert lines[1] == 'send  {"action":"auth","key":"***","secret":"***"}'
+    assert lines[2].startswith('send  {"action":"subscribe",')
+    assert "s" * 40 not in "".join(lines)
+
+
 def test_what_cannot_be_sent_is_said() -> None:
     key = Credentials("not a key!", "0123456789")
     config = DeskConfig(venue=VenueSection(symbols=("AAPL",)))

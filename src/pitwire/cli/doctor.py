@@ -363,13 +363,18 @@ def _headed(patient: Patient, dial: Dial) -> Dial:
     dialer: object = dial
     if headers_of is None or not isinstance(dialer, HeadedDial):
         return dial
+    return dialer.with_headers(headers_of(_key(patient)))
+
+
+def _key(patient: Patient) -> Credentials:
+    """Who looks on, where the venue wants to know; raises `ConfigError` where nobody is known."""
     if patient.credentials is None:
         raise ConfigError(
             where="credentials",
             found=None,
             expected=f"an API key, without which {patient.venue.name} streams nothing",
         )
-    return dialer.with_headers(headers_of(patient.credentials))
+    return patient.credentials
 
 
 def would_send(patient: Patient) -> Iterator[str]:
@@ -383,6 +388,8 @@ def would_send(patient: Patient) -> Iterator[str]:
         try:
             for ask in asks:
                 market.check(ask)
+            if patient.venue.market_login and (patient.credentials is not None or not local):
+                yield _said(patient, masked, market.login(_key(patient), now, 1))
             pack = patient.venue.asks_a_message
             for first in range(0, len(asks), pack):
                 yield f"send  {masked(market.subscribe(asks[first : first + pack], 1))}"
