@@ -136,3 +136,17 @@ def test_who_is_told_to_read_faster_dials_again_and_not_at_once_for_ever() -> No
     lost = [one for one in world.of(events.Lost) if not one.by_us]
     assert ["slow client (407)" in one.reason for one in lost] == [True] * 6
     assert lost[-1].retry_after_seconds > 1, "each is waited for longer"
+
+
+def test_what_the_venue_said_before_it_closed_is_why() -> None:
+    async def story(world: World) -> None:
+        async with world.connect(venue=replace(SOLE, codec=Strict)) as session:
+            await session.subscribe_to_trades(BTC)
+            link = world.server.market.link
+            link.send(b"slow")
+            link.close(1008, "slow client")  # in the same burst
+            await asyncio.sleep(5)
+            assert session.lines[0].stands
+
+    [lost] = [one for one in live(story).of(events.Lost) if not one.by_us]
+    assert lost.reason == "slow reader: reason slow client (407)"

@@ -174,6 +174,31 @@ def test_a_slow_client_that_is_cut_comes_back() -> None:
     assert "slow client (407)" in lost.reason
 
 
+def test_a_stream_that_nobody_reads_makes_the_venue_hang_up_once() -> None:
+    """The venue's own 407: it could not send for as long as we did not read."""
+    room = Room(seed=1)
+
+    async def story(session: Session) -> None:
+        stream = session.stream(ev.Trade, capacity=5)
+        await everything(session)
+        await asyncio.sleep(200)
+        assert stream.policy == "wait"
+        taken = [await anext(stream) for _ in range(6)]
+        assert all(isinstance(one, ev.Trade) for one in taken)
+        await asyncio.sleep(60)  # it is not read again, and holds nobody up
+        assert stream.policy == "drop"
+        dropped = await anext(stream)
+        assert isinstance(dropped, ev.StreamDropped)
+        assert dropped.count > 100
+        for symbol in PAIRS:
+            assert await room.agrees(session, symbol)
+
+    room.live(story)
+    [lost] = [one for one in room.of(ev.Lost) if not one.by_us]
+    assert "slow client (407)" in lost.reason
+    assert [one.what for one in room.of(ev.Lagging)][-1].endswith("dropped from now on")
+
+
 def test_a_roll_keeps_to_one_connection() -> None:
     room = Room(seed=5)
 

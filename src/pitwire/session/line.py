@@ -100,6 +100,7 @@ class Line:
         self.pen = Pen(self._outbox, None if route.tap is None else self._tap_out)
         """What writes on its connection."""
         self._ear: Ear | None = None
+        self._fault: errors.PitwireError | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = self._grace_until = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -174,6 +175,8 @@ class Line:
         """The connection is gone: tell everybody, and dial again unless that is forbidden."""
         if self._ear is not None:
             self._ear.give_up()
+        # Of what was found wrong and the close that followed at once, the first says why.
+        error, self._fault = self._fault or self._outbox.take_fault() or error, None
         self.pen.link = self._ear = None
         self._stop_timer()
         now = self._clock.now()
@@ -398,6 +401,7 @@ class Line:
     def _fail(self, error: errors.PitwireError) -> None:
         # Not in the middle of a frame: the listener below may still be in its turn.
         link = self.pen.link
+        self._fault = error if link is not None else None
         asyncio.get_running_loop().call_soon(self._drop_if, link, error)
 
     def _drop_if(self, link: Link | None, error: errors.PitwireError) -> None:
