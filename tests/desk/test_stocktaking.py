@@ -25,7 +25,7 @@ class Outlet:
     def __init__(self) -> None:
         self.asked: list[tuple[str, ...]] = []
         self.room = 1_000_000
-        self.asks_fills = False
+        self.asks_fills = self.asks_account = False
 
     def has_room(self, weight: int, now: int) -> bool:
         if weight > self.room:
@@ -288,6 +288,20 @@ def test_what_is_still_being_told_is_not_named() -> None:
     assert office.named() == []
     assert not office.stock.is_done
     office.outlet.asks_fills = False
+    office.run(9, 12)
+    assert office.named() == [("balance", "BTC", D(10), D(9))]
+
+
+def test_what_the_account_is_still_asked_for_is_not_named() -> None:
+    """Where the venue answers once in five seconds, what it said before is old."""
+    office = Office()
+    office.hear(balance("BTC", 10, seconds=0))
+    office.hear(balance("BTC", 9, seconds=1))
+    office.outlet.asks_account = True
+    office.stock.begin(at(1))
+    office.run(1, 9)
+    assert office.named() == []
+    office.outlet.asks_account = False
     office.run(9, 12)
     assert office.named() == [("balance", "BTC", D(10), D(9))]
 

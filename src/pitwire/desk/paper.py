@@ -22,7 +22,7 @@ class PaperOutlet:
     """A gateway's outlet that never sends an order anywhere."""
 
     may_trade = True
-    asks_fills = False
+    asks_fills = asks_account = False
 
     def __init__(self, venue: PaperVenue, deliver: Deliver, *, clock: Clock, soon: Soon) -> None:
         self._venue, self._deliver = venue, deliver

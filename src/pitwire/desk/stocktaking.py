@@ -39,6 +39,9 @@ class Desk(Protocol):
     @property
     def asks_fills(self) -> bool: ...
 
+    @property
+    def asks_account(self) -> bool: ...
+
     def has_room(self, weight: int, now: int) -> bool: ...
 
     def ask_fills_since(self, symbol: str, trade_id: str, since: int, now: int) -> None: ...
@@ -193,7 +196,8 @@ class Stocktaking:
         """Whether nothing that we know of is on its way."""
         ledger = self._engine.state.ledger
         flying = any(one.state in _ON_THE_WAY for one in ledger.open.values())
-        told = not (self._fills_of or self._outlet.asks_fills)
+        asks = self._outlet.asks_fills or self._outlet.asks_account
+        told = not (self._fills_of or asks)
         return told and not (flying or ledger.in_doubt)
 
     def _check(self, now: int) -> None:

@@ -284,6 +284,12 @@ class Session:
         line = self._lines.orders
         return line is None or line.conversation.commands.asks(What.FILLS)
 
+    @property
+    def asks_account(self) -> bool:
+        """The same of what the account holds: what was told before is of before."""
+        line = self._lines.orders
+        return line is None or line.conversation.commands.asks(What.ACCOUNT)
+
     def has_room(self, weight: int, now: int) -> bool:
         """Whether the venue's limit leaves enough for orders and cancels behind a question that
         costs so much and can wait."""

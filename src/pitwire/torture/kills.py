@@ -68,7 +68,7 @@ class Wire:
     """An outlet whose other end is another process."""
 
     may_trade = True
-    asks_fills = False
+    asks_fills = asks_account = False
     encoded_at = 0
 
     def __init__(self, handle: int) -> None:
