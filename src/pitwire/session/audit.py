@@ -328,8 +328,9 @@ class Audit:
         sync = run.sync
         stood, since = self._older.get(sync.symbol, (_NOWHERE, now))
         if stood != sync.last_id:
+            since = now
             self._older[sync.symbol] = sync.last_id, now
-        if stood != sync.last_id or now - since < _OLDER:
+        if now - since < _OLDER:
             self._end(run)
             return []
         del self._older[sync.symbol]
