@@ -102,7 +102,7 @@ def both_open(desk: Command, venue: Venue) -> tuple[str, str]:
     while sum(bool(re.search(OPEN, line)) for line in desk.err) < 2:
         desk.until(OPEN)
     ids = venue.open_orders()
-    assert len(ids) == 2
+    assert len(ids) == 2, desk.text
     [kept] = [one for one in ids if one.endswith("P")]
     [plain] = [one for one in ids if one != kept]
     return plain, kept
