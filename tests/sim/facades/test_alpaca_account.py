@@ -135,6 +135,9 @@ def test_fills_are_told_by_pages_and_once_each() -> None:
     assert client.get(f"{path}?after={after}&direction=asc") == fills[3:]
     assert client.get(f"{path}?until={after}&direction=asc") == fills[:2]
     assert len(client.get(f"{path}?date=2023-11-14")) == 5
+    assert client.get(f"{path}?order_id={order['id']}&direction=asc") == fills
+    assert client.get(f"{path}?order_id={order['id']}&page_token={token}") == fills[2::-1]
+    assert client.get(f"{path}?order_id=another") == []
     for nothing in (f"{path}?date=2023-11-13", "/v2/account/activities/DIV",
                     "/v2/account/activities?activity_types=DIV,FEE"):  # fmt: skip
         assert client.get(nothing) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -127,3 +128,21 @@ def test_an_error_that_answers_nothing_is_told_all_the_same() -> None:
     assert (found.request_id, type(found.error).__name__) == (-1, "SubscriptionRejected")
     [over] = decode({"T": "error", "code": 404, "msg": "auth timeout"})
     assert isinstance(over, Ended), "of a connection that nobody logs in on"
+
+
+def test_a_fill_without_a_name_is_asked_for_rather_than_counted_twice() -> None:
+    order = {
+        "id": "v-1", "client_order_id": "x-1", "symbol": "BTC/USD", "side": "buy",
+        "status": "partially_filled", "type": "limit", "time_in_force": "gtc", "qty": "0.5",
+        "filled_qty": "0.2", "filled_avg_price": "71000", "updated_at": T,
+    }  # fmt: skip
+    said = {"event": "partial_fill", "order": order, "timestamp": T, "price": "71000", "qty": "0.2"}
+    ours = AlpacaCodec(CodecOptions(Role.ORDERS))
+
+    def told(**more: str) -> list[Any]:
+        message = {"stream": "trade_updates", "data": {**said, **more}}
+        return list(ours.decode(json.dumps(message).encode(), NOW))
+
+    assert kinds(told(execution_id="e-1")) == ["Update", "Fill"]
+    [update] = told()
+    assert update.filled == Decimal("0.2"), "who keeps count sees that a fill is missing"

@@ -321,6 +321,28 @@ def test_the_fills_of_an_order_are_its_own_alone() -> None:
     assert fill.venue_id == THEIRS
 
 
+def test_the_fills_of_an_order_are_asked_for_by_its_name_on_every_page() -> None:
+    ours = codec()
+    first = ours.order_fills("BTC-USD", "x-1", THEIRS, NOW, 5)
+    rows = [{**FILL, "id": f"20240312103850000::{n}"} for n in range(100)]
+    *_, further = answer(ours, first, rows)
+    assert isinstance(further, Further)
+    [looked_up] = answer(ours, ours.order_fills("BTC-USD", "x-2", "", NOW, 6), ORDER)
+    assert isinstance(looked_up, Further)
+    for request in (first, further.outgoing, looked_up.outgoing):
+        assert isinstance(request, HttpRequest)
+        assert f"order_id={THEIRS}" in request.query.split("&"), "not through all that ever traded"
+
+
+def test_what_else_an_account_trades_spoils_no_fill_of_ours() -> None:
+    ours = codec()
+    short = {**FILL, "symbol": "AAPL", "side": "sell_short", "order_id": "other"}
+    request = ours.fills_since("BTC-USD", "", 0, NOW, 5)
+    [fill] = reply(answer(ours, request, [short, FILL])).events
+    assert isinstance(fill, Fill)
+    assert fill.venue_id == THEIRS
+
+
 def test_an_account_is_its_money_and_then_what_it_holds() -> None:
     ours = codec()
     ours.learn(

@@ -91,7 +91,9 @@ class AccountApi:
         if kinds and "FILL" not in kinds:
             found = []
         newest_first = query.choice("direction", ("desc", "asc")) == "desc"
-        found = _dated(query, found)
+        found, order = _dated(query, found), query.text("order_id")
+        if order:
+            found = [each for each in found if each.shown["order_id"] == order]
         if newest_first:
             found.reverse()
         token = query.text("page_token")

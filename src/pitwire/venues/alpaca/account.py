@@ -144,7 +144,9 @@ def events(data: wire.TradeUpdate, symbols: Symbols, now: int) -> Sequence[Event
     if kind is _K.ACCEPTED and order.status in _OVER:
         kind = _K.STATUS_OPEN  # told late: the order is further than the event
     told = update(order, kind, symbols, now, data.timestamp)
-    if data.event not in _TRADED:
+    if data.event not in _TRADED or not data.execution_id:
+        # A fill without a name could not be told from a copy of itself: the order says that
+        # something traded, and what it was is asked for (§4.3: there is one in practice).
         return (told,)
     fill = Fill(
         VENUE, told.symbol, told.venue_time, now, told.order_id, told.venue_id, data.execution_id,

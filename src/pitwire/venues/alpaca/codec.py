@@ -218,13 +218,13 @@ class AlpacaCodec:
     def order_fills(
         self, symbol: str, order_id: str, venue_id: str, now: int, request_id: int
     ) -> HttpRequest:
-        """What one order traded: of the account's fills those of its id."""
+        """What one order traded: the account's fills of its id."""
         self._demand_key("order_fills")
         venue_id = venue_id or self._answers.ids.theirs(order_id)
         if not venue_id:
             return self._requests.by_client_id("fills_lookup", order_id, symbol, request_id)
         self._answers.want_fills(request_id, venue_id)
-        return self._requests.fills("order_fills", symbol, request_id)
+        return self._requests.fills("order_fills", symbol, request_id, venue_id=venue_id)
 
     def fills_since(
         self, symbol: str, trade_id: str, since: int, now: int, request_id: int

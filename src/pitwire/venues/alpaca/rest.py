@@ -98,10 +98,23 @@ class Requests:
         return self._ask("open_orders", _ORDERS, urlencode(fields), request_id, symbol)
 
     def fills(
-        self, purpose: str, symbol: str, request_id: int, *, after: int = 0, page: str = ""
+        self,
+        purpose: str,
+        symbol: str,
+        request_id: int,
+        *,
+        after: int = 0,
+        page: str = "",
+        venue_id: str = "",
     ) -> HttpRequest:
-        """The account's fills, the oldest first, after a time and behind the last of a page."""
+        """The account's fills, or those of one order by the venue's id of it, the oldest first,
+        after a time and behind the last of a page.
+
+        That an order may be named is in the venue's changelog of 2026-07-29.
+        """
         fields = {"direction": "asc", "page_size": str(MOST_FILLS)}
+        if venue_id:
+            fields["order_id"] = venue_id
         if after:
             fields["after"] = written(after)
         if page:
@@ -236,7 +249,9 @@ class Answers:
         order = _order(body)
         self.ids.learn(order)
         self.want_fills(request.request_id, order.id)
-        ask = self._requests.fills("order_fills", request.symbol, request.request_id)
+        ask = self._requests.fills(
+            "order_fills", request.symbol, request.request_id, venue_id=order.id
+        )
         return (Further(request.request_id, ask),)
 
     def _open(self, body: bytes, request: HttpRequest, now: int) -> Sequence[Decoded]:
@@ -257,15 +272,17 @@ class Answers:
     def _fills(self, body: bytes, request: HttpRequest, now: int) -> Sequence[Decoded]:
         rows = _activities(body)
         wanted = self._wanted.get(request.request_id, "")
+        # What else an account trades, stocks sold short among it, need not be understood.
         fills = [
-            fill
-            for fill in (account.activity(row, self.ids, self._symbols, now) for row in rows)
-            if fill.symbol == request.symbol and wanted in ("", fill.venue_id)
+            account.activity(row, self.ids, self._symbols, now)
+            for row in rows
+            if self._symbols[row.symbol] == request.symbol and wanted in ("", row.order_id)
         ]
         if len(rows) >= MOST_FILLS:
             more = self._requests.fills(
-                request.purpose, request.symbol, request.request_id, page=rows[-1].id
-            )
+                request.purpose, request.symbol, request.request_id, page=rows[-1].id,
+                venue_id=wanted,
+            )  # fmt: skip
             return (*fills, Further(request.request_id, more))
         self._wanted.pop(request.request_id, None)
         return (Reply(request.request_id, None, tuple(fills)),)
