@@ -46,11 +46,17 @@ class Hears:
         self.told.append(((self._loop.now() - START) / SECOND, what))
 
 
-def tape_of(folder: Path, *entries: tuple[float, str, Kind, bytes], meta: Meta = META) -> Tape:
+def tape_of(
+    folder: Path,
+    *entries: tuple[float, str, Kind, bytes],
+    meta: Meta = META,
+    burst: tuple[int, ...] = (),
+) -> Tape:
+    """`burst`: which of them had more behind them in the same read."""
     writer = TapeWriter(folder, meta)
     written: list[Entry] = [
-        (link, kind, START + round(at * SECOND), True, payload)
-        for at, link, kind, payload in entries
+        (link, kind, START + round(at * SECOND), number not in burst, payload)
+        for number, (at, link, kind, payload) in enumerate(entries)
     ]
     writer.put(written)
     writer.close()
@@ -60,8 +66,8 @@ def tape_of(folder: Path, *entries: tuple[float, str, Kind, bytes], meta: Meta =
 OPEN = Path("/proc/self/fd")
 
 
-def live(tape: Tape, story: Any, **options: Any) -> Any:
-    loop = TapeLoop(START)
+def live(tape: Tape, story: Any, speed: float = 0.0, **options: Any) -> Any:
+    loop = TapeLoop(START, speed=speed)
 
     async def life() -> Any:
         player = Player(tape, **options)
@@ -78,6 +84,11 @@ def live(tape: Tape, story: Any, **options: Any) -> Any:
 
 def exchange(url: str, body: bytes) -> bytes:
     return encode_exchange(Exchange("GET", url, 0, 200, {}, body=body))
+
+
+def order(asked: bytes, body: bytes, sent: float = 0.0) -> bytes:
+    stamp = START + round(sent * SECOND)
+    return encode_exchange(Exchange("POST", "http://x/orders", stamp, 200, {}, "", asked, body))
 
 
 def test_a_link_stands_speaks_and_falls_when_it_did(tmp_path: Path) -> None:
@@ -144,6 +155,64 @@ def test_requests_are_answered_by_what_was_answered(tmp_path: Path) -> None:
         return answers
 
     assert live(tape, story) == [(1.0, b"one"), (2.0, b"other"), (2.0, b"two")]
+
+
+def test_answers_that_overtook_one_another_go_to_what_was_asked(tmp_path: Path) -> None:
+    tape = tape_of(
+        tmp_path,
+        (1.0, "", Kind.HTTP, order(b"second", b"to the second")),
+        (1.5, "", Kind.HTTP, order(b"first", b"to the first")),
+        (3.0, "", Kind.HTTP, order(b"", b"to the later", sent=2.5)),
+        (3.5, "", Kind.HTTP, order(b"", b"to the earlier", sent=2.0)),
+        (4.0, "", Kind.HTTP, order(b"fourth", b"to the fourth")),
+        (4.5, "", Kind.HTTP, order(b"third", b"to the third")),
+    )
+
+    async def ask(player: Player, after: float, body: bytes) -> bytes:
+        await asyncio.sleep(after)
+        return (await player.fetch("POST", "http://x/orders", {}, body))[2]
+
+    async def story(player: Player, loop: TapeLoop) -> list[bytes]:
+        asked = ((0, b"first"), (0, b"second"), (2.0, b""), (2.5, b""), (5.0, b"third"))
+        return list(await asyncio.gather(*(ask(player, *one) for one in asked)))
+
+    assert live(tape, story) == [
+        b"to the first",
+        b"to the second",
+        b"to the earlier",
+        b"to the later",
+        b"to the third",
+    ]
+
+
+@pytest.mark.parametrize("speed", [0.0, 50.0])
+def test_what_one_read_brought_is_heard_in_one_turn(tmp_path: Path, speed: float) -> None:
+    tape = tape_of(
+        tmp_path,
+        (1.0, "market-1", Kind.OPENED, b"ws://x"),
+        (1.5, "market-1", Kind.IN, b"ends it"),
+        (1.500_003, "market-1", Kind.OUT, b"an answer"),
+        (1.500_005, "market-1", Kind.IN, b"all the same"),
+        (1.500_006, "market-1", Kind.IN, b"later"),
+        burst=(1,),
+    )
+
+    class Resigns(Hears):
+        def on_frame(self, frame: Any, drained: bool) -> None:
+            super().on_frame(frame, drained)
+            if not drained:
+                self._loop.call_soon(self.told.append, (1.5, "resigned"))
+                self._loop.call_later(0.000_001, self.told.append, (1.5, "woke"))
+
+    async def story(player: Player, loop: TapeLoop) -> list[object]:
+        hears = Resigns(loop)
+        await player.dial("ws://x", hears)
+        await player.over.wait()
+        return [what for _, what in hears.told]
+
+    heard = live(tape, story, speed=speed)
+    assert heard[:2] == [(b"ends it", False), (b"all the same", True)]
+    assert heard[2:] == ["resigned", "woke", (b"later", True)]
 
 
 def test_an_imported_tape_says_yes_to_asks(tmp_path: Path) -> None:

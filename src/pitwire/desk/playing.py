@@ -173,7 +173,7 @@ def play(
     venue = find_venue(tape.meta.venue)
     if tape.meta.origin != "session":
         venue = _of_one_address(venue)
-    listing = venue.codec(CodecOptions(Role.MARKET)).ask_instruments(()).path
+    listing = _listing(venue, tape.meta.symbols or (found.venue.symbols if found else ()))
     if found is not None:
         _demand_listing(tape, listing)
     rest = time.sleep if onlooker is None else onlooker.rest
@@ -210,6 +210,15 @@ def _of_one_address(venue: Venue) -> Venue:
         name: msgspec.structs.replace(row, route="") for name, row in venue.channels.items()
     }
     return msgspec.structs.replace(venue, channels=channels)
+
+
+def _listing(venue: Venue, symbols: Sequence[str]) -> str:
+    """The path of the venue's list of symbols; "" where it has none of all and the tape none."""
+    if not venue.listed_first:
+        symbols = ()
+    elif not symbols:
+        return ""
+    return venue.codec(CodecOptions(Role.MARKET)).ask_instruments(symbols).path
 
 
 def _demand_listing(tape: Tape, path: str) -> None:

@@ -36,6 +36,9 @@ _AHEAD = 5 * SECOND
 """An imported answer may be given so much before its time; it was asked for by somebody else."""
 _EARLY = 10_000
 _IN, _OUT = Kind.IN, Kind.OUT
+_FRAMES = _IN, _OUT
+_TURN = SECOND // 100
+"""Frames of one read that are further apart were held up between."""
 _PASSING = frozenset(("timestamp", "signature", "recvWindow", "limit"))
 """Parameters that differ from one asking to the next."""
 
@@ -63,6 +66,25 @@ class TapeLink:
     def abort(self) -> None:
         """Hang up at once."""
         self._player.hung_up(self, ConnectionLost(code=1006, reason="dropped by us"))
+
+
+class _Asked:
+    """A request that waits for its answer."""
+
+    def __init__(self, at: int, body: bytes, answer: asyncio.Future[Exchange]) -> None:
+        self.at, self.body, self.answer = at, body, answer
+
+    @property
+    def waits(self) -> bool:
+        """Whether somebody does."""
+        return not self.answer.done()
+
+    def away(self, exchange: Exchange) -> tuple[bool, int]:
+        """How little this was the request: by what it said, then by when it left.
+
+        Answers overtake one another, and several orders go to one address.
+        """
+        return self.body != exchange.asked, abs(self.at - exchange.sent)
 
 
 class Player:
@@ -103,7 +125,7 @@ class Player:
         self._standing: dict[str, TapeLink] = {}
         self._early: dict[str, deque[Record]] = {}
         self._dials: dict[str, asyncio.Future[Record]] = {}
-        self._asked: defaultdict[str, deque[asyncio.Future[Exchange]]] = defaultdict(deque)
+        self._asked: defaultdict[str, list[_Asked]] = defaultdict(list)
         self._answers: defaultdict[str, deque[tuple[int, Exchange]]] = defaultdict(deque)
         if self._imported:
             for record in tape.records(until=until, only=Kind.HTTP):
@@ -116,11 +138,13 @@ class Player:
         return None if self._next is None else self._next[0]
 
     def play(self, stage: Stage, before: int) -> None:
-        """Play what is due before that time, until something is stirred."""
+        """Play what is due before that time, until something is stirred; a burst is one turn."""
         records, standing, watch = self._records, self._standing, self._watch
-        while (parts := self._next) is not None and not stage.stirred:
+        amid = 0
+        while (parts := self._next) is not None:
             at, kind, name, drained, payload = parts
-            if at >= before:
+            # What one read brought was heard in one turn: no timer, no call came between.
+            if (at >= before or stage.stirred) and not (at < amid and kind in _FRAMES):
                 return
             if at > stage.at:
                 stage.at = at
@@ -130,12 +154,14 @@ class Player:
             self._next = next(records, None)  # before anybody hears, who may ask if it is over
             if kind is _IN:
                 self.frames += 1
+                amid = 0 if drained else at + _TURN
                 link = standing.get("" if self._imported else name)
                 if link is not None:
                     link.hear(payload, drained)
                 else:
                     self._wait_for_dial(Record(*parts))
             elif kind is not _OUT:
+                amid = 0
                 self._play_other(Record(*parts))
             if self._next is None:
                 self.over.set()
@@ -148,7 +174,7 @@ class Player:
 
     def awaited(self) -> list[str]:
         """Links and answers that somebody waits for."""
-        asked = (key for key, each in self._asked.items() if any(not one.done() for one in each))
+        asked = (key for key, each in self._asked.items() if any(one.waits for one in each))
         return [
             *(f"the link {name}" for name in self._dials),
             *(f"an answer to {key}" for key in asked),
@@ -247,11 +273,11 @@ class Player:
     # ── requests ──────────────────────────────────────────────────────────────────────────────
 
     async def fetch(
-        self, method: str, url: str, _headers: Mapping[str, str], _body: bytes
+        self, method: str, url: str, _headers: Mapping[str, str], body: bytes
     ) -> HttpAnswer:
         """The recorded answer, when it was here; raises `DialFailed` when there is none."""
         key = self._key(method, url)
-        exchange = await (self._imported_answer(key) if self._imported else self._answer(key))
+        exchange = await (self._imported_answer(key) if self._imported else self._answer(key, body))
         if exchange is None:
             cause = "the tape holds no answer to this"
             raise DialFailed(address=url.partition("?")[0], cause=cause)
@@ -259,37 +285,44 @@ class Player:
             raise DialFailed(address=url.partition("?")[0], cause=exchange.error)
         return exchange.status, exchange.headers, exchange.body
 
-    async def _answer(self, key: str) -> Exchange | None:
+    async def _answer(self, key: str, body: bytes) -> Exchange | None:
+        loop = asyncio.get_running_loop()
+        asked = _Asked(self._now(), body, loop.create_future())
         kept = self._answers[key]
         if kept:
-            return kept.popleft()[1]
-        waiter: asyncio.Future[Exchange] = asyncio.get_running_loop().create_future()
-        self._asked[key].append(waiter)
+            nearest = min(kept, key=lambda one: asked.away(one[1]))
+            kept.remove(nearest)
+            return nearest[1]
+        self._asked[key].append(asked)
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
-                return await waiter
+                return await asked.answer
         except TimeoutError:
             return None
+
+    def _now(self) -> int:
+        return round(asyncio.get_running_loop().time() * SECOND) + self._tape.meta.started
 
     async def _imported_answer(self, key: str) -> Exchange | None:
         kept = self._answers[key] or self._answers[key.rpartition(" ")[0]]
         if not kept:
             return None
         at, exchange = kept.popleft()
-        now = round(asyncio.get_running_loop().time() * SECOND) + self._tape.meta.started
+        now = self._now()
         if at > now + _AHEAD:
             await asyncio.sleep((at - now) / SECOND)
         return exchange
 
     def _answered(self, record: Record) -> None:
         exchange = decode_exchange(record.payload)
-        asked = self._asked[self._key(exchange.method, exchange.url)]
-        while asked:
-            waiter = asked.popleft()
-            if not waiter.done():
-                waiter.set_result(exchange)
-                return
-        self._keep_answer(record)
+        key = self._key(exchange.method, exchange.url)
+        waiting = self._asked[key] = [one for one in self._asked[key] if one.waits]
+        if not waiting:
+            self._keep_answer(record)
+            return
+        nearest = min(waiting, key=lambda one: one.away(exchange))
+        waiting.remove(nearest)
+        nearest.answer.set_result(exchange)
 
     def _keep_answer(self, record: Record) -> None:
         exchange = decode_exchange(record.payload)

@@ -1,0 +1,85 @@
+"""A desk's tape from the simulated gateway, played again: the same journal, byte for byte."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from pitwire.desk.desk import Desk
+from pitwire.desk.masking import Masker
+from pitwire.desk.playing import Played, play
+from pitwire.model.entropy import Entropy
+from pitwire.model.events import Event, Fill
+from pitwire.session.connect import connect_to_websocket
+from pitwire.sim.faults import Fault
+from pitwire.sim.world import World
+from pitwire.tape.format import Meta
+from pitwire.tape.reader import Tape
+from pitwire.tape.recorder import Recorder
+from pitwire.trading.journal import MemoryJournal
+from tests.venues.ibkr.test_desk import CONFIG, FAULTS, Buyer, came, desk_at
+from tests.venues.ibkr.world import AAPL, ENDPOINTS, gateway
+
+
+async def awhile(desk: Desk, journal: MemoryJournal, world: World) -> None:
+    await asyncio.sleep(110)
+
+
+def taped(folder: Path, faults: Sequence[Fault] = (), seed: int = 1) -> MemoryJournal:
+    text = f'seed = 7\n{CONFIG}\n[tape]\nfolder = "{folder}"\n'
+    return desk_at(gateway(faults=faults, seed=seed), awhile, text)[1]
+
+
+def played(folder: Path) -> tuple[Played, bytes]:
+    lines: list[bytes] = []
+    result = play(Tape(folder), rules=[Buyer()], journal=lambda _, line: lines.append(line))
+    return result, b"".join(lines)
+
+
+@pytest.mark.parametrize("name", ["none", *FAULTS])
+def test_a_replay_is_what_was_lived(tmp_path: Path, name: str) -> None:
+    journal = taped(tmp_path, FAULTS.get(name, ()))
+    result, lines = played(tmp_path)
+    assert lines == journal.lines()
+    assert result.unheard == 0
+    assert not result.paper
+    assert len(came(journal, Fill)) >= 3
+
+
+def test_a_session_alone_is_played_without_a_desk(tmp_path: Path) -> None:
+    world, seen = gateway(), list[Event]()
+    meta = Meta(
+        program="test",
+        venue="ibkr",
+        started=world.clock.now(),
+        symbols=(AAPL,),
+        channels=("ticker", "stats"),
+        seed=5,
+    )
+
+    async def life() -> None:
+        recorder = Recorder(tmp_path, meta, mask=Masker(), clock=world.clock)
+        async with connect_to_websocket(
+            "ibkr",
+            endpoints=ENDPOINTS,
+            dial=world.dialer,
+            fetch=world.fetch,
+            clock=world.clock,
+            entropy=Entropy(5),
+            on_event=seen.append,
+            tap=recorder.frame,
+            witness=recorder,
+            carry=recorder.fetch,
+        ) as session:
+            for channel in meta.channels:
+                await session.subscribe(channel, AAPL)
+            await asyncio.sleep(20)
+        recorder.close()
+
+    world.run(life())
+    result = play(Tape(tmp_path))
+    assert result.events == len(seen) > 20
+    assert play(Tape(tmp_path)).digest == result.digest
