@@ -111,6 +111,20 @@ def test_an_order_is_cancelled_when_the_stream_says_so_and_by_our_id_alone() -> 
     live(story)
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+def test_a_cancel_that_follows_its_order_at_once_does_not_overtake_it(seed: int) -> None:
+    async def story(deal: Dealing) -> None:
+        deal.inject(DelayAck(kind="place", seconds=2.0))
+        order = deal.rest()
+        bare = CancelOrder(order_id=order.id, symbol=order.symbol)
+        deal.desk.session.cancel(bare, deal.now)
+        await deal.until(lambda: order.state is _S.CANCELED)
+        assert deal.agree(order, _S.CANCELED, Status.CANCELED) == ""
+        assert not deal.told(order, UpdateKind.CANCEL_REJECTED)
+
+    live(story, seed)
+
+
 def test_a_late_answer_says_nothing_new() -> None:
     async def story(deal: Dealing) -> None:
         deal.inject(DelayAck(kind="place", seconds=8.0))

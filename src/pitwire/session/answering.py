@@ -53,6 +53,22 @@ def brings(request: Request) -> str:
             return ""
 
 
+def refused_as(request: Request) -> list[tuple[str, UpdateKind]]:
+    """Orders that a refusal of this is about, and what each is told; none of a question."""
+    match request.what:
+        case What.PLACE:
+            return [(request.order_id, UpdateKind.REJECTED)]
+        case What.CANCEL | What.AMEND:
+            return [(request.order_id, UpdateKind.CANCEL_REJECTED)]
+        case What.REPLACE:
+            return [
+                (request.order_id, UpdateKind.CANCEL_REJECTED),
+                (request.new_id, UpdateKind.REJECTED),
+            ]
+        case _:
+            return []
+
+
 def sent_at(request: Request, now: int) -> Request:
     """The same request with another moment at which it left."""
     if request.sent == now:

@@ -33,9 +33,11 @@ from pitwire.session.answering import (
     order_ids,
     reason_of,
     refusal,
+    refused_as,
     sent_at,
     stamped_by,
 )
+from pitwire.session.behind import Behind, Encode
 from pitwire.session.books import weight_limit
 from pitwire.session.budget import Budget
 from pitwire.session.outbox import Outbox
@@ -47,13 +49,10 @@ from pitwire.venues.venue import (
     ConditionalCodec,
     HttpRequest,
     MarginCodec,
-    Outgoing,
     Reply,
     Venue,
 )
 
-Encode: TypeAlias = Callable[[int, int], Outgoing]
-"""(now in the venue's time, request id) → frame or request."""
 Write: TypeAlias = Callable[[bytes], None]
 """Writes a frame to its connection in the same call."""
 
@@ -61,11 +60,6 @@ ORDER_DEADLINE_SECONDS = 2.0
 """An order that has not left so long after its decision was decided in another market: it never
 leaves."""
 _PLACE = What.PLACE
-_REFUSED_AS = {
-    What.PLACE: UpdateKind.REJECTED,
-    What.CANCEL: UpdateKind.CANCEL_REJECTED,
-    What.AMEND: UpdateKind.CANCEL_REJECTED,
-}
 _NEW = frozenset((What.PLACE, What.REPLACE, What.AMEND))
 _ONCE = frozenset((What.CANCEL, What.STATUS, What.FILLS, What.OPEN_ORDERS, What.ACCOUNT))
 """What is not said twice when a silence of the venue ends, however often it was said meanwhile."""
@@ -105,6 +99,7 @@ class Commands:
         self._ordinary: deque[tuple[Request, Encode]] = deque()
         self._apart: list[tuple[str, tuple[Request, Encode]]] = []
         """What waits for a limit of its own, which holds nothing else back, by its scope."""
+        self.behind = Behind(pending)
 
     @property
     def is_idle(self) -> bool:
@@ -125,6 +120,8 @@ class Commands:
         for request, _ in self._urgent:
             yield request
         for _, (request, _) in self._apart:
+            yield request
+        for request, _ in self.behind.held:
             yield request
 
     # ── out: each leaves in this call, or waits for the venue's limit ──
@@ -151,6 +148,7 @@ class Commands:
                 (write or self._outbox.send)(made)
             else:
                 self._carry(made, now)
+                self.behind.placed(order.id, request_id)
         finally:
             self.pacing.spend("orders", now)
             self._pending.add(request_id, Request(_PLACE, now, order.id, "", order.symbol))
@@ -171,7 +169,9 @@ class Commands:
                 self._drop(waiting, now)
                 return
         request = Request(What.CANCEL, now, command.order_id, symbol=command.symbol)
-        self._urge(request, lambda at, rid: self.codec.cancel(command, at, rid))
+        overtakes = not command.venue_id and self.behind.holds(command.order_id)
+        leave = self.behind.hold if overtakes else self._urge
+        leave(request, lambda at, rid: self.codec.cancel(command, at, rid))
 
     def drop_waiting(self, now: int, symbol: str = "") -> bool:
         """No order that waits here, in this symbol or in any, ever leaves; whether one did."""
@@ -293,6 +293,8 @@ class Commands:
     def release(self, now: int) -> None:
         """Send what may leave now, cancels and questions first; tell what is too late for it."""
         self._outbox.stirred = True
+        if self.behind.held:
+            self._urgent.extend(self.behind.due())
         if not (self._urgent or self._ordinary or self._apart):
             return
         self._expire(now)
@@ -314,6 +316,8 @@ class Commands:
                     self.budget.spent(request, now)
                 elif self.pacing.allows(frame.scope, now):
                     self._carry(frame, now)
+                    if brings(request):
+                        self.behind.placed(brings(request), request_id)
                 else:
                     self._apart.append((frame.scope, (request, encode)))
                     continue
@@ -429,6 +433,7 @@ class Commands:
         queued = [*self._questions(), *(request for request, _ in self._ordinary)]
         self._urgent.clear()
         self._apart.clear()
+        self.behind.lost()
         self._ordinary.clear()
         reason = "never sent: the connection was lost"
         return [event for request in queued for event in self.refused(request, reason, now)]
@@ -441,14 +446,7 @@ class Commands:
             if reason is not RejectReason.UNKNOWN_ORDER:
                 return self.unanswered(request, now)
             kinds = [(request.order_id, UpdateKind.MISSING)]
-        elif request.what in _REFUSED_AS:
-            kinds = [(request.order_id, _REFUSED_AS[request.what])]
-        elif request.what is What.REPLACE:
-            kinds = [
-                (request.order_id, UpdateKind.CANCEL_REJECTED),
-                (request.new_id, UpdateKind.REJECTED),
-            ]
-        else:
+        elif not (kinds := refused_as(request)):
             return [
                 Rejected(
                     self._venue,

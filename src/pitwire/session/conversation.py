@@ -443,6 +443,8 @@ class Conversation:
             self.outbox.announce()  # whoever carries us makes another stand before this one falls
         elif isinstance(event, ev.Rejected) and event.what == "orders":
             self._errands.watch_ended(now)  # binance §6.3, eventStreamTerminated
+        elif isinstance(event, ev.Update):
+            self.commands.behind.heard(event.order_id)
         elif isinstance(event, ev.Malformed):
             self._malformed.append(now)
             self._feed.doubts.of("", now)
