@@ -16,7 +16,7 @@ from pitwire.model.events import Malformed, MarketStatus, PartialBook, Quote, Re
 from pitwire.venues.codec import Ask, Doubted, Ended, Further, HttpRequest, Reply, Role
 from pitwire.venues.ibkr.codec import IbkrCodec
 from pitwire.venues.ibkr.settings import Settings
-from tests.venues.ibkr.talk import NOW, answer, frame, fresh, further, ready, reply
+from tests.venues.ibkr.talk import NOW, answer, frame, fresh, further, log_in, ready, reply
 
 TICKER, STATS = Ask("ticker", "IBM-USD"), Ask("stats", "IBM-USD")
 DEPTH = Ask("partial_book", "AAPL-USD")
@@ -140,6 +140,51 @@ def test_a_frame_with_a_number_that_is_none_changes_nothing() -> None:
         assert isinstance(bad, Malformed)
     [quote] = told(codec, **{**CHANGED, "84": "189.60"})
     assert quote.bid == 189.6
+
+
+def test_a_statistic_that_is_no_number_hides_no_quote() -> None:
+    codec = market(TICKER, STATS)
+    told(codec, **FULL)
+    bad, quote, stats = told(codec, **{**CHANGED, "83": "n/a"})
+    assert isinstance(bad, Malformed)
+    assert (quote.bid, quote.ask) == (189.57, 189.61)
+    assert math.isnan(stats.change_percent)
+
+
+def test_a_price_that_is_no_number_is_not_the_one_before_it() -> None:
+    codec = market(TICKER)
+    told(codec, **FULL)
+    [bad] = told(codec, **{**CHANGED, "84": "n/a"})
+    assert isinstance(bad, Malformed)
+    asks = {"_updated": 1712596912100, "conid": 8314, "topic": "smd+8314", "86": "189.70"}
+    assert told(codec, **asks) == []  # what is bid nobody knows
+    [quote] = told(codec, **CHANGED)
+    assert (quote.bid, quote.ask) == (189.57, 189.7)
+
+
+def test_a_number_so_small_that_it_has_an_exponent_is_a_number() -> None:
+    codec = market(STATS)
+    [stats] = told(codec, **FULL, **{"83": 5.1e-05})
+    assert stats.change_percent == 5.1e-05
+
+
+def test_nothing_of_one_connection_is_shown_on_the_next() -> None:
+    codec = market(TICKER, STATS)
+    told(codec, **FULL)
+    log_in(codec)
+    codec.subscribe([TICKER], 9)
+    codec.subscribe([STATS], 10)
+    gone = {name: value for name, value in FULL.items() if name not in ("84", "88", "31")}
+    quote, stats = told(codec, **gone, **{"70": "190.00"})
+    assert (quote.bid, quote.bid_size, quote.ask) == (0, 0, 189.61)  # nobody bids any more
+    assert math.isnan(stats.last)
+
+
+def test_what_was_ended_between_two_connections_is_not_renewed() -> None:
+    codec = market(TICKER, DEPTH)
+    log_in(codec)
+    codec.subscribe([TICKER], 9)
+    assert codec.chore("renew", NOW) == [b'smd+8314+{"fields":["84","85","86","88","6509"]}']
 
 
 def test_all_that_is_asked_of_a_contract_is_one_subscription() -> None:

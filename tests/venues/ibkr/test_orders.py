@@ -400,7 +400,7 @@ def test_the_fills_of_one_order_are_picked_out_of_the_list() -> None:
     events = reply(answer(codec, request, [EXECUTION, other])).events
     assert [one.order_id for one in events if isinstance(one, Fill)] == ["my-1"]
     since = codec.fills_since("AAPL-USD", "", NOW - 86_400 * 10**9, NOW, 4)
-    assert since.query == "days=2"
+    assert since.query == "days=3"
     ibm = {**EXECUTION, "execution_id": "c.d.01.01", "conid": 8314, "symbol": "IBM"}
     events = reply(answer(codec, since, [EXECUTION, ibm])).events
     assert {one.symbol for one in events} == {"AAPL-USD"}

@@ -10,20 +10,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
+import msgspec
+
 from pitwire.model.events import Balance, Event, Fill, Rejected, Update
 from pitwire.model.orders import OrderType, RejectReason, Side, TimeInForce, UpdateKind
 from pitwire.venues.ibkr import frames as wire
 from pitwire.venues.ibkr.orders import Known, Memory
 from pitwire.venues.ibkr.reading import (
     NAME,
+    UNREADABLE,
     Unreadable,
     amount,
     amount_or_none,
     instant,
+    malformed,
     owned,
+    owned_or_none,
     whole,
 )
-from pitwire.venues.ibkr.symbols import Symbols, spelled
+from pitwire.venues.ibkr.symbols import QUOTE, Symbols, spelled
 
 _SIDES = {"BUY": Side.BUY, "B": Side.BUY, "SELL": Side.SELL, "S": Side.SELL}
 _TYPES = {
@@ -52,6 +57,8 @@ class AccountReader:
         self._symbols, self.memory = symbols, memory
         self._told: dict[str, str] = {}
         """An execution's id without its last part → that part, of those that were told."""
+        self.account = ""
+        """Whose orders and executions are ours; the venue may tell of more (§4.1). "" is all."""
         self._assets: set[str] = set()
         """Of which a balance was told."""
 
@@ -62,14 +69,26 @@ class AccountReader:
 
         `asked`: it answers a question, so that what has not changed is told, too.
         """
+        if self._is_strange(row.account):
+            return None
         known = self.memory.at(whole(row.order_id, "orderId"))
+        before = known.size
         self._learn(known, row)
+        shrank = before is not None and known.size is not None and known.size < before
         if not known.symbol:
             return None  # a change of an order that was never told whole: the list will tell it
         status = row.status or ("Submitted" if row.filled is not None else "")
         at = instant(row.executed, "lastExecutionTime_r")
         reason = "" if row.reason in (None, "", False) else str(row.reason)[:200]
-        return self._update(known, status, at, now, reason=reason, asked=asked)
+        if status == "Filled" and row.filled in (None, ""):
+            known.filled = max(known.filled, known.size or _ZERO)
+        update = self._update(known, status, at, now, reason=reason, asked=asked)
+        if update is not None and shrank and status in _OPEN and not asked:
+            return msgspec.structs.replace(update, update=UpdateKind.AMENDED)
+        return update
+
+    def _is_strange(self, account: str | None) -> bool:
+        return bool(account and self.account and account != self.account)
 
     def state(self, state: wire.OrderState, order_id: str, now: int) -> Update:
         """The answer to a question about one order."""
@@ -82,6 +101,8 @@ class AccountReader:
         known.size = amount_or_none(state.total_size, "total_size") or known.size
         known.filled = max(known.filled, amount_or_none(state.cum_fill, "cum_fill") or _ZERO)
         known.average = amount_or_none(state.average_price, "average_price") or known.average
+        if state.order_status == "Filled" and state.cum_fill in (None, ""):
+            known.filled = max(known.filled, known.size or _ZERO)
         update = self._update(known, state.order_status, 0, now, asked=True)
         if update is None:
             raise Unreadable("order_status", state.order_status)
@@ -104,12 +125,13 @@ class AccountReader:
         known.type = known.type or _TYPES.get((row.type or "").upper().replace(" ", "_"))
         known.tif = known.tif or _TIFS.get(row.tif or "")
         if known.type is not OrderType.STOP:
-            known.price = amount_or_none(row.price, "price") or known.price
+            # Below zero where a combination of others costs that: no list may fail over it.
+            known.price = owned_or_none(row.price, "price") or known.price
         known.size = amount_or_none(row.size, "totalSize") or known.size
         filled = amount_or_none(row.filled, "filledQuantity") or _ZERO
         if filled >= known.filled:
             known.filled = filled
-            known.average = amount_or_none(row.average, "avgPrice") or known.average
+            known.average = owned_or_none(row.average, "avgPrice") or known.average
 
     def _symbol(self, conid: object, ticker: str | None, currency: str | None) -> str:
         number = "" if conid is None else whole(conid, "conid")
@@ -119,7 +141,6 @@ class AccountReader:
         self, known: Known, status: str, at: int, now: int, *, reason: str = "", asked: bool = False
     ) -> Update | None:
         if status == "Filled":
-            known.filled = max(known.filled, known.size or _ZERO)
             return self._told_as(known, UpdateKind.FILLED, at, now)
         if status == "Cancelled":
             return self._told_as(known, UpdateKind.CANCELED, at, now, text=reason)
@@ -171,13 +192,17 @@ class AccountReader:
 
     def fills(self, rows: Iterable[wire.Execution], now: int, symbol: str = "") -> list[Event]:
         """Executions whose commission is known, each once a connection and whenever it is asked
-        for; of one `symbol`, or of all."""
+        for; of one `symbol`, or of all. One that cannot be read hides none of the others."""
         told: list[Event] = []
         for row in sorted(rows, key=lambda one: (str(one.time), one.execution_id)):
-            ours = self._symbol(row.conid, row.symbol, None)
-            if row.commission in (None, "") or (symbol and ours != symbol):
-                continue
-            told.append(self._fill(row, ours, now))
+            try:
+                ours = self._symbol(row.conid, row.symbol, None)
+                strange = self._is_strange(row.account)
+                if strange or row.commission in (None, "") or (symbol and ours != symbol):
+                    continue
+                told.append(self._fill(row, ours, now))
+            except UNREADABLE as error:
+                told.append(malformed(msgspec.json.encode(row), now, error, "str"))
         return told
 
     def _fill(self, row: wire.Execution, symbol: str, now: int) -> Event:
@@ -222,10 +247,7 @@ class AccountReader:
         there any more."""
         found: dict[str, Decimal] = {}
         for row in rows:
-            conid = whole(row.conid, "conid")
-            ticker = (row.description or conid).partition(" ")[0]
-            symbol = self._symbols.ours(conid) or spelled(ticker, row.currency or "USD")
-            asset = symbol.rpartition("-")[0]
+            asset = self._asset(row, cash)
             found[asset] = found.get(asset, _ZERO) + owned(row.position, "position")
         for currency, one in cash.items():
             if currency != "BASE" and one.cashbalance not in (None, ""):
@@ -235,3 +257,14 @@ class AccountReader:
             found[asset] = _ZERO
         self._assets |= found.keys()
         return [Balance(NAME, "", 0, now, asset, held, _ZERO) for asset, held in found.items()]
+
+    def _asset(self, row: wire.Held, cash: Mapping[str, wire.Cash]) -> str:
+        """What is held, by name: an option on a stock, or the same letters elsewhere, is something
+        else than the stock, and has its number behind its name."""
+        conid = whole(row.conid, "conid")
+        if symbol := self._symbols.ours(conid):
+            return symbol.rpartition("-")[0]
+        ticker = spelled((row.description or conid).partition(" ")[0], QUOTE).rpartition("-")[0]
+        listed = {symbol.rpartition("-")[0] for symbol in self._symbols.listed()}
+        plain = row.asset in (None, "STK") and row.currency in (None, QUOTE)
+        return ticker if plain and ticker not in {*listed, *cash} else f"{ticker}.{conid}"

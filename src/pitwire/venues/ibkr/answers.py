@@ -11,8 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from pitwire.model.errors import OrderRejected, OutcomeUnknown, RemoteError, VenueUnavailable
-from pitwire.model.events import Event, OpenOrders, Update
+from pitwire.model.errors import (
+    OrderRejected,
+    OutcomeUnknown,
+    RateLimited,
+    RemoteError,
+    VenueUnavailable,
+)
+from pitwire.model.events import Event, Malformed, OpenOrders, Update
 from pitwire.model.orders import RejectReason
 from pitwire.venues.codec import Decoded, Further, HttpRequest, Reply
 from pitwire.venues.ibkr import encode
@@ -28,12 +34,14 @@ from pitwire.venues.ibkr.reading import (
     malformed,
     whole,
 )
-from pitwire.venues.ibkr.refusals import COMMANDS, error_in, failure, refused
+from pitwire.venues.ibkr.refusals import error_in, failure, refused
 from pitwire.venues.ibkr.symbols import conids_in
 
 MOST_QUESTIONS = 8
 """A longer chain is refused; three in a row were seen (§7.2)."""
 _NO_BRIDGE = b"no bridge"
+_IS_NOT_THERE, _NOT_CONFIRMED = "reply id not found", "not confirmed"
+_ANSWERS = "/iserver/reply/"
 _KEPT = 2_000
 _PAGE = 100
 
@@ -67,7 +75,6 @@ class About(msgspec.Struct):
     held: list[wire.Held] = []
 
 
-_NOTHING = About()
 Reader = Callable[[HttpRequest, About, bytes, int], Sequence[Decoded]]
 
 
@@ -115,7 +122,7 @@ class AnswerDecoder:
         """The facts of an answer, then its `Reply` or what is wanted before it. Never raises."""
         if request.purpose in STEPS:
             return self._login.answered(request, status, body, now)
-        about = self._about.get(request.request_id, _NOTHING)
+        about = self._about.get(request.request_id) or About()
         try:
             if status != 200:
                 return self._failed(request, about, status, body, now)
@@ -144,6 +151,13 @@ class AnswerDecoder:
         over: Sequence[Decoded] = ()
         if status == 401 or (status == 400 and _NO_BRIDGE in body):
             over = self._login.over(now)
+        if _goes_on(request, about):
+            if about.refused and _NOT_CONFIRMED in error.text:
+                return self._refused(request, about, error.text, now)
+            unknown = OutcomeUnknown(venue=NAME, code=status, text=error.text, request=what)
+            if isinstance(error, RateLimited):
+                over = (*over, Reply(0, error))  # it silences us, whatever became of the order
+            return (*over, Reply(request.request_id, unknown))
         if what == "status" and request.purpose == "status" and not over and status in (400, 503):
             return self._look(request, "status.find")  # of an earlier session, or unknown (§7.5)
         return (*over, Reply(request.request_id, error))
@@ -154,14 +168,14 @@ class AnswerDecoder:
         what = _what(request)
         if request.purpose == "status":
             return self._look(request, "status.find")
-        if about.refused:  # our own no, of which the venue says that it took it (§7.2)
+        if _goes_on(request, about) and (_IS_NOT_THERE in text or request.purpose == "cancel"):
+            error: RemoteError = OutcomeUnknown(venue=NAME, code=200, text=text, request=what)
+        elif about.refused:  # our own no, of which the venue says that it took it (§7.2)
             text = f"{text.strip()}, since nobody said yes to: {about.refused}"
             reason = RejectReason.NOT_PERMITTED.value
-            error: RemoteError = OrderRejected(
+            error = OrderRejected(
                 venue=NAME, code=200, text=text, reason=reason, order_id=about.order_id
             )
-        elif "reply id not found" in text:
-            error = OutcomeUnknown(venue=NAME, code=200, text=text, request=what)
         else:
             error = refused(text, what, 200, about.order_id)
         return (Reply(request.request_id, error),)
@@ -300,12 +314,15 @@ class AnswerDecoder:
         self, request: HttpRequest, about: About, body: bytes, now: int
     ) -> Sequence[Decoded]:
         found = self._account.fills(_trades(body), now, about.symbol)
-        told: list[Event] = found
+        broken = [one for one in found if isinstance(one, Malformed)]
+        told: list[Event] = [one for one in found if not isinstance(one, Malformed)]
         if about.order_id or about.venue_id:
             names = {about.order_id, about.venue_id} - {""}
-            told = [one for one in found if {getattr(one, "order_id", ""),
-                                             getattr(one, "venue_id", "")} & names]  # fmt: skip
-        return (Reply(request.request_id, None, tuple(told)),)
+            told = [one for one in told if {getattr(one, "order_id", ""),
+                                            getattr(one, "venue_id", "")} & names]  # fmt: skip
+        text = "executions of which not all can be read"
+        error = VenueUnavailable(venue=NAME, text=text) if broken else None
+        return (*broken, Reply(request.request_id, error, tuple(told)))
 
     # ── what the account holds: four requests, one answer (§4.3) ──
 
@@ -391,5 +408,10 @@ class AnswerDecoder:
 
 def _what(request: HttpRequest) -> str:
     """The kind of a request: what its refusal is of."""
-    what = request.purpose.partition(".")[0]
-    return what if what in COMMANDS or what not in ("",) else "question"
+    return request.purpose.partition(".")[0]
+
+
+def _goes_on(request: HttpRequest, about: About) -> bool:
+    """Whether it is about an order that the venue has in hand: our answer to its question, or what
+    we say instead of one. Who does not take that has not said what it does with the order."""
+    return _ANSWERS in request.path or (request.purpose == "cancel" and bool(about.refused))

@@ -52,8 +52,9 @@ _DAY = 86_400 * SECOND
 _MOST_DAYS = 7
 
 _frame = msgspec.json.Decoder(wire.Frame).decode
-_rows = msgspec.json.Decoder(list[wire.OrderRow]).decode
-_executions = msgspec.json.Decoder(list[wire.Execution]).decode
+_each = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_row = msgspec.json.Decoder(wire.OrderRow).decode
+_execution = msgspec.json.Decoder(wire.Execution).decode
 
 
 class IbkrCodec:
@@ -103,10 +104,9 @@ class IbkrCodec:
             case "sbd":
                 return self._market.depth(found.topic, bytes(found.data), now)
             case "sor":
-                told = (self._account.row(row, now) for row in _rows(found.args))
-                return [one for one in told if one is not None]
+                return self._orders(found.args, now)
             case "str":
-                return self._account.fills(_executions(found.args), now)
+                return self._executions(found.args, now)
             case "sts":
                 return self._login.status(bytes(found.args), now)
             case "tic":
@@ -119,6 +119,27 @@ class IbkrCodec:
         if topic in _SILENT or (not topic and (found.message or found.result)):
             return ()
         return (unhandled(data, now, found.topic),)
+
+    def _orders(self, args: msgspec.Raw, now: int) -> Sequence[Decoded]:
+        """Each order by itself: one that cannot be read hides none of the others."""
+        told: list[Decoded] = []
+        for raw in _each(args):
+            try:
+                if (one := self._account.row(_row(raw), now)) is not None:
+                    told.append(one)
+            except UNREADABLE as error:
+                told.append(malformed(bytes(raw), now, error, "sor"))
+        return told
+
+    def _executions(self, args: msgspec.Raw, now: int) -> Sequence[Decoded]:
+        """The same of executions."""
+        rows, broken = [], []
+        for raw in _each(args):
+            try:
+                rows.append(_execution(raw))
+            except UNREADABLE as error:
+                broken.append(malformed(bytes(raw), now, error, "str"))
+        return [*self._account.fills(rows, now), *broken]
 
     def _noticed(self, found: wire.Frame) -> Sequence[Decoded] | None:
         """What a notice with a code of the table calls for; None where there is none."""
@@ -160,7 +181,7 @@ class IbkrCodec:
     ) -> Sequence[Decoded]:
         """The facts of a REST answer, then its `Reply` or what is wanted before one."""
         told = self._answers.decode(request, status, body, now)
-        self._streams.account = self._login.account
+        self._streams.account = self._account.account = self._login.account
         return told
 
     def decode_instruments(self, body: bytes) -> Sequence[Instrument]:
@@ -208,6 +229,8 @@ class IbkrCodec:
     def login(self, credentials: Credentials, now: int, request_id: int) -> HttpRequest:
         """The steps of `Login`; a person has logged in at the gateway, so no key is sent."""
         self._answers.session_began()
+        self._market.login()
+        self._streams.wanted.clear()
         self._time_asked.clear()
         return self._login.begin(request_id)
 
@@ -290,9 +313,10 @@ class IbkrCodec:
     def fills_since(
         self, symbol: str, trade_id: str, since: int, now: int, request_id: int
     ) -> HttpRequest:
-        """Of the days since then, seven at most; those before come again."""
+        """Of the days since then and one more, since a day may be one of the calendar; seven at
+        most; those before come again."""
         self._answers.note(request_id, About(symbol))
-        days = min(_MOST_DAYS, max(1, (now - since) // _DAY + 1)) if since else _MOST_DAYS
+        days = min(_MOST_DAYS, max(0, now - since) // _DAY + 2) if since else _MOST_DAYS
         return encode.trade_list(request_id, days, symbol)
 
     def open_orders(self, symbol: str, now: int, request_id: int) -> HttpRequest:

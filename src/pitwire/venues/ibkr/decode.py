@@ -18,6 +18,7 @@ from pitwire.venues.ibkr.reading import (
     NAN,
     Unreadable,
     instant,
+    malformed,
     shown,
     watched,
     whole,
@@ -51,6 +52,13 @@ class MarketDecoder:
         self._told: dict[str, str] = {}
         """Contract → what was told of data that are not live."""
 
+    def login(self) -> None:
+        """A new connection: what was shown on the last one is not known any more."""
+        self._kept.clear()
+        self._ladders.clear()
+        self._whole.clear()
+        self._asked.clear()
+
     def asked(self, conid: str, channel: str, request_id: int) -> None:
         """It is asked for anew: what comes first is full, and answers this request."""
         self._asked[conid, channel] = request_id
@@ -71,14 +79,13 @@ class MarketDecoder:
             return ()  # ended, and on its way still
         at = instant(frame.get("_updated"), "_updated")
         fields = {name: value for name, value in frame.items() if name.isdigit()}
-        for name in fields.keys() & {*QUOTE_FIELDS, *STATS_FIELDS}:
-            _demand(fields[name], name)  # before anything of the frame is kept
         kept = self._kept.setdefault(conid, {})
         first = kept.keys() <= {LIVE_FIELD}
-        kept.update(fields)
         if "conidEx" in frame:  # §8.4: in the first frame alone
             self._whole.add(conid)
         events: list[Decoded] = [*self._answered(conid, "ticker"), *self._answered(conid, "stats")]
+        events += self._unreadable(conid, kept, fields, now)
+        kept.update(fields)
         told = self._not_live(conid, symbol, kept, now)
         if told is not None:
             return [*events, *told]
@@ -90,6 +97,24 @@ class MarketDecoder:
         if "stats" in wanted and known & {*STATS_FIELDS}:
             events.append(_ticker(kept, symbol, at, now))
         return events
+
+    def _unreadable(
+        self, conid: str, kept: dict[str, Any], fields: dict[str, Any], now: int
+    ) -> list[Event]:
+        """Take what is no number out of both: what it was before is not what it is now, and the
+        rest of the frame says what it says. A quote waits until all of it was told again."""
+        told: list[Event] = []
+        for name in [one for one in fields if one in (*QUOTE_FIELDS, *STATS_FIELDS)]:
+            try:
+                _demand(fields[name], name)
+            except ValueError as error:
+                told.append(malformed(f"{name}: {fields[name]}".encode(), now, error, "smd"))
+                fields[name] = None
+                if name in QUOTE_FIELDS:
+                    del fields[name]
+                    kept.pop(name, None)
+                    self._whole.discard(conid)
+        return told
 
     def _answered(self, conid: str, channel: str) -> Sequence[Decoded]:
         """Any word of a contract says that it is subscribed to, and none else does (§8.4)."""
@@ -114,7 +139,7 @@ class MarketDecoder:
     def _halt(
         self, conid: str, symbol: str, fields: Mapping[str, Any], at: int, now: int
     ) -> Sequence[Event]:
-        if "31" not in fields:
+        if fields.get("31") in (None, ""):
             return ()
         halted = _letter(fields["31"]) == _HALTED
         if halted is (conid in self._halted):

@@ -132,6 +132,7 @@ class Held(msgspec.Struct, frozen=True):
     position: Loose
     description: str | None = msgspec.field(default=None, name="contractDesc")
     currency: str | None = None
+    asset: str | None = msgspec.field(default=None, name="assetClass")
 
 
 class Cash(msgspec.Struct, frozen=True):

@@ -25,7 +25,8 @@ Loose: TypeAlias = str | int | float | None
 """A value whose type the venue does not keep to."""
 _SHOWN = re.compile(r"([A-Z]?)([+-]?)((?:\d{1,3}(?:,\d{3})+|\d{1,20})(?:\.\d{1,20})?)([KMB]?)%?")
 _UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9}
-_OWNED = re.compile(r"[+-]?\d{1,20}(\.\d{1,20})?")
+_OWNED = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d{1,20})(?:\.\d{1,20})?(?:[eE][+-]?\d{1,2})?")
+_MOST_DIGITS = 20
 _LAST_MILLISECOND = 9_223_372_036_854
 """The last ms that fits 63 bits of ns."""
 NAN = float("nan")
@@ -42,6 +43,8 @@ class Unreadable(ValueError):
 def shown(value: object, path: str) -> tuple[str, float]:
     """A displayed number as (the letter before it, its value): `C189.60`, `1.2M`, `1,234.5`."""
     text = value if isinstance(value, str) else repr(value)
+    if isinstance(value, float):
+        text = f"{Decimal(text):f}"  # 5e-05 is a number as any other
     found = _SHOWN.fullmatch(text.strip()) if len(text) < 48 else None
     if found is None or isinstance(value, bool):
         raise Unreadable(path, value)
@@ -58,10 +61,13 @@ def watched(value: object, path: str) -> float:
 
 def owned(value: object, path: str) -> Decimal:
     """A number of our own account; raises `Unreadable`."""
-    text = str(value).replace(",", "").strip()
+    text = str(value).strip()
     if isinstance(value, bool) or _OWNED.fullmatch(text) is None:
         raise Unreadable(path, value)
-    return Decimal(text)
+    found = Decimal(text.replace(",", ""))
+    if found and abs(found.adjusted()) > _MOST_DIGITS:
+        raise Unreadable(path, value)
+    return found
 
 
 def amount(value: object, path: str) -> Decimal:
@@ -70,6 +76,11 @@ def amount(value: object, path: str) -> Decimal:
     if found < 0:
         raise Unreadable(path, value)
     return found
+
+
+def owned_or_none(value: object, path: str) -> Decimal | None:
+    """`owned`, of one that may be left out."""
+    return None if value is None or value == "" else owned(value, path)
 
 
 def amount_or_none(value: object, path: str) -> Decimal | None:

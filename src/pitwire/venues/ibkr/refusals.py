@@ -1,7 +1,8 @@
 """Errors over REST, which come as any status, and as 200 too (§3), to our error tree.
 
 House rules: refused means that nothing was done; whatever may have been done, or nobody knows,
-proves nothing. A status of 503 or 500 to an order proves nothing (§3: the back end took too long).
+proves nothing. A status of 503 or 500 to an order proves nothing (§3: the back end took too long),
+nor does one that no paper has. That a question was refused says nothing of the order it was about.
 """
 
 from __future__ import annotations
@@ -43,8 +44,10 @@ _REASONS: Mapping[str, RejectReason] = {
     "missing required": RejectReason.BAD_PARAMETER,
 }
 """A part of the text, in small letters → the reason. The venue has no codes."""
-COMMANDS = frozenset(("place", "cancel", "amend", "test", "status"))
-"""What is about one order."""
+COMMANDS = frozenset(("place", "cancel", "amend", "test"))
+"""What is to do something about one order; a question after it is none."""
+_SAYS_NO = frozenset((400, 401, 403, 404, 429))
+"""With these the venue did nothing (§3)."""
 
 
 def error_in(body: bytes) -> str | None:
@@ -84,9 +87,9 @@ def failure(what: str, status: int, body: bytes, now: int, order_id: str = "") -
             return AuthenticationFailed(venue=NAME, code=status, text=LOG_IN, hint="permission")
         # Who is not logged in has done nothing, and a person at the gateway can mend it.
         return RequestRejected(venue=NAME, code=status, text=text, request=what)
+    if status not in _SAYS_NO and what in ("place", "cancel", "amend"):
+        return OutcomeUnknown(venue=NAME, code=status, text=text, request=what)
     if status >= 500:
-        if what in ("place", "cancel", "amend"):
-            return OutcomeUnknown(venue=NAME, code=status, text=text, request=what)
         return VenueUnavailable(venue=NAME, code=status, text=text)
     if status in (400, 404):
         return refused(text, what, status, order_id)
