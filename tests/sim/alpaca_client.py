@@ -79,6 +79,7 @@ def place(
     *,
     account: str = "other",
     symbol: str = "BTC-USD",
+    stp: Stp = Stp.NONE,
 ) -> SimOrder:
     """Somebody places a limit order at the exchange itself."""
     listing = world.exchange.listings[symbol]
@@ -88,7 +89,7 @@ def place(
         side=Side(side),
         kind=Kind.LIMIT,
         tif=Tif.GTC,
-        stp=Stp.NONE,
+        stp=stp,
         price=int(Decimal(price) / listing.tick),
         lots=int(Decimal(size) / listing.lot),
     )

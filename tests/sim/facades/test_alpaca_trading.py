@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pitwire.sim.facades.alpaca_text import moment
+from pitwire.sim.facts import Stp
 from tests.sim.alpaca_client import RestClient, Trader, place, quiet_world
 
 SUBMITTED = json.loads(
@@ -260,6 +261,21 @@ def test_nobody_trades_with_himself(client: RestClient) -> None:
     _, body = client.submit(side="sell", type="market", limit_price=None)
     assert body["reject_reason"] == "opposite side market/stop order exists"
     client.placed(side="sell", limit_price="59000.01")
+
+
+def test_an_order_that_would_trade_with_its_own_account_ends_and_is_told(
+    client: RestClient,
+) -> None:
+    """As one does that was put at the exchange itself: nothing asked there whether it is a wash."""
+    trader = Trader(client.world)
+    resting = client.placed()
+    price, stp = resting["limit_price"], Stp.EXPIRE_MAKER
+    place(client.world, "sell", price, "0.1", account="main", stp=stp)
+    client.world.advance(1)
+    told = [m["data"] for m in trader.take() if m["data"]["order"]["id"] == resting["id"]]
+    assert told[-1]["event"] == told[-1]["order"]["status"] == "expired"
+    assert client.get(f"/v2/orders/{resting['id']}")["status"] == "expired"
+    assert client.ask("DELETE", f"/v2/orders/{resting['id']}")[0] == 422
 
 
 def test_kinds_of_orders(client: RestClient) -> None:

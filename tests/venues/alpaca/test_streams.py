@@ -57,6 +57,19 @@ def test_an_answer_that_was_lost_is_made_up_for_by_the_next() -> None:
     assert state(ours, trades=["A/USD"], orderbooks=["B/USD"]) == [(1, None), (2, None)]
 
 
+def test_an_answer_that_comes_after_it_was_made_up_for_refuses_nobody() -> None:
+    ours, c = codec(), Ask("trades", "C-USD")
+    ours.subscribe([A], 1)
+    ours.subscribe([A], 2)  # the answer is late, and it is asked for once more
+    assert state(ours, trades=["A/USD"]) == [(1, None), (2, None)]
+    ours.subscribe([c], 3)
+    assert state(ours, trades=["A/USD"]) == [], "that was the answer to the second"
+    assert state(ours, trades=["A/USD", "C/USD"]) == [(3, None)]
+    ours.subscribe([B], 4)
+    [(request_id, error)] = state(ours, trades=["A/USD", "C/USD"])
+    assert (request_id, error is None) == (4, False), "and of those there was one"
+
+
 def test_what_is_not_in_the_answer_is_refused() -> None:
     ours = codec()
     ours.subscribe([A], 1)

@@ -26,6 +26,7 @@ from pitwire.sim.facts import (
     Ended,
     Fact,
     Kind,
+    Prevented,
     Refusal,
     Refused,
     SimOrder,
@@ -140,6 +141,8 @@ class Desk:
                     self._accepted(fact.order, fact.at)
                 case Ended():
                     self._ended(fact.order, fact.at)
+                case Prevented() if fact.order.status is Status.EXPIRED_IN_MATCH:
+                    self._ended(fact.order, fact.at)  # its last fact
                 case Deposited():
                     self.holdings.deposited(fact.account, fact.asset, fact.amount)
                 case _:

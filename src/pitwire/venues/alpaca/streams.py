@@ -71,13 +71,15 @@ class Streams:
         self._symbols = symbols
         self._login = 0
         self._waiting: deque[_Asked] = deque()
+        self._forestalled = 0
+        """How many answers may come yet to requests that an earlier one has answered already."""
         self._asked: dict[tuple[str, str, str], Ask] = {}
 
     # ── out ──
 
     def login(self, key: str, secret: str, request_id: int) -> bytes:
         """The login (§2.2): the first word of a connection, so nothing else waits any more."""
-        self._login = request_id
+        self._login, self._forestalled = request_id, 0
         self._waiting.clear()
         return msgspec.json.encode({"action": "auth", "key": key, "secret": secret})
 
@@ -155,11 +157,15 @@ class Streams:
             wrong = [ask for ask in first.asks if self._is_on(ask, state) is not first.begins]
             if wrong and replies:
                 break  # that one has an answer of its own to come
+            if wrong and self._forestalled:
+                self._forestalled -= 1
+                return ()  # so this was none to it
             self._waiting.popleft()
             error: RemoteError | None = None
             if wrong:
                 error = asking_refused(0, f"{_stream(wrong[0])} of {wrong[0].symbol} is not listed")
             replies.append(Reply(first.request_id, error))
+        self._forestalled += max(0, len(replies) - 1)
         return replies
 
     def _is_on(self, ask: Ask, state: wire.Subscription) -> bool:
