@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pitwire.model.errors import OrderRejected, OutcomeUnknown, RateLimited
-from pitwire.model.events import Balance, Fill, Malformed, Update
+from pitwire.model.events import Balance, Fill, Malformed, Rejected, Update
 from pitwire.model.orders import AmendOrder, UpdateKind
 from pitwire.session.answering import NOT_DONE
 from pitwire.venues.codec import Decoded, HttpRequest, Reply
@@ -221,3 +221,36 @@ def test_a_number_with_a_separator_where_none_belongs_is_none() -> None:
                          "status": "Submitted"})  # fmt: skip
     assert isinstance(fine, Update)
     assert fine.filled_quote == Decimal("1647.09")
+
+
+def test_an_execution_or_an_order_of_an_option_is_none_of_its_stock() -> None:
+    codec = ready()
+    option = {**EXECUTION, "execution_id": "o.p.01.01", "conid": 7001, "order_ref": None}
+    [fill] = codec.decode(frame(topic="str", args=[option]), NOW)
+    assert isinstance(fill, Fill)
+    assert fill.symbol == "AAPL7001-USD"
+    [told] = sor(codec, {**FULL, "orderId": 9, "conid": 7001, "order_ref": None,
+                         "status": "Submitted"})  # fmt: skip
+    assert isinstance(told, Update)
+    assert told.symbol == "AAPL7001-USD"
+
+
+def test_a_frame_or_an_answer_is_one_that_cannot_be_read_however_many_rows_are_so() -> None:
+    codec = ready()
+    odd = [{**EXECUTION, "execution_id": f"a.{n}.01.01", "price": "n/a"} for n in range(6)]
+    told = codec.decode(frame(topic="str", args=[*odd, EXECUTION]), NOW)
+    assert [type(one) for one in told] == [Fill, Malformed]
+    told = answer(codec, codec.fills_since("", "", 0, NOW, 5), [*odd, EXECUTION])
+    assert len([one for one in told if isinstance(one, Malformed)]) == 1
+    assert [type(one) for one in reply(told).events] == [Fill]
+    rows = [{**FULL, "orderId": n, "totalSize": "many"} for n in range(2, 8)]
+    assert [type(one) for one in sor(codec, *rows)] == [Malformed]
+
+
+def test_a_correction_is_told_once_however_often_it_is_listed() -> None:
+    codec = ready()
+    rows = [EXECUTION, {**EXECUTION, "execution_id": "0000e0d5.6576fd38.01.02"}]
+    first = reply(answer(codec, codec.fills_since("", "", 0, NOW, 5), rows)).events
+    assert [type(one) for one in first] == [Fill, Rejected]
+    again = reply(answer(codec, codec.fills_since("", "", 0, NOW, 6), rows)).events
+    assert [type(one) for one in again] == [Fill]

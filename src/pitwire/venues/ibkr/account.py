@@ -57,6 +57,8 @@ class AccountReader:
         self._symbols, self.memory = symbols, memory
         self._told: dict[str, str] = {}
         """An execution's id without its last part → that part, of those that were told."""
+        self._corrections: set[str] = set()
+        """Those of which a person was told."""
         self.account = ""
         """Whose orders and executions are ours; the venue may tell of more (§4.1). "" is all."""
         self._assets: set[str] = set()
@@ -200,15 +202,21 @@ class AccountReader:
                 strange = self._is_strange(row.account)
                 if strange or row.commission in (None, "") or (symbol and ours != symbol):
                     continue
-                told.append(self._fill(row, ours, now))
+                if (one := self._fill(row, ours, now)) is not None:
+                    told.append(one)
             except UNREADABLE as error:
                 told.append(malformed(msgspec.json.encode(row), now, error, "str"))
         return told
 
-    def _fill(self, row: wire.Execution, symbol: str, now: int) -> Event:
+    def _fill(self, row: wire.Execution, symbol: str, now: int) -> Event | None:
         root, _, part = row.execution_id.rpartition(".")
         before = self._told.get(root)
         if before is not None and before != part:
+            if row.execution_id in self._corrections:
+                return None
+            if len(self._corrections) >= _KEPT_EXECUTIONS:
+                self._corrections.clear()
+            self._corrections.add(row.execution_id)
             text = f"execution {row.execution_id} corrects one that was told: look at the statement"
             return Rejected(NAME, symbol, 0, now, "", "correction", 0, text)
         self._told[root] = part

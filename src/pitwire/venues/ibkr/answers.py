@@ -322,7 +322,8 @@ class AnswerDecoder:
                                             getattr(one, "venue_id", "")} & names]  # fmt: skip
         text = "executions of which not all can be read"
         error = VenueUnavailable(venue=NAME, text=text) if broken else None
-        return (*broken, Reply(request.request_id, error, tuple(told)))
+        # One is told of them all: a run of such frames ends a connection, and this is one answer.
+        return (*broken[:1], Reply(request.request_id, error, tuple(told)))
 
     # ── what the account holds: four requests, one answer (§4.3) ──
 

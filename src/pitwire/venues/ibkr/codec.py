@@ -13,7 +13,7 @@ import msgspec
 from pitwire.model.clock import SECOND
 from pitwire.model.credentials import Credentials
 from pitwire.model.errors import ConfigError, ConnectionLost, StateError
-from pitwire.model.events import Event
+from pitwire.model.events import Event, Malformed
 from pitwire.model.instruments import Instrument
 from pitwire.model.orders import AmendOrder, CancelOrder, Order, ReplaceOrder
 from pitwire.venues.codec import (
@@ -123,13 +123,14 @@ class IbkrCodec:
     def _orders(self, args: msgspec.Raw, now: int) -> Sequence[Decoded]:
         """Each order by itself: one that cannot be read hides none of the others."""
         told: list[Decoded] = []
+        broken: list[Decoded] = []
         for raw in _each(args):
             try:
                 if (one := self._account.row(_row(raw), now)) is not None:
                     told.append(one)
             except UNREADABLE as error:
-                told.append(malformed(bytes(raw), now, error, "sor"))
-        return told
+                broken.append(malformed(bytes(raw), now, error, "sor"))
+        return [*told, *broken[:1]]  # it is one frame, whatever is in it
 
     def _executions(self, args: msgspec.Raw, now: int) -> Sequence[Decoded]:
         """The same of executions."""
@@ -139,7 +140,9 @@ class IbkrCodec:
                 rows.append(_execution(raw))
             except UNREADABLE as error:
                 broken.append(malformed(bytes(raw), now, error, "str"))
-        return [*self._account.fills(rows, now), *broken]
+        told = self._account.fills(rows, now)
+        broken += [one for one in told if isinstance(one, Malformed)]
+        return [*(one for one in told if not isinstance(one, Malformed)), *broken[:1]]
 
     def _noticed(self, found: wire.Frame) -> Sequence[Decoded] | None:
         """What a notice with a code of the table calls for; None where there is none."""

@@ -114,7 +114,7 @@ class MarketDecoder:
                     del fields[name]
                     kept.pop(name, None)
                     self._whole.discard(conid)
-        return told
+        return told[:1]  # it is one frame
 
     def _answered(self, conid: str, channel: str) -> Sequence[Decoded]:
         """Any word of a contract says that it is subscribed to, and none else does (§8.4)."""

@@ -57,7 +57,10 @@ class Symbols:
         known = self._ours.get(conid)
         if known is not None or not ticker:
             return known or ""
-        return spelled(ticker, currency or QUOTE)
+        found = spelled(ticker, currency or QUOTE)
+        if found in self._conids and conid:  # an option on it has its ticker, and is not it
+            return spelled(f"{ticker.strip()[:8]}{conid}", currency or QUOTE)
+        return found
 
     def listed(self) -> Sequence[str]:
         """Our symbols."""
