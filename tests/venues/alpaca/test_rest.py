@@ -11,7 +11,7 @@ import pytest
 from pitwire.model import errors
 from pitwire.model.clock import SECOND
 from pitwire.model.credentials import Credentials
-from pitwire.model.events import Balance, Fill, Malformed, OpenOrders, Update
+from pitwire.model.events import Balance, Fill, Malformed, OpenOrders, Unhandled, Update
 from pitwire.model.orders import (
     AmendOrder,
     CancelOrder,
@@ -275,6 +275,29 @@ def test_open_orders_are_listed_whole_or_not_at_all() -> None:
     cut = reply(answer(ours, request, many))
     assert isinstance(cut.error, errors.RequestRejected)
     assert cut.events == ()
+
+
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_an_order_of_several_legs_spoils_no_list_and_is_not_taken_for_ours(nothing: Any) -> None:
+    ours = codec()
+    legs = {**ORDER, "id": "other", "client_order_id": "x-2", "symbol": nothing, "side": nothing}
+    listed, update = reply(answer(ours, ours.open_orders("", NOW, 5), [legs, ORDER])).events
+    assert listed == OpenOrders("alpaca", "", 0, NOW, ("x-1",))
+    assert isinstance(update, Update)
+    said = {"stream": "trade_updates", "data": {"event": "new", "order": legs}}
+    [told] = ours.decode(json.dumps(said).encode(), NOW)
+    assert isinstance(told, Unhandled), "five that are malformed would end the connection"
+    found = answer(ours, ours.order_status("BTC-USD", "x-2", NOW, 6), legs)
+    assert isinstance(found[0], Malformed)
+
+
+@pytest.mark.parametrize("text", ["insufficient buying power " + "x" * 400, None])
+def test_a_refusal_says_nothing_of_the_key_whatever_its_text(text: str | None) -> None:
+    ours = codec()
+    body = {"code": 40310000, "message": text}
+    error = reply(answer(ours, ours.place(order(), NOW, 5), body, 403)).error
+    assert isinstance(error, errors.OrderRejected)
+    assert len(error.text) <= 400
 
 
 def test_fills_are_those_of_the_symbol_under_our_id_where_it_is_known() -> None:

@@ -105,6 +105,8 @@ def update(
     order: wire.Order, kind: UpdateKind, symbols: Symbols, now: int, at: str | None = None
 ) -> Update:
     """An order as it is after what `kind` says, at the venue's time `at` or as it was last."""
+    if not order.symbol:
+        raise Unreadable("symbol", "")
     filled = _optional(order.filled_qty, "filled_qty")
     average = _optional(order.filled_avg_price, "filled_avg_price")
     when = at or order.updated_at
@@ -195,11 +197,11 @@ def holdings(rows: Iterable[wire.Position], symbols: Symbols, now: int) -> list[
     return [*found.values()]
 
 
-def _side(text: str) -> Side:
-    try:
-        return SIDES[text]
-    except KeyError:
-        raise Unreadable("side", text) from None
+def _side(text: str | None) -> Side:
+    side = SIDES.get(text or "")
+    if side is None:
+        raise Unreadable("side", text or "")
+    return side
 
 
 def _optional(text: str | None, path: str) -> Decimal | None:

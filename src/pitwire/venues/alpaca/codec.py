@@ -100,6 +100,8 @@ class AlpacaCodec:
         match stream:
             case "trade_updates":
                 data = _trade_update(frame).data
+                if not data.order.symbol:  # of several legs, which are options
+                    return (unhandled(frame, now, stream),)
                 told = account.events(data, self._symbols, now)
                 self._answers.ids.learn(data.order)
                 return told

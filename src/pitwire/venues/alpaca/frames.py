@@ -116,9 +116,10 @@ class Order(Struct):
 
     id: Name
     client_order_id: Annotated[str, Meta(min_length=1, max_length=128)]
-    symbol: Name
-    side: str
     status: str
+    symbol: Annotated[str, Meta(max_length=40)] | None = None
+    """None or "" where it has several legs (§5.4)."""
+    side: str | None = None
     type: str = ""
     order_type: str = ""
     time_in_force: str = ""
@@ -177,7 +178,7 @@ class Refusal(Struct):
     """The body of every refusal (§5.1)."""
 
     code: Annotated[int, Meta(ge=0, lt=2**31)] = 0
-    message: Text = ""
+    message: str | None = None
 
 
 class Activity(Struct):

@@ -36,6 +36,7 @@ MOST_ORDERS = 500
 """The longest list of orders (§5.5)."""
 MOST_FILLS = 100
 """The longest page of activities (unconfirmed)."""
+_LONGEST_TEXT = 400
 _ORDERS = "/v2/orders"
 _FILLS = "/v2/account/activities/FILL"
 
@@ -262,6 +263,8 @@ class Answers:
             return (Reply(request.request_id, cut),)
         told = []
         for order in orders:
+            if not order.symbol:
+                continue  # of several legs, which are options
             self.ids.learn(order)
             kind = account.status(order, account.ASKED)
             told.append(account.update(order, kind, self._symbols, now))
@@ -332,4 +335,4 @@ def _fault(status: int, body: bytes) -> tuple[int, str]:
         found = _refusal(body)
     except UNREADABLE:
         return 0, f"HTTP {status}: {excerpt(body)}"
-    return found.code, found.message or f"HTTP {status}"
+    return found.code, (found.message or f"HTTP {status}")[:_LONGEST_TEXT]
