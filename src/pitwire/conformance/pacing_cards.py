@@ -14,6 +14,7 @@ from pitwire.conformance.wishes import small_orders
 from pitwire.model.clock import SECOND
 from pitwire.model.events import Lost, Rejected, Unanswered, Update
 from pitwire.model.orders import CancelOrder, Order, RejectReason, UpdateKind
+from pitwire.session.commands import ORDER_DEADLINE_SECONDS
 from pitwire.session.session import Session
 from pitwire.sim.faults import HttpError
 from pitwire.venues.venue import Limit, Venue
@@ -22,9 +23,11 @@ BAN_SECONDS = 30.0
 ASKING = PRIVATE | {"server_time"}
 """What counts as a request wherever it is sent."""
 _MORE = 30
-"""Orders beyond the tightest limit."""
+"""Orders beyond the tightest limit, where it lets as many leave at once."""
 _EARLY_SECONDS = 1.0
 """They wait for so long; an order that waits longer than two seconds is never sent."""
+_SLOT_SECONDS = 0.1
+"""A window may be counted so much longer than it is."""
 _ROUNDS = 12
 _SETTLES_SECONDS = 60.0
 
@@ -55,7 +58,7 @@ async def _hurry(meeting: Meeting, session: Session) -> int:
     if meeting.exam.venue.can.orders:
         await session.authenticate_websocket(meeting.credentials())
         limit = _tightest(meeting.exam.venue)
-        orders = await small_orders(meeting, session, limit.count + _MORE)
+        orders = await _orders(meeting, session, limit)
         await _fill(meeting, session, orders, limit)
     for _ in range(_ROUNDS):
         await asyncio.gather(*(session.subscribe(*each) for each in meeting.wanted))
@@ -116,8 +119,10 @@ def cancels_first(exam: Exam) -> Found:
 
 async def _queue(meeting: Meeting, session: Session) -> str:
     await session.authenticate_websocket(meeting.credentials())
+    if meeting.exam.venue.can.order_streams:
+        await session.subscribe_to_order_updates()  # an answer may say only that it was asked for
     limit = _tightest(meeting.exam.venue)
-    orders = await small_orders(meeting, session, limit.count + _MORE)
+    orders = await _orders(meeting, session, limit)
     await _fill(meeting, session, orders, limit)
     first = orders[0]
     meeting.overheard.mark("cancel")
@@ -147,6 +152,15 @@ def _complains(event: msgspec.Struct) -> str:
             return f"an order was refused for {said}: {text}"
         case _:
             return ""
+
+
+async def _orders(meeting: Meeting, session: Session, limit: Limit) -> list[Order]:
+    """More than may leave at once, and no more than may in the window after it."""
+    orders = await small_orders(meeting, session, limit.count + min(_MORE, limit.count))
+    if limit.per_seconds < ORDER_DEADLINE_SECONDS:
+        # Else what was asked just now, for the rules, would hold them up for a window more.
+        await asyncio.sleep(limit.per_seconds + _SLOT_SECONDS)
+    return orders
 
 
 async def _fill(meeting: Meeting, session: Session, orders: list[Order], limit: Limit) -> None:

@@ -72,7 +72,7 @@ async def small_orders(meeting: Meeting, session: Session, count: int) -> list[O
     for number in range(count):
         symbol = symbols[number % len(symbols)]
         listing = meeting.world.exchange.listings[symbol]
-        price = known[symbol].price_down(listing.start_price * listing.tick * Decimal("0.97"))
+        price = known[symbol].price_down(listing.start_price * listing.tick * Decimal("0.98"))
         orders.append(small_order(known[symbol], number, price))
     return orders
 
