@@ -168,7 +168,9 @@ class AnswerDecoder:
         what = _what(request)
         if request.purpose == "status":
             return self._look(request, "status.find")
-        if _goes_on(request, about) and (_IS_NOT_THERE in text or request.purpose == "cancel"):
+        goes_on = _goes_on(request, about)
+        # That a question is gone says the same whoever is told so (§7.2).
+        if _IS_NOT_THERE in text or (goes_on and request.purpose == "cancel"):
             error: RemoteError = OutcomeUnknown(venue=NAME, code=200, text=text, request=what)
         elif about.refused:  # our own no, of which the venue says that it took it (§7.2)
             text = f"{text.strip()}, since nobody said yes to: {about.refused}"
