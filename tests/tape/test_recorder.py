@@ -23,7 +23,8 @@ from pitwire.tape.format import Kind, decode_exchange
 from pitwire.tape.reader import Tape, TapeFile, runs_in
 from pitwire.tape.recorder import Recorder
 from pitwire.tape.writer import write_all
-from tests.tape.tapes import CREDENTIALS, KEY, START, recorder, write_tape
+from pitwire.wire.link import HttpAnswer
+from tests.tape.tapes import CREDENTIALS, KEY, META, START, recorder, write_tape
 from tests.tape.tapes import entries as frames
 
 SECRET = CREDENTIALS.secret.reveal()
@@ -369,3 +370,24 @@ def test_killed_at_any_moment_what_was_written_is_read(tmp_path: Path, repositor
         assert len(found) >= written
         assert found == list(range(len(found)))
         assert "was not closed" in module._unclosed(folder)
+
+
+def test_sessions_at_a_gateway_are_masked_and_stay_apart(tmp_path: Path) -> None:
+    kept = Recorder(tmp_path, META, mask=Masker(), clock=ManualClock(START))
+    told = iter((b"cafe01", b"cafe02", b"cafe01"))
+
+    async def fetch(
+        _method: str, _url: str, _headers: Mapping[str, str], _body: bytes
+    ) -> HttpAnswer:
+        return 200, {}, b'{"session":"%b","ssoExpires":1}' % next(told)
+
+    async def life() -> None:
+        for _ in range(3):
+            await kept.fetch(fetch)("POST", "http://x/tickle", {}, b"")
+
+    asyncio.run(life())
+    kept.close()
+    tape = Tape(tmp_path)
+    bodies = [decode_exchange(one.payload).body for one in tape.records(only=Kind.HTTP)]
+    assert bodies == [b'{"session":"***%d","ssoExpires":1}' % one for one in (1, 2, 1)]
+    assert not any(b"cafe" in file.read_bytes() for file in tmp_path.rglob("*.tape"))

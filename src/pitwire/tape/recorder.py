@@ -9,6 +9,7 @@ said once, and stops nothing else; what was not kept is counted and stands on th
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -112,6 +113,7 @@ class Recorder:
         self.failed = ""
         """Why the tape stopped; "" while it goes on."""
         self.kept = self.dropped = 0
+        self._sessions: dict[bytes, int] = {}
         """Entries written; entries that found no room or no tape."""
         self._numbers: dict[str, int] = {}
         """Of the lines whose frames need no mask but by value."""
@@ -201,8 +203,8 @@ class Recorder:
         ) -> HttpAnswer:
             sent = self._clock.now()
             asked = Exchange(method, url, sent, 0, {}, asked=body)
-            # Who sends headers of their own sends a key.
-            secret = bool(headers) or "signature" in url or "listenKey" in url
+            # Who sends headers of their own sends a key; what is no GET is of an account.
+            secret = bool(headers) or method != "GET" or "signature" in url or "listenKey" in url
             try:
                 status, answered, content = await fetch(method, url, headers, body)
             except DialFailed as error:
@@ -326,9 +328,17 @@ class Recorder:
                 exchange,
                 url=mask(exchange.url.encode()).decode(),
                 asked=mask(exchange.asked),
-                body=mask(exchange.body),
+                body=self._numbered(exchange.body, mask(exchange.body)),
             )
         return "", Kind.HTTP, exchanged.at, True, encode_exchange(exchange)
+
+    def _numbered(self, body: bytes, masked: bytes) -> bytes:
+        """Sessions that are masked stay apart: a replay has to see that another one was begun."""
+        found = _SESSION.search(body)
+        if found is None or body == masked:
+            return masked
+        number = self._sessions.setdefault(found[2], len(self._sessions) + 1)
+        return _SESSION.sub(rb"\g<1>***%d" % number, masked, count=1)
 
     def _keep_synced(self) -> None:
         while not self._over.is_set():
@@ -363,6 +373,7 @@ class Recorder:
         self._writer.abandon()
 
 
+_SESSION = re.compile(rb'("session"\s*:\s*")([^"\\]+)')
 _SAID = frozenset((Kind.OUT, Kind.OPENED))
 _TOLD = frozenset(("content-type", "date", "retry-after", "server"))
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pitwire.desk.desk import Desk
@@ -16,7 +17,7 @@ from pitwire.model.events import Event, Fill
 from pitwire.session.connect import connect_to_websocket
 from pitwire.sim.faults import Fault
 from pitwire.sim.world import World
-from pitwire.tape.format import Meta
+from pitwire.tape.format import Kind, Meta, decode_exchange
 from pitwire.tape.reader import Tape
 from pitwire.tape.recorder import Recorder
 from pitwire.trading.journal import MemoryJournal
@@ -47,6 +48,19 @@ def test_a_replay_is_what_was_lived(tmp_path: Path, name: str) -> None:
     assert result.unheard == 0
     assert not result.paper
     assert len(came(journal, Fill)) >= 3
+
+
+def test_no_session_of_the_gateway_is_on_the_tape(tmp_path: Path) -> None:
+    taped(tmp_path, FAULTS["V18 login"])
+    tickled = [
+        decode_exchange(one.payload)
+        for one in Tape(tmp_path).records(only=Kind.HTTP)
+        if b"/tickle" in one.payload
+    ]
+    told = [msgspec.json.decode(one.body).get("session") for one in tickled if one.status == 200]
+    assert len(told) > 3
+    assert all(one.startswith("***") for one in told)
+    assert len(set(told)) > 1  # a person has logged in anew
 
 
 def test_a_session_alone_is_played_without_a_desk(tmp_path: Path) -> None:
