@@ -15,7 +15,7 @@ from pitwire.desk.playing import Played, play
 from pitwire.model.entropy import Entropy
 from pitwire.model.events import Event, Fill
 from pitwire.session.connect import connect_to_websocket
-from pitwire.sim.faults import Fault
+from pitwire.sim.faults import Fault, HttpError
 from pitwire.sim.world import World
 from pitwire.tape.format import Kind, Meta, decode_exchange
 from pitwire.tape.reader import Tape
@@ -48,6 +48,17 @@ def test_a_replay_is_what_was_lived(tmp_path: Path, name: str) -> None:
     assert result.unheard == 0
     assert not result.paper
     assert len(came(journal, Fill)) >= 3
+
+
+def test_what_the_gateway_says_of_itself_is_on_the_tape_word_by_word(tmp_path: Path) -> None:
+    """It is what stands for a key where nobody has one, and no secret."""
+    said = '{"error":"the gateway is tired"}'
+    tired = HttpError(
+        at_seconds=20, kind="place", status=400, body=said, content_type="application/json"
+    )
+    journal = taped(tmp_path, [tired])
+    assert "the gateway is tired" in journal.lines().decode()
+    assert played(tmp_path)[1] == journal.lines()
 
 
 def test_no_session_of_the_gateway_is_on_the_tape(tmp_path: Path) -> None:
