@@ -10,13 +10,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from pitwire.model.clock import SystemClock
 from pitwire.model.orders import Side
 from pitwire.sim.clocks import SteerableClock
 from pitwire.sim.serve import serve
 from pitwire.sim.world import ALPACA, World
-from tests.strangers.place import MISSING, SECONDS, Place, aside, until
+from tests.strangers.place import MISSING, PATIENCE, Place, aside, until
 
 pytest.importorskip("alpaca", reason=MISSING)
 from alpaca.common.exceptions import APIError
@@ -90,7 +91,7 @@ async def running(stream: Any) -> AsyncIterator[None]:
         yield
     finally:
         await aside(stream.stop)
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             await task
 
 
@@ -140,14 +141,19 @@ async def test_it_follows_trades_quotes_and_the_whole_book(lively: Place, meet: 
 
 
 async def test_bars_come_when_their_minute_is_over(lively: Place, meet: Any) -> None:
-    stream = meet(lively)["crypto"]
+    stream, venue = meet(lively)["crypto"], lively.world.facade
+    # Within the minute that is skipped nobody can answer a ping.
+    venue.options = replace(venue.options, ping_every_seconds=0.0)
     heard, hear = ear_of(asyncio.get_running_loop())
     stream.subscribe_bars(hear, "BTC/USD")
-    async with running(stream), asyncio.timeout(SECONDS):
-        while lively.world.facade.office.hub.next_deadline() is None:
-            await asyncio.sleep(0.01)  # nobody waits for the end of a minute yet
-        lively.world.clock.skip(60)  # type: ignore[attr-defined]
-        lively.venue.act()
+    async with running(stream), asyncio.timeout(PATIENCE):
+        while heard.empty():
+            while venue.office.hub.next_deadline() is None:
+                await asyncio.sleep(0.01)  # nobody waits for the end of a minute yet
+            # A minute in which nothing traded has no bar.
+            lively.world.clock.skip(60)  # type: ignore[attr-defined]
+            lively.venue.act()
+            await asyncio.sleep(1)
         bar = await heard.get()
     assert bar.low <= bar.vwap <= bar.high
     assert (bar.symbol, bar.timestamp.second) == ("BTC/USD", 0)
@@ -174,7 +180,7 @@ async def test_it_comes_back_and_subscribes_anew(lively: Place, meet: Any) -> No
         await heard.get()
         (before,) = lively.world.stage.links()
         lively.hang_up("market")
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             while lively.world.facade.links() in ([], [before]):
                 await asyncio.sleep(0.05)
             while not heard.empty():
@@ -192,7 +198,7 @@ async def test_a_second_stream_of_one_account_is_refused_and_the_first_goes_on(
         stream.subscribe_trades(hear, "BTC/USD")
     async with running(first):
         await heard.get()
-        async with running(second), asyncio.timeout(SECONDS):
+        async with running(second), asyncio.timeout(PATIENCE):
             while "connection limit exceeded" not in caplog.text:
                 await asyncio.sleep(0.1)
         while not heard.empty():
@@ -206,7 +212,7 @@ async def test_an_order_from_its_beginning_to_its_end(empty: Place, meet: Any) -
     heard, hear = ear_of(asyncio.get_running_loop())
     stream.subscribe_trade_updates(hear)
     async with running(stream):
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             while not empty.world.facade.office.traders.listening("stranger"):  # type: ignore[attr-defined]
                 await asyncio.sleep(0.01)
         wanted = LimitOrderRequest(
