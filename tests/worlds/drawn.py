@@ -43,7 +43,8 @@ def drawn(seed: int) -> Script:
     """The world of this seed."""
     chance = Entropy(seed).stream("drawn")
     named = [(name, script.sim) for name, script in kit().items()
-             if script.sim and name not in _TOO_LONG and not script.trial.orders]  # fmt: skip
+             if script.sim and script.trial.venue == Trial().venue
+             and name not in _TOO_LONG and not script.trial.orders]  # fmt: skip
     named += [(name, SCRIPTS[name]) for name in _MARKET]
     chosen = [chance.choice(named) for _ in range(chance.choice((1, 1, 2, 3)))]
     faults = [fault for _, script in chosen for fault in _moved(script, chance)]

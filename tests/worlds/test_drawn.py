@@ -48,6 +48,14 @@ def test_many_worlds(first: int, record_property: Note) -> None:
     examine(range(first, first + 10 * A_TEST), record_property)
 
 
+def test_the_seeds_that_are_named_here_mean_what_they_meant() -> None:
+    # A script more to draw from makes another world of each.
+    assert drawn(44207).title == "skew + P17 + P9"
+    assert drawn(55204).title == "skew + cuts + N18"
+    assert drawn(60930).title == "V2 + P9 + N9"
+    assert drawn(40650).title == "C2 + N8 + N8"
+
+
 def test_a_world_is_its_seeds() -> None:
     assert drawn(7) == drawn(7)
     assert len({drawn(seed).sim for seed in range(50)}) > 45

@@ -51,9 +51,11 @@ def test_three_hundred_worlds(first: int, record_property: Note) -> None:
         (20462, "V10 + late-ack + V13"),
         # It begins at the very instant of a fill that it was told of and counts.
         (36647, "V12 + V13"),
+        # It begins and ends while nobody is connected, and is noted when somebody is again.
+        (43199, "V7 + V13 + V12"),
     ],
 )
-def test_what_was_done_by_hand_as_the_count_began(
+def test_what_was_done_by_hand_as_the_count_began_or_while_nobody_heard(
     seed: int, title: str, record_property: Note
 ) -> None:
     assert drawn_orders(seed).title == title

@@ -234,7 +234,8 @@ class Judge:
             return True
         if order.filled_lots:
             return False
-        came = self._truth.accepted_at[name]
+        # While nobody hears, what happens is noted later; the venue's own time may be set.
+        came = min(self._truth.accepted_at[name], order.created or order.updated)
         return any(since <= came <= until for since, until in self._deaf)
 
     def _order(self, tracked: Tracked, order: SimOrder) -> None:
