@@ -13,7 +13,7 @@ from bench import native
 from fuzz.mutations import golden_frames, mutate
 from pitwire.venues.binance.decode import MarketDecoder, Read, known_by
 from pitwire.venues.binance.symbols import Symbols
-from pitwire.venues.mbx.reading import UNREADABLE
+from pitwire.venues.reading import UNREADABLE
 
 NOW = 1_700_000_000_000_000_000
 DECIMALS = (

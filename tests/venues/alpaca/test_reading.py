@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import pytest
 
 from pitwire.model.clock import MILLISECOND, SECOND
-from pitwire.venues.alpaca.reading import Unreadable, amount, instant, signed, step_of, written
+from pitwire.venues.alpaca.reading import instant, step_of, written
 
 NOON = 1_710_239_930 * SECOND
 
@@ -53,14 +51,3 @@ def test_how_finely_it_is_written() -> None:
 @pytest.mark.parametrize("at", [0, NOON, NOON + 1, NOON + 796_132_210])
 def test_what_we_write_reads_as_the_same(at: int) -> None:
     assert instant(written(at), "t") == at
-
-
-def test_numbers_are_plain_digits() -> None:
-    assert amount("0.000000001", "qty") == Decimal("0.000000001")
-    assert signed("-23140.2", "cash") == Decimal("-23140.2")
-    for text in ("", "-1", "1e5", "NaN", " 1", "1.", ".5", "１"):
-        with pytest.raises(Unreadable, match="qty"):
-            amount(text, "qty")
-    for text in ("--1", "+1", "inf"):
-        with pytest.raises(Unreadable, match="cash"):
-            signed(text, "cash")

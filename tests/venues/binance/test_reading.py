@@ -19,7 +19,7 @@ from pitwire.model.events import BookDelta, Event, Malformed, Quote, Trade
 from pitwire.venues.binance import codec as codec_module
 from pitwire.venues.binance.decode import MarketDecoder, Read, known_by
 from pitwire.venues.binance.symbols import Symbols
-from pitwire.venues.mbx.reading import UNREADABLE
+from pitwire.venues.reading import UNREADABLE
 from pitwire.venues.venue import CodecOptions, Role
 
 NOW = 1_700_000_000_000_000_000

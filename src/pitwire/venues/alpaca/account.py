@@ -13,8 +13,9 @@ from decimal import Decimal
 from pitwire.model.events import Balance, Event, Fill, Update
 from pitwire.model.orders import OrderType, Side, TimeInForce, UpdateKind
 from pitwire.venues.alpaca import frames as wire
-from pitwire.venues.alpaca.reading import VENUE, Unreadable, amount, instant, signed
+from pitwire.venues.alpaca.reading import VENUE, instant
 from pitwire.venues.alpaca.symbols import CRYPTO, Symbols
+from pitwire.venues.reading import Unreadable, amount, signed
 
 ZERO = Decimal(0)
 _KEPT = 10_000

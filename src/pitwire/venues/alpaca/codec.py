@@ -25,16 +25,11 @@ from pitwire.venues.alpaca import account, rest
 from pitwire.venues.alpaca import frames as wire
 from pitwire.venues.alpaca.decode import MarketDecoder
 from pitwire.venues.alpaca.encode import order_body
-from pitwire.venues.alpaca.reading import (
-    UNREADABLE,
-    VENUE,
-    malformed,
-    refuse_doubled_keys,
-    unhandled,
-)
+from pitwire.venues.alpaca.reading import VENUE, malformed, unhandled
 from pitwire.venues.alpaca.rest import Answers, Requests, key_headers
 from pitwire.venues.alpaca.streams import Streams
 from pitwire.venues.alpaca.symbols import Symbols
+from pitwire.venues.reading import UNREADABLE, refuse_doubled_keys
 from pitwire.venues.venue import Ask, Buffer, CodecOptions, Decoded, HttpRequest, Reply, Role
 
 _UPDATES = "trade_updates"

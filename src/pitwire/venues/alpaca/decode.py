@@ -15,16 +15,9 @@ from pitwire.model.clock import MILLISECOND, SECOND
 from pitwire.model.events import Bar, BookDelta, BookSnapshot, Event, Quote, Trade
 from pitwire.model.orders import Side
 from pitwire.venues.alpaca import frames as wire
-from pitwire.venues.alpaca.reading import (
-    UNREADABLE,
-    VENUE,
-    Unreadable,
-    instant,
-    malformed,
-    refuse_doubled_keys,
-    unhandled,
-)
+from pitwire.venues.alpaca.reading import VENUE, instant, malformed, unhandled
 from pitwire.venues.alpaca.symbols import Symbols
+from pitwire.venues.reading import UNREADABLE, Unreadable, refuse_doubled_keys
 from pitwire.venues.venue import Decoded
 
 Control: TypeAlias = Callable[[Any, bytes, int], Sequence[Decoded]]

@@ -18,18 +18,10 @@ from pitwire.model.instruments import Instrument
 from pitwire.venues.alpaca import account
 from pitwire.venues.alpaca import frames as wire
 from pitwire.venues.alpaca.encode import client_id
-from pitwire.venues.alpaca.reading import (
-    UNREADABLE,
-    VENUE,
-    excerpt,
-    instant,
-    malformed,
-    refuse_doubled_keys,
-    step_of,
-    written,
-)
+from pitwire.venues.alpaca.reading import VENUE, instant, malformed, step_of, written
 from pitwire.venues.alpaca.refusals import COMMANDS, refusal, used_weight
 from pitwire.venues.alpaca.symbols import CRYPTO, Symbols, instrument
+from pitwire.venues.reading import UNREADABLE, excerpt, refuse_doubled_keys
 from pitwire.venues.venue import Decoded, Further, HttpRequest, Reply
 
 MOST_ORDERS = 500

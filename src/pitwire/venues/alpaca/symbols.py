@@ -14,7 +14,8 @@ from pitwire.model.numbers import DIGIT_BUDGET
 from pitwire.model.orders import OrderType
 from pitwire.model.symbols import Symbol
 from pitwire.venues.alpaca.frames import Asset
-from pitwire.venues.alpaca.reading import VENUE, amount
+from pitwire.venues.alpaca.reading import VENUE
+from pitwire.venues.reading import amount
 
 CRYPTO = "crypto"
 _QUOTES = ("USDT", "USDC", "USD", "BTC", "ETH")

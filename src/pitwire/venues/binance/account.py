@@ -13,7 +13,8 @@ from pitwire.model.events import Balance, Event, Fill, Rejected, Update, VenueSh
 from pitwire.model.orders import RejectReason, Side, TimeInForce, UpdateKind
 from pitwire.venues.binance import frames as wire
 from pitwire.venues.binance.symbols import ORDER_TYPES, VENUE, Symbols
-from pitwire.venues.mbx.amounts import Unreadable, amount, nanoseconds, signed
+from pitwire.venues.mbx.amounts import nanoseconds
+from pitwire.venues.reading import Unreadable, amount, signed
 
 SIDES: Mapping[str, Side] = {"BUY": Side.BUY, "SELL": Side.SELL}
 TIMES: Mapping[str, TimeInForce] = {

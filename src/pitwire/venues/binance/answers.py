@@ -40,9 +40,9 @@ from pitwire.venues.mbx.envelopes import (
     sort,
     unread,
 )
-from pitwire.venues.mbx.reading import UNREADABLE, refuse_doubled_keys
 from pitwire.venues.mbx.refusals import UNPROVEN, Asked, Context
 from pitwire.venues.mbx.requests import Requests
+from pitwire.venues.reading import UNREADABLE, refuse_doubled_keys
 from pitwire.venues.venue import Decoded, Reply
 
 

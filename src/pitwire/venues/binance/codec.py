@@ -24,8 +24,8 @@ from pitwire.venues.binance.glance import HEAD_BYTES, Glance, head_of
 from pitwire.venues.binance.streams import CHANNELS, Streams
 from pitwire.venues.binance.symbols import Symbols
 from pitwire.venues.mbx.history import MOST_TRADES
-from pitwire.venues.mbx.reading import UNREADABLE
 from pitwire.venues.mbx.requests import client_id, control, decimal, order_reference, plain
+from pitwire.venues.reading import UNREADABLE
 from pitwire.venues.venue import Ask, Buffer, Channel, CodecOptions, Decoded, HttpRequest, Role
 
 _ANSWERS = (b'{"id":', b'{"result":', b'{"error":', b'{"code":')

@@ -28,15 +28,16 @@ from pitwire.model.events import (
 )
 from pitwire.model.orders import Side
 from pitwire.model.twins import twin
+from pitwire.venues import reading
 from pitwire.venues.binance import frames as wire
 from pitwire.venues.binance.symbols import VENUE, Symbols
-from pitwire.venues.mbx import reading
-from pitwire.venues.mbx.amounts import LAST_MILLISECOND, Unreadable, nanoseconds
+from pitwire.venues.mbx import reading as family
+from pitwire.venues.mbx.amounts import LAST_MILLISECOND, nanoseconds
 from pitwire.venues.mbx.fields import LAST_INSTANT
-from pitwire.venues.mbx.reading import UNREADABLE, refuse_doubled_keys
+from pitwire.venues.reading import UNREADABLE, Unreadable, refuse_doubled_keys
 
 NAN = float("nan")
-malformed, unhandled = partial(reading.malformed, VENUE), partial(reading.unhandled, VENUE)
+malformed, unhandled = partial(family.malformed, VENUE), partial(reading.unhandled, VENUE)
 _S, _E, _U, _QUOTE, _LIST = ord("s"), ord("e"), ord("u"), ord('"'), ord("[")
 _SELL, _BUY = Side.SELL, Side.BUY
 _TRADE_FRAME, _DELTA_FRAME = wire.TradeFrame, wire.DeltaFrame

@@ -23,8 +23,8 @@ from pitwire.venues.binance.symbols import VENUE, Symbols, instrument
 from pitwire.venues.mbx.amounts import nanoseconds
 from pitwire.venues.mbx.envelopes import Fault, read_fault
 from pitwire.venues.mbx.history import MOST_TRADES, trades_since
-from pitwire.venues.mbx.reading import UNREADABLE, excerpt, refuse_doubled_keys
 from pitwire.venues.mbx.refusals import Asked, Context
+from pitwire.venues.reading import UNREADABLE, excerpt, refuse_doubled_keys
 from pitwire.venues.venue import Decoded, HttpRequest, Reply
 
 _ROOT = "/api/v3"

@@ -22,8 +22,8 @@ from pitwire.model.orders import Side
 from pitwire.model.packed import SCALES, PackedLevels, Scale
 from pitwire.model.twins import KINDS, twin
 from pitwire.venues.binance.symbols import VENUE, Symbols
-from pitwire.venues.mbx.amounts import Unreadable
 from pitwire.venues.mbx.fields import LAST_INSTANT
+from pitwire.venues.reading import Unreadable
 from pitwire.venues.venue import Buffer, Decoded
 
 SCHEMA = 1

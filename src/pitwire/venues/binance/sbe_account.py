@@ -24,7 +24,7 @@ from pitwire.venues.binance.sbe_layouts import (
     WORDS,
     Layout,
 )
-from pitwire.venues.mbx.amounts import Unreadable
+from pitwire.venues.reading import Unreadable
 
 Row = dict[str, Any]
 _LETTERS = {

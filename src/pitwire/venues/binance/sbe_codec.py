@@ -16,7 +16,7 @@ from pitwire.venues.binance.codec import BinanceCodec
 from pitwire.venues.binance.sbe import COMPILED, SbeDecoder
 from pitwire.venues.binance.sbe_account import spelled
 from pitwire.venues.binance.symbols import VENUE
-from pitwire.venues.mbx.amounts import Unreadable
+from pitwire.venues.reading import Unreadable
 from pitwire.venues.venue import Buffer, Channel, Codec, CodecOptions, Decoded, Role
 
 CHANNELS: Mapping[str, Channel] = {

@@ -21,7 +21,7 @@ from pitwire.model.events import (
     Trade,
 )
 from pitwire.venues.binance.symbols import Symbols
-from pitwire.venues.mbx.amounts import Unreadable
+from pitwire.venues.reading import Unreadable
 from pitwire.venues.venue import Ask, Channel
 
 INTERVALS = (

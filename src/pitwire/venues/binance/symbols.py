@@ -14,7 +14,7 @@ from pitwire.model.instruments import Instrument
 from pitwire.model.orders import OrderType
 from pitwire.model.symbols import Symbol
 from pitwire.venues.binance.frames import Filter, SymbolInfo
-from pitwire.venues.mbx.amounts import amount
+from pitwire.venues.reading import amount
 
 VENUE = "binance"
 

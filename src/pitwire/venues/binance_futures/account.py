@@ -28,7 +28,8 @@ from pitwire.venues.binance_futures import frames as wire
 from pitwire.venues.binance_futures.decode import SIDES
 from pitwire.venues.binance_futures.house import House
 from pitwire.venues.binance_futures.symbols import ORDER_TYPES, Symbols
-from pitwire.venues.mbx.amounts import Unreadable, amount, nanoseconds, signed
+from pitwire.venues.mbx.amounts import nanoseconds
+from pitwire.venues.reading import Unreadable, amount, signed
 
 _TIMES: Mapping[str, TimeInForce] = {
     "GTC": TimeInForce.GTC,

@@ -22,7 +22,7 @@ from pitwire.venues.binance_futures.account import AccountReader
 from pitwire.venues.binance_futures.house import House
 from pitwire.venues.binance_futures.refusals import refusals
 from pitwire.venues.binance_futures.rest import PUBLIC
-from pitwire.venues.mbx.amounts import Unreadable, nanoseconds
+from pitwire.venues.mbx.amounts import nanoseconds
 from pitwire.venues.mbx.envelopes import (
     NAMELESS,
     STREAM,
@@ -35,15 +35,10 @@ from pitwire.venues.mbx.envelopes import (
     sort,
     unread,
 )
-from pitwire.venues.mbx.reading import (
-    UNREADABLE,
-    excerpt,
-    malformed,
-    refuse_doubled_keys,
-    unhandled,
-)
+from pitwire.venues.mbx.reading import malformed
 from pitwire.venues.mbx.refusals import Asked, Context
 from pitwire.venues.mbx.requests import Requests
+from pitwire.venues.reading import UNREADABLE, Unreadable, excerpt, refuse_doubled_keys, unhandled
 from pitwire.venues.venue import Decoded, HttpRequest, Reply
 
 

@@ -25,8 +25,9 @@ from pitwire.venues.binance_futures.house import House
 from pitwire.venues.binance_futures.streams import Streams
 from pitwire.venues.binance_futures.symbols import Symbols, instrument
 from pitwire.venues.mbx.history import MOST_TRADES
-from pitwire.venues.mbx.reading import UNREADABLE, malformed
+from pitwire.venues.mbx.reading import malformed
 from pitwire.venues.mbx.requests import Params, Requests, Value, control, order_reference, plain
+from pitwire.venues.reading import UNREADABLE
 from pitwire.venues.venue import Ask, Buffer, CodecOptions, Decoded, HttpRequest, Outgoing, Role
 
 _ANSWER_KEYS = frozenset({"id", "result", "error", "code"})

@@ -19,8 +19,9 @@ from pitwire.venues.binance_futures import frames as wire
 from pitwire.venues.binance_futures.decode import SIDES
 from pitwire.venues.binance_futures.encode import TIMES, WINDOW, require, side_word
 from pitwire.venues.binance_futures.symbols import ORDER_TYPES, Symbols
-from pitwire.venues.mbx.amounts import Unreadable, amount, nanoseconds
+from pitwire.venues.mbx.amounts import nanoseconds
 from pitwire.venues.mbx.requests import Value, client_id, decimal
+from pitwire.venues.reading import Unreadable, amount
 
 TYPES: Mapping[OrderType, str] = {
     OrderType.STOP: "STOP_MARKET",

@@ -29,8 +29,9 @@ from pitwire.model.orders import Side
 from pitwire.venues.binance_futures import frames as wire
 from pitwire.venues.binance_futures.house import House
 from pitwire.venues.binance_futures.symbols import Symbols
-from pitwire.venues.mbx.amounts import Unreadable, nanoseconds, signed
-from pitwire.venues.mbx.reading import UNREADABLE, malformed, refuse_doubled_keys, unhandled
+from pitwire.venues.mbx.amounts import nanoseconds
+from pitwire.venues.mbx.reading import malformed
+from pitwire.venues.reading import UNREADABLE, Unreadable, refuse_doubled_keys, signed, unhandled
 
 NAN = float("nan")
 SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}

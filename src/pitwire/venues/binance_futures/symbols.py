@@ -17,7 +17,7 @@ from pitwire.model.orders import OrderType
 from pitwire.model.symbols import Symbol
 from pitwire.venues.binance_futures.frames import Filter, SymbolInfo
 from pitwire.venues.binance_futures.house import COINM, House
-from pitwire.venues.mbx.amounts import amount
+from pitwire.venues.reading import amount
 
 _QUOTES = ("USDT", "USDC", "BUSD", "USD1", "BTC", "ETH", "BNB")
 _COINM_QUOTE = "USD"

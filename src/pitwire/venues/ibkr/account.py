@@ -19,7 +19,6 @@ from pitwire.venues.ibkr.orders import Known, Memory
 from pitwire.venues.ibkr.reading import (
     NAME,
     UNREADABLE,
-    Unreadable,
     amount,
     amount_or_none,
     instant,
@@ -29,6 +28,7 @@ from pitwire.venues.ibkr.reading import (
     whole,
 )
 from pitwire.venues.ibkr.symbols import QUOTE, Symbols, spelled
+from pitwire.venues.reading import Unreadable
 
 _SIDES = {"BUY": Side.BUY, "B": Side.BUY, "SELL": Side.SELL, "S": Side.SELL}
 _TYPES = {

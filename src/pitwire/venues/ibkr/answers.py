@@ -26,14 +26,7 @@ from pitwire.venues.ibkr import frames as wire
 from pitwire.venues.ibkr.account import OVER, AccountReader
 from pitwire.venues.ibkr.login import STEPS, Login
 from pitwire.venues.ibkr.questions import Policy, said
-from pitwire.venues.ibkr.reading import (
-    NAME,
-    UNREADABLE,
-    Loose,
-    instant,
-    malformed,
-    whole,
-)
+from pitwire.venues.ibkr.reading import NAME, UNREADABLE, Loose, instant, malformed, whole
 from pitwire.venues.ibkr.refusals import error_in, failure, refused
 from pitwire.venues.ibkr.symbols import conids_in
 

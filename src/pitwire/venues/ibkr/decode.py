@@ -13,18 +13,10 @@ import msgspec
 
 from pitwire.model.events import Event, MarketStatus, PartialBook, Quote, Rejected, Ticker
 from pitwire.venues.codec import Decoded, Reply
-from pitwire.venues.ibkr.reading import (
-    NAME,
-    NAN,
-    Unreadable,
-    instant,
-    malformed,
-    shown,
-    watched,
-    whole,
-)
+from pitwire.venues.ibkr.reading import NAME, NAN, instant, malformed, shown, watched, whole
 from pitwire.venues.ibkr.streams import LIVE_FIELD, QUOTE_FIELDS, STATS_FIELDS, Streams
 from pitwire.venues.ibkr.symbols import Symbols
+from pitwire.venues.reading import Unreadable
 
 _HALTED = "H"
 _LIVE = "R"

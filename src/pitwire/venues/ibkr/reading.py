@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import partial
 from typing import TypeAlias
 
-import msgspec
-
 from pitwire.model.clock import MILLISECOND
-from pitwire.model.events import Malformed, Unhandled
+from pitwire.venues import reading
+from pitwire.venues.reading import Unreadable
 
 NAME = "ibkr"
-UNREADABLE = (
-    msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError, IndexError, KeyError,
-    TypeError, AttributeError,
-)  # fmt: skip
-"""All that parsing hostile bytes can raise."""
+UNREADABLE = (*reading.UNREADABLE, KeyError, TypeError, AttributeError)
+"""All that parsing hostile bytes can raise, here where types are not kept to."""
 Loose: TypeAlias = str | int | float | None
 """A value whose type the venue does not keep to."""
 _SHOWN = re.compile(r"([A-Z]?)([+-]?)((?:\d{1,3}(?:,\d{3})+|\d{1,20})(?:\.\d{1,20})?)([KMB]?)%?")
@@ -30,14 +27,6 @@ _MOST_DIGITS = 20
 _LAST_MILLISECOND = 9_223_372_036_854
 """The last ms that fits 63 bits of ns."""
 NAN = float("nan")
-
-
-class Unreadable(ValueError):
-    """A value that is not what the venue's documents promise."""
-
-    def __init__(self, path: str, found: object) -> None:
-        super().__init__(f"{path}: found {str(found)[:40]!r}")
-        self.path = path
 
 
 def shown(value: object, path: str) -> tuple[str, float]:
@@ -108,26 +97,5 @@ def whole(value: object, path: str) -> str:
     return text
 
 
-def excerpt(frame: bytes) -> str:
-    """The first 80 characters, for a person."""
-    return frame[:80].decode("utf-8", "replace")
-
-
-def malformed(frame: bytes, now: int, error: BaseException, channel: str) -> Malformed:
-    """What a frame that could not be read becomes."""
-    return Malformed(NAME, "", 0, now, channel[:80], _path(error), excerpt(frame))
-
-
-def unhandled(frame: bytes, now: int, channel: str) -> Unhandled:
-    """What a well-formed frame of an unknown kind becomes."""
-    return Unhandled(NAME, "", 0, now, channel[:80], excerpt(frame))
-
-
-def _path(error: BaseException) -> str:
-    if isinstance(error, Unreadable):
-        return error.path
-    if isinstance(error, RecursionError):
-        return "nested too deeply"
-    text = str(error)
-    _, found, path = text.rpartition("`$")
-    return f"${path.rstrip('`')}" if found else text[:80]
+malformed, unhandled = partial(reading.malformed, NAME), partial(reading.unhandled, NAME)
+"""What a frame becomes that could not be read, or is of an unknown kind."""

@@ -22,7 +22,8 @@ from pitwire.model.errors import (
     VenueUnavailable,
 )
 from pitwire.model.orders import RejectReason
-from pitwire.venues.ibkr.reading import NAME, UNREADABLE, excerpt
+from pitwire.venues.ibkr.reading import NAME, UNREADABLE
+from pitwire.venues.reading import excerpt
 
 PENALTY_SECONDS = 600.0
 """The penalty box (§9); one note of 2026 says fifteen minutes."""

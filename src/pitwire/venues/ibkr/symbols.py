@@ -16,7 +16,8 @@ from pitwire.model.instruments import Instrument
 from pitwire.model.orders import OrderType
 from pitwire.model.symbols import Symbol
 from pitwire.venues.ibkr import frames as wire
-from pitwire.venues.ibkr.reading import NAME, UNREADABLE, Unreadable, excerpt, owned, whole
+from pitwire.venues.ibkr.reading import NAME, UNREADABLE, owned, whole
+from pitwire.venues.reading import Unreadable, excerpt
 
 QUOTE = "USD"
 """What the stocks are in that are listed here: those of the United States."""

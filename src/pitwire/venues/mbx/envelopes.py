@@ -15,8 +15,8 @@ from msgspec import Raw, Struct
 from pitwire.model.errors import MalformedFrame, OutcomeUnknown, RemoteError
 from pitwire.venues.mbx.amounts import nanoseconds
 from pitwire.venues.mbx.fields import Code, Count, Time
-from pitwire.venues.mbx.reading import UNREADABLE, excerpt
 from pitwire.venues.mbx.refusals import Asked
+from pitwire.venues.reading import UNREADABLE, excerpt
 
 T = TypeVar("T")
 
