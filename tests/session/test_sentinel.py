@@ -78,6 +78,11 @@ def naming(world: World, what: str) -> list[Lagging]:
     return [late for late in world.of(Lagging) if what in late.what]
 
 
+def written(caplog: pytest.LogCaptureFixture, what: str) -> list[logging.LogRecord]:
+    """What the log says of this."""
+    return [record for record in caplog.records if what in record.getMessage()]
+
+
 async def test_a_function_that_blocks_is_named_with_its_line(
     caplog: pytest.LogCaptureFixture, heard: Heard
 ) -> None:
@@ -103,10 +108,12 @@ async def test_a_function_that_blocks_is_named_with_its_line(
         world.server.market.tell(e="trade", s="A", p=1.0, t=1)
         await until(lambda: naming(world, name))
         assert len(watchers()) == 1
+    # The thread may stand still between the ear here and the one of the log.
+    await until(lambda: written(caplog, name))
     [late] = naming(world, name)
     assert where.search(late.what)
     assert took[0] - ALLOWED / 4 <= late.behind_seconds < time.monotonic() - begun
-    first = next(record for record in caplog.records if name in record.getMessage())
+    first = written(caplog, name)[0]
     assert first.levelno == logging.WARNING
     assert re.match(rf"{where.pattern} holds everything up, for \d+\.\d s now", first.getMessage())
     await until(lambda: not watchers())
