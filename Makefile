@@ -49,7 +49,7 @@ board: $(VENV)/.board $(PARTS) ## the demonstration with its live page, until Ct
 # Compiled once, and not again by each process that a test starts.
 test: $(VENV)/.dev $(OTHER)/.run $(NAUTILUS)/.run ## every test but the long ones
 	$(BIN)/python -m compileall -q src
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --second-look 3 $(ARGS)
 
 check: $(VENV)/.dev ## lint, format, types, import contracts, house rules
 	$(BIN)/ruff check .

@@ -18,6 +18,8 @@ from hypothesis import settings
 from bench import native
 from pitwire.model import entropy
 
+pytest_plugins = ["tests.second_look"]
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 WORLD = "world"
 """The name under which a test notes the counts of a simulated world it has run."""
