@@ -299,7 +299,9 @@ def test_damage_of_a_tape_is_told(market: Path, tmp_path: Path, capsys: Capture)
     cut.write_bytes(whole[: len(whole) // 2])
     assert main(["backtest", str(cut), "--config", str(market / "desk.toml")]) == 0
     assert "cut.tape at byte " in capsys.readouterr().err
-    cut.write_bytes(whole[: len(whole) // 2] + b"?" + whole[len(whole) // 2 + 1 :])
+    spoilt = bytearray(whole)
+    spoilt[len(whole) // 2] ^= 1
+    cut.write_bytes(spoilt)
     assert main(["backtest", str(cut), "--config", str(market / "desk.toml")]) == 5
     assert "bytes lost" in capsys.readouterr().err
 

@@ -26,7 +26,7 @@ channels = ["ticker"]
 {endpoints}
 [watchdog]
 enabled = true
-silence_seconds = 5.0
+silence_seconds = 60.0
 [[rule]]
 name = "rest"
 when = {{ price = "BTC-USDT", above = 1, of = "bid" }}
@@ -122,6 +122,8 @@ def test_a_desk_that_is_killed_is_cleared_up_after(venue: Venue, tmp_path: Path)
 def test_a_desk_that_froze_is_cleared_up_after_and_halts_when_it_wakes(
     venue: Venue, tmp_path: Path
 ) -> None:
+    file = tmp_path / "desk.toml"
+    file.write_text(file.read_text().replace("silence_seconds = 60.0", "silence_seconds = 10.0"))
     with trading(tmp_path) as desk:
         _, kept = both_open(desk, venue)
         desk.signal(signal.SIGSTOP)

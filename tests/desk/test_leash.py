@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import signal
+import socket
 import subprocess
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 
 from pitwire.desk import leash as leash_module
 from pitwire.desk.leash import DEATHS, Leash
-from pitwire.desk.watchdog import Charge, Report
+from pitwire.desk.watchdog import BEAT, Beat, Charge, Goodbye, Report, Watchdog, _serve
 from pitwire.venues.venue import Endpoints
 
 CHARGE = Charge(venue="binance", prefix="pwtest", key="k", secret="s", kind="hmac")
@@ -143,3 +144,28 @@ async def test_one_that_freezes_is_noticed_though_its_line_stands(
         last.kill()
         last.wait()
     assert reports[1].text == "the watchdog has answered nothing for 5 s"
+
+
+async def test_a_goodbye_is_heard_though_nobody_takes_the_answer_to_the_beat_before_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The desk says it and hangs up at once: a watchdog with a beat in hand took it for dead."""
+    heard, hear = asyncio.Event(), Watchdog.hear
+
+    def noted(dog: Watchdog, message: Beat | Goodbye) -> None:
+        heard.set()
+        hear(dog, message)
+
+    monkeypatch.setattr(Watchdog, "hear", noted)
+    charge = msgspec.structs.replace(CHARGE, endpoints=NOWHERE)
+    ours, theirs = socket.socketpair()
+    with ours:
+        ours.shutdown(socket.SHUT_RD)
+        ours.sendall(msgspec.json.encode(charge) + b"\n" + BEAT)
+        serving = asyncio.create_task(_serve(theirs))
+        async with asyncio.timeout(60):
+            await heard.wait()
+        ours.sendall(msgspec.json.encode(Goodbye()) + b"\n")
+    async with asyncio.timeout(60):
+        await serving
+    assert capsys.readouterr().err == ""

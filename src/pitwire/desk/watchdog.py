@@ -11,6 +11,7 @@ code with the engine beyond the spelling of order ids.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -288,30 +289,50 @@ def main() -> None:
 
 
 async def _serve(line: socket.socket) -> None:
+    mouth = _Mouth(line.dup())
     reader, writer = await asyncio.open_connection(sock=line)
     charge = msgspec.json.decode(await reader.readline(), type=Charge)
 
     def tell(report: Report) -> None:
         _print(report)
-        if not writer.is_closing():
-            writer.write(msgspec.json.encode(report) + b"\n")
+        mouth.say(msgspec.json.encode(report) + b"\n")
 
     dog = Watchdog(charge, clock=SystemClock(), tell=tell)
-    hearing = asyncio.get_running_loop().create_task(_hear(reader, writer, dog))
+    hearing = asyncio.get_running_loop().create_task(_hear(reader, mouth, dog))
     try:
         await dog.run()
     finally:
         hearing.cancel()
         writer.close()
+        mouth.close()
 
 
-async def _hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, dog: Watchdog) -> None:
+class _Mouth:
+    """Speaks to the desk beside the stream that hears it.
+
+    The stream would end at a word that nobody takes any more, with the desk's goodbye unread.
+    """
+
+    def __init__(self, line: socket.socket) -> None:
+        self._line, self._unsaid = line, b""
+
+    def say(self, message: bytes) -> None:
+        """What finds no room is said before the next word."""
+        self._unsaid += message
+        with contextlib.suppress(OSError):
+            self._unsaid = self._unsaid[self._line.send(self._unsaid) :]
+
+    def close(self) -> None:
+        self._line.close()
+
+
+async def _hear(reader: asyncio.StreamReader, mouth: _Mouth, dog: Watchdog) -> None:
     decode = msgspec.json.Decoder(Beat | Goodbye).decode
     try:
         while line := await reader.readline():
             dog.hear(message := decode(line))
-            if isinstance(message, Beat) and not writer.is_closing():
-                writer.write(BEAT)
+            if isinstance(message, Beat):
+                mouth.say(BEAT)
     except OSError:
         pass  # a desk that is killed may leave a reset behind: the same as the end
     dog.vigil.lose("the desk is gone")
