@@ -10,9 +10,10 @@ import asyncio
 import selectors
 import threading
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import pytest
 
@@ -20,6 +21,7 @@ from pitwire.cli import loops
 from pitwire.model.clock import SECOND, SystemClock
 
 Answer = TypeVar("Answer")
+Given = ParamSpec("Given")
 Ready = list[tuple[selectors.SelectorKey, int]]
 
 
@@ -70,6 +72,15 @@ class UnhurriedClock(SystemClock):
         return self._loop.now()
 
 
+class RunningClock(SystemClock):
+    """The same, of whichever such loop runs."""
+
+    def now(self) -> int:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, UnhurriedLoop)
+        return loop.now()
+
+
 def calm(said: str) -> str:
     """What a program said, but for that it was held up: a busy machine does that to it."""
     lines = said.splitlines(keepends=True)
@@ -89,3 +100,13 @@ def run(what: Coroutine[Any, Any, Answer]) -> Answer:
     """Run this in a loop of its own."""
     with asyncio.Runner(loop_factory=UnhurriedLoop) as runner:
         return runner.run(what)
+
+
+def alone(test: Callable[Given, Coroutine[Any, Any, Answer]]) -> Callable[Given, Answer]:
+    """A test that is lived through in such a loop."""
+
+    @wraps(test)
+    def lived(*given: Given.args, **named: Given.kwargs) -> Answer:
+        return run(test(*given, **named))
+
+    return lived

@@ -16,8 +16,8 @@ from pitwire.board.hub import Hub
 from pitwire.board.remote import Remote
 from pitwire.board.window import Window
 from pitwire.desk.health import Health, HealthReport
-from pitwire.model.clock import SystemClock
 from tests.board.watching import FakeSource
+from tests.unhurried import RunningClock, run
 
 VIEW = "A-B@1s"
 
@@ -25,7 +25,7 @@ VIEW = "A-B@1s"
 class Desk:
     """What a window asks of a desk."""
 
-    clock = SystemClock()
+    clock = RunningClock()
 
     def report(self) -> HealthReport:
         return Health(0).snapshot(1)
@@ -63,7 +63,7 @@ async def until(holds: Callable[[], Any]) -> None:
 
 
 def live(tale: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(tale(), 120))
+    run(asyncio.wait_for(tale(), 120))
 
 
 @pytest.fixture

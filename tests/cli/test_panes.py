@@ -17,6 +17,7 @@ from pitwire.board.remote import Remote
 from pitwire.cli.panes import Panes, _keyboard, run
 from pitwire.desk.switch import Killed
 from pitwire.model.errors import ConfigError
+from tests import unhurried
 from tests.board.test_window import Desk, remote_of, until, window
 from tests.board.watching import FakeSource
 
@@ -65,7 +66,7 @@ def live(folder: Path, tale: Callable[[FakeSource, Remote, Panes], Awaitable[Non
             await until(lambda: (remote.picture(VIEW) or FakeSource().common).tables.get("book"))
             await tale(source, remote, panes)
 
-    asyncio.run(asyncio.wait_for(life(), 120))
+    unhurried.run(asyncio.wait_for(life(), 120))
 
 
 def test_every_pane_shows_what_the_desk_says(tmp_path: Path) -> None:
@@ -103,7 +104,7 @@ def test_silence_and_an_end_are_told(tmp_path: Path) -> None:
                 await until(lambda: "live" in drawn(panes, 200))
             await until(lambda: "STALE: no desk answers" in drawn(panes, 200))
 
-    asyncio.run(asyncio.wait_for(life(), 120))
+    unhurried.run(asyncio.wait_for(life(), 120))
 
 
 def test_an_unknown_symbol_is_told_with_those_that_are_known(tmp_path: Path) -> None:
@@ -161,7 +162,7 @@ def test_several_desks_stand_together_and_one_alone_by_a_key(tmp_path: Path) -> 
                 panes.press("1")
             await until(lambda: "STALE: no desk answers" in drawn(panes, 200))
 
-    asyncio.run(asyncio.wait_for(life(), 120))
+    unhurried.run(asyncio.wait_for(life(), 120))
 
 
 def test_columns_stand_still_when_numbers_become_shorter(tmp_path: Path) -> None:
@@ -205,7 +206,7 @@ def test_keys_are_heard_and_the_terminal_is_left_as_it_was(monkeypatch: pytest.M
     with os.fdopen(theirs, "r") as keyboard:
         monkeypatch.setattr("sys.stdin", keyboard)
         before = termios.tcgetattr(theirs)
-        asyncio.run(asyncio.wait_for(life(), 120))
+        unhurried.run(asyncio.wait_for(life(), 120))
         assert heard == ["2"]
         assert termios.tcgetattr(theirs) == before
     os.close(ours)
@@ -245,4 +246,4 @@ def test_the_kill_switch_wants_a_word_and_asks_the_desks_that_are_shown(
         assert asked[1:] == [("left", "watch"), ("right", "watch")]
         assert "right  not done: right: found" in drawn(panes, 200)
 
-    asyncio.run(life())
+    unhurried.run(life())

@@ -16,6 +16,7 @@ import pytest
 from pitwire.desk import control as module
 from pitwire.desk.control import LONGEST_LINE, Ask, Control, Told
 from pitwire.model.errors import ConfigError, StateError
+from tests import unhurried
 
 ask_desk = partial(module.ask_desk, within_seconds=60.0)
 """As patient as a busy machine demands."""
@@ -160,7 +161,7 @@ def test_what_nobody_waits_for_any_more_is_refused_by_name_but_a_halt_is_never_t
             waiting = (ask_desk(tmp_path, ask, within_seconds=0.2) for ask in asks)
             answers.extend(await asyncio.gather(*waiting))
 
-        elsewhere = threading.Thread(target=lambda: asyncio.run(wait_in_vain()))
+        elsewhere = threading.Thread(target=lambda: unhurried.run(wait_in_vain()))
         elsewhere.start()
         elsewhere.join()  # this thread, and so the desk's loop, stands still until all have left
         assert answers == [None, None, None, None]

@@ -26,6 +26,7 @@ from pitwire.store.history import segment_path
 from pitwire.store.latch import HaltLatch
 from pitwire.trading.journal import Alerted, Halted, Restricted
 from pitwire.trading.wishes import buy
+from tests.cli.command import patient
 from tests.desk.setting import BTC, Setting, command, until
 from tests.desk.test_restart import die, kept, open_at_venue, resting
 
@@ -286,6 +287,7 @@ async def test_a_hung_desks_orders_on_paper_are_not_called_closed(tmp_path: Path
 async def test_orders_on_paper_that_a_desk_cannot_close_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    patient(monkeypatch)
     monkeypatch.setattr(switch_module, "CLEAR_SECONDS", 0.1)
     file = on_paper(tmp_path / "a")
     door = Control(tmp_path / "a", Stuck())

@@ -157,11 +157,13 @@ async def test_a_task_that_blocks_is_named_too_though_we_did_not_call_it(heard: 
 
 
 async def test_who_was_at_it_for_a_moment_at_the_end_is_not_the_one_who_is_named() -> None:
-    world, looks = RealWorld(), 0
+    world, looks, left = RealWorld(), 0, threading.Event()
 
     def looked() -> str:
         nonlocal looks
         looks += 1
+        if looks == 12:
+            left.wait(PATIENCE)  # or it would go on looking at whom a busy machine keeps there
         return ""
 
     def dawdle() -> None:
@@ -173,6 +175,7 @@ async def test_who_was_at_it_for_a_moment_at_the_end_is_not_the_one_who_is_named
         over = time.monotonic() + PATIENCE
         while looks < 12 and time.monotonic() < over:
             time.sleep(0.001)
+        left.set()
 
     async with world.connect(doing=looked):
         await asyncio.sleep(0.05)
@@ -398,5 +401,6 @@ async def test_a_real_socket_outlives_a_function_that_blocks_it() -> None:
             assert world.of(Lost) == []
     assert len(connections) == 1
     assert [trade.trade_id for trade in world.of(Trade)] == [*range(1, 200)]
-    [late] = naming(world, dawdle.__code__.co_qualname)
+    # A busy machine may have held it up at another event, too.
+    late = max(naming(world, dawdle.__code__.co_qualname), key=lambda late: late.behind_seconds)
     assert late.behind_seconds > 1

@@ -197,6 +197,7 @@ def test_nobody_listens_for_a_while() -> None:
     unhurried.run(tale())
 
 
+@unhurried.alone
 async def test_a_dial_hangs_and_the_next_does_not() -> None:
     async with echoing(Hang(count=1)) as proxy:
         with pytest.raises(TimeoutError):

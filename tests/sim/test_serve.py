@@ -129,8 +129,10 @@ def test_the_facade_sees_pings_and_pongs() -> None:
     unhurried.run(_meeting_pings())
 
 
-async def test_the_message_limit_ends_in_a_close_frame(venue: Venue) -> None:
-    async with reading(f"{venue.market_url}/ws") as stream:
+@unhurried.alone
+async def test_the_message_limit_ends_in_a_close_frame() -> None:
+    served = world(clock=unhurried.RunningClock())
+    async with serve(served) as venue, reading(f"{venue.market_url}/ws") as stream:
         for _ in range(6):
             await stream.send(LIST)
         closed = await to_the_end(stream)
@@ -155,9 +157,10 @@ async def test_upgrades_that_are_refused(http: aiohttp.ClientSession) -> None:
         await (await http.ws_connect(f"{venue.market_url}/ws")).close()
 
 
+@unhurried.alone
 async def test_a_cut_has_no_goodbye() -> None:
-    cuts = tuple(Cut(at_seconds=at) for at in (0.2, 1, 4, 12))  # on a busy machine we come late
-    async with serve(world(faults=cuts)) as venue:
+    cut = Cut(at_seconds=1)
+    async with serve(world(faults=(cut,), clock=unhurried.RunningClock())) as venue:
         async with reading(f"{venue.market_url}/ws/btcusdt@trade") as stream:
             lost = await to_the_end(stream)
         assert lost.rcvd is None

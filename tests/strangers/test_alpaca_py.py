@@ -95,15 +95,25 @@ async def running(stream: Any) -> AsyncIterator[None]:
             await task
 
 
-async def quiet(heard: Ear) -> list[Any]:
-    """Everything until nothing has come for a moment."""
-    seen = []
-    while True:
-        try:
-            async with asyncio.timeout(1):
-                seen.append(await heard.get())
-        except TimeoutError:
-            return seen
+Levels = tuple[dict[float, float], dict[float, float]]
+
+
+def book_of(messages: list[Any]) -> Levels:
+    """Bids and asks that these have told of, one after the other."""
+    book: Levels = ({}, {})
+    for message in messages:
+        if type(message).__name__ == "Orderbook":
+            book = ({}, {}) if message.reset else book
+            for known, levels in zip(book, (message.bids, message.asks), strict=True):
+                known.update({level.price: level.size for level in levels})
+    bids, asks = ({price: size for price, size in side.items() if size} for side in book)
+    return bids, asks
+
+
+def touch_of(messages: list[Any]) -> tuple[float, float]:
+    """The last quote among them."""
+    quotes = [message for message in messages if type(message).__name__ == "Quote"]
+    return quotes[-1].bid_price, quotes[-1].ask_price
 
 
 async def test_it_follows_trades_quotes_and_the_whole_book(lively: Place, meet: Any) -> None:
@@ -125,17 +135,10 @@ async def test_it_follows_trades_quotes_and_the_whole_book(lively: Place, meet: 
 
         seen = await until(heard.get, enough)
         with lively.halted():
-            seen += await quiet(heard)
-            truth = lively.book()
-    book: tuple[dict[float, float], dict[float, float]] = ({}, {})
-    for message in seen:
-        if type(message).__name__ == "Orderbook":
-            book = ({}, {}) if message.reset else book
-            for known, levels in zip(book, (message.bids, message.asks), strict=True):
-                known.update({level.price: level.size for level in levels})
-    assert [{p: s for p, s in side.items() if s} for side in book] == list(truth)
-    quotes = [message for message in seen if type(message).__name__ == "Quote"]
-    assert (quotes[-1].bid_price, quotes[-1].ask_price) == (max(truth[0]), min(truth[1]))
+            bids, asks = lively.book()
+            async with asyncio.timeout(PATIENCE):
+                while book_of(seen) != (bids, asks) or touch_of(seen) != (max(bids), min(asks)):
+                    seen.append(await heard.get())
     trades = [message.id for message in seen if type(message).__name__ == "Trade"]
     assert trades == list(range(trades[0], trades[0] + len(trades)))
 

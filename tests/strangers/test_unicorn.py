@@ -8,15 +8,16 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
 
 from pitwire.model.orders import Side
 from pitwire.sim.facts import Tif
-from pitwire.sim.faults import DelayAck
+from pitwire.sim.serve import Outlet
 from tests.strangers.place import ASIDE, MISSING, SECONDS, Place, aside
 
 pytest.importorskip("unicorn_binance_websocket_api", reason=MISSING)
@@ -38,6 +39,24 @@ def wait(satisfied: Callable[[], Any]) -> Any:
         assert time.monotonic() < until, "nothing came in time"
         time.sleep(0.01)
     return found
+
+
+class Held:
+    """What a venue says to anybody, held back until it is let go."""
+
+    def __init__(self, outlets: Iterable[Outlet]) -> None:
+        self._outlets, self._said = list(outlets), list[tuple[Outlet, Any]]()
+        for outlet in self._outlets:
+            outlet.put = partial(self._keep, outlet)  # type: ignore[method-assign]
+
+    def let_go(self) -> None:
+        for outlet in self._outlets:
+            del outlet.put  # type: ignore[method-assign]
+        for outlet, action in self._said:
+            outlet.put(action)
+
+    def _keep(self, outlet: Outlet, action: Any) -> None:
+        self._said.append((outlet, action))
 
 
 async def leave(*managers: Any, before: set[threading.Thread]) -> None:
@@ -144,9 +163,14 @@ async def test_it_trades_over_the_websocket_api_and_hears_its_orders(
 
         def ask(name: str, **params: Any) -> Any:
             # It sends before it begins to wait for the answer, and waits without end for one that
-            # was quicker: a venue on this machine has to be as far away as a real one.
-            far, world = [DelayAck(kind="*", seconds=0.3)], empty.world
-            loop.call_soon_threadsafe(world.plan.inject, far, world.clock.now())
+            # was quicker, which one of a venue on this machine may be.
+            held = Held(empty.venue.outlets().values())
+
+            def let_go() -> None:
+                wait(lambda: sockets.return_response)
+                loop.call_soon_threadsafe(held.let_go)
+
+            threading.Thread(target=let_go, name=ASIDE, daemon=True).start()
             ask = getattr(sockets.api.spot, name)
             answer = ask(symbol="BTCUSDT", return_response=True, **params)
             assert answer, "no answer"

@@ -72,6 +72,7 @@ async def test_tls_that_is_never_answered() -> None:
     assert (error.kind, error.cause) == ("silent", "no answer within 0.1 s")
 
 
+@unhurried.alone
 async def test_a_name_whose_lookup_hangs_leaves_the_loop_alone() -> None:
     async def hang(name: str) -> list[Address]:
         await asyncio.Event().wait()

@@ -18,6 +18,7 @@ from pitwire.model.recovery import Reconnect, recovery_for
 from pitwire.wire import websocket_link
 from pitwire.wire.link import PausableLink
 from pitwire.wire.websocket import WebSocketDialer
+from tests import unhurried
 from tests.wire.recorder import Recorder
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -438,6 +439,7 @@ async def test_silence_during_the_upgrade() -> None:
 
 @pytest.mark.parametrize("answers", [False, True])
 @pytest.mark.parametrize("cancelled", [False, True])
+@unhurried.alone
 async def test_a_dial_that_is_given_up_leaves_no_connection(answers: bool, cancelled: bool) -> None:
     met, gone = asyncio.Event(), asyncio.Event()
     go = asyncio.Event()
