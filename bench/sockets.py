@@ -1,9 +1,12 @@
 """What a tape costs a desk that reads its frames from sockets, as every desk does.
 
-A process on one core sends the frames of a recording to two desks on another, of which one keeps a
-tape: a second's worth to the one, then the same to the other, and so on. What is counted is the CPU
-of a desk's whole process, with all threads and what the kernel does for it, until its tape has been
-written. Then the tape is read and held against what was sent, frame by frame.
+A process on one core sends the frames of a recording to two desks in one process on another, of
+which one keeps a tape: half a second's worth to the one, then the same to the other, and so on, the
+one that begins changing. Of one process they are because where things lie in memory makes as much
+as a tenth of what is measured, and that is the same for both then. What is counted is the CPU of
+that process, with all threads and what the kernel does for it, until the tape has been written;
+where the desk without a tape has its turn, what the threads of the other's tape do meanwhile (they
+wake, and find nothing) is taken off. Then the tape is read and held against what was sent.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -37,10 +41,9 @@ RATE = 20_000
 """Frames a second."""
 BURST = RATE // 1000
 """Frames that come at once, each millisecond, where they do not come each at its own moment."""
-PAIRS = 4
-"""Pairs of desks, each of processes of its own: where things lie in memory makes as much as a tenth
-of what is measured."""
-TURNS = (1, 1, 1, BURST, BURST)
+PROCESSES = 4
+"""Each with two desks, and with memory laid out anew."""
+TURNS = (1, *(1, BURST) * 4)
 """How many frames come at once in each turn. The first is for the caches and is not counted."""
 SETTLED_SECONDS = 0.15
 """After a turn: what came is read, decided on, and written."""
@@ -52,7 +55,7 @@ ConfigOf = Callable[[Meta, Path | None], DeskConfig]
 
 @dataclass(frozen=True)
 class Pair:
-    """Two desks beside each other: µs of CPU a frame without a tape, and with one."""
+    """Two turns with the same frames: µs of CPU a frame without a tape, and with one."""
 
     bare_us: float
     taped_us: float
@@ -83,65 +86,66 @@ def share(pairs: Sequence[Pair]) -> float:
 
 
 def spread(pairs: Sequence[Pair]) -> str:
-    """The share with the least and the most of it, and of how much."""
-    shares = sorted(pair.share for pair in pairs)
+    """The share, between which two the middle half of them lies, of how many, and of how much."""
     bare = statistics.median(pair.bare_us for pair in pairs)
-    return f"× {share(pairs):.3f} ({shares[0]:.3f}–{shares[-1]:.3f}) of {bare:.1f} µs a frame"
+    shares = [pair.share for pair in pairs]
+    low, _, high = statistics.quantiles(shares, n=4, method="inclusive")
+    told = f"({low:.3f}–{high:.3f}, {len(pairs)} pairs)"
+    return f"× {share(pairs):.3f} {told} of {bare:.1f} µs a frame"
 
 
 def measure(run: Path, folder: Path, frames: Sequence[bytes], tell: Tell) -> Beside:
-    """Desks beside each other over loopback sockets, `PAIRS` times."""
-    alone, at_once, lost, rate = [], [], 0, float("inf")
-    for number in range(PAIRS):
-        one, other, sent, slowest = _pair(run, folder / str(number), len(frames), number % 2 == 1)
-        alone.append(one)
-        at_once.append(other)
-        lost += missing(folder / str(number), frames[:sent])
-        rate = min(rate, slowest)
-        tell(f"tape: over sockets × {one.share:.3f}, {BURST} frames at once × {other.share:.3f}")
-    return Beside(alone, at_once, lost, rate)
+    """Desks beside each other over loopback sockets, in so many `PROCESSES`."""
+    found = Beside([], [], 0, float("inf"))
+    count = min(RATE, len(frames) // len(TURNS) // BURST * BURST)
+    for number in range(PROCESSES):
+        tape = folder / str(number)
+        alone, at_once, slowest = _process_of_two(run, tape, count, number % 2)
+        found = Beside(
+            found.alone + alone,
+            found.at_once + at_once,
+            found.lost + missing(tape, frames[: len(TURNS) * count]),
+            min(found.rate, slowest),
+        )
+        one, other = share(alone), share(at_once)
+        tell(f"tape: over sockets × {one:.3f}, {BURST} frames at once × {other:.3f}")
+    return found
 
 
-def _pair(
-    run: Path, folder: Path, frames: int, is_taped_first: bool
-) -> tuple[Pair, Pair, int, float]:
-    """What each way of sending cost, how many frames were sent, and at which rate at least."""
-    count = min(RATE, frames // len(TURNS) // BURST * BURST)
-    folders = (folder, None) if is_taped_first else (None, folder)
-    used: dict[tuple[int, bool], list[float]] = {}
+def _process_of_two(
+    run: Path, tape: Path, count: int, who_begins: int
+) -> tuple[list[Pair], list[Pair], float]:
+    """The pairs of turns of each way of sending, and the least frames a second."""
+    pairs: dict[int, list[Pair]] = {}
     slowest = float("inf")
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(_process(_SERVE, str(run)))
-        ports = [int(server.ask("listen")) for _ in folders]
-        desks = [
-            stack.enter_context(_process(_LIVE, str(run), str(tape or ""), str(port)))
-            for tape, port in zip(folders, ports, strict=True)
-        ]
-        for desk in desks:
-            desk.hear()  # that it is open
+        ports = [server.ask("listen") for _ in range(2)]
+        desks = stack.enter_context(_process(_LIVE, str(run), str(tape), *ports))
+        desks.aside = json.loads(desks.hear())  # once both are open
         for number, at_once in enumerate(TURNS):
-            for desk, port, tape in zip(desks, ports, folders, strict=True):
-                before = desk.cpu()
-                took = float(server.ask(f"send {port} {number * count} {count} {at_once}"))
-                spent = _settled(desk, before) - before
+            used = [0.0, 0.0]
+            for is_taped in ((0, 1), (1, 0))[(number + who_begins) % 2]:
+                before = desks.cpu(not is_taped)
+                order = f"send {ports[is_taped]} {number * count} {count} {at_once}"
+                took = float(server.ask(order))
+                used[is_taped] = _settled(desks, before, not is_taped) - before
                 slowest = min(slowest, count / took)
-                if number:
-                    turns = used.setdefault((at_once, tape is not None), [])
-                    turns.append(spent / count * 1e6)
-        told = [desk.ask("stop") for desk in desks]
+            if number:
+                bare, taped = (seconds / count * 1e6 for seconds in used)
+                pairs.setdefault(at_once, []).append(Pair(bare, taped))
+        told = json.loads(desks.ask("stop"))
     if told[0] != told[1]:
         raise arena.Failed(f"two desks that heard the same have other books: {told}")
-    mean = {key: statistics.mean(turns) for key, turns in used.items()}
-    alone, burst = (Pair(mean[at, False], mean[at, True]) for at in (1, BURST))
-    return alone, burst, len(TURNS) * count, slowest
+    return pairs[1], pairs[BURST], slowest
 
 
-def _settled(desk: _Child, before: float) -> float:
-    """Seconds of CPU of a desk that has read what it was sent; on a busy machine it may not have
-    had its turn at once."""
+def _settled(desks: _Child, before: float, is_bare: bool) -> float:
+    """Seconds of CPU once a desk has read what it was sent; on a busy machine it may not have had
+    its turn at once."""
     until = time.monotonic() + WITHIN_SECONDS
     time.sleep(SETTLED_SECONDS)
-    while (after := desk.cpu()) == before:
+    while (after := desks.cpu(is_bare)) == before:
         if time.monotonic() > until:
             raise arena.Failed("a desk of the section tape has no turn")
         time.sleep(SETTLED_SECONDS)
@@ -170,6 +174,8 @@ class _Child:
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
+        self.aside: list[int] = []
+        """Threads of which `cpu` may leave out what they used, by the kernel's numbers."""
 
     def ask(self, line: str) -> str:
         assert self._process.stdin is not None
@@ -185,9 +191,14 @@ class _Child:
             raise arena.Failed("a process of the section tape ended before its time")
         return told.rstrip("\n")
 
-    def cpu(self) -> float:
+    def cpu(self, without_aside: bool) -> float:
         """Seconds of CPU of all its threads, by the clock that the kernel keeps of a process."""
-        return time.clock_gettime(~self._process.pid << 3 | 2)  # clock_getcpuclockid(3)
+        used = time.clock_gettime(~self._process.pid << 3 | 2)  # clock_getcpuclockid(3)
+        if without_aside:
+            tasks = Path(f"/proc/{self._process.pid}/task")
+            told = [(tasks / str(one) / "schedstat").read_text() for one in self.aside]
+            used -= sum(int(line.split()[0]) for line in told) / 1e9
+        return used
 
 
 @contextlib.contextmanager
@@ -211,39 +222,47 @@ def _sit(core: int | None) -> None:
         os.sched_setaffinity(0, {core})
 
 
-# ── a desk ────────────────────────────────────────────────────────────────────────────────────
+# ── two desks ─────────────────────────────────────────────────────────────────────────────────
 
 _LIVE = """
 import sys
 from pathlib import Path
 from bench import sockets, tape
-run, folder, port = sys.argv[1:]
-sockets.live(Path(run), Path(folder) if folder else None, int(port), tape.config_of)
+run, folder, *ports = sys.argv[1:]
+sockets.live(Path(run), Path(folder), ports, tape.config_of)
 """
+_THREADS = ("tape", "tape-sync")
 
 
-def live(run: Path, folder: Path | None, port: int, config_of: ConfigOf) -> None:
-    """A desk's process: open, say so, live until told to stop, say the books."""
+def live(run: Path, folder: Path, ports: Sequence[str], config_of: ConfigOf) -> None:
+    """A process of two desks, without a tape and with one: open, say so and which threads are the
+    tape's, live until told to stop, say the books."""
     _sit(arena.cores()[1])
-    ours.be_patient()  # while it is the other's turn it hears nothing
-    config = config_of(Tape(run).meta, folder)
-    with asyncio.Runner(loop_factory=loop_factory(config.loop.kind)) as runner:
-        print(runner.run(_lived(config, port)), flush=True)
+    ours.be_patient()  # while it is the other's turn a desk hears nothing
+    meta = Tape(run).meta
+    configs = [config_of(meta, None), config_of(meta, folder)]
+    with asyncio.Runner(loop_factory=loop_factory(configs[0].loop.kind)) as runner:
+        print(runner.run(_lived(configs, ports)), flush=True)
 
 
-async def _lived(config: DeskConfig, port: int) -> str:
-    at = f"127.0.0.1:{port}"
-    endpoints = Endpoints(market=f"ws://{at}", orders=f"ws://{at}", http=f"http://{at}")
-    desk = await open_desk(config, endpoints=endpoints)
+async def _lived(configs: Sequence[DeskConfig], ports: Sequence[str]) -> str:
+    desks = []
+    for config, port in zip(configs, ports, strict=True):
+        at = f"127.0.0.1:{port}"
+        endpoints = Endpoints(market=f"ws://{at}", orders=f"ws://{at}", http=f"http://{at}")
+        desks.append(await open_desk(config, endpoints=endpoints))
     loop, told = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(sys.stdin.fileno(), told.set)
-    print("open", flush=True)
+    threads = [one.native_id for one in threading.enumerate() if one.name in _THREADS]
+    print(json.dumps(threads), flush=True)
     await told.wait()
     loop.remove_reader(sys.stdin.fileno())
-    books = desk.engine.state.books
-    tops = {symbol: repr(books[symbol].depth(5)) for symbol in config.venue.symbols}
-    await desk.stop(within_seconds=1.0)
-    assert desk.tape is None or not desk.tape.dropped, "nothing is lost in the desk"
+    symbols = configs[0].venue.symbols
+    books = [desk.engine.state.books for desk in desks]
+    tops = [{symbol: repr(one[symbol].depth(5)) for symbol in symbols} for one in books]
+    for desk in desks:
+        await desk.stop(within_seconds=1.0)
+        assert desk.tape is None or not desk.tape.dropped, "nothing is lost in the desk"
     return json.dumps(tops)
 
 

@@ -43,7 +43,10 @@ FRAMES = 100_000
 SPAN_SECONDS = 600
 RATE = 20_000
 """Frames a second at which recording is measured."""
-ROUNDS = 5
+PAIRS = 8
+"""Of processes in which desks are measured beside each other, sockets apart."""
+ROUNDS = 1
+"""Of each process through the recording."""
 TURN = 2000
 """Frames that a desk plays before it is another's turn."""
 _START = 1_723_161_253 * SECOND
@@ -79,10 +82,9 @@ class Found:
     """A frame on the hot path, at the median of batches; bar 1,000."""
     record_cpu_us: float
     """A frame, hot path and threads, at `RATE`."""
-    desk_cpu_us: float
-    """A frame through a desk with one rule, sockets apart."""
-    record_cpu_share: float
-    """Of the same with a tape, over that without; bar 1.10."""
+    apart: list[sockets.Pair]
+    """Desks with one rule, sockets apart, without a tape and with one; bar of the median share:
+    1.10."""
     lost: int
     """Frames that recording at `RATE` did not keep; bar 0."""
     sockets: sockets.Beside
@@ -114,7 +116,7 @@ def measure(capture: Path | None, tell: Tell) -> Found:
         frames = [record.payload for record in tape.records() if record.kind is Kind.IN]
         tell("tape: recording")
         hot, cpu, lost = _recorded(frames, folder / "hot")
-        bare, taped = _beside(run, folder / "beside", tell)
+        apart = _apart(run, folder / "beside", tell)
         over = sockets.measure(run, folder / "sockets", frames, tell)
         tell("tape: tables")
         ours, theirs, spread = _tables(run, folder / "tables")
@@ -122,8 +124,7 @@ def measure(capture: Path | None, tell: Tell) -> Found:
             frames=len(frames),
             hot_ns=hot,
             record_cpu_us=cpu,
-            desk_cpu_us=bare,
-            record_cpu_share=taped / bare,
+            apart=apart,
             lost=lost,
             sockets=over,
             read_rate=_best(lambda: _read(run), len(frames)),
@@ -160,9 +161,9 @@ def table(found: Found) -> Table:
         *_over_sockets(found.sockets),
         (
             "CPU beside a desk, sockets apart",
-            f"× {found.record_cpu_share:.3f} of {found.desk_cpu_us:.1f} µs a frame",
+            sockets.spread(found.apart),
             "× 1.10",
-            found.record_cpu_share <= 1.10,
+            sockets.share(found.apart) <= 1.10,
         ),
         ("read", f"{found.read_rate:,.0f} a second", "", None),
         ("decoded alone", f"{found.decode_rate:,.0f} a second", "", None),
@@ -237,25 +238,27 @@ def _recorded(frames: Sequence[bytes], folder: Path) -> tuple[float, float, int]
     return statistics.median(laps), used, recorder.dropped
 
 
-def _beside(run: Path, folder: Path, tell: Tell) -> tuple[float, float]:
+def _apart(run: Path, folder: Path, tell: Tell) -> list[sockets.Pair]:
     """µs of CPU a frame of a desk's process, sockets apart: without a tape, and with one.
 
     Two processes go through the recording in turns of `TURN` frames and on one core, so that
     whatever else this machine does meanwhile is met by both; of each, the mean of the middle four
-    fifths of its turns.
+    fifths of its turns. So many `PAIRS` of processes: each lays out its memory anew.
     """
-    desks = [_Desk(run, None), _Desk(run, folder)]
-    try:
-        going = True
-        while going:
-            played = [desk.play() for desk in desks]
-            going = all(played)
-    finally:
-        for desk in desks:
-            desk.close()
-    bare, taped = (_middle(desk.turns) for desk in desks)
-    tell(f"tape: {len(desks[0].turns)} turns without, {len(desks[1].turns)} with a tape")
-    return bare, taped
+    pairs = []
+    for number in range(PAIRS):
+        desks = [_Desk(run, None), _Desk(run, folder / str(number))]
+        try:
+            going = True
+            while going:
+                played = [desk.play() for desk in desks]
+                going = all(played)
+        finally:
+            for desk in desks:
+                desk.close()
+        pairs.append(sockets.Pair(*(_middle(desk.turns) for desk in desks)))
+        tell(f"tape: sockets apart × {pairs[-1].share:.3f}, {len(desks[0].turns)} turns of each")
+    return pairs
 
 
 def _middle(figures: Sequence[float]) -> float:
