@@ -18,7 +18,9 @@ import pytest
 
 from pitwire.desk import switch
 
-_START = "from pitwire_command import main; raise SystemExit(main())"
+_START = ("-c", "from pitwire_command import main; raise SystemExit(main())")
+_OURS = ("BINANCE_", "ALPACA_", "IBKR_")
+"""What keys and addresses begin with."""
 PATIENCE = 120.0
 
 
@@ -87,9 +89,18 @@ def pitwire(
     *arguments: str, folder: Path, environ: Mapping[str, str] | None = None
 ) -> Iterator[Command]:
     """`pitwire ARGUMENTS` in this folder, without any key of ours in its environment."""
-    kept = {name: text for name, text in os.environ.items() if not name.startswith("BINANCE_")}
+    with python(*_START, *arguments, folder=folder, environ=environ) as command:
+        yield command
+
+
+@contextmanager
+def python(
+    *arguments: str, folder: Path, environ: Mapping[str, str] | None = None
+) -> Iterator[Command]:
+    """The same of Python, for a script as a person writes it."""
+    kept = {name: text for name, text in os.environ.items() if not name.startswith(_OURS)}
     process = subprocess.Popen(
-        [sys.executable, "-c", _START, *arguments],
+        [sys.executable, *arguments],
         cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -329,7 +329,7 @@ async def test_a_switch_brings_listen_keys_back(keeps: bool) -> None:
         ({"venues": [SPOT, USDM], "tapes": [Path("t")]}, "sim.venue: found 'binance binance-usdm'"),
         ({"venues": [USDM], "symbols": ["A-B", "C-D"]}, "sim.symbols: found 'C-D'"),
         ({"venues": [ALPACA], "symbols": ["AAPL-EUR"]}, "symbol: found 'AAPL-EUR'"),
-        ({"venues": [IBKR], "symbols": ["A-B", "C-D"]}, "sim.symbols: found 'C-D'"),
+        ({"venues": [IBKR], "symbols": ["A-USD", "C-D"]}, "symbol: found 'C-D'"),
         ({"venues": [ALPACA], "howto": "ccxt"}, "sim.howto: found 'ccxt', expected one of alpaca"),
         ({"tapes": [Path("none.jsonl.gz")]}, "none.jsonl.gz: found 'No such file or directory'"),
         ({"tapes": [Path(__file__)]}, "found 'a capture, and no symbols', expected the symbols"),

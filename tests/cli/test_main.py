@@ -108,7 +108,9 @@ def test_sim_prints_what_a_client_needs(capsys: pytest.CaptureFixture[str], tmp_
     assert "ETH-BTC; seed 3, scenario calm, faults cut" in text
     (tmp_path / ".env").write_text(text)
     values = dotenv.dotenv_values(tmp_path / ".env")
-    assert sorted(values) == ["BINANCE_API_KEY", "BINANCE_PRIVATE_KEY"]
+    places = [name for name in values if name.endswith("_URL")]
+    assert sorted(values.keys() - places) == ["BINANCE_API_KEY", "BINANCE_PRIVATE_KEY"]
+    assert values["BINANCE_SBE_MARKET_URL"] == f"{values['BINANCE_MARKET_URL']}/sbe"
     assert str(values["BINANCE_PRIVATE_KEY"]).startswith("-----BEGIN PRIVATE KEY-----\n")
 
 

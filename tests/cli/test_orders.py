@@ -86,7 +86,7 @@ def test_everything_about_one(lived: Path, told: list[dict[str, object]], capsys
     assert f"in place of {replaced['replaces']}" in out
     assert "the book at decision: " in out
     assert "wish → new: risk passed what rule busy wished" in out
-    assert "new → sent: its bytes went to the socket" in out
+    assert "new → sent: it was handed over to leave" in out
     assert "→ open: binance said accepted, its time" in out
 
 

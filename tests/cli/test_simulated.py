@@ -37,6 +37,13 @@ def test_known_symbols_have_the_venues_rules() -> None:
     [
         ({"symbols": ["AAPL"]}, "symbol: found 'AAPL', expected a pair such as BTC-USDT"),
         ({"symbols": ["btcusdt"]}, "symbol: found 'btcusdt', expected BASE-QUOTE"),
+        (
+            {"symbols": ["BTC-USDT"], "venue": "ibkr"},
+            "symbol: found 'BTC-USDT', expected a stock in dollars, such as AAPL-USD on ibkr",
+        ),
+        ({"symbols": ["AAPL"], "venue": "ibkr"}, "expected a stock in dollars, such as AAPL-USD"),
+        ({"symbols": ["BTC-EUR"], "venue": "alpaca"}, "found 'BTC-EUR', expected a pair such as"),
+        ({"symbols": ["BTC-BTC"]}, "symbol: found 'BTC-BTC', expected a pair of two assets"),
         ({"scenario": "sunny"}, "sim.scenario: found 'sunny', expected one of calm"),
         ({"faults": ["cut", "rain"]}, "sim.faults: found 'rain', expected one of none, cut"),
     ],
@@ -70,3 +77,11 @@ async def test_faults_may_be_of_the_kit_or_a_script_of_ones_own(tmp_path: Path) 
         assert [type(fault).__name__ for fault in broken.world.plan.faults] == ["Cut"]
         assert str(broken.served.port) not in broken.endpoints.market
         assert broken.endpoints.http == broken.served.http_url
+
+
+async def test_what_a_file_lists_is_asked_about_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('[[symbols]]\nsymbol = "NEW-EUR"\ntick = 0.01\nlot = 1\nstart_price = 2\n')
+    with pytest.raises(ConfigError, match=r"symbol: found 'NEW-EUR', expected a stock in"):
+        async with simulated_venue(scenario=str(path), venue="ibkr"):
+            pass

@@ -105,6 +105,12 @@ def test_every_section_is_read() -> None:
         ("venue = 3", "desk.toml: venue", "3", "a table"),
         ("[venue]\nsymbols = 'BTC-USDT'", "desk.toml: venue.symbols", "'BTC-USDT'", "a list"),
         ("[venue]\nsymbols = [1]", "desk.toml: venue.symbols[0]", "1", "text in quotes"),
+        (
+            "[venue]\nname = 'ibkr'\nsymbols = ['AAPL-USD']\nchannels = ['ticker']\ntestnet = true",
+            "desk.toml: venue.testnet",
+            "True",
+            "false: ibkr has none",
+        ),
         ("[venue]\ntestnet = 1", "desk.toml: venue.testnet", "1", "true or false"),
         ("[venue]\nredundancy = 0", "desk.toml: venue.redundancy", "0", "1"),
         ("[venue]\nredundancy = 9", "desk.toml: venue.redundancy", "9", "4"),

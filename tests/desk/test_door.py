@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,6 +95,16 @@ def test_a_key_the_venue_does_not_know(tmp_path: Path) -> None:
             assert failed.value.code == -2015
 
     setting.world.run(story())
+
+
+@pytest.mark.parametrize("place", ["endpoints", "dial", "testnet"])
+def test_who_is_told_where_to_go_looks_for_no_address(place: str, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("BINANCE_HTTP_URL=https://elsewhere.example.com\n")
+    setting = Setting()
+    told: dict[str, Any] = {"endpoints": ENDPOINTS, "dial": setting.dial, "testnet": True}
+    connect_to_websocket(**{place: told[place]})
+    with pytest.raises(ConfigError, match="BINANCE_MARKET_URL: found 'not set'"):
+        connect_to_websocket()
 
 
 def test_it_reads_as_the_function_it_stands_for() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from pitwire.desk.addresses import address_names
 from pitwire.desk.config import DeskConfig, parse_config
 from pitwire.desk.desk import Desk
 from pitwire.desk.interactions import InteractionLog
@@ -34,7 +35,7 @@ from pitwire.trading.rules import Watch, bars, rule, trades
 from pitwire.trading.state import State
 from pitwire.trading.wishes import Wish, buy
 from pitwire.venues.binance import BINANCE
-from pitwire.venues.venue import Endpoints
+from pitwire.venues.venue import Endpoints, Venue
 from tests.desk.setting import BTC, ENDPOINTS, PLAIN, Says, Setting, until
 from tests.trading import making
 
@@ -312,6 +313,24 @@ def test_a_key_of_another_kind_than_the_file_says(folder: Path) -> None:
     (folder / ".env").write_text("BINANCE_API_KEY=abcdefgh\nBINANCE_API_SECRET=ijklmnop\n")
     with pytest.raises(ConfigError, match=r"account\.kind: found 'ed25519', expected hmac"):
         credentials_of(parse_config('[account]\nkind = "ed25519"\n'))
+
+
+@pytest.mark.parametrize("venue", ["", 'name = "binance-usdm"'])
+async def test_an_environment_redirects_no_desk(
+    venue: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = parse_config(f'mode = "paper"\n[venue]\n{venue}\n')
+    names, dialled = address_names(config.venue.name), []
+    (folder / ".env").write_text("".join(f"{name}=ws://127.0.0.1:1\n" for name in names.values()))
+
+    def connect(_venue: Venue, **options: Any) -> Any:
+        dialled.append(options["endpoints"])
+        raise DialFailed(address="nowhere", cause="this is a test")
+
+    monkeypatch.setattr("pitwire.desk.opening.connect_to_websocket", connect)
+    with pytest.raises(DialFailed, match="this is a test"):
+        await open_desk(config)
+    assert dialled == [config.venue.table.endpoints]
 
 
 # ── journals and tables ───────────────────────────────────────────────────────────────────────

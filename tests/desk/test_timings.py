@@ -55,6 +55,19 @@ def test_without_a_cause_the_decision_is_the_beginning() -> None:
     assert timings.orders["a"].received == order("a").decided
 
 
+def test_what_left_over_http_is_timed_once_it_is_written() -> None:
+    timings = Timings()
+    timings.left(order("a"), decided=T0)
+    timings.written("a", T0 + 5)
+    timings.written("a", T0 + 9)
+    timings.written("nobody's", T0 + 9)
+    timings.heard(update("a", UpdateKind.ACCEPTED, 0.001))
+    assert timings.orders["a"].sent == T0 + 5
+    report = timings.report()
+    assert (report.encode.count, report.send.count, report.tick_to_order.count) == (0, 0, 1)
+    assert report.answer.largest == 1_000_000 - 5
+
+
 def test_what_waits_is_kept_and_not_counted() -> None:
     timings = Timings()
     timings.left(order("a"), decided=T0)

@@ -23,6 +23,7 @@ RECORDS = [
     journal.Decided(at=1, command=order()),
     journal.Left(at=1, command=CancelOrder(order_id="a", symbol=BTC, cause=CAUSE)),
     journal.Left(at=1, command=ReplaceOrder(order_id="a", order=order("b"))),
+    journal.Written(at=1, order_id="a", symbol=BTC),
     journal.Dropped(at=1, command=AmendOrder(order_id="a", symbol=BTC, size=Decimal(1)), why="x"),
     journal.Refusal(at=1, rule="r", symbol=BTC, limit="l", value="1", allowed="0", cause=CAUSE),
     journal.Alerted(at=1, text="say “hello”\nagain", level="error"),

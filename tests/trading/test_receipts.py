@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from pitwire.model.orders import Cause, OrderState, UpdateKind
-from pitwire.trading.journal import Came, Decided, Dropped, Left, OrdersLost, Record
+from pitwire.trading.journal import Came, Decided, Dropped, Left, OrdersLost, Record, Written
 from pitwire.trading.receipts import Receipt, receipts
 from pitwire.trading.tracked import Change, Disagreement, Origin
 from tests.trading.making import BTC, at, fill, order, unanswered, update
@@ -72,6 +72,14 @@ def test_each_transition_has_its_proof() -> None:
     assert found[5][2].startswith("trade t1 of test, its time ")
     assert (receipt.sent, receipt.acknowledged, receipt.ended) == (at(1.5), at(3), at(5))
     assert receipt.state is S.FILLED
+
+
+def test_what_goes_over_http_was_sent_when_it_was_written() -> None:
+    waiting = [decided(), Left(at=at(1), command=order("a"))]
+    assert one(waiting).sent == 0
+    assert one(waiting).steps[-1].proof.startswith("it was handed over to leave, its intent in")
+    receipt = one([*waiting, Written(at=at(1.5), order_id="a", symbol=BTC)])
+    assert receipt.sent == at(1.5)
 
 
 def test_slippage_is_against_the_best_price_when_it_was_decided() -> None:

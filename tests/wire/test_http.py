@@ -11,6 +11,7 @@ from aiohttp import web
 
 from pitwire.model.errors import UNREACHED, DialFailed
 from pitwire.wire.http import HttpClient
+from pitwire.wire.link import WRITING
 from pitwire.wire.names import Address, Names
 
 
@@ -48,6 +49,31 @@ async def test_a_request_goes_out_as_it_is(client: HttpClient, server: str) -> N
     )
     assert (status, body) == (418, b"POST a=1%2C2&b=3 hello")
     assert headers["x-said"] == "k"
+
+
+@pytest.mark.parametrize(("method", "body"), [("POST", b"hello"), ("DELETE", b"")])
+async def test_who_asks_in_this_context_is_told_when_the_bytes_go(
+    method: str, body: bytes, client: HttpClient, server: str
+) -> None:
+    noted: list[str] = []
+    WRITING.set(lambda: noted.append("written"))
+    for _ in range(2):  # over a new connection, and over a kept one
+        await client.fetch(method, server, {}, body)
+        noted.append("answered")
+    assert noted == ["written", "answered"] * 2
+    WRITING.set(None)
+    await client.fetch(method, server, {}, body)
+    assert len(noted) == 4
+
+
+async def test_what_never_leaves_is_not_told_as_written(client: HttpClient) -> None:
+    noted: list[str] = []
+    WRITING.set(lambda: noted.append("written"))
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        with pytest.raises(DialFailed):
+            await client.fetch("POST", f"http://127.0.0.1:{held.getsockname()[1]}", {}, b"order")
+    assert noted == []
 
 
 async def test_a_redirect_is_an_answer_like_any_other(client: HttpClient, server: str) -> None:

@@ -15,7 +15,7 @@ from pitwire.cli import loops
 from pitwire.cli.exits import Code, code_for, gravest, line_for
 from pitwire.desk.config import DeskConfig, check_arming, describe, load_config, wanted
 from pitwire.desk.masking import Masker
-from pitwire.desk.rights import check_mode, check_rights
+from pitwire.desk.rights import addresses_of, check_mode, check_rights
 from pitwire.desk.secrets import file_warning, find_credentials
 from pitwire.model.clock import MILLISECOND, SECOND, Clock, SystemClock
 from pitwire.model.credentials import Credentials, mask
@@ -86,7 +86,7 @@ def run(path: Path | None, *, offline: bool = False, console: Console | None = N
     keys = examine_keys(config)
     codes += [tell(finding).code for finding in keys.findings]
     venue = find_venue(config.venue.name)
-    endpoints = endpoints_of(config, venue)
+    endpoints = addresses_of(config, None)
     patient = Patient(config, venue, endpoints, keys.credentials, SystemClock())
     patient.codec(Role.MARKET)  # which loads what it reads with
     load_parts()
@@ -122,15 +122,6 @@ def _teller(console: Console) -> Callable[[Finding], Finding]:
 def is_local(config: DeskConfig) -> bool:
     """Whether the venue would be our own simulation."""
     return config.mode == "sim" and config.venue.endpoints is None
-
-
-def endpoints_of(config: DeskConfig, venue: Venue) -> Endpoints:
-    """Where this desk would go."""
-    if config.venue.endpoints is not None:
-        return config.venue.endpoints
-    if config.venue.testnet and venue.testnet is not None:
-        return venue.testnet
-    return venue.endpoints
 
 
 def examine_parts(kinds: Mapping[str, Kind] = KINDS) -> Finding:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -12,7 +12,8 @@ import typer
 from pitwire.cli import loops
 from pitwire.cli.howto import HOWTOS_OF, Where
 from pitwire.cli.howto import howto as lines_for
-from pitwire.cli.simulated import SIDES, SimulatedVenue, recorded_venue, simulated_venue
+from pitwire.cli.simulated import SIDES, SimulatedVenue, beside, recorded_venue, simulated_venue
+from pitwire.desk.addresses import address_names
 from pitwire.model.clock import SystemClock
 from pitwire.model.entropy import secret_token, system_seed
 from pitwire.model.errors import ConfigError
@@ -132,7 +133,7 @@ def told(
     faults: Sequence[str] = (),
     tls: Path | None = None,
 ) -> str:
-    """What a client needs: addresses, and two key pairs as lines for a `.env` file."""
+    """What a client needs: addresses, and a key or two, as lines for a `.env` file."""
     if venue.world.venue == ALPACA:
         return _told_of_alpaca(venue, seed=seed, scenario=scenario, faults=faults, tls=tls)
     if venue.world.venue == IBKR:
@@ -160,9 +161,7 @@ def told(
             "# or an HMAC key of the same account, which signs each request:",
             f"# BINANCE_API_KEY={venue.hmac.key}",
             f"# BINANCE_API_SECRET={venue.hmac.secret.reveal()}",
-            "# where a desk's file says so, under [venue]:",
-            f'# endpoints = {{ market = "{venue.endpoints.market}", '
-            f'orders = "{venue.endpoints.orders}", http = "{venue.endpoints.http}" }}',
+            *_addressed(venue),
         )
     )
 
@@ -184,9 +183,7 @@ def _told_of_alpaca(
             "# a key and its secret, as other clients say APCA_API_KEY_ID and APCA_API_SECRET_KEY:",
             f"ALPACA_API_KEY={venue.hmac.key}",
             f"ALPACA_API_SECRET={venue.hmac.secret.reveal()}",
-            "# where a desk's file says so, under [venue]:",
-            f'# endpoints = {{ market = "{endpoints.market}{CRYPTO}", '
-            f'orders = "{endpoints.orders}", http = "{endpoints.http}" }}',
+            *_addressed(venue),
         )
     )
 
@@ -207,11 +204,28 @@ def _told_of_ibkr(
             f"# accounts {' '.join(facade.office.accounts)}; no key is needed",
             f"# logged in; once that is over, {endpoints.http}/ is the page of a human's login",
             *_secured(venue, tls),
-            "# where a desk's file says so, under [venue]:",
-            f'# endpoints = {{ market = "{endpoints.orders}", '
-            f'orders = "{endpoints.orders}", http = "{endpoints.http}" }}',
+            *_addressed(venue),
         )
     )
+
+
+def _addressed(venue: SimulatedVenue) -> Iterator[str]:
+    """The addresses for a desk's file, and as variables for a script that names none."""
+    places = {
+        name: beside(venue.endpoints, side)
+        for name, side in SIDES.items()
+        if side.world == venue.world.venue
+    }
+    first = next(iter(places.values()))
+    yield "# where a desk's file says so, under [venue]:"
+    yield (
+        f'# endpoints = {{ market = "{first.market}", orders = "{first.orders}", '
+        f'http = "{first.http}" }}'
+    )
+    yield "# where a script goes that names no address; without these lines, to the real venue:"
+    for name, place in places.items():
+        for field, variable in address_names(name).items():
+            yield f"{variable}={getattr(place, field)}"
 
 
 def _secured(venue: SimulatedVenue, tls: Path | None) -> tuple[str, ...]:

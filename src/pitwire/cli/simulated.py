@@ -18,7 +18,7 @@ from pitwire.model.errors import ConfigError
 from pitwire.sim.alpaca_listings import ALPACA_STAKES, alpaca_listing
 from pitwire.sim.certificates import LocalAuthority
 from pitwire.sim.clocks import SteerableClock
-from pitwire.sim.facades.alpaca_options import CRYPTO, IEX
+from pitwire.sim.facades.alpaca_options import CRYPTO
 from pitwire.sim.facades.ibkr import SOCKET
 from pitwire.sim.facts import Listing
 from pitwire.sim.faults import Fault
@@ -40,7 +40,8 @@ from pitwire.sim.scripts import SCRIPTS
 from pitwire.sim.serve import Venue, serve
 from pitwire.sim.shares import SHARE_STAKES
 from pitwire.sim.world import ALPACA, BALANCES, IBKR, LISTINGS, SPOT, USDM, World
-from pitwire.venues.venue import Endpoints
+from pitwire.venues.registry import find_venue
+from pitwire.venues.venue import Ask, CodecOptions, Endpoints, Role
 
 ACCOUNT = "main"
 
@@ -85,7 +86,6 @@ SIDES: Mapping[str, SimulatedSide] = {
     "binance-sbe": SimulatedSide(SPOT, "/sbe"),
     "binance-usdm": SimulatedSide(USDM),
     "alpaca": SimulatedSide(ALPACA, CRYPTO),
-    "alpaca-stocks": SimulatedSide(ALPACA, IEX),
     "ibkr": SimulatedSide(IBKR, SOCKET),
 }
 """Venue → what is served for it."""
@@ -121,8 +121,12 @@ async def venue_beside(
     async with simulated_venue(
         symbols, seed=seed, scenario=scenario, faults=faults, port=port, venue=side.world
     ) as venue:
-        market = f"{venue.endpoints.market}{side.suffix}"
-        yield venue._replace(endpoints=msgspec.structs.replace(venue.endpoints, market=market))
+        yield venue._replace(endpoints=beside(venue.endpoints, side))
+
+
+def beside(endpoints: Endpoints, side: SimulatedSide) -> Endpoints:
+    """Where a client goes that takes what is served for this side of the venue."""
+    return msgspec.structs.replace(endpoints, market=f"{endpoints.market}{side.suffix}")
 
 
 @asynccontextmanager
@@ -145,9 +149,11 @@ async def simulated_venue(
     proxy, one stands before the streams.
     """
     rules = alpaca_listing if venue == ALPACA else plain_listing
+    symbols = _askable(symbols, venue)
     market = _market(scenario, [rules(symbol) for symbol in symbols], venue)
     if venue in _FITTED:
         market = _FITTED[venue](market)
+    _askable((listing.symbol for listing in market.listings), venue)
     world = World(
         seed=seed,
         venue=venue,
@@ -238,6 +244,22 @@ def _market(scenario: str, chosen: list[Listing], venue: str) -> Market:
         [each.symbol for each in listings],
         {ACCOUNT: {asset: balances.get(asset, STAKE) for asset in assets}},
     )
+
+
+def _askable(symbols: Iterable[str], venue: str) -> list[str]:
+    """The same symbols; raises `ConfigError` for one that no client could ask this venue for."""
+    client = next(name for name, side in SIDES.items() if side.world == venue)
+    codec = find_venue(client).codec(CodecOptions(Role.MARKET))
+    asked = list(symbols)
+    for symbol in asked:
+        try:
+            codec.check(Ask("ticker", symbol))
+        except ConfigError as error:
+            raise ConfigError(where="symbol", found=symbol, expected=error.expected) from None
+        base, _, quote = symbol.partition("-")
+        if base == quote:
+            raise ConfigError(where="symbol", found=symbol, expected="a pair of two assets")
+    return asked
 
 
 def _described(world: World, venue: Venue) -> SimulatedVenue:

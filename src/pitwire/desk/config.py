@@ -331,6 +331,9 @@ def _check_venue(venue: VenueSection, source: str) -> None:
                 raise ConfigError(where=where, found=found, expected=error.expected) from None
     if venue.endpoints is not None:
         _check_endpoints(venue, venue.endpoints, source)
+    elif venue.testnet and venue.table.testnet is None:
+        expected = f"false: {venue.name} has none"
+        raise ConfigError(where=f"{source}: venue.testnet", found=True, expected=expected)
 
 
 def _check_endpoints(venue: VenueSection, endpoints: Endpoints, source: str) -> None:

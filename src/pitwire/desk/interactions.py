@@ -66,6 +66,7 @@ GROUPS: Mapping[type, str] = {
     journal.Alerted: "trigger",
     journal.Refusal: "trigger",
     journal.Left: "order",
+    journal.Written: "order",
     journal.Dropped: "order",
     journal.Benched: "error",
     journal.Halted: "error",

@@ -161,8 +161,7 @@ async def open_desk(
         )
         session = await connect_to_websocket(
             config.venue.table,
-            endpoints=endpoints or config.venue.endpoints,
-            testnet=config.venue.testnet,
+            endpoints=addresses,  # always said: an environment redirects no desk
             credentials=credentials,
             on_events=desk.on_events if seen is None else _both(desk.on_events, seen),
             on_error=partial(_note_refused_dials, log, clock) if log is not None else None,
@@ -170,6 +169,7 @@ async def open_desk(
             fetch=fetch,
             clock=clock,
             lap=clock,
+            on_written=partial(_note_written, desk),
             entropy=Entropy(seed),
             order_deadline_seconds=config.desk.order_deadline_seconds,
             time_unit=config.venue.time_unit,
@@ -235,6 +235,12 @@ def _composed(
         restarted=restarted,
         house=house,
     )
+
+
+def _note_written(desk: Desk, order_id: str, at: int) -> None:
+    """The bytes of an order that goes over HTTP went to the socket then."""
+    desk.timings.written(order_id, at)
+    desk.engine.written(order_id, at)
 
 
 def _both(first: OnEvents, second: OnEvents) -> OnEvents:

@@ -25,10 +25,18 @@ from pitwire.wire.names import is_on_this_machine
 
 
 def addresses_of(config: DeskConfig, endpoints: Endpoints | None) -> Endpoints:
-    """Where the session of this configuration will go; `endpoints` go before all."""
+    """Where the session of this configuration will go; `endpoints` go before all.
+
+    Raises `ConfigError` for a testnet that the venue has not.
+    """
     venue = find_venue(config.venue.name)
-    usual = venue.testnet if config.venue.testnet else None
-    return endpoints or config.venue.endpoints or usual or venue.endpoints
+    given = endpoints or config.venue.endpoints
+    if given is not None or not config.venue.testnet:
+        return given or venue.endpoints
+    if venue.testnet is None:
+        expected = f"false: {venue.name} has none"
+        raise ConfigError(where="venue.testnet", found=True, expected=expected)
+    return venue.testnet
 
 
 async def check_account(

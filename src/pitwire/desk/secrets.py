@@ -56,7 +56,7 @@ def find_credentials(
     `binance` where none of its own is set: the venue gives one key for both. The environment goes
     before the `.env` file. `environ` stands in for the process environment.
     """
-    known = _variables(dotenv, os.environ if environ is None else environ)
+    known = variables(dotenv, environ)
     prefix = _prefix(venue, known)
     key = _resolve(key_ref, known) if key_ref else _variable(f"{prefix}_API_KEY", known)
     secret = _resolve(secret_ref, known) if secret_ref else _usual_secret(prefix, known)
@@ -98,7 +98,7 @@ def check_private(
     environ: Mapping[str, str] | None = None,
 ) -> None:
     """Raise `ConfigError` when others can read a file that these credentials come from."""
-    known = _variables(dotenv, os.environ if environ is None else environ)
+    known = variables(dotenv, environ)
     prefix = _prefix(venue, known)
     files = [ref.removeprefix("file:") for ref in (key_ref, secret_ref)
              if ref and ref.startswith("file:")]  # fmt: skip
@@ -116,7 +116,13 @@ def check_private(
 # ── from where ────────────────────────────────────────────────────────────────────────────────
 
 
-def _variables(dotenv: str | Path, environ: Mapping[str, str]) -> dict[str, str]:
+def variables(
+    dotenv: str | Path = ".env", environ: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """What is set: the environment goes before the `.env` file; `environ` stands in for it.
+
+    Raises `ConfigError` for a `.env` that cannot be read.
+    """
     try:
         # No interpolation: a secret may contain a dollar sign and mean it.
         read = dotenv_values(dotenv, interpolate=False)
@@ -125,7 +131,7 @@ def _variables(dotenv: str | Path, environ: Mapping[str, str]) -> dict[str, str]
             where=str(dotenv), found=type(error).__name__, expected="a readable .env file in UTF-8"
         ) from None
     usable = {name: value for name, value in read.items() if value is not None}
-    return {**usable, **environ}
+    return {**usable, **(os.environ if environ is None else environ)}
 
 
 def _prefix(venue: str, known: Mapping[str, str]) -> str:

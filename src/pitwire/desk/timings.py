@@ -70,6 +70,13 @@ class Timings:
         self._send.add(sent - encoded)
         self._whole.add(sent - received)
 
+    def written(self, order_id: str, at: int) -> None:
+        """The bytes of an order that left over HTTP were given to the socket then."""
+        timing = self.orders.get(order_id)
+        if timing is not None and not timing.sent:
+            timing.sent = at
+            self._whole.add(at - timing.received)
+
     def heard(self, update: Update) -> None:
         """The venue spoke of an order; only the first time counts."""
         timing = self.orders.get(update.order_id)

@@ -85,7 +85,7 @@ class Commands:
         self._venue, self._can_test = venue.name, venue.can.order_test
         self._fills_page = venue.fills_page
         self.codec = codec
-        self.pacing, self._pending = pacing, pending
+        self.pacing, self.pending = pacing, pending
         self._outbox, self.skew = outbox, skew
         self._serial = venue.one_order_at_a_time
         self._strict = any(one.strict for one in venue.limits if one.scope == "weight")
@@ -104,16 +104,16 @@ class Commands:
     @property
     def is_idle(self) -> bool:
         """Whether nothing waits to be sent or answered."""
-        return not (self._urgent or self._ordinary or self._apart or self._pending.has_commands)
+        return not (self._urgent or self._ordinary or self._apart or self.pending.has_commands)
 
     def asks(self, what: What) -> bool:
         """Whether a question of this kind waits to be sent or answered."""
-        return self._pending.has(what) or any(one.what is what for one in self._questions())
+        return self.pending.has(what) or any(one.what is what for one in self._questions())
 
     @property
     def _is_asked(self) -> bool:
         """Whether an order has left and has no answer yet."""
-        return any(self._pending.has(what) for what in _NEW)
+        return any(self.pending.has(what) for what in _NEW)
 
     def _questions(self) -> Iterator[Request]:
         """Cancels and questions that wait."""
@@ -141,7 +141,7 @@ class Commands:
             self._ordinary.append((request, lambda at, rid: encode(order, at, rid)))
             self.release(now)
             return
-        request_id = self._pending.next_id()
+        request_id = self.pending.next_id()
         made = self.codec.place(order, now + self.skew.offset, request_id)
         try:
             if isinstance(made, bytes):
@@ -151,7 +151,7 @@ class Commands:
                 self.behind.placed(order.id, request_id)
         finally:
             self.pacing.spend("orders", now)
-            self._pending.add(request_id, Request(_PLACE, now, order.id, "", order.symbol))
+            self.pending.add(request_id, Request(_PLACE, now, order.id, "", order.symbol))
 
     def may_place(self, now: int) -> bool:
         """Whether an order could leave now."""
@@ -305,7 +305,7 @@ class Commands:
         for queue in (self._urgent, self._ordinary):
             while queue and self._may_leave(queue[0][0].what, now):
                 request, encode = queue.popleft()
-                request_id = self._pending.next_id()
+                request_id = self.pending.next_id()
                 try:
                     frame = encode(now + self.skew.offset, request_id)
                 except errors.LocalError as error:
@@ -321,11 +321,11 @@ class Commands:
                 else:
                     self._apart.append((frame.scope, (request, encode)))
                     continue
-                self._pending.add(request_id, sent_at(request, now))
+                self.pending.add(request_id, sent_at(request, now))
 
     def _carry(self, request: HttpRequest, now: int) -> None:
         self.pacing.spend_on(request, now)
-        self._pending.goes_apart(request.request_id)
+        self.pending.goes_apart(request.request_id)
         self._outbox.ask(request)
         self._outbox.stirred = True
 

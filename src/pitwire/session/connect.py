@@ -20,6 +20,7 @@ from pitwire.session.schedule import MOST_COPIES, parse_roll_at
 from pitwire.session.sentinel import LATE_AFTER_SECONDS
 from pitwire.session.session import Session
 from pitwire.session.setup import KeyFinder, OnError, Setup, connections_limit
+from pitwire.session.writing import OnWritten
 from pitwire.venues.registry import find_venue
 from pitwire.venues.venue import Endpoints, Venue
 from pitwire.wire.http import HttpClient
@@ -77,6 +78,7 @@ def connect_to_websocket(
     witness: Witness | None = None,
     carry: Callable[[Fetch], Fetch] | None = None,
     lap: Clock | None = None,
+    on_written: OnWritten | None = None,
     connect_attempts: int = 1,
     patience_seconds: float = PATIENCE_SECONDS,
     order_deadline_seconds: float = ORDER_DEADLINE_SECONDS,
@@ -118,6 +120,8 @@ def connect_to_websocket(
         witness: sees connections come and go, and bursts that end without a frame.
         carry: makes of the function that carries HTTP requests one that also does something else.
         lap: stamps the moments of an order's way out.
+        on_written: called with the id of each order that goes over HTTP and the time at which its
+            bytes went to the socket; not by a `fetch` of your own that does not say.
         connect_attempts: dials before the first connection counts as failed.
         patience_seconds: how long the venue's answer to a request may take.
         order_deadline_seconds: an order that has not left so long after the `now` it was given
@@ -147,8 +151,7 @@ def connect_to_websocket(
     _check_unit(time_unit)
     found = find_venue(venue) if isinstance(venue, str) else venue
     _check_counts(connect_attempts, redundancy, hold_seconds, found)
-    minutes = parse_roll_at(roll_at)
-    time = clock or SystemClock()
+    minutes, time = parse_roll_at(roll_at), clock or SystemClock()
     late_after_seconds = _late_after(late_after_seconds, time)
     addresses = endpoints or (_testnet(found) if testnet else found.endpoints)
     fetches = dial is None or fetch is not None
@@ -172,6 +175,7 @@ def connect_to_websocket(
                 tap=tap,
                 witness=witness,
                 lap=lap,
+                on_written=on_written,
                 time_unit=time_unit,
                 book_option=book_option,
                 keep_books=keep_books,

@@ -7,27 +7,26 @@ after a loss. It decides nothing: what an error means is asked of the session.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Protocol
-from urllib.parse import urlsplit
 
 import msgspec
 
 from pitwire.model import errors
-from pitwire.model.clock import SECOND, Clock, PlayedClock, SteppedClock
+from pitwire.model.clock import SECOND, PlayedClock, SteppedClock
 from pitwire.model.events import Event
 from pitwire.model.recovery import Halt, Ignore, Reconnect, Recovery, Resync, Wait
 from pitwire.session.backoff import Backoff
 from pitwire.session.conversation import Conversation
 from pitwire.session.copies import LineHealth
-from pitwire.session.ear import Ear, Tap, Witness
+from pitwire.session.ear import Ear
 from pitwire.session.obedience import hush
 from pitwire.session.outbox import Outbox, Settled
-from pitwire.session.pacing import Pacing
 from pitwire.session.pen import Pen
-from pitwire.session.scout import Scouts
+from pitwire.session.route import Route
+from pitwire.session.writing import note_writing
 from pitwire.venues.venue import HttpRequest
-from pitwire.wire.link import Dial, Fetch, Link, PausableLink
+from pitwire.wire.link import Link, PausableLink
 
 _SOON = 1_000
 """A timer is never shorter than a microsecond, so that no rounding makes it spin."""
@@ -57,32 +56,6 @@ class Owner(Protocol):
     def announced(self, line: Line) -> None: ...
 
     def led(self, line: Line, key: str, now: int) -> None: ...
-
-
-class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a line leads and what carries it there."""
-
-    url: str
-    http_root: str
-    dial: Dial
-    fetch: Fetch
-    clock: Clock
-    pacing: Pacing
-    scouts: Scouts
-    tap: Tap | None = None
-    witness: Witness | None = None
-    permission: Callable[[], Awaitable[None]] | None = None
-    """Waited for before each dial."""
-
-    @property
-    def shown(self) -> str:
-        """The URL as it may be written down: that of the private stream ends in a key."""
-        return self.url if self.permission is None else self.url.partition("?")[0]
-
-    @property
-    def address(self) -> str:
-        """Host and port; for an address of another kind, all of it."""
-        return urlsplit(self.url).netloc or self.url
 
 
 class Line:
@@ -411,6 +384,9 @@ class Line:
     async def _carry(self, request: HttpRequest) -> None:
         route = self._route
         url = f"{route.http_root}{request.path}" + (f"?{request.query}" if request.query else "")
+        places = self.conversation.commands.pending.places
+        if route.on_written is not None and (order := places(request.request_id)):
+            note_writing(order, self._clock, route.on_written, self.caught)
         try:
             status, headers, body = await route.fetch(
                 request.method, url, request.headers, request.body

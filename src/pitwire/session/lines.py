@@ -17,7 +17,7 @@ from pitwire.session.backoff import Backoff
 from pitwire.session.copies import LineHealth
 from pitwire.session.feed import Feed
 from pitwire.session.holding import Holding
-from pitwire.session.line import Line, Route
+from pitwire.session.line import Line
 from pitwire.session.obedience import account_over, recovered
 from pitwire.session.outbox import Settled
 from pitwire.session.pacing import Pacing
@@ -25,6 +25,7 @@ from pitwire.session.pending import Waited, What
 from pitwire.session.private import NAME as PRIVATE
 from pitwire.session.private import PrivateLine
 from pitwire.session.rolls import Rolls
+from pitwire.session.route import Route
 from pitwire.session.schedule import Schedule
 from pitwire.session.scout import Scouts
 from pitwire.session.setup import (
@@ -267,6 +268,7 @@ class Lines:
             tap=setup.tap,
             witness=setup.witness,
             permission=self.private.permission if self.private and url else None,
+            on_written=setup.on_written,
         )
         chance = setup.entropy.stream(f"backoff/{setup.venue.name}/{name}")
         backoff = Backoff(chance, self._scouts.failures(route.address))

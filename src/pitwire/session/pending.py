@@ -126,6 +126,14 @@ class Pending:
         """Whether this request has no answer yet, and is not overdue."""
         return request_id in self._waiting
 
+    def places(self, request_id: int) -> str:
+        """The id of the order that this puts on the book, "" where it puts none, or only goes on
+        with what was begun."""
+        found = self._waiting.get(request_id)
+        if found is None or found.went_on or found.what not in (What.PLACE, What.REPLACE):
+            return ""
+        return found.new_id or found.order_id
+
     def goes_apart(self, request_id: int) -> None:
         """This one is said over HTTP."""
         self._apart.add(request_id)

@@ -23,6 +23,7 @@ from pitwire.session.lanes import HOLD_SECONDS
 from pitwire.session.pacing import Pacing
 from pitwire.session.sentinel import Sentinel
 from pitwire.session.skew import Skew
+from pitwire.session.writing import OnWritten
 from pitwire.venues.venue import CodecOptions, Endpoints, Limit, Role, Venue
 from pitwire.wire.link import Dial, Fetch, HeadedDial
 
@@ -59,6 +60,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     tap: Tap | None = None
     witness: Witness | None = None
     lap: Clock | None = None
+    on_written: OnWritten | None = None
     time_unit: str = "ms"
     book_option: str = ""
     keep_books: bool = True

@@ -178,6 +178,12 @@ class Engine:
         self.journal.write(records.Left(at=now, command=command, sent=sent))
         self._write_disagreements()
 
+    def written(self, order_id: str, at: int) -> None:
+        """The bytes of an order that went over HTTP were given to the socket then."""
+        tracked = self.state.ledger.find(order_id)
+        symbol = "" if tracked is None else tracked.symbol
+        self.journal.write(records.Written(at=at, order_id=order_id, symbol=symbol))
+
     def unanswered(self, command: Command, now: int) -> None:
         """Nobody waits for an answer to this command, which may have left: the venue is asked."""
         what, order_id, symbol = _asked(command)

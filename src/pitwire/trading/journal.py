@@ -102,7 +102,15 @@ class Left(_Record, frozen=True, gc=False, kw_only=True):
 
     command: Order | CancelOrder | ReplaceOrder | AmendOrder
     sent: int = 0
-    """Our clock after the socket write, ns; 0 while pacing still holds it back."""
+    """Our clock after the socket write, ns; 0 while pacing still holds it back, and over HTTP."""
+
+
+class Written(_Record, frozen=True, gc=False, kw_only=True):
+    """The bytes of an order that goes over HTTP went to the socket now; its `Left`, which stands
+    before, could not know when."""
+
+    order_id: str
+    symbol: str
 
 
 class Dropped(_Record, frozen=True, gc=False, kw_only=True):
@@ -246,7 +254,7 @@ class Seeded(_Record, frozen=True, gc=False, kw_only=True):
 
 
 Record: TypeAlias = (
-    Came | Change | Disagreement | Decided | Left | Dropped | Refusal | Alerted | Benched
+    Came | Change | Disagreement | Decided | Left | Written | Dropped | Refusal | Alerted | Benched
     | Halted | Resumed | Restricted | Flattening | Armed | Disarmed | Asked | DayStarted | Started
     | OrdersLost | Differed | Seeded
 )  # fmt: skip

@@ -15,7 +15,7 @@ import msgspec
 from pitwire.model.events import Fill, Unanswered, Update
 from pitwire.model.numbers import plain
 from pitwire.model.orders import FINAL, Cause, Command, Order, OrderState, Side
-from pitwire.trading.journal import Came, Decided, Dropped, Left, Record, placed
+from pitwire.trading.journal import Came, Decided, Dropped, Left, Record, Written, placed
 from pitwire.trading.tracked import ZERO, Change, Disagreement
 
 _ACKNOWLEDGED = (OrderState.OPEN, OrderState.PARTLY_FILLED, OrderState.FILLED)
@@ -113,6 +113,8 @@ class _Book:
                 self._decided(record, command)
             case Left(command=command):
                 self._left(record, command)
+            case Written(order_id=order_id, symbol=symbol, at=at):
+                self._of(order_id, symbol).sent = at
             case Dropped(command=command):
                 pass  # the change that follows says so
             case Disagreement(order_id=order_id):
@@ -144,9 +146,13 @@ class _Book:
         order = placed(command)
         if order is not None:
             receipt = self._of(order.id, order.symbol)
-            receipt.sent = record.sent or record.at
-            proof = "its bytes went to the socket, its intent in the journal before them"
-            self._step(receipt, receipt.sent, OrderState.NEW, OrderState.SENT, "sent", proof)
+            receipt.sent = record.sent
+            # Of one that waits for its turn, or goes over HTTP, nobody knows that yet.
+            went = "its bytes went to the socket" if record.sent else "it was handed over to leave"
+            proof = f"{went}, its intent in the journal before"
+            self._step(
+                receipt, record.sent or record.at, OrderState.NEW, OrderState.SENT, "sent", proof
+            )
         if not isinstance(command, Order):
             gone = self.found.get(command.order_id)
             if gone is not None:

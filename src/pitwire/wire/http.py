@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -12,7 +14,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from pitwire.model.errors import UNREACHED, DialFailed
-from pitwire.wire.link import HttpAnswer
+from pitwire.wire.link import WRITING, HttpAnswer
 from pitwire.wire.names import Address, Names
 from pitwire.wire.websocket import demand_secure
 
@@ -58,7 +60,9 @@ class HttpClient:
         demand_secure(url, "http", plain_text=self._plain_text)
         if self._client is None:
             connector = aiohttp.TCPConnector(ssl=self._ssl, resolver=self._resolver)
-            self._client = aiohttp.ClientSession(connector=connector, middlewares=(_once,))
+            self._client = aiohttp.ClientSession(
+                connector=connector, middlewares=(_once,), trace_configs=[_noting()]
+            )
         address = _address(url)
         try:
             async with self._client.request(
@@ -69,6 +73,7 @@ class HttpClient:
                 data=body or None,
                 allow_redirects=False,
                 timeout=self._new if method in NEW else self._timeout,
+                trace_request_ctx=_Note(WRITING.get(), bool(body)),
             ) as answer:
                 self._resolver.served(answer.url.host or "")
                 content = await self._read(answer, address)
@@ -101,6 +106,33 @@ class HttpClient:
                 cause = f"the answer is longer than {self._max_body} bytes"
                 raise DialFailed(address=address, cause=cause)
         return bytes(content)
+
+
+class _Note(NamedTuple):
+    """Who wants to know when a request is written, and whether it has more than headers."""
+
+    writing: Callable[[], None] | None
+    has_body: bool
+
+
+def _noting() -> aiohttp.TraceConfig:
+    """aiohttp tells of each part just before it writes it, in the same turn of the loop; headers
+    leave with the body where there is one."""
+
+    async def on_headers(_client: aiohttp.ClientSession, at: SimpleNamespace, _: object) -> None:
+        note: _Note = at.trace_request_ctx
+        if note.writing is not None and not note.has_body:
+            note.writing()
+
+    async def on_body(_client: aiohttp.ClientSession, at: SimpleNamespace, _: object) -> None:
+        note: _Note = at.trace_request_ctx
+        if note.writing is not None:
+            note.writing()
+
+    config = aiohttp.TraceConfig()
+    config.on_request_headers_sent.append(on_headers)
+    config.on_request_chunk_sent.append(on_body)
+    return config
 
 
 class _NoAnswer(aiohttp.ClientError):

@@ -7,6 +7,7 @@ a frame is a view of the reader's buffer and is valid only during the call.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from pitwire.model.errors import ConnectionLost
@@ -77,3 +78,7 @@ HttpAnswer: TypeAlias = tuple[int, Mapping[str, str], bytes]
 
 Fetch: TypeAlias = Callable[[str, str, Mapping[str, str], bytes], Awaitable[HttpAnswer]]
 """(method, URL, headers, body) → answer; raises `DialFailed` when none came."""
+
+WRITING: ContextVar[Callable[[], None] | None] = ContextVar("writing", default=None)
+"""Called as the last bytes of a request that is fetched in this context go to the socket, by a
+`Fetch` that knows when that is. It does nothing that takes time and raises nothing."""

@@ -72,7 +72,8 @@ def check(symbol: str) -> None:
     """Raise `ConfigError` for what cannot be a stock of the United States."""
     parsed = Symbol.parse(symbol)
     if parsed.quote != QUOTE or parsed.expiry:
-        raise ConfigError(where="symbol", found=symbol, expected=f"AAPL-{QUOTE}, on {NAME}")
+        expected = f"a stock in dollars, such as AAPL-{QUOTE} on {NAME}"
+        raise ConfigError(where="symbol", found=symbol, expected=expected)
 
 
 def spelled(ticker: str, currency: str) -> str:
