@@ -309,6 +309,75 @@ def test_a_venue_that_announces_it_on_and_on_is_not_stormed() -> None:
     assert 2 <= len(world.server.connections) <= 2 + 30 / CALM_SECONDS
 
 
+def test_a_new_line_that_falls_while_it_proves_itself_takes_nothing_over() -> None:
+    async def story(world: World) -> None:
+        async with world.connect(venue=DENSE) as session:
+            await begin(world, session)
+            await traded(world, 1, 3)
+            rolling = asyncio.create_task(session.roll())
+            await asyncio.sleep(1)
+            old, new = markets(world)
+            world.server.down = True
+            new.link.abort()
+            await asyncio.sleep(2 * PROOF_SECONDS)
+            assert old.lost is None, "it is all there is"
+            await traded(world, 4, 6)
+            world.server.down = False
+            await asyncio.sleep(40)
+            await rolling
+            assert len(markets(world)) == 1
+
+    world = live(story)
+    whole(world, 6)
+    assert len(world.of(events.Rolled)) == 1
+
+
+def test_a_shutdown_announced_to_a_line_that_has_yet_to_take_over_is_answered_after_that() -> None:
+    async def story(world: World) -> None:
+        async with world.connect(venue=DENSE) as session:
+            await begin(world, session)
+            await traded(world, 1, 3)
+            markets(world)[0].tell(e="shutdown")
+            await asyncio.sleep(1)
+            _, new = markets(world)
+            new.tell(e="shutdown")
+            await asyncio.sleep(3 * PROOF_SECONDS)
+            assert len(markets(world)) == 1
+            await traded(world, 4, 6)
+
+    world = live(story)
+    whole(world, 6)
+    rolled = [(one.link, one.successor) for one in world.of(events.Rolled)]
+    assert rolled == [("market-1", "market-1/2"), ("market-1/2", "market-1/3")]
+
+
+def test_a_line_that_waits_for_its_turn_does_so_no_more_once_the_venue_will_drop_it() -> None:
+    async def story(world: World) -> None:
+        # The loop begins at 22:13:20 UTC; nothing is said meanwhile, so that each roll takes long.
+        async with world.connect(
+            venue=DENSE, redundancy=2, roll_at="22:15", audit_books=False
+        ) as session:
+            await begin(world, session)
+            await asyncio.sleep(2)
+            await traded(world, 1, 3)
+            world.server.down = True
+            await asyncio.sleep(140)  # both are due, and the first cannot be replaced
+            world.server.down = False
+            while len(markets(world)) < 3:
+                await asyncio.sleep(0.1)
+            _, second = [one for one in markets(world) if one.asks][:2]
+            second.tell(e="shutdown")
+            await asyncio.sleep(1)
+            assert len(markets(world)) == 4, "beside the other one"
+            await asyncio.sleep(3 * PROOF_SECONDS)
+            await traded(world, 4, 6)
+
+    world = live(story)
+    whole(world, 6)
+    reasons = [one.reason for one in world.of(events.Rolled)]
+    assert reasons == ["its time had come", "the venue announced a shutdown"]
+
+
 def test_a_session_that_ends_gives_up_its_rolls() -> None:
     async def story(world: World) -> None:
         async with world.connect(venue=DENSE) as session:

@@ -30,6 +30,8 @@ AGAIN_SECONDS = 300.0
 YOUNG_SECONDS = 60.0
 CALM_SECONDS = 5.0
 """A connection announced to be dropped so soon after its forerunner is replaced after a while."""
+ANNOUNCED = "the venue announced a shutdown"
+"""Why a connection rolled that the venue is about to drop."""
 
 
 class Lines(Protocol):
@@ -62,8 +64,14 @@ class Rolls:
         self._clock, self._schedule = clock, schedule
         self._due: dict[Line, int] = {}
         self._rolling: dict[Line, asyncio.Task[None]] = {}
+        self._makers: dict[Line, asyncio.Task[None]] = {}
+        """Who makes which successor, until that has taken over."""
+        self._announced: set[Line] = set()
+        """Those being replaced, or waiting for it, that the venue will drop."""
         self._hurried: dict[str, int] = {}
-        self._one_by_one = asyncio.Lock()
+        self._busy = 0
+        """Rolls under way of those that wait for their turn."""
+        self._moved = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._over = False
 
@@ -79,8 +87,10 @@ class Rolls:
         self._due.pop(line, None)
 
     def announced(self, line: Line) -> None:
-        """The venue said that it will drop this connection."""
-        self._begin(line, "the venue announced a shutdown", hurried=True)
+        """The venue said that it will drop this connection: it waits for its turn no more."""
+        self._begin(line, ANNOUNCED, hurried=True)
+        self._announced.add(line)
+        self._move()
 
     async def roll(self, reason: str) -> None:
         """Replace every connection now, one after another."""
@@ -132,6 +142,7 @@ class Rolls:
 
     def _finished(self, line: Line, task: asyncio.Task[None]) -> None:
         self._rolling.pop(line, None)
+        self._announced.discard(line)
         error = None if task.cancelled() else task.exception()
         if error is not None and not self._over:
             self._lines.halted(f"unforeseen {type(error).__name__}: {error}", error)
@@ -144,16 +155,35 @@ class Rolls:
         await self._roll(line, reason)
 
     async def _in_turn(self, line: Line, reason: str) -> None:
-        async with self._one_by_one:
-            await self._roll(line, reason)
+        while self._busy and line not in self._announced:
+            await self._moved.wait()
+        self._busy += 1
+        try:
+            await self._roll(line, ANNOUNCED if line in self._announced else reason)
+        finally:
+            self._busy -= 1
+            self._move()
+
+    def _move(self) -> None:
+        self._moved.set()
+        self._moved = asyncio.Event()
 
     async def _roll(self, old: Line, reason: str) -> None:
+        if old in self._makers:  # it has yet to take over itself
+            await asyncio.wait((self._makers[old],))
         if self._over or not old.stands:
             return
         if self._lines.is_sole(old):
             await old.hang_up(reason)
             return
         new = self._lines.successor(old)
+        self._makers[new] = self._rolling[old]
+        try:
+            await self._replace(old, new, reason)
+        finally:
+            del self._makers[new]
+
+    async def _replace(self, old: Line, new: Line, reason: str) -> None:
         echoes = Echoes() if new.conversation.feed is not old.conversation.feed else None
         old.conversation.echoes = new.conversation.echoes = echoes
         new.conversation.spare_of = old.conversation
@@ -197,7 +227,9 @@ class Rolls:
         confirmed = 0
         while not (ready := _may_succeed(old, new)) and old.stands:
             now = self._clock.now()
-            if not confirmed and _is_confirmed(old, new):
+            if not _is_confirmed(old, new):
+                confirmed = 0  # not yet, or it fell meanwhile
+            elif not confirmed:
                 confirmed = now
             if confirmed and now - confirmed >= PROOF_SECONDS * SECOND:
                 return True
