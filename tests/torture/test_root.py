@@ -50,6 +50,18 @@ async def test_what_is_not_to_be_had_is_a_row_with_its_reason(
 
 
 @needs_root
+async def test_one_that_takes_too_long_fails_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(root, "_WITHIN_SECONDS", 0.01)
+    (row,) = await root.try_by_root([kit()["N1"]], 1)
+    assert (row.fault, row.way, row.passed) == ("N1", "root", False)
+    assert row.complaints == (
+        "the trial itself did not come to its end: TimeoutError: it took longer than 0.01 s",
+    )
+
+
+@needs_root
 def test_packets_vanish_one_way_and_come_again() -> None:
     with root.network("pwtest") as net:
 

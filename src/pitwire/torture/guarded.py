@@ -140,7 +140,7 @@ def die(
         ready, _, _ = select.select([ours], [], [], _START_SECONDS)
         said = os.read(ours, 32) if ready else b""
         if not said:
-            raise RuntimeError(f"{way}: the desk was not ready within {_START_SECONDS:g} s")
+            raise TimeoutError(f"{way}: the desk was not ready within {_START_SECONDS:g} s")
         watchdogs += [pid for pid in [int(said)] if pid]
         return _judge(file, place, word, way, before, child)
     finally:

@@ -5,7 +5,12 @@ House rules: frozen; a row passes when nothing is complained of.
 
 from __future__ import annotations
 
+import subprocess
+
 import msgspec
+
+from pitwire.model.errors import ConfigError, PitwireError
+from pitwire.sim.kit import Script
 
 OURS = "pitwire"
 
@@ -72,3 +77,25 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         """The command that tries it again."""
         which = self.source or self.fault
         return f"pitwire torture --only {which} --way {self.way} --seed {self.seed}"
+
+
+BROKEN = (PitwireError, OSError, EOFError, subprocess.SubprocessError, msgspec.DecodeError)
+"""What may end a trial before its end: time, a process or a network that is not to be had."""
+
+
+def broken(script: Script, way: str, seed: int, error: Exception) -> Outcome:
+    """The row of a trial that did not come to its end: it proves nothing, and so it fails.
+
+    A script that asks for what there is not is its writer's mistake, and is raised.
+    """
+    if isinstance(error, ConfigError):
+        raise error
+    why = f"{type(error).__name__}: {error}".removesuffix(": ")
+    return Outcome(
+        fault=script.id,
+        title=script.title,
+        way=way,
+        source=script.source,
+        seed=seed,
+        complaints=(f"the trial itself did not come to its end: {why}",),
+    )

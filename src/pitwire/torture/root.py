@@ -19,7 +19,7 @@ import msgspec
 
 from pitwire.sim.kit import Script
 from pitwire.sim.root_faults import Kill, Lose, RootFault, Shape, Starve, Stop, Vanish
-from pitwire.torture.outcome import Outcome
+from pitwire.torture.outcome import BROKEN, Outcome, broken
 
 VENUE, CLIENT = "10.77.0.1", "10.77.0.2"
 _NOBODY = "02:00:00:00:00:99"
@@ -162,18 +162,30 @@ async def _one(script: Script, seed: int) -> Outcome:
         return Outcome(
             fault=script.id, title=script.title, way="root", source=script.source, skipped=why
         )
-    with network(f"pw{os.getpid() % 10_000}{script.id.lower()}") as net:
-        command = net.inside(
-            net.venue, sys.executable, "-m", "pitwire.torture.inside", net.name,
-            script.source or script.id, str(seed),
-        )  # fmt: skip
-        process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
-        try:
-            told, _ = await asyncio.wait_for(process.communicate(), _WITHIN_SECONDS)
-        finally:
-            if process.returncode is None:
-                process.kill()
-        return msgspec.json.decode(told, type=Outcome)
+    try:
+        with network(f"pw{os.getpid() % 10_000}{script.id.lower()}") as net:
+            return await _apart(net, script, seed)
+    except BROKEN as error:
+        return broken(script, "root", seed, error)
+
+
+async def _apart(net: Net, script: Script, seed: int) -> Outcome:
+    """The trial in a process of its own, which has so long."""
+    command = net.inside(
+        net.venue, sys.executable, "-m", "pitwire.torture.inside", net.name,
+        script.source or script.id, str(seed),
+    )  # fmt: skip
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+    try:
+        async with asyncio.timeout(_WITHIN_SECONDS):
+            told, _ = await process.communicate()
+    except TimeoutError:
+        raise TimeoutError(f"it took longer than {_WITHIN_SECONDS:g} s") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return msgspec.json.decode(told, type=Outcome)
 
 
 def _do(*command: str) -> None:

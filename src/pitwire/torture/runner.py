@@ -19,7 +19,7 @@ from pitwire.torture.guarded import try_guarded
 from pitwire.torture.kills import try_kills
 from pitwire.torture.order_trial import try_orders
 from pitwire.torture.order_worlds import try_worlds
-from pitwire.torture.outcome import Outcome
+from pitwire.torture.outcome import BROKEN, Outcome, broken
 from pitwire.torture.promises import try_promise
 from pitwire.torture.rivals import CONTESTS, try_rivals
 from pitwire.torture.root import try_by_root
@@ -109,7 +109,15 @@ def _deaf_children() -> Iterator[None]:
 
 
 def try_one(script: Script, seed: int) -> Outcome:
-    """Try a script in virtual time: on a session, or on a desk that trades."""
+    """Try a script in virtual time; what does not come to its end is a row like any other."""
+    try:
+        return _try_virtually(script, seed)
+    except BROKEN as error:
+        return broken(script, "virtual", seed, error)
+
+
+def _try_virtually(script: Script, seed: int) -> Outcome:
+    """On a session, or on a desk that trades."""
     if script.trial.venue == GATEWAY:
         return try_gateway(script, seed)
     if script.trial.worlds:
@@ -131,10 +139,16 @@ def run_root(scripts: Sequence[Script], seed: int, *, told: Told) -> None:
 def run_processes(scripts: Sequence[Script], seed: int, *, told: Told) -> None:
     """Try these on processes that are killed."""
     for script in scripts:
-        if script.trial.promise:
-            told(try_promise(script, seed))
-        else:
-            told(try_guarded(script, seed) if script.trial.deaths else try_kills(script, seed))
+        try:
+            told(_try_processes(script, seed))
+        except BROKEN as error:
+            told(broken(script, "process", seed, error))
+
+
+def _try_processes(script: Script, seed: int) -> Outcome:
+    if script.trial.promise:
+        return try_promise(script, seed)
+    return try_guarded(script, seed) if script.trial.deaths else try_kills(script, seed)
 
 
 def contests() -> int:

@@ -14,7 +14,7 @@ from pitwire.sim.proxy import Proxy
 from pitwire.sim.serve import serve
 from pitwire.sim.truth import Truth
 from pitwire.sim.world import World
-from pitwire.torture.outcome import Outcome
+from pitwire.torture.outcome import BROKEN, Outcome, broken
 from pitwire.torture.trial import Stand, attempt
 from pitwire.torture.virtual import aged, listings, paced
 from pitwire.venues.registry import find_venue
@@ -102,6 +102,9 @@ async def try_many(
 
     async def one(script: Script) -> None:
         async with gate:
-            told(await try_on_sockets(script, seed))
+            try:
+                told(await try_on_sockets(script, seed))
+            except BROKEN as error:
+                told(broken(script, "sockets", seed, error))
 
     await asyncio.gather(*(one(script) for script in scripts))
