@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from pitwire.model.clock import SECOND
 from pitwire.model.entropy import Entropy
-from pitwire.session.backoff import BASE_SECONDS, CALM_SECONDS, CAP_SECONDS, Backoff
+from pitwire.session.backoff import BASE_SECONDS, CALM_SECONDS, CAP_SECONDS, DEAD_VENUE, Backoff
+from pitwire.session.pacing import Pacing
 
 START = 1_700_000_000 * SECOND
 
@@ -44,6 +45,15 @@ def test_a_dead_venue_sees_at_most_thirty_dials_in_ten_minutes(
         assert sum(first <= at < first + 600 * SECOND for at in dials) <= 30
     longest = max(b - a for a, b in pairwise(dials)) / SECOND
     assert longest <= CAP_SECONDS + 0.001, "whoever comes back is met within the cap"
+
+
+def test_what_all_lines_to_an_address_failed_is_counted_together() -> None:
+    failures = Pacing((DEAD_VENUE,))
+    chance = Entropy(1).stream("backoff/test")
+    ours, other = Backoff(chance, failures), Backoff(chance, failures)
+    for second in range(30):
+        other.failed(START + second * SECOND)
+    assert 560 <= ours.delay_seconds(START + 30 * SECOND) <= 600
 
 
 def test_what_a_dial_took_is_part_of_the_delay_after_it() -> None:

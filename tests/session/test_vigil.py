@@ -306,6 +306,19 @@ def test_the_redial_that_does_not_help_is_not_repeated_soon() -> None:
     assert len(rig.pings) <= 3600 / 4, "an answered ping leaves time for the next"
 
 
+def test_one_that_speaks_for_a_moment_after_each_redial_is_not_redialled_ever_as_often() -> None:
+    rig = warm()
+
+    def speak(now: int) -> None:
+        if rig.faults and now - rig.faults[-1][0] < 15 * SECOND:
+            rig.all_speak(now)
+
+    rig.run(3600, speak)
+    pauses = [(later - sooner) / SECOND for (sooner, _), (later, _) in pairwise(rig.faults)]
+    assert len(pauses) >= 4
+    assert all(later > 1.8 * sooner for sooner, later in pairwise(pauses)), pauses
+
+
 @pytest.mark.parametrize("given_up", ["A", "AB"])
 def test_a_connection_of_which_less_is_wanted_is_not_mute_when_it_says_less(given_up: str) -> None:
     rig = warm("A", "B")
@@ -454,6 +467,20 @@ def test_one_symbol_whose_time_is_frozen_is_told_alone() -> None:
     assert {e.symbol for _, e in rig.of(Behind)} == {"A"}
 
 
+@pytest.mark.parametrize(("late", "stale"), [(3.3, False), (3.8, True)])
+def test_data_are_old_only_if_they_are_by_whatever_the_venues_clock_may_say(
+    late: float, stale: bool
+) -> None:
+    skew = Skew()
+    skew.take(sent=START - 2 * SECOND, received=START, server_time=START - SECOND)
+    rig = warm(skew=skew)
+    assert round(skew.bound(rig.now) / SECOND, 1) == 1.0
+    rig.delay = round(late * SECOND)
+    rig.run(5, rig.all_speak)
+    assert ("behind" in rig.why()) is stale
+    assert rig.of(Behind), "told either way"
+
+
 def test_a_slow_line_is_shown_and_not_taken_for_a_dead_one() -> None:
     rig, chance = warm(), Entropy(2).stream("n6")
 
@@ -567,10 +594,30 @@ def test_what_had_not_spoken_before_a_long_sleep_is_believed_no_sooner_than_the_
     assert rig.why() == {"paused": 6}, "and nobody is told of it twice"
     rig.outbox.take_ping()
     rig.vigil.answered(rig.now)
+    rig.vigil.answered(rig.now)
     rig.run(1)
     assert (len(rig.of(FeedFresh)), trade) == (first + 4, {"A", "C"})
     rig.hear("B")
     assert (len(rig.of(FeedFresh)), trade) == (first + 6, {"A", "B", "C"})
+
+
+def test_the_answer_to_a_ping_from_before_a_sleep_says_nothing_of_what_lies_behind_it() -> None:
+    rig = warm()
+    rig.answers = False
+    rig.run(2)
+    assert len(rig.pings) == 1, "it fell silent, and was asked whether it lives"
+    slept_at = rig.now
+    rig.now += 60 * SECOND
+    rig.tell(rig.vigil.woke(rig.now))
+    assert rig.outbox.take_ping()
+    rig.told.clear()
+    rig.vigil.answered(rig.now)  # it lay unread, and so does all that was sent after it
+    rig.hear("A", slept_at + SECOND)
+    rig.run(1)
+    assert not rig.of(FeedFresh)
+    rig.vigil.answered(rig.now)
+    rig.run(1, rig.all_speak)
+    assert len(rig.of(FeedFresh)) == 4
 
 
 def test_a_sleep_ends_with_its_connection() -> None:

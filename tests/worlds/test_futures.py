@@ -23,6 +23,7 @@ from pitwire.session.connect import connect_to_websocket
 from pitwire.session.session import Session
 from pitwire.sim.facts import Kind, NewOrder, Tif
 from pitwire.sim.faults import Cut
+from pitwire.sim.truth import Truth
 from pitwire.sim.world import FUTURES_ORDERS_URL, HTTP_URL, MARKET_URL, USDM, World
 from pitwire.venues.venue import Endpoints
 
@@ -225,3 +226,33 @@ def test_the_private_stream_outlives_its_key_and_its_connections() -> None:
     meeting.play(story)
     assert len(meeting.of(ev.Lost)) > 3
     assert meeting.of(ev.Position)[-1].size == Decimal("0.010")
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+def test_trades_whose_ids_skip_come_once_and_what_a_loss_took_is_named(copies: int) -> None:
+    """Nobody promises that the ids of the futures' trades count by one."""
+    world = World(venue=USDM, seed=12, scenario="dip", faults=[Cut(link="market*", at_seconds=20)])
+    truth, told = Truth(world), list[ev.Event]()
+
+    async def story() -> None:
+        async with connect_to_websocket(
+            USDM,
+            endpoints=HERE,
+            dial=world.dial,
+            fetch=world.fetch,
+            clock=world.clock,
+            on_event=told.append,
+            redundancy=copies,
+        ) as session:
+            await session.subscribe_to_trades(BTC)
+            await asyncio.sleep(40)
+
+    world.run(story(), within_seconds=2_000)
+    trades = [each for each in told if isinstance(each, ev.Trade)]
+    ids = [each.trade_id for each in trades]
+    assert ids == sorted(set(ids)), "none twice and none out of order"
+    [gap] = [each for each in told if isinstance(each, ev.TradeGap)]
+    happened = [one for one in truth.trades[BTC].values() if ids[0] < one.trade_id < ids[-1]]
+    missing = [one for one in happened if one.trade_id not in ids]
+    assert missing or copies == 2
+    assert all(gap.since <= one.at <= gap.venue_time for one in missing)

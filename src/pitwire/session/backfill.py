@@ -31,6 +31,7 @@ from pitwire.session.origins import (
     Origins,
 )
 from pitwire.session.pacing import Pacing
+from pitwire.session.timed_gaps import TimedGaps
 from pitwire.venues.venue import Codec, HttpRequest, Venue
 
 AT_ONCE = 8
@@ -77,6 +78,7 @@ class Backfill:
             kind: chain for kind, chain in kinds if chain.judges
         }
         """The chains of kinds whose ids count by one."""
+        self._timed = TimedGaps(channel("trades"), venue.name)
         self._wanting: list[_Page] = []
         self._quiet: dict[tuple[str, str], _Page] = {}
         """Channel and symbol → what may have traded during a loss, or be lost."""
@@ -91,6 +93,7 @@ class Backfill:
 
     def tell_time(self, span: Callable[[int, int], tuple[int, int]]) -> None:
         """From now on this knows the venue's clock (`Skew.span`)."""
+        self._timed.span = span
         for chain in self._chains.values():
             chain.beginnings.span = span
 
@@ -106,6 +109,8 @@ class Backfill:
         """Trades of this symbol come again. What traded since the last loss would show by the next
         trade; where the symbol is quiet nobody knows when that is, so it is asked for."""
         chain = self._chains.get(channel)
+        if channel == "trades":
+            self._timed.confirmed(symbol, now)
         if chain is not None:
             self._confirmed.add((channel, symbol))
             chain.confirmed(symbol, now)
@@ -117,21 +122,28 @@ class Backfill:
         """Events of these classes and symbols come nowhere at present, though a connection stands;
         once trades are confirmed again, what traded meanwhile is asked for."""
         for kind, symbol in kinds:
+            if kind == Trade.__name__:
+                self._timed.interrupted(symbol)
             for one, chain in self.chains.items():
                 if one.__name__ == kind:
                     self._confirmed.discard((chain.beginnings.channel, symbol))
                     chain.doubt(symbol)
                     chain.beginnings.doubt(symbol)
 
-    def hears(self, event: Event, freshness: Freshness) -> None:
-        """Something has come that this connection is going to note."""
+    def hears(self, event: Event, freshness: Freshness) -> tuple[Event, ...]:
+        """Something has come that this connection is going to note; the gap before it, where only
+        its time tells of one."""
+        if event.symbol in self._timed.fell and isinstance(event, Trade):
+            return self._timed.resumes(event)
         chain = self.chains.get(type(event))
         before = None if chain is None else freshness.newest_of(type(event), event.symbol)
         if chain is not None and before is not None and isinstance(event, Trade | AggregateTrade):
             chain.hears(event, before)
+        return ()
 
     def ends(self, freshness: Freshness) -> None:
         """A connection is gone; this is what it has noted."""
+        self._timed.ends(freshness)
         for voice in freshness.voices:
             kind = type(voice.newest)
             newest = freshness.newest_of(kind, voice.ask.symbol)
@@ -158,6 +170,8 @@ class Backfill:
     def forget(self, channel: str, symbol: str) -> None:
         """This channel of a symbol is wanted anew; what was not sent meanwhile is not missing."""
         chain = self._chains.get(channel)
+        if channel == "trades":
+            self._timed.forget(symbol)
         if chain is not None:
             self._confirmed.discard((channel, symbol))
             chain.forget(symbol)

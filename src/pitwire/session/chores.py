@@ -32,6 +32,11 @@ class Pulse:
         self.quickest = 0
         """The shortest time in which this connection brought an answer, in ns; 0: none came."""
 
+    @property
+    def all_answered(self) -> bool:
+        """Whether a pong has come for each ping."""
+        return not self._out
+
     def next_deadline(self, heard: int) -> int:
         """When silence since `heard` calls for something."""
         if self._pinged > heard:

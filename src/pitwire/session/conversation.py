@@ -32,7 +32,6 @@ from pitwire.session.outbox import Outbox
 from pitwire.session.pacing import Pacing
 from pitwire.session.pending import Pending
 from pitwire.session.skew import Skew
-from pitwire.session.timed_gaps import TimedGaps
 from pitwire.session.vigil import Vigil
 from pitwire.venues.venue import (
     Ask,
@@ -114,7 +113,7 @@ class Conversation:
         )
         """Orders, cancels and questions; all that needs a login."""
         self.commands.deadline = round(options.order_deadline_seconds * SECOND)
-        self._open, self._gaps = False, TimedGaps(venue)
+        self._open = False
         self.echoes: Echoes | None = None
         """Set while another connection brings the same private events."""
         self._malformed: deque[int] = deque(maxlen=MALFORMED_RUN)
@@ -214,7 +213,6 @@ class Conversation:
         ]
         events += self._feed.lost(self._copy, now)
         self._feed.backfill.ends(self._freshness)
-        self._gaps.ends(self._freshness)
         if isinstance(error, errors.Stalled) and any(one.stands for one in self._feed.copies):
             self._feed.doubts.of("", now)  # those who stand may have been as silent
         for request in self._pending.drain():
@@ -303,8 +301,6 @@ class Conversation:
         self._errands.end(asks)
         kept = self._feed.symbols_of("book")
         for ask in asks:
-            if ask.channel == "trades":
-                self._gaps.forget(ask.symbol)
             if ask.channel == "book" and ask.symbol not in kept:
                 self.outbox.tell(*self._feed.books.end(ask.symbol, now))
         self._pump(now)
@@ -406,8 +402,7 @@ class Conversation:
             elif isinstance(item, (Further, Ended, Doubted)):
                 events += self._obey(item, now)
             elif isinstance(item, FED):
-                events += self._gaps.resumes(item)
-                self._feed.backfill.hears(item, self._freshness)
+                events += self._feed.backfill.hears(item, self._freshness)
                 events += (*self._errands.proven(item, now), *self._freshness.first(item, now))
                 events += self._feed.accept(item, self._copy, now)
             elif isinstance(item, ev.BookSnapshot):

@@ -244,8 +244,10 @@ class Feed:
 
     def _merge_trade(self, trade: AnyTrade, chain: TradeChain, copy: Copy) -> Sequence[Event]:
         number = trade.trade_id if trade.__class__ is Trade else trade_number(trade)
-        if not number & SAMPLED:  # the same ones of every copy
+        if not number & SAMPLED or not chain.judges:  # the same ones of every copy
             copy.measure(trade.venue_time, trade.received)
+        if not chain.judges:  # their ids put them in order, and show no gap
+            return self._merge_other(trade, copy)
         ahead = chain.ahead(trade, number)
         if ahead < 0:
             return chain.late(trade)

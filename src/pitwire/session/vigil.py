@@ -130,7 +130,7 @@ class Vigil:
     def answered(self, now: int) -> None:
         """A pong: all that was sent before the venue answered our ping has been read."""
         self._pulse.answered(now)
-        if self._fence and now >= self._fence:
+        if self._fence and self._pulse.all_answered:  # else it was of a ping from before our sleep
             self._fence = -1  # the next look tells it
 
     def took(self, spell: int) -> None:
