@@ -425,6 +425,33 @@ def test_what_cannot_be_encoded_was_never_sent() -> None:
     assert isinstance(status, Unanswered)
 
 
+def test_an_error_of_our_own_over_what_waited_is_told_and_keeps_nothing_back() -> None:
+    """It is encoded before anything leaves, so nothing of it has."""
+
+    class Broken(ToyCodec):
+        def place(self, order: Any, now: int, request_id: int) -> bytes:
+            if order.id == "a":
+                raise ZeroDivisionError("planted")
+            return super().place(order, now, request_id)
+
+        def amend(self, command: Any, now: int, request_id: int) -> bytes:
+            raise ZeroDivisionError("planted")
+
+    bench = Bench(codec=Broken(CodecOptions(Role.ORDERS)))
+    bench.pacing.block("weight", NOW + SECOND)
+    bench.commands.place(order("a"), NOW)
+    bench.commands.amend(AmendOrder(order_id="c", symbol="BTC-USDT", size=Decimal(1)), NOW)
+    bench.commands.place(order("b"), NOW)
+    bench.commands.release(NOW + SECOND)
+    assert [frame["order"] for frame in bench.said()] == ["b"]
+    assert len(bench.pending) == 1
+    found = bench.outbox.take_told()
+    assert told(found) == [("a", UpdateKind.REJECTED), ("c", UpdateKind.CANCEL_REJECTED)]
+    assert {one.text for one in found if isinstance(one, Update)} == {
+        "never sent: ZeroDivisionError: planted"
+    }
+
+
 # --- what an answer proves
 
 REFUSED = errors.OrderRejected(venue="toy", code=7, text="no", reason="price_rule")

@@ -112,6 +112,17 @@ def test_one_question_that_is_answered_twice_is_no_second_proof() -> None:
     assert the(ledger).state is S.REJECTED
 
 
+def test_an_answer_from_before_it_may_have_left_again_counts_for_nothing() -> None:
+    """The first of two that are wanted, and then it turns out to have left later."""
+    ledger = unknown(TWICE)
+    ledger.apply(absent(11, 11), at(11))
+    ledger.apply(ev.Unanswered("test", BTC, 0, at(16), "a", "place", 2.0), at(16))
+    ledger.apply(absent(25, 25), at(25))
+    assert the(ledger).state is S.UNKNOWN
+    ledger.apply(absent(27, 27), at(27))
+    assert the(ledger).state is S.REJECTED
+
+
 def test_a_venue_of_which_nothing_is_known_never_proves_a_death() -> None:
     ledger = unknown(NO_PROOF)
     for second in range(20, 4000, 100):

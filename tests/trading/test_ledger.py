@@ -378,6 +378,27 @@ def test_an_order_alive_after_it_was_declared_dead_is_open_again(message: Any) -
     assert [told.what for told in ledger.take_disagreements()] == ["alive after death"]
 
 
+def test_an_order_that_traded_after_it_was_declared_dead_dies_no_second_time() -> None:
+    ledger = ledger_with(S.UNKNOWN)
+    ledger.apply(update("a", K.MISSING, 20), at(20))
+    ledger.apply(fill("a", 2, seconds=30), at(30))
+    ledger.apply(update("a", K.CANCELED, 31), at(31))
+    assert the(ledger).state is S.FILLED
+    assert not the(ledger).declared_dead
+    told = [one.what for one in ledger.take_disagreements()]
+    assert told == ["alive after death", "end"]
+
+
+def test_what_has_traded_by_the_venues_word_is_never_missing_without_a_question() -> None:
+    """A refused cancel that tells how much was filled is a sign of life, too."""
+    ledger = ledger_with(S.UNKNOWN)
+    ledger.apply(update("a", K.CANCEL_REJECTED, 1, filled=1), at(1))
+    ledger.apply(update("a", K.MISSING, 20), at(20))
+    assert the(ledger).state is S.PARTLY_FILLED
+    assert [one.what for one in ledger.take_disagreements()] == ["existence"]
+    assert the(ledger).doubt
+
+
 def test_questions_come_again_and_ever_more_seldom() -> None:
     ledger = ledger_with(S.UNKNOWN)
     asked = [second for second in range(600) if ledger.due_questions(at(second))]

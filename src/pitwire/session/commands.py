@@ -308,8 +308,10 @@ class Commands:
                 request_id = self.pending.next_id()
                 try:
                     frame = encode(now + self.skew.offset, request_id)
-                except errors.LocalError as error:
-                    self._outbox.tell(*self.refused(request, str(error), now))
+                except Exception as error:  # noqa: BLE001 — who waits behind it leaves all the same
+                    is_ours = isinstance(error, errors.LocalError)
+                    why = str(error) if is_ours else f"never sent: {type(error).__name__}: {error}"
+                    self._outbox.tell(*self.refused(request, why, now))
                     continue
                 if isinstance(frame, bytes):
                     self._outbox.send(frame)
