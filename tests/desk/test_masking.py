@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pitwire.desk.masking import FIELDS, Masker, MaskingFilter, mask_frame
-from pitwire.model.credentials import Credentials
+from pitwire.model.credentials import GATEWAY, Credentials
 
 KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
 SECRETS = st.text(st.characters(exclude_categories=["Cs"]), min_size=6, max_size=40)
@@ -122,6 +122,12 @@ def test_short_words_are_not_taken_for_secrets() -> None:
     masker = Masker()
     masker.learn("abc")
     assert masker("abcabc") == "abcabc"
+
+
+def test_the_word_that_stands_for_a_key_where_nobody_has_one_is_no_secret() -> None:
+    text = "lost: the gateway says that the line is gone"
+    assert Masker([Credentials(GATEWAY, "")])(text) == text
+    assert "***" in Masker([Credentials(GATEWAY, "a secret of somebody's")])(text)
 
 
 def test_log_records_are_masked_with_arguments_and_traceback() -> None:

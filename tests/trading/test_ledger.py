@@ -389,6 +389,24 @@ def test_an_order_that_traded_after_it_was_declared_dead_dies_no_second_time() -
     assert told == ["alive after death", "end"]
 
 
+@pytest.mark.parametrize(("made", "is_doubted"), [(9, False), (11, True)])
+def test_a_list_that_says_when_it_was_made_lacks_nothing_that_came_later(
+    made: float, is_doubted: bool
+) -> None:
+    ledger = OrderLedger(proof=PROOF)
+    ledger.sent(order("a"), at(9))
+    ledger.apply(update("a", K.ACCEPTED, 10), at(10))
+    ledger.compare(ev.OpenOrders("test", BTC, at(made), at(12), ()), at(12))
+    assert bool(the(ledger).doubt) is is_doubted
+
+
+def test_whether_it_works_is_what_the_newest_word_says() -> None:
+    ledger = ledger_with(S.SENT)
+    ledger.apply(update("a", K.ACCEPTED, 2, sequence=5, working=True), at(2))
+    ledger.apply(update("a", K.ACCEPTED, 1, sequence=4, working=False), at(3))
+    assert the(ledger).working
+
+
 def test_what_has_traded_by_the_venues_word_is_never_missing_without_a_question() -> None:
     """A refused cancel that tells how much was filled is a sign of life, too."""
     ledger = ledger_with(S.UNKNOWN)

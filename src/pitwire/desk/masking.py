@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from urllib.parse import quote, quote_plus
 
-from pitwire.model.credentials import Credentials
+from pitwire.model.credentials import GATEWAY, Credentials
 
 MASK = "***"
 FIELDS = (
@@ -51,6 +51,8 @@ class Masker:
         self._needles: tuple[bytes, ...] = ()
         self._pattern: re.Pattern[str] | None = None
         for each in credentials:
+            if each.key == GATEWAY and not each.secret:
+                continue  # a plain word that stands for a key where nobody has one
             self.learn(each.key)
             self.learn(each.secret.reveal())
 

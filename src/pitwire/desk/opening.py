@@ -33,7 +33,7 @@ from pitwire.desk.settling import end_on_paper, settle
 from pitwire.desk.taping import record_desk, tap_of
 from pitwire.desk.watched import watched
 from pitwire.model.clock import MILLISECOND, Clock, SystemClock, booted_at
-from pitwire.model.credentials import Credentials
+from pitwire.model.credentials import GATEWAY, Credentials
 from pitwire.model.entropy import Entropy, system_seed
 from pitwire.model.errors import ConfigError, DialFailed, RequestRejected
 from pitwire.model.events import Event, Fill, Update
@@ -41,7 +41,6 @@ from pitwire.model.instruments import Instrument
 from pitwire.model.orders import UpdateKind
 from pitwire.session.audience import OnEvents
 from pitwire.session.session import Session
-from pitwire.session.setup import GATEWAY
 from pitwire.store.frames import Frames
 from pitwire.trading.declared import build_rules
 from pitwire.trading.engine import Engine

@@ -17,7 +17,6 @@ from pitwire.tape.format import Meta
 from pitwire.tape.recorder import Recorder
 from pitwire.tape.writer import HOUR
 from pitwire.trading.risk import Screen
-from pitwire.venues.registry import find_venue
 from pitwire.wire.link import Buffer
 
 
@@ -28,7 +27,6 @@ def record_desk(
     section = config.tape
     if not section.folder:
         return None
-    keyless = find_venue(config.venue.name).keyless
     meta = Meta(
         program=pitwire.__version__,
         venue=config.venue.name,
@@ -46,8 +44,7 @@ def record_desk(
     return Recorder(
         Path(section.folder).expanduser(),
         meta,
-        # Where nobody has a key, what stands for one is a plain word, and told in refusals.
-        mask=Masker([credentials] if credentials is not None and not keyless else []),
+        mask=Masker([credentials] if credentials is not None else []),
         clock=clock,
         max_bytes=section.max_megabytes << 20,
         max_age=section.max_hours * HOUR,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Literal, NoReturn, TypeAlias
 
 KeyKind: TypeAlias = Literal["hmac", "rsa", "ed25519"]
+GATEWAY = "gateway"
+"""Who logs in where nobody has a key: whoever runs the gateway has done so there."""
 
 
 class Secret:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import msgspec
 
 from pitwire.model.clock import Clock, SystemClock
-from pitwire.model.credentials import Credentials
+from pitwire.model.credentials import GATEWAY, Credentials
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import ConfigError
 from pitwire.model.recovery import Recovery
@@ -29,8 +29,6 @@ from pitwire.wire.link import Dial, Fetch, HeadedDial
 
 KeyFinder: TypeAlias = Callable[[], Credentials | None]
 """Looks for credentials once they are needed."""
-GATEWAY = "gateway"
-"""Who logs in where nobody has a key: whoever runs the gateway has done so there."""
 FIRST = "market-1"
 """The name of the market line that asks the venue's clock; a successor has a number after it."""
 OnError: TypeAlias = Callable[[BaseException], Recovery | None]
