@@ -123,6 +123,25 @@ def test_an_answer_from_before_it_may_have_left_again_counts_for_nothing() -> No
     assert the(ledger).state is S.REJECTED
 
 
+def test_a_clock_set_back_while_nobody_ran_makes_no_order_younger() -> None:
+    """What the old clock said was later than now was before it: it had left by the start."""
+    ledger = OrderLedger(proof=BINANCE)
+    for name in ("a", "b"):
+        ledger.sent(order(name, 2), at(1000))
+    ledger.apply(ev.Unanswered("test", BTC, 0, at(1005), "a", "place", 5.0), at(1005))
+    ledger.apply(update("b", K.ACCEPTED, 1001), at(1001))
+    ledger.apply(unanswered("b", "cancel", 1005), at(1005))
+    ledger.lost(at(900), restarted=True)
+    assert ledger.tally.oldest_unknown() is the(ledger)
+    assert the(ledger).changed_at == at(900)
+    ledger.apply(absent(914, 914), at(914))
+    assert the(ledger).state is S.UNKNOWN
+    ledger.apply(absent(915, 915), at(915))
+    assert the(ledger).state is S.REJECTED
+    ledger.apply(update("b", K.STATUS_OPEN, 901, asked=at(900.5)), at(901))
+    assert the(ledger, "b").doubt == ""
+
+
 def test_a_venue_of_which_nothing_is_known_never_proves_a_death() -> None:
     ledger = unknown(NO_PROOF)
     for second in range(20, 4000, 100):

@@ -5,8 +5,12 @@ from __future__ import annotations
 import random
 from collections import deque
 from decimal import Decimal
+from typing import Any
 
-from pitwire.model.orders import Place, Side
+import msgspec
+import pytest
+
+from pitwire.model.orders import OrderType, Place, Side, TimeInForce
 from pitwire.trading.lately import Lately
 from pitwire.trading.limits import Limits
 from tests.trading.making import BTC, ETH, SECOND, T0
@@ -14,6 +18,27 @@ from tests.trading.making import BTC, ETH, SECOND, T0
 
 def place(size: int = 1, *, rule: str = "a", symbol: str = BTC, side: Side = Side.BUY) -> Place:
     return Place(symbol=symbol, side=side, size=Decimal(size), rule=rule)
+
+
+STOP = Place(
+    symbol=BTC, side=Side.BUY, type=OrderType.STOP_LIMIT, size=Decimal(1), price=Decimal(100),
+    stop_price=Decimal(99), time_in_force=TimeInForce.GTC, tag="a", rule="a",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"type": OrderType.TAKE_PROFIT_LIMIT}, {"size": Decimal(2)}, {"price": Decimal(101)},
+        {"stop_price": Decimal(98)}, {"time_in_force": TimeInForce.IOC}, {"tag": "b"},
+        {"size": None, "quote_size": Decimal(1)},
+    ],
+)  # fmt: skip
+def test_orders_that_differ_in_one_thing_are_two(facts: dict[str, Any]) -> None:
+    lately = Lately(Limits(duplicate_seconds=1.0))
+    lately.note(STOP, T0)
+    assert lately.repeats(STOP, T0)
+    assert not lately.repeats(msgspec.structs.replace(STOP, **facts), T0)
 
 
 def test_one_more_is_allowed_as_a_count_of_all_times_says() -> None:

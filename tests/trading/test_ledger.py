@@ -389,6 +389,24 @@ def test_an_order_that_traded_after_it_was_declared_dead_dies_no_second_time() -
     assert told == ["alive after death", "end"]
 
 
+def test_the_first_question_that_may_prove_a_death_is_asked_when_it_may() -> None:
+    """Between two that are due as they come, here at 12 and at 16 seconds."""
+    ledger = OrderLedger(proof=DeathProof(automatic=True, processing_seconds=13.5))
+    ledger.sent(order("a"), at(0))
+    ledger.apply(unanswered("a", "place", 2), at(2))
+    asked = [tenth for tenth in range(300) if ledger.due_questions(at(tenth / 10))]
+    assert round(the(ledger).dead_from - at(0)) == round(13.5 * 10**9)
+    assert 135 in asked
+    assert 134 not in asked
+
+
+def test_a_fill_of_nothing_brings_no_refused_order_back() -> None:
+    ledger = ledger_with(S.REJECTED)
+    ledger.apply(fill("a", 0), at(1))
+    assert the(ledger).state is S.REJECTED
+    assert not ledger.open
+
+
 @pytest.mark.parametrize(("made", "is_doubted"), [(9, False), (11, True)])
 def test_a_list_that_says_when_it_was_made_lacks_nothing_that_came_later(
     made: float, is_doubted: bool

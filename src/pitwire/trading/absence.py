@@ -7,6 +7,8 @@ forgets what has ended and says so long after we heard of it last.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import msgspec
 
 from pitwire.model.clock import SECOND
@@ -28,6 +30,17 @@ class Absence:
             order.absences = 0
             if self.proof.automatic:
                 order.dead_from = order.sent_at + round(self.proof.after_seconds * SECOND)
+
+    def set_back(self, orders: Iterable[Tracked], now: int) -> Iterator[Tracked]:
+        """A start: what was noted of orders was noted before it, whatever the clock said then, and
+        what has left had left by now. Those of which a clock that was set back since says else."""
+        latest = now + round(self.proof.after_seconds * SECOND)
+        for one in orders:
+            if max(one.changed_at, one.sent_at, one.doubted_at, one.absent_at) > now:
+                one.made_at, one.changed_at = min(one.made_at, now), min(one.changed_at, now)
+                one.sent_at, one.doubted_at = min(one.sent_at, now), min(one.doubted_at, now)
+                one.absent_at, one.dead_from = min(one.absent_at, now), min(one.dead_from, latest)
+                yield one
 
     def proves(self, order: Tracked, asked: int) -> bool:
         """Whether the answer "no such order" to a question asked then is the last one needed."""

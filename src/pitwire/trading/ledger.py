@@ -195,6 +195,9 @@ class OrderLedger:
         """What was sent and not acknowledged is unknown, and what was made when the desk died."""
         came, what = ("restart", "desk died") if restarted else ("lost", "connection broke")
         changes = []
+        if restarted:
+            for order in self._absence.set_back(self._shelf.orders.values(), now):
+                self._shelf.note(order)
         for order in tuple(self.open.values()):
             before = order.state
             if before is _S_SENT or (restarted and before is _S_NEW):

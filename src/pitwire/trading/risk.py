@@ -251,7 +251,7 @@ class Screen:
         except OffGrid as off:
             return Breach(f"grid {off.field}", off.value, off.expected)
         self._touches[place.symbol] = touch = state.touch(place.symbol)
-        quick = not (replacing or self.reducing or self._closes or self.conduct.is_full)
+        quick = not (self.reducing or self._closes or self.conduct.is_full)
         if quick and self._passes(place, clearance, state, now, touch, on_grid=drafted):
             return self._approve(place, instrument, wish.cause, state, now)
         proposal = self._proposal(

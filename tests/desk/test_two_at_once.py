@@ -1,0 +1,125 @@
+"""Two faults at once, by hand: each is tried alone elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from pitwire.desk.desk import Desk
+from pitwire.model.clock import SECOND
+from pitwire.model.orders import OrderState
+from pitwire.sim.faults import Drop, Fault, HttpError, LoseAck
+from pitwire.sim.world import BTC_USDT
+from pitwire.trading.journal import Left
+from pitwire.trading.wishes import cancel, replace
+from tests.desk.setting import BTC, Setting, command, is_open, until
+from tests.desk.test_restart import die, found, kept, open_at_venue, resting, sell_down_to
+
+D = Decimal
+
+
+def settled(desk: Desk) -> bool:
+    state = desk.engine.state
+    return not (state.ledger.in_doubt or state.missed or state.blind)
+
+
+@pytest.mark.parametrize("latency", ["none", "overseas"])
+@pytest.mark.parametrize("after_ms", [0, 1, 40, 80, 120, 160, 200, 400])
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_cut_amid_a_replacement_while_the_old_order_trades(
+    latency: str, after_ms: int, whole: bool
+) -> None:
+    async def story(setting: Setting, desk: Desk) -> None:
+        [old] = command(desk, resting(55_000))
+        await until(lambda: old.state is OrderState.OPEN)
+        if not whole:
+            setting.place_as_stranger("54000", 10)
+        command(desk, replace(old.id, resting(54_500)))
+        new = old.replaced_by
+        assert new
+        sell_down_to(setting, 55_000 if whole else 54_400)
+        await asyncio.sleep(after_ms / 1000)
+        setting.cut("orders*")
+        await until(lambda: settled(desk) and desk.gateway.stock.is_done)
+        sent = [one.command for one in setting.records(Left)]
+        assert len(sent) == 2, "nothing is said again"
+        names = [one.client_id for one in setting.world.exchange.all_orders("main", BTC)]
+        assert len(names) == len(set(names))
+        assert not found(desk, old.id).is_open
+        if new not in setting.orders():
+            assert found(desk, new).state is OrderState.REJECTED
+        setting_orders = {k: v for k, v in setting.orders().items() if k != "stranger"}
+        for name, theirs in setting_orders.items():
+            ours = found(desk, name)
+            assert ours.filled == theirs.filled_lots * BTC_USDT.lot, name
+            assert ours.is_open == is_open(theirs), name
+        bought = sum((one.filled_lots for one in setting.orders().values()), 0) * BTC_USDT.lot
+        assert desk.engine.state.portfolio.holding(BTC).bought == bought
+
+    Setting(latency=latency).run(story)
+
+
+class SetClock:
+    """The desk's clock, which somebody sets."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._clock, self.ahead = setting.world.clock, 0
+
+    def now(self) -> int:
+        return self._clock.now() + self.ahead
+
+
+@pytest.mark.parametrize("step", [-120, 120])
+@pytest.mark.parametrize("came", [True, False])
+def test_a_death_amid_an_unknown_order_and_a_clock_that_is_set_meanwhile(
+    tmp_path: Path, came: bool, step: int
+) -> None:
+    """What is known of it is known by the new clock, no later than by one that was let be."""
+    told: list[Fault] = [LoseAck(kind="place"), Drop(stream="userData")]
+
+    async def lives(setting: Setting) -> None:
+        setting.clock = clock = SetClock(setting)  # type: ignore[assignment]
+        desk = await setting.open(config=kept(tmp_path / "a"))
+        [lost] = command(desk, resting())
+        await until(lambda: lost.state is OrderState.UNKNOWN)
+        copy = await die(desk, tmp_path / "a")
+        clock.ahead = step * SECOND
+        begun = setting.world.clock.now()
+        again = await setting.open(config=kept(copy))
+        tracked = found(again, lost.id)
+        assert tracked.state is (OrderState.OPEN if came else OrderState.REJECTED)
+        assert setting.world.clock.now() < begun + 20 * SECOND
+        assert settled(again)
+        await again.stop()
+
+    setting = Setting(faults=told if came else [HttpError(kind="place", status=504)])
+    setting.world.run(lives(setting))
+
+
+@pytest.mark.parametrize("step", [-120, 120])
+def test_a_death_amid_a_doubt_and_a_clock_that_is_set_meanwhile(tmp_path: Path, step: int) -> None:
+    """A cancel of which nobody knows what became: the venue's word on the order settles it."""
+
+    async def lives(setting: Setting) -> None:
+        setting.clock = clock = SetClock(setting)  # type: ignore[assignment]
+        desk = await setting.open(config=kept(tmp_path / "a"))
+        [placed] = command(desk, resting())
+        await until(lambda: placed.state is OrderState.OPEN)
+        command(desk, cancel(order_id=placed.id))
+        setting.cut("orders*")
+        await until(lambda: placed.doubt, every_seconds=0.001)
+        assert placed.is_open
+        copy = await die(desk, tmp_path / "a")
+        clock.ahead = step * SECOND
+        begun = setting.world.clock.now()
+        again = await setting.open(config=kept(copy))
+        assert settled(again)
+        assert found(again, placed.id).is_open is bool(open_at_venue(setting))
+        assert setting.world.clock.now() < begun + 20 * SECOND
+        await again.stop()
+
+    setting = Setting(latency="overseas")
+    setting.world.run(lives(setting))
