@@ -10,6 +10,7 @@ import pytest
 
 from pitwire.model import events as ev
 from pitwire.model.orders import Order, Side, UpdateKind
+from pitwire.trading import wishes
 from pitwire.trading.conduct import Conduct
 from pitwire.trading.journal import Alerted, Halted, Refusal, Restricted
 from pitwire.trading.limits import Limits
@@ -217,6 +218,26 @@ def test_more_cancels_than_the_ratio_allows_stop_new_orders_for_a_while() -> Non
     assert breached(made) == ("max_cancel_ratio", "11 cancels of 20 orders", "0.5")
     assert len(admit(made, cancel(), seconds=3)) == 9, "cancels always pass"
     assert len(admit(made, buy(BTC, 1, price=90), seconds=63)) == 1
+
+
+def test_cancels_without_end_leave_the_way_out_free() -> None:
+    """A stop that waits for a minute because quotes were moved too often protects nobody."""
+    made = desk(max_cancel_ratio=D("0.5"))
+    [bought] = admit(made, buy(BTC, 2, price=100))
+    made.engine.apply(fill(bought.id, 2, 100))
+    for step in range(19):
+        [placed] = admit(made, buy(BTC, 1, price=50 + step), seconds=1 + step / 10)
+        open_one(made, placed, 1 + step / 10)
+        admit(made, cancel(order_id=placed.id), seconds=1 + step / 10)
+        made.engine.apply(update(placed.id, K.CANCELED, 1 + step / 10))
+    assert admit(made, buy(BTC, 1, price=90), seconds=4) == []
+    assert admit(made, sell(BTC, 3, price=100), seconds=4) == [], "more than is held"
+    assert breached(made)[0] == "max_cancel_ratio"
+    assert not made.screen.would_admit(buy(BTC, 1, price=90), made.state, at(4))
+    away = wishes.order(BTC, Side.SELL, size=1, price=94, stop_price=95)
+    [stop] = admit(made, away, seconds=4)
+    open_one(made, stop, 4)
+    assert len(admit(made, sell(BTC, 2, price=100), seconds=4)) == 1
 
 
 # ── the day ───────────────────────────────────────────────────────────────────────────────────

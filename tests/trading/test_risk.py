@@ -341,6 +341,38 @@ def test_after_the_days_loss_two_orders_do_not_reduce_one_position_twice() -> No
     assert made.refusals == ["max_daily_loss"]
 
 
+def test_where_nothing_may_be_sold_short_an_order_to_sell_all_can_be_moved() -> None:
+    """Untouched, it does not count beside its replacement; once it has begun to trade it does."""
+    desk = Desk(limits=Limits(allow_short=False))
+    desk.burst(quote(99, 101))
+    [bought] = desk.screen.admit([buy(BTC, 2, price=99)], desk.state, at(1))
+    desk.engine.apply(fill(bought.id, 2, 99))
+    [exit_] = desk.screen.admit([sell(BTC, 2, price=101)], desk.state, at(2))
+    desk.engine.apply(update(exit_.id, K.ACCEPTED, 2))
+    [moved] = desk.screen.admit([replace(exit_.id, sell(BTC, 2, price=102))], desk.state, at(3))
+    desk.engine.sent(moved, at(3))
+    desk.engine.apply(update(exit_.id, K.CANCELED, 3))
+    desk.engine.apply(fill(moved.order.id, 1, 102, side=Side.SELL, trade_id="2"))
+    again = replace(moved.order.id, sell(BTC, 2, price=103))
+    assert desk.screen.admit([again], desk.state, at(4)) == []
+    assert desk.refusals == ["allow_short"]
+
+
+def test_nothing_is_amended_in_a_halt_nor_by_a_desk_that_only_watches() -> None:
+    desk = Desk()
+    desk.burst(quote(99, 101))
+    [placed] = desk.screen.admit([buy(BTC, 2, price=99)], desk.state, at(1))
+    desk.engine.apply(update(placed.id, K.ACCEPTED, 1))
+    desk.screen.armed = False
+    assert desk.screen.admit([amend(placed.id, Decimal(1))], desk.state, at(2)) == []
+    desk.screen.armed = True
+    desk.screen.throw("enough", "Ada", at(3))
+    assert desk.screen.admit([amend(placed.id, Decimal(1))], desk.state, at(3)) == []
+    assert [one.limit for one in desk.of(Refusal)] == ["armed", "halt"]
+    desk.screen.resume("Ada", at(4))
+    assert len(desk.screen.admit([amend(placed.id, Decimal(1))], desk.state, at(4))) == 1
+
+
 def test_the_same_order_again_in_a_breath_is_a_mistake() -> None:
     made = desk()
     assert len(admit(made, buy(BTC, 1, price=99), buy(BTC, 1, price=99))) == 1

@@ -127,38 +127,39 @@ class Conduct:
             return Breach("max_unanswered_orders", waiting, limits.max_unanswered_orders)
         if closes:
             return None
-        if self._rated and (breach := self._rates(rule, now)) is not None:
+        if self._rated and (breach := self._rate_of(rule, now)) is not None:
             return breach
         if not self._today <= now < self._tomorrow:
             self._begin_day(now)
         return None
 
-    @property
-    def is_full(self) -> bool:
-        """Whether the day has had all its orders: what makes a position smaller passes still."""
-        most = self._limits.max_day_orders
-        return most is not None and self.day_orders >= most
-
-    def may_bar(self, rule: str, state: State, now: int) -> bool:
-        """Whether there may be a breach, for who only asks: a day is begun by an order alone."""
-        has_begun = self._today <= now < self._tomorrow
-        return not has_begun or self.is_full or self.breach(rule, state, now) is not None
-
-    def _rates(self, rule: str, now: int) -> Breach | None:
-        per_rule, ratio = (
-            self._limits.max_rule_orders_per_ten_seconds,
-            self._limits.max_cancel_ratio,
-        )
-        if per_rule is not None and (times := self._by_rule.get(rule)):
-            _forget(times, now - 10 * SECOND)
-            if len(times) >= per_rule:
-                return Breach("max_rule_orders_per_ten_seconds", len(times) + 1, per_rule)
+    def too_many(self, now: int) -> Breach | None:
+        """Orders of the day, or cancels of late: what only makes a position smaller passes still,
+        or nobody could get out."""
+        most, ratio = self._limits.max_day_orders, self._limits.max_cancel_ratio
+        if most is not None and self.day_orders >= most:
+            return Breach("max_day_orders", self.day_orders + 1, most)
         if ratio is not None:
             _forget(self._orders, now - RATIO_SECONDS * SECOND)
             _forget(self._cancels, now - RATIO_SECONDS * SECOND)
             orders, cancels = len(self._orders), len(self._cancels)
             if orders >= RATIO_ORDERS and cancels > ratio * orders:
                 return Breach("max_cancel_ratio", f"{cancels} cancels of {orders} orders", ratio)
+        return None
+
+    def may_bar(self, rule: str, state: State, now: int) -> bool:
+        """Whether there may be a breach, for who only asks: a day is begun by an order alone."""
+        has_begun = self._today <= now < self._tomorrow
+        if not has_begun or self.too_many(now) is not None:
+            return True
+        return self.breach(rule, state, now) is not None
+
+    def _rate_of(self, rule: str, now: int) -> Breach | None:
+        per_rule = self._limits.max_rule_orders_per_ten_seconds
+        if per_rule is not None and (times := self._by_rule.get(rule)):
+            _forget(times, now - 10 * SECOND)
+            if len(times) >= per_rule:
+                return Breach("max_rule_orders_per_ten_seconds", len(times) + 1, per_rule)
         return None
 
     def _begin_day(self, now: int) -> None:

@@ -70,7 +70,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_rule_orders_per_ten_seconds: int | None = None
     """Of one rule."""
     max_cancel_ratio: Decimal | None = None
-    """Cancels for each order in the last minute, from twenty orders on; refuses new orders."""
+    """Cancels for each order in the last minute, from twenty orders on; then only what reduces a
+    position passes."""
     max_unanswered_orders: int = 10
     """Orders sent of which the venue has said nothing; five seconds of it is a halt."""
     max_unknown_seconds: float = 30.0
@@ -138,9 +139,10 @@ class Proposal(msgspec.Struct, kw_only=True):
     """What it is worth, in quote units; None where no price is known."""
     reducing: str
     """Why only orders that reduce a position may pass; "" when all may."""
-    day_orders: int
-    """Orders since midnight UTC, this one not included; `day_notional`: in this quote asset."""
+    too_many: Breach | None
+    """What there was too much of for any order but one that reduces a position."""
     day_notional: Decimal
+    """Ordered since midnight UTC in this quote asset, this one not included."""
     on_grid: bool
     """Its numbers have just been put on the grid, and need not be held against it again."""
 
@@ -384,12 +386,9 @@ def day_notional(p: Proposal) -> Breach | None:
     return Breach("max_day_notional", plain(total), allowed) if total > allowed else None
 
 
-def day_orders(p: Proposal) -> Breach | None:
-    """Orders of the day; what reduces a position passes, for the same reason."""
-    allowed = p.limits.max_day_orders
-    if allowed is None or p.day_orders < allowed or p.reduces:
-        return None
-    return Breach("max_day_orders", p.day_orders + 1, allowed)
+def too_many(p: Proposal) -> Breach | None:
+    """Orders of the day, cancels of late; what reduces a position passes, for the same reason."""
+    return None if p.too_many is None or p.reduces else p.too_many
 
 
 def exposure(p: Proposal) -> Breach | None:
@@ -488,6 +487,6 @@ def duplicate(p: Proposal) -> Breach | None:
 CHECKS: tuple[Check, ...] = (
     stale_input, quote_age, clock_error, market_status, shape, grid, instrument_notional,
     unknown_order, order_size, order_notional, collar, open_orders, order_rate, position, short,
-    exposure, daily_loss, day_notional, reducing_only, day_orders, funds, reduce_only, duplicate,
+    exposure, daily_loss, day_notional, reducing_only, too_many, funds, reduce_only, duplicate,
 )  # fmt: skip
 """In the order asked; the first breach is the one named."""

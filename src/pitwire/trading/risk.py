@@ -251,12 +251,14 @@ class Screen:
         except OffGrid as off:
             return Breach(f"grid {off.field}", off.value, off.expected)
         self._touches[place.symbol] = touch = state.touch(place.symbol)
-        quick = not (self.reducing or self._closes or self.conduct.is_full)
+        too_many = None if self._closes else self.conduct.too_many(now)
+        quick = not (self.reducing or self._closes or too_many)
         if quick and self._passes(place, clearance, state, now, touch, on_grid=drafted):
             return self._approve(place, instrument, wish.cause, state, now)
         proposal = self._proposal(
-            place, clearance, state, now, touch, replacing=replacing, on_grid=drafted
-        )
+            place, clearance, state, now, touch, replacing=replacing, on_grid=drafted,
+            too_many=too_many,
+        )  # fmt: skip
         for check in CHECKS:
             if (breach := check(proposal)) is not None:
                 return breach
@@ -300,6 +302,7 @@ class Screen:
         *,
         replacing: Tracked | None,
         on_grid: bool,
+        too_many: Breach | None = None,
     ) -> Proposal:
         bid = ask = None
         if touch is not None:
@@ -332,7 +335,7 @@ class Screen:
             buys=buys,
             notional=notional,
             reducing=self.flattening if self._closes else self.reducing,
-            day_orders=self.conduct.day_orders,
+            too_many=too_many,
             day_notional=self.conduct.day_notional.get(clearance.instrument.quote, ZERO),
             on_grid=on_grid,
         )
