@@ -10,11 +10,12 @@ import pytest
 
 from pitwire.desk.desk import Desk
 from pitwire.model.clock import SECOND
-from pitwire.model.orders import OrderState
-from pitwire.sim.faults import Drop, Fault, HttpError, LoseAck
+from pitwire.model.orders import OrderState, Side
+from pitwire.sim.facts import Kind, NewOrder, Status
+from pitwire.sim.faults import Drop, Fault, HttpError, LoseAck, RefuseDial, Rewrite
 from pitwire.sim.world import BTC_USDT
 from pitwire.trading.journal import Left
-from pitwire.trading.wishes import cancel, replace
+from pitwire.trading.wishes import amend, cancel, replace
 from tests.desk.setting import BTC, Setting, command, is_open, until
 from tests.desk.test_restart import die, found, kept, open_at_venue, resting, sell_down_to
 
@@ -122,4 +123,91 @@ def test_a_death_amid_a_doubt_and_a_clock_that_is_set_meanwhile(tmp_path: Path, 
         await again.stop()
 
     setting = Setting(latency="overseas")
+    setting.world.run(lives(setting))
+
+
+@pytest.mark.parametrize("after_ms", [0, 60, 130, 200])
+def test_a_halt_amid_a_reconnection_with_an_amendment_on_its_way(after_ms: int) -> None:
+    """The cancel is the first word on the new connection; the amendment is not said again."""
+
+    async def story(setting: Setting, desk: Desk) -> None:
+        [placed] = command(desk, resting())
+        await until(lambda: placed.state is OrderState.OPEN)
+        command(desk, amend(placed.id, Decimal("0.004")))
+        await asyncio.sleep(after_ms / 1000)
+        setting.cut("orders*")
+        await asyncio.sleep(0.2)
+        assert not desk.gateway.may_trade
+        before = len(setting.sent)
+        desk.halt("enough", "Ada")
+        await until(lambda: not placed.is_open)
+        assert open_at_venue(setting) == []
+        said = [str(one["method"]) for one in setting.sent[before:]]
+        about = [one for one in said if one.startswith(("order", "open", "account", "my"))]
+        assert about[0] == "order.cancel"
+        assert not {"order.place", "order.amend.keepPriority"} & set(said)
+        await until(lambda: settled(desk))
+        assert placed.state is OrderState.CANCELED
+
+    Setting(latency="overseas", faults=[RefuseDial(at_seconds=1, link="orders*", count=2)]).run(
+        story
+    )
+
+
+def test_an_answer_that_is_older_than_the_truth_is_found_out() -> None:
+    """Nobody is told that an order came and traded, and the first word on it is of before that."""
+
+    async def story(setting: Setting, desk: Desk) -> None:
+        [lost] = command(desk, resting(55_000))
+        sell_down_to(setting, 54_000)
+        assert setting.orders()[lost.id].status is Status.FILLED
+        await until(lambda: lost.state is not OrderState.SENT)
+        await until(lambda: lost.state is OrderState.OPEN, within_seconds=20)
+        assert desk.engine.state.ledger.exposure(BTC, None).buys == lost.size
+        await until(lambda: lost.state is OrderState.FILLED, within_seconds=120)
+        await until(lambda: settled(desk) and not lost.missing)
+        assert lost.filled == lost.size
+        assert desk.engine.state.portfolio.holding(BTC).bought == lost.size
+
+    when = {"link": "orders*", "at_seconds": 4.9, "for_seconds": 0.2, "count": 0}
+    older = [
+        Rewrite(pattern='"status":"FILLED"', by='"status":"NEW"', **when),
+        Rewrite(pattern='"executedQty":"[0-9.]*"', by='"executedQty":"0.00000000"', **when),
+    ]
+    untold = [LoseAck(kind="place"), Drop(stream="userData", count=0, for_seconds=4)]
+    Setting(faults=[*untold, *older]).run(story)
+
+
+def test_a_fill_that_stream_and_history_tell_counts_once_through_two_deaths(tmp_path: Path) -> None:
+    async def lives(setting: Setting) -> None:
+        folder = tmp_path / "a"
+        desk = await setting.open(config=kept(folder))
+        [placed] = command(desk, resting(55_000))
+        await until(lambda: placed.state is OrderState.OPEN)
+        price = int(Decimal(55_000) / BTC_USDT.tick)
+
+        def sell(lots: int) -> None:
+            setting.world.exchange.place(
+                NewOrder(account="whale", symbol=BTC, side=Side.SELL, kind=Kind.LIMIT, lots=lots,
+                         price=price),
+                setting.clock.now(),
+            )  # fmt: skip
+            setting.world.act()
+
+        sell_down_to(setting, 56_000)  # everybody above it is gone
+        sell(300)
+        await until(lambda: placed.filled)
+        for life in range(3):
+            folder = await die(desk, folder)
+            sell(100)
+            desk = await setting.open(config=kept(folder))
+            again = found(desk, placed.id)
+            theirs = setting.orders()[placed.id].filled_lots * BTC_USDT.lot
+            assert again.filled == theirs == BTC_USDT.lot * (400 + 100 * life)
+            assert desk.engine.state.portfolio.holding(BTC).bought == theirs
+            assert desk.engine.state.ledger.take_disagreements() == []
+            assert settled(desk)
+        await desk.stop()
+
+    setting = Setting()
     setting.world.run(lives(setting))
