@@ -68,6 +68,19 @@ def test_wrong_usage_is_code_2(arguments: list[str], capsys: pytest.CaptureFixtu
         (["watch", "btcusdt"], 2, "pitwire: symbol: found 'btcusdt', expected BASE-QUOTE"),
         (["watch", "--loop", "fast"], 2, "pitwire: loop.kind: found 'fast', expected auto"),
         (["sim", "--port", "80000"], 2, "pitwire: port: found 80000, expected 0 to 65535"),
+        (["demo", "--board-port", "99999"], 2, "pitwire: --board-port: found 99999, expected 0 to"),
+        (["sim", "--seconds", "-1"], 2, "pitwire: --seconds: found -1.0, expected a finite number"),
+        (["sim", "--seconds", "nan"], 2, "pitwire: --seconds: found nan, expected a finite number"),
+        (
+            ["demo", "--seconds", "inf"],
+            2,
+            "pitwire: --seconds: found inf, expected a finite number",
+        ),
+        (
+            ["backtest", "nowhere"],
+            2,
+            "pitwire: nowhere: found 'No such file or directory', expected",
+        ),
         (["sim", "--faults", "rain"], 2, "pitwire: sim.faults: found 'rain', expected one of"),
         (
             ["watch", "--market", "ws://127.0.0.1:1", "--http", "http://127.0.0.1:1"],
@@ -83,6 +96,22 @@ def test_a_mistake_is_one_line_and_a_code(
     said = capsys.readouterr().err
     assert said.startswith(line)
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["tables", "a.tape"], ["export", "t", "BTC-USDT", "--to", "nautilus", "--out", "o"]],
+)
+def test_tables_without_their_libraries_are_told_in_one_line(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("pitwire.store.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(sys.modules, "pitwire.cli.tables", raising=False)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert main(arguments) == 2
+    line = f"pitwire: pitwire {arguments[0]}: found 'no pyarrow', expected the extra: pip install"
+    assert capsys.readouterr().err.startswith(line)
 
 
 def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:

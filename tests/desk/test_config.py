@@ -135,6 +135,20 @@ def test_every_section_is_read() -> None:
             "inf",
             "a finite number",
         ),
+        ("[risk]\nmax_position = -1", "desk.toml: risk.max_position", "-1", "zero or more"),
+        (
+            "[risk]\nduplicate_seconds = 1e300",
+            "desk.toml: risk.duplicate_seconds",
+            "1e+300",
+            "at most 1000000000",
+        ),
+        (
+            "[desk]\nreconcile_seconds = 1e300",
+            "desk.toml: desk.reconcile_seconds",
+            "1E+300",
+            "1000000000",
+        ),
+        ("[rule]\nonce = true", "desk.toml: rule", "one table", "a list: `[[rule]]` before each"),
         ("[sim]\nspeed = 0", "desk.toml: sim.speed", "0", "a number > 0.0"),
         ("[sim]\nport = 70000", "desk.toml: sim.port", "70000", "a whole number <= 65535"),
         ("[live]\naccount = 'main'", "desk.toml: live.armed_until", "nothing", "a value"),
@@ -246,6 +260,12 @@ def test_rules_are_read_and_checked() -> None:
         (("0.02", "-0.02"), "rule[0].do.size", "-0.02", "above zero"),
         (("BTC-USDT", "btcusdt"), "rule[0].when.price", "'btcusdt'", "BASE-QUOTE"),
         (('do = { market = "buy", size = 0.02 }', ""), "rule[0]", "", "one of `do`"),
+        (
+            ("once = true", "cooldown_seconds = 1e30"),
+            "rule[0].cooldown_seconds",
+            "",
+            "at most 1000",
+        ),
         (("59_500.5", "nan"), "rule[0].when.crosses_below", "nan", "a finite number"),
     ],
 )
@@ -257,6 +277,16 @@ def test_a_wrong_rule_is_told_by_its_path(
     assert found in repr(error.found)
     assert expected in error.expected
     assert "Decimal" not in str(error)
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "desk.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + RULE.encode())
+    assert [rule.name for rule in load_config(path).rule] == ["dip"]
+
+
+def test_a_limit_below_zero_is_told_as_it_was_written() -> None:
+    assert "found -1, expected" in str(complaint("[risk]\nmax_position = -1"))
 
 
 def test_two_rules_of_one_name_are_told() -> None:

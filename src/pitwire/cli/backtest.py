@@ -412,6 +412,9 @@ def _quote_of(listings: Sequence[Listing]) -> str:
 def _config(wanted: Wanted) -> DeskConfig:
     if wanted.config is not None:
         return load_config(wanted.config)
+    if not wanted.market.exists():
+        missing, expected = "No such file or directory", "a tape or a capture"
+        raise ConfigError(where=str(wanted.market), found=missing, expected=expected)
     found = recorded_config(Tape(wanted.market)) if is_tape(wanted.market) else None
     if found is None:
         expected = "--config with a desk's file: this market was not recorded by a desk"

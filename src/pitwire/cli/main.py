@@ -15,6 +15,7 @@ from pitwire.cli import options
 from pitwire.cli.exits import guarded, settled
 from pitwire.cli.proofs import journal_app, promises
 from pitwire.cli.version import show_version
+from pitwire.store.door import tables_wanted
 
 app = typer.Typer(
     name="pitwire",
@@ -73,7 +74,7 @@ def demo(
     config: Annotated[
         Path | None, typer.Argument(help="Another desk's TOML file; none takes the demo's own.")
     ] = None,
-    seconds: Annotated[float, typer.Option(help="How long the market runs.")] = 20.0,
+    seconds: options.Length = 20.0,
     stay: Annotated[bool, typer.Option("--stay", help="Keep running until Ctrl-C.")] = False,
     seed: Seed = None,
     loop: Loop = "auto",
@@ -103,7 +104,7 @@ def desk(
     market: Annotated[
         Path | None, typer.Option(help="A recorded capture to trade against.")
     ] = None,
-    seconds: Annotated[float | None, typer.Option(help="Stop after this long.")] = None,
+    seconds: options.StopAfter = None,
     board: options.Board = False,
     board_port: options.BoardPort = 0,
 ) -> None:
@@ -124,7 +125,7 @@ def board(
         Path | None, typer.Option(help="Write what its journal tells, as one HTML file.")
     ] = None,
     port: options.BoardPort = 0,
-    seconds: Annotated[float | None, typer.Option(help="Stop after this long.")] = None,
+    seconds: options.StopAfter = None,
     loop: Loop = "auto",
 ) -> None:
     """Desks of other processes live in a browser, or what one did as one file."""
@@ -141,7 +142,7 @@ def watch(
     live: Annotated[
         bool, typer.Option("--live", help="The real venue, at its own addresses.")
     ] = False,
-    seconds: Annotated[float | None, typer.Option(help="Stop after this long.")] = None,
+    seconds: options.StopAfter = None,
     redundancy: Annotated[
         int, typer.Option(help="Connections with the same streams; the first copy counts.")
     ] = 1,
@@ -186,7 +187,7 @@ def sim(
     howto: options.Howto = None,
     venue: options.Venue = None,
     listen_keys: options.ListenKeys = False,
-    seconds: Annotated[float | None, typer.Option(help="Stop after this long.")] = None,
+    seconds: options.StopAfter = None,
     loop: Loop = "auto",
 ) -> None:
     """Serve the simulated venue until stopped; prints its addresses and a ready key pair."""
@@ -324,7 +325,7 @@ def record(
     live: Annotated[
         bool, typer.Option("--live", help="The real venue, at its own addresses.")
     ] = False,
-    seconds: Annotated[float | None, typer.Option(help="Stop after this long.")] = None,
+    seconds: options.StopAfter = None,
     max_megabytes: Annotated[int, typer.Option(min=1, help="A file ends at this size.")] = 512,
     max_hours: Annotated[int, typer.Option(min=1, help="A file ends after this long.")] = 1,
     redundancy: Annotated[
@@ -387,7 +388,8 @@ def tables(
     ] = None,
 ) -> None:
     """Turn tapes into Parquet tables, which `pitwire.open_store` answers questions from."""
-    from pitwire.cli.tables import run
+    with tables_wanted("pitwire tables"):
+        from pitwire.cli.tables import run
 
     raise typer.Exit(run(sources or (), out, compact=compact, venue=venue, to=to, verify=verify))
 
@@ -400,7 +402,8 @@ def export(
     out: Annotated[Path, typer.Option(help="Where it goes.")],
 ) -> None:
     """Write tables as other programs read them."""
-    from pitwire.cli.tables import export as write
+    with tables_wanted("pitwire export"):
+        from pitwire.cli.tables import export as write
 
     raise typer.Exit(write(folder, symbol, form=to, out=out))
 

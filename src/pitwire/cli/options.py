@@ -5,13 +5,31 @@ An account's folder that cannot be read is told by whoever reads it, in one line
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pitwire.model.errors import ConfigError
 from pitwire.sim.scenarios import SCENARIOS
 from pitwire.sim.scripts import SCRIPTS
+
+_PORTS = 65_535
+
+
+def _checked_length(option: typer.CallbackParam, seconds: float | None) -> float | None:
+    if seconds is None or (seconds >= 0 and math.isfinite(seconds)):
+        return seconds
+    expected = "a finite number of zero or more"
+    raise ConfigError(where=option.opts[0], found=seconds, expected=expected)
+
+
+def _checked_port(option: typer.CallbackParam, port: int) -> int:
+    if 0 <= port <= _PORTS:
+        return port
+    raise ConfigError(where=option.opts[0], found=port, expected=f"0 to {_PORTS}")
+
 
 Account = Annotated[
     Path, typer.Argument(readable=False, help="A desk's TOML file or an account's folder.")
@@ -37,9 +55,19 @@ Board = Annotated[
 ]
 BoardStay = Annotated[
     float | None,
-    typer.Option(help="How long a board stands after the end; Ctrl-C ends it without."),
+    typer.Option(
+        callback=_checked_length,
+        help="How long a board stands after the end; Ctrl-C ends it without.",
+    ),
 ]
-BoardPort = Annotated[int, typer.Option(help="Local port of the board; 0 takes a free one.")]
+BoardPort = Annotated[
+    int,
+    typer.Option(callback=_checked_port, help="Local port of the board; 0 takes a free one."),
+]
+StopAfter = Annotated[
+    float | None, typer.Option(callback=_checked_length, help="Stop after this long.")
+]
+Length = Annotated[float, typer.Option(callback=_checked_length, help="How long the market runs.")]
 Scenario = Annotated[
     str,
     typer.Option(help=f"A market of your own by its path, or one of {', '.join(SCENARIOS)}."),

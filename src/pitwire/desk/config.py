@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from pitwire.model.clock import SECOND
+from pitwire.model.clock import MOST_SECONDS, SECOND
 from pitwire.model.errors import ConfigError
 from pitwire.model.numbers import plain
 from pitwire.model.strict import as_written, read_strictly
@@ -173,7 +173,7 @@ class DeskSection(Section, frozen=True):
     `pitwire/VENUE/ACCOUNT` under `$XDG_STATE_HOME` (`~/.local/state`)."""
     durable: bool = False
     """Sync the journal before an order leaves, not within milliseconds of it."""
-    reconcile_seconds: Annotated[float, Meta(ge=0)] = 60.0
+    reconcile_seconds: Annotated[float, Meta(ge=0, le=MOST_SECONDS)] = 60.0
     """How often our orders, fills and balances are held beside the venue's; 0: only at a start and
     after a loss. Longer where a round would cost more than a tenth of the venue's weight."""
     order_deadline_seconds: Annotated[float, Meta(ge=0.1, le=60)] = ORDER_DEADLINE_SECONDS
@@ -223,7 +223,7 @@ def parse_config(text: str, *, source: str = "config") -> DeskConfig:
     for asset, amount in config.paper.balances.items():
         if amount < 0:
             where = f"{source}: paper.balances.{asset}"
-            raise ConfigError(where=where, found=plain(amount), expected="zero or more")
+            raise ConfigError(where=where, found=as_written(amount), expected="zero or more")
     for symbol, own in config.risk.symbols.items():
         _check_symbol(symbol, f"{source}: risk.symbols.{symbol}")
         _check_limits(own, f"risk.symbols.{symbol}", source)
@@ -358,13 +358,13 @@ def _check_symbol(symbol: str, where: str) -> None:
 def _check_limits(limits: Limits | SymbolLimits, path: str, source: str) -> None:
     for name in limits.__struct_fields__:
         value = getattr(limits, name)
+        where = f"{source}: {path}.{name}"
         if isinstance(value, Decimal) and not value.is_finite():
-            where = f"{source}: {path}.{name}"
             raise ConfigError(where=where, found=str(value), expected="a finite number")
         if isinstance(value, int | float | Decimal) and value < 0:
-            found = plain(value) if isinstance(value, Decimal) else value
-            where = f"{source}: {path}.{name}"
-            raise ConfigError(where=where, found=found, expected="zero or more")
+            raise ConfigError(where=where, found=as_written(value), expected="zero or more")
+        if name.endswith("_seconds") and isinstance(value, float) and value > MOST_SECONDS:
+            raise ConfigError(where=where, found=value, expected=f"at most {MOST_SECONDS}")
 
 
 def _check_references(account: AccountSection, source: str) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 SECOND = 1_000_000_000
+MOST_SECONDS = 1_000_000_000
+"""The longest time that a configuration may ask for, some thirty years: no sum of it overflows."""
 _monotonic = time.monotonic_ns
 MILLISECOND = 1_000_000
 MICROSECOND = 1_000

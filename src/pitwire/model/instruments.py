@@ -14,6 +14,7 @@ Number = Decimal | float | int | str
 ZERO = Decimal(0)
 _LARGEST = 14
 """The highest power of ten that is taken: up to it, Decimal arithmetic is exact on any grid."""
+_FEW_DIGITS = f"a number of at most {_LARGEST + 1} digits"
 _SAYABLE = 1024
 """Whole numbers of more bits are not written out; Python itself refuses to, beyond some."""
 
@@ -89,7 +90,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
         if not value.is_finite() or value <= 0:
             raise self._off(field, value, "a positive number")
         if not _is_multiple(value, self.tick):
-            raise self._off(field, value, f"a multiple of {plain(self.tick)}")
+            raise self._off(field, value, _on(self.tick, value))
         if value < self.min_price:
             raise self._off(field, value, f"at least {plain(self.min_price)}")
         if self.max_price and value > self.max_price:
@@ -100,7 +101,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
         if not value.is_finite() or value <= 0:
             raise self._off("size", value, "a positive number")
         if not _is_multiple(value, self.lot):
-            raise self._off("size", value, f"a multiple of {plain(self.lot)}")
+            raise self._off("size", value, _on(self.lot, value))
         if value < self.min_size:
             raise self._off("size", value, f"at least {plain(self.min_size)}")
         if self.max_size and value > self.max_size:
@@ -120,7 +121,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
         if not exact.is_finite():
             raise self._off(field, value, "a finite number")
         if exact.adjusted() > _LARGEST:
-            raise self._off(field, value, f"a number of at most {_LARGEST + 1} digits")
+            raise self._off(field, value, _FEW_DIGITS)
         return (exact / step).to_integral_value(rounding) * step
 
     def _off(self, field: str, value: object, expected: str) -> OffGrid:
@@ -131,3 +132,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
 
 def _is_multiple(value: Decimal, step: Decimal) -> bool:
     return value.adjusted() <= _LARGEST and not value % step
+
+
+def _on(step: Decimal, value: Decimal) -> str:
+    """What was expected of a value that is no multiple, or too large to tell."""
+    return f"a multiple of {plain(step)}" if value.adjusted() <= _LARGEST else _FEW_DIGITS

@@ -22,6 +22,8 @@ from pitwire.model.errors import ConfigError
 
 T = TypeVar("T")
 
+_MARK = "\ufeff"
+"""What some editors put before UTF-8; TOML 1.1 passes it over."""
 _USUAL = 25
 """Powers of ten beyond this are shown as they were written, not in full."""
 SECRET_WORDS = ("secret", "key", "password", "token", "passphrase")
@@ -67,7 +69,7 @@ class _Masked:
 def read_strictly(text: str, kind: type[T], *, source: str) -> T:
     """Parse `text` as a `kind`; raises `ConfigError` for the first thing that does not fit."""
     try:
-        tree = tomllib.loads(text, parse_float=Decimal)
+        tree = tomllib.loads(text.removeprefix(_MARK), parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
         raise _not_toml(str(error), text, source) from None
     except (ValueError, ArithmeticError):
@@ -216,6 +218,8 @@ def _misfit(message: str, tree: object, shape: inspect.Type, source: str) -> Con
         return _complaint(source, path, value, _nearest(str(value), tags))
     if options := _options(wanted):
         return _complaint(source, path, value, f"one of {', '.join(options)}")
+    if isinstance(value, dict) and what.startswith("Expected `array"):
+        return _complaint(source, path, _Written("one table"), f"a list: `[[{path}]]` before each")
     return _complaint(source, path, value, _in_words(what))
 
 

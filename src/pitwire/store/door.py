@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,12 +20,19 @@ def open_store(path: str | Path) -> Store:
     Raises `ConfigError` when it is none, is damaged, or was written by a newer program, and when
     the extra `store` is not installed.
     """
-    try:
+    with tables_wanted("open_store"):
         query = import_module("pitwire.store.query")
+    store: Store = query.open_store(path)
+    return store
+
+
+@contextmanager
+def tables_wanted(where: str) -> Iterator[None]:
+    """Around the import of what reads or writes tables: raises `ConfigError` where it cannot be."""
+    try:
+        yield
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in ("duckdb", "pyarrow"):
             raise
         expected = "the extra: pip install 'pitwire[store]'"
-        raise ConfigError(where="open_store", found=f"no {error.name}", expected=expected) from None
-    store: Store = query.open_store(path)
-    return store
+        raise ConfigError(where=where, found=f"no {error.name}", expected=expected) from None

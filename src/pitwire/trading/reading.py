@@ -16,9 +16,11 @@ from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin,
 
 import msgspec
 
+from pitwire.model.clock import MOST_SECONDS
 from pitwire.model.errors import ConfigError, PitwireError
 from pitwire.model.instruments import Instrument
 from pitwire.model.orders import OrderType
+from pitwire.model.strict import as_written
 from pitwire.model.symbols import Symbol
 
 _PLACE = re.compile(r" - at `\$\.?(.*)`$")
@@ -50,6 +52,8 @@ class Clause(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 raise ValueError(f"{name}|a finite number")
             if name in self.POSITIVE and isinstance(value, Decimal | int) and value <= 0:
                 raise ValueError(f"{name}|a number above zero")
+            if name.endswith("_seconds") and value is not None and value > MOST_SECONDS:
+                raise ValueError(f"{name}|at most {MOST_SECONDS}")
         given = [name for name in self.ONE_OF if getattr(self, name) is not None]
         if self.ONE_OF and len(given) != 1:
             choices = " or ".join(f"`{name}`" for name in self.ONE_OF)
@@ -108,8 +112,7 @@ class Ground(msgspec.Struct, frozen=True):
 
     def bad(self, field: str, found: object, expected: str) -> ConfigError:
         if isinstance(found, Decimal) and found.is_finite():
-            number = int(found) if found == found.to_integral_value() else float(found)
-            found = found if "e" in repr(number) else number
+            found = as_written(found)
         return ConfigError(where=f"{self.where}.{field}", found=found, expected=expected)
 
     def symbol(self, field: str, symbol: str) -> str:
