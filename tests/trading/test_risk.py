@@ -27,6 +27,7 @@ from pitwire.model.orders import (
 from pitwire.trading.ids import is_protective
 from pitwire.trading.journal import Alerted, Decided, Halted, Refusal, Resumed
 from pitwire.trading.limits import Limits, SymbolLimits
+from pitwire.trading.risk import Screen
 from pitwire.trading.tracked import Origin, Tracked
 from pitwire.trading.wishes import alert, amend, buy, cancel, halt, replace, sell
 from tests.trading.making import (
@@ -135,6 +136,13 @@ def losing(loss: Any) -> Desk:
     return made
 
 
+def judged(error: int) -> Desk:
+    """A desk that knows the venue's time to so many nanoseconds."""
+    made = desk()
+    made.burst(ev.ClockOffset("test", "", 0, at(0), 0, error))
+    return made
+
+
 def status(text: str) -> Desk:
     made = desk()
     made.burst(ev.MarketStatus("test", BTC, 0, at(0), text))
@@ -191,6 +199,10 @@ CASES: list[Case] = [
     ("grid price", desk, buy(BTC, 1, price="1e999999"), buy(BTC, quote_size=99, price=99)),
     ("grid notional", desk, buy(BTC, 0.04), buy(BTC, 0.05)),
     ("grid notional", listed(max_notional=D(1000)), buy(BTC, 11), buy(BTC, 9)),
+    ("grid notional", listed(max_notional=D(1000)), buy(BTC, "10.001", price=100),
+     buy(BTC, 10, price=100)),
+    ("grid notional", desk, buy(BTC, "0.05", price="99.99"), buy(BTC, "0.05", price=100)),
+    ("grid size", listed(market_max_size=D(2)), buy(BTC, "2.001"), buy(BTC, 2)),
     ("unknown order", with_unknown_order, sell(BTC, 1), sell(ETH, 1)),
     ("max_order_size", limited(max_order_size=D(2)), buy(BTC, 2.001), buy(BTC, 2)),
     ("max_order_size", limited(max_order_size=D(2)), buy(BTC, quote_size=201),
@@ -220,6 +232,17 @@ CASES: list[Case] = [
     ("max_daily_loss", lambda: losing(10), sell(BTC, 1.001), sell(BTC, 0.5)),
     ("max_daily_loss", lambda: losing(9), None, buy(BTC, 1)),
     ("funds", lambda: funded(USDT=100), buy(BTC, 1), buy(BTC, 0.9)),
+    ("funds", lambda: funded(USDT=100), buy(BTC, 1, price="100.01"), buy(BTC, 1, price=100)),
+    ("allow_short", lambda: with_position(1, Limits(allow_short=False)), sell(BTC, "1.001"),
+     sell(BTC, 1)),
+    ("max_exposure", limited(max_exposure=D(300)), buy(BTC, 3, price="100.01"),
+     buy(BTC, 3, price=100)),
+    ("max_day_notional", limited(max_day_notional=D(300)), buy(BTC, 3, price="100.01"),
+     buy(BTC, 3, price=100)),
+    ("max_day_orders", limited(max_day_orders=0), buy(BTC, 1), None),
+    ("max_day_orders", limited(max_day_orders=1), None, buy(BTC, 1)),
+    ("clock error", lambda: judged(500_000_001), buy(BTC, 1), None),
+    ("clock error", lambda: judged(500_000_000), None, buy(BTC, 1)),
     ("funds", lambda: funded(BTC=1), sell(BTC, 1.001), sell(BTC, 1)),
     ("reduce only", lambda: with_position(2), sell(BTC, 3, reduce_only=True),
      sell(BTC, 2, reduce_only=True)),
@@ -229,18 +252,31 @@ CASES: list[Case] = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("quick", [True, False], ids=["quick", "each check"])
 @pytest.mark.parametrize(
     ("limit", "make", "bad", "good"), CASES, ids=[f"{i}-{c[0]}" for i, c in enumerate(CASES)]
 )
 def test_each_limit_refuses_and_admits(
-    limit: str, make: Callable[[], Desk], bad: Any, good: Any
+    limit: str,
+    make: Callable[[], Desk],
+    bad: Any,
+    good: Any,
+    quick: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if bad is not None:
+    def begun() -> Desk:
         made = make()
+        if not quick:  # else what the short way admits is never held against the checks
+            made.screen.compiled = None
+            monkeypatch.setattr(Screen, "_passes", lambda *_, **__: False)
+        return made
+
+    if bad is not None:
+        made = begun()
         assert admit(made, bad) == []
         assert made.refusals == [limit]
     if good is not None:
-        made = make()
+        made = begun()
         assert len(admit(made, good)) == 1, made.of(Refusal)
         assert made.refusals == []
 
