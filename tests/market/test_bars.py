@@ -8,6 +8,7 @@ from itertools import groupby
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pitwire.market.bars import AHEAD, INTERVALS, BarBuilder, Misplaced
 from pitwire.model.clock import SECOND
@@ -115,12 +116,40 @@ def test_a_stamp_from_the_future_does_not_close_the_bar() -> None:
     assert list(bars.apply(trade(3, START + 10))) == []
 
 
+def test_a_stamp_that_is_just_not_too_far_ahead_is_taken() -> None:
+    bars = builder()
+    one = replace(trade(1, START), received=START - AHEAD)
+    assert list(bars.apply(one)) == []
+    [told] = bars.apply(replace(one, trade_id=2, venue_time=START + 1))
+    assert isinstance(told, Misplaced)
+
+
 def test_ids_say_which_trade_was_first_and_last() -> None:
     bars = builder()
     for trade_id, price in ((5, 50.0), (3, 30.0), (9, 90.0), (7, 70.0)):
         bars.apply(trade(trade_id, START + 1, price))
     (bar,) = bars.close_until(START + MINUTE)
     assert (bar.open, bar.close, bar.low, bar.high) == (30.0, 90.0, 30.0, 90.0)
+
+
+def test_of_trades_with_one_number_the_last_to_come_closes_the_bar() -> None:
+    bars = builder()
+    for price in (5.0, 7.0, 6.0):
+        bars.apply(trade(0, START + 1, price))
+    (bar,) = bars.close_until(START + MINUTE)
+    assert (bar.open, bar.close) == (5.0, 6.0)
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_the_first_instant_of_an_interval_belongs_to_it(told: bool) -> None:
+    bars = builder()
+    bars.apply(trade(1, START))
+    if told:
+        assert len(bars.close_until(START + MINUTE)) == 1
+    assert len(bars.apply(trade(2, START + MINUTE))) == (0 if told else 1)
+    assert list(bars.apply(trade(3, START + MINUTE))) == [], "and so does another trade of it"
+    assert bars.current is not None
+    assert (bars.current.open_time, bars.current.trades) == (START + MINUTE, 2)
 
 
 def test_an_aggregate_counts_its_fills() -> None:

@@ -51,6 +51,15 @@ def live_at(last_id: int, continuity: Continuity = RANGE) -> BookSync:
     return book
 
 
+def test_a_delta_that_ends_where_the_book_stands_may_be_the_one_to_splice_at() -> None:
+    chained = live_at(7, ByPrevious())
+    assert not chained.has(delta(5, 7, 4)), "a futures snapshot may stand amid a delta"
+    assert chained.has(delta(4, 6, 3))
+    chained.accept(delta(5, 7, 4))
+    assert chained.has(delta(5, 7, 4))
+    assert live_at(7).has(delta(5, 7)), "spot ids are dense"
+
+
 # ── start ─────────────────────────────────────────────────────────────────────────────────────
 
 

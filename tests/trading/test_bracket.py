@@ -128,6 +128,32 @@ def test_a_leg_that_was_rejected_is_wished_again() -> None:
     assert trial.price(100, 1) == []
 
 
+def test_a_leg_is_wished_again_a_second_later_and_not_before() -> None:
+    trial = Trial()
+    [entry] = trial.price(100)
+    [profit] = trial.fills(entry)  # at 1.1 s
+    assert trial.says(profit, K.REJECTED) == []
+    assert trial.price(100, 0.89) == []
+    [again] = trial.price(100, 0.01)
+    assert again.tag == "b/profit"
+
+
+def test_a_single_lot_is_protected_and_less_than_one_is_not() -> None:
+    trial = Trial()
+    [entry] = trial.price(10_000)
+    [profit] = trial.fills(entry, price=10_000)
+    trial.says(profit, K.ACCEPTED)
+    trial.fills(profit, "1.999", 10_200)
+    trial.says(profit, K.CANCELED)
+    [last] = trial.price(10_000, 1)
+    assert (last.tag, last.size) == ("b/profit", D("0.001"))
+
+    trial = Trial(SHAPE.replace("size = 2", "size = 0.1"))
+    [entry] = trial.price(100)
+    assert trial.fills(entry, "0.1", fee="0.0995", fee_asset="BTC") == []
+    assert trial.bracket.stage is Stage.DONE
+
+
 def test_both_legs_rest_and_one_takes_the_other_away() -> None:
     trial = Trial(more="bracket.resting_stop = true\n")
     [entry] = trial.price(100)

@@ -61,6 +61,12 @@ def the(ledger: OrderLedger, order_id: str = "a") -> Any:
     return found
 
 
+def test_a_fill_of_nothing_brings_no_order_back() -> None:
+    ledger = ledger_with(S.REJECTED)
+    ledger.apply(fill("a", 0), at(1))
+    assert the(ledger).state is S.REJECTED
+
+
 # ── the whole table ───────────────────────────────────────────────────────────────────────────
 
 STATES = [state for state in S if state is not S.NEW]

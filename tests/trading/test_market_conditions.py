@@ -213,6 +213,7 @@ def test_a_spread() -> None:
     assert looks(SpreadWider(BTC, ticks=5), *events) == [NO, NO, YES, YES]
     assert looks(SpreadWider(BTC, bips=10), *events) == [NO, NO, NO, YES]
     assert looks(SpreadWider(ETH, ticks=1), quote(1, 9, symbol=ETH)) == [NO]
+    assert looks(SpreadWider(BTC, bips=10), quote(99.95, 100.05), quote(99.94, 100.05)) == [NO, YES]
 
 
 def test_an_imbalance() -> None:
