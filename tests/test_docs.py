@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import inspect
 import re
+import textwrap
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 
 import pitwire
 from pitwire.desk.config import parse_config
+from pitwire.desk.desk import Desk
 from pitwire.model.credentials import Credentials
 from pitwire.model.events import Trade
 from pitwire.model.orders import Side
@@ -39,11 +42,9 @@ def test_every_function_of_the_life_of_a_frame_exists(repository: Path) -> None:
 def test_the_heart_of_the_desk_is_quoted_as_it_stands(repository: Path) -> None:
     page = (repository / "docs/life-of-a-frame.md").read_text()
     [quoted] = re.findall(r"```python\n(.*?)```", page, re.S)
-    source = (repository / "src/pitwire/desk/desk.py").read_text()
-    inside = "\n".join(f"    {line}" if line else line for line in quoted.splitlines()[1:])
-    head = f"    {quoted.splitlines()[0]}"
-    assert head in source
-    assert inside in source
+    source = textwrap.dedent(inspect.getsource(Desk.on_events))
+    stated = [line for line in source.splitlines() if not line.strip().startswith('"""')]
+    assert quoted.splitlines() == stated
 
 
 @pytest.mark.parametrize("where", ["README.md", "docs", "examples"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -54,6 +55,32 @@ def test_what_is_recited_is_read_as_a_trade_and_leaves_no_trace(
     assert [type(one) for one in read] == [Trade, Trade]
     assert read[1].symbol == read[0].symbol == "BNB-BTC"
     assert dict(reader._symbols) == known
+
+
+@pytest.mark.parametrize("around", [bytes, lambda data: wrapped("bnbusdt@bookTicker", data)])
+def test_a_side_where_nobody_quotes_is_told_and_a_size_without_a_price_is_not(around: Any) -> None:
+    sides = {b"bid": b'"b":"25.35","B":"31.21"', b"ask": b'"a":"25.36","A":"40.66"'}
+    for name, said in sides.items():
+        side = said[1:2]
+        nobody = b'"%s":"0.00","%s":"0.00"' % (side, side.upper())
+        [quote] = codec().decode(around(QUOTE.replace(said, nobody)), NOW)
+        assert isinstance(quote, Quote), name
+        assert not quote.is_whole
+        assert (quote.bid == 0, quote.ask == 0) == (name == b"bid", name == b"ask")
+        [odd] = codec().decode(around(QUOTE.replace(said[:12], nobody[:10])), NOW)
+        assert isinstance(odd, Malformed), name
+
+
+@pytest.mark.parametrize("window", ["1h", "4h", "1d"])
+def test_a_rolling_window_is_called_by_its_length(window: str) -> None:
+    rolling = (
+        b'{"e":"%sTicker","E":1672515782136,"s":"BNBBTC","p":"0.0015","P":"250.00","o":"0.0010",'
+        b'"h":"0.0025","l":"0.0010","c":"0.0025","w":"0.0018","v":"10000","q":"18","O":0,'
+        b'"C":1675216573749,"F":0,"L":18150,"n":18151}' % window.encode()
+    )
+    [told] = codec().decode(rolling, NOW)
+    assert isinstance(told, Ticker)
+    assert told.window == window
 
 
 BROKEN = {
