@@ -81,6 +81,15 @@ def test_every_section_is_read() -> None:
     assert wanted(config) == (Ask("bars", "ETH-USDT", "1m"), Ask("trades", "ETH-USDT", ""))
 
 
+AT = """
+[venue.endpoints]
+market = "ws://H:1"
+orders = "ws://h"
+http = "http://h"
+"""
+MARKET_AT = "desk.toml: venue.endpoints.market"
+
+
 @pytest.mark.parametrize(
     ("text", "where", "found", "expected"),
     [
@@ -135,6 +144,13 @@ def test_every_section_is_read() -> None:
             "inf",
             "a finite number",
         ),
+        (AT.replace("H:1", "h:99999"), MARKET_AT, "'ws://h:99999'", "0 to 65535"),
+        (AT.replace("H:1", "h:abc"), MARKET_AT, "'ws://h:abc'", "0 to 65535"),
+        (AT.replace("H:1", "[::1"), MARKET_AT, "'ws://[::1'", "ws://host:port"),
+        (AT.replace("H:1", ""), MARKET_AT, "'ws://'", "ws://host:port"),
+        (AT.replace("H:1", "h :1"), MARKET_AT, "'ws://h :1'", "ws://host:port"),
+        (AT.replace("H:1", "me:pw@h:1"), MARKET_AT, "'ws://***@h:1'", "without a user"),
+        (AT.replace("ws://H:1", "http://h"), MARKET_AT, "'http://h'", "ws:// or wss://"),
         ("[risk]\nmax_position = -1", "desk.toml: risk.max_position", "-1", "zero or more"),
         (
             "[risk]\nduplicate_seconds = 1e300",
