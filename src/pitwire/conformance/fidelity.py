@@ -10,8 +10,9 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ _STREAMS = (
     "binance/spot_4pairs_klines_2021-10-12.jsonl.gz",
     "binance/spot_BTCUSDT_depth-trade-bookTicker_2024-08-08.jsonl.gz",
 )
+_PACE = re.compile(r"(@\d+m?s|_\d\w)$")
+"""The end of a stream's name that says how often, or over how long."""
 _ENOUGH = 20_000
 """Records of a capture that are looked at; every kind occurs long before."""
 _SHORT = re.compile(r"(\.P|\.n|ercent|ultiplier(Up|Down)|[Mm]ult(Up|Down)|\.discount|\[11\]|\.B)$")
@@ -100,20 +103,28 @@ def _by_the_papers(ours: Mapping[str, Any]) -> Iterator[Verdict]:
             yield Verdict(kind, "papers", (*kept, *_digits(ours[kind])))
 
 
-def _by_recorded_streams(ours: Mapping[str, Any], captures: Path) -> Iterator[Verdict]:
-    recorded: dict[str, Any] = {}
-    for name in _STREAMS:
+def recorded_frames(
+    captures: Path, names: Iterable[str], enough: int, pace: re.Pattern[str]
+) -> dict[str, Any]:
+    """The first whole frame of each kind among the first `enough` records of these captures.
+
+    `pace` is the end of a stream's name that is no part of its kind.
+    """
+    found: dict[str, Any] = {}
+    for name in names:
         with gzip.open(captures / name, "rt") as lines:
-            for number, line in enumerate(lines):
-                if number == _ENOUGH:
-                    break
+            for line in islice(lines, enough):
                 record = json.loads(line)
                 if record["t"] == "recv":
                     frame = json.loads(record["data"])
-                    kind = re.sub(r"(@\d+m?s|_\d\w)$", "", frame["stream"].partition("@")[2])
+                    kind = pace.sub("", frame["stream"].partition("@")[2])
                     if frame["data"].get("b") != [] and frame["data"].get("a") != []:
-                        recorded.setdefault(f"stream {kind}", frame["data"])
-    for kind, frame in recorded.items():
+                        found.setdefault(f"stream {kind}", frame["data"])
+    return found
+
+
+def _by_recorded_streams(ours: Mapping[str, Any], captures: Path) -> Iterator[Verdict]:
+    for kind, frame in recorded_frames(captures, _STREAMS, _ENOUGH, _PACE).items():
         if kind not in ours:
             yield Verdict(kind, "recorded", ("never said",))
             continue

@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from pitwire.conformance.fidelity import Verdict
+from pitwire.conformance.fidelity import Verdict, recorded_frames
 from pitwire.conformance.shapes import Shape, differences, shape_of
 from pitwire.conformance.usdm_story import said
 from pitwire.model.errors import ConfigError
@@ -49,6 +49,7 @@ _STREAMS = (
 )
 _EVENTS = "binance/userdata_usdm_live_BTCUSDT_open.jsonl.gz"
 _ANSWERS = "binance/rest_recordings.json.gz"
+_PACE = re.compile(r"@\d+m?s$")
 _ENOUGH = 8_000
 """Records of a capture that are looked at; every kind occurs long before."""
 
@@ -96,18 +97,7 @@ def _verdict(
 
 def _recorded(captures: Path) -> dict[str, Any]:
     """The first frame of each kind, and the live events of an account."""
-    found: dict[str, Any] = {}
-    for name in _STREAMS:
-        with gzip.open(captures / name, "rt") as lines:
-            for number, line in enumerate(lines):
-                if number == _ENOUGH:
-                    break
-                record = json.loads(line)
-                if record["t"] == "recv":
-                    frame = json.loads(record["data"])
-                    kind = re.sub(r"@\d+m?s$", "", frame["stream"].partition("@")[2])
-                    if frame["data"].get("b") != [] and frame["data"].get("a") != []:
-                        found[f"stream {kind}"] = frame["data"]
+    found = recorded_frames(captures, _STREAMS, _ENOUGH, _PACE)
     with gzip.open(captures / _EVENTS, "rt") as lines:
         for line in lines:
             event = json.loads(json.loads(line)["data"])

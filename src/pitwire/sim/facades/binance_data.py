@@ -15,7 +15,7 @@ from pitwire.model.orders import Side
 from pitwire.sim.facades import binance_payloads as payloads
 from pitwire.sim.facades.binance_auth import FIRST_DAY
 from pitwire.sim.facades.binance_call import Call
-from pitwire.sim.facades.binance_candles import INTERVALS, MINUTE
+from pitwire.sim.facades.binance_candles import INTERVALS, MINUTE, Aggregate, SymbolHistory
 from pitwire.sim.facades.binance_info import BAD_STATUS, STATUSES, demand_status
 from pitwire.sim.facades.binance_params import Args
 from pitwire.sim.facades.binance_text import ApiError, money
@@ -151,15 +151,21 @@ def trades(call: Call, ask: TradesAsk) -> object:
 def aggregates(call: Call, ask: TradesAsk) -> object:
     """trades.aggregate."""
     board = call.office.board(ask.symbol)
+    return [
+        payloads.aggregate_row(board.scale, row, call.unit) for row in asked_of(board.history, ask)
+    ]
+
+
+def asked_of(history: SymbolHistory, ask: TradesAsk) -> list[Aggregate]:
+    """The aggregate trades that are asked for, oldest first; without a beginning the newest."""
     from_id = ask.from_id or 0
     rows = [
         found
-        for found in board.history.aggregates
+        for found in history.aggregates
         if found.aggregate_id >= from_id and ask.start <= found.at <= ask.end
     ]
     newest = ask.from_id is None and ask.start == 0
-    rows = rows[-ask.limit :] if newest else rows[: ask.limit]
-    return [payloads.aggregate_row(board.scale, row, call.unit) for row in rows]
+    return rows[-ask.limit :] if newest else rows[: ask.limit]
 
 
 class KlinesAsk(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from pitwire.sim.facades import binance_payloads as spot
 from pitwire.sim.facades import usdm_payloads as payloads
 from pitwire.sim.facades.binance_call import Call
 from pitwire.sim.facades.binance_candles import DAY, INTERVALS
-from pitwire.sim.facades.binance_data import TradesAsk, read_limit, read_times
+from pitwire.sim.facades.binance_data import TradesAsk, asked_of, read_limit, read_times
 from pitwire.sim.facades.binance_params import Args
 from pitwire.sim.facades.binance_payloads import Payload
 from pitwire.sim.facades.binance_text import ApiError
@@ -89,16 +89,8 @@ def trades(call: Call, ask: TradesAsk) -> object:
 
 def aggregates(call: Call, ask: TradesAsk) -> object:
     board = call.office.board(ask.symbol)
-    from_id = ask.from_id or 0
-    rows = [
-        found
-        for found in board.history.aggregates
-        if found.aggregate_id >= from_id and ask.start <= found.at <= ask.end
-    ]
-    newest = ask.from_id is None and ask.start == 0
-    rows = rows[-ask.limit :] if newest else rows[: ask.limit]
     made = []
-    for row in rows:
+    for row in asked_of(board.history, ask):
         shown = spot.aggregate_row(board.scale, row, MILLISECOND)
         del shown["M"]
         made.append(shown)

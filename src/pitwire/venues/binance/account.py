@@ -13,6 +13,7 @@ from pitwire.model.events import Balance, Event, Fill, Rejected, Update, VenueSh
 from pitwire.model.orders import RejectReason, Side, TimeInForce, UpdateKind
 from pitwire.venues.binance import frames as wire
 from pitwire.venues.binance.symbols import ORDER_TYPES, VENUE, Symbols
+from pitwire.venues.mbx import frames as shared
 from pitwire.venues.mbx.amounts import nanoseconds
 from pitwire.venues.reading import Unreadable, amount, signed
 
@@ -82,7 +83,7 @@ def user_events(data: wire.UserFrame, symbols: Symbols, now: int) -> Sequence[Ev
         case wire.PositionFrame(B=rows):
             venue_time = nanoseconds(data.u)
             return [balance(row.a, row.f, row.l, venue_time, now) for row in rows]
-        case wire.ShutdownFrame(E=instant):
+        case shared.ShutdownFrame(E=instant):
             return (VenueShutdown(VENUE, "", nanoseconds(instant), now, ""),)
         case wire.TerminatedFrame(E=instant):
             return (Rejected(VENUE, "", nanoseconds(instant), now, "", "orders", 0, _TERMINATED),)

@@ -26,6 +26,7 @@ from pitwire.venues.binance import frames as wire
 from pitwire.venues.binance.decode import malformed, unhandled
 from pitwire.venues.binance.refusals import reason, refusal
 from pitwire.venues.binance.symbols import VENUE, Symbols
+from pitwire.venues.mbx import frames as shared
 from pitwire.venues.mbx.amounts import nanoseconds
 from pitwire.venues.mbx.envelopes import (
     NAMELESS,
@@ -86,7 +87,7 @@ _NOT_TRIED = -2022
 USER_KINDS = frozenset(
     str(kind.__struct_config__.tag)
     for kind in typing.get_args(wire.UserFrame)
-    if kind is not wire.ShutdownFrame
+    if kind is not shared.ShutdownFrame
 )
 """Event types of user data alone."""
 

@@ -31,6 +31,7 @@ from pitwire.model.twins import twin
 from pitwire.venues import reading
 from pitwire.venues.binance import frames as wire
 from pitwire.venues.binance.symbols import VENUE, Symbols
+from pitwire.venues.mbx import frames as shared
 from pitwire.venues.mbx import reading as family
 from pitwire.venues.mbx.amounts import LAST_MILLISECOND, nanoseconds
 from pitwire.venues.mbx.fields import LAST_INSTANT
@@ -213,7 +214,7 @@ def _quoted(data: wire.QuoteFrame, symbols: Symbols, now: int) -> Event:
     return Quote(VENUE, symbols[data.s], 0, now, data.b, data.B, data.a, data.A, data.u)
 
 
-def _aggregate(data: wire.AggregateFrame, symbols: Symbols, now: int) -> Event:
+def _aggregate(data: shared.AggregateFrame, symbols: Symbols, now: int) -> Event:
     side = _SELL if data.m else _BUY
     return AggregateTrade(
         VENUE, symbols[data.s], nanoseconds(data.T), now, data.p, data.q, side,
@@ -227,7 +228,7 @@ def _delta(data: wire.DeltaFrame, symbols: Symbols, now: int) -> Event:
     return BookDelta(VENUE, symbols[data.s], venue_time, now, data.U, data.u, data.b, data.a)
 
 
-def _bar(data: wire.BarFrame, symbols: Symbols, now: int) -> Event:
+def _bar(data: shared.BarFrame, symbols: Symbols, now: int) -> Event:
     bar = data.k
     return Bar(
         VENUE, symbols[data.s], nanoseconds(data.E), now, bar.i, nanoseconds(bar.t),
@@ -265,7 +266,7 @@ def _average(data: wire.AverageFrame, symbols: Symbols, now: int) -> Event:
     return AveragePrice(VENUE, symbols[data.s], nanoseconds(data.E), now, data.i, data.w)
 
 
-def _shutdown(data: wire.ShutdownFrame, _symbols: Symbols, now: int) -> Event:
+def _shutdown(data: shared.ShutdownFrame, _symbols: Symbols, now: int) -> Event:
     return VenueShutdown(VENUE, "", nanoseconds(data.E), now, "")
 
 
@@ -276,16 +277,16 @@ def _price(value: float) -> float:
 
 MAPPERS: dict[type[msgspec.Struct], Callable[[Any, Symbols, int], Event]] = {
     wire.TradeFrame: _trade,
-    wire.AggregateFrame: _aggregate,
+    shared.AggregateFrame: _aggregate,
     wire.DeltaFrame: _delta,
-    wire.BarFrame: _bar,
+    shared.BarFrame: _bar,
     wire.MiniFrame: _mini,
     wire.DayFrame: _day,
     wire.HourFrame: _rolling("1h"),
     wire.FourHoursFrame: _rolling("4h"),
     wire.RollingDayFrame: _rolling("1d"),
     wire.AverageFrame: _average,
-    wire.ShutdownFrame: _shutdown,
+    shared.ShutdownFrame: _shutdown,
 }
 """Frame → its mapper."""
 KINDS = frozenset(str(kind.__struct_config__.tag) for kind in MAPPERS)

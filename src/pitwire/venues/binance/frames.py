@@ -23,6 +23,7 @@ from pitwire.venues.mbx.fields import (
     Size,
     Time,
 )
+from pitwire.venues.mbx.frames import AggregateFrame, BarFrame, ShutdownFrame
 
 # ── market streams (§3) ───────────────────────────────────────────────────────────────────────
 
@@ -36,17 +37,6 @@ class TradeFrame(Struct, gc=False, tag_field="e", tag="trade"):
     m: bool
 
 
-class AggregateFrame(Struct, gc=False, tag_field="e", tag="aggTrade"):
-    s: Name
-    a: Id
-    p: Price
-    q: Size
-    f: Id
-    l: Id  # noqa: E741 - the venue's name
-    T: Time
-    m: bool
-
-
 class DeltaFrame(Struct, gc=False, tag_field="e", tag="depthUpdate"):
     E: Time
     s: Name
@@ -54,26 +44,6 @@ class DeltaFrame(Struct, gc=False, tag_field="e", tag="depthUpdate"):
     u: Id
     b: Levels
     a: Levels
-
-
-class BarBody(Struct, gc=False):
-    t: Time
-    T: Time
-    i: str
-    o: Price
-    c: Price
-    h: Price
-    l: Price  # noqa: E741 - the venue's name
-    v: Size
-    n: Id
-    x: bool
-    q: Size
-
-
-class BarFrame(Struct, gc=False, tag_field="e", tag="kline"):
-    E: Time
-    s: Name
-    k: BarBody
 
 
 class MiniFrame(Struct, gc=False, tag_field="e", tag="24hrMiniTicker"):
@@ -120,10 +90,6 @@ class AverageFrame(Struct, gc=False, tag_field="e", tag="avgPrice"):
     s: Name
     i: str
     w: Price
-
-
-class ShutdownFrame(Struct, gc=False, tag_field="e", tag="serverShutdown"):
-    E: Time = 0
 
 
 class QuoteFrame(Struct, gc=False):
@@ -340,24 +306,6 @@ class Holding(Struct, gc=False):
 class AccountResult(Struct, gc=False, rename="camel"):
     balances: tuple[Holding, ...]
     update_time: Time = 0
-
-
-class HistoricTrade(Struct, gc=False, rename="camel"):
-    id: Id
-    price: Price
-    qty: Size
-    time: Time
-    is_buyer_maker: bool
-
-
-class HistoricAggregate(Struct, gc=False):
-    a: Id
-    p: Price
-    q: Size
-    f: Id
-    l: Id  # noqa: E741 - the venue's name
-    T: Time
-    m: bool
 
 
 # ── exchangeInfo (§5.8, §7.1) ─────────────────────────────────────────────────────────────────

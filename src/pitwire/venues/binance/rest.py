@@ -20,6 +20,7 @@ from pitwire.venues.binance import frames as wire
 from pitwire.venues.binance.decode import malformed
 from pitwire.venues.binance.refusals import refusal
 from pitwire.venues.binance.symbols import VENUE, Symbols, instrument
+from pitwire.venues.mbx import frames as shared
 from pitwire.venues.mbx.amounts import nanoseconds
 from pitwire.venues.mbx.envelopes import Fault, read_fault
 from pitwire.venues.mbx.history import MOST_TRADES, trades_since
@@ -36,8 +37,8 @@ _DEPTH_WEIGHTS = ((100, 5), (500, 25), (1000, 50), (5000, 250))
 _depth = msgspec.json.Decoder(wire.DepthBody, strict=False).decode
 _info = msgspec.json.Decoder(wire.ExchangeInfo).decode
 _time = msgspec.json.Decoder(wire.TimeResult).decode
-_trades = msgspec.json.Decoder(tuple[wire.HistoricTrade, ...], strict=False).decode
-_aggregates = msgspec.json.Decoder(tuple[wire.HistoricAggregate, ...], strict=False).decode
+_trades = msgspec.json.Decoder(tuple[shared.HistoricTrade, ...], strict=False).decode
+_aggregates = msgspec.json.Decoder(tuple[shared.HistoricAggregate, ...], strict=False).decode
 
 
 # ── requests ──────────────────────────────────────────────────────────────────────────────────

@@ -28,6 +28,7 @@ from pitwire.venues.binance_futures import frames as wire
 from pitwire.venues.binance_futures.decode import SIDES
 from pitwire.venues.binance_futures.house import House
 from pitwire.venues.binance_futures.symbols import ORDER_TYPES, Symbols
+from pitwire.venues.mbx import frames as shared
 from pitwire.venues.mbx.amounts import nanoseconds
 from pitwire.venues.reading import Unreadable, amount, signed
 
@@ -140,7 +141,7 @@ class AccountReader(msgspec.Struct, frozen=True):
                     return ()  # whoever trades for us in parts: its parts are told as orders
                 said = conditional.of_event(data)
                 return (conditional.update(said, venue, self.symbols, now),)
-            case wire.ShutdownFrame(E=instant):
+            case shared.ShutdownFrame(E=instant):
                 return (VenueShutdown(venue, "", nanoseconds(instant), now, ""),)
 
     def order(self, data: wire.OrderBody, now: int) -> Sequence[Event]:

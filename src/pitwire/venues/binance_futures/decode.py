@@ -29,6 +29,7 @@ from pitwire.model.orders import Side
 from pitwire.venues.binance_futures import frames as wire
 from pitwire.venues.binance_futures.house import House
 from pitwire.venues.binance_futures.symbols import Symbols
+from pitwire.venues.mbx import frames as shared
 from pitwire.venues.mbx.amounts import nanoseconds
 from pitwire.venues.mbx.reading import malformed
 from pitwire.venues.reading import UNREADABLE, Unreadable, refuse_doubled_keys, signed, unhandled
@@ -73,15 +74,15 @@ class MarketDecoder:
         self._depths = _Depths()
         self._mappers: dict[type, Callable[[Any, str, int], Told]] = {
             wire.TradeFrame: self._trade,
-            wire.AggregateFrame: self._aggregate,
+            shared.AggregateFrame: self._aggregate,
             wire.QuoteFrame: self._quote,
             wire.DeltaFrame: self._delta,
-            wire.BarFrame: self._bar,
+            shared.BarFrame: self._bar,
             wire.MiniFrame: self._mini,
             wire.DayFrame: self._day,
             wire.MarkFrame: self._mark,
             wire.ForceFrame: self._force,
-            wire.ShutdownFrame: self._shutdown,
+            shared.ShutdownFrame: self._shutdown,
         }
 
     def decode(self, frame: bytes, now: int) -> Told:
@@ -139,7 +140,7 @@ class MarketDecoder:
             ),
         )  # fmt: skip
 
-    def _aggregate(self, data: wire.AggregateFrame, _: str, now: int) -> Told:
+    def _aggregate(self, data: shared.AggregateFrame, _: str, now: int) -> Told:
         side = Side.SELL if data.m else Side.BUY
         return (
             AggregateTrade(
@@ -169,7 +170,7 @@ class MarketDecoder:
             return (PartialBook(venue, symbol, at, now, data.u, data.b, data.a, depth),)
         return (BookDelta(venue, symbol, at, now, data.U, data.u, data.b, data.a, max(0, data.pu)),)
 
-    def _bar(self, data: wire.BarFrame, _: str, now: int) -> Told:
+    def _bar(self, data: shared.BarFrame, _: str, now: int) -> Told:
         bar = data.k
         return (
             Bar(
@@ -226,7 +227,7 @@ class MarketDecoder:
             ),
         )  # fmt: skip
 
-    def _shutdown(self, data: wire.ShutdownFrame, _: str, now: int) -> Told:
+    def _shutdown(self, data: shared.ShutdownFrame, _: str, now: int) -> Told:
         return (VenueShutdown(self._house.name, "", nanoseconds(data.E), now, ""),)
 
     def _is_elsewhere(self, universe: int) -> bool:
@@ -237,8 +238,8 @@ class MarketDecoder:
 KINDS = frozenset(
     str(kind.__struct_config__.tag)
     for kind in (
-        wire.TradeFrame, wire.AggregateFrame, wire.QuoteFrame, wire.DeltaFrame, wire.BarFrame,
-        wire.MiniFrame, wire.DayFrame, wire.MarkFrame, wire.ForceFrame, wire.ShutdownFrame,
+        wire.TradeFrame, shared.AggregateFrame, wire.QuoteFrame, wire.DeltaFrame, shared.BarFrame,
+        wire.MiniFrame, wire.DayFrame, wire.MarkFrame, wire.ForceFrame, shared.ShutdownFrame,
     )
 )  # fmt: skip
 

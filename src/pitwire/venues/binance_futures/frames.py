@@ -22,6 +22,7 @@ from pitwire.venues.mbx.fields import (
     Size,
     Time,
 )
+from pitwire.venues.mbx.frames import AggregateFrame, BarFrame, ShutdownFrame
 
 # ── market streams (§11.3) ────────────────────────────────────────────────────────────────────
 
@@ -34,17 +35,6 @@ class TradeFrame(Struct, gc=False, tag_field="e", tag="trade"):
     T: Time
     m: bool
     X: str = "MARKET"
-
-
-class AggregateFrame(Struct, gc=False, tag_field="e", tag="aggTrade"):
-    s: Name
-    a: Id
-    p: Price
-    q: Size
-    f: Id
-    l: Id  # noqa: E741 - the venue's name
-    T: Time
-    m: bool
 
 
 class QuoteFrame(Struct, gc=False, tag_field="e", tag="bookTicker"):
@@ -70,26 +60,6 @@ class DeltaFrame(Struct, gc=False, tag_field="e", tag="depthUpdate"):
     pu: IdOrNone
     b: Levels
     a: Levels
-
-
-class BarBody(Struct, gc=False):
-    t: Time
-    T: Time
-    i: str
-    o: Price
-    c: Price
-    h: Price
-    l: Price  # noqa: E741 - the venue's name
-    v: Size
-    n: Id
-    x: bool
-    q: Size
-
-
-class BarFrame(Struct, gc=False, tag_field="e", tag="kline"):
-    E: Time
-    s: Name
-    k: BarBody
 
 
 class MiniFrame(Struct, gc=False, tag_field="e", tag="24hrMiniTicker"):
@@ -149,10 +119,6 @@ class ForceBody(Struct, gc=False):
 class ForceFrame(Struct, gc=False, tag_field="e", tag="forceOrder"):
     o: ForceBody
     st: int = 0
-
-
-class ShutdownFrame(Struct, gc=False, tag_field="e", tag="serverShutdown"):
-    E: Time = 0
 
 
 MarketFrame = (
@@ -395,24 +361,6 @@ class AccountResult(Struct, gc=False):
 class LeverageResult(Struct, gc=False):
     symbol: Name
     leverage: Count
-
-
-class HistoricTrade(Struct, gc=False, rename="camel"):
-    id: Id
-    price: Price
-    qty: Size
-    time: Time
-    is_buyer_maker: bool
-
-
-class HistoricAggregate(Struct, gc=False):
-    a: Id
-    p: Price
-    q: Size
-    f: Id
-    l: Id  # noqa: E741 - the venue's name
-    T: Time
-    m: bool
 
 
 # ── exchangeInfo (§11.4) ──────────────────────────────────────────────────────────────────────

@@ -18,6 +18,7 @@ from pitwire.model.orders import Side
 from pitwire.venues.binance_futures import frames as wire
 from pitwire.venues.binance_futures.house import House
 from pitwire.venues.binance_futures.symbols import Symbols
+from pitwire.venues.mbx import frames as shared
 from pitwire.venues.mbx.amounts import nanoseconds
 from pitwire.venues.mbx.history import MOST_TRADES, trades_since
 from pitwire.venues.mbx.requests import Params, Requests
@@ -28,8 +29,8 @@ _DEPTHS = ((5, 2), (10, 2), (20, 2), (50, 2), (100, 5), (500, 10), (1000, 20))
 """Levels a side that may be asked for → weight (§11.3)."""
 
 _depth = msgspec.json.Decoder(wire.DepthBody, strict=False).decode
-_trades = msgspec.json.Decoder(tuple[wire.HistoricTrade, ...], strict=False).decode
-_aggregates = msgspec.json.Decoder(tuple[wire.HistoricAggregate, ...], strict=False).decode
+_trades = msgspec.json.Decoder(tuple[shared.HistoricTrade, ...], strict=False).decode
+_aggregates = msgspec.json.Decoder(tuple[shared.HistoricAggregate, ...], strict=False).decode
 
 
 def ask_instruments(house: House) -> HttpRequest:
