@@ -10,6 +10,7 @@ import pytest
 from pitwire.model.clock import SECOND
 from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy
+from pitwire.model.errors import DialFailed
 from pitwire.session.connect import connect_to_websocket
 from pitwire.sim.faults import HttpError
 from pitwire.sim.world import HTTP_URL, MARKET_URL, ORDERS_URL, World
@@ -114,3 +115,41 @@ def test_a_connection_that_stands_asks_nothing_during_a_ban_either() -> None:
     ends = told + round(BAN_SECONDS * SECOND)
     assert [at for at in asked if told < at < ends] == []
     assert [at for at in asked if at >= ends] != []
+
+
+def test_a_ban_that_one_connection_is_told_of_as_it_dials_silences_all_the_others() -> None:
+    world = World(seed=5, scenario="quiet", crowded=("BTC-USDT",))
+    door = Door(world)
+    now = world.clock.now
+    ends = 0
+
+    async def dial(url: str, receiver: Receiver) -> Link:
+        if url == ORDERS_URL and not ends:
+            refusal = DialFailed(address=url, cause="banned", status=418, retry_after_seconds=90.0)
+            raise refusal
+        return await door.dial(url, receiver)
+
+    async def story() -> None:
+        nonlocal ends
+        async with connect_to_websocket(
+            "binance",
+            endpoints=MEMORY,
+            dial=dial,
+            fetch=door.fetch,
+            clock=world.clock,
+            entropy=Entropy(3),
+        ) as session:
+            await session.subscribe("book", "BTC-USDT")
+            await asyncio.sleep(5)
+            with pytest.raises(DialFailed, match="418"):
+                await session.authenticate_websocket(Credentials(*world.keys["ed25519"]))
+            knew, ends = now(), now() + round(BAN_SECONDS * SECOND)
+            session.resync_book("BTC-USDT")
+            await asyncio.sleep(1)
+            for link in list(world.stage.links()):
+                world.stage.cut(link, now())
+            await asyncio.sleep(BAN_SECONDS + 40)
+            assert [at for at in door.dials + door.asks if knew <= at < ends] == []
+            assert session.book("BTC-USDT").ready
+
+    world.run(story())

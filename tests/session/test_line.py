@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from pitwire.model import errors, events
+from pitwire.model.clock import SECOND
 from pitwire.venues.venue import Limit
 from pitwire.wire.link import Link, Receiver
 from pitwire.wire.memory import dial_into
@@ -198,5 +199,46 @@ def test_flapping_leaves_no_task_and_no_timer_behind() -> None:
             assert world.server.market.asks == [("ticker", "A", "")]
             assert len(asyncio.all_tasks()) <= 2
         assert len(world.of(events.Lost)) == len(world.server.connections)
+
+    live(story)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_loop_that_was_held_up_reads_before_it_judges(answers: bool) -> None:
+    """Somebody held everything for 0.6 s, over the moment at which an answer was due."""
+
+    class Held:
+        def __init__(self, world: World) -> None:
+            self.now_of, self.extra = world.loop.now, 0
+
+        def now(self) -> int:
+            return self.now_of() + self.extra
+
+    class Unanswered:
+        def __init__(self, link: Link) -> None:
+            self.send, self.close, self.abort = link.send, link.close, link.abort
+            self.pinged = asyncio.Event()
+
+        def ping(self) -> None:
+            self.pinged.set()
+
+    async def story(world: World) -> None:
+        clock, links = Held(world), list[tuple[Unanswered, Receiver]]()
+        inner = dial_into(world.server.welcome)
+
+        async def dial(url: str, receiver: Receiver) -> Link:
+            links.append((Unanswered(await inner(url, receiver)), receiver))
+            return links[-1][0]
+
+        async with world.connect(dial=dial, clock=clock):
+            [(link, receiver)] = links
+            await link.pinged.wait()
+            await asyncio.sleep(TOY.heartbeat.answer_within_seconds - 0.1)
+            clock.extra = 6 * SECOND // 10
+            await asyncio.sleep(0.2)
+            if answers:
+                receiver.on_pong(b"")
+            await asyncio.sleep(2)
+            assert len(links) == (1 if answers else 2)
 
     live(story)

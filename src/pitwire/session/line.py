@@ -449,8 +449,7 @@ class Line:
         self._timer = None
         now = self._clock.now()
         if self._paused:
-            # Held still by ourselves: silence and missing answers are not the venue's doing.
-            self.conversation.note_pause(now)
+            # Held still by ourselves: what it means is asked from `resume` on.
             self._arm(now + _PAUSED, now)
             return
         vigil = self.conversation.vigil
