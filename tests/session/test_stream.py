@@ -448,3 +448,29 @@ def test_a_disk_that_refuses_is_told_to_everybody_once(
 async def test_a_spill_that_cannot_be_is_refused(more: dict[str, Any], field: str) -> None:
     with pytest.raises(ConfigError, match=field):
         Calls(Trade, policy="spill", **more)
+
+
+@pytest.mark.parametrize("policy", ["wait", "spill"])
+async def test_whoever_held_a_venue_up_until_it_hung_up_does_so_no_more(
+    policy: Policy, tmp_path: Path
+) -> None:
+    calls = Calls(Trade, policy=policy, spill_dir=tmp_path, spill_limit=1, spill_or="wait")
+    number = 0
+    while not calls.said:  # what goes to the disk is gathered first
+        number += 1
+        calls.stream.offer(trade(number))
+    assert calls.said == ["full"]
+    assert calls.stream.shed()
+    assert calls.said == ["full", "room"]
+    assert not calls.stream.shed()
+    for later in range(number + 1, number + 11):
+        calls.stream.offer(trade(later))
+    assert calls.said == ["full", "room"]
+    calls.stream.end()
+    told = [one async for one in calls.stream if not isinstance(one, SpillFailed)]
+    [dropped] = [one for one in told if isinstance(one, StreamDropped)]
+    assert dropped.count == 10
+    ids = [one.trade_id for one in told if isinstance(one, Trade)]
+    kept = number - 3  # before the three that waited
+    assert ids == [*range(1, kept + 1), *range(number + 8, number + 11)]
+    assert calls.stream.counts.dropped == 10

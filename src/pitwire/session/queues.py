@@ -82,6 +82,13 @@ class Waiting:
         if self._full:
             self._make_room()
 
+    def shed(self, name: str) -> Dropping:
+        """A queue that holds nobody up, with what waits here; nothing is left here."""
+        queue = Dropping(name, self._capacity, self._tally)
+        while (event := self.take()) is not None:
+            queue.put(event)
+        return queue
+
     def _make_room(self) -> None:
         self._full = False
         self._on_room()
@@ -207,6 +214,13 @@ class Spilling:
         self._front.clear()
         self._spill.clear()
         self._instead.clear()
+
+    def shed(self) -> bool:
+        """Hold nobody up any more, once the disk has refused; whether this did so until now."""
+        if not isinstance(self._instead, Waiting):
+            return False
+        self._instead, self._policy = self._instead.shed(self._name), "drop"
+        return True
 
     def _try_disk(self, event: Event) -> None:
         # Better told with the first event than with the first that finds no room.

@@ -172,12 +172,12 @@ class EventStream:
     def shed(self) -> bool:
         """Hold nobody up any more: from now on the oldest go where there is no room, and the reader
         is told how many. Whether this was a stream that did."""
-        waiting = self._queue
-        if not isinstance(waiting, Waiting):
+        queue = self._queue
+        if isinstance(queue, Spilling):
+            return queue.shed()
+        if not isinstance(queue, Waiting):
             return False
-        self.policy, self._queue = "drop", Dropping(self.name, self.capacity, self._tally)
-        while (event := waiting.take()) is not None:
-            self._queue.put(event)
+        self.policy, self._queue = "drop", queue.shed(self.name)
         return True
 
     def end(self) -> None:
