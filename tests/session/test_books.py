@@ -70,6 +70,21 @@ def test_a_tenth_of_the_weight_is_left_to_logins_and_questions() -> None:
     assert ours.due(when) != []
 
 
+def test_live_books_that_want_depth_leave_half_of_the_weight_to_broken_ones() -> None:
+    pacing = Pacing([limit for limit in TOY.limits if limit.scope == "weight"])
+    ours = Books(TOY, ToyCodec(CodecOptions(Role.MARKET)), pacing, Entropy(1).stream("books"))
+    ours.begin("A", NOW)
+    [request] = ours.due(NOW)
+    ours.fetched(request, snapshot("A"), NOW)
+    pacing.spend("weight", NOW, cost=250)  # of 600, with the 50 of the snapshot
+    ours.refresh("A", NOW)
+    assert ours.due(NOW) == []
+    ours.begin("B", NOW)
+    assert [request.symbol for request in ours.due(NOW)] == ["B"]
+    later = NOW + 90 * SECOND
+    assert [request.symbol for request in ours.due(later)] == ["A"]
+
+
 def test_a_snapshot_older_than_the_deltas_held_is_asked_for_again() -> None:
     ours = books()
     ours.begin("A", NOW)
