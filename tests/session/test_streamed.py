@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from pitwire.market.book import OrderBook
 from pitwire.model.clock import SECOND
+from pitwire.model.errors import ConnectionLost
 from pitwire.model.events import (
     BookDelta,
     BookSnapshot,
@@ -137,6 +138,19 @@ def test_a_frame_that_cannot_be_read_makes_every_book_stale() -> None:
         "a frame could not be read"
     ]
     assert [one["do"] for one in said(ours)] == ["unsubscribe", "subscribe"]
+
+
+def test_what_could_not_be_read_before_a_loss_says_nothing_of_the_book_after_it() -> None:
+    ours = begun()
+    ours.receive_data(b"{", START)
+    ours.lost(ConnectionLost(code=1006), START)
+    later = START + SECOND
+    ours.opened(later)
+    answer(ours, said(ours)[0], later)
+    ours.receive_data(snapshot(7), later)
+    told = ours.handle_deadline(later + 1)
+    assert [one for one in told if isinstance(one, BookStale)] == []
+    assert said(ours) == []
 
 
 def test_after_a_loss_a_book_is_stale_until_its_stream_begins_again() -> None:

@@ -36,6 +36,19 @@ def test_a_fault_of_the_kit_passes(name: str) -> None:
     assert outcome.delivered > 50
 
 
+@pytest.mark.parametrize("name", ["N1", "N18", "V2"])
+@pytest.mark.parametrize("copies", [1, 2])
+def test_a_fault_of_the_kit_passes_at_the_futures_too(name: str, copies: int) -> None:
+    """Whose trades have ids that need not count by one."""
+    found = kit()[name]
+    trial = msgspec.structs.replace(found.trial, venue="binance-usdm", redundancy=copies)
+    outcome = try_virtually(msgspec.structs.replace(found, trial=trial), seed=2)
+    assert outcome.complaints == ()
+    assert (outcome.lost, outcome.doubled, outcome.wrong) == (0, 0, 0)
+    assert outcome.delivered > 50
+    assert outcome.compared > 50
+
+
 def test_the_same_trial_is_the_same_twice() -> None:
     first, second = (try_virtually(kit()["N8"], seed=3) for _ in range(2))
     without = {"growth": None}

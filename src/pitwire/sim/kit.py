@@ -30,7 +30,7 @@ _USUAL_SYMBOLS = ("BTC-USDT", "ETH-USDT")
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """How a client is put to the test with this script."""
 
-    venue: Literal["binance", "ibkr", "alpaca"] = "binance"
+    venue: Literal["binance", "binance-usdm", "ibkr", "alpaca"] = "binance"
     """Which simulated venue it is tried at."""
     symbols: tuple[str, ...] = _USUAL_SYMBOLS
     channels: tuple[str, ...] = ("ticker", "trades", "book")

@@ -15,6 +15,7 @@ from pitwire.sim.alpaca_listings import alpaca_listing
 from pitwire.sim.facades.binance_options import BinanceOptions
 from pitwire.sim.facts import Listing
 from pitwire.sim.faults import DelayAck, Fault, HangDial
+from pitwire.sim.futures_listings import BTC_USDT_PERP, FUTURES
 from pitwire.sim.kit import Script, Trial
 from pitwire.sim.latency import LATENCIES
 from pitwire.sim.loop import START
@@ -25,10 +26,12 @@ from pitwire.sim.world import (
     BTC_USDT,
     ETH_BTC,
     ETH_USDT,
+    FUTURES_ORDERS_URL,
     HTTP_URL,
     MARKET_URL,
     ORDERS_URL,
     SPOT,
+    USDM,
     World,
 )
 from pitwire.torture.outcome import Outcome
@@ -36,13 +39,14 @@ from pitwire.torture.trial import Stand, attempt
 from pitwire.venues.registry import find_venue
 from pitwire.venues.venue import Endpoints, Venue
 
-_KNOWN = {listing.symbol: listing for listing in (BTC_USDT, ETH_USDT, ETH_BTC)}
+_LISTED = {SPOT: (BTC_USDT, ETH_USDT, ETH_BTC), USDM: FUTURES}
+_ORDERS = {SPOT: ORDERS_URL, USDM: FUTURES_ORDERS_URL, ALPACA: MARKET_URL}
 
 
 def try_virtually(script: Script, seed: int) -> Outcome:
     """Try a script in virtual time."""
     trial = script.trial
-    is_spot = known("trial.venue", trial.venue, (SPOT, ALPACA)) == SPOT
+    is_spot = known("trial.venue", trial.venue, _ORDERS) == SPOT
     world = World(
         seed=seed,
         venue=trial.venue,
@@ -55,12 +59,11 @@ def try_virtually(script: Script, seed: int) -> Outcome:
         options=BinanceOptions(lifetime_seconds=trial.lifetime_seconds) if is_spot else None,
     )
     venue = find_venue(trial.venue)
-    orders = ORDERS_URL if is_spot else MARKET_URL
     stand = stand_in(
         world,
         script,
         venue=aged(venue, trial) if is_spot else venue,
-        endpoints=Endpoints(market=MARKET_URL, orders=orders, http=HTTP_URL),
+        endpoints=Endpoints(market=MARKET_URL, orders=_ORDERS[trial.venue], http=HTTP_URL),
     )
     return world.run(attempt(script, stand, seed=seed), within_seconds=200_000)
 
@@ -108,12 +111,12 @@ def listings(trial: Trial) -> list[Listing]:
     """The symbols of a trial; raises `ConfigError` for one that the simulator does not list."""
     if trial.venue == ALPACA:
         return [alpaca_listing(symbol) for symbol in trial.symbols]
-    found = []
+    listed = {one.symbol: one for one in _LISTED.get(trial.venue, _LISTED[SPOT])}
     for symbol in trial.symbols:
-        if symbol not in _KNOWN:
-            expected = f"some of {', '.join(_KNOWN)}"
+        if symbol not in listed:
+            expected = f"some of {', '.join(listed)}"
             raise ConfigError(where="trial.symbols", found=symbol, expected=expected)
-        found.append(_KNOWN[symbol])
+    found = [listed[symbol] for symbol in trial.symbols]
     quiet = [
         Listing(
             symbol=f"Q{number}-USDT",
@@ -125,6 +128,7 @@ def listings(trial: Trial) -> list[Listing]:
             max_lots=90_000_000,
             min_notional=Decimal(5),
             start_price=10_000,
+            contract=BTC_USDT_PERP.contract if trial.venue == USDM else None,
         )
         for number in range(1, trial.more_symbols + 1)
     ]
