@@ -14,6 +14,8 @@ from pathlib import Path
 
 MODULE_LINES = 500
 FUNCTION_LINES = 50
+LEVELS = 4
+BLOCKS = (ast.For, ast.AsyncFor, ast.While, ast.If, ast.Match, ast.With, ast.AsyncWith)
 FLOORS_THE_SIMULATOR_MAY_SEE = frozenset({"pitwire.model", "pitwire.sim"})
 SOLE_MAKER_OF_ORDERS = "src/pitwire/trading/risk.py"
 NAMES_THAT_COULD_BE_ANYWHERE = frozenset(
@@ -178,6 +180,29 @@ def _body_lines(function: Function) -> int:
         return 0
     first = min([body[0].lineno, *(d.lineno for d in getattr(body[0], "decorator_list", []))])
     return (body[-1].end_lineno or first) - first + 1
+
+
+def deep_functions(root: Path) -> list[str]:
+    """Functions whose blocks within blocks are over the wall."""
+    return [
+        f"{path.relative_to(root).as_posix()}:{node.lineno}: {node.name} is {depth} deep, "
+        f"the wall is {LEVELS}"
+        for path in modules(root)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, Function) and (depth := _depth(node)) > LEVELS
+    ]
+
+
+def _depth(node: ast.AST) -> int:
+    """How many blocks stand within one another; an `elif` and a `try` are no level of their own."""
+    deepest = 0
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, Function | ast.ClassDef | ast.Lambda):
+            continue
+        chained = isinstance(node, ast.If) and isinstance(child, ast.If) and [child] == node.orelse
+        level = isinstance(child, BLOCKS) and not chained
+        deepest = max(deepest, _depth(child) + level)
+    return deepest
 
 
 # --- what is committed

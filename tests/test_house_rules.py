@@ -89,6 +89,7 @@ CODE_RULES: list[Rule] = [
     house_rules.simulator_imports,
     house_rules.long_modules,
     house_rules.long_functions,
+    house_rules.deep_functions,
 ]
 FileRule = Callable[[Path, list[Path]], list[str]]
 FILE_RULES: list[FileRule] = [
@@ -240,6 +241,12 @@ def test_a_list_or_a_dict_is_not_a_leaf() -> None:
     ]
 
 
+def _nested(block: str, levels: int) -> str:
+    """A function of so many blocks within one another."""
+    lines = ["async def f():", *("    " * (n + 1) + f"{block}:" for n in range(levels))]
+    return "\n".join([*lines, "    " * (levels + 1) + "pass"])
+
+
 # --- each rule notices a planted breach
 
 ORDERS = "pitwire.model.orders"
@@ -281,6 +288,15 @@ PLANTED_CODE: list[tuple[Rule, str, str, int]] = [
         house_rules.long_functions,
         "market/book.py",
         'def f():\n    """One\n' + "    more\n" * 20 + '    """\n' + "    x = 1\n" * 50,
+        0,
+    ),
+    (house_rules.deep_functions, "market/book.py", _nested("if a", 5), 1),
+    (house_rules.deep_functions, "market/book.py", _nested("async with a", 5), 1),
+    (house_rules.deep_functions, "market/book.py", _nested("for a in b", 4), 0),
+    (
+        house_rules.deep_functions,
+        "market/book.py",
+        "def f():\n    if a:\n        pass\n" + "    elif b:\n        pass\n" * 9,
         0,
     ),
 ]

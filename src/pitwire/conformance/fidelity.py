@@ -113,13 +113,14 @@ def recorded_frames(
     found: dict[str, Any] = {}
     for name in names:
         with gzip.open(captures / name, "rt") as lines:
-            for line in islice(lines, enough):
-                record = json.loads(line)
-                if record["t"] == "recv":
-                    frame = json.loads(record["data"])
-                    kind = pace.sub("", frame["stream"].partition("@")[2])
-                    if frame["data"].get("b") != [] and frame["data"].get("a") != []:
-                        found.setdefault(f"stream {kind}", frame["data"])
+            records = [json.loads(line) for line in islice(lines, enough)]
+        for record in records:
+            if record["t"] != "recv":
+                continue
+            frame = json.loads(record["data"])
+            if frame["data"].get("b") != [] and frame["data"].get("a") != []:
+                kind = pace.sub("", frame["stream"].partition("@")[2])
+                found.setdefault(f"stream {kind}", frame["data"])
     return found
 
 

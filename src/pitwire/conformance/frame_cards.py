@@ -141,14 +141,19 @@ def on_grid(exam: Exam) -> Found:
                 example = f"{instrument.symbol} {LIMIT} {wish.size} at {wish.price} {told}"
                 return wrong(looked, "orders", example)
             for order in orders:
-                text = _text(make_order(codec, order))
-                for name, value in (("price", order.price), ("size", order.size)):
-                    assert value is not None
-                    if not _carries(text, value):
-                        example = f"{instrument.symbol} {name} {value} is not in {_short(text)}"
-                        return wrong(looked, "orders", example)
+                if example := _miscarried(order, _text(make_order(codec, order))):
+                    return wrong(looked, "orders", example)
             looked += 1
     return Found(looked, "orders on and off the grid")
+
+
+def _miscarried(order: Order, text: str) -> str:
+    """Which number of an order its bytes do not carry; "" where all are there."""
+    for name, value in (("price", order.price), ("size", order.size)):
+        assert value is not None
+        if not _carries(text, value):
+            return f"{order.symbol} {name} {value} is not in {_short(text)}"
+    return ""
 
 
 # ── within ────────────────────────────────────────────────────────────────────────────────────

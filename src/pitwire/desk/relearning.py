@@ -89,21 +89,24 @@ class Relearner:
 
     async def _await_open(self, symbol: str) -> None:
         """Until the venue lists it as traded; a person is told of the beginning and the end."""
-        desk, known = self._desk, self._desk.engine.state.instruments
+        desk = self._desk
         desk.alert(f"the venue does not trade {symbol}: no order of it leaves", desk.clock.now())
         try:
-            while True:
-                with suppress(PitwireError, TimeoutError):  # no answer is no sign that it trades
-                    async with asyncio.timeout(WITHIN_SECONDS):
-                        learned = (await desk.session.load_instruments([symbol])).get(symbol)
-                    if learned is not None:
-                        known[symbol] = learned
-                        if learned.status.upper() in OPEN:
-                            break
+            while not await self._is_open(symbol):
                 await asyncio.sleep(CLOSED_AGAIN_SECONDS)
             desk.alert(f"the venue trades {symbol} again", desk.clock.now())
         finally:
             self._release(symbol)
+
+    async def _is_open(self, symbol: str) -> bool:
+        """Ask the venue; no answer is no sign that it trades."""
+        with suppress(PitwireError, TimeoutError):
+            async with asyncio.timeout(WITHIN_SECONDS):
+                learned = (await self._desk.session.load_instruments([symbol])).get(symbol)
+            if learned is not None:
+                self._desk.engine.state.instruments[symbol] = learned
+                return learned.status.upper() in OPEN
+        return False
 
     def _release(self, symbol: str) -> None:
         self._asking.pop(symbol, None)
