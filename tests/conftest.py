@@ -80,6 +80,22 @@ def system_luck(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     return real
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> Iterator[None]:
+    """What is made for several tests is made before any of them has its luck: it has its own."""
+    real = entropy.SYSTEM
+    if fixturedef.scope != "function":
+        name = f"{fixturedef.baseid}::{fixturedef.argname}"
+        entropy.SYSTEM = random.Random(f"{os.environ.get(SALT, '')} {name}")
+    try:
+        return (yield)
+    finally:
+        if fixturedef.scope != "function":
+            entropy.SYSTEM = real
+
+
 @pytest.fixture(autouse=True)
 def quiet_console() -> Iterator[None]:
     """A command that ran in here has set up the loggers; the next test knows nothing of it."""

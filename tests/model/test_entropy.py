@@ -37,6 +37,17 @@ def test_known_draw_so_that_old_seeds_stay_good() -> None:
     assert Entropy(1).stream("a").getrandbits(32) == 2_008_694_585
 
 
+@pytest.fixture(scope="module")
+def shared() -> int:
+    return system_seed()
+
+
+def test_what_several_tests_share_has_the_same_luck_each_time(shared: int) -> None:
+    salt = os.environ.get(SALT, "")
+    luck = random.Random(f"{salt} tests/model/test_entropy.py::shared")
+    assert shared == luck.getrandbits(63)
+
+
 def test_system_seeds_differ(system_luck: Chance, monkeypatch: pytest.MonkeyPatch) -> None:
     assert type(system_luck) is random.SystemRandom
     monkeypatch.setattr(entropy, "SYSTEM", system_luck)

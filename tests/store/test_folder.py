@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -197,11 +196,12 @@ def test_a_journal_of_a_newer_version(tmp_path: Path) -> None:
     assert not (tmp_path / "identity").exists()
 
 
-def test_who_only_looks_who_has_it_keeps_nobody_out(tmp_path: Path) -> None:
+def test_who_only_looks_who_has_it_keeps_nobody_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     AccountFolder.hold(tmp_path, "main", Entropy(1)).close()
     with (tmp_path / "lock").open("rb") as looking:
         take(looking)  # as `holder_of` does for a moment
-        ending = threading.Timer(0.02, looking.close)
-        ending.start()
+        monkeypatch.setattr(module.time, "sleep", lambda _: looking.close())  # type: ignore[attr-defined]
         AccountFolder.hold(tmp_path, "main", Entropy(1)).close()
-        ending.join()
+        assert looking.closed, "it was waited for"

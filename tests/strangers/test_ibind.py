@@ -292,8 +292,13 @@ async def test_who_asks_too_often_is_boxed(open_desk: Open) -> None:
     async with open_desk(options=IbkrOptions(requests_per_second=3)) as desk:
 
         async def ask_often() -> None:
-            for _ in range(20):
-                await desk.ask("authentication_status")
+            while True:  # on a busy machine one answer may take longer than a third of a second
+                asks = (desk.ask("authentication_status") for _ in range(10))
+                told = await asyncio.gather(*asks, return_exceptions=True)
+                for error in told:
+                    if isinstance(error, BaseException):
+                        raise error
 
         with pytest.raises(ExternalBrokerError, match="429"):
-            await ask_often()
+            async with asyncio.timeout(SECONDS):
+                await ask_often()

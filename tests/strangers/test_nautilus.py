@@ -146,7 +146,9 @@ async def test_streams_and_the_book_of_a_lively_market(meet: Meet) -> None:
     # It does not check that its first deltas meet its snapshot: it subscribes while nothing moves.
     async with meet("calm", quiet=True) as (place, node):
         await node.until(lambda one: one["said"] == "deltas")
-        await asyncio.sleep(2)
+        async with asyncio.timeout(SECONDS):
+            while await node.book() != place.book():
+                await asyncio.sleep(0.2)
         place.resume()
         kinds: set[str] = set()
         flows = {"trade", "quote", "bar", "deltas"}
@@ -209,7 +211,7 @@ async def test_orders_fills_and_refusals(meet: Meet) -> None:
 @pytest.mark.timeout(600)
 async def test_the_user_stream_comes_back_after_a_close(meet: Meet) -> None:
     async with meet(None) as (place, node):
-        node.tell("place", side="SELL", size="0.005", price="60000")
+        node.tell("place", side="SELL", size="0.05", price="60000")
         await node.order("OrderAccepted")
         before = len(place.world.stage.links())
         place.hang_up("market")
@@ -217,7 +219,7 @@ async def test_the_user_stream_comes_back_after_a_close(meet: Meet) -> None:
             while len(place.world.stage.links()) < before:
                 await asyncio.sleep(0.2)
         # It subscribes anew after it has connected.
-        buying = asyncio.create_task(keep_buying(place, lots=10, price=6_000_000, most=50))
+        buying = asyncio.create_task(keep_buying(place, lots=10, price=6_000_000, most=200))
         assert (await node.order("OrderFilled"))["status"] in ("PARTIALLY_FILLED", "FILLED")
         buying.cancel()
 
@@ -226,7 +228,7 @@ async def test_the_user_stream_comes_back_after_a_close(meet: Meet) -> None:
 async def test_the_futures_of_a_stranger_who_knows_the_old_paths(meet: Meet) -> None:
     """Its book, an order in parts, a cancel, a refusal, and all again after a close."""
     async with meet(None, futures=True) as (place, node):
-        node.tell("place", side="SELL", size="0.050", price="61000")
+        node.tell("place", side="SELL", size="0.500", price="61000")
         accepted = await node.order("OrderAccepted")
         place.rival(Side.BUY, lots=20, price=610_000, tif=Tif.IOC)
         part = await node.order("OrderFilled")
@@ -237,7 +239,7 @@ async def test_the_futures_of_a_stranger_who_knows_the_old_paths(meet: Meet) -> 
             while len(place.world.stage.links()) < before:
                 await asyncio.sleep(0.2)
         # It subscribes anew after it has connected.
-        buying = asyncio.create_task(keep_buying(place, lots=1, price=610_000, most=29))
+        buying = asyncio.create_task(keep_buying(place, lots=1, price=610_000, most=200))
         await node.order("OrderFilled")
         buying.cancel()
         node.tell("cancel", id=accepted["id"])

@@ -20,6 +20,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from pitwire.model.clock import SystemClock
 from pitwire.sim.serve import serve
 from pitwire.sim.world import World
+from tests import unhurried
 from tests.strangers.place import ACCOUNTS, Place, until
 
 
@@ -78,8 +79,10 @@ async def test_a_ping_is_answered(empty: Place) -> None:
         await (await socket.ping("are you there"))
 
 
-async def test_too_many_messages_end_the_connection(empty: Place) -> None:
-    async with opened(f"{empty.venue.market_url}/ws") as socket:
+@unhurried.alone
+async def test_too_many_messages_end_the_connection() -> None:
+    world = World(seed=21, scenario=None, clock=unhurried.RunningClock(), accounts=ACCOUNTS)
+    async with serve(world) as venue, opened(f"{venue.market_url}/ws") as socket:
         for number in range(6):
             await socket.send(json.dumps({"method": "LIST_SUBSCRIPTIONS", "id": number}))
         with pytest.raises(ConnectionClosed) as closed:
