@@ -189,6 +189,24 @@ async def test_the_clock_and_the_symbols_are_asked() -> None:
     assert "BTC-USDT break: tick 0.01, lot 0.00001" in symbol.text
 
 
+@pytest.mark.parametrize(("apart", "verdict"), [(0, "ok"), (-2, "note")])
+async def test_an_answer_that_was_long_on_its_way_is_no_clock_that_is_off(
+    apart: int, verdict: str
+) -> None:
+    """Where it was for so long nobody knows: on the way there, or on the way back."""
+    clock = ManualClock()
+
+    async def fetch(method: str, url: str, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
+        asked = clock.now()
+        clock.advance(3.0)
+        told = (asked + apart * SECOND) // MILLISECOND
+        return 200, {}, json.dumps({**EXCHANGE_INFO, "serverTime": told}).encode()
+
+    found, _ = await doctor.examine_http(patient(clock), fetch)
+    assert (found.what, found.verdict) == ("clock", verdict)
+    assert "± 1500.0 ms" in found.text
+
+
 @pytest.mark.parametrize(
     ("status", "body", "expected"),
     [

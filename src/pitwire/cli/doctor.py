@@ -237,7 +237,8 @@ async def _examine_clock(patient: Patient, codec: Codec, fetch: Fetch) -> Findin
         f"venue is {offset / MILLISECOND:+.1f} ms from us "
         f"(± {took / 2 / MILLISECOND:.1f} ms), answered in {took / MILLISECOND:.1f} ms"
     )
-    return Finding("note" if abs(offset) > WORRYING_OFFSET else "ok", "clock", text)
+    certain = abs(offset) - took // 2
+    return Finding("note" if certain > WORRYING_OFFSET else "ok", "clock", text)
 
 
 async def _examine_symbols(patient: Patient, codec: Codec, fetch: Fetch) -> list[Finding]:
