@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -9,15 +10,27 @@ import pytest
 from bench import journal, restart
 from bench.client import Seat
 from pitwire.model.entropy import Entropy
+from pitwire.store.journal_file import JournalFile
+from pitwire.store.safely import fdatasync
 from pitwire.store.verifying import verify
 from pitwire.torture.lives import settle_in
+
+SYNC_SECONDS = 0.005
+"""So long the disk takes."""
 
 
 def test_every_way_hands_on_the_same_orders(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("ROUNDS", 6), ("WARMING", 1), ("DECISIONS", 40), ("CHUNK", 20)):
         monkeypatch.setattr(journal, name, value)
+
+    def slowly(handle: int) -> None:
+        time.sleep(SYNC_SECONDS)
+        fdatasync(handle)
+
+    monkeypatch.setitem(JournalFile.__init__.__kwdefaults__, "sync", slowly)  # type: ignore[arg-type]
     rows = {name: value for name, value, _ in journal.rows(Seat())}
-    assert rows["durable"] > rows["without"] > 0
+    assert rows["durable"] >= SYNC_SECONDS * 1e6, "its sync is part of what is measured"
+    assert rows["without"] > 0
     for crowd in ("0 open", "15 open", "200 open", "1000 open", "200 open, 5 on their way"):
         assert rows[f"risk, {crowd}, p99"] >= rows[f"risk, {crowd}, p50"] > 0
     assert rows["a plain loop, p99"] >= rows["a plain loop, p50"] > 0

@@ -23,7 +23,8 @@ from pitwire.model.errors import StateError
 from pitwire.model.events import Quote
 from pitwire.model.orders import OrderState, Side
 from pitwire.sim.facts import Kind, NewOrder
-from pitwire.sim.faults import BlackHole, Cut, Misreport, RefuseDial, RevokeKeys
+from pitwire.sim.faults import BlackHole, Cut, Freeze, Misreport, RefuseDial, RevokeKeys
+from pitwire.sim.loop import SimLoop
 from pitwire.sim.world import BTC_USDT
 from pitwire.store.latch import HaltLatch
 from pitwire.trading.journal import Alerted, Asked, Dropped, Halted, Refusal
@@ -254,6 +255,30 @@ def test_a_key_that_is_refused_after_a_loss_ends_the_account_and_not_the_desk(
         await running
 
     setting = Setting(faults=(RevokeKeys(at_seconds=10), Cut(at_seconds=11, link="*")), keys=keys)
+    setting.world.run(lives(setting))
+
+
+def test_a_desk_that_stood_still_as_it_stopped_hears_what_was_said_meanwhile(
+    tmp_path: Path,
+) -> None:
+    """It listed orders as open whose ends had come, and left them to its watchdog."""
+
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(tmp_path / "a"))
+        [rests] = command(desk, resting(50_000))
+        await until(lambda: rests.state is OrderState.OPEN)
+        late = Freeze(link="orders*", for_seconds=9)
+        setting.world.plan.inject([late], setting.clock.now())
+        stopping = asyncio.ensure_future(desk.stop())
+        await asyncio.sleep(0.01)
+        assert setting.methods()[-1].startswith("order.cancel")
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SimLoop)
+        loop.elapsed += 8 * SECOND
+        await stopping
+        assert (desk.left_open, rests.state) == ((), OrderState.CANCELED)
+
+    setting = Setting()
     setting.world.run(lives(setting))
 
 

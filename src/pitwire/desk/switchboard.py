@@ -251,11 +251,15 @@ class Switchboard:
     async def withdraw(
         self, within_seconds: float, is_hurried: Callable[[], bool]
     ) -> tuple[str, ...]:
-        """Cancel what is ours until the venue's word is there or the time is up; what is left."""
+        """Cancel what is ours until the venue's word is there or the time is up; what is left.
+
+        Time in which we stood still does not count: what was said meanwhile is not read yet.
+        """
         desk = self._desk
         self.disarm("the desk stops")
-        deadline = desk.clock.now() + round(within_seconds * SECOND)
-        while (left := self.ours()) and not is_hurried() and desk.clock.now() < deadline:
+        looks = round(within_seconds / _LOOK_SECONDS)
+        while (left := self.ours()) and not is_hurried() and looks > 0:
+            looks -= 1
             self.cancel_ours()
             await asyncio.sleep(_LOOK_SECONDS)
         way_out = desk.way_out
