@@ -360,10 +360,9 @@ async def test_a_moment_over_real_sockets() -> None:
             await session.subscribe_to_book(BTC)
             await session.subscribe("mark_price", BTC)
             session.place(order("opens", OrderType.MARKET, "0.010"), clock.now())
-            for _ in range(3000):
-                await asyncio.sleep(0.01)
-                if all(map(story.told, (ev.Fill, ev.MarkPrice, ev.BookDelta))):
-                    break
+            async with asyncio.timeout(60):
+                while not all(map(story.told, (ev.Fill, ev.MarkPrice, ev.BookDelta))):
+                    await asyncio.sleep(0.01)
             assert session.book(BTC).ready
     assert sum(one.size for one in story.told(ev.Fill)) == Decimal("0.01")
     assert story.told(ev.MarkPrice)
