@@ -86,10 +86,14 @@ class Command:
 
 @contextmanager
 def pitwire(
-    *arguments: str, folder: Path, environ: Mapping[str, str] | None = None
+    *arguments: str, folder: Path, environ: Mapping[str, str] | None = None, first: str = ""
 ) -> Iterator[Command]:
-    """`pitwire ARGUMENTS` in this folder, without any key of ours in its environment."""
-    with python(*_START, *arguments, folder=folder, environ=environ) as command:
+    """`pitwire ARGUMENTS` in this folder, without any key of ours in its environment.
+
+    Its process begins with the program `first`.
+    """
+    option, start = _START
+    with python(option, f"{first}\n{start}", *arguments, folder=folder, environ=environ) as command:
         yield command
 
 

@@ -35,6 +35,7 @@ from pitwire.trading.state import State
 from pitwire.trading.wishes import Wish, buy, sell
 from tests.desk.setting import Setting
 from tests.desk.test_playing import recorded
+from tests.tape.tapes import apart
 from tests.unhurried import commands
 
 Capture = pytest.CaptureFixture[str]
@@ -294,7 +295,7 @@ def test_another_venues_capture_is_no_market_of_spot(
 
 
 def test_damage_of_a_tape_is_told(market: Path, tmp_path: Path, capsys: Capture) -> None:
-    whole = Tape(market / "tape").files[0].read_bytes()
+    whole = apart(Tape(market / "tape"), tmp_path / "whole").read_bytes()
     cut = tmp_path / "cut.tape"
     cut.write_bytes(whole[: len(whole) // 2])
     assert main(["backtest", str(cut), "--config", str(market / "desk.toml")]) == 0

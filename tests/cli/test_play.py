@@ -18,6 +18,7 @@ from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConfigError
 from pitwire.tape.format import Kind
 from pitwire.tape.reader import Tape
+from tests.tape.tapes import apart
 from tests.unhurried import calm, commands
 
 Capture = pytest.CaptureFixture[str]
@@ -185,7 +186,7 @@ def test_bad_input(
 
 def test_damage_is_told_and_the_rest_played(taped: Path, tmp_path: Path, capsys: Capture) -> None:
     path = tmp_path / "broken.tape"
-    data = bytearray(Tape(taped / "tapes").files[0].read_bytes())
+    data = bytearray(apart(Tape(taped / "tapes"), tmp_path / "whole").read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     assert main(["replay", str(path)]) == 5

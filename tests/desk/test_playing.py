@@ -29,7 +29,7 @@ from pitwire.tape.writer import TapeWriter
 from pitwire.trading.journal import Alerted, Decided, decode
 from tests.desk.setting import BTC, ENDPOINTS, PLAIN, Setting
 from tests.desk.test_desk import DIP
-from tests.tape.tapes import START
+from tests.tape.tapes import START, apart
 
 RULES = """
 [[rule]]
@@ -226,11 +226,10 @@ def test_other_rules_decide_otherwise_on_paper(tmp_path: Path) -> None:
 
 
 def test_a_tape_cut_in_the_middle_is_played_to_its_end(tmp_path: Path) -> None:
-    recorded(tmp_path, seconds=5)
-    tape = Tape(tmp_path)
-    path = tape.files[0]
+    recorded(tmp_path / "whole", seconds=5)
+    path = apart(Tape(tmp_path / "whole"), tmp_path / "cut")
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
-    result, _ = played(tmp_path)
+    result, _ = played(tmp_path / "cut")
     assert result.frames > 100
     assert [flaw.torn for flaw in result.flaws] == [True]
 

@@ -8,6 +8,7 @@ from pitwire.desk.masking import Masker
 from pitwire.model.clock import SECOND, ManualClock
 from pitwire.model.credentials import Credentials
 from pitwire.tape.format import Entry, Kind, Meta
+from pitwire.tape.reader import Tape
 from pitwire.tape.recorder import Recorder
 from pitwire.tape.writer import TapeWriter
 
@@ -34,6 +35,18 @@ def write_tape(folder: Path, batches: list[list[Entry]], *, closed: bool = True)
         writer.close()
     else:
         writer.abandon()
+    return writer.path
+
+
+def apart(tape: Tape, folder: Path) -> Path:
+    """The same tape with each record in a block of its own; returns its one file.
+
+    In how few blocks a recorder puts what it heard is a matter of when its thread had its turn.
+    """
+    writer = TapeWriter(folder, tape.meta)
+    for one in tape.records():
+        writer.put([(one.link, one.kind, one.at, one.drained, one.payload)])
+    writer.close()
     return writer.path
 
 
