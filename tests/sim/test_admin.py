@@ -18,7 +18,7 @@ from pitwire.sim.clocks import SteerableClock
 from pitwire.sim.facts import Kind, NewOrder
 from pitwire.sim.futures import FuturesExchange
 from pitwire.sim.serve import Venue, serve
-from pitwire.sim.world import USDM, World
+from pitwire.sim.world import ALPACA, SPOT, USDM, World
 
 TOKEN = "only for who knows it"
 
@@ -252,3 +252,21 @@ async def test_time_of_the_systems_own_is_left_alone() -> None:
         found = Operator(admin, venue, session)
         status, answer = await found.ask("POST", "/advance", {"seconds": 1})
     assert (status, "SteerableClock" in answer["error"]) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("venue", "path"), [(SPOT, "/ws/btcusdt@bookTicker"), (USDM, "/public/ws"), (ALPACA, "/stream")]
+)
+async def test_who_is_alive_outlives_the_time_that_is_skipped(venue: str, path: str) -> None:
+    world = World(seed=5, venue=venue, scenario=None, clock=SteerableClock(SystemClock()))
+    async with (
+        serve(world) as served,
+        Admin(served, TOKEN) as admin,
+        aiohttp.ClientSession() as session,
+        # Pings are answered by who reads, and nobody has had the time to.
+        session.ws_connect(f"{served.market_url}{path}"),
+    ):
+        links = world.facade.links()
+        assert len(links) == 1
+        await Operator(admin, served, session).done("POST", "/advance", {"seconds": 1_200})
+        assert world.facade.links() == links

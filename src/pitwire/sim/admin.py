@@ -204,7 +204,7 @@ class Admin:
         if not 0 <= seconds <= MOST_SECONDS:
             raise ConfigError(where="seconds", found=seconds, expected=f"0 to {MOST_SECONDS:.0f}")
         while seconds > 0:
-            clock.skip(min(seconds, _STRIDE_SECONDS))
+            self._world.skip(min(seconds, _STRIDE_SECONDS))
             seconds -= _STRIDE_SECONDS
             self._venue.act()
             await asyncio.sleep(0)

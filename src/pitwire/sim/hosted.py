@@ -156,7 +156,7 @@ class HostedVenue:
 
     def skip(self, seconds: float) -> None:
         """Move the venue's time ahead; its clients' clocks stay behind."""
-        self.ask(lambda _: self._clock.skip(seconds))
+        self.ask(lambda world: world.skip(seconds))
 
     def inject(self, faults: str | Sequence[Fault]) -> None:
         """Break it, by the name of a script or with faults; times count from now."""

@@ -16,7 +16,7 @@ from pitwire.model.clock import SECOND, Clock
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import ConfigError, StateError
 from pitwire.sim.alpaca_listings import ALPACA_LISTINGS, ALPACA_STAKES
-from pitwire.sim.clocks import FaultyClock
+from pitwire.sim.clocks import FaultyClock, SteerableClock
 from pitwire.sim.crowd import Crowd, Crowds
 from pitwire.sim.deeds import Deeds
 from pitwire.sim.exchange import Exchange
@@ -316,6 +316,17 @@ class World:
         """Publish what a test has just done to the exchange directly."""
         self.stage.act(self.clock.now())
         self.carrier.run(self.clock.now())
+
+    def skip(self, seconds: float) -> None:
+        """Leave out so much of a served venue's time, for who cannot wait: its clients live through
+        none of it, and are cut off for nothing that they could not do.
+
+        Raises `StateError` where the clock cannot be moved, `ValueError` for a time that is none.
+        """
+        if not isinstance(self.clock, SteerableClock):
+            raise StateError(verb="skip", state="on another's clock", expected="a SteerableClock")
+        self.clock.skip(seconds)
+        self.facade.skipped(round(seconds * SECOND))
 
     # -- the truth
 

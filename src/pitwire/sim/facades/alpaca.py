@@ -242,6 +242,12 @@ class AlpacaFacade:
             if link in self._connections:
                 self._timer(self._connections[link], what, now)
 
+    def skipped(self, duration: int) -> None:
+        """Logins and pongs are waited for as long as before, and pings sent as often."""
+        self._timers = [(at + duration, link, what) for at, link, what in self._timers]
+        for connection in self._connections.values():
+            connection.pinged += duration if connection.pinged else 0
+
     def take_output(self) -> list[tuple[int, Action]]:
         """What is to be sent, in order; given out once."""
         if not self._output:

@@ -279,6 +279,17 @@ class BinanceFacade:
         """The next step is left out: what happens until there is one may be told in short."""
         self.office.hush()
 
+    def skipped(self, duration: int) -> None:
+        """Pongs are waited for as long as before; a connection has grown so much older."""
+        self._timers = [
+            (at + (duration if what == "pong" else 0), link, what)
+            for at, link, what in self._timers
+        ]
+        heapify(self._timers)
+        for connection in self._connections.values():
+            for payload in connection.unanswered:
+                connection.unanswered[payload] += duration
+
     def take_output(self) -> list[tuple[int, Action]]:
         """What is to be sent, in order; given out once."""
         if not self._output:

@@ -212,6 +212,9 @@ class IbkrFacade:
         self._publish(now)
         self.office.timers.step(now)
 
+    def skipped(self, duration: int) -> None:
+        """A session that nobody has used for so long has grown as old as that."""
+
     def take_output(self) -> list[tuple[int, Action]]:
         """What is to be sent, in order; given out once."""
         output, self._output = self._output, []
