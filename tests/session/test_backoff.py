@@ -99,3 +99,11 @@ def test_the_third_strike_in_ten_minutes_counts() -> None:
     assert not ours.policy_strike(START + 6 * minute)
     assert not ours.policy_strike(START + 11 * minute)  # the first is forgotten
     assert ours.policy_strike(START + 12 * minute)
+
+
+def test_a_strike_of_just_ten_minutes_ago_counts_still() -> None:
+    for later, counts in (0, True), (1, False):
+        ours = backoff()
+        ours.policy_strike(START)
+        ours.policy_strike(START + 60 * SECOND)
+        assert ours.policy_strike(START + 600 * SECOND + later) is counts

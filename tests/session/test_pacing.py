@@ -149,3 +149,14 @@ def test_an_order_is_let_through_as_three_questions_would() -> None:
             assert one.left("orders", now) == three.left("orders", now)
             let, held = let + expected, held + (not expected)
     assert min(let, held) > 100, "both answers were met"
+
+
+def test_what_was_spent_is_free_again_at_the_moment_that_was_promised() -> None:
+    pacing = Pacing([Limit("x", 2, 1.0)])
+    for _ in range(2):
+        assert pacing.try_spend("x", START)
+    at = pacing.ready_at("x", START)
+    for now, free in (at - 1, 0), (at, 2):
+        left = pacing.left("x", now)
+        assert left is not None
+        assert left[0] == free

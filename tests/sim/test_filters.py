@@ -8,10 +8,11 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pitwire.model.orders import Side
 from pitwire.sim.facts import Kind, Listing, NewOrder, Refused
-from pitwire.sim.filters import Ratio, Rules
+from pitwire.sim.filters import Ceilings, Ratio, Rules
 
 
 def listing(**rules: object) -> Listing:
@@ -85,6 +86,36 @@ def test_sizes_have_bounds(lots: int, fits: bool):
 )
 def test_a_grid_may_be_coarser_than_its_units(price: int, lots: int, fits: bool):
     assert passes(Rules(listing(price_step=5, lot_step=3)), limit(price, lots)) is fits
+
+
+@pytest.mark.parametrize(("lots", "fits"), [(100, True), (101, False)])
+def test_an_iceberg_has_so_many_parts(lots: int, fits: bool):
+    whole = replace(limit(10**6, lots), iceberg_lots=10)
+    assert passes(Rules(listing(iceberg_parts=10)), whole) is fits
+
+
+@pytest.mark.parametrize(("lots", "fits"), [(50, True), (49, False)])
+def test_a_market_order_is_worth_enough_at_the_reference(lots: int, fits: bool):
+    market = NewOrder(account="ann", symbol="A-B", side=Side.BUY, kind=Kind.MARKET, lots=lots)
+    rules = Rules(listing(min_notional=Decimal(5)))
+    assert passes(rules, market, (10_000, 1)) is fits
+
+
+@pytest.mark.parametrize(("lots", "fits"), [(2_000, True), (2_001, False)])
+def test_an_asset_moves_up_to_its_ceiling(lots: int, fits: bool):
+    ceilings = Ceilings(max_asset={"A": Decimal(2)})
+    if fits:
+        ceilings.check(limit(1, lots), listing(), 1)
+    else:
+        with pytest.raises(Refused, match="MAX_ASSET"):
+            ceilings.check(limit(1, lots), listing(), 1)
+
+
+def test_an_account_has_room_for_as_many_orders_as_it_may_have():
+    ceilings, one = Ceilings(max_orders=2), limit(1, 1)
+    ceilings.demand_room([one], [one], lists=0)  # type: ignore[list-item]
+    with pytest.raises(Refused, match="EXCHANGE_MAX_NUM_ORDERS"):
+        ceilings.demand_room([one], [one, one], lists=0)  # type: ignore[list-item]
 
 
 def test_a_grid_is_needed():

@@ -108,3 +108,16 @@ def test_a_removed_stop_is_forgotten_wherever_it_was():
         stops.remove(order)
     assert stops.waiting == {}
     assert stops.touch(1, 8) == []
+
+
+@pytest.mark.parametrize(
+    ("side", "far", "there"), [(Side.SELL, 9_901, 9_900), (Side.BUY, 10_099, 10_100)]
+)
+def test_a_trailing_stop_fires_where_it_stands_and_not_a_tick_before(
+    side: Side, far: int, there: int
+):
+    stops = Stops()
+    stops.add(stop(1, side, trailing=100))
+    assert list(stops.touch(10_000, 0)) == []
+    assert list(stops.touch(far, 1)) == []
+    assert [order.order_id for order in stops.touch(there, 2)] == [1]
