@@ -17,6 +17,8 @@ from hypothesis import settings
 
 from bench import native
 from pitwire.model import entropy
+from pitwire.store import journal_file
+from tests.unhurried import TickingClock
 
 pytest_plugins = ["tests.second_look"]
 
@@ -94,6 +96,13 @@ def pytest_fixture_setup(
     finally:
         if fixturedef.scope != "function":
             entropy.SYSTEM = real
+
+
+@pytest.fixture(autouse=True)
+def unhurried_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A desk tells of a disk that is slow by the clock on the wall, in virtual time, too: on a busy
+    machine it did so in any test."""
+    monkeypatch.setattr(journal_file, "SystemClock", TickingClock)
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from itertools import count
 from typing import Any, ParamSpec, TypeVar
 
 import pytest
@@ -79,6 +80,17 @@ class RunningClock(SystemClock):
         loop = asyncio.get_running_loop()
         assert isinstance(loop, UnhurriedLoop)
         return loop.now()
+
+
+class TickingClock(SystemClock):
+    """A nanosecond goes by from one look at it to the next, however long that takes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ticks = count(time.time_ns())
+
+    def now(self) -> int:
+        return next(self._ticks)
 
 
 def calm(said: str) -> str:

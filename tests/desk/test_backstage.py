@@ -59,11 +59,14 @@ def test_it_keeps_no_loop_awake() -> None:
 
         await stage.open()
         loop.when_idle(speak, 1)
-        await asyncio.sleep(0.3)
-        assert spoken
-        said = spoken
-        await asyncio.sleep(0.3)
-        assert spoken == said, "it sleeps, and so does who has something to do while it polls"
+        async with asyncio.timeout(60):
+            while not spoken:
+                loop.call_soon_threadsafe(int)  # something has come, so it polls for a while
+                await asyncio.sleep(0.01)
+            said = 0
+            while spoken != said:  # until it sleeps, and so does who is to speak while it polls
+                said = spoken
+                await asyncio.sleep(0.3)
         stage.close()
 
     on_a_loop(story, quiet_ns=SECOND // 20)

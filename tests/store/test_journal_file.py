@@ -180,6 +180,16 @@ def test_a_slow_disk_does_not_slow_the_order_path(make: Make, disk: Disk, tmp_pa
     assert file.behind_seconds > 0
 
 
+def test_a_busy_machine_is_no_slow_disk_under_test(make: Make, disk: Disk) -> None:
+    file = make()
+    disk.slow.clear()
+    file.write(INTENT)
+    file.commit()
+    file.settle()
+    time.sleep(0.01)
+    assert 0 < file.behind_seconds < 0.001
+
+
 def test_a_disk_that_hangs_for_too_long_has_failed(
     make: Make, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
