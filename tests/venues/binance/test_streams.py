@@ -19,6 +19,7 @@ BAR = (
 MINI = '"c":"1","o":"1","h":"1","l":"1","v":"1","q":"1"'
 ROLLING = MINI + ',"p":"1","P":"1","w":"1","n":3'
 DAY = ROLLING + ',"b":"1","B":"1","a":"1","A":"1"'
+SILENT = DAY.replace('"p":"1","P":"1","w":"1","n":3', '"p":"0","P":"0","w":"0","n":0')
 TOP = '{"lastUpdateId":1,"bids":[],"asks":[]}'
 
 
@@ -112,3 +113,16 @@ def test_every_row_of_the_table_can_be_asked_for() -> None:
         for option in ("", *row.options):
             codec.check(Ask(name, "BTC-USDT", option))
         assert row.default_option in (row.options or ("",))
+
+
+def test_statistics_of_a_day_without_a_trade_are_no_mini_ones() -> None:
+    wanted = [Ask("mini_stats", "BNB-BTC"), Ask("stats", "BNB-BTC")]
+    for kind, body, ask in (
+        ("24hrMiniTicker", MINI, wanted[0]),
+        ("24hrTicker", SILENT, wanted[1]),
+        ("24hrTicker", DAY, wanted[1]),
+    ):
+        codec = BinanceCodec(CodecOptions(role=Role.MARKET))
+        codec.subscribe(wanted, 1)
+        [found] = codec.decode(event(kind, body).encode(), 1)
+        assert codec.ask_of(found) == ask, kind  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from pitwire.model import events as ev
 from pitwire.model.errors import ConfigError
@@ -91,7 +92,7 @@ EVENTS: dict[str, ev.Event] = {
     "book": ev.BookDelta("v", BTC, 1, 1, 1, 1, (), ()),
     "partial_book": ev.PartialBook("v", BTC, 1, 1, 1, (), (), 20),
     "bars": ev.Bar("v", BTC, 1, 1, "1m", 0, 1, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1, True),
-    "stats": ev.Ticker("v", BTC, 1, 1, "24h", 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, trades=4),
+    "stats": ev.Ticker("v", BTC, 1, 1, "24h", 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5, trades=4),
     "mini_stats": ev.Ticker("v", BTC, 1, 1, "24h", 1.0, 1.0, 1.0, 1.0, 1.0, 1.0),
     "mark_price": ev.MarkPrice("v", BTC, 1, 1, 1.0),
     "liquidations": ev.Liquidation("v", BTC, 1, 1, Side.BUY, 1.0, 1.0, 1.0, 1.0, "FILLED"),
@@ -109,6 +110,14 @@ def test_an_event_finds_the_ask_as_it_was_given(channel: str) -> None:
     if channel in ("ticker", "stats", "mini_stats", "mark_price", "liquidations"):
         ours.subscribe([Ask(channel)], 3)
         assert ours.ask_of(EVENTS[channel]) == Ask(channel)
+
+
+def test_statistics_of_a_day_without_a_trade_are_no_mini_ones() -> None:
+    ours = codec()
+    ours.subscribe([Ask("mini_stats", BTC), Ask("stats", BTC)], 1)
+    silent = replace(EVENTS["stats"], change=0.0, trades=0)
+    assert ours.ask_of(silent) == Ask("stats", BTC)
+    assert ours.ask_of(EVENTS["mini_stats"]) == Ask("mini_stats", BTC)
 
 
 def test_what_answers_no_ask_says_so() -> None:

@@ -6,6 +6,7 @@ is spelled with the channel's default option as "".
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from pitwire.model.errors import ConfigError
@@ -193,8 +194,8 @@ class Streams:
                 return self._top_of(symbol, str(depth))
             case Bar(interval=interval):
                 return self._given("bars", symbol, interval)
-            case Ticker(window=window):
-                return self._statistics_of(symbol, window, mini=event.trades == 0)
+            case Ticker(window=window, change=change):
+                return self._statistics_of(symbol, window, mini=math.isnan(change))
             case _:
                 return None
 
@@ -222,7 +223,7 @@ class Streams:
         return self._given("partial_book", symbol, fast if listed else depth)
 
     def _statistics_of(self, symbol: str, window: str, *, mini: bool) -> Ask:
-        # A mini ticker counts no trades, but neither does a day ticker of a silent symbol.
+        # A mini ticker alone tells no change: that of a symbol without a trade is 0.
         names = (("mini_stats", ""), ("stats", window))
         for channel, option in names if mini else names[::-1]:
             for asked in (symbol, ""):

@@ -6,6 +6,7 @@ is spelled with the channel's default option as "".
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -173,9 +174,10 @@ class Streams:
                 return self._one_of("partial_book", symbol, options)
             case Bar(interval=interval):
                 return self._one_of("bars", symbol, (interval,))
-            case Ticker(trades=trades):
-                # A mini ticker counts no trades, but neither does a day ticker of a silent symbol.
-                first, second = ("stats", "mini_stats") if trades else ("mini_stats", "stats")
+            case Ticker(change=change):
+                # A mini ticker alone tells no change: that of a symbol without a trade is 0.
+                mini = math.isnan(change)
+                first, second = ("mini_stats", "stats") if mini else ("stats", "mini_stats")
                 known = self._known(first, symbol, ("",)) or self._known(second, symbol, ("",))
                 return known or Ask(first, symbol)
             case _:
