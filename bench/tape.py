@@ -346,7 +346,7 @@ def through(run: Path, folder: Path | None, *, turns: bool = False) -> float:
     """A desk with one rule goes through the tape on paper; µs of CPU a frame of this process."""
     tape = Tape(run)
     loop = TapeLoop(tape.meta.started)
-    player = Player(tape, acknowledge=_VENUE.acknowledge)
+    player = Player(tape, acknowledge=_VENUE.acknowledge, listing="/exchangeInfo")
     config = config_of(tape.meta, folder)
 
     taking_turns = _Turns(player)

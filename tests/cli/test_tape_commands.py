@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import os
 from contextlib import nullcontext
 from pathlib import Path
@@ -51,6 +52,29 @@ def test_import_and_replay(tmp_path: Path, capsys: Capture) -> None:
     assert "frames 8\nsymbols BTC-USDT\nchannels book\nleft out 1 lines\n" in out
     assert main(["replay", str(tmp_path / "tapes")]) == 0
     assert "frames 8\nunheard 0\n" in capsys.readouterr().out
+
+
+def test_an_import_that_no_decoder_knows_is_named_as_such(tmp_path: Path, capsys: Capture) -> None:
+    path, tapes = tmp_path / "capture.jsonl", str(tmp_path / "tapes")
+    line = {"t": "recv", "conn": "ws", "ts_ns": START, "data": "[1, [2, 3]]"}
+    path.write_text(json.dumps(line) + "\n")
+    assert main(["import", str(path), "--out", tapes]) == 0
+    capsys.readouterr()
+    for command in (["replay", tapes], ["tables", tapes, "--out", str(tmp_path / "tables")]):
+        assert main(command) == 2
+        told = capsys.readouterr().err
+        assert told.startswith(f"pitwire: {tapes}: found 'an import from a venue that this program")
+        assert "expected one of alpaca, binance" in told
+
+
+def test_events_are_sent_to_the_command_that_takes_them(tmp_path: Path, capsys: Capture) -> None:
+    csv = tmp_path / "trades.csv"
+    csv.write_text(TRADES)
+    assert main(["import", str(csv), "--out", str(tmp_path / "tapes")]) == 2
+    assert "pitwire tables takes it" in capsys.readouterr().err
+    assert main(["tables", str(tmp_path / "none.csv.gz"), "--out", str(tmp_path / "x")]) == 2
+    assert main(["tables", str(tmp_path / "none"), "--out", str(tmp_path / "x")]) == 2
+    assert "none: found 'nothing'" in capsys.readouterr().err
 
 
 def test_a_desk_needs_the_listing_that_a_recording_lacks(tmp_path: Path, capsys: Capture) -> None:
@@ -250,6 +274,19 @@ def test_all_symbols_of_a_tape_are_served(tmp_path: Path) -> None:
         assert ids
         told = [text for text in said if native in text]
         assert all(any(b'"t":%d,' % number in text for text in told) for number in ids)
+
+
+async def test_who_serves_a_damaged_tape_is_told(
+    taped: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    [whole] = Tape(taped).files
+    cut = tmp_path / "000001.tape"
+    cut.write_bytes(whole.read_bytes()[:-600])
+    async with recorded_venue(cut, speed=1000) as venue:
+        venue.begin()
+        while not venue.is_over:
+            await asyncio.sleep(0.01)
+    assert f"pitwire: {cut} at byte" in capsys.readouterr().err
 
 
 def test_sim_ends_with_its_tape(tmp_path: Path, capsys: Capture) -> None:

@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pitwire.desk import interactions
-from pitwire.desk.interactions import GROUPS, InteractionLog, timestamp
+from pitwire.desk.interactions import GROUPS, InteractionLog
 from pitwire.desk.masking import Masker
 from pitwire.model import events
-from pitwire.model.clock import SECOND
+from pitwire.model.clock import SECOND, timestamp
 from pitwire.model.credentials import Credentials
 from pitwire.model.orders import CancelOrder, Side, UpdateKind
 from pitwire.trading import journal

@@ -291,7 +291,7 @@ def test_a_recording_that_nobody_can_read_names_no_venue(tmp_path: Path) -> None
     assert (done.venue, done.frames, done.symbols) == ("unknown", 1, ())
     assert (tape.meta.venue, tape.meta.symbols) == ("unknown", ())
     assert [one.payload for one in tape.records(only=Kind.IN)] == [frame.encode()]
-    with pytest.raises(ConfigError, match="venue: found 'unknown', expected one of "):
+    with pytest.raises(ConfigError, match="that this program cannot read', expected one of "):
         play(tape)
 
 

@@ -233,12 +233,38 @@ def test_an_imported_tape_says_yes_to_asks(tmp_path: Path) -> None:
         answers = []
         for _ in range(2):
             _, _, body = await player.fetch("GET", "http://x/depth?symbol=A&limit=5", {}, b"")
-            answers.append((round((loop.now() - START) / SECOND), body))
+            answers.append(((loop.now() - START) / SECOND, body))
         return answers, hears.told
 
     answers, told = live(tape, story, acknowledge=lambda frame: b"yes to " + frame)
-    assert answers == [(0, b"book"), (60, b"later")], "never the future"
+    assert answers == [(1.2, b"book"), (60.0, b"later")], "never the future"
     assert [what for _, what in told] == [(b"yes to ask", True), (b"a", True), (b"b", True)]
+
+
+def test_an_imported_book_waits_for_its_time_and_a_listing_does_not(tmp_path: Path) -> None:
+    meta = msgspec.structs.replace(META, origin="capture")
+    tape = tape_of(
+        tmp_path,
+        (2.0, "", Kind.HTTP, exchange("http://x/v1/listing", b"rules")),
+        (9.0, "", Kind.HTTP, exchange("http://x/depth?symbol=A", b"book")),
+        meta=meta,
+    )
+
+    async def story(player: Player, loop: TapeLoop) -> list[tuple[float, bytes]]:
+        answers = []
+
+        async def ask(path: str) -> None:
+            _, _, body = await player.fetch("GET", f"http://x/{path}", {}, b"")
+            answers.append(((loop.now() - START) / SECOND, body))
+
+        await ask("v3/listing")
+        with pytest.raises(TimeoutError):  # who gives up takes no answer away
+            async with asyncio.timeout(3):
+                await ask("depth?symbol=A")
+        await ask("depth?symbol=A")
+        return answers
+
+    assert live(tape, story, listing="listing") == [(0.0, b"rules"), (9.0, b"book")]
 
 
 def test_what_a_frame_stirs_comes_before_the_next_frame(tmp_path: Path) -> None:

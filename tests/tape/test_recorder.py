@@ -274,7 +274,7 @@ def test_an_unfinished_tape_is_announced(tmp_path: Path, caplog: pytest.LogCaptu
         clock=recorder(tmp_path / "another")._clock,
     )
     told.close()
-    assert "was not closed" in told.found
+    assert "was not closed: it ends at 2023-11-14T22:13:20.090000000Z, " in told.found
     assert str(path) in told.found
     assert told.found in caplog.text
     newest = module._newest(tmp_path)

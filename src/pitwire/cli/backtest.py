@@ -25,7 +25,8 @@ from rich.progress import Progress
 from pitwire.cli.backtest_report import Held, Point, Report, Trade, curve_of, lines_of
 from pitwire.cli.bars import bars
 from pitwire.cli.blame import blaming, naming
-from pitwire.cli.play import playback, tell_damage
+from pitwire.cli.exits import tell_damage
+from pitwire.cli.play import playback
 from pitwire.cli.recordings import (
     Recording,
     demand_overlap,

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pitwire.desk.interactions import timestamp
-from pitwire.model.clock import MILLISECOND
+from pitwire.model.clock import MILLISECOND, timestamp
 from pitwire.model.numbers import plain
 from pitwire.tape.reader import Flaw
 

@@ -21,9 +21,13 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from pitwire.desk.masking import mask_frame
 from pitwire.model import errors
+
+if TYPE_CHECKING:
+    from pitwire.tape.reader import Flaw
 
 
 class Code(IntEnum):
@@ -79,6 +83,16 @@ def line_for(error: BaseException) -> str:
         case _:
             line = f"unforeseen {type(error).__name__}: {error} (--debug shows where)"
     return mask_frame(" ".join(line.split()))
+
+
+def tell_damage(flaws: Iterable[Flaw]) -> Code:
+    """Say what of a tape could not be read; the exit code."""
+    code = Code.DONE
+    for flaw in flaws:
+        sys.stderr.write(f"pitwire: {flaw}\n")
+        if not flaw.torn:
+            code = Code.JOURNAL
+    return code
 
 
 def gravest(codes: Iterable[Code]) -> Code:

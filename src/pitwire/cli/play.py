@@ -20,17 +20,16 @@ from pitwire.board.playback import Playback
 from pitwire.cli.bars import bars
 from pitwire.cli.blame import blaming
 from pitwire.cli.desk import tell_addresses
-from pitwire.cli.exits import Code
+from pitwire.cli.exits import tell_damage
 from pitwire.cli.summary import summary_console
 from pitwire.cli.taped import one_of
 from pitwire.desk.config import DeskConfig, load_config
-from pitwire.desk.interactions import timestamp
 from pitwire.desk.playing import Played, play, recorded_config
-from pitwire.model.clock import SECOND
+from pitwire.model.clock import SECOND, timestamp
 from pitwire.model.errors import ConfigError
 from pitwire.tape.format import Kind
 from pitwire.tape.format import Record as Taped
-from pitwire.tape.reader import Flaw, Tape
+from pitwire.tape.reader import Tape
 from pitwire.trading.journal import Decided, Record
 
 _SHOWN = 160
@@ -219,13 +218,6 @@ def _tell(played: Played) -> None:
         lines["digest"] = played.digest
     for name, value in lines.items():
         sys.stdout.write(f"{name} {value}\n")
-
-
-def tell_damage(flaws: Sequence[Flaw]) -> Code:
-    """Say what of a tape could not be read; the exit code."""
-    for flaw in flaws:
-        sys.stderr.write(f"pitwire: {flaw}\n")
-    return Code.DONE if all(flaw.torn for flaw in flaws) else Code.JOURNAL
 
 
 def _speed(text: str) -> float:

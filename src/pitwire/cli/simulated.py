@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from pitwire.cli.recordings import demand_overlap, fitting, in_order, recordings_of
+from pitwire.cli.exits import tell_damage
+from pitwire.cli.recordings import Recording, demand_overlap, fitting, in_order, recordings_of
 from pitwire.model.clock import SystemClock
 from pitwire.model.credentials import Credentials
 from pitwire.model.entropy import Entropy
@@ -203,6 +204,7 @@ async def recorded_venue(
     with ExitStack() as kept:
         for recording in recordings:
             kept.callback(recording.close)
+            kept.callback(_tell_damage_of, recording)  # what was met on the way
         demand_overlap(recordings)
         assets = [asset for each in rules for asset in (each.base, each.quote)]
         recorded = fitting(
@@ -225,6 +227,10 @@ async def recorded_venue(
         )
         async with serve(world, port=port, ssl=tls and tls.server, plain=tls is not None) as venue:
             yield _described(world, venue)
+
+
+def _tell_damage_of(recording: Recording) -> None:
+    tell_damage(recording.flaws)
 
 
 def _market(scenario: str, chosen: list[Listing], venue: str) -> Market:

@@ -12,8 +12,7 @@ from rich.progress import Progress
 
 from pitwire.cli.bars import bars
 from pitwire.cli.blame import naming
-from pitwire.cli.exits import Code, gravest
-from pitwire.cli.play import tell_damage
+from pitwire.cli.exits import Code, gravest, tell_damage
 from pitwire.cli.taped import is_tape
 from pitwire.desk.playing import play
 from pitwire.model.errors import ConfigError
@@ -179,8 +178,9 @@ def _play(tape: Tape, writer: Writer, bar: Progress) -> None:
 def _read(source: Path, writer: Writer, bar: Progress, venue: str) -> Cut | None:
     """Write what a file holds; why it ends too early, if it does."""
     if ".csv" not in source.suffixes:
+        found = "something else" if source.exists() else "nothing"
         expected = "a tape, or a CSV file in tardis.dev's columns"
-        raise ConfigError(where=str(source), found="something else", expected=expected)
+        raise ConfigError(where=str(source), found=found, expected=expected)
     task = bar.add_task("tables", total=None)
     batch: list[Event] = []
     cut = None

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self, TypeAlias
 
@@ -21,7 +20,7 @@ import msgspec
 from pitwire.desk.masking import FIELDS, MASK, Masker
 from pitwire.desk.rotating import RotatingFile
 from pitwire.model import events
-from pitwire.model.clock import SECOND
+from pitwire.model.clock import SECOND, timestamp
 from pitwire.trading import journal
 from pitwire.trading.tracked import Change, Disagreement
 from pitwire.wire.link import Buffer
@@ -259,12 +258,6 @@ class InteractionLog:
                 return [self._masked(item) for item in value]
             case _:
                 return value
-
-
-def timestamp(now: int) -> str:
-    """RFC 3339 in UTC with all nine digits of a nanosecond."""
-    seconds, rest = divmod(now, SECOND)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
 
 
 def _plain(record: object) -> dict[str, Any]:

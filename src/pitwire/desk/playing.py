@@ -29,7 +29,7 @@ from pitwire.model.packed import unpacked
 from pitwire.session.audience import OnEvents
 from pitwire.session.connect import Connecting, connect_to_websocket
 from pitwire.session.session import Session
-from pitwire.tape.format import Kind, Meta, decode_exchange
+from pitwire.tape.format import UNKNOWN, Kind, Meta, decode_exchange
 from pitwire.tape.format import Record as Taped
 from pitwire.tape.loop import TapeLoop
 from pitwire.tape.player import Player
@@ -39,7 +39,7 @@ from pitwire.trading.journal import Journal, Record, encode
 from pitwire.trading.rules import Rule, Watch
 from pitwire.trading.state import State
 from pitwire.trading.wishes import Wish
-from pitwire.venues.registry import find_venue, lending
+from pitwire.venues.registry import find_venue, known_venues, lending
 from pitwire.venues.venue import CodecOptions, Role, Venue
 
 _NOBODY = Credentials("replay", "replay")
@@ -170,7 +170,7 @@ def play(
     answered = begins and config is None and recorded is not None and recorded.mode != "paper"
     on_paper = not answered if paper is None else paper
     found = config or recorded
-    venue = find_venue(tape.meta.venue)
+    venue = _venue_on(tape)
     if tape.meta.origin != "session":
         venue = _of_one_address(venue)
     listing = _listing(venue, tape.meta.symbols or (found.venue.symbols if found else ()))
@@ -202,6 +202,17 @@ def play(
         plain = harmless(found, seed=seed, paper=on_paper)
         playing = _play_desk(tape, player, loop, plain, digest, rules, events, onlooker)
         return runner.run(_finished(player, playing))
+
+
+def _venue_on(tape: Tape) -> Venue:
+    if tape.meta.venue == UNKNOWN:
+        expected = f"one of {', '.join(known_venues())}; its frames are kept as they came"
+        raise ConfigError(
+            where=str(tape.path),
+            found="an import from a venue that this program cannot read",
+            expected=expected,
+        )
+    return find_venue(tape.meta.venue)
 
 
 def _of_one_address(venue: Venue) -> Venue:

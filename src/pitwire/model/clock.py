@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Protocol, runtime_checkable
 
 SECOND = 1_000_000_000
@@ -16,6 +17,12 @@ MICROSECOND = 1_000
 
 DRIFT_PPM = 200
 """How fast two clocks may run apart that nobody has compared: parts in a million."""
+
+
+def timestamp(now: int) -> str:
+    """RFC 3339 in UTC with all nine digits of a nanosecond."""
+    seconds, rest = divmod(now, SECOND)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
 
 
 def drift(elapsed: int) -> int:

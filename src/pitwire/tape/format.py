@@ -61,6 +61,10 @@ _PIECE, _FEW = 5120, 1 << 16
 """Bytes of which `crc32` keeps the interpreter, and of what is summed so."""
 
 
+UNKNOWN = "unknown"
+"""The venue of an import that no venue's decoder knows."""
+
+
 class Kind(IntEnum):
     """What a record holds."""
 

@@ -20,7 +20,7 @@ import msgspec
 from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConfigError
 from pitwire.model.events import Event, Malformed, Unhandled
-from pitwire.tape.format import LONGEST, Entry, Exchange, Kind, Meta, encode_exchange
+from pitwire.tape.format import LONGEST, UNKNOWN, Entry, Exchange, Kind, Meta, encode_exchange
 from pitwire.tape.held import is_held
 from pitwire.tape.recordings import Cut, Read, Taken, kind_of, read_capture, reader_of, size_of
 from pitwire.tape.writer import TapeWriter, run_name
@@ -33,7 +33,6 @@ _BATCH, _BATCH_BYTES = 2000, 1 << 20
 _LOOKED_AT = 2000
 """Frames by which a recording shows whose market it is of."""
 _LONGEST_FRAME = LONGEST // 2
-_UNKNOWN = "unknown"
 
 
 class Imported(msgspec.Struct, frozen=True):
@@ -79,7 +78,7 @@ def import_tape(
     natives = {_native_here(path, venue, symbol) for symbol in symbols}
     meta = Meta(
         program="import",
-        venue=venue.name if symbols else _UNKNOWN,
+        venue=venue.name if symbols else UNKNOWN,
         started=first - LEAD,
         origin=kind_of(read),
         symbols=symbols,

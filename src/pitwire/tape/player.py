@@ -32,8 +32,6 @@ from pitwire.wire.link import HttpAnswer, Receiver
 Acknowledge = Callable[[bytes], bytes | None]
 _PATIENCE_SECONDS = 60.0
 """In the tape's time: an answer that is not there by then is not on the tape."""
-_AHEAD = 5 * SECOND
-"""An imported answer may be given so much before its time; it was asked for by somebody else."""
 _EARLY = 10_000
 _IN, _OUT = Kind.IN, Kind.OUT
 _FRAMES = _IN, _OUT
@@ -93,7 +91,8 @@ class Player:
     `acknowledge` turns an ask into the venue's plain yes; it is used for tapes that were imported,
     which hold no answers to asks. `watch` is shown every record before it is played, and says
     whether to go on. `listing` is the path of the venue's list of symbols: whichever of them was
-    asked for, an answer serves whoever asks for others.
+    asked for, an answer serves whoever asks for others; of an imported tape it is given before its
+    time, as no other answer is: somebody else asked, and a desk opens with it.
     """
 
     def __init__(
@@ -277,7 +276,10 @@ class Player:
     ) -> HttpAnswer:
         """The recorded answer, when it was here; raises `DialFailed` when there is none."""
         key = self._key(method, url)
-        exchange = await (self._imported_answer(key) if self._imported else self._answer(key, body))
+        if self._imported:
+            exchange = await self._imported_answer(key, is_listing=self._is_listing(url))
+        else:
+            exchange = await self._answer(key, body)
         if exchange is None:
             cause = "the tape holds no answer to this"
             raise DialFailed(address=url.partition("?")[0], cause=cause)
@@ -303,15 +305,14 @@ class Player:
     def _now(self) -> int:
         return round(asyncio.get_running_loop().time() * SECOND) + self._tape.meta.started
 
-    async def _imported_answer(self, key: str) -> Exchange | None:
-        kept = self._answers[key] or self._answers[key.rpartition(" ")[0]]
-        if not kept:
-            return None
-        at, exchange = kept.popleft()
-        now = self._now()
-        if at > now + _AHEAD:
-            await asyncio.sleep((at - now) / SECOND)
-        return exchange
+    async def _imported_answer(self, key: str, *, is_listing: bool) -> Exchange | None:
+        """The next one, once it was here; who gives up waiting leaves it to whoever asks again."""
+        while kept := self._answers[key] or self._answers[key.rpartition(" ")[0]]:
+            ahead = kept[0][0] - self._now()
+            if ahead <= 0 or is_listing:
+                return kept.popleft()[1]
+            await asyncio.sleep(ahead / SECOND)
+        return None
 
     def _answered(self, record: Record) -> None:
         exchange = decode_exchange(record.payload)
@@ -329,13 +330,16 @@ class Player:
         kept = self._answers[self._key(exchange.method, exchange.url)]
         kept.append((record.at, exchange))
 
+    def _is_listing(self, url: str) -> bool:
+        return bool(self._listing) and urlsplit(url).path.endswith(self._listing)
+
     def _key(self, method: str, url: str) -> str:
         parts = urlsplit(url)
         pairs = sorted(parse_qsl(parts.query))
         if self._imported:  # other people ask at other addresses for the same
             told = [value for name, value in pairs if name == "symbol"]
             return " ".join((method, parts.path.rpartition("/")[2], *told))
-        if self._listing and parts.path.endswith(self._listing):
+        if self._is_listing(url):
             return f"{method} {self._listing}"
         told = [f"{name}={value}" for name, value in pairs if name not in _PASSING]
         return " ".join((method, parts.path, *told))

@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol, TypeAlias, TypeGuard, cast
 
 import msgspec
 
-from pitwire.model.clock import Clock
+from pitwire.model.clock import Clock, timestamp
 from pitwire.model.errors import ConfigError, ConnectionLost, DialFailed, PitwireError
 from pitwire.tape.format import (
     MOST_LINKS,
@@ -427,6 +427,6 @@ def _unclosed(path: Path) -> str:
     finally:
         file.close()
     return (
-        f"{path} was not closed: it ends at {last} ns, {torn} bytes behind that are torn; up to "
-        "50 ms more were lost with the process, up to 1 s with the machine"
+        f"{path} was not closed: it ends at {timestamp(last)}, {torn} bytes behind that are torn; "
+        "up to 50 ms more were lost with the process, up to 1 s with the machine"
     )

@@ -203,7 +203,10 @@ def reader_of(path: Path, source: str) -> Read:
             return read_hftbacktest
         if stamp.endswith(b":") and _nanoseconds(stamp[:-1]):
             return read_cryptofeed
-        raise _bad(path, 1, line, f"the first line of one of {', '.join(_FORMATS)}; or --format")
+        expected = f"the first line of one of {', '.join(_FORMATS)}; or --format"
+        if line.startswith(b"exchange,symbol,"):
+            expected += "; tardis.dev's CSV is events and not frames: pitwire tables takes it"
+        raise _bad(path, 1, line, expected)
     raise ConfigError(where=str(path), found="an empty file", expected="a recording")
 
 
