@@ -320,10 +320,10 @@ def test_a_fall_from_the_days_best_lets_only_the_way_out_pass_until_a_person_res
 
 def test_a_clock_set_back_over_midnight_forgets_no_best_of_the_day() -> None:
     made = desk(max_drawdown=D(10), collar_percent=None)
+    made.state.portfolio.start_day(20_000, {})
     [placed] = admit(made, buy(BTC, 2, price=100))
     made.engine.apply(fill(placed.id, 2, 100))
     made.engine.apply(quote(109.99, 110.01, 1))
-    made.state.portfolio.start_day(20_000, {})
     made.engine.tend(at(1))
     before = 1 - 86_400
     made.engine.apply(quote(105.99, 106.01, before))
