@@ -10,6 +10,7 @@ import pytest
 from pitwire.desk.desk import Desk
 from pitwire.model.events import Quote
 from pitwire.model.orders import OrderState, Side
+from pitwire.trading.journal import Halted
 from pitwire.trading.rules import Watch
 from pitwire.trading.tracked import Tracked
 from pitwire.trading.wishes import buy, halt, order
@@ -63,6 +64,28 @@ def test_what_waits_for_the_venues_limit_never_leaves_after_a_halt(
         assert [one.state for one in placed] == [OrderState.REJECTED] * 2, "proven: never sent"
         await asyncio.sleep(5)
         assert not any(one.id in setting.orders() for one in placed)
+
+    Setting().run(story, rule, config=LOOSE)
+
+
+def test_what_waits_is_dropped_in_the_turn_of_the_rule_that_halts() -> None:
+    """The venue's limit may have room again a moment later."""
+
+    async def story(setting: Setting, desk: Desk) -> None:
+        placed = await waiting(setting, desk)
+        dropped: list[int] = []
+        drop = desk.session.drop_waiting
+
+        def noted(now: int) -> None:
+            dropped.append(now)
+            drop(now)
+
+        desk.session.drop_waiting = noted  # type: ignore[method-assign]
+        by_a_rule(desk)
+        await until(lambda: desk.engine.screen.halted, every_seconds=0.001)
+        [halted] = setting.records(Halted)
+        assert halted.at in dropped
+        await until(lambda: not any(one.is_open for one in placed), within_seconds=0.5)
 
     Setting().run(story, rule, config=LOOSE)
 

@@ -17,9 +17,11 @@ def test_twenty_thousand_intents_break_no_limit_and_meet_every_one() -> None:
     met = {
         "max_order_size", "max_order_notional", "collar_percent", "max_position", "allow_short",
         "max_open_orders_per_symbol", "max_open_orders", "max_orders_per_second",
-        "max_unanswered_orders", "duplicate", "halt", "reducing",
+        "max_unanswered_orders", "duplicate", "halt", "reducing", "max_cancel_ratio", "reduce only",
     }  # fmt: skip
     assert met <= tried.refused.keys(), met - tried.refused.keys()
+    assert tried.made.keys() == {"Order", "ReplaceOrder", "AmendOrder"}
+    assert min(tried.made.values()) > 50
     assert {str(one) for one in (Stance.TRADE, Stance.HALT, Stance.REDUCE_ONLY)} <= set(
         tried.stances
     )

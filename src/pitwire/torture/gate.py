@@ -21,7 +21,21 @@ from pitwire.model.clock import SECOND
 from pitwire.model.entropy import Chance, Entropy
 from pitwire.model.events import Event, Fill, Quote, Update
 from pitwire.model.instruments import Instrument
-from pitwire.model.orders import Cancel, CancelOrder, Order, OrderType, Place, Side, UpdateKind
+from pitwire.model.orders import (
+    CONDITIONAL,
+    Amend,
+    AmendOrder,
+    Cancel,
+    CancelOrder,
+    Order,
+    OrderType,
+    Place,
+    Replace,
+    ReplaceOrder,
+    Side,
+    TimeInForce,
+    UpdateKind,
+)
 from pitwire.trading.engine import Engine
 from pitwire.trading.ids import OrderIds
 from pitwire.trading.journal import Decided, MemoryJournal, Record, Refusal
@@ -65,6 +79,8 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
     """By limit."""
     stances: dict[str, int]
     """In which of them intents came."""
+    made: dict[str, int]
+    """What was admitted, by kind of command."""
 
 
 class GateVenue:
@@ -93,6 +109,8 @@ class GateVenue:
             self._say(_update(order, UpdateKind.ACCEPTED), step)
         if fate < 0.45 or order.type is OrderType.MARKET:
             self.trade(order.id, step, whole=fate < 0.2 or order.type is OrderType.MARKET)
+        if order.time_in_force is TimeInForce.IOC:
+            self.cancel(order.id, step)
 
     def trade(self, order_id: str, step: int, *, whole: bool) -> None:
         """Some of an order trades, or all that is left; told once or twice."""
@@ -107,6 +125,29 @@ class GateVenue:
             self._say(told, step)
         if not self.left[order_id]:
             del self.open[order_id]
+
+    def replace(self, command: ReplaceOrder, step: int) -> None:
+        """A replacement arrives: where the old order is not as it must be, nothing is done."""
+        old, new = self.open.get(command.order_id), command.order
+        traded = old is None or self.left[old.id] != old.size
+        if old is None or (command.untouched and traded):
+            demand(new.id not in self.left, "an order arrived twice")
+            self.left[new.id] = ZERO
+            self._say(_update(new, UpdateKind.REJECTED), step)
+            return
+        self.cancel(old.id, step)
+        self.receive(new, step)
+
+    def amend(self, command: AmendOrder, step: int) -> None:
+        """An order becomes smaller, unless more than that has traded."""
+        order = self.open.get(command.order_id)
+        if order is None or order.size is None:
+            return
+        done = order.size - self.left[order.id]
+        if done < command.size < order.size:
+            self.open[order.id] = order = msgspec.structs.replace(order, size=command.size)
+            self.left[order.id] = command.size - done
+            self._say(_update(order, UpdateKind.AMENDED, done), step)
 
     def cancel(self, order_id: str, step: int) -> None:
         """A cancel arrives, perhaps too late."""
@@ -128,13 +169,15 @@ class GateVenue:
                 low -= self.left[order_id]
         return held, low
 
-    def resting(self, order: Order) -> Decimal:
-        """What other limit orders of its side may still trade in its symbol."""
+    def resting(self, order: Order, but: str) -> Decimal:
+        """What other orders of its side may still trade in its symbol: stops, where it is one."""
         return sum(
             (
                 self.left[order_id]
                 for order_id, one in self.open.items()
                 if (one.symbol, one.side) == (order.symbol, order.side)
+                and (one.type in CONDITIONAL) is (order.type in CONDITIONAL)
+                and order_id != but
             ),
             ZERO,
         )
@@ -150,6 +193,11 @@ class GateVenue:
             return  # lost: whoever asks learns it, and here nobody asks
         self._told += 1
         self.flying.append((step + self._chance.randrange(12), self._told, event))
+
+
+def at_once(order: Order) -> bool:
+    """Whether it trades at once or never."""
+    return order.type is OrderType.MARKET or order.time_in_force is TimeInForce.IOC
 
 
 def _limit(chance: Chance, *of: float) -> Decimal | None:
@@ -174,7 +222,7 @@ class GateTrial:
             max_orders_per_ten_seconds=chance.choice((15, 60)),
             max_exposure=pick(300, 1500) if chance.random() < 0.3 else None,
             max_day_orders=chance.choice((None, None, 200)),
-            max_cancel_ratio=pick(1, 3) if chance.random() < 0.3 else None,
+            max_cancel_ratio=pick(0.2, 1) if chance.random() < 0.3 else None,
             max_unanswered_orders=chance.choice((3, 10, 50)),
             duplicate_seconds=chance.choice((0.0, 0.25, 1.0)),
             allow_short=chance.random() < 0.7,
@@ -189,6 +237,10 @@ class GateTrial:
         self.truth = GateVenue(chance)
         self.refused: Counter[str] = Counter()
         self.admitted: deque[tuple[int, Place]] = deque()
+        self.placed: deque[int] = deque()
+        self.cancelled: deque[int] = deque()
+        """When orders were admitted and cancels left in the last minute."""
+        self.made: Counter[str] = Counter()
         self.count = 0
         self.stances: Counter[Stance] = Counter()
 
@@ -208,31 +260,66 @@ class GateTrial:
             self.engine.apply(event)
         self._throw_switches(now)
         self._cancel_some(step, now)
-        place = self._intent()
+        wish = self._wish()
         before = self.screen.stance
         self.stances[before] += 1
-        commands = self.screen.admit([place], self.state, now)
+        commands = self.screen.admit([wish], self.state, now)
         if not commands:
             self._refused(self.journal.records[-1])
             return
-        [order] = commands
-        assert isinstance(order, Order)
-        demand(before in (Stance.TRADE, Stance.REDUCE_ONLY), f"an order in {before}")
+        [command] = commands
+        demand(
+            before in (Stance.TRADE, Stance.REDUCE_ONLY), f"{type(command).__name__} in {before}"
+        )
         demand(type(self.journal.records[-1]) is Decided, "a decision is on record")
-        most = self.limits.max_day_orders
-        if before is Stance.REDUCE_ONLY or (most is not None and self.count >= most):
+        self.made[type(command).__name__] += 1
+        if isinstance(command, AmendOrder):
+            self.engine.sent(command, now)
+            truth.amend(command, step)
+            return
+        assert isinstance(command, Order | ReplaceOrder)
+        assert isinstance(wish, Place | Replace)
+        order = command if isinstance(command, Order) else command.order
+        replaces = "" if isinstance(command, Order) else command.order_id
+        if before is Stance.REDUCE_ONLY or order.reduce_only or self._is_used_up(now):
             held = self.state.portfolio.position(order.symbol)
             demand(held < 0 if order.side is Side.BUY else held > 0, "it reduces")
             assert order.size is not None
-            coming = ZERO if order.type is OrderType.MARKET else truth.resting(order)
+            coming = ZERO if at_once(order) else truth.resting(order, replaces)
             within("what is held", order.size + coming, abs(held))
         if chance.random() < 0.3:  # more is heard between the decision and the sending
             for event in truth.arrived(step + 6):
                 self.engine.apply(event)
-        demand(self.engine.may_leave(order, now), "it may leave once it is decided")
-        self.engine.sent(order, now)
-        truth.receive(order, step)
-        self._judge(order, place, now)
+        demand(self.engine.may_leave(command, now), "it may leave once it is decided")
+        self.engine.sent(command, now)
+        if isinstance(command, Order):
+            truth.receive(command, step)
+        else:
+            truth.replace(command, step)
+        self._judge(order, wish if isinstance(wish, Place) else wish.place, now)
+
+    def _is_used_up(self, now: int) -> bool:
+        """Whether there were as many orders today, or cancels lately, as there may be."""
+        day, ratio = self.limits.max_day_orders, self.limits.max_cancel_ratio
+        since = now - 60 * SECOND
+        while self.placed and self.placed[0] <= since:
+            self.placed.popleft()
+        while self.cancelled and self.cancelled[0] <= since:
+            self.cancelled.popleft()
+        orders, cancels = len(self.placed), len(self.cancelled)
+        churns = ratio is not None and orders >= 20 and cancels > ratio * orders
+        return churns or (day is not None and self.count >= day)
+
+    def _wish(self) -> Place | Replace | Amend:
+        """What is wished for: mostly an order, and now and then another size or place for one."""
+        chance, ours = self._chance, list(self.state.ledger.open)
+        kind = chance.random()
+        if not ours or kind < 0.8:
+            return self._intent()
+        old = self.state.ledger.open[chance.choice(ours)]
+        if kind < 0.9 or old.size is None:
+            return Replace(order_id=old.id, place=self._intent(), rule="a")
+        return Amend(order_id=old.id, size=old.size / 2, rule="a")
 
     def _refused(self, record: Record) -> None:
         demand(isinstance(record, Refusal), "a refusal is on record")
@@ -242,8 +329,10 @@ class GateTrial:
 
     def _intent(self) -> Place:
         chance = self._chance
-        kind = chance.choice((OrderType.LIMIT, OrderType.LIMIT, OrderType.MARKET))
-        return Place(
+        kind = chance.choice(
+            (OrderType.LIMIT, OrderType.LIMIT, OrderType.MARKET, OrderType.STOP_LIMIT)
+        )
+        place = Place(
             symbol=chance.choice((BTC, BTC, ETH)),
             side=chance.choice(tuple(Side)),
             type=kind,
@@ -251,6 +340,13 @@ class GateTrial:
             price=None if kind is OrderType.MARKET else chance.choice(PRICES),
             rule=chance.choice("ab"),
         )
+        if kind is OrderType.STOP_LIMIT:
+            return msgspec.structs.replace(place, stop_price=chance.choice(PRICES))
+        if chance.random() < 0.1:
+            return msgspec.structs.replace(place, reduce_only=True)
+        if kind is OrderType.LIMIT and chance.random() < 0.1:
+            return msgspec.structs.replace(place, time_in_force=TimeInForce.IOC)
+        return place
 
     def _cancel_some(self, step: int, now: int) -> None:
         if self._chance.random() < 0.15 or self.screen.halted:
@@ -258,6 +354,7 @@ class GateTrial:
             for command in self.screen.admit([wish], self.state, now):
                 assert isinstance(command, CancelOrder)
                 self.engine.sent(command, now)
+                self.cancelled.append(now)
                 self.truth.cancel(command.order_id, step)
 
     def _throw_switches(self, now: int) -> None:
@@ -275,11 +372,13 @@ class GateTrial:
         """By the venue's truth and arithmetic of our own: nothing of what is limited is beyond."""
         limits, truth = self.limits, self.truth
         self.count += 1
+        self.placed.append(now)
         assert order.size is not None
         best = Decimal("100.01") if order.side is Side.BUY else Decimal("99.99")
         price = order.price or best
         within("max_order_size", order.size, limits.max_order_size)
         within("max_order_notional", order.size * price, limits.max_order_notional)
+        best = order.stop_price or best
         if limits.collar_percent is not None and order.price is not None:
             away = order.price - best if order.side is Side.BUY else best - order.price
             within("collar_percent", away / best * 100, limits.collar_percent)
@@ -287,6 +386,10 @@ class GateTrial:
         within("max_position", high if order.side is Side.BUY else -low, limits.max_position)
         if not limits.allow_short and order.side is Side.SELL:
             demand(low >= 0, "allow_short")
+        held = self.state.portfolio.position(order.symbol)
+        if not (held < 0 if order.side is Side.BUY else held > 0):  # what may reduce passes
+            worst = sum((max(map(abs, truth.worst(one))) for one in (BTC, ETH)), ZERO)
+            within("max_exposure", worst * min(PRICES), limits.max_exposure)
         here = sum(1 for one in truth.open.values() if one.symbol == order.symbol)
         within("max_open_orders_per_symbol", here, limits.max_open_orders_per_symbol)
         within("max_open_orders", len(truth.open), limits.max_open_orders)
@@ -303,7 +406,7 @@ class GateTrial:
 
 def try_gate(seeds: range, intents: int = INTENTS) -> Tried:
     """Try these worlds; raises `Broken` naming the one in which something was."""
-    refused, stances, admitted = Counter[str](), Counter[str](), 0
+    refused, stances, made, admitted = Counter[str](), Counter[str](), Counter[str](), 0
     for seed in seeds:
         trial = GateTrial(seed)
         try:
@@ -312,9 +415,10 @@ def try_gate(seeds: range, intents: int = INTENTS) -> Tried:
             raise Broken(f"GateTrial({seed}).run({intents}): {broken}") from None
         refused += trial.refused
         admitted += trial.count
+        made += trial.made
         stances += Counter({str(one): count for one, count in trial.stances.items()})
     return Tried(intents=len(seeds) * intents, admitted=admitted, refused=dict(refused),
-                 stances=dict(stances))  # fmt: skip
+                 stances=dict(stances), made=dict(made))  # fmt: skip
 
 
 def _quote(symbol: str, now: int) -> Quote:
