@@ -220,7 +220,7 @@ class GateTrial:
             max_open_orders_per_symbol=chance.choice((2, 5, 20)),
             max_orders_per_second=chance.choice((3, 8)),
             max_orders_per_ten_seconds=chance.choice((15, 60)),
-            max_exposure=pick(300, 1500) if chance.random() < 0.3 else None,
+            max_exposure=pick(120, 400) if chance.random() < 0.4 else None,
             max_day_orders=chance.choice((None, None, 200)),
             max_cancel_ratio=pick(0.2, 1) if chance.random() < 0.3 else None,
             max_unanswered_orders=chance.choice((3, 10, 50)),
