@@ -424,6 +424,27 @@ def test_unguarded_what_is_on_its_way_counts() -> None:
     assert office.may("c", 0.5, **MARKET)
 
 
+def test_unguarded_what_has_traded_and_is_not_told_counts() -> None:
+    office = Unguarded()
+    assert office.may("a", 1.5)
+    office.desk.engine.apply(update("a", UpdateKind.FILLED, 1, size=1.5, filled=1.5))
+    assert not office.may("b", 1, **MARKET), "half of one is held, whatever our fills say"
+    assert office.may("c", 0.5, **MARKET)
+
+
+def test_where_nothing_may_leave_neither_order_nor_cancel_does() -> None:
+    office = Office()
+    office.gateway.barred = "the venue refuses our key"
+    made = order("a")
+    office.desk.state.ledger.made(made, T0)
+    office.decide(made)
+    for command in (made, CancelOrder(order_id="b", symbol=BTC)):
+        office.gateway.send(command, T0)
+    assert office.outlet.given == []
+    assert [one.why for one in office.desk.of(Dropped)] == ["the venue refuses our key"] * 2
+    assert not office.gateway.may_trade
+
+
 def test_unguarded_nothing_opens_or_turns_a_position() -> None:
     for held, side in ((2, Side.BUY), (-2, Side.SELL), (0.001, Side.BUY)):
         office = Unguarded(held)

@@ -329,3 +329,17 @@ def test_the_rhythm_may_be_switched_off() -> None:
     for hour in range(24):
         office.stock.tend(T0 + hour * 3600 * SECOND)
     assert office.outlet.take() == []
+
+
+def test_what_traded_since_a_later_loss_is_not_told_by_a_round_from_before_it() -> None:
+    office = Office()
+    office.desk.state.miss(at(1))
+    office.stock.take(at(1))
+    office.stock.tend(at(1))
+    office.desk.state.miss(at(2))
+    office.stock.tend(at(3))
+    assert set(office.desk.state.missed) == {BTC, ETH}, "nobody has asked since"
+    office.stock.take(at(4))
+    office.stock.tend(at(4))
+    office.stock.tend(at(5))
+    assert office.desk.state.missed == {}

@@ -461,6 +461,20 @@ DOWN = errors.VenueUnavailable(venue="toy")
 
 
 @pytest.mark.parametrize(
+    ("went_on", "kind", "is_known"),
+    [(False, errors.UNREACHED, True), (True, errors.UNREACHED, False), (False, "timeout", False)],
+)
+def test_a_request_that_reached_nobody_is_known_not_to_have_left_unless_it_was_read(
+    went_on: bool, kind: str, is_known: bool
+) -> None:
+    """A broker that asked back has read the order; what fails after that proves nothing."""
+    request = Request(What.PLACE, NOW, "a", symbol="BTC-USDT", went_on=went_on)
+    failure = errors.DialFailed(address="venue", cause="planted", kind=kind)
+    [event] = Bench().commands.failed(request, failure, NOW + SECOND, told=False)
+    assert type(event) is (Update if is_known else Unanswered)
+
+
+@pytest.mark.parametrize(
     ("what", "kind"),
     [
         (What.PLACE, UpdateKind.REJECTED),

@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from pitwire.model.entropy import Entropy
 from pitwire.model.errors import ConfigError
-from pitwire.trading.ids import LONGEST, OrderIds, base36, installation_prefix
+from pitwire.trading.ids import (
+    LONGEST,
+    OrderIds,
+    account_prefix,
+    base36,
+    installation_prefix,
+)
 
 
 def test_ids_count_up_and_are_read_back() -> None:
@@ -70,6 +76,16 @@ def test_each_installation_and_account_has_its_own_prefix() -> None:
     assert len(prefixes) == 40
     assert installation_prefix(Entropy(1)) == installation_prefix(Entropy(1))
     assert all(OrderIds(prefix, 0).is_ours(f"{prefix}-0-1") for prefix in prefixes)
+
+
+def test_accounts_of_one_installation_are_told_apart_whatever_they_are_called() -> None:
+    names = ["main", "main-two", "main-twin", "a long name", "a long game", "äb", "öb", ""]
+    prefixes = [account_prefix("abc123", name) for name in names]
+    assert len(set(prefixes)) == len(names)
+    for prefix in prefixes:
+        assert len(OrderIds(prefix, 36**6).next(protective=True)) <= LONGEST
+        assert not any(OrderIds(other, 1).is_ours(f"{prefix}-1-1") for other in prefixes
+                       if other != prefix)  # fmt: skip
 
 
 def test_base36() -> None:
