@@ -343,3 +343,15 @@ def test_what_traded_since_a_later_loss_is_not_told_by_a_round_from_before_it() 
     office.stock.tend(at(4))
     office.stock.tend(at(5))
     assert office.desk.state.missed == {}
+
+
+def test_where_the_count_has_no_time_to_begin_at_the_last_known_trade_is_asked_from() -> None:
+    """Since a loss before which nothing had traded here, and that nobody was asked about."""
+    office = Office()
+    office.hear(fill("web", 1, trade_id="41", venue_id="7", symbol=ETH))
+    office.desk.state.ledger.lost(at(1))
+    office.hear(fill("web", 1, trade_id="42", venue_id="8"))
+    fresh = Stocktaking(office.outlet, office.desk.engine)
+    fresh.take(at(2))
+    fresh.tend(at(2))
+    assert sorted(office.outlet.take()[2:]) == [("fills", BTC, "42"), ("fills", ETH, "41")]

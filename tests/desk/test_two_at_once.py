@@ -12,11 +12,12 @@ from pitwire.desk.desk import Desk
 from pitwire.model.clock import SECOND
 from pitwire.model.orders import OrderState, Side
 from pitwire.sim.facts import Kind, NewOrder, Status
-from pitwire.sim.faults import Drop, Fault, HttpError, LoseAck, RefuseDial, Rewrite
+from pitwire.sim.faults import Cut, Drop, Fault, HttpError, LoseAck, RefuseDial, Rewrite
 from pitwire.sim.world import BTC_USDT
 from pitwire.trading.journal import Left
-from pitwire.trading.wishes import amend, cancel, replace
+from pitwire.trading.wishes import amend, cancel, order, replace
 from tests.desk.setting import BTC, Setting, command, is_open, until
+from tests.desk.test_outage import sell_by_hand
 from tests.desk.test_restart import die, found, kept, open_at_venue, resting, sell_down_to
 
 D = Decimal
@@ -210,4 +211,34 @@ def test_a_fill_that_stream_and_history_tell_counts_once_through_two_deaths(tmp_
         await desk.stop()
 
     setting = Setting()
+    setting.world.run(lives(setting))
+
+
+def test_a_death_before_it_is_told_what_somebody_traded_by_hand_meanwhile(tmp_path: Path) -> None:
+    """Our own order trades in between: its number is behind that of what nobody has told yet."""
+    outage = [
+        Cut(at_seconds=10, link="*"),
+        RefuseDial(at_seconds=9.9, count=1000, for_seconds=5),
+        LoseAck(at_seconds=9.9, kind="fills", count=2),
+    ]
+
+    async def lives(setting: Setting) -> None:
+        desk = await setting.open(config=kept(tmp_path / "a"))
+        bought, rests = command(desk, order(BTC, Side.BUY, size=0.02), resting(55_000))
+        await until(lambda: bought.state is OrderState.FILLED and rests.state is OrderState.OPEN)
+        await until(lambda: not desk.gateway.may_trade)
+        sell_by_hand(setting, Decimal("0.01"))
+        await until(lambda: not desk.engine.state.blind and desk.gateway.may_trade)
+        await asyncio.sleep(1)
+        sell_down_to(setting, 55_000)
+        await until(lambda: rests.filled, within_seconds=1)
+        assert desk.engine.state.missed, "nobody has told it"
+        again = await setting.open(config=kept(await die(desk, tmp_path / "a")))
+        holding = again.engine.state.portfolio.holding(BTC)
+        assert (holding.bought, holding.sold) == (Decimal("0.03"), Decimal("0.01"))
+        await until(lambda: settled(again) and again.gateway.stock.is_done)
+        assert again.gateway.stock.named == {}
+        await again.stop()
+
+    setting = Setting(faults=outage)
     setting.world.run(lives(setting))

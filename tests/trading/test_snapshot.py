@@ -27,6 +27,20 @@ def test_a_snapshot_of_before_first_balances_had_times_is_still_the_same_state()
     assert not same_state(made, older)  # one that is kept now has them
 
 
+def test_a_snapshot_of_before_losses_were_kept_is_still_the_same_state() -> None:
+    state = State()
+    state.apply(fill("a", 2, 100, seconds=5))
+    state.ledger.lost(6)
+    made = take(state, prefix="p", epoch=1, made=1, halted="")
+    assert made.sure is not None
+    older = msgspec.structs.replace(made, sure=None, lost_at=0)
+    assert same_state(older, made)
+    assert not same_state(made, older)
+    again = State()
+    restore(made, again)
+    assert again.ledger.trades.told_up_to == made.sure
+
+
 def test_what_is_kept_comes_back_as_it_was() -> None:
     state = State()
     restore(taken(), state)

@@ -64,7 +64,8 @@ class Stocktaking:
         self._check_at = 0
         self._fills_of: dict[str, None] = {}
         """Symbols whose fills are to be asked for once nothing there is without a name."""
-        self._from = {symbol: str(last) for symbol, last in engine.state.ledger.last_trades.items()}
+        told = engine.state.ledger.trades.told_up_to
+        self._from = {symbol: str(last) for symbol, last in told.items()}
         """Symbol → the trade up to which every fill has been asked for and told."""
         self._asked_up_to: dict[str, str] = {}
         self._untold = False
@@ -162,7 +163,7 @@ class Stocktaking:
     def _symbols(self) -> list[str]:
         """Where we may have traded; without a time to begin at, only where we have."""
         state = self._engine.state
-        known = {*state.ledger.last_trades}
+        known = {*state.ledger.trades.last}
         if state.portfolio.counted_from:
             known.update(state.instruments)
         return sorted(known)  # asked for in the same order in every run
@@ -177,9 +178,10 @@ class Stocktaking:
                 return
             del self._fills_of[symbol]
             # The last one comes again: a trade with ourselves has one id and two sides.
-            self._outlet.ask_fills_since(symbol, self._from.get(symbol, ""), since, now)
-            if symbol in ledger.last_trades:
-                self._asked_up_to[symbol] = str(ledger.last_trades[symbol])
+            begin = self._from.get(symbol, "" if since else str(ledger.trades.last[symbol]))
+            self._outlet.ask_fills_since(symbol, begin, since, now)
+            if symbol in ledger.trades.last:
+                self._asked_up_to[symbol] = str(ledger.trades.last[symbol])
             self._check_at = max(self._check_at, now + _ANSWERED)
 
     def _turn(self, symbol: str) -> tuple[bool, bool]:

@@ -8,7 +8,7 @@ reported, sequence) or only shrink (size) make the order of arrival not matter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 from pitwire.model.clock import SECOND
@@ -79,8 +79,8 @@ class OrderLedger:
     """
 
     __slots__ = (
-        "_absence", "_adoption", "_doubts", "_grace", "_shelf", "_trades", "doubled", "is_ours",
-        "late", "memory", "open", "open_by_symbol", "pursuit", "tally",
+        "_absence", "_adoption", "_doubts", "_grace", "_shelf", "doubled", "is_ours",
+        "late", "memory", "open", "open_by_symbol", "pursuit", "tally", "trades",
     )  # fmt: skip
 
     def __init__(
@@ -93,10 +93,10 @@ class OrderLedger:
         keep_trades: int = 200_000,
     ) -> None:
         self._shelf = Shelf(keep_finished)
-        self._trades = TradesSeen(keep_trades)
+        self.trades = TradesSeen(keep_trades)
         self._doubts = Doubts()
         self.pursuit = Pursuit()
-        self.memory = (self._shelf, self._trades, self._doubts)  # for `snapshot`
+        self.memory = (self._shelf, self.trades, self._doubts)  # for `snapshot`
         self.open = self._shelf.open
         self.open_by_symbol = self._shelf.open_by_symbol
         self.tally = self._shelf.tally
@@ -195,6 +195,7 @@ class OrderLedger:
         """What was sent and not acknowledged is unknown, and what was made when the desk died."""
         came, what = ("restart", "desk died") if restarted else ("lost", "connection broke")
         changes = []
+        self.trades.lost(now)
         if restarted:
             for order in self._absence.set_back(self._shelf.orders.values(), now):
                 self._shelf.note(order)
@@ -233,11 +234,6 @@ class OrderLedger:
     def hurry_questions(self, now: int) -> None:
         """The venue can be asked again after it could not: all questions are due now."""
         self._doubts.hurry(now)
-
-    @property
-    def last_trades(self) -> Mapping[str, int]:
-        """Symbol → the highest trade id of ours that was heard of."""
-        return self._trades.last
 
     def is_waiting(self, symbol: str) -> bool:
         """Whether an order of ours has no name at the venue yet: its fills look like others'."""
@@ -411,7 +407,7 @@ class OrderLedger:
         return self._changed(order, before, now, "fill", fill)
 
     def _is_known_trade(self, fill: Fill, now: int) -> bool:
-        seen = self._trades.earlier(fill)
+        seen = self.trades.earlier(fill)
         if seen is None:
             return False
         self.doubled += 1

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 import msgspec
 
+from pitwire.model.clock import SECOND
 from pitwire.model.events import Fill
 from pitwire.model.orders import Side
 from pitwire.trading.tally import Tally
@@ -170,6 +172,8 @@ class Shelf:
         return order
 
 
+_ASKED_BY_THEN = 600 * SECOND
+"""So long after a loss the venue has been asked what traded, and has answered."""
 Seen = tuple[str, str, Side, Decimal, Decimal]
 """Symbol, trade id and side of a trade, and the price and size it was told with."""
 
@@ -182,6 +186,22 @@ class TradesSeen:
         self._keep = keep
         self.last: dict[str, int] = {}
         """Symbol → the highest trade id of ours, where the venue counts them in numbers."""
+        self.sure: dict[str, int] | None = None
+        """The same at the loss since which not all may have been told; None where all has been."""
+        self.lost_at = 0
+        """When the order stream was lost last, or begun by a start; ns."""
+
+    @property
+    def told_up_to(self) -> Mapping[str, int]:
+        """Symbol → the trade behind which the venue has to be asked for more at a start."""
+        return self.last if self.sure is None else self.sure
+
+    def lost(self, now: int) -> None:
+        """What traded from here on is asked for; until then later ones do not tell of earlier."""
+        if self.sure is None and self.last:
+            self.sure = dict(self.last)
+        if self.sure is not None:
+            self.lost_at = now
 
     def earlier(self, fill: Fill) -> tuple[Decimal, Decimal] | None:
         """(price, size) this trade was told with before; None, and noted, when it is new."""
@@ -191,6 +211,8 @@ class TradesSeen:
         key = (fill.symbol, fill.trade_id, fill.side)
         seen = self._seen.get(key)
         if seen is None:
+            if self.sure is not None and fill.received > self.lost_at + _ASKED_BY_THEN:
+                self.sure = None
             self._seen[key] = (fill.price, fill.size)
             self._count(fill.symbol, fill.trade_id)
             if len(self._seen) > self._keep:
@@ -201,8 +223,9 @@ class TradesSeen:
         """Everything remembered, oldest first."""
         return [(*key, *seen) for key, seen in self._seen.items()]
 
-    def restore(self, kept: list[Seen]) -> None:
+    def restore(self, kept: list[Seen], sure: dict[str, int] | None, lost_at: int) -> None:
         """Remember what was kept."""
+        self.sure, self.lost_at = sure, lost_at
         self._seen = {one[:3]: one[3:] for one in kept}
         for symbol, trade_id, *_ in kept:
             self._count(symbol, trade_id)

@@ -32,6 +32,8 @@ class Snapshot(msgspec.Struct, kw_only=True):
     """Keys of what people asked for, newest last."""
     shelf: ShelfContents = msgspec.field(default_factory=ShelfContents)
     trades: list[Seen] = []
+    sure: dict[str, int] | None = None
+    lost_at: int = 0
     proof: DeathProof = NO_PROOF
     late: int = 0
     doubled: int = 0
@@ -81,6 +83,8 @@ def take(
         asked=list(asked),
         shelf=shelf.contents(),
         trades=trades.contents(),
+        sure=trades.sure,
+        lost_at=trades.lost_at,
         proof=state.ledger.proof,
         late=state.ledger.late,
         doubled=state.ledger.doubled,
@@ -93,7 +97,7 @@ def restore(snapshot: Snapshot, state: State) -> None:
     ledger = state.ledger
     shelf, trades, doubts = ledger.memory
     shelf.restore(snapshot.shelf)
-    trades.restore(snapshot.trades)
+    trades.restore(snapshot.trades, snapshot.sure, snapshot.lost_at)
     ledger.proof = snapshot.proof
     ledger.late, ledger.doubled = snapshot.late, snapshot.doubled
     doubts.restore(snapshot.shelf.orders)
@@ -102,18 +106,22 @@ def restore(snapshot: Snapshot, state: State) -> None:
 
 
 def same_state(kept: Snapshot, made: Snapshot) -> bool:
-    """Whether both are one state; one kept before proofs, the venue's clock or the times of first
-    balances were is judged by what it says."""
+    """Whether both are one state; one kept before proofs, the venue's clock, the times of first
+    balances or losses were is judged by what it says."""
     if state_hash(kept) == state_hash(made):
         return True
     return any(
         state_hash(older(kept)) == state_hash(kept) == state_hash(older(made))
-        for older in (_without_openings, _without_clock, _without_proofs)
+        for older in (_without_losses, _without_openings, _without_clock, _without_proofs)
     )
 
 
+def _without_losses(snapshot: Snapshot) -> Snapshot:
+    return msgspec.structs.replace(snapshot, sure=None, lost_at=0)
+
+
 def _without_openings(snapshot: Snapshot) -> Snapshot:
-    change = msgspec.structs.replace
+    snapshot, change = _without_losses(snapshot), msgspec.structs.replace
     return change(snapshot, portfolio=change(snapshot.portfolio, opened_at={}))
 
 
