@@ -23,7 +23,7 @@ from pitwire.store.latch import HaltLatch
 from pitwire.store.safely import write_all
 from pitwire.store.segment import NOTHING, Header, Ill, read_segment
 from pitwire.store.slate import Slate, known_by, read_slate, slate_path
-from pitwire.trading.journal import Alerted, Decided, DurableJournal, Halted, Record
+from pitwire.trading.journal import Alerted, Decided, DurableJournal, Halted, Record, payload
 from tests.trading.making import order
 
 HEADER = Header(
@@ -835,3 +835,16 @@ def test_a_process_that_is_killed_leaves_every_intent_behind(tmp_path: Path) -> 
     found = [one.at for one in stored(tmp_path)]
     assert found[:told] == list(range(told))
     assert len(found) <= told + 1
+
+
+def test_a_segment_and_its_name_are_on_the_disk_before_anything_follows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was taken over from a slate, too: that is wiped next."""
+    disk = Disk()
+    monkeypatch.setattr(journal_file, "sync_folder", lambda _: disk.calls.append("name"))
+    file = JournalFile(
+        tmp_path, HEADER, slated=[payload(INTENT)], mapped=False, write=disk.write, sync=disk.sync
+    )
+    assert disk.calls == ["write", "sync", "name"]
+    file.close()
