@@ -142,6 +142,17 @@ def test_a_clock_set_back_while_nobody_ran_makes_no_order_younger() -> None:
     assert the(ledger, "b").doubt == ""
 
 
+@pytest.mark.parametrize("born_anew", [900, 1001.5, 1100])
+def test_a_cancel_that_was_on_its_way_at_a_death_may_be_sent_anew(born_anew: float) -> None:
+    """Nobody will answer it; a clock that was set back held the next one back by as much."""
+    ledger = OrderLedger(proof=BINANCE)
+    ledger.sent(order("a", 2), at(1000))
+    ledger.sent(CancelOrder(order_id="a", symbol=BTC), at(1001))
+    ledger.lost(at(born_anew), restarted=True)
+    assert the(ledger).state is S.UNKNOWN
+    assert the(ledger).cancel_sent == 0
+
+
 def test_a_venue_of_which_nothing_is_known_never_proves_a_death() -> None:
     ledger = unknown(NO_PROOF)
     for second in range(20, 4000, 100):

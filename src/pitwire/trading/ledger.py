@@ -202,7 +202,7 @@ class OrderLedger:
         for order in tuple(self.open.values()):
             before = order.state
             if before is _S_SENT or (restarted and before is _S_NEW):
-                order.state = _S_UNKNOWN
+                order.state, order.cancel_sent = _S_UNKNOWN, 0  # it is asked about, cancel and all
                 # A dead desk may have held it back until its last moment, and nobody noted when.
                 self._absence.left(order, now if restarted else order.sent_at or now)
                 changes.append(self._changed(order, before, now, came))
