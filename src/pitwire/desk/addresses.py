@@ -6,6 +6,7 @@ none; a desk's file says where a desk goes, and nothing else does.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,7 +16,8 @@ from pitwire.model.errors import ConfigError
 from pitwire.venues.venue import Endpoints
 from pitwire.wire.names import is_on_this_machine
 
-_SCHEMES = {"market": ("ws", "wss"), "orders": ("ws", "wss"), "http": ("http", "https")}
+SCHEMES = {"market": "ws", "orders": "ws", "http": "http"}
+"""Field of `Endpoints` → what its address begins with; an `s` behind it where it is encrypted."""
 
 
 def address_names(venue: str) -> dict[str, str]:
@@ -39,23 +41,38 @@ def find_endpoints(
     if not any(found.values()):
         return None
     for field, url in found.items():
-        _check(names[field], url, _SCHEMES[field])
+        _check(names[field], url, SCHEMES[field])
     return Endpoints(**found)
 
 
-def _check(name: str, url: str, schemes: tuple[str, str]) -> None:
-    plain, secured = schemes
+def _check(name: str, url: str, scheme: str) -> None:
     if not url:
-        expected = f"a {plain}:// or {secured}:// address, since others of this venue are set"
+        expected = f"a {scheme}:// or {scheme}s:// address, since others of this venue are set"
         raise ConfigError(where=name, found="not set", expected=expected)
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        raise ConfigError(where=name, found=url, expected="an address") from None
-    if parts.scheme not in schemes:
-        expected = f"an address that starts with {plain}:// or {secured}://"
-        raise ConfigError(where=name, found=url, expected=expected)
-    if not is_on_this_machine(host):
+    if not is_on_this_machine(host_of(url, scheme, where=name)):
         expected = "an address of this machine; give others in the script, as endpoints"
         raise ConfigError(where=name, found=url, expected=expected)
+
+
+def host_of(url: str, scheme: str, *, where: str) -> str:
+    """The host of an address; raises `ConfigError` where it is none, or has a password in it, which
+    is not shown."""
+    if expected := _wrong(url, scheme):
+        shown = re.sub(r"//.*@", "//***@", url)
+        raise ConfigError(where=where, found=shown, expected=expected)
+    return urlsplit(url).hostname or ""
+
+
+def _wrong(url: str, scheme: str) -> str:
+    """What was expected of a URL in place of this one; "" of a good one."""
+    if not url.startswith((f"{scheme}://", f"{scheme}s://")):
+        return f"a URL that starts with {scheme}:// or {scheme}s://"
+    try:
+        parts = urlsplit(url)
+        port, host = parts.port, parts.hostname
+    except ValueError:
+        return f"a URL as {scheme}://host:port, the port 0 to 65535"
+    if "@" in parts.netloc:
+        return "a URL without a user and a password"
+    plain_host = host is not None and not re.search(r"\s", host)
+    return "" if plain_host and port != 0 else f"a URL as {scheme}://host:port"

@@ -7,17 +7,16 @@ folder in which the command runs.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from datetime import datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
+from pitwire.desk.addresses import SCHEMES, host_of
 from pitwire.model.clock import MOST_SECONDS, SECOND
 from pitwire.model.errors import ConfigError
 from pitwire.model.numbers import plain
@@ -342,27 +341,8 @@ def _check_endpoints(venue: VenueSection, endpoints: Endpoints, source: str) -> 
     if venue.testnet:
         where = f"{source}: venue.testnet"
         raise ConfigError(where=where, found=True, expected="false when endpoints are given")
-    for name, scheme in (("market", "ws"), ("orders", "ws"), ("http", "http")):
-        found = getattr(endpoints, name)
-        if expected := _wrong_address(found, scheme):
-            shown = re.sub(r"//.*@", "//***@", found)
-            where = f"{source}: venue.endpoints.{name}"
-            raise ConfigError(where=where, found=shown, expected=expected)
-
-
-def _wrong_address(url: str, scheme: str) -> str:
-    """What was expected of a URL in place of this one; "" of a good one."""
-    if not url.startswith((f"{scheme}://", f"{scheme}s://")):
-        return f"a URL that starts with {scheme}:// or {scheme}s://"
-    try:
-        parts = urlsplit(url)
-        port, host = parts.port, parts.hostname
-    except ValueError:
-        return f"a URL as {scheme}://host:port, the port 0 to 65535"
-    if "@" in parts.netloc:
-        return "a URL without a user and a password"
-    plain_host = host is not None and not re.search(r"\s", host)
-    return "" if plain_host and port != 0 else f"a URL as {scheme}://host:port"
+    for name, scheme in SCHEMES.items():
+        host_of(getattr(endpoints, name), scheme, where=f"{source}: venue.endpoints.{name}")
 
 
 def _check_symbol(symbol: str, where: str) -> None:
