@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -24,6 +25,8 @@ PASSED = "passed alone"
 """What a test is called that failed beside others and passed by itself."""
 LONGEST_SECONDS = 600
 _ALREADY = "PITWIRE_SECOND_LOOK"
+_HAS_PASSED = re.compile(r"^1 passed\b", re.MULTILINE)
+"""The closing line of one that was neither skipped nor expected to fail."""
 _TOUCHED = {
     "socket.bind": "a socket",
     "socket.connect": "a socket",
@@ -160,9 +163,10 @@ def _passes(name: str, session: pytest.Session, looks: Looks) -> bool:
     except subprocess.TimeoutExpired:
         looks.outputs.append(f"{name}: not ended after {LONGEST_SECONDS} s")
         return False
-    if done.returncode != pytest.ExitCode.OK:
+    passes = done.returncode == pytest.ExitCode.OK and _HAS_PASSED.search(done.stdout) is not None
+    if not passes:
         looks.outputs.append(done.stdout + done.stderr)
-    return done.returncode == pytest.ExitCode.OK
+    return passes
 
 
 def _take_back(name: str, terminal: pytest.TerminalReporter, looks: Looks) -> None:

@@ -12,7 +12,7 @@ from tests.second_look import WATCH
 
 PROJECT = 'pytest_plugins = ["tests.second_look"]\n'
 COUNTING = """
-import pathlib, socket, subprocess, sys, threading
+import pathlib, pytest, socket, subprocess, sys, threading
 
 def turn(name):
     path = pathlib.Path(__file__).parent / f"{name}.turns"
@@ -85,6 +85,15 @@ def test_what_fails_twice_fails_and_both_times_are_shown(tmp_path: Path) -> None
     assert turns(tmp_path, "one") == 2
     assert said.count("AssertionError: for good") >= 2
     assert "failed again, alone" in said
+
+
+@pytest.mark.parametrize("instead", ["skip", "xfail"])
+def test_what_is_not_lived_through_alone_has_not_passed(tmp_path: Path, instead: str) -> None:
+    once = SOCKET + f"    if turn('one') > 1: pytest.{instead}('no time')\n    assert False"
+    code, said = tried(tmp_path, one=once)
+    assert code == 1
+    assert turns(tmp_path, "one") == 2
+    assert "1 failed" in said
 
 
 def test_one_that_passes_alone_does_not_help_another(tmp_path: Path) -> None:
