@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import struct
 import subprocess
@@ -166,8 +167,21 @@ def test_a_write_that_is_cut_short_leaves_no_torn_block(tmp_path: Path) -> None:
         taken = _until_refused(spill, "File too large")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert os.fstat(spill._segments[-1].file.fileno()).st_size == spill.disk_bytes, "given back"
     spill.put(trade(taken))
     assert numbers(drained(spill)) == list(range(taken + 1))
+
+
+def test_a_file_that_does_not_even_take_one_block_is_given_up(tmp_path: Path) -> None:
+    spill = Spill(tmp_path, ROOM)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        taken = _until_refused(spill, "File too large")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (spill.on_disk, spill.disk_bytes) == (0, 0)
+    assert numbers(drained(spill)) == list(range(taken)), "and what waited is still had"
 
 
 def test_a_directory_that_is_gone_refuses(tmp_path: Path) -> None:
