@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from pitwire.model.clock import SECOND, SystemClock
 from pitwire.model.errors import ConfigError
 from pitwire.model.events import Event, Lagging, Lost, Quote, Trade
-from pitwire.session.sentinel import NOBODY, UNSEEN, _place, logger
+from pitwire.session.sentinel import NOBODY, UNSEEN, Sentinel, _place, logger
 from pitwire.session.session import Session
 from pitwire.sim.loop import SimLoop
 from pitwire.venues.venue import Endpoints
@@ -186,6 +187,28 @@ async def test_who_was_at_it_for_a_moment_at_the_end_is_not_the_one_who_is_named
     assert looks >= 12
     assert naming(world, dawdle.__code__.co_qualname)
     assert naming(world, hurry.__code__.co_qualname) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "warned"), [("f.py:1 in f", [1.5, 3.25, 6.75, 13.75]), (NOBODY, [])]
+)
+def test_it_is_said_ever_more_seldom_and_a_machine_that_gives_no_time_is_not_warned_of(
+    name: str, warned: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loop that is held for twenty seconds; the thread looks on four times a second."""
+    clock = SimpleNamespace(at=0, now=lambda: clock.at)
+    watcher = Sentinel(clock, doing=None, told=print, died=print, late_after_seconds=1.0)  # type: ignore[arg-type]
+    said: list[float] = []
+
+    def wait(seconds: float) -> bool:
+        clock.at += round(seconds * SECOND)
+        return bool(clock.at > 20 * SECOND)
+
+    monkeypatch.setattr(watcher, "_over", SimpleNamespace(wait=wait))
+    monkeypatch.setattr(watcher, "_name", lambda: name)
+    monkeypatch.setattr(logger, "warning", lambda *_: said.append(clock.at / SECOND))
+    watcher._look_on()
+    assert said == warned
 
 
 def test_a_loop_that_only_waits_is_not_late() -> None:
