@@ -34,7 +34,7 @@ class Wants:
         self._open: set[Ask] = set()
         """Asked for, and not confirmed yet."""
         self._ended: set[Ask] = set()
-        """Ended on this connection since they were confirmed last: data may be late ones."""
+        """Ended on this connection: what proves that they begin anew may be late data."""
 
     def __len__(self) -> int:
         return len(self._stages)
@@ -130,7 +130,6 @@ class Wants:
         for ask in agreed:
             self._stages[ask] = Stage.CONFIRMED
         self._open.difference_update(agreed)
-        self._ended.difference_update(agreed)
         return agreed
 
     @property
