@@ -67,6 +67,15 @@ async def test_a_name_that_moves_is_followed() -> None:
     assert await names.addresses("venue") == [(V4, "10.0.0.9")]
 
 
+async def test_of_several_addresses_that_served_the_last_one_is_tried_first() -> None:
+    directory = Directory()
+    directory.answers = [socket.gaierror(-3, "again")]
+    names = Names(lookup=directory)
+    for last in (1, 2, 3, 1):
+        names.served("venue", (V4, f"10.0.0.{last}"))
+    assert await names.addresses("venue") == [(V4, f"10.0.0.{last}") for last in (1, 3, 2)]
+
+
 async def test_a_name_that_nobody_knows_is_an_error() -> None:
     directory = Directory()
     directory.answers = [socket.gaierror(-2, "unknown")]
