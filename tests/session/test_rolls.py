@@ -128,6 +128,29 @@ def test_when_both_are_lost_it_is_told() -> None:
     assert len(world.of(events.BookStale)) >= 1
 
 
+def test_what_one_copy_does_not_bring_is_stale_as_soon_as_the_other_is_lost() -> None:
+    async def story(world: World) -> None:
+        async with world.connect(venue=TOY, redundancy=2) as session:
+            await session.subscribe_to_ticker(BTC)
+            await asyncio.sleep(2)
+            first, second = markets(world)
+            for number in range(300):
+                first.tell(e="quote", s=BTC, bid=1.0, u=number)
+                if number < 150:
+                    second.tell(e="quote", s=BTC, bid=1.0, u=number)
+                await asyncio.sleep(0.2)
+            assert world.of(events.FeedStale) == [], "the other one brings it"
+            world.server.down = True
+            first.link.abort()
+            fell = world.loop.now()
+            await asyncio.sleep(0.6)  # at the next look, twice a second
+            [stale] = world.of(events.FeedStale)
+            assert (stale.symbol, stale.channel) == (BTC, "ticker")
+            assert stale.received - fell <= SECOND // 2
+
+    live(story)
+
+
 @pytest.mark.parametrize("found", [0, -1, 5, 1.5, True, "2"])
 def test_a_redundancy_that_is_none_is_named(found: Any) -> None:
     with pytest.raises(ConfigError, match=r"redundancy.*1 to 4"):

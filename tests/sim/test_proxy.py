@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from random import Random
 from typing import Any
 
 import pytest
@@ -36,6 +37,7 @@ from pitwire.sim.proxy_faults import (
     Spoil,
     Swallow,
 )
+from pitwire.sim.proxy_lanes import Lane, Schedule
 from tests import unhurried
 
 
@@ -113,6 +115,76 @@ async def test_a_lag_delays_and_keeps_order() -> None:
             await link.send(str(number))
         assert [await link.recv() for _ in range(5)] == ["0", "1", "2", "3", "4"]
         assert asyncio.get_running_loop().time() - began >= 0.1
+        assert len(proxy.happened) == 1, "told when it begins to matter, and once"
+
+
+@pytest.mark.parametrize("way", ["up", "down"])
+async def test_one_way_is_swallowed_and_the_other_is_not(way: Any) -> None:
+    heard: list[str | bytes] = []
+
+    async def talk(link: ServerConnection) -> None:
+        async for message in link:
+            heard.append(message)
+            if message == "first":
+                await go.wait()
+                await link.send("down")
+
+    go = asyncio.Event()
+    async with ws_serve(talk, "127.0.0.1", 0, compression=None) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with Proxy("127.0.0.1", port) as proxy, joined(proxy) as link:
+            await link.send("first")
+            while not heard:
+                await asyncio.sleep(0.01)
+            await proxy.apply(Swallow(way=way))
+            await link.send("up")
+            go.set()
+            if way == "up":
+                assert await link.recv() == "down"
+            while way == "down" and len(heard) < 2:
+                await asyncio.sleep(0.01)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(link.recv(), 0.1)
+            assert heard == (["first"] if way == "up" else ["first", "up"])
+            link.transport.abort()
+
+
+async def test_what_is_no_text_is_neither_spoiled_nor_counted() -> None:
+    async with echoing(Spoil(how="truncated", count=1)) as proxy, joined(proxy) as link:
+        await (await link.ping())
+        assert proxy.happened == []
+        assert await said_back(link, "x" * 30) != "x" * 30
+        assert await said_back(link, "y" * 30) == "y" * 30
+
+
+async def test_at_most_a_megabyte_waits_and_then_its_source_is_not_read() -> None:
+    class Sink:
+        def __init__(self) -> None:
+            self.size = 0
+
+        def write(self, data: bytes) -> None:
+            self.size += len(data)
+
+        async def drain(self) -> None:
+            await asyncio.sleep(0)
+
+    sink, chunk, put = Sink(), b"x" * 65_536, 0
+    lane = Lane("down", "/", sink, Schedule((), chance=Random(1)))  # type: ignore[arg-type]
+    lane.close_until(asyncio.get_running_loop().time() + 0.2)
+    passing = asyncio.create_task(lane.run())
+    while True:
+        full = asyncio.ensure_future(lane.room())
+        await asyncio.sleep(0)
+        if not full.done():
+            break
+        lane.put(chunk)
+        put += len(chunk)
+        assert put <= (1 << 20) + len(chunk)
+    assert put > 1 << 20
+    await full
+    lane.end()
+    await passing
+    assert sink.size == put
 
 
 async def test_a_narrow_line_takes_its_time() -> None:

@@ -99,7 +99,6 @@ class Lane:
         self._target, self._schedule = target, schedule
         self._queue: deque[tuple[float, bytes]] = deque()
         self._waiting = 0
-        self._last = 0.0
         self._ended = False
         self._stirred = asyncio.Event()
         self._room = asyncio.Event()
@@ -112,8 +111,7 @@ class Lane:
         lag = self._schedule.takes(Lag, self._path, self._way)
         if lag is not None:
             now += lag.seconds + self._schedule.chance.uniform(0, lag.jitter_seconds)
-        self._last = max(self._last, now)
-        self._queue.append((self._last, data))
+        self._queue.append((now, data))  # who is due sooner waits for those before it
         self._waiting += len(data)
         if self._waiting > _MOST_WAITING:
             self._room.clear()
