@@ -214,7 +214,10 @@ def test_a_fill_that_stream_and_history_tell_counts_once_through_two_deaths(tmp_
     setting.world.run(lives(setting))
 
 
-def test_a_death_before_it_is_told_what_somebody_traded_by_hand_meanwhile(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sizes", [(), (0.02,)])
+def test_a_death_before_it_is_told_what_somebody_traded_by_hand_meanwhile(
+    tmp_path: Path, sizes: tuple[float, ...]
+) -> None:
     """Our own order trades in between: its number is behind that of what nobody has told yet."""
     outage = [
         Cut(at_seconds=10, link="*"),
@@ -224,8 +227,10 @@ def test_a_death_before_it_is_told_what_somebody_traded_by_hand_meanwhile(tmp_pa
 
     async def lives(setting: Setting) -> None:
         desk = await setting.open(config=kept(tmp_path / "a"))
-        bought, rests = command(desk, order(BTC, Side.BUY, size=0.02), resting(55_000))
-        await until(lambda: bought.state is OrderState.FILLED and rests.state is OrderState.OPEN)
+        at_once = (order(BTC, Side.BUY, size=size) for size in sizes)
+        *bought, rests = command(desk, *at_once, resting(55_000))
+        await until(lambda: all(one.state is OrderState.FILLED for one in bought))
+        await until(lambda: rests.state is OrderState.OPEN)
         await until(lambda: not desk.gateway.may_trade)
         sell_by_hand(setting, Decimal("0.01"))
         await until(lambda: not desk.engine.state.blind and desk.gateway.may_trade)
@@ -235,8 +240,9 @@ def test_a_death_before_it_is_told_what_somebody_traded_by_hand_meanwhile(tmp_pa
         assert desk.engine.state.missed, "nobody has told it"
         again = await setting.open(config=kept(await die(desk, tmp_path / "a")))
         holding = again.engine.state.portfolio.holding(BTC)
-        assert (holding.bought, holding.sold) == (Decimal("0.03"), Decimal("0.01"))
         await until(lambda: settled(again) and again.gateway.stock.is_done)
+        bought_in_all = Decimal("0.03") if sizes else Decimal("0.01")
+        assert (holding.bought, holding.sold) == (bought_in_all, Decimal("0.01"))
         assert again.gateway.stock.named == {}
         await again.stop()
 

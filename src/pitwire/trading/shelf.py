@@ -198,10 +198,7 @@ class TradesSeen:
 
     def lost(self, now: int) -> None:
         """What traded from here on is asked for; until then later ones do not tell of earlier."""
-        if self.sure is None and self.last:
-            self.sure = dict(self.last)
-        if self.sure is not None:
-            self.lost_at = now
+        self.sure, self.lost_at = dict(self.last) if self.sure is None else self.sure, now
 
     def earlier(self, fill: Fill) -> tuple[Decimal, Decimal] | None:
         """(price, size) this trade was told with before; None, and noted, when it is new."""
