@@ -664,3 +664,16 @@ def test_the_venues_count_of_weight_is_believed() -> None:
     answer(ours, said(ours)[0], START, used=590)
     assert ours.outbox.take_requests() == []
     assert (ours.next_deadline(START) or 0) <= START + 61 * SECOND
+
+
+@pytest.mark.parametrize(("apart", "given_up"), [(2.4, True), (2.6, False)])
+def test_a_connection_of_which_nothing_can_be_read_is_given_up(
+    apart: float, given_up: bool
+) -> None:
+    ours = conversation()
+    ours.opened(START)
+    for number in range(5):
+        ours.receive_data(b"{", START + round(number * apart * SECOND))
+    fault = ours.outbox.take_fault()
+    assert (fault is not None) is given_up
+    assert fault is None or "5 malformed frames within 10 s" in str(fault)

@@ -401,6 +401,25 @@ def test_a_line_that_waits_for_its_turn_does_so_no_more_once_the_venue_will_drop
     assert reasons == ["its time had come", "the venue announced a shutdown"]
 
 
+def test_a_new_line_is_not_read_either_while_a_reader_holds_the_old_one() -> None:
+    async def story(world: World) -> None:
+        async with world.connect(venue=DENSE) as session:
+            await begin(world, session)
+            stream = session.stream(events.Trade, capacity=2)
+            await traded(world, 1, 3)
+            rolling = asyncio.create_task(session.roll())
+            await asyncio.sleep(1)
+            await traded(world, 4, 6)
+            assert len(stream) == 2, "what comes waits at the venue"
+            assert len(world.of(events.Trade)) == 2
+            assert [line._paused for line in session._lines.market] == [True, True]
+            got = [(await anext(stream)).trade_id for _ in range(6)]
+            assert got == [1, 2, 3, 4, 5, 6]
+            rolling.cancel()
+
+    live(story)
+
+
 def test_a_session_that_ends_gives_up_its_rolls() -> None:
     async def story(world: World) -> None:
         async with world.connect(venue=DENSE) as session:

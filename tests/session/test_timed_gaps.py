@@ -139,3 +139,25 @@ def test_of_two_copies_the_loss_of_one_is_none(both: bool) -> None:
     fourth, fifth = world.of(Trade)[3:5]
     spans = [(one.since, one.venue_time) for one in world.of(TradeGap)]
     assert spans == ([(fourth.venue_time, fifth.venue_time)] if both else [])
+
+
+def test_of_two_copies_that_fall_the_newest_trade_of_either_was_the_last() -> None:
+    async def story(world: World) -> None:
+        async with world.connect(venue=UNNUMBERED, redundancy=2) as session:
+            await session.subscribe_to_trades("A")
+            await asyncio.sleep(2)
+            first, second = world.server.connections
+            for number in (1, 2):
+                for one in (first, second) if number == 1 else (first,):
+                    one.tell(e="trade", s="A", p=1.0, t=number, T=START + number)
+                await asyncio.sleep(0.1)
+            first.link.abort()
+            second.link.abort()
+            await asyncio.sleep(5)
+            for one in world.server.connections:
+                if one.lost is None:
+                    one.tell(e="trade", s="A", p=1.0, t=9, T=START + 9)
+            await asyncio.sleep(5)
+
+    world = live(story)
+    assert [(one.since, one.venue_time) for one in world.of(TradeGap)] == [(START + 2, START + 9)]
