@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import re
@@ -13,6 +14,11 @@ from typing import NamedTuple
 import pytest
 
 from pitwire.cli.main import main
+from pitwire.desk.config import DeskConfig
+from pitwire.desk.desk import Desk
+from pitwire.desk.interactions import InteractionLog
+from pitwire.model.errors import StateError
+from pitwire.trading.journal import Alerted
 from tests.cli.command import Command, finished, pitwire
 
 DESK = """
@@ -259,3 +265,20 @@ def test_a_venue_that_nothing_simulates_is_one_clear_line(tmp_path: Path) -> Non
     assert command.process.returncode == 2
     assert "venue.name: found 'binance-coinm'" in command.text
     assert "Traceback" not in command.text
+
+
+def test_what_comes_while_it_opens_is_told_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A venue may keep it waiting for long."""
+
+    async def opening(_config: DeskConfig, *, log: InteractionLog, **_: object) -> Desk:
+        log.note(Alerted(at=1, text="nothing came yet"))
+        while "nothing came yet" not in capfd.readouterr().err:
+            await asyncio.sleep(0.01)
+        raise StateError(verb="open", state="in a test", expected="the end")
+
+    monkeypatch.setattr("pitwire.cli.desk.open_desk", opening)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.toml").write_text(DESK.format(endpoints=""))
+    assert main(["desk", "in.toml"]) == 1

@@ -330,6 +330,32 @@ def test_a_login_that_comes_before_the_streams_is_shown_and_masked(
     assert "s" * 40 not in "".join(lines)
 
 
+def test_where_nobody_has_a_key_none_is_missing(tmp_path: Path) -> None:
+    text = 'mode = "sim"\n[venue]\nname = "ibkr"\nsymbols = ["AAPL-USD"]\nchannels = ["ticker"]\n'
+    code, said = examined(text, tmp_path)
+    assert code == 0
+    assert "ok    keys     none is needed: whoever runs ibkr's gateway has logged in" in said
+    assert "ask   a port on this machine, /v1/api/trsrv/stocks: numbers, by which" in said
+    assert "not sent" not in said
+
+
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [
+        ("sim", "the simulated venue brings its own"),
+        ("paper", "alpaca streams nothing without one"),
+    ],
+)
+def test_a_market_that_wants_a_key_shows_nothing_without(
+    mode: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for tail in ("KEY", "SECRET"):
+        monkeypatch.delenv(f"ALPACA_API_{tail}", raising=False)
+    text = f'mode = "{mode}"\n[venue]\nname = "alpaca"\nsymbols = ["BTC-USD"]\n'
+    _, said = examined(text, tmp_path)
+    assert f"keys     none set: {told}" in said
+
+
 def test_what_cannot_be_sent_is_said() -> None:
     key = Credentials("not a key!", "0123456789")
     config = DeskConfig(venue=VenueSection(symbols=("AAPL",)))

@@ -68,6 +68,8 @@ def test_a_start_during_a_ban_dials_and_asks_nothing_until_it_ends(tmp_path: Pat
     assert {ban.until // SECOND for ban in read_bans(tmp_path)} == {ends // SECOND}
     [told] = [text for text in alerts(setting) if "banned" in text]
     assert "until 20" in told
+    [first] = [text for text in alerts(setting) if "wants silence until 20" in text]
+    assert first.endswith("nothing is asked of it before")
 
 
 def test_a_person_may_halt_a_desk_that_waits_for_the_end_of_a_ban(tmp_path: Path) -> None:

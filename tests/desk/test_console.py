@@ -21,7 +21,7 @@ from pitwire.model import events
 from pitwire.model.credentials import Credentials
 from pitwire.model.orders import Command, OrderState, Side, UpdateKind
 from pitwire.trading import journal
-from pitwire.trading.tracked import Change, Origin
+from pitwire.trading.tracked import Change, Disagreement, Origin
 
 
 @pytest.fixture
@@ -101,6 +101,16 @@ S = OrderState
             "INFO",
             "fill id-1: sell 1 BTC-USDT at 5.1",
         ),
+        (
+            change("filled", S.PARTLY_FILLED, S.FILLED, filled=Decimal(1)),
+            "INFO",
+            "order id-1 filled: BTC-USDT",
+        ),
+        (
+            change("filled", S.OPEN, S.FILLED, filled=Decimal(2)),
+            "INFO",
+            "order id-1 filled: 2 of 2 BTC-USDT",
+        ),
         (change("lost", S.SENT, S.UNKNOWN), "WARNING", "order id-1 unknown: lost"),
         (
             change("canceled", S.PARTLY_FILLED, S.CANCELED, filled=Decimal(1)),
@@ -178,6 +188,43 @@ def test_a_dial_that_failed_reads_well(screen: io.StringIO) -> None:
     show(screen)
     Narrator()(REFUSED)
     assert "WARNING dial failed: address ws://h, cause no" in screen.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("told", "sentence"),
+    [
+        (
+            events.Unanswered("ibkr", "", 0, 1, "", "open_orders", 3.92),
+            "no answer to open_orders for 3.9 s",
+        ),
+        (
+            events.Unanswered("ibkr", "", 0, 1, "id-1", "status", 3.92),
+            "no answer to status of id-1 for 3.9 s",
+        ),
+        (
+            events.Rejected("ibkr", "", 0, 1, "orders", "account", 0, "never sent: no line"),
+            "refused account: never sent: no line",
+        ),
+        (
+            events.Rejected("ibkr", "", 0, 1, "orders", "warm", 429, "Too many requests"),
+            "refused warm: Too many requests (429)",
+        ),
+        (
+            Disagreement(
+                at=1, order_id="id-1", symbol="AAPL-USD", what="existence", ours="open",
+                theirs="missing",
+            ),
+            "id-1 existence: we had open, the venue says missing",
+        ),
+    ],
+)  # fmt: skip
+def test_trouble_is_told_in_the_fewest_words(
+    screen: io.StringIO, told: object, sentence: str
+) -> None:
+    show(screen)
+    Narrator()(told)
+    [line] = screen.getvalue().splitlines()
+    assert line.split("WARNING")[1].strip() == sentence
 
 
 def test_every_sentence_can_be_told(screen: io.StringIO) -> None:

@@ -37,7 +37,9 @@ def test_one_channel_of_a_family_is_enough() -> None:
 
 def test_a_rule_of_which_the_venue_tells_nothing_is_refused_by_name() -> None:
     price = (watch("Trade", "AAPL-USD"), watch("AggregateTrade", "AAPL-USD"))
-    with pytest.raises(ConfigError, match=r"'idle'.*Trade.*that ibkr tells"):
+    with pytest.raises(
+        ConfigError, match=r"'idle'.*Trade.*that ibkr tells.*of = .bid., .ask. or .mid."
+    ):
         watched(IBKR, [], [Idle(*price)])
     assert watched(IBKR, [], [Idle(*price, watch("Quote", "AAPL-USD"))]) == [
         Ask("ticker", "AAPL-USD")

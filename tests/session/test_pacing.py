@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pitwire.model.clock import SECOND
 from pitwire.session.pacing import Pacing
-from pitwire.venues.venue import Limit
+from pitwire.venues.venue import HttpRequest, Limit
 
 START = 1_700_000_000 * SECOND
 
@@ -82,6 +82,19 @@ def test_more_than_the_whole_limit_waits_for_an_empty_window() -> None:
     assert pacing.try_spend("x", START, cost=5)
     assert not pacing.allows("x", START + SECOND // 2)
     assert pacing.try_spend("x", pacing.ready_at("x", START, cost=5), cost=5)
+
+
+def test_what_was_long_on_its_way_was_counted_when_it_came() -> None:
+    pacing = Pacing([Limit("lists", 1, 5.0), Limit("weight", 10, 1.0)])
+    request = HttpRequest("orders", "GET", "/orders", scope="lists")
+    pacing.spend_on(request, START)
+    pacing.heard_of(request, START + 4 * SECOND)
+    assert not pacing.allows("lists", START + 6 * SECOND)
+    assert pacing.allows("lists", START + 10 * SECOND)
+    pacing.heard_of(request, START + 60 * SECOND)  # however long it took
+    assert not pacing.allows("lists", START + 64 * SECOND)
+    pacing.heard_of(HttpRequest("time", "GET", "/time"), START + 90 * SECOND)
+    assert pacing.left("weight", START + 90 * SECOND) == (10, 10, 1.0)
 
 
 def test_the_venues_own_count_is_taken_over_when_it_is_higher() -> None:

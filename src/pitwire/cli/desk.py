@@ -85,14 +85,15 @@ async def _run(
             )
         log, tail = interaction_log(config.log, place.credentials), Tail()
         with log:
-            desk = await open_desk(
-                config,
-                endpoints=place.endpoints,
-                credentials=place.credentials,
-                log=log,
-                journals=[tail],
-                state=place.state,
-            )
+            with telling(log):
+                desk = await open_desk(
+                    config,
+                    endpoints=place.endpoints,
+                    credentials=place.credentials,
+                    log=log,
+                    journals=[tail],
+                    state=place.state,
+                )
             if place.venue is not None:
                 place.venue.begin()
             async with board_beside(desk, tail, board, console, masker_of(place.credentials)):
@@ -103,6 +104,23 @@ async def _run(
     if closed is not None and closed.error is not None:
         raise closed.error
     return LEFT_OPEN if desk.left_open else 0
+
+
+@contextmanager
+def telling(log: InteractionLog) -> Iterator[None]:
+    """What comes while a desk opens is told meanwhile: a venue may keep it waiting for long."""
+
+    async def tell() -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            log.flush()
+
+    speaking = asyncio.ensure_future(tell())
+    try:
+        yield
+    finally:
+        speaking.cancel()
+        log.flush()
 
 
 async def run_desk(

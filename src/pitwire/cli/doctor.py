@@ -15,6 +15,7 @@ from pitwire.cli import loops
 from pitwire.cli.exits import Code, code_for, gravest, line_for
 from pitwire.desk.config import DeskConfig, check_arming, describe, load_config, wanted
 from pitwire.desk.masking import Masker
+from pitwire.desk.opening import credentials_of
 from pitwire.desk.rights import addresses_of, check_mode, check_rights
 from pitwire.desk.secrets import file_warning, find_credentials
 from pitwire.model.clock import MILLISECOND, SECOND, Clock, SystemClock
@@ -174,6 +175,9 @@ class Keys(NamedTuple):
 def examine_keys(config: DeskConfig) -> Keys:
     """Whether keys are there, what kind they are, and who else can read them."""
     account = config.account
+    if find_venue(config.venue.name).keyless:
+        text = f"none is needed: whoever runs {config.venue.name}'s gateway has logged in there"
+        return Keys(credentials_of(config), [Finding("ok", "keys", text)])
     try:
         found = find_credentials(
             config.venue.name,
@@ -186,7 +190,7 @@ def examine_keys(config: DeskConfig) -> Keys:
     if found is None:
         missing = config.mode == "live"
         verdict, code = ("bad", Code.USAGE) if missing else ("note", Code.DONE)
-        return Keys(None, [Finding(verdict, "keys", "none set: public data only", code)])
+        return Keys(None, [Finding(verdict, "keys", f"none set: {_without_keys(config)}", code)])
     findings = [Finding("ok", "keys", f"{mask(found.key)}, {found.kind}, account {found.account}")]
     if account.kind not in ("auto", found.kind):
         text = f"account.kind: found {found.kind}, expected {account.kind}"
@@ -196,6 +200,15 @@ def examine_keys(config: DeskConfig) -> Keys:
         if scheme == "file" and (warning := file_warning(Path(name).expanduser())):
             findings.append(Finding("note", "keys", warning))
     return Keys(found, findings)
+
+
+def _without_keys(config: DeskConfig) -> str:
+    """What there is for who has no key."""
+    if not find_venue(config.venue.name).market_login:
+        return "public data only"
+    if is_local(config):
+        return "the simulated venue brings its own"
+    return f"{config.venue.name} streams nothing without one"
 
 
 # ── at the venue ──────────────────────────────────────────────────────────────────────────────
@@ -382,6 +395,10 @@ def would_send(patient: Patient) -> Iterator[str]:
                 market.check(ask)
             if patient.venue.market_login and (patient.credentials is not None or not local):
                 yield _said(patient, masked, market.login(_key(patient), now, 1))
+            if patient.venue.listed_first:
+                listing = market.ask_instruments(patient.config.venue.symbols)
+                yield f"{_said(patient, masked, listing)}: numbers, by which the streams are meant"
+                continue
             pack = patient.venue.asks_a_message
             for first in range(0, len(asks), pack):
                 yield f"send  {masked(market.subscribe(asks[first : first + pack], 1))}"
@@ -414,5 +431,6 @@ def would_send(patient: Patient) -> Iterator[str]:
 def _said(patient: Patient, masked: Masker, outgoing: Outgoing) -> str:
     """What would leave: a frame over the socket, or a request to the venue's address for REST."""
     if isinstance(outgoing, HttpRequest):
-        return f"ask   {patient.endpoints.http}{outgoing.path}"
+        root = "a port on this machine, " if is_local(patient.config) else patient.endpoints.http
+        return f"ask   {root}{outgoing.path}"
     return f"send  {masked(outgoing)}"

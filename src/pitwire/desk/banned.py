@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 from pitwire.desk.desk import Desk
@@ -30,13 +29,13 @@ _LOOK_SECONDS = 1.0
 def bans_of(desk: Desk) -> Bans:
     """What is known of bans in this account's folder; what becomes known is written there."""
     if desk.restarted is None:
-        return Bans()
+        return Bans(keep=_Keeper(desk, None))
     folder, known = desk.restarted.folder.path, tuple[Ban, ...]()
     try:
         known = read_bans(folder)
     except (OSError, Unsound) as error:
         desk.alert(f"what the venue had banned us for is not known: {error}", desk.clock.now())
-    return Bans(known, keep=partial(_keep, desk, folder))
+    return Bans(known, keep=_Keeper(desk, folder))
 
 
 async def sit_out(desk: Desk, bans: Bans, endpoints: Endpoints) -> None:
@@ -45,8 +44,8 @@ async def sit_out(desk: Desk, bans: Bans, endpoints: Endpoints) -> None:
     now = desk.clock.now()
     if until <= now:
         return
-    end = datetime.fromtimestamp(until / SECOND, UTC).isoformat(timespec="seconds")
-    desk.alert(f"the venue has banned this address until {end}: nothing is dialled before", now)
+    text = f"the venue has banned this address until {_utc(until)}: nothing is dialled before"
+    desk.alert(text, now)
     while (left := until - desk.clock.now()) > 0:
         desk.switchboard.tend()
         await asyncio.sleep(min(left / SECOND, _LOOK_SECONDS))
@@ -64,13 +63,32 @@ def remembered(bans: Bans, endpoints: Endpoints, clock: Clock) -> Iterator[None]
         raise
 
 
-def _keep(desk: Desk, folder: Path, bans: tuple[Ban, ...]) -> None:
-    now = desk.clock.now()
-    lasting = tuple(ban for ban in bans if ban.until - now > KEPT_FROM_SECONDS * SECOND)
-    if not lasting:
-        return
-    try:
-        write_bans(folder, lasting)
-    except OSError as error:
-        text = f"a restart will not know of the venue's ban: {error.strerror or error}"
-        desk.alert(text, now)
+class _Keeper:
+    """Tells a person of each silence that lasts, once, and writes it down where there is a
+    folder."""
+
+    def __init__(self, desk: Desk, folder: Path | None) -> None:
+        self._desk, self._folder = desk, folder
+        self._told = 0
+
+    def __call__(self, bans: tuple[Ban, ...]) -> None:
+        desk, now = self._desk, self._desk.clock.now()
+        lasting = tuple(ban for ban in bans if ban.until - now > KEPT_FROM_SECONDS * SECOND)
+        if not lasting:
+            return
+        until = max(ban.until for ban in lasting)
+        if until > self._told:
+            self._told = until
+            text = f"the venue wants silence until {_utc(until)}: nothing is asked of it before"
+            desk.alert(text, now)
+        if self._folder is None:
+            return
+        try:
+            write_bans(self._folder, lasting)
+        except OSError as error:
+            text = f"a restart will not know of the venue's ban: {error.strerror or error}"
+            desk.alert(text, now)
+
+
+def _utc(at: int) -> str:
+    return datetime.fromtimestamp(at / SECOND, UTC).isoformat(timespec="seconds")

@@ -28,7 +28,7 @@ from pitwire.model.orders import (
     UpdateKind,
 )
 from pitwire.trading import journal
-from pitwire.trading.tracked import Change
+from pitwire.trading.tracked import Change, Disagreement
 
 ROOT = "pitwire"
 
@@ -167,7 +167,9 @@ def _change(change: Change) -> str:
         return f"{what}: {change.text or change.reason}"
     if change.after is OrderState.UNKNOWN:
         return f"{what}: {change.came.replace('_', ' ')}"
-    return f"{what}: {so_far if change.filled else change.symbol}"
+    # That all is filled may be known before the last of the fills.
+    is_ahead = change.after is OrderState.FILLED and change.filled != change.size
+    return f"{what}: {so_far if change.filled and not is_ahead else change.symbol}"
 
 
 def _command(command: Command) -> str:
@@ -216,7 +218,10 @@ SENTENCES: Mapping[type, tuple[int, _Sentence]] = {
     events.Authenticated: (logging.INFO, lambda e: f"logged on as {e.account} ({e.link})"),
     events.Subscribed: (logging.INFO, lambda e: f"subscribed to {e.channel} {e.symbol}".rstrip()),
     events.Unsubscribed: (logging.INFO, lambda e: f"left {e.channel} {e.symbol}".rstrip()),
-    events.Rejected: (logging.WARNING, lambda e: f"refused {e.what}: {e.text} ({e.code})"),
+    events.Rejected: (
+        logging.WARNING,
+        lambda e: f"refused {e.what}: {e.text}{f' ({e.code})' if e.code else ''}",
+    ),
     events.Lost: (logging.WARNING, _lost),
     events.MarginCall: (
         logging.WARNING,
@@ -258,9 +263,16 @@ SENTENCES: Mapping[type, tuple[int, _Sentence]] = {
     ),
     events.Unanswered: (
         logging.WARNING,
-        lambda e: f"no answer to {e.what} of {e.order_id} for {e.waited_seconds:.1f} s",
+        lambda e: (
+            f"no answer to {e.what}{f' of {e.order_id}' if e.order_id else ''} "
+            f"for {e.waited_seconds:.1f} s"
+        ),
     ),
     Change: (logging.INFO, _change),
+    Disagreement: (
+        logging.WARNING,
+        lambda r: f"{r.order_id or r.symbol} {r.what}: we had {r.ours}, the venue says {r.theirs}",
+    ),
     Said: (logging.WARNING, _said),
     journal.Decided: (logging.INFO, lambda r: _command(r.command)),
     journal.Dropped: (logging.WARNING, lambda r: f"not sent: {_command(r.command)}: {r.why}"),

@@ -55,5 +55,7 @@ def _demand_heard(venue: Venue, rule: Rule, channels: Mapping[str, str]) -> None
     heard = (name for one in told for name in _FAMILIES.get(one, (one,)) if name in channels)
     if told and len(told) == len(watched) and next(heard, None) is None:
         expected = f"something that {venue.name} tells: {', '.join(sorted(channels))}"
+        if "Quote" in channels and set(told) <= {"Trade", "AggregateTrade"}:
+            expected += '; or its price as of = "bid", "ask" or "mid", which comes with quotes'
         found = f"a rule that watches {', '.join(dict.fromkeys(told))} alone"
         raise ConfigError(where=f"rule {rule.name!r}", found=found, expected=expected)

@@ -458,7 +458,7 @@ class Commands:
                     "orders",
                     request.what,
                     error.code,
-                    str(error),
+                    error.text or str(error),
                 )
             ]
         settled = order_ids(known)

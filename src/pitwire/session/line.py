@@ -396,9 +396,11 @@ class Line:
             raise
         except errors.DialFailed as error:
             now = self._clock.now()
+            route.pacing.heard_of(request, now)
             events = self.conversation.request_failed(request, error, now)
         else:
             now = self._clock.now()
+            route.pacing.heard_of(request, now)
             events = self.conversation.receive_response(request, status, headers, body, now)
         self.deliver(events, now)
         self.flush(now)

@@ -79,6 +79,12 @@ class Pacing:
         if request.scope:
             self.spend(request.scope, now)
 
+    def heard_of(self, request: HttpRequest, now: int) -> None:
+        """This was answered, or given up: what waited on its way was counted by the venue as late
+        as now, by limits of its own, which are too narrow for it to count twice."""
+        for window in self._windows.get(request.scope, ()) if request.scope else ():
+            window.renew(now)
+
     def has_room_for_order(self, now: int, reserve: int) -> bool:
         """Whether an order may be spent now, and `reserve` of the weight would be left.
 
@@ -157,6 +163,16 @@ class _Window:
         else:
             self._spent.append([slot, cost])
         self.sum += cost
+
+    def renew(self, now: int) -> None:
+        """The newest of what was spent was spent now."""
+        if self._spent:
+            last = self._spent[-1]
+            last[1] -= 1
+            self.sum -= 1
+            if not last[1]:
+                self._spent.pop()
+        self.add(1, now)
 
     def raise_to(self, used: int, now: int) -> None:
         self._forget(now)

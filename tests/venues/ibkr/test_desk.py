@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -14,7 +15,7 @@ from pitwire.desk.desk import Desk
 from pitwire.desk.opening import open_desk
 from pitwire.model.clock import SECOND
 from pitwire.model.errors import ConfigError
-from pitwire.model.events import Fill, Lost, Update
+from pitwire.model.events import Fill, Lost, Rejected, Update
 from pitwire.model.orders import Cancel, OrderState, OrderType, Place, Side, UpdateKind
 from pitwire.sim.facades.ibkr_options import IbkrOptions
 from pitwire.sim.faults import (
@@ -32,6 +33,7 @@ from pitwire.trading.journal import Alerted, Came, Left, MemoryJournal
 from pitwire.trading.rules import watch
 from pitwire.trading.state import State
 from pitwire.trading.wishes import Wish
+from pitwire.wire.link import HttpAnswer
 from tests.venues.ibkr.world import AAPL, ENDPOINTS, gateway, until
 
 CONFIG = """
@@ -119,6 +121,22 @@ def test_a_desk_trades_and_counts_as_the_venue_does() -> None:
     assert not desk.gateway.stock.named, desk.gateway.stock.named
     assert not [one for one in desk.engine.state.ledger.open.values() if one.is_ours]
     assert not [text for text in alerts(journal) if "differ" in text]
+
+
+def test_a_list_that_is_long_on_its_way_counts_from_when_it_came() -> None:
+    """The venue counts what arrives, and one too many is ten minutes of silence."""
+    world, lists = gateway(faults=[Cut(at_seconds=33)]), itertools.count()
+    fetch = world.fetch
+
+    async def late(method: str, url: str, headers: Any, body: bytes) -> HttpAnswer:
+        if "/iserver/account/orders" in url and next(lists) % 2 == 0:
+            await asyncio.sleep(4)
+        return await fetch(method, url, headers, body)
+
+    world.fetch = late  # type: ignore[method-assign, assignment]
+    _, journal = desk_at(world, quietly)
+    assert next(lists) > 4
+    assert [one for one in came(journal, Rejected) if one.code == 429] == []
 
 
 def test_a_rule_that_would_wait_for_ever_is_refused_by_name() -> None:
