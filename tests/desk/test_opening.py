@@ -31,6 +31,7 @@ from pitwire.sim.faults import Malformed, RefuseDial
 from pitwire.store.frames import Frames
 from pitwire.trading.journal import Alerted, Came, MemoryJournal, Refusal
 from pitwire.trading.limits import Limits
+from pitwire.trading.replay import Replay
 from pitwire.trading.rules import Watch, bars, rule, trades
 from pitwire.trading.state import State
 from pitwire.trading.wishes import Wish, buy
@@ -334,6 +335,17 @@ async def test_an_environment_redirects_no_desk(
 
 
 # ── journals and tables ───────────────────────────────────────────────────────────────────────
+
+
+def test_who_replays_what_no_folder_keeps_asks_for_the_same_trades() -> None:
+    async def story(setting: Setting, desk: Desk) -> None:
+        replay = Replay()
+        for record in setting.journal.records:
+            replay.take(record)
+        found, ours = replay.state.ledger.trades, desk.engine.state.ledger.trades
+        assert (ours.sure, ours.lost_at) == (found.sure, found.lost_at) == ({}, found.lost_at)
+
+    Setting().run(story)
 
 
 def test_every_journal_gets_everything_in_order() -> None:

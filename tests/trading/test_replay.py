@@ -39,6 +39,7 @@ class Lived(Desk):
         self.seconds = 0.0
         self.orders: list[str] = []
         self.journal.write(Started(at=at(0), prefix=self.ids.prefix, epoch=self.ids.epoch))
+        self.state.ledger.lost(at(0), restarted=True)
         self.see(quote(99, 101))
 
     def see(self, event: Event) -> None:

@@ -207,6 +207,7 @@ def _enter(desk: Desk, config: DeskConfig, seed: int) -> None:
         ids, proof = engine.screen.ids, find_venue(config.venue.name).proof
         started = Started(at=now, prefix=ids.prefix, epoch=ids.epoch, mode=config.mode, proof=proof)
         engine.journal.write(started)
+        engine.state.ledger.lost(now, restarted=True)  # as who replays it will have it
     engine.journal.write(Seeded(at=now, name="desk", seed=seed))
 
 
