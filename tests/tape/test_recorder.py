@@ -22,7 +22,7 @@ from pitwire.tape import recorder as module
 from pitwire.tape.format import Kind, decode_exchange
 from pitwire.tape.reader import Tape, TapeFile, runs_in
 from pitwire.tape.recorder import Recorder
-from pitwire.tape.writer import TapeWriter, write_all
+from pitwire.tape.writer import write_all
 from pitwire.wire.link import HttpAnswer
 from tests.tape.tapes import CREDENTIALS, KEY, META, START, recorder, write_tape
 from tests.tape.tapes import entries as frames
@@ -236,26 +236,6 @@ def test_what_finds_no_room_is_a_hole_and_counted(tmp_path: Path) -> None:
     kept = [record for record in records if record.kind is Kind.IN]
     assert len(kept) + sum(holes) == 30
     assert sum(holes) == told.dropped > 0
-
-
-def test_what_waits_in_quantity_is_packed_in_a_hurry(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hurried: list[bool] = []
-    put = TapeWriter.put_spelt
-
-    def noted(self: TapeWriter, *lot: bytes | int, is_hurried: bool) -> None:
-        hurried.append(is_hurried)
-        put(self, *lot, is_hurried=is_hurried)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(TapeWriter, "put_spelt", noted)
-    told = recorder(tmp_path, flush_seconds=600)
-    for size in (module.HURRY_BYTES // 2, module.HURRY_BYTES, 10):
-        told.frame("market-1", "in", bytes(size), START, True)
-        told._write_waiting()
-    told.close()
-    assert hurried == [False, True, False]
-    assert len(kinds(Tape(tmp_path))) == 3
 
 
 def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from pitwire.tape.format import (
     PREAMBLE,
     RECORD,
     VERSION,
-    Entry,
     Exchange,
     Flag,
     Head,
@@ -368,35 +367,6 @@ def test_a_block_that_no_reader_would_take_is_not_written(
     with pytest.raises(ValueError, match=r"a block of 1,\d+ bytes, expected up to 1,000"):
         writer.put(entries(1, size=1100))
     writer.abandon()
-
-
-def test_streams_of_both_cares_are_read_and_the_hurried_are_bigger(tmp_path: Path) -> None:
-    chance = Entropy(3).stream("prices")
-    texts = [b'{"p":"%d","q":"%d"}' % (chance.getrandbits(40), n) for n in range(60_000)]
-    half = len(texts) // 2
-    sizes = []
-    for is_hurried in (False, True):
-        folder = tmp_path / str(is_hurried)
-        writer = TapeWriter(folder, META)
-        begins = []
-        for begin in range(0, len(texts), 1000):
-            batch: list[Entry] = [
-                ("market-1", Kind.IN, START + number, True, texts[number])
-                for number in range(begin, begin + 1000)
-            ]
-            raw = b"".join(map(writer.spelling.spell, batch))
-            begins.append(writer.written)
-            # Changes of mind within a stream change nothing before its end.
-            careless = is_hurried if begin < half else begin % 2000 == 0
-            first, last = batch[0][2], batch[-1][2]
-            writer.put_spelt(raw, 1000, first, last, is_hurried=careless)
-        writer.close()
-        sizes.append(begins[half // 1000])
-        tape = Tape(folder)
-        assert [record.payload for record in tape.records()] == texts
-        assert [record.payload for record in tape.records(START + half)] == texts[half:]
-        assert not tape.flaws
-    assert sizes[1] > sizes[0]
 
 
 def test_a_folder_of_several_runs_wants_one_named(tmp_path: Path) -> None:

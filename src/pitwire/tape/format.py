@@ -44,10 +44,8 @@ _PACKING: dict[int, int] = {
     zstd.CompressionParameter.hash_log: 12,
     zstd.CompressionParameter.min_match: 7,
 }
-"""Tables that fit the nearest cache, and no short matches: a fifth less CPU than level 1 as it
-comes, and no bigger."""
-_HURRIED = {**_PACKING, zstd.CompressionParameter.target_length: 3}
-"""A quarter less CPU still, and up to a half bigger."""
+"""Tables that fit the nearest cache: a sixth less CPU than level 1 as it comes, and no bigger.
+Without short matches it is a little less again, to the same size."""
 MOST_LINKS = 0xFFFF
 """Of one run, so that a number fits a record."""
 
@@ -316,9 +314,7 @@ class Packer:
     def __init__(self, spelling: Spelling) -> None:
         self._spelling = spelling
         self._named = 0
-        self._packers: dict[bool, zstd.ZstdCompressor] = {}
-        """By whether they hurry; one that nobody wants is not made."""
-        self._packer = self._packer_of(is_hurried=False)
+        self._packer = zstd.ZstdCompressor(options=_PACKING)
         self._room = 0
         self._keys: list[tuple[int, int]] = []
         self._first = self._last = self._records = 0
@@ -327,18 +323,14 @@ class Packer:
         self.offset = PREAMBLE.size
         """Where the next block will begin."""
 
-    def pack(
-        self, raw: bytes, count: int, first: int, last: int, *, is_hurried: bool = False
-    ) -> bytes:
+    def pack(self, raw: bytes, count: int, first: int, last: int) -> bytes:
         """One block of so many records, of which the first and the last have these stamps.
 
-        A stream that begins where somebody is hurried is packed with less care, to its end.
         A block holds at most `LONGEST` bytes of records; raises `ValueError` for more.
         """
         flags = 0
         if self._room <= 0:  # a key block stands alone, so it says the links' names again
             self._room = KEY_BYTES
-            self._packer = self._packer_of(is_hurried)
             self._keys.append((self.offset, first))
             flags, self._named = Flag.KEY, 1
         if self._named < len(self._spelling.numbers):
@@ -359,12 +351,6 @@ class Packer:
         self._first = self._first or first
         self._last, self._records = max(self._last, last), self._records + count
         return block
-
-    def _packer_of(self, is_hurried: bool) -> zstd.ZstdCompressor:
-        if is_hurried not in self._packers:
-            options = _HURRIED if is_hurried else _PACKING
-            self._packers[is_hurried] = zstd.ZstdCompressor(options=options)
-        return self._packers[is_hurried]
 
     def finish(self) -> bytes:
         """The index and the trailer."""

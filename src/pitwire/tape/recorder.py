@@ -45,9 +45,6 @@ FLUSH_SECONDS = 0.03
 SYNC_SECONDS = 0.45
 """What waits at most in the kernel, and dies with the machine."""
 _LEAST_SECONDS = 0.02
-HURRY_BYTES = 1 << 16
-"""Where so much waits at once, some 8,000 frames a second, the session wants its core more than
-the disk its room: it is packed with less care."""
 SYNC_BYTES = 4 << 20
 CLOSE_SECONDS = 5.0
 """How long the end of a tape waits for a disk that takes nothing."""
@@ -304,7 +301,7 @@ class Recorder:
         leaked = NEEDLES_IN(raw, self._mask.needles)
         if leaked:
             raw = b"".join([self._without(record, leaked) for record in records_in(raw)])
-        self._writer.put_spelt(raw, count, first, last, is_hurried=len(raw) >= HURRY_BYTES)
+        self._writer.put_spelt(raw, count, first, last)
         self.kept += count
         if self._writer.written - self._synced >= SYNC_BYTES:
             self._urged.set()

@@ -98,17 +98,13 @@ class TapeWriter:
             raw = b"".join([spell(entry) for entry in entries])
             self.put_spelt(raw, len(entries), entries[0][2], entries[-1][2])
 
-    def put_spelt(
-        self, raw: bytes, count: int, first: int, last: int, *, is_hurried: bool = False
-    ) -> None:
-        """The same, of so many records spelt by `spelling`, with the stamps of the outer ones;
-        `is_hurried` as a `Packer` takes it.
-        """
+    def put_spelt(self, raw: bytes, count: int, first: int, last: int) -> None:
+        """The same, of so many records spelt by `spelling`, with the stamps of the outer ones."""
         if self._packer.offset >= self._max_bytes or first // self._max_age > self._age:
             self._end()
             self._age = max(self._age, first // self._max_age)
             self._begin(first)
-        self._append(self._packer.pack(raw, count, first, last, is_hurried=is_hurried))
+        self._append(self._packer.pack(raw, count, first, last))
 
     def close(self) -> None:
         """Write the index and sync; raises `OSError`."""
