@@ -307,7 +307,7 @@ class Switchboard:
         elif event.what == PRIVATE_STREAM and not desk.session.hears_orders:
             self.halt(f"the venue refuses our order updates: {event.text} ({event.code})", "desk")
         elif event.what == What.COUNTDOWN and (winder := desk.gateway.winder) is not None:
-            text = f"the venue refuses its timer for {event.symbol}: {event.text}"
+            text = f"the venue refuses its timer for {event.symbol}: {event.text} ({event.code})"
             if winder.refused(event.symbol):
                 desk.alert(text, event.received)
 
