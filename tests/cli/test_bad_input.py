@@ -271,7 +271,7 @@ def test_a_price_off_the_grid_in_a_python_rule_is_rounded_as_its_side_may_be() -
         ('seed = "one"\n', ("desk.toml: seed", "found 'one'")),
         (
             "[risk]\nmax_position = -1\n",
-            ("desk.toml: risk.max_position", "found '-1'", "zero or more"),
+            ("desk.toml: risk.max_position", "found -1", "zero or more"),
         ),
         ('[account]\nsecret = "s3cr3t-in-the-open"\n', ("account.secret", "not shown", "env:NAME")),
     ],

@@ -290,7 +290,7 @@ def as_written(value: object) -> object:
                 return float(value)
             if abs(value.adjusted()) > _USUAL:
                 return _Written(value)
-            return int(value) if value == value.to_integral_value() else float(value)
+            return int(value) if value == value.to_integral_value() else _Written(f"{value:f}")
         case int() if abs(value) >= 10**_USUAL:
             return _Written(_shortened(str(value)))
         case datetime() | time():

@@ -28,14 +28,12 @@ from pitwire.torture.judging import Period, judge
 from pitwire.torture.outcome import Outcome
 from pitwire.torture.remote import CHANNELS, Replica
 from pitwire.torture.sockets import SECONDS, served_world
-from pitwire.torture.trial import LOOK_SECONDS, Stand, settle, watch
-from pitwire.torture.witness import GRACE_SECONDS, Witness
+from pitwire.torture.trial import Stand, settle, watch
+from pitwire.torture.witness import Witness
 from pitwire.venues.registry import find_venue
 from pitwire.venues.venue import Endpoints
 
 _EVENTS: msgspec.json.Decoder[ev.Event] = msgspec.json.Decoder(reduce(or_, ev.EVENTS))
-_LOOKS = 100
-"""So often at most is it looked whether the client has told all."""
 
 
 async def attempt(script: Script, net: root.Net, seed: int) -> Outcome:
@@ -57,10 +55,8 @@ async def attempt(script: Script, net: root.Net, seed: int) -> Outcome:
             await settle(stand, witness)
             course.begun = now()
             breaking = asyncio.ensure_future(_break(script, net, client.pid, course))
-            await watch(script, stand, witness)
+            ended, _ = await watch(script, stand, witness)
             witness.rest()
-            ended = now()
-            await _heard_out(witness, ended)
             await breaking
         finally:
             hearing.cancel()
@@ -120,14 +116,6 @@ async def _hear(client: asyncio.subprocess.Process, witness: Witness, replica: R
         event = _EVENTS.decode(line)
         replica.take(event)
         witness.take([event], 0, True)
-
-
-async def _heard_out(witness: Witness, ended: int) -> None:
-    """Until a client that has no turn on a busy machine has told what came before the end."""
-    for _ in range(_LOOKS):
-        if not witness.lost(ended - round(GRACE_SECONDS * SECOND)):
-            return
-        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _break(script: Script, net: root.Net, client: int, course: _Course) -> None:

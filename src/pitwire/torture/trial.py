@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -29,6 +30,10 @@ from pitwire.wire.link import Dial, Fetch
 LOOK_SECONDS = 0.1
 LATE_SECONDS = 6.0
 """What came last before a silence may itself have been late by as much."""
+LAG_SECONDS = 10.0
+"""What is on its way when a trial ends is waited for as long as some of it comes within this."""
+BUSY = 0.5
+"""A machine that held a trial up for more of its time than this is named where the trial fails."""
 SETTLE_SECONDS = 60.0
 """By then everything wanted must have flowed for the first time."""
 _OTHERS = ("trades", "ticker", "stats")
@@ -92,16 +97,15 @@ async def attempt(script: Script, stand: Stand, *, seed: int) -> Outcome:
             failed = await _subscribe(session, script, wanted)
             await settle(stand, witness)
             started = stand.break_it()
-            await watch(script, stand, witness)
+            ended, late = await watch(script, stand, witness)
         finally:
             over.cancel()
         closed = over.result().reason if over.done() and not over.cancelled() else failed
         gc.collect()
         growth = resident() - before if before else None
         witness.rest()
-        ended = stand.now()
     broke = stand.broke()
-    return judge(
+    outcome = judge(
         script,
         witness,
         stand.truth,
@@ -112,6 +116,18 @@ async def attempt(script: Script, stand: Stand, *, seed: int) -> Outcome:
         growth=growth,
         closed=closed,
     )
+    return blamed(outcome, late)
+
+
+def blamed(outcome: Outcome, late: float) -> Outcome:
+    """A failure on a machine that had no time for the trial says so; it fails all the same.
+
+    `late` is how many seconds in all we were looked for in vain.
+    """
+    if not outcome.complaints or late <= BUSY * outcome.seconds:
+        return outcome
+    told = f"this machine held the trial up for {late:.0f} of its {outcome.seconds:.0f} s"
+    return msgspec.structs.replace(outcome, complaints=(*outcome.complaints, told))
 
 
 async def _subscribe(session: Session, script: Script, wanted: Sequence[Wanted]) -> str:
@@ -134,16 +150,32 @@ async def settle(stand: Stand, witness: Witness) -> None:
     await _until(lambda: witness.back_since(0) is not None, stand, SETTLE_SECONDS)
 
 
-async def watch(script: Script, stand: Stand, witness: Witness) -> None:
+async def watch(script: Script, stand: Stand, witness: Witness) -> tuple[int, float]:
     """Look on until it is over, everything flows, a while has passed and what was missing then is
-    told; or for the longest."""
+    told; or for the longest. Returns when that was, and by how many seconds looks were late."""
     trial = script.trial
     most = stand.now() + round(trial.most_seconds * SECOND)
-    looker = asyncio.ensure_future(_look(stand, witness))
+    late = [0]
+    looker = asyncio.ensure_future(_look(stand, witness, late))
     try:
         await _course(script, stand, witness, most)
+        ended = stand.now()
+        await hear_out(stand, witness, ended)
     finally:
         looker.cancel()
+    return ended, late[0] / SECOND
+
+
+async def hear_out(stand: Stand, witness: Witness, ended: int) -> None:
+    """Wait for what was under way as it ended: a machine that is late has lost nothing yet."""
+    until = ended - round(GRACE_SECONDS * SECOND)
+    missing, deadline = math.inf, 0
+    while left := sum(map(len, witness.lost(until).values())):
+        if left < missing:
+            missing, deadline = left, stand.now() + round(LAG_SECONDS * SECOND)
+        if stand.now() >= deadline:
+            return
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _course(script: Script, stand: Stand, witness: Witness, most: int) -> None:
@@ -175,10 +207,14 @@ def _is_awaited(script: Script, stand: Stand, witness: Witness, now: int) -> boo
     return witness.first_notice(broke) is None
 
 
-async def _look(stand: Stand, witness: Witness) -> None:
+async def _look(stand: Stand, witness: Witness, late: list[int]) -> None:
+    every, last = round(LOOK_SECONDS * SECOND), stand.now()
     while True:
         await asyncio.sleep(LOOK_SECONDS)
-        witness.look(stand.now())
+        now = stand.now()
+        late[0] += max(0, now - last - every)
+        last = now
+        witness.look(now)
 
 
 async def _until(test: Callable[[], bool], stand: Stand, seconds: float) -> None:
