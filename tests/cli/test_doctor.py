@@ -13,7 +13,7 @@ from rich.console import Console
 from pitwire.cli import doctor
 from pitwire.cli.doctor import Finding, Patient
 from pitwire.cli.exits import Code
-from pitwire.cli.simulated import simulated_venue
+from pitwire.cli.simulated import simulated_venue, venue_beside
 from pitwire.desk.config import DeskConfig, VenueSection, parse_config
 from pitwire.model.clock import MILLISECOND, SECOND, ManualClock, SystemClock
 from pitwire.model.credentials import Credentials
@@ -381,6 +381,29 @@ async def test_a_served_venue_is_well() -> None:
         ("ok", "market"),
         ("ok", "orders"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "symbol", "other", "clock"),
+    [("alpaca", "BTC-USD", "FOO-USD", "ok"), ("ibkr", "AAPL-USD", "NOPE-USD", "note")],
+)
+async def test_a_venue_that_wants_to_know_who_asks_is_told(
+    name: str, symbol: str, other: str, clock: str
+) -> None:
+    section = VenueSection(name=name, symbols=(symbol, other), channels=("ticker",))
+    async with venue_beside(name, [symbol], seed=1, scenario="quiet", faults=(), port=0) as venue:
+        served = Patient(
+            DeskConfig(venue=section), find_venue(name), venue.endpoints, venue.credentials,
+            SystemClock(),
+        )  # fmt: skip
+        http = HttpClient()
+        findings = await doctor.examine_http(served, http.fetch)
+        await http.close()
+    told = [(each.verdict, each.what, each.text.partition(":")[0]) for each in findings]
+    assert [one[:2] for one in told[:1]] == [(clock, "clock")]
+    assert told[1:] == [("ok", "symbols", f"{symbol} trading"), ("bad", "symbols", other)]
+    assert findings[-1].text == f"{other}: {name} lists none"
+    assert findings[-1].code == 2
 
 
 LIVE = """

@@ -38,3 +38,41 @@ def test_the_six_verbs_go_to_the_venue_that_the_env_file_names(
 
 
 _TOLD = 'import logging\n\nlogging.basicConfig(level="INFO")\n'
+
+
+_ENDS = """import asyncio
+import pitwire
+
+
+async def main() -> None:
+    async with pitwire.connect_to_websocket("{name}") as session:
+        await session.authenticate_websocket()
+        await session.subscribe_to_ticker("{symbol}")
+
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "symbol", "said"),
+    [
+        (
+            "alpaca",
+            "ALPACA_API_KEY=not-the-key\n",
+            "BTC-USD",
+            "AuthenticationFailed: .*auth",
+        ),
+        ("ibkr", "", "NOPE-USD", "ConfigError: symbol: found 'NOPE-USD', expected a symbol that"),
+    ],
+)
+def test_a_wrong_key_or_symbol_ends_a_script_by_its_name(
+    name: str, wrong: str, symbol: str, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "ends.py").write_text(_ENDS.format(name=name, symbol=symbol))
+    with pitwire("sim", "--venue", name, "--scenario", "quiet", folder=tmp_path) as venue:
+        venue.until("Ctrl-C ends it")
+        (tmp_path / ".env").write_text(f"{''.join(venue.out)}\n{wrong}")
+        with python("ends.py", folder=tmp_path) as script:
+            assert script.ended() == 1
+    assert re.search(said, script.said), script.said

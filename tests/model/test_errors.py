@@ -30,6 +30,22 @@ def test_every_error_has_a_text_and_a_recovery(kind: type[errors.PitwireError]) 
 
 
 @pytest.mark.parametrize(
+    ("until", "told"),
+    [
+        (
+            1_796_106_459_626_844_088,
+            "rate limited: venue v, code 429, until 2026-12-01T06:27:39+00:00",
+        ),
+        (0, "rate limited: venue v, code 429"),
+    ],
+)
+def test_until_when_is_a_time_and_nothing_where_nobody_knows(until: int, told: str) -> None:
+    error = errors.RateLimited(venue="v", code=429, until=until)
+    assert str(error).startswith(told)
+    assert "until 0" not in str(error)
+
+
+@pytest.mark.parametrize(
     ("error", "expected"),
     [
         (errors.DialFailed(address="a", cause="b"), recovery.Reconnect(2.0)),

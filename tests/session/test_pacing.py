@@ -173,3 +173,10 @@ def test_what_was_spent_is_free_again_at_the_moment_that_was_promised() -> None:
         left = pacing.left("x", now)
         assert left is not None
         assert left[0] == free
+
+
+def test_what_outlives_a_run_is_not_asked_before_a_window_is_over() -> None:
+    pacing = Pacing([Limit("lists", 1, 5.0, outlives=True), Limit("tickle", 1, 5.0)])
+    pacing.begin(START)
+    assert pacing.ready_at("lists", START) == pacing.begun_at >= START + 5 * SECOND
+    assert pacing.allows("tickle", START)

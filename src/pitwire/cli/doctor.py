@@ -21,6 +21,7 @@ from pitwire.desk.secrets import file_warning, find_credentials
 from pitwire.model.clock import MILLISECOND, SECOND, Clock, SystemClock
 from pitwire.model.credentials import Credentials, mask
 from pitwire.model.errors import ConfigError, ConnectionLost, PitwireError
+from pitwire.model.instruments import Instrument
 from pitwire.model.numbers import plain
 from pitwire.model.twins import KINDS, Kind
 from pitwire.venues.registry import find_venue
@@ -30,6 +31,7 @@ from pitwire.venues.venue import (
     Codec,
     CodecOptions,
     Endpoints,
+    Further,
     HttpRequest,
     Outgoing,
     Reply,
@@ -37,7 +39,7 @@ from pitwire.venues.venue import (
     Venue,
 )
 from pitwire.wire.http import HttpClient
-from pitwire.wire.link import Dial, Fetch, HeadedDial
+from pitwire.wire.link import Dial, Fetch, HeadedDial, HttpAnswer
 from pitwire.wire.websocket import WebSocketDialer
 
 WORRYING_OFFSET = SECOND
@@ -229,6 +231,8 @@ async def examine_http(patient: Patient, fetch: Fetch) -> list[Finding]:
     """The venue's clock against ours, and whether it lists our symbols."""
     codec = patient.codec(Role.MARKET)
     try:
+        if patient.venue.market_login:  # whoever asks has to say who it is, there as well
+            codec.login(_key(patient), patient.clock.now(), 0)
         return [
             await _examine_clock(patient, codec, fetch),
             *await _examine_symbols(patient, codec, fetch),
@@ -240,6 +244,8 @@ async def examine_http(patient: Patient, fetch: Fetch) -> list[Finding]:
 
 
 async def _examine_clock(patient: Patient, codec: Codec, fetch: Fetch) -> Finding:
+    if patient.venue.socket_time:
+        return Finding("note", "clock", "not asked here: once a minute at most may it be")
     sent = patient.clock.now()
     reply, _ = await _ask(patient, codec, codec.ask_time(), fetch)
     if reply.error is not None:
@@ -255,18 +261,34 @@ async def _examine_clock(patient: Patient, codec: Codec, fetch: Fetch) -> Findin
 
 
 async def _examine_symbols(patient: Patient, codec: Codec, fetch: Fetch) -> list[Finding]:
-    request = codec.ask_instruments(patient.config.venue.symbols)
-    reply, body = await _ask(patient, codec, request, fetch)
-    if reply.error is not None:
-        return [bad("symbols", reply.error)]
-    return [
+    wanted_here = patient.config.venue.symbols
+    waiting, listed = [codec.ask_instruments(wanted_here)], list[Instrument]()
+    while waiting:
+        request = waiting.pop(0)
+        status, headers, body = await _fetched(patient, request, fetch)
+        for item in codec.decode_response(request, status, headers, body, patient.clock.now()):
+            if isinstance(item, Reply) and item.error is not None:
+                return [bad("symbols", item.error)]
+            if isinstance(item, Further) and isinstance(item.outgoing, HttpRequest):
+                waiting.append(item.outgoing)
+        listed += codec.decode_instruments(body)
+    found = [
         Finding(
             "ok" if each.status == "TRADING" else "note",
             "symbols",
             f"{each.symbol} {each.status.lower()}: tick {plain(each.tick)}, "
             f"lot {plain(each.lot)}, at least {plain(each.min_notional)} {each.quote}",
         )
-        for each in codec.decode_instruments(body)
+        for each in listed
+        if each.symbol in wanted_here
+    ]
+    missing = set(wanted_here) - {each.symbol for each in listed}
+    return [
+        *found,
+        *(
+            Finding("bad", "symbols", f"{one}: {patient.venue.name} lists none", Code.USAGE)
+            for one in sorted(missing)
+        ),
     ]
 
 
@@ -301,12 +323,16 @@ async def _examine_mode(patient: Patient, fetch: Fetch) -> list[Finding]:
 async def _ask(
     patient: Patient, codec: Codec, request: HttpRequest, fetch: Fetch
 ) -> tuple[Reply, bytes]:
-    query = f"?{request.query}" if request.query else ""
-    url = f"{patient.endpoints.http.rstrip('/')}{request.path}{query}"
-    status, headers, body = await fetch(request.method, url, request.headers, request.body)
+    status, headers, body = await _fetched(patient, request, fetch)
     decoded = codec.decode_response(request, status, headers, body, patient.clock.now())
     [reply] = [each for each in decoded if isinstance(each, Reply)]
     return reply, body
+
+
+async def _fetched(patient: Patient, request: HttpRequest, fetch: Fetch) -> HttpAnswer:
+    query = f"?{request.query}" if request.query else ""
+    url = f"{patient.endpoints.http.rstrip('/')}{request.path}{query}"
+    return await fetch(request.method, url, request.headers, request.body)
 
 
 class _Silent:

@@ -416,10 +416,12 @@ def credentials_of(config: DeskConfig) -> Credentials:
     )
     if found is None:
         prefix = prefixes(config.venue.name)[-1]
+        signs = find_venue(config.venue.name).sign is not None
+        secret = f"{prefix}_API_SECRET" + (f" or {prefix}_PRIVATE_KEY" if signs else "")
         raise ConfigError(
             where=f"{prefix}_API_KEY",
             found="not set",
-            expected=f"a key, and {prefix}_API_SECRET or {prefix}_PRIVATE_KEY beside it, in the "
+            expected=f"a key, and {secret} beside it, in the "
             "environment, in .env, or as references in [account]",
         )
     if config.mode == "live":

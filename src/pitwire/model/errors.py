@@ -7,6 +7,7 @@ The branch says who was wrong: we (`LocalError`), the venue (`RemoteError`), the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 
 _DIGITS = 30
@@ -19,9 +20,9 @@ class PitwireError(Exception):
 
     def __str__(self) -> str:
         facts = (
-            f"{name.replace('_', ' ')} {value}"
+            f"{name.replace('_', ' ')} {_utc(value) if name == 'until' else value}"
             for name, value in vars(self).items()
-            if value not in ("", None)
+            if value not in ("", None) and not (name == "until" and value == 0)
         )
         return f"{_words(type(self).__name__)}: {', '.join(facts)}"
 
@@ -292,6 +293,10 @@ class Unsound(IntegrityError):
 
     def __str__(self) -> str:
         return f"{self.where}: found {self.found}, expected {self.expected}"
+
+
+def _utc(at: int) -> str:
+    return datetime.fromtimestamp(at // 1_000_000_000, UTC).isoformat()
 
 
 def _words(name: str) -> str:

@@ -58,6 +58,7 @@ class Errands:
         feed.backfill.tell_time(skew.span)
         freshness.on_revival = feed.doubts.of  # what it did not say meanwhile may be lost
         self._outbox, self._asks_time = outbox, asks_time or role is Role.ORDERS
+        self._time_on_socket = venue.socket_time or role is Role.ORDERS
         self.sequels = Sequels(
             venue,
             codec,
@@ -256,7 +257,7 @@ class Errands:
             self._time_due = banned_until
             return
         self._time_due = now + self._skew.ask_after(now)
-        if self._role is Role.ORDERS:
+        if self._time_on_socket:
             self._send(What.TIME, now)
             return
         request = self._codec.ask_time()
@@ -274,6 +275,8 @@ class Errands:
         said = self._encode(what, now + self._skew.offset, request_id, asks)
         if isinstance(said, HttpRequest):
             ready = self._pacing.ready_for(said, now)
+            if what is What.LOGIN and self._role is Role.ORDERS:
+                ready = max(ready, self._pacing.begun_at)
             if ready > now:
                 if what is What.LOGIN:  # everything else waits for it
                     self._not_before = max(self._not_before, ready)

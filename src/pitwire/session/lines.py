@@ -70,6 +70,7 @@ class Lines:
             else PrivateLine(self._new_private, partial(private.path, setup.endpoints))
         )
         self.pacing = Pacing([one for one in setup.venue.limits if one.scope not in _APART])
+        self.pacing.begin(setup.clock.now())
         setup.bans.join(self.pacing, setup.endpoints)
         self._scouts = Scouts()
         self._checksums: dict[str, Checksum] = {}
@@ -239,11 +240,12 @@ class Lines:
         return feed
 
     async def _open(self, line: Line) -> None:
-        self.demand_open("connect")
+        if self.ended.done():
+            raise self._why_not()
         await line.open(self._setup.connect_attempts)
         if self.ended.done():  # while it was dialled, so that nobody else knows of it
             await line.close()
-            raise self._over("connect")
+            raise self._why_not()
 
     def _new_private(self, name: str, url: str) -> Line:
         return self._new_line(Role.PRIVATE, name, None, url)
@@ -385,6 +387,11 @@ class Lines:
     def _over(self, verb: str) -> errors.StateError:
         reason = self.ended.result().reason
         return errors.StateError(verb=verb, state=f"closed ({reason})", expected="an open session")
+
+    def _why_not(self) -> BaseException:
+        """Why nothing is dialled any more: a refused key is told as that."""
+        error = self.ended.result().error
+        return error if isinstance(error, errors.AuthenticationFailed) else self._over("connect")
 
     # ── what goes wrong ──
 

@@ -25,8 +25,18 @@ class Pacing:
             if limit.per_seconds > 0:
                 self._windows.setdefault(limit.scope, []).append(_Window(limit))
         self._blocked: dict[str, int] = {}
+        self.begun_at = 0
+        """When nothing counts any more that another run may have asked; see `begin`."""
         self.on_block: Callable[[str, int], None] | None = None
         """Hears of each block that is longer than what was known: its scope and its end."""
+
+    def begin(self, now: int) -> None:
+        """Leave room for what another run may have asked just before this one."""
+        for windows in self._windows.values():
+            for window in windows:
+                if window.outlives:
+                    window.add(window.count, now)
+                    self.begun_at = max(self.begun_at, window.ready_at(1, now))
 
     def ready_at(self, scope: str, now: int, *, cost: int = 1) -> int:
         """The earliest time from `now` on at which `cost` may be spent."""
@@ -132,7 +142,7 @@ class _Window:
     """One limit's recent spending: (slot, cost) pairs, oldest first."""
 
     def __init__(self, limit: Limit) -> None:
-        self.count = limit.count
+        self.count, self.outlives = limit.count, limit.outlives
         self._length = round(limit.per_seconds * SECOND)
         self._slot = max(1, -(-self._length // _SLOTS))
         self._spent: deque[list[int]] = deque()

@@ -125,6 +125,7 @@ class Session:
         asks = self._asks(channel, symbols, option)
         if self.venue.listed_first and (new := set(symbols) - self._instruments.keys()):
             await self.load_instruments(sorted(new))
+            self._demand_listed(new)
         waiters = [self._lines.wait_for(ask) for ask in asks if not self._lines.is_confirmed(ask)]
         try:
             await self._lines.assign(asks)
@@ -183,6 +184,11 @@ class Session:
         await self.close()
 
     # ── looking ──
+
+    def _demand_listed(self, symbols: Iterable[str]) -> None:
+        for symbol in sorted(set(symbols) - self._instruments.keys()):
+            expected = f"a symbol that {self.venue.name} lists"
+            raise errors.ConfigError(where="symbol", found=symbol, expected=expected)
 
     @property
     def instruments(self) -> Mapping[str, Instrument]:

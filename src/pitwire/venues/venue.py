@@ -95,6 +95,9 @@ class Limit(msgspec.Struct, frozen=True):
     count: int
     per_seconds: float
     per: str = "connection"
+    outlives: bool = False
+    """Whether what another run has just asked may count still: the first waits for a window, and so
+    does the first login for orders, behind which it is asked."""
     strict: bool = False
     """Of `weight`: whether cancels wait for it, too, since one too many is a ban for everybody."""
 
@@ -264,6 +267,9 @@ class Venue(msgspec.Struct, frozen=True):
     """The venue's own dead man's timer; None where it has none."""
     keyless: bool = False
     """Whether nobody logs in with a key: whoever runs the venue's own gateway has done so there."""
+    socket_time: bool = False
+    """Whether a market connection asks for the time over its own socket, as the orders connection
+    does: over HTTP it may be asked for too seldom."""
     listed_first: bool = False
     """Whether a symbol can be asked for only once its instrument is known, by a number."""
     asks_a_message: int = 200

@@ -183,3 +183,26 @@ def test_whatever_happens_it_trades_on_and_counts_right(name: str) -> None:
         assert all("nobody said yes" in one.text for one in refused)
     if name == "cuts":
         assert len(came(journal, Lost)) >= 3
+
+
+def test_a_desk_that_is_started_again_at_once_asks_for_no_list_too_soon() -> None:
+    """One that begins knows nothing of what the one before has asked, and the venue does."""
+    world = gateway()
+
+    async def lives() -> list[Rejected]:
+        journal = MemoryJournal()
+        for _ in range(3):
+            desk = await open_desk(
+                parse_config(CONFIG),
+                rules=[Buyer()],
+                endpoints=ENDPOINTS,
+                dial=world.dialer,
+                fetch=world.fetch,
+                clock=world.clock,
+                journals=[journal],
+            )
+            await desk.stop()
+            await asyncio.sleep(2)  # for a process to begin
+        return came(journal, Rejected)
+
+    assert [one for one in world.run(lives()) if one.code == 429] == []

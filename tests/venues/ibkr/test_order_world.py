@@ -57,6 +57,7 @@ def test_an_order_is_placed_filled_and_told_with_its_commission() -> None:
     world = gateway()
 
     async def main(session: Session, seen: Seen) -> None:
+        await asyncio.sleep(1)  # nobody confirms that the stream of orders has begun
         session.place(order("a", world, type=OrderType.MARKET, price=None), world.clock.now())
         await until(lambda: seen.of(Fill))
         await asyncio.sleep(5)

@@ -26,7 +26,7 @@ from tests.venues.ibkr.world import AAPL, ENDPOINTS, gateway
 
 
 async def awhile(desk: Desk, journal: MemoryJournal, world: World) -> None:
-    await asyncio.sleep(110)
+    await asyncio.sleep(130)
 
 
 def taped(folder: Path, faults: Sequence[Fault] = (), seed: int = 1) -> MemoryJournal:

@@ -35,9 +35,10 @@ LIMITS = (
     Limit("orders", 8, 1.25, per="session"),
     Limit("tickle", 1, 1.5, per="session"),
     Limit("validate", 1, 61, per="session"),
-    Limit(ORDER_LIST, 1, 5.5, per="session"),
-    Limit(TRADE_LIST, 1, 5.5, per="session"),
-    Limit(PORTFOLIO, 1, 5.5, per="session"),
+    # A desk may be started again at once, and its end has asked for lists.
+    Limit(ORDER_LIST, 1, 5.5, per="session", outlives=True),
+    Limit(TRADE_LIST, 1, 5.5, per="session", outlives=True),
+    Limit(PORTFOLIO, 1, 5.5, per="session", outlives=True),
     # §8.4: market-data lines of the account.
     Limit("streams", 100, 0, per="market connection"),
     # Ours: nothing is said of it.
@@ -123,6 +124,7 @@ IBKR = Venue(
     orders_path=orders_path,
     market_login=True,
     keyless=True,
+    socket_time=True,
     listed_first=True,
     asks_a_message=1,
     acknowledges=False,
