@@ -26,6 +26,7 @@ from pitwire.model.events import Event
 from pitwire.model.recovery import Halt
 from pitwire.session.connect import Connecting, connect_to_websocket
 from pitwire.session.session import Session
+from pitwire.session.setup import Closed
 from pitwire.trading.ids import OrderIds
 from pitwire.venues.registry import find_venue
 from pitwire.venues.venue import Endpoints
@@ -106,7 +107,11 @@ class Watchdog:
         self._charge, self._clock, self._tell = charge, clock, tell
         self._dial, self._fetch = dial, fetch
         self._ids = OrderIds(charge.prefix, 0)
-        self._proof = find_venue(charge.venue).proof
+        venue = find_venue(charge.venue)
+        self._proof = venue.proof
+        self._keeps_off = any(limit.outlives for limit in venue.limits)
+        """Whether the venue counts what we ask with what the desk asks: then nothing is asked while
+        the desk lives."""
         self._in_flight = in_flight
         self.vigil = Vigil(round(charge.silence_seconds * SECOND), clock.now())
         self._session: Session | None = None
@@ -152,13 +157,15 @@ class Watchdog:
         """Log in now, and for ever again: a watchdog that dials only when it must comes late."""
         pause = AGAIN_SECONDS
         while True:
+            await self._until_needed()
             try:
                 async with self._connect() as session:
                     await session.authenticate_websocket()
                     self._session, pause = session, AGAIN_SECONDS
                     self._say(Report(state="ready"))
-                    closed = await session.process_incoming_data()
-                    self._say(Report(state="trouble", text=closed.reason))
+                    closed = await self._hold(session)
+                    if closed is not None:
+                        self._say(Report(state="trouble", text=closed.reason))
             except PitwireError as error:
                 self._say(Report(state="trouble", text=str(error)))
             except Exception as error:  # noqa: BLE001 - the edge of a task: without it nobody acts
@@ -167,6 +174,26 @@ class Watchdog:
                 self._session = None
             await asyncio.sleep(pause)
             pause = min(2 * pause, AGAIN_CAP_SECONDS)
+
+    async def _until_needed(self) -> None:
+        """Where we keep off: until the desk is quiet. To be ready is to be there."""
+        while self._keeps_off and not self._is_needed:
+            self._say(Report(state="ready"))
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _hold(self, session: Session) -> Closed | None:
+        """Until the session is over, or needed no more."""
+        over = asyncio.ensure_future(session.process_incoming_data())
+        try:
+            while not over.done() and (self._is_needed or not self._keeps_off):
+                await asyncio.wait([over], timeout=LOOK_SECONDS)
+            return over.result() if over.done() else None
+        finally:
+            over.cancel()
+
+    @property
+    def _is_needed(self) -> bool:
+        return self._sweep is not None or bool(self.vigil.alarm(self._clock.now()))
 
     def _look_at_line(self, now: int) -> None:
         """A session dials again by itself; while it has no login, we are not ready."""
