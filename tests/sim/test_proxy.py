@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -341,3 +342,18 @@ async def test_a_connection_that_is_made_while_it_stops_is_closed(
     writer.close()
     [(_, inner)] = dialled
     assert inner.is_closing()
+
+
+async def test_who_is_let_in_as_it_stops_is_hung_up_on() -> None:
+    closed: list[str] = []
+
+    def arrives(name: str) -> None:
+        writer: Any = SimpleNamespace(close=lambda: closed.append(name))
+        proxy._accept(asyncio.StreamReader(), writer)
+
+    async with echoing() as proxy:
+        arrives("before its task has had a turn")
+        await proxy.stop()
+        arrives("after")
+        await asyncio.sleep(0)
+    assert closed == ["before its task has had a turn", "after"]

@@ -53,6 +53,8 @@ class Proxy:
         self._ssl = ssl
         self.schedule = Schedule(faults, chance=Entropy(seed).stream("proxy"))
         self._server: asyncio.Server | None = None
+        self._over = False
+        """Whether it has been stopped: who comes now is not let in."""
         self._crossings: set[Crossing] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._script: set[asyncio.Task[None]] = set()
@@ -71,6 +73,7 @@ class Proxy:
 
     async def start(self, *, begins: bool = True) -> None:
         """Listen; the script's time begins, or waits for `begin`."""
+        self._over = False
         await self._open()
         if begins:
             self.begin()
@@ -93,6 +96,7 @@ class Proxy:
 
     async def stop(self) -> None:
         """Drop everybody and stop listening."""
+        self._over = True
         for task in (*self._script, *self._tasks):
             task.cancel()
         await asyncio.gather(*self._script, *self._tasks, return_exceptions=True)
@@ -149,8 +153,12 @@ class Proxy:
             self._server = None
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._over:
+            writer.close()
+            return
         self.dials += 1
-        self._spawn(self._serve(reader, writer), self._tasks)
+        task = self._spawn(self._serve(reader, writer), self._tasks)
+        task.add_done_callback(lambda _: writer.close())  # who is stopped before a start, too
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -167,8 +175,6 @@ class Proxy:
                 self._crossings.discard(crossing)
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             return
-        finally:
-            writer.close()
 
     async def _dial(self) -> Streams:
         dialling = asyncio.ensure_future(asyncio.open_connection(*self._upstream))
@@ -192,10 +198,13 @@ class Proxy:
         await writer.drain()
         return False
 
-    def _spawn(self, work: Coroutine[None, None, None], tasks: set[asyncio.Task[None]]) -> None:
+    def _spawn(
+        self, work: Coroutine[None, None, None], tasks: set[asyncio.Task[None]]
+    ) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         tasks.add(task)
         task.add_done_callback(tasks.discard)
+        return task
 
 
 async def _insert(crossing: Crossing, fault: Insert) -> None:
