@@ -357,3 +357,13 @@ async def test_who_is_let_in_as_it_stops_is_hung_up_on() -> None:
         arrives("after")
         await asyncio.sleep(0)
     assert closed == ["before its task has had a turn", "after"]
+
+
+async def test_a_proxy_that_is_stopped_as_a_client_goes_leaves_the_venue_too() -> None:
+    async with echoing() as proxy, joined(proxy):
+        [crossing], [task] = proxy._crossings, proxy._tasks
+        task.cancel()
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        assert crossing._inner[1].is_closing()

@@ -196,8 +196,8 @@ class Crossing:
         finally:
             for task in tasks:
                 task.cancel()
+            self._inner[1].close()  # at once: who stops us now may end this wait, too
             await asyncio.gather(*tasks, return_exceptions=True)
-            self._inner[1].close()
 
     def reset(self) -> None:
         """RST to the client, and the venue loses it too."""
