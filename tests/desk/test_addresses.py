@@ -50,6 +50,11 @@ def test_what_is_set_for_one_of_a_house_says_nothing_of_another(tmp_path: Path) 
             r"IBKR_MARKET_URL: .* expected a URL that starts with ws:// or wss://",
         ),
         ({"IBKR_HTTP_URL": "http://127.0.0.1:port"}, r"IBKR_HTTP_URL: .* expected a URL as http:"),
+        (
+            {"IBKR_MARKET_URL": "ws://127.0.0.1:1/\r\nX: y"},
+            r"host:port, without spaces and con",
+        ),
+        ({"IBKR_MARKET_URL": "ws://127.0.0.1:1/a b"}, r"host:port, without spaces and control"),
         ({"IBKR_HTTP_URL": "http://[::1"}, r"IBKR_HTTP_URL: .* expected a URL as http://host:port"),
         ({"IBKR_HTTP_URL": "http://127.0.0.1:0"}, r"IBKR_HTTP_URL: .* expected a URL as http://ho"),
     ],
@@ -61,8 +66,11 @@ def test_what_cannot_be_is_said(change: dict[str, str], message: str, tmp_path: 
 
 
 @pytest.mark.parametrize("host", ["api.example.com", "127.0.0.1:8000", "[::1"])
-def test_a_password_in_an_address_is_refused_and_not_shown(host: str, tmp_path: Path) -> None:
-    known = lines("ibkr") | {"IBKR_HTTP_URL": f"http://me:hunter2@{host}"}
+@pytest.mark.parametrize("word", ["hunter2", "hun\nter2"])
+def test_a_password_in_an_address_is_refused_and_not_shown(
+    word: str, host: str, tmp_path: Path
+) -> None:
+    known = lines("ibkr") | {"IBKR_HTTP_URL": f"http://me:{word}@{host}"}
     with pytest.raises(ConfigError) as caught:
         find_endpoints("ibkr", dotenv=tmp_path / "no", environ=known)
     assert f"found 'http://***@{host}'" in str(caught.value)

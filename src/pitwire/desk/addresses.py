@@ -58,7 +58,7 @@ def host_of(url: str, scheme: str, *, where: str) -> str:
     """The host of an address; raises `ConfigError` where it is none, or has a password in it, which
     is not shown."""
     if expected := _wrong(url, scheme):
-        shown = re.sub(r"//.*@", "//***@", url)
+        shown = re.sub(r"//.*@", "//***@", url, flags=re.DOTALL)
         raise ConfigError(where=where, found=shown, expected=expected)
     return urlsplit(url).hostname or ""
 
@@ -67,6 +67,8 @@ def _wrong(url: str, scheme: str) -> str:
     """What was expected of a URL in place of this one; "" of a good one."""
     if not url.startswith((f"{scheme}://", f"{scheme}s://")):
         return f"a URL that starts with {scheme}:// or {scheme}s://"
+    if re.search(r"[\s\x00-\x1f\x7f]", url):
+        return f"a URL as {scheme}://host:port, without spaces and control characters"
     try:
         parts = urlsplit(url)
         port, host = parts.port, parts.hostname
@@ -74,5 +76,4 @@ def _wrong(url: str, scheme: str) -> str:
         return f"a URL as {scheme}://host:port, the port 0 to 65535"
     if "@" in parts.netloc:
         return "a URL without a user and a password"
-    plain_host = host is not None and not re.search(r"\s", host)
-    return "" if plain_host and port != 0 else f"a URL as {scheme}://host:port"
+    return "" if host and port != 0 else f"a URL as {scheme}://host:port"

@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 from pitwire.desk.desk import Desk
-from pitwire.model.clock import SECOND, Clock
+from pitwire.model.clock import SECOND, Clock, to_second
 from pitwire.model.errors import RateLimited, Unsound
 from pitwire.session.bans import Ban, Bans
 from pitwire.session.obedience import obey
@@ -44,7 +43,7 @@ async def sit_out(desk: Desk, bans: Bans, endpoints: Endpoints) -> None:
     now = desk.clock.now()
     if until <= now:
         return
-    text = f"the venue has banned this address until {_utc(until)}: nothing is dialled before"
+    text = f"the venue has banned this address until {to_second(until)}: nothing is dialled before"
     desk.alert(text, now)
     while (left := until - desk.clock.now()) > 0:
         desk.switchboard.tend()
@@ -79,7 +78,9 @@ class _Keeper:
         until = max(ban.until for ban in lasting)
         if until > self._told:
             self._told = until
-            text = f"the venue wants silence until {_utc(until)}: nothing is asked of it before"
+            text = (
+                f"the venue wants silence until {to_second(until)}: nothing is asked of it before"
+            )
             desk.alert(text, now)
         if self._folder is None:
             return
@@ -88,7 +89,3 @@ class _Keeper:
         except OSError as error:
             text = f"a restart will not know of the venue's ban: {error.strerror or error}"
             desk.alert(text, now)
-
-
-def _utc(at: int) -> str:
-    return datetime.fromtimestamp(at / SECOND, UTC).isoformat(timespec="seconds")

@@ -25,6 +25,11 @@ def timestamp(now: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
 
 
+def to_second(at: int) -> str:
+    """RFC 3339 in UTC as a person reads it, to the second."""
+    return datetime.fromtimestamp(at // SECOND, UTC).isoformat()
+
+
 def drift(elapsed: int) -> int:
     """How far two clocks may have run apart in so many ns."""
     return elapsed * DRIFT_PPM // 1_000_000

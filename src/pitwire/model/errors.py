@@ -7,8 +7,9 @@ The branch says who was wrong: we (`LocalError`), the venue (`RemoteError`), the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
+
+from pitwire.model.clock import to_second
 
 _DIGITS = 30
 """A number longer than this is shown with its power of ten."""
@@ -20,7 +21,7 @@ class PitwireError(Exception):
 
     def __str__(self) -> str:
         facts = (
-            f"{name.replace('_', ' ')} {_utc(value) if name == 'until' else value}"
+            f"{name.replace('_', ' ')} {to_second(value) if name == 'until' else value}"
             for name, value in vars(self).items()
             if value not in ("", None) and not (name == "until" and value == 0)
         )
@@ -293,10 +294,6 @@ class Unsound(IntegrityError):
 
     def __str__(self) -> str:
         return f"{self.where}: found {self.found}, expected {self.expected}"
-
-
-def _utc(at: int) -> str:
-    return datetime.fromtimestamp(at // 1_000_000_000, UTC).isoformat()
 
 
 def _words(name: str) -> str:
